@@ -1,0 +1,12 @@
+//! Who may do what: principals, roles and the one table of what a role allows.
+//!
+//! Pure: knows no HTTP, SQL, async, clock or environment. A [`TenantScope`] can only be had here, and storage asks
+//! for one wherever it touches a tenant's data.
+
+mod policy;
+mod principal;
+mod scope;
+
+pub use policy::{Action, Refusal, enter_platform, enter_tenant, granted};
+pub use principal::{Credential, Principal, Role};
+pub use scope::TenantScope;

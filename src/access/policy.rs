@@ -1,0 +1,66 @@
+use super::{Principal, Role, TenantScope};
+use crate::catalog::ids::TenantId;
+
+/// What can be asked for. Each operation of the admin API is one of these; `tests/api/roles.txt` shows which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    ManageTenants,
+    ManageUsers,
+    ManageKeys,
+    WriteOrgDirectory,
+    DeleteApps,
+    WriteApps,
+    WriteReleases,
+    WritePins,
+    ReadCatalog,
+    ReadAudit,
+    /// One's own account.
+    ManageOneself,
+}
+
+/// Why a caller is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The tenant is not the caller's: it must look as if it were not there.
+    NotYours,
+    /// The caller's role does not allow the action.
+    RoleTooSmall(Action),
+}
+
+/// The one table of what a role allows.
+pub const fn granted(role: Role, action: Action) -> bool {
+    use Role::{Admin, PlatformAdmin, Publisher, Viewer};
+    match action {
+        Action::ManageTenants => matches!(role, PlatformAdmin),
+        Action::ManageUsers | Action::ManageKeys | Action::WriteOrgDirectory | Action::DeleteApps => {
+            matches!(role, PlatformAdmin | Admin)
+        }
+        Action::WriteApps | Action::WriteReleases | Action::WritePins | Action::ReadAudit => {
+            matches!(role, PlatformAdmin | Admin | Publisher)
+        }
+        Action::ReadCatalog | Action::ManageOneself => {
+            matches!(role, PlatformAdmin | Admin | Publisher | Viewer)
+        }
+    }
+}
+
+/// Lets a caller into a tenant for an action.
+pub fn enter_tenant(principal: &Principal, tenant: TenantId, action: Action) -> Result<TenantScope, Refusal> {
+    let is_theirs = principal.role == Role::PlatformAdmin || principal.tenant == Some(tenant);
+    if !is_theirs {
+        return Err(Refusal::NotYours);
+    }
+    if !granted(principal.role, action) {
+        return Err(Refusal::RoleTooSmall(action));
+    }
+    Ok(TenantScope::new(tenant))
+}
+
+/// Lets a caller do what concerns the installation or only the caller.
+pub fn enter_platform(principal: &Principal, action: Action) -> Result<(), Refusal> {
+    if granted(principal.role, action) {
+        Ok(())
+    } else {
+        Err(Refusal::RoleTooSmall(action))
+    }
+}

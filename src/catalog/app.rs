@@ -1,0 +1,132 @@
+//! An app and the resources that are released for it.
+
+use super::field::{FieldError, Invalid};
+use super::ids::AppId;
+use super::text::{Identifier, Name, PackageName, Url};
+
+/// The host package on a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    pub id: AppId,
+    pub package_name: PackageName,
+    pub app_name: Name,
+    /// Names under which older installs still ask, the first being the one that answers name.
+    pub old_package_names: Vec<PackageName>,
+    pub icon_url: Option<Url>,
+    /// `false` is the app's off switch.
+    pub enabled: bool,
+}
+
+/// The most old names an app may have.
+pub const MAX_OLD_PACKAGE_NAMES: usize = 100;
+
+impl App {
+    /// The rules between an app's own names; uniqueness in the tenant is the storage's to keep.
+    pub fn check_names(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if self.old_package_names.len() > MAX_OLD_PACKAGE_NAMES {
+            errors.push(FieldError::invalid(
+                "old_package_names",
+                format!("must hold at most {MAX_OLD_PACKAGE_NAMES} names"),
+            ));
+        }
+        for (index, name) in self.old_package_names.iter().enumerate() {
+            let field = format!("old_package_names[{index}]");
+            if *name == self.package_name {
+                errors.push(FieldError::invalid(field, "must differ from package_name"));
+            } else if self.old_package_names[..index].contains(name) {
+                errors.push(FieldError::invalid(field, "must not be given twice"));
+            }
+        }
+        errors
+    }
+
+    /// Whether `identifier` is the app itself, the resource named like its package.
+    pub fn is_itself(&self, identifier: &Identifier) -> bool {
+        identifier.as_str() == self.package_name.as_str()
+    }
+}
+
+/// A separately released part of an app; comes into being with its first release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    pub app_id: AppId,
+    pub identifier: Identifier,
+    pub name: Option<Name>,
+    pub kind: ResourceKind,
+    /// `false` is the resource's off switch.
+    pub enabled: bool,
+    /// Offer the installed version again when the device reports another digest for it.
+    pub repair_on_mismatch: bool,
+}
+
+impl Resource {
+    /// The resource as it is before anybody sets anything: an `apk` if it is the app itself, else `other`.
+    pub fn first_seen(app: &App, identifier: Identifier) -> Self {
+        let kind = if app.is_itself(&identifier) {
+            ResourceKind::Apk
+        } else {
+            ResourceKind::Other
+        };
+        Self {
+            app_id: app.id,
+            identifier,
+            name: None,
+            kind,
+            enabled: true,
+            repair_on_mismatch: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceKind {
+    Apk,
+    Miniapp,
+    OfflinePackage,
+    Config,
+    Firmware,
+    Other,
+}
+
+impl ResourceKind {
+    pub const ALL: [Self; 6] = [
+        Self::Apk,
+        Self::Miniapp,
+        Self::OfflinePackage,
+        Self::Config,
+        Self::Firmware,
+        Self::Other,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apk => "apk",
+            Self::Miniapp => "miniapp",
+            Self::OfflinePackage => "offline_package",
+            Self::Config => "config",
+            Self::Firmware => "firmware",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        one_of(&Self::ALL, Self::as_str, text)
+    }
+
+    /// Android will not install an older version over a newer one.
+    pub const fn can_be_rolled_back(self) -> bool {
+        !matches!(self, Self::Apk)
+    }
+}
+
+/// The member of `all` that is called `text`; the error lists what is accepted.
+pub(super) fn one_of<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, Invalid> {
+    all.iter()
+        .copied()
+        .find(|item| name(*item) == text)
+        .ok_or_else(|| {
+            let accepted: Vec<_> = all.iter().map(|item| name(*item)).collect();
+            Invalid::new(format!("must be one of {}", accepted.join(", ")))
+        })
+}

@@ -1,0 +1,91 @@
+//! A type per identifier, so that one cannot stand where another belongs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::field::Invalid;
+
+/// A tenant's number, 1 to 2^63 − 1, chosen by the platform administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(i64);
+
+impl TenantId {
+    pub fn parse(number: i64) -> Result<Self, Invalid> {
+        if number >= 1 {
+            Ok(Self(number))
+        } else {
+            Err(Invalid::new(format!("must be an integer from 1 to {}", i64::MAX)))
+        }
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! uuid_id {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new identifier; later ones sort after earlier ones.
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Uuid::parse_str(text)
+                    .map(Self)
+                    .map_err(|_| Invalid::new("must be an id as this API gave it (a UUID)"))
+            }
+        }
+    )*};
+}
+
+uuid_id! {
+    /// An app; stays the same for its whole life and is never used again.
+    AppId;
+    /// A release.
+    ReleaseId;
+    /// A pin.
+    PinId;
+    /// A person who signs in.
+    UserId;
+    /// A person's session, from login to logout.
+    SessionId;
+    /// A gateway key, device key or API token.
+    KeyId;
+    /// An entry of the audit.
+    AuditId;
+}

@@ -1,0 +1,318 @@
+//! The merchant structure a device belongs to: level codes, and the directory that completes them.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::field::{FieldError, Invalid};
+use super::text::Name;
+
+/// Levels l1 (headquarters) to l5.
+pub const LEVELS: usize = 5;
+/// The most nodes an org directory may list.
+pub const MAX_DIRECTORY_NODES: usize = 100_000;
+
+/// One code of one level: trimmed text of 1 to 128 characters, case-sensitive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrgCode(String);
+
+impl OrgCode {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
+        let length = text.chars().count();
+        if length == 0 || length > 128 || text.chars().any(char::is_control) {
+            return Err(Invalid::new(
+                "must be a code of 1 to 128 characters without control characters",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One of the levels 1 to 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(u8);
+
+impl Level {
+    pub fn all() -> impl Iterator<Item = Self> {
+        (1..=5).map(Self)
+    }
+
+    /// 1 for l1.
+    pub const fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Position in an array of levels: 0 for l1.
+    pub const fn index(self) -> usize {
+        self.0 as usize - 1
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "l{}", self.0)
+    }
+}
+
+/// Codes by level, any of them absent. A device's membership is one; so is an org scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct LevelCodes([Option<Box<str>>; LEVELS]);
+
+impl LevelCodes {
+    pub fn from_path<S: AsRef<str>>(path: &[S]) -> Self {
+        let mut codes = Self::default();
+        for (slot, code) in codes.0.iter_mut().zip(path) {
+            *slot = Some(code.as_ref().into());
+        }
+        codes
+    }
+
+    pub fn set(&mut self, level: Level, code: &str) {
+        self.0[level.index()] = Some(code.into());
+    }
+
+    pub fn get(&self, level: Level) -> Option<&str> {
+        self.0[level.index()].as_deref()
+    }
+
+    /// The deepest level named, 0 when none is.
+    pub fn depth(&self) -> usize {
+        self.0
+            .iter()
+            .rposition(Option::is_some)
+            .map_or(0, |index| index + 1)
+    }
+
+    /// Whether each level named here is the same there.
+    pub fn is_matched_by(&self, device: &Self) -> bool {
+        self.0
+            .iter()
+            .zip(&device.0)
+            .all(|(named, of_device)| named.is_none() || named == of_device)
+    }
+
+    /// The codes down to `level`, those that are known.
+    pub fn down_to(&self, level: Level) -> impl Iterator<Item = &str> {
+        self.0[..level.number()].iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// Whether no level is known in both with different codes.
+    fn agrees_with(&self, path: &[Box<str>]) -> bool {
+        self.0
+            .iter()
+            .enumerate()
+            .all(|(index, given)| given.is_none() || given.as_ref() == path.get(index))
+    }
+
+    fn iter_named(&self) -> impl Iterator<Item = (Level, &str)> {
+        Level::all().filter_map(|level| self.get(level).map(|code| (level, code)))
+    }
+}
+
+/// A scope or exclusion of a release: names at least one level. As JSON `{"l1Code": "HM", "l3Code": "8007"}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgScope(LevelCodes);
+
+impl OrgScope {
+    pub fn new(codes: LevelCodes) -> Result<Self, Invalid> {
+        if codes.depth() == 0 {
+            return Err(Invalid::new(
+                "must name at least one of l1Code, l2Code, l3Code, l4Code, l5Code",
+            ));
+        }
+        Ok(Self(codes))
+    }
+
+    pub fn codes(&self) -> &LevelCodes {
+        &self.0
+    }
+}
+
+impl Serialize for OrgScope {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0
+                .iter_named()
+                .map(|(level, code)| (format!("{level}Code"), code)),
+        )
+    }
+}
+
+impl<'de> Deserialize<'de> for OrgScope {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = HashMap::<String, String>::deserialize(deserializer)?;
+        let mut codes = LevelCodes::default();
+        for level in Level::all() {
+            if let Some(code) = named.get(&format!("{level}Code")) {
+                codes.set(level, code);
+            }
+        }
+        Self::new(codes).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A node of the directory: the codes from l1 down to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrgNode {
+    pub path: Vec<OrgCode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// A name of the IANA time zone database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Tz>,
+}
+
+/// Checks a whole directory: its size, and that no path stands twice.
+pub fn check_directory(nodes: &[OrgNode]) -> Vec<FieldError> {
+    if nodes.len() > MAX_DIRECTORY_NODES {
+        return vec![FieldError::invalid(
+            "nodes",
+            format!(
+                "must hold at most {MAX_DIRECTORY_NODES} nodes, not {}",
+                nodes.len()
+            ),
+        )];
+    }
+    let mut seen = HashSet::new();
+    nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| !seen.insert(&node.path))
+        .map(|(index, _)| {
+            FieldError::invalid(
+                format!("nodes[{index}].path"),
+                "must not be given twice in a directory",
+            )
+        })
+        .collect()
+}
+
+/// A tenant's directory, indexed to complete what devices send.
+#[derive(Debug, Default)]
+pub struct OrgDirectory {
+    /// Paths of the nodes by their own code; a path's length is the node's level.
+    by_code: HashMap<Box<str>, Vec<Box<[Box<str>]>>>,
+}
+
+impl OrgDirectory {
+    /// Builds the index; ancestors that are not listed are implied.
+    pub fn new<'a, S: AsRef<str> + 'a>(paths: impl IntoIterator<Item = &'a [S]>) -> Self {
+        let mut directory = Self::default();
+        let mut seen = HashSet::new();
+        for path in paths {
+            for length in 1..=path.len() {
+                let codes: Box<[Box<str>]> = path[..length].iter().map(|code| code.as_ref().into()).collect();
+                if seen.insert(codes.clone()) {
+                    let own = codes[length - 1].clone();
+                    directory.by_code.entry(own).or_default().push(codes);
+                }
+            }
+        }
+        directory
+    }
+
+    /// Fills in the missing ancestors of a membership when exactly one node at the level of its deepest code has
+    /// that code and agrees with every level given; otherwise changes nothing.
+    pub fn complete(&self, membership: &mut LevelCodes) {
+        let depth = membership.depth();
+        let Some(own) = depth
+            .checked_sub(1)
+            .and_then(|index| membership.0[index].as_ref())
+        else {
+            return;
+        };
+        let mut agreeing = self
+            .by_code
+            .get(own)
+            .into_iter()
+            .flatten()
+            .filter(|path| path.len() == depth && membership.agrees_with(path));
+        if let (Some(path), None) = (agreeing.next(), agreeing.next()) {
+            *membership = LevelCodes::from_path(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(named: &[(usize, &str)]) -> LevelCodes {
+        let mut codes = LevelCodes::default();
+        for (number, code) in named {
+            codes.set(Level::all().nth(number - 1).unwrap(), code);
+        }
+        codes
+    }
+
+    fn directory() -> OrgDirectory {
+        let paths: [&[&str]; 4] = [
+            &["HM", "HM-SH", "8007"],
+            &["HM", "HM-BJ", "8007"],
+            &["HM", "HM-BJ", "9001"],
+            &["SKR", "9001"],
+        ];
+        OrgDirectory::new(paths)
+    }
+
+    fn completed(named: &[(usize, &str)]) -> LevelCodes {
+        let mut membership = codes(named);
+        directory().complete(&mut membership);
+        membership
+    }
+
+    #[test]
+    fn one_agreeing_node_completes_a_membership() {
+        assert_eq!(
+            completed(&[(3, "9001")]),
+            codes(&[(1, "HM"), (2, "HM-BJ"), (3, "9001")])
+        );
+        assert_eq!(
+            completed(&[(2, "HM-SH"), (3, "8007")]),
+            codes(&[(1, "HM"), (2, "HM-SH"), (3, "8007")])
+        );
+        // An ancestor that is only implied is a node too.
+        assert_eq!(completed(&[(2, "HM-BJ")]), codes(&[(1, "HM"), (2, "HM-BJ")]));
+    }
+
+    #[test]
+    fn ambiguity_and_contradiction_complete_nothing() {
+        for named in [
+            &[(3, "8007")][..],
+            &[(1, "SKR"), (3, "9001")],
+            &[(3, "7777")],
+            &[(1, "9001")],
+            &[(4, "9001")],
+            &[],
+        ] {
+            assert_eq!(completed(named), codes(named));
+        }
+    }
+
+    #[test]
+    fn a_scope_matches_when_each_level_it_names_is_equal() {
+        let device = codes(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]);
+        assert!(codes(&[(1, "HM")]).is_matched_by(&device));
+        assert!(codes(&[(3, "8007")]).is_matched_by(&device));
+        assert!(!codes(&[(1, "hm")]).is_matched_by(&device));
+        assert!(!codes(&[(1, "HM"), (4, "F1")]).is_matched_by(&device));
+    }
+
+    #[test]
+    fn a_scope_survives_json() {
+        let scope: OrgScope = serde_json::from_str(r#"{"l3Code":"8007","l1Code":"HM"}"#).unwrap();
+        assert_eq!(
+            serde_json::to_string(&scope).unwrap(),
+            r#"{"l1Code":"HM","l3Code":"8007"}"#
+        );
+        assert!(serde_json::from_str::<OrgScope>("{}").is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! Who must stay behind, or on exactly one version.
+
+use chrono::{DateTime, Utc};
+
+use super::field::Invalid;
+use super::ids::{AppId, PinId};
+use super::org::OrgCode;
+use super::text::{DeviceId, Identifier, Reason};
+use super::version::VersionCode;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub id: PinId,
+    pub app_id: AppId,
+    pub identifier: Identifier,
+    pub target: PinTarget,
+    pub mode: PinMode,
+    pub reason: Reason,
+    /// The pin counts while now is before this instant.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Whom a pin is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PinTarget {
+    Device(DeviceId),
+    /// The org node with these codes from l1 down, and everything below it.
+    OrgNode(Vec<OrgCode>),
+}
+
+impl PinTarget {
+    /// One text per target, so that a database can keep them unique.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Device(id) => format!("d:{id}"),
+            Self::OrgNode(path) => {
+                let codes: Vec<_> = path.iter().map(OrgCode::as_str).collect();
+                // Codes hold no control characters, so the separator cannot occur in one.
+                format!("o:{}", codes.join("\u{1f}"))
+            }
+        }
+    }
+}
+
+/// What a pin lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinMode {
+    /// Nothing.
+    Hold,
+    /// Only this version.
+    Exact(VersionCode),
+    /// Only versions up to this one.
+    Ceiling(VersionCode),
+}
+
+impl PinMode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Exact(_) => "exact",
+            Self::Ceiling(_) => "ceiling",
+        }
+    }
+
+    pub const fn version_code(self) -> Option<VersionCode> {
+        match self {
+            Self::Hold => None,
+            Self::Exact(version) | Self::Ceiling(version) => Some(version),
+        }
+    }
+
+    /// Builds a mode from its name and version, which `exact` and `ceiling` need and `hold` must not have.
+    pub fn parse(name: &str, version: Option<VersionCode>) -> Result<Self, PinModeError> {
+        match (name, version) {
+            ("hold", None) => Ok(Self::Hold),
+            ("hold", Some(_)) => Err(PinModeError::Version(Invalid::new(
+                "must be left out when mode is hold",
+            ))),
+            ("exact" | "ceiling", None) => Err(PinModeError::VersionMissing),
+            ("exact", Some(version)) => Ok(Self::Exact(version)),
+            ("ceiling", Some(version)) => Ok(Self::Ceiling(version)),
+            _ => Err(PinModeError::Mode(Invalid::new(
+                "must be one of hold, exact, ceiling",
+            ))),
+        }
+    }
+
+    pub const fn allows(self, version: VersionCode) -> bool {
+        match self {
+            Self::Hold => false,
+            Self::Exact(only) => version == only,
+            Self::Ceiling(highest) => version <= highest,
+        }
+    }
+
+    /// Smaller is stricter: hold, then the lowest version, then `exact` before `ceiling`.
+    pub const fn strictness(self) -> (VersionCode, u8) {
+        match self {
+            Self::Hold => (0, 0),
+            Self::Exact(version) => (version, 1),
+            Self::Ceiling(version) => (version, 2),
+        }
+    }
+}
+
+/// Which part of a pin's mode is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PinModeError {
+    Mode(Invalid),
+    Version(Invalid),
+    VersionMissing,
+}

@@ -1,0 +1,14 @@
+//! A merchant that owns apps, devices and keys.
+
+use super::ids::TenantId;
+use super::text::Name;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: Name,
+    /// `false` disables the tenant: its keys and people get the permission error.
+    pub enabled: bool,
+    /// `false` is the off switch: checks are answered with an empty list.
+    pub offers_enabled: bool,
+}

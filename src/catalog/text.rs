@@ -1,0 +1,281 @@
+//! Texts of the catalog, each with its grammar and length. Lengths count Unicode scalar values.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::field::Invalid;
+
+macro_rules! text_type {
+    ($($(#[$doc:meta])* $name:ident, $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn parse(text: impl Into<String>) -> Result<Self, Invalid> {
+                let text = text.into();
+                let check: fn(&str) -> Result<(), Invalid> = $check;
+                check(&text)?;
+                Ok(Self(text))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            pub fn into_string(self) -> String {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+text_type! {
+    /// The name of an app's host package, e.g. `com.hema.wms`.
+    PackageName, identifier_grammar;
+    /// The name of a resource, e.g. `com.hema.wms.chuku`.
+    Identifier, identifier_grammar;
+    /// A name for people: of a tenant, an app, a resource, a key.
+    Name, |text| one_line(text, 1, 128);
+    /// A version for people, e.g. `1.1.10`.
+    VersionName, |text| one_line(text, 1, 64);
+    /// What changed, for the people at the device.
+    UpdateDescription, |text| several_lines(text, 0, 4_000);
+    /// Why somebody did something; kept in the audit.
+    Reason, |text| several_lines(text, 1, 500);
+    /// An absolute URL of any scheme.
+    Url, url_grammar;
+    /// A device's id, unique in its tenant.
+    DeviceId, device_id_grammar;
+    /// A device's type, e.g. `10013`.
+    DeviceType, |text| one_line(text, 1, 128);
+    /// Joins the rollouts of releases that share their early devices.
+    RolloutKey, |text| one_line(text, 1, 128);
+    /// The name under which a person signs in, lower case.
+    Username, username_grammar;
+}
+
+fn identifier_grammar(text: &str) -> Result<(), Invalid> {
+    let mut bytes = text.bytes();
+    let accepted = bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+        && text.len() <= 128;
+    if accepted {
+        Ok(())
+    } else {
+        Err(Invalid::new(
+            "must be 1 to 128 ASCII letters, digits, '.', '_', ':' or '-', beginning with a letter or digit",
+        ))
+    }
+}
+
+fn username_grammar(text: &str) -> Result<(), Invalid> {
+    let mut bytes = text.bytes();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let accepted = bytes.next().is_some_and(plain)
+        && bytes.all(|byte| plain(byte) || b"._@+-".contains(&byte))
+        && text.len() <= 128;
+    if accepted {
+        Ok(())
+    } else {
+        Err(Invalid::new(
+            "must be 1 to 128 lower-case ASCII letters, digits, '.', '_', '@', '+' or '-', beginning with a letter \
+             or digit",
+        ))
+    }
+}
+
+fn length_within(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
+    let length = text.chars().count();
+    if length < min || length > max {
+        return Err(Invalid::new(format!(
+            "must be {min} to {max} characters long, not {length}"
+        )));
+    }
+    if min > 0 && text.trim().is_empty() {
+        return Err(Invalid::new("must not be blank"));
+    }
+    Ok(())
+}
+
+fn one_line(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
+    length_within(text, min, max)?;
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::new("must not contain control characters"));
+    }
+    Ok(())
+}
+
+fn several_lines(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
+    length_within(text, min, max)?;
+    if text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    {
+        return Err(Invalid::new(
+            "must not contain control characters other than line breaks and tabs",
+        ));
+    }
+    Ok(())
+}
+
+fn device_id_grammar(text: &str) -> Result<(), Invalid> {
+    one_line(text, 1, 128)
+}
+
+/// RFC 3986, section 3: a scheme, a colon, and something after it; no blanks or control characters.
+fn url_grammar(text: &str) -> Result<(), Invalid> {
+    one_line(text, 1, 2_048)?;
+    let accepted = text.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+            && !rest.is_empty()
+    });
+    if accepted && !text.contains(char::is_whitespace) {
+        Ok(())
+    } else {
+        Err(Invalid::new(
+            "must be an absolute URL without blanks, e.g. https://files.example/a.bin",
+        ))
+    }
+}
+
+macro_rules! digest_type {
+    ($($(#[$doc:meta])* $name:ident, $digits:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes hexadecimal digits of any case and keeps them in lower case.
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                if text.len() == $digits && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    Ok(Self(text.to_ascii_lowercase()))
+                } else {
+                    Err(Invalid::new(concat!("must be ", $digits, " hexadecimal digits")))
+                }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    )*};
+}
+
+digest_type! {
+    /// MD5 of an artifact: 32 lower-case hexadecimal digits.
+    Md5, 32;
+    /// SHA-256 of an artifact: 64 lower-case hexadecimal digits.
+    Sha256, 64;
+}
+
+/// A release's own configuration: a JSON object as compact text, at most 64 KiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigJson(String);
+
+impl ConfigJson {
+    pub const MAX_BYTES: usize = 64 * 1024;
+
+    pub fn parse(value: &serde_json::Value) -> Result<Self, Invalid> {
+        if !value.is_object() {
+            return Err(Invalid::new("must be a JSON object, e.g. {\"beep\": true}"));
+        }
+        let text = value.to_string();
+        if text.len() > Self::MAX_BYTES {
+            return Err(Invalid::new(format!(
+                "must be at most {} bytes as compact JSON, not {}",
+                Self::MAX_BYTES,
+                text.len()
+            )));
+        }
+        Ok(Self(text))
+    }
+
+    /// Takes text that [`ConfigJson::as_str`] gave.
+    pub fn from_stored(text: String) -> Result<Self, Invalid> {
+        match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(serde_json::Value::Object(_)) => Ok(Self(text)),
+            _ => Err(Invalid::new("is not a JSON object")),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl Default for ConfigJson {
+    fn default() -> Self {
+        Self("{}".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_follow_their_grammar() {
+        for good in ["a", "com.hema.wms", "A:1_b-c", &"x".repeat(128)] {
+            assert!(Identifier::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".a", "-a", "a b", "a/b", "é", "a\n", &"x".repeat(129)] {
+            assert!(Identifier::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_count_characters_not_bytes() {
+        assert!(Name::parse("店".repeat(128)).is_ok());
+        assert!(Name::parse("店".repeat(129)).is_err());
+        assert!(Name::parse("  ").is_err());
+        assert!(Name::parse("a\0b").is_err());
+    }
+
+    #[test]
+    fn urls_need_a_scheme() {
+        for good in [
+            "https://a.example/x?y=1&z=2",
+            "ftp://h/p",
+            "scheme://pkg",
+            "urn:x:y",
+        ] {
+            assert!(Url::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a.bin",
+            "https:",
+            "://x",
+            "http://a b",
+            "1http://x",
+            "http://a\nb",
+        ] {
+            assert!(Url::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn digests_are_kept_in_lower_case() {
+        let md5 = Md5::parse("0CC175B9C0F1B6A831C399E269772661");
+        assert_eq!(md5.unwrap().as_str(), "0cc175b9c0f1b6a831c399e269772661");
+        assert!(Md5::parse("0cc175b9c0f1b6a831c399e26977266").is_err());
+        assert!(Md5::parse("zcc175b9c0f1b6a831c399e269772661").is_err());
+    }
+}

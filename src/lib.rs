@@ -1,0 +1,3 @@
+//! Slipway.
+pub mod access;
+pub mod catalog;
