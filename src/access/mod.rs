@@ -3,10 +3,12 @@
 //! Pure: knows no HTTP, SQL, async, clock or environment. A [`TenantScope`] can only be had here, and storage asks
 //! for one wherever it touches a tenant's data.
 
+mod account;
 mod policy;
 mod principal;
 mod scope;
 
+pub use account::{ApiToken, AppKey, AppKeyRole, DeviceKey, User};
 pub use policy::{Action, Refusal, enter_platform, enter_tenant, granted};
 pub use principal::{Credential, Principal, Role};
 pub use scope::TenantScope;
