@@ -1,3 +1,4 @@
 //! Slipway.
 pub mod access;
 pub mod catalog;
+pub mod resolve;

@@ -195,11 +195,14 @@ pub fn check_directory(nodes: &[OrgNode]) -> Vec<FieldError> {
         .collect()
 }
 
+/// The codes from l1 down to a node.
+type Path = Box<[Box<str>]>;
+
 /// A tenant's directory, indexed to complete what devices send.
 #[derive(Debug, Default)]
 pub struct OrgDirectory {
     /// Paths of the nodes by their own code; a path's length is the node's level.
-    by_code: HashMap<Box<str>, Vec<Box<[Box<str>]>>>,
+    by_code: HashMap<Box<str>, Vec<Path>>,
 }
 
 impl OrgDirectory {
@@ -209,7 +212,7 @@ impl OrgDirectory {
         let mut seen = HashSet::new();
         for path in paths {
             for length in 1..=path.len() {
-                let codes: Box<[Box<str>]> = path[..length].iter().map(|code| code.as_ref().into()).collect();
+                let codes: Path = path[..length].iter().map(|code| code.as_ref().into()).collect();
                 if seen.insert(codes.clone()) {
                     let own = codes[length - 1].clone();
                     directory.by_code.entry(own).or_default().push(codes);

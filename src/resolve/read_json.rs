@@ -1,0 +1,214 @@
+//! The three JSON fields of a check, in every shape seen in the field.
+//!
+//! Each reader takes a value that is neither null nor empty; an error is a phrase that follows the field's name.
+
+use std::collections::HashSet;
+
+use super::check::{Installed, InstalledEntry};
+use super::json::{Node, last_of_each};
+use super::read::integer_from_digits;
+use crate::catalog::org::{Level, LevelCodes};
+use crate::catalog::version::VersionCode;
+
+/// The most places a device may belong to.
+const MAX_MEMBERSHIPS: usize = 8;
+
+const ENTRY_NAMES: [&str; 3] = ["identifier", "packageName", "package_name"];
+const ENTRY_VERSIONS: [&str; 2] = ["versionCode", "version_code"];
+
+/// `old_versions`: a map from identifier to version or entry, one entry, or an array of entries.
+pub(super) fn read_old_versions(node: Node) -> Result<Installed, String> {
+    let entries = match node {
+        Node::Array(items) => items.into_iter().map(read_listed_entry).collect(),
+        Node::Object(members) if is_entry(&members) => read_entry(members).map(|entry| vec![entry]),
+        Node::Object(members) => members.into_iter().map(read_map_entry).collect(),
+        other => Err(format!(
+            "must be an object or an array of entries, not {}",
+            other.kind()
+        )),
+    };
+    entries.map(Installed::new)
+}
+
+fn is_entry(members: &[(String, Node)]) -> bool {
+    members
+        .iter()
+        .any(|(key, _)| ENTRY_NAMES.contains(&key.as_str()) || ENTRY_VERSIONS.contains(&key.as_str()))
+}
+
+fn read_listed_entry(item: Node) -> Result<InstalledEntry, String> {
+    match item {
+        Node::Object(members) => read_entry(members),
+        other => Err(format!(
+            "must list entries such as {ENTRY_EXAMPLE}, not {}",
+            other.kind()
+        )),
+    }
+}
+
+const ENTRY_EXAMPLE: &str = r#"{"packageName": "com.a.b", "versionCode": 3}"#;
+
+fn read_entry(members: Vec<(String, Node)>) -> Result<InstalledEntry, String> {
+    let members = last_of_each(members);
+    let identifier = match first_given(&members, &ENTRY_NAMES) {
+        Some(Node::Text(name)) if !name.trim().is_empty() => name.clone(),
+        _ => {
+            return Err(format!(
+                "has an entry without a name; an entry is {ENTRY_EXAMPLE}"
+            ));
+        }
+    };
+    entry_of(identifier, &members)
+}
+
+/// A member of the map form: `"com.a.b": 3` or `"com.a.b": {"versionCode": 3, "md5": "…"}`.
+fn read_map_entry((identifier, value): (String, Node)) -> Result<InstalledEntry, String> {
+    if identifier.trim().is_empty() {
+        return Err("has an entry without a name".to_owned());
+    }
+    match value {
+        Node::Object(members) => entry_of(identifier, &last_of_each(members)),
+        version => {
+            let version_code = read_version(&identifier, Some(&version))?;
+            Ok(InstalledEntry {
+                identifier,
+                version_code,
+                md5: None,
+            })
+        }
+    }
+}
+
+fn entry_of(identifier: String, members: &[(String, Node)]) -> Result<InstalledEntry, String> {
+    let version_code = read_version(&identifier, first_given(members, &ENTRY_VERSIONS))?;
+    let md5 = match first_given(members, &["md5"]) {
+        None => None,
+        Some(Node::Text(md5)) => Some(md5.clone()).filter(|md5| !md5.trim().is_empty()),
+        Some(other) => {
+            return Err(format!(
+                "has an md5 of {identifier} that is {}, not a text",
+                other.kind()
+            ));
+        }
+    };
+    Ok(InstalledEntry {
+        identifier,
+        version_code,
+        md5,
+    })
+}
+
+/// The value of the first of these names that is there and not null.
+fn first_given<'a>(members: &'a [(String, Node)], names: &[&str]) -> Option<&'a Node> {
+    names.iter().find_map(|name| {
+        members
+            .iter()
+            .find(|(key, value)| key == name && *value != Node::Null)
+            .map(|(_, value)| value)
+    })
+}
+
+fn read_version(identifier: &str, version: Option<&Node>) -> Result<VersionCode, String> {
+    let number = match version {
+        Some(Node::Number(number)) => number.as_i64(),
+        Some(Node::Text(text)) => integer_from_digits(text),
+        _ => None,
+    };
+    number.filter(|number| *number >= 0).ok_or_else(|| {
+        format!(
+            "needs a version of {identifier} that is an integer from 0 to {}, as a number or as digits",
+            i64::MAX
+        )
+    })
+}
+
+/// `org_info`: one membership, or an array of at most 8.
+pub(super) fn read_org_info(node: Node) -> Result<Vec<LevelCodes>, String> {
+    match node {
+        Node::Object(members) => read_membership(members).map(|membership| vec![membership]),
+        Node::Array(items) if items.len() > MAX_MEMBERSHIPS => Err(format!(
+            "must list at most {MAX_MEMBERSHIPS} memberships, not {}",
+            items.len()
+        )),
+        Node::Array(items) => items
+            .into_iter()
+            .map(|item| match item {
+                Node::Object(members) => read_membership(members),
+                other => Err(format!(
+                    r#"must list memberships such as {{"l1Code": "HM"}}, not {}"#,
+                    other.kind()
+                )),
+            })
+            .collect(),
+        other => Err(format!(
+            r#"must be an object such as {{"l1Code": "HM"}} or an array of them, not {}"#,
+            other.kind()
+        )),
+    }
+}
+
+fn read_membership(members: Vec<(String, Node)>) -> Result<LevelCodes, String> {
+    let members = last_of_each(members);
+    let mut codes = LevelCodes::default();
+    for level in Level::all() {
+        // The weakest spelling first, so that a stronger one overwrites it.
+        for spelling in [
+            format!("{level}"),
+            format!("{level}_code"),
+            format!("{level}Code"),
+        ] {
+            if let Some(code) = read_code(&members, &spelling)? {
+                codes.set(level, &code);
+            }
+        }
+    }
+    Ok(codes)
+}
+
+fn read_code(members: &[(String, Node)], spelling: &str) -> Result<Option<String>, String> {
+    let code = match first_given(members, &[spelling]) {
+        None => return Ok(None),
+        Some(Node::Text(text)) => text.trim().to_owned(),
+        Some(Node::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
+        Some(other) => {
+            return Err(format!(
+                "needs a text or an integer as {spelling}, not {}",
+                other.kind()
+            ));
+        }
+    };
+    Ok(Some(code).filter(|code| !code.is_empty()))
+}
+
+/// `attributes`: an object of scalars; nested objects are flattened with dots.
+pub(super) fn read_attributes(node: Node) -> Result<Vec<(String, String)>, String> {
+    let Node::Object(members) = node else {
+        return Err(format!("must be an object of scalars, not {}", node.kind()));
+    };
+    let mut flat = Vec::new();
+    flatten(members, "", &mut flat)?;
+    let mut names = HashSet::new();
+    match flat.iter().find(|(name, _)| !names.insert(name)) {
+        Some((name, _)) => Err(format!("gives {name} twice, once nested")),
+        None => Ok(flat),
+    }
+}
+
+fn flatten(
+    members: Vec<(String, Node)>,
+    prefix: &str,
+    flat: &mut Vec<(String, String)>,
+) -> Result<(), String> {
+    for (key, value) in last_of_each(members) {
+        let name = format!("{prefix}{key}");
+        match value {
+            Node::Null => {}
+            Node::Bool(value) => flat.push((name, value.to_string())),
+            Node::Number(value) => flat.push((name, value.to_string())),
+            Node::Text(value) => flat.push((name, value)),
+            Node::Object(nested) => flatten(nested, &format!("{name}."), flat)?,
+            Node::Array(_) => return Err(format!("needs a scalar as {name}, not an array")),
+        }
+    }
+    Ok(())
+}

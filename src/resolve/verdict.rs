@@ -1,0 +1,304 @@
+//! Explain: the same decision, with the verdict of every release and the rule that decided it.
+
+use super::check::Check;
+use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
+use super::decide::{Decision, Outcome, Situation, decide_resource, gates, version_of};
+use crate::catalog::ids::ReleaseId;
+use crate::catalog::pin::PinMode;
+use crate::catalog::version::VersionCode;
+
+/// What became of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The device is offered it (or, for a removal, told to remove it).
+    Offered,
+    /// The choice, but the device needs nothing.
+    UpToDate,
+    /// Passes every gate, but another release was chosen.
+    PassedOver,
+    /// A gate is closed.
+    Excluded,
+}
+
+impl Verdict {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::UpToDate => "up_to_date",
+            Self::PassedOver => "passed_over",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
+        /// The rule that decided on a release.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Rule { $($(#[$doc])* $name,)* }
+
+        impl Rule {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The rule's name in the API.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Step 1: the tenant is switched off.
+    TenantOff => "tenant_off",
+    /// Step 1: the app is switched off.
+    AppOff => "app_off",
+    /// Step 1: the resource is switched off.
+    ResourceOff => "resource_off",
+    /// Step 2: not published.
+    State => "state",
+    /// Step 2: not started yet.
+    StartsAt => "starts_at",
+    /// Step 2: ended.
+    EndsAt => "ends_at",
+    /// Step 3: outside the range of host versions.
+    HostVersion => "host_version",
+    /// Step 3: another device type, or none sent.
+    DeviceType => "device_type",
+    /// Step 3: no scope matches, or an exclusion as specific does.
+    Org => "org",
+    /// Step 3: an attribute rule is false.
+    Attributes => "attributes",
+    /// Step 3: outside the rollout.
+    Rollout => "rollout",
+    /// Step 3: the node is stale and widens no partial rollout.
+    Stale => "stale",
+    /// Step 4: a pin forbids it.
+    Pin => "pin",
+    /// Step 5: a newer release passes.
+    NewerPasses => "newer_passes",
+    /// Step 6: a floor comes first.
+    Floor => "floor",
+    /// Step 7: newer than what is installed.
+    Newer => "newer",
+    /// Step 7: installed already.
+    Installed => "installed",
+    /// Step 7: installed with another digest, and the resource repairs.
+    Repair => "repair",
+    /// Step 7: older than what is installed.
+    InstalledIsNewer => "installed_is_newer",
+    /// Step 7: older than what is installed, which was recalled with rollback.
+    Rollback => "rollback",
+    /// Step 7: installed, and recalled with removal.
+    Removal => "removal",
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedResource {
+    pub identifier: String,
+    /// 0 is not installed.
+    pub installed: VersionCode,
+    /// The version that is offered (or to be removed).
+    pub offer: Option<VersionCode>,
+    /// Highest version first.
+    pub releases: Vec<ExplainedRelease>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedRelease {
+    pub release_id: ReleaseId,
+    pub version_code: VersionCode,
+    pub verdict: Verdict,
+    pub rule: Rule,
+    /// The rule in words, with this device's and this release's values.
+    pub detail: String,
+}
+
+/// Decides like [`super::decide`] and tells why, for every release of every resource.
+pub fn explain(app: &PublishedApp, check: &Check, situation: &Situation) -> Vec<ExplainedResource> {
+    app.resources
+        .iter()
+        .map(|resource| explain_resource(app, resource, check, situation))
+        .collect()
+}
+
+fn explain_resource(
+    app: &PublishedApp,
+    resource: &PublishedResource,
+    check: &Check,
+    situation: &Situation,
+) -> ExplainedResource {
+    let decision = decide_resource(app, resource, check, situation);
+    let releases = resource
+        .releases
+        .iter()
+        .map(|release| {
+            let (verdict, rule) = judge(release, &decision, check, situation);
+            ExplainedRelease {
+                release_id: release.release.id,
+                version_code: version_of(release),
+                verdict,
+                rule,
+                detail: detail(rule, release, &decision, check, situation),
+            }
+        })
+        .collect();
+    ExplainedResource {
+        identifier: resource.resource.identifier.as_str().to_owned(),
+        installed: decision.installed,
+        offer: decision.outcome.release().map(version_of),
+        releases,
+    }
+}
+
+fn judge(
+    release: &CompiledRelease,
+    decision: &Decision<'_>,
+    check: &Check,
+    situation: &Situation,
+) -> (Verdict, Rule) {
+    let is =
+        |other: Option<&CompiledRelease>| other.is_some_and(|other| other.release.id == release.release.id);
+    if let Some(rule) = decision.switched_off {
+        return (Verdict::Excluded, rule);
+    }
+    if is(decision.outcome.release()) {
+        return (Verdict::Offered, offered_by(decision.outcome));
+    }
+    if let Err(rule) = gates(release, check, situation, decision.pin) {
+        return (Verdict::Excluded, rule);
+    }
+    if is(decision.choice) {
+        let rule = if version_of(release) == decision.installed {
+            Rule::Installed
+        } else {
+            Rule::InstalledIsNewer
+        };
+        return (Verdict::UpToDate, rule);
+    }
+    let above_the_floor = decision
+        .choice
+        .is_some_and(|choice| version_of(choice) < version_of(release));
+    if above_the_floor {
+        (Verdict::PassedOver, Rule::Floor)
+    } else {
+        (Verdict::PassedOver, Rule::NewerPasses)
+    }
+}
+
+fn offered_by(outcome: Outcome<'_>) -> Rule {
+    match outcome {
+        Outcome::Repair(_) => Rule::Repair,
+        Outcome::Rollback(_) => Rule::Rollback,
+        Outcome::Removal(_) => Rule::Removal,
+        Outcome::Update(_) | Outcome::Nothing => Rule::Newer,
+    }
+}
+
+fn detail(
+    rule: Rule,
+    release: &CompiledRelease,
+    decision: &Decision<'_>,
+    check: &Check,
+    situation: &Situation,
+) -> String {
+    let content = &release.release.content;
+    let targeting = &content.targeting;
+    let installed = decision.installed;
+    let choice = decision.choice.map_or(0, version_of);
+    match rule {
+        Rule::TenantOff => "offers of the tenant are switched off".to_owned(),
+        Rule::AppOff => "the app is switched off".to_owned(),
+        Rule::ResourceOff => "the resource is switched off".to_owned(),
+        Rule::State => format!("the release is {}", release.release.state.name()),
+        Rule::StartsAt => format!(
+            "starts at {}, now is {}",
+            instant(content.starts_at),
+            situation.now.to_rfc3339()
+        ),
+        Rule::EndsAt => format!(
+            "ended at {}, now is {}",
+            instant(content.ends_at),
+            situation.now.to_rfc3339()
+        ),
+        Rule::HostVersion => format!(
+            "the host app's version is {}, accepted is {} to {}",
+            check.version_code,
+            bound(targeting.host_version_min),
+            bound(targeting.host_version_max)
+        ),
+        Rule::DeviceType => match &check.device_type {
+            Some(own) => format!("the device type {own} is not listed"),
+            None => "the device sent no device type, and the release lists some".to_owned(),
+        },
+        Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
+        Rule::Org => "no org scope that matches is deeper than the exclusions that match".to_owned(),
+        Rule::Attributes => first_false_rule(release, check),
+        Rule::Rollout => format!(
+            "not among the {} % of the rollout by {}, and not on the allow-list",
+            content.rollout.share.to_percent(),
+            content.rollout.unit
+        ),
+        Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
+        Rule::Pin => pin_in_words(decision.pin),
+        Rule::NewerPasses => format!("version {choice} is newer and passes too"),
+        Rule::Floor => format!("version {choice} is a floor that must not be skipped"),
+        Rule::Newer => newer_in_words(release, decision),
+        Rule::Installed => format!("version {installed} is installed"),
+        Rule::Repair => format!("version {installed} is installed with another md5"),
+        Rule::InstalledIsNewer => format!("version {installed} is installed and newer"),
+        Rule::Rollback => format!("version {installed} is installed and was recalled with rollback"),
+        Rule::Removal => format!("version {installed} is installed and was recalled with removal"),
+    }
+}
+
+fn instant(at: Option<chrono::DateTime<chrono::Utc>>) -> String {
+    at.map_or_else(String::new, |at| at.to_rfc3339())
+}
+
+fn bound(version: Option<VersionCode>) -> String {
+    version.map_or_else(|| "any".to_owned(), |version| version.to_string())
+}
+
+fn first_false_rule(release: &CompiledRelease, check: &Check) -> String {
+    let rules = &release.release.content.targeting.attribute_rules;
+    rules
+        .iter()
+        .zip(&release.rules)
+        .find(|(_, (name, test))| !test.holds(check.attribute(name)))
+        .map_or_else(String::new, |(rule, (name, _))| {
+            let sent = check
+                .attribute(name)
+                .map_or("not sent".to_owned(), |sent| format!("sent as {sent:?}"));
+            format!(
+                "the rule {name} {} {} is false; {name} was {sent}",
+                rule.op().as_str(),
+                rule.value()
+            )
+        })
+}
+
+fn pin_in_words(pin: Option<PinMode>) -> String {
+    match pin {
+        Some(PinMode::Hold) => "a pin holds this resource".to_owned(),
+        Some(PinMode::Exact(version)) => format!("a pin allows only version {version}"),
+        Some(PinMode::Ceiling(version)) => format!("a pin allows only versions up to {version}"),
+        None => String::new(),
+    }
+}
+
+/// An `exact` pin passes over floors; that is worth saying where it happens.
+fn newer_in_words(release: &CompiledRelease, decision: &Decision<'_>) -> String {
+    let installed = decision.installed;
+    let older = match installed {
+        0 => "nothing is installed".to_owned(),
+        _ => format!("version {installed} is installed and older"),
+    };
+    if let Some(PinMode::Exact(version)) = decision.pin {
+        format!("{older}; a pin allows only version {version}, so floors below it are passed over")
+    } else if decision.highest.map(version_of) > Some(version_of(release)) {
+        format!("{older}; it is a floor that must not be skipped")
+    } else {
+        older
+    }
+}

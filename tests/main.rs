@@ -1,0 +1,4 @@
+//! Every test that goes through the crate's public face, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod resolve;

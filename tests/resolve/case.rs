@@ -1,0 +1,308 @@
+//! Cases in the format of `check-cases.json`, turned into what the resolver takes.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use slipway::catalog::app::{App, Resource, ResourceKind};
+use slipway::catalog::ids::{AppId, PinId, ReleaseId};
+use slipway::catalog::org::{OrgCode, OrgDirectory};
+use slipway::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway::catalog::rollout::{Rollout, RolloutUnit, Share};
+use slipway::catalog::targeting::Targeting;
+use slipway::catalog::text::{
+    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
+    VersionName,
+};
+use slipway::resolve::{Check, CheckFields, Given, Offer, PublishedApp, Situation, decide, read_check};
+
+/// All that one tenant has, compiled.
+pub struct CompiledCase {
+    apps: Vec<PublishedApp>,
+    directory: OrgDirectory,
+    enabled: bool,
+    offers_enabled: bool,
+}
+
+impl CompiledCase {
+    pub fn new(case: &Value) -> Self {
+        let paths: Vec<Vec<String>> = list(&case["org_directory"])
+            .iter()
+            .map(|path| texts(path).collect())
+            .collect();
+        Self {
+            apps: list(&case["apps"]).iter().map(published_app).collect(),
+            directory: OrgDirectory::new(paths.iter().map(Vec::as_slice)),
+            enabled: case["tenant"]["enabled"] != json!(false),
+            offers_enabled: case["tenant"]["offers_enabled"] != json!(false),
+        }
+    }
+
+    /// Answers like a server would, in the form of the cases' `expect` but with every field.
+    pub fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
+        let mut check = match read_request(request) {
+            Ok(check) => check,
+            Err(field) => return json!({"error": "invalid_parameter", "field": field}),
+        };
+        if !self.enabled {
+            return json!({"error": "permission"});
+        }
+        check.complete_memberships(&self.directory);
+        let Some(app) = self.app(&check.package_name) else {
+            return json!({"offers": [], "msg_code": "APP_UNKNOWN"});
+        };
+        let situation = Situation {
+            now,
+            stale,
+            offers_enabled: self.offers_enabled,
+        };
+        let offers: Vec<_> = decide(app, &check, &situation).iter().map(offer_json).collect();
+        json!({"offers": offers, "msg_code": ""})
+    }
+
+    pub fn app(&self, name: &str) -> Option<&PublishedApp> {
+        self.apps.iter().find(|published| {
+            let app = &published.app;
+            app.package_name.as_str() == name || app.old_package_names.iter().any(|old| old.as_str() == name)
+        })
+    }
+
+    pub fn directory(&self) -> &OrgDirectory {
+        &self.directory
+    }
+}
+
+/// Reads a request; the error is the first field that is wrong.
+pub fn read_request(request: &Value) -> Result<Check, String> {
+    let raw: Vec<_> = [
+        "package_name",
+        "version_code",
+        "device_id",
+        "device_type",
+        "old_versions",
+        "org_info",
+        "attributes",
+    ]
+    .into_iter()
+    .map(|field| serde_json::value::to_raw_value(&request[field]).unwrap())
+    .collect();
+    let texts: Vec<Option<String>> = raw
+        .iter()
+        .map(|raw| serde_json::from_str(raw.get()).ok())
+        .collect();
+    let given = |index: usize| match &texts[index] {
+        Some(text) => Given::Text(text),
+        None if raw[index].get() == "null" => Given::Absent,
+        None => Given::Json(&raw[index]),
+    };
+    let fields = CheckFields {
+        package_name: given(0),
+        version_code: given(1),
+        device_id: given(2),
+        device_type: given(3),
+        old_versions: given(4),
+        org_info: given(5),
+        attributes: given(6),
+    };
+    read_check(&fields).map_err(|errors| errors[0].field.clone())
+}
+
+fn offer_json(offer: &Offer<'_>) -> Value {
+    let content = &offer.release.content;
+    let mut json = json!({
+        "config_json": content.config_json.as_str(),
+        "download_url": offer.download_url(),
+        "status": offer.status_code(),
+        "qrcode": offer.qrcode(),
+        "size": content.file.size,
+        "update_desc": content.update_desc.as_str(),
+        "version_code": content.version_code,
+        "version_name": content.version_name.as_str(),
+        "icon_url": offer.icon_url(),
+        "md5": content.file.md5.as_str(),
+        "auto_install": offer.auto_install,
+        "app_name": offer.app.app_name.as_str(),
+        "package_name": offer.app.package_name.as_str(),
+        "old_package_name": offer.old_package_name,
+        "identifier": offer.resource.identifier.as_str(),
+    });
+    if offer.is_rollback {
+        json["uninstall_type"] = json!(1);
+    }
+    json
+}
+
+/// A release's fields with the defaults of the format filled in, as the admin API takes them.
+pub fn release_with_defaults(release: &Value) -> Value {
+    let identifier = release["identifier"].as_str().unwrap();
+    let version = release["version_code"].as_i64().unwrap();
+    let mut full = json!({
+        "version_name": format!("1.0.{version}"),
+        "download_url": format!("https://cdn.example.com/{identifier}/{version}.bin"),
+        "size": 1000 + version % 1000,
+        "md5": md5_hex(&format!("{identifier}:{version}")),
+    });
+    for (field, value) in release.as_object().unwrap() {
+        full[field] = value.clone();
+    }
+    full
+}
+
+fn md5_hex(text: &str) -> String {
+    use md5::Digest;
+    hex::encode(md5::Md5::digest(text))
+}
+
+fn published_app(app: &Value) -> PublishedApp {
+    let domain = App {
+        id: AppId::generate(),
+        package_name: PackageName::parse(text(&app["package_name"])).unwrap(),
+        app_name: Name::parse(text(&app["app_name"])).unwrap(),
+        old_package_names: texts(&app["old_package_names"])
+            .map(|name| PackageName::parse(name).unwrap())
+            .collect(),
+        icon_url: optional_url(&app["icon_url"]),
+        enabled: app["enabled"] != json!(false),
+    };
+    let releases: Vec<_> = list(&app["releases"])
+        .iter()
+        .map(|json| release(&domain, json))
+        .collect();
+    let pins = list(&app["pins"]).iter().map(|json| pin(&domain, json)).collect();
+    let mut resources: Vec<Resource> = Vec::new();
+    for release in &releases {
+        if resources
+            .iter()
+            .all(|resource| resource.identifier != release.identifier)
+        {
+            resources.push(resource(&domain, &release.identifier, app));
+        }
+    }
+    PublishedApp::compile(domain, resources, releases, pins)
+}
+
+fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {
+    let mut resource = Resource::first_seen(app, identifier.clone());
+    let settings = list(&json["resources"])
+        .iter()
+        .find(|settings| settings["identifier"] == identifier.as_str());
+    if let Some(settings) = settings {
+        if let Some(kind) = settings["kind"].as_str() {
+            resource.kind = ResourceKind::parse(kind).unwrap();
+        }
+        resource.enabled = settings["enabled"] != json!(false);
+        resource.repair_on_mismatch = settings["repair_on_mismatch"] == json!(true);
+    }
+    resource
+}
+
+fn release(app: &App, json: &Value) -> Release {
+    let json = release_with_defaults(json);
+    let identifier = text(&json["identifier"]);
+    let version_code = json["version_code"].as_i64().unwrap();
+    let targeting: Targeting = serde_json::from_value(json!({
+        "org_scopes": list(&json["org_scopes"]),
+        "org_exclusions": list(&json["org_exclusions"]),
+        "device_types": list(&json["device_types"]),
+        "host_version_min": json["host_version_min"],
+        "host_version_max": json["host_version_max"],
+        "attribute_rules": list(&json["attribute_rules"]),
+        "device_ids": list(&json["device_ids"]),
+    }))
+    .unwrap();
+    Release {
+        id: ReleaseId::generate(),
+        app_id: app.id,
+        identifier: Identifier::parse(identifier).unwrap(),
+        state: state(&json),
+        content: ReleaseContent {
+            version_code,
+            version_name: VersionName::parse(text(&json["version_name"])).unwrap(),
+            file: FileFacts {
+                download_url: Url::parse(text(&json["download_url"])).unwrap(),
+                size: json["size"].as_i64().unwrap(),
+                md5: Md5::parse(&text(&json["md5"])).unwrap(),
+                sha256: None,
+            },
+            update_desc: UpdateDescription::parse(text(&json["update_desc"])).unwrap(),
+            auto_install: json["auto_install"] == json!(true),
+            mandatory: json["mandatory"] == json!(true),
+            floor: json["floor"] == json!(true),
+            qrcode: optional_url(&json["qrcode"]),
+            icon_url: optional_url(&json["icon_url"]),
+            config_json: match &json["config_json"] {
+                Value::Null => ConfigJson::default(),
+                value => ConfigJson::parse(value).unwrap(),
+            },
+            targeting,
+            rollout: rollout(&json, version_code),
+            starts_at: instant(&json["starts_at"]),
+            ends_at: instant(&json["ends_at"]),
+        },
+    }
+}
+
+fn state(json: &Value) -> ReleaseState {
+    match json["state"].as_str().unwrap_or("published") {
+        "draft" => ReleaseState::Draft,
+        "published" => ReleaseState::Published,
+        "paused" => ReleaseState::Paused,
+        "discarded" => ReleaseState::Discarded,
+        "recalled" => ReleaseState::Recalled(RecallMode::parse(&text(&json["recall_mode"])).unwrap()),
+        other => panic!("unknown state {other}"),
+    }
+}
+
+/// The release's own key is its id, which a case does not know; the reference takes this text instead.
+fn rollout(json: &Value, version_code: i64) -> Rollout {
+    let rollout = &json["rollout"];
+    let own_key = format!("{}@{version_code}", text(&json["identifier"]));
+    Rollout {
+        share: rollout["percent"]
+            .as_number()
+            .map_or(Share::EVERYBODY, |percent| Share::from_percent(percent).unwrap()),
+        key: Some(RolloutKey::parse(rollout["key"].as_str().unwrap_or(&own_key)).unwrap()),
+        unit: RolloutUnit::parse(rollout["unit"].as_str().unwrap_or("device")).unwrap(),
+    }
+}
+
+fn pin(app: &App, json: &Value) -> Pin {
+    let target = match json["device_id"].as_str() {
+        Some(device) => PinTarget::Device(DeviceId::parse(device).unwrap()),
+        None => PinTarget::OrgNode(
+            texts(&json["org_path"])
+                .map(|code| OrgCode::parse(&code).unwrap())
+                .collect(),
+        ),
+    };
+    Pin {
+        id: PinId::generate(),
+        app_id: app.id,
+        identifier: Identifier::parse(text(&json["identifier"])).unwrap(),
+        target,
+        mode: PinMode::parse(&text(&json["mode"]), json["version_code"].as_i64()).unwrap(),
+        reason: Reason::parse("a case").unwrap(),
+        expires_at: instant(&json["expires_at"]),
+    }
+}
+
+pub fn list(json: &Value) -> &[Value] {
+    json.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(json: &Value) -> String {
+    json.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(json: &Value) -> impl Iterator<Item = String> {
+    list(json).iter().map(text)
+}
+
+fn optional_url(json: &Value) -> Option<Url> {
+    json.as_str()
+        .filter(|url| !url.is_empty())
+        .map(|url| Url::parse(url).unwrap())
+}
+
+fn instant(json: &Value) -> Option<DateTime<Utc>> {
+    json.as_str().map(|at| at.parse().unwrap())
+}

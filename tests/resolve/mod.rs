@@ -1,0 +1,4 @@
+//! The decision: the worked cases, and generated ones against the reference resolver.
+
+pub mod case;
+pub mod worked_cases;
