@@ -20,7 +20,9 @@ fn the_worked_cases_are_answered_as_written() {
                 apply(&mut state, action);
             }
             // Tenants and the gateway's ways of naming one are not the resolver's.
-            let about_the_tenant = ["unknown", "other"].iter().any(|tenant| check["tenant"] == *tenant);
+            let about_the_tenant = ["unknown", "other"]
+                .iter()
+                .any(|tenant| check["tenant"] == *tenant);
             if check["request"].is_null() || about_the_tenant || check["face"] == "gateway" {
                 continue;
             }

@@ -1,0 +1,209 @@
+//! The installation's secret keys: the first encrypts and signs, all decrypt and verify.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+/// Bytes of a secret key.
+const KEY_BYTES: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    #[error(
+        "SLIPWAY_SECRET_KEY: key {0} is not {KEY_BYTES} bytes in base64; make one with `openssl rand -base64 32`"
+    )]
+    Malformed(usize),
+    #[error(
+        "SLIPWAY_SECRET_KEY: no key given opens what is stored (it was sealed with key {0}); \
+         give the key that was used before, after a comma if there is a new one"
+    )]
+    KeyMissing(String),
+    #[error("a sealed secret is damaged, or was sealed for another purpose")]
+    CannotOpen,
+    #[error("the system's random source or cipher failed")]
+    Cryptography,
+}
+
+/// A secret that can be read back, encrypted: AES-256-GCM, bound to what it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret {
+    /// Which key sealed it.
+    pub key_id: String,
+    /// Base64 of nonce, ciphertext and tag.
+    pub sealed: String,
+}
+
+pub struct Keyring {
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: String,
+    sealing: RandomizedNonceKey,
+    signing: [u8; KEY_BYTES],
+}
+
+impl Keyring {
+    /// Reads one or more comma-separated base64 keys of 32 bytes.
+    pub fn parse(text: &str) -> Result<Self, KeyringError> {
+        let keys = text
+            .split(',')
+            .enumerate()
+            .map(|(index, key)| {
+                let bytes = STANDARD
+                    .decode(key.trim())
+                    .ok()
+                    .filter(|bytes| bytes.len() == KEY_BYTES)
+                    .ok_or(KeyringError::Malformed(index + 1))?;
+                Key::derive(&bytes)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { keys })
+    }
+
+    /// A new random key in the form that [`Keyring::parse`] reads.
+    pub fn generate_text() -> Result<String, KeyringError> {
+        let mut bytes = [0; KEY_BYTES];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyringError::Cryptography)?;
+        Ok(STANDARD.encode(bytes))
+    }
+
+    /// Encrypts `secret`; it opens again only with the same `belongs_to`.
+    pub fn seal(&self, secret: &str, belongs_to: &str) -> Result<SealedSecret, KeyringError> {
+        let key = self.first();
+        let mut bytes = secret.as_bytes().to_vec();
+        let nonce = key
+            .sealing
+            .seal_in_place_append_tag(Aad::from(belongs_to), &mut bytes)
+            .map_err(|_| KeyringError::Cryptography)?;
+        let mut sealed = nonce.as_ref().to_vec();
+        sealed.append(&mut bytes);
+        Ok(SealedSecret {
+            key_id: key.id.clone(),
+            sealed: STANDARD.encode(sealed),
+        })
+    }
+
+    pub fn open(&self, secret: &SealedSecret, belongs_to: &str) -> Result<String, KeyringError> {
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.id == secret.key_id)
+            .ok_or_else(|| KeyringError::KeyMissing(secret.key_id.clone()))?;
+        let mut bytes = STANDARD
+            .decode(&secret.sealed)
+            .map_err(|_| KeyringError::CannotOpen)?;
+        let (nonce, ciphertext) = bytes
+            .split_at_mut_checked(NONCE_LEN)
+            .ok_or(KeyringError::CannotOpen)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| KeyringError::CannotOpen)?;
+        let opened = key
+            .sealing
+            .open_in_place(nonce, Aad::from(belongs_to), ciphertext)
+            .map_err(|_| KeyringError::CannotOpen)?;
+        String::from_utf8(opened.to_vec()).map_err(|_| KeyringError::CannotOpen)
+    }
+
+    /// Whether every one of these keys is here; the error names one that is not.
+    pub fn holds_all<'a>(&self, key_ids: impl IntoIterator<Item = &'a String>) -> Result<(), KeyringError> {
+        match key_ids
+            .into_iter()
+            .find(|id| self.keys.iter().all(|key| key.id != **id))
+        {
+            Some(missing) => Err(KeyringError::KeyMissing(missing.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn signing_key(&self) -> (&str, &[u8]) {
+        let key = self.first();
+        (&key.id, &key.signing)
+    }
+
+    pub(super) fn signing_keys(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.keys
+            .iter()
+            .map(|key| (key.id.as_str(), key.signing.as_slice()))
+    }
+
+    fn first(&self) -> &Key {
+        // `split` gives at least one piece, so `parse` made at least one key or failed.
+        &self.keys[0]
+    }
+}
+
+impl Key {
+    /// Separates the uses of one secret by HKDF (RFC 5869), so that none of them can stand in for another.
+    fn derive(secret: &[u8]) -> Result<Self, KeyringError> {
+        let material = Salt::new(HKDF_SHA256, b"slipway").extract(secret);
+        let derive = |purpose: &'static [u8]| {
+            let mut key = [0; KEY_BYTES];
+            material
+                .expand(&[purpose], DerivedKey)
+                .and_then(|expanded| expanded.fill(&mut key))
+                .map_err(|_| KeyringError::Cryptography)?;
+            Ok::<_, KeyringError>(key)
+        };
+        let id = hex::encode(&Sha256::digest(derive(b"key-id-v1")?)[..6]);
+        let sealing = RandomizedNonceKey::new(&AES_256_GCM, &derive(b"seal-v1")?)
+            .map_err(|_| KeyringError::Cryptography)?;
+        Ok(Self {
+            id,
+            sealing,
+            signing: derive(b"access-token-v1")?,
+        })
+    }
+}
+
+struct DerivedKey;
+
+impl KeyType for DerivedKey {
+    fn len(&self) -> usize {
+        KEY_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> String {
+        STANDARD.encode([byte; KEY_BYTES])
+    }
+
+    #[test]
+    fn a_secret_opens_with_its_key_and_owner_alone() {
+        let keyring = Keyring::parse(&key(1)).unwrap();
+        let sealed = keyring.seal("s3cret", "app-key:1").unwrap();
+        assert_eq!(keyring.open(&sealed, "app-key:1").unwrap(), "s3cret");
+        assert!(keyring.open(&sealed, "app-key:2").is_err());
+        let other = Keyring::parse(&key(2)).unwrap();
+        assert!(matches!(
+            other.open(&sealed, "app-key:1"),
+            Err(KeyringError::KeyMissing(_))
+        ));
+    }
+
+    #[test]
+    fn the_first_key_seals_and_all_open() {
+        let old = Keyring::parse(&key(1)).unwrap().seal("s3cret", "x").unwrap();
+        let rotated = Keyring::parse(&format!("{}, {}", key(2), key(1))).unwrap();
+        assert_eq!(rotated.open(&old, "x").unwrap(), "s3cret");
+        assert_ne!(rotated.seal("s3cret", "x").unwrap().key_id, old.key_id);
+    }
+
+    #[test]
+    fn damaged_and_malformed_input_is_refused() {
+        let keyring = Keyring::parse(&key(1)).unwrap();
+        let mut sealed = keyring.seal("s3cret", "x").unwrap();
+        for damaged in ["", "AAAA", "not base64", &"A".repeat(64)] {
+            sealed.sealed = damaged.to_owned();
+            assert!(keyring.open(&sealed, "x").is_err(), "{damaged}");
+        }
+        assert!(Keyring::parse("").is_err());
+        assert!(Keyring::parse("c2hvcnQ=").is_err());
+        assert!(Keyring::parse(&format!("{},", key(1))).is_err());
+    }
+}

@@ -1,0 +1,16 @@
+//! Secrets: how they are made, hashed, encrypted and compared. The sole user of the cryptographic libraries.
+//!
+//! What is only ever compared is stored as a hash; what must be read back (the gateway's app secrets) is sealed with
+//! the installation's key. Nothing here is ever logged, and the types that hold a secret have no `Debug` that shows it.
+
+mod access_token;
+mod keyring;
+mod password;
+mod token;
+
+pub use access_token::{AccessClaims, AccessTokens};
+pub use keyring::{Keyring, KeyringError, SealedSecret};
+pub use password::{PasswordHash, hash_password, parse_password, verify_password, verify_unknown};
+pub use token::{
+    NewToken, PresentedToken, TokenKind, new_app_key, new_app_secret, new_password, secret_matches,
+};

@@ -1,0 +1,144 @@
+//! Keys and tokens that callers present: a recognisable prefix, an id to look up, and 32 random bytes of which only
+//! the SHA-256 is stored. A random secret needs no slow hash, and checks are frequent.
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::catalog::ids::TenantId;
+
+/// What a token is for; its prefix makes a leaked one recognisable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// For a pipeline on the admin API.
+    Api,
+    /// For a session's next access token.
+    Refresh,
+    /// For the devices of a tenant; carries the tenant's number, so that a check finds it without a database.
+    DeviceKey(TenantId),
+}
+
+impl TokenKind {
+    fn prefix(self) -> String {
+        match self {
+            Self::Api => "slipway_token".to_owned(),
+            Self::Refresh => "slipway_refresh".to_owned(),
+            Self::DeviceKey(tenant) => format!("slipway_device_{tenant}"),
+        }
+    }
+}
+
+/// A token that was just made.
+pub struct NewToken {
+    /// Shown once, to whom it is for.
+    pub text: String,
+    /// What is stored.
+    pub secret_hash: String,
+}
+
+impl NewToken {
+    pub fn generate(kind: TokenKind, id: Uuid) -> Self {
+        let secret = hex::encode(random_bytes::<32>());
+        Self {
+            text: format!("{}_{}_{secret}", kind.prefix(), id.simple()),
+            secret_hash: hash(&secret),
+        }
+    }
+}
+
+/// A token as a caller presents it, taken apart and not yet believed.
+#[derive(Clone)]
+pub struct PresentedToken {
+    pub kind: TokenKind,
+    pub id: Uuid,
+    pub secret_hash: String,
+}
+
+impl PresentedToken {
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut pieces = text.strip_prefix("slipway_")?.split('_');
+        let kind = match pieces.next()? {
+            "token" => TokenKind::Api,
+            "refresh" => TokenKind::Refresh,
+            "device" => TokenKind::DeviceKey(TenantId::parse(pieces.next()?.parse().ok()?).ok()?),
+            _ => return None,
+        };
+        let id = Uuid::try_parse(pieces.next()?).ok()?;
+        let secret_hash = hash(pieces.next()?);
+        pieces.next().is_none().then_some(Self {
+            kind,
+            id,
+            secret_hash,
+        })
+    }
+}
+
+/// Compares a presented token's hash with the stored one, in constant time.
+pub fn secret_matches(presented: &PresentedToken, stored_hash: &str) -> bool {
+    presented
+        .secret_hash
+        .as_bytes()
+        .ct_eq(stored_hash.as_bytes())
+        .into()
+}
+
+/// A gateway key: 12 digits, as its clients expect.
+pub fn new_app_key() -> String {
+    let number = u64::from_be_bytes(random_bytes()) % 900_000_000_000;
+    (number + 100_000_000_000).to_string()
+}
+
+/// A gateway secret: 32 hexadecimal digits.
+pub fn new_app_secret() -> String {
+    hex::encode(random_bytes::<16>())
+}
+
+/// A password for a first administrator who gave none.
+pub fn new_password() -> String {
+    hex::encode(random_bytes::<12>())
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+    bytes
+}
+
+fn hash(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_apart_as_it_was_made() {
+        let id = Uuid::now_v7();
+        let tenant = TenantId::parse(10_000_000).unwrap();
+        for kind in [TokenKind::Api, TokenKind::Refresh, TokenKind::DeviceKey(tenant)] {
+            let token = NewToken::generate(kind, id);
+            let presented = PresentedToken::parse(&token.text).unwrap();
+            assert_eq!((presented.kind, presented.id), (kind, id));
+            assert!(secret_matches(&presented, &token.secret_hash));
+            let other = NewToken::generate(kind, id);
+            assert!(!secret_matches(&presented, &other.secret_hash));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_tokens() {
+        for text in [
+            "",
+            "slipway_",
+            "slipway_token",
+            "slipway_token_x_y",
+            "slipway_device_0_x_y",
+            "Bearer x",
+        ] {
+            assert!(PresentedToken::parse(text).is_none(), "{text}");
+        }
+        let token = NewToken::generate(TokenKind::Api, Uuid::now_v7()).text;
+        assert!(PresentedToken::parse(&format!("{token}_more")).is_none());
+    }
+}
