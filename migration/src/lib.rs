@@ -1,1 +1,20 @@
+//! The schema of Slipway, version by version.
+//!
+//! A migration is frozen once merged and names tables and columns as text, so that later changes of the program's
+//! entities cannot change what an old migration did. Its helpers live inside its own folder for the same reason.
 
+mod m0001_initial;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::{MigrationTrait, async_trait};
+
+/// All versions of the schema, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_initial::Initial)]
+    }
+}

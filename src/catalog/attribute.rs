@@ -219,7 +219,6 @@ impl RuleTest {
 
 /// A version in which missing parts count as 0: 8.1 is 8.1.0.
 fn padded_version(text: &str) -> Option<semver::Version> {
-    let text = text.trim();
     let core_end = text.find(['-', '+']).unwrap_or(text.len());
     let (core, rest) = text.split_at(core_end);
     let padding = match core.bytes().filter(|byte| *byte == b'.').count() {

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod org;
 pub mod pin;
 pub mod release;
+pub mod release_changes;
 pub mod rollout;
 pub mod targeting;
 pub mod tenant;

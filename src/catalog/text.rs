@@ -11,7 +11,8 @@ macro_rules! text_type {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        #[derive(Default)]
+pub struct $name(String);
 
         impl $name {
             pub fn parse(text: impl Into<String>) -> Result<Self, Invalid> {

@@ -63,9 +63,6 @@ fn read_entry(members: Vec<(String, Node)>) -> Result<InstalledEntry, String> {
 
 /// A member of the map form: `"com.a.b": 3` or `"com.a.b": {"versionCode": 3, "md5": "…"}`.
 fn read_map_entry((identifier, value): (String, Node)) -> Result<InstalledEntry, String> {
-    if identifier.trim().is_empty() {
-        return Err("has an entry without a name".to_owned());
-    }
     match value {
         Node::Object(members) => entry_of(identifier, &last_of_each(members)),
         version => {

@@ -16,7 +16,7 @@ use slipway::catalog::text::{
 use slipway::resolve::{Check, CheckFields, Given, Offer, PublishedApp, Situation, decide, read_check};
 
 /// All that one tenant has, compiled.
-pub struct CompiledCase {
+pub(crate) struct CompiledCase {
     apps: Vec<PublishedApp>,
     directory: OrgDirectory,
     enabled: bool,
@@ -24,7 +24,7 @@ pub struct CompiledCase {
 }
 
 impl CompiledCase {
-    pub fn new(case: &Value) -> Self {
+    pub(crate) fn new(case: &Value) -> Self {
         let paths: Vec<Vec<String>> = list(&case["org_directory"])
             .iter()
             .map(|path| texts(path).collect())
@@ -38,7 +38,7 @@ impl CompiledCase {
     }
 
     /// Answers like a server would, in the form of the cases' `expect` but with every field.
-    pub fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
+    pub(crate) fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
         let mut check = match read_request(request) {
             Ok(check) => check,
             Err(field) => return json!({"error": "invalid_parameter", "field": field}),
@@ -59,20 +59,16 @@ impl CompiledCase {
         json!({"offers": offers, "msg_code": ""})
     }
 
-    pub fn app(&self, name: &str) -> Option<&PublishedApp> {
+    pub(crate) fn app(&self, name: &str) -> Option<&PublishedApp> {
         self.apps.iter().find(|published| {
             let app = &published.app;
             app.package_name.as_str() == name || app.old_package_names.iter().any(|old| old.as_str() == name)
         })
     }
-
-    pub fn directory(&self) -> &OrgDirectory {
-        &self.directory
-    }
 }
 
 /// Reads a request; the error is the first field that is wrong.
-pub fn read_request(request: &Value) -> Result<Check, String> {
+pub(crate) fn read_request(request: &Value) -> Result<Check, String> {
     let raw: Vec<_> = [
         "package_name",
         "version_code",
@@ -132,7 +128,7 @@ fn offer_json(offer: &Offer<'_>) -> Value {
 }
 
 /// A release's fields with the defaults of the format filled in, as the admin API takes them.
-pub fn release_with_defaults(release: &Value) -> Value {
+pub(crate) fn release_with_defaults(release: &Value) -> Value {
     let identifier = release["identifier"].as_str().unwrap();
     let version = release["version_code"].as_i64().unwrap();
     let mut full = json!({
@@ -285,7 +281,7 @@ fn pin(app: &App, json: &Value) -> Pin {
     }
 }
 
-pub fn list(json: &Value) -> &[Value] {
+pub(crate) fn list(json: &Value) -> &[Value] {
     json.as_array().map_or(&[], Vec::as_slice)
 }
 

@@ -10,32 +10,24 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
-use proptest::strategy::Union;
 use serde_json::{Map, Value, json};
 
 use super::reference::release_md5;
 
 const APP: &str = "com.hema.wms";
 const OTHER_APP: &str = "com.hema.pos";
+const UNKNOWN_APP: &str = "com.hema.pda";
 const OLD_NAMES: [&str; 2] = ["com.hema.wms.old", "com.hema.wms.lite"];
-/// The app itself and resources that sort before and after it.
+/// The app itself, and resources that sort before and after it.
 const IDENTIFIERS: [&str; 4] = [APP, "com.hema.wms.chuku", "com.hema.wms.Ruku", "com.alipay.scan"];
-const NEWEST_CODE: i64 = 12;
+const HIGHEST_CODE: i64 = 12;
 
-/// With the rollout key `edge` these have the buckets 0, 1, 4999, 5000, 9998 and 9999.
-const DEVICES: [&str; 8] = [
-    "PDA00443",
-    "PDA08351",
-    "PDA00335",
-    "PDA06926",
-    "PDA25223",
-    "PDA12956",
-    "HM8007PDA001",
-    "门店-01",
-];
-const DEVICE_TYPES: [&str; 3] = ["10013", "10021", "kiosk"];
+/// With the rollout key `edge` the first six have the buckets 0, 1, 4999, 5000, 9998 and 9999.
+const DEVICES: &str =
+    "PDA00443 | PDA08351 | PDA00335 | PDA06926 | PDA25223 | PDA12956 | HM8007PDA001 | 门店-01";
+const DEVICE_TYPES: &str = "10013 | 10021 | kiosk";
 
-/// 8007 and HM-SH stand under two parents each, and 8007 on two levels.
+/// 8007, 8011 and HM-SH stand under two parents each, and 8007 on two levels.
 const ORG_PATHS: [&[&str]; 12] = [
     &["HM", "HM-SH", "8007"],
     &["HM", "HM-SH", "8011"],
@@ -54,16 +46,17 @@ const ORG_PATHS: [&[&str]; 12] = [
 /// What one tenant has, and one check of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
-    pub(crate) case: Value,
-    pub(crate) request: Value,
-    pub(crate) now: DateTime<Utc>,
-    pub(crate) stale: bool,
+    pub case: Value,
+    pub request: Value,
+    pub now: DateTime<Utc>,
+    pub stale: bool,
 }
 
 /// Any scenario.
 pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
-    let now = select(vec![0, 0, -1000, -999, 999, 1000]);
-    (case(), wish(), now, weighted_bool(0.12)).prop_map(|(case, wish, milliseconds, stale)| Scenario {
+    let offsets = select(vec![0, 0, -1000, -999, 999, 1000]);
+    let stale = select(vec![false, false, false, false, false, false, true]);
+    (case(), wish(), offsets, stale).prop_map(|(case, wish, milliseconds, stale)| Scenario {
         request: request(&case, wish),
         case,
         now: noon() + TimeDelta::milliseconds(milliseconds),
@@ -81,101 +74,133 @@ fn instant(seconds: i64) -> Value {
     json!(instant.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
-fn weighted_bool(probability: f64) -> impl Strategy<Value = bool> {
-    prop::bool::weighted(probability)
+/// The choices of a line like `a | b | c`.
+fn choices(line: &'static str) -> Vec<&'static str> {
+    line.split('|').map(str::trim).collect()
 }
 
-fn one_of(choices: Vec<(u32, Value)>) -> impl Strategy<Value = Value> {
-    Union::new_weighted(
-        choices
-            .into_iter()
-            .map(|(weight, value)| (weight, Just(value)))
-            .collect(),
-    )
+/// The elements of a JSON array.
+fn all(array: &Value) -> Vec<Value> {
+    array.as_array().expect("an array").clone()
 }
 
 // ---------------------------------------------------------------------------------- the catalog
 
+/// Some members of an object.
+type Members = Map<String, Value>;
+
+/// One of some objects, or none of their members: `absent` times as often as each of the objects.
+fn some_of(absent: usize, objects: &Value) -> BoxedStrategy<Members> {
+    let objects = all(objects)
+        .into_iter()
+        .map(|it| it.as_object().expect("an object").clone());
+    let nothing = vec![Members::new(); absent];
+    select(nothing.into_iter().chain(objects).collect::<Vec<_>>()).boxed()
+}
+
+/// One member whose value is drawn, given with a probability.
+fn member(
+    name: &'static str,
+    probability: f64,
+    value: impl Strategy<Value = Value> + 'static,
+) -> BoxedStrategy<Members> {
+    weighted(probability, value)
+        .prop_map(move |value| value.map(|value| (name.to_owned(), value)).into_iter().collect())
+        .boxed()
+}
+
+fn object(members: Vec<Members>) -> Value {
+    Value::Object(members.into_iter().flatten().collect())
+}
+
 fn case() -> impl Strategy<Value = Value> {
-    let tenant = one_of(vec![
-        (94, json!({})),
-        (2, json!({"offers_enabled": false})),
-        (2, json!({"offers_enabled": true, "enabled": true})),
-        (2, json!({"enabled": false})),
+    let switches = json!([
+        {"offers_enabled": false},
+        {"offers_enabled": true, "enabled": true},
+        {"enabled": false},
     ]);
-    let directory = subsequence(ORG_PATHS.to_vec(), 0..=ORG_PATHS.len());
-    (tenant, directory, app(), weighted(0.3, other_app())).prop_map(|(tenant, directory, app, other)| {
+    let directory = subsequence(ORG_PATHS.to_vec(), 3..=ORG_PATHS.len());
+    let apps = (app(), weighted(0.5, other_app()));
+    (some_of(50, &switches), directory, apps).prop_map(|(tenant, directory, (app, other))| {
         let apps: Vec<Value> = std::iter::once(app).chain(other).collect();
         json!({"tenant": tenant, "org_directory": directory, "apps": apps})
     })
 }
 
-/// Another app of the tenant, with a resource of the same name and a pin of its own.
+/// Another app of the tenant, with a resource of the same name and perhaps a pin of its own.
 fn other_app() -> impl Strategy<Value = Value> {
-    (1..=NEWEST_CODE, weighted_bool(0.3)).prop_map(|(version_code, held)| {
-        let pins = if held {
-            json!([{"identifier": IDENTIFIERS[3], "mode": "hold", "org_path": ["HM"]}])
-        } else {
-            json!([])
-        };
-        json!({
-            "package_name": OTHER_APP,
-            "app_name": "Hema POS",
-            "pins": pins,
-            "releases": [{"identifier": IDENTIFIERS[3], "version_code": version_code}],
-        })
+    let pins = json!([
+        {},
+        {"pins": [{"identifier": IDENTIFIERS[3], "mode": "hold", "org_path": ["HM"]}]},
+    ]);
+    (1..=HIGHEST_CODE, some_of(1, &pins)).prop_map(|(version_code, mut app)| {
+        let release = json!({"identifier": IDENTIFIERS[3], "version_code": version_code});
+        app.insert("package_name".to_owned(), json!(OTHER_APP));
+        app.insert("app_name".to_owned(), json!("Hema POS"));
+        app.insert("releases".to_owned(), json!([release]));
+        Value::Object(app)
     })
 }
 
-fn app() -> impl Strategy<Value = Value> {
-    let members = vec![
-        member(
-            "old_package_names",
-            0.5,
-            subsequence(OLD_NAMES.to_vec(), 0..=2).prop_map(|it| json!(it)),
-        ),
-        member(
-            "icon_url",
-            0.5,
-            one_of(vec![
-                (4, json!("https://cdn.example.com/app.png")),
-                (1, json!("")),
-            ]),
-        ),
-        member("enabled", 0.2, one_of(vec![(4, json!(true)), (1, json!(false))])),
-    ];
-    let settings: Vec<_> = IDENTIFIERS
-        .iter()
-        .map(|it| weighted(0.5, resource_settings(it)))
-        .collect();
-    let releases = vec((identifier(), version_code(), release()), 2..14);
-    (members, settings, releases, vec(pin(), 0..5), weighted_bool(0.1)).prop_map(build_app)
+/// What an app is made of, before it is known whether it would have been accepted so.
+#[derive(Debug, Clone)]
+struct AppDraft {
+    members: Vec<Members>,
+    settings: Vec<Vec<Members>>,
+    releases: Vec<(&'static str, i64, Vec<Members>)>,
+    pins: Vec<PinDraft>,
+    kinds_were_set_later: bool,
 }
 
-type Members = Vec<(&'static str, Value)>;
-type PinWish = (&'static str, Members, &'static str, i64, Index);
+#[derive(Debug, Clone)]
+struct PinDraft {
+    identifier: &'static str,
+    members: Vec<Members>,
+    mode: &'static str,
+    bound: i64,
+    existing: Index,
+}
 
-/// Puts an app together, leaving out what the admin API would have refused.
-fn build_app(
-    (members, settings, releases, pins, kinds_came_later): (
-        Vec<Members>,
-        Vec<Option<Members>>,
-        Vec<(&'static str, i64, Vec<Members>)>,
-        Vec<PinWish>,
-        bool,
-    ),
-) -> Value {
-    let mut app = object(members.concat());
-    app["package_name"] = json!(APP);
-    app["app_name"] = json!("盒马 WMS");
+fn app() -> impl Strategy<Value = Value> {
+    let old_names = json!([
+        {"old_package_names": []},
+        {"old_package_names": OLD_NAMES},
+        {"old_package_names": [OLD_NAMES[1]]},
+    ]);
+    let icons = json!([{"icon_url": "https://cdn.example.com/app.png"}, {"icon_url": ""}]);
+    let members = vec![
+        some_of(3, &old_names),
+        some_of(1, &icons),
+        some_of(30, &json!([{"enabled": true}, {"enabled": false}])),
+    ];
+    let settings: Vec<_> = IDENTIFIERS.iter().map(|it| resource_settings(it)).collect();
+    let releases = vec((identifier(), version_code(), release()), 3..16);
+    let kinds_were_set_later = select(vec![false, false, false, false, true]);
+    (
+        members,
+        settings,
+        releases,
+        vec(pin(), 0..5),
+        kinds_were_set_later,
+    )
+        .prop_map(|(members, settings, releases, pins, kinds_were_set_later)| {
+            build_app(AppDraft {
+                members,
+                settings,
+                releases,
+                pins,
+                kinds_were_set_later,
+            })
+        })
+}
 
-    let mut kept: Vec<Value> = Vec::new();
+/// Leaves out of a draft what the admin API would have refused.
+fn build_app(draft: AppDraft) -> Value {
+    let mut releases: Vec<Value> = Vec::new();
     let mut versions: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     let mut known = HashSet::new();
-    for (identifier, version_code, members) in releases {
-        let mut release = object(members.concat());
-        release["identifier"] = json!(identifier);
-        release["version_code"] = json!(version_code);
+    for (identifier, version_code, members) in draft.releases {
+        let mut release = object(members);
         if release["state"] != "discarded" {
             let taken = versions.entry(identifier).or_default();
             if taken.contains(&version_code) {
@@ -183,17 +208,15 @@ fn build_app(
             }
             taken.push(version_code);
         }
+        release["identifier"] = json!(identifier);
+        release["version_code"] = json!(version_code);
         known.insert(identifier);
-        kept.push(release);
+        releases.push(release);
     }
 
-    let settings: Vec<Value> = settings
-        .into_iter()
-        .flatten()
-        .map(object)
-        .filter(|it| it["identifier"].as_str().is_some_and(|it| known.contains(it)))
-        .collect();
-    for release in &mut kept {
+    let mut settings: Vec<Value> = draft.settings.into_iter().map(object).collect();
+    settings.retain(|it| it["identifier"].as_str().is_some_and(|it| known.contains(it)));
+    for release in &mut releases {
         let own = settings
             .iter()
             .find(|it| it["identifier"] == release["identifier"]);
@@ -203,176 +226,126 @@ fn build_app(
             "other"
         };
         let is_apk = own.and_then(|it| it["kind"].as_str()).unwrap_or(default) == "apk";
-        if is_apk && release["recall_mode"] == "rollback" && !kinds_came_later {
+        if is_apk && release["recall_mode"] == "rollback" && !draft.kinds_were_set_later {
             release["recall_mode"] = json!("stop");
         }
     }
 
     let mut targets = HashSet::new();
-    let mut kept_pins = Vec::new();
-    for (identifier, members, mode, bound, index) in pins {
-        let mut pin = object(members);
-        let target = format!("{identifier} {} {}", pin["device_id"], pin["org_path"]);
-        let existing = versions.get(identifier).map_or(&[][..], Vec::as_slice);
-        pin["identifier"] = json!(identifier);
-        pin["mode"] = json!(mode);
-        match mode {
+    let mut pins = Vec::new();
+    for draft in draft.pins {
+        let mut pin = object(draft.members);
+        let existing = versions.get(draft.identifier).map_or(&[][..], Vec::as_slice);
+        match draft.mode {
             "exact" if existing.is_empty() => continue,
-            "exact" => pin["version_code"] = json!(index.get(existing)),
-            "ceiling" => pin["version_code"] = json!(bound),
+            "exact" => pin["version_code"] = json!(draft.existing.get(existing)),
+            "ceiling" => pin["version_code"] = json!(draft.bound),
             _ => {}
         }
-        if known.contains(identifier) && targets.insert(target) {
-            kept_pins.push(pin);
+        let target = format!("{} {} {}", draft.identifier, pin["device_id"], pin["org_path"]);
+        if known.contains(draft.identifier) && targets.insert(target) {
+            pin["identifier"] = json!(draft.identifier);
+            pin["mode"] = json!(draft.mode);
+            pins.push(pin);
         }
     }
 
+    let mut app = object(draft.members);
+    app["package_name"] = json!(APP);
+    app["app_name"] = json!("盒马 WMS");
     app["resources"] = json!(settings);
-    app["releases"] = json!(kept);
-    app["pins"] = json!(kept_pins);
+    app["releases"] = json!(releases);
+    app["pins"] = json!(pins);
     app
 }
 
-/// An object of those members that are given.
-fn object(members: Members) -> Value {
-    let members: Map<String, Value> = members
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    members.into()
-}
-
-fn member(
-    name: &'static str,
-    probability: f64,
-    value: impl Strategy<Value = Value> + 'static,
-) -> BoxedStrategy<Members> {
-    weighted(probability, value)
-        .prop_map(move |it| it.map(|it| (name, it)).into_iter().collect())
-        .boxed()
-}
-
 fn identifier() -> impl Strategy<Value = &'static str> {
-    prop_oneof![3 => Just(APP), 4 => Just(IDENTIFIERS[1]), 2 => Just(IDENTIFIERS[2]), 1 => Just(IDENTIFIERS[3])]
+    let [app, first, second, third] = IDENTIFIERS;
+    select(vec![
+        first, first, first, first, second, second, third, app, app, app,
+    ])
 }
 
 fn version_code() -> impl Strategy<Value = i64> {
-    prop_oneof![30 => 1..=NEWEST_CODE, 1 => Just(i64::MAX)]
+    (0..=2 * HIGHEST_CODE).prop_map(|it| if it == 0 { i64::MAX } else { (it + 1) / 2 })
 }
 
-fn resource_settings(identifier: &'static str) -> impl Strategy<Value = Members> {
-    let kinds = [
-        "miniapp",
-        "miniapp",
-        "other",
-        "config",
-        "firmware",
-        "offline_package",
-        "apk",
-    ];
+fn resource_settings(identifier: &'static str) -> Vec<BoxedStrategy<Members>> {
+    let kinds = json!([
+        {"kind": "miniapp"}, {"kind": "miniapp"}, {"kind": "offline_package"}, {"kind": "config"},
+        {"kind": "firmware"}, {"kind": "other"}, {"kind": "apk"},
+    ]);
     vec![
-        Just(vec![("identifier", json!(identifier))]).boxed(),
-        member("kind", 0.6, select(kinds.to_vec()).prop_map(|it| json!(it))),
-        member(
-            "repair_on_mismatch",
-            0.7,
-            one_of(vec![(5, json!(true)), (1, json!(false))]),
+        some_of(0, &json!([{"identifier": identifier}])),
+        some_of(4, &kinds),
+        some_of(
+            1,
+            &json!([{"repair_on_mismatch": true}, {"repair_on_mismatch": true}]),
         ),
-        member("enabled", 0.3, one_of(vec![(3, json!(true)), (1, json!(false))])),
+        some_of(20, &json!([{"enabled": true}, {"enabled": false}])),
     ]
-    .prop_map(|it| it.concat())
 }
 
 fn release() -> impl Strategy<Value = Vec<Members>> {
-    let text = |it: &'static str| Just(json!(it));
-    let device_types = subsequence(DEVICE_TYPES.to_vec(), 0..=2).prop_map(|it| json!(it));
-    let device_ids = subsequence(DEVICES.to_vec(), 0..=4).prop_map(|it| json!(it));
-    let configs = vec![
-        (1, json!({})),
-        (
-            1,
-            json!({"scanner": {"beep": true, "gain": [1, 2.5]}, "名称": "出库 \"A\""}),
-        ),
-    ];
+    let facts = json!([
+        {"version_name": "1.1.10", "download_url": "https://cdn.example.com/a.bin?a=1&b=2"},
+        {"size": 0, "md5": "0cc175b9c0f1b6a831c399e269772661"},
+        {"size": i64::MAX, "update_desc": "修复扫码 & 提速 <20%>\n\u{1f4e6}"},
+        {"config_json": {"scanner": {"beep": true, "gain": [1, 2.5]}, "名称": "出库 \"A\""}},
+    ]);
+    let icons = json!([
+        {"icon_url": "https://cdn.example.com/r.png", "qrcode": "https://cdn.example.com/q.png"},
+        {"icon_url": "", "qrcode": ""},
+        {"icon_url": null, "qrcode": null},
+    ]);
+    let device_types = subsequence(choices(DEVICE_TYPES), 0..=2).prop_map(|it| json!(it));
+    let device_ids = subsequence(choices(DEVICES), 0..=6).prop_map(|it| json!(it));
     vec![
-        life(),
-        member("version_name", 0.2, text("1.1.10")),
-        member("download_url", 0.2, text("https://cdn.example.com/a.bin?a=1&b=2")),
-        member("size", 0.2, one_of(vec![(1, json!(0)), (1, json!(i64::MAX))])),
-        member("md5", 0.3, text("0cc175b9c0f1b6a831c399e269772661")),
-        member("update_desc", 0.2, text("修复扫码 & 提速 <20%>\n\u{1f4e6}")),
-        member("config_json", 0.3, one_of(configs)),
-        member(
-            "qrcode",
-            0.2,
-            one_of(vec![
-                (1, json!(null)),
-                (1, json!("")),
-                (3, json!("https://cdn.example.com/q.png")),
-            ]),
-        ),
-        member(
-            "icon_url",
-            0.3,
-            one_of(vec![
-                (1, json!(null)),
-                (1, json!("")),
-                (3, json!("https://cdn.example.com/r.png")),
-            ]),
-        ),
-        member("auto_install", 0.1, Just(json!(true))),
-        member("mandatory", 0.2, Just(json!(true))),
-        member("floor", 0.25, Just(json!(true))),
-        member("org_scopes", 0.25, vec(scope(), 0..4).prop_map(|it| json!(it))),
+        some_of(0, &states()),
+        some_of(6, &facts),
+        some_of(6, &icons),
+        some_of(10, &json!([{"auto_install": true}])),
+        some_of(6, &json!([{"mandatory": true}])),
+        some_of(1, &json!([{"floor": true}])),
+        member("org_scopes", 0.2, vec(scope(), 0..4).prop_map(|it| json!(it))),
         member(
             "org_exclusions",
             0.15,
             vec(scope(), 0..3).prop_map(|it| json!(it)),
         ),
-        member("device_types", 0.12, device_types),
+        member("device_types", 0.1, device_types),
         member(
             "attribute_rules",
             0.2,
             vec(select(attribute_rules()), 1..=2).prop_map(|it| json!(it)),
         ),
-        member("device_ids", 0.2, device_ids),
-        member("rollout", 0.35, rollout()),
+        member("device_ids", 0.3, device_ids),
+        member("rollout", 0.4, rollout()),
         host_range(),
         window(),
     ]
 }
 
-fn life() -> BoxedStrategy<Members> {
-    let recalled = |mode: &str| json!({"state": "recalled", "recall_mode": mode});
-    one_of(vec![
-        (60, json!({})),
-        (8, json!({"state": "published"})),
-        (4, json!({"state": "draft"})),
-        (5, json!({"state": "paused"})),
-        (4, json!({"state": "discarded"})),
-        (3, recalled("stop")),
-        (9, recalled("rollback")),
-        (7, recalled("removal")),
-    ])
-    .prop_map(|it| {
-        ["state", "recall_mode"]
-            .into_iter()
-            .filter_map(|name| Some((name, it.get(name)?.clone())))
-            .collect()
-    })
-    .boxed()
+fn states() -> Value {
+    let mut states = vec![json!({}); 30];
+    states.extend(vec![json!({"state": "published"}); 5]);
+    for (mode, weight) in [("stop", 2), ("rollback", 9), ("removal", 4)] {
+        states.extend(vec![json!({"state": "recalled", "recall_mode": mode}); weight]);
+    }
+    states.extend(["draft", "paused", "paused", "discarded"].map(|it| json!({"state": it})));
+    json!(states)
 }
 
 fn host_range() -> BoxedStrategy<Members> {
-    let given = select(vec!["", "", "", "", "", "min", "max", "both"]);
-    (1..=NEWEST_CODE, 0..4i64, given)
+    let given = select(choices(" | | | | | | min | max | both"));
+    (1..=HIGHEST_CODE, 0..5i64, given)
         .prop_map(|(min, width, given)| {
             let mut members = Members::new();
             if given == "min" || given == "both" {
-                members.push(("host_version_min", json!(min)));
+                members.insert("host_version_min".to_owned(), json!(min));
             }
             if given == "max" || given == "both" {
-                members.push(("host_version_max", json!(min + width)));
+                members.insert("host_version_max".to_owned(), json!(min + width));
             }
             members
         })
@@ -380,18 +353,16 @@ fn host_range() -> BoxedStrategy<Members> {
 }
 
 fn window() -> BoxedStrategy<Members> {
-    let edges = subsequence(vec![-86_400, -1, 0, 1, 86_400], 2);
-    (
-        edges,
-        select(vec!["", "", "", "", "", "starts_at", "ends_at", "both"]),
-    )
-        .prop_map(|(edges, given)| {
+    let edges = (0..4usize, 1..=4usize);
+    (edges, select(choices(" | | | | | | start | end | both")))
+        .prop_map(|((start, length), given)| {
+            let edges = [-86_400, -1, 0, 1, 86_400];
             let mut members = Members::new();
-            if given == "starts_at" || given == "both" {
-                members.push(("starts_at", instant(edges[0])));
+            if given == "start" || given == "both" {
+                members.insert("starts_at".to_owned(), instant(edges[start]));
             }
-            if given == "ends_at" || given == "both" {
-                members.push(("ends_at", instant(edges[1])));
+            if given == "end" || given == "both" {
+                members.insert("ends_at".to_owned(), instant(edges[(start + length).min(4)]));
             }
             members
         })
@@ -399,76 +370,59 @@ fn window() -> BoxedStrategy<Members> {
 }
 
 fn rollout() -> impl Strategy<Value = Value> {
-    let percents = [
-        json!(0),
-        json!(0.01),
-        json!(0.02),
-        json!(10),
-        json!(50),
-        json!(50.01),
-        json!(99.99),
-        json!(100),
-    ];
-    let units = ["device", "device", "l1", "l2", "l3", "l3", "l4", "l5"];
-    vec![
-        member("percent", 0.95, select(percents.to_vec())),
-        member(
-            "key",
-            0.7,
-            select(vec![
-                json!("edge"),
-                json!("edge"),
-                json!("wave-1"),
-                json!("春季灰度"),
-                json!(null),
-            ]),
-        ),
-        member("unit", 0.6, select(units.to_vec()).prop_map(|it| json!(it))),
-    ]
-    .prop_map(|it| object(it.concat()))
+    let shares = json!([
+        {"percent": 0}, {"percent": 0.01}, {"percent": 0.02}, {"percent": 10}, {"percent": 50},
+        {"percent": 50.01}, {"percent": 99.99}, {"percent": 100},
+    ]);
+    let keys =
+        json!([{"key": "edge"}, {"key": "edge"}, {"key": "wave-1"}, {"key": "春季灰度"}, {"key": null}]);
+    let units = json!([
+        {"unit": "device"}, {"unit": "l1"}, {"unit": "l2"}, {"unit": "l3"}, {"unit": "l3"},
+        {"unit": "l4"}, {"unit": "l5"},
+    ]);
+    vec![some_of(1, &shares), some_of(2, &keys), some_of(3, &units)].prop_map(object)
 }
 
 /// Level codes from the top, or some of them only.
 fn scope() -> impl Strategy<Value = Value> {
-    (
-        select(ORG_PATHS.to_vec()),
-        1..=5usize,
-        1..32u8,
-        weighted_bool(0.3),
-    )
-        .prop_map(|(path, depth, mask, sparse)| {
-            let depth = depth.min(path.len());
-            let mut scope = Map::new();
-            for (level, code) in path[..depth].iter().enumerate() {
-                let is_deepest = level + 1 == depth;
-                if is_deepest || !sparse || mask & (1 << level) != 0 {
-                    scope.insert(format!("l{}Code", level + 1), json!(code));
-                }
-            }
-            scope.into()
-        })
+    let masks = select(vec![0xff, 0xff, 0xff, 0, 1, 2, 4]);
+    (select(ORG_PATHS.to_vec()), 1..=4usize, masks).prop_map(|(path, depth, mask)| {
+        let depth = depth.min(path.len());
+        let levels = (1..=depth).filter(|level| *level == depth || mask & (1 << (level - 1)) != 0);
+        levels
+            .map(|level| (format!("l{level}Code"), json!(path[level - 1])))
+            .collect()
+    })
 }
 
-fn pin() -> impl Strategy<Value = PinWish> {
-    let nodes = (select(ORG_PATHS.to_vec()), 1..=3usize)
-        .prop_map(|(path, depth)| vec![("org_path", json!(path[..depth.min(path.len())]))]);
-    let devices = select(DEVICES.to_vec()).prop_map(|it| vec![("device_id", json!(it))]);
-    let expiries = member(
-        "expires_at",
-        0.4,
-        select(vec![-86_400, -1, 0, 1, 86_400]).prop_map(instant),
-    );
-    let bounds = prop_oneof![20 => 1..=NEWEST_CODE + 1, 1 => Just(i64::MAX)];
+fn pin() -> impl Strategy<Value = PinDraft> {
+    let devices: Vec<Value> = choices(DEVICES)
+        .iter()
+        .map(|it| json!({"device_id": it}))
+        .collect();
+    let nodes: Vec<Value> = ORG_PATHS
+        .iter()
+        .flat_map(|path| (1..=path.len()).map(|depth| json!({"org_path": path[..depth]})))
+        .collect();
+    let expiries: Vec<Value> = [-86_400, -1, 0, 1, 86_400]
+        .map(|it| json!({"expires_at": instant(it)}))
+        .into();
+    let targets = prop_oneof![3 => some_of(0, &json!(nodes)), 2 => some_of(0, &json!(devices))];
+    let modes = select(choices("hold | exact | exact | ceiling | ceiling"));
     (
         identifier(),
-        prop_oneof![2 => nodes, 1 => devices],
-        expiries,
-        select(vec!["hold", "exact", "exact", "ceiling", "ceiling"]),
-        bounds,
+        targets,
+        some_of(5, &json!(expiries)),
+        modes,
+        version_code(),
         any::<Index>(),
     )
-        .prop_map(|(identifier, target, expiry, mode, bound, index)| {
-            (identifier, [target, expiry].concat(), mode, bound, index)
+        .prop_map(|(identifier, target, expiry, mode, bound, existing)| PinDraft {
+            identifier,
+            members: vec![target, expiry],
+            mode,
+            bound,
+            existing,
         })
 }
 
@@ -535,38 +489,43 @@ fn attribute_rules() -> Vec<Value> {
 struct Wish {
     package_name: &'static str,
     version: VersionWish,
-    version_form: &'static str,
-    device_id: &'static str,
-    device_type: Option<Value>,
+    device: Members,
     old_versions: (Vec<EntryWish>, &'static str, Wrapping),
-    org_info: (Vec<MembershipWish>, bool, Wrapping),
-    attributes: (Vec<Option<&'static str>>, Wrapping),
+    org_info: (Vec<MembershipWish>, &'static str, Wrapping),
+    attributes: (Vec<&'static str>, Wrapping),
     oddity: Option<Oddity>,
 }
 
-/// The version of a recalled release, of any release, or just a number.
+/// A version, and how it is written: `#` stands for its digits.
 #[derive(Debug, Clone)]
-enum VersionWish {
-    Recalled(Index),
-    Released(Index),
-    Code(i64),
+struct VersionWish {
+    code: CodeWish,
+    form: &'static str,
 }
 
+/// The version of a recalled release, of the newest published one, of any release, or a number.
+#[derive(Debug, Clone)]
+enum CodeWish {
+    Recalled(Index),
+    Newest,
+    Released(Index),
+    Number(i64),
+}
+
+/// An entry of `old_versions`. In the texts `#` stands for what the text is about.
 #[derive(Debug, Clone)]
 struct EntryWish {
     identifier: &'static str,
     version: VersionWish,
-    version_form: &'static str,
-    version_key: &'static str,
-    md5: &'static str,
     name: &'static str,
-    is_plain_number: bool,
+    facts: &'static str,
 }
 
+/// A membership of `org_info`. In the forms `#` stands for the level and `@` for the code.
 #[derive(Debug, Clone)]
 struct MembershipWish {
     path: &'static [&'static str],
-    levels: &'static str,
+    given: &'static str,
     mask: u8,
     contradiction: Option<(usize, &'static str)>,
     leaf_form: &'static str,
@@ -583,7 +542,8 @@ enum Wrapping {
     TextInText,
     TextInTextInText,
     CutText,
-    Nothing(Option<Value>),
+    Nothing(Value),
+    Left,
 }
 
 /// A field replaced by something else, mostly by what cannot be read.
@@ -595,178 +555,129 @@ enum Oddity {
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
-    let package_names = prop_oneof![40 => Just(APP), 4 => select(OLD_NAMES.to_vec()), 2 => Just(OTHER_APP), 1 => Just("com.hema.pda")];
-    let device_types = prop_oneof![
-        8 => select(DEVICE_TYPES.to_vec()).prop_map(|it| Some(json!(it))),
-        1 => select(vec![None, Some(json!(null)), Some(json!("")), Some(json!(" \u{3000}")), Some(json!("10099"))]),
+    let package_names = prop_oneof![
+        60 => Just(APP),
+        10 => select(OLD_NAMES.to_vec()),
+        2 => Just(OTHER_APP),
+        1 => Just(UNKNOWN_APP),
     ];
-    let old_shapes = select(vec!["map", "map", "map", "array", "array", "one"]);
-    let attributes: Vec<_> = attribute_texts()
-        .into_iter()
-        .map(|it| weighted(0.6, select(it)))
+    let device_ids: Vec<Value> = choices(DEVICES)
+        .iter()
+        .map(|it| json!({"device_id": it}))
         .collect();
-    let host = (version_wish(), version_form());
-    let old_versions = (vec(entry_wish(), 0..6), old_shapes, wrapping());
-    let org_info = (memberships_wish(), weighted_bool(0.2), wrapping());
-    let device = (select(DEVICES.to_vec()), device_types);
+    let device_types = json!([
+        {"device_type": "10013"}, {"device_type": "10013"}, {"device_type": "10021"},
+        {"device_type": "10021"}, {"device_type": "kiosk"}, {"device_type": "kiosk"},
+        {"device_type": "10099"}, {"device_type": null}, {"device_type": " \u{3000}"},
+    ]);
+    let device = (some_of(0, &json!(device_ids)), some_of(1, &device_types))
+        .prop_map(|(device_id, device_type)| device_id.into_iter().chain(device_type).collect());
+    let old_shapes = select(choices("map | map | map | array | array | one"));
+    let old_versions = (vec(entry_wish(), 0..7), old_shapes, wrapping());
+    let org_shapes = select(choices("object | object | object | array"));
+    let org_info = (memberships_wish(), org_shapes, wrapping());
+    let attributes: Vec<_> = ATTRIBUTES.iter().map(|it| select(choices(it))).collect();
+    let json_fields = (old_versions, org_info, (attributes, wrapping()));
     (
         package_names,
-        host,
+        version_wish(),
         device,
-        old_versions,
-        org_info,
-        (attributes, wrapping()),
+        json_fields,
         weighted(0.1, oddity()),
     )
         .prop_map(
-            |(
+            |(package_name, version, device, (old_versions, org_info, attributes), oddity)| Wish {
                 package_name,
-                (version, version_form),
-                (device_id, device_type),
+                version,
+                device,
                 old_versions,
                 org_info,
                 attributes,
                 oddity,
-            )| {
-                Wish {
-                    package_name,
-                    version,
-                    version_form,
-                    device_id,
-                    device_type,
-                    old_versions,
-                    org_info,
-                    attributes,
-                    oddity,
-                }
             },
         )
 }
 
 fn version_wish() -> impl Strategy<Value = VersionWish> {
-    prop_oneof![
-        3 => any::<Index>().prop_map(VersionWish::Recalled),
-        3 => any::<Index>().prop_map(VersionWish::Released),
-        5 => (0..=NEWEST_CODE + 1).prop_map(VersionWish::Code),
-        1 => select(vec![1, 2, 3, i64::MAX]).prop_map(VersionWish::Code),
-    ]
-}
-
-/// Where `#` stands in JSON for the number.
-fn version_form() -> impl Strategy<Value = &'static str> {
-    select(vec![
-        "#",
-        "#",
-        "#",
-        "\"#\"",
-        "\" #\\t\"",
-        "\"00#\"",
-        "\"\u{3000}#\"",
-    ])
+    let codes = prop_oneof![
+        4 => any::<Index>().prop_map(CodeWish::Recalled),
+        2 => Just(CodeWish::Newest),
+        2 => any::<Index>().prop_map(CodeWish::Released),
+        4 => (0..=HIGHEST_CODE + 1).prop_map(CodeWish::Number),
+        4 => select(vec![1, 1, 2, 2, 3, 3, 4, 4, i64::MAX]).prop_map(CodeWish::Number),
+    ];
+    let forms = select(choices(r##"# | # | # | "#" | " #\t" | "00#" | "\u3000#""##));
+    (codes, forms).prop_map(|(code, form)| VersionWish { code, form })
 }
 
 fn entry_wish() -> impl Strategy<Value = EntryWish> {
-    let identifiers = prop_oneof![20 => identifier(), 1 => select(vec!["com.android.chrome", OLD_NAMES[0], "COM.HEMA.WMS"])];
-    let version_keys = select(vec![
-        "\"versionCode\":#",
-        "\"versionCode\":#",
-        "\"version_code\":#",
-        "\"versionCode\":#,\"version_code\":\"x\"",
-        "\"versionCode\":\"x\",\"versionCode\":#",
-    ]);
-    // Where `@` stands for the right digest.
-    let md5s = select(vec![
-        "",
-        "",
-        ",\"md5\":\"@\"",
-        ",\"md5\":\"0CC175B9C0F1B6A831C399E269772661\"",
-        ",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\"",
-        ",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\"",
-        ",\"md5\":\" \"",
-        ",\"md5\":null",
-        ",\"md5\":\"900150983cd24fb0d6963f7d28e17f72\",\"md5\":\"@\"",
-        ",\"x\":[1]",
-    ]);
-    let names = select(vec![
-        "\"packageName\":\"#\"",
-        "\"packageName\":\"#\"",
-        "\"package_name\":\"#\"",
-        "\"identifier\":\"#\"",
-        "\"packageName\":\"com.x\",\"identifier\":\"#\"",
-        "\"package_name\":7,\"packageName\":\"#\",\"identifier\":null",
-    ]);
-    let version = prop_oneof![2 => any::<Index>().prop_map(VersionWish::Recalled), 3 => version_wish()];
+    let names = r##"
+        "packageName":"#" | "packageName":"#" | "package_name":"#" | "identifier":"#" |
+        "packageName":"com.x","identifier":"#" | "package_name":7,"packageName":"#","identifier":null
+    "##;
+    // The empty choice is a version without an object around it; `@` is the release's digest.
+    let facts = r#"
+        | | "versionCode":# | "version_code":# | "versionCode":#,"version_code":"x" |
+        "versionCode":"x","versionCode":# | "versionCode":#,"md5":"@" | "versionCode":#,"md5":"@" |
+        "versionCode":#,"md5":"0CC175B9C0F1B6A831C399E269772661" |
+        "versionCode":#,"md5":"900150983cd24fb0d6963f7d28e17f72" |
+        "versionCode":#,"md5":"900150983cd24fb0d6963f7d28e17f72" |
+        "versionCode":#,"md5":"900150983cd24fb0d6963f7d28e17f72" |
+        "versionCode":#,"md5":"900150983cd24fb0d6963f7d28e17f72","md5":"@" |
+        "versionCode":#,"md5":" " | "md5":null,"versionCode":#,"x":[1]
+    "#;
+    let others = choices("com.android.chrome | com.hema.wms.old | COM.HEMA.WMS");
+    let identifiers = prop_oneof![20 => identifier(), 1 => select(others)];
     (
         identifiers,
-        version,
-        version_form(),
-        version_keys,
-        md5s,
-        names,
-        weighted_bool(0.3),
+        version_wish(),
+        select(choices(names)),
+        select(choices(facts)),
     )
-        .prop_map(
-            |(identifier, version, version_form, version_key, md5, name, is_plain_number)| EntryWish {
-                identifier,
-                version,
-                version_form,
-                version_key,
-                md5,
-                name,
-                is_plain_number,
-            },
-        )
+        .prop_map(|(identifier, version, name, facts)| EntryWish {
+            identifier,
+            version,
+            name,
+            facts,
+        })
 }
 
 fn memberships_wish() -> impl Strategy<Value = Vec<MembershipWish>> {
-    prop_oneof![2 => vec(membership_wish(), 0), 10 => vec(membership_wish(), 1), 4 => vec(membership_wish(), 2..4), 1 => vec(membership_wish(), 7..10)]
+    prop_oneof![
+        2 => Just(Vec::new()),
+        12 => vec(membership_wish(), 1),
+        6 => vec(membership_wish(), 2..4),
+        1 => vec(membership_wish(), 7..10),
+    ]
 }
 
 fn membership_wish() -> impl Strategy<Value = MembershipWish> {
-    let level_choices = select(vec![
-        "all", "all", "all", "deepest", "deepest", "deepest", "some", "none",
-    ]);
-    let contradictions = weighted(
-        0.12,
-        (0..5usize, select(vec!["HM", "SKR", "HM-SH", "8007", "hm", "XX"])),
-    );
-    // `#` stands for the level, `@` for the code.
-    let forms = || {
-        select(vec![
-            "\"l#Code\":\"@\"",
-            "\"l#Code\":\"@\"",
-            "\"l#_code\":\"@\"",
-            "\"l#\":\"@\"",
-            "\"l#Code\":\" @\\t\"",
-            "\"l#Code\":@",
-            "\"l#Code\":null,\"l#\":\"@\"",
-            "\"l#\":\"XX\",\"l#_code\":\"@\",\"l#Code\":\" \"",
-            "\"l#Code\":\"@\",\"l#_code\":\"XX\"",
-            "\"l#\":\"XX\",\"l#Code\":\"@\"",
-            "\"l#Code\":true,\"l#Code\":\"@\"",
-        ])
-    };
-    let further = select(vec![
-        "",
-        "",
-        "\"l1Name\":\"盒马\"",
-        "\"shopType\":{\"a\":[1]}",
-        "\"L1Code\":\"XX\"",
-        "\"l6Code\":[]",
-    ]);
+    let forms = r#"
+        "l#Code":"@" | "l#Code":"@" | "l#_code":"@" | "l#":"@" | "l#Code":" @\t" | "l#Code":@ |
+        "l#Code":null,"l#":"@" | "l#":"XX","l#_code":"@","l#Code":" " |
+        "l#Code":"@","l#_code":"XX" | "l#":"XX","l#Code":"@" | "l#Code":true,"l#Code":"@"
+    "#;
+    let further = r#"
+        | | | "l1Name":"盒马" | "shopType":{"a":[1]} | "L1Code":"XX" | "l6Code":[]
+    "#;
+    let given = select(choices("all | all | all | leaf | leaf | leaf | some | none"));
+    let contradicting = select(choices("HM | SKR | HM-SH | 8007 | hm | XX"));
+    let contradiction = weighted(0.12, (0..4usize, contradicting));
+    let forms = || select(choices(forms));
+    let paths = select(ORG_PATHS.to_vec());
     (
-        select(ORG_PATHS.to_vec()),
-        level_choices,
+        paths,
+        given,
         any::<u8>(),
-        contradictions,
+        contradiction,
         forms(),
         forms(),
-        further,
+        select(choices(further)),
     )
         .prop_map(
-            |(path, levels, mask, contradiction, leaf_form, form, further)| MembershipWish {
+            |(path, given, mask, contradiction, leaf_form, form, further)| MembershipWish {
                 path,
-                levels,
+                given,
                 mask,
                 contradiction,
                 leaf_form,
@@ -776,116 +687,74 @@ fn membership_wish() -> impl Strategy<Value = MembershipWish> {
         )
 }
 
-/// Members of `attributes`, at most one of each row at a time.
-fn attribute_texts() -> Vec<Vec<&'static str>> {
-    vec![
-        vec![
-            r#""model":"PDA-X1""#,
-            r#""model":"PDA-X2""#,
-            r#""model":"pda-x1""#,
-            r#""model":8"#,
-            r#""model":"8""#,
-            r#""model":"x","model":"PDA-X1""#,
-        ],
-        vec![
-            r#""free_mb":500"#,
-            r#""free_mb":"500""#,
-            r#""free_mb":" 500 ""#,
-            r#""free_mb":500.5"#,
-            r#""free_mb":1500"#,
-            r#""free_mb":90"#,
-            r#""free_mb":"1e3""#,
-            r#""free_mb":-1"#,
-            r#""free_mb":-0.5"#,
-            r#""free_mb":9007199254740993"#,
-            r#""free_mb":18446744073709551615"#,
-            r#""free_mb":"inf""#,
-            r#""free_mb":"much""#,
-            r#""free_mb":null"#,
-        ],
-        vec![
-            r#""webview":"8.0.0""#,
-            r#""webview":"8.1""#,
-            r#""webview":8.1"#,
-            r#""webview":"11""#,
-            r#""webview":12"#,
-            r#""webview":"12.0.0-beta.1""#,
-            r#""webview":"12-beta.1""#,
-            r#""webview":"9.1+b-1""#,
-            r#""webview":"1.2.3.4""#,
-            r#""webview":"08.1""#,
-            r#""webview":" 8.1""#,
-            r#""webview":"unknown""#,
-        ],
-        vec![
-            r#""os":{"name":"android","v":{"sdk":30}}"#,
-            r#""os.name":"android","os":{"v":{"sdk":"27"}}"#,
-            r#""os":{"name":null},"os.name":"ios""#,
-            r#""os":{"name":"ios"},"os":{"name":"android"}"#,
-            r#""os":{"v.sdk":28}"#,
-            r#""os":"linux""#,
-            r#""os":{}"#,
-            r#""os":{"name":"android"},"os.v.sdk":29"#,
-        ],
-        vec![
-            r#""rooted":true"#,
-            r#""rooted":"true""#,
-            r#""rooted":"no""#,
-            r#""rooted":false"#,
-            r#""rooted":null"#,
-        ],
-        vec![r#""a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}}"#, r#""a b":"","":1"#],
-    ]
-}
+/// Members of `attributes`: of each row one is sent, or nothing.
+const ATTRIBUTES: [&str; 6] = [
+    r#"
+        | | "model":"PDA-X1" | "model":"PDA-X2" | "model":"pda-x1" | "model":8 | "model":"8" |
+        "model":"x","model":"PDA-X1"
+    "#,
+    r#"
+        | | | "free_mb":500 | "free_mb":"500" | "free_mb":" 500 " | "free_mb":500.5 | "free_mb":1500 |
+        "free_mb":90 | "free_mb":"1e3" | "free_mb":-1 | "free_mb":-0.5 | "free_mb":"inf" |
+        "free_mb":9007199254740993 | "free_mb":18446744073709551615 | "free_mb":"much" | "free_mb":null
+    "#,
+    r#"
+        | | | "webview":"8.0.0" | "webview":"8.1" | "webview":8.1 | "webview":"11" | "webview":12 |
+        "webview":"12.0.0-beta.1" | "webview":"12-beta.1" | "webview":"9.1+b-1" | "webview":"1.2.3.4" |
+        "webview":"08.1" | "webview":" 8.1" | "webview":"unknown"
+    "#,
+    r#"
+        | | | "os":{"name":"android","v":{"sdk":30}} | "os.name":"android","os":{"v":{"sdk":"27"}} |
+        "os":{"name":null},"os.name":"ios" | "os":{"name":"ios"},"os":{"name":"android"} |
+        "os":{"v.sdk":28} | "os":"linux" | "os":{} | "os":{"name":"android"},"os.v.sdk":29
+    "#,
+    r#" | | "rooted":true | "rooted":"true" | "rooted":"no" | "rooted":false | "rooted":null "#,
+    r#" | | | | "a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}} | "a b":"","":1 "#,
+];
 
 fn wrapping() -> impl Strategy<Value = Wrapping> {
-    let nothings = [
-        json!(null),
-        json!(""),
-        json!(" \u{3000}\n"),
-        json!("{}"),
-        json!("[]"),
-        json!("null"),
-        json!({}),
-        json!([]),
-        json!("\"\""),
-        json!("\"\\t\""),
-        json!("\"null\""),
-        json!("\" {} \""),
-    ];
-    let nothings: Vec<Option<Value>> = nothings.into_iter().map(Some).chain([None]).collect();
+    let nothings = all(&json!([
+        null,
+        "",
+        " \u{3000}\n",
+        "{}",
+        "[]",
+        "null",
+        {},
+        [],
+        "\"\"",
+        "\"\\t\"",
+        "\"null\"",
+        "\" {} \"",
+    ]));
     prop_oneof![
         100 => Just(Wrapping::Plain),
         100 => Just(Wrapping::Text),
         20 => Just(Wrapping::PaddedText),
         20 => Just(Wrapping::TextInText),
+        10 => select(nothings).prop_map(Wrapping::Nothing),
+        5 => Just(Wrapping::Left),
         1 => Just(Wrapping::TextInTextInText),
         1 => Just(Wrapping::CutText),
-        20 => select(nothings).prop_map(Wrapping::Nothing),
     ]
 }
 
 fn oddity() -> impl Strategy<Value = Oddity> {
     let replaced = |field, values: Vec<Value>| select(values).prop_map(move |it| Oddity::Replaced(field, it));
-    let json_fields = ["old_versions", "org_info", "attributes"];
-    let fields = ["package_name", "version_code", "device_id", "device_type"];
-    let sizes = (select(json_fields.to_vec()), 65_535..=65_537usize, any::<bool>());
+    let json_fields = choices("old_versions | org_info | attributes");
+    let fields = choices("package_name | version_code | device_id | old_versions | org_info");
+    let sizes = (select(json_fields), 65_535..=65_537usize, any::<bool>());
     prop_oneof![
         4 => replaced("package_name", odd_package_names()),
         6 => replaced("version_code", odd_integers()),
         4 => replaced("device_id", odd_device_ids()),
-        2 => replaced("device_type", odd_device_types()),
+        3 => replaced("device_type", odd_device_types()),
         12 => replaced("old_versions", odd_old_versions()),
         10 => replaced("org_info", odd_org_infos()),
         10 => replaced("attributes", odd_attributes()),
-        2 => select([&fields[..], &json_fields[..]].concat()).prop_map(Oddity::Left),
+        2 => select(fields).prop_map(Oddity::Left),
         1 => sizes.prop_map(|(field, bytes, is_text)| Oddity::Large(field, bytes, is_text)),
     ]
-}
-
-/// The elements of a JSON array.
-fn all(array: &Value) -> Vec<Value> {
-    array.as_array().expect("an array").clone()
 }
 
 fn odd_package_names() -> Vec<Value> {
@@ -958,7 +827,7 @@ fn odd_old_versions() -> Vec<Value> {
         {"identifier": "com.hema.wms.chuku", "versionCode": -1},
         {"identifier": " ", "packageName": "com.hema.wms.chuku", "versionCode": 3},
         {"identifier": 3, "packageName": "com.hema.wms.chuku", "versionCode": 3},
-        {"identifier": null, "com.a": 3},
+        {"identifier": null, "com.a": 3}, {"": 3},
         [{"identifier": "com.hema.wms.chuku", "versionCode": 3, "md5": 5}],
         {"com.hema.wms.chuku": {"versionCode": 3, "md5": ["x"]}},
         {"com.hema.wms.chuku": 3, "com.unknown": "x"},
@@ -1007,18 +876,20 @@ fn odd_attributes() -> Vec<Value> {
 // ------------------------------------------------------------------------ wishes become requests
 
 fn request(case: &Value, wish: Wish) -> Value {
-    let releases = case["apps"][0]["releases"].as_array().expect("made by build_app");
-    let version = resolve_version(releases, APP, &wish.version);
-    let version = wish.version_form.replace('#', &version.to_string());
+    let app = &case["apps"][0];
+    let releases = app["releases"].as_array().expect("made by build_app");
+    let old_names = app["old_package_names"].as_array().map_or(&[][..], Vec::as_slice);
+    let is_held = case["apps"][1]["package_name"] == wish.package_name
+        || old_names.iter().any(|it| it == wish.package_name);
+    let package_name = if is_held || wish.package_name == UNKNOWN_APP {
+        wish.package_name
+    } else {
+        APP
+    };
 
-    let mut request = json!({
-        "package_name": wish.package_name,
-        "version_code": parsed(&version),
-        "device_id": wish.device_id,
-    });
-    if let Some(device_type) = wish.device_type {
-        request["device_type"] = device_type;
-    }
+    let mut request = Value::Object(wish.device);
+    request["package_name"] = json!(package_name);
+    request["version_code"] = parsed(&written(&wish.version, code(releases, APP, &wish.version)));
     let (entries, shape, wrapping) = wish.old_versions;
     send(
         &mut request,
@@ -1026,30 +897,22 @@ fn request(case: &Value, wish: Wish) -> Value {
         wrapping,
         &old_versions_text(releases, &entries, shape),
     );
-    let (memberships, is_array, wrapping) = wish.org_info;
+    let (memberships, shape, wrapping) = wish.org_info;
     send(
         &mut request,
         "org_info",
         wrapping,
-        &org_info_text(&memberships, is_array),
+        &org_info_text(&memberships, shape),
     );
     let (attributes, wrapping) = wish.attributes;
-    let attributes: Vec<&str> = attributes.into_iter().flatten().collect();
-    send(
-        &mut request,
-        "attributes",
-        wrapping,
-        &format!("{{{}}}", attributes.join(",")),
-    );
+    send(&mut request, "attributes", wrapping, &object_text(&attributes));
 
     match wish.oddity {
         None => {}
         Some(Oddity::Replaced(field, value)) => request[field] = value,
-        Some(Oddity::Left(field)) => {
-            request.as_object_mut().expect("made above").remove(field);
-        }
+        Some(Oddity::Left(field)) => send(&mut request, field, Wrapping::Left, ""),
         Some(Oddity::Large(field, bytes, true)) => {
-            request[field] = json!(format!("{{}}{}", " ".repeat(bytes - 2)))
+            request[field] = json!(format!("{{}}{}", " ".repeat(bytes - 2)));
         }
         Some(Oddity::Large(field, bytes, false)) => {
             request[field] = json!({"l6Code": "x".repeat(bytes - r#"{"l6Code":""}"#.len())});
@@ -1062,51 +925,95 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("the texts of this file are JSON")
 }
 
-fn resolve_version(releases: &[Value], identifier: &str, wish: &VersionWish) -> i64 {
-    let own = || releases.iter().filter(|it| it["identifier"] == identifier);
-    let code = |it: &Value| it["version_code"].as_i64().expect("made by build_app");
-    let all: Vec<i64> = own().map(code).collect();
-    let recalled: Vec<i64> = own().filter(|it| it["state"] == "recalled").map(code).collect();
-    match wish {
-        VersionWish::Recalled(index) if !recalled.is_empty() => *index.get(&recalled),
-        VersionWish::Recalled(index) | VersionWish::Released(index) if !all.is_empty() => *index.get(&all),
-        VersionWish::Recalled(_) | VersionWish::Released(_) => 3,
-        VersionWish::Code(code) => *code,
+fn object_text(members: &[impl AsRef<str>]) -> String {
+    let members: Vec<_> = members
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|member| !member.is_empty())
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn send(request: &mut Value, field: &str, wrapping: Wrapping, text: &str) {
+    let in_text = |text: &str| json!(text).to_string();
+    request[field] = match wrapping {
+        Wrapping::Plain => parsed(text),
+        Wrapping::Text => json!(text),
+        Wrapping::PaddedText => json!(format!(" \n{text}\t ")),
+        Wrapping::TextInText => json!(in_text(text)),
+        Wrapping::TextInTextInText => json!(in_text(&in_text(text))),
+        Wrapping::CutText => json!(text[..text.len() - 1]),
+        Wrapping::Nothing(nothing) => nothing,
+        Wrapping::Left => {
+            request.as_object_mut().expect("a request").remove(field);
+            return;
+        }
+    };
+}
+
+/// The version that is wished for; 3 when there is no such release.
+fn code(releases: &[Value], identifier: &str, wish: &VersionWish) -> i64 {
+    let codes_of = |is_wanted: fn(&Value) -> bool| -> Vec<i64> {
+        let own = releases
+            .iter()
+            .filter(|it| it["identifier"] == identifier && is_wanted(it));
+        own.filter_map(|it| it["version_code"].as_i64()).collect()
+    };
+    let recalled = codes_of(|it| it["state"] == "recalled");
+    let published = codes_of(|it| it["state"].is_null());
+    let all = codes_of(|_| true);
+    match &wish.code {
+        CodeWish::Recalled(index) if !recalled.is_empty() => *index.get(&recalled),
+        CodeWish::Recalled(index) | CodeWish::Released(index) if !all.is_empty() => *index.get(&all),
+        CodeWish::Recalled(_) | CodeWish::Released(_) => 3,
+        CodeWish::Newest => published.into_iter().max().unwrap_or(3),
+        CodeWish::Number(number) => *number,
     }
+}
+
+fn written(wish: &VersionWish, code: i64) -> String {
+    wish.form.replace('#', &code.to_string())
 }
 
 fn old_versions_text(releases: &[Value], entries: &[EntryWish], shape: &str) -> String {
     let mut elements = Vec::new();
     let mut members = Vec::new();
-    for entry in entries {
-        let version_code = resolve_version(releases, entry.identifier, &entry.version);
-        let md5 = releases
-            .iter()
-            .find(|it| it["identifier"] == entry.identifier && it["version_code"] == version_code)
-            .map_or_else(String::new, release_md5);
-        let version = entry.version_form.replace('#', &version_code.to_string());
-        let version_member = entry.version_key.replace('#', &version);
-        let md5 = entry.md5.replace('@', &md5);
-        let name = entry.name.replace('#', entry.identifier);
-        elements.push(format!("{{{name},{version_member}{md5}}}"));
-        members.push(if entry.is_plain_number {
-            format!("\"{}\":{version}", entry.identifier)
+    for EntryWish {
+        identifier,
+        version,
+        name,
+        facts,
+    } in entries
+    {
+        let code = code(releases, identifier, version);
+        let is_own = |it: &&Value| it["identifier"] == *identifier && it["version_code"] == code;
+        let md5 = releases.iter().find(is_own).map_or_else(String::new, release_md5);
+        let version = written(version, code);
+        let in_entry = if facts.is_empty() {
+            "\"versionCode\":#"
         } else {
-            format!("\"{}\":{{{version_member}{md5}}}", entry.identifier)
+            facts
+        };
+        let in_entry = in_entry.replace('#', &version).replace('@', &md5);
+        elements.push(format!("{{{},{in_entry}}}", name.replace('#', identifier)));
+        members.push(if facts.is_empty() {
+            format!("\"{identifier}\":{version}")
+        } else {
+            format!("\"{identifier}\":{{{in_entry}}}")
         });
     }
-    match (shape, elements.first()) {
-        ("one", Some(only)) => only.clone(),
+    match (shape, &elements[..]) {
+        ("one", [only, ..]) => only.clone(),
         ("array", _) => format!("[{}]", elements.join(",")),
-        _ => format!("{{{}}}", members.join(",")),
+        _ => object_text(&members),
     }
 }
 
-fn org_info_text(memberships: &[MembershipWish], is_array: bool) -> String {
+fn org_info_text(memberships: &[MembershipWish], shape: &str) -> String {
     let texts: Vec<String> = memberships.iter().map(membership_text).collect();
     match &texts[..] {
-        [only] if !is_array => only.clone(),
-        all => format!("[{}]", all.join(",")),
+        [only] if shape == "object" => only.clone(),
+        texts => format!("[{}]", texts.join(",")),
     }
 }
 
@@ -1114,44 +1021,28 @@ fn membership_text(wish: &MembershipWish) -> String {
     let mut members = Vec::new();
     for (position, code) in wish.path.iter().enumerate() {
         let is_leaf = position + 1 == wish.path.len();
-        let is_given = match wish.levels {
+        let is_given = match wish.given {
             "all" => true,
-            "deepest" => is_leaf,
+            "leaf" => is_leaf,
             "some" => wish.mask & (1 << position) != 0,
             _ => false,
         };
+        if !is_given {
+            continue;
+        }
         let code = match wish.contradiction {
             Some((level, other)) if level == position => other,
             _ => code,
         };
-        let is_number = code.starts_with(|it: char| it.is_ascii_digit());
         let form = if is_leaf { wish.leaf_form } else { wish.form };
+        let is_number = code.bytes().all(|it| it.is_ascii_digit());
         let form = if form.ends_with('@') && !is_number {
             "\"l#Code\":\"@\""
         } else {
             form
         };
-        if is_given {
-            members.push(form.replace('#', &(position + 1).to_string()).replace('@', code));
-        }
+        members.push(form.replace('#', &(position + 1).to_string()).replace('@', code));
     }
-    if !wish.further.is_empty() {
-        members.push(wish.further.to_owned());
-    }
-    format!("{{{}}}", members.join(","))
-}
-
-fn send(request: &mut Value, field: &str, wrapping: Wrapping, text: &str) {
-    let in_text = |text: &str| json!(text).to_string();
-    let sent = match wrapping {
-        Wrapping::Plain => parsed(text),
-        Wrapping::Text => json!(text),
-        Wrapping::PaddedText => json!(format!(" \n{text}\t ")),
-        Wrapping::TextInText => json!(in_text(text)),
-        Wrapping::TextInTextInText => json!(in_text(&in_text(text))),
-        Wrapping::CutText => json!(text[..text.len() - 1]),
-        Wrapping::Nothing(Some(nothing)) => nothing,
-        Wrapping::Nothing(None) => return,
-    };
-    request[field] = sent;
+    members.push(wish.further.to_owned());
+    object_text(&members)
 }

@@ -1,4 +1,8 @@
 //! The decision: the worked cases, and generated ones against the reference resolver.
 
-pub mod case;
-pub mod worked_cases;
+pub(crate) mod case;
+mod generate;
+mod generated_cases;
+mod reference;
+mod reference_read;
+pub(crate) mod worked_cases;

@@ -530,10 +530,10 @@ fn old_package_name<'a>(check: &'a Check<'_>) -> &'a str {
 
 /// "`md5` 32 lower-case hex digits"; a case that gives none means that of the text
 /// `<identifier>:<version_code>`.
-pub(super) fn release_md5(release: &Value) -> String {
+pub(crate) fn release_md5(release: &Value) -> String {
     let default = || {
         let digest = Md5::digest(format!("{}:{}", text(&release["identifier"]), version(release)));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:032x}", u128::from_be_bytes(digest.into()))
     };
     given_or(&release["md5"], default).to_lowercase()
 }

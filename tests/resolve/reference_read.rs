@@ -15,31 +15,31 @@ const MOST_DEPTH: usize = 8;
 const MOST_MEMBERSHIPS: usize = 8;
 
 /// What a device asks, understood.
-pub(super) struct Asked {
-    pub(super) package_name: String,
-    pub(super) version_code: i64,
-    pub(super) device_id: String,
-    pub(super) device_type: Option<String>,
-    pub(super) old_versions: Vec<Entry>,
-    pub(super) memberships: Vec<Levels>,
-    pub(super) attributes: BTreeMap<String, String>,
+pub(crate) struct Asked {
+    pub package_name: String,
+    pub version_code: i64,
+    pub device_id: String,
+    pub device_type: Option<String>,
+    pub old_versions: Vec<Entry>,
+    pub memberships: Vec<Levels>,
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// One mention of an identifier in `old_versions`; the same identifier may be mentioned again.
-pub(super) struct Entry {
-    pub(super) identifier: String,
-    pub(super) version_code: i64,
-    pub(super) md5: Option<String>,
+pub(crate) struct Entry {
+    pub identifier: String,
+    pub version_code: i64,
+    pub md5: Option<String>,
 }
 
 /// The codes of one membership, `l1Code` first; a level that was not given is `None`.
-pub(super) type Levels = [Option<String>; 5];
+pub(crate) type Levels = [Option<String>; 5];
 
 /// A field that cannot be read. The answer names the field only, so nothing more is kept.
 struct Wrong;
 
 /// Reads the fields in the order of the design; the error is the name of the first bad one.
-pub(super) fn read(request: &Value) -> Result<Asked, &'static str> {
+pub(crate) fn read(request: &Value) -> Result<Asked, &'static str> {
     Ok(Asked {
         package_name: package_name(&request["package_name"]).map_err(|Wrong| "package_name")?,
         version_code: version_code(&request["version_code"]).map_err(|Wrong| "version_code")?,

@@ -5,7 +5,7 @@ use slipway::catalog::rollout::{Share, bucket};
 
 use super::case::{CompiledCase, list};
 
-pub fn file() -> Value {
+pub(crate) fn file() -> Value {
     serde_json::from_str(include_str!("check-cases.json")).unwrap()
 }
 
@@ -59,7 +59,7 @@ fn the_bucket_vectors_hold() {
 }
 
 /// Blanks after a text until it has the length that `pad` gives.
-pub fn padded(check: &Value) -> Value {
+pub(crate) fn padded(check: &Value) -> Value {
     let mut request = check["request"].clone();
     for (field, bytes) in check["pad"].as_object().into_iter().flatten() {
         let text = request[field].as_str().unwrap();
@@ -70,7 +70,7 @@ pub fn padded(check: &Value) -> Value {
 }
 
 /// Compares the members that the case gives.
-pub fn assert_expected(expected: &Value, answer: &Value, context: &str) {
+pub(crate) fn assert_expected(expected: &Value, answer: &Value, context: &str) {
     for member in ["error", "field", "msg_code"] {
         if !expected[member].is_null() {
             assert_eq!(expected[member], answer[member], "{context}: {answer}");

@@ -1,0 +1,129 @@
+//! The few kinds of columns that every table is made of.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+/// Builds columns, each `NOT NULL` unless its name says otherwise.
+pub(super) struct Columns {
+    backend: DbBackend,
+}
+
+impl Columns {
+    pub(super) fn of(backend: DbBackend) -> Self {
+        Self { backend }
+    }
+
+    /// Text that rows are found or sorted by: compared bytewise on both databases, whatever PostgreSQL's locale.
+    pub(super) fn key(&self, name: &'static str) -> ColumnDef {
+        let mut column = text(name);
+        if self.backend == DbBackend::Postgres {
+            column.extra("COLLATE \"C\"");
+        }
+        column
+    }
+}
+
+/// Text that is only kept. Lists and documents are JSON in here, since `jsonb` refuses `\u0000`.
+pub(super) fn text(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).text().not_null().take()
+}
+
+pub(super) fn nullable_text(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).text().null().take()
+}
+
+pub(super) fn uuid(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).uuid().not_null().take()
+}
+
+pub(super) fn flag(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).boolean().not_null().take()
+}
+
+pub(super) fn number(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().not_null().take()
+}
+
+pub(super) fn nullable_number(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().null().take()
+}
+
+pub(super) fn small_number(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).integer().not_null().take()
+}
+
+pub(super) fn nullable_small_number(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).integer().null().take()
+}
+
+pub(super) fn instant(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).timestamp_with_time_zone().not_null().take()
+}
+
+pub(super) fn nullable_instant(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).timestamp_with_time_zone().null().take()
+}
+
+/// A primary key of several columns. Named alike on both databases; PostgreSQL's messages say the name.
+pub(super) fn primary_key<const N: usize>(
+    name: &'static str,
+    columns: [&'static str; N],
+) -> IndexCreateStatement {
+    index(name, columns).primary().take()
+}
+
+pub(super) fn unique_key<const N: usize>(
+    name: &'static str,
+    columns: [&'static str; N],
+) -> IndexCreateStatement {
+    index(name, columns).unique().take()
+}
+
+/// An index for [`SchemaManager::create_index`].
+pub(super) fn index_on<const N: usize>(
+    table: &'static str,
+    name: &'static str,
+    columns: [&'static str; N],
+) -> IndexCreateStatement {
+    index(name, columns).table(table).take()
+}
+
+fn index<const N: usize>(name: &'static str, columns: [&'static str; N]) -> IndexCreateStatement {
+    let mut index = Index::create().name(name).take();
+    for column in columns {
+        index.col(column);
+    }
+    index
+}
+
+/// A reference whose row goes with the one it refers to.
+pub(super) fn owned_by<const N: usize>(
+    name: &'static str,
+    (table, columns): (&'static str, [&'static str; N]),
+    (parent, parent_columns): (&'static str, [&'static str; N]),
+) -> ForeignKeyCreateStatement {
+    reference(name, (table, columns), (parent, parent_columns))
+        .on_delete(ForeignKeyAction::Cascade)
+        .take()
+}
+
+/// A reference to a tenant. Tenants are never deleted, so nothing goes with one.
+pub(super) fn of_tenant(name: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
+    reference(name, (table, ["tenant_id"]), ("tenants", ["id"]))
+}
+
+fn reference<const N: usize>(
+    name: &'static str,
+    (table, columns): (&'static str, [&'static str; N]),
+    (parent, parent_columns): (&'static str, [&'static str; N]),
+) -> ForeignKeyCreateStatement {
+    let mut key = ForeignKey::create()
+        .name(name)
+        .from_tbl(table)
+        .to_tbl(parent)
+        .take();
+    for (column, parent_column) in columns.into_iter().zip(parent_columns) {
+        key.from_col(column).to_col(parent_column);
+    }
+    key
+}

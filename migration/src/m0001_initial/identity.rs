@@ -1,0 +1,114 @@
+//! Who may ask: people with their sessions, and the keys and tokens of programs and devices.
+
+use sea_orm_migration::prelude::*;
+
+use super::columns::{
+    Columns, flag, index_on, instant, nullable_number, number, of_tenant, owned_by, primary_key, text,
+    unique_key, uuid,
+};
+
+/// The tables, parents before children.
+pub(super) const NAMES: &[&str] = &["users", "sessions", "api_tokens", "device_keys", "app_keys"];
+
+pub(super) fn tables(columns: &Columns) -> Vec<TableCreateStatement> {
+    vec![
+        users(columns),
+        sessions(),
+        api_tokens(columns),
+        device_keys(columns),
+        app_keys(columns),
+    ]
+}
+
+pub(super) fn indexes() -> Vec<IndexCreateStatement> {
+    vec![
+        index_on("users", "users_tenant_idx", ["tenant_id", "id"]),
+        index_on("sessions", "sessions_user_idx", ["user_id"]),
+        index_on("sessions", "sessions_expires_at_idx", ["expires_at"]),
+    ]
+}
+
+/// A user without a tenant runs the installation.
+fn users(columns: &Columns) -> TableCreateStatement {
+    Table::create()
+        .table("users")
+        .col(uuid("id").primary_key())
+        .col(nullable_number("tenant_id"))
+        .col(columns.key("username"))
+        .col(text("password_hash"))
+        .col(text("role"))
+        .col(flag("enabled"))
+        .col(text("etag"))
+        .col(instant("created_at"))
+        .col(instant("updated_at"))
+        .index(&mut unique_key("users_username_key", ["username"]))
+        .foreign_key(&mut of_tenant("users_tenant_fkey", "users"))
+        .take()
+}
+
+fn sessions() -> TableCreateStatement {
+    Table::create()
+        .table("sessions")
+        .col(uuid("id").primary_key())
+        .col(uuid("user_id"))
+        .col(text("refresh_hash"))
+        .col(instant("created_at"))
+        .col(instant("expires_at"))
+        .foreign_key(&mut owned_by(
+            "sessions_user_fkey",
+            ("sessions", ["user_id"]),
+            ("users", ["id"]),
+        ))
+        .take()
+}
+
+/// A token says nothing but itself, so it is found by its hash.
+fn api_tokens(columns: &Columns) -> TableCreateStatement {
+    Table::create()
+        .table("api_tokens")
+        .col(number("tenant_id"))
+        .col(uuid("id"))
+        .col(text("name"))
+        .col(text("role"))
+        .col(columns.key("secret_hash"))
+        .col(text("etag"))
+        .col(instant("created_at"))
+        .primary_key(&mut primary_key("api_tokens_pkey", ["tenant_id", "id"]))
+        .index(&mut unique_key("api_tokens_secret_hash_key", ["secret_hash"]))
+        .foreign_key(&mut of_tenant("api_tokens_tenant_fkey", "api_tokens"))
+        .take()
+}
+
+fn device_keys(columns: &Columns) -> TableCreateStatement {
+    Table::create()
+        .table("device_keys")
+        .col(number("tenant_id"))
+        .col(uuid("id"))
+        .col(text("name"))
+        .col(columns.key("secret_hash"))
+        .col(text("etag"))
+        .col(instant("created_at"))
+        .primary_key(&mut primary_key("device_keys_pkey", ["tenant_id", "id"]))
+        .index(&mut unique_key("device_keys_secret_hash_key", ["secret_hash"]))
+        .foreign_key(&mut of_tenant("device_keys_tenant_fkey", "device_keys"))
+        .take()
+}
+
+/// The secret is sealed, not hashed: signatures are verified with it. `sealing_key_id` says which key opens it.
+fn app_keys(columns: &Columns) -> TableCreateStatement {
+    Table::create()
+        .table("app_keys")
+        .col(number("tenant_id"))
+        .col(uuid("id"))
+        .col(text("name"))
+        .col(text("role"))
+        .col(columns.key("app_key"))
+        .col(text("secret_sealed"))
+        .col(text("sealing_key_id"))
+        .col(text("etag"))
+        .col(instant("created_at"))
+        .primary_key(&mut primary_key("app_keys_pkey", ["tenant_id", "id"]))
+        .index(&mut unique_key("app_keys_app_key_key", ["app_key"]))
+        .foreign_key(&mut of_tenant("app_keys_tenant_fkey", "app_keys"))
+        .take()
+}

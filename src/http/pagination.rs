@@ -1,0 +1,64 @@
+//! Lists: a page at a time, by cursor.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::Problem;
+use crate::catalog::field::FieldError;
+use crate::storage::{Page, PageRequest};
+
+const DEFAULT_LIMIT: u64 = 50;
+const MAX_LIMIT: u64 = 200;
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// How many items at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
+    pub(super) limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
+}
+
+/// Reads the two parameters that every list has.
+pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
+    let limit = limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.parse().ok());
+    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+        invalid("limit", format!("must be an integer from 1 to {MAX_LIMIT}"))
+    })?;
+    let after = cursor
+        .map(|cursor| {
+            URL_SAFE_NO_PAD
+                .decode(cursor)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| invalid("cursor", "must be a next_cursor that this list gave".to_owned()))
+        })
+        .transpose()?;
+    Ok(PageRequest { limit, after })
+}
+
+fn invalid(field: &str, message: String) -> Problem {
+    Problem::invalid(vec![FieldError::invalid(field, message)])
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PageResponse<T> {
+    pub(super) items: Vec<T>,
+    /// Gives the next page as `cursor`; null on the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
+impl<T> PageResponse<T> {
+    pub(super) fn new<S>(page: Page<S>, item: impl FnMut(S) -> T) -> Self {
+        Self {
+            items: page.items.into_iter().map(item).collect(),
+            next_cursor: page.next.map(|key| URL_SAFE_NO_PAD.encode(key)),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Errors on the wire: RFC 9457 problem documents. The one place that turns an error into a status.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalog::field::FieldError;
+use crate::services::ServiceError;
+
+/// The content type of a problem document.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+macro_rules! codes {
+    ($($name:ident, $text:literal, $status:ident, $title:literal;)*) => {
+        /// Every code that a problem can have; stable, for programs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ProblemCode { $($name,)* }
+
+        impl ProblemCode {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidParameter, "invalid_parameter", BAD_REQUEST, "Invalid parameter";
+    Unauthenticated, "unauthenticated", UNAUTHORIZED, "Not authenticated";
+    PermissionDenied, "permission_denied", FORBIDDEN, "Permission denied";
+    NotFound, "not_found", NOT_FOUND, "Not found";
+    MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    AlreadyExists, "already_exists", CONFLICT, "Already exists";
+    WrongState, "wrong_state", CONFLICT, "Wrong state";
+    VersionConflict, "version_conflict", CONFLICT, "Version conflict";
+    IdempotencyKeyInUse, "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
+    SecretAlreadyShown, "secret_already_shown", CONFLICT, "Secret already shown";
+    Stale, "stale", PRECONDITION_FAILED, "Stale";
+    TooLarge, "too_large", PAYLOAD_TOO_LARGE, "Too large";
+    UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
+    IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
+    RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Rate limited";
+    Internal, "internal", INTERNAL_SERVER_ERROR, "Internal error";
+    Unavailable, "unavailable", SERVICE_UNAVAILABLE, "Unavailable";
+}
+
+/// An RFC 9457 problem document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// `urn:slipway:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: &'static str,
+    #[schema(example = 400)]
+    pub status: u16,
+    /// What was wrong and what to do.
+    pub detail: String,
+    pub code: ProblemCode,
+    /// The fields that are wrong, where fields are.
+    pub errors: Vec<ProblemField>,
+    /// The object that a `secret_already_shown` is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// One field that is wrong.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProblemField {
+    #[schema(example = "md5")]
+    pub field: String,
+    #[schema(example = "invalid")]
+    pub code: &'static str,
+    /// What is wrong and what is accepted.
+    pub message: String,
+}
+
+impl From<FieldError> for ProblemField {
+    fn from(error: FieldError) -> Self {
+        Self {
+            field: error.field,
+            code: error.code.as_str(),
+            message: error.message,
+        }
+    }
+}
+
+/// An error on its way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {detail}", .code.as_str())]
+pub struct Problem {
+    code: ProblemCode,
+    detail: String,
+    errors: Vec<FieldError>,
+    id: Option<String>,
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            id: None,
+            retry_after_s: None,
+        }
+    }
+
+    /// Fields that are wrong; the detail repeats what is wrong with them.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let messages: Vec<_> = errors.iter().map(in_words).collect();
+        Self {
+            errors,
+            ..Self::new(ProblemCode::InvalidParameter, messages.join("; "))
+        }
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(ProblemCode::NotFound, "there is nothing here for you; check the path and the ids in it")
+    }
+
+    pub fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    fn document(&self) -> ProblemDocument {
+        ProblemDocument {
+            kind: format!("urn:slipway:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: self.detail.clone(),
+            code: self.code,
+            errors: self.errors.iter().cloned().map(ProblemField::from).collect(),
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// The message, with the field's name before it where it does not begin with it.
+fn in_words(error: &FieldError) -> String {
+    if error.message.starts_with(&error.field) {
+        error.message.clone()
+    } else {
+        format!("{} {}", error.field, error.message)
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        use ProblemCode as Code;
+        let detail = error.to_string();
+        match error {
+            ServiceError::Invalid(errors) => Self::invalid(errors),
+            ServiceError::Unauthenticated(_) => Self::new(Code::Unauthenticated, detail),
+            ServiceError::PermissionDenied(_) => Self::new(Code::PermissionDenied, detail),
+            // Not yours and not there are one answer, to the byte.
+            ServiceError::NotFound(_) => Self::not_found(),
+            ServiceError::AlreadyExists(_) => Self::new(Code::AlreadyExists, detail),
+            ServiceError::WrongState { fields, .. } => Self {
+                errors: fields,
+                ..Self::new(Code::WrongState, detail)
+            },
+            ServiceError::VersionConflict(_) => Self::new(Code::VersionConflict, detail),
+            ServiceError::Stale => Self::new(Code::Stale, detail),
+            ServiceError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, detail),
+            ServiceError::IdempotencyKeyInUse => Self::new(Code::IdempotencyKeyInUse, detail),
+            ServiceError::SecretAlreadyShown { id } => Self {
+                id: Some(id),
+                ..Self::new(Code::SecretAlreadyShown, detail)
+            },
+            ServiceError::RateLimited { retry_after_s } => Self {
+                retry_after_s: Some(retry_after_s),
+                ..Self::new(Code::RateLimited, detail)
+            },
+            ServiceError::Unavailable(source) => {
+                tracing::warn!(error = %causes(&source), "the database does not answer");
+                Self {
+                    retry_after_s: Some(5),
+                    ..Self::new(Code::Unavailable, detail)
+                }
+            }
+            ServiceError::NoCatalog => Self {
+                retry_after_s: Some(1),
+                ..Self::new(Code::Unavailable, detail)
+            },
+            ServiceError::Internal(source) => {
+                tracing::error!(error = %causes(source.as_ref()), "a request failed unexpectedly");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// Says nothing of the cause, which is in the log under the request's id.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            ProblemCode::Internal,
+            "an unexpected failure; the server's log has it under this answer's X-Request-Id",
+        )
+    }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.code == ProblemCode::Unauthenticated {
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        response.body(serde_json::to_string(&self.document()).unwrap_or_default())
+    }
+}

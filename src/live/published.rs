@@ -1,0 +1,80 @@
+//! One tenant's catalog, whole and unchanging.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::catalog::ids::{AppId, KeyId};
+use crate::catalog::org::{OrgCode, OrgDirectory};
+use crate::catalog::tenant::Tenant;
+use crate::resolve::PublishedApp;
+use crate::storage::CatalogPair;
+use crate::storage::feed::TenantRows;
+
+pub struct PublishedTenant {
+    /// The state of the database that this was loaded from.
+    pub pair: CatalogPair,
+    pub tenant: Tenant,
+    pub directory: OrgDirectory,
+    /// The hash of each device key's secret, by the key's id.
+    device_keys: HashMap<KeyId, String>,
+    apps: HashMap<AppId, LoadedApp>,
+    /// Current and old package names.
+    by_name: HashMap<String, Arc<PublishedApp>>,
+}
+
+#[derive(Clone)]
+pub(super) struct LoadedApp {
+    pub(super) pair: CatalogPair,
+    pub(super) app: Arc<PublishedApp>,
+}
+
+impl PublishedTenant {
+    pub(super) fn new(row: TenantRows, apps: HashMap<AppId, LoadedApp>) -> Self {
+        let mut by_name = HashMap::new();
+        for loaded in apps.values() {
+            let app = &loaded.app.app;
+            for name in std::iter::once(&app.package_name).chain(&app.old_package_names) {
+                by_name.insert(name.as_str().to_owned(), loaded.app.clone());
+            }
+        }
+        let paths: Vec<Vec<&str>> = row
+            .directory
+            .iter()
+            .map(|node| node.path.iter().map(OrgCode::as_str).collect())
+            .collect();
+        let directory = OrgDirectory::new(paths.iter().map(Vec::as_slice));
+        Self {
+            pair: row.pair,
+            tenant: row.tenant,
+            directory,
+            device_keys: row.device_keys.into_iter().collect(),
+            apps,
+            by_name,
+        }
+    }
+
+    /// The app that has this name, now or formerly.
+    pub fn app(&self, name: &str) -> Option<&PublishedApp> {
+        self.by_name.get(name).map(AsRef::as_ref)
+    }
+
+    pub fn device_key_hash(&self, key: KeyId) -> Option<&str> {
+        self.device_keys.get(&key).map(String::as_str)
+    }
+
+    pub(super) fn loaded_app(&self, id: AppId) -> Option<&LoadedApp> {
+        self.apps.get(&id)
+    }
+
+    pub(super) fn app_count(&self) -> usize {
+        self.apps.len()
+    }
+
+    pub(super) fn release_count(&self) -> usize {
+        self.apps
+            .values()
+            .flat_map(|loaded| &loaded.app.resources)
+            .map(|resource| resource.releases.len())
+            .sum()
+    }
+}

@@ -1,0 +1,93 @@
+//! Tokens for pipelines. The secret is shown once and stored as a hash.
+
+use super::audit::{self, Change, of_api_token};
+use super::{Caller, Context, Once, Precondition, ServiceError};
+use crate::access::{Action, ApiToken, Role};
+use crate::catalog::ids::{KeyId, TenantId};
+use crate::catalog::text::Name;
+use crate::secrets::{NewToken, TokenKind};
+use crate::storage::{Page, PageRequest, Stored, api_tokens};
+
+/// A token that was just made, with the text that is shown once.
+pub struct MadeApiToken {
+    pub stored: Stored<ApiToken>,
+    pub token: String,
+}
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    (name, role): (Name, Role),
+    once: Once<'_, MadeApiToken>,
+) -> Result<MadeApiToken, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let token = ApiToken {
+        id: KeyId::generate(),
+        name,
+        role,
+    };
+    let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
+    let tx = ctx.db.begin().await?;
+    let stored = api_tokens::insert(&tx, scope, token, secret.secret_hash, ctx.now()).await?;
+    let made = MadeApiToken {
+        stored,
+        token: secret.text,
+    };
+    let change = Change {
+        action: "api_token.create",
+        object_id: made.stored.value.id.to_string(),
+        before: None,
+        after: Some(of_api_token(&made.stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &made).await?;
+    tx.commit().await?;
+    Ok(made)
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<Stored<ApiToken>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    Ok(api_tokens::list(&ctx.db, scope, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+) -> Result<Stored<ApiToken>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let found = api_tokens::find(&ctx.db, scope, id).await?;
+    found.ok_or(ServiceError::NotFound("API token"))
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+    precondition: &Precondition,
+) -> Result<(), ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let tx = ctx.db.begin().await?;
+    let before = api_tokens::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("API token"))?;
+    precondition.check(&before.etag)?;
+    api_tokens::delete(&tx, scope, id).await?;
+    let change = Change {
+        action: "api_token.delete",
+        object_id: id.to_string(),
+        before: Some(of_api_token(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Keys of the gateway. The secret must be read back to verify signatures, so it is stored encrypted; shown once.
+
+use super::audit::{self, Change, of_app_key};
+use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use crate::access::{Action, AppKey, AppKeyRole};
+use crate::catalog::ids::{KeyId, TenantId};
+use crate::catalog::text::Name;
+use crate::secrets::{new_app_key, new_app_secret};
+use crate::storage::{Page, PageRequest, Stored, app_keys};
+
+/// A key that was just made, with the secret that is shown once.
+pub struct MadeAppKey {
+    pub stored: Stored<AppKey>,
+    pub app_secret: String,
+}
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    (name, role): (Name, AppKeyRole),
+    once: Once<'_, MadeAppKey>,
+) -> Result<Written<MadeAppKey>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let key = AppKey {
+        id: KeyId::generate(),
+        name,
+        role,
+        app_key: new_app_key(),
+    };
+    let app_secret = new_app_secret();
+    let sealed = ctx
+        .keyring
+        .seal(&app_secret, &sealed_for(key.id))
+        .map_err(ServiceError::internal)?;
+    let sealed = app_keys::SealedSecret {
+        text: sealed.sealed,
+        sealing_key_id: sealed.key_id,
+    };
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let stored = app_keys::insert(&tx, key, sealed, ctx.now()).await?;
+    let made = MadeAppKey { stored, app_secret };
+    let change = Change {
+        action: "app_key.create",
+        object_id: made.stored.value.id.to_string(),
+        before: None,
+        after: Some(of_app_key(&made.stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &made).await?;
+    Ok(Written::changed(made, ctx.commit(tx).await?))
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<Stored<AppKey>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    Ok(app_keys::list(&ctx.db, scope, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+) -> Result<Stored<AppKey>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let found = app_keys::find(&ctx.db, scope, id).await?;
+    found.ok_or(ServiceError::NotFound("app key"))
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+    precondition: &Precondition,
+) -> Result<Written<()>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = app_keys::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("app key"))?;
+    precondition.check(&before.etag)?;
+    app_keys::delete(&tx, id).await?;
+    let change = Change {
+        action: "app_key.delete",
+        object_id: id.to_string(),
+        before: Some(of_app_key(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed((), ctx.commit(tx).await?))
+}
+
+/// What a sealed secret is bound to, so that it opens for its own key alone.
+fn sealed_for(id: KeyId) -> String {
+    format!("app-key:{id}")
+}

@@ -1,0 +1,184 @@
+//! Apps: the host packages of a tenant.
+
+use super::audit::{self, Change, of_app};
+use super::error::accept;
+use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use crate::access::{Action, TenantScope};
+use crate::catalog::app::App;
+use crate::catalog::field::FieldError;
+use crate::catalog::ids::{AppId, TenantId};
+use crate::catalog::text::{Name, PackageName, Url};
+use crate::storage::{Page, PageRequest, Reader, Stored, apps, releases, resources};
+
+/// An app to be.
+pub struct NewApp {
+    pub package_name: PackageName,
+    pub app_name: Name,
+    pub old_package_names: Vec<PackageName>,
+    pub icon_url: Option<Url>,
+}
+
+/// What is left out stays.
+#[derive(Default)]
+pub struct AppChanges {
+    pub app_name: Option<Name>,
+    pub old_package_names: Option<Vec<PackageName>>,
+    pub icon_url: Option<Option<Url>>,
+    pub enabled: Option<bool>,
+}
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    new: NewApp,
+    once: Once<'_, Stored<App>>,
+) -> Result<Written<Stored<App>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
+    let app = App {
+        id: AppId::generate(),
+        package_name: new.package_name,
+        app_name: new.app_name,
+        old_package_names: new.old_package_names,
+        icon_url: new.icon_url,
+        enabled: true,
+    };
+    accept(app.check_names())?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let stored = apps::insert(&tx, app, ctx.now()).await?;
+    let change = Change {
+        action: "app.create",
+        object_id: stored.value.package_name.to_string(),
+        before: None,
+        after: Some(of_app(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &stored).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<Stored<App>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    Ok(apps::list(&ctx.db, scope, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    name: &PackageName,
+) -> Result<Stored<App>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    find(&ctx.db, scope, name).await
+}
+
+pub async fn update(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    name: &PackageName,
+    changes: AppChanges,
+    precondition: &Precondition,
+) -> Result<Written<Stored<App>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = find(&tx, scope, name).await?;
+    precondition.check(&before.etag)?;
+    let mut after = before.value.clone();
+    if let Some(app_name) = changes.app_name {
+        after.app_name = app_name;
+    }
+    if let Some(old_names) = changes.old_package_names {
+        after.old_package_names = old_names;
+    }
+    if let Some(icon_url) = changes.icon_url {
+        after.icon_url = icon_url;
+    }
+    if let Some(enabled) = changes.enabled {
+        after.enabled = enabled;
+    }
+    if after == before.value {
+        return Ok(Written::unchanged(before));
+    }
+    accept(after.check_names())?;
+    refuse_identifiers_as_old_names(&tx, scope, &after).await?;
+    let stored = apps::update(&tx, &before, after, ctx.now()).await?;
+    let change = Change {
+        action: "app.update",
+        object_id: name.to_string(),
+        before: Some(of_app(&before.value)),
+        after: Some(of_app(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}
+
+/// Deletes an app with all that belongs to it but its audit; its names are free again. Refused while devices may be
+/// offered something of it.
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    name: &PackageName,
+    precondition: &Precondition,
+) -> Result<Written<()>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::DeleteApps).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = find(&tx, scope, name).await?;
+    precondition.check(&before.etag)?;
+    if releases::exists_published_or_paused(&tx, scope, before.value.id).await? {
+        return Err(ServiceError::wrong_state(
+            "the app has published or paused releases; recall them before deleting it",
+        ));
+    }
+    apps::delete(&tx, before.value.id).await?;
+    let change = Change {
+        action: "app.delete",
+        object_id: name.to_string(),
+        before: Some(of_app(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed((), ctx.commit(tx).await?))
+}
+
+/// The app that is called so now.
+pub(super) async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    name: &PackageName,
+) -> Result<Stored<App>, ServiceError> {
+    apps::find_by_package_name(reader, scope, name)
+        .await?
+        .ok_or(ServiceError::NotFound("app"))
+}
+
+/// Devices under an old name report the app itself by it, so it cannot be a resource's too.
+async fn refuse_identifiers_as_old_names(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: &App,
+) -> Result<(), ServiceError> {
+    let identifiers = resources::list_identifiers(reader, scope, app.id).await?;
+    let clashes = app
+        .old_package_names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| {
+            identifiers
+                .iter()
+                .any(|identifier| identifier.as_str() == name.as_str())
+        })
+        .map(|(index, _)| {
+            FieldError::invalid(
+                format!("old_package_names[{index}]"),
+                "must not be the identifier of one of the app's resources",
+            )
+        });
+    accept(clashes.collect())
+}

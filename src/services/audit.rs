@@ -1,0 +1,157 @@
+//! Who changed what, when, before and after. Written in the transaction of the change, and kept for ever.
+
+use serde_json::{Value, json};
+
+use super::{Caller, Context, ServiceError};
+use crate::access::{Action, ApiToken, AppKey, DeviceKey, User};
+use crate::catalog::app::{App, Resource};
+use crate::catalog::ids::{AuditId, TenantId};
+use crate::catalog::pin::{Pin, PinTarget};
+use crate::catalog::tenant::Tenant;
+use crate::storage::audit::AuditEvent;
+use crate::storage::releases::ReleaseRecord;
+use crate::storage::{Page, PageRequest, StorageError, Writer, audit};
+
+/// A change of one object. Without `before` it was made, without `after` it is gone.
+pub(super) struct Change {
+    /// `<object>.<verb>`, e.g. `release.publish`.
+    pub(super) action: &'static str,
+    pub(super) object_id: String,
+    pub(super) before: Option<Value>,
+    pub(super) after: Option<Value>,
+}
+
+/// Records a change by a caller. `tenant` is `None` for what belongs to the installation.
+pub(super) async fn record(
+    writer: &impl Writer,
+    ctx: &Context,
+    caller: &Caller,
+    tenant: Option<TenantId>,
+    change: Change,
+) -> Result<(), StorageError> {
+    let object_type = change.action.split('.').next().unwrap_or_default();
+    let event = AuditEvent {
+        id: AuditId::generate(),
+        tenant,
+        at: ctx.now(),
+        actor_key: caller.principal.key(),
+        actor_name: caller.principal.name.clone(),
+        action: change.action.to_owned(),
+        object_type: object_type.to_owned(),
+        object_id: change.object_id,
+        before: change.before,
+        after: change.after,
+        request_id: Some(caller.request_id.clone()),
+    };
+    audit::insert(writer, event).await
+}
+
+/// The audit of a tenant, newest first.
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<AuditEvent>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadAudit).await?;
+    Ok(audit::list(&ctx.db, scope, page).await?)
+}
+
+pub(super) fn of_tenant(tenant: &Tenant) -> Value {
+    json!({
+        "id": tenant.id,
+        "name": tenant.name,
+        "enabled": tenant.enabled,
+        "offers_enabled": tenant.offers_enabled,
+    })
+}
+
+pub(super) fn of_user(user: &User) -> Value {
+    json!({"id": user.id, "username": user.username, "role": user.role.as_str(), "enabled": user.enabled})
+}
+
+pub(super) fn of_api_token(token: &ApiToken) -> Value {
+    json!({"id": token.id, "name": token.name, "role": token.role.as_str()})
+}
+
+pub(super) fn of_device_key(key: &DeviceKey) -> Value {
+    json!({"id": key.id, "name": key.name})
+}
+
+pub(super) fn of_app_key(key: &AppKey) -> Value {
+    json!({"id": key.id, "name": key.name, "role": key.role.as_str(), "app_key": key.app_key})
+}
+
+pub(super) fn of_app(app: &App) -> Value {
+    json!({
+        "package_name": app.package_name,
+        "app_name": app.app_name,
+        "old_package_names": app.old_package_names,
+        "icon_url": app.icon_url,
+        "enabled": app.enabled,
+    })
+}
+
+pub(super) fn of_resource(resource: &Resource) -> Value {
+    json!({
+        "identifier": resource.identifier,
+        "name": resource.name,
+        "kind": resource.kind.as_str(),
+        "enabled": resource.enabled,
+        "repair_on_mismatch": resource.repair_on_mismatch,
+    })
+}
+
+pub(super) fn of_release(record: &ReleaseRecord) -> Value {
+    let (release, content) = (&record.release, &record.release.content);
+    let targeting = &content.targeting;
+    json!({
+        "identifier": release.identifier,
+        "version_code": content.version_code,
+        "version_name": content.version_name,
+        "state": release.state.name(),
+        "recall_mode": release.state.recall_mode().map(super::super::catalog::release::RecallMode::as_str),
+        "recall_reason": record.recall_reason,
+        "download_url": content.file.download_url,
+        "size": content.file.size,
+        "md5": content.file.md5,
+        "sha256": content.file.sha256,
+        "update_desc": content.update_desc,
+        "auto_install": content.auto_install,
+        "mandatory": content.mandatory,
+        "floor": content.floor,
+        "qrcode": content.qrcode,
+        "icon_url": content.icon_url,
+        "config_json": content.config_json.to_value(),
+        "org_scopes": targeting.org_scopes,
+        "org_exclusions": targeting.org_exclusions,
+        "device_types": targeting.device_types,
+        "host_version_min": targeting.host_version_min,
+        "host_version_max": targeting.host_version_max,
+        "attribute_rules": targeting.attribute_rules,
+        "device_ids": targeting.device_ids,
+        "rollout": {
+            "percent": content.rollout.share.to_percent(),
+            "key": content.rollout.key,
+            "unit": content.rollout.unit.to_string(),
+        },
+        "starts_at": content.starts_at,
+        "ends_at": content.ends_at,
+    })
+}
+
+pub(super) fn of_pin(pin: &Pin) -> Value {
+    let (device_id, org_path) = match &pin.target {
+        PinTarget::Device(id) => (Some(id), None),
+        PinTarget::OrgNode(path) => (None, Some(path)),
+    };
+    json!({
+        "identifier": pin.identifier,
+        "device_id": device_id,
+        "org_path": org_path,
+        "mode": pin.mode.name(),
+        "version_code": pin.mode.version_code(),
+        "reason": pin.reason,
+        "expires_at": pin.expires_at,
+    })
+}

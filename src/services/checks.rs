@@ -1,0 +1,149 @@
+//! The check: from a device's key and question to its offers, from memory alone.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::{Context, ServiceError};
+use crate::catalog::ids::{KeyId, TenantId};
+use crate::live::{Lookup, PublishedTenant};
+use crate::resolve::{Check, Offer, Situation, decide};
+use crate::secrets::{PresentedToken, TokenKind, secret_matches};
+use crate::storage::CatalogPair;
+
+const WRONG_KEY: ServiceError =
+    ServiceError::Unauthenticated("send the tenant's device key as Authorization: Bearer slipway_device_…");
+
+/// The tenant whose key was presented.
+pub struct Device {
+    tenant: Arc<PublishedTenant>,
+}
+
+/// What a device is told.
+pub struct CheckAnswer<'a> {
+    pub offers: Vec<Offer<'a>>,
+    /// `APP_UNKNOWN`, or empty.
+    pub msg_code: &'static str,
+    pub msg_info: String,
+    pub next_check_after_s: u32,
+    /// The state of the catalog that the answer was made from.
+    pub pair: &'a CatalogPair,
+    pub stale_for: Option<TimeDelta>,
+}
+
+/// Whose device key this is.
+pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, ServiceError> {
+    let presented = bearer.and_then(PresentedToken::parse).ok_or(WRONG_KEY)?;
+    let TokenKind::DeviceKey(tenant) = presented.kind else {
+        return Err(WRONG_KEY);
+    };
+    let tenant = match ctx.live.tenant(tenant) {
+        Lookup::Found(tenant) => tenant,
+        Lookup::Absent => return Err(WRONG_KEY),
+        // Nothing is known of the tenant, so nothing may be said of its keys.
+        Lookup::Unknown => return Err(ServiceError::NoCatalog),
+    };
+    let is_right = tenant
+        .device_key_hash(KeyId::from_uuid(presented.id))
+        .is_some_and(|stored| secret_matches(&presented, stored));
+    if is_right {
+        Ok(Device { tenant })
+    } else {
+        Err(WRONG_KEY)
+    }
+}
+
+impl Device {
+    /// Answers a check. `claimed` is the tenant that the request names, if it does: a claim to be compared with the
+    /// key's tenant, never the source of what may be seen.
+    pub fn check(
+        &self,
+        ctx: &Context,
+        claimed: Option<TenantId>,
+        mut check: Check,
+    ) -> Result<CheckAnswer<'_>, ServiceError> {
+        let tenant = &*self.tenant;
+        if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
+            // Unknown, disabled and foreign tenants look alike.
+            return Err(ServiceError::PermissionDenied(
+                "the key has no right to check for this tenant".to_owned(),
+            ));
+        }
+        check.complete_memberships(&tenant.directory);
+        let now = ctx.now();
+        let stale_for = ctx.live.stale_for(now);
+        let situation = Situation {
+            now,
+            offers_enabled: tenant.tenant.offers_enabled,
+            stale: stale_for.is_some(),
+        };
+        let app = tenant.app(&check.package_name);
+        let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &situation));
+        let (msg_code, msg_info) = match app {
+            Some(_) => ("", String::new()),
+            None => (
+                "APP_UNKNOWN",
+                format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
+            ),
+        };
+        metrics::counter!("slipway_checks_total", "outcome" => outcome(&offers, msg_code)).increment(1);
+        let after_s = if offers.is_empty() {
+            ctx.settings.next_check_s
+        } else {
+            ctx.settings.next_check_after_offer_s
+        };
+        Ok(CheckAnswer {
+            offers,
+            msg_code,
+            msg_info,
+            next_check_after_s: spread(after_s, &check.device_id, now),
+            pair: &tenant.pair,
+            stale_for,
+        })
+    }
+}
+
+fn outcome(offers: &[Offer<'_>], msg_code: &str) -> &'static str {
+    if !offers.is_empty() {
+        "offer"
+    } else if msg_code.is_empty() {
+        "up_to_date"
+    } else {
+        "app_unknown"
+    }
+}
+
+/// Spreads an interval by ±10 % so that devices started together do not ask together. The same device gets the same
+/// spread within an hour.
+fn spread(seconds: u32, device_id: &str, now: DateTime<Utc>) -> u32 {
+    let mut hash = Sha256::new();
+    hash.update((now.timestamp() / 3_600).to_be_bytes());
+    hash.update(device_id);
+    let digest = hash.finalize();
+    let fraction = u64::from(u16::from_be_bytes([digest[0], digest[1]]));
+    let range = u64::from(seconds) / 5;
+    let spread = u64::from(seconds) - u64::from(seconds) / 10 + range * fraction / u64::from(u16::MAX);
+    u32::try_from(spread).unwrap_or(seconds).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_spread_by_a_tenth_and_steady_within_an_hour() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let spreads: Vec<_> = (0..1_000)
+            .map(|n| spread(3_600, &format!("device-{n}"), now))
+            .collect();
+        assert!(spreads.iter().all(|seconds| (3_240..=3_960).contains(seconds)));
+        let (low, high) = (spreads.iter().min().unwrap(), spreads.iter().max().unwrap());
+        assert!(*low < 3_300 && *high > 3_900, "{low} {high}");
+        assert_eq!(
+            spread(3_600, "a", now),
+            spread(3_600, "a", now + TimeDelta::minutes(20))
+        );
+        assert_eq!(spread(1, "a", now), 1);
+    }
+}

@@ -1,0 +1,110 @@
+//! What every use case works with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::ServiceError;
+use super::login_attempts::LoginAttempts;
+use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
+use crate::catalog::ids::TenantId;
+use crate::clock::Clock;
+use crate::live::Live;
+use crate::secrets::{AccessTokens, Keyring};
+use crate::storage::{CatalogPair, CatalogTx, Db, tenants};
+
+/// The parts of a running server that use cases need.
+pub struct Context {
+    pub db: Db,
+    pub live: Arc<Live>,
+    pub clock: Arc<dyn Clock>,
+    pub keyring: Keyring,
+    pub access_tokens: AccessTokens,
+    pub login_attempts: LoginAttempts,
+    pub settings: Settings,
+}
+
+/// Numbers of the configuration that use cases read.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Seconds until a device that got nothing asks again.
+    pub next_check_s: u32,
+    /// Seconds until a device that got an offer asks again.
+    pub next_check_after_offer_s: u32,
+}
+
+impl Context {
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Lets a caller into a tenant that exists.
+    pub(super) async fn enter(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+        action: Action,
+    ) -> Result<TenantScope, ServiceError> {
+        let scope = enter_tenant(&caller.principal, tenant, action)?;
+        // A tenant's own people prove by being there that it exists.
+        if caller.principal.role == Role::PlatformAdmin && tenants::find(&self.db, tenant).await?.is_none() {
+            return Err(ServiceError::NotFound("tenant"));
+        }
+        Ok(scope)
+    }
+
+    /// Commits a change of the catalog and returns when this node serves it.
+    pub(super) async fn commit(&self, tx: CatalogTx) -> Result<CatalogPair, ServiceError> {
+        let tenant = tx.scope().tenant();
+        let pair = tx.commit().await?;
+        self.live.catch_up(tenant).await;
+        Ok(pair)
+    }
+}
+
+/// Who asks, and in which request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub principal: Principal,
+    pub request_id: String,
+    pub address: Option<IpAddr>,
+}
+
+/// What a write came to, and the state of the catalog that has it (absent when nothing was changed).
+#[derive(Debug, Clone)]
+pub struct Written<T> {
+    pub value: T,
+    pub pair: Option<CatalogPair>,
+}
+
+impl<T> Written<T> {
+    pub(super) fn changed(value: T, pair: CatalogPair) -> Self {
+        Self {
+            value,
+            pair: Some(pair),
+        }
+    }
+
+    pub(super) fn unchanged(value: T) -> Self {
+        Self { value, pair: None }
+    }
+}
+
+/// What an `If-Match` demands of the object that is about to change (RFC 9110, section 13.1.1).
+#[derive(Debug, Clone, Default)]
+pub enum Precondition {
+    #[default]
+    None,
+    /// The object must be in one of these states.
+    OneOf(Vec<String>),
+}
+
+impl Precondition {
+    pub(super) fn check(&self, etag: &str) -> Result<(), ServiceError> {
+        match self {
+            Self::OneOf(etags) if !etags.iter().any(|wanted| wanted == etag) => Err(ServiceError::Stale),
+            _ => Ok(()),
+        }
+    }
+}

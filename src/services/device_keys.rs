@@ -1,0 +1,90 @@
+//! Keys of the device API: one is good for every device of the tenant. Stored as a hash, shown once.
+
+use super::audit::{self, Change, of_device_key};
+use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use crate::access::{Action, DeviceKey};
+use crate::catalog::ids::{KeyId, TenantId};
+use crate::catalog::text::Name;
+use crate::secrets::{NewToken, TokenKind};
+use crate::storage::{Page, PageRequest, Stored, device_keys};
+
+/// A key that was just made, with the text that is shown once.
+pub struct MadeDeviceKey {
+    pub stored: Stored<DeviceKey>,
+    pub device_key: String,
+}
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    name: Name,
+    once: Once<'_, MadeDeviceKey>,
+) -> Result<Written<MadeDeviceKey>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let key = DeviceKey {
+        id: KeyId::generate(),
+        name,
+    };
+    let secret = NewToken::generate(TokenKind::DeviceKey(tenant), key.id.uuid());
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let stored = device_keys::insert(&tx, key, secret.secret_hash, ctx.now()).await?;
+    let made = MadeDeviceKey {
+        stored,
+        device_key: secret.text,
+    };
+    let change = Change {
+        action: "device_key.create",
+        object_id: made.stored.value.id.to_string(),
+        before: None,
+        after: Some(of_device_key(&made.stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &made).await?;
+    Ok(Written::changed(made, ctx.commit(tx).await?))
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<Stored<DeviceKey>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    Ok(device_keys::list(&ctx.db, scope, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+) -> Result<Stored<DeviceKey>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let found = device_keys::find(&ctx.db, scope, id).await?;
+    found.ok_or(ServiceError::NotFound("device key"))
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+    precondition: &Precondition,
+) -> Result<Written<()>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = device_keys::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("device key"))?;
+    precondition.check(&before.etag)?;
+    device_keys::delete(&tx, id).await?;
+    let change = Change {
+        action: "device_key.delete",
+        object_id: id.to_string(),
+        before: Some(of_device_key(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed((), ctx.commit(tx).await?))
+}

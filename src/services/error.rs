@@ -1,0 +1,113 @@
+//! Why a use case did not happen. `http::problem` turns each into a response.
+
+use crate::access::Refusal;
+use crate::catalog::field::FieldError;
+use crate::storage::{StorageError, UniqueKey};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("the request has fields that cannot be accepted")]
+    Invalid(Vec<FieldError>),
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    #[error("{0}")]
+    PermissionDenied(String),
+    /// Absent, or another tenant's: the caller must not be able to tell.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    AlreadyExists(String),
+    /// `fields` are those that the state does not let change.
+    #[error("{detail}")]
+    WrongState { detail: String, fields: Vec<FieldError> },
+    #[error("{0}")]
+    VersionConflict(String),
+    #[error(
+        "the object has changed since it was read; read it again and repeat the change on what it is now"
+    )]
+    Stale,
+    #[error("this Idempotency-Key was used with another body; use a new key for another request")]
+    IdempotencyKeyReused,
+    #[error("a request with this Idempotency-Key is still being worked on; repeat it in a moment")]
+    IdempotencyKeyInUse,
+    #[error("this request was answered before with a secret that is shown once; the object's id is {id}")]
+    SecretAlreadyShown { id: String },
+    #[error("too many login attempts; wait {retry_after_s} seconds")]
+    RateLimited { retry_after_s: u64 },
+    /// Passing trouble of the server's own: repeating later makes sense.
+    #[error("the database does not answer; repeat the request later")]
+    Unavailable(#[source] StorageError),
+    /// This node has no catalog to answer from yet.
+    #[error("the catalog has not been loaded yet; repeat the request later")]
+    NoCatalog,
+    #[error("an unexpected failure")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ServiceError {
+    /// One field that is wrong.
+    pub fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::invalid(field, message)])
+    }
+
+    pub fn wrong_state(detail: impl Into<String>) -> Self {
+        Self::WrongState {
+            detail: detail.into(),
+            fields: Vec::new(),
+        }
+    }
+
+    pub fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Box::new(source))
+    }
+}
+
+impl From<Refusal> for ServiceError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotYours => Self::NotFound("tenant"),
+            Refusal::RoleTooSmall(action) => Self::PermissionDenied(format!(
+                "your role does not allow this ({action:?}); ask an administrator"
+            )),
+        }
+    }
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unavailable(_) => Self::Unavailable(error),
+            StorageError::BadCursor => {
+                Self::invalid("cursor", "cursor must be a next_cursor that this list gave")
+            }
+            StorageError::Conflict(key) => Self::AlreadyExists(already_exists(key).to_owned()),
+            // Somebody was faster: what this request decided on is no longer so.
+            StorageError::Changed => Self::Stale,
+            StorageError::ReservationLost => Self::IdempotencyKeyInUse,
+            StorageError::BrokenReference => Self::NotFound("object that this request refers to"),
+            other => Self::internal(other),
+        }
+    }
+}
+
+/// What is taken, and what to do about it.
+fn already_exists(key: UniqueKey) -> &'static str {
+    match key {
+        UniqueKey::TenantId => "a tenant with this id exists; choose another id",
+        UniqueKey::PackageName => {
+            "a package name is taken in this tenant, by an app or as one of its old names; choose another"
+        }
+        UniqueKey::Username => "this username is taken; choose another",
+        UniqueKey::VersionCode => "this version_code is taken in its resource; choose another",
+        UniqueKey::Resource | UniqueKey::AppKey => "such an object exists already; repeat the request",
+    }
+}
+
+/// A list of wrong fields as a result: `Ok` when it is empty.
+pub(super) fn accept(errors: Vec<FieldError>) -> Result<(), ServiceError> {
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(ServiceError::Invalid(errors))
+    }
+}

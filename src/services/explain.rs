@@ -1,0 +1,59 @@
+//! Why a device gets what it gets: the check's own decision, with the verdict of every release.
+
+use chrono::{DateTime, Utc};
+
+use super::{Caller, Context, ServiceError, apps};
+use crate::access::Action;
+use crate::catalog::ids::TenantId;
+use crate::catalog::org::{OrgCode, OrgDirectory};
+use crate::catalog::text::PackageName;
+use crate::resolve::{Check, ExplainedResource, PublishedApp, Situation, explain};
+use crate::storage::CatalogPair;
+use crate::storage::feed;
+use crate::storage::releases::ReleaseSelection;
+
+pub struct Explanation {
+    /// The state of the tenant's catalog that was explained.
+    pub pair: CatalogPair,
+    /// The instant that was taken for now.
+    pub at: DateTime<Utc>,
+    pub resources: Vec<ExplainedResource>,
+}
+
+/// Explains a check as it would be answered at an instant. Read from the database, since drafts and paused releases
+/// have verdicts too and nodes do not keep those in memory.
+pub async fn explain_check(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, app): (TenantId, &PackageName),
+    mut check: Check,
+    at: Option<DateTime<Utc>>,
+) -> Result<Explanation, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let reader = ctx.db.begin_read().await?;
+    let rows = feed::load_tenant(&reader, tenant)
+        .await?
+        .ok_or(ServiceError::NotFound("tenant"))?;
+    let app = apps::find(&reader, scope, app).await?.value;
+    let found = feed::load_app(&reader, tenant, app.id, ReleaseSelection::All)
+        .await?
+        .ok_or(ServiceError::NotFound("app"))?;
+    let paths: Vec<Vec<&str>> = rows
+        .directory
+        .iter()
+        .map(|node| node.path.iter().map(OrgCode::as_str).collect())
+        .collect();
+    check.complete_memberships(&OrgDirectory::new(paths.iter().map(Vec::as_slice)));
+    let now = ctx.now();
+    let situation = Situation {
+        now: at.unwrap_or(now),
+        offers_enabled: rows.tenant.offers_enabled,
+        stale: ctx.live.stale_for(now).is_some(),
+    };
+    let compiled = PublishedApp::compile(found.app, found.resources, found.releases, found.pins);
+    Ok(Explanation {
+        pair: rows.pair,
+        at: situation.now,
+        resources: explain(&compiled, &check, &situation),
+    })
+}

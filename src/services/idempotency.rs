@@ -1,0 +1,138 @@
+//! `Idempotency-Key` on creates: the answer is stored in the transaction of the create, so that a repeat gets the
+//! first answer even when the server died between the commit and the response.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::{Context, ServiceError};
+use crate::storage::idempotency::{self, IdempotencyKey, Reservation, ReservationId, Retention};
+use crate::storage::{StorageError, Writer};
+
+const RETENTION: Retention = Retention {
+    // A request that neither finished nor failed (its server died) blocks its key for so long.
+    in_flight: TimeDelta::seconds(60),
+    answered: TimeDelta::hours(24),
+};
+
+/// A create with a key, by whom and where.
+#[derive(Debug, Clone)]
+pub struct IdempotentRequest {
+    pub caller: String,
+    pub method: String,
+    pub path: String,
+    pub key: String,
+    /// Digest of the body; the same key with another body is a mistake.
+    pub body_hash: String,
+}
+
+/// What to do with a create.
+pub enum Begun {
+    /// It was done before: answer this.
+    Replay(Answer),
+    /// Do it.
+    Go(Ticket),
+}
+
+/// The right to do a create once; empty when the caller gave no key.
+pub struct Ticket(Option<(IdempotencyKey, ReservationId)>);
+
+/// What a create is answered with.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+    pub etag: Option<String>,
+}
+
+/// Does a create once: renders the answer and stores it with the change.
+pub struct Once<'a, T> {
+    ticket: &'a Ticket,
+    render: fn(&T) -> Answer,
+    /// The member of the body that is shown once and never stored, and the object's id.
+    secret: Option<fn(&T) -> String>,
+}
+
+/// Looks the key up and reserves it.
+pub async fn begin(ctx: &Context, request: Option<IdempotentRequest>) -> Result<Begun, ServiceError> {
+    let Some(request) = request else {
+        return Ok(Begun::Go(Ticket(None)));
+    };
+    let key = IdempotencyKey {
+        caller: request.caller,
+        method: request.method,
+        path: request.path,
+        key: request.key,
+    };
+    let reservation = idempotency::reserve(&ctx.db, &key, &request.body_hash, ctx.now(), RETENTION).await?;
+    match reservation {
+        Reservation::Reserved(id) => Ok(Begun::Go(Ticket(Some((key, id))))),
+        Reservation::Found { body_hash, .. } if body_hash != request.body_hash => {
+            Err(ServiceError::IdempotencyKeyReused)
+        }
+        Reservation::Found { answer: None, .. } => Err(ServiceError::IdempotencyKeyInUse),
+        Reservation::Found {
+            answer: Some(answer), ..
+        } => replay(answer),
+    }
+}
+
+fn replay(answer: idempotency::Answer) -> Result<Begun, ServiceError> {
+    if answer.shows_secret {
+        return Err(ServiceError::SecretAlreadyShown {
+            id: answer.object_id.unwrap_or_default(),
+        });
+    }
+    let stored: Value =
+        serde_json::from_str(&answer.body.unwrap_or_default()).map_err(ServiceError::internal)?;
+    Ok(Begun::Replay(Answer {
+        status: answer.status,
+        etag: stored["etag"].as_str().map(str::to_owned),
+        body: stored["body"].clone(),
+    }))
+}
+
+impl Ticket {
+    pub fn once<T>(&self, render: fn(&T) -> Answer) -> Once<'_, T> {
+        Once {
+            ticket: self,
+            render,
+            secret: None,
+        }
+    }
+
+    /// For an answer that shows a secret: `id` names the object, and the answer is stored without its body.
+    pub fn once_with_secret<T>(&self, render: fn(&T) -> Answer, id: fn(&T) -> String) -> Once<'_, T> {
+        Once {
+            ticket: self,
+            render,
+            secret: Some(id),
+        }
+    }
+
+    /// Frees the key after a create that failed, so that it may be tried again.
+    pub async fn release(self, ctx: &Context) {
+        if let Some((key, reservation)) = self.0
+            && let Err(error) = idempotency::release(&ctx.db, &key, reservation).await
+        {
+            tracing::warn!(%error, "an idempotency key stays reserved until its reservation ends");
+        }
+    }
+}
+
+impl<T> Once<'_, T> {
+    /// Stores the answer in the transaction of the create.
+    pub(super) async fn record(&self, writer: &impl Writer, made: &T) -> Result<(), StorageError> {
+        let Some((key, reservation)) = &self.ticket.0 else {
+            return Ok(());
+        };
+        let answer = (self.render)(made);
+        let body = json!({"body": answer.body, "etag": answer.etag}).to_string();
+        let stored = idempotency::Answer {
+            status: answer.status,
+            body: self.secret.is_none().then_some(body),
+            shows_secret: self.secret.is_some(),
+            object_id: self.secret.map(|id| id(made)),
+        };
+        idempotency::complete(writer, key, *reservation, stored).await
+    }
+}

@@ -1,0 +1,47 @@
+//! One's own account.
+
+use super::audit::{self, Change};
+use super::{Caller, Context, ServiceError};
+use crate::access::{Action, enter_platform};
+use crate::catalog::field::FieldError;
+use crate::secrets::{PasswordHash, hash_password, verify_password};
+use crate::storage::{sessions, users};
+
+/// Changes the caller's own password and ends all of their sessions, this one too.
+pub async fn change_password(
+    ctx: &Context,
+    caller: &Caller,
+    current: String,
+    new: String,
+) -> Result<(), ServiceError> {
+    enter_platform(&caller.principal, Action::ManageOneself)?;
+    let Some(id) = caller.principal.user() else {
+        return Err(ServiceError::PermissionDenied(
+            "an API token has no password".to_owned(),
+        ));
+    };
+    let found = users::find_anywhere(&ctx.db, id)
+        .await?
+        .ok_or(ServiceError::NotFound("user"))?;
+    let user = found.user;
+    // Guessing here must not be cheaper than at the login.
+    ctx.login_attempts
+        .count(user.value.username.as_str(), caller.address)?;
+    if !verify_password(current, PasswordHash::from_stored(found.password_hash)).await {
+        let error = FieldError::invalid("current", "is not your password");
+        return Err(ServiceError::Invalid(vec![error]));
+    }
+    let hash = hash_password(new).await;
+    let tx = ctx.db.begin().await?;
+    users::update_password(&tx, &user, hash.as_str().to_owned(), ctx.now()).await?;
+    sessions::delete_of_user(&tx, id).await?;
+    let change = Change {
+        action: "user.change_password",
+        object_id: id.to_string(),
+        before: None,
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, user.value.tenant, change).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The use cases: authorise, load, decide, save, audit. They own the transactions and name neither HTTP nor SQL.
+
+mod audit;
+mod error;
+mod idempotency;
+mod login_attempts;
+
+pub mod api_tokens;
+pub mod app_keys;
+pub mod apps;
+pub mod checks;
+pub mod device_keys;
+pub mod explain;
+pub mod housekeeping;
+pub mod installation;
+pub mod me;
+pub mod org_directory;
+pub mod pins;
+pub mod release_life;
+pub mod releases;
+pub mod resources;
+pub mod sessions;
+pub mod tenants;
+pub mod users;
+
+mod context;
+
+pub use audit::list as list_audit;
+pub use context::{Caller, Context, Precondition, Settings, Written};
+pub use error::ServiceError;
+pub use idempotency::{Answer, Begun, IdempotentRequest, Once, Ticket, begin as begin_idempotent};

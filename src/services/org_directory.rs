@@ -1,0 +1,74 @@
+//! A tenant's list of org nodes, written and read whole.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::audit::{self, Change};
+use super::error::accept;
+use super::{Caller, Context, Precondition, ServiceError, Written};
+use crate::access::Action;
+use crate::catalog::ids::TenantId;
+use crate::catalog::org::{OrgCode, OrgNode, check_directory};
+use crate::storage::org_directories::{self, StoredDirectory};
+
+/// How many differing nodes an audit entry shows of each side; the counts are always whole.
+const AUDITED_NODES: usize = 1_000;
+
+/// The directory; an empty one where none was written.
+pub async fn get(ctx: &Context, caller: &Caller, tenant: TenantId) -> Result<StoredDirectory, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let found = org_directories::find(&ctx.db, scope).await?;
+    Ok(found.unwrap_or_else(|| none_yet(ctx)))
+}
+
+pub async fn replace(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    nodes: Vec<OrgNode>,
+    precondition: &Precondition,
+) -> Result<Written<StoredDirectory>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteOrgDirectory).await?;
+    accept(check_directory(&nodes))?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = org_directories::find(&tx, scope)
+        .await?
+        .unwrap_or_else(|| none_yet(ctx));
+    precondition.check(&before.etag)?;
+    if before.nodes == nodes {
+        return Ok(Written::unchanged(before));
+    }
+    let stored = org_directories::replace(&tx, nodes, ctx.now()).await?;
+    let change = Change {
+        action: "org_directory.replace",
+        object_id: tenant.to_string(),
+        before: Some(differing_nodes(&before.nodes, &stored.nodes)),
+        after: Some(differing_nodes(&stored.nodes, &before.nodes)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}
+
+fn none_yet(ctx: &Context) -> StoredDirectory {
+    StoredDirectory {
+        nodes: Vec::new(),
+        etag: "none".to_owned(),
+        updated_at: ctx.now(),
+    }
+}
+
+/// The nodes that `others` has not, or has otherwise: a directory is too large to keep whole in each entry.
+fn differing_nodes(nodes: &[OrgNode], others: &[OrgNode]) -> Value {
+    let others_by_path: HashMap<&[OrgCode], &OrgNode> =
+        others.iter().map(|node| (node.path.as_slice(), node)).collect();
+    let differing: Vec<_> = nodes
+        .iter()
+        .filter(|node| others_by_path.get(node.path.as_slice()) != Some(node))
+        .collect();
+    json!({
+        "node_count": nodes.len(),
+        "differing_count": differing.len(),
+        "differing": &differing[..differing.len().min(AUDITED_NODES)],
+    })
+}

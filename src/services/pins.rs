@@ -1,0 +1,192 @@
+//! Pins: who must stay behind, or on exactly one version.
+
+use super::audit::{self, Change, of_pin};
+use super::{Caller, Context, Precondition, ServiceError, Written, apps};
+use crate::access::{Action, TenantScope};
+use crate::catalog::app::App;
+use crate::catalog::ids::{AppId, PinId, TenantId};
+use crate::catalog::pin::{Pin, PinMode, PinTarget};
+use crate::catalog::text::{Identifier, PackageName, Reason};
+use crate::storage::pins::PinFilter;
+use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, pins, releases, resources};
+
+/// A pin to be.
+pub struct NewPin {
+    pub package_name: PackageName,
+    pub identifier: Identifier,
+    pub target: PinTarget,
+    pub mode: PinMode,
+    pub reason: Reason,
+    pub expires_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// A pin with the name of its app.
+#[derive(Debug, Clone)]
+pub struct NamedPin {
+    pub package_name: PackageName,
+    pub pin: Stored<Pin>,
+}
+
+/// Sets a pin; the same target again replaces the one that is there and keeps its id.
+pub async fn put(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    new: NewPin,
+    precondition: &Precondition,
+) -> Result<Written<NamedPin>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WritePins).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let app = find_app(&tx, scope, &new.package_name).await?;
+    refuse_unknown_resource(&tx, &app, &new).await?;
+    let before = pins::find_by_target(&tx, scope, app.id, &new.identifier, &new.target).await?;
+    match (&before, precondition) {
+        (Some(before), precondition) => precondition.check(&before.etag)?,
+        (None, Precondition::OneOf(_)) => return Err(ServiceError::Stale),
+        (None, Precondition::None) => {}
+    }
+    let pin = Pin {
+        id: before
+            .as_ref()
+            .map_or_else(PinId::generate, |before| before.value.id),
+        app_id: app.id,
+        identifier: new.identifier,
+        target: new.target,
+        mode: new.mode,
+        reason: new.reason,
+        expires_at: new.expires_at,
+    };
+    let named = |pin| NamedPin {
+        package_name: app.package_name.clone(),
+        pin,
+    };
+    if let Some(before) = before.clone().filter(|before| before.value == pin) {
+        return Ok(Written::unchanged(named(before)));
+    }
+    let stored = pins::upsert(&tx, pin, ctx.now()).await?;
+    let change = Change {
+        action: "pin.put",
+        object_id: stored.value.id.to_string(),
+        before: before.map(|before| of_pin(&before.value)),
+        after: Some(of_pin(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed(named(stored), ctx.commit(tx).await?))
+}
+
+/// The app that the body names; a body's mistake is a field's, not a path's.
+async fn find_app(reader: &impl Reader, scope: TenantScope, name: &PackageName) -> Result<App, ServiceError> {
+    match apps::find(reader, scope, name).await {
+        Ok(found) => Ok(found.value),
+        Err(ServiceError::NotFound(_)) => Err(ServiceError::invalid(
+            "package_name",
+            "must be the package name of an app of the tenant",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// A pin to what does not exist would hold nobody, silently.
+async fn refuse_unknown_resource(tx: &CatalogTx, app: &App, new: &NewPin) -> Result<(), ServiceError> {
+    let scope = tx.scope();
+    if resources::find(tx, scope, app.id, &new.identifier)
+        .await?
+        .is_none()
+    {
+        return Err(ServiceError::invalid(
+            "identifier",
+            "must be a resource of the app; one comes into being with its first release",
+        ));
+    }
+    let PinMode::Exact(version) = new.mode else {
+        return Ok(());
+    };
+    let exists = releases::find_by_version(tx, scope, app.id, &new.identifier, version)
+        .await?
+        .is_some();
+    if exists {
+        Ok(())
+    } else {
+        Err(ServiceError::invalid(
+            "version_code",
+            format!("must be a version that has a release that is not discarded; {version} has none"),
+        ))
+    }
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    package_name: Option<&PackageName>,
+    identifier: Option<&Identifier>,
+    page: &PageRequest,
+) -> Result<Page<NamedPin>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let app = match package_name {
+        Some(name) => match apps::find(&ctx.db, scope, name).await {
+            Ok(found) => Some(found.value.id),
+            Err(ServiceError::NotFound(_)) => {
+                return Ok(Page {
+                    items: Vec::new(),
+                    next: None,
+                });
+            }
+            Err(error) => return Err(error),
+        },
+        None => None,
+    };
+    let found = pins::list(&ctx.db, scope, &PinFilter { app, identifier }, page).await?;
+    let mut items = Vec::with_capacity(found.items.len());
+    for pin in found.items {
+        items.push(with_name(ctx, scope, pin).await?);
+    }
+    Ok(Page {
+        items,
+        next: found.next,
+    })
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: PinId,
+) -> Result<NamedPin, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let found = pins::find(&ctx.db, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("pin"))?;
+    with_name(ctx, scope, found).await
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: PinId,
+    precondition: &Precondition,
+) -> Result<Written<()>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WritePins).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = pins::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("pin"))?;
+    precondition.check(&before.etag)?;
+    pins::delete(&tx, before.value.app_id, id).await?;
+    let change = Change {
+        action: "pin.delete",
+        object_id: id.to_string(),
+        before: Some(of_pin(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed((), ctx.commit(tx).await?))
+}
+
+async fn with_name(ctx: &Context, scope: TenantScope, pin: Stored<Pin>) -> Result<NamedPin, ServiceError> {
+    let app: AppId = pin.value.app_id;
+    let app = crate::storage::apps::find_by_id(&ctx.db, scope, app).await?;
+    let package_name = app.ok_or(ServiceError::NotFound("pin"))?.value.package_name;
+    Ok(NamedPin { package_name, pin })
+}

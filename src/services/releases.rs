@@ -1,0 +1,280 @@
+//! Releases: made, read and changed. Their life from draft to recall is [`super::release_life`].
+
+use super::audit::{self, Change, of_release};
+use super::error::accept;
+use super::release_life::publish_in;
+use super::{Caller, Context, Once, Precondition, ServiceError, Written, apps};
+use crate::access::Action;
+use crate::catalog::app::{App, Resource};
+use crate::catalog::field::FieldError;
+use crate::catalog::ids::{ReleaseId, TenantId};
+use crate::catalog::release::{Release, ReleaseContent, ReleaseState};
+use crate::catalog::release_changes::{ReleaseChanges, RolloutChanges};
+use crate::catalog::text::{Identifier, PackageName};
+use crate::storage::releases::{ReleaseFilter, ReleaseRecord};
+use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, releases, resources};
+
+/// A release to be.
+pub struct NewRelease {
+    pub identifier: Identifier,
+    pub content: ReleaseContent,
+    /// Publish at once.
+    pub publish: bool,
+    /// Publish although version names contradict the codes.
+    pub force: bool,
+}
+
+/// What creating a release came to.
+#[derive(Debug, Clone)]
+pub struct CreatedRelease {
+    pub stored: Stored<ReleaseRecord>,
+    /// `false` when the version was there already.
+    pub is_new: bool,
+    /// Fields that differ from the stored release and were not applied.
+    pub ignored: Vec<&'static str>,
+}
+
+/// Makes a draft, or publishes at once. The same version with the same digests is a success that changes nothing but,
+/// if asked for, publishes the draft.
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    new: NewRelease,
+    once: Once<'_, CreatedRelease>,
+) -> Result<Written<CreatedRelease>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
+    accept(new.content.check())?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let app = apps::find(&tx, scope, app).await?.value;
+    refuse_old_name(&app, &new.identifier)?;
+    let version = new.content.version_code;
+    let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
+    let (publish, force) = (new.publish, new.force);
+    let mut changed = existing.is_none();
+    let mut created = match existing {
+        Some(existing) => found_again(existing, &new.content)?,
+        None => insert(ctx, caller, &tx, &app, new).await?,
+    };
+    if publish {
+        let published = publish_in(ctx, caller, &tx, &created.stored, force).await?;
+        changed |= published.is_some();
+        created.stored = published.unwrap_or(created.stored);
+    }
+    once.record(&tx, &created).await?;
+    if changed {
+        return Ok(Written::changed(created, ctx.commit(tx).await?));
+    }
+    // The catalog did not change, but the answer may have to be kept; an advance that changes nothing is harmless.
+    ctx.commit(tx).await?;
+    Ok(Written::unchanged(created))
+}
+
+fn refuse_old_name(app: &App, identifier: &Identifier) -> Result<(), ServiceError> {
+    let is_old = app
+        .old_package_names
+        .iter()
+        .any(|name| name.as_str() == identifier.as_str());
+    if is_old {
+        return Err(ServiceError::invalid(
+            "identifier",
+            "must not be one of the app's old package names; the app itself is released under its package_name",
+        ));
+    }
+    Ok(())
+}
+
+fn found_again(
+    existing: Stored<ReleaseRecord>,
+    content: &ReleaseContent,
+) -> Result<CreatedRelease, ServiceError> {
+    let stored = &existing.value.release.content;
+    if !stored.file.same_digests(&content.file) {
+        return Err(ServiceError::VersionConflict(format!(
+            "version {} exists with another digest (md5 {}); use a new version_code for new bytes",
+            stored.version_code,
+            stored.file.md5.as_str()
+        )));
+    }
+    let ignored = stored.changed_fields(content);
+    Ok(CreatedRelease {
+        stored: existing,
+        is_new: false,
+        ignored,
+    })
+}
+
+async fn insert(
+    ctx: &Context,
+    caller: &Caller,
+    tx: &CatalogTx,
+    app: &App,
+    new: NewRelease,
+) -> Result<CreatedRelease, ServiceError> {
+    let scope = tx.scope();
+    if resources::find(tx, scope, app.id, &new.identifier)
+        .await?
+        .is_none()
+    {
+        let resource = Resource::first_seen(app, new.identifier.clone());
+        resources::insert(tx, resource, ctx.now()).await?;
+    }
+    let record = ReleaseRecord {
+        release: Release {
+            id: ReleaseId::generate(),
+            app_id: app.id,
+            identifier: new.identifier,
+            state: ReleaseState::Draft,
+            content: new.content,
+        },
+        recall_reason: None,
+        published_at: None,
+    };
+    let stored = releases::insert(tx, record, ctx.now()).await?;
+    let change = Change {
+        action: "release.create",
+        object_id: stored.value.release.id.to_string(),
+        before: None,
+        after: Some(of_release(&stored.value)),
+    };
+    audit::record(tx, ctx, caller, Some(scope.tenant()), change).await?;
+    Ok(CreatedRelease {
+        stored,
+        is_new: true,
+        ignored: Vec::new(),
+    })
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    filter: &ReleaseFilter<'_>,
+    page: &PageRequest,
+) -> Result<Page<Stored<ReleaseRecord>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let app = apps::find(&ctx.db, scope, app).await?;
+    Ok(releases::list(&ctx.db, scope, app.value.id, filter, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    id: ReleaseId,
+) -> Result<Stored<ReleaseRecord>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let app = apps::find(&ctx.db, scope, app).await?;
+    find(&ctx.db, scope, &app.value, id).await
+}
+
+/// Changes a release. Of one that was published, file facts and versions stay; a discarded one stays as it is.
+pub async fn update(
+    ctx: &Context,
+    caller: &Caller,
+    path: (TenantId, &PackageName, ReleaseId),
+    changes: ReleaseChanges,
+    precondition: &Precondition,
+) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
+    change_content(ctx, caller, path, precondition, "release.update", |content| {
+        changes.apply_to(content);
+    })
+    .await
+}
+
+/// Sets the rollout; what is left out stays.
+pub async fn set_rollout(
+    ctx: &Context,
+    caller: &Caller,
+    path: (TenantId, &PackageName, ReleaseId),
+    changes: RolloutChanges,
+    precondition: &Precondition,
+) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
+    let apply = |content: &mut ReleaseContent| changes.apply_to(&mut content.rollout);
+    change_content(ctx, caller, path, precondition, "release.set_rollout", apply).await
+}
+
+async fn change_content(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, app, id): (TenantId, &PackageName, ReleaseId),
+    precondition: &Precondition,
+    action: &'static str,
+    apply: impl FnOnce(&mut ReleaseContent),
+) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let app = apps::find(&tx, scope, app).await?.value;
+    let before = find(&tx, scope, &app, id).await?;
+    precondition.check(&before.etag)?;
+    let mut after = before.value.clone();
+    apply(&mut after.release.content);
+    if after == before.value {
+        return Ok(Written::unchanged(before));
+    }
+    refuse_fixed(&before.value.release, &after.release.content)?;
+    accept(after.release.content.check())?;
+    let stored = releases::update(&tx, &before, after, ctx.now())
+        .await
+        .map_err(version_taken)?;
+    let change = Change {
+        action,
+        object_id: id.to_string(),
+        before: Some(of_release(&before.value)),
+        after: Some(of_release(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}
+
+fn refuse_fixed(before: &Release, after: &ReleaseContent) -> Result<(), ServiceError> {
+    let fixed = match before.state {
+        ReleaseState::Draft => return Ok(()),
+        ReleaseState::Discarded => before.content.changed_fields(after),
+        _ => before.content.changed_fixed_fields(after),
+    };
+    if fixed.is_empty() {
+        return Ok(());
+    }
+    let fields = fixed
+        .into_iter()
+        .map(|field| {
+            FieldError::invalid(
+                field,
+                "cannot change any more; create a release with a new version_code",
+            )
+        })
+        .collect();
+    Err(ServiceError::WrongState {
+        detail: format!(
+            "the release is {}: its file facts and versions do not change any more",
+            before.state.name()
+        ),
+        fields,
+    })
+}
+
+fn version_taken(error: crate::storage::StorageError) -> ServiceError {
+    match error {
+        crate::storage::StorageError::Conflict(crate::storage::UniqueKey::VersionCode) => {
+            ServiceError::VersionConflict("another release of this resource has this version_code".to_owned())
+        }
+        other => other.into(),
+    }
+}
+
+/// A release of this app.
+pub(super) async fn find(
+    reader: &impl Reader,
+    scope: crate::access::TenantScope,
+    app: &App,
+    id: ReleaseId,
+) -> Result<Stored<ReleaseRecord>, ServiceError> {
+    releases::find(reader, scope, id)
+        .await?
+        .filter(|stored| stored.value.release.app_id == app.id)
+        .ok_or(ServiceError::NotFound("release"))
+}

@@ -1,0 +1,87 @@
+//! The resources of an app and their settings.
+
+use super::audit::{self, Change, of_resource};
+use super::{Caller, Context, Precondition, ServiceError, Written, apps};
+use crate::access::Action;
+use crate::catalog::app::{Resource, ResourceKind};
+use crate::catalog::ids::TenantId;
+use crate::catalog::text::{Identifier, Name, PackageName};
+use crate::storage::{Page, PageRequest, Stored, resources};
+
+/// What is left out stays.
+#[derive(Default)]
+pub struct ResourceChanges {
+    pub name: Option<Option<Name>>,
+    pub kind: Option<ResourceKind>,
+    pub enabled: Option<bool>,
+    pub repair_on_mismatch: Option<bool>,
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    page: &PageRequest,
+) -> Result<Page<Stored<Resource>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let app = apps::find(&ctx.db, scope, app).await?;
+    Ok(resources::list(&ctx.db, scope, app.value.id, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    identifier: &Identifier,
+) -> Result<Stored<Resource>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let app = apps::find(&ctx.db, scope, app).await?;
+    resources::find(&ctx.db, scope, app.value.id, identifier)
+        .await?
+        .ok_or(ServiceError::NotFound("resource"))
+}
+
+pub async fn update(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    identifier: &Identifier,
+    changes: ResourceChanges,
+    precondition: &Precondition,
+) -> Result<Written<Stored<Resource>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let app = apps::find(&tx, scope, app).await?;
+    let before = resources::find(&tx, scope, app.value.id, identifier)
+        .await?
+        .ok_or(ServiceError::NotFound("resource"))?;
+    precondition.check(&before.etag)?;
+    let mut after = before.value.clone();
+    if let Some(name) = changes.name {
+        after.name = name;
+    }
+    if let Some(kind) = changes.kind {
+        after.kind = kind;
+    }
+    if let Some(enabled) = changes.enabled {
+        after.enabled = enabled;
+    }
+    if let Some(repair) = changes.repair_on_mismatch {
+        after.repair_on_mismatch = repair;
+    }
+    if after == before.value {
+        return Ok(Written::unchanged(before));
+    }
+    let stored = resources::update(&tx, &before, after, ctx.now()).await?;
+    let change = Change {
+        action: "resource.update",
+        object_id: format!("{}/{identifier}", app.value.package_name),
+        before: Some(of_resource(&before.value)),
+        after: Some(of_resource(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}

@@ -1,0 +1,94 @@
+//! Tenants, which the platform's administrators make and switch.
+
+use super::audit::{self, Change, of_tenant};
+use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use crate::access::{Action, enter_platform, enter_tenant};
+use crate::catalog::ids::TenantId;
+use crate::catalog::tenant::Tenant;
+use crate::catalog::text::Name;
+use crate::storage::{Page, PageRequest, Stored, tenants};
+
+/// What is left out stays.
+#[derive(Default)]
+pub struct TenantChanges {
+    pub name: Option<Name>,
+    pub enabled: Option<bool>,
+    pub offers_enabled: Option<bool>,
+}
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    id: TenantId,
+    name: Name,
+    once: Once<'_, Stored<Tenant>>,
+) -> Result<Written<Stored<Tenant>>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManageTenants)?;
+    let scope = enter_tenant(&caller.principal, id, Action::ManageTenants)?;
+    let tenant = Tenant {
+        id,
+        name,
+        enabled: true,
+        offers_enabled: true,
+    };
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
+    let change = Change {
+        action: "tenant.create",
+        object_id: id.to_string(),
+        before: None,
+        after: Some(of_tenant(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(id), change).await?;
+    once.record(&tx, &stored).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    page: &PageRequest,
+) -> Result<Page<Stored<Tenant>>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManageTenants)?;
+    Ok(tenants::list(&ctx.db, page).await?)
+}
+
+pub async fn get(ctx: &Context, caller: &Caller, id: TenantId) -> Result<Stored<Tenant>, ServiceError> {
+    enter_tenant(&caller.principal, id, Action::ManageTenants)?;
+    tenants::find(&ctx.db, id)
+        .await?
+        .ok_or(ServiceError::NotFound("tenant"))
+}
+
+pub async fn update(
+    ctx: &Context,
+    caller: &Caller,
+    id: TenantId,
+    changes: TenantChanges,
+    precondition: &Precondition,
+) -> Result<Written<Stored<Tenant>>, ServiceError> {
+    let scope = enter_tenant(&caller.principal, id, Action::ManageTenants)?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = tenants::find(&tx, id)
+        .await?
+        .ok_or(ServiceError::NotFound("tenant"))?;
+    precondition.check(&before.etag)?;
+    let after = Tenant {
+        id,
+        name: changes.name.unwrap_or_else(|| before.value.name.clone()),
+        enabled: changes.enabled.unwrap_or(before.value.enabled),
+        offers_enabled: changes.offers_enabled.unwrap_or(before.value.offers_enabled),
+    };
+    if after == before.value {
+        return Ok(Written::unchanged(before));
+    }
+    let stored = tenants::update(&tx, &before, after, ctx.now()).await?;
+    let change = Change {
+        action: "tenant.update",
+        object_id: id.to_string(),
+        before: Some(of_tenant(&before.value)),
+        after: Some(of_tenant(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(id), change).await?;
+    Ok(Written::changed(stored, ctx.commit(tx).await?))
+}

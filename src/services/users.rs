@@ -1,0 +1,148 @@
+//! The people of a tenant.
+
+use super::audit::{self, Change, of_user};
+use super::{Caller, Context, Once, Precondition, ServiceError};
+use crate::access::{Action, Role, User};
+use crate::catalog::ids::{TenantId, UserId};
+use crate::catalog::text::Username;
+use crate::secrets::hash_password;
+use crate::storage::{Page, PageRequest, Stored, sessions, users};
+
+/// A person to be.
+pub struct NewUser {
+    pub username: Username,
+    pub password: String,
+    pub role: Role,
+}
+
+/// What is left out stays.
+#[derive(Default)]
+pub struct UserChanges {
+    pub role: Option<Role>,
+    pub enabled: Option<bool>,
+    pub password: Option<String>,
+}
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    new: NewUser,
+    once: Once<'_, Stored<User>>,
+) -> Result<Stored<User>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    let hash = hash_password(new.password).await;
+    let user = User {
+        id: UserId::generate(),
+        tenant: Some(scope.tenant()),
+        username: new.username,
+        role: new.role,
+        enabled: true,
+    };
+    let tx = ctx.db.begin().await?;
+    let stored = users::insert(&tx, user, hash.as_str().to_owned(), ctx.now()).await?;
+    let change = Change {
+        action: "user.create",
+        object_id: stored.value.id.to_string(),
+        before: None,
+        after: Some(of_user(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &stored).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<Stored<User>>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    Ok(users::list(&ctx.db, scope, page).await?)
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: UserId,
+) -> Result<Stored<User>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    users::find(&ctx.db, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("user"))
+}
+
+/// Changes a person. A new password, a new role and disabling end the person's sessions.
+pub async fn update(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: UserId,
+    changes: UserChanges,
+    precondition: &Precondition,
+) -> Result<Stored<User>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    let hash = match changes.password {
+        Some(password) => Some(hash_password(password).await),
+        None => None,
+    };
+    let tx = ctx.db.begin().await?;
+    let before = users::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("user"))?;
+    precondition.check(&before.etag)?;
+    let after = User {
+        role: changes.role.unwrap_or(before.value.role),
+        enabled: changes.enabled.unwrap_or(before.value.enabled),
+        ..before.value.clone()
+    };
+    if after == before.value && hash.is_none() {
+        return Ok(before);
+    }
+    let mut stored = users::update(&tx, &before, after, ctx.now()).await?;
+    if let Some(hash) = &hash {
+        stored = users::update_password(&tx, &stored, hash.as_str().to_owned(), ctx.now()).await?;
+    }
+    sessions::delete_of_user(&tx, id).await?;
+    let change = Change {
+        action: if hash.is_some() {
+            "user.set_password"
+        } else {
+            "user.update"
+        },
+        object_id: id.to_string(),
+        before: Some(of_user(&before.value)),
+        after: Some(of_user(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: UserId,
+    precondition: &Precondition,
+) -> Result<(), ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    let tx = ctx.db.begin().await?;
+    let before = users::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("user"))?;
+    precondition.check(&before.etag)?;
+    users::delete(&tx, scope, id).await?;
+    let change = Change {
+        action: "user.delete",
+        object_id: id.to_string(),
+        before: Some(of_user(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! API tokens of pipelines.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
+
+use super::entity::api_token::{Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{Page, PageRequest, Reader, StorageError, Stored, Writer};
+use crate::access::{ApiToken, Role, TenantScope};
+use crate::catalog::ids::{KeyId, TenantId};
+use crate::catalog::text::Name;
+
+/// For whoever shows the token: in all tenants.
+pub async fn find_anywhere_by_secret_hash(
+    reader: &impl Reader,
+    secret_hash: &str,
+) -> Result<Option<(TenantId, Stored<ApiToken>)>, StorageError> {
+    let row = Entity::find()
+        .filter(Column::SecretHash.eq(secret_hash))
+        .one(reader.connection())
+        .await?;
+    row.map(|model| {
+        let tenant = Row::of("api_tokens", model.id).column("tenant_id", TenantId::parse(model.tenant_id))?;
+        Ok((tenant, read(model)?))
+    })
+    .transpose()
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: KeyId,
+) -> Result<Option<Stored<ApiToken>>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// In the order of creation.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    page: &PageRequest,
+) -> Result<Page<Stored<ApiToken>>, StorageError> {
+    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
+        row.id
+    })
+    .await?
+    .try_map(read)
+}
+
+pub async fn insert(
+    writer: &impl Writer,
+    scope: TenantScope,
+    value: ApiToken,
+    secret_hash: String,
+    now: DateTime<Utc>,
+) -> Result<Stored<ApiToken>, StorageError> {
+    let stored = Stored::new(value, now);
+    let row = Model {
+        tenant_id: scope.tenant().get(),
+        id: stored.value.id.uuid(),
+        name: stored.value.name.as_str().to_owned(),
+        role: stored.value.role.as_str().to_owned(),
+        secret_hash,
+        etag: stored.etag.clone(),
+        created_at: stored.created_at,
+    };
+    Entity::insert(row.into_active_model())
+        .exec_without_returning(writer.connection())
+        .await?;
+    Ok(stored)
+}
+
+/// Whether there was such a token.
+pub async fn delete(writer: &impl Writer, scope: TenantScope, id: KeyId) -> Result<bool, StorageError> {
+    let deleted = Entity::delete_by_id((scope.tenant().get(), id.uuid()))
+        .exec(writer.connection())
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn read(model: Model) -> Result<Stored<ApiToken>, StorageError> {
+    let row = Row::of("api_tokens", model.id);
+    Ok(Stored {
+        value: ApiToken {
+            id: KeyId::from_uuid(model.id),
+            name: row.column("name", Name::parse(model.name))?,
+            role: row.column("role", Role::parse_of_tenant(&model.role))?,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.created_at,
+    })
+}

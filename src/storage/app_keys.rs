@@ -1,0 +1,129 @@
+//! Keys of the gateway. Nodes hold them in memory, so writing one takes a [`CatalogTx`].
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::entity::app_key::{Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use crate::access::{AppKey, AppKeyRole, TenantScope};
+use crate::catalog::ids::KeyId;
+use crate::catalog::text::Name;
+
+/// A secret encrypted so that it can be read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret {
+    pub text: String,
+    /// Which of the configured keys opens it.
+    pub sealing_key_id: String,
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: KeyId,
+) -> Result<Option<Stored<AppKey>>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// In the order of creation.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    page: &PageRequest,
+) -> Result<Page<Stored<AppKey>>, StorageError> {
+    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
+        row.id
+    })
+    .await?
+    .try_map(read)
+}
+
+/// All keys of a tenant with their secrets, in the order of creation.
+pub async fn list_with_secrets(
+    reader: &impl Reader,
+    scope: TenantScope,
+) -> Result<Vec<(AppKey, SealedSecret)>, StorageError> {
+    let rows = of_tenant(scope)
+        .order_by_asc(Column::Id)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter()
+        .map(|mut model| {
+            let secret = SealedSecret {
+                text: std::mem::take(&mut model.secret_sealed),
+                sealing_key_id: std::mem::take(&mut model.sealing_key_id),
+            };
+            Ok((read(model)?.value, secret))
+        })
+        .collect()
+}
+
+/// Which keys are needed to open the stored secrets of all tenants.
+pub async fn list_sealing_key_ids(reader: &impl Reader) -> Result<Vec<String>, StorageError> {
+    let ids = Entity::find()
+        .select_only()
+        .column(Column::SealingKeyId)
+        .distinct()
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    Ok(ids)
+}
+
+/// Clashes: [`UniqueKey::AppKey`].
+pub async fn insert(
+    tx: &CatalogTx,
+    value: AppKey,
+    secret: SealedSecret,
+    now: DateTime<Utc>,
+) -> Result<Stored<AppKey>, StorageError> {
+    let stored = Stored::new(value, now);
+    let row = Model {
+        tenant_id: tx.tenant_id(),
+        id: stored.value.id.uuid(),
+        name: stored.value.name.as_str().to_owned(),
+        role: stored.value.role.as_str().to_owned(),
+        app_key: stored.value.app_key.clone(),
+        secret_sealed: secret.text,
+        sealing_key_id: secret.sealing_key_id,
+        etag: stored.etag.clone(),
+        created_at: stored.created_at,
+    };
+    Entity::insert(row.into_active_model())
+        .exec_without_returning(tx.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::AppKey))?;
+    Ok(stored)
+}
+
+/// Whether there was such a key.
+pub async fn delete(tx: &CatalogTx, id: KeyId) -> Result<bool, StorageError> {
+    let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
+        .exec(tx.connection())
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn read(model: Model) -> Result<Stored<AppKey>, StorageError> {
+    let row = Row::of("app_keys", model.id);
+    Ok(Stored {
+        value: AppKey {
+            id: KeyId::from_uuid(model.id),
+            name: row.column("name", Name::parse(model.name))?,
+            role: row.column("role", AppKeyRole::parse(&model.role))?,
+            app_key: model.app_key,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.created_at,
+    })
+}

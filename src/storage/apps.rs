@@ -1,0 +1,218 @@
+//! Apps and all their names.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Select};
+use uuid::Uuid;
+
+use super::entity::app::{ActiveModel, Column, Entity, Model};
+use super::entity::package_name;
+use super::page::SortBy;
+use super::row::Row;
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use crate::access::TenantScope;
+use crate::catalog::app::App;
+use crate::catalog::ids::AppId;
+use crate::catalog::text::{Name, PackageName, Url};
+
+pub async fn find_by_id(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: AppId,
+) -> Result<Option<Stored<App>>, StorageError> {
+    one(reader, scope, of_tenant(scope).filter(Column::Id.eq(id.uuid()))).await
+}
+
+/// The app that is called so now.
+pub async fn find_by_package_name(
+    reader: &impl Reader,
+    scope: TenantScope,
+    name: &PackageName,
+) -> Result<Option<Stored<App>>, StorageError> {
+    let named = of_tenant(scope).filter(Column::PackageName.eq(name.as_str()));
+    one(reader, scope, named).await
+}
+
+/// The app that is called so, or was.
+pub async fn find_by_any_name(
+    reader: &impl Reader,
+    scope: TenantScope,
+    name: &PackageName,
+) -> Result<Option<Stored<App>>, StorageError> {
+    let holder = package_name::Entity::find_by_id((scope.tenant().get(), name.as_str().to_owned()))
+        .one(reader.connection())
+        .await?;
+    match holder {
+        Some(holder) => find_by_id(reader, scope, AppId::from_uuid(holder.app_id)).await,
+        None => Ok(None),
+    }
+}
+
+/// By package name, bytewise.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    page: &PageRequest,
+) -> Result<Page<Stored<App>>, StorageError> {
+    let rows = page
+        .fetch(
+            reader,
+            of_tenant(scope),
+            SortBy::Ascending(Column::PackageName),
+            |row| row.package_name.clone(),
+        )
+        .await?;
+    let ids = rows.items.iter().map(|row| row.id);
+    let mut names = old_names(reader, scope, ids).await?;
+    rows.try_map(|row| {
+        let old_names = names.remove(&row.id).unwrap_or_default();
+        read(row, old_names)
+    })
+}
+
+/// Clashes: [`UniqueKey::PackageName`], for the current name as for the old ones.
+pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Stored<App>, StorageError> {
+    tx.touch_app(value.id);
+    let stored = Stored::new(value, now);
+    let row = ActiveModel {
+        package_name: Set(stored.value.package_name.as_str().to_owned()),
+        // The commit makes it 1 and draws the head.
+        revision: Set(0),
+        head: Set(String::new()),
+        created_at: Set(stored.created_at),
+        ..changeable(tx, &stored)
+    };
+    Entity::insert(row)
+        .exec_without_returning(tx.connection())
+        .await?;
+    insert_names(tx, &stored.value).await?;
+    Ok(stored)
+}
+
+/// Writes everything but the package name, which never changes.
+///
+/// Refuses with [`StorageError::Changed`] when the row is no longer `before`. Clashes: [`UniqueKey::PackageName`].
+pub async fn update(
+    tx: &CatalogTx,
+    before: &Stored<App>,
+    value: App,
+    now: DateTime<Utc>,
+) -> Result<Stored<App>, StorageError> {
+    tx.touch_app(value.id);
+    let stored = before.rewritten(value, now);
+    Entity::update(changeable(tx, &stored))
+        .validate()?
+        .filter(Column::Etag.eq(&before.etag))
+        .exec_without_returning(tx.connection())
+        .await?;
+    if stored.value.old_package_names != before.value.old_package_names {
+        delete_names(tx, stored.value.id).await?;
+        insert_names(tx, &stored.value).await?;
+    }
+    Ok(stored)
+}
+
+/// Deletes the app with its names, resources, releases and pins. Whether there was one.
+pub async fn delete(tx: &CatalogTx, id: AppId) -> Result<bool, StorageError> {
+    let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
+        .exec(tx.connection())
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+async fn one(
+    reader: &impl Reader,
+    scope: TenantScope,
+    rows: Select<Entity>,
+) -> Result<Option<Stored<App>>, StorageError> {
+    let Some(row) = rows.one(reader.connection()).await? else {
+        return Ok(None);
+    };
+    let old_names = old_names(reader, scope, [row.id]).await?.remove(&row.id);
+    read(row, old_names.unwrap_or_default()).map(Some)
+}
+
+/// The old names of each of a page of apps, in their order.
+async fn old_names(
+    reader: &impl Reader,
+    scope: TenantScope,
+    apps: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, Vec<String>>, StorageError> {
+    use package_name::{Column, Entity};
+    let rows = Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::AppId.is_in(apps))
+        .filter(Column::Position.gt(0))
+        .order_by_asc(Column::Position)
+        .all(reader.connection())
+        .await?;
+    let mut names: HashMap<_, Vec<_>> = HashMap::new();
+    for row in rows {
+        names.entry(row.app_id).or_default().push(row.name);
+    }
+    Ok(names)
+}
+
+async fn insert_names(tx: &CatalogTx, app: &App) -> Result<(), StorageError> {
+    let names = std::iter::once(&app.package_name).chain(&app.old_package_names);
+    let rows = (0..).zip(names).map(|(position, name)| {
+        package_name::Model {
+            tenant_id: tx.tenant_id(),
+            name: name.as_str().to_owned(),
+            app_id: app.id.uuid(),
+            position,
+        }
+        .into_active_model()
+    });
+    package_name::Entity::insert_many(rows)
+        .exec_without_returning(tx.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::PackageName))?;
+    Ok(())
+}
+
+async fn delete_names(tx: &CatalogTx, app: AppId) -> Result<(), StorageError> {
+    package_name::Entity::delete_many()
+        .filter(package_name::Column::TenantId.eq(tx.tenant_id()))
+        .filter(package_name::Column::AppId.eq(app.uuid()))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+fn changeable(tx: &CatalogTx, stored: &Stored<App>) -> ActiveModel {
+    let app = &stored.value;
+    ActiveModel {
+        tenant_id: Set(tx.tenant_id()),
+        id: Set(app.id.uuid()),
+        app_name: Set(app.app_name.as_str().to_owned()),
+        icon_url: Set(app.icon_url.clone().map(Url::into_string)),
+        enabled: Set(app.enabled),
+        etag: Set(stored.etag.clone()),
+        updated_at: Set(stored.updated_at),
+        ..Default::default()
+    }
+}
+
+fn read(model: Model, old_names: Vec<String>) -> Result<Stored<App>, StorageError> {
+    let row = Row::of("apps", model.id);
+    let old_names = old_names.into_iter().map(PackageName::parse).collect();
+    Ok(Stored {
+        value: App {
+            id: AppId::from_uuid(model.id),
+            package_name: row.column("package_name", PackageName::parse(model.package_name))?,
+            app_name: row.column("app_name", Name::parse(model.app_name))?,
+            old_package_names: row.column::<Vec<_>, _>("old names", old_names)?,
+            icon_url: row.column("icon_url", model.icon_url.map(Url::parse).transpose())?,
+            enabled: model.enabled,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.updated_at,
+    })
+}

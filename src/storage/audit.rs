@@ -1,0 +1,79 @@
+//! The audit: who changed what, when, before and after. Written in the transaction of the change, never altered.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use serde_json::Value;
+
+use super::entity::audit_event::{Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{Page, PageRequest, Reader, StorageError, Writer, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::ids::{AuditId, TenantId};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    pub id: AuditId,
+    /// `None` for what concerns the installation.
+    pub tenant: Option<TenantId>,
+    pub at: DateTime<Utc>,
+    /// `Principal::key` of whoever did it.
+    pub actor_key: String,
+    pub actor_name: String,
+    pub action: String,
+    pub object_type: String,
+    pub object_id: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub request_id: Option<String>,
+}
+
+pub async fn insert(writer: &impl Writer, event: AuditEvent) -> Result<(), StorageError> {
+    let row = Model {
+        id: event.id.uuid(),
+        tenant_id: event.tenant.map(TenantId::get),
+        at: in_micros(event.at),
+        actor_key: event.actor_key,
+        actor_name: event.actor_name,
+        action: event.action,
+        object_type: event.object_type,
+        object_id: event.object_id,
+        before: event.before.map(|value| value.to_string()),
+        after: event.after.map(|value| value.to_string()),
+        request_id: event.request_id,
+    };
+    Entity::insert(row.into_active_model())
+        .exec_without_returning(writer.connection())
+        .await?;
+    Ok(())
+}
+
+/// The newest first.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    page: &PageRequest,
+) -> Result<Page<AuditEvent>, StorageError> {
+    let rows = Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
+    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+        .await?
+        .try_map(read)
+}
+
+fn read(model: Model) -> Result<AuditEvent, StorageError> {
+    let row = Row::of("audit_events", model.id);
+    let json = |text: Option<String>| text.as_deref().map(serde_json::from_str).transpose();
+    Ok(AuditEvent {
+        id: AuditId::from_uuid(model.id),
+        tenant: row.column("tenant_id", model.tenant_id.map(TenantId::parse).transpose())?,
+        at: model.at,
+        actor_key: model.actor_key,
+        actor_name: model.actor_name,
+        action: model.action,
+        object_type: model.object_type,
+        object_id: model.object_id,
+        before: row.column("before", json(model.before))?,
+        after: row.column("after", json(model.after))?,
+        request_id: model.request_id,
+    })
+}

@@ -1,0 +1,120 @@
+//! Opening a database, with the options that each of the two needs.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+
+use super::StorageError;
+
+/// How long a writer waits for the other writer of SQLite, which has one at a time.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const SQLITE_CONNECTIONS: u32 = 8;
+const POSTGRES_CONNECTIONS: u32 = 16;
+const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const POSTGRES_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A node that hangs in a transaction must not stop the tenant's other writers for longer than this.
+const POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS: &str = "60000";
+
+/// A pool of connections to the installation's database.
+#[derive(Debug, Clone)]
+pub struct Db {
+    connection: DatabaseConnection,
+    backend: Backend,
+}
+
+/// Which of the two databases it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// What a commit means on SQLite. PostgreSQL's own configuration says it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A commit survives a power cut.
+    Full,
+    /// A commit survives the end of the process, but may be lost in a power cut. For demos and tests.
+    Relaxed,
+}
+
+/// Opens the database at a `sqlite:` or `postgres:` URL; a SQLite file is created if it is missing.
+///
+/// Does not wait for PostgreSQL: a node must be able to start without it. [`Db::ping`] says whether it is there.
+pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageError> {
+    let (backend, options) = match url.split_once(':') {
+        Some(("sqlite", _)) => (Backend::Sqlite, sqlite_options(url, durability)),
+        Some(("postgres" | "postgresql", _)) => (Backend::Postgres, postgres_options(url)),
+        _ => return Err(StorageError::Other(unknown_scheme())),
+    };
+    let connection = Database::connect(options).await?;
+    Ok(Db { connection, backend })
+}
+
+impl Db {
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        Ok(self.connection.ping().await?)
+    }
+
+    /// Closes the pool once the connections in use are back.
+    pub async fn close(self) -> Result<(), StorageError> {
+        Ok(self.connection.close().await?)
+    }
+
+    pub(super) fn pool(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+}
+
+fn sqlite_options(url: &str, durability: Durability) -> ConnectOptions {
+    let synchronous = match durability {
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Relaxed => SqliteSynchronous::Normal,
+    };
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        // One connection, the ORM's default, deadlocks when the pool is used beside an open transaction.
+        .max_connections(SQLITE_CONNECTIONS)
+        .acquire_timeout(SQLITE_BUSY_TIMEOUT)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(synchronous)
+                .busy_timeout(SQLITE_BUSY_TIMEOUT)
+                .foreign_keys(true)
+        });
+    options
+}
+
+fn postgres_options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .connect_lazy(true)
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(POSTGRES_CONNECT_TIMEOUT)
+        .set_application_name("slipway")
+        .statement_timeout(POSTGRES_STATEMENT_TIMEOUT)
+        .map_sqlx_postgres_opts(|postgres| {
+            postgres.options([(
+                "idle_in_transaction_session_timeout",
+                POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS,
+            )])
+        });
+    options
+}
+
+/// The URL itself may hold a password, so it is not repeated.
+fn unknown_scheme() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(
+        "the database URL must begin with sqlite: or postgres:".to_owned(),
+    ))
+}

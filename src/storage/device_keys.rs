@@ -1,0 +1,99 @@
+//! Keys of the device API. Nodes hold them in memory, so writing one takes a [`CatalogTx`].
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+use uuid::Uuid;
+
+use super::entity::device_key::{Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored};
+use crate::access::{DeviceKey, TenantScope};
+use crate::catalog::ids::KeyId;
+use crate::catalog::text::Name;
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: KeyId,
+) -> Result<Option<Stored<DeviceKey>>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// In the order of creation.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    page: &PageRequest,
+) -> Result<Page<Stored<DeviceKey>>, StorageError> {
+    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
+        row.id
+    })
+    .await?
+    .try_map(read)
+}
+
+/// What each of a tenant's keys is verified against.
+pub async fn list_secret_hashes(
+    reader: &impl Reader,
+    scope: TenantScope,
+) -> Result<Vec<(KeyId, String)>, StorageError> {
+    let rows: Vec<(Uuid, String)> = of_tenant(scope)
+        .select_only()
+        .columns([Column::Id, Column::SecretHash])
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let hashes = rows.into_iter().map(|(id, hash)| (KeyId::from_uuid(id), hash));
+    Ok(hashes.collect())
+}
+
+pub async fn insert(
+    tx: &CatalogTx,
+    value: DeviceKey,
+    secret_hash: String,
+    now: DateTime<Utc>,
+) -> Result<Stored<DeviceKey>, StorageError> {
+    let stored = Stored::new(value, now);
+    let row = Model {
+        tenant_id: tx.tenant_id(),
+        id: stored.value.id.uuid(),
+        name: stored.value.name.as_str().to_owned(),
+        secret_hash,
+        etag: stored.etag.clone(),
+        created_at: stored.created_at,
+    };
+    Entity::insert(row.into_active_model())
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(stored)
+}
+
+/// Whether there was such a key.
+pub async fn delete(tx: &CatalogTx, id: KeyId) -> Result<bool, StorageError> {
+    let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
+        .exec(tx.connection())
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn read(model: Model) -> Result<Stored<DeviceKey>, StorageError> {
+    let row = Row::of("device_keys", model.id);
+    Ok(Stored {
+        value: DeviceKey {
+            id: KeyId::from_uuid(model.id),
+            name: row.column("name", Name::parse(model.name))?,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.created_at,
+    })
+}

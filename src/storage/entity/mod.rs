@@ -1,0 +1,19 @@
+//! The tables as rows of plain columns. What they mean is told where they are mapped: one room up, file by noun.
+
+pub(super) mod api_token;
+pub(super) mod app;
+pub(super) mod app_key;
+pub(super) mod audit_event;
+pub(super) mod catalog_revision;
+pub(super) mod device_key;
+pub(super) mod idempotency_record;
+pub(super) mod lease;
+pub(super) mod org_directory;
+pub(super) mod package_name;
+pub(super) mod pin;
+pub(super) mod release;
+pub(super) mod resource;
+pub(super) mod session;
+pub(super) mod setting;
+pub(super) mod tenant;
+pub(super) mod user;

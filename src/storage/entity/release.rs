@@ -1,0 +1,43 @@
+//! A release; `config_json` and `targeting` are JSON, `rollout_share` hundredths of a percent.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "releases")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub app_id: Uuid,
+    pub identifier: String,
+    pub version_code: i64,
+    pub version_name: String,
+    pub state: String,
+    pub recall_mode: Option<String>,
+    pub recall_reason: Option<String>,
+    pub download_url: String,
+    pub size: i64,
+    pub md5: String,
+    pub sha256: Option<String>,
+    pub update_desc: String,
+    pub auto_install: bool,
+    pub mandatory: bool,
+    pub floor: bool,
+    pub qrcode: Option<String>,
+    pub icon_url: Option<String>,
+    pub config_json: String,
+    pub targeting: String,
+    pub rollout_share: i32,
+    pub rollout_key: Option<String>,
+    pub rollout_unit: String,
+    pub starts_at: Option<DateTimeUtc>,
+    pub ends_at: Option<DateTimeUtc>,
+    pub etag: String,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+    pub published_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,38 @@
+//! Leases: work that one node at a time does.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{EntityTrait, ExprTrait, IntoActiveModel};
+
+use super::entity::lease::{Column, Entity, Model};
+use super::{Db, Reader, StorageError, in_micros};
+
+/// Takes the lease for `ttl`, or keeps it when the holder has it already. `false` while another holder has it.
+///
+/// The nodes' clocks decide when it runs out, so `ttl` must be far above their difference.
+pub async fn try_take(
+    db: &Db,
+    name: &str,
+    holder: &str,
+    now: DateTime<Utc>,
+    ttl: TimeDelta,
+) -> Result<bool, StorageError> {
+    let now = in_micros(now);
+    let row = Model {
+        name: name.to_owned(),
+        holder: holder.to_owned(),
+        expires_at: now + ttl,
+    };
+    let column = |column: Column| Expr::col((Entity, column));
+    let is_free = column(Column::ExpiresAt).lte(now);
+    let is_ours = column(Column::Holder).eq(holder);
+    let take_over = OnConflict::column(Column::Name)
+        .update_columns([Column::Holder, Column::ExpiresAt])
+        .action_and_where(is_free.or(is_ours))
+        .to_owned();
+    let taken = Entity::insert(row.into_active_model())
+        .on_conflict(take_over)
+        .exec_without_returning(db.connection())
+        .await?;
+    Ok(taken > 0)
+}

@@ -1,0 +1,61 @@
+//! Bringing the schema up to this program's version, one node at a time.
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
+
+use super::connect::{Backend, Db};
+use super::{StorageError, transaction};
+
+/// Taken by every node that migrates; any number that nothing else in the database uses.
+const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(7017190131)";
+/// Waiting for another node, and a large change, may take longer than a statement otherwise may.
+const WAIT_AS_LONG_AS_NEEDED: &str = "SET LOCAL statement_timeout = 0";
+
+impl Db {
+    /// Applies the migrations that are missing. Nodes that start together wait for each other.
+    ///
+    /// Refuses a database that a newer Slipway has migrated already ([`StorageError::NewerSchema`]).
+    pub async fn migrate(&self) -> Result<(), StorageError> {
+        let tx = self.begin_migration().await?;
+        refuse_newer_schema(&tx).await?;
+        Migrator::up(&tx, None).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes every migration back, and all data with them. For tests.
+    pub async fn rollback_all(&self) -> Result<(), StorageError> {
+        let tx = self.begin_migration().await?;
+        Migrator::down(&tx, None).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// One transaction is both the lock and the unit of change: a node that dies in the middle leaves neither.
+    ///
+    /// SQLite has one writer at a time, and this transaction is it from its beginning.
+    async fn begin_migration(&self) -> Result<DatabaseTransaction, StorageError> {
+        let tx = transaction::begin_write(self).await?;
+        if self.backend() == Backend::Postgres {
+            tx.execute_unprepared(WAIT_AS_LONG_AS_NEEDED).await?;
+            tx.execute_unprepared(LOCK_POSTGRES).await?;
+        }
+        Ok(tx)
+    }
+}
+
+async fn refuse_newer_schema(tx: &DatabaseTransaction) -> Result<(), StorageError> {
+    let known: Vec<_> = Migrator::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect();
+    let unknown: Vec<_> = Migrator::get_migration_models(tx)
+        .await?
+        .into_iter()
+        .map(|applied| applied.version)
+        .filter(|name| !known.contains(name))
+        .collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(StorageError::NewerSchema(unknown.join(", ")))
+    }
+}

@@ -1,0 +1,50 @@
+//! The only room that knows the ORM: what is kept in the database, and how it is read and written.
+//!
+//! One file per noun, with free functions that take what they read from ([`Reader`]) or write to ([`Tx`],
+//! [`CatalogTx`]) first and the tenant's scope second. Services own the transactions. A write that can change the
+//! answer of a check takes a [`CatalogTx`], whose commit advances the tenant's [`CatalogPair`]: forgetting to cannot
+//! be written. Nothing here decides anything, reads a clock, or knows of a status code.
+//!
+//! SQLite and PostgreSQL are served by the same statements. Where they differ, the file says so: [`connect`],
+//! [`migrate`], [`transaction`] and [`error`].
+
+mod connect;
+#[expect(
+    unreachable_pub,
+    reason = "the derive needs public rows; the module itself is private"
+)]
+mod entity;
+mod error;
+mod etag;
+mod migrate;
+mod page;
+mod reader;
+mod row;
+mod stored;
+mod time;
+mod transaction;
+
+pub mod api_tokens;
+pub mod app_keys;
+pub mod apps;
+pub mod audit;
+pub mod device_keys;
+pub mod feed;
+pub mod idempotency;
+pub mod leases;
+pub mod org_directories;
+pub mod pins;
+pub mod releases;
+pub mod resources;
+pub mod sessions;
+pub mod settings;
+pub mod tenants;
+pub mod users;
+
+pub use connect::{Backend, Db, Durability, connect};
+pub use error::{StorageError, UniqueKey};
+pub use page::{Page, PageRequest};
+pub use reader::{Reader, Writer};
+pub use stored::Stored;
+pub use time::in_micros;
+pub use transaction::{CatalogPair, CatalogTx, ReadTx, Tx};

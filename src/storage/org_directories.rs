@@ -1,0 +1,64 @@
+//! Org directories: one document per tenant, read and written whole.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{EntityTrait, IntoActiveModel};
+
+use super::entity::org_directory::{Column, Entity, Model};
+use super::etag::random_tag;
+use super::row::{Row, to_json};
+use super::{CatalogTx, Reader, StorageError, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::org::OrgNode;
+
+/// A tenant's whole directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDirectory {
+    pub nodes: Vec<OrgNode>,
+    pub etag: String,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// `None` until the first directory is written.
+pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<StoredDirectory>, StorageError> {
+    let row = Entity::find_by_id(scope.tenant().get())
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Puts these nodes in the place of whatever was there.
+pub async fn replace(
+    tx: &CatalogTx,
+    nodes: Vec<OrgNode>,
+    now: DateTime<Utc>,
+) -> Result<StoredDirectory, StorageError> {
+    let row = Model {
+        tenant_id: tx.tenant_id(),
+        nodes: to_json(&nodes),
+        etag: random_tag(),
+        updated_at: in_micros(now),
+    };
+    let stored = StoredDirectory {
+        nodes,
+        etag: row.etag.clone(),
+        updated_at: row.updated_at,
+    };
+    let overwrite = OnConflict::column(Column::TenantId)
+        .update_columns([Column::Nodes, Column::Etag, Column::UpdatedAt])
+        .to_owned();
+    Entity::insert(row.into_active_model())
+        .on_conflict(overwrite)
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(stored)
+}
+
+fn read(model: Model) -> Result<StoredDirectory, StorageError> {
+    let row = Row::of("org_directories", model.tenant_id);
+    Ok(StoredDirectory {
+        nodes: row.column("nodes", serde_json::from_str(&model.nodes))?,
+        etag: model.etag,
+        updated_at: model.updated_at,
+    })
+}

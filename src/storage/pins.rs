@@ -1,0 +1,185 @@
+//! Pins.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait, Select};
+
+use super::entity::pin::{Column, Entity, Model};
+use super::page::SortBy;
+use super::row::{Row, to_json};
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::field::Invalid;
+use crate::catalog::ids::{AppId, PinId};
+use crate::catalog::org::OrgCode;
+use crate::catalog::pin::{Pin, PinMode, PinModeError, PinTarget};
+use crate::catalog::text::{DeviceId, Identifier, Reason};
+
+/// Which pins of a tenant a list holds. What is absent does not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PinFilter<'a> {
+    pub app: Option<AppId>,
+    pub identifier: Option<&'a Identifier>,
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: PinId,
+) -> Result<Option<Stored<Pin>>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// The pin that a resource has for a target.
+pub async fn find_by_target(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+    target: &PinTarget,
+) -> Result<Option<Stored<Pin>>, StorageError> {
+    let row = of_tenant(scope)
+        .filter(Column::AppId.eq(app.uuid()))
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .filter(Column::TargetKey.eq(target.key()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// In the order of creation.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    filter: &PinFilter<'_>,
+    page: &PageRequest,
+) -> Result<Page<Stored<Pin>>, StorageError> {
+    let rows = of_tenant(scope)
+        .apply_if(filter.app, |rows, app| rows.filter(Column::AppId.eq(app.uuid())))
+        .apply_if(filter.identifier, |rows, identifier| {
+            rows.filter(Column::Identifier.eq(identifier.as_str()))
+        });
+    page.fetch(reader, rows, SortBy::Ascending(Column::Id), |row| row.id)
+        .await?
+        .try_map(read)
+}
+
+/// All pins of an app, in the order of creation.
+pub async fn list_all_of_app(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+) -> Result<Vec<Stored<Pin>>, StorageError> {
+    let rows = of_tenant(scope)
+        .filter(Column::AppId.eq(app.uuid()))
+        .order_by_asc(Column::Id)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Writes the pin of a target. One that is there already is replaced and keeps its id, which the answer says.
+pub async fn upsert(tx: &CatalogTx, mut value: Pin, now: DateTime<Utc>) -> Result<Stored<Pin>, StorageError> {
+    tx.touch_app(value.app_id);
+    value.expires_at = value.expires_at.map(in_micros);
+    let row = write(tx.tenant_id(), &Stored::new(value, now)).into_active_model();
+    let replace = OnConflict::columns([
+        Column::TenantId,
+        Column::AppId,
+        Column::Identifier,
+        Column::TargetKey,
+    ])
+    .update_columns([
+        Column::Mode,
+        Column::VersionCode,
+        Column::Reason,
+        Column::ExpiresAt,
+        Column::Etag,
+        Column::UpdatedAt,
+    ])
+    .to_owned();
+    let row = Entity::insert(row)
+        .on_conflict(replace)
+        .exec_with_returning(tx.connection())
+        .await?;
+    read(row)
+}
+
+/// Deletes a pin of the app. Whether there was one.
+pub async fn delete(tx: &CatalogTx, app: AppId, id: PinId) -> Result<bool, StorageError> {
+    tx.touch_app(app);
+    let deleted = Entity::delete_many()
+        .filter(Column::TenantId.eq(tx.tenant_id()))
+        .filter(Column::AppId.eq(app.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(tx.connection())
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn write(tenant_id: i64, stored: &Stored<Pin>) -> Model {
+    let pin = &stored.value;
+    let (device_id, org_path) = match &pin.target {
+        PinTarget::Device(id) => (Some(id.as_str().to_owned()), None),
+        PinTarget::OrgNode(path) => (None, Some(to_json(path))),
+    };
+    Model {
+        tenant_id,
+        id: pin.id.uuid(),
+        app_id: pin.app_id.uuid(),
+        identifier: pin.identifier.as_str().to_owned(),
+        target_key: pin.target.key(),
+        device_id,
+        org_path,
+        mode: pin.mode.name().to_owned(),
+        version_code: pin.mode.version_code(),
+        reason: pin.reason.as_str().to_owned(),
+        expires_at: pin.expires_at,
+        etag: stored.etag.clone(),
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+    }
+}
+
+fn read(model: Model) -> Result<Stored<Pin>, StorageError> {
+    let row = Row::of("pins", model.id);
+    let mode = PinMode::parse(&model.mode, model.version_code).map_err(mode_reason);
+    Ok(Stored {
+        value: Pin {
+            id: PinId::from_uuid(model.id),
+            app_id: AppId::from_uuid(model.app_id),
+            identifier: row.column("identifier", Identifier::parse(model.identifier))?,
+            target: row.column("target", read_target(model.device_id, model.org_path))?,
+            mode: row.column("mode", mode)?,
+            reason: row.column("reason", Reason::parse(model.reason))?,
+            expires_at: model.expires_at,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.updated_at,
+    })
+}
+
+fn read_target(device_id: Option<String>, org_path: Option<String>) -> Result<PinTarget, Invalid> {
+    match (device_id, org_path) {
+        (Some(id), None) => DeviceId::parse(id).map(PinTarget::Device),
+        (None, Some(path)) => serde_json::from_str::<Vec<OrgCode>>(&path)
+            .map(PinTarget::OrgNode)
+            .map_err(|error| Invalid::new(error.to_string())),
+        _ => Err(Invalid::new("must be a device or an org node")),
+    }
+}
+
+fn mode_reason(error: PinModeError) -> Invalid {
+    match error {
+        PinModeError::Mode(reason) | PinModeError::Version(reason) => reason,
+        PinModeError::VersionMissing => Invalid::new("has no version_code"),
+    }
+}

@@ -1,0 +1,203 @@
+//! Releases.
+
+mod row;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, SelectExt,
+};
+
+use super::entity::release::{ActiveModel, Column, Entity};
+use super::page::SortBy;
+use super::row::Row;
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::ids::{AppId, ReleaseId};
+use crate::catalog::release::{Release, ReleaseState};
+use crate::catalog::text::{Identifier, Reason, VersionName};
+use crate::catalog::version::VersionCode;
+
+/// A release and what is remembered of its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRecord {
+    pub release: Release,
+    /// Why it was recalled.
+    pub recall_reason: Option<Reason>,
+    /// When it was first published.
+    pub published_at: Option<DateTime<Utc>>,
+}
+
+/// Which releases of an app a list holds. What is absent does not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReleaseFilter<'a> {
+    pub identifier: Option<&'a Identifier>,
+    /// One of [`ReleaseState::NAMES`].
+    pub state: Option<&'a str>,
+}
+
+/// Which releases of an app [`list_all_of_app`] reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseSelection {
+    All,
+    /// Those that an answer to a device can depend on: published or recalled.
+    Effective,
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: ReleaseId,
+) -> Result<Option<Stored<ReleaseRecord>>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(row::read).transpose()
+}
+
+/// The release that has the version code now; discarded ones have given theirs back.
+pub async fn find_by_version(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+    version: VersionCode,
+) -> Result<Option<Stored<ReleaseRecord>>, StorageError> {
+    let row = of_app(scope, app)
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .filter(Column::VersionCode.eq(version))
+        .filter(Column::State.ne(ReleaseState::Discarded.name()))
+        .one(reader.connection())
+        .await?;
+    row.map(row::read).transpose()
+}
+
+/// The newest first, by when they were created.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    filter: &ReleaseFilter<'_>,
+    page: &PageRequest,
+) -> Result<Page<Stored<ReleaseRecord>>, StorageError> {
+    let rows = of_app(scope, app)
+        .apply_if(filter.identifier, |rows, identifier| {
+            rows.filter(Column::Identifier.eq(identifier.as_str()))
+        })
+        .apply_if(filter.state, |rows, state| rows.filter(Column::State.eq(state)));
+    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+        .await?
+        .try_map(row::read)
+}
+
+/// Every release of an app, or every one that counts for devices, by identifier and version.
+pub async fn list_all_of_app(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    selection: ReleaseSelection,
+) -> Result<Vec<Stored<ReleaseRecord>>, StorageError> {
+    let rows = match selection {
+        ReleaseSelection::All => of_app(scope, app),
+        ReleaseSelection::Effective => {
+            of_app(scope, app).filter(Column::State.is_in(["published", "recalled"]))
+        }
+    };
+    let rows = rows
+        .order_by_asc(Column::Identifier)
+        .order_by_asc(Column::VersionCode)
+        .order_by_asc(Column::Id)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(row::read).collect()
+}
+
+/// The versions of a resource's published and paused releases, each with its code and name, by code.
+pub async fn list_names_of(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+) -> Result<Vec<(VersionCode, VersionName)>, StorageError> {
+    let versions: Vec<(i64, String)> = published_or_paused(scope, app)
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .select_only()
+        .columns([Column::VersionCode, Column::VersionName])
+        .order_by_asc(Column::VersionCode)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let row = Row::of("releases", format!("{identifier} of {app}"));
+    versions
+        .into_iter()
+        .map(|(code, name)| Ok((code, row.column("version_name", VersionName::parse(name))?)))
+        .collect()
+}
+
+/// Whether any release of the app is published or paused.
+pub async fn exists_published_or_paused(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+) -> Result<bool, StorageError> {
+    Ok(published_or_paused(scope, app)
+        .exists(reader.connection())
+        .await?)
+}
+
+/// Its resource must be there ([`StorageError::BrokenReference`]). Clashes: [`UniqueKey::VersionCode`].
+pub async fn insert(
+    tx: &CatalogTx,
+    value: ReleaseRecord,
+    now: DateTime<Utc>,
+) -> Result<Stored<ReleaseRecord>, StorageError> {
+    tx.touch_app(value.release.app_id);
+    let stored = Stored::new(with_kept_instants(value), now);
+    Entity::insert(active(tx, &stored))
+        .exec_without_returning(tx.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::VersionCode))?;
+    Ok(stored)
+}
+
+/// Refuses with [`StorageError::Changed`] when the row is no longer `before`. Clashes: [`UniqueKey::VersionCode`].
+pub async fn update(
+    tx: &CatalogTx,
+    before: &Stored<ReleaseRecord>,
+    value: ReleaseRecord,
+    now: DateTime<Utc>,
+) -> Result<Stored<ReleaseRecord>, StorageError> {
+    tx.touch_app(value.release.app_id);
+    let stored = before.rewritten(with_kept_instants(value), now);
+    Entity::update(active(tx, &stored))
+        .validate()?
+        .filter(Column::Etag.eq(&before.etag))
+        .exec_without_returning(tx.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::VersionCode))?;
+    Ok(stored)
+}
+
+fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::AppId.eq(app.uuid()))
+}
+
+fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
+    let states = [ReleaseState::Published, ReleaseState::Paused].map(ReleaseState::name);
+    of_app(scope, app).filter(Column::State.is_in(states))
+}
+
+fn active(tx: &CatalogTx, stored: &Stored<ReleaseRecord>) -> ActiveModel {
+    row::write(tx.tenant_id(), stored).into_active_model().reset_all()
+}
+
+/// The record with its instants as the database will keep them.
+fn with_kept_instants(mut record: ReleaseRecord) -> ReleaseRecord {
+    let content = &mut record.release.content;
+    content.starts_at = content.starts_at.map(in_micros);
+    content.ends_at = content.ends_at.map(in_micros);
+    record.published_at = record.published_at.map(in_micros);
+    record
+}

@@ -1,0 +1,132 @@
+//! A release as a row, and back.
+
+use sea_orm::prelude::Uuid;
+
+use super::super::entity::release::Model;
+use super::super::row::{Row, to_json};
+use super::super::{StorageError, Stored};
+use super::ReleaseRecord;
+use crate::catalog::field::Invalid;
+use crate::catalog::ids::{AppId, ReleaseId};
+use crate::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use crate::catalog::rollout::{Rollout, RolloutUnit, Share};
+use crate::catalog::text::{
+    ConfigJson, Identifier, Md5, Reason, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
+};
+use crate::catalog::version::parse_version_code;
+
+pub(super) fn write(tenant_id: i64, stored: &Stored<ReleaseRecord>) -> Model {
+    let record = &stored.value;
+    let release = &record.release;
+    let content = &release.content;
+    Model {
+        tenant_id,
+        id: release.id.uuid(),
+        app_id: release.app_id.uuid(),
+        identifier: release.identifier.as_str().to_owned(),
+        version_code: content.version_code,
+        version_name: content.version_name.as_str().to_owned(),
+        state: release.state.name().to_owned(),
+        recall_mode: release.state.recall_mode().map(|mode| mode.as_str().to_owned()),
+        recall_reason: record.recall_reason.clone().map(Reason::into_string),
+        download_url: content.file.download_url.as_str().to_owned(),
+        size: content.file.size,
+        md5: content.file.md5.as_str().to_owned(),
+        sha256: content
+            .file
+            .sha256
+            .as_ref()
+            .map(|digest| digest.as_str().to_owned()),
+        update_desc: content.update_desc.as_str().to_owned(),
+        auto_install: content.auto_install,
+        mandatory: content.mandatory,
+        floor: content.floor,
+        qrcode: content.qrcode.clone().map(Url::into_string),
+        icon_url: content.icon_url.clone().map(Url::into_string),
+        config_json: content.config_json.as_str().to_owned(),
+        targeting: to_json(&content.targeting),
+        rollout_share: content.rollout.share.hundredths().into(),
+        rollout_key: content.rollout.key.clone().map(RolloutKey::into_string),
+        rollout_unit: content.rollout.unit.to_string(),
+        starts_at: content.starts_at,
+        ends_at: content.ends_at,
+        etag: stored.etag.clone(),
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+        published_at: record.published_at,
+    }
+}
+
+pub(super) fn read(model: Model) -> Result<Stored<ReleaseRecord>, StorageError> {
+    let row = Row::of("releases", model.id);
+    let state = row.column("state", read_state(&model.state, model.recall_mode.as_deref()))?;
+    let recall_reason = model.recall_reason.clone().map(Reason::parse).transpose();
+    Ok(Stored {
+        etag: model.etag.clone(),
+        created_at: model.created_at,
+        updated_at: model.updated_at,
+        value: ReleaseRecord {
+            recall_reason: row.column("recall_reason", recall_reason)?,
+            published_at: model.published_at,
+            release: Release {
+                id: ReleaseId::from_uuid(model.id),
+                app_id: AppId::from_uuid(model.app_id),
+                identifier: row.column("identifier", Identifier::parse(model.identifier.clone()))?,
+                state,
+                content: read_content(&row, model)?,
+            },
+        },
+    })
+}
+
+fn read_content(row: &Row<Uuid>, model: Model) -> Result<ReleaseContent, StorageError> {
+    Ok(ReleaseContent {
+        file: read_file(row, &model)?,
+        rollout: read_rollout(row, &model)?,
+        version_code: row.column("version_code", parse_version_code(model.version_code))?,
+        version_name: row.column("version_name", VersionName::parse(model.version_name))?,
+        update_desc: row.column("update_desc", UpdateDescription::parse(model.update_desc))?,
+        auto_install: model.auto_install,
+        mandatory: model.mandatory,
+        floor: model.floor,
+        qrcode: row.column("qrcode", model.qrcode.map(Url::parse).transpose())?,
+        icon_url: row.column("icon_url", model.icon_url.map(Url::parse).transpose())?,
+        config_json: row.column("config_json", ConfigJson::from_stored(model.config_json))?,
+        targeting: row.column("targeting", serde_json::from_str(&model.targeting))?,
+        starts_at: model.starts_at,
+        ends_at: model.ends_at,
+    })
+}
+
+fn read_file(row: &Row<Uuid>, model: &Model) -> Result<FileFacts, StorageError> {
+    let sha256 = model.sha256.as_deref().map(Sha256::parse).transpose();
+    Ok(FileFacts {
+        download_url: row.column("download_url", Url::parse(model.download_url.as_str()))?,
+        size: model.size,
+        md5: row.column("md5", Md5::parse(&model.md5))?,
+        sha256: row.column("sha256", sha256)?,
+    })
+}
+
+fn read_rollout(row: &Row<Uuid>, model: &Model) -> Result<Rollout, StorageError> {
+    let key = model.rollout_key.as_deref().map(RolloutKey::parse).transpose();
+    let share = Share::from_hundredths(model.rollout_share.into());
+    Ok(Rollout {
+        share: row.column("rollout_share", share)?,
+        key: row.column("rollout_key", key)?,
+        unit: row.column("rollout_unit", RolloutUnit::parse(&model.rollout_unit))?,
+    })
+}
+
+fn read_state(name: &str, recall_mode: Option<&str>) -> Result<ReleaseState, Invalid> {
+    match (name, recall_mode) {
+        ("draft", None) => Ok(ReleaseState::Draft),
+        ("published", None) => Ok(ReleaseState::Published),
+        ("paused", None) => Ok(ReleaseState::Paused),
+        ("discarded", None) => Ok(ReleaseState::Discarded),
+        ("recalled", Some(mode)) => RecallMode::parse(mode).map(ReleaseState::Recalled),
+        _ => Err(Invalid::new(format!(
+            "{name:?} with recall_mode {recall_mode:?} is no state"
+        ))),
+    }
+}

@@ -1,0 +1,151 @@
+//! Resources of apps.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::entity::resource::{ActiveModel, Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use crate::access::TenantScope;
+use crate::catalog::app::{Resource, ResourceKind};
+use crate::catalog::ids::AppId;
+use crate::catalog::text::{Identifier, Name};
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+) -> Result<Option<Stored<Resource>>, StorageError> {
+    let row = of_app(scope, app)
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// By identifier, bytewise.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    page: &PageRequest,
+) -> Result<Page<Stored<Resource>>, StorageError> {
+    page.fetch(
+        reader,
+        of_app(scope, app),
+        SortBy::Ascending(Column::Identifier),
+        |row| row.identifier.clone(),
+    )
+    .await?
+    .try_map(read)
+}
+
+/// All resources of an app, by identifier.
+pub async fn list_all_of_app(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+) -> Result<Vec<Stored<Resource>>, StorageError> {
+    let rows = of_app(scope, app)
+        .order_by_asc(Column::Identifier)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The identifiers of all resources of an app, bytewise.
+pub async fn list_identifiers(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+) -> Result<Vec<Identifier>, StorageError> {
+    let identifiers: Vec<String> = of_app(scope, app)
+        .select_only()
+        .column(Column::Identifier)
+        .order_by_asc(Column::Identifier)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let row = Row::of("resources", app);
+    identifiers
+        .into_iter()
+        .map(|identifier| row.column("identifier", Identifier::parse(identifier)))
+        .collect()
+}
+
+/// Clashes: [`UniqueKey::Resource`].
+pub async fn insert(
+    tx: &CatalogTx,
+    value: Resource,
+    now: DateTime<Utc>,
+) -> Result<Stored<Resource>, StorageError> {
+    tx.touch_app(value.app_id);
+    let stored = Stored::new(value, now);
+    let row = ActiveModel {
+        created_at: Set(stored.created_at),
+        ..changeable(tx, &stored)
+    };
+    Entity::insert(row)
+        .exec_without_returning(tx.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::Resource))?;
+    Ok(stored)
+}
+
+/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+pub async fn update(
+    tx: &CatalogTx,
+    before: &Stored<Resource>,
+    value: Resource,
+    now: DateTime<Utc>,
+) -> Result<Stored<Resource>, StorageError> {
+    tx.touch_app(value.app_id);
+    let stored = before.rewritten(value, now);
+    Entity::update(changeable(tx, &stored))
+        .validate()?
+        .filter(Column::Etag.eq(&before.etag))
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(stored)
+}
+
+fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::AppId.eq(app.uuid()))
+}
+
+fn changeable(tx: &CatalogTx, stored: &Stored<Resource>) -> ActiveModel {
+    let resource = &stored.value;
+    ActiveModel {
+        tenant_id: Set(tx.tenant_id()),
+        app_id: Set(resource.app_id.uuid()),
+        identifier: Set(resource.identifier.as_str().to_owned()),
+        name: Set(resource.name.clone().map(Name::into_string)),
+        kind: Set(resource.kind.as_str().to_owned()),
+        enabled: Set(resource.enabled),
+        repair_on_mismatch: Set(resource.repair_on_mismatch),
+        etag: Set(stored.etag.clone()),
+        updated_at: Set(stored.updated_at),
+        ..Default::default()
+    }
+}
+
+fn read(model: Model) -> Result<Stored<Resource>, StorageError> {
+    let row = Row::of("resources", format!("{} of {}", model.identifier, model.app_id));
+    Ok(Stored {
+        value: Resource {
+            app_id: AppId::from_uuid(model.app_id),
+            identifier: row.column("identifier", Identifier::parse(model.identifier))?,
+            name: row.column("name", model.name.map(Name::parse).transpose())?,
+            kind: row.column("kind", ResourceKind::parse(&model.kind))?,
+            enabled: model.enabled,
+            repair_on_mismatch: model.repair_on_mismatch,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.updated_at,
+    })
+}

@@ -1,0 +1,36 @@
+//! A value together with what storage knows of its row.
+
+use chrono::{DateTime, Utc};
+
+use super::etag::random_tag;
+use super::time::in_micros;
+
+/// A stored value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<T> {
+    pub value: T,
+    /// Tells this state of the row from every other; new with each write.
+    pub etag: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl<T> Stored<T> {
+    pub(super) fn new(value: T, now: DateTime<Utc>) -> Self {
+        let now = in_micros(now);
+        Self {
+            value,
+            etag: random_tag(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The row after it was written again.
+    pub(super) fn rewritten(&self, value: T, now: DateTime<Utc>) -> Self {
+        Self {
+            created_at: self.created_at,
+            ..Self::new(value, now)
+        }
+    }
+}

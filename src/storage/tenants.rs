@@ -1,0 +1,91 @@
+//! Tenants. A platform matter: reading them takes no scope.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use super::entity::tenant::{ActiveModel, Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use crate::catalog::ids::TenantId;
+use crate::catalog::tenant::Tenant;
+use crate::catalog::text::Name;
+
+/// By number, the lowest first.
+pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Stored<Tenant>>, StorageError> {
+    page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
+        row.id
+    })
+    .await?
+    .try_map(read)
+}
+
+pub async fn find(reader: &impl Reader, id: TenantId) -> Result<Option<Stored<Tenant>>, StorageError> {
+    let row = Entity::find_by_id(id.get()).one(reader.connection()).await?;
+    row.map(read).transpose()
+}
+
+/// Creates the tenant of the transaction's scope, which `value` must be. Clashes: [`UniqueKey::TenantId`].
+pub async fn insert(
+    tx: &CatalogTx,
+    value: Tenant,
+    now: DateTime<Utc>,
+) -> Result<Stored<Tenant>, StorageError> {
+    let stored = Stored::new(value, now);
+    let row = ActiveModel {
+        id: Set(tx.tenant_id()),
+        created_at: Set(stored.created_at),
+        ..changeable(&stored)
+    };
+    Entity::insert(row)
+        .exec_without_returning(tx.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::TenantId))?;
+    Ok(stored)
+}
+
+/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+pub async fn update(
+    tx: &CatalogTx,
+    before: &Stored<Tenant>,
+    value: Tenant,
+    now: DateTime<Utc>,
+) -> Result<Stored<Tenant>, StorageError> {
+    let stored = before.rewritten(value, now);
+    let row = ActiveModel {
+        id: Set(tx.tenant_id()),
+        ..changeable(&stored)
+    };
+    Entity::update(row)
+        .validate()?
+        .filter(Column::Etag.eq(&before.etag))
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(stored)
+}
+
+fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
+    ActiveModel {
+        name: Set(stored.value.name.as_str().to_owned()),
+        enabled: Set(stored.value.enabled),
+        offers_enabled: Set(stored.value.offers_enabled),
+        etag: Set(stored.etag.clone()),
+        updated_at: Set(stored.updated_at),
+        ..Default::default()
+    }
+}
+
+fn read(model: Model) -> Result<Stored<Tenant>, StorageError> {
+    let row = Row::of("tenants", model.id);
+    Ok(Stored {
+        value: Tenant {
+            id: row.column("id", TenantId::parse(model.id))?,
+            name: row.column("name", Name::parse(model.name))?,
+            enabled: model.enabled,
+            offers_enabled: model.offers_enabled,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.updated_at,
+    })
+}

@@ -1,0 +1,212 @@
+//! Transactions: for reading one consistent state, for writing, and for writing what checks are answered from.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
+    ExprTrait, IsolationLevel, QueryFilter, QuerySelect, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, sea_query::Expr,
+};
+
+use super::StorageError;
+use super::connect::{Backend, Db};
+use super::entity::{app, catalog_revision};
+use super::etag::random_tag;
+use crate::access::TenantScope;
+use crate::catalog::ids::{AppId, TenantId};
+
+/// Reads one state of the database, whatever is written meanwhile. Ends when dropped.
+#[derive(Debug)]
+pub struct ReadTx(DatabaseTransaction);
+
+/// Writes what no check is answered from. Dropped without [`Tx::commit`] it changes nothing.
+#[derive(Debug)]
+pub struct Tx(DatabaseTransaction);
+
+/// Writes what checks of one tenant are answered from, and can only end by advancing the tenant's pair.
+///
+/// Dropped without [`CatalogTx::commit`] it changes nothing.
+#[derive(Debug)]
+pub struct CatalogTx {
+    tx: DatabaseTransaction,
+    scope: TenantScope,
+    backend: Backend,
+    touched_apps: Mutex<BTreeSet<AppId>>,
+}
+
+/// Names one state of a tenant's catalog or of an app. Two pairs are compared for difference, never for order: after
+/// a failover to a standby that lags behind, a revision may come again, but not with the same head.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CatalogPair {
+    pub revision: i64,
+    /// 16 lower-case hexadecimal digits, random.
+    pub head: String,
+}
+
+impl fmt::Display for CatalogPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.revision, self.head)
+    }
+}
+
+impl Db {
+    pub async fn begin_read(&self) -> Result<ReadTx, StorageError> {
+        // A transaction of SQLite sees one state anyway, and knows neither setting.
+        let (isolation_level, access_mode) = match self.backend() {
+            Backend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
+            Backend::Sqlite => (None, None),
+        };
+        let tx = self
+            .pool()
+            .begin_with_config(isolation_level, access_mode)
+            .await?;
+        Ok(ReadTx(tx))
+    }
+
+    pub async fn begin(&self) -> Result<Tx, StorageError> {
+        Ok(Tx(begin_write(self).await?))
+    }
+
+    /// Begins a change of one tenant's catalog.
+    ///
+    /// Such changes come one after the other in a tenant, from here to the commit, so that a service may read,
+    /// decide and write without another changing in between what it has read.
+    pub async fn begin_catalog(&self, scope: TenantScope) -> Result<CatalogTx, StorageError> {
+        let tx = begin_write(self).await?;
+        lock_catalog(&tx, scope.tenant()).await?;
+        Ok(CatalogTx {
+            tx,
+            scope,
+            backend: self.backend(),
+            touched_apps: Mutex::default(),
+        })
+    }
+}
+
+/// Every write transaction begins here. On SQLite it is the writer from its first statement on: one that reads first
+/// and writes then is refused at once when another has written in between, however long it might wait.
+pub(super) async fn begin_write(db: &Db) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    db.pool().begin_with_options(options).await
+}
+
+/// Waits for the tenant's other catalog transaction. SQLite has only one writer anyway and ignores the lock. A new
+/// tenant has no row yet; two that create the same one meet at its primary key.
+///
+/// The isolation must stay READ COMMITTED: statements after the wait then see what the other one committed.
+async fn lock_catalog(tx: &DatabaseTransaction, tenant: TenantId) -> Result<(), DbErr> {
+    catalog_revision::Entity::find_by_id(tenant.get())
+        .lock_exclusive()
+        .one(tx)
+        .await
+        .map(drop)
+}
+
+impl ReadTx {
+    pub(super) fn transaction(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
+impl Tx {
+    /// Keeps what was written. After an error it may have been kept or not.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        Ok(self.0.commit().await?)
+    }
+
+    pub(super) fn transaction(&self) -> &DatabaseTransaction {
+        &self.0
+    }
+}
+
+impl CatalogTx {
+    /// The tenant that is written to; the storage functions take it from here.
+    pub const fn scope(&self) -> TenantScope {
+        self.scope
+    }
+
+    pub(super) const fn tenant_id(&self) -> i64 {
+        self.scope.tenant().get()
+    }
+
+    pub(super) fn transaction(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+
+    /// Notes that the app's own pair must advance too.
+    pub(super) fn touch_app(&self, app: AppId) {
+        self.touched_apps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(app);
+    }
+
+    /// Advances the pairs of the touched apps and of the tenant, and keeps what was written. Returns the tenant's
+    /// new pair. After an error it may have been kept or not.
+    ///
+    /// The position is drawn last, so it is the order of commits but for transactions that commit at the same
+    /// moment; who follows the catalog therefore compares pairs and takes no position for an end of what to read.
+    pub async fn commit(self) -> Result<CatalogPair, StorageError> {
+        self.advance_apps().await?;
+        let pair = self.advance_tenant().await?;
+        self.tx.commit().await?;
+        Ok(pair)
+    }
+
+    async fn advance_apps(&self) -> Result<(), StorageError> {
+        let apps = self
+            .touched_apps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for id in apps {
+            app::Entity::update_many()
+                .col_expr(app::Column::Revision, Expr::col(app::Column::Revision).add(1))
+                .col_expr(app::Column::Head, Expr::value(random_tag()))
+                .filter(app::Column::TenantId.eq(self.tenant_id()))
+                .filter(app::Column::Id.eq(id.uuid()))
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn advance_tenant(&self) -> Result<CatalogPair, StorageError> {
+        use catalog_revision::{ActiveModel, Column, Entity};
+        let first = ActiveModel {
+            tenant_id: Set(self.tenant_id()),
+            revision: Set(1),
+            head: Set(random_tag()),
+            position: Set(self.next_position().await?),
+        };
+        let advance = OnConflict::column(Column::TenantId)
+            .value(Column::Revision, Expr::col((Entity, Column::Revision)).add(1))
+            .update_columns([Column::Head, Column::Position])
+            .to_owned();
+        let row = Entity::insert(first)
+            .on_conflict(advance)
+            .exec_with_returning(&self.tx)
+            .await?;
+        Ok(CatalogPair {
+            revision: row.revision,
+            head: row.head,
+        })
+    }
+
+    async fn next_position(&self) -> Result<i64, DbErr> {
+        let draw = match self.backend {
+            Backend::Postgres => "SELECT nextval('catalog_position') AS value",
+            Backend::Sqlite => "UPDATE catalog_position SET value = value + 1 RETURNING value",
+        };
+        let statement = Statement::from_string(self.tx.get_database_backend(), draw);
+        let row = self.tx.query_one_raw(statement).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound("catalog_position".to_owned()))?
+            .try_get("", "value")
+    }
+}

@@ -1,0 +1,186 @@
+//! People. Usernames are unique in the installation, so signing in looks for them in all tenants.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Select, SelectExt};
+
+use super::entity::user::{ActiveModel, Column, Entity, Model};
+use super::page::SortBy;
+use super::row::Row;
+use super::{Page, PageRequest, Reader, StorageError, Stored, UniqueKey, Writer};
+use crate::access::{Role, TenantScope, User};
+use crate::catalog::ids::{TenantId, UserId};
+use crate::catalog::text::Username;
+
+/// A person with what their password is verified against.
+#[derive(Clone)]
+pub struct UserWithPassword {
+    pub user: Stored<User>,
+    pub password_hash: String,
+}
+
+/// For signing in: in all tenants, and those of none.
+pub async fn find_anywhere_by_username(
+    reader: &impl Reader,
+    username: &Username,
+) -> Result<Option<UserWithPassword>, StorageError> {
+    let row = Entity::find()
+        .filter(Column::Username.eq(username.as_str()))
+        .one(reader.connection())
+        .await?;
+    row.map(read_with_password).transpose()
+}
+
+/// For whoever has proved to be this person: in all tenants, and those of none.
+pub async fn find_anywhere(
+    reader: &impl Reader,
+    id: UserId,
+) -> Result<Option<UserWithPassword>, StorageError> {
+    let row = Entity::find_by_id(id.uuid()).one(reader.connection()).await?;
+    row.map(read_with_password).transpose()
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: UserId,
+) -> Result<Option<Stored<User>>, StorageError> {
+    let row = of_tenant(scope)
+        .filter(Column::Id.eq(id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// In the order of creation.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    page: &PageRequest,
+) -> Result<Page<Stored<User>>, StorageError> {
+    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
+        row.id
+    })
+    .await?
+    .try_map(read)
+}
+
+/// Whether there is anybody at all; there is not at the first start.
+pub async fn exists_any(reader: &impl Reader) -> Result<bool, StorageError> {
+    Ok(Entity::find().exists(reader.connection()).await?)
+}
+
+/// The enabled administrators of the installation.
+pub async fn count_platform_admins(reader: &impl Reader) -> Result<u64, StorageError> {
+    let admins = Entity::find()
+        .filter(Column::Role.eq(Role::PlatformAdmin.as_str()))
+        .filter(Column::Enabled.eq(true));
+    Ok(admins.count(reader.connection()).await?)
+}
+
+/// Inserts the person into the tenant that the value names, if any. Clashes: [`UniqueKey::Username`].
+pub async fn insert(
+    writer: &impl Writer,
+    value: User,
+    password_hash: String,
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, StorageError> {
+    let stored = Stored::new(value, now);
+    let row = ActiveModel {
+        tenant_id: Set(stored.value.tenant.map(TenantId::get)),
+        username: Set(stored.value.username.as_str().to_owned()),
+        password_hash: Set(password_hash),
+        created_at: Set(stored.created_at),
+        ..changeable(&stored)
+    };
+    Entity::insert(row)
+        .exec_without_returning(writer.connection())
+        .await
+        .map_err(StorageError::on_writing(UniqueKey::Username))?;
+    Ok(stored)
+}
+
+/// Writes role and `enabled`; tenant and username never change.
+///
+/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+pub async fn update(
+    writer: &impl Writer,
+    before: &Stored<User>,
+    value: User,
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, StorageError> {
+    let stored = before.rewritten(value, now);
+    Entity::update(changeable(&stored))
+        .validate()?
+        .filter(Column::Etag.eq(&before.etag))
+        .exec_without_returning(writer.connection())
+        .await?;
+    Ok(stored)
+}
+
+/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+pub async fn update_password(
+    writer: &impl Writer,
+    before: &Stored<User>,
+    password_hash: String,
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, StorageError> {
+    let stored = before.rewritten(before.value.clone(), now);
+    let row = ActiveModel {
+        password_hash: Set(password_hash),
+        ..changeable(&stored)
+    };
+    Entity::update(row)
+        .validate()?
+        .filter(Column::Etag.eq(&before.etag))
+        .exec_without_returning(writer.connection())
+        .await?;
+    Ok(stored)
+}
+
+/// Deletes the person with their sessions. Whether there was one.
+pub async fn delete(writer: &impl Writer, scope: TenantScope, id: UserId) -> Result<bool, StorageError> {
+    let deleted = Entity::delete_many()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(writer.connection())
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn changeable(stored: &Stored<User>) -> ActiveModel {
+    ActiveModel {
+        id: Set(stored.value.id.uuid()),
+        role: Set(stored.value.role.as_str().to_owned()),
+        enabled: Set(stored.value.enabled),
+        etag: Set(stored.etag.clone()),
+        updated_at: Set(stored.updated_at),
+        ..Default::default()
+    }
+}
+
+fn read_with_password(mut model: Model) -> Result<UserWithPassword, StorageError> {
+    Ok(UserWithPassword {
+        password_hash: std::mem::take(&mut model.password_hash),
+        user: read(model)?,
+    })
+}
+
+fn read(model: Model) -> Result<Stored<User>, StorageError> {
+    let row = Row::of("users", model.id);
+    Ok(Stored {
+        value: User {
+            id: UserId::from_uuid(model.id),
+            tenant: row.column("tenant_id", model.tenant_id.map(TenantId::parse).transpose())?,
+            username: row.column("username", Username::parse(model.username))?,
+            role: row.column("role", Role::parse(&model.role))?,
+            enabled: model.enabled,
+        },
+        etag: model.etag,
+        created_at: model.created_at,
+        updated_at: model.updated_at,
+    })
+}
