@@ -1,10 +1,27 @@
-//! Slipway.
+//! Slipway: release management for fleets of devices.
+//!
+//! The rooms, from the inside out. Dependencies point inwards only; `tests/architecture.rs` checks it.
+//!
+//! - [`catalog`]: the nouns and their rules. Pure.
+//! - [`resolve`]: the decision what a device gets, and why. Pure.
+//! - [`access`]: who may do what. Pure.
+//! - [`secrets`]: passwords, tokens, encryption.
+//! - [`storage`]: the database; the only room that knows the ORM.
+//! - [`live`]: the published catalog in memory, following the database.
+//! - [`services`]: the use cases; they own transactions and audit.
+//! - [`http`]: the faces; the only room that knows the web framework.
+//! - [`app`]: puts the parts together. [`demo`]: a server to try.
+
 pub mod access;
+pub mod app;
 pub mod catalog;
 pub mod clock;
 pub mod config;
+pub mod demo;
+pub mod http;
 pub mod live;
 pub mod resolve;
 pub mod secrets;
 pub mod services;
 pub mod storage;
+pub mod telemetry;

@@ -1,1 +1,97 @@
-fn main() {}
+//! The `slipway` program: arguments, logs, and over to the library.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use slipway::app::{self, Start};
+use slipway::clock::SystemClock;
+use slipway::config::Config;
+use slipway::storage::Durability;
+use slipway::{demo, http, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Release management for fleets of devices.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// What to log: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`.
+    #[arg(long, env = "SLIPWAY_LOG", default_value = "info", global = true)]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server.
+    Serve(Box<Config>),
+    /// Run a server on a throw-away database with a sample catalog, and print what to try.
+    Demo(Box<Config>),
+    /// Bring the database's schema up to date, as `serve` also does.
+    Migrate(Box<Config>),
+    /// Print the description of the API.
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word to whoever started the program")]
+            {
+                eprintln!("slipway: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    telemetry::start_logging(&arguments.log)?;
+    match arguments.command {
+        Command::Serve(config) => serve(&config).await,
+        Command::Demo(config) => demo::run(*config).await,
+        Command::Migrate(config) => {
+            std::fs::create_dir_all(&config.data_dir).context("the data directory cannot be made")?;
+            app::open_database(&config, Durability::Full).await.map(drop)
+        }
+        Command::Openapi => print_openapi(),
+    }
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let start = Start {
+        clock: Arc::new(SystemClock),
+        durability: Durability::Full,
+        workers: None,
+        heed_signals: true,
+    };
+    let running = app::start(config, start).await?;
+    tracing::info!(address = %running.address, "listening");
+    if let Some(first) = &running.first_administrator {
+        announce(first);
+    }
+    running.wait().await
+}
+
+#[expect(clippy::print_stdout, reason = "a password is printed once, and never logged")]
+fn announce(first: &slipway::services::installation::FirstAdministrator) {
+    if let Some(password) = &first.password {
+        println!(
+            "First administrator: {} with the password {password} (shown only now)",
+            first.username
+        );
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn print_openapi() -> anyhow::Result<()> {
+    println!("{}", http::openapi().to_pretty_json()?);
+    Ok(())
+}

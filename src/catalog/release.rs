@@ -201,6 +201,11 @@ pub struct WrongState {
 impl ReleaseState {
     pub const NAMES: [&'static str; 5] = ["draft", "published", "paused", "recalled", "discarded"];
 
+    /// One of [`Self::NAMES`], for filters.
+    pub fn parse_name(text: &str) -> Result<&'static str, Invalid> {
+        one_of(&Self::NAMES, |name| name, text)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Draft => "draft",

@@ -72,7 +72,10 @@ impl Fields {
     ) -> Option<T> {
         match given {
             Patch::Absent => None,
-            Patch::Null => self.keep(field, Err(Invalid::new("must not be null; leave it out to keep it"))),
+            Patch::Null => self.keep(
+                field,
+                Err(Invalid::new("must not be null; leave it out to keep it")),
+            ),
             Patch::Value(value) => self.keep(field, parse(value)),
         }
     }
@@ -108,6 +111,23 @@ impl Fields {
         Some(parsed)
     }
 
+    /// A query parameter that may be absent.
+    pub(super) fn given<R, T>(
+        &mut self,
+        field: &str,
+        given: Option<R>,
+        parse: impl FnOnce(R) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        given.and_then(|value| self.keep(field, parse(value)))
+    }
+
+    /// Adds an error unless the field has one already, which then says more.
+    pub(super) fn error_unless_named(&mut self, error: FieldError) {
+        if self.errors.iter().all(|known| known.field != error.field) {
+            self.errors.push(error);
+        }
+    }
+
     pub(super) fn error(&mut self, error: FieldError) {
         self.errors.push(error);
     }
@@ -134,7 +154,9 @@ impl Fields {
 /// An instant as RFC 3339 writes it, in the years 1970 to 9999, cut to microseconds (what both databases keep).
 pub(super) fn parse_instant(text: String) -> Result<DateTime<Utc>, Invalid> {
     let refusal = || Invalid::new("must be an instant of RFC 3339 such as 2026-03-02T02:00:00Z");
-    let instant = DateTime::parse_from_rfc3339(&text).map_err(|_| refusal())?.to_utc();
+    let instant = DateTime::parse_from_rfc3339(&text)
+        .map_err(|_| refusal())?
+        .to_utc();
     let earliest = DateTime::UNIX_EPOCH;
     let latest = DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if instant < earliest || instant > latest {
@@ -167,7 +189,11 @@ pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error
     if let Some(name) = quoted(without_position, "missing field `") {
         return FieldError::required(join(&inside, name));
     }
-    let field = if inside.is_empty() { "body".to_owned() } else { inside };
+    let field = if inside.is_empty() {
+        "body".to_owned()
+    } else {
+        inside
+    };
     FieldError::invalid(field, in_json_words(without_position))
 }
 

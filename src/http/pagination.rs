@@ -27,9 +27,9 @@ pub(super) struct PageQuery {
 /// Reads the two parameters that every list has.
 pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
     let limit = limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.parse().ok());
-    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-        invalid("limit", format!("must be an integer from 1 to {MAX_LIMIT}"))
-    })?;
+    let limit = limit
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        .ok_or_else(|| invalid("limit", format!("must be an integer from 1 to {MAX_LIMIT}")))?;
     let after = cursor
         .map(|cursor| {
             URL_SAFE_NO_PAD

@@ -17,14 +17,14 @@ macro_rules! codes {
         /// Every code that a problem can have; stable, for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        pub enum ProblemCode { $($name,)* }
+        pub(super) enum ProblemCode { $($name,)* }
 
         impl ProblemCode {
-            pub const fn as_str(self) -> &'static str {
+            pub(super) const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
-            pub const fn status(self) -> StatusCode {
+            pub(super) const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
@@ -58,7 +58,7 @@ codes! {
 /// An RFC 9457 problem document.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemDocument {
+pub(super) struct ProblemDocument {
     /// `urn:slipway:problem:` and the code.
     #[serde(rename = "type")]
     pub kind: String,
@@ -77,7 +77,7 @@ pub struct ProblemDocument {
 
 /// One field that is wrong.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ProblemField {
+pub(super) struct ProblemField {
     #[schema(example = "md5")]
     pub field: String,
     #[schema(example = "invalid")]
@@ -99,7 +99,7 @@ impl From<FieldError> for ProblemField {
 /// An error on its way out.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {detail}", .code.as_str())]
-pub struct Problem {
+pub(super) struct Problem {
     code: ProblemCode,
     detail: String,
     errors: Vec<FieldError>,
@@ -108,7 +108,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+    pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -119,7 +119,7 @@ impl Problem {
     }
 
     /// Fields that are wrong; the detail repeats what is wrong with them.
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
+    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
         let messages: Vec<_> = errors.iter().map(in_words).collect();
         Self {
             errors,
@@ -127,12 +127,11 @@ impl Problem {
         }
     }
 
-    pub fn not_found() -> Self {
-        Self::new(ProblemCode::NotFound, "there is nothing here for you; check the path and the ids in it")
-    }
-
-    pub fn code(&self) -> ProblemCode {
-        self.code
+    pub(super) fn not_found() -> Self {
+        Self::new(
+            ProblemCode::NotFound,
+            "there is nothing here for you; check the path and the ids in it",
+        )
     }
 
     fn document(&self) -> ProblemDocument {

@@ -219,16 +219,9 @@ impl Follower {
             self.live.slots.store(Arc::new(grown));
             slot
         });
-        let Some(published) = published else {
-            return;
-        };
-        let now_has = published.release_count();
-        let had = slot
-            .swap(Some(Arc::new(published)))
-            .map_or(0, |before| before.release_count());
-        // Only this task writes, so the two steps need not be one.
-        self.live.releases.fetch_add(now_has, Ordering::Relaxed);
-        self.live.releases.fetch_sub(had, Ordering::Relaxed);
+        if let Some(published) = published {
+            slot.store(Some(Arc::new(published)));
+        }
     }
 
     fn drop_absent(&self, rows: &[CatalogState]) {
@@ -241,12 +234,10 @@ impl Follower {
 
     fn remove(&self, tenant: TenantId) {
         let slots = self.live.slots.load();
-        if let Some(slot) = slots.get(&tenant) {
-            let had = slot.load().as_ref().map_or(0, |served| served.release_count());
+        if slots.contains_key(&tenant) {
             let mut shrunk = HashMap::clone(&slots);
             shrunk.remove(&tenant);
             self.live.slots.store(Arc::new(shrunk));
-            self.live.releases.fetch_sub(had, Ordering::Relaxed);
         }
     }
 }

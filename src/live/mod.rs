@@ -7,7 +7,7 @@ mod published;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -30,7 +30,6 @@ pub struct Live {
     /// When every tenant that differed had last been loaded, in microseconds since 1970; 0 is never.
     compared_at_us: AtomicI64,
     stale_after: TimeDelta,
-    releases: AtomicUsize,
 }
 
 /// One tenant's place; empty while its rows could not be read.
@@ -57,6 +56,8 @@ pub struct LiveStatus {
     pub tenants: usize,
     pub apps: usize,
     pub releases: usize,
+    /// The sum of all tenants' revisions: it grows with every change that this node serves.
+    pub revision: i64,
     /// `None` until the first load.
     pub compared_at: Option<DateTime<Utc>>,
 }
@@ -68,7 +69,6 @@ impl Live {
             wishes,
             compared_at_us: AtomicI64::new(0),
             stale_after,
-            releases: AtomicUsize::new(0),
         }
     }
 
@@ -110,14 +110,18 @@ impl Live {
 
     pub fn status(&self) -> LiveStatus {
         let slots = self.slots.load();
-        LiveStatus {
+        let mut status = LiveStatus {
             tenants: slots.len(),
-            apps: slots
-                .values()
-                .filter_map(|slot| slot.load().as_ref().map(|tenant| tenant.app_count()))
-                .sum(),
-            releases: self.releases.load(Ordering::Relaxed),
+            apps: 0,
+            releases: 0,
+            revision: 0,
             compared_at: self.compared_at(),
+        };
+        for tenant in slots.values().filter_map(|slot| slot.load_full()) {
+            status.apps += tenant.app_count();
+            status.releases += tenant.release_count();
+            status.revision += tenant.pair.revision;
         }
+        status
     }
 }

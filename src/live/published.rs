@@ -20,6 +20,7 @@ pub struct PublishedTenant {
     apps: HashMap<AppId, LoadedApp>,
     /// Current and old package names.
     by_name: HashMap<String, Arc<PublishedApp>>,
+    release_count: usize,
 }
 
 #[derive(Clone)]
@@ -48,6 +49,11 @@ impl PublishedTenant {
             tenant: row.tenant,
             directory,
             device_keys: row.device_keys.into_iter().collect(),
+            release_count: apps
+                .values()
+                .flat_map(|loaded| &loaded.app.resources)
+                .map(|resource| resource.releases.len())
+                .sum(),
             apps,
             by_name,
         }
@@ -71,10 +77,6 @@ impl PublishedTenant {
     }
 
     pub(super) fn release_count(&self) -> usize {
-        self.apps
-            .values()
-            .flat_map(|loaded| &loaded.app.resources)
-            .map(|resource| resource.releases.len())
-            .sum()
+        self.release_count
     }
 }

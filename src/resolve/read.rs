@@ -24,6 +24,12 @@ pub enum Given<'a> {
     Json(&'a RawValue),
 }
 
+impl Given<'_> {
+    pub const fn is_absent(self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
 /// The fields of a check but the tenant, by their names in the seed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckFields<'a> {

@@ -29,3 +29,4 @@ pub use audit::list as list_audit;
 pub use context::{Caller, Context, Precondition, Settings, Written};
 pub use error::ServiceError;
 pub use idempotency::{Answer, Begun, IdempotentRequest, Once, Ticket, begin as begin_idempotent};
+pub use login_attempts::LoginAttempts;

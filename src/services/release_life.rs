@@ -19,6 +19,16 @@ pub struct Wish {
     pub force: bool,
 }
 
+impl Wish {
+    pub fn plain(step: Step) -> Self {
+        Self {
+            step,
+            reason: None,
+            force: false,
+        }
+    }
+}
+
 /// Takes a release one step on.
 pub async fn take_step(
     ctx: &Context,

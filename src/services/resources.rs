@@ -46,9 +46,7 @@ pub async fn get(
 pub async fn update(
     ctx: &Context,
     caller: &Caller,
-    tenant: TenantId,
-    app: &PackageName,
-    identifier: &Identifier,
+    (tenant, app, identifier): (TenantId, &PackageName, &Identifier),
     changes: ResourceChanges,
     precondition: &Precondition,
 ) -> Result<Written<Stored<Resource>>, ServiceError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, sqlx};
 
 use super::StorageError;
 
@@ -46,9 +46,9 @@ pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageErr
     let (backend, options) = match url.split_once(':') {
         Some(("sqlite", _)) => (Backend::Sqlite, sqlite_options(url, durability)),
         Some(("postgres" | "postgresql", _)) => (Backend::Postgres, postgres_options(url)),
-        _ => return Err(StorageError::Other(unknown_scheme())),
+        _ => return Err(StorageError::Other(unreadable_url())),
     };
-    let connection = Database::connect(options).await?;
+    let connection = Database::connect(options).await.map_err(without_the_url)?;
     Ok(Db { connection, backend })
 }
 
@@ -112,9 +112,20 @@ fn postgres_options(url: &str) -> ConnectOptions {
     options
 }
 
-/// The URL itself may hold a password, so it is not repeated.
-fn unknown_scheme() -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(
-        "the database URL must begin with sqlite: or postgres:".to_owned(),
-    ))
+/// The ORM repeats a URL that it cannot read, with the password that it may hold.
+fn without_the_url(error: DbErr) -> DbErr {
+    match error {
+        DbErr::Conn(RuntimeErr::Internal(_)) => unreadable_url(),
+        DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(*error, sqlx::Error::Configuration(_)) => {
+            unreadable_url()
+        }
+        error => error,
+    }
+}
+
+fn unreadable_url() -> DbErr {
+    DbErr::Custom(
+        "the database URL must be like sqlite:///path/slipway.db or postgres://user:password@host/database"
+            .to_owned(),
+    )
 }

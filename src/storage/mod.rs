@@ -5,8 +5,8 @@
 //! answer of a check takes a [`CatalogTx`], whose commit advances the tenant's [`CatalogPair`]: forgetting to cannot
 //! be written. Nothing here decides anything, reads a clock, or knows of a status code.
 //!
-//! SQLite and PostgreSQL are served by the same statements. Where they differ, the file says so: [`connect`],
-//! [`migrate`], [`transaction`] and [`error`].
+//! SQLite and PostgreSQL are served by the same statements. Where they differ, the file says so: `connect.rs`,
+//! `migrate.rs`, `transaction.rs` and `error.rs`.
 
 mod connect;
 #[expect(

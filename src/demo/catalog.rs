@@ -1,0 +1,131 @@
+//! The sample catalog: a retailer's handheld app with its modules, three org levels, a rollout under way, a recall.
+
+use serde_json::{Value, json};
+
+use super::client::{AdminClient, text};
+
+pub(super) const TENANT: u32 = 10_000_000;
+pub(super) const APP: &str = "com.freshmart.handheld";
+
+/// What was made, for the lines to paste.
+pub(super) struct Made {
+    pub(super) device_key: String,
+    pub(super) api_token: String,
+    pub(super) app_key: String,
+    pub(super) app_secret: String,
+}
+
+pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::Result<Made> {
+    let admin = AdminClient::login(url, username, password).await?;
+    admin
+        .post("/tenants", &json!({"id": TENANT, "name": "Freshmart"}))
+        .await?;
+    let tenant = format!("/tenants/{TENANT}");
+    admin
+        .put(&format!("{tenant}/org-directory"), &org_directory())
+        .await?;
+    let app = json!({
+        "package_name": APP,
+        "app_name": "Freshmart Handheld",
+        "old_package_names": ["com.freshmart.pda"],
+        "icon_url": "https://files.freshmart.example/handheld/icon.png",
+    });
+    admin.post(&format!("{tenant}/apps"), &app).await?;
+    for release in releases() {
+        admin
+            .post(&format!("{tenant}/apps/{APP}/releases"), &release)
+            .await?;
+    }
+    let miniapp = json!({"kind": "miniapp", "name": "Stocktaking"});
+    admin
+        .patch(
+            &format!("{tenant}/apps/{APP}/resources/{APP}.stocktaking"),
+            &miniapp,
+        )
+        .await?;
+    recall_a_bad_release(&admin, &tenant).await?;
+    keys(&admin, &tenant).await
+}
+
+fn org_directory() -> Value {
+    let store = |region: &str, code: &str, name: &str, time_zone: &str| json!({"path": ["FM", region, code], "name": name, "time_zone": time_zone});
+    json!({"nodes": [
+        {"path": ["FM"], "name": "Freshmart"},
+        {"path": ["FM", "FM-EAST"], "name": "East"},
+        {"path": ["FM", "FM-NORTH"], "name": "North"},
+        store("FM-EAST", "8007", "Shanghai Jinqiao", "Asia/Shanghai"),
+        store("FM-EAST", "8011", "Hangzhou Xihu", "Asia/Shanghai"),
+        store("FM-NORTH", "9001", "Beijing Shilibao", "Asia/Shanghai"),
+    ]})
+}
+
+/// One published release of a module; `more` overrides and adds.
+fn release(identifier: &str, version_code: u32, version_name: &str, more: &Value) -> Value {
+    let mut release = json!({
+        "identifier": identifier,
+        "version_code": version_code,
+        "version_name": version_name,
+        "download_url": format!("https://files.freshmart.example/{identifier}/{version_code}.bin"),
+        "size": 1_000_000 + u64::from(version_code) * 1_000,
+        "md5": format!("{:032x}", u128::from(version_code) * 0x9e37_79b9_7f4a_7c15),
+        "publish": true,
+    });
+    for (field, value) in more.as_object().into_iter().flatten() {
+        release[field] = value.clone();
+    }
+    release
+}
+
+fn releases() -> Vec<Value> {
+    let module = |name: &str| format!("{APP}.{name}");
+    vec![
+        release(APP, 120, "3.1.0", &json!({})),
+        release(
+            APP,
+            121,
+            "3.2.0",
+            &json!({"update_desc": "Faster scanner start", "device_types": ["10013", "10021"]}),
+        ),
+        release(&module("receiving"), 41, "1.4.0", &json!({})),
+        release(
+            &module("receiving"),
+            42,
+            "1.5.0",
+            &json!({"update_desc": "Receiving by pallet", "rollout": {"percent": 25, "unit": "l3"}}),
+        ),
+        release(&module("stocktaking"), 30, "2.0.0", &json!({"mandatory": true})),
+        release(&module("stocktaking"), 31, "2.1.0", &json!({})),
+        release(
+            &module("labels"),
+            7,
+            "7",
+            &json!({"config_json": {"printer": "zebra", "width_mm": 50}, "org_scopes": [{"l1Code": "FM", "l2Code": "FM-EAST"}]}),
+        ),
+    ]
+}
+
+async fn recall_a_bad_release(admin: &AdminClient, tenant: &str) -> anyhow::Result<()> {
+    let bad = release(&format!("{APP}.stocktaking"), 31, "2.1.0", &json!({}));
+    // The same version again answers with the stored release, and so with its id.
+    let stored = admin.post(&format!("{tenant}/apps/{APP}/releases"), &bad).await?;
+    let path = format!("{tenant}/apps/{APP}/releases/{}/recall", text(&stored, "id"));
+    let recall = json!({"mode": "rollback", "reason": "Counts are doubled after a reconnect"});
+    admin.post(&path, &recall).await?;
+    Ok(())
+}
+
+async fn keys(admin: &AdminClient, tenant: &str) -> anyhow::Result<Made> {
+    let device_key = admin
+        .post(&format!("{tenant}/device-keys"), &json!({"name": "handhelds"}))
+        .await?;
+    let pipeline = json!({"name": "ci", "role": "publisher"});
+    let api_token = admin.post(&format!("{tenant}/api-tokens"), &pipeline).await?;
+    let sdk = json!({"name": "handheld SDK", "role": "device"});
+    let app_key = admin.post(&format!("{tenant}/app-keys"), &sdk).await?;
+    Ok(Made {
+        device_key: text(&device_key, "device_key"),
+        api_token: text(&api_token, "token"),
+        app_key: text(&app_key, "app_key"),
+        app_secret: text(&app_key, "app_secret"),
+    })
+}

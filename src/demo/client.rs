@@ -1,0 +1,53 @@
+//! A small client of the admin API.
+
+use anyhow::bail;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+pub(super) struct AdminClient {
+    url: String,
+    token: String,
+    http: Client,
+}
+
+impl AdminClient {
+    pub(super) async fn login(url: &str, username: &str, password: &str) -> anyhow::Result<Self> {
+        let mut client = Self {
+            url: format!("{url}/api/v1"),
+            token: String::new(),
+            http: Client::new(),
+        };
+        let login = json!({"username": username, "password": password});
+        let answer = client.call(Method::POST, "/auth/login", &login).await?;
+        client.token = text(&answer, "access_token");
+        Ok(client)
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::POST, path, body).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::PUT, path, body).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::PATCH, path, body).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let response = request.bearer_auth(&self.token).json(body).send().await?;
+        let status = response.status();
+        let answer: Value = response.json().await?;
+        if !status.is_success() {
+            bail!("{path} was answered {status}: {answer}");
+        }
+        Ok(answer)
+    }
+}
+
+/// A member of an answer that is a text.
+pub(super) fn text(answer: &Value, member: &str) -> String {
+    answer[member].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,67 @@
+//! What the demo prints: the address, the keys, and lines that work when pasted.
+
+use serde_json::{Value, json};
+
+use super::catalog::{APP, Made, TENANT};
+
+/// The device that the lines play, in a store of the directory.
+const DEVICE: &str = "FM8007PDA001";
+
+pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made) -> String {
+    let device = format!("-H 'Authorization: Bearer {}'", made.device_key);
+    let pipeline = format!("-H 'Authorization: Bearer {}'", made.api_token);
+    let app = format!("{url}/api/v1/tenants/{TENANT}/apps/{APP}");
+    let outdated = check(&json!({}));
+    let current = check(
+        &json!({format!("{APP}.receiving"): 42, format!("{APP}.stocktaking"): 30, format!("{APP}.labels"): 7}),
+    );
+    let new_version = json!({
+        "identifier": format!("{APP}.receiving"),
+        "version_code": 43,
+        "version_name": "1.5.1",
+        "download_url": format!("https://files.freshmart.example/{APP}.receiving/43.bin"),
+        "size": 1_043_000,
+        "md5": "0cc175b9c0f1b6a831c399e269772661",
+        "update_desc": "Receiving by pallet, with fewer taps",
+        "publish": true,
+    });
+    format!(
+        "\nSlipway is running at {url} (API description at {url}/docs/). Its data goes when you press Ctrl-C.\n\n\
+         administrator   {username} / {password}\n\
+         tenant          {TENANT}\n\
+         device key      {}\n\
+         API token       {}\n\
+         gateway key     {} / {}\n\n\
+         1. A device checks and gets what is new for it:\n\n{}\n\n\
+         2. The same check when it is up to date:\n\n{}\n\n\
+         3. A pipeline publishes a new version of a module:\n\n{}\n\n\
+         4. The check now sees it:\n\n{}\n\n\
+         5. Why does this device get what it gets?\n\n{}\n",
+        made.device_key,
+        made.api_token,
+        made.app_key,
+        made.app_secret,
+        curl(&format!("{url}/v1/check"), &device, &outdated),
+        curl(&format!("{url}/v1/check"), &device, &current),
+        curl(&format!("{app}/releases"), &pipeline, &new_version),
+        curl(&format!("{url}/v1/check"), &device, &current),
+        curl(&format!("{app}/explain"), &pipeline, &current),
+    )
+}
+
+/// A check by the host app's newest version, with these modules.
+fn check(old_versions: &Value) -> Value {
+    json!({
+        "package_name": APP,
+        "version_code": 121,
+        "device_id": DEVICE,
+        "device_type": "10013",
+        "old_versions": old_versions,
+        "org_info": {"l3Code": "8007"},
+    })
+}
+
+/// One line; the body's texts hold no single quotes.
+fn curl(url: &str, authorization: &str, body: &Value) -> String {
+    format!("curl -s {url} {authorization} -H 'Content-Type: application/json' -d '{body}'")
+}

@@ -1,0 +1,50 @@
+//! `slipway demo`: a server on a throw-away database with a lifelike catalog, and lines to paste.
+
+mod catalog;
+mod client;
+mod lines;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use crate::app::{self, Start};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::storage::Durability;
+
+/// Runs until it is interrupted; the data goes with it.
+pub async fn run(mut config: Config) -> anyhow::Result<()> {
+    let directory = tempfile::Builder::new().prefix("slipway-demo-").tempdir()?;
+    config.data_dir = directory.path().to_owned();
+    config.database_url = None;
+    config.secret_key = None;
+    if TcpListener::bind(config.listen).is_err() {
+        // Somebody else has the usual port; a demo may take any.
+        config.listen.set_port(0);
+    }
+    let password = config
+        .admin_password
+        .get_or_insert_with(|| "slipway-demo".to_owned())
+        .clone();
+    let start = Start {
+        clock: Arc::new(SystemClock),
+        durability: Durability::Relaxed,
+        workers: None,
+        heed_signals: true,
+    };
+    let running = app::start(&config, start).await?;
+    let url = format!("http://{}", running.address);
+    let made = catalog::fill(&url, &config.admin_username, &password).await?;
+    print(&lines::what_to_try(
+        &url,
+        &config.admin_username,
+        &password,
+        &made,
+    ));
+    running.wait().await
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn print(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,133 @@
+//! Tokens for pipelines.
+
+use actix_web::{HttpResponse, delete, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{ApiToken, Role};
+use crate::catalog::text::Name;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::{KeyPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::Written;
+use crate::services::api_tokens::{self, MadeApiToken};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateApiTokenRequest {
+    #[schema(value_type = String, required, max_length = 128, example = "ci")]
+    #[serde(default)]
+    name: Patch<String>,
+    /// `admin`, `publisher` or `viewer`.
+    #[schema(value_type = String, required, example = "publisher")]
+    #[serde(default)]
+    role: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ApiTokenResponse {
+    id: String,
+    name: String,
+    role: &'static str,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CreatedApiTokenResponse {
+    #[serde(flatten)]
+    token_facts: ApiTokenResponse,
+    /// For `Authorization: Bearer …`; shown only here.
+    #[schema(example = "slipway_token_…")]
+    token: String,
+}
+
+impl From<&Stored<ApiToken>> for ApiTokenResponse {
+    fn from(stored: &Stored<ApiToken>) -> Self {
+        Self {
+            id: stored.value.id.to_string(),
+            name: stored.value.name.to_string(),
+            role: stored.value.role.as_str(),
+            created_at: stored.created_at,
+        }
+    }
+}
+
+/// Make an API token
+///
+/// The token is shown only in this answer.
+#[utoipa::path(tag = "keys", operation_id = "create_api_token", params(TenantPath),
+    request_body = CreateApiTokenRequest,
+    responses((status = 201, description = "Made", body = CreatedApiTokenResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/api-tokens")]
+pub(super) async fn create_api_token(
+    mut call: Call<TenantPath, Json<CreateApiTokenRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let name = fields.required("name", body.name, Name::parse);
+    let role = fields.required("role", body.role, |text: String| Role::parse_of_tenant(&text));
+    let (Some(name), Some(role)) = (name, role) else {
+        return Err(fields.refusal());
+    };
+    let render = |made: &MadeApiToken| {
+        let response = CreatedApiTokenResponse {
+            token_facts: ApiTokenResponse::from(&made.stored),
+            token: made.token.clone(),
+        };
+        respond::created(&response, &made.stored.etag)
+    };
+    respond::create(&call, render, async |ticket| {
+        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+        let made =
+            api_tokens::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await?;
+        Ok(Written {
+            value: made,
+            pair: None,
+        })
+    })
+    .await
+}
+
+/// List API tokens
+#[utoipa::path(tag = "keys", operation_id = "list_api_tokens", params(TenantPath, PageQuery),
+    responses((status = 200, description = "Without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/api-tokens")]
+pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = api_tokens::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
+}
+
+/// Read an API token
+#[utoipa::path(tag = "keys", operation_id = "get_api_token", params(KeyPath),
+    responses((status = 200, description = "Without its secret", body = ApiTokenResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/api-tokens/{id}")]
+pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+    let stored = api_tokens::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
+    Ok(respond::object(&ApiTokenResponse::from(&stored), &stored.etag))
+}
+
+/// Delete an API token
+#[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath),
+    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/api-tokens/{id}")]
+pub(super) async fn delete_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    api_tokens::delete(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        call.path.id,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::deleted(None))
+}

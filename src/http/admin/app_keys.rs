@@ -1,0 +1,130 @@
+//! Keys of the gateway.
+
+use actix_web::{HttpResponse, delete, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{AppKey, AppKeyRole};
+use crate::catalog::text::Name;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::{KeyPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::app_keys::{self, MadeAppKey};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateAppKeyRequest {
+    #[schema(value_type = String, required, max_length = 128, example = "handheld SDK")]
+    #[serde(default)]
+    name: Patch<String>,
+    /// `device` may check, `operator` may also push.
+    #[schema(value_type = String, required, example = "device")]
+    #[serde(default)]
+    role: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AppKeyResponse {
+    id: String,
+    name: String,
+    role: &'static str,
+    /// What a client sends as `app_key`.
+    #[schema(example = "123456789012")]
+    app_key: String,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CreatedAppKeyResponse {
+    #[serde(flatten)]
+    key_facts: AppKeyResponse,
+    /// What a client signs with; shown only here.
+    app_secret: String,
+}
+
+impl From<&Stored<AppKey>> for AppKeyResponse {
+    fn from(stored: &Stored<AppKey>) -> Self {
+        Self {
+            id: stored.value.id.to_string(),
+            name: stored.value.name.to_string(),
+            role: stored.value.role.as_str(),
+            app_key: stored.value.app_key.clone(),
+            created_at: stored.created_at,
+        }
+    }
+}
+
+/// Make a app key
+///
+/// The secret is shown only in this answer.
+#[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath),
+    request_body = CreateAppKeyRequest,
+    responses((status = 201, description = "Made", body = CreatedAppKeyResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/app-keys")]
+pub(super) async fn create_app_key(
+    mut call: Call<TenantPath, Json<CreateAppKeyRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let name = fields.required("name", body.name, Name::parse);
+    let role = fields.required("role", body.role, |text: String| AppKeyRole::parse(&text));
+    let (Some(name), Some(role)) = (name, role) else {
+        return Err(fields.refusal());
+    };
+    let render = |made: &MadeAppKey| {
+        let response = CreatedAppKeyResponse {
+            key_facts: AppKeyResponse::from(&made.stored),
+            app_secret: made.app_secret.clone(),
+        };
+        respond::created(&response, &made.stored.etag)
+    };
+    respond::create(&call, render, async |ticket| {
+        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+        app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await
+    })
+    .await
+}
+
+/// List app keys
+#[utoipa::path(tag = "keys", operation_id = "list_app_keys", params(TenantPath, PageQuery),
+    responses((status = 200, description = "Without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/app-keys")]
+pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = app_keys::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppKeyResponse::from(&stored))))
+}
+
+/// Read a app key
+#[utoipa::path(tag = "keys", operation_id = "get_app_key", params(KeyPath),
+    responses((status = 200, description = "Without its secret", body = AppKeyResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/app-keys/{id}")]
+pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+    let stored = app_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
+    Ok(respond::object(&AppKeyResponse::from(&stored), &stored.etag))
+}
+
+/// Delete a app key
+#[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
+    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/app-keys/{id}")]
+pub(super) async fn delete_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let done = app_keys::delete(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        call.path.id,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::deleted(done.pair.as_ref()))
+}

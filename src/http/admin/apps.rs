@@ -1,0 +1,212 @@
+//! Apps.
+
+use actix_web::{HttpResponse, delete, get, patch, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::catalog::app::App;
+use crate::catalog::field::Invalid;
+use crate::catalog::text::{Name, PackageName, Url};
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::{AppPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::apps::{self, AppChanges, NewApp};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateAppRequest {
+    /// Never changes; a renamed app is a new app with this among its old names.
+    #[schema(value_type = String, required, example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+    #[serde(default)]
+    package_name: Patch<String>,
+    #[schema(value_type = String, required, max_length = 128, example = "Hema WMS")]
+    #[serde(default)]
+    app_name: Patch<String>,
+    /// Names under which older installs still ask.
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    #[serde(default)]
+    old_package_names: Patch<Vec<String>>,
+    #[schema(value_type = Option<String>, max_length = 2048)]
+    #[serde(default)]
+    icon_url: Patch<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateAppRequest {
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    app_name: Patch<String>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    #[serde(default)]
+    old_package_names: Patch<Vec<String>>,
+    /// null takes it away.
+    #[schema(value_type = Option<String>, max_length = 2048)]
+    #[serde(default)]
+    icon_url: Patch<String>,
+    /// `false` is the app's off switch.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    enabled: Patch<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AppResponse {
+    id: String,
+    package_name: String,
+    app_name: String,
+    old_package_names: Vec<String>,
+    icon_url: Option<String>,
+    enabled: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<&Stored<App>> for AppResponse {
+    fn from(stored: &Stored<App>) -> Self {
+        let app = &stored.value;
+        Self {
+            id: app.id.to_string(),
+            package_name: app.package_name.to_string(),
+            app_name: app.app_name.to_string(),
+            old_package_names: app.old_package_names.iter().map(ToString::to_string).collect(),
+            icon_url: app.icon_url.as_ref().map(ToString::to_string),
+            enabled: app.enabled,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}
+
+/// An absent URL may also be written as an empty text.
+pub(super) fn read_optional_url(text: String) -> Result<Option<Url>, Invalid> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Url::parse(text).map(Some)
+}
+
+/// Add an app
+#[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath), request_body = CreateAppRequest,
+    responses((status = 201, description = "Added", body = AppResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps")]
+pub(super) async fn create_app(
+    mut call: Call<TenantPath, Json<CreateAppRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let package_name = fields.required("package_name", body.package_name, PackageName::parse);
+    let app_name = fields.required("app_name", body.app_name, Name::parse);
+    let old_names = fields.list("old_package_names", body.old_package_names, PackageName::parse);
+    let icon_url = fields.optional("icon_url", body.icon_url, read_optional_url);
+    let (Some(package_name), Some(app_name)) = (package_name, app_name) else {
+        return Err(fields.refusal());
+    };
+    fields.finish()?;
+    let new = NewApp {
+        package_name,
+        app_name,
+        old_package_names: old_names.unwrap_or_default(),
+        icon_url: icon_url.flatten(),
+    };
+    let render = |stored: &Stored<App>| respond::created(&AppResponse::from(stored), &stored.etag);
+    respond::create(&call, render, async |ticket| {
+        apps::create(
+            &call.ctx,
+            &call.caller,
+            call.path.tenant_id,
+            new,
+            ticket.once(render),
+        )
+        .await
+    })
+    .await
+}
+
+/// List apps
+#[utoipa::path(tag = "apps", operation_id = "list_apps", params(TenantPath, PageQuery),
+    responses((status = 200, description = "By package name", body = PageResponse<AppResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps")]
+pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = apps::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppResponse::from(&stored))))
+}
+
+/// Read an app
+#[utoipa::path(tag = "apps", operation_id = "get_app", params(AppPath),
+    responses((status = 200, description = "The app", body = AppResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps/{package_name}")]
+pub(super) async fn get_app(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
+    let stored = apps::get(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        &call.path.package_name,
+    )
+    .await?;
+    Ok(respond::object(&AppResponse::from(&stored), &stored.etag))
+}
+
+/// Change an app
+#[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath), request_body = UpdateAppRequest,
+    responses((status = 200, description = "Changed", body = AppResponse), WriteProblems))]
+#[patch("/tenants/{tenant_id}/apps/{package_name}")]
+pub(super) async fn update_app(
+    mut call: Call<AppPath, Json<UpdateAppRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let changes = AppChanges {
+        app_name: fields.changed("app_name", body.app_name, Name::parse),
+        old_package_names: fields.list("old_package_names", body.old_package_names, PackageName::parse),
+        icon_url: fields
+            .nullable("icon_url", body.icon_url, read_optional_url)
+            .map(Option::flatten),
+        enabled: fields.changed("enabled", body.enabled, Ok),
+    };
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let AppPath {
+        tenant_id,
+        package_name,
+    } = &call.path;
+    let done = apps::update(
+        &call.ctx,
+        &call.caller,
+        *tenant_id,
+        package_name,
+        changes,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::written(
+        &AppResponse::from(&done.value),
+        &done.value.etag,
+        done.pair.as_ref(),
+    ))
+}
+
+/// Delete an app
+///
+/// With all that belongs to it but its audit; refused while it has published or paused releases.
+#[utoipa::path(tag = "apps", operation_id = "delete_app", params(AppPath),
+    responses((status = 204, description = "Gone; its names are free again"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/apps/{package_name}")]
+pub(super) async fn delete_app(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let AppPath {
+        tenant_id,
+        package_name,
+    } = &call.path;
+    let done = apps::delete(&call.ctx, &call.caller, *tenant_id, package_name, &precondition).await?;
+    Ok(respond::deleted(done.pair.as_ref()))
+}

@@ -1,0 +1,66 @@
+//! The audit.
+
+use actix_web::{HttpResponse, get};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::http::call::Call;
+use crate::http::openapi::ReadProblems;
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::TenantPath;
+use crate::http::problem::Problem;
+use crate::services::list_audit as list;
+use crate::storage::audit::AuditEvent;
+
+#[derive(Serialize, ToSchema)]
+struct AuditEventResponse {
+    id: String,
+    at: DateTime<Utc>,
+    /// `user:…` or `token:…`.
+    actor: String,
+    /// The username or the token's name, as it was then.
+    actor_name: String,
+    #[schema(example = "release.publish")]
+    action: String,
+    #[schema(example = "release")]
+    object_type: String,
+    object_id: String,
+    /// The object before; absent when it was made.
+    #[schema(value_type = Option<Object>)]
+    before: Option<Value>,
+    /// The object after; absent when it is gone.
+    #[schema(value_type = Option<Object>)]
+    after: Option<Value>,
+    /// The `X-Request-Id` of the call.
+    request_id: Option<String>,
+}
+
+impl From<AuditEvent> for AuditEventResponse {
+    fn from(event: AuditEvent) -> Self {
+        Self {
+            id: event.id.to_string(),
+            at: event.at,
+            actor: event.actor_key,
+            actor_name: event.actor_name,
+            action: event.action,
+            object_type: event.object_type,
+            object_id: event.object_id,
+            before: event.before,
+            after: event.after,
+            request_id: event.request_id,
+        }
+    }
+}
+
+/// Who changed what, when, before and after
+#[utoipa::path(tag = "audit", operation_id = "list_audit", params(TenantPath, PageQuery),
+    responses((status = 200, description = "Newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/audit")]
+pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, AuditEventResponse::from)))
+}

@@ -1,0 +1,104 @@
+//! Signing in and out.
+
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
+use crate::http::call::{Call, address, context};
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::WriteProblems;
+use crate::http::problem::Problem;
+use crate::services::sessions::{self, SignedIn};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LoginRequest {
+    #[schema(value_type = String, required, example = "admin")]
+    #[serde(default)]
+    username: Patch<String>,
+    #[schema(value_type = String, required)]
+    #[serde(default)]
+    password: Patch<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RefreshRequest {
+    #[schema(value_type = String, required)]
+    #[serde(default)]
+    refresh_token: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct LoginResponse {
+    /// For `Authorization: Bearer …`.
+    access_token: String,
+    /// For one refresh; the refresh gives the next.
+    refresh_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds until the access token expires.
+    expires_in: i64,
+}
+
+impl From<SignedIn> for LoginResponse {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            access_token: signed_in.access_token,
+            refresh_token: signed_in.refresh_token,
+            token_type: "Bearer",
+            expires_in: signed_in.expires_in,
+        }
+    }
+}
+
+/// Sign in with a username and a password
+#[utoipa::path(tag = "auth", operation_id = "login", security(()), request_body = LoginRequest,
+    responses((status = 200, description = "Signed in", body = LoginResponse), WriteProblems))]
+#[post("/auth/login")]
+pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body: LoginRequest = public_body(&request, payload).await?;
+    let mut fields = Fields::default();
+    let username = fields.required("username", body.username, Ok);
+    let password = fields.required("password", body.password, Ok);
+    let (Some(username), Some(password)) = (username, password) else {
+        return Err(fields.refusal());
+    };
+    let signed_in = sessions::login(&context(&request), address(&request), &username, password).await?;
+    Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
+}
+
+/// Trade a refresh token for a new pair
+///
+/// A refresh token is good once. Used again, it ends its session.
+#[utoipa::path(tag = "auth", operation_id = "refresh", security(()), request_body = RefreshRequest,
+    responses((status = 200, description = "A new pair", body = LoginResponse), WriteProblems))]
+#[post("/auth/refresh")]
+pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body: RefreshRequest = public_body(&request, payload).await?;
+    let mut fields = Fields::default();
+    let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
+        return Err(fields.refusal());
+    };
+    let signed_in = sessions::refresh(&context(&request), &token).await?;
+    Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
+}
+
+/// End the session
+#[utoipa::path(tag = "auth", operation_id = "logout",
+    responses((status = 204, description = "The session has ended"), WriteProblems))]
+#[post("/auth/logout")]
+pub(super) async fn logout(call: Call) -> Result<HttpResponse, Problem> {
+    sessions::logout(&call.ctx, &call.caller).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The body of a call that nobody is authenticated for yet.
+async fn public_body<T: serde::de::DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<T, Problem> {
+    let bytes = read_body(request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    Ok(Json::<T>::from_bytes(&bytes)?.value)
+}

@@ -1,0 +1,121 @@
+//! Keys of the device API.
+
+use actix_web::{HttpResponse, delete, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::DeviceKey;
+use crate::catalog::text::Name;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::{KeyPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::device_keys::{self, MadeDeviceKey};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateDeviceKeyRequest {
+    #[schema(value_type = String, required, max_length = 128, example = "handhelds")]
+    #[serde(default)]
+    name: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DeviceKeyResponse {
+    id: String,
+    name: String,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CreatedDeviceKeyResponse {
+    #[serde(flatten)]
+    key_facts: DeviceKeyResponse,
+    /// For `Authorization: Bearer …` on the device API; shown only here.
+    #[schema(example = "slipway_device_…")]
+    device_key: String,
+}
+
+impl From<&Stored<DeviceKey>> for DeviceKeyResponse {
+    fn from(stored: &Stored<DeviceKey>) -> Self {
+        Self {
+            id: stored.value.id.to_string(),
+            name: stored.value.name.to_string(),
+            created_at: stored.created_at,
+        }
+    }
+}
+
+/// Make a device key
+///
+/// The key is shown only in this answer.
+#[utoipa::path(tag = "keys", operation_id = "create_device_key", params(TenantPath),
+    request_body = CreateDeviceKeyRequest,
+    responses((status = 201, description = "Made", body = CreatedDeviceKeyResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/device-keys")]
+pub(super) async fn create_device_key(
+    mut call: Call<TenantPath, Json<CreateDeviceKeyRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let Some(name) = fields.required("name", body.name, Name::parse) else {
+        return Err(fields.refusal());
+    };
+    let render = |made: &MadeDeviceKey| {
+        let response = CreatedDeviceKeyResponse {
+            key_facts: DeviceKeyResponse::from(&made.stored),
+            device_key: made.device_key.clone(),
+        };
+        respond::created(&response, &made.stored.etag)
+    };
+    respond::create(&call, render, async |ticket| {
+        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+        device_keys::create(&call.ctx, &call.caller, call.path.tenant_id, name, once).await
+    })
+    .await
+}
+
+/// List device keys
+#[utoipa::path(tag = "keys", operation_id = "list_device_keys", params(TenantPath, PageQuery),
+    responses((status = 200, description = "Without their secrets", body = PageResponse<DeviceKeyResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/device-keys")]
+pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = device_keys::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| {
+        DeviceKeyResponse::from(&stored)
+    })))
+}
+
+/// Read a device key
+#[utoipa::path(tag = "keys", operation_id = "get_device_key", params(KeyPath),
+    responses((status = 200, description = "Without its secret", body = DeviceKeyResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/device-keys/{id}")]
+pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+    let stored = device_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
+    Ok(respond::object(&DeviceKeyResponse::from(&stored), &stored.etag))
+}
+
+/// Delete a device key
+#[utoipa::path(tag = "keys", operation_id = "delete_device_key", params(KeyPath),
+    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/device-keys/{id}")]
+pub(super) async fn delete_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let done = device_keys::delete(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        call.path.id,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::deleted(done.pair.as_ref()))
+}

@@ -1,0 +1,219 @@
+//! Why a device gets what it gets.
+
+use actix_web::{HttpResponse, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::catalog::field::FieldError;
+use crate::catalog::ids::TenantId;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::device::given::GivenFields;
+use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::openapi::WriteProblems;
+use crate::http::path::AppPath;
+use crate::http::problem::Problem;
+use crate::resolve::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
+use crate::services::explain;
+
+/// The body of a check, and an instant.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExplainRequest {
+    /// The path's, where it is given.
+    #[schema(value_type = Option<String>)]
+    package_name: Option<Box<RawValue>>,
+    #[schema(value_type = i64, required, minimum = 0, example = 50)]
+    version_code: Option<Box<RawValue>>,
+    #[schema(value_type = String, required, max_length = 128)]
+    device_id: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
+    device_type: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    old_versions: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    org_info: Option<Box<RawValue>>,
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Box<RawValue>>,
+    /// The path's, where it is given.
+    #[schema(value_type = Option<i64>)]
+    tenant_id: Option<Box<RawValue>>,
+    /// The instant to take for now; absent: now.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    at: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ExplainResponse {
+    /// The state of the catalog that was explained.
+    revision: String,
+    at: DateTime<Utc>,
+    resources: Vec<ExplainedResourceResponse>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ExplainedResourceResponse {
+    identifier: String,
+    /// 0: not installed.
+    installed: i64,
+    /// The version that is offered, or to be removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<i64>,
+    /// Highest version first.
+    releases: Vec<ExplainedReleaseResponse>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ExplainedReleaseResponse {
+    release_id: String,
+    version_code: i64,
+    #[schema(value_type = VerdictName)]
+    verdict: &'static str,
+    #[schema(value_type = RuleName)]
+    rule: &'static str,
+    /// The rule in words, with the values that decided.
+    detail: String,
+}
+
+/// What became of a release.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "describes the values of `resolve::Verdict` in the API's description"
+)]
+enum VerdictName {
+    Offered,
+    UpToDate,
+    PassedOver,
+    Excluded,
+}
+
+/// The rule that decided on a release.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "describes the values of `resolve::Rule` in the API's description"
+)]
+enum RuleName {
+    TenantOff,
+    AppOff,
+    ResourceOff,
+    State,
+    StartsAt,
+    EndsAt,
+    HostVersion,
+    DeviceType,
+    Org,
+    Attributes,
+    Rollout,
+    Stale,
+    Pin,
+    NewerPasses,
+    Floor,
+    Newer,
+    Installed,
+    Repair,
+    InstalledIsNewer,
+    Rollback,
+    Removal,
+}
+
+impl From<ExplainedResource> for ExplainedResourceResponse {
+    fn from(resource: ExplainedResource) -> Self {
+        Self {
+            identifier: resource.identifier,
+            installed: resource.installed,
+            offer: resource.offer,
+            releases: resource
+                .releases
+                .into_iter()
+                .map(ExplainedReleaseResponse::from)
+                .collect(),
+        }
+    }
+}
+
+impl From<ExplainedRelease> for ExplainedReleaseResponse {
+    fn from(release: ExplainedRelease) -> Self {
+        Self {
+            release_id: release.release_id.to_string(),
+            version_code: release.version_code,
+            verdict: release.verdict.as_str(),
+            rule: release.rule.as_str(),
+            detail: release.detail,
+        }
+    }
+}
+
+/// Explain a check
+///
+/// The verdict of every release of every resource of the app, and the rule that decided it: the check's own decision,
+/// at an instant of your choice.
+#[utoipa::path(tag = "releases", operation_id = "explain_check", params(AppPath), request_body = ExplainRequest,
+    responses((status = 200, description = "Every verdict", body = ExplainResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/explain")]
+pub(super) async fn explain_check(
+    mut call: Call<AppPath, Json<ExplainRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let (check, at) = read(&call.path, std::mem::take(&mut call.body.value))?;
+    let path = (call.path.tenant_id, &call.path.package_name);
+    let explained = explain::explain_check(&call.ctx, &call.caller, path, check, at).await?;
+    Ok(HttpResponse::Ok().json(ExplainResponse {
+        revision: explained.pair.to_string(),
+        at: explained.at,
+        resources: explained
+            .resources
+            .into_iter()
+            .map(ExplainedResourceResponse::from)
+            .collect(),
+    }))
+}
+
+fn read(path: &AppPath, body: ExplainRequest) -> Result<(Check, Option<DateTime<Utc>>), Problem> {
+    let mut fields = Fields::default();
+    let at = fields.optional("at", body.at, parse_instant);
+    let given = GivenFields::new([
+        body.package_name.as_deref(),
+        body.version_code.as_deref(),
+        body.device_id.as_deref(),
+        body.device_type.as_deref(),
+        body.old_versions.as_deref(),
+        body.org_info.as_deref(),
+        body.attributes.as_deref(),
+        body.tenant_id.as_deref(),
+    ]);
+    if !given.tenant_id().is_absent() {
+        match read_integer("tenant_id", given.tenant_id(), 1).map(TenantId::parse) {
+            Err(error) => fields.error(error),
+            Ok(tenant) if tenant == Ok(path.tenant_id) => {}
+            Ok(_) => fields.error(FieldError::invalid(
+                "tenant_id",
+                "must be the path's, or left out",
+            )),
+        }
+    }
+    let check = read_check(&given.check_fields_of(path.package_name.as_str()));
+    match check {
+        Ok(check) => {
+            if check.package_name != path.package_name.as_str() {
+                fields.error(FieldError::invalid(
+                    "package_name",
+                    "must be the path's, or left out",
+                ));
+            }
+            fields.finish()?;
+            Ok((check, at))
+        }
+        Err(errors) => {
+            for error in errors {
+                fields.error(error);
+            }
+            Err(fields.refusal())
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One's own account.
+
+use actix_web::{HttpResponse, get, put};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::Credential;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::problem::Problem;
+use crate::secrets::parse_password;
+use crate::services::me;
+
+#[derive(Serialize, ToSchema)]
+struct MeResponse {
+    /// `user` or `api_token`.
+    kind: &'static str,
+    id: String,
+    /// The username, or the token's name.
+    name: String,
+    #[schema(example = "publisher")]
+    role: &'static str,
+    /// Absent for the platform's administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<i64>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangePasswordRequest {
+    #[schema(value_type = String, required)]
+    #[serde(default)]
+    current: Patch<String>,
+    /// 10 to 256 characters.
+    #[schema(value_type = String, required)]
+    #[serde(default)]
+    new: Patch<String>,
+}
+
+/// Who the credential is
+#[utoipa::path(tag = "people", operation_id = "get_me",
+    responses((status = 200, description = "The caller", body = MeResponse), ReadProblems))]
+#[get("/me")]
+pub(super) async fn get_me(call: Call) -> Result<HttpResponse, Problem> {
+    let principal = &call.caller.principal;
+    let (kind, id) = match principal.credential {
+        Credential::Session { user, .. } => ("user", user.to_string()),
+        Credential::ApiToken(token) => ("api_token", token.to_string()),
+    };
+    Ok(HttpResponse::Ok().json(MeResponse {
+        kind,
+        id,
+        name: principal.name.clone(),
+        role: principal.role.as_str(),
+        tenant_id: principal.tenant.map(|tenant| tenant.get()),
+    }))
+}
+
+/// Change one's own password
+///
+/// Ends all of the caller's sessions, this one too.
+#[utoipa::path(tag = "people", operation_id = "change_password", request_body = ChangePasswordRequest,
+    responses((status = 204, description = "Changed; sign in again"), WriteProblems))]
+#[put("/me/password")]
+pub(super) async fn change_password(
+    call: Call<(), Json<ChangePasswordRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = call.body.value;
+    let mut fields = Fields::default();
+    let current = fields.required("current", body.current, Ok);
+    let new = fields.required("new", body.new, |text: String| {
+        parse_password(&text).map(str::to_owned)
+    });
+    let (Some(current), Some(new)) = (current, new) else {
+        return Err(fields.refusal());
+    };
+    me::change_password(&call.ctx, &call.caller, current, new).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

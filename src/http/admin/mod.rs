@@ -1,0 +1,79 @@
+//! The admin API: one file per noun, each with its handlers and its request and response types.
+
+mod api_tokens;
+mod app_keys;
+mod apps;
+mod audit;
+mod auth;
+mod device_keys;
+mod explain;
+mod me;
+mod org_directory;
+mod pins;
+mod release_fields;
+mod release_life;
+mod release_response;
+mod releases;
+mod resources;
+mod rule_fields;
+mod tenants;
+mod users;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Every route below `/api/v1`.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(auth::login)
+        .service(auth::refresh)
+        .service(auth::logout)
+        .service(me::get_me)
+        .service(me::change_password)
+        .service(tenants::create_tenant)
+        .service(tenants::list_tenants)
+        .service(tenants::get_tenant)
+        .service(tenants::update_tenant)
+        .service(users::create_user)
+        .service(users::list_users)
+        .service(users::get_user)
+        .service(users::update_user)
+        .service(users::delete_user)
+        .service(app_keys::create_app_key)
+        .service(app_keys::list_app_keys)
+        .service(app_keys::get_app_key)
+        .service(app_keys::delete_app_key)
+        .service(device_keys::create_device_key)
+        .service(device_keys::list_device_keys)
+        .service(device_keys::get_device_key)
+        .service(device_keys::delete_device_key)
+        .service(api_tokens::create_api_token)
+        .service(api_tokens::list_api_tokens)
+        .service(api_tokens::get_api_token)
+        .service(api_tokens::delete_api_token)
+        .service(org_directory::replace_org_directory)
+        .service(org_directory::get_org_directory)
+        .service(apps::create_app)
+        .service(apps::list_apps)
+        .service(apps::get_app)
+        .service(apps::update_app)
+        .service(apps::delete_app)
+        .service(resources::list_resources)
+        .service(resources::get_resource)
+        .service(resources::update_resource)
+        .service(releases::create_release)
+        .service(releases::list_releases)
+        .service(releases::get_release)
+        .service(releases::update_release)
+        .service(releases::set_rollout)
+        .service(release_life::publish_release)
+        .service(release_life::pause_release)
+        .service(release_life::resume_release)
+        .service(release_life::discard_release)
+        .service(release_life::recall_release)
+        .service(pins::put_pin)
+        .service(pins::list_pins)
+        .service(pins::get_pin)
+        .service(pins::delete_pin)
+        .service(explain::explain_check)
+        .service(audit::list_audit);
+}

@@ -1,0 +1,123 @@
+//! A tenant's list of org nodes, whole.
+
+use actix_web::{HttpResponse, get, put};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::catalog::field::Invalid;
+use crate::catalog::org::{LEVELS, OrgCode, OrgNode};
+use crate::catalog::text::Name;
+use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::path::TenantPath;
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::org_directory;
+use crate::storage::org_directories::StoredDirectory;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplaceOrgDirectoryRequest {
+    /// At most 100,000. Ancestors that are not listed are implied.
+    #[schema(value_type = Vec<OrgNodeFields>, required)]
+    #[serde(default)]
+    nodes: Patch<Vec<OrgNodeFields>>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OrgNode)]
+struct OrgNodeFields {
+    /// The codes from l1 down to the node, 1 to 5 of them.
+    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 5,
+        example = json!(["HM", "HM-SH", "8007"]))]
+    #[serde(default)]
+    path: Patch<Vec<String>>,
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    name: Patch<String>,
+    /// A name of the IANA time zone database.
+    #[schema(value_type = Option<String>, example = "Asia/Shanghai")]
+    #[serde(default)]
+    time_zone: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct OrgDirectoryResponse<'a> {
+    #[schema(value_type = Vec<OrgNodeFields>)]
+    nodes: &'a [OrgNode],
+}
+
+/// Reads a path of codes from l1 down.
+pub(super) fn read_path(codes: Vec<String>) -> Result<Vec<OrgCode>, Invalid> {
+    if codes.is_empty() || codes.len() > LEVELS {
+        return Err(Invalid::new(format!("must be 1 to {LEVELS} codes, from l1 down")));
+    }
+    codes.iter().map(|code| OrgCode::parse(code)).collect()
+}
+
+fn read_time_zone(text: String) -> Result<Tz, Invalid> {
+    text.parse()
+        .map_err(|_| Invalid::new("must be a name of the IANA time zone database, e.g. Asia/Shanghai"))
+}
+
+fn read_nodes(given: Patch<Vec<OrgNodeFields>>) -> Result<Vec<OrgNode>, Problem> {
+    let mut fields = Fields::default();
+    let Some(given) = fields.required("nodes", given, Ok) else {
+        return Err(fields.refusal());
+    };
+    let mut nodes = Vec::with_capacity(given.len());
+    for (index, node) in given.into_iter().enumerate() {
+        let path = fields.required(&format!("nodes[{index}].path"), node.path, read_path);
+        let name = fields.optional(&format!("nodes[{index}].name"), node.name, Name::parse);
+        let time_zone = fields.optional(
+            &format!("nodes[{index}].time_zone"),
+            node.time_zone,
+            read_time_zone,
+        );
+        if let Some(path) = path {
+            nodes.push(OrgNode {
+                path,
+                name,
+                time_zone,
+            });
+        }
+    }
+    fields.finish()?;
+    Ok(nodes)
+}
+
+/// Replace the org directory
+#[utoipa::path(tag = "org directory", operation_id = "replace_org_directory", params(TenantPath),
+    request_body = ReplaceOrgDirectoryRequest,
+    responses((status = 200, description = "The directory", body = OrgDirectoryResponse<'_>), WriteProblems))]
+#[put("/tenants/{tenant_id}/org-directory")]
+pub(super) async fn replace_org_directory(
+    mut call: Call<TenantPath, Json<ReplaceOrgDirectoryRequest, MAX_BULK_BODY_BYTES>>,
+) -> Result<HttpResponse, Problem> {
+    let nodes = read_nodes(std::mem::take(&mut call.body.value).nodes)?;
+    let precondition = call.precondition()?;
+    let done =
+        org_directory::replace(&call.ctx, &call.caller, call.path.tenant_id, nodes, &precondition).await?;
+    let StoredDirectory { nodes, etag, .. } = &done.value;
+    Ok(respond::written(
+        &OrgDirectoryResponse { nodes },
+        etag,
+        done.pair.as_ref(),
+    ))
+}
+
+/// Read the org directory
+#[utoipa::path(tag = "org directory", operation_id = "get_org_directory", params(TenantPath),
+    responses((status = 200, description = "The directory", body = OrgDirectoryResponse<'_>), ReadProblems))]
+#[get("/tenants/{tenant_id}/org-directory")]
+pub(super) async fn get_org_directory(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let stored = org_directory::get(&call.ctx, &call.caller, call.path.tenant_id).await?;
+    Ok(respond::object(
+        &OrgDirectoryResponse { nodes: &stored.nodes },
+        &stored.etag,
+    ))
+}

@@ -1,0 +1,236 @@
+//! Pins.
+
+use actix_web::{HttpResponse, delete, get, put};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::org_directory::read_path;
+use crate::catalog::field::FieldError;
+use crate::catalog::pin::{PinMode, PinModeError, PinTarget};
+use crate::catalog::text::{DeviceId, Identifier, PackageName, Reason};
+use crate::catalog::version::parse_version_code;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageResponse, page_request};
+use crate::http::path::{PinPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::pins::{self, NamedPin, NewPin};
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutPinRequest {
+    #[schema(value_type = String, required, example = "com.hema.wms")]
+    #[serde(default)]
+    package_name: Patch<String>,
+    #[schema(value_type = String, required, example = "com.hema.wms.chuku")]
+    #[serde(default)]
+    identifier: Patch<String>,
+    /// The device; or give `org_path`.
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    device_id: Patch<String>,
+    /// The codes from l1 down to an org node; or give `device_id`.
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
+    #[serde(default)]
+    org_path: Patch<Vec<String>>,
+    /// `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
+    #[schema(value_type = String, required, example = "ceiling")]
+    #[serde(default)]
+    mode: Patch<String>,
+    /// For `exact` and `ceiling`.
+    #[schema(value_type = Option<i64>, minimum = 1)]
+    #[serde(default)]
+    version_code: Patch<i64>,
+    /// Why, for the record; 1 to 500 characters.
+    #[schema(value_type = String, required, max_length = 500, example = "stock-taking")]
+    #[serde(default)]
+    reason: Patch<String>,
+    /// The pin counts until then; absent: until it is deleted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    expires_at: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PinResponse {
+    id: String,
+    package_name: String,
+    identifier: String,
+    device_id: Option<String>,
+    org_path: Option<Vec<String>>,
+    mode: &'static str,
+    version_code: Option<i64>,
+    reason: String,
+    expires_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// Which pins a list holds.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PinsQuery {
+    /// How many items at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only pins of this app.
+    package_name: Option<String>,
+    /// Only pins of this resource.
+    identifier: Option<String>,
+}
+
+impl From<&NamedPin> for PinResponse {
+    fn from(named: &NamedPin) -> Self {
+        let pin = &named.pin.value;
+        let (device_id, org_path) = match &pin.target {
+            PinTarget::Device(id) => (Some(id.to_string()), None),
+            PinTarget::OrgNode(path) => (
+                None,
+                Some(path.iter().map(|code| code.as_str().to_owned()).collect()),
+            ),
+        };
+        Self {
+            id: pin.id.to_string(),
+            package_name: named.package_name.to_string(),
+            identifier: pin.identifier.to_string(),
+            device_id,
+            org_path,
+            mode: pin.mode.name(),
+            version_code: pin.mode.version_code(),
+            reason: pin.reason.to_string(),
+            expires_at: pin.expires_at,
+            created_at: named.pin.created_at,
+            updated_at: named.pin.updated_at,
+        }
+    }
+}
+
+/// Set a pin
+///
+/// The same target again replaces the pin and keeps its id.
+#[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath), request_body = PutPinRequest,
+    responses((status = 200, description = "Set", body = PinResponse), WriteProblems))]
+#[put("/tenants/{tenant_id}/pins")]
+pub(super) async fn put_pin(
+    mut call: Call<TenantPath, Json<PutPinRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let new = read_new(std::mem::take(&mut call.body.value))?;
+    let precondition = call.precondition()?;
+    let done = pins::put(&call.ctx, &call.caller, call.path.tenant_id, new, &precondition).await?;
+    Ok(respond::written(
+        &PinResponse::from(&done.value),
+        &done.value.pin.etag,
+        done.pair.as_ref(),
+    ))
+}
+
+fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
+    let mut fields = Fields::default();
+    let package_name = fields.required("package_name", body.package_name, PackageName::parse);
+    let identifier = fields.required("identifier", body.identifier, Identifier::parse);
+    let device = fields
+        .optional("device_id", body.device_id, DeviceId::parse)
+        .map(PinTarget::Device);
+    let node = fields
+        .optional("org_path", body.org_path, read_path)
+        .map(PinTarget::OrgNode);
+    let mode = fields.required("mode", body.mode, Ok);
+    let version = fields.optional("version_code", body.version_code, parse_version_code);
+    let reason = fields.required("reason", body.reason, Reason::parse);
+    let expires_at = fields.optional("expires_at", body.expires_at, parse_instant);
+    let mode = mode.and_then(|mode: String| read_mode(&mode, version, &mut fields));
+    let target = match (device, node) {
+        (Some(target), None) | (None, Some(target)) => Some(target),
+        (Some(_), Some(_)) => {
+            fields.error(FieldError::invalid(
+                "org_path",
+                "must be left out when device_id is given",
+            ));
+            None
+        }
+        (None, None) => {
+            fields.error_unless_named(FieldError::required("device_id"));
+            None
+        }
+    };
+    let required = (package_name, identifier, target, mode, reason);
+    let (Some(package_name), Some(identifier), Some(target), Some(mode), Some(reason)) = required else {
+        return Err(fields.refusal());
+    };
+    fields.finish()?;
+    Ok(NewPin {
+        package_name,
+        identifier,
+        target,
+        mode,
+        reason,
+        expires_at,
+    })
+}
+
+fn read_mode(mode: &str, version: Option<i64>, fields: &mut Fields) -> Option<PinMode> {
+    match PinMode::parse(mode, version) {
+        Ok(mode) => return Some(mode),
+        Err(PinModeError::Mode(why)) => fields.error(why.at("mode")),
+        Err(PinModeError::Version(why)) => fields.error(why.at("version_code")),
+        Err(PinModeError::VersionMissing) => fields.error_unless_named(FieldError::required("version_code")),
+    }
+    None
+}
+
+/// List pins
+#[utoipa::path(tag = "pins", operation_id = "list_pins", params(TenantPath, PinsQuery),
+    responses((status = 200, description = "In the order of creation", body = PageResponse<PinResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/pins")]
+pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PinsQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let mut fields = Fields::default();
+    let package_name = fields.given("package_name", query.package_name, PackageName::parse);
+    let identifier = fields.given("identifier", query.identifier, Identifier::parse);
+    fields.finish()?;
+    let tenant = call.path.tenant_id;
+    let found = pins::list(
+        &call.ctx,
+        &call.caller,
+        tenant,
+        package_name.as_ref(),
+        identifier.as_ref(),
+        &page,
+    )
+    .await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |pin| PinResponse::from(&pin))))
+}
+
+/// Read a pin
+#[utoipa::path(tag = "pins", operation_id = "get_pin", params(PinPath),
+    responses((status = 200, description = "The pin", body = PinResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/pins/{pin_id}")]
+pub(super) async fn get_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem> {
+    let named = pins::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.pin_id).await?;
+    Ok(respond::object(&PinResponse::from(&named), &named.pin.etag))
+}
+
+/// Delete a pin
+#[utoipa::path(tag = "pins", operation_id = "delete_pin", params(PinPath),
+    responses((status = 204, description = "It counts no more"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/pins/{pin_id}")]
+pub(super) async fn delete_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let done = pins::delete(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        call.path.pin_id,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::deleted(done.pair.as_ref()))
+}

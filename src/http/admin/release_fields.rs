@@ -1,0 +1,238 @@
+//! The fields of a release as a caller writes them, for creating and for changing one.
+
+use serde::Deserialize;
+use serde_json::{Number, Value};
+use utoipa::ToSchema;
+
+use super::apps::read_optional_url;
+use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
+use crate::catalog::field::Invalid;
+use crate::catalog::release_changes::{ReleaseChanges, RolloutChanges};
+use crate::catalog::rollout::{RolloutUnit, Share};
+use crate::catalog::text::{
+    ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
+};
+use crate::catalog::version::parse_version_code;
+use crate::http::fields::{Fields, Patch, parse_instant};
+
+/// Everything of a release but what names it. Required to create one: `version_code`, `version_name`,
+/// `download_url`, `size` and `md5`.
+macro_rules! release_request {
+    ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Default, Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $($own)*
+            /// The order of releases: 1 to 2^63 − 1. Clients in JavaScript are exact up to 2^53 − 1.
+            #[schema(value_type = i64, minimum = 1, example = 240)]
+            #[serde(default)]
+            pub(super) version_code: Patch<i64>,
+            /// For people.
+            #[schema(value_type = String, max_length = 64, example = "1.1.10")]
+            #[serde(default)]
+            pub(super) version_name: Patch<String>,
+            #[schema(value_type = String, max_length = 2048, example = "https://files.example/chuku/240.bin")]
+            #[serde(default)]
+            pub(super) download_url: Patch<String>,
+            /// Bytes.
+            #[schema(value_type = i64, minimum = 0, example = 1_048_576)]
+            #[serde(default)]
+            pub(super) size: Patch<i64>,
+            /// 32 hexadecimal digits of any case.
+            #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{32}$", example = "0cc175b9c0f1b6a831c399e269772661")]
+            #[serde(default)]
+            pub(super) md5: Patch<String>,
+            /// 64 hexadecimal digits of any case.
+            #[schema(value_type = Option<String>, pattern = "^[0-9A-Fa-f]{64}$")]
+            #[serde(default)]
+            pub(super) sha256: Patch<String>,
+            #[schema(value_type = Option<String>, max_length = 4000)]
+            #[serde(default)]
+            pub(super) update_desc: Patch<String>,
+            #[schema(value_type = Option<bool>)]
+            #[serde(default)]
+            pub(super) auto_install: Patch<bool>,
+            /// An update over this release installs without asking, also when a newer one is chosen.
+            #[schema(value_type = Option<bool>)]
+            #[serde(default)]
+            pub(super) mandatory: Patch<bool>,
+            /// Must not be skipped by an update from below it.
+            #[schema(value_type = Option<bool>)]
+            #[serde(default)]
+            pub(super) floor: Patch<bool>,
+            #[schema(value_type = Option<String>, max_length = 2048)]
+            #[serde(default)]
+            pub(super) qrcode: Patch<String>,
+            /// Absent: the app's.
+            #[schema(value_type = Option<String>, max_length = 2048)]
+            #[serde(default)]
+            pub(super) icon_url: Patch<String>,
+            /// Any JSON object, at most 64 KiB.
+            #[schema(value_type = Option<Object>)]
+            #[serde(default)]
+            pub(super) config_json: Patch<Value>,
+            /// Where it applies; empty: everywhere.
+            #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
+            #[serde(default)]
+            pub(super) org_scopes: Patch<Vec<OrgScopeFields>>,
+            /// Where it does not, unless a deeper scope says so.
+            #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
+            #[serde(default)]
+            pub(super) org_exclusions: Patch<Vec<OrgScopeFields>>,
+            /// Empty: every type.
+            #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+            #[serde(default)]
+            pub(super) device_types: Patch<Vec<String>>,
+            /// Lowest version of the host app, inclusive.
+            #[schema(value_type = Option<i64>, minimum = 0)]
+            #[serde(default)]
+            pub(super) host_version_min: Patch<i64>,
+            /// Highest version of the host app, inclusive.
+            #[schema(value_type = Option<i64>, minimum = 0)]
+            #[serde(default)]
+            pub(super) host_version_max: Patch<i64>,
+            /// All must be true.
+            #[schema(value_type = Option<Vec<AttributeRuleFields>>, max_items = 50)]
+            #[serde(default)]
+            pub(super) attribute_rules: Patch<Vec<AttributeRuleFields>>,
+            /// The allow-list: these devices pass the rollout whatever its share.
+            #[schema(value_type = Option<Vec<String>>, max_items = 10_000)]
+            #[serde(default)]
+            pub(super) device_ids: Patch<Vec<String>>,
+            #[schema(value_type = Option<RolloutFields>)]
+            #[serde(default)]
+            pub(super) rollout: Patch<RolloutFields>,
+            /// First instant at which it is offered.
+            #[schema(value_type = Option<String>, format = DateTime)]
+            #[serde(default)]
+            pub(super) starts_at: Patch<String>,
+            /// First instant at which it is no longer offered.
+            #[schema(value_type = Option<String>, format = DateTime)]
+            #[serde(default)]
+            pub(super) ends_at: Patch<String>,
+        }
+
+        impl $name {
+            /// Takes the fields out and reads them.
+            pub(super) fn read_changes(&mut self, fields: &mut Fields) -> ReleaseChanges {
+                ReleaseChanges {
+                    version_code: fields.changed("version_code", take(&mut self.version_code), parse_version_code),
+                    version_name: fields.changed("version_name", take(&mut self.version_name), VersionName::parse),
+                    download_url: fields.changed("download_url", take(&mut self.download_url), Url::parse),
+                    size: fields.changed("size", take(&mut self.size), read_size),
+                    md5: fields.changed("md5", take(&mut self.md5), |text: String| Md5::parse(&text)),
+                    sha256: fields.nullable("sha256", take(&mut self.sha256), |text: String| Sha256::parse(&text)),
+                    update_desc: fields.changed("update_desc", take(&mut self.update_desc), UpdateDescription::parse),
+                    auto_install: fields.changed("auto_install", take(&mut self.auto_install), Ok),
+                    mandatory: fields.changed("mandatory", take(&mut self.mandatory), Ok),
+                    floor: fields.changed("floor", take(&mut self.floor), Ok),
+                    qrcode: fields.nullable("qrcode", take(&mut self.qrcode), read_optional_url).map(Option::flatten),
+                    icon_url: fields
+                        .nullable("icon_url", take(&mut self.icon_url), read_optional_url)
+                        .map(Option::flatten),
+                    config_json: fields.changed("config_json", take(&mut self.config_json), |json: Value| {
+                        ConfigJson::parse(&json)
+                    }),
+                    org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), OrgScopeFields::read),
+                    org_exclusions: fields.list("org_exclusions", take(&mut self.org_exclusions), OrgScopeFields::read),
+                    device_types: fields.list("device_types", take(&mut self.device_types), DeviceType::parse),
+                    host_version_min: fields.nullable("host_version_min", take(&mut self.host_version_min), read_bound),
+                    host_version_max: fields.nullable("host_version_max", take(&mut self.host_version_max), read_bound),
+                    attribute_rules: fields.list(
+                        "attribute_rules",
+                        take(&mut self.attribute_rules),
+                        AttributeRuleFields::read,
+                    ),
+                    device_ids: fields.list("device_ids", take(&mut self.device_ids), DeviceId::parse),
+                    rollout: fields
+                        .changed("rollout", take(&mut self.rollout), Ok)
+                        .map(|rollout: RolloutFields| rollout.read("rollout.", fields)),
+                    starts_at: fields.nullable("starts_at", take(&mut self.starts_at), parse_instant),
+                    ends_at: fields.nullable("ends_at", take(&mut self.ends_at), parse_instant),
+                }
+            }
+        }
+    };
+}
+
+release_request! {
+    /// A release to be.
+    CreateReleaseRequest {
+        /// The resource; the app itself under its package name.
+        #[schema(value_type = String, required, example = "com.hema.wms.chuku",
+            pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+        #[serde(default)]
+        pub(super) identifier: Patch<String>,
+        /// Publish at once instead of making a draft.
+        #[schema(value_type = Option<bool>)]
+        #[serde(default)]
+        pub(super) publish: Patch<bool>,
+        /// Publish although version names contradict the version codes.
+        #[schema(value_type = Option<bool>)]
+        #[serde(default)]
+        pub(super) force: Patch<bool>,
+    }
+}
+
+release_request! {
+    /// What is left out stays. File facts and versions change only while it is a draft.
+    UpdateReleaseRequest {}
+}
+
+/// Which share of the devices gets a release.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Rollout)]
+pub(super) struct RolloutFields {
+    /// 0 (nobody) to 100 (everybody), with at most two decimals.
+    #[schema(value_type = f64, minimum = 0, maximum = 100, example = 12.5)]
+    #[serde(default)]
+    percent: Patch<Number>,
+    /// Releases with the same key share their early devices; null: the release's own.
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    key: Patch<String>,
+    /// `device`, or `l1` to `l5`: everything below an org node of that level is in or out together.
+    #[schema(value_type = Option<String>, example = "device")]
+    #[serde(default)]
+    unit: Patch<String>,
+}
+
+impl RolloutFields {
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(
+            (&self.percent, &self.key, &self.unit),
+            (Patch::Absent, Patch::Absent, Patch::Absent)
+        )
+    }
+
+    /// `prefix` is the path of the object in the body.
+    pub(super) fn read(self, prefix: &str, fields: &mut Fields) -> RolloutChanges {
+        RolloutChanges {
+            share: fields.changed(&format!("{prefix}percent"), self.percent, |percent: Number| {
+                Share::from_percent(&percent)
+            }),
+            key: fields.nullable(&format!("{prefix}key"), self.key, RolloutKey::parse),
+            unit: fields.changed(&format!("{prefix}unit"), self.unit, |text: String| {
+                RolloutUnit::parse(&text)
+            }),
+        }
+    }
+}
+
+fn take<T>(field: &mut Patch<T>) -> Patch<T> {
+    std::mem::take(field)
+}
+
+fn read_size(bytes: i64) -> Result<i64, Invalid> {
+    if bytes >= 0 {
+        Ok(bytes)
+    } else {
+        Err(Invalid::new(format!("must be an integer from 0 to {}", i64::MAX)))
+    }
+}
+
+fn read_bound(version: i64) -> Result<i64, Invalid> {
+    read_size(version)
+}

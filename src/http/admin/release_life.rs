@@ -1,0 +1,134 @@
+//! The life of a release: publish, pause, resume, discard, recall. Each verb is idempotent.
+
+use actix_web::{HttpResponse, post};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::release_response::ReleaseResponse;
+use crate::catalog::release::{RecallMode, Step};
+use crate::catalog::text::Reason;
+use crate::http::body::{FromBody, Json};
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::WriteProblems;
+use crate::http::path::ReleasePath;
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::release_life::{Wish, take_step};
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishReleaseRequest {
+    /// Publish although version names contradict the version codes.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    force: Patch<bool>,
+}
+
+/// A verb without arguments.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoArguments {}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecallReleaseRequest {
+    /// `stop`, `rollback` or `removal`.
+    #[schema(value_type = String, required, example = "stop")]
+    #[serde(default)]
+    mode: Patch<String>,
+    /// Why, for the record; 1 to 500 characters.
+    #[schema(value_type = String, required, max_length = 500, example = "crashes at the till")]
+    #[serde(default)]
+    reason: Patch<String>,
+}
+
+/// Publish a draft
+#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath),
+    request_body = PublishReleaseRequest,
+    responses((status = 200, description = "Published", body = ReleaseResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/publish")]
+pub(super) async fn publish_release(
+    mut call: Call<ReleasePath, Json<PublishReleaseRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let force = fields.changed("force", std::mem::take(&mut call.body.value).force, Ok);
+    fields.finish()?;
+    let wish = Wish {
+        step: Step::Publish,
+        reason: None,
+        force: force.unwrap_or(false),
+    };
+    take(&call, wish).await
+}
+
+/// Pause a published release
+///
+/// Stops new offers and leaves who has it alone.
+#[utoipa::path(tag = "releases", operation_id = "pause_release", params(ReleasePath), request_body = NoArguments,
+    responses((status = 200, description = "Paused", body = ReleaseResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/pause")]
+pub(super) async fn pause_release(
+    call: Call<ReleasePath, Json<NoArguments>>,
+) -> Result<HttpResponse, Problem> {
+    take(&call, Wish::plain(Step::Pause)).await
+}
+
+/// Resume a paused release
+#[utoipa::path(tag = "releases", operation_id = "resume_release", params(ReleasePath), request_body = NoArguments,
+    responses((status = 200, description = "Published again", body = ReleaseResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/resume")]
+pub(super) async fn resume_release(
+    call: Call<ReleasePath, Json<NoArguments>>,
+) -> Result<HttpResponse, Problem> {
+    take(&call, Wish::plain(Step::Resume)).await
+}
+
+/// Discard a draft
+///
+/// Its version code is free again.
+#[utoipa::path(tag = "releases", operation_id = "discard_release", params(ReleasePath), request_body = NoArguments,
+    responses((status = 200, description = "Discarded", body = ReleaseResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/discard")]
+pub(super) async fn discard_release(
+    call: Call<ReleasePath, Json<NoArguments>>,
+) -> Result<HttpResponse, Problem> {
+    take(&call, Wish::plain(Step::Discard)).await
+}
+
+/// Recall a release
+///
+/// `stop` only stops offering it; `rollback` also offers who has it the newest older release that applies; `removal`
+/// tells who has it to remove it, when there is nothing else to offer.
+#[utoipa::path(tag = "releases", operation_id = "recall_release", params(ReleasePath),
+    request_body = RecallReleaseRequest,
+    responses((status = 200, description = "Recalled", body = ReleaseResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall")]
+pub(super) async fn recall_release(
+    mut call: Call<ReleasePath, Json<RecallReleaseRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let mode = fields.required("mode", body.mode, |text: String| RecallMode::parse(&text));
+    let reason = fields.required("reason", body.reason, Reason::parse);
+    let (Some(mode), Some(reason)) = (mode, reason) else {
+        return Err(fields.refusal());
+    };
+    let wish = Wish {
+        step: Step::Recall(mode),
+        reason: Some(reason),
+        force: false,
+    };
+    take(&call, wish).await
+}
+
+async fn take<B: FromBody>(call: &Call<ReleasePath, B>, wish: Wish) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
+    let done = take_step(&call.ctx, &call.caller, path, wish, &precondition).await?;
+    Ok(respond::written(
+        &ReleaseResponse::from(&done.value),
+        &done.value.etag,
+        done.pair.as_ref(),
+    ))
+}

@@ -1,0 +1,203 @@
+//! Releases.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, patch, post, put};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
+use super::release_response::{CreatedReleaseResponse, ReleaseResponse};
+use crate::catalog::field::FieldError;
+use crate::catalog::release::ReleaseState;
+use crate::catalog::text::Identifier;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::Fields;
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageResponse, page_request};
+use crate::http::path::{AppPath, ReleasePath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::releases::{self, CreatedRelease, NewRelease};
+use crate::storage::releases::ReleaseFilter;
+
+/// Which releases a list holds.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ReleasesQuery {
+    /// How many items at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only releases of this resource.
+    identifier: Option<String>,
+    /// Only releases in this state.
+    state: Option<String>,
+}
+
+/// Make a release
+///
+/// A draft, or published at once with `"publish": true`. The same version with the same digests again answers 200
+/// with the stored release; what differs is listed in `ignored`.
+#[utoipa::path(tag = "releases", operation_id = "create_release", params(AppPath),
+    request_body = CreateReleaseRequest,
+    responses(
+        (status = 201, description = "Made", body = CreatedReleaseResponse),
+        (status = 200, description = "The version was there already", body = CreatedReleaseResponse),
+        WriteProblems
+    ))]
+#[post("/tenants/{tenant_id}/apps/{package_name}/releases")]
+pub(super) async fn create_release(
+    mut call: Call<AppPath, Json<CreateReleaseRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let new = read_new(std::mem::take(&mut call.body.value))?;
+    let render = |created: &CreatedRelease| {
+        let status = if created.is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        let body = CreatedReleaseResponse {
+            release: ReleaseResponse::from(&created.stored),
+            ignored: created.ignored.clone(),
+        };
+        respond::answer(status, &body, &created.stored.etag)
+    };
+    respond::create(&call, render, async |ticket| {
+        let AppPath {
+            tenant_id,
+            package_name,
+        } = &call.path;
+        releases::create(
+            &call.ctx,
+            &call.caller,
+            *tenant_id,
+            package_name,
+            new,
+            ticket.once(render),
+        )
+        .await
+    })
+    .await
+}
+
+fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
+    let mut fields = Fields::default();
+    let identifier = fields.required(
+        "identifier",
+        std::mem::take(&mut body.identifier),
+        Identifier::parse,
+    );
+    let publish = fields.changed("publish", std::mem::take(&mut body.publish), Ok);
+    let force = fields.changed("force", std::mem::take(&mut body.force), Ok);
+    let changes = body.read_changes(&mut fields);
+    let content = match changes.into_new() {
+        Ok(content) => Some(content),
+        Err(missing) => {
+            for error in missing {
+                fields.error_unless_named(error);
+            }
+            None
+        }
+    };
+    let (Some(identifier), Some(content)) = (identifier, content) else {
+        return Err(fields.refusal());
+    };
+    fields.finish()?;
+    Ok(NewRelease {
+        identifier,
+        content,
+        publish: publish.unwrap_or(false),
+        force: force.unwrap_or(false),
+    })
+}
+
+/// List releases
+#[utoipa::path(tag = "releases", operation_id = "list_releases", params(AppPath, ReleasesQuery),
+    responses((status = 200, description = "The latest made first", body = PageResponse<ReleaseResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps/{package_name}/releases")]
+pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
+    let query: ReleasesQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let mut fields = Fields::default();
+    let identifier = fields.given("identifier", query.identifier, Identifier::parse);
+    let state = fields.given("state", query.state, |text: String| {
+        ReleaseState::parse_name(&text).map(str::to_owned)
+    });
+    fields.finish()?;
+    let filter = ReleaseFilter {
+        identifier: identifier.as_ref(),
+        state: state.as_deref(),
+    };
+    let AppPath {
+        tenant_id,
+        package_name,
+    } = &call.path;
+    let found = releases::list(&call.ctx, &call.caller, *tenant_id, package_name, &filter, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ReleaseResponse::from(&stored))))
+}
+
+/// Read a release
+#[utoipa::path(tag = "releases", operation_id = "get_release", params(ReleasePath),
+    responses((status = 200, description = "The release", body = ReleaseResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
+pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse, Problem> {
+    let ReleasePath {
+        tenant_id,
+        package_name,
+        release_id,
+    } = &call.path;
+    let stored = releases::get(&call.ctx, &call.caller, *tenant_id, package_name, *release_id).await?;
+    Ok(respond::object(&ReleaseResponse::from(&stored), &stored.etag))
+}
+
+/// Change a release
+///
+/// Of a release that was published, file facts and versions never change.
+#[utoipa::path(tag = "releases", operation_id = "update_release", params(ReleasePath),
+    request_body = UpdateReleaseRequest,
+    responses((status = 200, description = "Changed", body = ReleaseResponse), WriteProblems))]
+#[patch("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
+pub(super) async fn update_release(
+    mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let changes = call.body.value.read_changes(&mut fields);
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
+    let done = releases::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
+    Ok(respond::written(
+        &ReleaseResponse::from(&done.value),
+        &done.value.etag,
+        done.pair.as_ref(),
+    ))
+}
+
+/// Set the rollout
+///
+/// What is left out stays. Raising the share only adds devices.
+#[utoipa::path(tag = "releases", operation_id = "set_rollout", params(ReleasePath), request_body = RolloutFields,
+    responses((status = 200, description = "Set", body = ReleaseResponse), WriteProblems))]
+#[put("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout")]
+pub(super) async fn set_rollout(
+    mut call: Call<ReleasePath, Json<RolloutFields>>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let rollout = std::mem::take(&mut call.body.value);
+    if rollout.is_empty() {
+        fields.error(FieldError::required("percent"));
+    }
+    let changes = rollout.read("", &mut fields);
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
+    let done = releases::set_rollout(&call.ctx, &call.caller, path, changes, &precondition).await?;
+    Ok(respond::written(
+        &ReleaseResponse::from(&done.value),
+        &done.value.etag,
+        done.pair.as_ref(),
+    ))
+}

@@ -1,0 +1,128 @@
+//! The resources of an app.
+
+use actix_web::{HttpResponse, get, patch};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::catalog::app::{Resource, ResourceKind};
+use crate::catalog::text::Name;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::{AppPath, ResourcePath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::resources::{self, ResourceChanges};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateResourceRequest {
+    /// null takes it away.
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    name: Patch<String>,
+    /// `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
+    #[schema(value_type = Option<String>, example = "miniapp")]
+    #[serde(default)]
+    kind: Patch<String>,
+    /// `false` is the resource's off switch.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    enabled: Patch<bool>,
+    /// Offer the installed version again when the device reports another digest for it.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    repair_on_mismatch: Patch<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ResourceResponse {
+    identifier: String,
+    name: Option<String>,
+    kind: &'static str,
+    enabled: bool,
+    repair_on_mismatch: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<&Stored<Resource>> for ResourceResponse {
+    fn from(stored: &Stored<Resource>) -> Self {
+        let resource = &stored.value;
+        Self {
+            identifier: resource.identifier.to_string(),
+            name: resource.name.as_ref().map(ToString::to_string),
+            kind: resource.kind.as_str(),
+            enabled: resource.enabled,
+            repair_on_mismatch: resource.repair_on_mismatch,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}
+
+/// List the resources of an app
+///
+/// A resource comes into being with its first release.
+#[utoipa::path(tag = "apps", operation_id = "list_resources", params(AppPath, PageQuery),
+    responses((status = 200, description = "By identifier", body = PageResponse<ResourceResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps/{package_name}/resources")]
+pub(super) async fn list_resources(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let AppPath {
+        tenant_id,
+        package_name,
+    } = &call.path;
+    let found = resources::list(&call.ctx, &call.caller, *tenant_id, package_name, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ResourceResponse::from(&stored))))
+}
+
+/// Read a resource
+#[utoipa::path(tag = "apps", operation_id = "get_resource", params(ResourcePath),
+    responses((status = 200, description = "The resource", body = ResourceResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
+pub(super) async fn get_resource(call: Call<ResourcePath>) -> Result<HttpResponse, Problem> {
+    let ResourcePath {
+        tenant_id,
+        package_name,
+        identifier,
+    } = &call.path;
+    let stored = resources::get(&call.ctx, &call.caller, *tenant_id, package_name, identifier).await?;
+    Ok(respond::object(&ResourceResponse::from(&stored), &stored.etag))
+}
+
+/// Change a resource's settings
+#[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath),
+    request_body = UpdateResourceRequest,
+    responses((status = 200, description = "Changed", body = ResourceResponse), WriteProblems))]
+#[patch("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
+pub(super) async fn update_resource(
+    mut call: Call<ResourcePath, Json<UpdateResourceRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let changes = ResourceChanges {
+        name: fields.nullable("name", body.name, Name::parse),
+        kind: fields.changed("kind", body.kind, |text: String| ResourceKind::parse(&text)),
+        enabled: fields.changed("enabled", body.enabled, Ok),
+        repair_on_mismatch: fields.changed("repair_on_mismatch", body.repair_on_mismatch, Ok),
+    };
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let path = (
+        call.path.tenant_id,
+        &call.path.package_name,
+        &call.path.identifier,
+    );
+    let done = resources::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
+    Ok(respond::written(
+        &ResourceResponse::from(&done.value),
+        &done.value.etag,
+        done.pair.as_ref(),
+    ))
+}

@@ -1,0 +1,67 @@
+//! Org scopes and attribute rules as a caller writes them.
+
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::catalog::attribute::{AttributeRule, RuleOp};
+use crate::catalog::field::Invalid;
+use crate::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
+
+/// Level codes; any subset of the levels, at least one.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = OrgScope, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
+pub(super) struct OrgScopeFields {
+    #[schema(max_length = 128)]
+    l1_code: Option<String>,
+    #[schema(max_length = 128)]
+    l2_code: Option<String>,
+    #[schema(max_length = 128)]
+    l3_code: Option<String>,
+    #[schema(max_length = 128)]
+    l4_code: Option<String>,
+    #[schema(max_length = 128)]
+    l5_code: Option<String>,
+}
+
+impl OrgScopeFields {
+    pub(super) fn read(self) -> Result<OrgScope, Invalid> {
+        let given = [
+            self.l1_code,
+            self.l2_code,
+            self.l3_code,
+            self.l4_code,
+            self.l5_code,
+        ];
+        let mut codes = LevelCodes::default();
+        for (level, code) in Level::all().zip(given) {
+            if let Some(code) = code {
+                let code = OrgCode::parse(&code).map_err(|why| Invalid::new(format!("{level}Code {why}")))?;
+                codes.set(level, code.as_str());
+            }
+        }
+        OrgScope::new(codes)
+    }
+}
+
+/// A rule on an attribute that the device sends.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AttributeRule, example = json!({"name": "webview", "op": "semver", "value": ">=8.0, <12"}))]
+pub(super) struct AttributeRuleFields {
+    #[schema(max_length = 128)]
+    name: String,
+    /// `eq`, `ne`, `in`, `not_in`, `gt`, `ge`, `lt`, `le`, `semver` or `exists`.
+    op: String,
+    /// A scalar; an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer
+    /// requirement for `semver`, a boolean for `exists`.
+    value: Value,
+}
+
+impl AttributeRuleFields {
+    pub(super) fn read(self) -> Result<AttributeRule, Invalid> {
+        let op = RuleOp::parse(&self.op).map_err(|why| Invalid::new(format!("op {why}")))?;
+        AttributeRule::new(self.name, op, self.value)
+    }
+}

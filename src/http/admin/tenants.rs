@@ -1,0 +1,145 @@
+//! Tenants.
+
+use actix_web::{HttpResponse, get, patch, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::catalog::ids::TenantId;
+use crate::catalog::tenant::Tenant;
+use crate::catalog::text::Name;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::TenantPath;
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::tenants::{self, TenantChanges};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateTenantRequest {
+    /// The tenant's number, 1 to 2^63 − 1.
+    #[schema(value_type = i64, required, example = 10_000_000, minimum = 1)]
+    #[serde(default)]
+    id: Patch<i64>,
+    #[schema(value_type = String, required, max_length = 128, example = "Hema")]
+    #[serde(default)]
+    name: Patch<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateTenantRequest {
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    name: Patch<String>,
+    /// `false` disables the tenant: its keys and people get the permission error.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    enabled: Patch<bool>,
+    /// `false` is the off switch: checks are answered with an empty list.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    offers_enabled: Patch<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TenantResponse {
+    #[schema(example = 10_000_000)]
+    id: i64,
+    name: String,
+    enabled: bool,
+    offers_enabled: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<&Stored<Tenant>> for TenantResponse {
+    fn from(stored: &Stored<Tenant>) -> Self {
+        Self {
+            id: stored.value.id.get(),
+            name: stored.value.name.to_string(),
+            enabled: stored.value.enabled,
+            offers_enabled: stored.value.offers_enabled,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}
+
+/// Make a tenant
+#[utoipa::path(tag = "tenants", operation_id = "create_tenant", request_body = CreateTenantRequest,
+    responses((status = 201, description = "Made", body = TenantResponse), WriteProblems))]
+#[post("/tenants")]
+pub(super) async fn create_tenant(
+    mut call: Call<(), Json<CreateTenantRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let id = fields.required("id", body.id, TenantId::parse);
+    let name = fields.required("name", body.name, Name::parse);
+    let (Some(id), Some(name)) = (id, name) else {
+        return Err(fields.refusal());
+    };
+    let render = |stored: &Stored<Tenant>| respond::created(&TenantResponse::from(stored), &stored.etag);
+    respond::create(&call, render, async |ticket| {
+        tenants::create(&call.ctx, &call.caller, id, name, ticket.once(render)).await
+    })
+    .await
+}
+
+/// List tenants
+#[utoipa::path(tag = "tenants", operation_id = "list_tenants", params(PageQuery),
+    responses((status = 200, description = "By id", body = PageResponse<TenantResponse>), ReadProblems))]
+#[get("/tenants")]
+pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = tenants::list(&call.ctx, &call.caller, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| TenantResponse::from(&stored))))
+}
+
+/// Read a tenant
+#[utoipa::path(tag = "tenants", operation_id = "get_tenant", params(TenantPath),
+    responses((status = 200, description = "The tenant", body = TenantResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}")]
+pub(super) async fn get_tenant(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let stored = tenants::get(&call.ctx, &call.caller, call.path.tenant_id).await?;
+    Ok(respond::object(&TenantResponse::from(&stored), &stored.etag))
+}
+
+/// Change a tenant
+#[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath),
+    request_body = UpdateTenantRequest,
+    responses((status = 200, description = "Changed", body = TenantResponse), WriteProblems))]
+#[patch("/tenants/{tenant_id}")]
+pub(super) async fn update_tenant(
+    mut call: Call<TenantPath, Json<UpdateTenantRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let changes = TenantChanges {
+        name: fields.changed("name", body.name, Name::parse),
+        enabled: fields.changed("enabled", body.enabled, Ok),
+        offers_enabled: fields.changed("offers_enabled", body.offers_enabled, Ok),
+    };
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let done = tenants::update(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        changes,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::written(
+        &TenantResponse::from(&done.value),
+        &done.value.etag,
+        done.pair.as_ref(),
+    ))
+}

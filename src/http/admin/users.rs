@@ -1,0 +1,181 @@
+//! The people of a tenant.
+
+use actix_web::{HttpResponse, delete, get, patch, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{Role, User};
+use crate::catalog::field::Invalid;
+use crate::catalog::text::Username;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::{TenantPath, UserPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::secrets::parse_password;
+use crate::services::Written;
+use crate::services::users::{self, NewUser, UserChanges};
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateUserRequest {
+    /// Unique in the installation; kept in lower case.
+    #[schema(value_type = String, required, max_length = 128, example = "li.na")]
+    #[serde(default)]
+    username: Patch<String>,
+    /// 10 to 256 characters.
+    #[schema(value_type = String, required, min_length = 10, max_length = 256)]
+    #[serde(default)]
+    password: Patch<String>,
+    /// `admin`, `publisher` or `viewer`.
+    #[schema(value_type = String, required, example = "publisher")]
+    #[serde(default)]
+    role: Patch<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateUserRequest {
+    #[schema(value_type = Option<String>, example = "viewer")]
+    #[serde(default)]
+    role: Patch<String>,
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    enabled: Patch<bool>,
+    /// A new password, for a person who lost theirs.
+    #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
+    #[serde(default)]
+    password: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct UserResponse {
+    id: String,
+    username: String,
+    role: &'static str,
+    enabled: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<&Stored<User>> for UserResponse {
+    fn from(stored: &Stored<User>) -> Self {
+        Self {
+            id: stored.value.id.to_string(),
+            username: stored.value.username.to_string(),
+            role: stored.value.role.as_str(),
+            enabled: stored.value.enabled,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
+    }
+}
+
+fn read_username(text: String) -> Result<Username, Invalid> {
+    Username::parse(text.to_lowercase())
+}
+
+fn read_password(text: String) -> Result<String, Invalid> {
+    parse_password(&text).map(str::to_owned)
+}
+
+fn read_role(text: String) -> Result<Role, Invalid> {
+    Role::parse_of_tenant(&text)
+}
+
+/// Add a person
+#[utoipa::path(tag = "people", operation_id = "create_user", params(TenantPath), request_body = CreateUserRequest,
+    responses((status = 201, description = "Added", body = UserResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/users")]
+pub(super) async fn create_user(
+    mut call: Call<TenantPath, Json<CreateUserRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let username = fields.required("username", body.username, read_username);
+    let password = fields.required("password", body.password, read_password);
+    let role = fields.required("role", body.role, read_role);
+    let (Some(username), Some(password), Some(role)) = (username, password, role) else {
+        return Err(fields.refusal());
+    };
+    let new = NewUser {
+        username,
+        password,
+        role,
+    };
+    let render = |stored: &Stored<User>| respond::created(&UserResponse::from(stored), &stored.etag);
+    respond::create(&call, render, async |ticket| {
+        let once = ticket.once(render);
+        let stored = users::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
+        Ok(Written {
+            value: stored,
+            pair: None,
+        })
+    })
+    .await
+}
+
+/// List people
+#[utoipa::path(tag = "people", operation_id = "list_users", params(TenantPath, PageQuery),
+    responses((status = 200, description = "In the order of creation", body = PageResponse<UserResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/users")]
+pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = users::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
+}
+
+/// Read a person
+#[utoipa::path(tag = "people", operation_id = "get_user", params(UserPath),
+    responses((status = 200, description = "The person", body = UserResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/users/{id}")]
+pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
+    let stored = users::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
+    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+}
+
+/// Change a person
+///
+/// Any change ends the person's sessions.
+#[utoipa::path(tag = "people", operation_id = "update_user", params(UserPath), request_body = UpdateUserRequest,
+    responses((status = 200, description = "Changed", body = UserResponse), WriteProblems))]
+#[patch("/tenants/{tenant_id}/users/{id}")]
+pub(super) async fn update_user(
+    mut call: Call<UserPath, Json<UpdateUserRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let changes = UserChanges {
+        role: fields.changed("role", body.role, read_role),
+        enabled: fields.changed("enabled", body.enabled, Ok),
+        password: fields.changed("password", body.password, read_password),
+    };
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let UserPath { tenant_id, id } = call.path;
+    let stored = users::update(&call.ctx, &call.caller, tenant_id, id, changes, &precondition).await?;
+    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+}
+
+/// Remove a person
+#[utoipa::path(tag = "people", operation_id = "delete_user", params(UserPath),
+    responses((status = 204, description = "Removed"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/users/{id}")]
+pub(super) async fn delete_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    users::delete(
+        &call.ctx,
+        &call.caller,
+        call.path.tenant_id,
+        call.path.id,
+        &precondition,
+    )
+    .await?;
+    Ok(respond::deleted(None))
+}

@@ -1,0 +1,171 @@
+//! A call of the admin API: authenticated first, then its path, then its body.
+
+use std::net::IpAddr;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, IF_MATCH};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::body::{FromBody, Json, read_body};
+use super::client_address::client_address;
+use super::path::FromPath;
+use super::problem::Problem;
+use super::telemetry::RequestId;
+use crate::catalog::field::FieldError;
+use crate::services::{Caller, Context, IdempotentRequest, Precondition, sessions};
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+pub(super) struct Call<P = (), B = ()> {
+    pub(super) ctx: web::Data<Context>,
+    pub(super) caller: Caller,
+    pub(super) path: P,
+    pub(super) body: B,
+    pub(super) request: HttpRequest,
+}
+
+impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let ctx = context(&request);
+            let principal = sessions::authenticate(&ctx, bearer(request.headers())).await?;
+            let caller = Caller {
+                principal,
+                request_id: request_id(&request),
+                address: address(&request),
+            };
+            let path = P::from_path(&request)?;
+            let body = match B::MAX_BYTES {
+                Some(max_bytes) => B::from_bytes(&read_body(&request, &mut payload, max_bytes).await?)?,
+                None => B::from_bytes(&[])?,
+            };
+            Ok(Self {
+                ctx,
+                caller,
+                path,
+                body,
+                request,
+            })
+        })
+    }
+}
+
+impl<P, B> Call<P, B> {
+    /// The `If-Match` of the request.
+    pub(super) fn precondition(&self) -> Result<Precondition, Problem> {
+        let Some(header) = self.request.headers().get(IF_MATCH) else {
+            return Ok(Precondition::None);
+        };
+        header.to_str().ok().and_then(parse_if_match).ok_or_else(|| {
+            Problem::invalid(vec![FieldError::invalid(
+                "If-Match",
+                "must be * or entity tags in quotes, as an ETag gave them",
+            )])
+        })
+    }
+
+    /// The query, in which unknown parameters are refused: a misspelt filter must not list everything.
+    pub(super) fn query<Q: DeserializeOwned>(&self) -> Result<Q, Problem> {
+        web::Query::<Q>::from_query(self.request.query_string())
+            .map(web::Query::into_inner)
+            .map_err(|error| Problem::invalid(vec![query_error(&error.to_string())]))
+    }
+}
+
+impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
+    /// The request as its `Idempotency-Key` tells it from others, if it has one.
+    pub(super) fn idempotent_request(&self) -> Result<Option<IdempotentRequest>, Problem> {
+        let Some(header) = self.request.headers().get(IDEMPOTENCY_KEY) else {
+            return Ok(None);
+        };
+        let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+        let key = key.ok_or_else(|| {
+            Problem::invalid(vec![FieldError::invalid(
+                IDEMPOTENCY_KEY,
+                "must be 1 to 255 visible ASCII characters",
+            )])
+        })?;
+        Ok(Some(IdempotentRequest {
+            caller: self.caller.principal.key(),
+            method: self.request.method().to_string(),
+            path: self.request.path().to_owned(),
+            key: key.to_owned(),
+            body_hash: self.body.hash.clone(),
+        }))
+    }
+}
+
+/// The parts of the server that use cases need; put there when the server was built.
+pub(super) fn context(request: &HttpRequest) -> web::Data<Context> {
+    request
+        .app_data::<web::Data<Context>>()
+        .expect("the server is built with a context")
+        .clone()
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+pub(super) fn request_id(request: &HttpRequest) -> String {
+    request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default()
+}
+
+pub(super) fn address(request: &HttpRequest) -> Option<IpAddr> {
+    client_address(request)
+}
+
+/// RFC 9110, section 13.1.1. A weak tag never matches, since the comparison is strong.
+fn parse_if_match(header: &str) -> Option<Precondition> {
+    if header.trim() == "*" {
+        // The object is there, or the call is a 404 anyway.
+        return Some(Precondition::None);
+    }
+    let mut etags = Vec::new();
+    for tag in header.split(',') {
+        let tag = tag.trim();
+        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+        let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        if quoted.len() == tag.len() {
+            etags.push(inner.to_owned());
+        }
+    }
+    Some(Precondition::OneOf(etags))
+}
+
+fn query_error(message: &str) -> FieldError {
+    let message = message.trim_start_matches("Query deserialize error: ");
+    let name = message.split('`').nth(1).unwrap_or("query");
+    FieldError::invalid(name, message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_is_read_strictly() {
+        let etags = |header: &str| match parse_if_match(header) {
+            Some(Precondition::OneOf(etags)) => Some(etags),
+            _ => None,
+        };
+        assert_eq!(etags("\"a\", \"b\""), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(etags("W/\"a\""), Some(Vec::new()));
+        assert_eq!(etags("a"), None);
+        assert_eq!(etags("\"a"), None);
+        assert!(matches!(parse_if_match("*"), Some(Precondition::None)));
+    }
+}

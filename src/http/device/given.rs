@@ -1,0 +1,52 @@
+//! The fields of a check as a JSON body has them.
+
+use serde_json::value::RawValue;
+
+use crate::resolve::{CheckFields, Given};
+
+/// The raw members and, of those that are strings, the texts.
+pub(in crate::http) struct GivenFields<'a> {
+    raw: [Option<&'a RawValue>; 8],
+    texts: [Option<String>; 8],
+}
+
+impl<'a> GivenFields<'a> {
+    /// In the order of the seed's table, the tenant last; null is absent.
+    pub(in crate::http) fn new(raw: [Option<&'a RawValue>; 8]) -> Self {
+        let texts = raw.map(|raw| raw.and_then(|raw| serde_json::from_str(raw.get()).ok()));
+        Self { raw, texts }
+    }
+
+    pub(in crate::http) fn tenant_id(&self) -> Given<'_> {
+        self.given(7)
+    }
+
+    pub(in crate::http) fn check_fields(&self) -> CheckFields<'_> {
+        CheckFields {
+            package_name: self.given(0),
+            version_code: self.given(1),
+            device_id: self.given(2),
+            device_type: self.given(3),
+            old_versions: self.given(4),
+            org_info: self.given(5),
+            attributes: self.given(6),
+        }
+    }
+
+    /// The fields of a check of a certain app, which need not name it.
+    pub(in crate::http) fn check_fields_of<'s>(&'s self, package_name: &'s str) -> CheckFields<'s> {
+        let mut fields = self.check_fields();
+        if fields.package_name.is_absent() {
+            fields.package_name = Given::Text(package_name);
+        }
+        fields
+    }
+
+    fn given(&self, index: usize) -> Given<'_> {
+        match (&self.texts[index], self.raw[index]) {
+            (Some(text), _) => Given::Text(text),
+            (None, Some(raw)) if raw.get() != "null" => Given::Json(raw),
+            (None, _) => Given::Absent,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The device API: what devices call with their tenant's key.
+
+mod check;
+pub(super) mod given;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Every route below `/v1`.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(check::answer_check);
+}

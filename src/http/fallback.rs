@@ -1,0 +1,51 @@
+//! What no route answers: 405 where the path has other methods, else 404.
+
+use actix_web::dev::ResourceDef;
+use actix_web::http::header::ALLOW;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::PathItem;
+
+use super::problem::{Problem, ProblemCode};
+
+/// Every path of the API and its methods.
+pub(super) struct KnownPaths(Vec<(ResourceDef, String)>);
+
+impl KnownPaths {
+    pub(super) fn of(api: &OpenApi) -> Self {
+        let known = api
+            .paths
+            .paths
+            .iter()
+            .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
+        Self(known.collect())
+    }
+}
+
+fn methods(item: &PathItem) -> String {
+    let named = [
+        ("GET, HEAD", item.get.is_some()),
+        ("POST", item.post.is_some()),
+        ("PUT", item.put.is_some()),
+        ("PATCH", item.patch.is_some()),
+        ("DELETE", item.delete.is_some()),
+    ];
+    let present: Vec<_> = named
+        .into_iter()
+        .filter_map(|(name, there)| there.then_some(name))
+        .collect();
+    present.join(", ")
+}
+
+pub(super) async fn answer(request: HttpRequest, known: web::Data<KnownPaths>) -> HttpResponse {
+    let path = known.0.iter().find(|(path, _)| path.is_match(request.path()));
+    let Some((_, methods)) = path else {
+        return Problem::not_found().error_response();
+    };
+    let detail = format!("this path answers {methods}");
+    let mut response = Problem::new(ProblemCode::MethodNotAllowed, detail).error_response();
+    if let Ok(allow) = methods.parse() {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}

@@ -1,0 +1,117 @@
+//! For operators: health, readiness, metrics.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, get, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::services::Context;
+
+/// Whether the process runs.
+#[derive(Debug, Serialize, ToSchema)]
+struct HealthResponse {
+    #[schema(example = "ok")]
+    status: &'static str,
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+}
+
+/// Whether the node can answer, and from what.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReadinessResponse {
+    /// `ready`, `degraded` (answers, but without the database) or `unready`.
+    status: &'static str,
+    database: &'static str,
+    catalog: CatalogReadiness,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct CatalogReadiness {
+    loaded: bool,
+    /// Seconds since the catalog was last known to equal the database.
+    age_s: Option<i64>,
+    stale: bool,
+    tenants: usize,
+    apps: usize,
+    releases: usize,
+}
+
+/// Whether the process runs
+#[utoipa::path(operation_id = "get_health", tag = "operations",
+    responses((status = 200, description = "It runs", body = HealthResponse)))]
+#[get("/healthz")]
+pub(super) async fn get_health() -> HttpResponse {
+    HttpResponse::Ok().json(HealthResponse {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Whether the node can answer checks
+///
+/// A node without its database goes on answering from memory and stays ready, but says so.
+#[utoipa::path(operation_id = "get_readiness", tag = "operations", responses(
+    (status = 200, description = "Checks are answered", body = ReadinessResponse),
+    (status = 503, description = "There is no catalog to answer from", body = ReadinessResponse),
+))]
+#[get("/readyz")]
+pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
+    let now = ctx.now();
+    let catalog = ctx.live.status();
+    let database_answers = ctx.db.ping().await.is_ok();
+    let status = match (catalog.compared_at, database_answers) {
+        (None, _) => "unready",
+        (Some(_), false) => "degraded",
+        (Some(_), true) => "ready",
+    };
+    let mut response = match catalog.compared_at {
+        Some(_) => HttpResponse::Ok(),
+        None => HttpResponse::ServiceUnavailable(),
+    };
+    response.json(ReadinessResponse {
+        status,
+        database: if database_answers {
+            "reachable"
+        } else {
+            "unreachable"
+        },
+        catalog: CatalogReadiness {
+            loaded: catalog.compared_at.is_some(),
+            age_s: catalog.compared_at.map(|at| (now - at).num_seconds()),
+            stale: ctx.live.stale_for(now).is_some(),
+            tenants: catalog.tenants,
+            apps: catalog.apps,
+            releases: catalog.releases,
+        },
+    })
+}
+
+/// Metrics in the Prometheus text format
+#[utoipa::path(operation_id = "get_metrics", tag = "operations",
+    responses((status = 200, description = "All metrics", body = String, content_type = "text/plain")))]
+#[get("/metrics")]
+pub(super) async fn get_metrics(
+    ctx: web::Data<Context>,
+    recorder: web::Data<PrometheusHandle>,
+) -> HttpResponse {
+    describe_catalog(&ctx);
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .body(recorder.render())
+}
+
+/// Gauges are set when they are asked for: the catalog itself knows them.
+#[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^52")]
+fn describe_catalog(ctx: &Context) {
+    let now = ctx.now();
+    let catalog = ctx.live.status();
+    metrics::gauge!("slipway_catalog_tenants").set(catalog.tenants as f64);
+    metrics::gauge!("slipway_catalog_apps").set(catalog.apps as f64);
+    metrics::gauge!("slipway_catalog_releases").set(catalog.releases as f64);
+    metrics::gauge!("slipway_catalog_revision").set(catalog.revision as f64);
+    metrics::gauge!("slipway_catalog_stale").set(f64::from(u8::from(ctx.live.stale_for(now).is_some())));
+    if let Some(at) = catalog.compared_at {
+        metrics::gauge!("slipway_catalog_age_seconds").set((now - at).num_milliseconds() as f64 / 1_000.0);
+    }
+}

@@ -1,0 +1,70 @@
+//! Ids in paths, typed. What is no id is not there.
+
+use actix_web::HttpRequest;
+
+use super::problem::Problem;
+use crate::catalog::ids::{KeyId, PinId, ReleaseId, TenantId, UserId};
+use crate::catalog::text::{Identifier, PackageName};
+
+/// What a call takes from its path.
+pub(super) trait FromPath: Sized {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem>;
+}
+
+impl FromPath for () {
+    fn from_path(_: &HttpRequest) -> Result<Self, Problem> {
+        Ok(())
+    }
+}
+
+macro_rules! paths {
+    ($($name:ident { $($field:ident: $kind:ty = $parse:expr),* $(,)? })*) => {$(
+        #[derive(Debug, Clone, utoipa::IntoParams)]
+        #[into_params(parameter_in = Path)]
+        pub(super) struct $name {
+            $(
+                #[param(value_type = String)]
+                pub(super) $field: $kind,
+            )*
+        }
+
+        impl FromPath for $name {
+            fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+                let segment = |name: &str| request.match_info().get(name).map(str::to_owned);
+                $(
+                    let parse: fn(String) -> Option<$kind> = $parse;
+                    let $field = segment(stringify!($field)).and_then(parse).ok_or_else(Problem::not_found)?;
+                )*
+                Ok(Self { $($field),* })
+            }
+        }
+    )*};
+}
+
+fn tenant(text: String) -> Option<TenantId> {
+    // Only the one spelling: a number with a sign or leading zeros is another path.
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then(|| TenantId::parse(number).ok())?
+}
+
+fn package(text: String) -> Option<PackageName> {
+    PackageName::parse(text).ok()
+}
+
+paths! {
+    TenantPath { tenant_id: TenantId = tenant }
+    UserPath { tenant_id: TenantId = tenant, id: UserId = |text| text.parse().ok() }
+    KeyPath { tenant_id: TenantId = tenant, id: KeyId = |text| text.parse().ok() }
+    AppPath { tenant_id: TenantId = tenant, package_name: PackageName = package }
+    ResourcePath {
+        tenant_id: TenantId = tenant,
+        package_name: PackageName = package,
+        identifier: Identifier = |text| Identifier::parse(text).ok(),
+    }
+    ReleasePath {
+        tenant_id: TenantId = tenant,
+        package_name: PackageName = package,
+        release_id: ReleaseId = |text| text.parse().ok(),
+    }
+    PinPath { tenant_id: TenantId = tenant, pin_id: PinId = |text| text.parse().ok() }
+}

@@ -1,0 +1,89 @@
+//! Successful answers: bodies, entity tags, the catalog's revision, and creates that are done once.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::ETAG;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::body::Json;
+use super::call::Call;
+use super::problem::Problem;
+use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempotent};
+use crate::storage::CatalogPair;
+
+/// Names the state of the catalog that an answer was made from, or that has a write.
+pub(super) const SLIPWAY_REVISION: &str = "Slipway-Revision";
+
+/// Answers with an object in its current state.
+pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
+    tagged(StatusCode::OK, etag).json(body)
+}
+
+/// Answers with an object after a write.
+pub(super) fn written(body: &impl Serialize, etag: &str, pair: Option<&CatalogPair>) -> HttpResponse {
+    with_revision(tagged(StatusCode::OK, etag), pair).json(body)
+}
+
+/// Answers a deletion.
+pub(super) fn deleted(pair: Option<&CatalogPair>) -> HttpResponse {
+    with_revision(HttpResponse::NoContent(), pair).finish()
+}
+
+/// Does a create once per `Idempotency-Key`, and answers what it rendered.
+pub(super) async fn create<P, B, T, const MAX: usize>(
+    call: &Call<P, Json<B, MAX>>,
+    render: fn(&T) -> Answer,
+    act: impl AsyncFnOnce(&Ticket) -> Result<Written<T>, ServiceError>,
+) -> Result<HttpResponse, Problem> {
+    let ticket = match begin_idempotent(&call.ctx, call.idempotent_request()?).await? {
+        Begun::Replay(answer) => return Ok(answered(answer, None, true)),
+        Begun::Go(ticket) => ticket,
+    };
+    match act(&ticket).await {
+        Ok(made) => Ok(answered(render(&made.value), made.pair.as_ref(), false)),
+        Err(error) => {
+            ticket.release(&call.ctx).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// The answer of a create, to be sent and to be kept.
+pub(super) fn created(body: &impl Serialize, etag: &str) -> Answer {
+    answer(StatusCode::CREATED, body, etag)
+}
+
+pub(super) fn answer(status: StatusCode, body: &impl Serialize, etag: &str) -> Answer {
+    Answer {
+        status: status.as_u16(),
+        // These bodies are structs of texts, numbers and lists, which always serialise.
+        body: serde_json::to_value(body).unwrap_or(Value::Null),
+        etag: Some(etag.to_owned()),
+    }
+}
+
+fn answered(answer: Answer, pair: Option<&CatalogPair>, is_replay: bool) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let mut response = match &answer.etag {
+        Some(etag) => tagged(status, etag),
+        None => HttpResponse::build(status),
+    };
+    if is_replay {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    with_revision(response, pair).json(answer.body)
+}
+
+fn tagged(status: StatusCode, etag: &str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((ETAG, format!("\"{etag}\"")));
+    response
+}
+
+fn with_revision(mut response: HttpResponseBuilder, pair: Option<&CatalogPair>) -> HttpResponseBuilder {
+    if let Some(pair) = pair {
+        response.insert_header((SLIPWAY_REVISION, pair.to_string()));
+    }
+    response
+}

@@ -1,0 +1,166 @@
+//! Apps with their names, and resources.
+
+use slipway::catalog::app::{Resource, ResourceKind};
+use slipway::catalog::text::{Identifier, Url};
+use slipway::storage::{PageRequest, StorageError, UniqueKey, apps, resources};
+
+use super::values::{
+    app, change, identifier, is_conflict, name, now, package, prepare_app, prepare_tenant, scope,
+};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+on_both_databases!(
+    apps_are_found_by_every_name,
+    names_are_unique_in_a_tenant,
+    lists_are_sorted_bytewise_in_pages,
+    what_changed_meanwhile_is_not_overwritten,
+    a_resource_is_unique_in_its_app,
+);
+
+async fn apps_are_found_by_every_name(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    let mut wms = app("com.hema.wms");
+    // Not in the order of the alphabet: the first old name is the one that answers give.
+    wms.old_package_names = vec![package("com.hema.z"), package("com.hema.a")];
+    wms.icon_url = Some(Url::parse("https://files.example/i.png").unwrap());
+    change(db, 1, async |tx| {
+        apps::insert(tx, wms.clone(), now()).await.map(drop)
+    })
+    .await;
+    let found = async |text: &str| {
+        let found = apps::find_by_any_name(db, scope(1), &package(text))
+            .await
+            .unwrap();
+        found.map(|stored| stored.value)
+    };
+    for text in ["com.hema.wms", "com.hema.z", "com.hema.a"] {
+        assert_eq!(found(text).await.as_ref(), Some(&wms));
+    }
+    assert_eq!(found("com.hema.b").await, None);
+    let by_old_name = apps::find_by_package_name(db, scope(1), &package("com.hema.z"))
+        .await
+        .unwrap();
+    assert_eq!(by_old_name, None);
+
+    wms.old_package_names = vec![package("com.hema.b")];
+    wms.enabled = false;
+    change(db, 1, async |tx| {
+        let stored = apps::find_by_package_name(tx, scope(1), &wms.package_name)
+            .await?
+            .unwrap();
+        apps::update(tx, &stored, wms.clone(), now()).await.map(drop)
+    })
+    .await;
+    assert_eq!(found("com.hema.b").await, Some(wms));
+    assert_eq!(found("com.hema.z").await, None);
+}
+
+async fn names_are_unique_in_a_tenant(database: TestDatabase) {
+    let db = &database.db;
+    let mut first = prepare_app(db, "com.hema.wms", &[]).await;
+    first.old_package_names = vec![package("com.hema.old")];
+    change(db, 1, async |tx| {
+        let stored = apps::find_by_id(tx, scope(1), first.id).await?.unwrap();
+        apps::update(tx, &stored, first, now()).await.map(drop)
+    })
+    .await;
+    let mut with_old = app("com.hema.other");
+    with_old.old_package_names = vec![package("com.hema.wms")];
+    for clashing in [app("com.hema.wms"), app("com.hema.old"), with_old] {
+        let tx = db.begin_catalog(scope(1)).await.unwrap();
+        let outcome = apps::insert(&tx, clashing, now()).await;
+        assert!(is_conflict(&outcome, UniqueKey::PackageName), "{outcome:?}");
+    }
+    // Another tenant may have the same names.
+    prepare_tenant(db, 2).await;
+    change(db, 2, async |tx| {
+        apps::insert(tx, app("com.hema.wms"), now()).await.map(drop)
+    })
+    .await;
+}
+
+async fn lists_are_sorted_bytewise_in_pages(database: TestDatabase) {
+    let db = &database.db;
+    // A locale would put 'a' before 'B' and pass over punctuation.
+    let sorted = ["B.a", "a-b", "a.B", "a.b", "a:b", "aa", "a_b"];
+    let mut expected = sorted.to_vec();
+    expected.sort_unstable();
+    prepare_app(db, "Z", &["b", "B", "a.b", "a_b"]).await;
+    change(db, 1, async |tx| {
+        for text in sorted {
+            apps::insert(tx, app(text), now()).await?;
+        }
+        Ok(())
+    })
+    .await;
+    expected.insert(1, "Z");
+    let (mut page, mut seen) = (PageRequest::first(3), Vec::new());
+    loop {
+        let apps = apps::list(db, scope(1), &page).await.unwrap();
+        seen.extend(
+            apps.items
+                .iter()
+                .map(|stored| stored.value.package_name.to_string()),
+        );
+        match apps.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, expected);
+    let exact = apps::list(db, scope(1), &PageRequest::first(8)).await.unwrap();
+    assert_eq!((exact.items.len(), exact.next), (8, None));
+
+    let app = apps::find_by_package_name(db, scope(1), &package("Z"))
+        .await
+        .unwrap()
+        .unwrap();
+    let identifiers = resources::list_identifiers(db, scope(1), app.value.id)
+        .await
+        .unwrap();
+    let identifiers: Vec<_> = identifiers.iter().map(Identifier::as_str).collect();
+    assert_eq!(identifiers, ["B", "a.b", "a_b", "b"]);
+}
+
+async fn what_changed_meanwhile_is_not_overwritten(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
+    let before = apps::find_by_id(db, scope(1), wms.id).await.unwrap().unwrap();
+    change(db, 1, async |tx| {
+        apps::update(tx, &before, wms.clone(), now()).await.map(drop)
+    })
+    .await;
+    let tx = db.begin_catalog(scope(1)).await.unwrap();
+    let outcome = apps::update(&tx, &before, wms, now()).await;
+    assert!(matches!(outcome, Err(StorageError::Changed)), "{outcome:?}");
+}
+
+async fn a_resource_is_unique_in_its_app(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
+    let tx = db.begin_catalog(scope(1)).await.unwrap();
+    let outcome = resources::insert(&tx, Resource::first_seen(&wms, identifier("a")), now()).await;
+    assert!(is_conflict(&outcome, UniqueKey::Resource), "{outcome:?}");
+    drop(tx);
+
+    let stored = resources::find(db, scope(1), wms.id, &identifier("a"))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut value = stored.value.clone();
+    (value.name, value.kind, value.repair_on_mismatch) = (Some(name("出库")), ResourceKind::Miniapp, true);
+    change(db, 1, async |tx| {
+        let after = resources::update(tx, &stored, value, now()).await?;
+        assert_eq!(
+            resources::find(tx, scope(1), wms.id, &identifier("a")).await?,
+            Some(after)
+        );
+        Ok(())
+    })
+    .await;
+    let page = resources::list(db, scope(1), wms.id, &PageRequest::first(1))
+        .await
+        .unwrap();
+    assert_eq!((page.items.len(), page.next), (1, None));
+}

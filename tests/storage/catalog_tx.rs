@@ -1,0 +1,247 @@
+//! Catalog transactions: what they advance, and that none is lost.
+
+use slipway::access::{AppKey, AppKeyRole, DeviceKey};
+use slipway::catalog::app::Resource;
+use slipway::catalog::ids::{AppId, KeyId};
+use slipway::storage::releases::ReleaseSelection;
+use slipway::storage::{
+    CatalogPair, Db, StorageError, app_keys, apps, device_keys, feed, org_directories, pins, releases,
+    resources, tenants,
+};
+
+use super::values::{
+    app, change, hold, identifier, name, now, prepare_app, prepare_tenant, release, scope, tenant,
+};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+on_both_databases!(
+    every_catalog_write_advances_the_tenant,
+    writes_to_an_app_advance_it_alone,
+    what_is_not_committed_changes_nothing,
+    concurrent_changes_of_one_tenant_come_one_after_the_other,
+    concurrent_changes_of_different_tenants_are_all_kept,
+    one_of_two_creations_of_the_same_tenant_is_refused,
+    a_write_to_an_unknown_tenant_is_refused,
+);
+
+async fn tenant_pair(db: &Db) -> CatalogPair {
+    let tx = db.begin_read().await.unwrap();
+    feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap().pair
+}
+
+async fn app_pair(db: &Db, id: AppId) -> CatalogPair {
+    let tx = db.begin_read().await.unwrap();
+    let rows = feed::load_app(&tx, tenant(1).id, id, ReleaseSelection::All).await;
+    rows.unwrap().unwrap().pair
+}
+
+/// Runs one change and checks that the tenant's pair is the next one, as the commit said it.
+async fn assert_advances(
+    db: &Db,
+    write: impl AsyncFnOnce(&slipway::storage::CatalogTx) -> Result<(), StorageError>,
+) {
+    let before = tenant_pair(db).await;
+    let pair = change(db, 1, write).await;
+    assert_eq!(pair.revision, before.revision + 1);
+    assert_ne!(pair.head, before.head);
+    assert_eq!(pair, tenant_pair(db).await);
+    assert_eq!(pair.to_string(), format!("{}.{}", pair.revision, pair.head));
+}
+
+async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
+    let db = &database.db;
+    let pair = prepare_tenant(db, 1).await;
+    assert_eq!((pair.revision, pair.head.len()), (1, 16));
+    let app = app("com.hema.wms");
+    let draft = release(&app, "com.hema.wms", 1);
+    let key = KeyId::generate();
+
+    assert_advances(db, async |tx| {
+        let stored = tenants::find(tx, tenant(1).id).await?.unwrap();
+        tenants::update(tx, &stored, stored.value.clone(), now())
+            .await
+            .map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        org_directories::replace(tx, vec![], now()).await.map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        apps::insert(tx, app.clone(), now()).await.map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        let resource = Resource::first_seen(&app, identifier("com.hema.wms"));
+        resources::insert(tx, resource, now()).await.map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        releases::insert(tx, draft.clone(), now()).await.map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        pins::upsert(tx, hold(&app, "com.hema.wms", "D1"), now())
+            .await
+            .map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        let value = DeviceKey {
+            id: key,
+            name: name("stores"),
+        };
+        device_keys::insert(tx, value, "hash".to_owned(), now())
+            .await
+            .map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| {
+        let value = AppKey {
+            id: key,
+            name: name("sdk"),
+            role: AppKeyRole::Device,
+            app_key: "123".to_owned(),
+        };
+        let secret = app_keys::SealedSecret {
+            text: "sealed".to_owned(),
+            sealing_key_id: "k1".to_owned(),
+        };
+        app_keys::insert(tx, value, secret, now()).await.map(drop)
+    })
+    .await;
+    assert_advances(db, async |tx| apps::delete(tx, app.id).await.map(drop)).await;
+}
+
+async fn writes_to_an_app_advance_it_alone(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["com.hema.wms"]).await;
+    let pos = app("com.hema.pos");
+    change(db, 1, async |tx| {
+        apps::insert(tx, pos.clone(), now()).await.map(drop)
+    })
+    .await;
+    let (wms_before, pos_before) = (app_pair(db, wms.id).await, app_pair(db, pos.id).await);
+    assert_eq!((wms_before.revision, wms_before.head.len()), (1, 16));
+    change(db, 1, async |tx| {
+        releases::insert(tx, release(&wms, "com.hema.wms", 1), now()).await?;
+        releases::insert(tx, release(&wms, "com.hema.wms", 2), now())
+            .await
+            .map(drop)
+    })
+    .await;
+    let wms_after = app_pair(db, wms.id).await;
+    assert_eq!(wms_after.revision, wms_before.revision + 1);
+    assert_ne!(wms_after.head, wms_before.head);
+    assert_eq!(app_pair(db, pos.id).await, pos_before);
+}
+
+async fn what_is_not_committed_changes_nothing(database: TestDatabase) {
+    let db = &database.db;
+    let before = prepare_tenant(db, 1).await;
+    let tx = db.begin_catalog(scope(1)).await.unwrap();
+    apps::insert(&tx, app("com.hema.wms"), now()).await.unwrap();
+    drop(tx);
+    assert_eq!(tenant_pair(db).await, before);
+    let page = apps::list(db, scope(1), &slipway::storage::PageRequest::first(9))
+        .await
+        .unwrap();
+    assert_eq!(page.items, []);
+}
+
+/// Each task reads what is there, decides on it, and writes: if two did so at once, a name would be lost.
+async fn concurrent_changes_of_one_tenant_come_one_after_the_other(database: TestDatabase) {
+    const TASKS: usize = 8;
+    const CHANGES: usize = 5;
+    let app = prepare_app(&database.db, "com.hema.wms", &[]).await;
+    let before = tenant_pair(&database.db).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..TASKS {
+        let (db, id) = (database.another_node().await, app.id);
+        tasks.spawn(async move {
+            for number in 0..CHANGES {
+                change(&db, 1, async |tx| {
+                    let stored = apps::find_by_id(tx, scope(1), id).await?.unwrap();
+                    let mut value = stored.value.clone();
+                    value
+                        .old_package_names
+                        .push(super::values::package(&format!("old.{task}.{number}")));
+                    apps::update(tx, &stored, value, now()).await.map(drop)
+                })
+                .await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    let stored = apps::find_by_id(&database.db, scope(1), app.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.value.old_package_names.len(), TASKS * CHANGES);
+    let changes = i64::try_from(TASKS * CHANGES).unwrap();
+    assert_eq!(
+        tenant_pair(&database.db).await.revision,
+        before.revision + changes
+    );
+}
+
+async fn concurrent_changes_of_different_tenants_are_all_kept(database: TestDatabase) {
+    database.db.migrate().await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 1..=8 {
+        let db = database.another_node().await;
+        tasks.spawn(async move {
+            prepare_tenant(&db, number).await;
+            for app_number in 0..5 {
+                let app = app(&format!("com.app{app_number}"));
+                change(&db, number, async |tx| {
+                    apps::insert(tx, app, now()).await.map(drop)
+                })
+                .await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    let states = feed::all(&database.db).await.unwrap();
+    let revisions: Vec<_> = states
+        .iter()
+        .map(|state| (state.tenant.get(), state.pair.revision))
+        .collect();
+    assert_eq!(revisions, (1..=8).map(|number| (number, 6)).collect::<Vec<_>>());
+    let positions: std::collections::BTreeSet<_> = states.iter().map(|state| state.position).collect();
+    assert_eq!(positions.len(), 8);
+}
+
+async fn one_of_two_creations_of_the_same_tenant_is_refused(database: TestDatabase) {
+    database.db.migrate().await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let db = database.another_node().await;
+        tasks.spawn(async move {
+            let tx = db.begin_catalog(scope(1)).await?;
+            tenants::insert(&tx, tenant(1), now()).await?;
+            tx.commit().await
+        });
+    }
+    let outcomes = tasks.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert!(
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.as_ref().err())
+            .all(|error| matches!(
+                error,
+                StorageError::Conflict(slipway::storage::UniqueKey::TenantId)
+            ))
+    );
+}
+
+async fn a_write_to_an_unknown_tenant_is_refused(database: TestDatabase) {
+    database.db.migrate().await.unwrap();
+    let tx = database.db.begin_catalog(scope(1)).await.unwrap();
+    let refusal = apps::insert(&tx, app("com.hema.wms"), now()).await.unwrap_err();
+    assert!(matches!(refusal, StorageError::BrokenReference), "{refusal:?}");
+    drop(tx);
+    let tx = database.db.begin_catalog(scope(1)).await.unwrap();
+    assert!(matches!(tx.commit().await, Err(StorageError::BrokenReference)));
+}

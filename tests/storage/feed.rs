@@ -1,0 +1,176 @@
+//! What a node follows the catalog by.
+
+use slipway::access::{AppKey, AppKeyRole, DeviceKey};
+use slipway::catalog::ids::KeyId;
+use slipway::catalog::org::{OrgCode, OrgNode};
+use slipway::catalog::release::{RecallMode, ReleaseState};
+use slipway::storage::releases::ReleaseSelection;
+use slipway::storage::{app_keys, apps, device_keys, feed, org_directories, pins, releases};
+
+use super::values::{app, change, hold, name, now, prepare_app, prepare_tenant, release, tenant};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+on_both_databases!(
+    the_tenants_that_changed_last_come_first,
+    a_tenant_is_read_with_its_keys_and_apps,
+    an_app_is_read_with_all_that_counts,
+    a_read_sees_one_state,
+    what_is_gone_is_not_found,
+);
+
+async fn the_tenants_that_changed_last_come_first(database: TestDatabase) {
+    let db = &database.db;
+    for number in [3, 1, 2] {
+        prepare_tenant(db, number).await;
+    }
+    let pair = change(db, 3, async |tx| {
+        apps::insert(tx, app("com.a"), now()).await.map(drop)
+    })
+    .await;
+    let newest = feed::newest(db, 2).await.unwrap();
+    assert_eq!(
+        newest.iter().map(|state| state.tenant.get()).collect::<Vec<_>>(),
+        [3, 2]
+    );
+    assert_eq!(newest[0].pair, pair);
+    assert!(newest[0].position > newest[1].position);
+    assert_eq!(feed::all(db).await.unwrap().len(), 3);
+}
+
+async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &[]).await;
+    let node = OrgNode {
+        path: vec![OrgCode::parse("HM").unwrap()],
+        name: None,
+        time_zone: None,
+    };
+    let device_key = DeviceKey {
+        id: KeyId::generate(),
+        name: name("stores"),
+    };
+    let app_key = AppKey {
+        id: KeyId::generate(),
+        name: name("sdk"),
+        role: AppKeyRole::Operator,
+        app_key: "23000001".to_owned(),
+    };
+    let secret = app_keys::SealedSecret {
+        text: "sealed".to_owned(),
+        sealing_key_id: "k1".to_owned(),
+    };
+    let pair = change(db, 1, async |tx| {
+        org_directories::replace(tx, vec![node.clone()], now()).await?;
+        device_keys::insert(tx, device_key.clone(), "hash".to_owned(), now()).await?;
+        app_keys::insert(tx, app_key.clone(), secret.clone(), now())
+            .await
+            .map(drop)
+    })
+    .await;
+    let tx = db.begin_read().await.unwrap();
+    let rows = feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap();
+    assert_eq!(rows.tenant, tenant(1));
+    assert_eq!(rows.pair, pair);
+    assert_eq!(rows.directory, [node]);
+    assert_eq!(rows.device_keys, [(device_key.id, "hash".to_owned())]);
+    assert_eq!(rows.app_keys, [(app_key, secret)]);
+    assert_eq!(
+        rows.apps.iter().map(|summary| summary.id).collect::<Vec<_>>(),
+        [wms.id]
+    );
+    assert_eq!(app_keys::list_sealing_key_ids(db).await.unwrap(), ["k1"]);
+}
+
+async fn an_app_is_read_with_all_that_counts(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["com.hema.wms", "a"]).await;
+    let states = [
+        ReleaseState::Draft,
+        ReleaseState::Published,
+        ReleaseState::Paused,
+        ReleaseState::Recalled(RecallMode::Rollback),
+        ReleaseState::Discarded,
+    ];
+    let records = (1..).zip(states).map(|(version, state)| {
+        let mut record = release(&wms, "a", version);
+        record.release.state = state;
+        record
+    });
+    let records: Vec<_> = records.collect();
+    let pin = hold(&wms, "a", "D1");
+    change(db, 1, async |tx| {
+        for record in records.iter().rev() {
+            releases::insert(tx, record.clone(), now()).await?;
+        }
+        pins::upsert(tx, pin.clone(), now()).await.map(drop)
+    })
+    .await;
+    let tx = db.begin_read().await.unwrap();
+    let load = async |selection| {
+        feed::load_app(&tx, tenant(1).id, wms.id, selection)
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let rows = load(ReleaseSelection::All).await;
+    assert_eq!(rows.app, wms);
+    assert_eq!(rows.pins, [pin]);
+    let identifiers: Vec<_> = rows
+        .resources
+        .iter()
+        .map(|resource| resource.identifier.as_str())
+        .collect();
+    assert_eq!(identifiers, ["a", "com.hema.wms"]);
+    let all: Vec<_> = records.iter().map(|record| record.release.clone()).collect();
+    assert_eq!(rows.releases, all);
+    let effective = load(ReleaseSelection::Effective).await.releases;
+    assert_eq!(effective, [all[1].clone(), all[3].clone()]);
+}
+
+async fn a_read_sees_one_state(database: TestDatabase) {
+    let db = &database.db;
+    let before = prepare_tenant(db, 1).await;
+    let tx = db.begin_read().await.unwrap();
+    let first = feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap();
+    change(db, 1, async |tx| {
+        apps::insert(tx, app("com.a"), now()).await.map(drop)
+    })
+    .await;
+    let second = feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap();
+    assert_eq!(first, second);
+    assert_eq!(first.pair, before);
+}
+
+async fn what_is_gone_is_not_found(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["com.hema.wms"]).await;
+    change(db, 1, async |tx| {
+        releases::insert(tx, release(&wms, "com.hema.wms", 1), now()).await?;
+        pins::upsert(tx, hold(&wms, "com.hema.wms", "D1"), now())
+            .await
+            .map(drop)
+    })
+    .await;
+    change(db, 1, async |tx| {
+        assert!(apps::delete(tx, wms.id).await?);
+        assert!(!apps::delete(tx, wms.id).await?);
+        Ok(())
+    })
+    .await;
+    let tx = db.begin_read().await.unwrap();
+    let rows = feed::load_app(&tx, tenant(1).id, wms.id, ReleaseSelection::All)
+        .await
+        .unwrap();
+    assert_eq!(rows, None);
+    assert_eq!(
+        feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap().apps,
+        []
+    );
+    assert_eq!(feed::load_tenant(&tx, tenant(2).id).await.unwrap(), None);
+    drop(tx);
+    // Its names are free again.
+    change(db, 1, async |tx| {
+        apps::insert(tx, app("com.hema.wms"), now()).await.map(drop)
+    })
+    .await;
+}

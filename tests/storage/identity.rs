@@ -1,0 +1,219 @@
+//! People with their sessions, and keys.
+
+use chrono::TimeDelta;
+use slipway::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, Role};
+use slipway::catalog::ids::{KeyId, SessionId, TenantId};
+use slipway::storage::sessions::Session;
+use slipway::storage::{
+    PageRequest, StorageError, UniqueKey, api_tokens, app_keys, device_keys, in_micros, sessions, users,
+};
+
+use super::values::{change, name, now, prepare_tenant, scope, user};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+on_both_databases!(
+    usernames_are_unique_in_the_installation,
+    a_person_changes_and_goes,
+    a_refresh_token_is_good_once,
+    sessions_end,
+    an_api_token_is_found_by_its_hash,
+    keys_are_listed_and_deleted,
+);
+
+async fn usernames_are_unique_in_the_installation(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    assert!(!users::exists_any(db).await.unwrap());
+    let root = user(None, "root");
+    let tx = db.begin().await.unwrap();
+    let written = users::insert(&tx, root.clone(), "hash".to_owned(), now())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let found = users::find_anywhere_by_username(db, &root.username)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((found.user, found.password_hash.as_str()), (written, "hash"));
+    assert!(users::exists_any(db).await.unwrap());
+    assert_eq!(users::count_platform_admins(db).await.unwrap(), 1);
+    assert_eq!(users::find(db, scope(1), root.id).await.unwrap(), None);
+
+    let tx = db.begin().await.unwrap();
+    let outcome = users::insert(&tx, user(Some(1), "root"), "hash".to_owned(), now()).await;
+    assert!(
+        matches!(outcome, Err(StorageError::Conflict(UniqueKey::Username))),
+        "{outcome:?}"
+    );
+}
+
+async fn a_person_changes_and_goes(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    let tx = db.begin().await.unwrap();
+    let first = users::insert(&tx, user(Some(1), "ada"), "old".to_owned(), now())
+        .await
+        .unwrap();
+    let mut value = first.value.clone();
+    (value.role, value.enabled) = (Role::Admin, false);
+    let second = users::update(&tx, &first, value, now()).await.unwrap();
+    let third = users::update_password(&tx, &second, "new".to_owned(), now())
+        .await
+        .unwrap();
+    assert!(matches!(
+        users::update(&tx, &first, first.value.clone(), now()).await,
+        Err(StorageError::Changed)
+    ));
+    tx.commit().await.unwrap();
+
+    let found = users::find_anywhere(db, first.value.id).await.unwrap().unwrap();
+    assert_eq!((&found.user, found.password_hash.as_str()), (&third, "new"));
+    let page = users::list(db, scope(1), &PageRequest::first(9)).await.unwrap();
+    assert_eq!(page.items, [third]);
+    let tx = db.begin().await.unwrap();
+    assert!(!users::delete(&tx, scope(2), first.value.id).await.unwrap());
+    assert!(users::delete(&tx, scope(1), first.value.id).await.unwrap());
+}
+
+async fn prepare_session(database: &TestDatabase) -> Session {
+    prepare_tenant(&database.db, 1).await;
+    let ada = user(Some(1), "ada");
+    let session = Session {
+        id: SessionId::generate(),
+        user: ada.id,
+        refresh_hash: "first".to_owned(),
+        created_at: now(),
+        expires_at: now() + TimeDelta::days(1),
+    };
+    let tx = database.db.begin().await.unwrap();
+    users::insert(&tx, ada, "hash".to_owned(), now()).await.unwrap();
+    sessions::insert(&tx, session.clone()).await.unwrap();
+    tx.commit().await.unwrap();
+    session
+}
+
+async fn a_refresh_token_is_good_once(database: TestDatabase) {
+    let session = prepare_session(&database).await;
+    let mut requests = tokio::task::JoinSet::new();
+    for number in 0..4 {
+        let (db, id) = (database.db.clone(), session.id);
+        requests.spawn(async move {
+            let tx = db.begin().await.unwrap();
+            let until = now() + TimeDelta::days(2);
+            let rotated = sessions::rotate(&tx, id, "first", &format!("next-{number}"), until)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            rotated
+        });
+    }
+    let rotated = requests.join_all().await;
+    assert_eq!(rotated.iter().filter(|rotated| **rotated).count(), 1);
+    let found = sessions::find(&database.db, session.id).await.unwrap().unwrap();
+    assert!(found.refresh_hash.starts_with("next-"));
+    assert_eq!(found.expires_at, in_micros(now() + TimeDelta::days(2)));
+}
+
+async fn sessions_end(database: TestDatabase) {
+    let db = &database.db;
+    let session = prepare_session(&database).await;
+    assert_eq!(sessions::delete_expired(db, now()).await.unwrap(), 0);
+    assert_eq!(sessions::delete_expired(db, session.expires_at).await.unwrap(), 1);
+    let tx = db.begin().await.unwrap();
+    sessions::insert(&tx, session.clone()).await.unwrap();
+    assert_eq!(sessions::delete_of_user(&tx, session.user).await.unwrap(), 1);
+    assert!(!sessions::delete(&tx, session.id).await.unwrap());
+    // They go with the person.
+    sessions::insert(&tx, session.clone()).await.unwrap();
+    users::delete(&tx, scope(1), session.user).await.unwrap();
+    assert!(sessions::find(&tx, session.id).await.unwrap().is_none());
+}
+
+async fn an_api_token_is_found_by_its_hash(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    let value = ApiToken {
+        id: KeyId::generate(),
+        name: name("ci"),
+        role: Role::Publisher,
+    };
+    let tx = db.begin().await.unwrap();
+    let written = api_tokens::insert(&tx, scope(1), value, "hash".to_owned(), now())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let found = api_tokens::find_anywhere_by_secret_hash(db, "hash")
+        .await
+        .unwrap();
+    assert_eq!(found, Some((TenantId::parse(1).unwrap(), written.clone())));
+    assert_eq!(
+        api_tokens::find(db, scope(1), written.value.id)
+            .await
+            .unwrap()
+            .as_ref(),
+        Some(&written)
+    );
+    assert_eq!(
+        api_tokens::find(db, scope(2), written.value.id).await.unwrap(),
+        None
+    );
+    let page = api_tokens::list(db, scope(1), &PageRequest::first(9))
+        .await
+        .unwrap();
+    assert_eq!(page.items, std::slice::from_ref(&written));
+    let tx = db.begin().await.unwrap();
+    assert!(api_tokens::delete(&tx, scope(1), written.value.id).await.unwrap());
+}
+
+async fn keys_are_listed_and_deleted(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    let device_key = DeviceKey {
+        id: KeyId::generate(),
+        name: name("stores"),
+    };
+    let app_key = AppKey {
+        id: KeyId::generate(),
+        name: name("sdk"),
+        role: AppKeyRole::Device,
+        app_key: "1".to_owned(),
+    };
+    let secret = app_keys::SealedSecret {
+        text: "sealed".to_owned(),
+        sealing_key_id: "k1".to_owned(),
+    };
+    change(db, 1, async |tx| {
+        let written = device_keys::insert(tx, device_key.clone(), "hash".to_owned(), now()).await?;
+        assert_eq!(
+            device_keys::find(tx, scope(1), device_key.id).await?,
+            Some(written)
+        );
+        let written = app_keys::insert(tx, app_key.clone(), secret.clone(), now()).await?;
+        assert_eq!(app_keys::find(tx, scope(1), app_key.id).await?, Some(written));
+        Ok(())
+    })
+    .await;
+    let page = PageRequest::first(9);
+    assert_eq!(
+        device_keys::list(db, scope(1), &page).await.unwrap().items.len(),
+        1
+    );
+    assert_eq!(app_keys::list(db, scope(1), &page).await.unwrap().items.len(), 1);
+    let tx = db.begin_catalog(scope(1)).await.unwrap();
+    let again = AppKey {
+        id: KeyId::generate(),
+        ..app_key.clone()
+    };
+    let outcome = app_keys::insert(&tx, again, secret, now()).await;
+    assert!(
+        matches!(outcome, Err(StorageError::Conflict(UniqueKey::AppKey))),
+        "{outcome:?}"
+    );
+    drop(tx);
+    change(db, 1, async |tx| {
+        assert!(device_keys::delete(tx, device_key.id).await?);
+        assert!(app_keys::delete(tx, app_key.id).await?);
+        Ok(())
+    })
+    .await;
+}

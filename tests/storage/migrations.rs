@@ -1,0 +1,81 @@
+//! Bringing the schema up and taking it back.
+
+use slipway::storage::{Durability, PageRequest, StorageError, connect, tenants};
+
+use super::values::{prepare_tenant, tenant};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+on_both_databases!(
+    the_schema_goes_up_down_and_up_again,
+    nodes_that_start_together_migrate_once,
+    a_newer_schema_is_refused,
+    the_database_answers_a_ping,
+);
+
+#[tokio::test]
+async fn an_unreadable_url_is_refused_without_repeating_it() {
+    for url in [
+        "mysql://u:hunter2@h/d",
+        "postgres://u:hunter2@a b/d",
+        "postgres://u:hunter2@h:port/d",
+    ] {
+        let refusal = connect(url, Durability::Full).await.unwrap_err();
+        assert!(matches!(refusal, StorageError::Other(_)), "{refusal:?}");
+        assert!(!format!("{refusal:?}").contains("hunter2"), "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let db = connect("postgres://u@127.0.0.1:1/d", Durability::Full)
+        .await
+        .unwrap();
+    let refusal = db.ping().await.unwrap_err();
+    assert!(matches!(refusal, StorageError::Unavailable(_)), "{refusal:?}");
+}
+
+async fn the_schema_goes_up_down_and_up_again(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    db.rollback_all().await.unwrap();
+    assert!(tenants::list(db, &PageRequest::first(1)).await.is_err());
+    prepare_tenant(db, 2).await;
+    let page = tenants::list(db, &PageRequest::first(9)).await.unwrap();
+    let found: Vec<_> = page.items.into_iter().map(|stored| stored.value).collect();
+    assert_eq!(found, [tenant(2)]);
+}
+
+async fn nodes_that_start_together_migrate_once(database: TestDatabase) {
+    let mut nodes = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let url = database.url.clone();
+        nodes.spawn(async move {
+            let db = connect(&url, Durability::Full).await?;
+            db.migrate().await
+        });
+    }
+    for outcome in nodes.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(tenants::find(&database.db, tenant(1).id).await.unwrap(), None);
+}
+
+async fn a_newer_schema_is_refused(database: TestDatabase) {
+    database.db.migrate().await.unwrap();
+    note_a_migration(&database.url, "m9999_from_the_future").await;
+    let refusal = database.another_node().await.migrate().await.unwrap_err();
+    assert!(matches!(&refusal, StorageError::NewerSchema(names) if names == "m9999_from_the_future"));
+    assert!(refusal.to_string().contains("run the newer Slipway"), "{refusal}");
+}
+
+async fn the_database_answers_a_ping(database: TestDatabase) {
+    database.db.ping().await.unwrap();
+}
+
+/// Notes a migration as applied, in the table that sea-orm keeps.
+async fn note_a_migration(url: &str, name: &str) {
+    use sea_orm::ConnectionTrait;
+    let connection = sea_orm::Database::connect(url).await.unwrap();
+    let statement = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 0)");
+    connection.execute_unprepared(&statement).await.unwrap();
+}

@@ -1,0 +1,13 @@
+//! What storage promises, on both databases.
+
+mod apps;
+mod catalog_tx;
+mod feed;
+mod idempotency;
+mod identity;
+mod migrations;
+mod operation;
+mod pins;
+mod releases;
+mod tenants;
+mod values;

@@ -1,0 +1,166 @@
+//! Values to store, with obvious defaults.
+
+use chrono::{DateTime, Utc};
+use slipway::access::{Role, TenantScope, User};
+use slipway::catalog::app::{App, Resource};
+use slipway::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
+use slipway::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
+use slipway::catalog::rollout::Rollout;
+use slipway::catalog::targeting::Targeting;
+use slipway::catalog::tenant::Tenant;
+use slipway::catalog::text::{
+    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, UpdateDescription, Url, Username,
+    VersionName,
+};
+use slipway::storage::releases::ReleaseRecord;
+use slipway::storage::{CatalogPair, CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
+
+/// An instant with more digits than a database keeps.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_750_000_000, 123_456_789).unwrap()
+}
+
+pub(crate) fn scope(number: i64) -> TenantScope {
+    TenantScope::of_the_program(TenantId::parse(number).unwrap())
+}
+
+pub(crate) fn tenant(number: i64) -> Tenant {
+    Tenant {
+        id: TenantId::parse(number).unwrap(),
+        name: name("Hema"),
+        enabled: true,
+        offers_enabled: true,
+    }
+}
+
+pub(crate) fn app(package_name: &str) -> App {
+    App {
+        id: AppId::generate(),
+        package_name: package(package_name),
+        app_name: name("Warehouse"),
+        old_package_names: Vec::new(),
+        icon_url: None,
+        enabled: true,
+    }
+}
+
+pub(crate) fn release(app: &App, identifier: &str, version_code: i64) -> ReleaseRecord {
+    ReleaseRecord {
+        release: Release {
+            id: ReleaseId::generate(),
+            app_id: app.id,
+            identifier: self::identifier(identifier),
+            state: ReleaseState::Draft,
+            content: content(version_code),
+        },
+        recall_reason: None,
+        published_at: None,
+    }
+}
+
+fn content(version_code: i64) -> ReleaseContent {
+    ReleaseContent {
+        version_code,
+        version_name: VersionName::parse(format!("1.0.{version_code}")).unwrap(),
+        file: FileFacts {
+            download_url: Url::parse("https://files.example/a.bin").unwrap(),
+            size: 0,
+            md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap(),
+            sha256: None,
+        },
+        update_desc: UpdateDescription::parse("").unwrap(),
+        auto_install: false,
+        mandatory: false,
+        floor: false,
+        qrcode: None,
+        icon_url: None,
+        config_json: ConfigJson::default(),
+        targeting: Targeting::default(),
+        rollout: Rollout::default(),
+        starts_at: None,
+        ends_at: None,
+    }
+}
+
+pub(crate) fn hold(app: &App, identifier: &str, device: &str) -> Pin {
+    Pin {
+        id: PinId::generate(),
+        app_id: app.id,
+        identifier: self::identifier(identifier),
+        target: PinTarget::Device(DeviceId::parse(device).unwrap()),
+        mode: PinMode::Hold,
+        reason: reason("broken scanner"),
+        expires_at: None,
+    }
+}
+
+pub(crate) fn user(tenant: Option<i64>, username: &str) -> User {
+    User {
+        id: UserId::generate(),
+        tenant: tenant.map(|number| TenantId::parse(number).unwrap()),
+        username: Username::parse(username).unwrap(),
+        role: if tenant.is_some() {
+            Role::Publisher
+        } else {
+            Role::PlatformAdmin
+        },
+        enabled: true,
+    }
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+pub(crate) fn package(text: &str) -> PackageName {
+    PackageName::parse(text).unwrap()
+}
+
+pub(crate) fn identifier(text: &str) -> Identifier {
+    Identifier::parse(text).unwrap()
+}
+
+pub(crate) fn reason(text: &str) -> Reason {
+    Reason::parse(text).unwrap()
+}
+
+/// Changes the catalog of a tenant in a transaction of its own.
+pub(crate) async fn change(
+    db: &Db,
+    tenant: i64,
+    write: impl AsyncFnOnce(&CatalogTx) -> Result<(), StorageError>,
+) -> CatalogPair {
+    let tx = db.begin_catalog(scope(tenant)).await.unwrap();
+    write(&tx).await.unwrap();
+    tx.commit().await.unwrap()
+}
+
+/// A migrated database with one tenant.
+pub(crate) async fn prepare_tenant(db: &Db, number: i64) -> CatalogPair {
+    db.migrate().await.unwrap();
+    change(db, number, async |tx| {
+        tenants::insert(tx, tenant(number), now()).await.map(drop)
+    })
+    .await
+}
+
+/// A migrated database with tenant 1 and an app that has the resources named.
+pub(crate) async fn prepare_app(db: &Db, package_name: &str, identifiers: &[&str]) -> App {
+    prepare_tenant(db, 1).await;
+    let app = app(package_name);
+    change(db, 1, async |tx| {
+        apps::insert(tx, app.clone(), now()).await?;
+        for text in identifiers {
+            resources::insert(tx, Resource::first_seen(&app, identifier(text)), now()).await?;
+        }
+        Ok(())
+    })
+    .await;
+    app
+}
+
+/// Whether the write was refused for exactly this key.
+pub(crate) fn is_conflict<T>(outcome: &Result<T, StorageError>, expected: UniqueKey) -> bool {
+    matches!(outcome, Err(StorageError::Conflict(key)) if *key == expected)
+}

@@ -1,0 +1,66 @@
+//! A fresh database for each test, of either kind.
+
+use slipway::storage::{Db, Durability, connect};
+use tempfile::TempDir;
+
+use super::postgres::PostgresServer;
+
+/// An empty database, and where it is.
+pub(crate) struct TestDatabase {
+    pub(crate) db: Db,
+    pub(crate) url: String,
+    /// Removes the SQLite file when the test is over.
+    _directory: Option<TempDir>,
+}
+
+impl TestDatabase {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let url = format!("sqlite://{}", directory.path().join("slipway.db").display());
+        Self::open(url, Some(directory)).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let url = tokio::task::spawn_blocking(|| PostgresServer::shared().database());
+        Self::open(url.await.expect("the server makes databases"), None).await
+    }
+
+    /// The same database through a pool of its own, as another node has it.
+    pub(crate) async fn another_node(&self) -> Db {
+        connect(&self.url, Durability::Relaxed)
+            .await
+            .expect("the database opens")
+    }
+
+    async fn open(url: String, directory: Option<TempDir>) -> Self {
+        let db = connect(&url, Durability::Relaxed)
+            .await
+            .expect("the database opens");
+        Self {
+            db,
+            url,
+            _directory: directory,
+        }
+    }
+}
+
+/// Makes each `async fn(TestDatabase)` a test on SQLite and one on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {$(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test($crate::support::database::TestDatabase::sqlite().await).await;
+            }
+        )*}
+
+        mod postgres {$(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test($crate::support::database::TestDatabase::postgres().await).await;
+            }
+        )*}
+    };
+}
+
+pub(crate) use on_both_databases;
