@@ -1,4 +1,7 @@
 //! Every test that goes through the crate's public face, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod api;
 mod resolve;
+mod storage;
+mod support;

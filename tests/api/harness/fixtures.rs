@@ -1,0 +1,57 @@
+use serde_json::{Value, json};
+
+use super::{Caller, TestApp};
+
+/// A tenant's number in most tests.
+pub(crate) const TENANT: i64 = 10_000_000;
+
+impl TestApp {
+    /// A tenant with its administrator, signed in.
+    pub(crate) async fn tenant_admin(&self, tenant: i64) -> Caller {
+        let platform = self.platform_admin().await;
+        platform
+            .post(
+                "/api/v1/tenants",
+                &json!({"id": tenant, "name": format!("Tenant {tenant}")}),
+            )
+            .await
+            .expect(201);
+        self.user(&platform, tenant, "admin").await
+    }
+
+    /// A person of a tenant with this role, made by `maker` and signed in.
+    pub(crate) async fn user(&self, maker: &Caller, tenant: i64, role: &str) -> Caller {
+        let username = format!("{role}-{tenant}");
+        let password = "a password of a tenant";
+        let body = json!({"username": username, "password": password, "role": role});
+        maker
+            .post(&format!("/api/v1/tenants/{tenant}/users"), &body)
+            .await
+            .expect(201);
+        self.login(&username, password).await
+    }
+
+    /// A device of the tenant, with a key that `admin` makes.
+    pub(crate) async fn device(&self, admin: &Caller, tenant: i64) -> Caller {
+        let path = format!("/api/v1/tenants/{tenant}/device-keys");
+        let made = admin.post(&path, &json!({"name": "devices"})).await.expect(201);
+        self.bearer(made["device_key"].as_str().unwrap())
+    }
+}
+
+/// A valid app.
+pub(crate) fn app_fields(package_name: &str) -> Value {
+    json!({"package_name": package_name, "app_name": "An app"})
+}
+
+/// A valid release with the required fields alone.
+pub(crate) fn release_fields(identifier: &str, version_code: i64) -> Value {
+    json!({
+        "identifier": identifier,
+        "version_code": version_code,
+        "version_name": format!("1.0.{version_code}"),
+        "download_url": format!("https://files.example/{identifier}/{version_code}.bin"),
+        "size": 1_000,
+        "md5": format!("{version_code:032x}"),
+    })
+}

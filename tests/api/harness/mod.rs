@@ -1,0 +1,161 @@
+//! The real server in this process, on a database of its own, with a clock that a test can set.
+
+mod answer;
+mod fixtures;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use slipway::app::{self, Running, Start};
+use slipway::clock::FixedClock;
+use slipway::config::Config;
+use slipway::storage::Durability;
+
+pub(crate) use answer::Answer;
+pub(crate) use fixtures::{TENANT, app_fields, release_fields};
+
+use crate::support::database::TestDatabase;
+
+pub(crate) const ADMIN: &str = "admin";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Where the clock of every test stands at first.
+pub(crate) const NOW: &str = "2026-03-02T02:00:00Z";
+
+/// A running server.
+pub(crate) struct TestApp {
+    pub(crate) url: String,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) running: Running,
+    pub(crate) database: TestDatabase,
+    http: Client,
+}
+
+/// Somebody who calls the server with a credential, or with none.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    url: String,
+    http: Client,
+    token: Option<String>,
+}
+
+impl TestApp {
+    pub(crate) async fn start(database: TestDatabase) -> Self {
+        Self::start_with(database, |_| {}).await
+    }
+
+    /// Starts with settings that differ from the tests' usual ones.
+    pub(crate) async fn start_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = test_config(&database.url);
+        change(&mut config);
+        let clock = Arc::new(FixedClock::at(NOW.parse().unwrap()));
+        let running = app::start(&config, start(clock.clone())).await.unwrap();
+        Self {
+            url: format!("http://{}", running.address),
+            clock,
+            running,
+            database,
+            http: Client::new(),
+        }
+    }
+
+    pub(crate) fn set_clock(&self, now: &str) {
+        let now: DateTime<Utc> = now.parse().unwrap();
+        self.clock.set(now);
+    }
+
+    /// Calls without a credential.
+    pub(crate) fn anyone(&self) -> Caller {
+        self.with_token(None)
+    }
+
+    /// Calls with a bearer token of any kind.
+    pub(crate) fn bearer(&self, token: &str) -> Caller {
+        self.with_token(Some(token.to_owned()))
+    }
+
+    /// Signs in.
+    pub(crate) async fn login(&self, username: &str, password: &str) -> Caller {
+        let body = json!({"username": username, "password": password});
+        let answer = self.anyone().post("/api/v1/auth/login", &body).await.expect(200);
+        self.bearer(answer["access_token"].as_str().unwrap())
+    }
+
+    /// Signs in as the first administrator.
+    pub(crate) async fn platform_admin(&self) -> Caller {
+        self.login(ADMIN, PASSWORD).await
+    }
+
+    fn with_token(&self, token: Option<String>) -> Caller {
+        Caller {
+            url: self.url.clone(),
+            http: self.http.clone(),
+            token,
+        }
+    }
+}
+
+/// Settings of a node on this database. Several nodes share the key.
+pub(crate) fn test_config(database_url: &str) -> Config {
+    Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: std::env::temp_dir(),
+        database_url: Some(database_url.to_owned()),
+        admin_username: ADMIN.to_owned(),
+        admin_password: Some(PASSWORD.to_owned()),
+        secret_key: Some("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned()),
+        trusted_proxies: Vec::new(),
+        public_url: None,
+        next_check_s: 3_600,
+        next_check_after_offer_s: 300,
+        poll_interval_ms: 250,
+        stale_after_s: 900,
+        login_attempts_per_account: 100_000,
+        login_attempts_per_source: 100_000,
+    }
+}
+
+pub(crate) fn start(clock: Arc<FixedClock>) -> Start {
+    Start {
+        clock,
+        durability: Durability::Relaxed,
+        workers: Some(1),
+        heed_signals: false,
+    }
+}
+
+impl Caller {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// A request to be completed with headers or an unusual body, and then sent.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+}

@@ -1,0 +1,4 @@
+//! The whole server over HTTP.
+
+mod harness;
+mod releases;
