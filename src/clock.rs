@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-/// Gives the current instant, in whole microseconds (what both databases keep).
+/// Gives the current instant.
 pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 }
@@ -15,7 +15,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn now(&self) -> DateTime<Utc> {
-        whole_microseconds(Utc::now())
+        Utc::now()
     }
 }
 
@@ -34,12 +34,6 @@ impl FixedClock {
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
-        whole_microseconds(*self.0.lock().expect("no holder of this lock panics"))
+        *self.0.lock().expect("no holder of this lock panics")
     }
-}
-
-fn whole_microseconds(instant: DateTime<Utc>) -> DateTime<Utc> {
-    instant
-        .duration_trunc(TimeDelta::microseconds(1))
-        .unwrap_or(instant)
 }

@@ -19,8 +19,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 struct Arguments {
     /// What to log: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`.
-    #[arg(long, env = "SLIPWAY_LOG", default_value = "info", global = true)]
-    log: String,
+    /// Absent: info, and warn for the demo.
+    #[arg(long, env = "SLIPWAY_LOG", global = true)]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -53,7 +54,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    telemetry::start_logging(&arguments.log)?;
+    let usual = match arguments.command {
+        Command::Demo(_) => "warn",
+        _ => "info",
+    };
+    telemetry::start_logging(arguments.log.as_deref().unwrap_or(usual))?;
     match arguments.command {
         Command::Serve(config) => serve(&config).await,
         Command::Demo(config) => demo::run(*config).await,

@@ -1,10 +1,11 @@
 //! Fields of a request's body: absent, null or given; read one by one, so that every wrong one is named at once.
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
 use crate::catalog::field::{FieldError, FieldErrorCode, Invalid};
+use crate::storage::in_micros;
 
 /// A member of a body. Absent, null and a value mean three things in a PATCH.
 #[derive(Debug, Clone, Default)]
@@ -162,9 +163,7 @@ pub(super) fn parse_instant(text: String) -> Result<DateTime<Utc>, Invalid> {
     if instant < earliest || instant > latest {
         return Err(refusal());
     }
-    instant
-        .duration_trunc(TimeDelta::microseconds(1))
-        .map_err(|_| refusal())
+    Ok(in_micros(instant))
 }
 
 /// What serde says of a body, as a field and what is wrong with it.

@@ -54,7 +54,7 @@ pub(super) async fn get_me(call: Call) -> Result<HttpResponse, Problem> {
         id,
         name: principal.name.clone(),
         role: principal.role.as_str(),
-        tenant_id: principal.tenant.map(|tenant| tenant.get()),
+        tenant_id: principal.tenant.map(crate::catalog::ids::TenantId::get),
     }))
 }
 

@@ -84,7 +84,10 @@ impl From<&Stored<ReleaseRecord>> for ReleaseResponse {
             version_code: content.version_code,
             version_name: content.version_name.to_string(),
             state: release.state.name(),
-            recall_mode: release.state.recall_mode().map(|mode| mode.as_str()),
+            recall_mode: release
+                .state
+                .recall_mode()
+                .map(crate::catalog::release::RecallMode::as_str),
             recall_reason: record.recall_reason.as_ref().map(ToString::to_string),
             download_url: content.file.download_url.to_string(),
             size: content.file.size,

@@ -12,6 +12,10 @@ use crate::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = OrgScope, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
+#[expect(
+    clippy::struct_field_names,
+    reason = "named as in the seed, in camelCase on the wire"
+)]
 pub(super) struct OrgScopeFields {
     #[schema(max_length = 128)]
     l1_code: Option<String>,

@@ -126,9 +126,17 @@ pub(super) async fn answer_check(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let ctx = context(&request);
+    let answer = answer(&request, payload).await;
+    if answer.is_err() {
+        metrics::counter!("slipway_checks_total", "outcome" => "refused").increment(1);
+    }
+    answer
+}
+
+async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let ctx = context(request);
     let device = authenticate(&ctx, bearer(request.headers()))?;
-    let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    let body = read_body(request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
     let (check, claimed) = read(&body)?;
     Ok(respond(&device.check(&ctx, claimed, check)?))
 }

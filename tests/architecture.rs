@@ -1,0 +1,220 @@
+//! Which room may know which, read from the sources. `ARCHITECTURE.md` says why.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A room, the rooms it may name, and the libraries that only some rooms may.
+struct Room {
+    name: &'static str,
+    may_name: &'static [&'static str],
+    libraries: &'static [&'static str],
+}
+
+const ROOMS: [Room; 10] = [
+    Room {
+        name: "catalog",
+        may_name: &[],
+        libraries: &[],
+    },
+    Room {
+        name: "access",
+        may_name: &["catalog"],
+        libraries: &[],
+    },
+    Room {
+        name: "resolve",
+        may_name: &["catalog"],
+        libraries: &[],
+    },
+    Room {
+        name: "secrets",
+        may_name: &["catalog"],
+        libraries: &["tokio", "aws_lc_rs", "argon2", "jsonwebtoken"],
+    },
+    Room {
+        name: "storage",
+        may_name: &["catalog", "access"],
+        libraries: &["sea_orm", "migration", "tokio"],
+    },
+    Room {
+        name: "live",
+        may_name: &["catalog", "resolve", "storage", "clock"],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Room {
+        name: "services",
+        may_name: &[
+            "catalog", "access", "resolve", "secrets", "storage", "live", "clock",
+        ],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Room {
+        name: "http",
+        may_name: &["catalog", "access", "resolve", "secrets", "storage", "services"],
+        libraries: &["actix_web", "utoipa", "tracing", "metrics"],
+    },
+    Room {
+        name: "demo",
+        may_name: &["app", "clock", "config", "storage"],
+        libraries: &["reqwest"],
+    },
+    Room {
+        name: "app.rs",
+        may_name: &[
+            "catalog",
+            "clock",
+            "config",
+            "http",
+            "live",
+            "secrets",
+            "services",
+            "storage",
+            "telemetry",
+        ],
+        libraries: &["actix_web", "tokio"],
+    },
+];
+
+/// Libraries that a room must be allowed.
+const GUARDED: [&str; 11] = [
+    "actix_web",
+    "utoipa",
+    "sea_orm",
+    "migration",
+    "tokio",
+    "tracing",
+    "metrics",
+    "aws_lc_rs",
+    "argon2",
+    "jsonwebtoken",
+    "reqwest",
+];
+
+/// What the pure rooms must not know in any form.
+const IMPURE: [&str; 6] = [
+    "std::env",
+    "std::fs",
+    "Utc::now",
+    "SystemTime",
+    "async fn",
+    "rand::",
+];
+
+#[test]
+fn rooms_name_only_the_rooms_they_may() {
+    let all = [
+        "access",
+        "app",
+        "catalog",
+        "clock",
+        "config",
+        "demo",
+        "http",
+        "live",
+        "resolve",
+        "secrets",
+        "services",
+        "storage",
+        "telemetry",
+    ];
+    for room in &ROOMS {
+        for (path, text) in sources(room.name) {
+            for other in all
+                .iter()
+                .filter(|other| **other != room.name.trim_end_matches(".rs"))
+            {
+                let names_it = text.contains(&format!("crate::{other}::"));
+                assert!(
+                    !names_it || room.may_name.contains(other),
+                    "{} names {other}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rooms_use_only_the_libraries_they_may() {
+    for room in &ROOMS {
+        for (path, text) in sources(room.name) {
+            for library in GUARDED.iter().filter(|library| !room.libraries.contains(library)) {
+                let uses_it =
+                    text.contains(&format!("use {library}::")) || text.contains(&format!(" {library}::"));
+                assert!(!uses_it, "{} uses {library}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pure_rooms_know_no_clock_environment_or_files() {
+    for room in ["catalog", "resolve", "access"] {
+        for (path, text) in sources(room) {
+            for impure in IMPURE {
+                assert!(!text.contains(impure), "{} knows {impure}", path.display());
+            }
+        }
+    }
+}
+
+/// A write that can change an answer advances the tenant's revision, because it can only be made in a transaction
+/// whose one way to end does that.
+#[test]
+fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
+    let catalog = [
+        "tenants",
+        "org_directories",
+        "apps",
+        "resources",
+        "releases",
+        "pins",
+        "device_keys",
+        "app_keys",
+    ];
+    for noun in catalog {
+        let text = fs::read_to_string(format!("src/storage/{noun}.rs")).expect("each noun has its file");
+        for function in text.split("\npub async fn ").skip(1) {
+            let writes = ["Entity::insert", "Entity::update", "Entity::delete"]
+                .iter()
+                .any(|call| function.contains(call));
+            let signature = function.split('{').next().unwrap_or_default();
+            assert!(
+                !writes || signature.contains("tx: &CatalogTx"),
+                "storage/{noun}.rs writes outside a CatalogTx: {signature}"
+            );
+        }
+    }
+    let transactions = fs::read_to_string("src/storage/transaction.rs").expect("the file is there");
+    let catalog_tx = transactions
+        .split("impl CatalogTx")
+        .nth(1)
+        .expect("CatalogTx has methods");
+    let commits = catalog_tx.matches(".commit()").count();
+    assert_eq!(commits, 1, "CatalogTx must end in one way only");
+    let before_commit = catalog_tx.split(".commit()").next().unwrap_or_default();
+    assert!(
+        before_commit.contains("self.advance_tenant()"),
+        "the revision is advanced before the commit"
+    );
+}
+
+/// The files of a room, tests beside the code left out.
+fn sources(room: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    collect(&Path::new("src").join(room), &mut found);
+    assert!(!found.is_empty(), "there is no room {room}");
+    found
+}
+
+fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("the sources are there") {
+            collect(&entry.expect("the sources are there").path(), found);
+        }
+    } else {
+        let text = fs::read_to_string(path).expect("sources are text");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        found.push((path.to_owned(), code));
+    }
+}
