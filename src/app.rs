@@ -67,8 +67,7 @@ impl Running {
 
 /// Migrates, loads the catalog and starts answering.
 pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
-    fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("the data directory {} cannot be made", config.data_dir.display()))?;
+    make_data_directory(&config.data_dir)?;
     let keyring = keyring(config)?;
     let db = open_database(config, start.durability).await?;
     check_keyring(&db, &keyring).await?;
@@ -116,6 +115,17 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         ],
         context,
     })
+}
+
+/// Makes the directory for its owner alone, if it is absent: it holds the secret key.
+pub fn make_data_directory(path: &Path) -> anyhow::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .with_context(|| format!("the data directory {} cannot be made", path.display()))
 }
 
 /// Opens the database that the settings name, and brings its schema up to date.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use slipway::app::{self, Start};
 use slipway::clock::SystemClock;
@@ -63,7 +62,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve(config) => serve(&config).await,
         Command::Demo(config) => demo::run(*config).await,
         Command::Migrate(config) => {
-            std::fs::create_dir_all(&config.data_dir).context("the data directory cannot be made")?;
+            app::make_data_directory(&config.data_dir)?;
             app::open_database(&config, Durability::Full).await.map(drop)
         }
         Command::Openapi => print_openapi(),
