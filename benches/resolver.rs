@@ -127,7 +127,7 @@ fn deciding(criterion: &mut Criterion) {
 
 fn reading_and_explaining(criterion: &mut Criterion) {
     criterion.bench_function("read a check", |bencher| {
-        bencher.iter(|| read_check(black_box(&FIELDS)))
+        bencher.iter(|| read_check(black_box(&FIELDS)));
     });
     let app = app(10, TEN_THOUSAND / 10);
     let check = check();

@@ -91,7 +91,7 @@ fn releases() -> Vec<Value> {
             &module("receiving"),
             42,
             "1.5.0",
-            &json!({"update_desc": "Receiving by pallet", "rollout": {"percent": 25, "unit": "l3"}}),
+            &json!({"update_desc": "Receiving by pallet", "rollout": {"percent": 25, "key": "receiving-1.5", "unit": "l3"}}),
         ),
         release(&module("stocktaking"), 30, "2.0.0", &json!({"mandatory": true})),
         release(&module("stocktaking"), 31, "2.1.0", &json!({})),

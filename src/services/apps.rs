@@ -103,7 +103,7 @@ pub async fn update(
         after.enabled = enabled;
     }
     if after == before.value {
-        return Ok(Written::unchanged(before));
+        return Ok(ctx.unchanged(tx, before).await);
     }
     accept(after.check_names())?;
     refuse_identifiers_as_old_names(&tx, scope, &after).await?;

@@ -10,7 +10,7 @@ use super::login_attempts::LoginAttempts;
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
-use crate::live::Live;
+use crate::live::{Live, Lookup};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::storage::{CatalogPair, CatalogTx, Db, tenants};
 
@@ -61,6 +61,19 @@ impl Context {
         self.live.catch_up(tenant).await;
         Ok(pair)
     }
+
+    /// Ends a write that found everything as it should be. Another node may have taken the change a moment ago, so
+    /// this one too returns only when it serves it.
+    pub(super) async fn unchanged<T>(&self, tx: CatalogTx, value: T) -> Written<T> {
+        let tenant = tx.scope().tenant();
+        drop(tx);
+        self.live.catch_up(tenant).await;
+        let pair = match self.live.tenant(tenant) {
+            Lookup::Found(served) => Some(served.pair.clone()),
+            Lookup::Absent | Lookup::Unknown => None,
+        };
+        Written { value, pair }
+    }
 }
 
 /// Who asks, and in which request.
@@ -71,7 +84,7 @@ pub struct Caller {
     pub address: Option<IpAddr>,
 }
 
-/// What a write came to, and the state of the catalog that has it (absent when nothing was changed).
+/// What a write came to, and the state of the catalog that has it (absent for what no check is answered from).
 #[derive(Debug, Clone)]
 pub struct Written<T> {
     pub value: T,
@@ -84,10 +97,6 @@ impl<T> Written<T> {
             value,
             pair: Some(pair),
         }
-    }
-
-    pub(super) fn unchanged(value: T) -> Self {
-        Self { value, pair: None }
     }
 }
 

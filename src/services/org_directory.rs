@@ -37,7 +37,7 @@ pub async fn replace(
         .unwrap_or_else(|| none_yet(ctx));
     precondition.check(&before.etag)?;
     if before.nodes == nodes {
-        return Ok(Written::unchanged(before));
+        return Ok(ctx.unchanged(tx, before).await);
     }
     let stored = org_directories::replace(&tx, nodes, ctx.now()).await?;
     let change = Change {

@@ -61,7 +61,7 @@ pub async fn put(
         pin,
     };
     if let Some(before) = before.clone().filter(|before| before.value == pin) {
-        return Ok(Written::unchanged(named(before)));
+        return Ok(ctx.unchanged(tx, named(before)).await);
     }
     let stored = pins::upsert(&tx, pin, ctx.now()).await?;
     let change = Change {

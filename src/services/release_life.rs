@@ -53,7 +53,7 @@ pub async fn take_step(
     };
     match stored {
         Some(stored) => Ok(Written::changed(stored, ctx.commit(tx).await?)),
-        None => Ok(Written::unchanged(before)),
+        None => Ok(ctx.unchanged(tx, before).await),
     }
 }
 

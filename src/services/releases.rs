@@ -52,23 +52,17 @@ pub async fn create(
     let version = new.content.version_code;
     let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
     let (publish, force) = (new.publish, new.force);
-    let mut changed = existing.is_none();
     let mut created = match existing {
         Some(existing) => found_again(existing, &new.content)?,
         None => insert(ctx, caller, &tx, &app, new).await?,
     };
     if publish {
         let published = publish_in(ctx, caller, &tx, &created.stored, force).await?;
-        changed |= published.is_some();
         created.stored = published.unwrap_or(created.stored);
     }
     once.record(&tx, &created).await?;
-    if changed {
-        return Ok(Written::changed(created, ctx.commit(tx).await?));
-    }
-    // The catalog did not change, but the answer may have to be kept; an advance that changes nothing is harmless.
-    ctx.commit(tx).await?;
-    Ok(Written::unchanged(created))
+    // Where the catalog did not change the answer may have to be kept; an advance that changes nothing is harmless.
+    Ok(Written::changed(created, ctx.commit(tx).await?))
 }
 
 fn refuse_old_name(app: &App, identifier: &Identifier) -> Result<(), ServiceError> {
@@ -213,7 +207,7 @@ async fn change_content(
     let mut after = before.value.clone();
     apply(&mut after.release.content);
     if after == before.value {
-        return Ok(Written::unchanged(before));
+        return Ok(ctx.unchanged(tx, before).await);
     }
     refuse_fixed(&before.value.release, &after.release.content)?;
     accept(after.release.content.check())?;

@@ -71,7 +71,7 @@ pub async fn update(
         after.repair_on_mismatch = repair;
     }
     if after == before.value {
-        return Ok(Written::unchanged(before));
+        return Ok(ctx.unchanged(tx, before).await);
     }
     let stored = resources::update(&tx, &before, after, ctx.now()).await?;
     let change = Change {

@@ -80,7 +80,7 @@ pub async fn update(
         offers_enabled: changes.offers_enabled.unwrap_or(before.value.offers_enabled),
     };
     if after == before.value {
-        return Ok(Written::unchanged(before));
+        return Ok(ctx.unchanged(tx, before).await);
     }
     let stored = tenants::update(&tx, &before, after, ctx.now()).await?;
     let change = Change {

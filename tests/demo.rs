@@ -1,0 +1,81 @@
+//! The demo as a newcomer meets it: started, read, and its lines pasted into a shell.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// A running demo; it ends with the test.
+struct Demo {
+    process: Child,
+    lines: Vec<String>,
+}
+
+impl Demo {
+    /// Starts it and reads what it prints, up to the last line to paste.
+    fn start() -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .arg("demo")
+            .env("SLIPWAY_LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let printed = output.lines().map(Result::unwrap);
+        let lines = printed.filter(|line| line.starts_with("curl ")).take(5).collect();
+        Self { process, lines }
+    }
+
+    /// Pastes the line with this number, counted from 1.
+    fn paste(&self, number: usize) -> Value {
+        let shell = Command::new("sh")
+            .arg("-c")
+            .arg(&self.lines[number - 1])
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(shell.stdout).unwrap();
+        serde_json::from_str(&answer).unwrap_or_else(|_| panic!("line {number} was answered {answer:?}"))
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn every_line_of_the_demo_works_when_pasted() {
+    let demo = Demo::start();
+    assert_eq!(demo.lines.len(), 5);
+
+    let update = demo.paste(1);
+    assert_eq!(update["succeed"], true);
+    assert!(!update["data"].as_array().unwrap().is_empty(), "{update}");
+
+    let up_to_date = demo.paste(2);
+    assert_eq!(up_to_date["data"], json!([]), "{up_to_date}");
+
+    let published = demo.paste(3);
+    assert_eq!(published["state"], "published", "{published}");
+
+    let seen = demo.paste(4);
+    assert_eq!(seen["data"].as_array().unwrap().len(), 1, "{seen}");
+    assert_eq!(
+        seen["data"][0]["version_code"], published["version_code"],
+        "{seen}"
+    );
+
+    let explained = demo.paste(5);
+    let verdicts: Vec<_> = explained["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|resource| resource["releases"].as_array().unwrap())
+        .map(|release| release["verdict"].as_str().unwrap())
+        .collect();
+    assert_eq!(verdicts.len(), 8, "{explained}");
+    assert!(verdicts.contains(&"offered"), "{explained}");
+}
