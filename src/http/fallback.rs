@@ -8,6 +8,9 @@ use utoipa::openapi::path::PathItem;
 
 use super::problem::{Problem, ProblemCode};
 
+/// What the documentation's own service answers; the API's description does not name it.
+const DOCUMENTATION: [&str; 2] = ["/openapi.json", "/docs/{file:.*}"];
+
 /// Every path of the API and its methods.
 pub(super) struct KnownPaths(Vec<(ResourceDef, String)>);
 
@@ -18,7 +21,8 @@ impl KnownPaths {
             .paths
             .iter()
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
-        Self(known.collect())
+        let documentation = DOCUMENTATION.map(|path| (ResourceDef::new(path), "GET, HEAD".to_owned()));
+        Self(known.chain(documentation).collect())
     }
 }
 

@@ -38,7 +38,7 @@ struct CatalogReadiness {
 }
 
 /// Whether the process runs
-#[utoipa::path(operation_id = "get_health", tag = "operations",
+#[utoipa::path(operation_id = "get_health", tag = "operations", security(()),
     responses((status = 200, description = "It runs", body = HealthResponse)))]
 #[get("/healthz")]
 pub(super) async fn get_health() -> HttpResponse {
@@ -51,7 +51,7 @@ pub(super) async fn get_health() -> HttpResponse {
 /// Whether the node can answer checks
 ///
 /// A node without its database goes on answering from memory and stays ready, but says so.
-#[utoipa::path(operation_id = "get_readiness", tag = "operations", responses(
+#[utoipa::path(operation_id = "get_readiness", tag = "operations", security(()), responses(
     (status = 200, description = "Checks are answered", body = ReadinessResponse),
     (status = 503, description = "There is no catalog to answer from", body = ReadinessResponse),
 ))]
@@ -88,7 +88,7 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
 }
 
 /// Metrics in the Prometheus text format
-#[utoipa::path(operation_id = "get_metrics", tag = "operations",
+#[utoipa::path(operation_id = "get_metrics", tag = "operations", security(()),
     responses((status = 200, description = "All metrics", body = String, content_type = "text/plain")))]
 #[get("/metrics")]
 pub(super) async fn get_metrics(

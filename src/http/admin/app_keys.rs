@@ -61,7 +61,7 @@ impl From<&Stored<AppKey>> for AppKeyResponse {
     }
 }
 
-/// Make a app key
+/// Make an app key
 ///
 /// The secret is shown only in this answer.
 #[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath),
@@ -103,7 +103,7 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppKeyResponse::from(&stored))))
 }
 
-/// Read a app key
+/// Read an app key
 #[utoipa::path(tag = "keys", operation_id = "get_app_key", params(KeyPath),
     responses((status = 200, description = "Without its secret", body = AppKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
@@ -112,7 +112,7 @@ pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Pro
     Ok(respond::object(&AppKeyResponse::from(&stored), &stored.etag))
 }
 
-/// Delete a app key
+/// Delete an app key
 #[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
     responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]

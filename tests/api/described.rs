@@ -1,0 +1,99 @@
+//! The API's description, operation by operation.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::operations::Operation;
+
+/// An operation of the API's description.
+pub(crate) struct Described {
+    pub(crate) id: String,
+    pub(crate) method: Method,
+    /// With placeholders, such as `/api/v1/tenants/{tenant_id}`.
+    pub(crate) path: String,
+    pub(crate) object: Value,
+}
+
+/// The API's description as it is served.
+pub(crate) fn document() -> Value {
+    serde_json::to_value(slipway::http::openapi()).unwrap()
+}
+
+/// Every operation that the description has.
+pub(crate) fn described() -> Vec<Described> {
+    let document = document();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, object) in item.as_object().unwrap() {
+            all.push(Described {
+                id: object["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                object: object.clone(),
+            });
+        }
+    }
+    all
+}
+
+impl Described {
+    /// The parts of a path that are placeholders here, as indices into its pieces between slashes.
+    pub(crate) fn placeholders(&self) -> Vec<usize> {
+        let pieces = self.path.split('/').enumerate();
+        pieces
+            .filter(|(_, piece)| piece.starts_with('{'))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    fn matches(&self, operation: &Operation) -> bool {
+        let (template, path): (Vec<_>, Vec<_>) = (
+            self.path.split('/').collect(),
+            operation.path.split('/').collect(),
+        );
+        self.method == operation.method
+            && template.len() == path.len()
+            && template
+                .iter()
+                .zip(&path)
+                .all(|(piece, filled)| piece.starts_with('{') || piece == filled)
+    }
+}
+
+/// Finds each operation of the table in the description; fails when one of the two has what the other has not.
+#[track_caller]
+pub(crate) fn with_descriptions(table: Vec<Operation>) -> Vec<(Operation, Described)> {
+    let described = described();
+    let in_table: BTreeSet<_> = table.iter().map(|operation| operation.id).collect();
+    let in_document: BTreeSet<_> = described.iter().map(|operation| operation.id.as_str()).collect();
+    assert_eq!(
+        in_table, in_document,
+        "tests/api/operations.rs must list every operation of the API"
+    );
+    assert_eq!(table.len(), described.len(), "an operation is listed twice");
+    let find = |operation: &Operation| {
+        let found = described
+            .iter()
+            .position(|described| described.id == operation.id);
+        found.unwrap()
+    };
+    let mut order: Vec<_> = table.iter().map(find).collect();
+    let mut described: Vec<_> = described.into_iter().map(Some).collect();
+    order
+        .drain(..)
+        .zip(table)
+        .map(|(index, operation)| {
+            let described = described[index].take().unwrap();
+            assert!(
+                described.matches(&operation),
+                "{} is {} {}",
+                operation.id,
+                described.method,
+                described.path
+            );
+            (operation, described)
+        })
+        .collect()
+}

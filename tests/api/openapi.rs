@@ -1,0 +1,303 @@
+//! The API's description: committed, served, complete; and what answers where it names nothing.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::described::{described, document, with_descriptions};
+use super::harness::{TENANT, TestApp};
+use super::operations::{Objects, call, operations};
+use crate::support::database::TestDatabase;
+
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/slipway.json");
+
+async fn app() -> TestApp {
+    TestApp::start(TestDatabase::sqlite().await).await
+}
+
+#[test]
+fn the_committed_description_is_the_one_of_the_code() {
+    let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
+    let generated = slipway::http::openapi().to_pretty_json().unwrap();
+    assert!(
+        committed.trim_end() == generated,
+        "openapi/slipway.json is stale; run `cargo run -- openapi > openapi/slipway.json`"
+    );
+}
+
+#[test]
+fn every_operation_is_described() {
+    let mut seen = BTreeMap::new();
+    for operation in described() {
+        let place = format!("{} {}", operation.method, operation.path);
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        assert!(
+            !operation.id.is_empty() && operation.id.bytes().all(is_word),
+            "{place}: {}",
+            operation.id
+        );
+        if let Some(other) = seen.insert(operation.id.clone(), place.clone()) {
+            panic!("{place} and {other} have the same operationId");
+        }
+        let object = &operation.object;
+        assert_eq!(
+            object["tags"].as_array().map_or(0, Vec::len),
+            1,
+            "{place} has one tag"
+        );
+        assert!(
+            object["summary"].as_str().is_some_and(|text| !text.is_empty()),
+            "{place} has no summary"
+        );
+        let responses = object["responses"].as_object().unwrap();
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{place} has no success"
+        );
+    }
+}
+
+#[test]
+fn every_tag_is_explained() {
+    let document = document();
+    let explained: Vec<_> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| &tag["name"])
+        .collect();
+    for operation in described() {
+        let tag = &operation.object["tags"][0];
+        assert!(
+            explained.contains(&tag),
+            "{tag} of {} is not explained",
+            operation.id
+        );
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    assert!(references.len() > 100);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+#[test]
+fn the_placeholders_of_a_path_are_its_path_parameters() {
+    for operation in described() {
+        let mut placeholders: Vec<_> = operation
+            .path
+            .split('/')
+            .filter_map(|piece| piece.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
+        let parameters = operation.object["parameters"].as_array();
+        let mut parameters: Vec<_> = parameters
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        placeholders.sort_unstable();
+        parameters.sort_unstable();
+        assert_eq!(parameters, placeholders, "{}", operation.id);
+    }
+}
+
+/// What nobody may call says which credential it wants, and what anybody may call says that it wants none.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_401_has_a_security_requirement_and_nothing_else_has() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let app = app().await;
+    let objects = objects(&app).await;
+    for (operation, described) in with_descriptions(operations(&objects)) {
+        let own = &described.object["security"];
+        let demanded = if own.is_null() { &document["security"] } else { own };
+        let is_open = demanded
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|demand| *demand == json!({}));
+        let answer = call(&app.anyone(), &operation).await;
+        assert_eq!(is_open, answer.status != 401, "{} says {demanded}", operation.id);
+        if !is_open {
+            assert_eq!(answer.header("www-authenticate"), "Bearer", "{}", operation.id);
+            assert!(
+                !described.object["responses"]["401"].is_null(),
+                "{}",
+                operation.id
+            );
+        }
+        for demand in demanded.as_array().unwrap() {
+            let known = demand
+                .as_object()
+                .unwrap()
+                .keys()
+                .all(|scheme| schemes.contains_key(scheme));
+            assert!(known, "{}: {demand}", operation.id);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_served() {
+    let answer = app().await.anyone().get("/openapi.json").await;
+    assert!(answer.header("content-type").starts_with("application/json"));
+    assert_eq!(answer.expect(200), document());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_is_served_from_the_program_itself() {
+    let app = app().await;
+    let page = app.anyone().get("/docs/").await;
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert_eq!(page.status, 200);
+    let linked = links(&page.text);
+    assert!(linked.len() > 2, "{}", page.text);
+    for link in linked {
+        assert!(
+            !link.contains("://") && !link.starts_with("//"),
+            "{link} is of another server"
+        );
+        let part = app
+            .anyone()
+            .get(&format!("/docs/{}", link.trim_start_matches("./")))
+            .await;
+        assert_eq!(part.status, 200, "{link}");
+    }
+    // The address without the slash leads there as well.
+    assert_eq!(app.anyone().get("/docs").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_answered_where_get_is() {
+    let app = app().await;
+    let platform = app.platform_admin().await;
+    let objects = objects(&app).await;
+    let described = operations(&objects)
+        .into_iter()
+        .filter(|operation| operation.method == Method::GET);
+    let paths = described.map(|operation| operation.path);
+    for path in paths.chain(["/openapi.json".to_owned(), "/docs/".to_owned()]) {
+        let head = platform.send(platform.request(Method::HEAD, &path)).await;
+        let get = platform.get(&path).await;
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        assert_eq!(head.header("etag"), get.header("etag"), "{path}");
+        assert_eq!(head.text, "", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let app = app().await;
+    let objects = objects(&app).await;
+    let by_shape = methods_by_path();
+    for (operation, described) in with_descriptions(operations(&objects)) {
+        let right = &by_shape[&described.path];
+        for method in [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ] {
+            if right.contains(&method) {
+                continue;
+            }
+            let context = format!("{method} {}", operation.path);
+            let caller = app.anyone();
+            let answer = caller.send(caller.request(method, &operation.path)).await;
+            assert_eq!(answer.status, 405, "{context}: {}", answer.text);
+            let mut allow: Vec<_> = answer.header("allow").split(", ").map(str::to_owned).collect();
+            let mut expected: Vec<_> = right.iter().map(ToString::to_string).collect();
+            if right.contains(&Method::GET) {
+                expected.push("HEAD".to_owned());
+            }
+            allow.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(allow, expected, "{context}");
+            answer.problem(405, "method_not_allowed");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_and_the_documentation_are_there_to_be_read_alone() {
+    let app = app().await;
+    for path in ["/openapi.json", "/docs/"] {
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            let caller = app.anyone();
+            let answer = caller.send(caller.request(method, path)).await;
+            assert_eq!(answer.header("allow"), "GET, HEAD", "{path}");
+            answer.problem(405, "method_not_allowed");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_path_is_a_problem_like_any_other() {
+    let app = app().await;
+    let unknown = [
+        "/",
+        "/nothing",
+        "/api",
+        "/api/v1",
+        "/api/v1/nothing",
+        "/v1/nothing",
+        "/healthz/",
+        "/v2/check",
+    ];
+    for path in unknown {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let caller = app.anyone();
+            let answer = caller.send(caller.request(method, path)).await;
+            assert!(!answer.header("x-request-id").is_empty());
+            answer.problem(404, "not_found");
+        }
+    }
+}
+
+async fn objects(app: &TestApp) -> Objects {
+    let admin = app.tenant_admin(TENANT).await;
+    Objects::make(app, &admin, TENANT, 1).await
+}
+
+fn methods_by_path() -> BTreeMap<String, Vec<Method>> {
+    let mut methods: BTreeMap<String, Vec<Method>> = BTreeMap::new();
+    for operation in described() {
+        methods.entry(operation.path).or_default().push(operation.method);
+    }
+    methods
+}
+
+fn collect_references(value: &Value, references: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            references.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            for member in members.values() {
+                collect_references(member, references);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, references)),
+        _ => {}
+    }
+}
+
+/// What a page loads.
+fn links(html: &str) -> Vec<String> {
+    let of = |attribute: &str| -> Vec<String> {
+        let pieces = html.split(attribute).skip(1);
+        pieces
+            .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+            .collect()
+    };
+    [of("src=\""), of("href=\"")].concat()
+}

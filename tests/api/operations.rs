@@ -1,0 +1,306 @@
+//! Every operation of the API with a valid request, for the tests that go through all of them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, release_fields};
+
+/// A valid request for one operation.
+#[derive(Clone)]
+pub(crate) struct Operation {
+    pub(crate) id: &'static str,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
+}
+
+/// What one tenant has for the operations to be about. Each step in a release's life has a release of its own, so
+/// that every operation can be done once.
+pub(crate) struct Objects {
+    pub(crate) tenant: i64,
+    /// Tells these objects from others of the same tenant.
+    pub(crate) number: i64,
+    pub(crate) username: String,
+    pub(crate) refresh_token: String,
+    pub(crate) app_key: Value,
+    pub(crate) device_key: Value,
+    pub(crate) api_token: Value,
+    pub(crate) package_name: String,
+    pub(crate) identifier: String,
+    user: String,
+    app_without_releases: String,
+    pin: String,
+    draft: String,
+    another_draft: String,
+    published: String,
+    paused: String,
+    to_recall: String,
+}
+
+impl Objects {
+    /// Has an administrator make one of everything.
+    pub(crate) async fn make(app: &TestApp, admin: &Caller, tenant: i64, number: i64) -> Self {
+        let base = format!("/api/v1/tenants/{tenant}");
+        let make =
+            async |path: &str, body: Value| admin.post(&format!("{base}{path}"), &body).await.expect(201);
+        let username = format!("somebody-{tenant}-{number}");
+        let user = make(
+            "/users",
+            json!({"username": username, "password": PASSWORD, "role": "viewer"}),
+        )
+        .await;
+        let app_key = make("/app-keys", json!({"name": "SDK", "role": "device"})).await;
+        let device_key = make("/device-keys", json!({"name": "devices"})).await;
+        let api_token = make("/api-tokens", json!({"name": "ci", "role": "viewer"})).await;
+
+        let package_name = format!("com.example.t{tenant}.n{number}");
+        let app_without_releases = format!("{package_name}.spare");
+        make("/apps", app_fields(&package_name)).await;
+        make("/apps", app_fields(&app_without_releases)).await;
+        let identifier = format!("{package_name}.part");
+        let releases = format!("/apps/{package_name}/releases");
+        let release = async |version_code: i64, publish: bool| {
+            let mut fields = release_fields(&identifier, version_code);
+            fields["publish"] = json!(publish);
+            id_of(&make(&releases, fields).await)
+        };
+        let published = release(1, true).await;
+        let paused = release(2, true).await;
+        let pause = format!("{base}{releases}/{paused}/pause");
+        admin.post(&pause, &json!({})).await.expect(200);
+        let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
+            "mode": "hold", "reason": "stock-taking"});
+        Self {
+            tenant,
+            number,
+            refresh_token: sign_in(app, &username).await["refresh_token"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            username,
+            user: id_of(&user),
+            app_key,
+            device_key,
+            api_token,
+            app_without_releases,
+            pin: id_of(&admin.put(&format!("{base}/pins"), &pin).await.expect(200)),
+            to_recall: release(3, true).await,
+            draft: release(4, false).await,
+            another_draft: release(5, false).await,
+            published,
+            paused,
+            package_name,
+            identifier,
+        }
+    }
+}
+
+/// A person of a tenant with the password that everybody has here.
+pub(crate) async fn make_person(admin: &Caller, tenant: i64, username: &str, role: &str) {
+    let body = json!({"username": username, "password": PASSWORD, "role": role});
+    let path = format!("/api/v1/tenants/{tenant}/users");
+    admin.post(&path, &body).await.expect(201);
+}
+
+/// The answer of a login.
+pub(crate) async fn sign_in(app: &TestApp, username: &str) -> Value {
+    let body = json!({"username": username, "password": PASSWORD});
+    app.anyone().post("/api/v1/auth/login", &body).await.expect(200)
+}
+
+/// An API token of this role.
+pub(crate) async fn api_token(app: &TestApp, admin: &Caller, tenant: i64, role: &str) -> Caller {
+    let path = format!("/api/v1/tenants/{tenant}/api-tokens");
+    let body = json!({"name": role, "role": role});
+    let made = admin.post(&path, &body).await.expect(201);
+    app.bearer(made["token"].as_str().unwrap())
+}
+
+/// Sends the request of an operation.
+pub(crate) async fn call(caller: &Caller, operation: &Operation) -> Answer {
+    let request = caller.request(operation.method.clone(), &operation.path);
+    let request = match &operation.body {
+        Some(body) => request.json(body),
+        None => request,
+    };
+    caller.send(request).await
+}
+
+/// The one table of operations, in an order in which all of them can be done one after the other. What ends the
+/// caller's own sessions comes last.
+#[expect(clippy::too_many_lines, reason = "a table with a row for each operation")]
+pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
+    let tenant = format!("/api/v1/tenants/{}", of.tenant);
+    let app = format!("{tenant}/apps/{}", of.package_name);
+    let (own, number) = (format!("{}-{}", of.tenant, of.number), of.number);
+    let key = |kind: &str, made: &Value| format!("{tenant}/{kind}/{}", id_of(made));
+    let release = |id: &str, verb: &str| format!("{app}/releases/{id}{verb}");
+    let user = format!("{tenant}/users/{}", of.user);
+    let resource = format!("{app}/resources/{}", of.identifier);
+    let pins = format!("{tenant}/pins");
+    let (app_key, device_key) = (key("app-keys", &of.app_key), key("device-keys", &of.device_key));
+    let api_token = key("api-tokens", &of.api_token);
+    let device = json!({"version_code": 1, "device_id": "PDA001"});
+    let mut check = device.clone();
+    check["package_name"] = json!(of.package_name);
+    let pin = json!({"package_name": of.package_name, "identifier": of.identifier, "org_path": ["HM"],
+        "mode": "ceiling", "version_code": 9, "reason": "stock-taking"});
+    vec![
+        get("get_health", "/healthz"),
+        get("get_readiness", "/readyz"),
+        get("get_metrics", "/metrics"),
+        post("check", "/v1/check", check),
+        post(
+            "login",
+            "/api/v1/auth/login",
+            json!({"username": of.username, "password": PASSWORD}),
+        ),
+        post(
+            "refresh",
+            "/api/v1/auth/refresh",
+            json!({"refresh_token": of.refresh_token}),
+        ),
+        get("get_me", "/api/v1/me"),
+        get("list_tenants", "/api/v1/tenants"),
+        post(
+            "create_tenant",
+            "/api/v1/tenants",
+            json!({"id": of.tenant + 1 + number, "name": "A new one"}),
+        ),
+        get("get_tenant", &tenant),
+        patch(
+            "update_tenant",
+            &tenant,
+            json!({"name": format!("Renamed {number}")}),
+        ),
+        post(
+            "create_user",
+            &format!("{tenant}/users"),
+            json!({"username": format!("new-{own}"), "password": PASSWORD, "role": "viewer"}),
+        ),
+        get("list_users", &format!("{tenant}/users")),
+        get("get_user", &user),
+        patch("update_user", &user, json!({"role": "publisher"})),
+        delete("delete_user", &user),
+        post(
+            "create_app_key",
+            &format!("{tenant}/app-keys"),
+            json!({"name": "new", "role": "operator"}),
+        ),
+        get("list_app_keys", &format!("{tenant}/app-keys")),
+        get("get_app_key", &app_key),
+        delete("delete_app_key", &app_key),
+        post(
+            "create_device_key",
+            &format!("{tenant}/device-keys"),
+            json!({"name": "new"}),
+        ),
+        get("list_device_keys", &format!("{tenant}/device-keys")),
+        get("get_device_key", &device_key),
+        delete("delete_device_key", &device_key),
+        post(
+            "create_api_token",
+            &format!("{tenant}/api-tokens"),
+            json!({"name": "new", "role": "viewer"}),
+        ),
+        get("list_api_tokens", &format!("{tenant}/api-tokens")),
+        get("get_api_token", &api_token),
+        delete("delete_api_token", &api_token),
+        put(
+            "replace_org_directory",
+            &format!("{tenant}/org-directory"),
+            json!({"nodes": [{"path": ["HM", format!("HM-{number}")]}]}),
+        ),
+        get("get_org_directory", &format!("{tenant}/org-directory")),
+        post(
+            "create_app",
+            &format!("{tenant}/apps"),
+            app_fields(&format!("com.new.{own}")),
+        ),
+        get("list_apps", &format!("{tenant}/apps")),
+        get("get_app", &app),
+        patch("update_app", &app, json!({"app_name": "Renamed"})),
+        delete(
+            "delete_app",
+            &format!("{tenant}/apps/{}", of.app_without_releases),
+        ),
+        get("list_resources", &format!("{app}/resources")),
+        get("get_resource", &resource),
+        patch("update_resource", &resource, json!({"kind": "miniapp"})),
+        post(
+            "create_release",
+            &format!("{app}/releases"),
+            release_fields(&of.identifier, 99),
+        ),
+        get("list_releases", &format!("{app}/releases")),
+        get("get_release", &release(&of.published, "")),
+        patch(
+            "update_release",
+            &release(&of.published, ""),
+            json!({"update_desc": "Prints again"}),
+        ),
+        put(
+            "set_rollout",
+            &release(&of.published, "/rollout"),
+            json!({"percent": 50}),
+        ),
+        post("publish_release", &release(&of.draft, "/publish"), json!({})),
+        post("pause_release", &release(&of.published, "/pause"), json!({})),
+        post("resume_release", &release(&of.paused, "/resume"), json!({})),
+        post(
+            "discard_release",
+            &release(&of.another_draft, "/discard"),
+            json!({}),
+        ),
+        post(
+            "recall_release",
+            &release(&of.to_recall, "/recall"),
+            json!({"mode": "stop", "reason": "crashes at the till"}),
+        ),
+        post("explain_check", &format!("{app}/explain"), device),
+        put("put_pin", &pins, pin),
+        get("list_pins", &pins),
+        get("get_pin", &format!("{pins}/{}", of.pin)),
+        delete("delete_pin", &format!("{pins}/{}", of.pin)),
+        get("list_audit", &format!("{tenant}/audit")),
+        post("logout", "/api/v1/auth/logout", json!({})),
+        put(
+            "change_password",
+            "/api/v1/me/password",
+            json!({"current": PASSWORD, "new": PASSWORD}),
+        ),
+    ]
+}
+
+fn id_of(made: &Value) -> String {
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn row(id: &'static str, method: Method, path: &str, body: Option<Value>) -> Operation {
+    Operation {
+        id,
+        method,
+        path: path.to_owned(),
+        body,
+    }
+}
+
+fn get(id: &'static str, path: &str) -> Operation {
+    row(id, Method::GET, path, None)
+}
+
+fn delete(id: &'static str, path: &str) -> Operation {
+    row(id, Method::DELETE, path, None)
+}
+
+fn post(id: &'static str, path: &str, body: Value) -> Operation {
+    row(id, Method::POST, path, Some(body))
+}
+
+fn put(id: &'static str, path: &str, body: Value) -> Operation {
+    row(id, Method::PUT, path, Some(body))
+}
+
+fn patch(id: &'static str, path: &str, body: Value) -> Operation {
+    row(id, Method::PATCH, path, Some(body))
+}

@@ -1,0 +1,200 @@
+//! The program itself, running.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::super::harness::{ADMIN, PASSWORD};
+
+pub(super) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// How long the program may take to start or to give up.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A process that serves; killed when dropped.
+pub(super) struct Node {
+    url: String,
+    http: Client,
+    /// The credential for the admin API.
+    pub(super) token: Option<String>,
+    _process: Process,
+}
+
+pub(super) struct NodeAnswer {
+    pub(super) status: u16,
+    pub(super) revision: String,
+    text: String,
+}
+
+struct Process {
+    child: Child,
+    log: mpsc::Receiver<String>,
+    _data_dir: TempDir,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    fn start(database_url: &str, secret_key: Option<&str>) -> Self {
+        let data_dir = TempDir::new().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command
+            .arg("serve")
+            .env_clear()
+            .env("SLIPWAY_LISTEN", "127.0.0.1:0")
+            .env("SLIPWAY_DATA_DIR", data_dir.path())
+            .env("SLIPWAY_DATABASE_URL", database_url)
+            .env("SLIPWAY_ADMIN_USERNAME", ADMIN)
+            .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)
+            .envs(secret_key.map(|key| ("SLIPWAY_SECRET_KEY", key)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, log) = mpsc::channel();
+        // Reads to the end, so that the program never waits for a reader of its log.
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self {
+            child,
+            log,
+            _data_dir: data_dir,
+        }
+    }
+
+    /// The next line of the log, or `None` when the program has ended.
+    fn line(&self, deadline: Instant) -> Option<String> {
+        match self
+            .log
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the program neither starts nor gives up"),
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn start(database_url: &str) -> Self {
+        Self::start_with_key(database_url, SECRET_KEY)
+    }
+
+    pub(super) fn start_with_key(database_url: &str, secret_key: &str) -> Self {
+        let process = Process::start(database_url, Some(secret_key));
+        let deadline = Instant::now() + DEADLINE;
+        let mut lines = Vec::new();
+        while let Some(line) = process.line(deadline) {
+            if let Some(address) = address_in(&line) {
+                return Self {
+                    url: format!("http://{address}"),
+                    http: Client::new(),
+                    token: None,
+                    _process: process,
+                };
+            }
+            lines.push(line);
+        }
+        panic!("the program ended: {lines:#?}");
+    }
+
+    pub(super) async fn sign_in(&mut self, username: &str, password: &str) {
+        let body = serde_json::json!({"username": username, "password": password});
+        let answer = self.post("/api/v1/auth/login", &body).await.expect(200);
+        self.token = answer["access_token"].as_str().map(str::to_owned);
+    }
+
+    pub(super) async fn get(&self, path: &str) -> NodeAnswer {
+        self.call(Method::GET, path, self.token.as_deref(), None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> NodeAnswer {
+        self.call(Method::POST, path, self.token.as_deref(), Some(body))
+            .await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> NodeAnswer {
+        self.call(Method::PUT, path, self.token.as_deref(), Some(body))
+            .await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> NodeAnswer {
+        self.call(Method::DELETE, path, self.token.as_deref(), None).await
+    }
+
+    /// A check with a device key.
+    pub(super) async fn check(&self, device_key: &str, body: &Value) -> NodeAnswer {
+        self.call(Method::POST, "/v1/check", Some(device_key), Some(body))
+            .await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> NodeAnswer {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        let revision = response.headers().get("slipway-revision");
+        NodeAnswer {
+            status: response.status().as_u16(),
+            revision: revision.map_or("", |text| text.to_str().unwrap()).to_owned(),
+            text: response.text().await.unwrap(),
+        }
+    }
+}
+
+impl NodeAnswer {
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    pub(super) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+}
+
+/// What a program says that does not start.
+pub(super) fn refusal_of_a_start(database_url: &str, secret_key: Option<&str>) -> String {
+    let mut process = Process::start(database_url, secret_key);
+    let deadline = Instant::now() + DEADLINE;
+    let mut lines = Vec::new();
+    while let Some(line) = process.line(deadline) {
+        assert!(address_in(&line).is_none(), "the program started: {line}");
+        lines.push(line);
+    }
+    assert!(!process.child.wait().unwrap().success());
+    lines.join("\n")
+}
+
+/// The address in the log line that tells it.
+fn address_in(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    let is_listening = fields["message"] == "listening";
+    fields["address"]
+        .as_str()
+        .filter(|_| is_listening)
+        .map(str::to_owned)
+}
