@@ -8,7 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 /// Settings of a server.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct Config {
     /// Address to listen on.
     #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:8080")]

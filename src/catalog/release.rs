@@ -177,18 +177,6 @@ pub enum Step {
     Recall(RecallMode),
 }
 
-impl Step {
-    pub const fn verb(self) -> &'static str {
-        match self {
-            Self::Publish => "publish",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Discard => "discard",
-            Self::Recall(_) => "recall",
-        }
-    }
-}
-
 /// A step that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a {state} release cannot be {participle}; {hint}", state = .state.name())]

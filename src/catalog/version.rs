@@ -8,7 +8,7 @@ use super::text::VersionName;
 /// The order of the releases of a resource. As the version of an installed resource 0 means *not installed*.
 pub type VersionCode = i64;
 
-/// A release's own code or a bound: 1 to 2^63 − 1.
+/// A release's own code: 1 to 2^63 − 1.
 pub fn parse_version_code(number: i64) -> Result<VersionCode, Invalid> {
     if number >= 1 {
         Ok(number)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::fields::explain_serde;
+use super::fields::{Object, explain_serde};
 use super::problem::{Problem, ProblemCode};
 use crate::catalog::field::FieldError;
 
@@ -47,7 +47,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromBody for Json<T, MAX> {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
         Ok(Self {
-            value: parse_json(bytes)?,
+            value: parse_json::<Object<T>>(bytes)?.0,
             hash: hex::encode(Sha256::digest(bytes)),
         })
     }

@@ -131,8 +131,7 @@ pub(super) fn address(request: &HttpRequest) -> Option<IpAddr> {
 /// RFC 9110, section 13.1.1. A weak tag never matches, since the comparison is strong.
 fn parse_if_match(header: &str) -> Option<Precondition> {
     if header.trim() == "*" {
-        // The object is there, or the call is a 404 anyway.
-        return Some(Precondition::None);
+        return Some(Precondition::Exists);
     }
     let mut etags = Vec::new();
     for tag in header.split(',') {
@@ -166,6 +165,6 @@ mod tests {
         assert_eq!(etags("W/\"a\""), Some(Vec::new()));
         assert_eq!(etags("a"), None);
         assert_eq!(etags("\"a"), None);
-        assert!(matches!(parse_if_match("*"), Some(Precondition::None)));
+        assert!(matches!(parse_if_match("*"), Some(Precondition::Exists)));
     }
 }

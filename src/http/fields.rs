@@ -1,6 +1,11 @@
 //! Fields of a request's body: absent, null or given; read one by one, so that every wrong one is named at once.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use chrono::{DateTime, Utc};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
@@ -31,6 +36,66 @@ impl<T> Patch<T> {
     }
 }
 
+/// A JSON object. Structs alone would also be read from arrays, member by member.
+#[derive(Debug, Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// A list that is not read beyond `MAX` items, whatever the body holds.
+#[derive(Debug, Default)]
+pub(super) struct Bounded<T, const MAX: usize>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_seq(BoundedVisitor::<T, MAX>(PhantomData))
+            .map(Self)
+    }
+}
+
+struct BoundedVisitor<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for BoundedVisitor<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = items.next_element()? {
+            if read.len() == MAX {
+                return Err(A::Error::custom(format_args!("must hold at most {MAX} items")));
+            }
+            read.push(item);
+        }
+        Ok(read)
+    }
+}
+
+/// Nobody reads more mistakes than this at once; a large body could have millions.
+const MAX_ERRORS: usize = 100;
+
 /// Reads fields and collects what is wrong with them.
 #[derive(Default)]
 pub(super) struct Fields {
@@ -48,7 +113,7 @@ impl Fields {
         match given {
             Patch::Value(value) => self.keep(field, parse(value)),
             Patch::Absent | Patch::Null => {
-                self.errors.push(FieldError::required(field));
+                self.error(FieldError::required(field));
                 None
             }
         }
@@ -125,12 +190,14 @@ impl Fields {
     /// Adds an error unless the field has one already, which then says more.
     pub(super) fn error_unless_named(&mut self, error: FieldError) {
         if self.errors.iter().all(|known| known.field != error.field) {
-            self.errors.push(error);
+            self.error(error);
         }
     }
 
     pub(super) fn error(&mut self, error: FieldError) {
-        self.errors.push(error);
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        }
     }
 
     /// `Ok` when nothing was wrong so far.
@@ -148,7 +215,7 @@ impl Fields {
     }
 
     fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.errors.push(invalid.at(field))).ok()
+        parsed.map_err(|invalid| self.error(invalid.at(field))).ok()
     }
 }
 
@@ -232,6 +299,9 @@ fn in_json_words(message: &str) -> String {
     let mut words = message.to_owned();
     for (rust, json) in WORDS {
         words = words.replace(rust, json);
+    }
+    if words.starts_with("must ") {
+        return words;
     }
     format!("is of the wrong type: {words}")
 }

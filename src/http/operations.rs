@@ -20,7 +20,7 @@ struct HealthResponse {
 /// Whether the node can answer, and from what.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReadinessResponse {
-    /// `ready`, `degraded` (answers, but without the database) or `unready`.
+    /// `ready`, `degraded` (answers, but without the database or from a stale catalog) or `unready`.
     status: &'static str,
     database: &'static str,
     catalog: CatalogReadiness,
@@ -59,11 +59,12 @@ pub(super) async fn get_health() -> HttpResponse {
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     let now = ctx.now();
     let catalog = ctx.live.status();
-    let database_answers = ctx.db.ping().await.is_ok();
-    let status = match (catalog.compared_at, database_answers) {
-        (None, _) => "unready",
-        (Some(_), false) => "degraded",
-        (Some(_), true) => "ready",
+    let database_answers = ctx.database_answers().await;
+    let stale = ctx.live.stale_for(now).is_some();
+    let status = match catalog.compared_at {
+        None => "unready",
+        Some(_) if stale || !database_answers => "degraded",
+        Some(_) => "ready",
     };
     let mut response = match catalog.compared_at {
         Some(_) => HttpResponse::Ok(),
@@ -79,7 +80,7 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
         catalog: CatalogReadiness {
             loaded: catalog.compared_at.is_some(),
             age_s: catalog.compared_at.map(|at| (now - at).num_seconds()),
-            stale: ctx.live.stale_for(now).is_some(),
+            stale,
             tenants: catalog.tenants,
             apps: catalog.apps,
             releases: catalog.releases,

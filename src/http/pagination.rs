@@ -36,6 +36,8 @@ pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<
                 .decode(cursor)
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok())
+                // No key that lists are sorted by holds one, and PostgreSQL takes no NUL.
+                .filter(|key| !key.contains(char::is_control))
                 .ok_or_else(|| invalid("cursor", "must be a next_cursor that this list gave".to_owned()))
         })
         .transpose()?;

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::error::InternalError;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, ResponseError};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -35,27 +36,36 @@ pub(super) async fn surround(
     request.extensions_mut().insert(RequestId(id.clone()));
     let path = request.path().to_owned();
     let began = Instant::now();
-    let span = tracing::info_span!("request", request.id = %id);
+    let span = tracing::error_span!("request", request.id = %id);
     let answered = AssertUnwindSafe(next.call(request))
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    let mut response = answered.unwrap_or_else(|_| {
+    let Ok(answered) = answered else {
         // The panic's own message was logged by the panic hook.
-        Err(Problem::internal().into())
-    })?;
+        let problem = Problem::internal();
+        span.in_scope(|| log(&method, &path, "panicked", problem.status_code(), began));
+        measure(&method, "panicked".to_owned(), problem.status_code(), began);
+        let mut response = problem.error_response();
+        name(response.headers_mut(), &id);
+        return Err(InternalError::from_response(problem, response).into());
+    };
+    let mut response = answered?;
     let route = response
         .request()
         .match_pattern()
         .unwrap_or_else(|| "none".to_owned());
     span.in_scope(|| log(&method, &path, &route, response.status(), began));
     measure(&method, route, response.status(), began);
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    name(response.headers_mut(), &id);
+    Ok(response.map_into_boxed_body())
+}
+
+fn name(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response.map_into_boxed_body())
 }
 
 /// The caller's own id where it is a plain word, so that requests can be followed across programs.

@@ -41,6 +41,10 @@ pub struct Follower {
     /// Whether the next look must compare every tenant: at start and after the database was away.
     must_compare_all: bool,
     compared_all_at: Instant,
+    /// Wishes that could not be granted yet.
+    pending: Vec<Wish>,
+    /// The states of tenants whose rows could not be read: they are tried again when they change, and each minute.
+    unreadable: HashMap<TenantId, CatalogPair>,
 }
 
 impl Follower {
@@ -55,6 +59,8 @@ impl Follower {
             poll_interval: settings.poll_interval,
             must_compare_all: true,
             compared_all_at: Instant::now(),
+            pending: Vec::new(),
+            unreadable: HashMap::new(),
         };
         (follower, live)
     }
@@ -73,29 +79,33 @@ impl Follower {
                 wish = self.wishes.recv() => wish,
                 _ = ticks.tick() => None,
             };
-            let outcome = match wish {
-                Some(wish) => self.grant(wish).await,
-                None => self.look().await,
+            self.pending.extend(wish);
+            let outcome = if self.pending.is_empty() {
+                self.look().await
+            } else {
+                self.grant().await
             };
             if let Err(error) = outcome {
-                tracing::warn!(%error, "the catalog could not be compared with the database");
+                tracing::warn!(
+                    error = causes(&error),
+                    "the catalog could not be compared with the database"
+                );
                 metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
                 self.must_compare_all = true;
             }
         }
     }
 
-    /// Compares the tenants of this wish and of all others that wait, then tells who waited.
-    async fn grant(&mut self, first: Wish) -> Result<(), StorageError> {
-        let mut granted = vec![first];
+    /// Compares the tenants of all wishes that wait, then tells who waited. After a failure they go on waiting.
+    async fn grant(&mut self) -> Result<(), StorageError> {
         while let Ok(wish) = self.wishes.try_recv() {
-            granted.push(wish);
+            self.pending.push(wish);
         }
-        let tenants: BTreeSet<_> = granted.iter().map(|wish| wish.tenant).collect();
+        let tenants: BTreeSet<_> = self.pending.iter().map(|wish| wish.tenant).collect();
         for tenant in tenants {
             self.reload(tenant).await?;
         }
-        for wish in granted {
+        for wish in self.pending.drain(..) {
             // Who stopped waiting does not mind.
             let _ = wish.done.send(());
         }
@@ -117,6 +127,7 @@ impl Follower {
             }
         }
         if all_were_compared {
+            self.unreadable.clear();
             let rows = feed::all(&self.db).await?;
             self.drop_absent(&rows);
             self.reload_each(self.differing(&rows)).await?;
@@ -132,6 +143,7 @@ impl Follower {
     fn differing(&self, rows: &[CatalogState]) -> Vec<TenantId> {
         rows.iter()
             .filter(|row| self.served_pair(row.tenant).as_ref() != Some(&row.pair))
+            .filter(|row| self.unreadable.get(&row.tenant) != Some(&row.pair))
             .map(|row| row.tenant)
             .collect()
     }
@@ -158,10 +170,18 @@ impl Follower {
         match self.load_tenant(&reader, tenant).await {
             Ok(Some(published)) => self.publish(tenant, Some(published)),
             Ok(None) => self.remove(tenant),
-            Err(error @ StorageError::CorruptRow { .. }) => {
-                tracing::error!(tenant.id = %tenant, %error, "a tenant's rows cannot be read; its last good catalog stays");
+            Err(error @ (StorageError::CorruptRow { .. } | StorageError::Other(_))) => {
+                tracing::error!(
+                    tenant.id = %tenant,
+                    error = causes(&error),
+                    "a tenant's rows cannot be read; its last good catalog stays"
+                );
                 metrics::counter!("slipway_catalog_unreadable_total").increment(1);
                 self.publish(tenant, None);
+                drop(reader);
+                if let Some(pair) = feed::find_pair(&self.db, tenant).await? {
+                    self.unreadable.insert(tenant, pair);
+                }
             }
             Err(error) => return Err(error),
         }
@@ -240,4 +260,12 @@ impl Follower {
             self.live.slots.store(Arc::new(shrunk));
         }
     }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &StorageError) -> String {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

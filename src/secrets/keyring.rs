@@ -2,6 +2,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
@@ -43,6 +44,7 @@ struct Key {
     id: String,
     sealing: RandomizedNonceKey,
     signing: [u8; KEY_BYTES],
+    fingerprinting: [u8; KEY_BYTES],
 }
 
 impl Keyring {
@@ -117,6 +119,12 @@ impl Keyring {
         }
     }
 
+    /// A digest that only holders of the key can make, so that what was digested cannot be guessed from it.
+    pub fn fingerprint(&self, text: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.first().fingerprinting);
+        hex::encode(hmac::sign(&key, text.as_bytes()))
+    }
+
     pub(super) fn signing_key(&self) -> (&str, &[u8]) {
         let key = self.first();
         (&key.id, &key.signing)
@@ -153,6 +161,7 @@ impl Key {
             id,
             sealing,
             signing: derive(b"access-token-v1")?,
+            fingerprinting: derive(b"fingerprint-v1")?,
         })
     }
 }

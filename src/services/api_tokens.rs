@@ -80,7 +80,9 @@ pub async fn delete(
         .await?
         .ok_or(ServiceError::NotFound("API token"))?;
     precondition.check(&before.etag)?;
-    api_tokens::delete(&tx, scope, id).await?;
+    if !api_tokens::delete(&tx, scope, id).await? {
+        return Err(ServiceError::NotFound("API token"));
+    }
     let change = Change {
         action: "api_token.delete",
         object_id: id.to_string(),

@@ -8,6 +8,7 @@ use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AuditId, TenantId};
 use crate::catalog::pin::{Pin, PinTarget};
 use crate::catalog::tenant::Tenant;
+use crate::catalog::text::PackageName;
 use crate::storage::audit::AuditEvent;
 use crate::storage::releases::ReleaseRecord;
 use crate::storage::{Page, PageRequest, StorageError, Writer, audit};
@@ -102,10 +103,11 @@ pub(super) fn of_resource(resource: &Resource) -> Value {
     })
 }
 
-pub(super) fn of_release(record: &ReleaseRecord) -> Value {
+pub(super) fn of_release(app: &PackageName, record: &ReleaseRecord) -> Value {
     let (release, content) = (&record.release, &record.release.content);
     let targeting = &content.targeting;
     json!({
+        "package_name": app,
         "identifier": release.identifier,
         "version_code": content.version_code,
         "version_name": content.version_name,
@@ -140,12 +142,13 @@ pub(super) fn of_release(record: &ReleaseRecord) -> Value {
     })
 }
 
-pub(super) fn of_pin(pin: &Pin) -> Value {
+pub(super) fn of_pin(app: &PackageName, pin: &Pin) -> Value {
     let (device_id, org_path) = match &pin.target {
         PinTarget::Device(id) => (Some(id), None),
         PinTarget::OrgNode(path) => (None, Some(path)),
     };
     json!({
+        "package_name": app,
         "identifier": pin.identifier,
         "device_id": device_id,
         "org_path": org_path,

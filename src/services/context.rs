@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -37,6 +38,12 @@ pub struct Settings {
 impl Context {
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// Whether the database answers within a second.
+    pub async fn database_answers(&self) -> bool {
+        let answer = tokio::time::timeout(Duration::from_secs(1), self.db.ping()).await;
+        matches!(answer, Ok(Ok(())))
     }
 
     /// Lets a caller into a tenant that exists.
@@ -105,6 +112,8 @@ impl<T> Written<T> {
 pub enum Precondition {
     #[default]
     None,
+    /// The object must be there.
+    Exists,
     /// The object must be in one of these states.
     OneOf(Vec<String>),
 }

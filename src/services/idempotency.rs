@@ -21,7 +21,7 @@ pub struct IdempotentRequest {
     pub method: String,
     pub path: String,
     pub key: String,
-    /// Digest of the body; the same key with another body is a mistake.
+    /// SHA-256 of the body; the same key with another body is a mistake.
     pub body_hash: String,
 }
 
@@ -63,10 +63,12 @@ pub async fn begin(ctx: &Context, request: Option<IdempotentRequest>) -> Result<
         path: request.path,
         key: request.key,
     };
-    let reservation = idempotency::reserve(&ctx.db, &key, &request.body_hash, ctx.now(), RETENTION).await?;
+    // A body may hold a password, which must not be guessable from what is stored.
+    let own_hash = ctx.keyring.fingerprint(&request.body_hash);
+    let reservation = idempotency::reserve(&ctx.db, &key, &own_hash, ctx.now(), RETENTION).await?;
     match reservation {
         Reservation::Reserved(id) => Ok(Begun::Go(Ticket(Some((key, id))))),
-        Reservation::Found { body_hash, .. } if body_hash != request.body_hash => {
+        Reservation::Found { body_hash, .. } if body_hash != own_hash => {
             Err(ServiceError::IdempotencyKeyReused)
         }
         Reservation::Found { answer: None, .. } => Err(ServiceError::IdempotencyKeyInUse),

@@ -60,17 +60,19 @@ pub async fn ensure_administrator(
 /// Refuses keys that cannot open what is stored: better not to start than to lose secrets bit by bit.
 pub async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), KeyCheckError> {
     keyring.holds_all(&app_keys::list_sealing_key_ids(db).await?)?;
-    if let Some(stored) = settings::find(db, CANARY).await? {
-        let (key_id, sealed) = stored.split_once('.').ok_or(KeyringError::CannotOpen)?;
-        let sealed = SealedSecret {
-            key_id: key_id.to_owned(),
-            sealed: sealed.to_owned(),
-        };
-        keyring.open(&sealed, CANARY)?;
-    }
-    // Sealed anew at each start, so that a retired key can be dropped once nothing else needs it.
     let sealed = keyring.seal("slipway", CANARY)?;
+    let text = format!("{}.{}", sealed.key_id, sealed.sealed);
     let tx = db.begin().await?;
-    settings::upsert(&tx, CANARY, &format!("{}.{}", sealed.key_id, sealed.sealed)).await?;
+    // Of nodes that start together with different keys the first wins, and the others see it here.
+    settings::insert_if_absent(&tx, CANARY, &text).await?;
+    let stored = settings::find(&tx, CANARY).await?.unwrap_or_default();
+    let (key_id, sealed) = stored.split_once('.').ok_or(KeyringError::CannotOpen)?;
+    let stored = SealedSecret {
+        key_id: key_id.to_owned(),
+        sealed: sealed.to_owned(),
+    };
+    keyring.open(&stored, CANARY)?;
+    // Sealed anew at each start, so that a retired key can be dropped once nothing else needs it.
+    settings::upsert(&tx, CANARY, &text).await?;
     Ok(tx.commit().await?)
 }

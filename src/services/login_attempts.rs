@@ -30,16 +30,21 @@ impl LoginAttempts {
 
     /// Counts an attempt; the error says how long to wait. An account that does not exist counts alike.
     pub(super) fn count(&self, account: &str, source: Option<IpAddr>) -> Result<(), ServiceError> {
-        if let Some(source) = source {
-            let key = whole_network(source);
-            self.by_source
-                .check_key(&key)
-                .map_err(|until| refusal(until.wait_time_from(self.clock.now())))?;
-        }
+        self.count_source(source)?;
         // A longer text is no account, and must not be kept as one.
         let account: String = account.chars().take(128).collect();
         self.by_account
             .check_key(&account)
+            .map_err(|until| refusal(until.wait_time_from(self.clock.now())))
+    }
+
+    /// Counts an attempt that names no account.
+    pub(super) fn count_source(&self, source: Option<IpAddr>) -> Result<(), ServiceError> {
+        let Some(source) = source else {
+            return Ok(());
+        };
+        self.by_source
+            .check_key(&whole_network(source))
             .map_err(|until| refusal(until.wait_time_from(self.clock.now())))
     }
 

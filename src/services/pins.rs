@@ -42,7 +42,7 @@ pub async fn put(
     let before = pins::find_by_target(&tx, scope, app.id, &new.identifier, &new.target).await?;
     match (&before, precondition) {
         (Some(before), precondition) => precondition.check(&before.etag)?,
-        (None, Precondition::OneOf(_)) => return Err(ServiceError::Stale),
+        (None, Precondition::OneOf(_) | Precondition::Exists) => return Err(ServiceError::Stale),
         (None, Precondition::None) => {}
     }
     let pin = Pin {
@@ -67,8 +67,8 @@ pub async fn put(
     let change = Change {
         action: "pin.put",
         object_id: stored.value.id.to_string(),
-        before: before.map(|before| of_pin(&before.value)),
-        after: Some(of_pin(&stored.value)),
+        before: before.map(|before| of_pin(&app.package_name, &before.value)),
+        after: Some(of_pin(&app.package_name, &stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(Written::changed(named(stored), ctx.commit(tx).await?))
@@ -173,11 +173,13 @@ pub async fn delete(
         .await?
         .ok_or(ServiceError::NotFound("pin"))?;
     precondition.check(&before.etag)?;
+    let app = crate::storage::apps::find_by_id(&tx, scope, before.value.app_id).await?;
+    let package_name = app.ok_or(ServiceError::NotFound("pin"))?.value.package_name;
     pins::delete(&tx, before.value.app_id, id).await?;
     let change = Change {
         action: "pin.delete",
         object_id: id.to_string(),
-        before: Some(of_pin(&before.value)),
+        before: Some(of_pin(&package_name, &before.value)),
         after: None,
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;

@@ -3,6 +3,7 @@
 use super::audit::{self, Change, of_release};
 use super::{Caller, Context, Precondition, ServiceError, Written, apps, releases};
 use crate::access::Action;
+use crate::catalog::app::App;
 use crate::catalog::ids::{ReleaseId, TenantId};
 use crate::catalog::release::{RecallMode, Release, ReleaseState, Step};
 use crate::catalog::text::{PackageName, Reason};
@@ -42,13 +43,19 @@ pub async fn take_step(
     let app = apps::find(&tx, scope, app).await?.value;
     let before = releases::find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;
+    let stage = Stage {
+        ctx,
+        caller,
+        tx: &tx,
+        app: &app,
+    };
     let stored = match wish.step {
-        Step::Publish => publish_in(ctx, caller, &tx, &before, wish.force).await?,
+        Step::Publish => publish_in(&stage, &before, wish.force).await?,
         step => {
             if step == Step::Recall(RecallMode::Rollback) {
                 refuse_rollback_of_an_apk(&tx, &before.value.release).await?;
             }
-            step_in(ctx, caller, &tx, &before, step, wish.reason).await?
+            step_in(&stage, &before, step, wish.reason).await?
         }
     };
     match stored {
@@ -57,29 +64,34 @@ pub async fn take_step(
     }
 }
 
+/// Where a step is taken: by whom, in which transaction, with which app.
+pub(super) struct Stage<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) caller: &'a Caller,
+    pub(super) tx: &'a CatalogTx,
+    pub(super) app: &'a App,
+}
+
 /// Publishes within a transaction; `None` when the release is published already.
 pub(super) async fn publish_in(
-    ctx: &Context,
-    caller: &Caller,
-    tx: &CatalogTx,
+    stage: &Stage<'_>,
     before: &Stored<ReleaseRecord>,
     force: bool,
 ) -> Result<Option<Stored<ReleaseRecord>>, ServiceError> {
     let release = &before.value.release;
     if release.state == ReleaseState::Draft && !force {
-        refuse_contradicting_names(tx, release).await?;
+        refuse_contradicting_names(stage.tx, release).await?;
     }
-    step_in(ctx, caller, tx, before, Step::Publish, None).await
+    step_in(stage, before, Step::Publish, None).await
 }
 
 async fn step_in(
-    ctx: &Context,
-    caller: &Caller,
-    tx: &CatalogTx,
+    stage: &Stage<'_>,
     before: &Stored<ReleaseRecord>,
     step: Step,
     reason: Option<Reason>,
 ) -> Result<Option<Stored<ReleaseRecord>>, ServiceError> {
+    let Stage { ctx, caller, tx, app } = *stage;
     let state = before.value.release.state;
     let next = state
         .after(step)
@@ -100,8 +112,8 @@ async fn step_in(
     let change = Change {
         action: audited_as(step),
         object_id: stored.value.release.id.to_string(),
-        before: Some(of_release(&before.value)),
-        after: Some(of_release(&stored.value)),
+        before: Some(of_release(&app.package_name, &before.value)),
+        after: Some(of_release(&app.package_name, &stored.value)),
     };
     audit::record(tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
     Ok(Some(stored))

@@ -2,7 +2,7 @@
 
 use super::audit::{self, Change, of_release};
 use super::error::accept;
-use super::release_life::publish_in;
+use super::release_life::{Stage, publish_in};
 use super::{Caller, Context, Once, Precondition, ServiceError, Written, apps};
 use crate::access::Action;
 use crate::catalog::app::{App, Resource};
@@ -18,6 +18,8 @@ use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, releases, res
 pub struct NewRelease {
     pub identifier: Identifier,
     pub content: ReleaseContent,
+    /// The fields that the caller gave, of which `content` was made.
+    pub given: ReleaseChanges,
     /// Publish at once.
     pub publish: bool,
     /// Publish although version names contradict the codes.
@@ -53,11 +55,21 @@ pub async fn create(
     let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
     let (publish, force) = (new.publish, new.force);
     let mut created = match existing {
-        Some(existing) => found_again(existing, &new.content)?,
+        Some(existing) => found_again(existing, new)?,
         None => insert(ctx, caller, &tx, &app, new).await?,
     };
     if publish {
-        let published = publish_in(ctx, caller, &tx, &created.stored, force).await?;
+        let published = publish_in(
+            &Stage {
+                ctx,
+                caller,
+                tx: &tx,
+                app: &app,
+            },
+            &created.stored,
+            force,
+        )
+        .await?;
         created.stored = published.unwrap_or(created.stored);
     }
     once.record(&tx, &created).await?;
@@ -79,19 +91,18 @@ fn refuse_old_name(app: &App, identifier: &Identifier) -> Result<(), ServiceErro
     Ok(())
 }
 
-fn found_again(
-    existing: Stored<ReleaseRecord>,
-    content: &ReleaseContent,
-) -> Result<CreatedRelease, ServiceError> {
+fn found_again(existing: Stored<ReleaseRecord>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
     let stored = &existing.value.release.content;
-    if !stored.file.same_digests(&content.file) {
+    if !stored.file.same_digests(&new.content.file) {
         return Err(ServiceError::VersionConflict(format!(
             "version {} exists with another digest (md5 {}); use a new version_code for new bytes",
             stored.version_code,
             stored.file.md5.as_str()
         )));
     }
-    let ignored = stored.changed_fields(content);
+    let mut wished = stored.clone();
+    new.given.apply_to(&mut wished);
+    let ignored = stored.changed_fields(&wished);
     Ok(CreatedRelease {
         stored: existing,
         is_new: false,
@@ -130,7 +141,7 @@ async fn insert(
         action: "release.create",
         object_id: stored.value.release.id.to_string(),
         before: None,
-        after: Some(of_release(&stored.value)),
+        after: Some(of_release(&app.package_name, &stored.value)),
     };
     audit::record(tx, ctx, caller, Some(scope.tenant()), change).await?;
     Ok(CreatedRelease {
@@ -217,8 +228,8 @@ async fn change_content(
     let change = Change {
         action,
         object_id: id.to_string(),
-        before: Some(of_release(&before.value)),
-        after: Some(of_release(&stored.value)),
+        before: Some(of_release(&app.package_name, &before.value)),
+        after: Some(of_release(&app.package_name, &stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(Written::changed(stored, ctx.commit(tx).await?))

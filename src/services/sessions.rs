@@ -1,5 +1,7 @@
 //! Signing in: a short access token and a rotating refresh token, both bound to a session that can be ended.
 
+use std::net::IpAddr;
+
 use chrono::TimeDelta;
 
 use super::{Caller, Context, ServiceError};
@@ -35,7 +37,7 @@ pub struct SignedIn {
 /// Checks a password and begins a session. Wrong name and wrong password take as long and look alike.
 pub async fn login(
     ctx: &Context,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     username: &str,
     password: String,
 ) -> Result<SignedIn, ServiceError> {
@@ -45,7 +47,7 @@ pub async fn login(
         verify_unknown(password).await;
         return Err(WRONG_LOGIN);
     };
-    let user = found.user.value;
+    let user = &found.user.value;
     let is_right = verify_password(password, PasswordHash::from_stored(found.password_hash)).await;
     if !is_right || !user.enabled {
         return Err(WRONG_LOGIN);
@@ -55,6 +57,14 @@ pub async fn login(
     let refresh = NewToken::generate(TokenKind::Refresh, session.uuid());
     let now = ctx.now();
     let tx = ctx.db.begin().await?;
+    // Hashing took a while: whoever changed the password or the person meanwhile has ended all sessions, and this one
+    // must not slip in behind.
+    let unchanged = users::lock(&tx, user.id)
+        .await?
+        .is_some_and(|now| now.etag == found.user.etag);
+    if !unchanged {
+        return Err(WRONG_LOGIN);
+    }
     let row = Session {
         id: session,
         user: user.id,
@@ -64,7 +74,7 @@ pub async fn login(
     };
     sessions::insert(&tx, row).await?;
     tx.commit().await?;
-    signed_in(ctx, &user, session, refresh)
+    signed_in(ctx, user, session, refresh)
 }
 
 /// A text that cannot be a username is nobody's.
@@ -76,43 +86,43 @@ async fn find_user(ctx: &Context, username: &str) -> Result<Option<UserWithPassw
 }
 
 /// Trades a refresh token for a new pair. A token that was traded before has been stolen: its session ends.
-pub async fn refresh(ctx: &Context, refresh_token: &str) -> Result<SignedIn, ServiceError> {
+pub async fn refresh(
+    ctx: &Context,
+    address: Option<IpAddr>,
+    refresh_token: &str,
+) -> Result<SignedIn, ServiceError> {
+    ctx.login_attempts.count_source(address)?;
     let presented = PresentedToken::parse(refresh_token)
         .filter(|token| token.kind == TokenKind::Refresh)
         .ok_or(WRONG_REFRESH)?;
     let id = SessionId::from_uuid(presented.id);
     let now = ctx.now();
-    let tx = ctx.db.begin().await?;
-    let session = sessions::find(&tx, id)
+    // Looked up before anything is written, so that made-up tokens take no writer's turn.
+    let session = sessions::find(&ctx.db, id)
         .await?
         .filter(|session| now < session.expires_at);
     let session = session.ok_or(WRONG_REFRESH)?;
+    let user = users::find_anywhere(&ctx.db, session.user)
+        .await?
+        .ok_or(WRONG_REFRESH)?
+        .user
+        .value;
+    if !user.enabled {
+        return Err(WRONG_REFRESH);
+    }
+    refuse_disabled_tenant(ctx, user.tenant).await?;
     let next = NewToken::generate(TokenKind::Refresh, id.uuid());
-    let is_current = secret_matches(&presented, &session.refresh_hash)
-        && sessions::rotate(
-            &tx,
-            id,
-            &session.refresh_hash,
-            &next.secret_hash,
-            session.expires_at,
-        )
-        .await?;
+    let (shown, new) = (&session.refresh_hash, &next.secret_hash);
+    let tx = ctx.db.begin().await?;
+    let is_current = secret_matches(&presented, shown)
+        && sessions::rotate(&tx, id, shown, new, session.expires_at).await?;
     if !is_current {
         sessions::delete(&tx, id).await?;
         tx.commit().await?;
         tracing::warn!(session.id = %id, "a refresh token was used twice; its session was ended");
         return Err(WRONG_REFRESH);
     }
-    let user = users::find_anywhere(&tx, session.user)
-        .await?
-        .ok_or(WRONG_REFRESH)?
-        .user
-        .value;
     tx.commit().await?;
-    if !user.enabled {
-        return Err(WRONG_REFRESH);
-    }
-    refuse_disabled_tenant(ctx, user.tenant).await?;
     signed_in(ctx, &user, id, next)
 }
 

@@ -135,7 +135,9 @@ pub async fn delete(
         .await?
         .ok_or(ServiceError::NotFound("user"))?;
     precondition.check(&before.etag)?;
-    users::delete(&tx, scope, id).await?;
+    if !users::delete(&tx, scope, id).await? {
+        return Err(ServiceError::NotFound("user"));
+    }
     let change = Change {
         action: "user.delete",
         object_id: id.to_string(),

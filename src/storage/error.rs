@@ -59,25 +59,44 @@ pub enum UniqueKey {
 }
 
 impl UniqueKey {
-    /// How the key is named in the messages of PostgreSQL (the constraint) and of SQLite (the columns).
-    const fn marks(self) -> [&'static str; 2] {
+    /// The constraint on PostgreSQL, and the columns that SQLite's message names.
+    const fn marks(self) -> (&'static str, &'static str) {
         match self {
-            Self::TenantId => ["\"tenants_pkey\"", "tenants.id"],
-            Self::PackageName => [
-                "\"package_names_pkey\"",
+            Self::TenantId => ("tenants_pkey", "tenants.id"),
+            Self::PackageName => (
+                "package_names_pkey",
                 "package_names.tenant_id, package_names.name",
-            ],
-            Self::Resource => [
-                "\"resources_pkey\"",
+            ),
+            Self::Resource => (
+                "resources_pkey",
                 "resources.tenant_id, resources.app_id, resources.identifier",
-            ],
-            Self::VersionCode => [
-                "\"releases_version_key\"",
+            ),
+            Self::VersionCode => (
+                "releases_version_key",
                 "releases.tenant_id, releases.app_id, releases.identifier, releases.version_code",
-            ],
-            Self::Username => ["\"users_username_key\"", "users.username"],
-            Self::AppKey => ["\"app_keys_app_key_key\"", "app_keys.app_key"],
+            ),
+            Self::Username => ("users_username_key", "users.username"),
+            Self::AppKey => ("app_keys_app_key_key", "app_keys.app_key"),
         }
+    }
+
+    /// Whether this is the key that a write clashed with. PostgreSQL's messages are in the server's language, so its
+    /// constraint is asked for.
+    fn is_clashed_with(self, error: &DbErr, message: &str) -> bool {
+        let (constraint, columns) = self.marks();
+        match database_error(error).and_then(|error| error.constraint()) {
+            Some(name) => name == constraint,
+            None => message.contains(columns),
+        }
+    }
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            error.as_database_error()
+        }
+        _ => None,
     }
 }
 
@@ -98,9 +117,7 @@ impl StorageError {
     /// For a write that can hit `key`.
     pub(super) fn on_writing(key: UniqueKey) -> impl Fn(DbErr) -> Self {
         move |error| match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(message))
-                if key.marks().iter().any(|mark| message.contains(mark)) =>
-            {
+            Some(SqlErr::UniqueConstraintViolation(message)) if key.is_clashed_with(&error, &message) => {
                 Self::Conflict(key)
             }
             _ => Self::from(error),

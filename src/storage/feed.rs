@@ -75,6 +75,12 @@ pub async fn all(reader: &impl Reader) -> Result<Vec<CatalogState>, StorageError
     rows.into_iter().map(read_state).collect()
 }
 
+/// In which state a tenant's catalog is; `None` when there is no such tenant.
+pub async fn find_pair(reader: &impl Reader, tenant: TenantId) -> Result<Option<CatalogPair>, StorageError> {
+    let scope = TenantScope::of_the_program(tenant);
+    Ok(find_state(reader, scope).await?.map(|state| state.pair))
+}
+
 /// `None` when there is no such tenant.
 pub async fn load_tenant(tx: &ReadTx, tenant: TenantId) -> Result<Option<TenantRows>, StorageError> {
     let scope = TenantScope::of_the_program(tenant);
@@ -118,9 +124,9 @@ pub async fn load_app(
     }))
 }
 
-async fn find_state(tx: &ReadTx, scope: TenantScope) -> Result<Option<CatalogState>, StorageError> {
+async fn find_state(reader: &impl Reader, scope: TenantScope) -> Result<Option<CatalogState>, StorageError> {
     let row = catalog_revision::Entity::find_by_id(scope.tenant().get())
-        .one(tx.connection())
+        .one(reader.connection())
         .await?;
     row.map(read_state).transpose()
 }

@@ -1,7 +1,7 @@
 //! People. Usernames are unique in the installation, so signing in looks for them in all tenants.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, Select, SelectExt};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select, SelectExt};
 
 use super::entity::user::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
@@ -39,6 +39,15 @@ pub async fn find_anywhere(
     row.map(read_with_password).transpose()
 }
 
+/// Reads a person and keeps others from changing them until the transaction ends (SQLite has one writer anyway).
+pub async fn lock(writer: &impl Writer, id: UserId) -> Result<Option<Stored<User>>, StorageError> {
+    let row = Entity::find_by_id(id.uuid())
+        .lock_exclusive()
+        .one(writer.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
 pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
@@ -67,14 +76,6 @@ pub async fn list(
 /// Whether there is anybody at all; there is not at the first start.
 pub async fn exists_any(reader: &impl Reader) -> Result<bool, StorageError> {
     Ok(Entity::find().exists(reader.connection()).await?)
-}
-
-/// The enabled administrators of the installation.
-pub async fn count_platform_admins(reader: &impl Reader) -> Result<u64, StorageError> {
-    let admins = Entity::find()
-        .filter(Column::Role.eq(Role::PlatformAdmin.as_str()))
-        .filter(Column::Enabled.eq(true));
-    Ok(admins.count(reader.connection()).await?)
 }
 
 /// Inserts the person into the tenant that the value names, if any. Clashes: [`UniqueKey::Username`].

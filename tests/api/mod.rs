@@ -8,6 +8,7 @@ mod openapi;
 mod operations;
 mod releases;
 mod roles;
+mod strictness;
 mod tenancy;
 mod two_nodes;
 mod worked_cases;

@@ -81,7 +81,7 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
         return Err(fields.refusal());
     };
-    let signed_in = sessions::refresh(&context(&request), &token).await?;
+    let signed_in = sessions::refresh(&context(&request), address(&request), &token).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 

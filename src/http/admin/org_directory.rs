@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::catalog::field::Invalid;
-use crate::catalog::org::{LEVELS, OrgCode, OrgNode};
+use crate::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
 use crate::catalog::text::Name;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{Bounded, Fields, Object, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
@@ -24,8 +24,10 @@ pub(super) struct ReplaceOrgDirectoryRequest {
     /// At most 100,000. Ancestors that are not listed are implied.
     #[schema(value_type = Vec<OrgNodeFields>, required)]
     #[serde(default)]
-    nodes: Patch<Vec<OrgNodeFields>>,
+    nodes: Patch<Nodes>,
 }
+
+type Nodes = Bounded<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,13 +66,13 @@ fn read_time_zone(text: String) -> Result<Tz, Invalid> {
         .map_err(|_| Invalid::new("must be a name of the IANA time zone database, e.g. Asia/Shanghai"))
 }
 
-fn read_nodes(given: Patch<Vec<OrgNodeFields>>) -> Result<Vec<OrgNode>, Problem> {
+fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
     let mut fields = Fields::default();
-    let Some(given) = fields.required("nodes", given, Ok) else {
+    let Some(Bounded(given)) = fields.required("nodes", given, Ok) else {
         return Err(fields.refusal());
     };
     let mut nodes = Vec::with_capacity(given.len());
-    for (index, node) in given.into_iter().enumerate() {
+    for (index, Object(node)) in given.into_iter().enumerate() {
         let path = fields.required(&format!("nodes[{index}].path"), node.path, read_path);
         let name = fields.optional(&format!("nodes[{index}].name"), node.name, Name::parse);
         let time_zone = fields.optional(

@@ -13,7 +13,7 @@ use crate::catalog::text::{
     ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
 use crate::catalog::version::parse_version_code;
-use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::fields::{Fields, Object, Patch, parse_instant};
 
 /// Everything of a release but what names it. Required to create one: `version_code`, `version_name`,
 /// `download_url`, `size` and `md5`.
@@ -75,11 +75,11 @@ macro_rules! release_request {
             /// Where it applies; empty: everywhere.
             #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
             #[serde(default)]
-            pub(super) org_scopes: Patch<Vec<OrgScopeFields>>,
+            pub(super) org_scopes: Patch<Vec<Object<OrgScopeFields>>>,
             /// Where it does not, unless a deeper scope says so.
             #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
             #[serde(default)]
-            pub(super) org_exclusions: Patch<Vec<OrgScopeFields>>,
+            pub(super) org_exclusions: Patch<Vec<Object<OrgScopeFields>>>,
             /// Empty: every type.
             #[schema(value_type = Option<Vec<String>>, max_items = 100)]
             #[serde(default)]
@@ -95,14 +95,14 @@ macro_rules! release_request {
             /// All must be true.
             #[schema(value_type = Option<Vec<AttributeRuleFields>>, max_items = 50)]
             #[serde(default)]
-            pub(super) attribute_rules: Patch<Vec<AttributeRuleFields>>,
+            pub(super) attribute_rules: Patch<Vec<Object<AttributeRuleFields>>>,
             /// The allow-list: these devices pass the rollout whatever its share.
             #[schema(value_type = Option<Vec<String>>, max_items = 10_000)]
             #[serde(default)]
             pub(super) device_ids: Patch<Vec<String>>,
             #[schema(value_type = Option<RolloutFields>)]
             #[serde(default)]
-            pub(super) rollout: Patch<RolloutFields>,
+            pub(super) rollout: Patch<Object<RolloutFields>>,
             /// First instant at which it is offered.
             #[schema(value_type = Option<String>, format = DateTime)]
             #[serde(default)]
@@ -134,20 +134,20 @@ macro_rules! release_request {
                     config_json: fields.changed("config_json", take(&mut self.config_json), |json: Value| {
                         ConfigJson::parse(&json)
                     }),
-                    org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), OrgScopeFields::read),
-                    org_exclusions: fields.list("org_exclusions", take(&mut self.org_exclusions), OrgScopeFields::read),
+                    org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), |scope: Object<OrgScopeFields>| scope.0.read()),
+                    org_exclusions: fields.list("org_exclusions", take(&mut self.org_exclusions), |scope: Object<OrgScopeFields>| scope.0.read()),
                     device_types: fields.list("device_types", take(&mut self.device_types), DeviceType::parse),
                     host_version_min: fields.nullable("host_version_min", take(&mut self.host_version_min), read_bound),
                     host_version_max: fields.nullable("host_version_max", take(&mut self.host_version_max), read_bound),
                     attribute_rules: fields.list(
                         "attribute_rules",
                         take(&mut self.attribute_rules),
-                        AttributeRuleFields::read,
+                        |rule: Object<AttributeRuleFields>| rule.0.read(),
                     ),
                     device_ids: fields.list("device_ids", take(&mut self.device_ids), DeviceId::parse),
                     rollout: fields
                         .changed("rollout", take(&mut self.rollout), Ok)
-                        .map(|rollout: RolloutFields| rollout.read("rollout.", fields)),
+                        .map(|rollout: Object<RolloutFields>| rollout.0.read("rollout.", fields)),
                     starts_at: fields.nullable("starts_at", take(&mut self.starts_at), parse_instant),
                     ends_at: fields.nullable("ends_at", take(&mut self.ends_at), parse_instant),
                 }

@@ -93,7 +93,7 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
     let publish = fields.changed("publish", std::mem::take(&mut body.publish), Ok);
     let force = fields.changed("force", std::mem::take(&mut body.force), Ok);
     let changes = body.read_changes(&mut fields);
-    let content = match changes.into_new() {
+    let content = match changes.clone().into_new() {
         Ok(content) => Some(content),
         Err(missing) => {
             for error in missing {
@@ -109,6 +109,7 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
     Ok(NewRelease {
         identifier,
         content,
+        given: changes,
         publish: publish.unwrap_or(false),
         force: force.unwrap_or(false),
     })

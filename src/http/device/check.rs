@@ -9,6 +9,7 @@ use super::given::GivenFields;
 use crate::catalog::ids::TenantId;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::call::{bearer, context};
+use crate::http::fields::Object;
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::http::respond::SLIPWAY_REVISION;
@@ -143,7 +144,7 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
 
 /// Reads the check and the tenant that it claims, if any.
 fn read(body: &[u8]) -> Result<(Check, Option<TenantId>), Problem> {
-    let request: CheckRequest<'_> = parse_json(body)?;
+    let Object(request) = parse_json::<Object<CheckRequest<'_>>>(body)?;
     let given = GivenFields::new([
         request.package_name,
         request.version_code,
