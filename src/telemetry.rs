@@ -1,7 +1,7 @@
 //! Logs and metrics of the process.
 
 use std::io::IsTerminal;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,22 +31,19 @@ pub fn start_logging(filter: &str) -> anyhow::Result<()> {
 
 /// The process's one recorder of metrics; installed when it is first asked for.
 pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(recorder) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    // Servers that start at once in one process share the recorder: the second waits until the first has it.
+    let mut installed = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(recorder) = &*installed {
         return Ok(recorder.clone());
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("duration_seconds".to_owned()), &LATENCY_BUCKETS)?
         .build_recorder();
     let handle = recorder.handle();
-    // Another thread may have been first; then that one's recorder counts.
-    if metrics::set_global_recorder(recorder).is_ok() {
-        let _ = RECORDER.set(handle);
-    }
-    RECORDER
-        .get()
-        .cloned()
-        .context("another recorder of metrics is installed")
+    metrics::set_global_recorder(recorder).context("another recorder of metrics is installed")?;
+    *installed = Some(handle.clone());
+    Ok(handle)
 }
 
 /// Keeps histograms small until the task is dropped.

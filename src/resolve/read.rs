@@ -25,6 +25,15 @@ pub enum Given<'a> {
 }
 
 impl Given<'_> {
+    /// Absent, or a text of nothing but white space.
+    pub fn is_blank(self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Text(text) => text.trim().is_empty(),
+            Self::Json(_) => false,
+        }
+    }
+
     pub const fn is_absent(self) -> bool {
         matches!(self, Self::Absent)
     }

@@ -1,13 +1,31 @@
 //! The whole server over HTTP.
 
+mod apps;
+mod audit;
+mod bearer_tokens;
+mod check;
+mod contract;
 mod credentials;
 mod described;
 mod dump;
+mod explain;
 mod harness;
+mod housekeeping;
+mod idempotency;
+mod lists;
+mod login_limits;
 mod openapi;
 mod operations;
+mod org_directory;
+mod people_and_keys;
+mod pins;
+mod preconditions;
+mod release_life;
+mod release_versions;
 mod releases;
+mod resources;
 mod roles;
+mod sessions;
 mod strictness;
 mod tenancy;
 mod two_nodes;

@@ -156,7 +156,7 @@ fn read(body: &[u8]) -> Result<(Check, Option<TenantId>), Problem> {
         request.tenant_id,
     ]);
     let claimed = match given.tenant_id() {
-        absent if absent.is_absent() => Ok(None),
+        absent if absent.is_blank() => Ok(None),
         present => read_integer("tenant_id", present, 1).map(|number| TenantId::parse(number).ok()),
     };
     match (read_check(&given.check_fields()), claimed) {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod fixtures;
+mod merchant;
 
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
 pub(crate) use fixtures::{TENANT, app_fields, release_fields};
+pub(crate) use merchant::{
+    CHUKU, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
+};
 
 use crate::support::database::TestDatabase;
 

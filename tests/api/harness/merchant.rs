@@ -1,0 +1,177 @@
+//! A merchant at work: a tenant with its administrator, a device and one app.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use slipway::app::{self, Running};
+
+use super::{Answer, Caller, TENANT, TestApp, app_fields, release_fields, start, test_config};
+
+/// The merchant's app.
+pub(crate) const PACKAGE: &str = "com.hema.wms";
+/// A part of it that is released on its own.
+pub(crate) const CHUKU: &str = "com.hema.wms.chuku";
+
+pub(crate) struct Merchant {
+    pub(crate) admin: Caller,
+    /// Holds the tenant's device key.
+    pub(crate) device: Caller,
+}
+
+impl TestApp {
+    /// The usual tenant with the app [`PACKAGE`].
+    pub(crate) async fn merchant(&self) -> Merchant {
+        let admin = self.tenant_admin(TENANT).await;
+        let device = self.device(&admin, TENANT).await;
+        admin
+            .post(&in_tenant("/apps"), &app_fields(PACKAGE))
+            .await
+            .expect(201);
+        Merchant { admin, device }
+    }
+
+    /// Somebody with an API token of the usual tenant, which outlasts a set clock.
+    pub(crate) async fn pipeline(&self, admin: &Caller, role: &str) -> Caller {
+        let body = json!({"name": "ci", "role": role});
+        let made = admin.post(&in_tenant("/api-tokens"), &body).await.expect(201);
+        self.bearer(made["token"].as_str().unwrap())
+    }
+
+    /// Another node of the same installation, and the caller as it calls that one.
+    pub(crate) async fn at_another_node(&self, caller: &Caller) -> (Running, Caller) {
+        let config = test_config(&self.database.url);
+        let node = app::start(&config, start(self.clock.clone())).await.unwrap();
+        let caller = Caller {
+            url: format!("http://{}", node.address),
+            ..caller.clone()
+        };
+        (node, caller)
+    }
+}
+
+impl Merchant {
+    /// Asks for a release.
+    pub(crate) async fn create(&self, fields: &Value) -> Answer {
+        self.admin.post(&in_app("/releases"), fields).await
+    }
+
+    pub(crate) async fn draft(&self, identifier: &str, version_code: i64) -> Value {
+        self.create(&release_fields(identifier, version_code))
+            .await
+            .expect(201)
+    }
+
+    pub(crate) async fn published(&self, identifier: &str, version_code: i64) -> Value {
+        self.published_with(identifier, version_code, json!({})).await
+    }
+
+    /// A published release with some fields of its own.
+    pub(crate) async fn published_with(&self, identifier: &str, version_code: i64, own: Value) -> Value {
+        let fields = with(release_fields(identifier, version_code), own);
+        let fields = with(fields, json!({"publish": true}));
+        self.create(&fields).await.expect(201)
+    }
+
+    /// Takes a release a step on.
+    pub(crate) async fn take(&self, release: &Value, verb: &str, arguments: &Value) -> Answer {
+        let path = format!("{}/{verb}", path_of(release));
+        self.admin.post(&path, arguments).await
+    }
+
+    pub(crate) async fn recall(&self, release: &Value, mode: &str) -> Answer {
+        let arguments = json!({"mode": mode, "reason": "it crashes at the till"});
+        self.take(release, "recall", &arguments).await
+    }
+
+    /// The release as it is now.
+    pub(crate) async fn read(&self, release: &Value) -> Value {
+        self.admin.get(&path_of(release)).await.expect(200)
+    }
+
+    /// The offers for a device that has these versions.
+    pub(crate) async fn offers(&self, old_versions: &Value) -> Value {
+        let check = with(check_fields(), json!({"old_versions": old_versions}));
+        let answer = self.device.post("/v1/check", &check).await.expect(200);
+        answer["data"].clone()
+    }
+
+    /// The versions of [`CHUKU`] that a device is offered which has this one, 0 for none.
+    pub(crate) async fn offered(&self, installed: i64) -> Vec<i64> {
+        let offers = self.offers(&json!({CHUKU: installed})).await;
+        let of_chuku = |offer: &&Value| offer["identifier"] == CHUKU;
+        let version = |offer: &Value| offer["version_code"].as_i64().unwrap();
+        offers
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(of_chuku)
+            .map(version)
+            .collect()
+    }
+
+    /// The whole audit, newest first.
+    pub(crate) async fn audit(&self) -> Vec<Value> {
+        every_item(&self.admin, &in_tenant("/audit?limit=200")).await
+    }
+}
+
+impl Caller {
+    /// A call with one more header; a null body is none.
+    pub(crate) async fn call_with(
+        &self,
+        (name, value): (&str, &str),
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let request = self.request(method, path).header(name, value);
+        self.send(if body.is_null() {
+            request
+        } else {
+            request.json(body)
+        })
+        .await
+    }
+}
+
+/// All items of a list, page by page. The path has a query already.
+pub(crate) async fn every_item(caller: &Caller, path: &str) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut page = caller.get(path).await.expect(200);
+    loop {
+        items.extend(page["items"].as_array().unwrap().clone());
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            return items;
+        };
+        page = caller.get(&format!("{path}&cursor={cursor}")).await.expect(200);
+    }
+}
+
+/// A path below the usual tenant's.
+pub(crate) fn in_tenant(rest: &str) -> String {
+    format!("/api/v1/tenants/{TENANT}{rest}")
+}
+
+/// A path below the usual app's.
+pub(crate) fn in_app(rest: &str) -> String {
+    in_tenant(&format!("/apps/{PACKAGE}{rest}"))
+}
+
+/// A release's own path.
+pub(crate) fn path_of(release: &Value) -> String {
+    in_app(&format!("/releases/{}", release["id"].as_str().unwrap()))
+}
+
+/// A valid check of the usual app.
+pub(crate) fn check_fields() -> Value {
+    json!({"package_name": PACKAGE, "version_code": 50, "device_id": "PDA001"})
+}
+
+/// An object with other members beside or instead of its own.
+pub(crate) fn with(mut object: Value, other: Value) -> Value {
+    let Value::Object(other) = other else {
+        panic!("{other} is no object");
+    };
+    object.as_object_mut().unwrap().extend(other);
+    object
+}

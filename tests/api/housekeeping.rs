@@ -1,0 +1,110 @@
+//! Housekeeping: what has run out is removed, by one node at a time.
+
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::json;
+use slipway::clock::Clock;
+use slipway::services::housekeeping::{Removed, clean};
+
+use super::harness::{CHUKU, Caller, TestApp, in_app, release_fields};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+const HOLDER: &str = "this test";
+
+async fn only_the_holder_of_the_lease_cleans(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let context = &app.running.context;
+    become_the_holder(&app).await;
+    assert_eq!(clean(context, "another node").await.unwrap(), None);
+    assert!(clean(context, HOLDER).await.unwrap().is_some());
+    // The lease was just renewed, so it is the holder's for the next minutes too.
+    pass(&app, TimeDelta::minutes(4));
+    assert_eq!(clean(context, "another node").await.unwrap(), None);
+    pass(&app, TimeDelta::minutes(1));
+    assert!(clean(context, "another node").await.unwrap().is_some());
+    assert_eq!(clean(context, HOLDER).await.unwrap(), None);
+}
+
+async fn sessions_that_have_ended_are_removed(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    become_the_holder(&app).await;
+    let now = app.clock.now();
+    app.platform_admin().await;
+    app.platform_admin().await;
+    app.clock.set(now + TimeDelta::days(30) - TimeDelta::seconds(1));
+    assert_eq!(cleaned(&app).await.sessions, 0);
+    let living = app.platform_admin().await;
+    app.clock.set(now + TimeDelta::days(30));
+    assert_eq!(cleaned(&app).await.sessions, 2);
+    living.get("/api/v1/me").await.expect(200);
+    assert_eq!(cleaned(&app).await.sessions, 0);
+}
+
+async fn idempotency_records_are_removed_after_a_day(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    let pipeline = app.pipeline(&merchant.admin, "publisher").await;
+    become_the_holder(&app).await;
+    let now = app.clock.now();
+    create(&pipeline, 1).await;
+    pass(&app, TimeDelta::hours(12));
+    create(&pipeline, 2).await;
+    app.clock.set(now + TimeDelta::hours(24) - TimeDelta::seconds(1));
+    assert_eq!(cleaned(&app).await.idempotency_records, 0);
+    assert_eq!(create(&pipeline, 1).await, "true");
+    app.clock.set(now + TimeDelta::hours(24));
+    assert_eq!(cleaned(&app).await.idempotency_records, 1);
+    assert_eq!(create(&pipeline, 2).await, "true");
+    assert_eq!(create(&pipeline, 1).await, "");
+}
+
+async fn the_audit_is_kept(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    merchant.draft(CHUKU, 1).await;
+    let before = merchant.audit().await;
+    become_the_holder(&app).await;
+    pass(&app, TimeDelta::days(10_000));
+    assert!(cleaned(&app).await.sessions > 0);
+    let again = app.platform_admin().await;
+    let after = again.get("/api/v1/tenants/10000000/audit").await.expect(200);
+    assert_eq!(after["items"], json!(before));
+}
+
+/// Takes the lease from the server's own task, which has it from the start.
+async fn become_the_holder(app: &TestApp) {
+    while clean(&app.running.context, HOLDER).await.unwrap().is_none() {
+        pass(app, TimeDelta::minutes(5));
+    }
+}
+
+async fn cleaned(app: &TestApp) -> Removed {
+    // The lease runs out when the clock jumps; the server's own task takes it at most once a minute.
+    clean(&app.running.context, HOLDER).await.unwrap().unwrap()
+}
+
+fn pass(app: &TestApp, time: TimeDelta) {
+    app.clock.set(app.clock.now() + time);
+}
+
+/// Asks for a release with a key of its own; whether the answer was a replay.
+async fn create(caller: &Caller, version_code: i64) -> String {
+    let key = version_code.to_string();
+    let answer = caller
+        .call_with(
+            ("Idempotency-Key", &key),
+            Method::POST,
+            &in_app("/releases"),
+            &release_fields(CHUKU, version_code),
+        )
+        .await;
+    assert!((200..300).contains(&answer.status), "{}", answer.text);
+    answer.header("idempotency-replayed").to_owned()
+}
+
+on_both_databases!(
+    only_the_holder_of_the_lease_cleans,
+    sessions_that_have_ended_are_removed,
+    idempotency_records_are_removed_after_a_day,
+    the_audit_is_kept,
+);
