@@ -19,7 +19,7 @@ use crate::http::{self, Parts, TrustedProxies};
 use crate::live::{Follower, FollowerSettings};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::installation::{FirstAdministrator, check_keyring, ensure_administrator};
-use crate::services::{Context, LoginAttempts, Settings, housekeeping};
+use crate::services::{CallLimits, Context, LoginAttempts, Settings, housekeeping};
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
 
@@ -68,7 +68,7 @@ impl Running {
 /// Migrates, loads the catalog and starts answering.
 pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     make_data_directory(&config.data_dir)?;
-    let keyring = keyring(config)?;
+    let keyring = Arc::new(keyring(config)?);
     let db = open_database(config, start.durability).await?;
     check_keyring(&db, &keyring).await?;
 
@@ -76,7 +76,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
     };
-    let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), settings);
+    let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), keyring.clone(), settings);
     let context = Arc::new(Context {
         db,
         live,
@@ -87,6 +87,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
             config.login_attempts_per_account,
             config.login_attempts_per_source,
         ),
+        call_limits: CallLimits::new(config.gateway_calls_per_minute),
         settings: Settings {
             next_check_s: config.next_check_s,
             next_check_after_offer_s: config.next_check_after_offer_s,

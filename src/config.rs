@@ -63,6 +63,11 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub stale_after_s: u32,
 
+    /// Gateway calls allowed for one key and device in a minute; 0: no limit.
+    #[arg(long, env = "SLIPWAY_GATEWAY_CALLS_PER_MINUTE", default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub gateway_calls_per_minute: u32,
+
     /// Login attempts allowed for one account in five minutes.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]

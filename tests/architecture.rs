@@ -38,7 +38,7 @@ const ROOMS: [Room; 10] = [
     },
     Room {
         name: "live",
-        may_name: &["catalog", "resolve", "storage", "clock"],
+        may_name: &["catalog", "access", "resolve", "secrets", "storage", "clock"],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Room {

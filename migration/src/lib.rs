@@ -4,6 +4,7 @@
 //! entities cannot change what an old migration did. Its helpers live inside its own folder for the same reason.
 
 mod m0001_initial;
+mod m0002_app_secret_rotation;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -15,6 +16,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Initial)]
+        vec![
+            Box::new(m0001_initial::Initial),
+            Box::new(m0002_app_secret_rotation::AppSecretRotation),
+        ]
     }
 }

@@ -8,6 +8,7 @@ mod client_address;
 mod device;
 mod fallback;
 mod fields;
+pub mod gateway;
 mod openapi;
 mod operations;
 mod pagination;
@@ -66,6 +67,7 @@ pub fn server(
     app.app_data(web::Data::new(fallback::KnownPaths::of(&api)))
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api))
+        .configure(gateway::routes)
         .default_service(web::to(fallback::answer))
         .wrap(from_fn(telemetry::surround))
 }

@@ -9,11 +9,24 @@ use serde_json::Value;
 use super::body::Json;
 use super::call::Call;
 use super::problem::Problem;
+use crate::services::checks::CheckAnswer;
 use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempotent};
 use crate::storage::CatalogPair;
 
 /// Names the state of the catalog that an answer was made from, or that has a write.
-pub(super) const SLIPWAY_REVISION: &str = "Slipway-Revision";
+const SLIPWAY_REVISION: &str = "Slipway-Revision";
+
+/// For how many seconds the node that answered has not seen the database.
+const SLIPWAY_STALE: &str = "Slipway-Stale";
+
+/// What every answer to a check says in its headers, on each face.
+pub(super) fn check_headers(answer: &CheckAnswer<'_>) -> Vec<(&'static str, String)> {
+    let revision = (SLIPWAY_REVISION, answer.pair.to_string());
+    let stale = answer
+        .stale_for
+        .map(|stale_for| (SLIPWAY_STALE, stale_for.num_seconds().to_string()));
+    std::iter::once(revision).chain(stale).collect()
+}
 
 /// Answers with an object in its current state.
 pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {

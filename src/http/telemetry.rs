@@ -30,7 +30,8 @@ pub(super) async fn surround(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = id_of(&request);
     let method = request.method().clone();
-    if method == Method::HEAD {
+    // The gateway has an answer of its own to verbs that it does not know.
+    if method == Method::HEAD && !request.path().starts_with("/router/") {
         request.head_mut().method = Method::GET;
     }
     request.extensions_mut().insert(RequestId(id.clone()));

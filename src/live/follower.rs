@@ -10,11 +10,14 @@ use chrono::TimeDelta;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::published::{LoadedApp, PublishedTenant};
+use super::published::{LiveAppKey, LoadedApp, PublishedTenant};
 use super::{Live, Slot, Wish};
+use crate::access::AppKey;
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::resolve::PublishedApp;
+use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
+use crate::storage::app_keys::SealedSecrets;
 use crate::storage::feed::{self, CatalogState};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{CatalogPair, Db, ReadTx, StorageError};
@@ -36,6 +39,7 @@ pub struct Follower {
     db: Db,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
+    keyring: Arc<Keyring>,
     wishes: mpsc::UnboundedReceiver<Wish>,
     poll_interval: Duration,
     /// Whether the next look must compare every tenant: at start and after the database was away.
@@ -48,13 +52,19 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub fn new(db: Db, clock: Arc<dyn Clock>, settings: FollowerSettings) -> (Self, Arc<Live>) {
+    pub fn new(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        keyring: Arc<Keyring>,
+        settings: FollowerSettings,
+    ) -> (Self, Arc<Live>) {
         let (sender, wishes) = mpsc::unbounded_channel();
         let live = Arc::new(Live::new(sender, settings.stale_after));
         let follower = Self {
             db,
             live: live.clone(),
             clock,
+            keyring,
             wishes,
             poll_interval: settings.poll_interval,
             must_compare_all: true,
@@ -226,7 +236,64 @@ impl Follower {
                 apps.insert(summary.id, loaded);
             }
         }
-        Ok(Some(PublishedTenant::new(row, apps)))
+        let app_keys = row
+            .app_keys
+            .iter()
+            .map(|(key, secrets)| self.open(tenant, key, secrets))
+            .collect();
+        Ok(Some(PublishedTenant::new(row, apps, app_keys)))
+    }
+
+    /// A key whose secret cannot be opened is that key's trouble alone.
+    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, LiveAppKey) {
+        let owner = sealed_for_app_key(key.id);
+        let sealed = std::iter::once(&secrets.current).chain(&secrets.previous);
+        let opened: Vec<_> = sealed
+            .filter_map(|secret| {
+                let secret = SealedSecret {
+                    key_id: secret.sealing_key_id.clone(),
+                    sealed: secret.text.clone(),
+                };
+                let opened = self.keyring.open(&secret, &owner);
+                if let Err(error) = &opened {
+                    tracing::error!(tenant.id = %tenant, app_key = key.app_key, %error, "an app secret cannot be opened");
+                }
+                opened.ok()
+            })
+            .collect();
+        let live = LiveAppKey {
+            role: key.role,
+            secrets: opened,
+        };
+        (key.app_key.clone(), live)
+    }
+
+    /// Notes which gateway keys a tenant has gained or lost.
+    fn index_app_keys(
+        &self,
+        tenant: TenantId,
+        before: Option<&PublishedTenant>,
+        after: Option<&PublishedTenant>,
+    ) {
+        let names = |published: Option<&PublishedTenant>| -> BTreeSet<String> {
+            published
+                .into_iter()
+                .flat_map(PublishedTenant::app_key_names)
+                .cloned()
+                .collect()
+        };
+        let (before, after) = (names(before), names(after));
+        if before == after {
+            return;
+        }
+        let mut owners = HashMap::clone(&self.live.app_key_owners.load());
+        for gone in before.difference(&after) {
+            owners.remove(gone);
+        }
+        for come in after.difference(&before) {
+            owners.insert(come.clone(), tenant);
+        }
+        self.live.app_key_owners.store(Arc::new(owners));
     }
 
     /// Swaps a tenant's catalog in; `None` leaves what is there, so that a new but unreadable tenant is known of.
@@ -240,7 +307,9 @@ impl Follower {
             slot
         });
         if let Some(published) = published {
-            slot.store(Some(Arc::new(published)));
+            let published = Arc::new(published);
+            let before = slot.swap(Some(published.clone()));
+            self.index_app_keys(tenant, before.as_deref(), Some(&published));
         }
     }
 
@@ -254,7 +323,8 @@ impl Follower {
 
     fn remove(&self, tenant: TenantId) {
         let slots = self.live.slots.load();
-        if slots.contains_key(&tenant) {
+        if let Some(slot) = slots.get(&tenant) {
+            self.index_app_keys(tenant, slot.load_full().as_deref(), None);
             let mut shrunk = HashMap::clone(&slots);
             shrunk.remove(&tenant);
             self.live.slots.store(Arc::new(shrunk));

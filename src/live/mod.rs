@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
 
 pub use follower::{Follower, FollowerSettings};
-pub use published::PublishedTenant;
+pub use published::{LiveAppKey, PublishedTenant};
 
 use crate::catalog::ids::TenantId;
 
@@ -26,6 +26,8 @@ const READ_YOUR_WRITES_WITHIN: Duration = Duration::from_secs(2);
 pub struct Live {
     /// Replaced only when a tenant comes or goes; a change of a tenant swaps its slot.
     slots: ArcSwap<HashMap<TenantId, Arc<Slot>>>,
+    /// Which tenant has a gateway key; replaced only when keys come or go.
+    app_key_owners: ArcSwap<HashMap<String, TenantId>>,
     wishes: mpsc::UnboundedSender<Wish>,
     /// When every tenant that differed had last been loaded, in microseconds since 1970; 0 is never.
     compared_at_us: AtomicI64,
@@ -66,6 +68,7 @@ impl Live {
     fn new(wishes: mpsc::UnboundedSender<Wish>, stale_after: TimeDelta) -> Self {
         Self {
             slots: ArcSwap::default(),
+            app_key_owners: ArcSwap::default(),
             wishes,
             compared_at_us: AtomicI64::new(0),
             stale_after,
@@ -75,6 +78,15 @@ impl Live {
     pub fn tenant(&self, id: TenantId) -> Lookup {
         match self.slots.load().get(&id) {
             Some(slot) => slot.load_full().map_or(Lookup::Unknown, Lookup::Found),
+            None if self.compared_at().is_none() => Lookup::Unknown,
+            None => Lookup::Absent,
+        }
+    }
+
+    /// The tenant whose gateway key this is.
+    pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
+        match self.app_key_owners.load().get(app_key) {
+            Some(owner) => self.tenant(*owner),
             None if self.compared_at().is_none() => Lookup::Unknown,
             None => Lookup::Absent,
         }

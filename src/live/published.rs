@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::access::AppKeyRole;
 use crate::catalog::ids::{AppId, KeyId};
 use crate::catalog::org::{OrgCode, OrgDirectory};
 use crate::catalog::tenant::Tenant;
@@ -17,10 +18,20 @@ pub struct PublishedTenant {
     pub directory: OrgDirectory,
     /// The hash of each device key's secret, by the key's id.
     device_keys: HashMap<KeyId, String>,
+    /// By what a client sends to name the key.
+    app_keys: HashMap<String, LiveAppKey>,
     apps: HashMap<AppId, LoadedApp>,
     /// Current and old package names.
     by_name: HashMap<String, Arc<PublishedApp>>,
     release_count: usize,
+}
+
+/// A gateway key with its secrets opened.
+#[derive(Clone)]
+pub struct LiveAppKey {
+    pub role: AppKeyRole,
+    /// The current one first.
+    pub secrets: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -30,7 +41,11 @@ pub(super) struct LoadedApp {
 }
 
 impl PublishedTenant {
-    pub(super) fn new(row: TenantRows, apps: HashMap<AppId, LoadedApp>) -> Self {
+    pub(super) fn new(
+        row: TenantRows,
+        apps: HashMap<AppId, LoadedApp>,
+        app_keys: HashMap<String, LiveAppKey>,
+    ) -> Self {
         let mut by_name = HashMap::new();
         for loaded in apps.values() {
             let app = &loaded.app.app;
@@ -48,6 +63,7 @@ impl PublishedTenant {
             pair: row.pair,
             tenant: row.tenant,
             directory,
+            app_keys,
             device_keys: row.device_keys.into_iter().collect(),
             release_count: apps
                 .values()
@@ -66,6 +82,14 @@ impl PublishedTenant {
 
     pub fn device_key_hash(&self, key: KeyId) -> Option<&str> {
         self.device_keys.get(&key).map(String::as_str)
+    }
+
+    pub fn app_key(&self, app_key: &str) -> Option<&LiveAppKey> {
+        self.app_keys.get(app_key)
+    }
+
+    pub(super) fn app_key_names(&self) -> impl Iterator<Item = &String> {
+        self.app_keys.keys()
     }
 
     pub(super) fn loaded_app(&self, id: AppId) -> Option<&LoadedApp> {

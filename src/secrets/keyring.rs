@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
+use crate::catalog::ids::KeyId;
+
 /// Bytes of a secret key.
 const KEY_BYTES: usize = 32;
 
@@ -34,6 +36,11 @@ pub struct SealedSecret {
     pub key_id: String,
     /// Base64 of nonce, ciphertext and tag.
     pub sealed: String,
+}
+
+/// What the secret of a gateway key is sealed for, so that it opens for its own key alone.
+pub fn sealed_for_app_key(id: KeyId) -> String {
+    format!("app-key:{id}")
 }
 
 pub struct Keyring {

@@ -9,7 +9,7 @@ mod password;
 mod token;
 
 pub use access_token::{AccessClaims, AccessTokens};
-pub use keyring::{Keyring, KeyringError, SealedSecret};
+pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 pub use password::{PasswordHash, hash_password, parse_password, verify_password, verify_unknown};
 pub use token::{
     NewToken, PresentedToken, TokenKind, new_app_key, new_app_secret, new_password, secret_matches,

@@ -5,7 +5,7 @@ use super::{Caller, Context, Once, Precondition, ServiceError, Written};
 use crate::access::{Action, AppKey, AppKeyRole};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
-use crate::secrets::{new_app_key, new_app_secret};
+use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
 use crate::storage::{Page, PageRequest, Stored, app_keys};
 
 /// A key that was just made, with the secret that is shown once.
@@ -29,14 +29,7 @@ pub async fn create(
         app_key: new_app_key(),
     };
     let app_secret = new_app_secret();
-    let sealed = ctx
-        .keyring
-        .seal(&app_secret, &sealed_for(key.id))
-        .map_err(ServiceError::internal)?;
-    let sealed = app_keys::SealedSecret {
-        text: sealed.sealed,
-        sealing_key_id: sealed.key_id,
-    };
+    let sealed = seal(ctx, key.id, &app_secret)?;
     let tx = ctx.db.begin_catalog(scope).await?;
     let stored = app_keys::insert(&tx, key, sealed, ctx.now()).await?;
     let made = MadeAppKey { stored, app_secret };
@@ -49,6 +42,48 @@ pub async fn create(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &made).await?;
     Ok(Written::changed(made, ctx.commit(tx).await?))
+}
+
+/// Gives a key a new secret; the one before stays good until the next rotation.
+pub async fn rotate(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, id): (TenantId, KeyId),
+    precondition: &Precondition,
+    once: Once<'_, MadeAppKey>,
+) -> Result<Written<MadeAppKey>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let app_secret = new_app_secret();
+    let sealed = seal(ctx, id, &app_secret)?;
+    let tx = ctx.db.begin_catalog(scope).await?;
+    let before = app_keys::find(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("app key"))?;
+    precondition.check(&before.etag)?;
+    let stored = app_keys::rotate(&tx, &before, sealed)
+        .await?
+        .ok_or(ServiceError::NotFound("app key"))?;
+    let made = MadeAppKey { stored, app_secret };
+    let change = Change {
+        action: "app_key.rotate",
+        object_id: id.to_string(),
+        before: Some(of_app_key(&before.value)),
+        after: Some(of_app_key(&made.stored.value)),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &made).await?;
+    Ok(Written::changed(made, ctx.commit(tx).await?))
+}
+
+fn seal(ctx: &Context, id: KeyId, app_secret: &str) -> Result<app_keys::SealedSecret, ServiceError> {
+    let sealed = ctx
+        .keyring
+        .seal(app_secret, &sealed_for_app_key(id))
+        .map_err(ServiceError::internal)?;
+    Ok(app_keys::SealedSecret {
+        text: sealed.sealed,
+        sealing_key_id: sealed.key_id,
+    })
 }
 
 pub async fn list(
@@ -94,9 +129,4 @@ pub async fn delete(
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(Written::changed((), ctx.commit(tx).await?))
-}
-
-/// What a sealed secret is bound to, so that it opens for its own key alone.
-fn sealed_for(id: KeyId) -> String {
-    format!("app-key:{id}")
 }

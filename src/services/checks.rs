@@ -55,53 +55,62 @@ pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, Servi
 }
 
 impl Device {
-    /// Answers a check. `claimed` is the tenant that the request names, if it does: a claim to be compared with the
-    /// key's tenant, never the source of what may be seen.
+    /// Answers a check for the tenant that the request claims, if it does.
     pub fn check(
         &self,
         ctx: &Context,
         claimed: Option<TenantId>,
-        mut check: Check,
+        check: Check,
     ) -> Result<CheckAnswer<'_>, ServiceError> {
-        let tenant = &*self.tenant;
-        if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
-            // Unknown, disabled and foreign tenants look alike.
-            return Err(ServiceError::PermissionDenied(
-                "the key has no right to check for this tenant".to_owned(),
-            ));
-        }
-        check.complete_memberships(&tenant.directory);
-        let now = ctx.now();
-        let stale_for = ctx.live.stale_for(now);
-        let situation = Situation {
-            now,
-            offers_enabled: tenant.tenant.offers_enabled,
-            stale: stale_for.is_some(),
-        };
-        let app = tenant.app(&check.package_name);
-        let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &situation));
-        let (msg_code, msg_info) = match app {
-            Some(_) => ("", String::new()),
-            None => (
-                "APP_UNKNOWN",
-                format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
-            ),
-        };
-        metrics::counter!("slipway_checks_total", "outcome" => outcome(&offers, msg_code)).increment(1);
-        let after_s = if offers.is_empty() {
-            ctx.settings.next_check_s
-        } else {
-            ctx.settings.next_check_after_offer_s
-        };
-        Ok(CheckAnswer {
-            offers,
-            msg_code,
-            msg_info,
-            next_check_after_s: spread(after_s, &check.device_id, now),
-            pair: &tenant.pair,
-            stale_for,
-        })
+        answer(ctx, &self.tenant, claimed, check)
     }
+}
+
+/// Answers a check with a key of `tenant`. `claimed` is the tenant that the request names, if it does: a claim to be
+/// compared with the key's tenant, never the source of what may be seen.
+pub(super) fn answer<'a>(
+    ctx: &Context,
+    tenant: &'a PublishedTenant,
+    claimed: Option<TenantId>,
+    mut check: Check,
+) -> Result<CheckAnswer<'a>, ServiceError> {
+    if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
+        // Unknown, disabled and foreign tenants look alike.
+        return Err(ServiceError::PermissionDenied(
+            "the key has no right to check for this tenant".to_owned(),
+        ));
+    }
+    check.complete_memberships(&tenant.directory);
+    let now = ctx.now();
+    let stale_for = ctx.live.stale_for(now);
+    let situation = Situation {
+        now,
+        offers_enabled: tenant.tenant.offers_enabled,
+        stale: stale_for.is_some(),
+    };
+    let app = tenant.app(&check.package_name);
+    let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &situation));
+    let (msg_code, msg_info) = match app {
+        Some(_) => ("", String::new()),
+        None => (
+            "APP_UNKNOWN",
+            format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
+        ),
+    };
+    metrics::counter!("slipway_checks_total", "outcome" => outcome(&offers, msg_code)).increment(1);
+    let after_s = if offers.is_empty() {
+        ctx.settings.next_check_s
+    } else {
+        ctx.settings.next_check_after_offer_s
+    };
+    Ok(CheckAnswer {
+        offers,
+        msg_code,
+        msg_info,
+        next_check_after_s: spread(after_s, &check.device_id, now),
+        pair: &tenant.pair,
+        stale_for,
+    })
 }
 
 fn outcome(offers: &[Offer<'_>], msg_code: &str) -> &'static str {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::ServiceError;
 use super::login_attempts::LoginAttempts;
+use super::{CallLimits, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
@@ -20,9 +20,10 @@ pub struct Context {
     pub db: Db,
     pub live: Arc<Live>,
     pub clock: Arc<dyn Clock>,
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
+    pub call_limits: CallLimits,
     pub settings: Settings,
 }
 

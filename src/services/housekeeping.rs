@@ -39,6 +39,7 @@ pub async fn run(ctx: Arc<Context>) {
 /// One round; `None` when another node holds the lease.
 pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, ServiceError> {
     ctx.login_attempts.forget_quiet();
+    ctx.call_limits.forget_quiet();
     let now = ctx.now();
     if !leases::try_take(&ctx.db, LEASE, holder, now, LEASE_FOR).await? {
         return Ok(None);

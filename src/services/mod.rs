@@ -1,6 +1,7 @@
 //! The use cases: authorise, load, decide, save, audit. They own the transactions and name neither HTTP nor SQL.
 
 mod audit;
+mod call_limits;
 mod error;
 mod idempotency;
 mod login_attempts;
@@ -11,6 +12,7 @@ pub mod apps;
 pub mod checks;
 pub mod device_keys;
 pub mod explain;
+pub mod gateway_keys;
 pub mod housekeeping;
 pub mod installation;
 pub mod me;
@@ -26,6 +28,7 @@ pub mod users;
 mod context;
 
 pub use audit::list as list_audit;
+pub use call_limits::CallLimits;
 pub use context::{Caller, Context, Precondition, Settings, Written};
 pub use error::ServiceError;
 pub use idempotency::{Answer, Begun, IdempotentRequest, Once, Ticket, begin as begin_idempotent};

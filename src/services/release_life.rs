@@ -43,19 +43,19 @@ pub async fn take_step(
     let app = apps::find(&tx, scope, app).await?.value;
     let before = releases::find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;
-    let stage = Stage {
+    let change = Stage {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
     let stored = match wish.step {
-        Step::Publish => publish_in(&stage, &before, wish.force).await?,
+        Step::Publish => publish_in(&change, &before, wish.force).await?,
         step => {
             if step == Step::Recall(RecallMode::Rollback) {
                 refuse_rollback_of_an_apk(&tx, &before.value.release).await?;
             }
-            step_in(&stage, &before, step, wish.reason).await?
+            step_in(&change, &before, step, wish.reason).await?
         }
     };
     match stored {
@@ -74,24 +74,24 @@ pub(super) struct Stage<'a> {
 
 /// Publishes within a transaction; `None` when the release is published already.
 pub(super) async fn publish_in(
-    stage: &Stage<'_>,
+    change: &Stage<'_>,
     before: &Stored<ReleaseRecord>,
     force: bool,
 ) -> Result<Option<Stored<ReleaseRecord>>, ServiceError> {
     let release = &before.value.release;
     if release.state == ReleaseState::Draft && !force {
-        refuse_contradicting_names(stage.tx, release).await?;
+        refuse_contradicting_names(change.tx, release).await?;
     }
-    step_in(stage, before, Step::Publish, None).await
+    step_in(change, before, Step::Publish, None).await
 }
 
 async fn step_in(
-    stage: &Stage<'_>,
+    change: &Stage<'_>,
     before: &Stored<ReleaseRecord>,
     step: Step,
     reason: Option<Reason>,
 ) -> Result<Option<Stored<ReleaseRecord>>, ServiceError> {
-    let Stage { ctx, caller, tx, app } = *stage;
+    let Stage { ctx, caller, tx, app } = *change;
     let state = before.value.release.state;
     let next = state
         .after(step)

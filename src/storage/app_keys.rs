@@ -1,9 +1,12 @@
 //! Keys of the gateway. Nodes hold them in memory, so writing one takes a [`CatalogTx`].
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
-use super::entity::app_key::{Column, Entity, Model};
+use super::entity::app_key::{ActiveModel, Column, Entity, Model};
+use super::etag::random_tag;
 use super::page::SortBy;
 use super::row::Row;
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
@@ -17,6 +20,14 @@ pub struct SealedSecret {
     pub text: String,
     /// Which of the configured keys opens it.
     pub sealing_key_id: String,
+}
+
+/// The secrets of a key that are good now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecrets {
+    pub current: SealedSecret,
+    /// The one before a rotation.
+    pub previous: Option<SealedSecret>,
 }
 
 pub async fn find(
@@ -47,31 +58,51 @@ pub async fn list(
 pub async fn list_with_secrets(
     reader: &impl Reader,
     scope: TenantScope,
-) -> Result<Vec<(AppKey, SealedSecret)>, StorageError> {
+) -> Result<Vec<(AppKey, SealedSecrets)>, StorageError> {
     let rows = of_tenant(scope)
         .order_by_asc(Column::Id)
         .all(reader.connection())
         .await?;
     rows.into_iter()
         .map(|mut model| {
-            let secret = SealedSecret {
-                text: std::mem::take(&mut model.secret_sealed),
-                sealing_key_id: std::mem::take(&mut model.sealing_key_id),
-            };
-            Ok((read(model)?.value, secret))
+            let secrets = take_secrets(&mut model);
+            Ok((read(model)?.value, secrets))
         })
         .collect()
 }
 
+/// Leaves a model without its secrets.
+fn take_secrets(model: &mut Model) -> SealedSecrets {
+    let previous = model
+        .previous_secret_sealed
+        .take()
+        .zip(model.previous_sealing_key_id.take());
+    SealedSecrets {
+        current: SealedSecret {
+            text: std::mem::take(&mut model.secret_sealed),
+            sealing_key_id: std::mem::take(&mut model.sealing_key_id),
+        },
+        previous: previous.map(|(text, sealing_key_id)| SealedSecret { text, sealing_key_id }),
+    }
+}
+
 /// Which keys are needed to open the stored secrets of all tenants.
 pub async fn list_sealing_key_ids(reader: &impl Reader) -> Result<Vec<String>, StorageError> {
-    let ids = Entity::find()
-        .select_only()
-        .column(Column::SealingKeyId)
-        .distinct()
+    let distinct = |column: Column| Entity::find().select_only().column(column).distinct();
+    let current: Vec<String> = distinct(Column::SealingKeyId)
         .into_tuple()
         .all(reader.connection())
         .await?;
+    let previous: Vec<Option<String>> = distinct(Column::PreviousSealingKeyId)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let mut ids: Vec<_> = current
+        .into_iter()
+        .chain(previous.into_iter().flatten())
+        .collect();
+    ids.sort();
+    ids.dedup();
     Ok(ids)
 }
 
@@ -91,6 +122,8 @@ pub async fn insert(
         app_key: stored.value.app_key.clone(),
         secret_sealed: secret.text,
         sealing_key_id: secret.sealing_key_id,
+        previous_secret_sealed: None,
+        previous_sealing_key_id: None,
         etag: stored.etag.clone(),
         created_at: stored.created_at,
     };
@@ -99,6 +132,33 @@ pub async fn insert(
         .await
         .map_err(StorageError::on_writing(UniqueKey::AppKey))?;
     Ok(stored)
+}
+
+/// Puts a new secret in the place of the current one, which becomes the previous one. `None` when there is no such key.
+pub async fn rotate(
+    tx: &CatalogTx,
+    before: &Stored<AppKey>,
+    secret: SealedSecret,
+) -> Result<Option<Stored<AppKey>>, StorageError> {
+    let row = Entity::find_by_id((tx.tenant_id(), before.value.id.uuid()))
+        .one(tx.connection())
+        .await?;
+    let Some(mut model) = row else {
+        return Ok(None);
+    };
+    let outgoing = take_secrets(&mut model).current;
+    let row = ActiveModel {
+        tenant_id: Set(model.tenant_id),
+        id: Set(model.id),
+        secret_sealed: Set(secret.text),
+        sealing_key_id: Set(secret.sealing_key_id),
+        previous_secret_sealed: Set(Some(outgoing.text)),
+        previous_sealing_key_id: Set(Some(outgoing.sealing_key_id)),
+        etag: Set(random_tag()),
+        ..Default::default()
+    };
+    let written = Entity::update(row).validate()?.exec(tx.connection()).await?;
+    read(written).map(Some)
 }
 
 /// Whether there was such a key.

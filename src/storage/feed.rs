@@ -2,7 +2,7 @@
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::app_keys::SealedSecret;
+use super::app_keys::SealedSecrets;
 use super::entity::{app, catalog_revision};
 use super::releases::ReleaseSelection;
 use super::row::Row;
@@ -35,7 +35,7 @@ pub struct TenantRows {
     pub directory: Vec<OrgNode>,
     /// Each device key with what it is verified against.
     pub device_keys: Vec<(KeyId, String)>,
-    pub app_keys: Vec<(AppKey, SealedSecret)>,
+    pub app_keys: Vec<(AppKey, SealedSecrets)>,
     pub apps: Vec<AppSummary>,
 }
 

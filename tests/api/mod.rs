@@ -9,6 +9,7 @@ mod credentials;
 mod described;
 mod dump;
 mod explain;
+mod gateway;
 mod harness;
 mod housekeeping;
 mod idempotency;

@@ -189,6 +189,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         ),
         get("list_app_keys", &format!("{tenant}/app-keys")),
         get("get_app_key", &app_key),
+        post("rotate_app_key", &format!("{app_key}/rotate"), json!({})),
         delete("delete_app_key", &app_key),
         post(
             "create_device_key",

@@ -73,7 +73,11 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     assert_eq!(rows.pair, pair);
     assert_eq!(rows.directory, [node]);
     assert_eq!(rows.device_keys, [(device_key.id, "hash".to_owned())]);
-    assert_eq!(rows.app_keys, [(app_key, secret)]);
+    let secrets = app_keys::SealedSecrets {
+        current: secret,
+        previous: None,
+    };
+    assert_eq!(rows.app_keys, [(app_key, secrets)]);
     assert_eq!(
         rows.apps.iter().map(|summary| summary.id).collect::<Vec<_>>(),
         [wms.id]

@@ -1,10 +1,12 @@
 //! Keys of the gateway.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::release_life::NoArguments;
 use crate::access::{AppKey, AppKeyRole};
 use crate::catalog::text::Name;
 use crate::http::body::Json;
@@ -15,6 +17,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::services::Answer;
 use crate::services::app_keys::{self, MadeAppKey};
 use crate::storage::Stored;
 
@@ -78,18 +81,38 @@ pub(super) async fn create_app_key(
     let (Some(name), Some(role)) = (name, role) else {
         return Err(fields.refusal());
     };
-    let render = |made: &MadeAppKey| {
-        let response = CreatedAppKeyResponse {
-            key_facts: AppKeyResponse::from(&made.stored),
-            app_secret: made.app_secret.clone(),
-        };
-        respond::created(&response, &made.stored.etag)
-    };
+    let render = |made: &MadeAppKey| render_made(StatusCode::CREATED, made);
     respond::create(&call, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
         app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await
     })
     .await
+}
+
+/// Give an app key a new secret
+///
+/// The secret before stays good until the next rotation, so that devices can be moved one by one.
+#[utoipa::path(tag = "keys", operation_id = "rotate_app_key", params(KeyPath), request_body = NoArguments,
+    responses((status = 200, description = "Rotated; the new secret is shown only here", body = CreatedAppKeyResponse),
+        WriteProblems))]
+#[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
+pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let render = |made: &MadeAppKey| render_made(StatusCode::OK, made);
+    respond::create(&call, render, async |ticket| {
+        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+        let path = (call.path.tenant_id, call.path.id);
+        app_keys::rotate(&call.ctx, &call.caller, path, &precondition, once).await
+    })
+    .await
+}
+
+fn render_made(status: StatusCode, made: &MadeAppKey) -> Answer {
+    let response = CreatedAppKeyResponse {
+        key_facts: AppKeyResponse::from(&made.stored),
+        app_secret: made.app_secret.clone(),
+    };
+    respond::answer(status, &response, &made.stored.etag)
 }
 
 /// List app keys

@@ -42,6 +42,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(app_keys::list_app_keys)
         .service(app_keys::get_app_key)
         .service(app_keys::delete_app_key)
+        .service(app_keys::rotate_app_key)
         .service(device_keys::create_device_key)
         .service(device_keys::list_device_keys)
         .service(device_keys::get_device_key)

@@ -12,12 +12,9 @@ use crate::http::call::{bearer, context};
 use crate::http::fields::Object;
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
-use crate::http::respond::SLIPWAY_REVISION;
+use crate::http::respond::check_headers;
 use crate::resolve::{Check, Offer, read_check, read_integer};
 use crate::services::checks::{CheckAnswer, authenticate};
-
-/// For how many seconds the node that answered has not seen the database.
-const SLIPWAY_STALE: &str = "Slipway-Stale";
 
 /// What a device asks. Further members are ignored.
 #[derive(Default, Deserialize, ToSchema)]
@@ -171,9 +168,8 @@ fn read(body: &[u8]) -> Result<(Check, Option<TenantId>), Problem> {
 
 fn respond(answer: &CheckAnswer<'_>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    response.insert_header((SLIPWAY_REVISION, answer.pair.to_string()));
-    if let Some(stale_for) = answer.stale_for {
-        response.insert_header((SLIPWAY_STALE, stale_for.num_seconds().to_string()));
+    for header in check_headers(answer) {
+        response.insert_header(header);
     }
     response.json(CheckResponse {
         data: answer.offers.iter().map(OfferResponse::from).collect(),

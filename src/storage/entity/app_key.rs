@@ -15,6 +15,8 @@ pub struct Model {
     pub app_key: String,
     pub secret_sealed: String,
     pub sealing_key_id: String,
+    pub previous_secret_sealed: Option<String>,
+    pub previous_sealing_key_id: Option<String>,
     pub etag: String,
     pub created_at: DateTimeUtc,
 }

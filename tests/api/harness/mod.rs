@@ -3,6 +3,7 @@
 mod answer;
 mod fixtures;
 mod merchant;
+mod top;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub(crate) use fixtures::{TENANT, app_fields, release_fields};
 pub(crate) use merchant::{
     CHUKU, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
 };
+pub(crate) use top::{CHECK, TopCall, TopClient, as_texts, xml_to_json};
 
 use crate::support::database::TestDatabase;
 
@@ -115,6 +117,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         next_check_after_offer_s: 300,
         poll_interval_ms: 250,
         stale_after_s: 900,
+        gateway_calls_per_minute: 0,
         login_attempts_per_account: 100_000,
         login_attempts_per_source: 100_000,
     }

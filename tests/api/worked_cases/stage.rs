@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::super::harness::{Answer, Caller, NOW, TestApp};
+use super::super::harness::{Answer, Caller, NOW, TestApp, TopClient};
 use super::super::operations::api_token;
 use crate::resolve::case::{list, release_with_defaults};
 
@@ -26,6 +26,8 @@ pub(super) struct Tenant {
     pub(super) number: i64,
     pub(super) admin: Caller,
     pub(super) device: Caller,
+    /// The same tenant's client of the gateway.
+    pub(super) client: TopClient,
     base: String,
     /// The path of the first app, which actions are about.
     first_app: String,
@@ -63,6 +65,7 @@ impl<'a> Stage<'a> {
             number,
             admin: api_token(self.app, &self.platform, number, "admin").await,
             device: self.app.device(&self.platform, number).await,
+            client: self.app.top_client(&self.platform, number, "device").await,
             first_app: format!("{base}/apps/{}", text(first)),
             first_package: text(first).to_owned(),
             releases: BTreeMap::new(),

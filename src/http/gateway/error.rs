@@ -1,0 +1,132 @@
+//! The gateway's errors: one constructor per row of the protocol's table that is used here.
+
+use crate::catalog::field::{FieldError, FieldErrorCode};
+
+/// An error as the gateway answers it; always with HTTP 200, since clients lose the body of any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GatewayError {
+    pub(super) code: u16,
+    pub(super) message: String,
+    pub(super) sub_code: Option<String>,
+    pub(super) sub_message: Option<String>,
+}
+
+impl GatewayError {
+    fn plain(code: u16, message: &str) -> Self {
+        Self {
+            code,
+            message: message.to_owned(),
+            sub_code: None,
+            sub_message: None,
+        }
+    }
+
+    fn with_sub_code(mut self, sub_code: impl Into<String>) -> Self {
+        self.sub_code = Some(sub_code.into());
+        self
+    }
+
+    fn saying(mut self, sub_message: impl Into<String>) -> Self {
+        self.sub_message = Some(sub_message.into());
+        self
+    }
+
+    pub(super) fn call_limited(seconds: u64) -> Self {
+        Self::plain(7, "App Call Limited")
+            .with_sub_code("accesscontrol.limited-by-app-api-access-count")
+            .saying(format!("This ban will last for {seconds} more seconds"))
+    }
+
+    pub(super) fn verb_not_allowed() -> Self {
+        Self::plain(9, "Http action not allowed")
+    }
+
+    pub(super) fn unavailable() -> Self {
+        Self::plain(10, "Service currently unavailable")
+    }
+
+    /// The key may not call the method, or not act for the tenant that the request names.
+    pub(super) fn not_permitted() -> Self {
+        Self::plain(11, "Insufficient isv permissions").with_sub_code("isv.permission-api-package-limit")
+    }
+
+    pub(super) fn missing_method() -> Self {
+        Self::plain(21, "Missing method")
+    }
+
+    pub(super) fn invalid_method() -> Self {
+        Self::plain(22, "Invalid method")
+    }
+
+    pub(super) fn invalid_format() -> Self {
+        Self::plain(23, "Invalid format")
+    }
+
+    pub(super) fn missing_signature() -> Self {
+        Self::plain(24, "Missing signature")
+    }
+
+    pub(super) fn invalid_signature() -> Self {
+        Self::plain(25, "Invalid signature")
+    }
+
+    pub(super) fn missing_app_key() -> Self {
+        Self::plain(28, "Missing app key")
+    }
+
+    pub(super) fn invalid_app_key() -> Self {
+        Self::plain(29, "Invalid app Key").with_sub_code("isv.appkey-not-exists")
+    }
+
+    pub(super) fn missing_timestamp() -> Self {
+        Self::plain(30, "Missing timestamp")
+    }
+
+    pub(super) fn invalid_timestamp() -> Self {
+        Self::plain(31, "Invalid timestamp")
+    }
+
+    pub(super) fn missing_version() -> Self {
+        Self::plain(32, "Missing version")
+    }
+
+    pub(super) fn invalid_version() -> Self {
+        Self::plain(33, "Invalid version")
+    }
+
+    pub(super) fn unsupported_version() -> Self {
+        Self::plain(34, "Unsupported version")
+    }
+
+    pub(super) fn missing_argument(name: &str, why: &str) -> Self {
+        Self::plain(40, &format!("Missing required arguments:{name}"))
+            .with_sub_code(format!("isv.missing-parameter:{name}"))
+            .saying(why)
+    }
+
+    pub(super) fn invalid_argument(name: &str, why: &str) -> Self {
+        Self::plain(41, &format!("Invalid arguments:{name}"))
+            .with_sub_code(format!("isv.invalid-parameter:{name}"))
+            .saying(why)
+    }
+
+    pub(super) fn too_large(why: &str) -> Self {
+        Self::plain(43, "Parameter error")
+            .with_sub_code("isv.request-too-large")
+            .saying(why)
+    }
+
+    pub(super) fn invalid_encoding() -> Self {
+        Self::plain(47, "Invalid encoding")
+    }
+
+    /// Of several wrong arguments the first missing one is told, else the first invalid one.
+    pub(super) fn wrong_arguments(errors: &[FieldError]) -> Self {
+        let missing = errors.iter().find(|error| error.code == FieldErrorCode::Required);
+        match (missing, errors.first()) {
+            (Some(error), _) => Self::missing_argument(&error.field, &error.message),
+            (None, Some(error)) => Self::invalid_argument(&error.field, &error.message),
+            (None, None) => Self::unavailable(),
+        }
+    }
+}

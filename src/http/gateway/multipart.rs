@@ -1,0 +1,149 @@
+//! `multipart/form-data` as the gateway's clients write it (RFC 7578, loosely): a CRLF may stand before the first
+//! boundary, boundaries may be numbers, parts need no type, and headers need no blanks.
+
+use super::error::GatewayError;
+
+/// The boundary of a content type.
+pub(super) fn boundary(content_type: &str) -> Option<String> {
+    let boundary = content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"'))
+    })?;
+    (!boundary.is_empty() && boundary.len() <= 200).then(|| boundary.to_owned())
+}
+
+/// The parts without a file name, in their order. Error 47 where one is no UTF-8. What does not look like a part is
+/// passed over: the signature tells whether something is missing.
+pub(super) fn read(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, GatewayError> {
+    let delimiter = format!("--{boundary}").into_bytes();
+    let mut parts = Vec::new();
+    let mut rest = match find_delimiter(body, &delimiter) {
+        Some(start) => &body[start + delimiter.len()..],
+        None => return Ok(parts),
+    };
+    while !rest.starts_with(b"--") {
+        let Some(end) = find_delimiter(rest, &delimiter) else {
+            break;
+        };
+        if let Some(part) = read_part(&rest[..end])? {
+            parts.push(part);
+        }
+        rest = &rest[end + delimiter.len()..];
+    }
+    Ok(parts)
+}
+
+/// Where the next line that begins with the delimiter begins; a delimiter within a value is part of the value.
+fn find_delimiter(text: &[u8], delimiter: &[u8]) -> Option<usize> {
+    (0..text.len().saturating_sub(delimiter.len() - 1)).find(|start| {
+        let at_line_start = *start == 0 || text[start - 1] == b'\n';
+        at_line_start && text[*start..].starts_with(delimiter)
+    })
+}
+
+/// A part between two delimiters: line break, headers, empty line, value, line break.
+fn read_part(part: &[u8]) -> Result<Option<(String, String)>, GatewayError> {
+    let part = after_line_break(part);
+    let Some((head, value)) = split_at_empty_line(part) else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(head).map_err(|_| GatewayError::invalid_encoding())?;
+    let disposition = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.trim()
+            .eq_ignore_ascii_case("content-disposition")
+            .then_some(value)
+    });
+    let name = disposition.and_then(|disposition| parameter(disposition, "name"));
+    let is_file = disposition.is_some_and(|disposition| parameter(disposition, "filename").is_some());
+    match name {
+        Some(name) if !is_file => {
+            let value = before_line_break(value).to_vec();
+            let value = String::from_utf8(value).map_err(|_| GatewayError::invalid_encoding())?;
+            Ok(Some((name, value)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn split_at_empty_line(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    for separator in [&b"\r\n\r\n"[..], b"\n\n"] {
+        let found = part
+            .windows(separator.len())
+            .position(|window| window == separator);
+        if let Some(index) = found {
+            return Some((&part[..index], &part[index + separator.len()..]));
+        }
+    }
+    None
+}
+
+fn after_line_break(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\r\n")
+        .or_else(|| text.strip_prefix(b"\n"))
+        .unwrap_or(text)
+}
+
+fn before_line_break(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\r\n")
+        .or_else(|| text.strip_suffix(b"\n"))
+        .unwrap_or(text)
+}
+
+/// A parameter of a header, `name="x"` or `name=x`.
+fn parameter(header: &str, wanted: &str) -> Option<String> {
+    header.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case(wanted)
+            .then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_every_client_are_read() {
+        let body = "\r\n--123\r\nContent-Disposition:form-data;name=\"a\"\r\n\r\n杭州 1+1\r\n\
+            --123\r\nContent-Disposition: form-data; name=\"b\"\r\nContent-Type: text/plain\r\n\r\n\r\n\
+            --123\r\ncontent-disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\n\r\nbytes\r\n\
+            --123\r\nContent-Disposition: form-data; name=c\r\n\r\nline\r\nline --123\r\n--123--\r\n";
+        let parts = read(body.as_bytes(), "123").unwrap();
+        let expected = [("a", "杭州 1+1"), ("b", ""), ("c", "line\r\nline --123")];
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn damaged_bodies_give_what_they_hold() {
+        assert_eq!(read(b"", "1"), Ok(Vec::new()));
+        assert_eq!(read(b"--1", "1"), Ok(Vec::new()));
+        assert_eq!(read(b"--1\r\nno header\r\n--1--", "1"), Ok(Vec::new()));
+        assert_eq!(
+            read(
+                b"--1\r\nContent-Disposition: form-data; name=a\r\n\r\n\xff\r\n--1--",
+                "1"
+            )
+            .unwrap_err()
+            .code,
+            47
+        );
+    }
+
+    #[test]
+    fn boundaries_are_read_quoted_or_not() {
+        assert_eq!(
+            boundary("multipart/form-data; boundary=\"a b\"").as_deref(),
+            Some("a b")
+        );
+        assert_eq!(boundary("multipart/form-data;Boundary=-1"), Some("-1".to_owned()));
+        assert_eq!(boundary("multipart/form-data"), None);
+    }
+}

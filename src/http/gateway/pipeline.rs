@@ -1,0 +1,169 @@
+//! From parameters to a verified call, in the order of the protocol's error table. Nothing of a request is trusted
+//! before its signature is verified.
+
+use std::collections::BTreeMap;
+
+use actix_web::web;
+
+use super::envelope::Format;
+use super::error::GatewayError;
+use super::methods::{self, Method, MethodAnswer, MethodCall};
+use super::params::Params;
+use super::readings::ambiguous_parameter;
+use super::sign::{SignMethod, canonical, canonical_without_blanks};
+use super::timestamp;
+use crate::services::gateway_keys::{GatewayKey, find_key};
+use crate::services::{Context, ServiceError};
+
+/// A call whose caller is known.
+pub(super) struct Verified {
+    pub(super) key: GatewayKey,
+    /// The signature matched only without the parameters whose value is blank.
+    without_blanks: bool,
+}
+
+/// The public parameters that every call must have, with the error for each, in the table's order.
+type Presence = (&'static str, fn() -> GatewayError);
+
+const PRESENT: [Presence; 5] = [
+    ("method", GatewayError::missing_method),
+    ("app_key", GatewayError::missing_app_key),
+    ("v", GatewayError::missing_version),
+    ("timestamp", GatewayError::missing_timestamp),
+    ("sign", GatewayError::missing_signature),
+];
+
+/// The form that the parameters ask for.
+pub(super) fn format_of(params: &Params) -> Result<Format, GatewayError> {
+    Format::parse(params.given("format"), params.get("simplify")).ok_or_else(GatewayError::invalid_format)
+}
+
+/// Answers a single call.
+pub(super) async fn answer(ctx: &web::Data<Context>, params: &Params) -> Result<MethodAnswer, GatewayError> {
+    require(params, &PRESENT)?;
+    let verified = verify(ctx, params, "")?;
+    let method = permitted_method(params, &verified)?;
+    limit(ctx, params, &verified)?;
+    refuse_ambiguous(params, method, &verified)?;
+    dispatch(ctx, params, method, &verified).await
+}
+
+/// What a batch demands of its query: all but the method.
+pub(super) fn verify_batch(
+    ctx: &web::Data<Context>,
+    query: &Params,
+    body: &str,
+) -> Result<Verified, GatewayError> {
+    require(query, &PRESENT[1..])?;
+    verify(ctx, query, body)
+}
+
+/// Answers one call of a batch, whose signature was the batch's.
+pub(super) async fn answer_in_batch(
+    ctx: &web::Data<Context>,
+    params: &Params,
+    verified: &Verified,
+) -> Result<MethodAnswer, GatewayError> {
+    require(params, &PRESENT[..1])?;
+    let method = permitted_method(params, verified)?;
+    limit(ctx, params, verified)?;
+    dispatch(ctx, params, method, verified).await
+}
+
+fn require(params: &Params, required: &[Presence]) -> Result<(), GatewayError> {
+    match required.iter().find(|(name, _)| params.given(name).is_none()) {
+        Some((_, missing)) => Err(missing()),
+        None => Ok(()),
+    }
+}
+
+/// The key, the version, the clock and the signature, in this order. `body` is the raw text that a batch signs too.
+fn verify(ctx: &web::Data<Context>, params: &Params, body: &str) -> Result<Verified, GatewayError> {
+    let key = find_key(ctx, params.get("app_key").unwrap_or_default()).map_err(|error| match error {
+        ServiceError::NoCatalog => GatewayError::unavailable(),
+        _ => GatewayError::invalid_app_key(),
+    })?;
+    check_version(params.get("v").unwrap_or_default())?;
+    if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {
+        return Err(GatewayError::invalid_timestamp());
+    }
+    verify_signature(params, body, key)
+}
+
+fn check_version(text: &str) -> Result<(), GatewayError> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match text.parse::<f64>() {
+        Ok(_) if text == "2.0" => Ok(()),
+        Ok(_) if is_number => Err(GatewayError::unsupported_version()),
+        _ => Err(GatewayError::invalid_version()),
+    }
+}
+
+fn verify_signature(params: &Params, body: &str, key: GatewayKey) -> Result<Verified, GatewayError> {
+    let set = params.as_one_set().ok_or_else(GatewayError::invalid_signature)?;
+    let algorithm = match params.given("sign_method") {
+        None => SignMethod::Md5,
+        Some(name) => SignMethod::parse(name).ok_or_else(GatewayError::invalid_signature)?,
+    };
+    let signature = params.get("sign").unwrap_or_default();
+    // Clients disagree whether a parameter without a value is signed; both readings are the same request.
+    for (without_blanks, text) in [(false, canonical(&set)), (true, canonical_without_blanks(&set))] {
+        let text = text + body;
+        let matches = key
+            .secrets()
+            .any(|secret| algorithm.verify(secret, &text, signature));
+        if matches {
+            return Ok(Verified { key, without_blanks });
+        }
+    }
+    Err(GatewayError::invalid_signature())
+}
+
+fn permitted_method(params: &Params, verified: &Verified) -> Result<&'static Method, GatewayError> {
+    let method =
+        methods::find(params.get("method").unwrap_or_default()).ok_or_else(GatewayError::invalid_method)?;
+    if (method.is_allowed)(verified.key.role()) {
+        Ok(method)
+    } else {
+        Err(GatewayError::not_permitted())
+    }
+}
+
+/// Counted by key and device: a whole store sits behind one address.
+fn limit(ctx: &web::Data<Context>, params: &Params, verified: &Verified) -> Result<(), GatewayError> {
+    let device = params.get("device_id").unwrap_or_default();
+    ctx.call_limits
+        .count(verified.key.app_key(), device)
+        .map_err(GatewayError::call_limited)
+}
+
+fn refuse_ambiguous(params: &Params, method: &Method, verified: &Verified) -> Result<(), GatewayError> {
+    let mut set: BTreeMap<_, _> = params.as_one_set().unwrap_or_default();
+    set.remove("sign");
+    if verified.without_blanks {
+        set.retain(|_, value| !value.trim().is_empty());
+    }
+    match ambiguous_parameter(&set, &method.all_reads()) {
+        Some(name) => Err(GatewayError::invalid_argument(
+            name,
+            &format!(
+                "{name} holds the name of another parameter and a value for it, so the signature has two readings"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+async fn dispatch(
+    ctx: &web::Data<Context>,
+    params: &Params,
+    method: &Method,
+    verified: &Verified,
+) -> Result<MethodAnswer, GatewayError> {
+    let call = MethodCall {
+        ctx,
+        key: &verified.key,
+        params,
+    };
+    (method.call)(call).await
+}

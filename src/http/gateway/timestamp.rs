@@ -1,0 +1,76 @@
+//! The gateway's timestamps: text in the wall clock of UTC+8, or milliseconds since 1970.
+
+use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta, TimeZone, Utc};
+
+/// How far a client's clock may be off, either way.
+const TOLERANCE: TimeDelta = TimeDelta::minutes(10);
+/// A digit where there is a 0.
+const SHAPE: &str = "0000-00-00 00:00:00";
+const EIGHT_HOURS_S: i32 = 8 * 3_600;
+
+/// The instant that a timestamp names.
+pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
+    if text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return DateTime::from_timestamp_millis(text.parse().ok()?);
+    }
+    // Parsing alone would also take blanks and single digits.
+    let is_shaped = text.len() == SHAPE.len()
+        && text.bytes().zip(SHAPE.bytes()).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            separator => byte == separator,
+        });
+    if !is_shaped {
+        return None;
+    }
+    let wall_clock = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok()?;
+    let zone = FixedOffset::east_opt(EIGHT_HOURS_S)?;
+    zone.from_local_datetime(&wall_clock)
+        .single()
+        .map(|instant| instant.to_utc())
+}
+
+/// Whether a timestamp can be read and is near enough to now.
+pub(super) fn is_current(text: &str, now: DateTime<Utc>) -> bool {
+    parse(text).is_some_and(|instant| (now - instant).abs() <= TOLERANCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_name_the_same_instant() {
+        let instant = "2026-01-01T19:04:05Z".parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(parse("2026-01-02 03:04:05"), Some(instant));
+        assert_eq!(parse("1767294245000"), Some(instant));
+    }
+
+    #[test]
+    fn other_texts_are_no_timestamps() {
+        for text in [
+            "",
+            "2026-01-02",
+            "2026-01-02T03:04:05",
+            "2026-1-2 3:4:5",
+            "176729424500",
+            "2026-02-30 00:00:00",
+            " 2026-01-02 03:04:0",
+            "+767294245000",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ten_minutes_either_way_are_allowed() {
+        let now = parse("2026-01-02 03:04:05").unwrap();
+        for (text, current) in [
+            ("2026-01-02 02:54:05", true),
+            ("2026-01-02 02:54:04", false),
+            ("2026-01-02 03:14:05", true),
+            ("2026-01-02 03:14:06", false),
+        ] {
+            assert_eq!(is_current(text, now), current, "{text}");
+        }
+    }
+}

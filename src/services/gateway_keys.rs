@@ -1,0 +1,60 @@
+//! Gateway keys at work: whose key it is, what it may do, and its checks. From memory alone.
+
+use std::sync::Arc;
+
+use super::checks::{CheckAnswer, answer};
+use super::{Context, ServiceError};
+use crate::access::AppKeyRole;
+use crate::catalog::ids::TenantId;
+use crate::live::{LiveAppKey, Lookup, PublishedTenant};
+use crate::resolve::Check;
+
+/// A key of the gateway with its tenant. Its caller is not known before a signature was verified with its secrets.
+pub struct GatewayKey {
+    tenant: Arc<PublishedTenant>,
+    app_key: String,
+    key: LiveAppKey,
+}
+
+/// The key of this name. Errors: not found, or the node has no catalog yet.
+pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError> {
+    let tenant = match ctx.live.tenant_of_app_key(app_key) {
+        Lookup::Found(tenant) => tenant,
+        Lookup::Absent => return Err(ServiceError::NotFound("app key")),
+        Lookup::Unknown => return Err(ServiceError::NoCatalog),
+    };
+    let key = tenant
+        .app_key(app_key)
+        .cloned()
+        .ok_or(ServiceError::NotFound("app key"))?;
+    Ok(GatewayKey {
+        tenant,
+        app_key: app_key.to_owned(),
+        key,
+    })
+}
+
+impl GatewayKey {
+    /// The secrets that are good now: the current one, and the one before a rotation.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.key.secrets.iter().map(String::as_str)
+    }
+
+    pub fn role(&self) -> AppKeyRole {
+        self.key.role
+    }
+
+    pub fn app_key(&self) -> &str {
+        &self.app_key
+    }
+
+    /// Answers a check for the tenant that the request claims.
+    pub fn check(
+        &self,
+        ctx: &Context,
+        claimed: TenantId,
+        check: Check,
+    ) -> Result<CheckAnswer<'_>, ServiceError> {
+        answer(ctx, &self.tenant, Some(claimed), check)
+    }
+}

@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use slipway::http::gateway::sign::{SignMethod, canonical};
+
+use super::{Answer, Caller, TestApp};
+
+/// The method of the check.
+pub(crate) const CHECK: &str = "wdk.rexout.resource.list.check";
+
+/// A client of the gateway, as an SDK is one.
+#[derive(Clone)]
+pub(crate) struct TopClient {
+    pub(crate) url: String,
+    pub(crate) http: Client,
+    pub(crate) app_key: String,
+    pub(crate) secret: String,
+}
+
+/// A call to be signed and sent.
+#[derive(Clone)]
+pub(crate) struct TopCall {
+    pub(crate) params: BTreeMap<String, String>,
+    pub(crate) secret: String,
+}
+
+impl TestApp {
+    /// A gateway client of the tenant, with a key of this role that `admin` makes.
+    pub(crate) async fn top_client(&self, admin: &Caller, tenant: i64, role: &str) -> TopClient {
+        let path = format!("/api/v1/tenants/{tenant}/app-keys");
+        let made = admin
+            .post(&path, &json!({"name": "sdk", "role": role}))
+            .await
+            .expect(201);
+        TopClient {
+            url: format!("{}/router/rest", self.url),
+            http: Client::new(),
+            app_key: made["app_key"].as_str().unwrap().to_owned(),
+            secret: made["app_secret"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+impl TopClient {
+    /// A call of a method with these business parameters, at an instant given in UTC+8.
+    pub(crate) fn call(&self, method: &str, timestamp: &str, params: &[(&str, &str)]) -> TopCall {
+        let public = [
+            ("app_key", self.app_key.as_str()),
+            ("method", method),
+            ("timestamp", timestamp),
+            ("v", "2.0"),
+            ("sign_method", "hmac-sha256"),
+            ("format", "json"),
+        ];
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        TopCall {
+            params: public.iter().chain(params).map(owned).collect(),
+            secret: self.secret.clone(),
+        }
+    }
+
+    /// Sends everything in the form of a POST.
+    pub(crate) async fn send(&self, call: &TopCall) -> Answer {
+        let request = self
+            .http
+            .post(&self.url)
+            .header("content-type", "application/x-www-form-urlencoded");
+        Answer::read(request.body(call.form()).send().await.unwrap()).await
+    }
+
+    /// Sends everything in the query of a GET.
+    pub(crate) async fn get(&self, call: &TopCall) -> Answer {
+        let url = format!("{}?{}", self.url, call.form());
+        Answer::read(self.http.get(url).send().await.unwrap()).await
+    }
+}
+
+impl TopCall {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.params.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.params.remove(name);
+        self
+    }
+
+    /// All parameters with the signature, unless one was given.
+    fn signed(&self) -> BTreeMap<String, String> {
+        let mut signed = self.params.clone();
+        if !signed.contains_key("sign") {
+            let text = canonical(
+                &signed
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect(),
+            );
+            let name = signed.get("sign_method").map_or("md5", String::as_str);
+            let algorithm = SignMethod::parse(name).unwrap_or(SignMethod::Md5);
+            signed.insert(
+                "sign".to_owned(),
+                hex::encode_upper(algorithm.sign(&self.secret, &text)),
+            );
+        }
+        signed
+    }
+
+    /// URL-encoded.
+    pub(crate) fn form(&self) -> String {
+        let pairs: Vec<_> = self
+            .signed()
+            .iter()
+            .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
+            .collect();
+        pairs.join("&")
+    }
+}
+
+fn percent(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// The fields of a check as texts, as a gateway's client sends them; null is not sent.
+pub(crate) fn as_texts(request: &Value) -> Vec<(String, String)> {
+    let fields = request.as_object().unwrap().iter();
+    fields
+        .filter_map(|(name, value)| match value {
+            Value::Null => None,
+            Value::String(text) => Some((name.clone(), text.clone())),
+            other => Some((name.clone(), other.to_string())),
+        })
+        .collect()
+}
+
+/// An XML answer as the JSON that it stands for, every leaf a text; repeated `d_t_o` are a list.
+pub(crate) fn xml_to_json(text: &str) -> Value {
+    use quick_xml::Reader;
+    use quick_xml::events::Event;
+
+    let mut reader = Reader::from_str(text);
+    let mut stack: Vec<(String, Value, String)> = vec![(String::new(), json!({}), String::new())];
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(start) => {
+                let name = start.name().as_ref().to_owned();
+                stack.push((name, json!({}), String::new()));
+            }
+            Event::Text(text) => stack.last_mut().unwrap().2.push_str(&text),
+            Event::GeneralRef(reference) => {
+                let c = match &*reference {
+                    "lt" => "<",
+                    "gt" => ">",
+                    "amp" => "&",
+                    "#13" => "\r",
+                    other => panic!("the reference {other}"),
+                };
+                stack.last_mut().unwrap().2.push_str(c);
+            }
+            Event::End(_) => {
+                let (name, children, text) = stack.pop().unwrap();
+                let is_leaf = children.as_object().unwrap().is_empty();
+                let value = if is_leaf { json!(text) } else { children };
+                let parent = &mut stack.last_mut().unwrap().1;
+                if name == "d_t_o" {
+                    let list = parent.as_object_mut().unwrap().entry(name).or_insert(json!([]));
+                    list.as_array_mut().unwrap().push(value);
+                } else {
+                    parent[&name] = value;
+                }
+            }
+            Event::Eof => return stack.pop().unwrap().1,
+            _ => {}
+        }
+    }
+}
