@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::fields::{Object, explain_serde};
+use super::fields::explain_serde;
+use super::object::Object;
 use super::problem::{Problem, ProblemCode};
 use crate::catalog::field::FieldError;
 
@@ -47,7 +48,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromBody for Json<T, MAX> {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
         Ok(Self {
-            value: parse_json::<Object<T>>(bytes)?.0,
+            value: parse_json(bytes)?,
             hash: hex::encode(Sha256::digest(bytes)),
         })
     }
@@ -94,7 +95,7 @@ fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// An empty body counts as `{}`, so that verbs without arguments need none.
+/// A body is one object. An empty one counts as `{}`, so that verbs without arguments need none.
 pub(super) fn parse_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Problem> {
     let text = if bytes.trim_ascii().is_empty() {
         b"{}"
@@ -102,7 +103,7 @@ pub(super) fn parse_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T
         bytes
     };
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut reader)
+    let Object(value) = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| Problem::invalid(vec![explain_serde(&error)]))?;
     reader
         .end()

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::body::{FromBody, Json, read_body};
 use super::client_address::client_address;
+use super::fields::explain_members;
 use super::path::FromPath;
 use super::problem::Problem;
 use super::telemetry::RequestId;
@@ -147,8 +148,7 @@ fn parse_if_match(header: &str) -> Option<Precondition> {
 
 fn query_error(message: &str) -> FieldError {
     let message = message.trim_start_matches("Query deserialize error: ");
-    let name = message.split('`').nth(1).unwrap_or("query");
-    FieldError::invalid(name, message.to_owned())
+    explain_members("", message).unwrap_or_else(|| FieldError::invalid("query", message))
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! Fields of a request's body: absent, null or given; read one by one, so that every wrong one is named at once.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use chrono::{DateTime, Utc};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::problem::Problem;
@@ -36,67 +31,10 @@ impl<T> Patch<T> {
     }
 }
 
-/// A JSON object. Structs alone would also be read from arrays, member by member.
-#[derive(Debug, Default)]
-pub(super) struct Object<T>(pub(super) T);
+/// The most wrong fields that one answer names: who sends more has made the same mistake again and again.
+pub(super) const MAX_ERRORS: usize = 100;
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
-}
-
-/// A list that is not read beyond `MAX` items, whatever the body holds.
-#[derive(Debug, Default)]
-pub(super) struct Bounded<T, const MAX: usize>(pub(super) Vec<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_seq(BoundedVisitor::<T, MAX>(PhantomData))
-            .map(Self)
-    }
-}
-
-struct BoundedVisitor<T, const MAX: usize>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for BoundedVisitor<T, MAX> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-        let mut read = Vec::new();
-        while let Some(item) = items.next_element()? {
-            if read.len() == MAX {
-                return Err(A::Error::custom(format_args!("must hold at most {MAX} items")));
-            }
-            read.push(item);
-        }
-        Ok(read)
-    }
-}
-
-/// Nobody reads more mistakes than this at once; a large body could have millions.
-const MAX_ERRORS: usize = 100;
-
-/// Reads fields and collects what is wrong with them.
+/// Reads fields and collects what is wrong with them, up to [`MAX_ERRORS`].
 #[derive(Default)]
 pub(super) struct Fields {
     errors: Vec<FieldError>,
@@ -187,9 +125,14 @@ impl Fields {
         given.and_then(|value| self.keep(field, parse(value)))
     }
 
+    /// Whether this field has an error already.
+    pub(super) fn names(&self, field: &str) -> bool {
+        self.errors.iter().any(|known| known.field == field)
+    }
+
     /// Adds an error unless the field has one already, which then says more.
     pub(super) fn error_unless_named(&mut self, error: FieldError) {
-        if self.errors.iter().all(|known| known.field != error.field) {
+        if !self.names(&error.field) {
             self.error(error);
         }
     }
@@ -226,7 +169,7 @@ pub(super) fn parse_instant(text: String) -> Result<DateTime<Utc>, Invalid> {
         .map_err(|_| refusal())?
         .to_utc();
     let earliest = DateTime::UNIX_EPOCH;
-    let latest = DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let latest = DateTime::from_timestamp(253_402_300_799, 999_999_999).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if instant < earliest || instant > latest {
         return Err(refusal());
     }
@@ -240,20 +183,12 @@ pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error
     if error.inner().is_syntax() || error.inner().is_eof() || error.inner().is_io() {
         return FieldError::invalid("body", format!("is not valid JSON: {message}"));
     }
-    let without_position = message.split(" at line ").next().unwrap_or(&message);
+    let without_position = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(before, _)| before);
     let inside = if path == "." { String::new() } else { path };
-    if let Some(name) = quoted(without_position, "unknown field `") {
-        return FieldError {
-            field: unknown_field_path(&inside, name),
-            code: FieldErrorCode::Unknown,
-            message: without_position.to_owned(),
-        };
-    }
-    if let Some(name) = quoted(without_position, "duplicate field `") {
-        return FieldError::invalid(join(&inside, name), "must not be given twice");
-    }
-    if let Some(name) = quoted(without_position, "missing field `") {
-        return FieldError::required(join(&inside, name));
+    if let Some(error) = explain_members(&inside, without_position) {
+        return error;
     }
     let field = if inside.is_empty() {
         "body".to_owned()
@@ -261,6 +196,24 @@ pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error
         inside
     };
     FieldError::invalid(field, in_json_words(without_position))
+}
+
+/// What serde says of an object's members, if that is what it speaks of; `inside` is the object's path.
+pub(super) fn explain_members(inside: &str, message: &str) -> Option<FieldError> {
+    if let Some(unknown) = message.strip_prefix("unknown field `") {
+        let (name, accepted) = unknown
+            .rsplit_once("`, expected ")
+            .unwrap_or((unknown.trim_end_matches("`, there are no fields"), "none"));
+        return Some(FieldError {
+            field: unknown_field_path(inside, name),
+            code: FieldErrorCode::Unknown,
+            message: format!("is unknown here; expected {accepted}"),
+        });
+    }
+    if let Some(name) = quoted(message, "duplicate field `") {
+        return Some(FieldError::invalid(join(inside, name), "must not be given twice"));
+    }
+    quoted(message, "missing field `").map(|name| FieldError::required(join(inside, name)))
 }
 
 fn quoted<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
@@ -284,24 +237,68 @@ fn unknown_field_path(path: &str, name: &str) -> String {
     }
 }
 
-/// serde names Rust's types; a caller knows JSON's.
+/// serde names Rust's types; a caller knows JSON's. What was given is named by its kind, a number by its value.
 fn in_json_words(message: &str) -> String {
-    const WORDS: [(&str, &str); 8] = [
-        ("expected i64", "expected an integer up to 9223372036854775807"),
-        ("expected a sequence", "expected an array"),
-        ("sequence", "array"),
-        ("expected a map", "expected an object"),
-        ("map", "object"),
-        ("unit", "null"),
-        ("floating point", "number"),
-        ("expected struct ", "expected an object for "),
-    ];
-    let mut words = message.to_owned();
-    for (rust, json) in WORDS {
-        words = words.replace(rust, json);
+    let Some((given, expected)) = message.rsplit_once(", expected ") else {
+        // Our own words need no introduction.
+        let is_own = message.starts_with("must ");
+        return if is_own {
+            message.to_owned()
+        } else {
+            format!("is not accepted: {message}")
+        };
+    };
+    let expected = match expected {
+        "i64" => "an integer up to 9223372036854775807",
+        "a sequence" => "an array",
+        "a JSON number" => "a number",
+        other => other,
+    };
+    let given = given.split_once(": ").map_or(given, |(_, given)| given);
+    let given = match given.split(' ').next().unwrap_or_default() {
+        "string" => "a string",
+        "boolean" => "a boolean",
+        "sequence" => "an array",
+        "map" => "an object",
+        "integer" | "floating" => given.split('`').nth(1).unwrap_or("a number"),
+        _ => given,
+    };
+    format!("must be {expected}, not {given}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_type_is_named_in_the_words_of_json() {
+        for (serde, json) in [
+            (
+                "invalid type: string \"a map, expected i64\", expected a boolean",
+                "must be a boolean, not a string",
+            ),
+            (
+                "invalid type: sequence, expected a string",
+                "must be a string, not an array",
+            ),
+            (
+                "invalid type: map, expected a sequence",
+                "must be an array, not an object",
+            ),
+            (
+                "invalid type: null, expected an object",
+                "must be an object, not null",
+            ),
+            (
+                "invalid type: floating point `5.0`, expected i64",
+                "must be an integer up to 9223372036854775807, not 5.0",
+            ),
+            (
+                "invalid value: integer `9223372036854775808`, expected i64",
+                "must be an integer up to 9223372036854775807, not 9223372036854775808",
+            ),
+        ] {
+            assert_eq!(in_json_words(serde), json);
+        }
     }
-    if words.starts_with("must ") {
-        return words;
-    }
-    format!("is of the wrong type: {words}")
 }

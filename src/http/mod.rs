@@ -9,6 +9,7 @@ mod device;
 mod fallback;
 mod fields;
 pub mod gateway;
+mod object;
 mod openapi;
 mod operations;
 mod pagination;

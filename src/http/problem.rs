@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::fields::MAX_ERRORS;
 use crate::catalog::field::FieldError;
 use crate::services::ServiceError;
 
@@ -118,8 +119,13 @@ impl Problem {
         }
     }
 
-    /// Fields that are wrong; the detail repeats what is wrong with them.
-    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+    /// Fields that are wrong; the detail repeats what is wrong with them. However much was sent, the answer is short.
+    pub(super) fn invalid(mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MAX_ERRORS);
+        for error in &mut errors {
+            shorten(&mut error.field);
+            shorten(&mut error.message);
+        }
         let messages: Vec<_> = errors.iter().map(in_words).collect();
         Self {
             errors,
@@ -144,6 +150,15 @@ impl Problem {
             errors: self.errors.iter().cloned().map(ProblemField::from).collect(),
             id: self.id.clone(),
         }
+    }
+}
+
+/// Cuts what a caller's own text has made long.
+fn shorten(text: &mut String) {
+    const MAX_CHARACTERS: usize = 1_000;
+    if let Some((end, _)) = text.char_indices().nth(MAX_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
     }
 }
 

@@ -1,12 +1,11 @@
 //! Instants as both databases keep them.
 
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, Utc};
 
 /// Cuts an instant to the microseconds that PostgreSQL keeps, so that what is read equals what was written.
 pub fn in_micros(instant: DateTime<Utc>) -> DateTime<Utc> {
-    instant
-        .with_nanosecond(instant.nanosecond() / 1_000 * 1_000)
-        .unwrap_or(instant)
+    // A leap second becomes the second after it, as PostgreSQL has it.
+    DateTime::from_timestamp_micros(instant.timestamp_micros()).unwrap_or(instant)
 }
 
 #[cfg(test)]
@@ -18,11 +17,10 @@ mod tests {
         let instant = DateTime::from_timestamp(1_700_000_000, 123_456_789);
         let cut = DateTime::from_timestamp(1_700_000_000, 123_456_000);
         assert_eq!(instant.map(in_micros), cut);
-        // Beyond 2262 nanoseconds since 1970 do not fit 64 bits.
-        let far = DateTime::from_timestamp(10_413_792_000, 1_999);
-        assert_eq!(
-            far.map(in_micros),
-            DateTime::from_timestamp(10_413_792_000, 1_000)
-        );
+        let leap = "2016-12-31T23:59:60.5Z".parse().map(in_micros);
+        assert_eq!(leap, "2017-01-01T00:00:00.5Z".parse());
+        let far = DateTime::from_timestamp(253_402_300_799, 999_999_999);
+        let cut = DateTime::from_timestamp(253_402_300_799, 999_999_000);
+        assert_eq!(far.map(in_micros), cut);
     }
 }

@@ -2,6 +2,7 @@
 
 mod apps;
 mod audit;
+mod bad_input;
 mod bearer_tokens;
 mod check;
 mod contract;

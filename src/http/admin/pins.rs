@@ -156,7 +156,9 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
             None
         }
         (None, None) => {
-            fields.error_unless_named(FieldError::required("device_id"));
+            if !fields.names("org_path") {
+                fields.error_unless_named(FieldError::required("device_id"));
+            }
             None
         }
     };

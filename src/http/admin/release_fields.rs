@@ -13,7 +13,8 @@ use crate::catalog::text::{
     ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
 use crate::catalog::version::parse_version_code;
-use crate::http::fields::{Fields, Object, Patch, parse_instant};
+use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::object::Object;
 
 /// Everything of a release but what names it. Required to create one: `version_code`, `version_name`,
 /// `download_url`, `size` and `md5`.
@@ -134,15 +135,15 @@ macro_rules! release_request {
                     config_json: fields.changed("config_json", take(&mut self.config_json), |json: Value| {
                         ConfigJson::parse(&json)
                     }),
-                    org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), |scope: Object<OrgScopeFields>| scope.0.read()),
-                    org_exclusions: fields.list("org_exclusions", take(&mut self.org_exclusions), |scope: Object<OrgScopeFields>| scope.0.read()),
+                    org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), |scope| scope.0.read()),
+                    org_exclusions: fields.list("org_exclusions", take(&mut self.org_exclusions), |scope| scope.0.read()),
                     device_types: fields.list("device_types", take(&mut self.device_types), DeviceType::parse),
                     host_version_min: fields.nullable("host_version_min", take(&mut self.host_version_min), read_bound),
                     host_version_max: fields.nullable("host_version_max", take(&mut self.host_version_max), read_bound),
                     attribute_rules: fields.list(
                         "attribute_rules",
                         take(&mut self.attribute_rules),
-                        |rule: Object<AttributeRuleFields>| rule.0.read(),
+                        |rule| rule.0.read(),
                     ),
                     device_ids: fields.list("device_ids", take(&mut self.device_ids), DeviceId::parse),
                     rollout: fields

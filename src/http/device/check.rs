@@ -9,7 +9,6 @@ use super::given::GivenFields;
 use crate::catalog::ids::TenantId;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::call::{bearer, context};
-use crate::http::fields::Object;
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::http::respond::check_headers;
@@ -141,7 +140,7 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
 
 /// Reads the check and the tenant that it claims, if any.
 fn read(body: &[u8]) -> Result<(Check, Option<TenantId>), Problem> {
-    let Object(request) = parse_json::<Object<CheckRequest<'_>>>(body)?;
+    let request: CheckRequest<'_> = parse_json(body)?;
     let given = GivenFields::new([
         request.package_name,
         request.version_code,

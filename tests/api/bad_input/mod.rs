@@ -1,0 +1,21 @@
+//! Bad input, by table: each field of each request wrong in each way that it can be. Every refusal is a problem
+//! document that names the field in words for people, and nothing is written.
+
+mod apps;
+mod bodies;
+mod check;
+mod check_forms;
+mod check_wrong;
+mod fuzz;
+mod kind;
+mod lists;
+mod org_directory;
+mod people;
+mod pins;
+mod raw;
+mod release_life;
+mod release_rules;
+mod releases;
+mod sizes;
+mod stage;
+mod table;

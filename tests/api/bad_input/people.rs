@@ -1,0 +1,212 @@
+//! Tenants, people, keys, tokens, signing in.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::kind::Kind;
+use super::stage::{Stage, tenant};
+use super::table::{Field, Operation};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+const NAME: Kind = Kind::Line { max: 128 };
+const ROLE: Kind = Kind::OneOf(&["admin", "publisher", "viewer"]);
+
+async fn tenants_refuse_bad_input(database: TestDatabase) {
+    let mut stage = Stage::set(database).await;
+    let platform = stage.platform.clone();
+    let before = stage.everything().await;
+    let id = Field::required("id", Kind::Integer { min: 1 });
+    let create = Operation::new(
+        Method::POST,
+        "/api/v1/tenants",
+        json!({"id": 20_000_000, "name": "Another"}),
+        vec![id, Field::required("name", NAME)],
+    );
+    stage.try_rows(&platform, &create, create.rows()).await;
+    let update = Operation::new(
+        Method::PATCH,
+        tenant(""),
+        json!({"name": "A tenant", "enabled": true, "offers_enabled": true}),
+        vec![
+            Field::not_null("name", NAME),
+            Field::not_null("enabled", Kind::Bool),
+            Field::not_null("offers_enabled", Kind::Bool),
+        ],
+    );
+    stage.try_rows(&platform, &update, update.rows()).await;
+    assert_eq!(stage.everything().await, before);
+    stage.try_operation(&platform, &create, 201).await;
+    stage.try_operation(&platform, &update, 200).await;
+    stage.finish();
+}
+
+async fn people_refuse_bad_input(database: TestDatabase) {
+    let mut stage = Stage::set(database).await;
+    let admin = stage.admin.clone();
+    let person = json!({"username": "li.na", "password": "a long enough password", "role": "viewer"});
+    let made = admin.post(&tenant("/users"), &person).await.expect(201);
+    let before = stage.everything().await;
+    let create = Operation::new(
+        Method::POST,
+        tenant("/users"),
+        json!({"username": "wang.wu", "password": "0123456789", "role": "publisher"}),
+        vec![
+            Field::required("username", Kind::Username),
+            Field::required("password", Kind::Password),
+            Field::required("role", ROLE),
+        ],
+    );
+    stage.try_rows(&admin, &create, create.rows()).await;
+    let platform_role = create.row(
+        &json!({"role": "platform_admin"}),
+        super::table::Expected::field("role"),
+    );
+    stage.try_rows(&admin, &create, vec![platform_role]).await;
+    let update = Operation::new(
+        Method::PATCH,
+        tenant(&format!("/users/{}", made["id"].as_str().unwrap())),
+        json!({"role": "viewer", "enabled": true, "password": "x".repeat(256)}),
+        vec![
+            Field::not_null("role", ROLE),
+            Field::not_null("enabled", Kind::Bool),
+            Field::not_null("password", Kind::Password),
+        ],
+    );
+    stage.try_rows(&admin, &update, update.rows()).await;
+    assert_eq!(stage.everything().await, before);
+    stage.try_operation(&admin, &create, 201).await;
+    stage.try_operation(&admin, &update, 200).await;
+    stage.finish();
+}
+
+async fn signing_in_refuses_bad_input(database: TestDatabase) {
+    let mut stage = Stage::set(database).await;
+    let admin = stage.admin.clone();
+    let anyone = stage.app.anyone();
+    let person = json!({"username": "li.na", "password": "a long enough password", "role": "viewer"});
+    admin.post(&tenant("/users"), &person).await.expect(201);
+    let credentials = json!({"username": "li.na", "password": "a long enough password"});
+    let signed_in = anyone.post("/api/v1/auth/login", &credentials).await.expect(200);
+    let person = stage.app.bearer(signed_in["access_token"].as_str().unwrap());
+
+    let login = Operation::new(
+        Method::POST,
+        "/api/v1/auth/login",
+        credentials,
+        vec![
+            Field::required("username", Kind::AnyText),
+            Field::required("password", Kind::AnyText),
+        ],
+    );
+    stage.try_operation(&anyone, &login, 200).await;
+    let refresh = Operation::new(
+        Method::POST,
+        "/api/v1/auth/refresh",
+        json!({"refresh_token": signed_in["refresh_token"]}),
+        vec![Field::required("refresh_token", Kind::AnyText)],
+    );
+    stage.try_operation(&anyone, &refresh, 200).await;
+    let password = Operation::new(
+        Method::PUT,
+        "/api/v1/me/password",
+        json!({"current": "a long enough password", "new": "another long password"}),
+        vec![
+            Field::required("current", Kind::AnyText),
+            Field::required("new", Kind::Password),
+        ],
+    );
+    stage.try_operation(&person, &password, 204).await;
+    stage.finish();
+}
+
+/// What cannot be a name or a password is not a mistake of form: it is nobody's.
+async fn strange_credentials_are_nobodys(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let anyone = stage.app.anyone();
+    for text in [
+        "",
+        " ",
+        "a\0b",
+        "\u{7}",
+        "店",
+        "'; DROP TABLE users; --",
+        &"x".repeat(100_000),
+    ] {
+        let login = json!({"username": text, "password": text});
+        anyone
+            .post("/api/v1/auth/login", &login)
+            .await
+            .problem(401, "unauthenticated");
+        let login = json!({"username": "admin", "password": text});
+        anyone
+            .post("/api/v1/auth/login", &login)
+            .await
+            .problem(401, "unauthenticated");
+        let refresh = json!({"refresh_token": text});
+        anyone
+            .post("/api/v1/auth/refresh", &refresh)
+            .await
+            .problem(401, "unauthenticated");
+    }
+    for token in [
+        "",
+        "x",
+        "a.b.c",
+        "slipway_token_",
+        "slipway_device_x",
+        "..",
+        &"x".repeat(5_000),
+    ] {
+        let caller = stage.app.bearer(token);
+        caller.get("/api/v1/me").await.problem(401, "unauthenticated");
+        caller
+            .post("/v1/check", &json!({}))
+            .await
+            .problem(401, "unauthenticated");
+    }
+}
+
+async fn keys_and_tokens_refuse_bad_input(database: TestDatabase) {
+    let mut stage = Stage::set(database).await;
+    let admin = stage.admin.clone();
+    let before = stage.everything().await;
+    let operations = [
+        Operation::new(
+            Method::POST,
+            tenant("/app-keys"),
+            json!({"name": "a key", "role": "device"}),
+            vec![
+                Field::required("name", NAME),
+                Field::required("role", Kind::OneOf(&["device", "operator"])),
+            ],
+        ),
+        Operation::new(
+            Method::POST,
+            tenant("/device-keys"),
+            json!({"name": "a key"}),
+            vec![Field::required("name", NAME)],
+        ),
+        Operation::new(
+            Method::POST,
+            tenant("/api-tokens"),
+            json!({"name": "ci", "role": "publisher"}),
+            vec![Field::required("name", NAME), Field::required("role", ROLE)],
+        ),
+    ];
+    for create in &operations {
+        stage.try_rows(&admin, create, create.rows()).await;
+    }
+    assert_eq!(stage.everything().await, before);
+    for create in &operations {
+        stage.try_operation(&admin, create, 201).await;
+    }
+    stage.finish();
+}
+
+on_both_databases!(
+    tenants_refuse_bad_input,
+    people_refuse_bad_input,
+    signing_in_refuses_bad_input,
+    strange_credentials_are_nobodys,
+    keys_and_tokens_refuse_bad_input,
+);

@@ -1,0 +1,253 @@
+//! A request as a table of its fields, and the wrong bodies that follow from it.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::kind::{At, Kind};
+
+/// A request and what its fields take.
+pub(super) struct Operation {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// A body that is accepted; every wrong one differs from it in one place.
+    pub(super) valid: Value,
+    pub(super) fields: Vec<Field>,
+}
+
+/// One field of a request.
+pub(super) struct Field {
+    /// As refusals name it, e.g. `rollout.percent`.
+    name: &'static str,
+    kind: Kind,
+    may_be_absent: bool,
+    may_be_null: bool,
+    /// What is named instead when the value, not its type, is wrong.
+    values_at: &'static str,
+}
+
+/// A body and the one thing that its refusal must name.
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) body: Vec<u8>,
+    pub(super) expected: Expected,
+}
+
+/// What a refusal must say.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    pub(super) status: u16,
+    pub(super) code: &'static str,
+    /// The fields named, in any order.
+    pub(super) fields: Vec<String>,
+}
+
+impl Expected {
+    pub(super) fn field(name: impl Into<String>) -> Self {
+        Self::fields([name])
+    }
+
+    pub(super) fn fields<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            status: 400,
+            code: "invalid_parameter",
+            fields: names.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Another refusal than that of a field.
+    pub(super) fn status(status: u16, code: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            fields: Vec::new(),
+        }
+    }
+}
+
+impl Field {
+    /// Must be given.
+    pub(super) fn required(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            may_be_absent: false,
+            may_be_null: false,
+            values_at: name,
+        }
+    }
+
+    /// May be left out, and null is as good as absent.
+    pub(super) fn optional(name: &'static str, kind: Kind) -> Self {
+        Self {
+            may_be_absent: true,
+            may_be_null: true,
+            ..Self::required(name, kind)
+        }
+    }
+
+    /// May be left out but has no null.
+    pub(super) fn not_null(name: &'static str, kind: Kind) -> Self {
+        Self {
+            may_be_null: false,
+            ..Self::optional(name, kind)
+        }
+    }
+
+    pub(super) fn values_at(self, name: &'static str) -> Self {
+        Self {
+            values_at: name,
+            ..self
+        }
+    }
+}
+
+impl Operation {
+    pub(super) fn new(method: Method, path: impl Into<String>, valid: Value, fields: Vec<Field>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            valid,
+            fields,
+        }
+    }
+
+    /// Every wrong body.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<_> = self.fields.iter().flat_map(|field| self.rows_of(field)).collect();
+        rows.extend(self.rows_of_members());
+        rows
+    }
+
+    /// A row whose body is the valid one with some members replaced or, given as null, left out.
+    pub(super) fn row(&self, changes: &Value, expected: Expected) -> Row {
+        let mut body = self.valid.clone();
+        let members = body.as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            if value.is_null() {
+                members.shift_remove(name);
+            } else {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+        Row {
+            label: cut(&changes.to_string()),
+            body: body.to_string().into(),
+            expected,
+        }
+    }
+
+    fn rows_of(&self, field: &Field) -> Vec<Row> {
+        let named = |at: &At| match at {
+            At::Type(inside) => format!("{}{inside}", field.name),
+            At::Value(inside) => format!("{}{inside}", field.values_at),
+            At::Body => "body".to_owned(),
+        };
+        let mut rows: Vec<_> = field
+            .kind
+            .wrong_values()
+            .iter()
+            .map(|wrong| self.row_with(field.name, &wrong.json, Expected::field(named(&wrong.at))))
+            .collect();
+        if !field.may_be_null {
+            rows.push(self.row_with(field.name, "null", Expected::field(field.name)));
+        }
+        if !field.may_be_absent {
+            rows.push(Row {
+                label: format!("without {}", field.name),
+                body: without(&self.valid, field.name).into(),
+                expected: Expected::field(field.name),
+            });
+        }
+        rows
+    }
+
+    /// A row whose body has raw JSON as one of its fields.
+    pub(super) fn row_with(&self, field: &str, json: &str, expected: Expected) -> Row {
+        Row {
+            label: format!("{field} = {}", cut(json)),
+            body: with(&self.valid, field, json).into(),
+            expected,
+        }
+    }
+
+    /// Members that are unknown or given twice, and members without their names.
+    fn rows_of_members(&self) -> Vec<Row> {
+        let valid = self.valid.to_string();
+        let inside = valid.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
+        let comma = if inside.is_empty() { "" } else { "," };
+        let row = |label: &str, body: String, named: &str| Row {
+            label: label.to_owned(),
+            body: body.into(),
+            expected: Expected::field(named),
+        };
+        let mut rows = vec![
+            row(
+                "an unknown member",
+                format!("{{\"nonsense\":1{comma}{inside}}}"),
+                "nonsense",
+            ),
+            row(
+                "an unknown member last",
+                format!("{{{inside}{comma}\"a b\":{{}}}}"),
+                "a b",
+            ),
+            row("an unnamed member", format!("{{\"\":1{comma}{inside}}}"), ""),
+        ];
+        if let Some((name, value)) = self.valid.as_object().unwrap().iter().next() {
+            let twice = format!("{{\"{name}\":{value},{inside}}}");
+            rows.push(row("a member twice", twice, name));
+            let upper = format!("{{\"{}\":{value},{inside}}}", name.to_uppercase());
+            rows.push(row("a member in capitals", upper, &name.to_uppercase()));
+        }
+        let values: Vec<_> = self.valid.as_object().unwrap().values().collect();
+        let unnamed = serde_json::to_string(&values).unwrap();
+        rows.push(row("members without names", unnamed, "body"));
+        rows
+    }
+}
+
+/// The body with raw JSON as one field, which need not be there yet.
+fn with(body: &Value, field: &str, json: &str) -> String {
+    const MARK: &str = "@ here @";
+    let mut body = body.clone();
+    let mut place = &mut body;
+    for step in steps(field) {
+        place = match step.parse::<usize>() {
+            Ok(index) => &mut place[index],
+            Err(_) => &mut place[step],
+        };
+    }
+    *place = Value::from(MARK);
+    body.to_string().replace(&format!("\"{MARK}\""), json)
+}
+
+fn without(body: &Value, field: &str) -> String {
+    let mut body = body.clone();
+    let steps = steps(field);
+    let (last, parents) = steps.split_last().unwrap();
+    let mut place = &mut body;
+    for step in parents {
+        place = match step.parse::<usize>() {
+            Ok(index) => &mut place[index],
+            Err(_) => &mut place[*step],
+        };
+    }
+    place.as_object_mut().unwrap().shift_remove(*last);
+    body.to_string()
+}
+
+fn steps(field: &str) -> Vec<&str> {
+    field
+        .split(['.', '[', ']'])
+        .filter(|step| !step.is_empty())
+        .collect()
+}
+
+/// Enough of a long text to know it by.
+pub(super) fn cut(text: &str) -> String {
+    if text.chars().count() <= 80 {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(80).collect();
+    format!("{start}… ({} bytes)", text.len())
+}
