@@ -1,6 +1,6 @@
 //! The published catalog in memory: what checks are answered from, and how it follows the database.
 //!
-//! Readers take no lock and touch no database. One task, the [`follower`], loads what differs and swaps it in whole.
+//! Readers take no lock and touch no database. One task, the `follower`, loads what differs and swaps it in whole.
 
 mod follower;
 mod published;
