@@ -13,7 +13,7 @@ use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::live::{Live, Lookup};
 use crate::secrets::{AccessTokens, Keyring};
-use crate::storage::{CatalogPair, CatalogTx, Db, tenants};
+use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
 
 /// The parts of a running server that use cases need.
 pub struct Context {
@@ -37,8 +37,9 @@ pub struct Settings {
 }
 
 impl Context {
+    /// The current instant, in whole microseconds: what both databases keep and the API shows.
     pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        in_micros(self.clock.now())
     }
 
     /// Whether the database answers within a second.
