@@ -222,6 +222,15 @@ impl OrgDirectory {
         directory
     }
 
+    /// Builds the index of a directory's nodes.
+    pub fn of_nodes(nodes: &[OrgNode]) -> Self {
+        let paths: Vec<Vec<&str>> = nodes
+            .iter()
+            .map(|node| node.path.iter().map(OrgCode::as_str).collect())
+            .collect();
+        Self::new(paths.iter().map(Vec::as_slice))
+    }
+
     /// Fills in the missing ancestors of a membership when exactly one node at the level of its deepest code has
     /// that code and agrees with every level given; otherwise changes nothing.
     pub fn complete(&self, membership: &mut LevelCodes) {

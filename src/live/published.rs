@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::access::AppKeyRole;
 use crate::catalog::ids::{AppId, KeyId};
-use crate::catalog::org::{OrgCode, OrgDirectory};
+use crate::catalog::org::OrgDirectory;
 use crate::catalog::tenant::Tenant;
 use crate::resolve::PublishedApp;
 use crate::storage::CatalogPair;
@@ -53,12 +53,7 @@ impl PublishedTenant {
                 by_name.insert(name.as_str().to_owned(), loaded.app.clone());
             }
         }
-        let paths: Vec<Vec<&str>> = row
-            .directory
-            .iter()
-            .map(|node| node.path.iter().map(OrgCode::as_str).collect())
-            .collect();
-        let directory = OrgDirectory::new(paths.iter().map(Vec::as_slice));
+        let directory = OrgDirectory::of_nodes(&row.directory);
         Self {
             pair: row.pair,
             tenant: row.tenant,

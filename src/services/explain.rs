@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{Caller, Context, ServiceError, apps};
 use crate::access::Action;
 use crate::catalog::ids::TenantId;
-use crate::catalog::org::{OrgCode, OrgDirectory};
+use crate::catalog::org::OrgDirectory;
 use crate::catalog::text::PackageName;
 use crate::resolve::{Check, ExplainedResource, PublishedApp, Situation, explain};
 use crate::storage::CatalogPair;
@@ -38,12 +38,7 @@ pub async fn explain_check(
     let found = feed::load_app(&reader, tenant, app.id, ReleaseSelection::All)
         .await?
         .ok_or(ServiceError::NotFound("app"))?;
-    let paths: Vec<Vec<&str>> = rows
-        .directory
-        .iter()
-        .map(|node| node.path.iter().map(OrgCode::as_str).collect())
-        .collect();
-    check.complete_memberships(&OrgDirectory::new(paths.iter().map(Vec::as_slice)));
+    check.complete_memberships(&OrgDirectory::of_nodes(&rows.directory));
     let now = ctx.now();
     let situation = Situation {
         now: at.unwrap_or(now),
