@@ -39,7 +39,7 @@ fn app(resources: usize, releases_each: usize) -> PublishedApp {
             all_releases.push(release(&app, &identifier, version));
         }
     }
-    PublishedApp::compile(app, all_resources, all_releases, Vec::new())
+    PublishedApp::compile(&app, all_resources, all_releases, Vec::new())
 }
 
 fn release(app: &App, identifier: &Identifier, version: usize) -> Release {
@@ -100,7 +100,7 @@ const FIELDS: CheckFields<'static> = CheckFields {
     attributes: Given::Text(r#"{"abi":"arm64-v8a","os":{"sdk":30}}"#),
 };
 
-fn check() -> Check {
+fn check() -> Check<'static> {
     read_check(&FIELDS).expect("valid")
 }
 

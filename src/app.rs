@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::{Follower, FollowerSettings};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
+use crate::services::checks::CheckCounts;
 use crate::services::installation::{FirstAdministrator, check_keyring, ensure_administrator};
 use crate::services::{CallLimits, Context, LoginAttempts, Settings, housekeeping};
 use crate::storage::{Db, Durability, connect};
@@ -67,6 +68,8 @@ impl Running {
 
 /// Migrates, loads the catalog and starts answering.
 pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
+    // Before anything asks for a counter.
+    let metrics = telemetry::metrics_recorder()?;
     make_data_directory(&config.data_dir)?;
     let keyring = Arc::new(keyring(config)?);
     let db = open_database(config, start.durability).await?;
@@ -88,6 +91,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
             config.login_attempts_per_source,
         ),
         call_limits: CallLimits::new(config.gateway_calls_per_minute),
+        check_counts: CheckCounts::new(),
         settings: Settings {
             next_check_s: config.next_check_s,
             next_check_after_offer_s: config.next_check_after_offer_s,
@@ -96,7 +100,6 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let first_administrator = first_administrator(config, &context).await?;
     follower.load().await.context("the catalog cannot be loaded")?;
 
-    let metrics = telemetry::metrics_recorder()?;
     let (address, server) = bind(
         config,
         start.workers,

@@ -7,6 +7,7 @@ pub mod app;
 pub mod attribute;
 pub mod field;
 pub mod ids;
+pub mod membership;
 pub mod org;
 pub mod pin;
 pub mod release;

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::field::{FieldError, Invalid};
+use super::membership::Membership;
 use super::text::Name;
 
 /// Levels l1 (headquarters) to l5.
@@ -37,7 +38,7 @@ impl OrgCode {
 }
 
 /// One of the levels 1 to 5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Level(u8);
 
 impl Level {
@@ -62,8 +63,8 @@ impl fmt::Display for Level {
     }
 }
 
-/// Codes by level, any of them absent. A device's membership is one; so is an org scope.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+/// Codes by level, any of them absent, as a scope or a pin names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LevelCodes([Option<Box<str>>; LEVELS]);
 
 impl LevelCodes {
@@ -91,25 +92,17 @@ impl LevelCodes {
             .map_or(0, |index| index + 1)
     }
 
+    /// The code of the deepest level named.
+    pub fn deepest(&self) -> Option<&str> {
+        self.0.iter().rev().flatten().next().map(AsRef::as_ref)
+    }
+
     /// Whether each level named here is the same there.
-    pub fn is_matched_by(&self, device: &Self) -> bool {
-        self.0
-            .iter()
-            .zip(&device.0)
-            .all(|(named, of_device)| named.is_none() || named == of_device)
-    }
-
-    /// The codes down to `level`, those that are known.
-    pub fn down_to(&self, level: Level) -> impl Iterator<Item = &str> {
-        self.0[..level.number()].iter().flatten().map(AsRef::as_ref)
-    }
-
-    /// Whether no level is known in both with different codes.
-    fn agrees_with(&self, path: &[Box<str>]) -> bool {
-        self.0
-            .iter()
-            .enumerate()
-            .all(|(index, given)| given.is_none() || given.as_ref() == path.get(index))
+    pub fn is_matched_by(&self, device: &Membership<'_>) -> bool {
+        Level::all().all(|level| {
+            let named = self.get(level);
+            named.is_none() || named == device.get(level)
+        })
     }
 
     fn iter_named(&self) -> impl Iterator<Item = (Level, &str)> {
@@ -233,12 +226,8 @@ impl OrgDirectory {
 
     /// Fills in the missing ancestors of a membership when exactly one node at the level of its deepest code has
     /// that code and agrees with every level given; otherwise changes nothing.
-    pub fn complete(&self, membership: &mut LevelCodes) {
-        let depth = membership.depth();
-        let Some(own) = depth
-            .checked_sub(1)
-            .and_then(|index| membership.0[index].as_ref())
-        else {
+    pub fn complete<'a>(&'a self, membership: &mut Membership<'a>) {
+        let Some((level, own)) = membership.deepest() else {
             return;
         };
         let mut agreeing = self
@@ -246,9 +235,9 @@ impl OrgDirectory {
             .get(own)
             .into_iter()
             .flatten()
-            .filter(|path| path.len() == depth && membership.agrees_with(path));
+            .filter(|path| path.len() == level.number() && membership.agrees_with(path));
         if let (Some(path), None) = (agreeing.next(), agreeing.next()) {
-            *membership = LevelCodes::from_path(path);
+            *membership = Membership::of_path(path);
         }
     }
 }
@@ -265,6 +254,14 @@ mod tests {
         codes
     }
 
+    fn place(named: &[(usize, &'static str)]) -> Membership<'static> {
+        let mut place = Membership::default();
+        for (number, code) in named {
+            place.set(Level::all().nth(number - 1).unwrap(), (*code).into());
+        }
+        place
+    }
+
     fn directory() -> OrgDirectory {
         let paths: [&[&str]; 4] = [
             &["HM", "HM-SH", "8007"],
@@ -275,24 +272,36 @@ mod tests {
         OrgDirectory::new(paths)
     }
 
-    fn completed(named: &[(usize, &str)]) -> LevelCodes {
-        let mut membership = codes(named);
-        directory().complete(&mut membership);
-        membership
+    /// A place completed, as the numbers of its levels and their codes.
+    fn completed(named: &[(usize, &'static str)]) -> Vec<(usize, String)> {
+        let directory = directory();
+        let mut membership = place(named);
+        directory.complete(&mut membership);
+        as_pairs(&membership)
+    }
+
+    fn as_pairs(place: &Membership<'_>) -> Vec<(usize, String)> {
+        place
+            .levels()
+            .map(|(level, code)| (level.number(), code.to_owned()))
+            .collect()
     }
 
     #[test]
     fn one_agreeing_node_completes_a_membership() {
         assert_eq!(
             completed(&[(3, "9001")]),
-            codes(&[(1, "HM"), (2, "HM-BJ"), (3, "9001")])
+            as_pairs(&place(&[(1, "HM"), (2, "HM-BJ"), (3, "9001")]))
         );
         assert_eq!(
             completed(&[(2, "HM-SH"), (3, "8007")]),
-            codes(&[(1, "HM"), (2, "HM-SH"), (3, "8007")])
+            as_pairs(&place(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]))
         );
         // An ancestor that is only implied is a node too.
-        assert_eq!(completed(&[(2, "HM-BJ")]), codes(&[(1, "HM"), (2, "HM-BJ")]));
+        assert_eq!(
+            completed(&[(2, "HM-BJ")]),
+            as_pairs(&place(&[(1, "HM"), (2, "HM-BJ")]))
+        );
     }
 
     #[test]
@@ -305,13 +314,13 @@ mod tests {
             &[(4, "9001")],
             &[],
         ] {
-            assert_eq!(completed(named), codes(named));
+            assert_eq!(completed(named), as_pairs(&place(named)));
         }
     }
 
     #[test]
     fn a_scope_matches_when_each_level_it_names_is_equal() {
-        let device = codes(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]);
+        let device = place(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]);
         assert!(codes(&[(1, "HM")]).is_matched_by(&device));
         assert!(codes(&[(3, "8007")]).is_matched_by(&device));
         assert!(!codes(&[(1, "hm")]).is_matched_by(&device));

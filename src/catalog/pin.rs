@@ -1,6 +1,7 @@
 //! Who must stay behind, or on exactly one version.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::field::Invalid;
 use super::ids::{AppId, PinId};
@@ -43,7 +44,7 @@ impl PinTarget {
 }
 
 /// What a pin lets through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PinMode {
     /// Nothing.
     Hold,

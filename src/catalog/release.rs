@@ -1,6 +1,7 @@
 //! One version of a resource: what it consists of, and its life.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::app::one_of;
 use super::field::{FieldError, Invalid};
@@ -131,7 +132,7 @@ impl ReleaseContent {
 }
 
 /// Where a release is in its life: `draft → published ⇄ paused → recalled`, and `draft → discarded`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReleaseState {
     Draft,
     Published,
@@ -141,7 +142,7 @@ pub enum ReleaseState {
 }
 
 /// What a recall does to the devices that have the release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecallMode {
     /// Nothing; it is only not offered any more.
     Stop,

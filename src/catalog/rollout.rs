@@ -1,5 +1,6 @@
 //! Which share of the devices gets a release, and which devices those are.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use sha2::{Digest, Sha256};
 
@@ -8,7 +9,7 @@ use super::org::Level;
 use super::text::RolloutKey;
 
 /// A share in hundredths of a percent, 0 (nobody) to 10,000 (everybody).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Share(u16);
 
 impl Share {
@@ -61,7 +62,7 @@ impl Share {
 }
 
 /// What is selected as a whole: a device, or everything below an org node of one level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RolloutUnit {
     Device,
     Level(Level),

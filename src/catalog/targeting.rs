@@ -31,6 +31,11 @@ pub struct Targeting {
 }
 
 impl Targeting {
+    /// Whether it shuts nobody out and lists nobody.
+    pub fn is_for_everybody(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The limits of the lists and the order of the bounds.
     pub fn check(&self) -> Vec<FieldError> {
         let lists = [

@@ -8,6 +8,7 @@ mod client_address;
 mod device;
 mod fallback;
 mod fields;
+mod form;
 pub mod gateway;
 mod object;
 mod openapi;

@@ -1,7 +1,7 @@
 //! Successful answers: bodies, entity tags, the catalog's revision, and creates that are done once.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::ETAG;
+use actix_web::http::header::{ETAG, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,18 +14,17 @@ use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempo
 use crate::storage::CatalogPair;
 
 /// Names the state of the catalog that an answer was made from, or that has a write.
-const SLIPWAY_REVISION: &str = "Slipway-Revision";
+const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");
 
 /// For how many seconds the node that answered has not seen the database.
-const SLIPWAY_STALE: &str = "Slipway-Stale";
+const SLIPWAY_STALE: HeaderName = HeaderName::from_static("slipway-stale");
 
 /// What every answer to a check says in its headers, on each face.
-pub(super) fn check_headers(answer: &CheckAnswer<'_>) -> Vec<(&'static str, String)> {
-    let revision = (SLIPWAY_REVISION, answer.pair.to_string());
-    let stale = answer
-        .stale_for
-        .map(|stale_for| (SLIPWAY_STALE, stale_for.num_seconds().to_string()));
-    std::iter::once(revision).chain(stale).collect()
+pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &CheckAnswer<'_>) {
+    response.insert_header((SLIPWAY_REVISION, answer.revision));
+    if let Some(stale_for) = answer.stale_for {
+        response.insert_header((SLIPWAY_STALE, stale_for.num_seconds()));
+    }
 }
 
 /// Answers with an object in its current state.

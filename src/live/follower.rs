@@ -225,7 +225,7 @@ impl Follower {
                     .map(|rows| LoadedApp {
                         pair: rows.pair,
                         app: Arc::new(PublishedApp::compile(
-                            rows.app,
+                            &rows.app,
                             rows.resources,
                             rows.releases,
                             rows.pins,

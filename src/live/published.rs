@@ -14,6 +14,8 @@ use crate::storage::feed::TenantRows;
 pub struct PublishedTenant {
     /// The state of the database that this was loaded from.
     pub pair: CatalogPair,
+    /// The pair as every answer names it.
+    pub revision: String,
     pub tenant: Tenant,
     pub directory: OrgDirectory,
     /// The hash of each device key's secret, by the key's id.
@@ -48,23 +50,19 @@ impl PublishedTenant {
     ) -> Self {
         let mut by_name = HashMap::new();
         for loaded in apps.values() {
-            let app = &loaded.app.app;
-            for name in std::iter::once(&app.package_name).chain(&app.old_package_names) {
+            for name in loaded.app.every_name() {
                 by_name.insert(name.as_str().to_owned(), loaded.app.clone());
             }
         }
         let directory = OrgDirectory::of_nodes(&row.directory);
         Self {
+            revision: row.pair.to_string(),
             pair: row.pair,
             tenant: row.tenant,
             directory,
             app_keys,
             device_keys: row.device_keys.into_iter().collect(),
-            release_count: apps
-                .values()
-                .flat_map(|loaded| &loaded.app.resources)
-                .map(|resource| resource.releases.len())
-                .sum(),
+            release_count: apps.values().map(|loaded| loaded.app.release_count()).sum(),
             apps,
             by_name,
         }

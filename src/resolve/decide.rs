@@ -1,14 +1,14 @@
 //! The eight steps of a check, in their order, for each resource of the app on its own:
 //!
-//! 1. [`switched_off`], 2. `is_candidate`, 3. `applies`, 4. `pin_of` and `is_within_pin` (the gates of one release),
+//! 1. [`switched_off`], 2. `is_current`, 3. `applies`, 4. `pin_of` and `is_within_pin` (the gates of one release),
 //! 5. [`choose`], 6. [`stop_at_floor`], 7. [`compare`], 8. [`auto_install`].
 
 use chrono::{DateTime, Utc};
 
 use super::check::Check;
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
-use super::gates::{applies, is_candidate, is_within_pin, pin_of};
-use super::offer::{Offer, OfferStatus};
+use super::gates::{Candidate, is_within_pin, pin_of};
+use super::offer::Offer;
 use super::verdict::Rule;
 use crate::catalog::pin::PinMode;
 use crate::catalog::release::{RecallMode, ReleaseState};
@@ -25,11 +25,20 @@ pub struct Situation {
 }
 
 /// The offers for a device, in the order of the answer. The check's memberships must be complete.
-pub fn decide<'a>(app: &'a PublishedApp, check: &Check, situation: &Situation) -> Vec<Offer<'a>> {
+pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situation) -> Vec<Offer<'a>> {
+    let old_package_name = old_package_name(app, check);
     app.resources
         .iter()
         .filter_map(|resource| {
-            decide_resource(app, resource, check, situation).into_offer(app, resource, check)
+            let decision = decide_resource(app, resource, check, situation);
+            Some(Offer {
+                is_rollback: matches!(decision.outcome, Outcome::Rollback(_)),
+                auto_install: decision.auto_install,
+                old_package_name,
+                app,
+                resource,
+                release: decision.outcome.release()?,
+            })
         })
         .collect()
 }
@@ -70,12 +79,12 @@ impl<'a> Outcome<'a> {
 }
 
 pub(super) fn decide_resource<'a>(
-    app: &PublishedApp,
+    app: &'a PublishedApp,
     resource: &'a PublishedResource,
-    check: &Check,
+    check: &Check<'_>,
     situation: &Situation,
 ) -> Decision<'a> {
-    let installed = installed_version(app, resource, check);
+    let installed = installed_version(resource, check);
     let mut decision = Decision {
         switched_off: switched_off(app, resource, situation),
         installed,
@@ -88,21 +97,20 @@ pub(super) fn decide_resource<'a>(
     if decision.switched_off.is_some() {
         return decision;
     }
-    let passes = |release: &CompiledRelease| gates(release, check, situation, decision.pin).is_ok();
-    decision.highest = choose(resource, passes);
-    decision.choice = stop_at_floor(resource, installed, decision.highest, passes);
-    decision.outcome = compare(resource, installed, decision.choice, decision.pin, check);
-    decision.auto_install = auto_install(resource, installed, decision.outcome, check, situation);
+    let passes = |release: &CompiledRelease| gates(app, release, check, situation, decision.pin).is_ok();
+    decision.highest = choose(app.releases_of(resource), passes);
+    decision.choice = stop_at_floor(app, resource, installed, decision.highest, passes);
+    decision.outcome = compare(app, resource, installed, decision.choice, decision.pin, check);
+    decision.auto_install = auto_install(app, resource, installed, decision.outcome, check, situation);
     decision
 }
 
 /// For the app itself the request's version, for any other resource its entry in `old_versions`.
-fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &Check) -> VersionCode {
-    let identifier = &resource.resource.identifier;
-    if app.app.is_itself(identifier) {
+fn installed_version(resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
+    if resource.is_app {
         check.version_code
     } else {
-        check.old_versions.version_of(identifier.as_str())
+        check.old_versions.version_of(&resource.identifier)
     }
 }
 
@@ -110,9 +118,9 @@ fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &C
 fn switched_off(app: &PublishedApp, resource: &PublishedResource, situation: &Situation) -> Option<Rule> {
     if !situation.offers_enabled {
         Some(Rule::TenantOff)
-    } else if !app.app.enabled {
+    } else if !app.enabled {
         Some(Rule::AppOff)
-    } else if !resource.resource.enabled {
+    } else if !resource.enabled {
         Some(Rule::ResourceOff)
     } else {
         None
@@ -121,82 +129,95 @@ fn switched_off(app: &PublishedApp, resource: &PublishedResource, situation: &Si
 
 /// Steps 2 to 4 for one release; the error is the first rule that does not let it through.
 pub(super) fn gates(
+    app: &PublishedApp,
     release: &CompiledRelease,
-    check: &Check,
+    check: &Check<'_>,
     situation: &Situation,
     pin: Option<PinMode>,
 ) -> Result<(), Rule> {
-    is_candidate(release, situation.now)?;
-    applies(release, check, situation)?;
+    let candidate = candidate(app, release);
+    candidate.is_current(situation.now)?;
+    candidate.applies(check, situation)?;
     is_within_pin(release, pin)
+}
+
+fn candidate<'a>(app: &'a PublishedApp, release: &'a CompiledRelease) -> Candidate<'a> {
+    Candidate {
+        release,
+        targets: app.targets_of(release),
+    }
 }
 
 /// Step 5: the highest version that passes. Releases stand highest first, so the first that passes wins.
 fn choose(
-    resource: &PublishedResource,
+    releases: &[CompiledRelease],
     passes: impl Fn(&CompiledRelease) -> bool,
 ) -> Option<&CompiledRelease> {
-    resource.releases.iter().find(|release| passes(release))
+    releases.iter().find(|release| passes(release))
 }
 
 /// Step 6: the lowest passing floor between what is installed and the choice. Fresh installs skip floors.
 fn stop_at_floor<'a>(
+    app: &'a PublishedApp,
     resource: &'a PublishedResource,
     installed: VersionCode,
     choice: Option<&'a CompiledRelease>,
     passes: impl Fn(&CompiledRelease) -> bool,
 ) -> Option<&'a CompiledRelease> {
-    let chosen = version_of(choice?);
-    if installed == 0 {
+    let chosen = choice?.version_code;
+    if installed == 0 || !resource.has_floors {
         return choice;
     }
-    resource
-        .releases
+    app.releases_of(resource)
         .iter()
         .rev()
-        .filter(|release| release.release.content.floor)
-        .filter(|release| installed < version_of(release) && version_of(release) < chosen)
+        .filter(|release| release.floor)
+        .filter(|release| installed < release.version_code && release.version_code < chosen)
         .find(|release| passes(release))
         .or(choice)
 }
 
 /// Step 7: the choice against what is installed.
 fn compare<'a>(
+    app: &'a PublishedApp,
     resource: &'a PublishedResource,
     installed: VersionCode,
     choice: Option<&'a CompiledRelease>,
     pin: Option<PinMode>,
-    check: &Check,
+    check: &Check<'_>,
 ) -> Outcome<'a> {
     match choice {
-        Some(release) if installed < version_of(release) => Outcome::Update(release),
-        Some(release) if installed == version_of(release) => {
-            if needs_repair(resource, release, check) {
+        Some(release) if installed < release.version_code => Outcome::Update(release),
+        Some(release) if installed == release.version_code => {
+            if needs_repair(app, resource, release, check) {
                 Outcome::Repair(release)
             } else {
                 Outcome::Nothing
             }
         }
-        _ => compare_with_recalled(resource, installed, choice, pin),
+        _ => compare_with_recalled(app, resource, installed, choice, pin),
     }
 }
 
 /// The installed version is newer than the choice, or there is none: only its own recall can say something.
 fn compare_with_recalled<'a>(
+    app: &'a PublishedApp,
     resource: &'a PublishedResource,
     installed: VersionCode,
     choice: Option<&'a CompiledRelease>,
     pin: Option<PinMode>,
 ) -> Outcome<'a> {
-    let recalled = resource
-        .releases
+    let releases = app.releases_of(resource);
+    let first = releases.partition_point(|release| release.version_code > installed);
+    let recalled = releases[first..]
         .iter()
-        .find_map(|release| match release.release.state {
-            ReleaseState::Recalled(mode) if version_of(release) == installed => Some((release, mode)),
+        .take_while(|release| release.version_code == installed)
+        .find_map(|release| match release.state {
+            ReleaseState::Recalled(mode) => Some((release, mode)),
             _ => None,
         });
     match (recalled, choice) {
-        (Some((_, RecallMode::Rollback)), Some(older)) if resource.resource.kind.can_be_rolled_back() => {
+        (Some((_, RecallMode::Rollback)), Some(older)) if resource.can_be_rolled_back => {
             Outcome::Rollback(older)
         }
         (Some((release, RecallMode::Removal)), _) if pin != Some(PinMode::Hold) => Outcome::Removal(release),
@@ -205,69 +226,48 @@ fn compare_with_recalled<'a>(
 }
 
 /// Whether the device sent another digest for the version it has, and the resource repairs.
-fn needs_repair(resource: &PublishedResource, release: &CompiledRelease, check: &Check) -> bool {
-    let identifier = resource.resource.identifier.as_str();
-    resource.resource.repair_on_mismatch
+fn needs_repair(
+    app: &PublishedApp,
+    resource: &PublishedResource,
+    release: &CompiledRelease,
+    check: &Check<'_>,
+) -> bool {
+    resource.repair_on_mismatch
         && check
             .old_versions
-            .md5_of(identifier, version_of(release))
-            .is_some_and(|sent| !sent.eq_ignore_ascii_case(release.release.content.file.md5.as_str()))
+            .md5_of(&resource.identifier, release.version_code)
+            .is_some_and(|sent| !sent.as_bytes().eq_ignore_ascii_case(app.md5_of(release)))
 }
 
 /// Step 8: the choice says so itself, or an applicable mandatory release lies in (installed, chosen]: urgency
 /// survives skipping, and a pin that forbids the mandatory release.
 fn auto_install(
+    app: &PublishedApp,
     resource: &PublishedResource,
     installed: VersionCode,
     outcome: Outcome<'_>,
-    check: &Check,
+    check: &Check<'_>,
     situation: &Situation,
 ) -> bool {
     let Some(chosen) = outcome.release() else {
         return false;
     };
-    chosen.release.content.auto_install
-        || resource
-            .releases
-            .iter()
-            .filter(|release| release.release.content.mandatory)
-            .filter(|release| installed < version_of(release) && version_of(release) <= version_of(chosen))
-            .any(|release| {
-                is_candidate(release, situation.now).is_ok() && applies(release, check, situation).is_ok()
-            })
-}
-
-pub(super) fn version_of(release: &CompiledRelease) -> VersionCode {
-    release.release.content.version_code
-}
-
-impl<'a> Decision<'a> {
-    fn into_offer(
-        self,
-        app: &'a PublishedApp,
-        resource: &'a PublishedResource,
-        check: &Check,
-    ) -> Option<Offer<'a>> {
-        let release = self.outcome.release()?;
-        let status = match self.outcome {
-            Outcome::Removal(_) => OfferStatus::Removal,
-            _ => OfferStatus::Install,
-        };
-        Some(Offer {
-            status,
-            is_rollback: matches!(self.outcome, Outcome::Rollback(_)),
-            auto_install: self.auto_install,
-            old_package_name: old_package_name(app, check),
-            app: &app.app,
-            resource: &resource.resource,
-            release: &release.release,
-        })
+    if chosen.auto_install || !resource.has_mandatory {
+        return chosen.auto_install;
     }
+    app.releases_of(resource)
+        .iter()
+        .filter(|release| release.mandatory)
+        .filter(|release| installed < release.version_code && release.version_code <= chosen.version_code)
+        .map(|release| candidate(app, release))
+        .any(|candidate| {
+            candidate.is_current(situation.now).is_ok() && candidate.applies(check, situation).is_ok()
+        })
 }
 
 /// The old name that the device asked under, else the first old name, else nothing.
-fn old_package_name<'a>(app: &'a PublishedApp, check: &Check) -> &'a str {
-    let names = &app.app.old_package_names;
+fn old_package_name<'a>(app: &'a PublishedApp, check: &Check<'_>) -> &'a str {
+    let names = &app.old_package_names;
     names
         .iter()
         .find(|name| name.as_str() == check.package_name)

@@ -1,5 +1,7 @@
-//! JSON as devices send it: repeated keys kept, depth limited.
+//! JSON as devices send it: repeated keys kept, depth limited, texts borrowed where nothing is escaped.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
@@ -10,19 +12,21 @@ use serde_json::Number;
 pub(super) const MAX_DEPTH: usize = 8;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(super) enum Node<'a> {
     Null,
     Bool(bool),
     Number(Number),
-    Text(String),
-    Array(Vec<Node>),
-    /// Members in their order, a repeated key as often as it was sent.
-    Object(Vec<(String, Node)>),
+    Text(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Members<'a>),
 }
 
-impl Node {
+/// Members in their order, a repeated key as often as it was sent.
+pub(super) type Members<'a> = Vec<(Cow<'a, str>, Node<'a>)>;
+
+impl<'a> Node<'a> {
     /// Reads one JSON value; the error is a phrase that follows a field's name.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, String> {
         let mut reader = serde_json::Deserializer::from_str(text);
         AtDepth(0)
             .deserialize(&mut reader)
@@ -34,6 +38,26 @@ impl Node {
                     format!("is not valid JSON ({error})")
                 }
             })
+    }
+
+    /// The value without what it borrows.
+    pub(super) fn into_owned(self) -> Node<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Node::Null,
+            Self::Bool(value) => Node::Bool(value),
+            Self::Number(value) => Node::Number(value),
+            Self::Text(text) => Node::Text(owned(text)),
+            Self::Array(items) => Node::Array(items.into_iter().map(Node::into_owned).collect()),
+            Self::Object(members) => {
+                let members = members.into_iter();
+                Node::Object(
+                    members
+                        .map(|(key, value)| (owned(key), value.into_owned()))
+                        .collect(),
+                )
+            }
+        }
     }
 
     /// What the value is called in messages.
@@ -54,13 +78,19 @@ impl Node {
     }
 }
 
+/// Fewer members than this are compared with one another; more are looked up.
+const FEW_MEMBERS: usize = 16;
+
 /// The members of an object, the last of a repeated key.
-pub(super) fn last_of_each(members: Vec<(String, Node)>) -> Vec<(String, Node)> {
-    let mut kept: Vec<(String, Node)> = Vec::with_capacity(members.len());
-    let mut positions = std::collections::HashMap::new();
+pub(super) fn last_of_each(members: Members<'_>) -> Members<'_> {
+    if members.len() < FEW_MEMBERS && !has_repeated_key(&members) {
+        return members;
+    }
+    let mut kept: Members<'_> = Vec::with_capacity(members.len());
+    let mut positions = HashMap::new();
     for (key, value) in members {
         if let Some(position) = positions.get(&key) {
-            let slot: &mut (String, Node) = &mut kept[*position];
+            let slot: &mut (Cow<'_, str>, Node<'_>) = &mut kept[*position];
             slot.1 = value;
         } else {
             positions.insert(key.clone(), kept.len());
@@ -70,7 +100,18 @@ pub(super) fn last_of_each(members: Vec<(String, Node)>) -> Vec<(String, Node)> 
     kept
 }
 
-impl Serialize for Node {
+fn has_repeated_key(members: &Members<'_>) -> bool {
+    let mut rest = members.as_slice();
+    while let Some(((key, _), after)) = rest.split_first() {
+        if after.iter().any(|(other, _)| other == key) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
@@ -97,51 +138,55 @@ impl AtDepth {
 }
 
 impl<'de> DeserializeSeed<'de> for AtDepth {
-    type Value = Node;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for AtDepth {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+    fn visit_unit<E: Error>(self) -> Result<Node<'de>, E> {
         Ok(Node::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'de>, E> {
         Ok(Node::Bool(value))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node<'de>, E> {
         Ok(Node::Number(value.into()))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node<'de>, E> {
         Ok(Node::Number(value.into()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node<'de>, E> {
         Number::from_f64(value)
             .map(Node::Number)
             .ok_or_else(|| E::custom("holds a number that is not finite"))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
+    fn visit_str<E: Error>(self, value: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_string<E: Error>(self, value: String) -> Result<Node, E> {
-        Ok(Node::Text(value))
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node, A::Error> {
+    fn visit_string<E: Error>(self, value: String) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(value)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node<'de>, A::Error> {
         let inside = self.inside()?;
         let mut items = Vec::new();
         while let Some(item) = sequence.next_element_seed(inside)? {
@@ -150,13 +195,40 @@ impl<'de> Visitor<'de> for AtDepth {
         Ok(Node::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
         let inside = self.inside()?;
         let mut members = Vec::new();
-        while let Some(key) = map.next_key()? {
+        while let Some(key) = map.next_key_seed(Key)? {
             members.push((key, map.next_value_seed(inside)?));
         }
         Ok(Node::Object(members))
+    }
+}
+
+/// Reads a member's name, borrowed where nothing in it is escaped.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
     }
 }
 
@@ -171,7 +243,7 @@ mod tests {
         };
         assert_eq!(members.len(), 3);
         let kept = last_of_each(members);
-        assert_eq!(kept[0], ("a".to_owned(), Node::Number(3.into())));
+        assert_eq!(kept[0], ("a".into(), Node::Number(3.into())));
         assert_eq!(kept.len(), 2);
     }
 

@@ -1,57 +1,45 @@
 //! One release given to one device.
 
-use crate::catalog::app::{App, Resource};
-use crate::catalog::release::Release;
+use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
+use super::prepare::Form;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
-    pub status: OfferStatus,
     /// The release is older than the installed one, which was recalled.
     pub is_rollback: bool,
     pub auto_install: bool,
     /// The old name of the app that the answer tells, `""` when it has none.
     pub old_package_name: &'a str,
-    pub app: &'a App,
-    pub resource: &'a Resource,
-    pub release: &'a Release,
+    pub(super) app: &'a PublishedApp,
+    pub(super) resource: &'a PublishedResource,
+    pub(super) release: &'a CompiledRelease,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OfferStatus {
-    /// Install this release.
-    Install,
-    /// Remove this release, which was recalled.
-    Removal,
-}
-
-impl<'a> Offer<'a> {
-    /// The seed's `status`: 1, or 0 for a removal.
-    pub const fn status_code(&self) -> u8 {
-        match self.status {
-            OfferStatus::Install => 1,
-            OfferStatus::Removal => 0,
+impl Offer<'_> {
+    /// Appends the offer with every member of the seed's table, never null: a JSON object, or the content of an XML
+    /// element. `uninstall_type` appears only for a rollback, as 1.
+    pub fn write(&self, form: Form, out: &mut Vec<u8>) {
+        let install: &[u8] = if self.auto_install { b"true" } else { b"false" };
+        let (end_of_old_name, end): (&[u8], &[u8]) = match (form, self.is_rollback) {
+            (Form::Json, false) => (b"\",\"identifier\":\"", b"\"}"),
+            (Form::Json, true) => (b"\",\"identifier\":\"", b"\",\"uninstall_type\":1}"),
+            (Form::Xml, false) => (b"</old_package_name><identifier>", b"</identifier>"),
+            (Form::Xml, true) => (
+                b"</old_package_name><identifier>",
+                b"</identifier><uninstall_type>1</uninstall_type>",
+            ),
+        };
+        // Package names and identifiers hold nothing that either form would escape.
+        for piece in [
+            self.app.prepared(self.release, form),
+            install,
+            self.app.prepared_names(form),
+            self.old_package_name.as_bytes(),
+            end_of_old_name,
+            self.resource.identifier.as_bytes(),
+            end,
+        ] {
+            out.extend_from_slice(piece);
         }
-    }
-
-    /// Where to download; empty when there is nothing to install.
-    pub fn download_url(&self) -> &'a str {
-        match self.status {
-            OfferStatus::Install => self.release.content.file.download_url.as_str(),
-            OfferStatus::Removal => "",
-        }
-    }
-
-    /// The release's icon, else the app's, else `""`.
-    pub fn icon_url(&self) -> &'a str {
-        let own = self.release.content.icon_url.as_ref();
-        own.or(self.app.icon_url.as_ref()).map_or("", |url| url.as_str())
-    }
-
-    pub fn qrcode(&self) -> &'a str {
-        self.release
-            .content
-            .qrcode
-            .as_ref()
-            .map_or("", |url| url.as_str())
     }
 }

@@ -3,6 +3,8 @@
 //! A device never gets a silently different answer because of a typo: what is not understood is an error that names
 //! the field.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::check::Check;
@@ -52,7 +54,7 @@ pub struct CheckFields<'a> {
 }
 
 /// Reads a whole check; the errors name every field that is wrong, in the order of the seed's table.
-pub fn read_check(fields: &CheckFields<'_>) -> Result<Check, Vec<FieldError>> {
+pub fn read_check<'a>(fields: &CheckFields<'a>) -> Result<Check<'a>, Vec<FieldError>> {
     let package_name = read_required_text("package_name", fields.package_name);
     let version_code = read_integer("version_code", fields.version_code, 0);
     let device_id = read_device_id(fields.device_id);
@@ -119,11 +121,11 @@ pub(super) fn integer_from_digits(text: &str) -> Option<i64> {
         .flatten()
 }
 
-fn read_required_text(field: &str, given: Given<'_>) -> Result<String, FieldError> {
+fn read_required_text<'a>(field: &str, given: Given<'a>) -> Result<&'a str, FieldError> {
     match given {
         Given::Absent => Err(FieldError::required(field)),
         Given::Text(text) if text.trim().is_empty() => Err(FieldError::required(field)),
-        Given::Text(text) => Ok(text.to_owned()),
+        Given::Text(text) => Ok(text),
         Given::Json(_) => Err(FieldError::invalid(
             field,
             format!("{field} must be a JSON string"),
@@ -131,10 +133,10 @@ fn read_required_text(field: &str, given: Given<'_>) -> Result<String, FieldErro
     }
 }
 
-fn read_optional_text(field: &str, given: Given<'_>) -> Result<Option<String>, FieldError> {
+fn read_optional_text<'a>(field: &str, given: Given<'a>) -> Result<Option<&'a str>, FieldError> {
     match given {
         Given::Absent => Ok(None),
-        Given::Text(text) => Ok(Some(text.to_owned()).filter(|text| !text.trim().is_empty())),
+        Given::Text(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
         Given::Json(_) => Err(FieldError::invalid(
             field,
             format!("{field} must be a JSON string"),
@@ -142,7 +144,7 @@ fn read_optional_text(field: &str, given: Given<'_>) -> Result<Option<String>, F
     }
 }
 
-fn read_device_id(given: Given<'_>) -> Result<String, FieldError> {
+fn read_device_id(given: Given<'_>) -> Result<&str, FieldError> {
     let device_id = read_required_text("device_id", given)?;
     if device_id.chars().count() > 128 || device_id.chars().any(char::is_control) {
         return Err(FieldError::invalid(
@@ -154,17 +156,17 @@ fn read_device_id(given: Given<'_>) -> Result<String, FieldError> {
 }
 
 /// Reads one of the three JSON fields: text is unwrapped, what means *nothing given* becomes the default.
-fn read_json<T: Default>(
+fn read_json<'a, T: Default>(
     field: &str,
-    given: Given<'_>,
-    read: fn(Node) -> Result<T, String>,
+    given: Given<'a>,
+    read: fn(Node<'a>) -> Result<T, String>,
 ) -> Result<T, FieldError> {
     json_node(given)
         .and_then(|node| node.map_or_else(|| Ok(T::default()), read))
         .map_err(|problem| FieldError::invalid(field, format!("{field} {problem}")))
 }
 
-fn json_node(given: Given<'_>) -> Result<Option<Node>, String> {
+fn json_node(given: Given<'_>) -> Result<Option<Node<'_>>, String> {
     let node = match given {
         Given::Absent => return Ok(None),
         Given::Text(text) => {
@@ -191,15 +193,16 @@ fn json_node(given: Given<'_>) -> Result<Option<Node>, String> {
 }
 
 /// Some clients encode twice: a JSON string that holds JSON is that JSON.
-fn unwrapped_once(node: Node) -> Result<Node, String> {
+fn unwrapped_once(node: Node<'_>) -> Result<Node<'_>, String> {
     match node {
         Node::Text(inner) if inner.trim().is_empty() => Ok(Node::Null),
-        Node::Text(inner) => Node::parse(&inner),
+        Node::Text(Cow::Borrowed(inner)) => Node::parse(inner),
+        Node::Text(Cow::Owned(inner)) => Ok(Node::parse(&inner)?.into_owned()),
         other => Ok(other),
     }
 }
 
-fn means_nothing(node: &Node) -> bool {
+fn means_nothing(node: &Node<'_>) -> bool {
     match node {
         Node::Null => true,
         Node::Array(items) => items.is_empty(),

@@ -2,12 +2,14 @@
 //!
 //! Each reader takes a value that is neither null nor empty; an error is a phrase that follows the field's name.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::check::{Installed, InstalledEntry};
-use super::json::{Node, last_of_each};
+use super::check::{Attribute, Installed, InstalledEntry};
+use super::json::{Members, Node, last_of_each};
 use super::read::integer_from_digits;
-use crate::catalog::org::{Level, LevelCodes};
+use crate::catalog::membership::Membership;
+use crate::catalog::org::Level;
 use crate::catalog::version::VersionCode;
 
 /// The most places a device may belong to.
@@ -17,7 +19,7 @@ const ENTRY_NAMES: [&str; 3] = ["identifier", "packageName", "package_name"];
 const ENTRY_VERSIONS: [&str; 2] = ["versionCode", "version_code"];
 
 /// `old_versions`: a map from identifier to version or entry, one entry, or an array of entries.
-pub(super) fn read_old_versions(node: Node) -> Result<Installed, String> {
+pub(super) fn read_old_versions(node: Node<'_>) -> Result<Installed<'_>, String> {
     let entries = match node {
         Node::Array(items) => items.into_iter().map(read_listed_entry).collect(),
         Node::Object(members) if is_entry(&members) => read_entry(members).map(|entry| vec![entry]),
@@ -30,13 +32,13 @@ pub(super) fn read_old_versions(node: Node) -> Result<Installed, String> {
     entries.map(Installed::new)
 }
 
-fn is_entry(members: &[(String, Node)]) -> bool {
+fn is_entry(members: &Members<'_>) -> bool {
     members
         .iter()
-        .any(|(key, _)| ENTRY_NAMES.contains(&key.as_str()) || ENTRY_VERSIONS.contains(&key.as_str()))
+        .any(|(key, _)| ENTRY_NAMES.contains(&key.as_ref()) || ENTRY_VERSIONS.contains(&key.as_ref()))
 }
 
-fn read_listed_entry(item: Node) -> Result<InstalledEntry, String> {
+fn read_listed_entry(item: Node<'_>) -> Result<InstalledEntry<'_>, String> {
     match item {
         Node::Object(members) => read_entry(members),
         other => Err(format!(
@@ -48,7 +50,7 @@ fn read_listed_entry(item: Node) -> Result<InstalledEntry, String> {
 
 const ENTRY_EXAMPLE: &str = r#"{"packageName": "com.a.b", "versionCode": 3}"#;
 
-fn read_entry(members: Vec<(String, Node)>) -> Result<InstalledEntry, String> {
+fn read_entry(members: Members<'_>) -> Result<InstalledEntry<'_>, String> {
     let members = last_of_each(members);
     let identifier = match first_given(&members, &ENTRY_NAMES) {
         Some(Node::Text(name)) if !name.trim().is_empty() => name.clone(),
@@ -62,7 +64,7 @@ fn read_entry(members: Vec<(String, Node)>) -> Result<InstalledEntry, String> {
 }
 
 /// A member of the map form: `"com.a.b": 3` or `"com.a.b": {"versionCode": 3, "md5": "…"}`.
-fn read_map_entry((identifier, value): (String, Node)) -> Result<InstalledEntry, String> {
+fn read_map_entry<'a>((identifier, value): (Cow<'a, str>, Node<'a>)) -> Result<InstalledEntry<'a>, String> {
     match value {
         Node::Object(members) => entry_of(identifier, &last_of_each(members)),
         version => {
@@ -76,7 +78,7 @@ fn read_map_entry((identifier, value): (String, Node)) -> Result<InstalledEntry,
     }
 }
 
-fn entry_of(identifier: String, members: &[(String, Node)]) -> Result<InstalledEntry, String> {
+fn entry_of<'a>(identifier: Cow<'a, str>, members: &Members<'a>) -> Result<InstalledEntry<'a>, String> {
     let version_code = read_version(&identifier, first_given(members, &ENTRY_VERSIONS))?;
     let md5 = match first_given(members, &["md5"]) {
         None => None,
@@ -96,7 +98,7 @@ fn entry_of(identifier: String, members: &[(String, Node)]) -> Result<InstalledE
 }
 
 /// The value of the first of these names that is there and not null.
-fn first_given<'a>(members: &'a [(String, Node)], names: &[&str]) -> Option<&'a Node> {
+fn first_given<'m, 'a>(members: &'m Members<'a>, names: &[&str]) -> Option<&'m Node<'a>> {
     names.iter().find_map(|name| {
         members
             .iter()
@@ -105,7 +107,7 @@ fn first_given<'a>(members: &'a [(String, Node)], names: &[&str]) -> Option<&'a 
     })
 }
 
-fn read_version(identifier: &str, version: Option<&Node>) -> Result<VersionCode, String> {
+fn read_version(identifier: &str, version: Option<&Node<'_>>) -> Result<VersionCode, String> {
     let number = match version {
         Some(Node::Number(number)) => number.as_i64(),
         Some(Node::Text(text)) => integer_from_digits(text),
@@ -120,7 +122,7 @@ fn read_version(identifier: &str, version: Option<&Node>) -> Result<VersionCode,
 }
 
 /// `org_info`: one membership, or an array of at most 8.
-pub(super) fn read_org_info(node: Node) -> Result<Vec<LevelCodes>, String> {
+pub(super) fn read_org_info(node: Node<'_>) -> Result<Vec<Membership<'_>>, String> {
     match node {
         Node::Object(members) => read_membership(members).map(|membership| vec![membership]),
         Node::Array(items) if items.len() > MAX_MEMBERSHIPS => Err(format!(
@@ -144,29 +146,34 @@ pub(super) fn read_org_info(node: Node) -> Result<Vec<LevelCodes>, String> {
     }
 }
 
-fn read_membership(members: Vec<(String, Node)>) -> Result<LevelCodes, String> {
+/// Each level's spellings, the strongest first.
+const SPELLINGS: [[&str; 3]; 5] = [
+    ["l1Code", "l1_code", "l1"],
+    ["l2Code", "l2_code", "l2"],
+    ["l3Code", "l3_code", "l3"],
+    ["l4Code", "l4_code", "l4"],
+    ["l5Code", "l5_code", "l5"],
+];
+
+fn read_membership(members: Members<'_>) -> Result<Membership<'_>, String> {
     let members = last_of_each(members);
-    let mut codes = LevelCodes::default();
-    for level in Level::all() {
+    let mut membership = Membership::default();
+    for (level, spellings) in Level::all().zip(SPELLINGS) {
         // The weakest spelling first, so that a stronger one overwrites it.
-        for spelling in [
-            format!("{level}"),
-            format!("{level}_code"),
-            format!("{level}Code"),
-        ] {
-            if let Some(code) = read_code(&members, &spelling)? {
-                codes.set(level, &code);
+        for spelling in spellings.into_iter().rev() {
+            if let Some(code) = read_code(&members, spelling)? {
+                membership.set(level, code);
             }
         }
     }
-    Ok(codes)
+    Ok(membership)
 }
 
-fn read_code(members: &[(String, Node)], spelling: &str) -> Result<Option<String>, String> {
+fn read_code<'a>(members: &Members<'a>, spelling: &str) -> Result<Option<Cow<'a, str>>, String> {
     let code = match first_given(members, &[spelling]) {
         None => return Ok(None),
-        Some(Node::Text(text)) => text.trim().to_owned(),
-        Some(Node::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
+        Some(Node::Text(text)) => trimmed(text),
+        Some(Node::Number(number)) if number.is_i64() || number.is_u64() => Cow::Owned(number.to_string()),
         Some(other) => {
             return Err(format!(
                 "needs a text or an integer as {spelling}, not {}",
@@ -177,12 +184,19 @@ fn read_code(members: &[(String, Node)], spelling: &str) -> Result<Option<String
     Ok(Some(code).filter(|code| !code.is_empty()))
 }
 
+fn trimmed<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
 /// `attributes`: an object of scalars; nested objects are flattened with dots.
-pub(super) fn read_attributes(node: Node) -> Result<Vec<(String, String)>, String> {
+pub(super) fn read_attributes(node: Node<'_>) -> Result<Vec<Attribute<'_>>, String> {
     let Node::Object(members) = node else {
         return Err(format!("must be an object of scalars, not {}", node.kind()));
     };
-    let mut flat = Vec::new();
+    let mut flat = Vec::with_capacity(members.len());
     flatten(members, "", &mut flat)?;
     let mut names = HashSet::new();
     match flat.iter().find(|(name, _)| !names.insert(name)) {
@@ -191,17 +205,16 @@ pub(super) fn read_attributes(node: Node) -> Result<Vec<(String, String)>, Strin
     }
 }
 
-fn flatten(
-    members: Vec<(String, Node)>,
-    prefix: &str,
-    flat: &mut Vec<(String, String)>,
-) -> Result<(), String> {
+fn flatten<'a>(members: Members<'a>, prefix: &str, flat: &mut Vec<Attribute<'a>>) -> Result<(), String> {
     for (key, value) in last_of_each(members) {
-        let name = format!("{prefix}{key}");
+        let name = match prefix {
+            "" => key,
+            prefix => Cow::Owned(format!("{prefix}{key}")),
+        };
         match value {
             Node::Null => {}
-            Node::Bool(value) => flat.push((name, value.to_string())),
-            Node::Number(value) => flat.push((name, value.to_string())),
+            Node::Bool(value) => flat.push((name, Cow::Borrowed(if value { "true" } else { "false" }))),
+            Node::Number(value) => flat.push((name, Cow::Owned(value.to_string()))),
             Node::Text(value) => flat.push((name, value)),
             Node::Object(nested) => flatten(nested, &format!("{name}."), flat)?,
             Node::Array(_) => return Err(format!("needs a scalar as {name}, not an array")),

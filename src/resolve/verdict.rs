@@ -2,7 +2,8 @@
 
 use super::check::Check;
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
-use super::decide::{Decision, Outcome, Situation, decide_resource, gates, version_of};
+use super::decide::{Decision, Outcome, Situation, decide_resource, gates};
+use super::targets::{CompiledRule, Targets};
 use crate::catalog::ids::ReleaseId;
 use crate::catalog::pin::PinMode;
 use crate::catalog::version::VersionCode;
@@ -115,7 +116,7 @@ pub struct ExplainedRelease {
 }
 
 /// Decides like [`super::decide`] and tells why, for every release of every resource.
-pub fn explain(app: &PublishedApp, check: &Check, situation: &Situation) -> Vec<ExplainedResource> {
+pub fn explain(app: &PublishedApp, check: &Check<'_>, situation: &Situation) -> Vec<ExplainedResource> {
     app.resources
         .iter()
         .map(|resource| explain_resource(app, resource, check, situation))
@@ -125,51 +126,57 @@ pub fn explain(app: &PublishedApp, check: &Check, situation: &Situation) -> Vec<
 fn explain_resource(
     app: &PublishedApp,
     resource: &PublishedResource,
-    check: &Check,
+    check: &Check<'_>,
     situation: &Situation,
 ) -> ExplainedResource {
     let decision = decide_resource(app, resource, check, situation);
-    let releases = resource
-        .releases
+    let releases = app
+        .releases_of(resource)
         .iter()
         .map(|release| {
-            let (verdict, rule) = judge(release, &decision, check, situation);
+            let (verdict, rule) = judge(app, release, &decision, check, situation);
             ExplainedRelease {
-                release_id: release.release.id,
-                version_code: version_of(release),
+                release_id: release.id,
+                version_code: release.version_code,
                 verdict,
                 rule,
-                detail: detail(rule, release, &decision, check, situation),
+                detail: detail(
+                    rule,
+                    (release, app.targets_of(release)),
+                    &decision,
+                    check,
+                    situation,
+                ),
             }
         })
         .collect();
     ExplainedResource {
-        identifier: resource.resource.identifier.as_str().to_owned(),
+        identifier: resource.identifier.as_ref().to_owned(),
         installed: decision.installed,
-        offer: decision.outcome.release().map(version_of),
+        offer: decision.outcome.release().map(|release| release.version_code),
         releases,
     }
 }
 
 fn judge(
+    app: &PublishedApp,
     release: &CompiledRelease,
     decision: &Decision<'_>,
-    check: &Check,
+    check: &Check<'_>,
     situation: &Situation,
 ) -> (Verdict, Rule) {
-    let is =
-        |other: Option<&CompiledRelease>| other.is_some_and(|other| other.release.id == release.release.id);
+    let is = |other: Option<&CompiledRelease>| other.is_some_and(|other| other.id == release.id);
     if let Some(rule) = decision.switched_off {
         return (Verdict::Excluded, rule);
     }
     if is(decision.outcome.release()) {
         return (Verdict::Offered, offered_by(decision.outcome));
     }
-    if let Err(rule) = gates(release, check, situation, decision.pin) {
+    if let Err(rule) = gates(app, release, check, situation, decision.pin) {
         return (Verdict::Excluded, rule);
     }
     if is(decision.choice) {
-        let rule = if version_of(release) == decision.installed {
+        let rule = if release.version_code == decision.installed {
             Rule::Installed
         } else {
             Rule::InstalledIsNewer
@@ -178,7 +185,7 @@ fn judge(
     }
     let above_the_floor = decision
         .choice
-        .is_some_and(|choice| version_of(choice) < version_of(release));
+        .is_some_and(|choice| choice.version_code < release.version_code);
     if above_the_floor {
         (Verdict::PassedOver, Rule::Floor)
     } else {
@@ -197,47 +204,45 @@ fn offered_by(outcome: Outcome<'_>) -> Rule {
 
 fn detail(
     rule: Rule,
-    release: &CompiledRelease,
+    (release, targets): (&CompiledRelease, Option<&Targets>),
     decision: &Decision<'_>,
-    check: &Check,
+    check: &Check<'_>,
     situation: &Situation,
 ) -> String {
-    let content = &release.release.content;
-    let targeting = &content.targeting;
     let installed = decision.installed;
-    let choice = decision.choice.map_or(0, version_of);
+    let choice = decision.choice.map_or(0, |choice| choice.version_code);
     match rule {
         Rule::TenantOff => "offers of the tenant are switched off".to_owned(),
         Rule::AppOff => "the app is switched off".to_owned(),
         Rule::ResourceOff => "the resource is switched off".to_owned(),
-        Rule::State => format!("the release is {}", release.release.state.name()),
+        Rule::State => format!("the release is {}", release.state.name()),
         Rule::StartsAt => format!(
             "starts at {}, now is {}",
-            instant(content.starts_at),
+            instant(targets.and_then(|targets| targets.starts_at)),
             situation.now.to_rfc3339()
         ),
         Rule::EndsAt => format!(
             "ended at {}, now is {}",
-            instant(content.ends_at),
+            instant(targets.and_then(|targets| targets.ends_at)),
             situation.now.to_rfc3339()
         ),
         Rule::HostVersion => format!(
             "the host app's version is {}, accepted is {} to {}",
             check.version_code,
-            bound(targeting.host_version_min),
-            bound(targeting.host_version_max)
+            bound(targets.and_then(|targets| targets.host_version_min)),
+            bound(targets.and_then(|targets| targets.host_version_max))
         ),
-        Rule::DeviceType => match &check.device_type {
+        Rule::DeviceType => match check.device_type {
             Some(own) => format!("the device type {own} is not listed"),
             None => "the device sent no device type, and the release lists some".to_owned(),
         },
         Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
         Rule::Org => "no org scope that matches is deeper than the exclusions that match".to_owned(),
-        Rule::Attributes => first_false_rule(release, check),
+        Rule::Attributes => targets.map_or_else(String::new, |targets| first_false_rule(targets, check)),
         Rule::Rollout => format!(
             "not among the {} % of the rollout by {}, and not on the allow-list",
-            content.rollout.share.to_percent(),
-            content.rollout.unit
+            release.share.to_percent(),
+            release.unit
         ),
         Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
         Rule::Pin => pin_in_words(decision.pin),
@@ -260,13 +265,13 @@ fn bound(version: Option<VersionCode>) -> String {
     version.map_or_else(|| "any".to_owned(), |version| version.to_string())
 }
 
-fn first_false_rule(release: &CompiledRelease, check: &Check) -> String {
-    let rules = &release.release.content.targeting.attribute_rules;
-    rules
+fn first_false_rule(targets: &Targets, check: &Check<'_>) -> String {
+    targets
+        .rules
         .iter()
-        .zip(&release.rules)
-        .find(|(_, (name, test))| !test.holds(check.attribute(name)))
-        .map_or_else(String::new, |(rule, (name, _))| {
+        .find(|compiled| !compiled.test.holds(check.attribute(compiled.rule.name())))
+        .map_or_else(String::new, |CompiledRule { rule, .. }| {
+            let name = rule.name();
             let sent = check
                 .attribute(name)
                 .map_or("not sent".to_owned(), |sent| format!("sent as {sent:?}"));
@@ -296,7 +301,7 @@ fn newer_in_words(release: &CompiledRelease, decision: &Decision<'_>) -> String 
     };
     if let Some(PinMode::Exact(version)) = decision.pin {
         format!("{older}; a pin allows only version {version}, so floors below it are passed over")
-    } else if decision.highest.map(version_of) > Some(version_of(release)) {
+    } else if decision.highest.map(|highest| highest.version_code) > Some(release.version_code) {
         format!("{older}; it is a floor that must not be skipped")
     } else {
         older

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
+use metrics::{Counter, counter};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Context, ServiceError};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{Lookup, PublishedTenant};
-use crate::resolve::{Check, Offer, Situation, decide};
+use crate::resolve::{Check, Form, Offer, Situation, decide};
 use crate::secrets::{PresentedToken, TokenKind, secret_matches};
-use crate::storage::CatalogPair;
 
 const WRONG_KEY: ServiceError =
     ServiceError::Unauthenticated("send the tenant's device key as Authorization: Bearer slipway_device_…");
@@ -27,9 +27,63 @@ pub struct CheckAnswer<'a> {
     pub msg_code: &'static str,
     pub msg_info: String,
     pub next_check_after_s: u32,
-    /// The state of the catalog that the answer was made from.
-    pub pair: &'a CatalogPair,
+    /// The state of the catalog that the answer was made from, as `<revision>.<head>`.
+    pub revision: &'a str,
     pub stale_for: Option<TimeDelta>,
+}
+
+impl CheckAnswer<'_> {
+    /// Appends the offers, each between `before` and `after`.
+    pub fn write_offers(&self, form: Form, (before, after): (&[u8], &[u8]), out: &mut Vec<u8>) {
+        for offer in &self.offers {
+            out.extend_from_slice(before);
+            offer.write(form, out);
+            out.extend_from_slice(after);
+        }
+    }
+}
+
+/// Counts checks by what came of them.
+pub struct CheckCounts {
+    offer: Counter,
+    up_to_date: Counter,
+    app_unknown: Counter,
+    refused: Counter,
+}
+
+impl CheckCounts {
+    /// Asks the recorder of metrics once for the counters: asking at each check would cost more than deciding it.
+    pub fn new() -> Self {
+        let of = |outcome: &'static str| counter!("slipway_checks_total", "outcome" => outcome);
+        Self {
+            offer: of("offer"),
+            up_to_date: of("up_to_date"),
+            app_unknown: of("app_unknown"),
+            refused: of("refused"),
+        }
+    }
+
+    /// Counts a check that was not answered.
+    pub fn refused(&self) {
+        self.refused.increment(1);
+    }
+
+    fn answered(&self, offers: &[Offer<'_>], msg_code: &str) {
+        let counter = if !offers.is_empty() {
+            &self.offer
+        } else if msg_code.is_empty() {
+            &self.up_to_date
+        } else {
+            &self.app_unknown
+        };
+        counter.increment(1);
+    }
+}
+
+impl Default for CheckCounts {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Whose device key this is.
@@ -56,12 +110,12 @@ pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, Servi
 
 impl Device {
     /// Answers a check for the tenant that the request claims, if it does.
-    pub fn check(
-        &self,
+    pub fn check<'a>(
+        &'a self,
         ctx: &Context,
         claimed: Option<TenantId>,
-        check: Check,
-    ) -> Result<CheckAnswer<'_>, ServiceError> {
+        check: Check<'a>,
+    ) -> Result<CheckAnswer<'a>, ServiceError> {
         answer(ctx, &self.tenant, claimed, check)
     }
 }
@@ -72,7 +126,7 @@ pub(super) fn answer<'a>(
     ctx: &Context,
     tenant: &'a PublishedTenant,
     claimed: Option<TenantId>,
-    mut check: Check,
+    mut check: Check<'a>,
 ) -> Result<CheckAnswer<'a>, ServiceError> {
     if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
         // Unknown, disabled and foreign tenants look alike.
@@ -88,7 +142,7 @@ pub(super) fn answer<'a>(
         offers_enabled: tenant.tenant.offers_enabled,
         stale: stale_for.is_some(),
     };
-    let app = tenant.app(&check.package_name);
+    let app = tenant.app(check.package_name);
     let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &situation));
     let (msg_code, msg_info) = match app {
         Some(_) => ("", String::new()),
@@ -97,7 +151,7 @@ pub(super) fn answer<'a>(
             format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
         ),
     };
-    metrics::counter!("slipway_checks_total", "outcome" => outcome(&offers, msg_code)).increment(1);
+    ctx.check_counts.answered(&offers, msg_code);
     let after_s = if offers.is_empty() {
         ctx.settings.next_check_s
     } else {
@@ -107,30 +161,17 @@ pub(super) fn answer<'a>(
         offers,
         msg_code,
         msg_info,
-        next_check_after_s: spread(after_s, &check.device_id, now),
-        pair: &tenant.pair,
+        next_check_after_s: spread(after_s, check.device_id, now),
+        revision: &tenant.revision,
         stale_for,
     })
-}
-
-fn outcome(offers: &[Offer<'_>], msg_code: &str) -> &'static str {
-    if !offers.is_empty() {
-        "offer"
-    } else if msg_code.is_empty() {
-        "up_to_date"
-    } else {
-        "app_unknown"
-    }
 }
 
 /// Spreads an interval by ±10 % so that devices started together do not ask together. The same device gets the same
 /// spread within an hour.
 fn spread(seconds: u32, device_id: &str, now: DateTime<Utc>) -> u32 {
-    let mut hash = Sha256::new();
-    hash.update((now.timestamp() / 3_600).to_be_bytes());
-    hash.update(device_id);
-    let digest = hash.finalize();
-    let fraction = u64::from(u16::from_be_bytes([digest[0], digest[1]]));
+    let hour = u64::try_from(now.timestamp() / 3_600).unwrap_or_default();
+    let fraction = xxh3_64_with_seed(device_id.as_bytes(), hour) & u64::from(u16::MAX);
     let range = u64::from(seconds) / 5;
     let spread = u64::from(seconds) - u64::from(seconds) / 10 + range * fraction / u64::from(u16::MAX);
     u32::try_from(spread).unwrap_or(seconds).max(1)

@@ -26,7 +26,7 @@ pub async fn explain_check(
     ctx: &Context,
     caller: &Caller,
     (tenant, app): (TenantId, &PackageName),
-    mut check: Check,
+    mut check: Check<'_>,
     at: Option<DateTime<Utc>>,
 ) -> Result<Explanation, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
@@ -38,14 +38,15 @@ pub async fn explain_check(
     let found = feed::load_app(&reader, tenant, app.id, ReleaseSelection::All)
         .await?
         .ok_or(ServiceError::NotFound("app"))?;
-    check.complete_memberships(&OrgDirectory::of_nodes(&rows.directory));
+    let directory = OrgDirectory::of_nodes(&rows.directory);
+    check.complete_memberships(&directory);
     let now = ctx.now();
     let situation = Situation {
         now: at.unwrap_or(now),
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.live.stale_for(now).is_some(),
     };
-    let compiled = PublishedApp::compile(found.app, found.resources, found.releases, found.pins);
+    let compiled = PublishedApp::compile(&found.app, found.resources, found.releases, found.pins);
     Ok(Explanation {
         pair: rows.pair,
         at: situation.now,

@@ -49,12 +49,12 @@ impl GatewayKey {
     }
 
     /// Answers a check for the tenant that the request claims.
-    pub fn check(
-        &self,
+    pub fn check<'a>(
+        &'a self,
         ctx: &Context,
         claimed: TenantId,
-        check: Check,
-    ) -> Result<CheckAnswer<'_>, ServiceError> {
+        check: Check<'a>,
+    ) -> Result<CheckAnswer<'a>, ServiceError> {
         answer(ctx, &self.tenant, Some(claimed), check)
     }
 }

@@ -49,10 +49,8 @@ impl Described {
     }
 
     fn matches(&self, operation: &Operation) -> bool {
-        let (template, path): (Vec<_>, Vec<_>) = (
-            self.path.split('/').collect(),
-            operation.path.split('/').collect(),
-        );
+        let path = operation.path.split('?').next().unwrap_or_default();
+        let (template, path): (Vec<_>, Vec<_>) = (self.path.split('/').collect(), path.split('/').collect());
         self.method == operation.method
             && template.len() == path.len()
             && template

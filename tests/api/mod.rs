@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod bearer_tokens;
 mod check;
+mod check_again;
 mod contract;
 mod credentials;
 mod described;

@@ -150,6 +150,13 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         get("get_readiness", "/readyz"),
         get("get_metrics", "/metrics"),
         post("check", "/v1/check", check),
+        get(
+            "check_again",
+            &format!(
+                "/v1/check?package_name={}&version_code=1&device_id=PDA001",
+                of.package_name
+            ),
+        ),
         post(
             "login",
             "/api/v1/auth/login",

@@ -1,6 +1,7 @@
 //! Cases in the format of `check-cases.json`, turned into what the resolver takes.
 
 use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use slipway::catalog::app::{App, Resource, ResourceKind};
 use slipway::catalog::ids::{AppId, PinId, ReleaseId};
@@ -13,7 +14,7 @@ use slipway::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
     VersionName,
 };
-use slipway::resolve::{Check, CheckFields, Given, Offer, PublishedApp, Situation, decide, read_check};
+use slipway::resolve::{Check, CheckFields, Form, Given, Offer, PublishedApp, Situation, decide, read_check};
 
 /// All that one tenant has, compiled.
 pub(crate) struct CompiledCase {
@@ -39,7 +40,8 @@ impl CompiledCase {
 
     /// Answers like a server would, in the form of the cases' `expect` but with every field.
     pub(crate) fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
-        let mut check = match read_request(request) {
+        let request = Request::new(request);
+        let mut check = match request.read() {
             Ok(check) => check,
             Err(field) => return json!({"error": "invalid_parameter", "field": field}),
         };
@@ -47,7 +49,7 @@ impl CompiledCase {
             return json!({"error": "permission"});
         }
         check.complete_memberships(&self.directory);
-        let Some(app) = self.app(&check.package_name) else {
+        let Some(app) = self.app(check.package_name) else {
             return json!({"offers": [], "msg_code": "APP_UNKNOWN"});
         };
         let situation = Situation {
@@ -60,71 +62,64 @@ impl CompiledCase {
     }
 
     pub(crate) fn app(&self, name: &str) -> Option<&PublishedApp> {
-        self.apps.iter().find(|published| {
-            let app = &published.app;
-            app.package_name.as_str() == name || app.old_package_names.iter().any(|old| old.as_str() == name)
-        })
+        self.apps
+            .iter()
+            .find(|published| published.every_name().any(|own| own.as_str() == name))
     }
 }
 
-/// Reads a request; the error is the first field that is wrong.
-pub(crate) fn read_request(request: &Value) -> Result<Check, String> {
-    let raw: Vec<_> = [
-        "package_name",
-        "version_code",
-        "device_id",
-        "device_type",
-        "old_versions",
-        "org_info",
-        "attributes",
-    ]
-    .into_iter()
-    .map(|field| serde_json::value::to_raw_value(&request[field]).unwrap())
-    .collect();
-    let texts: Vec<Option<String>> = raw
-        .iter()
-        .map(|raw| serde_json::from_str(raw.get()).ok())
+/// A request's fields as JSON has them; a check borrows from it.
+pub(crate) struct Request {
+    raw: Vec<Box<RawValue>>,
+    texts: Vec<Option<String>>,
+}
+
+impl Request {
+    pub(crate) fn new(request: &Value) -> Self {
+        let raw: Vec<_> = [
+            "package_name",
+            "version_code",
+            "device_id",
+            "device_type",
+            "old_versions",
+            "org_info",
+            "attributes",
+        ]
+        .into_iter()
+        .map(|field| serde_json::value::to_raw_value(&request[field]).unwrap())
         .collect();
-    let given = |index: usize| match &texts[index] {
-        Some(text) => Given::Text(text),
-        None if raw[index].get() == "null" => Given::Absent,
-        None => Given::Json(&raw[index]),
-    };
-    let fields = CheckFields {
-        package_name: given(0),
-        version_code: given(1),
-        device_id: given(2),
-        device_type: given(3),
-        old_versions: given(4),
-        org_info: given(5),
-        attributes: given(6),
-    };
-    read_check(&fields).map_err(|errors| errors[0].field.clone())
+        let texts = raw
+            .iter()
+            .map(|raw| serde_json::from_str(raw.get()).ok())
+            .collect();
+        Self { raw, texts }
+    }
+
+    /// The error is the first field that is wrong.
+    pub(crate) fn read(&self) -> Result<Check<'_>, String> {
+        let given = |index: usize| match &self.texts[index] {
+            Some(text) => Given::Text(text),
+            None if self.raw[index].get() == "null" => Given::Absent,
+            None => Given::Json(&self.raw[index]),
+        };
+        let fields = CheckFields {
+            package_name: given(0),
+            version_code: given(1),
+            device_id: given(2),
+            device_type: given(3),
+            old_versions: given(4),
+            org_info: given(5),
+            attributes: given(6),
+        };
+        read_check(&fields).map_err(|errors| errors[0].field.clone())
+    }
 }
 
+/// An offer as its JSON says.
 fn offer_json(offer: &Offer<'_>) -> Value {
-    let content = &offer.release.content;
-    let mut json = json!({
-        "config_json": content.config_json.as_str(),
-        "download_url": offer.download_url(),
-        "status": offer.status_code(),
-        "qrcode": offer.qrcode(),
-        "size": content.file.size,
-        "update_desc": content.update_desc.as_str(),
-        "version_code": content.version_code,
-        "version_name": content.version_name.as_str(),
-        "icon_url": offer.icon_url(),
-        "md5": content.file.md5.as_str(),
-        "auto_install": offer.auto_install,
-        "app_name": offer.app.app_name.as_str(),
-        "package_name": offer.app.package_name.as_str(),
-        "old_package_name": offer.old_package_name,
-        "identifier": offer.resource.identifier.as_str(),
-    });
-    if offer.is_rollback {
-        json["uninstall_type"] = json!(1);
-    }
-    json
+    let mut json = Vec::new();
+    offer.write(Form::Json, &mut json);
+    serde_json::from_slice(&json).unwrap()
 }
 
 /// A release's fields with the defaults of the format filled in, as the admin API takes them.
@@ -173,7 +168,7 @@ fn published_app(app: &Value) -> PublishedApp {
             resources.push(resource(&domain, &release.identifier, app));
         }
     }
-    PublishedApp::compile(domain, resources, releases, pins)
+    PublishedApp::compile(&domain, resources, releases, pins)
 }
 
 fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {

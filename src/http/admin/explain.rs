@@ -160,7 +160,9 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 pub(super) async fn explain_check(
     mut call: Call<AppPath, Json<ExplainRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let (check, at) = read(&call.path, std::mem::take(&mut call.body.value))?;
+    let at = std::mem::take(&mut call.body.value.at);
+    let given = given(&call.body.value);
+    let (check, at) = read(&call.path, &given, at)?;
     let path = (call.path.tenant_id, &call.path.package_name);
     let explained = explain::explain_check(&call.ctx, &call.caller, path, check, at).await?;
     Ok(HttpResponse::Ok().json(ExplainResponse {
@@ -174,10 +176,8 @@ pub(super) async fn explain_check(
     }))
 }
 
-fn read(path: &AppPath, body: ExplainRequest) -> Result<(Check, Option<DateTime<Utc>>), Problem> {
-    let mut fields = Fields::default();
-    let at = fields.optional("at", body.at, parse_instant);
-    let given = GivenFields::new([
+fn given(body: &ExplainRequest) -> GivenFields<'_> {
+    GivenFields::new([
         body.package_name.as_deref(),
         body.version_code.as_deref(),
         body.device_id.as_deref(),
@@ -186,7 +186,16 @@ fn read(path: &AppPath, body: ExplainRequest) -> Result<(Check, Option<DateTime<
         body.org_info.as_deref(),
         body.attributes.as_deref(),
         body.tenant_id.as_deref(),
-    ]);
+    ])
+}
+
+fn read<'a>(
+    path: &'a AppPath,
+    given: &'a GivenFields<'_>,
+    at: Patch<String>,
+) -> Result<(Check<'a>, Option<DateTime<Utc>>), Problem> {
+    let mut fields = Fields::default();
+    let at = fields.optional("at", at, parse_instant);
     if !given.tenant_id().is_absent() {
         match read_integer("tenant_id", given.tenant_id(), 1).map(TenantId::parse) {
             Err(error) => fields.error(error),

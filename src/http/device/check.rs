@@ -1,18 +1,24 @@
 //! The native check.
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
-use serde::{Deserialize, Serialize};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, web};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use xxhash_rust::xxh3::Xxh3;
 
+use super::check_response::{CheckResponse, QueryParameters};
 use super::given::GivenFields;
+use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::call::{bearer, context};
-use crate::http::openapi::WriteProblems;
+use crate::http::form::{FormError, read_form};
+use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
-use crate::http::respond::check_headers;
-use crate::resolve::{Check, Offer, read_check, read_integer};
+use crate::http::respond::insert_check_headers;
+use crate::resolve::{Check, CheckFields, Form, Given, read_check, read_integer};
+use crate::services::Context;
 use crate::services::checks::{CheckAnswer, authenticate};
 
 /// What a device asks. Further members are ignored.
@@ -51,111 +57,126 @@ struct CheckRequest<'a> {
     tenant_id: Option<&'a RawValue>,
 }
 
-#[derive(Serialize, ToSchema)]
-struct CheckResponse<'a> {
-    data: Vec<OfferResponse<'a>>,
-    succeed: bool,
-    /// `APP_UNKNOWN`, or empty.
-    msg_code: &'a str,
-    msg_info: &'a str,
-    /// Seconds after which to ask again.
-    next_check_after_s: u32,
-}
-
-/// One release for this device, with every field of the seed's table.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Offer)]
-struct OfferResponse<'a> {
-    /// A JSON object in a string.
-    config_json: &'a str,
-    download_url: &'a str,
-    /// 1; 0 tells to remove the release.
-    status: u8,
-    qrcode: &'a str,
-    size: i64,
-    update_desc: &'a str,
-    version_code: i64,
-    version_name: &'a str,
-    icon_url: &'a str,
-    md5: &'a str,
-    auto_install: bool,
-    app_name: &'a str,
-    package_name: &'a str,
-    old_package_name: &'a str,
-    identifier: &'a str,
-    /// 1 for a rollback to an older release, else absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uninstall_type: Option<u8>,
-}
-
-impl<'a> From<&Offer<'a>> for OfferResponse<'a> {
-    fn from(offer: &Offer<'a>) -> Self {
-        let content = &offer.release.content;
-        Self {
-            config_json: content.config_json.as_str(),
-            download_url: offer.download_url(),
-            status: offer.status_code(),
-            qrcode: offer.qrcode(),
-            size: content.file.size,
-            update_desc: content.update_desc.as_str(),
-            version_code: content.version_code,
-            version_name: content.version_name.as_str(),
-            icon_url: offer.icon_url(),
-            md5: content.file.md5.as_str(),
-            auto_install: offer.auto_install,
-            app_name: offer.app.app_name.as_str(),
-            package_name: offer.app.package_name.as_str(),
-            old_package_name: offer.old_package_name,
-            identifier: offer.resource.identifier.as_str(),
-            uninstall_type: offer.is_rollback.then_some(1),
-        }
-    }
-}
-
 /// What is new for this device?
 ///
 /// Answered from memory. Nothing to offer is an empty list and success; so is an app that the tenant does not have,
 /// with `msg_code` `APP_UNKNOWN`.
 #[utoipa::path(tag = "device", operation_id = "check", security(("device_key" = [])), request_body = CheckRequest<'_>,
-    responses((status = 200, description = "The offers, the app itself first", body = CheckResponse<'_>), WriteProblems))]
+    responses((status = 200, description = "The offers, the app itself first; the `ETag` covers `data` and `msg_code`",
+        body = CheckResponse), WriteProblems))]
 #[post("/check")]
 pub(super) async fn answer_check(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let answer = answer(&request, payload).await;
+    let ctx = context(&request);
+    counted(&ctx, answer_posted(&ctx, &request, payload).await)
+}
+
+/// The same by query parameters, cheap to repeat: 304 while the offers are those that the device has seen.
+///
+/// The three JSON fields are JSON as text.
+#[utoipa::path(tag = "device", operation_id = "check_again", security(("device_key" = [])), params(QueryParameters),
+    responses((status = 200, description = "The offers, the app itself first; the `ETag` covers `data` and `msg_code`",
+        body = CheckResponse), (status = 304, description = "`If-None-Match` names the current `ETag`"), ReadProblems))]
+#[get("/check")]
+pub(super) async fn answer_check_again(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request);
+    counted(&ctx, answer_queried(&ctx, &request))
+}
+
+fn counted(ctx: &Context, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
     if answer.is_err() {
-        metrics::counter!("slipway_checks_total", "outcome" => "refused").increment(1);
+        ctx.check_counts.refused();
     }
     answer
 }
 
-async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let ctx = context(request);
-    let device = authenticate(&ctx, bearer(request.headers()))?;
+async fn answer_posted(
+    ctx: &Context,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let device = authenticate(ctx, bearer(request.headers()))?;
     let body = read_body(request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
-    let (check, claimed) = read(&body)?;
-    Ok(respond(&device.check(&ctx, claimed, check)?))
+    let fields: CheckRequest<'_> = parse_json(&body)?;
+    let given = GivenFields::new([
+        fields.package_name,
+        fields.version_code,
+        fields.device_id,
+        fields.device_type,
+        fields.old_versions,
+        fields.org_info,
+        fields.attributes,
+        fields.tenant_id,
+    ]);
+    let (check, claimed) = read(&given.check_fields(), given.tenant_id())?;
+    let answer = device.check(ctx, claimed, check)?;
+    Ok(Rendered::of(&answer).respond(HttpResponse::Ok(), &answer))
+}
+
+fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let device = authenticate(ctx, bearer(request.headers()))?;
+    let query = read_form(request.query_string().as_bytes()).map_err(|FormError::NotUtf8| {
+        Problem::invalid(vec![FieldError::invalid(
+            "query",
+            "must be percent-encoded UTF-8",
+        )])
+    })?;
+    query_fields_stand_once(&query)?;
+    let given = |name: &str| {
+        let value = query.iter().find(|(own, _)| own == name);
+        value.map_or(Given::Absent, |(_, value)| Given::Text(value))
+    };
+    let fields = CheckFields {
+        package_name: given("package_name"),
+        version_code: given("version_code"),
+        device_id: given("device_id"),
+        device_type: given("device_type"),
+        old_versions: given("old_versions"),
+        org_info: given("org_info"),
+        attributes: given("attributes"),
+    };
+    let (check, claimed) = read(&fields, given("tenant_id"))?;
+    let answer = device.check(ctx, claimed, check)?;
+    let rendered = Rendered::of(&answer);
+    let mut response = if is_known(request, &rendered.etag) {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
+    Ok(rendered.respond(response, &answer))
+}
+
+/// Of a parameter that stands twice nobody knows which counts.
+fn query_fields_stand_once(
+    query: &[(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)],
+) -> Result<(), Problem> {
+    let repeated = query
+        .iter()
+        .enumerate()
+        .find(|(index, (name, _))| query[..*index].iter().any(|(earlier, _)| earlier == name));
+    match repeated {
+        Some((_, (name, _))) => Err(Problem::invalid(vec![FieldError::invalid(
+            name.as_ref(),
+            "must not be given twice",
+        )])),
+        None => Ok(()),
+    }
 }
 
 /// Reads the check and the tenant that it claims, if any.
-fn read(body: &[u8]) -> Result<(Check, Option<TenantId>), Problem> {
-    let request: CheckRequest<'_> = parse_json(body)?;
-    let given = GivenFields::new([
-        request.package_name,
-        request.version_code,
-        request.device_id,
-        request.device_type,
-        request.old_versions,
-        request.org_info,
-        request.attributes,
-        request.tenant_id,
-    ]);
-    let claimed = match given.tenant_id() {
-        absent if absent.is_blank() => Ok(None),
-        present => read_integer("tenant_id", present, 1).map(|number| TenantId::parse(number).ok()),
+fn read<'a>(
+    fields: &CheckFields<'a>,
+    tenant_id: Given<'_>,
+) -> Result<(Check<'a>, Option<TenantId>), Problem> {
+    let claimed = if tenant_id.is_blank() {
+        Ok(None)
+    } else {
+        read_integer("tenant_id", tenant_id, 1).map(|number| TenantId::parse(number).ok())
     };
-    match (read_check(&given.check_fields()), claimed) {
+    match (read_check(fields), claimed) {
         (Ok(check), Ok(claimed)) => Ok((check, claimed)),
         (Ok(_), Err(error)) => Err(Problem::invalid(vec![error])),
         (Err(mut errors), claimed) => {
@@ -165,16 +186,68 @@ fn read(body: &[u8]) -> Result<(Check, Option<TenantId>), Problem> {
     }
 }
 
-fn respond(answer: &CheckAnswer<'_>) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    for header in check_headers(answer) {
-        response.insert_header(header);
+/// An answer in bytes.
+struct Rendered {
+    body: Vec<u8>,
+    /// In quotes, as the header has it.
+    etag: String,
+}
+
+impl Rendered {
+    fn of(answer: &CheckAnswer<'_>) -> Self {
+        let mut body = Vec::with_capacity(1_024 * (answer.offers.len() + 1));
+        body.extend_from_slice(b"{\"data\":[");
+        let data = body.len();
+        answer.write_offers(Form::Json, (b"", b","), &mut body);
+        if !answer.offers.is_empty() {
+            body.pop();
+        }
+        let etag = etag(&body[data..], answer.msg_code);
+        body.extend_from_slice(b"],\"succeed\":true,\"msg_code\":\"");
+        body.extend_from_slice(answer.msg_code.as_bytes());
+        body.extend_from_slice(b"\",\"msg_info\":");
+        body.extend_from_slice(
+            serde_json::Value::from(answer.msg_info.as_str())
+                .to_string()
+                .as_bytes(),
+        );
+        body.extend_from_slice(b",\"next_check_after_s\":");
+        body.extend_from_slice(answer.next_check_after_s.to_string().as_bytes());
+        body.push(b'}');
+        Self { body, etag }
     }
-    response.json(CheckResponse {
-        data: answer.offers.iter().map(OfferResponse::from).collect(),
-        succeed: true,
-        msg_code: answer.msg_code,
-        msg_info: &answer.msg_info,
-        next_check_after_s: answer.next_check_after_s,
-    })
+
+    /// The body stays away from an answer that it is known (RFC 9110, section 15.4.5).
+    fn respond(self, mut response: HttpResponseBuilder, answer: &CheckAnswer<'_>) -> HttpResponse {
+        insert_check_headers(&mut response, answer);
+        response.insert_header((ETAG, self.etag));
+        let mut response = response.finish();
+        if response.status() == actix_web::http::StatusCode::NOT_MODIFIED {
+            return response;
+        }
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.set_body(actix_web::body::BoxBody::new(self.body))
+    }
+}
+
+/// The same on every node: devices meet another one at each request.
+fn etag(data: &[u8], msg_code: &str) -> String {
+    let mut hash = Xxh3::new();
+    hash.update(data);
+    hash.update(b"\0");
+    hash.update(msg_code.as_bytes());
+    format!("\"{:032x}\"", hash.digest128())
+}
+
+/// Whether `If-None-Match` names this tag (RFC 9110, section 13.1.2; the comparison is weak).
+fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    request
+        .headers()
+        .get_all(IF_NONE_MATCH)
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

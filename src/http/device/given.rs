@@ -1,5 +1,7 @@
 //! The fields of a check as a JSON body has them.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use crate::resolve::{CheckFields, Given};
@@ -7,13 +9,13 @@ use crate::resolve::{CheckFields, Given};
 /// The raw members and, of those that are strings, the texts.
 pub(in crate::http) struct GivenFields<'a> {
     raw: [Option<&'a RawValue>; 8],
-    texts: [Option<String>; 8],
+    texts: [Option<Cow<'a, str>>; 8],
 }
 
 impl<'a> GivenFields<'a> {
     /// In the order of the seed's table, the tenant last; null is absent.
     pub(in crate::http) fn new(raw: [Option<&'a RawValue>; 8]) -> Self {
-        let texts = raw.map(|raw| raw.and_then(|raw| serde_json::from_str(raw.get()).ok()));
+        let texts = raw.map(|raw| raw.and_then(text_of));
         Self { raw, texts }
     }
 
@@ -48,5 +50,15 @@ impl<'a> GivenFields<'a> {
             (None, Some(raw)) if raw.get() != "null" => Given::Json(raw),
             (None, _) => Given::Absent,
         }
+    }
+}
+
+/// The text of a JSON string, borrowed where nothing in it is escaped; `None` for any other value.
+fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if quoted.contains('\\') {
+        serde_json::from_str(raw.get()).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(quoted))
     }
 }

@@ -4,6 +4,7 @@ use actix_web::web;
 
 use super::envelope::{self, Format};
 use super::error::GatewayError;
+use super::methods::Asked;
 use super::params::{BodyKind, Params};
 use super::pipeline;
 use super::request_id;
@@ -24,7 +25,7 @@ pub(super) async fn answer(
     format: Format,
     body: &str,
     separator: Option<&str>,
-) -> Result<String, GatewayError> {
+) -> Result<Vec<u8>, GatewayError> {
     let verified = pipeline::verify_batch(ctx, query, body)?;
     let separator = separator.filter(|text| !text.is_empty()).unwrap_or(SEPARATOR);
     let mut pieces: Vec<&str> = body.split(separator).collect();
@@ -49,7 +50,7 @@ pub(super) async fn answer(
         };
         answers.push(answer_one(ctx, &verified, format, shared, own).await);
     }
-    Ok(answers.join(separator))
+    Ok(answers.join(separator.as_bytes()))
 }
 
 async fn answer_one(
@@ -58,15 +59,18 @@ async fn answer_one(
     format: Format,
     shared: &str,
     own: &str,
-) -> String {
+) -> Vec<u8> {
     let id = request_id();
     let answered = match Params::read(shared, own.as_bytes(), &BodyKind::Form) {
         Err(error) => Err(error),
         Ok(params) if params.as_one_set().is_none() => Err(GatewayError::invalid_signature()),
         Ok(params) => {
-            let method = params.get("method").unwrap_or_default().to_owned();
-            let answered = pipeline::answer_in_batch(ctx, &params, verified).await;
-            answered.map(|answer| envelope::success(format, &method, answer.members, &id))
+            let asked = Asked {
+                format,
+                request_id: &id,
+            };
+            let answered = pipeline::answer_in_batch(ctx, &params, verified, asked).await;
+            answered.map(|answer| answer.body)
         }
     };
     answered.unwrap_or_else(|error| envelope::failure(format, &error, &id))

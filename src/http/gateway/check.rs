@@ -1,15 +1,16 @@
 //! `wdk.rexout.resource.list.check`: the check of the original API page, by the same resolver as the native one.
 
+use actix_web::HttpResponse;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::envelope::Node;
+use super::envelope::Envelope;
 use super::error::GatewayError;
 use super::methods::{Method, MethodAnswer, MethodCall};
 use super::readings::ValueKind;
 use crate::catalog::ids::TenantId;
-use crate::http::respond::check_headers;
-use crate::resolve::{CheckFields, Given, Offer, read_check, read_integer};
+use crate::http::respond::insert_check_headers;
+use crate::resolve::{CheckFields, Given, read_check, read_integer};
 use crate::services::ServiceError;
 
 pub(super) const METHOD: Method = Method {
@@ -61,44 +62,20 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
             ServiceError::PermissionDenied(_) => GatewayError::not_permitted(),
             _ => GatewayError::unavailable(),
         })?;
-    let items = answer.offers.iter().map(structure).collect();
-    let mut members = vec![("data", Node::List("d_t_o", items)), ("succeed", text("true"))];
+    let mut envelope = Envelope::success(call.asked.format, METHOD.name);
+    let form = call.asked.format.into();
+    envelope.list("data", "d_t_o", answer.offers.is_empty(), |between, out| {
+        answer.write_offers(form, between, out);
+    });
+    envelope.text("succeed", "true");
     if !answer.msg_code.is_empty() {
-        members.push(("msg_code", text(answer.msg_code)));
-        members.push(("msg_info", text(&answer.msg_info)));
+        envelope.text("msg_code", answer.msg_code);
+        envelope.text("msg_info", &answer.msg_info);
     }
+    let mut headers = HttpResponse::Ok();
+    insert_check_headers(&mut headers, &answer);
     Ok(MethodAnswer {
-        members,
-        headers: check_headers(&answer),
+        body: envelope.close(call.asked.request_id),
+        headers,
     })
-}
-
-/// All members of the page's table, empty texts too; `uninstall_type` only for a rollback.
-fn structure(offer: &Offer<'_>) -> Node {
-    let content = &offer.release.content;
-    let mut members = vec![
-        ("config_json", text(content.config_json.as_str())),
-        ("download_url", text(offer.download_url())),
-        ("status", Node::Integer(offer.status_code().into())),
-        ("qrcode", text(offer.qrcode())),
-        ("size", Node::Integer(content.file.size)),
-        ("update_desc", text(content.update_desc.as_str())),
-        ("version_code", Node::Integer(content.version_code)),
-        ("version_name", text(content.version_name.as_str())),
-        ("icon_url", text(offer.icon_url())),
-        ("md5", text(content.file.md5.as_str())),
-        ("auto_install", Node::Boolean(offer.auto_install)),
-        ("app_name", text(offer.app.app_name.as_str())),
-        ("package_name", text(offer.app.package_name.as_str())),
-        ("old_package_name", text(offer.old_package_name)),
-        ("identifier", text(offer.resource.identifier.as_str())),
-    ];
-    if offer.is_rollback {
-        members.push(("uninstall_type", Node::Integer(1)));
-    }
-    Node::Structure(members)
-}
-
-fn text(text: &str) -> Node {
-    Node::Text(text.to_owned())
 }

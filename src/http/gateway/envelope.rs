@@ -1,13 +1,10 @@
-//! Answers as the gateway wraps them: one tree, written as JSON, simplified JSON or XML.
+//! Answers as the gateway wraps them, written member by member as JSON, simplified JSON or XML.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use quick_xml::Writer;
-use quick_xml::escape::partial_escape;
-use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
-use serde_json::{Map, Value};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use super::error::GatewayError;
+use crate::resolve::{Form, xml};
 
 /// In which form an answer is written; the `format` and `simplify` parameters alone decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,209 +36,234 @@ impl Format {
     }
 }
 
-/// A part of an answer. Members keep their order; what is absent has no member.
-#[derive(Debug, Clone)]
-pub(super) enum Node {
-    Text(String),
-    Integer(i64),
-    Boolean(bool),
-    Structure(Vec<(&'static str, Node)>),
-    /// A list of structures, wrapped in this name.
-    List(&'static str, Vec<Node>),
+impl From<Format> for Form {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json | Format::SimplifiedJson => Self::Json,
+            Format::Xml => Self::Xml,
+        }
+    }
 }
 
-/// Writes a successful answer of a method.
-pub(super) fn success(
+/// Most answers with an offer or two are shorter.
+const USUAL_BYTES: usize = 2_048;
+
+/// An answer while it is written: members in their order, what is absent has none.
+pub(super) struct Envelope {
     format: Format,
-    method: &str,
-    mut members: Vec<(&'static str, Node)>,
-    id: &str,
-) -> String {
-    members.push(("request_id", Node::Text(id.to_owned())));
-    let root = format!(
-        "{}_response",
-        method.strip_prefix("taobao.").unwrap_or(method).replace('.', "_")
-    );
-    write(
-        format,
-        &root,
-        &Node::Structure(members),
-        format != Format::SimplifiedJson,
-    )
+    root: String,
+    is_wrapped: bool,
+    out: Vec<u8>,
+    needs_comma: bool,
+}
+
+impl Envelope {
+    /// Begins a successful answer of a method.
+    pub(super) fn success(format: Format, method: &str) -> Self {
+        let mut root = method.strip_prefix("taobao.").unwrap_or(method).replace('.', "_");
+        root.push_str("_response");
+        Self::open(format, root, format != Format::SimplifiedJson)
+    }
+
+    fn open(format: Format, root: String, is_wrapped: bool) -> Self {
+        let mut envelope = Self {
+            format,
+            root,
+            is_wrapped,
+            out: Vec::with_capacity(USUAL_BYTES),
+            needs_comma: false,
+        };
+        match format {
+            Format::Xml => {
+                envelope.push("<?xml version=\"1.0\" encoding=\"utf-8\" ?><");
+                envelope.push_root();
+                envelope.push(">");
+            }
+            Format::Json | Format::SimplifiedJson if is_wrapped => {
+                envelope.push("{\"");
+                envelope.push_root();
+                envelope.push("\":{");
+            }
+            Format::Json | Format::SimplifiedJson => envelope.push("{"),
+        }
+        envelope
+    }
+
+    /// Ends the answer with its id.
+    pub(super) fn close(mut self, id: &str) -> Vec<u8> {
+        self.text("request_id", id);
+        match self.format {
+            Format::Xml => {
+                self.push("</");
+                self.push_root();
+                self.push(">");
+            }
+            Format::Json | Format::SimplifiedJson if self.is_wrapped => self.push("}}"),
+            Format::Json | Format::SimplifiedJson => self.push("}"),
+        }
+        self.out
+    }
+
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        match self.format {
+            Format::Xml => xml::write_element(&mut self.out, name, text),
+            Format::Json | Format::SimplifiedJson => {
+                self.begin_json(name);
+                // Writing a text to memory does not fail.
+                let _ = serde_json::to_writer(&mut self.out, text);
+            }
+        }
+    }
+
+    pub(super) fn integer(&mut self, name: &str, number: i64) {
+        let number = number.to_string();
+        match self.format {
+            Format::Xml => xml::write_element(&mut self.out, name, &number),
+            Format::Json | Format::SimplifiedJson => {
+                self.begin_json(name);
+                self.push(&number);
+            }
+        }
+    }
+
+    /// A list of structures, each wrapped in `wrapper`. `write` appends them, each between the two texts that it is
+    /// given; a JSON list is so left with a comma at its end, which goes.
+    pub(super) fn list(
+        &mut self,
+        name: &str,
+        wrapper: &str,
+        is_empty: bool,
+        write: impl FnOnce((&[u8], &[u8]), &mut Vec<u8>),
+    ) {
+        match self.format {
+            Format::Xml => {
+                let (before, after) = (format!("<{wrapper}>"), format!("</{wrapper}>"));
+                self.push(&format!("<{name}>"));
+                write((before.as_bytes(), after.as_bytes()), &mut self.out);
+                self.push(&format!("</{name}>"));
+            }
+            // What the live gateway sends for an empty list.
+            Format::Json if is_empty => {
+                self.begin_json(name);
+                self.push("{}");
+            }
+            Format::Json | Format::SimplifiedJson => {
+                self.begin_json(name);
+                let is_simplified = self.format == Format::SimplifiedJson;
+                if !is_simplified {
+                    self.push("{\"");
+                    self.push(wrapper);
+                    self.push("\":");
+                }
+                self.push("[");
+                if !is_empty {
+                    write((b"", b","), &mut self.out);
+                    self.out.pop();
+                }
+                self.push(if is_simplified { "]" } else { "]}" });
+            }
+        }
+    }
+
+    fn begin_json(&mut self, name: &str) {
+        self.push(if self.needs_comma { ",\"" } else { "\"" });
+        self.push(name);
+        self.push("\":");
+        self.needs_comma = true;
+    }
+
+    fn push(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn push_root(&mut self) {
+        self.out.extend_from_slice(self.root.as_bytes());
+    }
 }
 
 /// Writes an error; it keeps its wrapper when simplified.
-pub(super) fn failure(format: Format, error: &GatewayError, id: &str) -> String {
-    let mut members = vec![
-        ("code", Node::Integer(i64::from(error.code))),
-        ("msg", Node::Text(error.message.clone())),
-    ];
+pub(super) fn failure(format: Format, error: &GatewayError, id: &str) -> Vec<u8> {
+    let mut envelope = Envelope::open(format, "error_response".to_owned(), true);
+    envelope.integer("code", i64::from(error.code));
+    envelope.text("msg", &error.message);
     if let Some(sub_code) = &error.sub_code {
-        members.push(("sub_code", Node::Text(sub_code.clone())));
+        envelope.text("sub_code", sub_code);
     }
     if let Some(sub_message) = &error.sub_message {
-        members.push(("sub_msg", Node::Text(sub_message.clone())));
+        envelope.text("sub_msg", sub_message);
     }
-    members.push(("request_id", Node::Text(id.to_owned())));
-    write(format, "error_response", &Node::Structure(members), true)
+    envelope.close(id)
 }
 
 /// An HTTP answer with the type that every client reads rightly.
-pub(super) fn respond(format: Format, body: String) -> HttpResponse {
+pub(super) fn respond(mut headers: HttpResponseBuilder, format: Format, body: Vec<u8>) -> HttpResponse {
     let content_type = match format {
         Format::Json | Format::SimplifiedJson => "application/json;charset=UTF-8",
         Format::Xml => "text/xml;charset=UTF-8",
     };
-    HttpResponse::Ok()
+    headers
         .insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)))
         .body(body)
-}
-
-fn write(format: Format, root: &str, node: &Node, wrapped: bool) -> String {
-    match format {
-        Format::Xml => write_xml(root, node),
-        Format::Json | Format::SimplifiedJson => {
-            let body = to_json(node, format == Format::SimplifiedJson);
-            let json = if wrapped {
-                Value::Object(Map::from_iter([(root.to_owned(), body)]))
-            } else {
-                body
-            };
-            json.to_string()
-        }
-    }
-}
-
-fn to_json(node: &Node, simplified: bool) -> Value {
-    match node {
-        Node::Text(text) => Value::from(text.as_str()),
-        Node::Integer(number) => Value::from(*number),
-        Node::Boolean(flag) => Value::from(*flag),
-        Node::Structure(members) => {
-            let members = members
-                .iter()
-                .map(|(name, node)| ((*name).to_owned(), to_json(node, simplified)));
-            Value::Object(members.collect())
-        }
-        Node::List(wrapper, items) => {
-            let list: Value = items.iter().map(|item| to_json(item, simplified)).collect();
-            match (simplified, items.is_empty()) {
-                (true, _) => list,
-                // What the live gateway sends for an empty list.
-                (false, true) => Value::Object(Map::new()),
-                (false, false) => Value::Object(Map::from_iter([((*wrapper).to_owned(), list)])),
-            }
-        }
-    }
-}
-
-fn write_xml(root: &str, node: &Node) -> String {
-    let mut writer = Writer::new(Vec::new());
-    let written = writer
-        .write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8 "), None)))
-        .and_then(|()| write_element(&mut writer, root, node));
-    // Writing to memory does not fail, and all that is written is text.
-    debug_assert!(written.is_ok());
-    String::from_utf8(writer.into_inner())
-        .unwrap_or_default()
-        .replacen("\"utf-8 \"?>", "\"utf-8\" ?>", 1)
-}
-
-fn write_element(writer: &mut Writer<Vec<u8>>, name: &str, node: &Node) -> std::io::Result<()> {
-    writer.write_event(Event::Start(BytesStart::new(name)))?;
-    match node {
-        Node::Text(text) => write_text(writer, text)?,
-        Node::Integer(number) => write_text(writer, &number.to_string())?,
-        Node::Boolean(flag) => write_text(writer, if *flag { "true" } else { "false" })?,
-        Node::Structure(members) => {
-            for (name, node) in members {
-                write_element(writer, name, node)?;
-            }
-        }
-        Node::List(wrapper, items) => {
-            for item in items {
-                write_element(writer, wrapper, item)?;
-            }
-        }
-    }
-    writer.write_event(Event::End(BytesEnd::new(name)))
-}
-
-/// Drops what XML 1.0 forbids (section 2.2, Char), and keeps carriage returns, which a parser would make line feeds
-/// (section 2.11), as references.
-fn write_text(writer: &mut Writer<Vec<u8>>, text: &str) -> std::io::Result<()> {
-    let allowed: String = text.chars().filter(|c| is_xml_char(*c)).collect();
-    let escaped = partial_escape(&allowed).replace('\r', "&#13;");
-    writer.write_event(Event::Text(BytesText::from_escaped(escaped)))
-}
-
-const fn is_xml_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer() -> Vec<(&'static str, Node)> {
-        let item = Node::Structure(vec![
-            (
-                "name",
-                Node::Text("<a> & 'b'\u{0}\u{b}\r\n杭🚀\u{fffe}".to_owned()),
-            ),
-            ("size", Node::Integer(i64::MAX)),
-            ("auto_install", Node::Boolean(true)),
-            ("qrcode", Node::Text(String::new())),
-        ]);
-        vec![
-            ("data", Node::List("d_t_o", vec![item])),
-            ("succeed", Node::Text("true".to_owned())),
-        ]
+    /// An answer with one structure, or with none.
+    fn answer(format: Format, method: &str, item: Option<&str>) -> String {
+        let mut envelope = Envelope::success(format, method);
+        envelope.list("data", "d_t_o", item.is_none(), |(before, after), out| {
+            if let Some(item) = item {
+                out.extend_from_slice(before);
+                out.extend_from_slice(item.as_bytes());
+                out.extend_from_slice(after);
+            }
+        });
+        envelope.text("succeed", "true");
+        String::from_utf8(envelope.close("id1")).unwrap()
     }
 
     #[test]
     fn one_answer_in_three_forms() {
         assert_eq!(
-            success(Format::Json, "wdk.rexout.check", answer(), "id1"),
-            "{\"wdk_rexout_check_response\":{\"data\":{\"d_t_o\":[{\"name\":\"<a> & 'b'\\u0000\\u000b\\r\\n杭🚀\u{fffe}\",\
-             \"size\":9223372036854775807,\"auto_install\":true,\"qrcode\":\"\"}]},\"succeed\":\"true\",\"request_id\":\"id1\"}}"
+            answer(Format::Json, "wdk.rexout.check", Some(r#"{"size":1}"#)),
+            r#"{"wdk_rexout_check_response":{"data":{"d_t_o":[{"size":1}]},"succeed":"true","request_id":"id1"}}"#
         );
-        let simplified = success(Format::SimplifiedJson, "wdk.rexout.check", answer(), "id1");
-        assert!(simplified.starts_with("{\"data\":[{\"name\":"), "{simplified}");
         assert_eq!(
-            success(Format::Xml, "taobao.wdk.check", answer(), "id1"),
-            "<?xml version=\"1.0\" encoding=\"utf-8\" ?><wdk_check_response><data><d_t_o><name>&lt;a&gt; &amp; 'b'&#13;\n\
-             杭🚀</name><size>9223372036854775807</size><auto_install>true</auto_install><qrcode></qrcode></d_t_o></data>\
+            answer(Format::SimplifiedJson, "wdk.rexout.check", Some(r#"{"size":1}"#)),
+            r#"{"data":[{"size":1}],"succeed":"true","request_id":"id1"}"#
+        );
+        assert_eq!(
+            answer(Format::Xml, "taobao.wdk.check", Some("<size>1</size>")),
+            "<?xml version=\"1.0\" encoding=\"utf-8\" ?><wdk_check_response><data><d_t_o><size>1</size></d_t_o></data>\
              <succeed>true</succeed><request_id>id1</request_id></wdk_check_response>"
         );
     }
 
     #[test]
     fn empty_lists_in_three_forms() {
-        let empty = || vec![("data", Node::List("d_t_o", Vec::new()))];
         assert_eq!(
-            success(Format::Json, "m", empty(), "i"),
-            r#"{"m_response":{"data":{},"request_id":"i"}}"#
+            answer(Format::Json, "m", None),
+            r#"{"m_response":{"data":{},"succeed":"true","request_id":"id1"}}"#
         );
         assert_eq!(
-            success(Format::SimplifiedJson, "m", empty(), "i"),
-            r#"{"data":[],"request_id":"i"}"#
+            answer(Format::SimplifiedJson, "m", None),
+            r#"{"data":[],"succeed":"true","request_id":"id1"}"#
         );
-        let xml = success(Format::Xml, "m", empty(), "i");
-        assert!(
-            xml.ends_with("<m_response><data></data><request_id>i</request_id></m_response>"),
-            "{xml}"
-        );
+        let xml = answer(Format::Xml, "m", None);
+        assert!(xml.contains("<m_response><data></data><succeed>"), "{xml}");
     }
 
     #[test]
     fn errors_keep_their_wrapper() {
         let error = GatewayError::invalid_app_key();
         let expected = r#"{"error_response":{"code":29,"msg":"Invalid app Key","sub_code":"isv.appkey-not-exists","request_id":"i"}}"#;
-        assert_eq!(failure(Format::Json, &error, "i"), expected);
-        assert_eq!(failure(Format::SimplifiedJson, &error, "i"), expected);
+        let text = |format| String::from_utf8(failure(format, &error, "i")).unwrap();
+        assert_eq!(text(Format::Json), expected);
+        assert_eq!(text(Format::SimplifiedJson), expected);
         assert_eq!(
-            failure(Format::Xml, &error, "i"),
+            text(Format::Xml),
             "<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_response><code>29</code><msg>Invalid app Key</msg>\
              <sub_code>isv.appkey-not-exists</sub_code><request_id>i</request_id></error_response>"
         );

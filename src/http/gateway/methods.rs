@@ -1,10 +1,10 @@
 //! The methods of the gateway: one file each, and one line in the table.
 
-use actix_web::web;
+use actix_web::{HttpResponseBuilder, web};
 use futures_util::future::LocalBoxFuture;
 
 use super::check;
-use super::envelope::Node;
+use super::envelope::Format;
 use super::error::GatewayError;
 use super::params::Params;
 use super::readings::{ReadParameter, ValueKind};
@@ -17,12 +17,21 @@ pub(super) struct MethodCall<'a> {
     pub(super) ctx: &'a web::Data<Context>,
     pub(super) key: &'a GatewayKey,
     pub(super) params: &'a Params,
+    pub(super) asked: Asked<'a>,
 }
 
-/// What a method answers: members of the envelope, and headers.
+/// How a call wants its answer.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) format: Format,
+    /// What names the answer.
+    pub(super) request_id: &'a str,
+}
+
+/// What a method answers: a whole envelope, and what the answer's headers say.
 pub(super) struct MethodAnswer {
-    pub(super) members: Vec<(&'static str, Node)>,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) headers: HttpResponseBuilder,
 }
 
 pub(super) struct Method {

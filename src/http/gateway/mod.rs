@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use self::envelope::Format;
 use self::error::GatewayError;
+use self::methods::Asked;
 use self::params::{BodyKind, Params};
 use super::body::MAX_BODY_BYTES;
 use super::call::context;
@@ -41,42 +42,35 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
     let (params, format) = match read {
         Ok(read) => read,
         Err(error) => {
-            let format = early_format(&request, &error);
-            return envelope::respond(format, envelope::failure(format, &error, &id));
+            return respond_failure(early_format(&request, &error), &error, &id);
         }
     };
-    match pipeline::answer(&context(&request), &params).await {
-        Ok(answer) => {
-            let method = params.get("method").unwrap_or_default();
-            let body = envelope::success(format, method, answer.members, &id);
-            let mut response = envelope::respond(format, body);
-            for (name, value) in answer.headers {
-                if let (Ok(name), Ok(value)) = (name.parse(), value.parse()) {
-                    let name: actix_web::http::header::HeaderName = name;
-                    response.headers_mut().insert(name, value);
-                }
-            }
-            response
-        }
-        Err(error) => envelope::respond(format, envelope::failure(format, &error, &id)),
+    let asked = Asked {
+        format,
+        request_id: &id,
+    };
+    match pipeline::answer(&context(&request), &params, asked).await {
+        Ok(answer) => envelope::respond(answer.headers, format, answer.body),
+        Err(error) => respond_failure(format, &error, &id),
     }
 }
 
 async fn answer_batch(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = request_id();
     match read_and_answer_batch(&request, payload).await {
-        Ok((format, body)) => envelope::respond(format, body),
-        Err(error) => {
-            let format = early_format(&request, &error);
-            envelope::respond(format, envelope::failure(format, &error, &id))
-        }
+        Ok((format, body)) => envelope::respond(HttpResponse::Ok(), format, body),
+        Err(error) => respond_failure(early_format(&request, &error), &error, &id),
     }
+}
+
+fn respond_failure(format: Format, error: &GatewayError, id: &str) -> HttpResponse {
+    envelope::respond(HttpResponse::Ok(), format, envelope::failure(format, error, id))
 }
 
 async fn read_and_answer_batch(
     request: &HttpRequest,
     payload: web::Payload,
-) -> Result<(Format, String), GatewayError> {
+) -> Result<(Format, Vec<u8>), GatewayError> {
     if request.method() != Verb::POST {
         return Err(GatewayError::verb_not_allowed());
     }

@@ -7,7 +7,7 @@ use actix_web::web;
 
 use super::envelope::Format;
 use super::error::GatewayError;
-use super::methods::{self, Method, MethodAnswer, MethodCall};
+use super::methods::{self, Asked, Method, MethodAnswer, MethodCall};
 use super::params::Params;
 use super::readings::ambiguous_parameter;
 use super::sign::{SignMethod, canonical, canonical_without_blanks};
@@ -39,13 +39,17 @@ pub(super) fn format_of(params: &Params) -> Result<Format, GatewayError> {
 }
 
 /// Answers a single call.
-pub(super) async fn answer(ctx: &web::Data<Context>, params: &Params) -> Result<MethodAnswer, GatewayError> {
+pub(super) async fn answer(
+    ctx: &web::Data<Context>,
+    params: &Params,
+    asked: Asked<'_>,
+) -> Result<MethodAnswer, GatewayError> {
     require(params, &PRESENT)?;
     let verified = verify(ctx, params, "")?;
     let method = permitted_method(params, &verified)?;
     limit(ctx, params, &verified)?;
     refuse_ambiguous(params, method, &verified)?;
-    dispatch(ctx, params, method, &verified).await
+    dispatch(ctx, params, method, &verified, asked).await
 }
 
 /// What a batch demands of its query: all but the method.
@@ -63,11 +67,12 @@ pub(super) async fn answer_in_batch(
     ctx: &web::Data<Context>,
     params: &Params,
     verified: &Verified,
+    asked: Asked<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
     require(params, &PRESENT[..1])?;
     let method = permitted_method(params, verified)?;
     limit(ctx, params, verified)?;
-    dispatch(ctx, params, method, verified).await
+    dispatch(ctx, params, method, verified, asked).await
 }
 
 fn require(params: &Params, required: &[Presence]) -> Result<(), GatewayError> {
@@ -159,11 +164,13 @@ async fn dispatch(
     params: &Params,
     method: &Method,
     verified: &Verified,
+    asked: Asked<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
     let call = MethodCall {
         ctx,
         key: &verified.key,
         params,
+        asked,
     };
     (method.call)(call).await
 }

@@ -1,0 +1,54 @@
+//! The places a device says it belongs to.
+
+use std::borrow::Cow;
+
+use super::org::{LEVELS, Level};
+
+/// One place of a device: codes by level, any of them absent. Borrows what the device sent, and what a directory
+/// filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership<'a>([Option<Cow<'a, str>>; LEVELS]);
+
+impl<'a> Membership<'a> {
+    pub fn set(&mut self, level: Level, code: Cow<'a, str>) {
+        self.0[level.index()] = Some(code);
+    }
+
+    pub fn get(&self, level: Level) -> Option<&str> {
+        self.0[level.index()].as_deref()
+    }
+
+    /// The deepest level given, with its code.
+    pub fn deepest(&self) -> Option<(Level, &str)> {
+        Level::all()
+            .filter_map(|level| self.get(level).map(|code| (level, code)))
+            .last()
+    }
+
+    /// The codes down to `level`, those that are known.
+    pub fn down_to(&self, level: Level) -> impl Iterator<Item = &str> {
+        self.0[..level.number()].iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// Every level that is known, with its code.
+    pub fn levels(&self) -> impl Iterator<Item = (Level, &str)> {
+        Level::all().filter_map(|level| self.get(level).map(|code| (level, code)))
+    }
+
+    /// Whether no level is known in both with different codes.
+    pub(super) fn agrees_with(&self, path: &[Box<str>]) -> bool {
+        self.0
+            .iter()
+            .enumerate()
+            .all(|(index, given)| given.is_none() || given.as_deref() == path.get(index).map(AsRef::as_ref))
+    }
+
+    /// The place of a directory's node.
+    pub(super) fn of_path(path: &'a [Box<str>]) -> Self {
+        let mut codes: [Option<Cow<'a, str>>; LEVELS] = Default::default();
+        for (slot, code) in codes.iter_mut().zip(path) {
+            *slot = Some(Cow::Borrowed(code));
+        }
+        Self(codes)
+    }
+}
