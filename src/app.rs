@@ -78,6 +78,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let settings = FollowerSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
+        hints: config.hints,
     };
     let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), keyring.clone(), settings);
     let context = Arc::new(Context {

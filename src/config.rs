@@ -58,6 +58,10 @@ pub struct Config {
         value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub poll_interval_ms: u64,
 
+    /// Tell other nodes of changes at once (PostgreSQL's NOTIFY) instead of leaving them to their polls.
+    #[arg(long, env = "SLIPWAY_HINTS", default_value_t = true, action = clap::ArgAction::Set)]
+    pub hints: bool,
+
     /// Seconds without the database after which this node is stale and withholds partial rollouts.
     #[arg(long, env = "SLIPWAY_STALE_AFTER_S", default_value_t = 900,
         value_parser = clap::value_parser!(u32).range(1..=86_400))]

@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use uuid::Uuid;
 
-use super::published::{LiveAppKey, LoadedApp, PublishedTenant};
-use super::{Live, Slot, Wish};
-use crate::access::AppKey;
+use super::hints::{self, Signals};
+use super::loader::{Loaded, Loader};
+use super::{Live, Wish};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
-use crate::resolve::PublishedApp;
-use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
-use crate::storage::app_keys::SealedSecrets;
+use crate::secrets::Keyring;
 use crate::storage::feed::{self, CatalogState};
-use crate::storage::releases::ReleaseSelection;
-use crate::storage::{CatalogPair, Db, ReadTx, StorageError};
+use crate::storage::{CatalogPair, Db, StorageError};
 
 /// How many of the tenants that changed last a poll looks at.
 const NEWEST: u64 = 64;
@@ -32,23 +31,48 @@ pub struct FollowerSettings {
     pub poll_interval: Duration,
     /// After so long without a comparison the catalog is stale.
     pub stale_after: TimeDelta,
+    /// Send and heed hints of changes between nodes.
+    pub hints: bool,
 }
 
 /// The task that keeps a [`Live`] equal to the database.
 pub struct Follower {
+    /// A pool of its own, which is opened anew after a failure.
     db: Db,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     wishes: mpsc::UnboundedReceiver<Wish>,
-    poll_interval: Duration,
+    signals: Arc<Signals>,
+    settings: FollowerSettings,
     /// Whether the next look must compare every tenant: at start and after the database was away.
     must_compare_all: bool,
     compared_all_at: Instant,
     /// Wishes that could not be granted yet.
     pending: Vec<Wish>,
-    /// The states of tenants whose rows could not be read: they are tried again when they change, and each minute.
-    unreadable: HashMap<TenantId, CatalogPair>,
+    /// The states of tenants that were not taken: they are tried again when they change, and each minute.
+    refused: HashMap<TenantId, CatalogPair>,
+}
+
+/// How long to wait after one failure after another: twice as long each time, up to five seconds, and spread, so that
+/// nodes do not come back together.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    pub(super) fn next(&mut self) -> Duration {
+        let longest = Self::FIRST
+            .saturating_mul(1 << self.failures.min(10))
+            .min(Self::LONGEST);
+        self.failures += 1;
+        let fraction = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        longest.mul_f64(fraction.midpoint(1.0))
+    }
 }
 
 impl Follower {
@@ -66,11 +90,12 @@ impl Follower {
             clock,
             keyring,
             wishes,
-            poll_interval: settings.poll_interval,
+            signals: Arc::default(),
+            settings,
             must_compare_all: true,
             compared_all_at: Instant::now(),
             pending: Vec::new(),
-            unreadable: HashMap::new(),
+            refused: HashMap::new(),
         };
         (follower, live)
     }
@@ -82,39 +107,62 @@ impl Follower {
 
     /// Follows until the task is dropped.
     pub async fn run(mut self) {
-        let mut ticks = interval(self.poll_interval);
+        let mut side_tasks = JoinSet::new();
+        if self.settings.hints {
+            side_tasks.spawn(hints::send(self.db.clone(), self.signals.clone()));
+            side_tasks.spawn(hints::hear(self.db.clone(), self.signals.clone()));
+        }
+        let mut ticks = interval(self.settings.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut backoff = Backoff::default();
+        let signals = self.signals.clone();
         loop {
             let wish = tokio::select! {
                 wish = self.wishes.recv() => wish,
+                () = signals.look.notified() => None,
                 _ = ticks.tick() => None,
             };
             self.pending.extend(wish);
-            let outcome = if self.pending.is_empty() {
-                self.look().await
-            } else {
-                self.grant().await
-            };
-            if let Err(error) = outcome {
-                tracing::warn!(
-                    error = causes(&error),
-                    "the catalog could not be compared with the database"
-                );
-                metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
-                self.must_compare_all = true;
+            match self.follow().await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) => self.recover(&error, backoff.next()).await,
             }
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), StorageError> {
+        self.must_compare_all |= self.signals.compare_all.swap(false, Ordering::Relaxed);
+        if self.pending.is_empty() {
+            self.look().await
+        } else {
+            self.grant().await
+        }
+    }
+
+    /// Waits, then goes on with new connections: those of before may be half open.
+    async fn recover(&mut self, error: &StorageError, wait: Duration) {
+        tracing::warn!(
+            error = causes(error),
+            "the catalog could not be compared with the database"
+        );
+        metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
+        self.must_compare_all = true;
+        tokio::time::sleep(wait).await;
+        match self.db.reopen().await {
+            Ok(db) => self.db = db,
+            Err(error) => tracing::debug!(error = causes(&error), "the database cannot be opened anew"),
         }
     }
 
     /// Compares the tenants of all wishes that wait, then tells who waited. After a failure they go on waiting.
     async fn grant(&mut self) -> Result<(), StorageError> {
+        self.signals.committed.notify_one();
         while let Ok(wish) = self.wishes.try_recv() {
             self.pending.push(wish);
         }
         let tenants: BTreeSet<_> = self.pending.iter().map(|wish| wish.tenant).collect();
-        for tenant in tenants {
-            self.reload(tenant).await?;
-        }
+        self.reload(&tenants.into_iter().collect::<Vec<_>>(), true)
+            .await?;
         for wish in self.pending.drain(..) {
             // Who stopped waiting does not mind.
             let _ = wish.done.send(());
@@ -133,16 +181,11 @@ impl Follower {
             // When all of them differ there may be more behind them.
             all_were_compared = differing.len() as u64 == NEWEST;
             if !all_were_compared {
-                self.reload_each(differing).await?;
+                self.reload(&differing, self.is_same_history(&newest)).await?;
             }
         }
         if all_were_compared {
-            self.unreadable.clear();
-            let rows = feed::all(&self.db).await?;
-            self.drop_absent(&rows);
-            self.reload_each(self.differing(&rows)).await?;
-            self.must_compare_all = false;
-            self.compared_all_at = Instant::now();
+            self.compare_all().await?;
         }
         self.live
             .compared_at_us
@@ -150,185 +193,117 @@ impl Follower {
         Ok(())
     }
 
+    async fn compare_all(&mut self) -> Result<(), StorageError> {
+        self.refused.clear();
+        let rows = feed::all(&self.db).await?;
+        let is_same_history = self.is_same_history(&rows);
+        self.drop_absent(&rows, is_same_history);
+        self.reload(&self.differing(&rows), is_same_history).await?;
+        self.must_compare_all = false;
+        self.compared_all_at = Instant::now();
+        Ok(())
+    }
+
     fn differing(&self, rows: &[CatalogState]) -> Vec<TenantId> {
         rows.iter()
             .filter(|row| self.served_pair(row.tenant).as_ref() != Some(&row.pair))
-            .filter(|row| self.unreadable.get(&row.tenant) != Some(&row.pair))
+            .filter(|row| self.refused.get(&row.tenant) != Some(&row.pair))
             .map(|row| row.tenant)
             .collect()
     }
 
+    /// Whether every pair can have come after the one served. One that cannot was not in the history that was
+    /// followed so far: the database failed over to a standby that had missed commits, or was restored.
+    fn is_same_history(&self, rows: &[CatalogState]) -> bool {
+        rows.iter().all(|row| {
+            self.served_pair(row.tenant)
+                .is_none_or(|served| row.pair == served || row.pair.revision > served.revision)
+        })
+    }
+
     fn served_pair(&self, tenant: TenantId) -> Option<CatalogPair> {
-        let slots = self.live.slots.load();
-        slots
-            .get(&tenant)?
-            .load()
-            .as_ref()
-            .map(|served| served.pair.clone())
+        Some(self.live.served(tenant)?.pair.clone())
     }
 
-    async fn reload_each(&mut self, tenants: Vec<TenantId>) -> Result<(), StorageError> {
-        for tenant in tenants {
-            self.reload(tenant).await?;
-        }
-        Ok(())
-    }
-
-    /// Loads one tenant. Rows that cannot be read are that tenant's trouble alone: it keeps its last good catalog.
-    async fn reload(&mut self, tenant: TenantId) -> Result<(), StorageError> {
-        let reader = self.db.begin_read().await?;
-        match self.load_tenant(&reader, tenant).await {
-            Ok(Some(published)) => self.publish(tenant, Some(published)),
-            Ok(None) => self.remove(tenant),
-            Err(error @ (StorageError::CorruptRow { .. } | StorageError::Other(_))) => {
-                tracing::error!(
-                    tenant.id = %tenant,
-                    error = causes(&error),
-                    "a tenant's rows cannot be read; its last good catalog stays"
-                );
-                metrics::counter!("slipway_catalog_unreadable_total").increment(1);
-                self.publish(tenant, None);
-                drop(reader);
-                if let Some(pair) = feed::find_pair(&self.db, tenant).await? {
-                    self.unreadable.insert(tenant, pair);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    async fn load_tenant(
-        &self,
-        reader: &ReadTx,
-        tenant: TenantId,
-    ) -> Result<Option<PublishedTenant>, StorageError> {
-        let Some(row) = feed::load_tenant(reader, tenant).await? else {
-            return Ok(None);
+    /// Loads tenants and swaps them in.
+    async fn reload(&mut self, tenants: &[TenantId], is_same_history: bool) -> Result<(), StorageError> {
+        let loader = Loader {
+            live: self.live.clone(),
+            keyring: self.keyring.clone(),
+            may_hold: is_same_history,
         };
-        let served = self
-            .live
-            .slots
-            .load()
-            .get(&tenant)
-            .and_then(|slot| slot.load_full());
-        let mut apps = HashMap::with_capacity(row.apps.len());
-        for summary in &row.apps {
-            let unchanged = served
-                .as_ref()
-                .and_then(|served| served.loaded_app(summary.id))
-                .filter(|loaded| loaded.pair == summary.pair);
-            let loaded = match unchanged {
-                Some(loaded) => Some(loaded.clone()),
-                None => feed::load_app(reader, tenant, summary.id, ReleaseSelection::Effective)
-                    .await?
-                    .map(|rows| LoadedApp {
-                        pair: rows.pair,
-                        app: Arc::new(PublishedApp::compile(
-                            &rows.app,
-                            rows.resources,
-                            rows.releases,
-                            rows.pins,
-                        )),
-                    }),
-            };
-            if let Some(loaded) = loaded {
-                apps.insert(summary.id, loaded);
-            }
-        }
-        let app_keys = row
-            .app_keys
-            .iter()
-            .map(|(key, secrets)| self.open(tenant, key, secrets))
-            .collect();
-        Ok(Some(PublishedTenant::new(row, apps, app_keys)))
-    }
-
-    /// A key whose secret cannot be opened is that key's trouble alone.
-    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, LiveAppKey) {
-        let owner = sealed_for_app_key(key.id);
-        let sealed = std::iter::once(&secrets.current).chain(&secrets.previous);
-        let opened: Vec<_> = sealed
-            .filter_map(|secret| {
-                let secret = SealedSecret {
-                    key_id: secret.sealing_key_id.clone(),
-                    sealed: secret.text.clone(),
-                };
-                let opened = self.keyring.open(&secret, &owner);
-                if let Err(error) = &opened {
-                    tracing::error!(tenant.id = %tenant, app_key = key.app_key, %error, "an app secret cannot be opened");
+        let mut refused = Vec::new();
+        let live = &self.live;
+        loader
+            .load(&self.db, tenants, |tenant, loaded| match loaded {
+                Loaded::Tenant(published) => live.publish(tenant, *published),
+                Loaded::Absent if is_same_history && live.served(tenant).is_some() => {
+                    alarm_vanished(tenant);
                 }
-                opened.ok()
+                Loaded::Absent => live.remove(tenant),
+                refusal => {
+                    alarm(tenant, &refusal);
+                    live.note_unread(tenant);
+                    refused.push(tenant);
+                }
             })
-            .collect();
-        let live = LiveAppKey {
-            role: key.role,
-            secrets: opened,
-        };
-        (key.app_key.clone(), live)
+            .await?;
+        for tenant in refused {
+            if let Some(pair) = feed::find_pair(&self.db, tenant).await? {
+                self.refused.insert(tenant, pair);
+            }
+        }
+        metrics::gauge!("slipway_catalog_refused_tenants").set(self.refused_count());
+        Ok(())
     }
 
-    /// Notes which gateway keys a tenant has gained or lost.
-    fn index_app_keys(
-        &self,
-        tenant: TenantId,
-        before: Option<&PublishedTenant>,
-        after: Option<&PublishedTenant>,
-    ) {
-        let names = |published: Option<&PublishedTenant>| -> BTreeSet<String> {
-            published
-                .into_iter()
-                .flat_map(PublishedTenant::app_key_names)
-                .cloned()
-                .collect()
-        };
-        let (before, after) = (names(before), names(after));
-        if before == after {
-            return;
-        }
-        let mut owners = HashMap::clone(&self.live.app_key_owners.load());
-        for gone in before.difference(&after) {
-            owners.remove(gone);
-        }
-        for come in after.difference(&before) {
-            owners.insert(come.clone(), tenant);
-        }
-        self.live.app_key_owners.store(Arc::new(owners));
+    #[expect(clippy::cast_precision_loss, reason = "a gauge of fewer tenants than 2^52")]
+    fn refused_count(&self) -> f64 {
+        self.refused.len() as f64
     }
 
-    /// Swaps a tenant's catalog in; `None` leaves what is there, so that a new but unreadable tenant is known of.
-    fn publish(&self, tenant: TenantId, published: Option<PublishedTenant>) {
-        let slots = self.live.slots.load();
-        let slot = slots.get(&tenant).cloned().unwrap_or_else(|| {
-            let slot = Arc::new(Slot::empty());
-            let mut grown = HashMap::clone(&slots);
-            grown.insert(tenant, slot.clone());
-            self.live.slots.store(Arc::new(grown));
-            slot
-        });
-        if let Some(published) = published {
-            let published = Arc::new(published);
-            let before = slot.swap(Some(published.clone()));
-            self.index_app_keys(tenant, before.as_deref(), Some(&published));
-        }
-    }
-
-    fn drop_absent(&self, rows: &[CatalogState]) {
+    /// Tenants are never deleted: one that vanishes within one history is kept.
+    fn drop_absent(&self, rows: &[CatalogState], is_same_history: bool) {
         let present: BTreeSet<_> = rows.iter().map(|row| row.tenant).collect();
-        let slots = self.live.slots.load();
+        let slots = self.live.slots.pin();
         for tenant in slots.keys().filter(|tenant| !present.contains(tenant)) {
-            self.remove(*tenant);
+            if is_same_history {
+                alarm_vanished(*tenant);
+            } else {
+                self.live.remove(*tenant);
+            }
         }
     }
+}
 
-    fn remove(&self, tenant: TenantId) {
-        let slots = self.live.slots.load();
-        if let Some(slot) = slots.get(&tenant) {
-            self.index_app_keys(tenant, slot.load_full().as_deref(), None);
-            let mut shrunk = HashMap::clone(&slots);
-            shrunk.remove(&tenant);
-            self.live.slots.store(Arc::new(shrunk));
+fn alarm_vanished(tenant: TenantId) {
+    tracing::error!(tenant.id = %tenant, "a tenant's rows vanished; its last good catalog stays");
+    metrics::counter!("slipway_catalog_held_total").increment(1);
+}
+
+fn alarm(tenant: TenantId, refusal: &Loaded) {
+    match refusal {
+        Loaded::Unreadable(error) => {
+            tracing::error!(
+                tenant.id = %tenant,
+                error = causes(error),
+                "a tenant's rows cannot be read; its last good catalog stays"
+            );
+            metrics::counter!("slipway_catalog_unreadable_total").increment(1);
         }
+        Loaded::Suspicious {
+            rows_before,
+            rows_now,
+        } => {
+            tracing::error!(
+                tenant.id = %tenant,
+                rows_before,
+                rows_now,
+                "most of a tenant's rows vanished without an audited deletion; its last good catalog stays"
+            );
+            metrics::counter!("slipway_catalog_held_total").increment(1);
+        }
+        Loaded::Tenant(_) | Loaded::Absent => {}
     }
 }
 

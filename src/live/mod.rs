@@ -3,14 +3,16 @@
 //! Readers take no lock and touch no database. One task, the `follower`, loads what differs and swaps it in whole.
 
 mod follower;
+mod hints;
+mod loader;
 mod published;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,13 +26,15 @@ const READ_YOUR_WRITES_WITHIN: Duration = Duration::from_secs(2);
 
 /// The catalog of every tenant, as this node serves it.
 pub struct Live {
-    /// Replaced only when a tenant comes or goes; a change of a tenant swaps its slot.
-    slots: ArcSwap<HashMap<TenantId, Arc<Slot>>>,
-    /// Which tenant has a gateway key; replaced only when keys come or go.
-    app_key_owners: ArcSwap<HashMap<String, TenantId>>,
+    /// A change of a tenant swaps its slot and touches no other.
+    slots: papaya::HashMap<TenantId, Arc<Slot>>,
+    /// Which tenant has a gateway key.
+    app_key_owners: papaya::HashMap<String, TenantId>,
     wishes: mpsc::UnboundedSender<Wish>,
     /// When every tenant that differed had last been loaded, in microseconds since 1970; 0 is never.
     compared_at_us: AtomicI64,
+    /// Tenants whose slot is empty.
+    unread: AtomicI64,
     stale_after: TimeDelta,
 }
 
@@ -67,27 +71,32 @@ pub struct LiveStatus {
 impl Live {
     fn new(wishes: mpsc::UnboundedSender<Wish>, stale_after: TimeDelta) -> Self {
         Self {
-            slots: ArcSwap::default(),
-            app_key_owners: ArcSwap::default(),
+            slots: papaya::HashMap::new(),
+            app_key_owners: papaya::HashMap::new(),
             wishes,
             compared_at_us: AtomicI64::new(0),
+            unread: AtomicI64::new(0),
             stale_after,
         }
     }
 
     pub fn tenant(&self, id: TenantId) -> Lookup {
-        match self.slots.load().get(&id) {
+        match self.slots.pin().get(&id) {
             Some(slot) => slot.load_full().map_or(Lookup::Unknown, Lookup::Found),
             None if self.compared_at().is_none() => Lookup::Unknown,
             None => Lookup::Absent,
         }
     }
 
-    /// The tenant whose gateway key this is.
+    /// The tenant whose gateway key this is. While a tenant's rows could not be read, a key that nobody else has may
+    /// be its own.
     pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
-        match self.app_key_owners.load().get(app_key) {
-            Some(owner) => self.tenant(*owner),
-            None if self.compared_at().is_none() => Lookup::Unknown,
+        let owner = self.app_key_owners.pin().get(app_key).copied();
+        match owner {
+            Some(owner) => self.tenant(owner),
+            None if self.compared_at().is_none() || self.unread.load(Ordering::Relaxed) > 0 => {
+                Lookup::Unknown
+            }
             None => Lookup::Absent,
         }
     }
@@ -119,7 +128,7 @@ impl Live {
     }
 
     pub fn status(&self) -> LiveStatus {
-        let slots = self.slots.load();
+        let slots = self.slots.pin();
         let mut status = LiveStatus {
             tenants: slots.len(),
             apps: 0,
@@ -133,5 +142,72 @@ impl Live {
             status.revision += tenant.pair.revision;
         }
         status
+    }
+
+    /// What is served of a tenant.
+    fn served(&self, tenant: TenantId) -> Option<Arc<PublishedTenant>> {
+        self.slots.pin().get(&tenant)?.load_full()
+    }
+
+    /// Swaps a tenant's catalog in.
+    fn publish(&self, tenant: TenantId, published: PublishedTenant) {
+        let published = Arc::new(published);
+        let before = self.slot(tenant).swap(Some(published.clone()));
+        if before.is_none() {
+            self.unread.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.index_app_keys(tenant, before.as_deref(), Some(&published));
+    }
+
+    /// Notes that there is such a tenant, whose rows cannot be read.
+    fn note_unread(&self, tenant: TenantId) {
+        self.slot(tenant);
+    }
+
+    /// A tenant's slot, made empty where there is none.
+    fn slot(&self, tenant: TenantId) -> Arc<Slot> {
+        let slots = self.slots.pin();
+        if let Some(slot) = slots.get(&tenant) {
+            return slot.clone();
+        }
+        // Only the follower writes, so nobody else can have made it meanwhile.
+        let slot = Arc::new(Slot::empty());
+        self.unread.fetch_add(1, Ordering::Relaxed);
+        slots.insert(tenant, slot.clone());
+        slot
+    }
+
+    fn remove(&self, tenant: TenantId) {
+        let slots = self.slots.pin();
+        if let Some(slot) = slots.remove(&tenant) {
+            let before = slot.load_full();
+            if before.is_none() {
+                self.unread.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.index_app_keys(tenant, before.as_deref(), None);
+        }
+    }
+
+    /// Notes which gateway keys a tenant has gained or lost.
+    fn index_app_keys(
+        &self,
+        tenant: TenantId,
+        before: Option<&PublishedTenant>,
+        after: Option<&PublishedTenant>,
+    ) {
+        fn names(published: Option<&PublishedTenant>) -> BTreeSet<&String> {
+            published
+                .into_iter()
+                .flat_map(PublishedTenant::app_key_names)
+                .collect()
+        }
+        let (before, after) = (names(before), names(after));
+        let owners = self.app_key_owners.pin();
+        for gone in before.difference(&after) {
+            owners.remove(*gone);
+        }
+        for come in after.difference(&before) {
+            owners.insert((*come).clone(), tenant);
+        }
     }
 }

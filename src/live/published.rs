@@ -9,7 +9,6 @@ use crate::catalog::org::OrgDirectory;
 use crate::catalog::tenant::Tenant;
 use crate::resolve::PublishedApp;
 use crate::storage::CatalogPair;
-use crate::storage::feed::TenantRows;
 
 pub struct PublishedTenant {
     /// The state of the database that this was loaded from.
@@ -17,15 +16,30 @@ pub struct PublishedTenant {
     /// The pair as every answer names it.
     pub revision: String,
     pub tenant: Tenant,
-    pub directory: OrgDirectory,
+    pub directory: Arc<OrgDirectory>,
+    pub(super) directory_etag: Option<String>,
     /// The hash of each device key's secret, by the key's id.
     device_keys: HashMap<KeyId, String>,
     /// By what a client sends to name the key.
     app_keys: HashMap<String, LiveAppKey>,
     apps: HashMap<AppId, LoadedApp>,
     /// Current and old package names.
-    by_name: HashMap<String, Arc<PublishedApp>>,
+    by_name: HashMap<Box<str>, Arc<PublishedApp>>,
     release_count: usize,
+    /// Apps, and releases in any state, that the database had.
+    pub(super) row_count: i64,
+}
+
+/// What a tenant's catalog is made of.
+pub(super) struct TenantParts {
+    pub(super) pair: CatalogPair,
+    pub(super) tenant: Tenant,
+    pub(super) directory_etag: Option<String>,
+    pub(super) directory: Arc<OrgDirectory>,
+    pub(super) device_keys: HashMap<KeyId, String>,
+    pub(super) app_keys: HashMap<String, LiveAppKey>,
+    pub(super) apps: Vec<LoadedApp>,
+    pub(super) row_count: i64,
 }
 
 /// A gateway key with its secrets opened.
@@ -38,33 +52,31 @@ pub struct LiveAppKey {
 
 #[derive(Clone)]
 pub(super) struct LoadedApp {
+    pub(super) id: AppId,
     pub(super) pair: CatalogPair,
     pub(super) app: Arc<PublishedApp>,
 }
 
 impl PublishedTenant {
-    pub(super) fn new(
-        row: TenantRows,
-        apps: HashMap<AppId, LoadedApp>,
-        app_keys: HashMap<String, LiveAppKey>,
-    ) -> Self {
-        let mut by_name = HashMap::new();
-        for loaded in apps.values() {
+    pub(super) fn new(parts: TenantParts) -> Self {
+        let mut by_name = HashMap::with_capacity(parts.apps.len());
+        for loaded in &parts.apps {
             for name in loaded.app.every_name() {
-                by_name.insert(name.as_str().to_owned(), loaded.app.clone());
+                by_name.insert(name.as_str().into(), loaded.app.clone());
             }
         }
-        let directory = OrgDirectory::of_nodes(&row.directory);
         Self {
-            revision: row.pair.to_string(),
-            pair: row.pair,
-            tenant: row.tenant,
-            directory,
-            app_keys,
-            device_keys: row.device_keys.into_iter().collect(),
-            release_count: apps.values().map(|loaded| loaded.app.release_count()).sum(),
-            apps,
+            revision: parts.pair.to_string(),
+            pair: parts.pair,
+            tenant: parts.tenant,
+            directory: parts.directory,
+            directory_etag: parts.directory_etag,
+            app_keys: parts.app_keys,
+            device_keys: parts.device_keys,
+            release_count: parts.apps.iter().map(|loaded| loaded.app.release_count()).sum(),
+            apps: parts.apps.into_iter().map(|loaded| (loaded.id, loaded)).collect(),
             by_name,
+            row_count: parts.row_count,
         }
     }
 
@@ -87,6 +99,10 @@ impl PublishedTenant {
 
     pub(super) fn loaded_app(&self, id: AppId) -> Option<&LoadedApp> {
         self.apps.get(&id)
+    }
+
+    pub(super) fn loaded_apps(&self) -> impl Iterator<Item = &LoadedApp> {
+        self.apps.values()
     }
 
     pub(super) fn app_count(&self) -> usize {

@@ -8,9 +8,9 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::org::OrgDirectory;
 use crate::catalog::text::PackageName;
 use crate::resolve::{Check, ExplainedResource, PublishedApp, Situation, explain};
-use crate::storage::CatalogPair;
 use crate::storage::feed;
 use crate::storage::releases::ReleaseSelection;
+use crate::storage::{AppSelection, CatalogPair};
 
 pub struct Explanation {
     /// The state of the tenant's catalog that was explained.
@@ -31,14 +31,17 @@ pub async fn explain_check(
 ) -> Result<Explanation, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
     let reader = ctx.db.begin_read().await?;
-    let rows = feed::load_tenant(&reader, tenant)
+    let rows = feed::load_tenants(&reader, &[scope])
         .await?
+        .pop()
         .ok_or(ServiceError::NotFound("tenant"))?;
     let app = apps::find(&reader, scope, app).await?.value;
-    let found = feed::load_app(&reader, tenant, app.id, ReleaseSelection::All)
+    let ids = [app.id];
+    let found = feed::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
         .await?
+        .pop()
         .ok_or(ServiceError::NotFound("app"))?;
-    let directory = OrgDirectory::of_nodes(&rows.directory);
+    let directory = OrgDirectory::of_nodes(&feed::load_directory(&reader, scope).await?);
     check.complete_memberships(&directory);
     let now = ctx.now();
     let situation = Situation {

@@ -9,6 +9,7 @@ use super::entity::app_key::{ActiveModel, Column, Entity, Model};
 use super::etag::random_tag;
 use super::page::SortBy;
 use super::row::Row;
+use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::{AppKey, AppKeyRole, TenantScope};
 use crate::catalog::ids::KeyId;
@@ -54,21 +55,21 @@ pub async fn list(
     .try_map(read)
 }
 
-/// All keys of a tenant with their secrets, in the order of creation.
-pub async fn list_with_secrets(
+/// All keys of these tenants with their secrets, in the order of creation.
+pub(super) async fn list_with_secrets(
     reader: &impl Reader,
-    scope: TenantScope,
-) -> Result<Vec<(AppKey, SealedSecrets)>, StorageError> {
-    let rows = of_tenant(scope)
+    scopes: &[TenantScope],
+) -> Result<ByTenant<(AppKey, SealedSecrets)>, StorageError> {
+    let rows = Entity::find()
+        .filter(Column::TenantId.is_in(numbers(scopes)))
         .order_by_asc(Column::Id)
         .all(reader.connection())
         .await?;
-    rows.into_iter()
-        .map(|mut model| {
-            let secrets = take_secrets(&mut model);
-            Ok((read(model)?.value, secrets))
-        })
-        .collect()
+    let keys = rows.into_iter().map(|mut model| {
+        let secrets = take_secrets(&mut model);
+        Ok((model.tenant_id, (read(model)?.value, secrets)))
+    });
+    Ok(by_tenant(keys.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
 /// Leaves a model without its secrets.

@@ -3,18 +3,68 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Select};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
 use super::entity::app::{ActiveModel, Column, Entity, Model};
 use super::entity::package_name;
 use super::page::SortBy;
 use super::row::Row;
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use super::selection::{AppSelection, ByTenant, by_tenant, numbers};
+use super::{CatalogPair, CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::TenantScope;
 use crate::catalog::app::App;
-use crate::catalog::ids::AppId;
+use crate::catalog::ids::{AppId, TenantId};
 use crate::catalog::text::{Name, PackageName, Url};
+
+/// These apps, each with its pair.
+pub(super) async fn list_all_of(
+    reader: &impl Reader,
+    apps: &AppSelection<'_>,
+) -> Result<Vec<(TenantId, CatalogPair, App)>, StorageError> {
+    let rows = Entity::find()
+        .filter(apps.condition(Column::TenantId, Column::Id))
+        .all(reader.connection())
+        .await?;
+    let mut names = names_where(
+        reader,
+        apps.condition(package_name::Column::TenantId, package_name::Column::AppId),
+    )
+    .await?;
+    rows.into_iter()
+        .map(|model| {
+            let row = Row::of("apps", model.id);
+            let tenant = row.column("tenant_id", TenantId::parse(model.tenant_id))?;
+            let pair = CatalogPair {
+                revision: model.revision,
+                head: model.head.clone(),
+            };
+            let old_names = names.remove(&model.id).unwrap_or_default();
+            Ok((tenant, pair, read(model, old_names)?.value))
+        })
+        .collect()
+}
+
+/// Every app of these tenants with its pair.
+pub(super) async fn list_pairs(
+    reader: &impl Reader,
+    scopes: &[TenantScope],
+) -> Result<ByTenant<(AppId, CatalogPair)>, StorageError> {
+    let rows: Vec<(i64, Uuid, i64, String)> = Entity::find()
+        .filter(Column::TenantId.is_in(numbers(scopes)))
+        .select_only()
+        .columns([Column::TenantId, Column::Id, Column::Revision, Column::Head])
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let pairs = rows
+        .into_iter()
+        .map(|(tenant, id, revision, head)| (tenant, (AppId::from_uuid(id), CatalogPair { revision, head })));
+    Ok(by_tenant(pairs))
+}
 
 pub async fn find_by_id(
     reader: &impl Reader,
@@ -143,10 +193,21 @@ async fn old_names(
     scope: TenantScope,
     apps: impl IntoIterator<Item = Uuid>,
 ) -> Result<HashMap<Uuid, Vec<String>>, StorageError> {
+    use package_name::Column;
+    let of_page = Column::TenantId
+        .eq(scope.tenant().get())
+        .and(Column::AppId.is_in(apps));
+    names_where(reader, Condition::all().add(of_page)).await
+}
+
+/// The old names of each app that a condition selects, in their order.
+async fn names_where(
+    reader: &impl Reader,
+    condition: Condition,
+) -> Result<HashMap<Uuid, Vec<String>>, StorageError> {
     use package_name::{Column, Entity};
     let rows = Entity::find()
-        .filter(Column::TenantId.eq(scope.tenant().get()))
-        .filter(Column::AppId.is_in(apps))
+        .filter(condition)
         .filter(Column::Position.gt(0))
         .order_by_asc(Column::Position)
         .all(reader.connection())

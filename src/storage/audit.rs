@@ -1,7 +1,7 @@
 //! The audit: who changed what, when, before and after. Written in the transaction of the change, never altered.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::Value;
 
 use super::entity::audit_event::{Column, Entity, Model};
@@ -58,6 +58,22 @@ pub async fn list(
     page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
+}
+
+/// How many of these package names the audit says were deleted.
+pub(super) async fn count_deleted_apps(
+    reader: &impl Reader,
+    scope: TenantScope,
+    package_names: &[String],
+) -> Result<u64, StorageError> {
+    let deleted = Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Action.eq("app.delete"))
+        .filter(Column::ObjectId.is_in(package_names))
+        .select_only()
+        .column(Column::ObjectId)
+        .distinct();
+    Ok(deleted.count(reader.connection()).await?)
 }
 
 fn read(model: Model) -> Result<AuditEvent, StorageError> {

@@ -1,5 +1,7 @@
 //! Opening a database, with the options that each of the two needs.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -16,11 +18,28 @@ const POSTGRES_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A node that hangs in a transaction must not stop the tenant's other writers for longer than this.
 const POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS: &str = "60000";
 
+/// How long a statement may take that only looks for changes: a connection that is half open, its other end gone
+/// without a word, would otherwise keep a node waiting for minutes.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A pool of connections to the installation's database.
 #[derive(Debug, Clone)]
 pub struct Db {
     connection: DatabaseConnection,
     backend: Backend,
+    target: Arc<Target>,
+}
+
+/// Where the database is. Its URL may hold a password.
+struct Target {
+    url: String,
+    durability: Durability,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").finish_non_exhaustive()
+    }
 }
 
 /// Which of the two databases it is.
@@ -49,7 +68,14 @@ pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageErr
         _ => return Err(StorageError::Other(unreadable_url())),
     };
     let connection = Database::connect(options).await.map_err(without_the_url)?;
-    Ok(Db { connection, backend })
+    Ok(Db {
+        connection,
+        backend,
+        target: Arc::new(Target {
+            url: url.to_owned(),
+            durability,
+        }),
+    })
 }
 
 impl Db {
@@ -60,6 +86,24 @@ impl Db {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
         Ok(self.connection.ping().await?)
+    }
+
+    /// A new pool to the same database: the old one's connections may all be half open.
+    pub async fn reopen(&self) -> Result<Self, StorageError> {
+        connect(&self.target.url, self.target.durability).await
+    }
+
+    /// Gives a short statement up that is not answered in time.
+    pub(super) async fn within_look<T>(
+        &self,
+        look: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
+        tokio::time::timeout(LOOK_TIMEOUT, look)
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!("no answer within {} s", LOOK_TIMEOUT.as_secs());
+                Err(StorageError::Unavailable(DbErr::Custom(message)))
+            })
     }
 
     /// Closes the pool once the connections in use are back.

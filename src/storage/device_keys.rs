@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::entity::device_key::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
+use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored};
 use crate::access::{DeviceKey, TenantScope};
 use crate::catalog::ids::KeyId;
@@ -36,20 +37,23 @@ pub async fn list(
     .try_map(read)
 }
 
-/// What each of a tenant's keys is verified against.
-pub async fn list_secret_hashes(
+/// What each key of these tenants is verified against.
+pub(super) async fn list_secret_hashes(
     reader: &impl Reader,
-    scope: TenantScope,
-) -> Result<Vec<(KeyId, String)>, StorageError> {
-    let rows: Vec<(Uuid, String)> = of_tenant(scope)
+    scopes: &[TenantScope],
+) -> Result<ByTenant<(KeyId, String)>, StorageError> {
+    let rows: Vec<(i64, Uuid, String)> = Entity::find()
+        .filter(Column::TenantId.is_in(numbers(scopes)))
         .select_only()
-        .columns([Column::Id, Column::SecretHash])
+        .columns([Column::TenantId, Column::Id, Column::SecretHash])
         .order_by_asc(Column::Id)
         .into_tuple()
         .all(reader.connection())
         .await?;
-    let hashes = rows.into_iter().map(|(id, hash)| (KeyId::from_uuid(id), hash));
-    Ok(hashes.collect())
+    let hashes = rows
+        .into_iter()
+        .map(|(tenant, id, hash)| (tenant, (KeyId::from_uuid(id), hash)));
+    Ok(by_tenant(hashes))
 }
 
 pub async fn insert(

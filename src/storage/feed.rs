@@ -1,14 +1,17 @@
 //! What a node follows the catalog by: which tenants are in which state, and all that checks are answered from.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::collections::HashMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::app_keys::SealedSecrets;
-use super::entity::{app, catalog_revision};
+use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
+use super::selection::numbers;
 use super::{
-    CatalogPair, ReadTx, Reader, StorageError, Stored, app_keys, apps, device_keys, org_directories, pins,
-    releases, resources, tenants,
+    AppSelection, CatalogPair, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys,
+    org_directories, pins, releases, resources, tenants,
 };
 use crate::access::{AppKey, TenantScope};
 use crate::catalog::app::{App, Resource};
@@ -27,28 +30,26 @@ pub struct CatalogState {
     pub position: i64,
 }
 
-/// A tenant without what its apps hold.
+/// A tenant without its org directory and without what its apps hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantRows {
     pub tenant: Tenant,
     pub pair: CatalogPair,
-    pub directory: Vec<OrgNode>,
+    /// Tells whether the org directory changed; absent while there is none.
+    pub directory_etag: Option<String>,
     /// Each device key with what it is verified against.
     pub device_keys: Vec<(KeyId, String)>,
     pub app_keys: Vec<(AppKey, SealedSecrets)>,
-    pub apps: Vec<AppSummary>,
-}
-
-/// In which state an app is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppSummary {
-    pub id: AppId,
-    pub pair: CatalogPair,
+    /// Every app with its pair.
+    pub apps: Vec<(AppId, CatalogPair)>,
+    /// Apps, and releases in any state.
+    pub row_count: i64,
 }
 
 /// An app with all that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppRows {
+    pub tenant: TenantId,
     pub app: App,
     pub pair: CatalogPair,
     pub resources: Vec<Resource>,
@@ -57,21 +58,25 @@ pub struct AppRows {
 }
 
 /// The tenants that changed last, the latest first.
-pub async fn newest(reader: &impl Reader, limit: u64) -> Result<Vec<CatalogState>, StorageError> {
-    let rows = catalog_revision::Entity::find()
+pub async fn newest(db: &Db, limit: u64) -> Result<Vec<CatalogState>, StorageError> {
+    let newest = catalog_revision::Entity::find()
         .order_by_desc(catalog_revision::Column::Position)
-        .limit(limit)
-        .all(reader.connection())
-        .await?;
-    rows.into_iter().map(read_state).collect()
+        .limit(limit);
+    read_states(db, newest).await
 }
 
 /// Every tenant.
-pub async fn all(reader: &impl Reader) -> Result<Vec<CatalogState>, StorageError> {
-    let rows = catalog_revision::Entity::find()
-        .order_by_asc(catalog_revision::Column::TenantId)
-        .all(reader.connection())
-        .await?;
+pub async fn all(db: &Db) -> Result<Vec<CatalogState>, StorageError> {
+    let every = catalog_revision::Entity::find().order_by_asc(catalog_revision::Column::TenantId);
+    read_states(db, every).await
+}
+
+async fn read_states(
+    db: &Db,
+    rows: Select<catalog_revision::Entity>,
+) -> Result<Vec<CatalogState>, StorageError> {
+    let rows = async { Ok(rows.all(db.connection()).await?) };
+    let rows = db.within_look(rows).await?;
     rows.into_iter().map(read_state).collect()
 }
 
@@ -81,47 +86,83 @@ pub async fn find_pair(reader: &impl Reader, tenant: TenantId) -> Result<Option<
     Ok(find_state(reader, scope).await?.map(|state| state.pair))
 }
 
-/// `None` when there is no such tenant.
-pub async fn load_tenant(tx: &ReadTx, tenant: TenantId) -> Result<Option<TenantRows>, StorageError> {
-    let scope = TenantScope::of_the_program(tenant);
-    let (Some(row), Some(state)) = (tenants::find(tx, tenant).await?, find_state(tx, scope).await?) else {
-        return Ok(None);
-    };
-    let directory = org_directories::find(tx, scope).await?;
-    Ok(Some(TenantRows {
-        tenant: row.value,
-        pair: state.pair,
-        directory: directory.map(|stored| stored.nodes).unwrap_or_default(),
-        device_keys: device_keys::list_secret_hashes(tx, scope).await?,
-        app_keys: app_keys::list_with_secrets(tx, scope).await?,
-        apps: list_app_summaries(tx, scope).await?,
-    }))
+/// These tenants, but those that are not there (any more).
+pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<TenantRows>, StorageError> {
+    let states = list_states(tx, scopes).await?;
+    let mut directory_etags = org_directories::list_etags(tx, scopes).await?;
+    let mut device_keys = device_keys::list_secret_hashes(tx, scopes).await?;
+    let mut app_keys = app_keys::list_with_secrets(tx, scopes).await?;
+    let mut apps = apps::list_pairs(tx, scopes).await?;
+    let mut releases = releases::count_by_tenant(tx, scopes).await?;
+    let rows = tenants::list_all_of(tx, scopes).await?;
+    let loaded = rows.into_iter().filter_map(|tenant| {
+        let number = tenant.id.get();
+        let apps = apps.remove(&number).unwrap_or_default();
+        let release_count = releases
+            .remove(&number)
+            .and_then(|mut counts| counts.pop())
+            .unwrap_or(0);
+        let app_count = i64::try_from(apps.len()).unwrap_or(i64::MAX);
+        Some(TenantRows {
+            pair: states.get(&tenant.id)?.clone(),
+            tenant,
+            directory_etag: directory_etags.remove(&number).and_then(|mut tags| tags.pop()),
+            device_keys: device_keys.remove(&number).unwrap_or_default(),
+            app_keys: app_keys.remove(&number).unwrap_or_default(),
+            row_count: release_count.saturating_add(app_count),
+            apps,
+        })
+    });
+    Ok(loaded.collect())
 }
 
-/// `None` when the tenant has no such app (any more).
-pub async fn load_app(
+/// A tenant's org directory, empty while it has none.
+pub async fn load_directory(tx: &ReadTx, scope: TenantScope) -> Result<Vec<OrgNode>, StorageError> {
+    let directory = org_directories::find(tx, scope).await?;
+    Ok(directory.map(|stored| stored.nodes).unwrap_or_default())
+}
+
+/// These apps, but those that are not there (any more).
+pub async fn load_apps(
     tx: &ReadTx,
-    tenant: TenantId,
-    id: AppId,
+    apps: AppSelection<'_>,
     selection: ReleaseSelection,
-) -> Result<Option<AppRows>, StorageError> {
-    let scope = TenantScope::of_the_program(tenant);
-    let (Some(app), Some(pair)) = (
-        apps::find_by_id(tx, scope, id).await?,
-        find_app_pair(tx, scope, id).await?,
-    ) else {
-        return Ok(None);
-    };
-    let resources = resources::list_all_of_app(tx, scope, id).await?;
-    let releases = releases::list_all_of_app(tx, scope, id, selection).await?;
-    let pins = pins::list_all_of_app(tx, scope, id).await?;
-    Ok(Some(AppRows {
-        app: app.value,
+) -> Result<Vec<AppRows>, StorageError> {
+    let mut resources = resources::list_all_of(tx, &apps).await?;
+    let mut releases = releases::list_all_of(tx, &apps, selection).await?;
+    let mut pins = pins::list_all_of(tx, &apps).await?;
+    let rows = apps::list_all_of(tx, &apps).await?;
+    let loaded = rows.into_iter().map(|(tenant, pair, app)| AppRows {
+        resources: resources.remove(&app.id).unwrap_or_default(),
+        releases: releases.remove(&app.id).unwrap_or_default(),
+        pins: pins.remove(&app.id).unwrap_or_default(),
+        tenant,
+        app,
         pair,
-        resources: values(resources),
-        releases: releases.into_iter().map(|stored| stored.value.release).collect(),
-        pins: values(pins),
-    }))
+    });
+    Ok(loaded.collect())
+}
+
+/// How many of these apps, which are gone, the audit says were deleted.
+pub async fn count_audited_deletions(
+    tx: &ReadTx,
+    scope: TenantScope,
+    package_names: &[String],
+) -> Result<u64, StorageError> {
+    audit::count_deleted_apps(tx, scope, package_names).await
+}
+
+async fn list_states(
+    reader: &impl Reader,
+    scopes: &[TenantScope],
+) -> Result<HashMap<TenantId, CatalogPair>, StorageError> {
+    let rows = catalog_revision::Entity::find()
+        .filter(catalog_revision::Column::TenantId.is_in(numbers(scopes)))
+        .all(reader.connection())
+        .await?;
+    rows.into_iter()
+        .map(|row| read_state(row).map(|state| (state.tenant, state.pair)))
+        .collect()
 }
 
 async fn find_state(reader: &impl Reader, scope: TenantScope) -> Result<Option<CatalogState>, StorageError> {
@@ -129,36 +170,6 @@ async fn find_state(reader: &impl Reader, scope: TenantScope) -> Result<Option<C
         .one(reader.connection())
         .await?;
     row.map(read_state).transpose()
-}
-
-async fn find_app_pair(
-    tx: &ReadTx,
-    scope: TenantScope,
-    id: AppId,
-) -> Result<Option<CatalogPair>, StorageError> {
-    let row = app::Entity::find_by_id((scope.tenant().get(), id.uuid()))
-        .one(tx.connection())
-        .await?;
-    Ok(row.map(|row| CatalogPair {
-        revision: row.revision,
-        head: row.head,
-    }))
-}
-
-async fn list_app_summaries(tx: &ReadTx, scope: TenantScope) -> Result<Vec<AppSummary>, StorageError> {
-    let rows = app::Entity::find()
-        .filter(app::Column::TenantId.eq(scope.tenant().get()))
-        .order_by_asc(app::Column::Id)
-        .all(tx.connection())
-        .await?;
-    let summaries = rows.into_iter().map(|row| AppSummary {
-        id: AppId::from_uuid(row.id),
-        pair: CatalogPair {
-            revision: row.revision,
-            head: row.head,
-        },
-    });
-    Ok(summaries.collect())
 }
 
 fn read_state(model: catalog_revision::Model) -> Result<CatalogState, StorageError> {
@@ -171,8 +182,4 @@ fn read_state(model: catalog_revision::Model) -> Result<CatalogState, StorageErr
         },
         position: model.position,
     })
-}
-
-fn values<T>(rows: Vec<Stored<T>>) -> Vec<T> {
-    rows.into_iter().map(|stored| stored.value).collect()
 }

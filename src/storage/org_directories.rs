@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
 
 use super::entity::org_directory::{Column, Entity, Model};
 use super::etag::random_tag;
 use super::row::{Row, to_json};
+use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Reader, StorageError, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::org::OrgNode;
@@ -25,6 +26,21 @@ pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<Sto
         .one(reader.connection())
         .await?;
     row.map(read).transpose()
+}
+
+/// The tags of these tenants' directories.
+pub(super) async fn list_etags(
+    reader: &impl Reader,
+    scopes: &[TenantScope],
+) -> Result<ByTenant<String>, StorageError> {
+    let rows: Vec<(i64, String)> = Entity::find()
+        .filter(Column::TenantId.is_in(numbers(scopes)))
+        .select_only()
+        .columns([Column::TenantId, Column::Etag])
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    Ok(by_tenant(rows))
 }
 
 /// Puts these nodes in the place of whatever was there.

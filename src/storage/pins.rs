@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder
 use super::entity::pin::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::{Row, to_json};
+use super::selection::{AppSelection, ByApp, by_app};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::field::Invalid;
@@ -67,18 +68,18 @@ pub async fn list(
         .try_map(read)
 }
 
-/// All pins of an app, in the order of creation.
-pub async fn list_all_of_app(
+/// All pins of these apps, in the order of creation.
+pub(super) async fn list_all_of(
     reader: &impl Reader,
-    scope: TenantScope,
-    app: AppId,
-) -> Result<Vec<Stored<Pin>>, StorageError> {
-    let rows = of_tenant(scope)
-        .filter(Column::AppId.eq(app.uuid()))
+    apps: &AppSelection<'_>,
+) -> Result<ByApp<Pin>, StorageError> {
+    let rows = Entity::find()
+        .filter(apps.condition(Column::TenantId, Column::AppId))
         .order_by_asc(Column::Id)
         .all(reader.connection())
         .await?;
-    rows.into_iter().map(read).collect()
+    let pins = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
+    Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
 /// Writes the pin of a target. One that is there already is replaced and keeps its id, which the answer says.

@@ -3,6 +3,7 @@
 mod row;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select, SelectExt,
@@ -11,7 +12,8 @@ use sea_orm::{
 use super::entity::release::{ActiveModel, Column, Entity};
 use super::page::SortBy;
 use super::row::Row;
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey, in_micros};
+use super::selection::{AppSelection, ByApp, ByTenant, by_tenant, numbers};
+use super::{CatalogTx, Page, PageRequest, ReadTx, Reader, StorageError, Stored, UniqueKey, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::ids::{AppId, ReleaseId};
 use crate::catalog::release::{Release, ReleaseState};
@@ -36,7 +38,7 @@ pub struct ReleaseFilter<'a> {
     pub state: Option<&'a str>,
 }
 
-/// Which releases of an app [`list_all_of_app`] reads.
+/// Which releases of an app a load reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseSelection {
     All,
@@ -90,26 +92,42 @@ pub async fn list(
         .try_map(row::read)
 }
 
-/// Every release of an app, or every one that counts for devices, by identifier and version.
-pub async fn list_all_of_app(
-    reader: &impl Reader,
-    scope: TenantScope,
-    app: AppId,
+/// Every release of these apps, or every one that counts for devices, in no certain order.
+pub(super) async fn list_all_of(
+    tx: &ReadTx,
+    apps: &AppSelection<'_>,
     selection: ReleaseSelection,
-) -> Result<Vec<Stored<ReleaseRecord>>, StorageError> {
+) -> Result<ByApp<Release>, StorageError> {
+    let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
     let rows = match selection {
-        ReleaseSelection::All => of_app(scope, app),
-        ReleaseSelection::Effective => {
-            of_app(scope, app).filter(Column::State.is_in(["published", "recalled"]))
-        }
+        ReleaseSelection::All => rows,
+        ReleaseSelection::Effective => rows.filter(Column::State.is_in(["published", "recalled"])),
     };
-    let rows = rows
-        .order_by_asc(Column::Identifier)
-        .order_by_asc(Column::VersionCode)
-        .order_by_asc(Column::Id)
+    let mut rows = rows.stream(tx.transaction()).await?;
+    let mut releases = ByApp::new();
+    while let Some(model) = rows.try_next().await? {
+        let app = model.app_id;
+        let release = row::read(model)?.value.release;
+        releases.entry(AppId::from_uuid(app)).or_default().push(release);
+    }
+    Ok(releases)
+}
+
+/// How many releases in any state each of these tenants has.
+pub(super) async fn count_by_tenant(
+    reader: &impl Reader,
+    scopes: &[TenantScope],
+) -> Result<ByTenant<i64>, StorageError> {
+    let rows: Vec<(i64, i64)> = Entity::find()
+        .filter(Column::TenantId.is_in(numbers(scopes)))
+        .select_only()
+        .column(Column::TenantId)
+        .column_as(Column::Id.count(), "releases")
+        .group_by(Column::TenantId)
+        .into_tuple()
         .all(reader.connection())
         .await?;
-    rows.into_iter().map(row::read).collect()
+    Ok(by_tenant(rows))
 }
 
 /// The versions of a resource's published and paused releases, each with its code and name, by code.

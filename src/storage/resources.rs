@@ -6,6 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use super::entity::resource::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
+use super::selection::{AppSelection, ByApp, by_app};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::TenantScope;
 use crate::catalog::app::{Resource, ResourceKind};
@@ -42,17 +43,18 @@ pub async fn list(
     .try_map(read)
 }
 
-/// All resources of an app, by identifier.
-pub async fn list_all_of_app(
+/// All resources of these apps, by identifier.
+pub(super) async fn list_all_of(
     reader: &impl Reader,
-    scope: TenantScope,
-    app: AppId,
-) -> Result<Vec<Stored<Resource>>, StorageError> {
-    let rows = of_app(scope, app)
+    apps: &AppSelection<'_>,
+) -> Result<ByApp<Resource>, StorageError> {
+    let rows = Entity::find()
+        .filter(apps.condition(Column::TenantId, Column::AppId))
         .order_by_asc(Column::Identifier)
         .all(reader.connection())
         .await?;
-    rows.into_iter().map(read).collect()
+    let resources = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
+    Ok(by_app(resources.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
 /// The identifiers of all resources of an app, bytewise.

@@ -6,7 +6,9 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use super::entity::tenant::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
+use super::selection::numbers;
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
@@ -23,6 +25,17 @@ pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Store
 pub async fn find(reader: &impl Reader, id: TenantId) -> Result<Option<Stored<Tenant>>, StorageError> {
     let row = Entity::find_by_id(id.get()).one(reader.connection()).await?;
     row.map(read).transpose()
+}
+
+pub(super) async fn list_all_of(
+    reader: &impl Reader,
+    scopes: &[TenantScope],
+) -> Result<Vec<Tenant>, StorageError> {
+    let rows = Entity::find()
+        .filter(Column::Id.is_in(numbers(scopes)))
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(|row| Ok(read(row)?.value)).collect()
 }
 
 /// Creates the tenant of the transaction's scope, which `value` must be. Clashes: [`UniqueKey::TenantId`].

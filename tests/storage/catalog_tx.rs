@@ -1,12 +1,12 @@
 //! Catalog transactions: what they advance, and that none is lost.
 
-use slipway::access::{AppKey, AppKeyRole, DeviceKey};
+use slipway::access::{AppKey, AppKeyRole, DeviceKey, TenantScope};
 use slipway::catalog::app::Resource;
 use slipway::catalog::ids::{AppId, KeyId};
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    CatalogPair, Db, StorageError, app_keys, apps, device_keys, feed, org_directories, pins, releases,
-    resources, tenants,
+    AppSelection, CatalogPair, Db, StorageError, app_keys, apps, device_keys, feed, org_directories, pins,
+    releases, resources, tenants,
 };
 
 use super::values::{
@@ -26,13 +26,17 @@ on_both_databases!(
 
 async fn tenant_pair(db: &Db) -> CatalogPair {
     let tx = db.begin_read().await.unwrap();
-    feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap().pair
+    let scope = TenantScope::of_the_program(tenant(1).id);
+    feed::load_tenants(&tx, &[scope]).await.unwrap().remove(0).pair
 }
 
 async fn app_pair(db: &Db, id: AppId) -> CatalogPair {
     let tx = db.begin_read().await.unwrap();
-    let rows = feed::load_app(&tx, tenant(1).id, id, ReleaseSelection::All).await;
-    rows.unwrap().unwrap().pair
+    let scope = TenantScope::of_the_program(tenant(1).id);
+    let ids = [id];
+    let apps = AppSelection::Some(scope, &ids);
+    let rows = feed::load_apps(&tx, apps, ReleaseSelection::All).await;
+    rows.unwrap().remove(0).pair
 }
 
 /// Runs one change and checks that the tenant's pair is the next one, as the commit said it.

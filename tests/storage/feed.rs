@@ -1,11 +1,14 @@
 //! What a node follows the catalog by.
 
-use slipway::access::{AppKey, AppKeyRole, DeviceKey};
-use slipway::catalog::ids::KeyId;
+use slipway::access::{AppKey, AppKeyRole, DeviceKey, TenantScope};
+use slipway::catalog::ids::{AppId, KeyId};
 use slipway::catalog::org::{OrgCode, OrgNode};
 use slipway::catalog::release::{RecallMode, ReleaseState};
+use slipway::storage::feed::{AppRows, TenantRows};
 use slipway::storage::releases::ReleaseSelection;
-use slipway::storage::{app_keys, apps, device_keys, feed, org_directories, pins, releases};
+use slipway::storage::{
+    AppSelection, ReadTx, app_keys, apps, device_keys, feed, org_directories, pins, releases,
+};
 
 use super::values::{app, change, hold, name, now, prepare_app, prepare_tenant, release, tenant};
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -17,6 +20,18 @@ on_both_databases!(
     a_read_sees_one_state,
     what_is_gone_is_not_found,
 );
+
+async fn load_tenant(tx: &ReadTx, number: i64) -> Option<TenantRows> {
+    let scope = TenantScope::of_the_program(tenant(number).id);
+    feed::load_tenants(tx, &[scope]).await.unwrap().pop()
+}
+
+async fn load_app(tx: &ReadTx, id: AppId, selection: ReleaseSelection) -> Option<AppRows> {
+    let scope = TenantScope::of_the_program(tenant(1).id);
+    let ids = [id];
+    let apps = AppSelection::Some(scope, &ids);
+    feed::load_apps(tx, apps, selection).await.unwrap().pop()
+}
 
 async fn the_tenants_that_changed_last_come_first(database: TestDatabase) {
     let db = &database.db;
@@ -68,20 +83,19 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     })
     .await;
     let tx = db.begin_read().await.unwrap();
-    let rows = feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap();
+    let rows = load_tenant(&tx, 1).await.unwrap();
     assert_eq!(rows.tenant, tenant(1));
     assert_eq!(rows.pair, pair);
-    assert_eq!(rows.directory, [node]);
+    let scope = TenantScope::of_the_program(tenant(1).id);
+    assert_eq!(feed::load_directory(&tx, scope).await.unwrap(), [node]);
+    assert!(rows.directory_etag.is_some());
     assert_eq!(rows.device_keys, [(device_key.id, "hash".to_owned())]);
     let secrets = app_keys::SealedSecrets {
         current: secret,
         previous: None,
     };
     assert_eq!(rows.app_keys, [(app_key, secrets)]);
-    assert_eq!(
-        rows.apps.iter().map(|summary| summary.id).collect::<Vec<_>>(),
-        [wms.id]
-    );
+    assert_eq!(rows.apps.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [wms.id]);
     assert_eq!(app_keys::list_sealing_key_ids(db).await.unwrap(), ["k1"]);
 }
 
@@ -111,10 +125,9 @@ async fn an_app_is_read_with_all_that_counts(database: TestDatabase) {
     .await;
     let tx = db.begin_read().await.unwrap();
     let load = async |selection| {
-        feed::load_app(&tx, tenant(1).id, wms.id, selection)
-            .await
-            .unwrap()
-            .unwrap()
+        let mut rows = load_app(&tx, wms.id, selection).await.unwrap();
+        rows.releases.sort_by_key(|release| release.content.version_code);
+        rows
     };
     let rows = load(ReleaseSelection::All).await;
     assert_eq!(rows.app, wms);
@@ -135,12 +148,12 @@ async fn a_read_sees_one_state(database: TestDatabase) {
     let db = &database.db;
     let before = prepare_tenant(db, 1).await;
     let tx = db.begin_read().await.unwrap();
-    let first = feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap();
+    let first = load_tenant(&tx, 1).await.unwrap();
     change(db, 1, async |tx| {
         apps::insert(tx, app("com.a"), now()).await.map(drop)
     })
     .await;
-    let second = feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap();
+    let second = load_tenant(&tx, 1).await.unwrap();
     assert_eq!(first, second);
     assert_eq!(first.pair, before);
 }
@@ -162,15 +175,9 @@ async fn what_is_gone_is_not_found(database: TestDatabase) {
     })
     .await;
     let tx = db.begin_read().await.unwrap();
-    let rows = feed::load_app(&tx, tenant(1).id, wms.id, ReleaseSelection::All)
-        .await
-        .unwrap();
-    assert_eq!(rows, None);
-    assert_eq!(
-        feed::load_tenant(&tx, tenant(1).id).await.unwrap().unwrap().apps,
-        []
-    );
-    assert_eq!(feed::load_tenant(&tx, tenant(2).id).await.unwrap(), None);
+    assert_eq!(load_app(&tx, wms.id, ReleaseSelection::All).await, None);
+    assert_eq!(load_tenant(&tx, 1).await.unwrap().apps, []);
+    assert_eq!(load_tenant(&tx, 2).await, None);
     drop(tx);
     // Its names are free again.
     change(db, 1, async |tx| {

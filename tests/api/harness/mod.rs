@@ -116,6 +116,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         next_check_s: 3_600,
         next_check_after_offer_s: 300,
         poll_interval_ms: 250,
+        hints: true,
         stale_after_s: 900,
         gateway_calls_per_minute: 0,
         login_attempts_per_account: 100_000,

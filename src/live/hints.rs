@@ -1,0 +1,62 @@
+//! Hints that something changed: sent after this node's own commits, heard from the other nodes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::follower::Backoff;
+use crate::storage::{Db, Hint};
+
+/// Commits within so short a time share a hint.
+const DEBOUNCE: Duration = Duration::from_millis(5);
+
+/// What the tasks of this file and the follower tell one another.
+#[derive(Default)]
+pub(super) struct Signals {
+    /// Something may have changed: look now.
+    pub(super) look: Notify,
+    /// Hints were lost: compare every tenant.
+    pub(super) compare_all: AtomicBool,
+    /// This node has committed something.
+    pub(super) committed: Notify,
+}
+
+/// Sends hints until it is dropped. One that cannot be sent is not missed: the others poll.
+pub(super) async fn send(db: Db, signals: Arc<Signals>) {
+    loop {
+        signals.committed.notified().await;
+        if let Err(error) = db.hint().await {
+            tracing::debug!(%error, "a hint could not be sent");
+        }
+        tokio::time::sleep(DEBOUNCE).await;
+    }
+}
+
+/// Hears hints until it is dropped.
+pub(super) async fn hear(db: Db, signals: Arc<Signals>) {
+    let mut backoff = Backoff::default();
+    loop {
+        match db.listen().await {
+            Ok(None) => return,
+            Ok(Some(mut hints)) => {
+                backoff = Backoff::default();
+                tell_reconnected(&signals);
+                while let Ok(hint) = hints.next().await {
+                    match hint {
+                        Hint::Changed => signals.look.notify_one(),
+                        Hint::Reconnected => tell_reconnected(&signals),
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the database cannot be listened to"),
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+fn tell_reconnected(signals: &Signals) {
+    signals.compare_all.store(true, Ordering::Relaxed);
+    signals.look.notify_one();
+}

@@ -1,0 +1,270 @@
+//! From the rows of tenants to what is served: in one consistent read for each group of tenants, only what differs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+use super::Live;
+use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
+use crate::access::{AppKey, TenantScope};
+use crate::catalog::ids::{AppId, TenantId};
+use crate::catalog::org::OrgDirectory;
+use crate::resolve::PublishedApp;
+use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
+use crate::storage::app_keys::SealedSecrets;
+use crate::storage::feed::{self, AppRows, TenantRows};
+use crate::storage::releases::ReleaseSelection;
+use crate::storage::{AppSelection, Db, ReadTx, StorageError};
+
+/// How many tenants are read together.
+const GROUP: usize = 64;
+/// How many groups are read at a time: while one is compiled, the database works on the next.
+const GROUPS_AT_ONCE: usize = 3;
+
+/// What loading a tenant came to.
+pub(super) enum Loaded {
+    Tenant(Box<PublishedTenant>),
+    /// There is no such tenant.
+    Absent,
+    /// Rows that cannot be read.
+    Unreadable(StorageError),
+    /// Most rows are gone and nobody deleted them.
+    Suspicious {
+        rows_before: i64,
+        rows_now: i64,
+    },
+}
+
+/// Loads tenants from the database.
+#[derive(Clone)]
+pub(super) struct Loader {
+    pub(super) live: Arc<Live>,
+    pub(super) keyring: Arc<Keyring>,
+    /// Whether this database's history is the one that was followed so far.
+    pub(super) may_hold: bool,
+}
+
+impl Loader {
+    /// Loads these tenants; what becomes of each is told as soon as its group is there.
+    pub(super) async fn load(
+        &self,
+        db: &Db,
+        tenants: &[TenantId],
+        mut tell: impl FnMut(TenantId, Loaded),
+    ) -> Result<(), StorageError> {
+        let groups: Vec<Vec<_>> = tenants.chunks(GROUP).map(<[_]>::to_vec).collect();
+        let mut loads = stream::iter(groups)
+            .map(|group| {
+                let (loader, db) = (self.clone(), db.clone());
+                // A task of its own, so that groups are compiled on every core.
+                tokio::spawn(async move { loader.load_group(&db, &group).await })
+            })
+            .buffer_unordered(GROUPS_AT_ONCE);
+        while let Some(load) = loads.next().await {
+            let loaded = load.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+            for (tenant, loaded) in loaded {
+                tell(tenant, loaded);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of one tenant that cannot be read must not keep the others of its group away.
+    async fn load_group(&self, db: &Db, group: &[TenantId]) -> Result<Vec<(TenantId, Loaded)>, StorageError> {
+        match self.read_group(db, group).await {
+            Err(error) if group.len() == 1 => match error {
+                StorageError::CorruptRow { .. } | StorageError::Other(_) => {
+                    Ok(vec![(group[0], Loaded::Unreadable(error))])
+                }
+                error => Err(error),
+            },
+            Err(StorageError::CorruptRow { .. } | StorageError::Other(_)) => {
+                let mut loaded = Vec::with_capacity(group.len());
+                for tenant in group {
+                    loaded.extend(Box::pin(self.load_group(db, &[*tenant])).await?);
+                }
+                Ok(loaded)
+            }
+            other => other,
+        }
+    }
+
+    async fn read_group(&self, db: &Db, group: &[TenantId]) -> Result<Vec<(TenantId, Loaded)>, StorageError> {
+        let reader = db.begin_read().await?;
+        let scopes: Vec<_> = group.iter().copied().map(TenantScope::of_the_program).collect();
+        let rows = feed::load_tenants(&reader, &scopes).await?;
+        let mut absent: HashSet<_> = group.iter().copied().collect();
+        let mut new_apps = self.load_apps_of_new_tenants(&reader, &rows).await?;
+        let mut loaded = Vec::with_capacity(group.len());
+        for row in rows {
+            let tenant = row.tenant.id;
+            absent.remove(&tenant);
+            let apps = new_apps.remove(&tenant);
+            loaded.push((tenant, self.assemble(&reader, row, apps).await?));
+        }
+        loaded.extend(absent.into_iter().map(|tenant| (tenant, Loaded::Absent)));
+        Ok(loaded)
+    }
+
+    /// Of tenants that are not served yet everything is read, all of them together.
+    async fn load_apps_of_new_tenants(
+        &self,
+        reader: &ReadTx,
+        rows: &[TenantRows],
+    ) -> Result<HashMap<TenantId, Vec<LoadedApp>>, StorageError> {
+        let scopes: Vec<_> = rows
+            .iter()
+            .map(|row| row.tenant.id)
+            .filter(|tenant| self.live.served(*tenant).is_none())
+            .map(TenantScope::of_the_program)
+            .collect();
+        let mut loaded: HashMap<_, Vec<_>> = HashMap::new();
+        if scopes.is_empty() {
+            return Ok(loaded);
+        }
+        let apps = AppSelection::OfTenants(&scopes);
+        for rows in feed::load_apps(reader, apps, ReleaseSelection::Effective).await? {
+            loaded.entry(rows.tenant).or_default().push(compile(rows));
+        }
+        Ok(loaded)
+    }
+
+    async fn assemble(
+        &self,
+        reader: &ReadTx,
+        row: TenantRows,
+        new_apps: Option<Vec<LoadedApp>>,
+    ) -> Result<Loaded, StorageError> {
+        let scope = TenantScope::of_the_program(row.tenant.id);
+        let served = self.live.served(row.tenant.id);
+        if let Some(served) = &served
+            && self.is_suspicious(reader, scope, served, &row).await?
+        {
+            return Ok(Loaded::Suspicious {
+                rows_before: served.row_count,
+                rows_now: row.row_count,
+            });
+        }
+        let apps = match (new_apps, &served) {
+            (Some(apps), _) => apps,
+            (None, Some(served)) => load_changed_apps(reader, scope, served, &row).await?,
+            (None, None) => Vec::new(),
+        };
+        let unchanged = served
+            .as_ref()
+            .filter(|served| served.directory_etag == row.directory_etag);
+        let directory = match unchanged {
+            Some(served) => served.directory.clone(),
+            None => Arc::new(OrgDirectory::of_nodes(
+                &feed::load_directory(reader, scope).await?,
+            )),
+        };
+        let app_keys = row
+            .app_keys
+            .iter()
+            .map(|(key, secrets)| self.open(row.tenant.id, key, secrets))
+            .collect();
+        Ok(Loaded::Tenant(Box::new(PublishedTenant::new(TenantParts {
+            pair: row.pair,
+            tenant: row.tenant,
+            directory_etag: row.directory_etag,
+            directory,
+            device_keys: row.device_keys.into_iter().collect(),
+            app_keys,
+            apps,
+            row_count: row.row_count,
+        }))))
+    }
+
+    /// Whether most of a tenant's rows vanished within one history of the database and without an audited deletion:
+    /// somebody's mistake rather than a change, and not to be served.
+    async fn is_suspicious(
+        &self,
+        reader: &ReadTx,
+        scope: TenantScope,
+        served: &PublishedTenant,
+        row: &TenantRows,
+    ) -> Result<bool, StorageError> {
+        let has_halved = row.row_count < served.row_count / 2 + served.row_count % 2;
+        if !self.may_hold || !has_halved {
+            return Ok(false);
+        }
+        let present: HashSet<_> = row.apps.iter().map(|(id, _)| *id).collect();
+        let gone: Vec<_> = served
+            .loaded_apps()
+            .filter(|loaded| !present.contains(&loaded.id))
+            .map(|loaded| loaded.app.package_name.as_str().to_owned())
+            .collect();
+        let audited = feed::count_audited_deletions(reader, scope, &gone).await?;
+        Ok(gone.is_empty() || audited < gone.len() as u64)
+    }
+
+    /// A key whose secret cannot be opened is that key's trouble alone.
+    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, LiveAppKey) {
+        let sealed: Vec<_> = std::iter::once(&secrets.current)
+            .chain(&secrets.previous)
+            .map(|secret| SealedSecret {
+                key_id: secret.sealing_key_id.clone(),
+                sealed: secret.text.clone(),
+            })
+            .collect();
+        let live = open_app_key(&self.keyring, tenant, key, sealed);
+        (key.app_key.clone(), live)
+    }
+}
+
+/// Opens what can be opened of a key's secrets.
+fn open_app_key(keyring: &Keyring, tenant: TenantId, key: &AppKey, sealed: Vec<SealedSecret>) -> LiveAppKey {
+    let owner = sealed_for_app_key(key.id);
+    let secrets = sealed
+        .iter()
+        .filter_map(|secret| {
+            let opened = keyring.open(secret, &owner);
+            if let Err(error) = &opened {
+                tracing::error!(tenant.id = %tenant, app_key = key.app_key, %error, "an app secret cannot be opened");
+            }
+            opened.ok()
+        })
+        .collect();
+    LiveAppKey {
+        role: key.role,
+        secrets,
+    }
+}
+
+/// The apps of a tenant as they are now; those whose pair is the one served are not read again.
+async fn load_changed_apps(
+    reader: &ReadTx,
+    scope: TenantScope,
+    served: &PublishedTenant,
+    row: &TenantRows,
+) -> Result<Vec<LoadedApp>, StorageError> {
+    let mut apps = Vec::with_capacity(row.apps.len());
+    let mut changed: Vec<AppId> = Vec::new();
+    for (id, pair) in &row.apps {
+        match served.loaded_app(*id).filter(|loaded| loaded.pair == *pair) {
+            Some(unchanged) => apps.push(unchanged.clone()),
+            None => changed.push(*id),
+        }
+    }
+    if !changed.is_empty() {
+        let selection = AppSelection::Some(scope, &changed);
+        let rows = feed::load_apps(reader, selection, ReleaseSelection::Effective).await?;
+        apps.extend(rows.into_iter().map(compile));
+    }
+    Ok(apps)
+}
+
+fn compile(rows: AppRows) -> LoadedApp {
+    LoadedApp {
+        id: rows.app.id,
+        pair: rows.pair,
+        app: Arc::new(PublishedApp::compile(
+            &rows.app,
+            rows.resources,
+            rows.releases,
+            rows.pins,
+        )),
+    }
+}
