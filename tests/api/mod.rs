@@ -30,5 +30,6 @@ mod roles;
 mod sessions;
 mod strictness;
 mod tenancy;
+mod top_call;
 mod two_nodes;
 mod worked_cases;
