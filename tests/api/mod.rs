@@ -27,6 +27,7 @@ mod release_versions;
 mod releases;
 mod resources;
 mod roles;
+mod sdk_clients;
 mod sessions;
 mod strictness;
 mod tenancy;
