@@ -10,12 +10,14 @@
 //! - [`live`]: the published catalog in memory, following the database.
 //! - [`services`]: the use cases; they own transactions and audit.
 //! - [`http`]: the faces; the only room that knows the web framework.
+//! - [`commands`]: what an integrator runs against a server.
 //! - [`app`]: puts the parts together. [`demo`]: a server to try.
 
 pub mod access;
 pub mod app;
 pub mod catalog;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod http;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use slipway::app::{self, Start};
 use slipway::clock::SystemClock;
+use slipway::commands::top_call::{self, TopCall};
 use slipway::config::Config;
 use slipway::storage::Durability;
 use slipway::{demo, http, telemetry};
@@ -18,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 struct Arguments {
     /// What to log: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`.
-    /// Absent: info, and warn for the demo.
+    /// Absent: info, and warn for the demo and top-call.
     #[arg(long, env = "SLIPWAY_LOG", global = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -35,13 +36,15 @@ enum Command {
     Migrate(Box<Config>),
     /// Print the description of the API.
     Openapi,
+    /// Sign a call of the gateway, send it, and show what was sent, signed and answered.
+    TopCall(Box<TopCall>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the last word to whoever started the program")]
             {
@@ -52,13 +55,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let usual = match arguments.command {
-        Command::Demo(_) => "warn",
+        Command::Demo(_) | Command::TopCall(_) => "warn",
         _ => "info",
     };
     telemetry::start_logging(arguments.log.as_deref().unwrap_or(usual))?;
-    match arguments.command {
+    let done = match arguments.command {
         Command::Serve(config) => serve(&config).await,
         Command::Demo(config) => demo::run(*config).await,
         Command::Migrate(config) => {
@@ -66,7 +69,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             app::open_database(&config, Durability::Full).await.map(drop)
         }
         Command::Openapi => print_openapi(),
-    }
+        Command::TopCall(call) => return top_call::run(&call, &SystemClock).await,
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ struct Room {
     libraries: &'static [&'static str],
 }
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room {
         name: "catalog",
         may_name: &[],
@@ -52,6 +52,11 @@ const ROOMS: [Room; 10] = [
         name: "http",
         may_name: &["catalog", "access", "resolve", "secrets", "storage", "services"],
         libraries: &["actix_web", "utoipa", "tracing", "metrics"],
+    },
+    Room {
+        name: "commands",
+        may_name: &["clock", "http"],
+        libraries: &["reqwest"],
     },
     Room {
         name: "demo",
@@ -107,6 +112,7 @@ fn rooms_name_only_the_rooms_they_may() {
         "app",
         "catalog",
         "clock",
+        "commands",
         "config",
         "demo",
         "http",

@@ -23,18 +23,25 @@ impl Demo {
             .unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
         let printed = output.lines().map(Result::unwrap);
-        let lines = printed.filter(|line| line.starts_with("curl ")).take(5).collect();
+        let is_to_paste = |line: &String| line.starts_with("curl ") || line.contains(" top-call ");
+        let lines = printed.filter(is_to_paste).take(6).collect();
         Self { process, lines }
     }
 
-    /// Pastes the line with this number, counted from 1.
-    fn paste(&self, number: usize) -> Value {
+    /// Pastes the line with this number, counted from 1, and returns what it prints.
+    fn paste_and_read(&self, number: usize) -> String {
         let shell = Command::new("sh")
             .arg("-c")
             .arg(&self.lines[number - 1])
             .output()
             .unwrap();
-        let answer = String::from_utf8(shell.stdout).unwrap();
+        assert!(shell.status.success(), "line {number}: {shell:?}");
+        String::from_utf8(shell.stdout).unwrap()
+    }
+
+    /// Pastes a line that prints JSON.
+    fn paste(&self, number: usize) -> Value {
+        let answer = self.paste_and_read(number);
         serde_json::from_str(&answer).unwrap_or_else(|_| panic!("line {number} was answered {answer:?}"))
     }
 }
@@ -49,7 +56,7 @@ impl Drop for Demo {
 #[test]
 fn every_line_of_the_demo_works_when_pasted() {
     let demo = Demo::start();
-    assert_eq!(demo.lines.len(), 5);
+    assert_eq!(demo.lines.len(), 6);
 
     let update = demo.paste(1);
     assert_eq!(update["succeed"], true);
@@ -78,4 +85,11 @@ fn every_line_of_the_demo_works_when_pasted() {
         .collect();
     assert_eq!(verdicts.len(), 8, "{explained}");
     assert!(verdicts.contains(&"offered"), "{explained}");
+
+    let shown = demo.paste_and_read(6);
+    assert!(!shown.contains("error_response"), "{shown}");
+    let (_, answer) = shown.split_once("\n\n{").expect("the answer is JSON");
+    let answer: Value = serde_json::from_str(&format!("{{{answer}")).unwrap();
+    let offers = &answer["wdk_rexout_resource_list_check_response"]["data"]["d_t_o"];
+    assert_eq!(offers[0]["version_code"], published["version_code"], "{shown}");
 }

@@ -1,5 +1,7 @@
 //! What the demo prints: the address, the keys, and lines that work when pasted.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::catalog::{APP, Made, TENANT};
@@ -7,7 +9,8 @@ use super::catalog::{APP, Made, TENANT};
 /// The device that the lines play, in a store of the directory.
 const DEVICE: &str = "FM8007PDA001";
 
-pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made) -> String {
+/// `program` is the path of this program, for the line that calls it.
+pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made, program: &Path) -> String {
     let device = format!("-H 'Authorization: Bearer {}'", made.device_key);
     let pipeline = format!("-H 'Authorization: Bearer {}'", made.api_token);
     let app = format!("{url}/api/v1/tenants/{TENANT}/apps/{APP}");
@@ -36,7 +39,8 @@ pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made
          2. The same check when it is up to date:\n\n{}\n\n\
          3. A pipeline publishes a new version of a module:\n\n{}\n\n\
          4. The check now sees it:\n\n{}\n\n\
-         5. Why does this device get what it gets?\n\n{}\n",
+         5. Why does this device get what it gets?\n\n{}\n\n\
+         6. The same check as an existing SDK makes it, through the signed gateway:\n\n{}\n",
         made.device_key,
         made.api_token,
         made.app_key,
@@ -46,6 +50,7 @@ pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made
         curl(&format!("{app}/releases"), &pipeline, &new_version),
         curl(&format!("{url}/v1/check"), &device, &current),
         curl(&format!("{app}/explain"), &pipeline, &current),
+        top_call(program, url, made, &current),
     )
 }
 
@@ -59,6 +64,29 @@ fn check(old_versions: &Value) -> Value {
         "old_versions": old_versions,
         "org_info": {"l3Code": "8007"},
     })
+}
+
+/// The check through the gateway, where every field is a text.
+fn top_call(program: &Path, url: &str, made: &Made, check: &Value) -> String {
+    let fields = check.as_object().into_iter().flatten();
+    let parameters: Vec<_> = fields
+        .map(|(name, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{name}={}", quoted(&text))
+        })
+        .collect();
+    format!(
+        "{} top-call --url {url} --app-key {} --app-secret {} wdk.rexout.resource.list.check tenant_id={TENANT} {}",
+        quoted(&program.to_string_lossy()),
+        made.app_key,
+        made.app_secret,
+        parameters.join(" "),
+    )
+}
+
+/// One word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// One line; the body's texts hold no single quotes.

@@ -34,12 +34,14 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     };
     let running = app::start(&config, start).await?;
     let url = format!("http://{}", running.address);
+    let program = std::env::current_exe()?;
     let made = catalog::fill(&url, &config.admin_username, &password).await?;
     print(&lines::what_to_try(
         &url,
         &config.admin_username,
         &password,
         &made,
+        &program,
     ));
     running.wait().await
 }

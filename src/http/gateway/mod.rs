@@ -10,7 +10,7 @@ mod params;
 mod pipeline;
 mod readings;
 pub mod sign;
-mod timestamp;
+pub mod timestamp;
 
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;

@@ -29,6 +29,15 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
         .map(|instant| instant.to_utc())
 }
 
+/// The text of an instant, as clients send it: the wall clock of UTC+8.
+pub fn wall_clock(instant: DateTime<Utc>) -> String {
+    let zone = FixedOffset::east_opt(EIGHT_HOURS_S).expect("eight hours are less than a day");
+    instant
+        .with_timezone(&zone)
+        .format("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
 /// Whether a timestamp can be read and is near enough to now.
 pub(super) fn is_current(text: &str, now: DateTime<Utc>) -> bool {
     parse(text).is_some_and(|instant| (now - instant).abs() <= TOLERANCE)
@@ -43,6 +52,7 @@ mod tests {
         let instant = "2026-01-01T19:04:05Z".parse::<DateTime<Utc>>().unwrap();
         assert_eq!(parse("2026-01-02 03:04:05"), Some(instant));
         assert_eq!(parse("1767294245000"), Some(instant));
+        assert_eq!(wall_clock(instant), "2026-01-02 03:04:05");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use slipway::app::{self, Running, Start};
-use slipway::clock::FixedClock;
+use slipway::clock::{Clock, FixedClock, SystemClock};
 use slipway::config::Config;
 use slipway::storage::Durability;
 
@@ -53,10 +53,22 @@ impl TestApp {
 
     /// Starts with settings that differ from the tests' usual ones.
     pub(crate) async fn start_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
+        let clock = Arc::new(FixedClock::at(NOW.parse().unwrap()));
         let mut config = test_config(&database.url);
         change(&mut config);
-        let clock = Arc::new(FixedClock::at(NOW.parse().unwrap()));
         let running = app::start(&config, start(clock.clone())).await.unwrap();
+        Self::of(database, clock, running)
+    }
+
+    /// Starts by the system's clock, for clients that stamp the real time; setting the clock changes nothing here.
+    pub(crate) async fn start_by_system_clock(database: TestDatabase) -> Self {
+        let config = test_config(&database.url);
+        let running = app::start(&config, start(Arc::new(SystemClock))).await.unwrap();
+        let unused = Arc::new(FixedClock::at(NOW.parse().unwrap()));
+        Self::of(database, unused, running)
+    }
+
+    fn of(database: TestDatabase, clock: Arc<FixedClock>, running: Running) -> Self {
         Self {
             url: format!("http://{}", running.address),
             clock,
@@ -124,7 +136,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
     }
 }
 
-pub(crate) fn start(clock: Arc<FixedClock>) -> Start {
+pub(crate) fn start(clock: Arc<dyn Clock>) -> Start {
     Start {
         clock,
         durability: Durability::Relaxed,

@@ -1,0 +1,4 @@
+//! Client commands: what an integrator runs against a server. They know the wire protocol alone, and so work against
+//! any server that speaks it.
+
+pub mod top_call;

@@ -1,0 +1,280 @@
+//! `slipway top-call`: signs one call of the gateway, sends it, and shows what was sent, signed and answered.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
+use clap::{Args, Command};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode, Url};
+use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::http::gateway::sign::{SignMethod, canonical};
+use crate::http::gateway::timestamp::wall_clock;
+
+/// Where a server has the gateway.
+const PATH: &str = "/router/rest";
+const VERSION: &str = "2.0";
+/// How long a call may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The parameters that this command sets itself, and by what.
+const OWN: [(&str, &str); 8] = [
+    ("app_key", "it is set by --app-key"),
+    ("format", "it is set by --format"),
+    ("method", "it is the first argument, METHOD"),
+    ("sign", "it is made with --app-secret"),
+    ("sign_method", "it is set by --sign-method"),
+    ("simplify", "it is set by --simplify"),
+    ("timestamp", "it is set by --timestamp"),
+    ("v", "it is always 2.0"),
+];
+
+/// A call of the gateway.
+#[derive(Args)]
+pub struct TopCall {
+    /// The server's base (`http://host:port`) or the whole address of its gateway, which ends with /router/rest.
+    #[arg(long, value_parser = gateway_url)]
+    url: Url,
+
+    /// App key, from `POST /api/v1/tenants/{tenant_id}/app-keys`.
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
+    app_key: String,
+
+    /// Its secret. Other users of the machine can see a program's arguments, but not its environment.
+    #[arg(long, value_name = "SECRET", env = "SLIPWAY_APP_SECRET", hide_env_values = true,
+        value_parser = NonEmptyStringValueParser::new())]
+    app_secret: String,
+
+    /// How to sign.
+    #[arg(long, default_value = "hmac-sha256", value_parser = ["md5", "hmac", "hmac-sha256"])]
+    sign_method: String,
+
+    /// The form of the answer.
+    #[arg(long, default_value = "json", value_parser = ["json", "xml"])]
+    format: String,
+
+    /// Ask for JSON without the wrappers of the answer and of its lists.
+    #[arg(long)]
+    simplify: bool,
+
+    /// Send a GET with everything in the query, not a POST with a form.
+    #[arg(long)]
+    get: bool,
+
+    /// yyyy-MM-dd HH:mm:ss in the wall clock of UTC+8, or milliseconds since 1970; absent: now.
+    #[arg(long)]
+    timestamp: Option<String>,
+
+    /// The API's name, such as wdk.rexout.resource.list.check.
+    #[arg(value_name = "METHOD", value_parser = method)]
+    method: String,
+
+    /// Parameters, each once; a value may hold further `=`.
+    #[arg(value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+/// A call with its signature.
+struct Signed {
+    parameters: BTreeMap<String, String>,
+    canonical: String,
+}
+
+/// Makes the call and prints its three parts. The exit code says whether it was answered with a success; it is 2 when
+/// a parameter was given twice.
+pub async fn run(call: &TopCall, clock: &dyn Clock) -> anyhow::Result<ExitCode> {
+    let parameters = match call.parameters(clock) {
+        Ok(parameters) => parameters,
+        Err(usage) => {
+            usage.print()?;
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let signed = call.sign(parameters);
+    print(&call.describe(&signed))?;
+    let response = call.send(&signed).await?;
+    let (status, head) = (response.status(), describe_head(&response));
+    let body = response.text().await.context("the answer cannot be read")?;
+    print(&format!("== answer ==\n{head}\n\n{body}\n"))?;
+    if status == StatusCode::OK && is_success(&call.format, &body) {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+impl TopCall {
+    /// All parameters but the signature; the error is a name that was given twice.
+    fn parameters(&self, clock: &dyn Clock) -> Result<BTreeMap<String, String>, clap::Error> {
+        let timestamp = self.timestamp.clone();
+        let mut parameters = BTreeMap::from([
+            ("app_key".to_owned(), self.app_key.clone()),
+            ("format".to_owned(), self.format.clone()),
+            ("method".to_owned(), self.method.clone()),
+            ("sign_method".to_owned(), self.sign_method.clone()),
+            (
+                "timestamp".to_owned(),
+                timestamp.unwrap_or_else(|| wall_clock(clock.now())),
+            ),
+            ("v".to_owned(), VERSION.to_owned()),
+        ]);
+        if self.simplify {
+            parameters.insert("simplify".to_owned(), "true".to_owned());
+        }
+        for (name, value) in &self.parameters {
+            if parameters.insert(name.clone(), value.clone()).is_some() {
+                return Err(usage_error(&format!(
+                    "the parameter {name} is given twice; a call has each once"
+                )));
+            }
+        }
+        Ok(parameters)
+    }
+
+    fn sign(&self, mut parameters: BTreeMap<String, String>) -> Signed {
+        let algorithm = SignMethod::parse(&self.sign_method).expect("the argument takes these names alone");
+        let borrowed = parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let canonical = canonical(&borrowed.collect());
+        let signature = hex::encode_upper(algorithm.sign(&self.app_secret, &canonical));
+        parameters.insert("sign".to_owned(), signature);
+        Signed {
+            parameters,
+            canonical,
+        }
+    }
+
+    /// What is sent and what was signed, before it is sent: both are wanted most when nothing is answered.
+    fn describe(&self, signed: &Signed) -> String {
+        let (verb, place) = if self.get {
+            ("GET", "query")
+        } else {
+            ("POST", "form")
+        };
+        let lines: Vec<_> = signed
+            .parameters
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        format!(
+            "== request ==\n{verb} {}\n\n{place}:\n{}\n\n== canonical string ==\n{}\n\n",
+            self.url,
+            lines.join("\n"),
+            signed.canonical
+        )
+    }
+
+    async fn send(&self, signed: &Signed) -> anyhow::Result<Response> {
+        let client = self.client()?;
+        let request = if self.get {
+            client.get(self.url.clone()).query(&signed.parameters)
+        } else {
+            client.post(self.url.clone()).form(&signed.parameters)
+        };
+        let sent = request.send().await.map_err(reqwest::Error::without_url);
+        sent.with_context(|| format!("{} cannot be called", self.url))
+    }
+
+    /// Follows no redirection: a signed call is for the address that was given, and a form would be lost on the way.
+    fn client(&self) -> anyhow::Result<Client> {
+        let builder = Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
+        let builder = if self.url.scheme() == "https" {
+            builder
+        } else {
+            // A machine without certificates can still call over HTTP.
+            builder.tls_certs_only([])
+        };
+        builder
+            .build()
+            .context("the system's certificates cannot be used")
+    }
+}
+
+/// In the form of clap's own, for what only all arguments together show.
+fn usage_error(why: &str) -> clap::Error {
+    TopCall::augment_args(Command::new("slipway top-call")).error(ErrorKind::ArgumentConflict, why)
+}
+
+/// Reads `--url` and completes a server's base.
+fn gateway_url(text: &str) -> Result<Url, String> {
+    let mut url = Url::parse(text).map_err(|why| format!("{why}; give http://host:port"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("only http:// and https:// can be called".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it ends with the path; parameters are given as NAME=VALUE".to_owned());
+    }
+    let base = url.path().trim_end_matches('/').to_owned();
+    if !base.ends_with(PATH) {
+        url.set_path(&format!("{base}{PATH}"));
+    }
+    Ok(url)
+}
+
+/// Reads `METHOD`; a parameter in its place means that it was forgotten.
+fn method(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains('=') {
+        return Err(
+            "the first argument is the API's name, such as wdk.rexout.resource.list.check".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads `NAME=VALUE`.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("a parameter is given as NAME=VALUE, and this has no `=`")?;
+    if name.is_empty() {
+        return Err("a parameter is given as NAME=VALUE, and this has no name".to_owned());
+    }
+    match OWN.iter().find(|(own, _)| *own == name) {
+        Some((_, how)) => Err(format!("{name} is no parameter to give: {how}")),
+        None => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+fn describe_head(response: &Response) -> String {
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let content_type = content_type.map_or("none".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+    format!("status: {}\ncontent type: {content_type}", response.status())
+}
+
+/// Whether a body is an answer in the form that was asked for, and no `error_response`.
+fn is_success(format: &str, body: &str) -> bool {
+    if format == "json" {
+        let root: Result<Map<String, Value>, _> = serde_json::from_str(body);
+        root.is_ok_and(|root| !root.contains_key("error_response"))
+    } else {
+        root_element(body).is_some_and(|name| name.ends_with("_response") && name != "error_response")
+    }
+}
+
+fn root_element(xml: &str) -> Option<String> {
+    let mut reader = Reader::from_str(xml);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) => return Some(start.name().as_ref().to_owned()),
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    output
+        .write_all(text.as_bytes())
+        .context("the call cannot be shown")
+}
