@@ -1,12 +1,13 @@
 //! Answers as the gateway wraps them: one tree, written as JSON, simplified JSON or XML.
 
-use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use actix_web::{HttpRequest, HttpResponse};
 use quick_xml::Writer;
 use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use serde_json::{Map, Value};
 
+use super::compression::{accepts_gzip, gzip};
 use super::error::GatewayError;
 
 /// In which form an answer is written; the `format` and `simplify` parameters alone decide.
@@ -86,15 +87,23 @@ pub(super) fn failure(format: Format, error: &GatewayError, id: &str) -> String 
     write(format, "error_response", &Node::Structure(members), true)
 }
 
-/// An HTTP answer with the type that every client reads rightly.
-pub(super) fn respond(format: Format, body: String) -> HttpResponse {
+/// An HTTP answer with the type that every client reads rightly, compressed if the request asks for it.
+pub(super) fn respond(request: &HttpRequest, format: Format, body: String) -> HttpResponse {
     let content_type = match format {
         Format::Json | Format::SimplifiedJson => "application/json;charset=UTF-8",
         Format::Xml => "text/xml;charset=UTF-8",
     };
-    HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    response
         .insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)))
-        .body(body)
+        .insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
+    if accepts_gzip(request) {
+        response
+            .insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")))
+            .body(gzip(&body))
+    } else {
+        response.body(body)
+    }
 }
 
 fn write(format: Format, root: &str, node: &Node, wrapped: bool) -> String {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod check;
+mod compression;
 mod envelope;
 mod error;
 mod methods;
@@ -42,14 +43,14 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
         Ok(read) => read,
         Err(error) => {
             let format = early_format(&request, &error);
-            return envelope::respond(format, envelope::failure(format, &error, &id));
+            return envelope::respond(&request, format, envelope::failure(format, &error, &id));
         }
     };
     match pipeline::answer(&context(&request), &params).await {
         Ok(answer) => {
             let method = params.get("method").unwrap_or_default();
             let body = envelope::success(format, method, answer.members, &id);
-            let mut response = envelope::respond(format, body);
+            let mut response = envelope::respond(&request, format, body);
             for (name, value) in answer.headers {
                 if let (Ok(name), Ok(value)) = (name.parse(), value.parse()) {
                     let name: actix_web::http::header::HeaderName = name;
@@ -58,19 +59,20 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
             }
             response
         }
-        Err(error) => envelope::respond(format, envelope::failure(format, &error, &id)),
+        Err(error) => envelope::respond(&request, format, envelope::failure(format, &error, &id)),
     }
 }
 
 async fn answer_batch(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = request_id();
-    match read_and_answer_batch(&request, payload).await {
-        Ok((format, body)) => envelope::respond(format, body),
+    let (format, body) = match read_and_answer_batch(&request, payload).await {
+        Ok(answered) => answered,
         Err(error) => {
             let format = early_format(&request, &error);
-            envelope::respond(format, envelope::failure(format, &error, &id))
+            (format, envelope::failure(format, &error, &id))
         }
-    }
+    };
+    envelope::respond(&request, format, body)
 }
 
 async fn read_and_answer_batch(

@@ -1,0 +1,6 @@
+//! The gateway over HTTP: its answers and errors, the shapes of requests, and what a signature may not become.
+
+mod answers;
+mod compression;
+mod rotation;
+mod stage;
