@@ -12,6 +12,7 @@ mod pipeline;
 mod readings;
 pub mod sign;
 mod timestamp;
+mod value_kind;
 
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;

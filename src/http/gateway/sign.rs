@@ -18,6 +18,9 @@ pub enum SignMethod {
 }
 
 impl SignMethod {
+    /// What [`SignMethod::parse`] reads.
+    pub const NAMES: [&str; 3] = ["md5", "hmac", "hmac-sha256"];
+
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "md5" => Some(Self::Md5),
@@ -95,7 +98,7 @@ mod tests {
         more: &[(&'static str, &'static str)],
         text: fn(&BTreeMap<&str, &str>) -> String,
     ) -> Vec<String> {
-        ["md5", "hmac", "hmac-sha256"]
+        SignMethod::NAMES
             .map(|name| {
                 let mut params: BTreeMap<_, _> = CHECK.into_iter().chain(more.iter().copied()).collect();
                 params.insert("sign_method", name);
