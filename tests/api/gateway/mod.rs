@@ -1,6 +1,7 @@
 //! The gateway over HTTP: its answers and errors, the shapes of requests, and what a signature may not become.
 
 mod answers;
+mod batch;
 mod compression;
 mod rotation;
 mod stage;
