@@ -5,3 +5,4 @@ mod batch;
 mod compression;
 mod rotation;
 mod stage;
+mod vectors;
