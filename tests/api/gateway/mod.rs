@@ -6,3 +6,4 @@ mod compression;
 mod rotation;
 mod stage;
 mod vectors;
+mod wire;
