@@ -301,6 +301,7 @@ impl Follower {
         let slots = self.live.slots.load();
         let slot = slots.get(&tenant).cloned().unwrap_or_else(|| {
             let slot = Arc::new(Slot::empty());
+            self.live.empty_slots.fetch_add(1, Ordering::Release);
             let mut grown = HashMap::clone(&slots);
             grown.insert(tenant, slot.clone());
             self.live.slots.store(Arc::new(grown));
@@ -310,6 +311,9 @@ impl Follower {
             let published = Arc::new(published);
             let before = slot.swap(Some(published.clone()));
             self.index_app_keys(tenant, before.as_deref(), Some(&published));
+            if before.is_none() {
+                self.live.empty_slots.fetch_sub(1, Ordering::Release);
+            }
         }
     }
 
@@ -324,10 +328,14 @@ impl Follower {
     fn remove(&self, tenant: TenantId) {
         let slots = self.live.slots.load();
         if let Some(slot) = slots.get(&tenant) {
-            self.index_app_keys(tenant, slot.load_full().as_deref(), None);
+            let before = slot.load_full();
+            self.index_app_keys(tenant, before.as_deref(), None);
             let mut shrunk = HashMap::clone(&slots);
             shrunk.remove(&tenant);
             self.live.slots.store(Arc::new(shrunk));
+            if before.is_none() {
+                self.live.empty_slots.fetch_sub(1, Ordering::Release);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ mod published;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -28,6 +28,8 @@ pub struct Live {
     slots: ArcSwap<HashMap<TenantId, Arc<Slot>>>,
     /// Which tenant has a gateway key; replaced only when keys come or go.
     app_key_owners: ArcSwap<HashMap<String, TenantId>>,
+    /// How many slots are empty: while there is one, an app key that nobody is known to have may be that tenant's.
+    empty_slots: AtomicUsize,
     wishes: mpsc::UnboundedSender<Wish>,
     /// When every tenant that differed had last been loaded, in microseconds since 1970; 0 is never.
     compared_at_us: AtomicI64,
@@ -69,6 +71,7 @@ impl Live {
         Self {
             slots: ArcSwap::default(),
             app_key_owners: ArcSwap::default(),
+            empty_slots: AtomicUsize::new(0),
             wishes,
             compared_at_us: AtomicI64::new(0),
             stale_after,
@@ -85,10 +88,13 @@ impl Live {
 
     /// The tenant whose gateway key this is.
     pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
+        // Asked before the keys, which are there before a slot counts as filled.
+        let knows_every_tenant =
+            self.compared_at().is_some() && self.empty_slots.load(Ordering::Acquire) == 0;
         match self.app_key_owners.load().get(app_key) {
             Some(owner) => self.tenant(*owner),
-            None if self.compared_at().is_none() => Lookup::Unknown,
-            None => Lookup::Absent,
+            None if knows_every_tenant => Lookup::Absent,
+            None => Lookup::Unknown,
         }
     }
 

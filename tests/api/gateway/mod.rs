@@ -3,7 +3,11 @@
 mod answers;
 mod batch;
 mod compression;
+mod errors;
+mod limits;
+mod order;
 mod rotation;
+mod sizes;
 mod stage;
 mod vectors;
 mod wire;
