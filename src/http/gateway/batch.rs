@@ -15,8 +15,25 @@ const MAX_CALLS: usize = 50;
 const SEPARATOR: &str = "\r\n-S-\r\n";
 /// Before parameters that all calls share, in the first piece.
 const PUBLIC_MARK: &str = "#PUBLIC#";
-/// Stands for a call without parameters.
+/// Stands for a call without parameters of its own.
 const NO_PARAMETERS: &str = "N";
+/// What a batch's query may hold.
+const QUERY_NAMES: [&str; 10] = [
+    "app_key",
+    "format",
+    "partner_id",
+    "session",
+    "sign",
+    "sign_method",
+    "simplify",
+    "target_app_key",
+    "timestamp",
+    "v",
+];
+/// Those of the query that can be any text.
+const FREE_TEXTS: [&str; 4] = ["partner_id", "session", "simplify", "target_app_key"];
+/// How the signed text of a query ends.
+const END_OF_QUERY: &str = "v2.0";
 
 /// Answers a batch: the answers in their order, joined by the separator; an error is one for the whole batch.
 pub(super) async fn answer(
@@ -27,14 +44,11 @@ pub(super) async fn answer(
     separator: Option<&str>,
 ) -> Result<Vec<u8>, GatewayError> {
     let verified = pipeline::verify_batch(ctx, query, body)?;
+    refuse_movable_border(query)?;
     let separator = separator.filter(|text| !text.is_empty()).unwrap_or(SEPARATOR);
-    let mut pieces: Vec<&str> = body.split(separator).collect();
-    let shared = pieces
-        .first()
-        .and_then(|first| first.strip_prefix(PUBLIC_MARK))
-        .unwrap_or_default();
-    if pieces.first().is_some_and(|first| first.starts_with(PUBLIC_MARK)) {
-        pieces.remove(0);
+    let (shared, pieces) = split(body, separator);
+    if pieces.is_empty() {
+        return Err(GatewayError::missing_method());
     }
     if pieces.len() > MAX_CALLS {
         return Err(GatewayError::too_large(
@@ -43,14 +57,50 @@ pub(super) async fn answer(
     }
     let mut answers = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let own = if piece == NO_PARAMETERS {
-            ""
-        } else {
-            piece.trim_start_matches("\r\n")
-        };
-        answers.push(answer_one(ctx, &verified, format, shared, own).await);
+        answers.push(answer_one(ctx, &verified, format, shared, piece).await);
     }
     Ok(answers.join(separator.as_bytes()))
+}
+
+/// The signed text is the query's with the body appended, so the border between them could move. `v` is the last name
+/// that a query may hold, and its value is exactly `2.0`: of two readings the one with the longer query has the
+/// `v2.0` that ends the shorter one inside of a value, since no name has a `v` before its end. The values that are not
+/// free (a known app key, a format, an algorithm, a timestamp) have none either, so it is inside of a free text; and
+/// such a text is refused.
+fn refuse_movable_border(query: &Params) -> Result<(), GatewayError> {
+    for (name, value) in query.as_one_set().unwrap_or_default() {
+        if !QUERY_NAMES.contains(&name) {
+            let why = format!("the query of a batch holds public parameters alone, not {name}");
+            return Err(GatewayError::invalid_argument(name, &why));
+        }
+        if FREE_TEXTS.contains(&name) && value.contains(END_OF_QUERY) {
+            let why =
+                format!("{name} may not contain {END_OF_QUERY}, which ends the signed text of the query");
+            return Err(GatewayError::invalid_argument(name, &why));
+        }
+    }
+    Ok(())
+}
+
+/// The parameters that all calls share, and each call's own. Every piece is a call, an empty one too, so that there are
+/// as many answers as a client that splits by the separator expects.
+fn split<'a>(body: &'a str, separator: &str) -> (&'a str, Vec<&'a str>) {
+    let mut pieces: Vec<_> = body.split(separator).map(without_line_breaks).collect();
+    let shared = pieces.first().and_then(|first| first.strip_prefix(PUBLIC_MARK));
+    if shared.is_some() {
+        pieces.remove(0);
+    }
+    for piece in &mut pieces {
+        if *piece == NO_PARAMETERS {
+            *piece = "";
+        }
+    }
+    (shared.unwrap_or_default(), pieces)
+}
+
+/// A separator from a header cannot hold line breaks, but clients put them around it. URL-encoded text has none.
+fn without_line_breaks(piece: &str) -> &str {
+    piece.trim_matches(['\r', '\n'])
 }
 
 async fn answer_one(
@@ -74,4 +124,39 @@ async fn answer_one(
         }
     };
     answered.unwrap_or_else(|error| envelope::failure(format, &error, &id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_is_a_call() {
+        assert_eq!(split("a=1\r\n-S-\r\na=2", SEPARATOR), ("", vec!["a=1", "a=2"]));
+        assert_eq!(split("#PUBLIC#m=1\r\n-S-\r\nN", SEPARATOR), ("m=1", vec![""]));
+        assert_eq!(split("#PUBLIC#m=1", SEPARATOR), ("m=1", vec![]));
+        assert_eq!(split("", SEPARATOR), ("", vec![""]));
+        assert_eq!(
+            split("a=1\r\n-S-\r\n\r\n-S-\r\n", SEPARATOR),
+            ("", vec!["a=1", "", ""])
+        );
+        assert_eq!(split("a=1\r\n@@\r\na=N@@N", "@@"), ("", vec!["a=1", "a=N", ""]));
+    }
+
+    #[test]
+    fn a_query_is_read_in_one_way() {
+        let refused = |query: &str| {
+            refuse_movable_border(&Params::of_query(query).unwrap())
+                .map_err(|error| error.sub_code.unwrap_or_default())
+        };
+        assert_eq!(refused("app_key=1&v=2.0&partner_id=v2&session=2.0"), Ok(()));
+        for (query, name) in [
+            ("app_key=1&v=2.0&method=x", "method"),
+            ("v=2.0&version_code=1", "version_code"),
+            ("v=2.0&session=av2.0b", "session"),
+            ("v=2.0&simplify=truev2.0", "simplify"),
+        ] {
+            assert_eq!(refused(query), Err(format!("isv.invalid-parameter:{name}")));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use super::envelope::Envelope;
 use super::error::GatewayError;
 use super::methods::{Method, MethodAnswer, MethodCall};
-use super::readings::ValueKind;
+use super::value_kind::ValueKind;
 use crate::catalog::ids::TenantId;
 use crate::http::respond::insert_check_headers;
 use crate::resolve::{CheckFields, Given, read_check, read_integer};
@@ -16,6 +16,7 @@ use crate::services::ServiceError;
 pub(super) const METHOD: Method = Method {
     name: "wdk.rexout.resource.list.check",
     is_allowed: |_| true,
+    required: &["package_name", "version_code", "device_id", "tenant_id"],
     reads: &[
         ("attributes", ValueKind::Json),
         ("device_id", ValueKind::Text),

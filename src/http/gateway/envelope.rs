@@ -1,8 +1,9 @@
 //! Answers as the gateway wraps them, written member by member as JSON, simplified JSON or XML.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
+use super::compression::{accepts_gzip, gzip};
 use super::error::GatewayError;
 use crate::resolve::{Form, xml};
 
@@ -195,15 +196,27 @@ pub(super) fn failure(format: Format, error: &GatewayError, id: &str) -> Vec<u8>
     envelope.close(id)
 }
 
-/// An HTTP answer with the type that every client reads rightly.
-pub(super) fn respond(mut headers: HttpResponseBuilder, format: Format, body: Vec<u8>) -> HttpResponse {
+/// An HTTP answer with the type that every client reads rightly, compressed if the request asks for it.
+pub(super) fn respond(
+    request: &HttpRequest,
+    mut headers: HttpResponseBuilder,
+    format: Format,
+    body: Vec<u8>,
+) -> HttpResponse {
     let content_type = match format {
         Format::Json | Format::SimplifiedJson => "application/json;charset=UTF-8",
         Format::Xml => "text/xml;charset=UTF-8",
     };
     headers
         .insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)))
-        .body(body)
+        .insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
+    if accepts_gzip(request) {
+        headers
+            .insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")))
+            .body(gzip(&body))
+    } else {
+        headers.body(body)
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use super::check;
 use super::envelope::Format;
 use super::error::GatewayError;
 use super::params::Params;
-use super::readings::{ReadParameter, ValueKind};
+use super::readings::ReadParameter;
+use super::sign::SignMethod;
+use super::value_kind::ValueKind;
 use crate::access::AppKeyRole;
 use crate::services::Context;
 use crate::services::gateway_keys::GatewayKey;
@@ -38,6 +40,8 @@ pub(super) struct Method {
     pub(super) name: &'static str,
     /// Which keys may call it.
     pub(super) is_allowed: fn(AppKeyRole) -> bool,
+    /// The business parameters that must be given, in the order of the method's page.
+    pub(super) required: &'static [&'static str],
     /// The business parameters that it reads, sorted by name.
     pub(super) reads: &'static [ReadParameter],
     pub(super) call: for<'a> fn(MethodCall<'a>) -> LocalBoxFuture<'a, Result<MethodAnswer, GatewayError>>,
@@ -52,7 +56,8 @@ const PUBLIC: [ReadParameter; 7] = [
     ("app_key", ValueKind::Fixed),
     ("format", ValueKind::OneOf(&["json", "xml"])),
     ("method", ValueKind::Fixed),
-    ("sign_method", ValueKind::Fixed),
+    // Its absence means something too, so it is not fixed.
+    ("sign_method", ValueKind::OneOf(&SignMethod::NAMES)),
     ("simplify", ValueKind::Text),
     ("timestamp", ValueKind::Timestamp),
     ("v", ValueKind::Fixed),
@@ -68,5 +73,33 @@ impl Method {
         let mut all: Vec<_> = PUBLIC.iter().chain(self.reads).copied().collect();
         all.sort_unstable_by_key(|(name, _)| *name);
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the argument of `readings` and the ends of values rest on.
+    #[test]
+    fn names_that_are_read_tell_themselves_from_each_other_and_from_values() {
+        for method in METHODS {
+            let all = method.all_reads();
+            for (name, _) in &all {
+                assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
+                let begins_like_json = ["true", "false", "null"]
+                    .iter()
+                    .any(|json| name.starts_with(json));
+                // A number could go on with an exponent.
+                assert!(!begins_like_json && !name.starts_with('e'), "{name}");
+                let longer = all
+                    .iter()
+                    .filter(|(other, _)| other != name && other.starts_with(name));
+                assert!(longer.count() == 0 || *name == "v", "{name}");
+            }
+            assert!(all.is_sorted_by(|(one, _), (other, _)| one < other));
+            let is_read = |name: &&str| method.reads.iter().any(|(read, _)| read == name);
+            assert!(method.required.iter().all(is_read));
+        }
     }
 }

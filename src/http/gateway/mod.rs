@@ -2,6 +2,7 @@
 
 mod batch;
 mod check;
+mod compression;
 mod envelope;
 mod error;
 mod methods;
@@ -11,6 +12,7 @@ mod pipeline;
 mod readings;
 pub mod sign;
 pub mod timestamp;
+mod value_kind;
 
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;
@@ -42,7 +44,7 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
     let (params, format) = match read {
         Ok(read) => read,
         Err(error) => {
-            return respond_failure(early_format(&request, &error), &error, &id);
+            return respond_failure(&request, early_format(&request, &error), &error, &id);
         }
     };
     let asked = Asked {
@@ -50,21 +52,22 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
         request_id: &id,
     };
     match pipeline::answer(&context(&request), &params, asked).await {
-        Ok(answer) => envelope::respond(answer.headers, format, answer.body),
-        Err(error) => respond_failure(format, &error, &id),
+        Ok(answer) => envelope::respond(&request, answer.headers, format, answer.body),
+        Err(error) => respond_failure(&request, format, &error, &id),
     }
 }
 
 async fn answer_batch(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = request_id();
     match read_and_answer_batch(&request, payload).await {
-        Ok((format, body)) => envelope::respond(HttpResponse::Ok(), format, body),
-        Err(error) => respond_failure(early_format(&request, &error), &error, &id),
+        Ok((format, body)) => envelope::respond(&request, HttpResponse::Ok(), format, body),
+        Err(error) => respond_failure(&request, early_format(&request, &error), &error, &id),
     }
 }
 
-fn respond_failure(format: Format, error: &GatewayError, id: &str) -> HttpResponse {
-    envelope::respond(HttpResponse::Ok(), format, envelope::failure(format, error, id))
+fn respond_failure(request: &HttpRequest, format: Format, error: &GatewayError, id: &str) -> HttpResponse {
+    let body = envelope::failure(format, error, id);
+    envelope::respond(request, HttpResponse::Ok(), format, body)
 }
 
 async fn read_and_answer_batch(

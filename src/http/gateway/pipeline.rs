@@ -12,6 +12,7 @@ use super::params::Params;
 use super::readings::ambiguous_parameter;
 use super::sign::{SignMethod, canonical, canonical_without_blanks};
 use super::timestamp;
+use crate::catalog::field::FieldError;
 use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::{Context, ServiceError};
 
@@ -48,6 +49,7 @@ pub(super) async fn answer(
     let verified = verify(ctx, params, "")?;
     let method = permitted_method(params, &verified)?;
     limit(ctx, params, &verified)?;
+    require_arguments(params, method)?;
     refuse_ambiguous(params, method, &verified)?;
     dispatch(ctx, params, method, &verified, asked).await
 }
@@ -72,6 +74,7 @@ pub(super) async fn answer_in_batch(
     require(params, &PRESENT[..1])?;
     let method = permitted_method(params, verified)?;
     limit(ctx, params, verified)?;
+    require_arguments(params, method)?;
     dispatch(ctx, params, method, verified, asked).await
 }
 
@@ -140,6 +143,13 @@ fn limit(ctx: &web::Data<Context>, params: &Params, verified: &Verified) -> Resu
     ctx.call_limits
         .count(verified.key.app_key(), device)
         .map_err(GatewayError::call_limited)
+}
+
+fn require_arguments(params: &Params, method: &Method) -> Result<(), GatewayError> {
+    let missing = method.required.iter().find(|name| params.given(name).is_none());
+    missing.map_or(Ok(()), |name| {
+        Err(GatewayError::wrong_arguments(&[FieldError::required(*name)]))
+    })
 }
 
 fn refuse_ambiguous(params: &Params, method: &Method, verified: &Verified) -> Result<(), GatewayError> {

@@ -4,28 +4,18 @@
 //! `device_id` `1` with `device_type` `2` reads as `device_id` `1device_type2`. Whoever records a request could send it
 //! again with another meaning. For the parameters that a method reads, a request is therefore refused when its text
 //! has a reading (these parameters, in their order, each with a value that it could have) in which a parameter begins
-//! inside one of its plain values. Of two readings at most one is so accepted: where they first differ, one has a
-//! parameter that begins inside a value of the other, and that value is plain, since one JSON value has one end.
+//! inside one of its plain values.
+//!
+//! Of two readings at most one is so accepted. Where they first differ they have the same name at the same place, since
+//! no name that is read begins with another, but for `v`, whose value tells it from `version_code`. So its two values
+//! end at different places, and where the shorter one ends the one reading has a parameter that begins inside the
+//! longer value of the other. That value is plain, since one JSON value has one end. Parameters that nobody reads
+//! divide a text into runs, and this holds within each run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// What a value of a parameter can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ValueKind {
-    /// Any text.
-    Text,
-    /// Digits, with blanks around them.
-    Integer,
-    /// Exactly one JSON value, or nothing but blanks.
-    Json,
-    /// One of these texts.
-    OneOf(&'static [&'static str]),
-    /// A timestamp.
-    Timestamp,
-    /// What this request has: another value would have another signature or another key.
-    Fixed,
-}
+use super::value_kind::{Ends, ValueKind};
 
 /// A parameter that is read, and what it can be.
 pub(super) type ReadParameter = (&'static str, ValueKind);
@@ -63,126 +53,131 @@ fn ambiguous_in_run<'a>(
     let text: String = run.iter().flat_map(|(name, value)| [*name, *value]).collect();
     let within = |name: &str| name > lower && upper.is_none_or(|upper| name < upper);
     let names: Vec<_> = read.iter().filter(|(name, _)| within(name)).copied().collect();
-    let mut own = Vec::new();
-    let mut position = 0;
+    let mut own = Vec::with_capacity(run.len());
+    let mut end = 0;
     for (name, value) in run {
-        let start = position + name.len();
-        own.push((*name, start..start + value.len()));
-        position = start + value.len();
+        let start = end + name.len();
+        end = start + value.len();
+        let value = start..end;
+        own.push(OwnParameter { name, value });
     }
-    let mut readings = Readings {
-        text: &text,
-        names: &names,
-        own: &own,
-        budget: 100_000,
-    };
-    let differs_at = readings.other_reading(0, 0)?;
-    run.iter()
-        .zip(&own)
-        .find(|(_, (_, range))| range.end >= differs_at)
-        .map(|((name, _), _)| *name)
+    Readings::of(&text, &names, &own).parameter_that_hides_another()
 }
 
-/// A search through the readings of one text.
-struct Readings<'t> {
+/// A parameter of the request itself.
+struct OwnParameter<'a> {
+    name: &'a str,
+    /// Where its value is in the text.
+    value: Range<usize>,
+}
+
+/// A parameter can begin at a place, and the text from there be read to its end.
+#[derive(Clone, Copy)]
+struct Readable {
+    /// Where a reading of it has a parameter that begins inside a plain value of the request, if one has.
+    differs_at: Option<usize>,
+}
+
+/// All readings of one text, found from right to left: whether a parameter can begin at a place is told by where its
+/// value can end, and by what can begin there. Each value is looked at once, so the time grows with the text's length
+/// times the number of names. (Values of two places overlap only inside of JSON texts, and there at most two at a time:
+/// where one has a name inside of a string, the other has it outside, which is no JSON.)
+struct Readings<'t, 'a> {
     text: &'t str,
     names: &'t [ReadParameter],
-    /// The reading of the request itself: names with the places of their values.
-    own: &'t [(&'t str, Range<usize>)],
-    /// How many steps the search may take; a text that needs more is taken for ambiguous.
-    budget: usize,
+    own: &'t [OwnParameter<'a>],
+    /// By place and index of the name.
+    readable: HashMap<(usize, usize), Readable>,
+    /// For each name, where it is last readable with a difference, and that difference: all that a value which may end
+    /// anywhere asks of what follows.
+    last_differing: Vec<Option<(usize, usize)>>,
 }
 
-impl Readings<'_> {
-    /// Looks for a reading of the text from `position` on, with names from index `first` on, in which a parameter
-    /// begins inside a plain value of the request; returns where.
-    fn other_reading(&mut self, position: usize, first: usize) -> Option<usize> {
-        self.search(position, first, None)
-    }
-
-    fn search(&mut self, position: usize, first: usize, differs_at: Option<usize>) -> Option<usize> {
-        if position == self.text.len() {
-            return differs_at;
-        }
-        let rest = &self.text[position..];
-        for index in first..self.names.len() {
-            let (name, kind) = self.names[index];
-            if !rest.starts_with(name) {
-                continue;
-            }
-            let start = position + name.len();
-            let hidden = self.is_inside_a_plain_value(position);
-            let differs_at = differs_at.or(hidden.then_some(position));
-            for end in self.ends(start, index, name, kind) {
-                if self.budget == 0 {
-                    return Some(position);
-                }
-                self.budget -= 1;
-                if let Some(found) = self.search(end, index + 1, differs_at) {
-                    return Some(found);
+impl<'t, 'a> Readings<'t, 'a> {
+    fn of(text: &'t str, names: &'t [ReadParameter], own: &'t [OwnParameter<'a>]) -> Self {
+        let mut readings = Self {
+            text,
+            names,
+            own,
+            readable: HashMap::new(),
+            last_differing: vec![None; names.len()],
+        };
+        for position in (0..text.len()).rev() {
+            for (index, (name, _)) in names.iter().enumerate() {
+                if text.as_bytes()[position..].starts_with(name.as_bytes()) {
+                    readings.note(position, index);
                 }
             }
         }
-        None
+        readings
     }
 
-    fn is_inside_a_plain_value(&self, position: usize) -> bool {
-        let holder = self.own.iter().find(|(_, range)| range.contains(&position));
-        holder.is_some_and(|(own, _)| {
-            let kind = self
-                .names
-                .iter()
-                .find(|(name, _)| name == own)
-                .map(|(_, kind)| *kind);
-            kind != Some(ValueKind::Json)
-        })
+    fn note(&mut self, position: usize, index: usize) {
+        let Some(rest) = self.read_value(position + self.names[index].0.len(), index) else {
+            return;
+        };
+        let is_hidden = self.own_plain_value_at(position).map(|_| position);
+        let differs_at = is_hidden.or(rest.differs_at);
+        self.readable.insert((position, index), Readable { differs_at });
+        if let (None, Some(differs_at)) = (self.last_differing[index], differs_at) {
+            self.last_differing[index] = Some((position, differs_at));
+        }
     }
 
-    /// Where a value of this parameter that begins at `start` could end: at the end of the text, or before a name that
-    /// may stand next.
-    fn ends(&self, start: usize, index: usize, name: &str, kind: ValueKind) -> Vec<usize> {
-        let rest = &self.text[start..];
-        let mut ends: Vec<_> = self.names[index + 1..]
+    /// Whether the text can be read from the value of a parameter on; a reading that differs is preferred.
+    fn read_value(&self, start: usize, index: usize) -> Option<Readable> {
+        let (name, kind) = self.names[index];
+        let own = self.own.iter().find(|own| own.name == name);
+        let own = own.map(|own| &self.text[own.value.clone()]);
+        match kind.ends(&self.text[start..], own) {
+            Ends::Anywhere => {
+                let later = self.last_differing[index + 1..].iter().flatten();
+                let differing = later.copied().find(|(position, _)| *position >= start);
+                // The value can always be the whole rest.
+                let differs_at = differing.map(|(_, differs_at)| differs_at);
+                Some(Readable { differs_at })
+            }
+            Ends::At(lengths) => lengths
+                .into_iter()
+                .filter_map(|length| self.read_after(start + length, index))
+                .reduce(prefer_differing),
+        }
+    }
+
+    /// Whether the text can be read from here on, where the value of a parameter ends.
+    fn read_after(&self, end: usize, index: usize) -> Option<Readable> {
+        if end == self.text.len() {
+            return Some(Readable { differs_at: None });
+        }
+        self.read_from(end, index + 1)
+    }
+
+    /// Whether the text can be read from here on with names from an index on.
+    fn read_from(&self, position: usize, first: usize) -> Option<Readable> {
+        (first..self.names.len())
+            .filter_map(|index| self.readable.get(&(position, index)).copied())
+            .reduce(prefer_differing)
+    }
+
+    fn parameter_that_hides_another(&self) -> Option<&'a str> {
+        let differs_at = self.read_from(0, 0)?.differs_at?;
+        self.own_plain_value_at(differs_at).map(|own| own.name)
+    }
+
+    /// The parameter of the request whose plain value a place is inside of.
+    fn own_plain_value_at(&self, position: usize) -> Option<&'t OwnParameter<'a>> {
+        let next = self.own.partition_point(|own| own.value.end <= position);
+        let holder = self.own.get(next).filter(|own| own.value.contains(&position))?;
+        let is_json = self
+            .names
             .iter()
-            .flat_map(|(next, _)| rest.match_indices(next).map(|(offset, _)| start + offset))
-            .collect();
-        ends.push(self.text.len());
-        ends.sort_unstable();
-        ends.dedup();
-        let json_end = (kind == ValueKind::Json).then(|| json_value_end(rest)).flatten();
-        ends.retain(|end| {
-            let value = &self.text[start..*end];
-            match kind {
-                ValueKind::Text => true,
-                ValueKind::Integer => is_integer_or_blank(value),
-                ValueKind::Json => {
-                    value.trim().is_empty()
-                        || json_end
-                            .is_some_and(|length| value.len() >= length && value[length..].trim().is_empty())
-                }
-                ValueKind::OneOf(texts) => value.is_empty() || texts.contains(&value),
-                ValueKind::Timestamp => super::timestamp::parse(value).is_some(),
-                ValueKind::Fixed => self
-                    .own
-                    .iter()
-                    .any(|(own, range)| *own == name && self.text[range.clone()] == *value),
-            }
-        });
-        ends
+            .any(|(name, kind)| *name == holder.name && *kind == ValueKind::Json);
+        (!is_json).then_some(holder)
     }
 }
 
-fn is_integer_or_blank(value: &str) -> bool {
-    value.trim().bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The length of the one JSON value that a text begins with. A number ends where its digits do.
-fn json_value_end(text: &str) -> Option<usize> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
-    match values.next() {
-        Some(Ok(_)) => Some(values.byte_offset()),
-        _ => None,
-    }
+fn prefer_differing(one: Readable, other: Readable) -> Readable {
+    if one.differs_at.is_some() { one } else { other }
 }
 
 #[cfg(test)]
@@ -199,7 +194,7 @@ mod tests {
         ("version_code", ValueKind::Integer),
     ];
 
-    fn ambiguous(params: &[(&'static str, &'static str)]) -> Option<&'static str> {
+    fn ambiguous<'a>(params: &[(&'a str, &'a str)]) -> Option<&'a str> {
         ambiguous_parameter(&params.iter().copied().collect(), READ)
     }
 
@@ -277,5 +272,41 @@ mod tests {
             ambiguous(&[("device_id", "1device_type2"), ("other", "x")]),
             Some("device_id")
         );
+    }
+
+    #[test]
+    fn json_that_is_no_object_ends_too() {
+        assert_eq!(
+            ambiguous(&[("attributes", "null"), ("device_id", "1device_type2")]),
+            Some("device_id")
+        );
+        assert_eq!(ambiguous(&[("attributes", "null"), ("device_id", "1")]), None);
+    }
+
+    /// Texts of the largest size that a reading could be slow for. Trying every combination would not come to an end.
+    #[test]
+    fn long_texts_of_names_are_read_once() {
+        let pieces = [
+            "device_id1device_type2old_versions{}package_nameatenant_id7version_code1",
+            "device_idattributesdevice_typeattributes",
+            "attributes[\"attributes[\",",
+            "attributes\"",
+            "old_versions{\"",
+            "tenant_id1version_code",
+            "version_code ",
+        ];
+        for piece in pieces {
+            let long = piece.repeat(300_000 / piece.len());
+            let hidden = format!("{long}version_code");
+            for value in [&long, &hidden] {
+                let params = BTreeMap::from([("device_id", value.as_str()), ("version_code", "1")]);
+                ambiguous_parameter(&params, READ);
+            }
+        }
+        let deep = "[".repeat(1_000_000);
+        assert_eq!(ambiguous(&[("attributes", deep.as_str())]), None);
+        let long = "device_type".repeat(90_000);
+        let params = BTreeMap::from([("device_id", long.as_str()), ("version_code", "1")]);
+        assert_eq!(ambiguous_parameter(&params, READ), Some("device_id"));
     }
 }

@@ -18,6 +18,9 @@ pub enum SignMethod {
 }
 
 impl SignMethod {
+    /// What [`SignMethod::parse`] reads.
+    pub const NAMES: [&str; 3] = ["md5", "hmac", "hmac-sha256"];
+
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "md5" => Some(Self::Md5),
@@ -95,7 +98,7 @@ mod tests {
         more: &[(&'static str, &'static str)],
         text: fn(&BTreeMap<&str, &str>) -> String,
     ) -> Vec<String> {
-        ["md5", "hmac", "hmac-sha256"]
+        SignMethod::NAMES
             .map(|name| {
                 let mut params: BTreeMap<_, _> = CHECK.into_iter().chain(more.iter().copied()).collect();
                 params.insert("sign_method", name);
@@ -157,6 +160,67 @@ mod tests {
         );
     }
 
+    /// The signatures of these parameters, with what a batch appends, by the three algorithms.
+    fn signatures_of(params: &[(&str, &str)], appended: &str) -> Vec<String> {
+        let signed = SignMethod::NAMES.map(|name| {
+            let mut params: BTreeMap<_, _> = params.iter().copied().collect();
+            params.insert("sign_method", name);
+            let text = canonical(&params) + appended;
+            hex::encode_upper(SignMethod::parse(name).unwrap().sign("helloworld", &text))
+        });
+        signed.to_vec()
+    }
+
+    #[test]
+    fn the_vector_of_a_push_holds() {
+        let push = [
+            ("app_key", "12345678"),
+            ("method", "yunos.miniapp.offlinepkg.push"),
+            ("timestamp", "2026-01-02 03:04:05"),
+            ("format", "json"),
+            ("v", "2.0"),
+            ("alipay_context", r#"{"havanaId":"","loginId":"","masterId":""}"#),
+            (
+                "req",
+                r#"{"action":"preview","package_push_info":{"app_id":"111","app_type":"tinyApp","pack_url":"scheme:\/\/pkg"},"source_url":"http:\/\/src.example\/a","target_info":[{"hardware_id":"111","project_id":"projectId"}],"trace_id":"11111"}"#,
+            ),
+        ];
+        assert_eq!(
+            signatures_of(&push, ""),
+            [
+                "BB4E58AB465AEB3BB4B34383E5621D62",
+                "3C8D95B279A8B7A7993A2685E4604570",
+                "3836B08A550A2C5DD874727F5484C01EDEB140D4176E4EFE3CA2EF97E270990B",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_vector_of_a_batch_holds() {
+        let query = [
+            ("app_key", "12345678"),
+            ("format", "json"),
+            ("timestamp", "2026-01-02 03:04:05"),
+            ("v", "2.0"),
+        ];
+        let call = |version: &str, device: &str| {
+            format!(
+                "method=wdk.rexout.resource.list.check&package_name=com.test.test&version_code={version}\
+                 &device_id={device}&tenant_id=10000000"
+            )
+        };
+        let body = format!("{}\r\n-S-\r\n{}", call("1", "12345"), call("2", "12346"));
+        assert_eq!(
+            signatures_of(&query, &body),
+            [
+                "26350381129954EA56BC1047142996E9",
+                "E3199D7E47555EB93BCF113E98521722",
+                "892A6CD12746BF173A9684A9E744BDDAA1366E1B43368376C54642841F99260D",
+            ]
+        );
+    }
+
+    /// Vector F: right for one secret, wrong for any other.
     #[test]
     fn verifying_takes_either_case_and_no_other_secret() {
         let signature = "D005A231371375EF38C5F5FCF6BEB1DB";
@@ -165,7 +229,9 @@ mod tests {
         let text = canonical(&params);
         assert!(SignMethod::Md5.verify("helloworld", &text, signature));
         assert!(SignMethod::Md5.verify("helloworld", &text, &signature.to_lowercase()));
-        assert!(!SignMethod::Md5.verify("helloworlds", &text, signature));
+        for secret in ["helloworlds", "HELLOWORLD", "", "helloworl"] {
+            assert!(!SignMethod::Md5.verify(secret, &text, signature), "{secret}");
+        }
         for wrong in [
             "",
             "D005",

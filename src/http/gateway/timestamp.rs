@@ -6,11 +6,14 @@ use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta, TimeZone, Utc};
 const TOLERANCE: TimeDelta = TimeDelta::minutes(10);
 /// A digit where there is a 0.
 const SHAPE: &str = "0000-00-00 00:00:00";
+/// How long a timestamp can be: milliseconds, text.
+pub(super) const LENGTHS: [usize; 2] = [MILLISECOND_DIGITS, SHAPE.len()];
+const MILLISECOND_DIGITS: usize = 13;
 const EIGHT_HOURS_S: i32 = 8 * 3_600;
 
 /// The instant that a timestamp names.
 pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
-    if text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.len() == MILLISECOND_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return DateTime::from_timestamp_millis(text.parse().ok()?);
     }
     // Parsing alone would also take blanks and single digits.

@@ -12,7 +12,6 @@ mod lists;
 mod org_directory;
 mod people;
 mod pins;
-mod raw;
 mod release_life;
 mod release_rules;
 mod releases;

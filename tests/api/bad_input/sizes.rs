@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::apps::create_app;
 use super::bodies::operations;
-use super::raw::{chunked, exchange, head};
 use super::releases::create_release;
 use super::stage::{Stage, app_path, judge, tenant};
 use super::table::{Expected, Row};
+use crate::api::harness::raw::{self, chunked, exchange, head};
 use crate::support::database::{TestDatabase, on_both_databases};
 
 const MIB: usize = 1024 * 1024;
@@ -96,7 +96,7 @@ async fn a_body_that_breaks_off_writes_nothing(database: TestDatabase) {
             vec![body.clone().into()],
         ),
     ] {
-        let mut all = vec![super::raw::head("POST", &path, token, head)];
+        let mut all = vec![raw::head("POST", &path, token, head)];
         all.extend(pieces);
         let answer = exchange(&stage.app.url, all).await;
         assert!(

@@ -3,6 +3,7 @@
 mod answer;
 mod fixtures;
 mod merchant;
+pub(crate) mod raw;
 mod top;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(crate) use fixtures::{TENANT, app_fields, release_fields};
 pub(crate) use merchant::{
     CHUKU, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
 };
-pub(crate) use top::{CHECK, TopCall, TopClient, as_texts, xml_to_json};
+pub(crate) use top::{CHECK, TopCall, TopClient, as_texts, form, percent, plant_app_key, xml_to_json};
 
 use crate::support::database::TestDatabase;
 

@@ -2,9 +2,18 @@ use std::collections::BTreeMap;
 
 use reqwest::Client;
 use serde_json::{Value, json};
+use slipway::access::{AppKey, AppKeyRole, TenantScope};
+use slipway::catalog::ids::{KeyId, TenantId};
+use slipway::catalog::tenant::Tenant;
+use slipway::catalog::text::Name;
 use slipway::http::gateway::sign::{SignMethod, canonical};
+use slipway::secrets::{Keyring, sealed_for_app_key};
+use slipway::storage::app_keys::SealedSecret;
+use slipway::storage::{app_keys, tenants};
 
-use super::{Answer, Caller, TestApp};
+use super::{Answer, Caller, NOW, TestApp, test_config};
+
+use crate::support::database::TestDatabase;
 
 /// The method of the check.
 pub(crate) const CHECK: &str = "wdk.rexout.resource.list.check";
@@ -69,11 +78,55 @@ impl TopClient {
         Answer::read(request.body(call.form()).send().await.unwrap()).await
     }
 
+    /// Sends a batch with these public parameters, signed with the body.
+    pub(crate) async fn send_batch(&self, query: &TopCall, body: &str, separator: Option<&str>) -> Answer {
+        let query = form(&query.signed_with(body));
+        let url = format!("{}?{query}", self.url.replace("/router/rest", "/router/batch"));
+        let mut request = self
+            .http
+            .post(url)
+            .header("content-type", "text/plain;charset=UTF-8")
+            .body(body.to_owned());
+        if let Some(separator) = separator {
+            request = request.header("top-api-separator", separator);
+        }
+        Answer::read(request.send().await.unwrap()).await
+    }
+
     /// Sends everything in the query of a GET.
     pub(crate) async fn get(&self, call: &TopCall) -> Answer {
         let url = format!("{}?{}", self.url, call.form());
         Answer::read(self.http.get(url).send().await.unwrap()).await
     }
+}
+
+/// Stores a tenant and a key of it whose name and secret are known before; the server makes others.
+pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key: &str, secret: &str) {
+    database.db.migrate().await.unwrap();
+    let keyring = Keyring::parse(&test_config(&database.url).secret_key.unwrap()).unwrap();
+    let tenant = Tenant {
+        id: TenantId::parse(tenant).unwrap(),
+        name: Name::parse("planted").unwrap(),
+        enabled: true,
+        offers_enabled: true,
+    };
+    let key = AppKey {
+        id: KeyId::generate(),
+        name: Name::parse("planted").unwrap(),
+        role: AppKeyRole::Device,
+        app_key: app_key.to_owned(),
+    };
+    let sealed = keyring.seal(secret, &sealed_for_app_key(key.id)).unwrap();
+    let secret = SealedSecret {
+        text: sealed.sealed,
+        sealing_key_id: sealed.key_id,
+    };
+    let now = NOW.parse().unwrap();
+    let scope = TenantScope::of_the_program(tenant.id);
+    let tx = database.db.begin_catalog(scope).await.unwrap();
+    tenants::insert(&tx, tenant, now).await.unwrap();
+    app_keys::insert(&tx, key, secret, now).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 impl TopCall {
@@ -87,16 +140,13 @@ impl TopCall {
         self
     }
 
-    /// All parameters with the signature, unless one was given.
-    fn signed(&self) -> BTreeMap<String, String> {
+    /// All parameters with the signature over them and a batch's body, unless one was given.
+    pub(crate) fn signed_with(&self, body: &str) -> BTreeMap<String, String> {
         let mut signed = self.params.clone();
         if !signed.contains_key("sign") {
-            let text = canonical(
-                &signed
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()))
-                    .collect(),
-            );
+            let set = signed.iter();
+            let set = set.map(|(name, value)| (name.as_str(), value.as_str()));
+            let text = canonical(&set.collect()) + body;
             let name = signed.get("sign_method").map_or("md5", String::as_str);
             let algorithm = SignMethod::parse(name).unwrap_or(SignMethod::Md5);
             signed.insert(
@@ -109,16 +159,21 @@ impl TopCall {
 
     /// URL-encoded.
     pub(crate) fn form(&self) -> String {
-        let pairs: Vec<_> = self
-            .signed()
-            .iter()
-            .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
-            .collect();
-        pairs.join("&")
+        form(&self.signed_with(""))
     }
 }
 
-fn percent(text: &str) -> String {
+/// URL-encoded.
+pub(crate) fn form(params: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<_> = params
+        .iter()
+        .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
+        .collect();
+    pairs.join("&")
+}
+
+/// A text as it stands in a form.
+pub(crate) fn percent(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 

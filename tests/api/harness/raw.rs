@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Sends these bytes and reads until the server closes; what cannot be sent any more is left out. The answer may be
 /// empty.
-pub(super) async fn exchange(url: &str, pieces: Vec<Vec<u8>>) -> String {
+pub(crate) async fn exchange(url: &str, pieces: Vec<Vec<u8>>) -> String {
     let address = url.trim_start_matches("http://").to_owned();
     tokio::task::spawn_blocking(move || exchange_now(&address, &pieces))
         .await
@@ -29,7 +29,7 @@ fn exchange_now(address: &str, pieces: &[Vec<u8>]) -> String {
 }
 
 /// The head of a request with a JSON body.
-pub(super) fn head(method: &str, path: &str, token: &str, rest: &str) -> Vec<u8> {
+pub(crate) fn head(method: &str, path: &str, token: &str, rest: &str) -> Vec<u8> {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: slipway\r\nAuthorization: Bearer {token}\r\n\
         Content-Type: application/json\r\nConnection: close\r\n{rest}\r\n"
@@ -38,7 +38,7 @@ pub(super) fn head(method: &str, path: &str, token: &str, rest: &str) -> Vec<u8>
 }
 
 /// A body in chunks of this size.
-pub(super) fn chunked(body: &[u8], size: usize) -> Vec<Vec<u8>> {
+pub(crate) fn chunked(body: &[u8], size: usize) -> Vec<Vec<u8>> {
     let mut pieces: Vec<_> = body
         .chunks(size)
         .map(|chunk| {

@@ -1,0 +1,121 @@
+//! Of two faults the one that is checked first is told.
+
+use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage, stage_with};
+use crate::api::harness::{Answer, CHECK, TopCall, form, percent};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+/// A request in the making.
+#[derive(Clone)]
+struct Request {
+    verb: reqwest::Method,
+    call: TopCall,
+    /// After the form.
+    appended: &'static str,
+}
+
+/// A fault: the code of its error, and how a request comes to have it.
+type Fault = (u16, fn(&mut Request));
+
+fn set(request: &mut Request, name: &str, value: &str) {
+    request.call = request.call.clone().with(name, value);
+}
+
+fn remove(request: &mut Request, name: &str) {
+    request.call = request.call.clone().without(name);
+}
+
+/// In the order in which they are told.
+const FAULTS: &[Fault] = &[
+    (9, |request| request.verb = reqwest::Method::PUT),
+    (47, |request| request.appended = "&x=%FF"),
+    (23, |request| set(request, "format", "yaml")),
+    (21, |request| remove(request, "method")),
+    (28, |request| remove(request, "app_key")),
+    (32, |request| remove(request, "v")),
+    (30, |request| remove(request, "timestamp")),
+    (24, |request| set(request, "sign", "")),
+    (29, |request| set(request, "app_key", "1")),
+    (33, |request| set(request, "v", "two")),
+    (34, |request| set(request, "v", "3.0")),
+    (31, |request| set(request, "timestamp", "2026-03-02 10:10:01")),
+    (25, |request| set(request, "sign", "00")),
+    (22, |request| set(request, "method", "no.such.method")),
+    (7, |request| set(request, "device_id", BUSY)),
+    (40, |request| remove(request, "package_name")),
+    (41, |request| set(request, "device_type", "1package_namea")),
+    (41, |request| set(request, "version_code", "1.5")),
+    (11, |request| set(request, "tenant_id", "77")),
+];
+
+/// A device that has called as often as it may, which is once a minute.
+const BUSY: &str = "BUSY";
+
+async fn send(stage: &Stage, request: Request) -> Answer {
+    let signed = request.call.signed_with("");
+    let url = format!("{}?format={}", stage.client.url, percent(&signed["format"]));
+    let sent = stage
+        .client
+        .http
+        .request(request.verb, url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form(&signed) + request.appended);
+    Answer::read(sent.send().await.unwrap()).await
+}
+
+fn code_of(answer: &Answer) -> u16 {
+    let text = &answer.text;
+    let (_, rest) = text
+        .split_once("\"code\":")
+        .or_else(|| text.split_once("<code>"))
+        .unwrap_or_else(|| panic!("{text}"));
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+async fn of_two_faults_the_earlier_one_is_told(database: TestDatabase) {
+    let stage = stage_with(database, |config| config.gateway_calls_per_minute = 1).await;
+    let busy = stage
+        .client
+        .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
+        .with("device_id", BUSY);
+    let mut number = 0;
+    for (index, (code, earlier)) in FAULTS.iter().enumerate() {
+        for (_, later) in &FAULTS[index..] {
+            number += 1;
+            let call = stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
+            let mut request = Request {
+                verb: reqwest::Method::POST,
+                // Each a device of its own, which has not called yet.
+                call: call.with("device_id", &format!("PDA{number}")),
+                appended: "",
+            };
+            later(&mut request);
+            earlier(&mut request);
+            if request.call.params["device_id"] == BUSY {
+                // Whether it may call once more or not, then it may not.
+                stage.client.send(&busy).await;
+            }
+            let answer = send(&stage, request).await;
+            assert_eq!(code_of(&answer), *code, "{number}: {}", answer.text);
+        }
+    }
+}
+
+async fn an_ambiguity_is_told_before_wrong_types(database: TestDatabase) {
+    let stage = stage(database).await;
+    let call = stage
+        .client
+        .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
+        .with("device_id", "1device_type2")
+        .with("version_code", "1.5");
+    let answer = stage.client.send(&call).await;
+    assert_eq!(
+        answer.body["error_response"]["msg"],
+        "Invalid arguments:device_id"
+    );
+}
+
+on_both_databases!(
+    of_two_faults_the_earlier_one_is_told,
+    an_ambiguity_is_told_before_wrong_types,
+);

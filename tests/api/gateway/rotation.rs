@@ -1,0 +1,42 @@
+//! Two secrets are good after a rotation.
+
+use serde_json::json;
+
+use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
+use crate::api::harness::{CHECK, TENANT, TopClient};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn both_secrets_are_good_after_a_rotation(database: TestDatabase) {
+    let Stage {
+        app: _app,
+        admin,
+        client,
+    } = stage(database).await;
+    let keys = format!("/api/v1/tenants/{TENANT}/app-keys");
+    let id = admin.get(&keys).await.expect(200)["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let rotate = async || {
+        let rotated = admin
+            .post(&format!("{keys}/{id}/rotate"), &json!({}))
+            .await
+            .expect(200);
+        TopClient {
+            secret: rotated["app_secret"].as_str().unwrap().to_owned(),
+            ..client.clone()
+        }
+    };
+    let works = async |client: &TopClient| {
+        let answer = client.send(&client.call(CHECK, TIMESTAMP, &DEVICE_CHECK)).await;
+        answer.body["error_response"].is_null()
+    };
+    let second = rotate().await;
+    assert!(works(&client).await && works(&second).await);
+    let third = rotate().await;
+    assert!(!works(&client).await && works(&second).await && works(&third).await);
+    admin.delete(&format!("{keys}/{id}")).await.expect(204);
+    assert!(!works(&third).await);
+}
+
+on_both_databases!(both_secrets_are_good_after_a_rotation);
