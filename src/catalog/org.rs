@@ -117,7 +117,7 @@ impl LevelCodes {
     }
 }
 
-/// A scope or exclusion of a release: names at least one level. As JSON `{"l1Code": "HM", "l3Code": "8007"}`.
+/// A scope or exclusion of a release, or a place that a device belongs to: names at least one level. As JSON `{"l1Code": "HM", "l3Code": "8007"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrgScope(LevelCodes);
 
@@ -133,6 +133,13 @@ impl OrgScope {
 
     pub fn codes(&self) -> &LevelCodes {
         &self.0
+    }
+
+    /// Fills in the ancestors that a directory knows; for what a device belongs to.
+    #[must_use]
+    pub fn completed(mut self, directory: &OrgDirectory) -> Self {
+        directory.complete(&mut self.0);
+        self
     }
 }
 
