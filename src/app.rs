@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
@@ -14,10 +15,11 @@ use tokio::task::JoinHandle;
 
 use crate::catalog::text::Username;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DeviceRecordConfig};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::{Follower, FollowerSettings};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
+use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
 use crate::services::installation::{FirstAdministrator, check_keyring, ensure_administrator};
 use crate::services::{CallLimits, Context, LoginAttempts, Settings, housekeeping};
 use crate::storage::{Db, Durability, connect};
@@ -26,6 +28,8 @@ use crate::telemetry;
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// How long requests in flight may take when the server stops, in seconds.
 const STOP_WITHIN_S: u64 = 30;
+/// How long the last device records may take to be written when the server has stopped.
+const WRITE_RECORDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a server is started, beside its settings.
 pub struct Start {
@@ -46,6 +50,7 @@ pub struct Running {
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     tasks: Vec<JoinHandle<()>>,
+    device_records: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -54,6 +59,9 @@ impl Running {
         let stopped = self.server.await;
         for task in &self.tasks {
             task.abort();
+        }
+        if let Some(task) = self.device_records {
+            write_last_records(&self.context.device_records, task).await;
         }
         Ok(stopped??)
     }
@@ -76,6 +84,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
     };
+    let (device_records, writer) = device_records(&config.device_records, &db);
     let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), keyring.clone(), settings);
     let context = Arc::new(Context {
         db,
@@ -88,6 +97,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
             config.login_attempts_per_source,
         ),
         call_limits: CallLimits::new(config.gateway_calls_per_minute),
+        device_records,
         settings: Settings {
             next_check_s: config.next_check_s,
             next_check_after_offer_s: config.next_check_after_offer_s,
@@ -114,8 +124,40 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
             tokio::spawn(housekeeping::run(context.clone())),
             tokio::spawn(telemetry::tend_metrics(metrics)),
         ],
+        device_records: writer.map(|writer| tokio::spawn(writer.run())),
         context,
     })
+}
+
+fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+    if !config.enabled {
+        return (DeviceRecorder::off(), None);
+    }
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let recorder = RecorderSettings {
+        states: size(config.states),
+        queue: size(config.queue),
+    };
+    let writer = WriterSettings {
+        batch: size(config.batch),
+        wait: Duration::from_millis(config.wait_ms),
+        new_devices_per_day: config.new_devices_per_day,
+    };
+    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer);
+    (recorder, Some(writer))
+}
+
+/// Nobody checks any more: what is queued is all there is.
+async fn write_last_records(recorder: &DeviceRecorder, writer: JoinHandle<()>) {
+    let abort = writer.abort_handle();
+    let written = tokio::time::timeout(WRITE_RECORDS_WITHIN, async {
+        recorder.stop().await;
+        writer.await
+    });
+    if !matches!(written.await, Ok(Ok(()))) {
+        abort.abort();
+        tracing::error!("the last device records could not be written and are lost");
+    }
 }
 
 /// Makes the directory for its owner alone, if it is absent: it holds the secret key.

@@ -97,6 +97,7 @@ pub(super) fn answer<'a>(
             format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
         ),
     };
+    ctx.device_records.note(tenant.tenant.id, app, &check, now);
     metrics::counter!("slipway_checks_total", "outcome" => outcome(&offers, msg_code)).increment(1);
     let after_s = if offers.is_empty() {
         ctx.settings.next_check_s

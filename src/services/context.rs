@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::device_records::DeviceRecorder;
 use super::login_attempts::LoginAttempts;
 use super::{CallLimits, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
@@ -24,6 +25,7 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
     pub call_limits: CallLimits,
+    pub device_records: DeviceRecorder,
     pub settings: Settings,
 }
 

@@ -12,7 +12,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use slipway::app::{self, Running, Start};
 use slipway::clock::FixedClock;
-use slipway::config::Config;
+use slipway::config::{Config, DeviceRecordConfig};
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
@@ -120,6 +120,14 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         gateway_calls_per_minute: 0,
         login_attempts_per_account: 100_000,
         login_attempts_per_source: 100_000,
+        device_records: DeviceRecordConfig {
+            enabled: true,
+            new_devices_per_day: 100_000,
+            states: 1_024,
+            queue: 1_024,
+            batch: 500,
+            wait_ms: 5,
+        },
     }
 }
 

@@ -1,0 +1,199 @@
+//! Who checked, with what, and when: kept without a check ever waiting for it.
+//!
+//! A check compares a fingerprint of the device's state, the day included, with a table of what was noted last. Only
+//! when it differs is the state put into a bounded queue, from which one task writes batches to the database. A full
+//! queue drops the record and counts it; the device's next check tries again.
+
+mod plan;
+mod seen;
+mod status;
+mod writer;
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::sync::mpsc;
+
+use self::seen::{Fingerprint, Look, SeenStates};
+use self::status::Counts;
+use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
+use crate::catalog::ids::TenantId;
+use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
+use crate::catalog::version::VersionCode;
+use crate::resolve::{Check, PublishedApp};
+use crate::storage::Db;
+
+pub use self::status::DeviceRecordStatus;
+pub use self::writer::{DeviceRecordWriter, WriterSettings};
+
+/// Takes notes of checks.
+pub struct DeviceRecorder {
+    counts: Arc<Counts>,
+    /// `None` when nothing is to be recorded.
+    on: Option<Recording>,
+}
+
+struct Recording {
+    /// Made at start, so that nobody can choose device ids that collide.
+    keys: RandomState,
+    states: SeenStates,
+    queue: mpsc::Sender<Message>,
+}
+
+/// What goes through the queue.
+enum Message {
+    Record(Box<Observation>),
+    /// Nothing comes after this.
+    Stop,
+}
+
+/// How much a recorder keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct RecorderSettings {
+    /// States of devices that are remembered, eight bytes each; rounded up to a power of two.
+    pub states: usize,
+    /// Records that may wait to be written.
+    pub queue: usize,
+}
+
+impl DeviceRecorder {
+    /// A recorder, and the task's part that writes what it notes.
+    pub fn new(db: Db, settings: RecorderSettings, writer: WriterSettings) -> (Self, DeviceRecordWriter) {
+        let (queue, messages) = mpsc::channel(settings.queue);
+        let counts = Arc::new(Counts::default());
+        let recorder = Self {
+            counts: counts.clone(),
+            on: Some(Recording {
+                keys: RandomState::new(),
+                states: SeenStates::new(settings.states),
+                queue,
+            }),
+        };
+        (recorder, DeviceRecordWriter::new(db, messages, counts, writer))
+    }
+
+    /// A recorder that notes nothing.
+    pub fn off() -> Self {
+        Self {
+            counts: Arc::default(),
+            on: None,
+        }
+    }
+
+    /// Notes a check that was answered. Waits for nothing; allocates only when the device's state has changed.
+    pub fn note(&self, tenant: TenantId, app: Option<&PublishedApp>, check: &Check, now: DateTime<Utc>) {
+        let Some(recording) = &self.on else {
+            return;
+        };
+        let fingerprint = recording.fingerprint(tenant, app, check, now);
+        let Look::Changed(place) = recording.states.look(fingerprint) else {
+            return;
+        };
+        let Some(observation) = observe(tenant, app, check, now) else {
+            return;
+        };
+        match recording.queue.try_send(Message::Record(Box::new(observation))) {
+            Ok(()) => place.keep(),
+            Err(_) => self.counts.dropped(1),
+        }
+    }
+
+    /// Lets the writer end once everything that was noted so far is written.
+    pub async fn stop(&self) {
+        if let Some(recording) = &self.on {
+            // The writer may have ended already.
+            let _ = recording.queue.send(Message::Stop).await;
+        }
+    }
+
+    pub fn status(&self) -> DeviceRecordStatus {
+        let queued = self
+            .on
+            .as_ref()
+            .map_or(0, |on| on.queue.max_capacity() - on.queue.capacity());
+        self.counts.status(queued)
+    }
+}
+
+impl Recording {
+    fn fingerprint(
+        &self,
+        tenant: TenantId,
+        app: Option<&PublishedApp>,
+        check: &Check,
+        now: DateTime<Utc>,
+    ) -> Fingerprint {
+        let mut hasher = self.keys.build_hasher();
+        tenant.hash(&mut hasher);
+        check.device_id.hash(&mut hasher);
+        // A device may have several apps, each with a state of its own; those that are unknown count as one.
+        app.map(|app| app.app.id).hash(&mut hasher);
+        let subject = hasher.finish();
+        day_of(now).hash(&mut hasher);
+        check.device_type.hash(&mut hasher);
+        check.memberships.hash(&mut hasher);
+        for installed in app.into_iter().flat_map(|app| installed(app, check)) {
+            installed.hash(&mut hasher);
+        }
+        Fingerprint {
+            subject,
+            state: hasher.finish(),
+        }
+    }
+}
+
+fn day_of(instant: DateTime<Utc>) -> NaiveDate {
+    instant.date_naive()
+}
+
+/// The app itself and those of its resources that are on the device; what the catalog does not know is left out.
+fn installed<'a>(
+    app: &'a PublishedApp,
+    check: &'a Check,
+) -> impl Iterator<Item = (&'a str, VersionCode)> + use<'a> {
+    let itself = (app.app.package_name.as_str(), check.version_code);
+    let parts = app
+        .resources
+        .iter()
+        .map(|published| &published.resource.identifier)
+        .filter(|identifier| !app.app.is_itself(identifier))
+        .map(|identifier| {
+            let version = check.old_versions.version_of(identifier.as_str());
+            (identifier.as_str(), version)
+        });
+    std::iter::once(itself)
+        .chain(parts)
+        .filter(|(_, version)| *version > 0)
+}
+
+/// `None` for an id that no device can have, which reading the check refuses already. A type or code that no release
+/// can be targeted at is left out.
+fn observe(
+    tenant: TenantId,
+    app: Option<&PublishedApp>,
+    check: &Check,
+    now: DateTime<Utc>,
+) -> Option<Observation> {
+    Some(Observation {
+        tenant,
+        device: DeviceId::parse(check.device_id.as_str()).ok()?,
+        device_type: check
+            .device_type
+            .as_deref()
+            .and_then(|text| DeviceType::parse(text).ok()),
+        org_info: OrgInfo::of_check(&check.memberships),
+        seen_at: now,
+        app: app.and_then(|app| installed_app(app, check)),
+    })
+}
+
+fn installed_app(app: &PublishedApp, check: &Check) -> Option<InstalledApp> {
+    let versions = installed(app, check)
+        .map(|(identifier, version)| Some((Identifier::parse(identifier).ok()?, version)))
+        .collect::<Option<Vec<_>>>()?;
+    Some(InstalledApp {
+        package_name: PackageName::clone(&app.app.package_name),
+        versions,
+    })
+}
