@@ -156,7 +156,11 @@ async fn write_last_records(recorder: &DeviceRecorder, writer: JoinHandle<()>) {
     });
     if !matches!(written.await, Ok(Ok(()))) {
         abort.abort();
-        tracing::error!("the last device records could not be written and are lost");
+        let queued = recorder.status().queued;
+        tracing::error!(
+            queued,
+            "the last device records could not be written and are lost"
+        );
     }
 }
 

@@ -12,6 +12,7 @@ pub mod apps;
 pub mod checks;
 pub mod device_keys;
 pub mod device_records;
+pub mod devices;
 pub mod explain;
 pub mod gateway_keys;
 pub mod housekeeping;

@@ -18,7 +18,7 @@ use slipway::storage::Durability;
 pub(crate) use answer::Answer;
 pub(crate) use fixtures::{TENANT, app_fields, release_fields};
 pub(crate) use merchant::{
-    CHUKU, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
+    CHUKU, DEADLINE, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
 };
 pub(crate) use top::{CHECK, TopCall, TopClient, as_texts, xml_to_json};
 
