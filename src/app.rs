@@ -28,8 +28,6 @@ use crate::telemetry;
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// How long requests in flight may take when the server stops, in seconds.
 const STOP_WITHIN_S: u64 = 30;
-/// How long the last device records may take to be written when the server has stopped.
-const WRITE_RECORDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a server is started, beside its settings.
 pub struct Start {
@@ -61,7 +59,8 @@ impl Running {
             task.abort();
         }
         if let Some(task) = self.device_records {
-            write_last_records(&self.context.device_records, task).await;
+            // Nobody checks any more: what is queued is all there is.
+            self.context.device_records.finish(task).await;
         }
         Ok(stopped??)
     }
@@ -145,23 +144,6 @@ fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Opti
     };
     let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer);
     (recorder, Some(writer))
-}
-
-/// Nobody checks any more: what is queued is all there is.
-async fn write_last_records(recorder: &DeviceRecorder, writer: JoinHandle<()>) {
-    let abort = writer.abort_handle();
-    let written = tokio::time::timeout(WRITE_RECORDS_WITHIN, async {
-        recorder.stop().await;
-        writer.await
-    });
-    if !matches!(written.await, Ok(Ok(()))) {
-        abort.abort();
-        let queued = recorder.status().queued;
-        tracing::error!(
-            queued,
-            "the last device records could not be written and are lost"
-        );
-    }
 }
 
 /// Makes the directory for its owner alone, if it is absent: it holds the secret key.

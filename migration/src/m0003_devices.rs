@@ -52,7 +52,7 @@ fn devices(backend: DbBackend) -> TableCreateStatement {
         .col(ColumnDef::new("source").text().not_null())
         .col(ColumnDef::new("first_seen_at").timestamp_with_time_zone().null())
         .col(ColumnDef::new("last_seen_at").timestamp_with_time_zone().null())
-        .primary_key(&mut index("devices_pkey", &["tenant_id", "device_id"]).primary())
+        .primary_key(index("devices_pkey", &["tenant_id", "device_id"]).primary())
         .foreign_key(
             ForeignKey::create()
                 .name("devices_tenant_fkey")
@@ -73,7 +73,7 @@ fn device_installs(backend: DbBackend) -> TableCreateStatement {
         .col(key("identifier", backend).not_null())
         .col(ColumnDef::new("version_code").big_integer().not_null())
         .col(ColumnDef::new("seen_at").timestamp_with_time_zone().not_null())
-        .primary_key(&mut index("device_installs_pkey", &keys).primary())
+        .primary_key(index("device_installs_pkey", &keys).primary())
         .foreign_key(
             ForeignKey::create()
                 .name("device_installs_device_fkey")

@@ -273,7 +273,7 @@ async fn what_waits_is_written_before_the_server_ends(database: TestDatabase) {
     let merchant = merchant(&app).await;
     let (node, device) = app
         .at_another_node_with(&merchant.device, |config| {
-            config.device_records.wait_ms = 3_600_000
+            config.device_records.wait_ms = 3_600_000;
         })
         .await;
     for id in ["A", "B"] {

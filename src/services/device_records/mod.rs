@@ -11,21 +11,27 @@ mod writer;
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::seen::{Fingerprint, Look, SeenStates};
 use self::status::Counts;
 use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
 use crate::catalog::ids::TenantId;
-use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
+use crate::catalog::text::{DeviceId, DeviceType, Identifier};
 use crate::catalog::version::VersionCode;
 use crate::resolve::{Check, PublishedApp};
 use crate::storage::Db;
 
 pub use self::status::DeviceRecordStatus;
 pub use self::writer::{DeviceRecordWriter, WriterSettings};
+
+/// How long the last records may take when the server ends.
+const WRITE_LAST_WITHIN: Duration = Duration::from_secs(10);
 
 /// Takes notes of checks.
 pub struct DeviceRecorder {
@@ -99,11 +105,23 @@ impl DeviceRecorder {
         }
     }
 
-    /// Lets the writer end once everything that was noted so far is written.
-    pub async fn stop(&self) {
-        if let Some(recording) = &self.on {
-            // The writer may have ended already.
-            let _ = recording.queue.send(Message::Stop).await;
+    /// Returns when everything that was noted so far is written and the writer's task has ended, or after ten seconds.
+    pub async fn finish(&self, writer: JoinHandle<()>) {
+        let abort = writer.abort_handle();
+        let written = timeout(WRITE_LAST_WITHIN, async {
+            if let Some(recording) = &self.on {
+                // The writer may have ended already.
+                let _ = recording.queue.send(Message::Stop).await;
+            }
+            writer.await
+        });
+        if !matches!(written.await, Ok(Ok(()))) {
+            abort.abort();
+            let queued = self.status().queued;
+            tracing::error!(
+                queued,
+                "the last device records could not be written and are lost"
+            );
         }
     }
 
@@ -193,7 +211,7 @@ fn installed_app(app: &PublishedApp, check: &Check) -> Option<InstalledApp> {
         .map(|(identifier, version)| Some((Identifier::parse(identifier).ok()?, version)))
         .collect::<Option<Vec<_>>>()?;
     Some(InstalledApp {
-        package_name: PackageName::clone(&app.app.package_name),
+        package_name: app.app.package_name.clone(),
         versions,
     })
 }

@@ -73,7 +73,7 @@ impl DeviceRecordWriter {
         }
     }
 
-    /// Writes until [`super::DeviceRecorder::stop`] and everything before it.
+    /// Writes until [`super::DeviceRecorder::finish`] and everything before it.
     pub async fn run(mut self) {
         loop {
             let mut batch = Vec::new();

@@ -39,7 +39,7 @@ async fn an_import_refuses_bad_input(database: TestDatabase) {
         )
     };
     let with_org = |org_info: Value| json!([{"device_id": "A", "project_id": "p", "org_info": org_info}]);
-    let nine: Vec<_> = (0..9)
+    let too_many: Vec<_> = (0..9)
         .map(|store: i64| json!({"l3Code": store.to_string()}))
         .collect();
     let rows = vec![
@@ -78,11 +78,11 @@ async fn an_import_refuses_bad_input(database: TestDatabase) {
             with_org(json!([{"l1Code": "HM"}, {"l1Code": 5}])),
             &["devices[0].org_info[1].l1Code"],
         ),
-        row(with_org(json!(nine)), &["devices[0].org_info"]),
+        row(with_org(json!(too_many)), &["devices[0].org_info"]),
     ];
     stage.try_rows(&admin, &import, rows).await;
-    let none = admin.get(&import.path).await.expect(200);
-    assert_eq!(none["items"], json!([]));
+    let listed = admin.get(&import.path).await.expect(200);
+    assert_eq!(listed["items"], json!([]));
     stage.try_operation(&admin, &import, 200).await;
     stage.finish();
 }

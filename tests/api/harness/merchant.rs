@@ -16,7 +16,7 @@ pub(crate) const PACKAGE: &str = "com.hema.wms";
 pub(crate) const CHUKU: &str = "com.hema.wms.chuku";
 
 /// No test waits longer.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Merchant {
     pub(crate) admin: Caller,
