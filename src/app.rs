@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
@@ -14,11 +15,12 @@ use tokio::task::JoinHandle;
 
 use crate::catalog::text::Username;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DeviceRecordConfig};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::{Follower, FollowerSettings};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
+use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
 use crate::services::installation::{FirstAdministrator, check_keyring, ensure_administrator};
 use crate::services::{CallLimits, Context, LoginAttempts, Settings, housekeeping};
 use crate::storage::{Db, Durability, connect};
@@ -47,6 +49,7 @@ pub struct Running {
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     tasks: Vec<JoinHandle<()>>,
+    device_records: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -55,6 +58,10 @@ impl Running {
         let stopped = self.server.await;
         for task in &self.tasks {
             task.abort();
+        }
+        if let Some(task) = self.device_records {
+            // Nobody checks any more: what is queued is all there is.
+            self.context.device_records.finish(task).await;
         }
         Ok(stopped??)
     }
@@ -80,6 +87,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
         hints: config.hints,
     };
+    let (device_records, writer) = device_records(&config.device_records, &db);
     let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), keyring.clone(), settings);
     let context = Arc::new(Context {
         db,
@@ -93,6 +101,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         ),
         call_limits: CallLimits::new(config.gateway_calls_per_minute),
         check_counts: CheckCounts::new(),
+        device_records,
         settings: Settings {
             next_check_s: config.next_check_s,
             next_check_after_offer_s: config.next_check_after_offer_s,
@@ -118,8 +127,27 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
             tokio::spawn(housekeeping::run(context.clone())),
             tokio::spawn(telemetry::tend_metrics(metrics)),
         ],
+        device_records: writer.map(|writer| tokio::spawn(writer.run())),
         context,
     })
+}
+
+fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+    if !config.enabled {
+        return (DeviceRecorder::off(), None);
+    }
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let recorder = RecorderSettings {
+        states: size(config.states),
+        queue: size(config.queue),
+    };
+    let writer = WriterSettings {
+        batch: size(config.batch),
+        wait: Duration::from_millis(config.wait_ms),
+        new_devices_per_day: config.new_devices_per_day,
+    };
+    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer);
+    (recorder, Some(writer))
 }
 
 /// Makes the directory for its owner alone, if it is absent: it holds the secret key.

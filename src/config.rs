@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use ipnet::IpNet;
 
 /// Settings of a server.
@@ -81,6 +81,42 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_SOURCE", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub login_attempts_per_source: u32,
+
+    #[command(flatten)]
+    pub device_records: DeviceRecordConfig,
+}
+
+/// Settings of what is kept of checking devices.
+#[derive(Clone, Args)]
+pub struct DeviceRecordConfig {
+    /// Whether to record which devices check, with what installed: true or false.
+    #[arg(long = "device-records", env = "SLIPWAY_DEVICE_RECORDS", default_value_t = true, action = ArgAction::Set)]
+    pub enabled: bool,
+
+    /// Devices that checks may make known in one tenant on one day (UTC); beyond it they are answered, not recorded.
+    #[arg(long, env = "SLIPWAY_NEW_DEVICES_PER_DAY", default_value_t = 100_000)]
+    pub new_devices_per_day: u64,
+
+    /// States of devices remembered in memory, so that an unchanged one writes nothing; eight bytes each, rounded up to
+    /// a power of two. Give twice the devices that check at this node.
+    #[arg(long = "device-record-states", env = "SLIPWAY_DEVICE_RECORD_STATES", default_value_t = 262_144,
+        value_parser = clap::value_parser!(u32).range(1..=268_435_456))]
+    pub states: u32,
+
+    /// Records that may wait for the database; beyond it they are dropped and counted.
+    #[arg(long = "device-record-queue", env = "SLIPWAY_DEVICE_RECORD_QUEUE", default_value_t = 65_536,
+        value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub queue: u32,
+
+    /// Records written in one transaction.
+    #[arg(long = "device-record-batch", env = "SLIPWAY_DEVICE_RECORD_BATCH", default_value_t = 500,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub batch: u32,
+
+    /// Milliseconds that the first record of a batch waits for others.
+    #[arg(long = "device-record-wait-ms", env = "SLIPWAY_DEVICE_RECORD_WAIT_MS", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub wait_ms: u64,
 }
 
 impl Config {

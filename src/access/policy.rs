@@ -12,7 +12,9 @@ pub enum Action {
     WriteApps,
     WriteReleases,
     WritePins,
+    WriteDevices,
     ReadCatalog,
+    ReadDevices,
     ReadAudit,
     /// One's own account.
     ManageOneself,
@@ -35,10 +37,14 @@ pub const fn granted(role: Role, action: Action) -> bool {
         Action::ManageUsers | Action::ManageKeys | Action::WriteOrgDirectory | Action::DeleteApps => {
             matches!(role, PlatformAdmin | Admin)
         }
-        Action::WriteApps | Action::WriteReleases | Action::WritePins | Action::ReadAudit => {
+        Action::WriteApps
+        | Action::WriteReleases
+        | Action::WritePins
+        | Action::WriteDevices
+        | Action::ReadAudit => {
             matches!(role, PlatformAdmin | Admin | Publisher)
         }
-        Action::ReadCatalog | Action::ManageOneself => {
+        Action::ReadCatalog | Action::ReadDevices | Action::ManageOneself => {
             matches!(role, PlatformAdmin | Admin | Publisher | Viewer)
         }
     }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::org::{LEVELS, Level};
+use super::org::{LEVELS, Level, LevelCodes};
 
 /// One place of a device: codes by level, any of them absent. Borrows what the device sent, and what a directory
 /// filled in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Membership<'a>([Option<Cow<'a, str>>; LEVELS]);
 
 impl<'a> Membership<'a> {
@@ -41,6 +41,25 @@ impl<'a> Membership<'a> {
             .iter()
             .enumerate()
             .all(|(index, given)| given.is_none() || given.as_deref() == path.get(index).map(AsRef::as_ref))
+    }
+
+    /// The place that these codes name.
+    pub(super) fn of_codes(codes: &'a LevelCodes) -> Self {
+        let mut membership = Self::default();
+        for level in Level::all() {
+            if let Some(code) = codes.get(level) {
+                membership.set(level, Cow::Borrowed(code));
+            }
+        }
+        membership
+    }
+
+    pub fn to_codes(&self) -> LevelCodes {
+        let mut codes = LevelCodes::default();
+        for (level, code) in self.levels() {
+            codes.set(level, code);
+        }
+        codes
     }
 
     /// The place of a directory's node.

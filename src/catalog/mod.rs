@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod attribute;
+pub mod device;
 pub mod field;
 pub mod ids;
 pub mod membership;

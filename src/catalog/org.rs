@@ -110,7 +110,8 @@ impl LevelCodes {
     }
 }
 
-/// A scope or exclusion of a release: names at least one level. As JSON `{"l1Code": "HM", "l3Code": "8007"}`.
+/// A scope or exclusion of a release, or a place that a device belongs to: names at least one level. As JSON
+/// `{"l1Code": "HM", "l3Code": "8007"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrgScope(LevelCodes);
 
@@ -126,6 +127,14 @@ impl OrgScope {
 
     pub fn codes(&self) -> &LevelCodes {
         &self.0
+    }
+
+    /// Fills in the ancestors that a directory knows; for what a device belongs to.
+    #[must_use]
+    pub fn completed(&self, directory: &OrgDirectory) -> Self {
+        let mut place = Membership::of_codes(&self.0);
+        directory.complete(&mut place);
+        Self(place.to_codes())
     }
 }
 

@@ -56,6 +56,8 @@ text_type! {
     Url, url_grammar;
     /// A device's id, unique in its tenant.
     DeviceId, device_id_grammar;
+    /// The project that a device belongs to.
+    ProjectId, |text| one_line(text, 1, 128);
     /// A device's type, e.g. `10013`.
     DeviceType, |text| one_line(text, 1, 128);
     /// Joins the rollouts of releases that share their early devices.

@@ -97,6 +97,7 @@ pub(super) async fn get_metrics(
     recorder: web::Data<PrometheusHandle>,
 ) -> HttpResponse {
     describe_catalog(&ctx);
+    describe_device_records(&ctx);
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(recorder.render())
@@ -115,4 +116,14 @@ fn describe_catalog(ctx: &Context) {
     if let Some(at) = catalog.compared_at {
         metrics::gauge!("slipway_catalog_age_seconds").set((now - at).num_milliseconds() as f64 / 1_000.0);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a queue is far below 2^52")]
+fn describe_device_records(ctx: &Context) {
+    let status = ctx.device_records.status();
+    metrics::gauge!("slipway_device_records_queued").set(status.queued as f64);
+    metrics::counter!("slipway_device_records_written_total").absolute(status.written);
+    metrics::counter!("slipway_device_record_batches_total").absolute(status.batches);
+    metrics::counter!("slipway_device_records_dropped_total").absolute(status.dropped);
+    metrics::counter!("slipway_devices_over_limit_total").absolute(status.over_limit);
 }

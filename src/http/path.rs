@@ -1,10 +1,11 @@
 //! Ids in paths, typed. What is no id is not there.
 
 use actix_web::HttpRequest;
+use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
 use crate::catalog::ids::{KeyId, PinId, ReleaseId, TenantId, UserId};
-use crate::catalog::text::{Identifier, PackageName};
+use crate::catalog::text::{DeviceId, Identifier, PackageName};
 
 /// What a call takes from its path.
 pub(super) trait FromPath: Sized {
@@ -51,6 +52,12 @@ fn package(text: String) -> Option<PackageName> {
     PackageName::parse(text).ok()
 }
 
+/// The router leaves `%25`, `%2B` and `%2F` as they are, so that a slash in an id divides no path.
+fn device(text: String) -> Option<DeviceId> {
+    let text = percent_decode_str(&text).decode_utf8().ok()?;
+    DeviceId::parse(text).ok()
+}
+
 paths! {
     TenantPath { tenant_id: TenantId = tenant }
     UserPath { tenant_id: TenantId = tenant, id: UserId = |text| text.parse().ok() }
@@ -66,5 +73,6 @@ paths! {
         package_name: PackageName = package,
         release_id: ReleaseId = |text| text.parse().ok(),
     }
+    DevicePath { tenant_id: TenantId = tenant, device_id: DeviceId = device }
     PinPath { tenant_id: TenantId = tenant, pin_id: PinId = |text| text.parse().ok() }
 }

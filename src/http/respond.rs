@@ -1,10 +1,11 @@
 //! Successful answers: bodies, entity tags, the catalog's revision, and creates that are done once.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, HeaderName};
+use actix_web::http::header::{ContentType, ETAG, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::body::Json;
 use super::call::Call;
@@ -30,6 +31,16 @@ pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &
 /// Answers with an object in its current state.
 pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
     tagged(StatusCode::OK, etag).json(body)
+}
+
+/// Answers with an object that keeps no tag of its own: the tag is made from what is shown.
+pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
+    // These bodies are structs of texts, numbers and lists, which always serialise.
+    let text = serde_json::to_vec(body).unwrap_or_default();
+    let digest = Sha256::digest(&text);
+    tagged(StatusCode::OK, &hex::encode(&digest[..8]))
+        .content_type(ContentType::json())
+        .body(text)
 }
 
 /// Answers with an object after a write.
@@ -72,6 +83,14 @@ pub(super) fn answer(status: StatusCode, body: &impl Serialize, etag: &str) -> A
         // These bodies are structs of texts, numbers and lists, which always serialise.
         body: serde_json::to_value(body).unwrap_or(Value::Null),
         etag: Some(etag.to_owned()),
+    }
+}
+
+/// The answer of a create that makes no single object.
+pub(super) fn untagged(status: StatusCode, body: &impl Serialize) -> Answer {
+    Answer {
+        etag: None,
+        ..answer(status, body, "")
     }
 }
 

@@ -91,13 +91,13 @@ impl Live {
     /// The tenant whose gateway key this is. While a tenant's rows could not be read, a key that nobody else has may
     /// be its own.
     pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
+        // Asked before the keys, which are there before a slot counts as filled.
+        let knows_every_tenant = self.compared_at().is_some() && self.unread.load(Ordering::Acquire) == 0;
         let owner = self.app_key_owners.pin().get(app_key).copied();
         match owner {
             Some(owner) => self.tenant(owner),
-            None if self.compared_at().is_none() || self.unread.load(Ordering::Relaxed) > 0 => {
-                Lookup::Unknown
-            }
-            None => Lookup::Absent,
+            None if knows_every_tenant => Lookup::Absent,
+            None => Lookup::Unknown,
         }
     }
 
@@ -153,10 +153,10 @@ impl Live {
     fn publish(&self, tenant: TenantId, published: PublishedTenant) {
         let published = Arc::new(published);
         let before = self.slot(tenant).swap(Some(published.clone()));
-        if before.is_none() {
-            self.unread.fetch_sub(1, Ordering::Relaxed);
-        }
         self.index_app_keys(tenant, before.as_deref(), Some(&published));
+        if before.is_none() {
+            self.unread.fetch_sub(1, Ordering::Release);
+        }
     }
 
     /// Notes that there is such a tenant, whose rows cannot be read.
@@ -172,7 +172,7 @@ impl Live {
         }
         // Only the follower writes, so nobody else can have made it meanwhile.
         let slot = Arc::new(Slot::empty());
-        self.unread.fetch_add(1, Ordering::Relaxed);
+        self.unread.fetch_add(1, Ordering::Release);
         slots.insert(tenant, slot.clone());
         slot
     }
@@ -181,10 +181,10 @@ impl Live {
         let slots = self.slots.pin();
         if let Some(slot) = slots.remove(&tenant) {
             let before = slot.load_full();
-            if before.is_none() {
-                self.unread.fetch_sub(1, Ordering::Relaxed);
-            }
             self.index_app_keys(tenant, before.as_deref(), None);
+            if before.is_none() {
+                self.unread.fetch_sub(1, Ordering::Release);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::prepare::{Form, Prepared, PreparedNames};
 use super::targets::{Targets, TargetsCollector, TargetsIndex};
 use crate::catalog::app::{App, Resource};
-use crate::catalog::ids::ReleaseId;
+use crate::catalog::ids::{AppId, ReleaseId};
 use crate::catalog::org::{LevelCodes, OrgCode};
 use crate::catalog::pin::{Pin, PinMode, PinTarget};
 use crate::catalog::release::{Release, ReleaseState};
@@ -20,6 +20,7 @@ use crate::catalog::version::VersionCode;
 /// An app with all that a check can need of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PublishedApp {
+    pub id: AppId,
     pub package_name: PackageName,
     pub old_package_names: Box<[PackageName]>,
     pub(super) enabled: bool,
@@ -104,6 +105,7 @@ impl PublishedApp {
             }
         }
         Self {
+            id: app.id,
             package_name: app.package_name.clone(),
             old_package_names: app.old_package_names.clone().into(),
             enabled: app.enabled,
@@ -118,6 +120,12 @@ impl PublishedApp {
     /// The app's current name and its old ones.
     pub fn every_name(&self) -> impl Iterator<Item = &PackageName> {
         std::iter::once(&self.package_name).chain(&self.old_package_names)
+    }
+
+    /// The identifiers of its resources but the app itself, bytewise.
+    pub fn part_identifiers(&self) -> impl Iterator<Item = &str> {
+        let parts = self.resources.iter().filter(|resource| !resource.is_app);
+        parts.map(|resource| resource.identifier.as_ref())
     }
 
     /// Releases that checks can be answered from.

@@ -151,6 +151,7 @@ pub(super) fn answer<'a>(
             format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
         ),
     };
+    ctx.device_records.note(tenant.tenant.id, app, &check, now);
     ctx.check_counts.answered(&offers, msg_code);
     let after_s = if offers.is_empty() {
         ctx.settings.next_check_s

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::checks::CheckCounts;
+use super::device_records::DeviceRecorder;
 use super::login_attempts::LoginAttempts;
 use super::{CallLimits, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
@@ -26,6 +27,7 @@ pub struct Context {
     pub login_attempts: LoginAttempts,
     pub call_limits: CallLimits,
     pub check_counts: CheckCounts,
+    pub device_records: DeviceRecorder,
     pub settings: Settings,
 }
 

@@ -11,6 +11,8 @@ pub mod app_keys;
 pub mod apps;
 pub mod checks;
 pub mod device_keys;
+pub mod device_records;
+pub mod devices;
 pub mod explain;
 pub mod gateway_keys;
 pub mod housekeeping;

@@ -16,6 +16,7 @@ pub(crate) async fn dump(reader: &Caller, tenant: i64) -> Value {
         "api-tokens",
         "pins",
         "apps",
+        "devices",
         "audit",
     ] {
         all.insert(

@@ -1,5 +1,6 @@
 //! The whole server over HTTP.
 
+mod adoption;
 mod apps;
 mod audit;
 mod bad_input;
@@ -9,6 +10,8 @@ mod check_again;
 mod contract;
 mod credentials;
 mod described;
+mod device_records;
+mod devices;
 mod dump;
 mod explain;
 mod gateway;

@@ -27,6 +27,7 @@ pub(crate) struct Objects {
     pub(crate) api_token: Value,
     pub(crate) package_name: String,
     pub(crate) identifier: String,
+    pub(crate) device_id: String,
     user: String,
     app_without_releases: String,
     pin: String,
@@ -68,6 +69,9 @@ impl Objects {
         let paused = release(2, true).await;
         let pause = format!("{base}{releases}/{paused}/pause");
         admin.post(&pause, &json!({})).await.expect(200);
+        let device_id = format!("device-{tenant}-{number}");
+        let devices = json!({"devices": [{"device_id": device_id, "project_id": "stores"}]});
+        admin.post(&format!("{base}/devices"), &devices).await.expect(200);
         let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
             "mode": "hold", "reason": "stock-taking"});
         Self {
@@ -91,6 +95,7 @@ impl Objects {
             paused,
             package_name,
             identifier,
+            device_id,
         }
     }
 }
@@ -137,7 +142,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
     let release = |id: &str, verb: &str| format!("{app}/releases/{id}{verb}");
     let user = format!("{tenant}/users/{}", of.user);
     let resource = format!("{app}/resources/{}", of.identifier);
-    let pins = format!("{tenant}/pins");
+    let (pins, devices) = (format!("{tenant}/pins"), format!("{tenant}/devices"));
     let (app_key, device_key) = (key("app-keys", &of.app_key), key("device-keys", &of.device_key));
     let api_token = key("api-tokens", &of.api_token);
     let device = json!({"version_code": 1, "device_id": "PDA001"});
@@ -270,6 +275,14 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         get("list_pins", &pins),
         get("get_pin", &format!("{pins}/{}", of.pin)),
         delete("delete_pin", &format!("{pins}/{}", of.pin)),
+        post(
+            "import_devices",
+            &devices,
+            json!({"devices": [{"device_id": format!("new-{own}"), "project_id": "stores"}]}),
+        ),
+        get("list_devices", &devices),
+        get("get_device", &format!("{devices}/{}", of.device_id)),
+        get("get_adoption", &format!("{app}/adoption")),
         get("list_audit", &format!("{tenant}/audit")),
         post("logout", "/api/v1/auth/logout", json!({})),
         put(

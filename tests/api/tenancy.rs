@@ -174,6 +174,7 @@ async fn filters_and_lists_show_the_own_tenant_alone(database: TestDatabase) {
             "/api/v1/tenants/{A}/apps/{}/releases?identifier={}",
             a.package_name, b.identifier
         ),
+        format!("/api/v1/tenants/{A}/devices?package_name={}", b.package_name),
     ];
     for filter in filters {
         assert_eq!(
@@ -184,7 +185,7 @@ async fn filters_and_lists_show_the_own_tenant_alone(database: TestDatabase) {
     }
     let of_a = dump(&tenants.admin_of_a, A).await.to_string();
     let ids = [&b.app_key, &b.device_key, &b.api_token].map(|made| made["id"].as_str().unwrap());
-    let names = [b.username.as_str(), &b.package_name, &b.identifier];
+    let names = [b.username.as_str(), &b.package_name, &b.identifier, &b.device_id];
     let own_ids = [&a.app_key, &a.device_key, &a.api_token].map(|made| made["id"].as_str().unwrap());
     for name in names.into_iter().chain(ids) {
         assert!(!of_a.contains(name), "{name} of B is in what A sees");

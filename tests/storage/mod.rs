@@ -2,6 +2,7 @@
 
 mod apps;
 mod catalog_tx;
+mod devices;
 mod feed;
 mod idempotency;
 mod identity;

@@ -1,11 +1,14 @@
 //! The admin API: one file per noun, each with its handlers and its request and response types.
 
+mod adoption;
 mod api_tokens;
 mod app_keys;
 mod apps;
 mod audit;
 mod auth;
+mod device_fields;
 mod device_keys;
+mod devices;
 mod explain;
 mod me;
 mod org_directory;
@@ -76,5 +79,9 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(pins::get_pin)
         .service(pins::delete_pin)
         .service(explain::explain_check)
+        .service(adoption::get_adoption)
+        .service(devices::import_devices)
+        .service(devices::list_devices)
+        .service(devices::get_device)
         .service(audit::list_audit);
 }

@@ -5,6 +5,8 @@ pub(super) mod app;
 pub(super) mod app_key;
 pub(super) mod audit_event;
 pub(super) mod catalog_revision;
+pub(super) mod device;
+pub(super) mod device_install;
 pub(super) mod device_key;
 pub(super) mod idempotency_record;
 pub(super) mod lease;

@@ -21,6 +21,7 @@ fn lists() -> Vec<(String, bool)> {
     }
     lists.push((app_path("/releases"), true));
     lists.push((tenant("/apps"), false));
+    lists.push((tenant("/devices"), false));
     lists.push((app_path("/resources"), false));
     lists
 }

@@ -6,6 +6,7 @@ mod bodies;
 mod check;
 mod check_forms;
 mod check_wrong;
+mod devices;
 mod fuzz;
 mod kind;
 mod lists;

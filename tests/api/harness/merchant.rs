@@ -1,9 +1,12 @@
 //! A merchant at work: a tenant with its administrator, a device and one app.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use slipway::app::{self, Running};
+use slipway::config::Config;
 
 use super::{Answer, Caller, TENANT, TestApp, app_fields, release_fields, start, test_config};
 
@@ -11,6 +14,9 @@ use super::{Answer, Caller, TENANT, TestApp, app_fields, release_fields, start, 
 pub(crate) const PACKAGE: &str = "com.hema.wms";
 /// A part of it that is released on its own.
 pub(crate) const CHUKU: &str = "com.hema.wms.chuku";
+
+/// No test waits longer.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Merchant {
     pub(crate) admin: Caller,
@@ -39,7 +45,17 @@ impl TestApp {
 
     /// Another node of the same installation, and the caller as it calls that one.
     pub(crate) async fn at_another_node(&self, caller: &Caller) -> (Running, Caller) {
-        let config = test_config(&self.database.url);
+        self.at_another_node_with(caller, |_| {}).await
+    }
+
+    /// The same, with settings that differ from the tests' usual ones.
+    pub(crate) async fn at_another_node_with(
+        &self,
+        caller: &Caller,
+        change: impl FnOnce(&mut Config),
+    ) -> (Running, Caller) {
+        let mut config = test_config(&self.database.url);
+        change(&mut config);
         let node = app::start(&config, start(self.clock.clone())).await.unwrap();
         let caller = Caller {
             url: format!("http://{}", node.address),
@@ -116,6 +132,18 @@ impl Merchant {
 }
 
 impl Caller {
+    /// What a path answers with 200 once it is so, which some task of the server brings about.
+    pub(crate) async fn get_once(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer = self.get(path).await;
+            if answer.status == 200 && is_so(&answer.body) {
+                return answer.body;
+            }
+            assert!(Instant::now() < deadline, "{path}: {}", answer.text);
+        }
+    }
+
     /// A call with one more header; a null body is none.
     pub(crate) async fn call_with(
         &self,

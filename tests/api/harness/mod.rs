@@ -13,13 +13,13 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use slipway::app::{self, Running, Start};
 use slipway::clock::{Clock, FixedClock, SystemClock};
-use slipway::config::Config;
+use slipway::config::{Config, DeviceRecordConfig};
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
 pub(crate) use fixtures::{TENANT, app_fields, release_fields};
 pub(crate) use merchant::{
-    CHUKU, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
+    CHUKU, DEADLINE, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
 };
 pub(crate) use top::{CHECK, TopCall, TopClient, as_texts, form, percent, plant_app_key, xml_to_json};
 
@@ -134,6 +134,14 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         gateway_calls_per_minute: 0,
         login_attempts_per_account: 100_000,
         login_attempts_per_source: 100_000,
+        device_records: DeviceRecordConfig {
+            enabled: true,
+            new_devices_per_day: 100_000,
+            states: 1_024,
+            queue: 1_024,
+            batch: 500,
+            wait_ms: 5,
+        },
     }
 }
 

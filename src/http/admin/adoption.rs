@@ -1,0 +1,111 @@
+//! How far the versions of an app's resources have come.
+
+use actix_web::{HttpResponse, get};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::catalog::field::Invalid;
+use crate::catalog::text::Identifier;
+use crate::http::call::Call;
+use crate::http::fields::Fields;
+use crate::http::openapi::ReadProblems;
+use crate::http::path::AppPath;
+use crate::http::problem::Problem;
+use crate::services::devices;
+use crate::storage::device_installs::VersionCount;
+
+const DEFAULT_DAYS: u16 = 30;
+const MAX_DAYS: u16 = 365;
+
+/// Which resources and devices count.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct AdoptionQuery {
+    /// Only this resource.
+    identifier: Option<String>,
+    /// Devices count that checked for the app within so many days.
+    #[param(default = 30, minimum = 1, maximum = 365, value_type = Option<u16>)]
+    seen_within_days: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AdoptionResponse {
+    /// The app itself first, then by identifier; a resource that no device has is not listed.
+    resources: Vec<ResourceAdoption>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ResourceAdoption {
+    identifier: String,
+    /// The newest first.
+    versions: Vec<VersionAdoption>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct VersionAdoption {
+    version_code: i64,
+    /// How many devices have it.
+    devices: u64,
+    /// Its part, 0 to 1, of the devices that have any version of the resource; rounded to four decimals.
+    share: f64,
+}
+
+impl AdoptionResponse {
+    fn of(counts: &[VersionCount]) -> Self {
+        let resources = counts.chunk_by(|a, b| a.identifier == b.identifier);
+        Self {
+            resources: resources.filter_map(ResourceAdoption::of).collect(),
+        }
+    }
+}
+
+impl ResourceAdoption {
+    fn of(counts: &[VersionCount]) -> Option<Self> {
+        let total = counts.iter().map(|count| count.devices).sum();
+        let version = |count: &VersionCount| VersionAdoption {
+            version_code: count.version_code,
+            devices: count.devices,
+            share: share(count.devices, total),
+        };
+        Some(Self {
+            identifier: counts.first()?.identifier.to_string(),
+            versions: counts.iter().map(version).collect(),
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "devices are far below 2^52")]
+fn share(devices: u64, total: u64) -> f64 {
+    (devices as f64 / total as f64 * 10_000.0).round() / 10_000.0
+}
+
+fn read_days(text: String) -> Result<u16, Invalid> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let days = text
+        .parse()
+        .ok()
+        .filter(|days| digits && (1..=MAX_DAYS).contains(days));
+    days.ok_or_else(|| Invalid::new(format!("must be an integer from 1 to {MAX_DAYS}")))
+}
+
+/// Count the devices of each version
+#[utoipa::path(tag = "devices", operation_id = "get_adoption", params(AppPath, AdoptionQuery),
+    responses((status = 200, description = "Devices by resource and version", body = AdoptionResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/apps/{package_name}/adoption")]
+pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
+    let query: AdoptionQuery = call.query()?;
+    let mut fields = Fields::default();
+    let identifier = fields.given("identifier", query.identifier, Identifier::parse);
+    let days = fields.given("seen_within_days", query.seen_within_days, read_days);
+    fields.finish()?;
+    let counts = devices::adoption(
+        &call.ctx,
+        &call.caller,
+        (call.path.tenant_id, &call.path.package_name),
+        identifier.as_ref(),
+        days.unwrap_or(DEFAULT_DAYS),
+    )
+    .await?;
+    Ok(HttpResponse::Ok().json(AdoptionResponse::of(&counts)))
+}

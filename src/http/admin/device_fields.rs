@@ -1,0 +1,82 @@
+//! Devices as an import writes them.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::rule_fields::OrgScopeFields;
+use crate::catalog::device::{Device, MAX_IMPORTED_DEVICES, OrgInfo};
+use crate::catalog::field::Invalid;
+use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
+use crate::http::fields::{Fields, Patch};
+use crate::http::object::{Bounded, Object, OneOrMore};
+use crate::http::problem::Problem;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportDevicesRequest {
+    /// At most 100,000, each id once.
+    #[schema(value_type = Vec<ImportedDeviceFields>, required)]
+    #[serde(default)]
+    devices: Patch<Bounded<Object<ImportedDeviceFields>, MAX_IMPORTED_DEVICES>>,
+}
+
+/// What is left out or null stays as it is known.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ImportedDevice)]
+struct ImportedDeviceFields {
+    /// 1 to 128 characters without control characters.
+    #[schema(value_type = String, required, max_length = 128, example = "PDA001")]
+    #[serde(default)]
+    device_id: Patch<String>,
+    #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
+    #[serde(default)]
+    project_id: Patch<String>,
+    #[schema(value_type = Option<String>, max_length = 128, example = "10013")]
+    #[serde(default)]
+    device_type: Patch<String>,
+    /// The places that the device belongs to: one object of level codes, or a list of at most 8. An empty list is none.
+    #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 8)]
+    #[serde(default)]
+    org_info: Patch<OneOrMore<OrgScopeFields>>,
+}
+
+impl ImportDevicesRequest {
+    pub(super) fn read(self) -> Result<Vec<Device>, Problem> {
+        let mut fields = Fields::default();
+        let Some(Bounded(given)) = fields.required("devices", self.devices, Ok) else {
+            return Err(fields.refusal());
+        };
+        let mut devices = Vec::with_capacity(given.len());
+        for (index, Object(device)) in given.into_iter().enumerate() {
+            devices.extend(device.read(&format!("devices[{index}]"), &mut fields));
+        }
+        fields.finish()?;
+        Ok(devices)
+    }
+}
+
+impl ImportedDeviceFields {
+    /// `place` is the path of the object in the body.
+    fn read(self, place: &str, fields: &mut Fields) -> Option<Device> {
+        let id = fields.required(&format!("{place}.device_id"), self.device_id, DeviceId::parse);
+        let project = fields.required(&format!("{place}.project_id"), self.project_id, ProjectId::parse);
+        let device_type = fields.optional(
+            &format!("{place}.device_type"),
+            self.device_type,
+            DeviceType::parse,
+        );
+        let org_info = fields.optional(&format!("{place}.org_info"), self.org_info, read_org_info);
+        Some(Device {
+            id: id?,
+            project,
+            device_type,
+            org_info,
+        })
+    }
+}
+
+fn read_org_info(OneOrMore(memberships): OneOrMore<OrgScopeFields>) -> Result<OrgInfo, Invalid> {
+    let read: Result<Vec<_>, _> = memberships.into_iter().map(OrgScopeFields::read).collect();
+    OrgInfo::new(read?)
+}

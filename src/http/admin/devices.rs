@@ -1,0 +1,253 @@
+//! The devices of a tenant.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::device_fields::ImportDevicesRequest;
+use super::org_directory::read_path;
+use super::rule_fields::OrgScopeFields;
+use crate::catalog::device::OrgInfo;
+use crate::catalog::field::{FieldError, Invalid};
+use crate::catalog::org::{LevelCodes, OrgCode, OrgScope};
+use crate::catalog::text::{DeviceType, Identifier, PackageName, ProjectId};
+use crate::catalog::version::{VersionCode, parse_version_code};
+use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
+use crate::http::call::Call;
+use crate::http::fields::Fields;
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageResponse, page_request};
+use crate::http::path::{DevicePath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::Answer;
+use crate::services::devices::{self, DeviceWithInstalls, Imported};
+use crate::storage::device_installs::{Install, InstallFilter};
+use crate::storage::devices::{DeviceFilter, StoredDevice};
+
+/// What an import changed; devices that were so already count as neither.
+#[derive(Serialize, ToSchema)]
+struct ImportDevicesResponse {
+    created: usize,
+    updated: usize,
+}
+
+/// A device as it is known.
+#[derive(Serialize, ToSchema)]
+struct DeviceResponse {
+    device_id: String,
+    /// null until an import gives one.
+    project_id: Option<String>,
+    device_type: Option<String>,
+    /// The places that it belongs to, completed from the org directory.
+    #[schema(value_type = Vec<OrgScopeFields>)]
+    org_info: Vec<OrgScope>,
+    /// null until it checks.
+    first_seen_at: Option<DateTime<Utc>>,
+    /// Its first check of the last day (UTC) on which it checked, or a later one of that day that told something new.
+    last_seen_at: Option<DateTime<Utc>>,
+}
+
+/// A device with what it has.
+#[derive(Serialize, ToSchema)]
+struct DeviceWithInstallsResponse {
+    #[serde(flatten)]
+    device: DeviceResponse,
+    /// By app and identifier; resources that the app does not have are not recorded.
+    installs: Vec<InstallResponse>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Install)]
+struct InstallResponse {
+    /// The app, by its current name.
+    package_name: String,
+    identifier: String,
+    version_code: i64,
+    /// As `last_seen_at`, for this app.
+    seen_at: DateTime<Utc>,
+}
+
+/// Which devices a list holds.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DevicesQuery {
+    /// How many items at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only devices of this project.
+    project_id: Option<String>,
+    /// Only devices of this type.
+    device_type: Option<String>,
+    /// Only devices at or below this org node: its codes from l1 down, joined with `/`.
+    #[param(example = "HM/HM-SH")]
+    org: Option<String>,
+    /// Only devices with this app.
+    package_name: Option<String>,
+    /// Only devices with this resource of the app `package_name`.
+    identifier: Option<String>,
+    /// Only devices with this version of the resource `identifier`.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    version_code: Option<String>,
+}
+
+/// The filters of a query, read.
+struct Filters {
+    project: Option<ProjectId>,
+    device_type: Option<DeviceType>,
+    org: Option<OrgScope>,
+    package_name: Option<PackageName>,
+    identifier: Option<Identifier>,
+    version_code: Option<VersionCode>,
+}
+
+impl From<&StoredDevice> for DeviceResponse {
+    fn from(stored: &StoredDevice) -> Self {
+        let device = &stored.device;
+        let org_info = device.org_info.as_ref().map(OrgInfo::memberships);
+        Self {
+            device_id: device.id.to_string(),
+            project_id: device.project.as_ref().map(ToString::to_string),
+            device_type: device.device_type.as_ref().map(ToString::to_string),
+            org_info: org_info.unwrap_or_default().to_vec(),
+            first_seen_at: stored.first_seen_at,
+            last_seen_at: stored.last_seen_at,
+        }
+    }
+}
+
+impl From<&DeviceWithInstalls> for DeviceWithInstallsResponse {
+    fn from(found: &DeviceWithInstalls) -> Self {
+        Self {
+            device: DeviceResponse::from(&found.stored),
+            installs: found.installs.iter().map(InstallResponse::from).collect(),
+        }
+    }
+}
+
+impl From<&Install> for InstallResponse {
+    fn from(install: &Install) -> Self {
+        Self {
+            package_name: install.package_name.to_string(),
+            identifier: install.identifier.to_string(),
+            version_code: install.version_code,
+            seen_at: install.seen_at,
+        }
+    }
+}
+
+/// Reads an integer of a query.
+fn read_version_code(text: String) -> Result<VersionCode, Invalid> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    parse_version_code(number.unwrap_or(0))
+}
+
+fn read_org(text: String) -> Result<OrgScope, Invalid> {
+    let path = read_path(text.split('/').map(str::to_owned).collect())?;
+    let codes: Vec<_> = path.iter().map(OrgCode::as_str).collect();
+    OrgScope::new(LevelCodes::from_path(&codes))
+}
+
+fn says_nothing_without(field: &str, needed: &str) -> FieldError {
+    FieldError::invalid(field, format!("is taken only together with {needed}"))
+}
+
+impl Filters {
+    fn read(query: DevicesQuery) -> Result<Self, Problem> {
+        let mut fields = Fields::default();
+        if query.identifier.is_some() && query.package_name.is_none() {
+            fields.error(says_nothing_without("identifier", "package_name"));
+        }
+        if query.version_code.is_some() && query.identifier.is_none() {
+            fields.error(says_nothing_without("version_code", "identifier"));
+        }
+        let filters = Self {
+            project: fields.given("project_id", query.project_id, ProjectId::parse),
+            device_type: fields.given("device_type", query.device_type, DeviceType::parse),
+            org: fields.given("org", query.org, read_org),
+            package_name: fields.given("package_name", query.package_name, PackageName::parse),
+            identifier: fields.given("identifier", query.identifier, Identifier::parse),
+            version_code: fields.given("version_code", query.version_code, read_version_code),
+        };
+        fields.finish()?;
+        Ok(filters)
+    }
+
+    fn filter(&self) -> DeviceFilter<'_> {
+        DeviceFilter {
+            project: self.project.as_ref(),
+            device_type: self.device_type.as_ref(),
+            org: self.org.as_ref(),
+            install: self.package_name.as_ref().map(|package_name| InstallFilter {
+                package_name,
+                identifier: self.identifier.as_ref(),
+                version_code: self.version_code,
+            }),
+        }
+    }
+}
+
+/// Import devices
+///
+/// Sets the project, type and places of each device; those that are not known yet become so. The same import again
+/// changes nothing. A device's later checks may tell another type and other places, never another project.
+#[utoipa::path(tag = "devices", operation_id = "import_devices", params(TenantPath),
+    request_body = ImportDevicesRequest,
+    responses((status = 200, description = "Imported", body = ImportDevicesResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/devices")]
+pub(super) async fn import_devices(
+    mut call: Call<TenantPath, Json<ImportDevicesRequest, MAX_BULK_BODY_BYTES>>,
+) -> Result<HttpResponse, Problem> {
+    let imported = std::mem::take(&mut call.body.value).read()?;
+    let render = |done: &Imported| -> Answer {
+        let body = ImportDevicesResponse {
+            created: done.created,
+            updated: done.updated,
+        };
+        respond::untagged(StatusCode::OK, &body)
+    };
+    respond::create(&call, render, async |ticket| {
+        devices::import(
+            &call.ctx,
+            &call.caller,
+            call.path.tenant_id,
+            imported,
+            ticket.once(render),
+        )
+        .await
+    })
+    .await
+}
+
+/// List devices
+///
+/// A device is known once it was imported or has checked.
+#[utoipa::path(tag = "devices", operation_id = "list_devices", params(TenantPath, DevicesQuery),
+    responses((status = 200, description = "By id", body = PageResponse<DeviceResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/devices")]
+pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: DevicesQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let filters = Filters::read(query)?;
+    let tenant = call.path.tenant_id;
+    let found = devices::list(&call.ctx, &call.caller, tenant, &filters.filter(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| DeviceResponse::from(&stored))))
+}
+
+/// Read a device
+///
+/// With what it has installed, as its checks told.
+#[utoipa::path(tag = "devices", operation_id = "get_device", params(DevicePath),
+    responses((status = 200, description = "The device", body = DeviceWithInstallsResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/devices/{device_id}")]
+pub(super) async fn get_device(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
+    let DevicePath { tenant_id, device_id } = &call.path;
+    let found = devices::get(&call.ctx, &call.caller, *tenant_id, device_id).await?;
+    Ok(respond::digested(&DeviceWithInstallsResponse::from(&found)))
+}

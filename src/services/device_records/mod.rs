@@ -1,0 +1,206 @@
+//! Who checked, with what, and when: kept without a check ever waiting for it.
+//!
+//! A check compares a fingerprint of the device's state, the day included, with a table of what was noted last. Only
+//! when it differs is the state put into a bounded queue, from which one task writes batches to the database. A full
+//! queue drops the record and counts it; the device's next check tries again.
+
+mod plan;
+mod seen;
+mod status;
+mod writer;
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use self::seen::{Fingerprint, Look, SeenStates};
+use self::status::Counts;
+use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
+use crate::catalog::ids::TenantId;
+use crate::catalog::text::{DeviceId, DeviceType, Identifier};
+use crate::catalog::version::VersionCode;
+use crate::resolve::{Check, PublishedApp};
+use crate::storage::Db;
+
+pub use self::status::DeviceRecordStatus;
+pub use self::writer::{DeviceRecordWriter, WriterSettings};
+
+/// How long the last records may take when the server ends.
+const WRITE_LAST_WITHIN: Duration = Duration::from_secs(10);
+
+/// Takes notes of checks.
+pub struct DeviceRecorder {
+    counts: Arc<Counts>,
+    /// `None` when nothing is to be recorded.
+    on: Option<Recording>,
+}
+
+struct Recording {
+    /// Made at start, so that nobody can choose device ids that collide.
+    keys: RandomState,
+    states: SeenStates,
+    queue: mpsc::Sender<Message>,
+}
+
+/// What goes through the queue.
+enum Message {
+    Record(Box<Observation>),
+    /// Nothing comes after this.
+    Stop,
+}
+
+/// How much a recorder keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct RecorderSettings {
+    /// States of devices that are remembered, eight bytes each; rounded up to a power of two.
+    pub states: usize,
+    /// Records that may wait to be written.
+    pub queue: usize,
+}
+
+impl DeviceRecorder {
+    /// A recorder, and the task's part that writes what it notes.
+    pub fn new(db: Db, settings: RecorderSettings, writer: WriterSettings) -> (Self, DeviceRecordWriter) {
+        let (queue, messages) = mpsc::channel(settings.queue);
+        let counts = Arc::new(Counts::default());
+        let recorder = Self {
+            counts: counts.clone(),
+            on: Some(Recording {
+                keys: RandomState::new(),
+                states: SeenStates::new(settings.states),
+                queue,
+            }),
+        };
+        (recorder, DeviceRecordWriter::new(db, messages, counts, writer))
+    }
+
+    /// A recorder that notes nothing.
+    pub fn off() -> Self {
+        Self {
+            counts: Arc::default(),
+            on: None,
+        }
+    }
+
+    /// Notes a check that was answered. Waits for nothing; allocates only when the device's state has changed.
+    pub fn note(&self, tenant: TenantId, app: Option<&PublishedApp>, check: &Check<'_>, now: DateTime<Utc>) {
+        let Some(recording) = &self.on else {
+            return;
+        };
+        let fingerprint = recording.fingerprint(tenant, app, check, now);
+        let Look::Changed(place) = recording.states.look(fingerprint) else {
+            return;
+        };
+        let Some(observation) = observe(tenant, app, check, now) else {
+            return;
+        };
+        // Before it is sent: the writer may have it written at once.
+        self.counts.queued();
+        match recording.queue.try_send(Message::Record(Box::new(observation))) {
+            Ok(()) => place.keep(),
+            Err(_) => self.counts.dropped(),
+        }
+    }
+
+    /// Returns when everything that was noted so far is written and the writer's task has ended, or after ten seconds.
+    pub async fn finish(&self, writer: JoinHandle<()>) {
+        let abort = writer.abort_handle();
+        let written = timeout(WRITE_LAST_WITHIN, async {
+            if let Some(recording) = &self.on {
+                // The writer may have ended already.
+                let _ = recording.queue.send(Message::Stop).await;
+            }
+            writer.await
+        });
+        if !matches!(written.await, Ok(Ok(()))) {
+            abort.abort();
+            let queued = self.status().queued;
+            tracing::error!(
+                queued,
+                "the last device records could not be written and are lost"
+            );
+        }
+    }
+
+    pub fn status(&self) -> DeviceRecordStatus {
+        self.counts.status()
+    }
+}
+
+impl Recording {
+    fn fingerprint(
+        &self,
+        tenant: TenantId,
+        app: Option<&PublishedApp>,
+        check: &Check<'_>,
+        now: DateTime<Utc>,
+    ) -> Fingerprint {
+        let mut hasher = self.keys.build_hasher();
+        tenant.hash(&mut hasher);
+        check.device_id.hash(&mut hasher);
+        // A device may have several apps, each with a state of its own; those that are unknown count as one.
+        app.map(|app| app.id).hash(&mut hasher);
+        let subject = hasher.finish();
+        day_of(now).hash(&mut hasher);
+        check.device_type.hash(&mut hasher);
+        check.memberships.hash(&mut hasher);
+        for installed in app.into_iter().flat_map(|app| installed(app, check)) {
+            installed.hash(&mut hasher);
+        }
+        Fingerprint {
+            subject,
+            state: hasher.finish(),
+        }
+    }
+}
+
+fn day_of(instant: DateTime<Utc>) -> NaiveDate {
+    instant.date_naive()
+}
+
+/// The app itself and those of its resources that are on the device; what the catalog does not know is left out.
+fn installed<'a>(
+    app: &'a PublishedApp,
+    check: &'a Check<'_>,
+) -> impl Iterator<Item = (&'a str, VersionCode)> + use<'a> {
+    let itself = (app.package_name.as_str(), check.version_code);
+    let parts = app
+        .part_identifiers()
+        .map(|identifier| (identifier, check.old_versions.version_of(identifier)));
+    std::iter::once(itself)
+        .chain(parts)
+        .filter(|(_, version)| *version > 0)
+}
+
+/// `None` for an id that no device can have, which reading the check refuses already. A type or code that no release
+/// can be targeted at is left out.
+fn observe(
+    tenant: TenantId,
+    app: Option<&PublishedApp>,
+    check: &Check<'_>,
+    now: DateTime<Utc>,
+) -> Option<Observation> {
+    Some(Observation {
+        tenant,
+        device: DeviceId::parse(check.device_id).ok()?,
+        device_type: check.device_type.and_then(|text| DeviceType::parse(text).ok()),
+        org_info: OrgInfo::of_check(&check.memberships),
+        seen_at: now,
+        app: app.and_then(|app| installed_app(app, check)),
+    })
+}
+
+fn installed_app(app: &PublishedApp, check: &Check<'_>) -> Option<InstalledApp> {
+    let versions = installed(app, check)
+        .map(|(identifier, version)| Some((Identifier::parse(identifier).ok()?, version)))
+        .collect::<Option<Vec<_>>>()?;
+    Some(InstalledApp {
+        package_name: app.package_name.clone(),
+        versions,
+    })
+}

@@ -1,0 +1,182 @@
+//! What a batch of records changes of one tenant's devices, decided without a database.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::day_of;
+use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
+use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
+use crate::storage::device_installs::Install;
+use crate::storage::devices::{SeenDevice, StoredDevice};
+
+/// What is known of the devices in question.
+pub(super) struct Known {
+    devices: HashMap<DeviceId, StoredDevice>,
+    /// By device, in any order.
+    installs: HashMap<DeviceId, Vec<Install>>,
+}
+
+/// What is to be written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) devices: Vec<SeenDevice>,
+    pub(super) installs: Vec<Install>,
+    /// No longer there, as of [`Install::seen_at`].
+    pub(super) gone: Vec<Install>,
+    pub(super) new_devices: u64,
+    /// Records of devices that are not written because too many are new.
+    pub(super) over_limit: usize,
+}
+
+/// A device as the batch has it: the newest of what was told.
+struct Newest {
+    seen: SeenDevice,
+    apps: BTreeMap<PackageName, (InstalledApp, DateTime<Utc>)>,
+    records: usize,
+}
+
+impl Known {
+    pub(super) fn new(devices: Vec<StoredDevice>, installs: Vec<Install>) -> Self {
+        let mut by_device: HashMap<_, Vec<_>> = HashMap::new();
+        for install in installs {
+            by_device.entry(install.device.clone()).or_default().push(install);
+        }
+        Self {
+            devices: devices
+                .into_iter()
+                .map(|stored| (stored.device.id.clone(), stored))
+                .collect(),
+            installs: by_device,
+        }
+    }
+
+    /// Whether a record of the same day says nothing that is not stored.
+    fn says(&self, seen: &SeenDevice) -> bool {
+        let Some(stored) = self.devices.get(&seen.device) else {
+            return false;
+        };
+        let is_of_the_day = stored
+            .last_seen_at
+            .is_some_and(|last| day_of(last) >= day_of(seen.seen_at));
+        is_of_the_day
+            && is_left_out_or(seen.device_type.as_ref(), stored.device.device_type.as_ref())
+            && is_left_out_or(seen.org_info.as_ref(), stored.device.org_info.as_ref())
+    }
+
+    fn installs_of<'a>(
+        &'a self,
+        device: &DeviceId,
+        package_name: &PackageName,
+    ) -> impl Iterator<Item = &'a Install> + use<'a> {
+        let package_name = package_name.clone();
+        let of_device = self.installs.get(device).into_iter().flatten();
+        of_device.filter(move |install| install.package_name == package_name)
+    }
+}
+
+fn is_left_out_or<T: PartialEq>(seen: Option<&T>, stored: Option<&T>) -> bool {
+    seen.is_none() || seen == stored
+}
+
+/// Decides for records of one tenant. Beyond `allowance` new devices are left out.
+pub(super) fn plan(records: &[&Observation], known: &Known, allowance: u64) -> Plan {
+    let mut plan = Plan::default();
+    for newest in newest_of_each(records) {
+        let is_new = !known.devices.contains_key(&newest.seen.device);
+        if is_new && plan.new_devices >= allowance {
+            plan.over_limit += newest.records;
+            continue;
+        }
+        plan.new_devices += u64::from(is_new);
+        plan.add(newest, known);
+    }
+    plan
+}
+
+fn newest_of_each(records: &[&Observation]) -> impl Iterator<Item = Newest> + use<> {
+    let mut in_time = records.to_vec();
+    in_time.sort_by_key(|record| record.seen_at);
+    let mut devices: BTreeMap<DeviceId, Newest> = BTreeMap::new();
+    for record in in_time {
+        devices
+            .entry(record.device.clone())
+            .or_insert_with(|| Newest::of(record))
+            .take(record);
+    }
+    devices.into_values()
+}
+
+impl Newest {
+    fn of(record: &Observation) -> Self {
+        Self {
+            seen: SeenDevice {
+                device: record.device.clone(),
+                device_type: None,
+                org_info: None,
+                seen_at: record.seen_at,
+            },
+            apps: BTreeMap::new(),
+            records: 0,
+        }
+    }
+
+    /// Takes a record that is not older than those before.
+    fn take(&mut self, record: &Observation) {
+        self.records += 1;
+        self.seen.seen_at = record.seen_at;
+        overwrite::<DeviceType>(&mut self.seen.device_type, record.device_type.as_ref());
+        overwrite::<OrgInfo>(&mut self.seen.org_info, record.org_info.as_ref());
+        if let Some(app) = &record.app {
+            self.apps
+                .insert(app.package_name.clone(), (app.clone(), record.seen_at));
+        }
+    }
+}
+
+fn overwrite<T: Clone>(value: &mut Option<T>, newer: Option<&T>) {
+    if newer.is_some() {
+        *value = newer.cloned();
+    }
+}
+
+impl Plan {
+    fn add(&mut self, newest: Newest, known: &Known) {
+        let before = self.installs.len() + self.gone.len();
+        for (app, seen_at) in newest.apps.into_values() {
+            self.add_app(&newest.seen.device, &app, seen_at, known);
+        }
+        let installs_change = self.installs.len() + self.gone.len() > before;
+        if installs_change || !known.says(&newest.seen) {
+            self.devices.push(newest.seen);
+        }
+    }
+
+    fn add_app(&mut self, device: &DeviceId, app: &InstalledApp, seen_at: DateTime<Utc>, known: &Known) {
+        let stored: HashMap<&Identifier, &Install> = known
+            .installs_of(device, &app.package_name)
+            .map(|install| (&install.identifier, install))
+            .collect();
+        for (identifier, version) in &app.versions {
+            let is_stored = stored.get(identifier).is_some_and(|install| {
+                install.version_code == *version && day_of(install.seen_at) >= day_of(seen_at)
+            });
+            if !is_stored {
+                self.installs.push(Install {
+                    device: device.clone(),
+                    package_name: app.package_name.clone(),
+                    identifier: identifier.clone(),
+                    version_code: *version,
+                    seen_at,
+                });
+            }
+        }
+        let is_there = |install: &&Install| app.versions.iter().any(|(it, _)| *it == install.identifier);
+        let gone = stored.into_values().filter(|install| !is_there(install));
+        let gone = gone.filter(|install| install.seen_at <= seen_at);
+        self.gone.extend(gone.map(|install| Install {
+            seen_at,
+            ..install.clone()
+        }));
+    }
+}

@@ -1,0 +1,216 @@
+//! The task that writes records, a batch in each transaction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::plan::{Known, Plan, plan};
+use super::status::Counts;
+use super::{Message, day_of};
+use crate::access::TenantScope;
+use crate::catalog::device::Observation;
+use crate::catalog::ids::TenantId;
+use crate::storage::{Db, StorageError, Tx, device_installs, devices};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// When a batch is written, and how much of what is new.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterSettings {
+    /// Records in one transaction.
+    pub batch: usize,
+    /// How long the first record of a batch waits for others.
+    pub wait: Duration,
+    /// Ids that checks may make known in a tenant on one day.
+    pub new_devices_per_day: u64,
+}
+
+/// Writes what a recorder notes.
+pub struct DeviceRecordWriter {
+    db: Db,
+    messages: mpsc::Receiver<Message>,
+    counts: Arc<Counts>,
+    settings: WriterSettings,
+    new_devices: HashMap<TenantId, NewDevices>,
+}
+
+/// How many devices became known in a tenant on a day: at first those in the database, then also what this node adds.
+/// What other nodes add meanwhile is not seen.
+#[derive(Debug, Clone, Copy)]
+struct NewDevices {
+    day: NaiveDate,
+    count: u64,
+}
+
+/// What one transaction did.
+#[derive(Default)]
+struct Written {
+    devices: usize,
+    over_limit: usize,
+    new_devices: HashMap<TenantId, NewDevices>,
+}
+
+impl DeviceRecordWriter {
+    pub(super) fn new(
+        db: Db,
+        messages: mpsc::Receiver<Message>,
+        counts: Arc<Counts>,
+        settings: WriterSettings,
+    ) -> Self {
+        Self {
+            db,
+            messages,
+            counts,
+            settings,
+            new_devices: HashMap::new(),
+        }
+    }
+
+    /// Writes until [`super::DeviceRecorder::finish`] and everything before it.
+    pub async fn run(mut self) {
+        loop {
+            let mut batch = Vec::new();
+            let next = self.collect(&mut batch).await;
+            if !batch.is_empty() {
+                self.write(batch).await;
+            }
+            if next.is_break() {
+                return;
+            }
+        }
+    }
+
+    /// Fills a batch until it is full, its time is up, or there is nothing more to come.
+    async fn collect(&mut self, batch: &mut Vec<Observation>) -> ControlFlow<()> {
+        let mut deadline = None;
+        while batch.len() < self.settings.batch {
+            let message = match deadline {
+                None => self.messages.recv().await,
+                Some(deadline) => match timeout_at(deadline, self.messages.recv()).await {
+                    Ok(message) => message,
+                    Err(_) => break,
+                },
+            };
+            let Some(Message::Record(record)) = message else {
+                return ControlFlow::Break(());
+            };
+            batch.push(*record);
+            deadline.get_or_insert_with(|| Instant::now() + self.settings.wait);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Writes a batch. What the database refuses is halved until the record that it refuses is alone, and dropped.
+    async fn write(&mut self, batch: Vec<Observation>) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            match self.write_when_possible(&part).await {
+                Ok(written) => {
+                    self.counts.batch(part.len(), written.devices, written.over_limit);
+                    self.new_devices.extend(written.new_devices);
+                }
+                Err(_) if part.len() > 1 => {
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a device record is refused by the database and dropped");
+                    self.counts.dropped();
+                }
+            }
+        }
+    }
+
+    /// Tries again for as long as the database is away; the queue fills meanwhile.
+    async fn write_when_possible(&self, batch: &[Observation]) -> Result<Written, StorageError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.write_once(batch).await {
+                Err(StorageError::Unavailable(error)) => {
+                    tracing::warn!(%error, "device records cannot be written now; they are kept and tried again");
+                    tokio::time::sleep(jittered(pause)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Tenants come in the order of their ids, for the reason that rows have an order.
+    async fn write_once(&self, batch: &[Observation]) -> Result<Written, StorageError> {
+        let mut by_tenant: BTreeMap<TenantId, Vec<&Observation>> = BTreeMap::new();
+        for record in batch {
+            by_tenant.entry(record.tenant).or_default().push(record);
+        }
+        let mut written = Written::default();
+        let tx = self.db.begin().await?;
+        for (tenant, records) in by_tenant {
+            let scope = TenantScope::of_the_program(tenant);
+            let mut new_devices = self.new_devices_of(&tx, scope, &records).await?;
+            let allowance = self
+                .settings
+                .new_devices_per_day
+                .saturating_sub(new_devices.count);
+            let plan = plan(&records, &known(&tx, scope, &records).await?, allowance);
+            new_devices.count += plan.new_devices;
+            written.new_devices.insert(tenant, new_devices);
+            written.devices += plan.devices.len();
+            written.over_limit += plan.over_limit;
+            carry_out(&tx, scope, plan).await?;
+        }
+        tx.commit().await?;
+        Ok(written)
+    }
+
+    async fn new_devices_of(
+        &self,
+        tx: &Tx,
+        scope: TenantScope,
+        records: &[&Observation],
+    ) -> Result<NewDevices, StorageError> {
+        let latest = records.iter().map(|record| record.seen_at).max();
+        let day = day_of(latest.unwrap_or_default());
+        match self.new_devices.get(&scope.tenant()) {
+            Some(counted) if counted.day == day => Ok(*counted),
+            _ => Ok(NewDevices {
+                day,
+                count: devices::count_new_by_check(tx, scope, start_of(day)).await?,
+            }),
+        }
+    }
+}
+
+async fn known(tx: &Tx, scope: TenantScope, records: &[&Observation]) -> Result<Known, StorageError> {
+    let mut ids: Vec<_> = records.iter().map(|record| record.device.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let devices = devices::find_many(tx, scope, &ids).await?;
+    let installs = device_installs::list_of_devices(tx, scope, &ids).await?;
+    Ok(Known::new(devices, installs))
+}
+
+async fn carry_out(tx: &Tx, scope: TenantScope, plan: Plan) -> Result<(), StorageError> {
+    devices::upsert_seen(tx, scope, plan.devices).await?;
+    device_installs::upsert(tx, scope, plan.installs).await?;
+    for gone in &plan.gone {
+        device_installs::delete(tx, scope, gone).await?;
+    }
+    Ok(())
+}
+
+fn start_of(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// Half of the pause to the whole, so that nodes do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let share = RandomState::new().hash_one(()) % 1_000;
+    pause / 2 + pause * u32::try_from(share).unwrap_or(0) / 2_000
+}

@@ -1,0 +1,245 @@
+//! Devices. No check is answered from them, so they are written through a plain [`Tx`].
+//!
+//! Several rows are written by one statement, in the order of their keys: nodes that write the same devices at once
+//! then wait for each other and never in a circle. The two databases differ in the name of one function.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, Func, IntoIden, OnConflict, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryTrait, Select,
+};
+
+use super::device_installs::{InstallFilter, devices_with};
+use super::entity::device::{ActiveModel, Column, Entity, Model};
+use super::page::SortBy;
+use super::row::{Row, to_json};
+use super::{Page, PageRequest, Reader, StorageError, Tx, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::device::{Device, OrgInfo};
+use crate::catalog::org::OrgScope;
+use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
+
+/// Rows in one statement: SQLite binds 32,766 values at most, and a row has eight.
+const ROWS: usize = 1_000;
+
+const BY_CHECK: &str = "check";
+const BY_IMPORT: &str = "import";
+
+/// A device with when checks told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDevice {
+    pub device: Device,
+    pub first_seen_at: Option<DateTime<Utc>>,
+    pub last_seen_at: Option<DateTime<Utc>>,
+}
+
+/// Which devices of a tenant a list holds. What is absent does not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFilter<'a> {
+    pub project: Option<&'a ProjectId>,
+    pub device_type: Option<&'a DeviceType>,
+    /// Codes from l1 down: devices at or below this org node.
+    pub org: Option<&'a OrgScope>,
+    pub install: Option<InstallFilter<'a>>,
+}
+
+/// What checks told of a device last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenDevice {
+    pub device: DeviceId,
+    pub device_type: Option<DeviceType>,
+    pub org_info: Option<OrgInfo>,
+    pub seen_at: DateTime<Utc>,
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: &DeviceId,
+) -> Result<Option<StoredDevice>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.as_str().to_owned()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Those of the devices that are known, in no order.
+pub async fn find_many(
+    reader: &impl Reader,
+    scope: TenantScope,
+    ids: &[&str],
+) -> Result<Vec<StoredDevice>, StorageError> {
+    let mut found = Vec::new();
+    for ids in ids.chunks(ROWS) {
+        let rows = of_tenant(scope)
+            .filter(Column::DeviceId.is_in(ids.iter().copied()))
+            .all(reader.connection())
+            .await?;
+        for row in rows {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// By id, bytewise.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    filter: &DeviceFilter<'_>,
+    page: &PageRequest,
+) -> Result<Page<StoredDevice>, StorageError> {
+    let backend = reader.connection().get_database_backend();
+    let rows = of_tenant(scope)
+        .apply_if(filter.project, |rows, project| {
+            rows.filter(Column::ProjectId.eq(project.as_str()))
+        })
+        .apply_if(filter.device_type, |rows, device_type| {
+            rows.filter(Column::DeviceType.eq(device_type.as_str()))
+        })
+        .apply_if(filter.org, |rows, org| rows.filter(is_below(backend, org)))
+        .apply_if(filter.install.as_ref(), |rows, install| {
+            rows.filter(Column::DeviceId.in_subquery(devices_with(scope, install)))
+        });
+    page.fetch(reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
+        row.device_id.clone()
+    })
+    .await?
+    .try_map(read)
+}
+
+/// How many devices became known by a check since an instant.
+pub async fn count_new_by_check(
+    reader: &impl Reader,
+    scope: TenantScope,
+    since: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    let count = of_tenant(scope)
+        .filter(Column::Source.eq(BY_CHECK))
+        .filter(Column::FirstSeenAt.gte(since))
+        .count(reader.connection())
+        .await?;
+    Ok(count)
+}
+
+/// Writes what checks told; each device once. What was seen before what is stored changes nothing, and what a check
+/// left out leaves what is stored.
+pub async fn upsert_seen(tx: &Tx, scope: TenantScope, mut seen: Vec<SeenDevice>) -> Result<(), StorageError> {
+    seen.sort_unstable_by(|a, b| a.device.cmp(&b.device));
+    let is_later = stored(Column::LastSeenAt)
+        .is_null()
+        .or(stored(Column::LastSeenAt).lte(given(Column::LastSeenAt)));
+    let first_seen_at = Func::coalesce([stored(Column::FirstSeenAt), given(Column::FirstSeenAt)]);
+    let overwrite = keeping_what_is_left_out()
+        .value(Column::FirstSeenAt, first_seen_at)
+        .update_column(Column::LastSeenAt)
+        .action_and_where(is_later)
+        .to_owned();
+    let rows = seen.into_iter().map(|seen| Model {
+        tenant_id: scope.tenant().get(),
+        device_id: seen.device.into_string(),
+        project_id: None,
+        device_type: seen.device_type.map(DeviceType::into_string),
+        org_info: seen.org_info.as_ref().map(to_json),
+        source: BY_CHECK.to_owned(),
+        first_seen_at: Some(in_micros(seen.seen_at)),
+        last_seen_at: Some(in_micros(seen.seen_at)),
+    });
+    upsert(tx, rows, &overwrite).await
+}
+
+/// Writes imported devices; each once. What the import left out leaves what is stored, and when a device was seen is
+/// no matter of an import.
+pub async fn upsert_imported(
+    tx: &Tx,
+    scope: TenantScope,
+    mut devices: Vec<Device>,
+) -> Result<(), StorageError> {
+    devices.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let overwrite = keeping_what_is_left_out()
+        .value(
+            Column::ProjectId,
+            Func::coalesce([given(Column::ProjectId), stored(Column::ProjectId)]),
+        )
+        .to_owned();
+    let rows = devices.into_iter().map(|device| Model {
+        tenant_id: scope.tenant().get(),
+        device_id: device.id.into_string(),
+        project_id: device.project.map(ProjectId::into_string),
+        device_type: device.device_type.map(DeviceType::into_string),
+        org_info: device.org_info.as_ref().map(to_json),
+        source: BY_IMPORT.to_owned(),
+        first_seen_at: None,
+        last_seen_at: None,
+    });
+    upsert(tx, rows, &overwrite).await
+}
+
+async fn upsert(
+    tx: &Tx,
+    rows: impl Iterator<Item = Model>,
+    overwrite: &OnConflict,
+) -> Result<(), StorageError> {
+    let rows: Vec<ActiveModel> = rows.map(IntoActiveModel::into_active_model).collect();
+    for rows in rows.chunks(ROWS) {
+        Entity::insert_many(rows.to_vec())
+            .on_conflict(overwrite.clone())
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+fn keeping_what_is_left_out() -> OnConflict {
+    let mut overwrite = OnConflict::columns([Column::TenantId, Column::DeviceId]);
+    for column in [Column::DeviceType, Column::OrgInfo] {
+        overwrite.value(column, Func::coalesce([given(column), stored(column)]));
+    }
+    overwrite
+}
+
+/// The value of the row that was to be inserted.
+fn given(column: Column) -> SimpleExpr {
+    Expr::col(("excluded".into_iden(), column))
+}
+
+/// The value of the row that is there.
+fn stored(column: Column) -> SimpleExpr {
+    Expr::col((Entity, column))
+}
+
+/// The codes stand in the stored JSON in the order of their levels and without blanks, and no text inside it can hold
+/// an unescaped quote: the beginning of a membership is found as it would be written.
+fn is_below(backend: DbBackend, org: &OrgScope) -> SimpleExpr {
+    let mut beginning = to_json(org);
+    beginning.pop();
+    let position = match backend {
+        DbBackend::Postgres => "strpos",
+        _ => "instr",
+    };
+    let position = Func::cust(position).arg(Expr::col((Entity, Column::OrgInfo)));
+    Expr::expr(position.arg(Expr::value(beginning))).gt(0)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn read(model: Model) -> Result<StoredDevice, StorageError> {
+    let row = Row::of("devices", &model.device_id);
+    let org_info = model.org_info.as_deref().map(serde_json::from_str).transpose();
+    Ok(StoredDevice {
+        device: Device {
+            project: row.column("project_id", model.project_id.map(ProjectId::parse).transpose())?,
+            device_type: row.column(
+                "device_type",
+                model.device_type.map(DeviceType::parse).transpose(),
+            )?,
+            org_info: row.column("org_info", org_info)?,
+            id: row.column("device_id", DeviceId::parse(&model.device_id))?,
+        },
+        first_seen_at: model.first_seen_at,
+        last_seen_at: model.last_seen_at,
+    })
+}
