@@ -1,4 +1,5 @@
 //! What the tests stand on.
 
 pub(crate) mod database;
+pub(crate) mod fuzzing;
 pub(crate) mod postgres;

@@ -7,7 +7,7 @@ use super::check;
 use super::envelope::Format;
 use super::error::GatewayError;
 use super::params::Params;
-use super::readings::ReadParameter;
+use super::readings::{ReadParameter, ReadParameters};
 use super::sign::SignMethod;
 use super::value_kind::ValueKind;
 use crate::access::AppKeyRole;
@@ -67,12 +67,16 @@ pub(super) fn find(name: &str) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.name == name)
 }
 
+/// The public parameters without which no call is answered, beside `sign`, which is not signed.
+const PUBLIC_REQUIRED: [&str; 4] = ["app_key", "method", "timestamp", "v"];
+
 impl Method {
-    /// Every parameter that decides something of a call, sorted by name.
-    pub(super) fn all_reads(&self) -> Vec<ReadParameter> {
+    /// Every parameter that decides something of a call.
+    pub(super) fn all_reads(&self) -> ReadParameters {
         let mut all: Vec<_> = PUBLIC.iter().chain(self.reads).copied().collect();
         all.sort_unstable_by_key(|(name, _)| *name);
-        all
+        let required = PUBLIC_REQUIRED.iter().chain(self.required).copied().collect();
+        ReadParameters { all, required }
     }
 }
 
@@ -84,7 +88,7 @@ mod tests {
     #[test]
     fn names_that_are_read_tell_themselves_from_each_other_and_from_values() {
         for method in METHODS {
-            let all = method.all_reads();
+            let all = method.all_reads().all;
             for (name, _) in &all {
                 assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
                 let begins_like_json = ["true", "false", "null"]

@@ -3,9 +3,11 @@
 mod answers;
 mod batch;
 mod compression;
+mod cuts;
 mod errors;
 mod limits;
 mod order;
+mod readings;
 mod rotation;
 mod sizes;
 mod stage;

@@ -1,0 +1,99 @@
+//! All ways to read a signed text as parameters, found by trying: written from the protocol's words, not from the code.
+
+/// What the value of a parameter must be for a check to be answered, as far as that is public. A text that is cut in
+/// another way is an error whatever the server thinks of readings.
+pub(super) type IsPossible<'a> = &'a dyn Fn(&str, &str) -> bool;
+
+/// Names and values in ascending order of names.
+pub(super) type Reading = Vec<(String, String)>;
+
+/// How many steps are tried for one text.
+const MAX_STEPS: usize = 100_000;
+
+/// Up to `limit` readings of a text with these names.
+pub(super) fn readings(
+    text: &str,
+    names: &[&str],
+    is_possible: IsPossible<'_>,
+    limit: usize,
+) -> Vec<Reading> {
+    let mut cutter = Cutter {
+        text,
+        names,
+        is_possible,
+        limit,
+        steps: 0,
+        found: Vec::new(),
+    };
+    cutter.cut(0, &mut Vec::new());
+    cutter.found
+}
+
+struct Cutter<'a> {
+    text: &'a str,
+    names: &'a [&'a str],
+    is_possible: IsPossible<'a>,
+    limit: usize,
+    steps: usize,
+    found: Vec<Reading>,
+}
+
+impl Cutter<'_> {
+    fn cut(&mut self, position: usize, before: &mut Reading) {
+        self.steps += 1;
+        if self.found.len() >= self.limit || self.steps > MAX_STEPS {
+            return;
+        }
+        let rest = &self.text[position..];
+        let last = before.last().map(|(name, _)| name.clone()).unwrap_or_default();
+        for name in self
+            .names
+            .iter()
+            .filter(|name| **name > last.as_str() && rest.starts_with(**name))
+        {
+            let start = position + name.len();
+            for end in start..=self.text.len() {
+                if !self.text.is_char_boundary(end) || !self.can_end(end, name) {
+                    continue;
+                }
+                let value = &self.text[start..end];
+                if !(self.is_possible)(name, value) {
+                    continue;
+                }
+                before.push(((*name).to_owned(), value.to_owned()));
+                if end == self.text.len() {
+                    self.found.push(before.clone());
+                } else {
+                    self.cut(end, before);
+                }
+                before.pop();
+            }
+        }
+    }
+
+    /// At the end of the text, or where a later name begins.
+    fn can_end(&self, end: usize, name: &str) -> bool {
+        let rest = &self.text[end..];
+        rest.is_empty()
+            || self
+                .names
+                .iter()
+                .any(|next| *next > name && rest.starts_with(next))
+    }
+}
+
+#[test]
+fn every_way_to_cut_a_text_is_found() {
+    let found = readings("a1b2b3", &["a", "b", "c"], &|_, _| true, 100);
+    let text = |reading: &Reading| {
+        let pairs: Vec<_> = reading
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("&")
+    };
+    let found: Vec<_> = found.iter().map(text).collect();
+    assert_eq!(found, ["a=1&b=2b3", "a=1b2&b=3", "a=1b2b3"]);
+    let digits = |_: &str, value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
+    assert!(readings("a1b2b3", &["a", "b", "c"], &digits, 100).is_empty());
+}
