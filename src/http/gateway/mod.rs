@@ -10,6 +10,8 @@ mod multipart;
 mod params;
 mod pipeline;
 mod readings;
+#[cfg(test)]
+mod round_trips;
 pub mod sign;
 pub mod timestamp;
 mod value_kind;

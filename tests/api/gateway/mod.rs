@@ -6,6 +6,7 @@ mod compression;
 mod cuts;
 mod errors;
 mod limits;
+mod mutated;
 mod order;
 mod readings;
 mod rotation;

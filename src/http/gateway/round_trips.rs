@@ -1,0 +1,174 @@
+//! What a client encodes is what the server reads, and what it signs what the server verifies; by generated values.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::params::{BodyKind, Params};
+use super::sign::{canonical, canonical_without_blanks};
+
+type Set = BTreeMap<String, String>;
+
+/// How a client escapes one character.
+#[derive(Debug, Clone, Copy)]
+enum Escaping {
+    /// All but letters and digits, in upper case.
+    Upper,
+    /// The same in lower case.
+    Lower,
+    /// Everything, letters too.
+    All,
+    /// Only what a form cannot do without.
+    Least,
+}
+
+fn escaping() -> impl Strategy<Value = Escaping> {
+    select(vec![
+        Escaping::Upper,
+        Escaping::Lower,
+        Escaping::All,
+        Escaping::Least,
+    ])
+}
+
+/// URL-encoded; a space is written as `+` or escaped.
+fn encode(text: &str, escaping: Escaping, plus: bool) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    for byte in text.bytes() {
+        let is_plain = match escaping {
+            Escaping::All => false,
+            Escaping::Least => !b"&=%+ #".contains(&byte),
+            Escaping::Upper | Escaping::Lower => byte.is_ascii_alphanumeric(),
+        };
+        match (is_plain, byte) {
+            (_, b' ') if plus => encoded.push(b'+'),
+            (true, _) => encoded.push(byte),
+            (false, _) if matches!(escaping, Escaping::Lower) => {
+                encoded.extend(format!("%{byte:02x}").bytes())
+            }
+            (false, _) => encoded.extend(format!("%{byte:02X}").bytes()),
+        }
+    }
+    encoded
+}
+
+fn form(set: &Set, escaping: Escaping, plus: bool) -> Vec<u8> {
+    let pairs: Vec<_> = set
+        .iter()
+        .map(|(name, value)| [encode(name, escaping, plus), encode(value, escaping, plus)].join(&b'='))
+        .collect();
+    pairs.join(&b'&')
+}
+
+fn value() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        select(vec![
+            "&",
+            "=",
+            "%",
+            "+",
+            " ",
+            "%41",
+            "\r\n",
+            "\r\n--1ae7d7eb",
+            "--",
+            "\"",
+            ";",
+            "杭州",
+            "🚀",
+            "\0",
+            "{}",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    vec(piece, 0..4).prop_map(|pieces| pieces.concat())
+}
+
+fn set(name: &'static str) -> impl Strategy<Value = Set> {
+    btree_map(name, value(), 0..20)
+}
+
+fn borrowed(set: &Set) -> BTreeMap<&str, &str> {
+    set.iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// The protocol's rule in its own words: sort by bytes, and concatenate.
+fn signed_text(set: &Set, keeps: impl Fn(&str) -> bool) -> String {
+    let mut pairs: Vec<_> = set
+        .iter()
+        .filter(|(name, value)| *name != "sign" && keeps(value))
+        .collect();
+    pairs.sort_by_key(|(name, _)| name.as_bytes().to_vec());
+    let mut text = String::new();
+    for (name, value) in pairs {
+        text.push_str(name);
+        text.push_str(value);
+    }
+    text
+}
+
+proptest! {
+    #[test]
+    fn a_form_is_read_as_it_was_written(
+        in_query in set("[a-z_]{1,12}|\\PC{1,4}"),
+        in_body in set("[a-z_]{1,12}|\\PC{1,4}"),
+        escaping in escaping(),
+        plus: bool,
+    ) {
+        let query = String::from_utf8(form(&in_query, escaping, plus)).unwrap();
+        let body = form(&in_body, escaping, plus);
+        let params = Params::read(&query, &body, &BodyKind::Form).unwrap();
+        let mut expected = in_query;
+        expected.extend(in_body);
+        prop_assert_eq!(params.as_one_set().unwrap(), borrowed(&expected));
+    }
+
+    #[test]
+    fn parts_are_read_as_they_were_written(
+        written in set("[a-z_]{1,12}"),
+        before in select(vec!["", "\r\n", "preamble\r\n"]),
+        separator in select(vec![": form-data; name=", ":form-data;name="]),
+        more in select(vec!["", "\r\nContent-Type: text/plain; charset=UTF-8"]),
+        boundary in "[0-9]{1,20}|-{2,26}[0-9a-f]{8}",
+    ) {
+        let delimiter = format!("\n--{boundary}");
+        prop_assume!(written.values().all(|value| !value.contains(&delimiter)));
+        // A value that begins like a delimiter would begin a line.
+        prop_assume!(written.values().all(|value| !value.starts_with(&delimiter[1..])));
+        let mut body = before.to_owned();
+        for (name, value) in &written {
+            body += &format!("--{boundary}\r\nContent-Disposition{separator}\"{name}\"{more}\r\n\r\n{value}\r\n");
+        }
+        body += &format!("--{boundary}--\r\n");
+        let kind = BodyKind::of(Some(&format!("multipart/form-data; boundary={boundary}")));
+        let params = Params::read("", body.as_bytes(), &kind).unwrap();
+        prop_assert_eq!(params.as_one_set().unwrap(), borrowed(&written));
+    }
+
+    #[test]
+    fn the_signed_text_is_that_of_the_rule(written in set("[a-zA-Z_]{1,3}|sign|v|version_code|\\PC{1,2}")) {
+        prop_assert_eq!(canonical(&borrowed(&written)), signed_text(&written, |_| true));
+        prop_assert_eq!(
+            canonical_without_blanks(&borrowed(&written)),
+            signed_text(&written, |value| value.chars().any(|c| !c.is_whitespace()))
+        );
+    }
+
+    #[test]
+    fn whatever_arrives_is_read_or_refused(
+        query in any::<String>(),
+        body in vec(any::<u8>(), 0..300),
+        content_type in "(multipart/form-data; boundary=)?[ -~]{0,20}",
+    ) {
+        for kind in [BodyKind::Form, BodyKind::of(Some(&content_type)), BodyKind::Multipart { boundary: "1".to_owned() }] {
+            if let Err(error) = Params::read(&query, &body, &kind) {
+                prop_assert!([43, 47].contains(&error.code));
+            }
+        }
+    }
+}
