@@ -42,7 +42,7 @@ const FAULTS: &[Fault] = &[
     (22, |request| set(request, "method", "no.such.method")),
     (7, |request| set(request, "device_id", BUSY)),
     (40, |request| remove(request, "package_name")),
-    (41, |request| set(request, "device_type", "1package_namea")),
+    (41, |request| set(request, "package_name", "com.asimplifytrue")),
     (41, |request| set(request, "version_code", "1.5")),
     (11, |request| set(request, "tenant_id", "77")),
 ];
@@ -107,7 +107,7 @@ async fn an_ambiguity_is_told_before_wrong_types(database: TestDatabase) {
         .client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
         .with("device_id", "1device_type2")
-        .with("version_code", "1.5");
+        .with("tenant_id", "0");
     let answer = stage.client.send(&call).await;
     assert_eq!(
         answer.body["error_response"]["msg"],
