@@ -29,6 +29,7 @@ mod releases;
 mod resources;
 mod roles;
 mod sessions;
+mod snapshot;
 mod strictness;
 mod tenancy;
 mod two_nodes;
