@@ -17,11 +17,12 @@ use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
 use crate::http::{self, Parts, TrustedProxies};
-use crate::live::{Follower, FollowerSettings};
+use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
+use crate::live::{Follower, FollowerSettings, Live};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
-use crate::services::installation::{FirstAdministrator, check_keyring, ensure_administrator};
+use crate::services::installation::{FirstAdministrator, OpenError, Opening};
 use crate::services::{CallLimits, Context, LoginAttempts, Settings, housekeeping};
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
@@ -38,24 +39,29 @@ pub struct Start {
     pub workers: Option<usize>,
     /// Stop on SIGINT and SIGTERM.
     pub heed_signals: bool,
+    /// Told of the first administrator, if there was nobody yet: once the database answers.
+    pub announce: fn(&FirstAdministrator),
 }
 
 /// A server that answers requests.
 pub struct Running {
     pub address: SocketAddr,
-    /// Made at this start, if there was nobody yet.
-    pub first_administrator: Option<FirstAdministrator>,
     pub context: Arc<Context>,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
+    /// `None` when snapshots are switched off.
+    snapshots: Option<Arc<SnapshotWriter>>,
 }
 
 impl Running {
     /// Waits until the server has stopped.
     pub async fn wait(self) -> anyhow::Result<()> {
         let stopped = self.server.await;
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.save().await;
+        }
         for task in &self.tasks {
             task.abort();
         }
@@ -73,26 +79,78 @@ impl Running {
     }
 }
 
-/// Migrates, loads the catalog and starts answering.
+/// Opens the database, loads the catalog and starts answering. Where PostgreSQL is unavailable it begins with what the
+/// newest snapshot has, and opens the database when it comes.
 pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     // Before anything asks for a counter.
     let metrics = telemetry::metrics_recorder()?;
     make_data_directory(&config.data_dir)?;
     let keyring = Arc::new(keyring(config)?);
-    let db = open_database(config, start.durability).await?;
-    check_keyring(&db, &keyring).await?;
+    let db = connect_database(config, start.durability).await?;
+    let (gated, gate) = db.behind_gate().await?;
 
-    let settings = FollowerSettings {
-        poll_interval: config.poll_interval(),
-        stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
-        hints: config.hints,
-    };
-    let (device_records, writer) = device_records(&config.device_records, &db);
+    let settings = follower_settings(config);
     let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), keyring.clone(), settings);
-    let context = Arc::new(Context {
+    let opening = Opening {
+        db,
+        gate,
+        keyring: keyring.clone(),
+        clock: start.clock.clone(),
+        username: administrator_name(config)?,
+        password: config.admin_password.clone(),
+        announce: start.announce,
+    };
+    let directory = SnapshotDirectory::new(config.data_dir.join("snapshots"));
+    let is_open = begin(config, &opening, &mut follower, &directory).await?;
+    let snapshots = SnapshotWriter::new(
+        live.clone(),
+        keyring.clone(),
+        start.clock.clone(),
+        directory,
+        !is_open,
+    );
+    let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
+
+    let (device_records, writer) = device_records(&config.device_records, &gated);
+    let context = Arc::new(context(config, gated, live, start.clock, keyring, device_records));
+    let (address, server) = bind(
+        config,
+        start.workers,
+        start.heed_signals,
+        &context,
+        metrics.clone(),
+    )?;
+    let mut tasks = vec![
+        tokio::spawn(follow(is_open, opening, follower)),
+        tokio::spawn(housekeeping::run(context.clone())),
+        tokio::spawn(telemetry::tend_metrics(metrics)),
+    ];
+    if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
+        tasks.push(tokio::spawn(async move { writer.run(every).await }));
+    }
+    Ok(Running {
+        address,
+        handle: server.handle(),
+        server: tokio::spawn(server),
+        tasks,
+        device_records: writer.map(|writer| tokio::spawn(writer.run())),
+        snapshots,
+        context,
+    })
+}
+
+fn context(
+    config: &Config,
+    db: Db,
+    live: Arc<Live>,
+    clock: Arc<dyn Clock>,
+    keyring: Arc<Keyring>,
+    device_records: DeviceRecorder,
+) -> Context {
+    Context {
         db,
         live,
-        clock: start.clock,
+        clock,
         access_tokens: AccessTokens::new(&keyring, ACCESS_TOKEN_LIFETIME),
         keyring,
         login_attempts: LoginAttempts::new(
@@ -106,30 +164,47 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
             next_check_s: config.next_check_s,
             next_check_after_offer_s: config.next_check_after_offer_s,
         },
-    });
-    let first_administrator = first_administrator(config, &context).await?;
-    follower.load().await.context("the catalog cannot be loaded")?;
+    }
+}
 
-    let (address, server) = bind(
-        config,
-        start.workers,
-        start.heed_signals,
-        &context,
-        metrics.clone(),
-    )?;
-    Ok(Running {
-        address,
-        first_administrator,
-        handle: server.handle(),
-        server: tokio::spawn(server),
-        tasks: vec![
-            tokio::spawn(follower.run()),
-            tokio::spawn(housekeeping::run(context.clone())),
-            tokio::spawn(telemetry::tend_metrics(metrics)),
-        ],
-        device_records: writer.map(|writer| tokio::spawn(writer.run())),
-        context,
-    })
+fn follower_settings(config: &Config) -> FollowerSettings {
+    FollowerSettings {
+        poll_interval: config.poll_interval(),
+        stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
+        hints: config.hints,
+    }
+}
+
+/// Opens the database and loads the catalog. `false` where PostgreSQL is unavailable: then the node begins with the
+/// newest snapshot, or with nothing.
+async fn begin(
+    config: &Config,
+    opening: &Opening,
+    follower: &mut Follower,
+    snapshots: &SnapshotDirectory,
+) -> anyhow::Result<bool> {
+    let may_begin_without = config.uses_postgres();
+    match open_and_load(opening, follower).await {
+        Ok(()) => Ok(true),
+        Err(error) if may_begin_without && error.is_unavailability() => {
+            follower.begin_without_database(snapshots, &format!("{:#}", anyhow::Error::new(error)));
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn open_and_load(opening: &Opening, follower: &mut Follower) -> Result<(), OpenError> {
+    follower.belong_to(opening.open().await?);
+    follower.load().await.map_err(OpenError::Catalog)
+}
+
+/// Follows the database, once it is open.
+async fn follow(is_open: bool, opening: Opening, follower: Follower) {
+    if !is_open {
+        follower.belong_to(opening.until_open().await);
+    }
+    follower.run().await;
 }
 
 fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
@@ -163,13 +238,17 @@ pub fn make_data_directory(path: &Path) -> anyhow::Result<()> {
 
 /// Opens the database that the settings name, and brings its schema up to date.
 pub async fn open_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
-    let db = connect(&config.database_url_or_embedded(), durability)
-        .await
-        .context("the database cannot be opened")?;
+    let db = connect_database(config, durability).await?;
     db.migrate()
         .await
         .context("the database's schema cannot be brought up to date")?;
     Ok(db)
+}
+
+async fn connect_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
+    connect(&config.database_url_or_embedded(), durability)
+        .await
+        .context("the database cannot be opened")
 }
 
 fn bind(
@@ -198,18 +277,13 @@ fn bind(
     Ok((address, server.listen(listener)?.run()))
 }
 
-async fn first_administrator(
-    config: &Config,
-    context: &Context,
-) -> anyhow::Result<Option<FirstAdministrator>> {
-    let username = Username::parse(config.admin_username.to_lowercase())
-        .map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_USERNAME {why}"))?;
+/// The name of the first administrator. A password that is given is checked here too: it may be needed much later.
+fn administrator_name(config: &Config) -> anyhow::Result<Username> {
     if let Some(password) = &config.admin_password {
         parse_password(password).map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_PASSWORD {why}"))?;
     }
-    ensure_administrator(context, username, config.admin_password.clone())
-        .await
-        .context("the first administrator cannot be made")
+    Username::parse(config.admin_username.to_lowercase())
+        .map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_USERNAME {why}"))
 }
 
 /// The keys that were given, else the one kept in the data directory, which is made at the first start.

@@ -14,7 +14,7 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Directory of the embedded database and of the secret key, made if absent.
+    /// Directory of the embedded database, of the secret key and of snapshots, made if absent.
     #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = "./slipway-data")]
     pub data_dir: PathBuf,
 
@@ -66,6 +66,11 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_STALE_AFTER_S", default_value_t = 900,
         value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub stale_after_s: u32,
+
+    /// Seconds between snapshots of the catalog, from which a node starts when its database is unavailable; 0: none.
+    #[arg(long, env = "SLIPWAY_SNAPSHOT_INTERVAL_S", default_value_t = 300,
+        value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub snapshot_interval_s: u32,
 
     /// Gateway calls allowed for one key and device in a minute; 0: no limit.
     #[arg(long, env = "SLIPWAY_GATEWAY_CALLS_PER_MINUTE", default_value_t = 0,
@@ -122,6 +127,12 @@ pub struct DeviceRecordConfig {
 impl Config {
     pub fn poll_interval(&self) -> Duration {
         Duration::from_millis(self.poll_interval_ms)
+    }
+
+    /// `None` when snapshots are switched off.
+    pub fn snapshot_interval(&self) -> Option<Duration> {
+        let every = Duration::from_secs(self.snapshot_interval_s.into());
+        (!every.is_zero()).then_some(every)
     }
 
     /// The database to use: the one given, else a file in the data directory.

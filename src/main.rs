@@ -80,12 +80,10 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         durability: Durability::Full,
         workers: None,
         heed_signals: true,
+        announce,
     };
     let running = app::start(config, start).await?;
     tracing::info!(address = %running.address, "listening");
-    if let Some(first) = &running.first_administrator {
-        announce(first);
-    }
     running.wait().await
 }
 

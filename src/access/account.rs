@@ -1,5 +1,7 @@
 //! People and keys, without their secrets.
 
+use serde::{Deserialize, Serialize};
+
 use crate::access::Role;
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::{KeyId, TenantId, UserId};
@@ -43,7 +45,7 @@ pub struct AppKey {
 }
 
 /// What a gateway key may do. A secret in a device's firmware must be assumed extracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AppKeyRole {
     /// May check.
     Device,

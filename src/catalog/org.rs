@@ -201,7 +201,7 @@ pub fn check_directory(nodes: &[OrgNode]) -> Vec<FieldError> {
 type Path = Box<[Box<str>]>;
 
 /// A tenant's directory, indexed to complete what devices send.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct OrgDirectory {
     /// Paths of the nodes by their own code; a path's length is the node's level.
     by_code: HashMap<Box<str>, Vec<Path>>,

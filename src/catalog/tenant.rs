@@ -1,9 +1,11 @@
 //! A merchant that owns apps, devices and keys.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::TenantId;
 use super::text::Name;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     pub id: TenantId,
     pub name: Name,

@@ -31,6 +31,8 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         durability: Durability::Relaxed,
         workers: None,
         heed_signals: true,
+        // Its password is given.
+        announce: |_| {},
     };
     let running = app::start(&config, start).await?;
     let url = format!("http://{}", running.address);

@@ -22,6 +22,8 @@ struct HealthResponse {
 struct ReadinessResponse {
     /// `ready`, `degraded` (answers, but without the database or from a stale catalog) or `unready`.
     status: &'static str,
+    /// `reachable` or `unreachable`. A database that this node may not use counts as unreachable: it is let in once the
+    /// schema and the secret key were checked, and the log tells what they lack.
     database: &'static str,
     catalog: CatalogReadiness,
 }
@@ -50,7 +52,8 @@ pub(super) async fn get_health() -> HttpResponse {
 
 /// Whether the node can answer checks
 ///
-/// A node without its database goes on answering from memory and stays ready, but says so.
+/// A node without its database goes on answering from memory, or from its snapshot if it started without, and stays
+/// ready, but says so.
 #[utoipa::path(operation_id = "get_readiness", tag = "operations", security(()), responses(
     (status = 200, description = "Checks are answered", body = ReadinessResponse),
     (status = 503, description = "There is no catalog to answer from", body = ReadinessResponse),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::hints::{self, Signals};
 use super::loader::{Loaded, Loader};
+use super::snapshot::SnapshotDirectory;
 use super::{Live, Wish};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
@@ -57,7 +58,7 @@ pub struct Follower {
 /// How long to wait after one failure after another: twice as long each time, up to five seconds, and spread, so that
 /// nodes do not come back together.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
@@ -65,7 +66,7 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(100);
     const LONGEST: Duration = Duration::from_secs(5);
 
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let longest = Self::FIRST
             .saturating_mul(1 << self.failures.min(10))
             .min(Self::LONGEST);
@@ -103,6 +104,29 @@ impl Follower {
     /// Compares once, so that a server can begin with a catalog.
     pub async fn load(&mut self) -> Result<(), StorageError> {
         self.look().await
+    }
+
+    /// Serves the newest snapshot until the database can be followed; without one, nothing is known. `why` the database
+    /// is unavailable is for the log.
+    pub fn begin_without_database(&self, snapshots: &SnapshotDirectory, why: &str) {
+        let Some(snapshot) = snapshots.load_newest(&self.keyring) else {
+            tracing::error!(
+                why,
+                "the database is unavailable and there is no snapshot; checks are refused until it comes"
+            );
+            return;
+        };
+        tracing::warn!(
+            why,
+            as_of = %snapshot.as_of,
+            "the database is unavailable; this node begins with the catalog of a snapshot"
+        );
+        self.live.serve_snapshot(snapshot, self.clock.now());
+    }
+
+    /// Tells whose database is about to be followed; see [`Live::belong_to`].
+    pub fn belong_to(&self, installation: Uuid) {
+        self.live.belong_to(installation);
     }
 
     /// Follows until the task is dropped.

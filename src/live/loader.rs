@@ -11,7 +11,7 @@ use crate::access::{AppKey, TenantScope};
 use crate::catalog::ids::{AppId, TenantId};
 use crate::catalog::org::OrgDirectory;
 use crate::resolve::PublishedApp;
-use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
+use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::app_keys::SealedSecrets;
 use crate::storage::feed::{self, AppRows, TenantRows};
 use crate::storage::releases::ReleaseSelection;
@@ -200,36 +200,16 @@ impl Loader {
         Ok(gone.is_empty() || audited < gone.len() as u64)
     }
 
-    /// A key whose secret cannot be opened is that key's trouble alone.
     fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, LiveAppKey) {
-        let sealed: Vec<_> = std::iter::once(&secrets.current)
+        let sealed = std::iter::once(&secrets.current)
             .chain(&secrets.previous)
             .map(|secret| SealedSecret {
                 key_id: secret.sealing_key_id.clone(),
                 sealed: secret.text.clone(),
             })
             .collect();
-        let live = open_app_key(&self.keyring, tenant, key, sealed);
+        let live = LiveAppKey::open(&self.keyring, tenant, key.id, key.role, sealed);
         (key.app_key.clone(), live)
-    }
-}
-
-/// Opens what can be opened of a key's secrets.
-fn open_app_key(keyring: &Keyring, tenant: TenantId, key: &AppKey, sealed: Vec<SealedSecret>) -> LiveAppKey {
-    let owner = sealed_for_app_key(key.id);
-    let secrets = sealed
-        .iter()
-        .filter_map(|secret| {
-            let opened = keyring.open(secret, &owner);
-            if let Err(error) = &opened {
-                tracing::error!(tenant.id = %tenant, app_key = key.app_key, %error, "an app secret cannot be opened");
-            }
-            opened.ok()
-        })
-        .collect();
-    LiveAppKey {
-        role: key.role,
-        secrets,
     }
 }
 

@@ -6,19 +6,23 @@ mod follower;
 mod hints;
 mod loader;
 mod published;
+pub mod snapshot;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
+pub(crate) use follower::Backoff;
 pub use follower::{Follower, FollowerSettings};
 pub use published::{LiveAppKey, PublishedTenant};
 
+use self::snapshot::Snapshot;
 use crate::catalog::ids::TenantId;
 
 /// How long a write waits until this node serves it; then it answers all the same.
@@ -35,6 +39,10 @@ pub struct Live {
     compared_at_us: AtomicI64,
     /// Tenants whose slot is empty.
     unread: AtomicI64,
+    /// Grows with every change of what is served.
+    changes: AtomicU64,
+    /// Whose catalog this is, once that is known.
+    installation: Mutex<Option<Uuid>>,
     stale_after: TimeDelta,
 }
 
@@ -76,6 +84,8 @@ impl Live {
             wishes,
             compared_at_us: AtomicI64::new(0),
             unread: AtomicI64::new(0),
+            changes: AtomicU64::new(0),
+            installation: Mutex::new(None),
             stale_after,
         }
     }
@@ -144,6 +154,58 @@ impl Live {
         status
     }
 
+    /// Serves what a snapshot has, until the database can be followed. It is as old as it was when it was saved.
+    pub fn serve_snapshot(&self, snapshot: Snapshot, now: DateTime<Utc>) {
+        self.set_installation(snapshot.installation);
+        for (tenant, published) in snapshot.tenants {
+            match published {
+                Some(published) => self.publish(tenant, published),
+                None => self.note_unread(tenant),
+            }
+        }
+        // A clock that was set back must not make it younger than it can be.
+        let as_of = snapshot.as_of.min(now);
+        self.compared_at_us
+            .store(as_of.timestamp_micros(), Ordering::Relaxed);
+    }
+
+    /// Tells whose database is about to be followed. What a snapshot of another installation had is forgotten: its
+    /// tenants would count as vanished, and stay.
+    pub fn belong_to(&self, installation: Uuid) {
+        let before = self.installation();
+        if before.is_some_and(|before| before != installation) {
+            tracing::error!("the snapshot was another installation's; what it had is no longer served");
+            self.compared_at_us.store(0, Ordering::Relaxed);
+            for (tenant, _) in self.every_tenant() {
+                self.remove(tenant);
+            }
+        }
+        self.set_installation(installation);
+    }
+
+    fn installation(&self) -> Option<Uuid> {
+        *self.installation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_installation(&self, installation: Uuid) {
+        *self.installation.lock().unwrap_or_else(PoisonError::into_inner) = Some(installation);
+    }
+
+    /// Every tenant in the order of their numbers; `None` for those whose rows could not be read.
+    fn every_tenant(&self) -> Vec<(TenantId, Option<Arc<PublishedTenant>>)> {
+        let slots = self.slots.pin();
+        let mut tenants: Vec<_> = slots
+            .iter()
+            .map(|(tenant, slot)| (*tenant, slot.load_full()))
+            .collect();
+        tenants.sort_unstable_by_key(|(tenant, _)| *tenant);
+        tenants
+    }
+
+    fn change_count(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// What is served of a tenant.
     fn served(&self, tenant: TenantId) -> Option<Arc<PublishedTenant>> {
         self.slots.pin().get(&tenant)?.load_full()
@@ -157,6 +219,7 @@ impl Live {
         if before.is_none() {
             self.unread.fetch_sub(1, Ordering::Release);
         }
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Notes that there is such a tenant, whose rows cannot be read.
@@ -174,6 +237,7 @@ impl Live {
         let slot = Arc::new(Slot::empty());
         self.unread.fetch_add(1, Ordering::Release);
         slots.insert(tenant, slot.clone());
+        self.changes.fetch_add(1, Ordering::Release);
         slot
     }
 
@@ -185,6 +249,7 @@ impl Live {
             if before.is_none() {
                 self.unread.fetch_sub(1, Ordering::Release);
             }
+            self.changes.fetch_add(1, Ordering::Release);
         }
     }
 

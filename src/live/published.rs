@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::access::AppKeyRole;
-use crate::catalog::ids::{AppId, KeyId};
+use crate::catalog::ids::{AppId, KeyId, TenantId};
 use crate::catalog::org::OrgDirectory;
 use crate::catalog::tenant::Tenant;
 use crate::resolve::PublishedApp;
+use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
 use crate::storage::CatalogPair;
 
 pub struct PublishedTenant {
@@ -19,9 +20,9 @@ pub struct PublishedTenant {
     pub directory: Arc<OrgDirectory>,
     pub(super) directory_etag: Option<String>,
     /// The hash of each device key's secret, by the key's id.
-    device_keys: HashMap<KeyId, String>,
+    pub(super) device_keys: HashMap<KeyId, String>,
     /// By what a client sends to name the key.
-    app_keys: HashMap<String, LiveAppKey>,
+    pub(super) app_keys: HashMap<String, LiveAppKey>,
     apps: HashMap<AppId, LoadedApp>,
     /// Current and old package names.
     by_name: HashMap<Box<str>, Arc<PublishedApp>>,
@@ -45,9 +46,41 @@ pub(super) struct TenantParts {
 /// A gateway key with its secrets opened.
 #[derive(Clone)]
 pub struct LiveAppKey {
+    pub(super) id: KeyId,
     pub role: AppKeyRole,
     /// The current one first.
     pub secrets: Vec<String>,
+    /// The same as the database has them: what may be written down.
+    pub(super) sealed: Arc<[SealedSecret]>,
+}
+
+impl LiveAppKey {
+    /// Opens what can be opened of a key's secrets; what cannot is that key's trouble alone.
+    pub(super) fn open(
+        keyring: &Keyring,
+        tenant: TenantId,
+        id: KeyId,
+        role: AppKeyRole,
+        sealed: Vec<SealedSecret>,
+    ) -> Self {
+        let owner = sealed_for_app_key(id);
+        let secrets = sealed
+            .iter()
+            .filter_map(|secret| {
+                let opened = keyring.open(secret, &owner);
+                if let Err(error) = &opened {
+                    tracing::error!(tenant.id = %tenant, key.id = %id, %error, "an app secret cannot be opened");
+                }
+                opened.ok()
+            })
+            .collect();
+        Self {
+            id,
+            role,
+            secrets,
+            sealed: sealed.into(),
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -5,8 +5,10 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::MacKey;
 use crate::catalog::ids::KeyId;
 
 /// Bytes of a secret key.
@@ -30,7 +32,7 @@ pub enum KeyringError {
 }
 
 /// A secret that can be read back, encrypted: AES-256-GCM, bound to what it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedSecret {
     /// Which key sealed it.
     pub key_id: String,
@@ -52,6 +54,7 @@ struct Key {
     sealing: RandomizedNonceKey,
     signing: [u8; KEY_BYTES],
     fingerprinting: [u8; KEY_BYTES],
+    snapshots: MacKey,
 }
 
 impl Keyring {
@@ -132,6 +135,20 @@ impl Keyring {
         hex::encode(hmac::sign(&key, text.as_bytes()))
     }
 
+    /// The key that snapshots are authenticated with, and its id.
+    pub fn snapshot_key(&self) -> (&str, &MacKey) {
+        let key = self.first();
+        (&key.id, &key.snapshots)
+    }
+
+    /// The key of this id for snapshots, if it is one of those given.
+    pub fn find_snapshot_key(&self, id: &str) -> Option<&MacKey> {
+        self.keys
+            .iter()
+            .find(|key| key.id == id)
+            .map(|key| &key.snapshots)
+    }
+
     pub(super) fn signing_key(&self) -> (&str, &[u8]) {
         let key = self.first();
         (&key.id, &key.signing)
@@ -169,6 +186,7 @@ impl Key {
             sealing,
             signing: derive(b"access-token-v1")?,
             fingerprinting: derive(b"fingerprint-v1")?,
+            snapshots: MacKey::new(&derive(b"snapshot-v1")?),
         })
     }
 }

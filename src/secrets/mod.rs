@@ -5,11 +5,13 @@
 
 mod access_token;
 mod keyring;
+mod mac;
 mod password;
 mod token;
 
 pub use access_token::{AccessClaims, AccessTokens};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
+pub use mac::{MacKey, TAG_BYTES};
 pub use password::{PasswordHash, hash_password, parse_password, verify_password, verify_unknown};
 pub use token::{
     NewToken, PresentedToken, TokenKind, new_app_key, new_app_secret, new_password, secret_matches,

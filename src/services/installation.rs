@@ -1,21 +1,139 @@
-//! What happens once at a start: the first administrator, and the proof that the secret key opens what is stored.
+//! What happens once at a start, when the database first answers: its schema is brought up to date, the secret key
+//! proves that it opens what is stored, and the first administrator is made. Nothing follows or writes before.
 
-use super::{Context, ServiceError};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::ServiceError;
 use crate::access::{Role, User};
 use crate::catalog::ids::UserId;
 use crate::catalog::text::Username;
+use crate::clock::Clock;
+use crate::live::Backoff;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
-use crate::storage::{Db, StorageError, UniqueKey, app_keys, settings, users};
+use crate::storage::{Db, Gate, StorageError, UniqueKey, app_keys, in_micros, settings, users};
 
 /// Sealed at the first start and opened at every later one.
 const CANARY: &str = "secret_key_canary";
+/// A random id that tells installations apart.
+const INSTALLATION: &str = "installation_id";
+/// How long a running node waits before it asks a database again that it may not use.
+const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 
+/// Opens the installation's database for this node.
+pub struct Opening {
+    /// Not behind the gate.
+    pub db: Db,
+    /// Keeps everything else from the database until it is open.
+    pub gate: Arc<Gate>,
+    pub keyring: Arc<Keyring>,
+    pub clock: Arc<dyn Clock>,
+    pub username: Username,
+    /// `None`: to be made up.
+    pub password: Option<String>,
+    /// Told of the first administrator when this node made it.
+    pub announce: fn(&FirstAdministrator),
+}
+
+/// Why a database may not be used, or not now.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyCheckError {
+pub enum OpenError {
+    #[error("the database's schema cannot be brought up to date")]
+    Schema(#[source] StorageError),
     #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    #[error(transparent)]
-    Storage(#[from] StorageError),
+    Key(#[from] KeyringError),
+    #[error("the installation's settings cannot be read")]
+    Settings(#[from] StorageError),
+    #[error("the first administrator cannot be made")]
+    Administrator(#[source] ServiceError),
+    #[error("the catalog cannot be loaded")]
+    Catalog(#[source] StorageError),
+}
+
+impl OpenError {
+    /// Whether the same may succeed later without anybody doing anything about it here.
+    pub fn is_unavailability(&self) -> bool {
+        matches!(
+            self,
+            Self::Schema(StorageError::Unavailable(_))
+                | Self::Settings(StorageError::Unavailable(_))
+                | Self::Catalog(StorageError::Unavailable(_))
+                | Self::Administrator(ServiceError::Unavailable(_))
+        )
+    }
+}
+
+impl Opening {
+    /// Checks and completes what must be so before the database is used, and lets everything through to it. Returns
+    /// the installation's id.
+    pub async fn open(&self) -> Result<Uuid, OpenError> {
+        self.db.migrate().await.map_err(OpenError::Schema)?;
+        check_keyring(&self.db, &self.keyring).await?;
+        let installation = installation_id(&self.db).await?;
+        let first = self
+            .ensure_administrator()
+            .await
+            .map_err(OpenError::Administrator)?;
+        if let Some(first) = first {
+            (self.announce)(&first);
+        }
+        self.gate.open();
+        Ok(installation)
+    }
+
+    /// Tries until the database is open. The node serves meanwhile what it has in memory.
+    pub async fn until_open(&self) -> Uuid {
+        let mut backoff = Backoff::default();
+        loop {
+            let wait = match self.open().await {
+                Ok(installation) => return installation,
+                Err(error) if error.is_unavailability() => {
+                    tracing::warn!(error = causes(&error), "the database is unavailable");
+                    backoff.next()
+                }
+                Err(error) => {
+                    tracing::error!(error = causes(&error), "this node may not use its database");
+                    AFTER_REFUSAL
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Makes the first administrator if there is nobody yet.
+    async fn ensure_administrator(&self) -> Result<Option<FirstAdministrator>, ServiceError> {
+        if users::exists_any(&self.db).await? {
+            return Ok(None);
+        }
+        let made_up = self.password.is_none().then(new_password);
+        let given = self
+            .password
+            .clone()
+            .or_else(|| made_up.clone())
+            .unwrap_or_default();
+        let hash = hash_password(given).await;
+        let user = User {
+            id: UserId::generate(),
+            tenant: None,
+            username: self.username.clone(),
+            role: Role::PlatformAdmin,
+            enabled: true,
+        };
+        let tx = self.db.begin().await?;
+        let now = in_micros(self.clock.now());
+        match users::insert(&tx, user, hash.as_str().to_owned(), now).await {
+            Ok(_) => tx.commit().await?,
+            // Another node starting at the same moment was first.
+            Err(StorageError::Conflict(UniqueKey::Username)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(FirstAdministrator {
+            username: self.username.as_str().to_owned(),
+            password: made_up,
+        }))
+    }
 }
 
 /// The first administrator, when this start made one.
@@ -25,40 +143,8 @@ pub struct FirstAdministrator {
     pub password: Option<String>,
 }
 
-/// Makes the first administrator if there is nobody yet.
-pub async fn ensure_administrator(
-    ctx: &Context,
-    username: Username,
-    password: Option<String>,
-) -> Result<Option<FirstAdministrator>, ServiceError> {
-    if users::exists_any(&ctx.db).await? {
-        return Ok(None);
-    }
-    let made_up = password.is_none().then(new_password);
-    let given = password.or_else(|| made_up.clone()).unwrap_or_default();
-    let hash = hash_password(given).await;
-    let user = User {
-        id: UserId::generate(),
-        tenant: None,
-        username: username.clone(),
-        role: Role::PlatformAdmin,
-        enabled: true,
-    };
-    let tx = ctx.db.begin().await?;
-    match users::insert(&tx, user, hash.as_str().to_owned(), ctx.now()).await {
-        Ok(_) => tx.commit().await?,
-        // Another node starting at the same moment was first.
-        Err(StorageError::Conflict(UniqueKey::Username)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    }
-    Ok(Some(FirstAdministrator {
-        username: username.into_string(),
-        password: made_up,
-    }))
-}
-
 /// Refuses keys that cannot open what is stored: better not to start than to lose secrets bit by bit.
-pub async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), KeyCheckError> {
+async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
     keyring.holds_all(&app_keys::list_sealing_key_ids(db).await?)?;
     let sealed = keyring.seal("slipway", CANARY)?;
     let text = format!("{}.{}", sealed.key_id, sealed.sealed);
@@ -75,4 +161,27 @@ pub async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), KeyCheckErr
     // Sealed anew at each start, so that a retired key can be dropped once nothing else needs it.
     settings::upsert(&tx, CANARY, &text).await?;
     Ok(tx.commit().await?)
+}
+
+/// The installation's id, made at the first start.
+async fn installation_id(db: &Db) -> Result<Uuid, OpenError> {
+    let tx = db.begin().await?;
+    settings::insert_if_absent(&tx, INSTALLATION, &Uuid::new_v4().to_string()).await?;
+    let stored = settings::find(&tx, INSTALLATION).await?.unwrap_or_default();
+    tx.commit().await?;
+    let parsed = Uuid::parse_str(&stored);
+    Ok(parsed.map_err(|error| StorageError::CorruptRow {
+        table: "settings",
+        column: "value",
+        id: INSTALLATION.to_owned(),
+        reason: error.to_string(),
+    })?)
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &OpenError) -> String {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -28,6 +29,22 @@ pub struct Db {
     connection: DatabaseConnection,
     backend: Backend,
     target: Arc<Target>,
+    gate: Option<Arc<Gate>>,
+}
+
+/// Keeps statements away from a database that may not be used yet.
+#[derive(Debug)]
+pub struct Gate {
+    is_open: AtomicBool,
+    /// A closed pool, which answers everything with "unavailable".
+    closed: DatabaseConnection,
+}
+
+impl Gate {
+    /// Lets statements through from now on.
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
 }
 
 /// Where the database is. Its URL may hold a password.
@@ -75,6 +92,7 @@ pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageErr
             url: url.to_owned(),
             durability,
         }),
+        gate: None,
     })
 }
 
@@ -85,7 +103,29 @@ impl Db {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        Ok(self.connection.ping().await?)
+        Ok(self.pool().ping().await?)
+    }
+
+    /// The same pool behind a gate: until it is opened, everything but [`Db::close`] is
+    /// [`StorageError::Unavailable`]. For a database whose schema has not been checked yet.
+    pub async fn behind_gate(&self) -> Result<(Self, Arc<Gate>), StorageError> {
+        let Target { url, durability } = &*self.target;
+        let mut options = match self.backend {
+            Backend::Sqlite => sqlite_options(url, *durability),
+            Backend::Postgres => postgres_options(url),
+        };
+        options.connect_lazy(true);
+        let closed = Database::connect(options).await.map_err(without_the_url)?;
+        closed.clone().close().await?;
+        let gate = Arc::new(Gate {
+            is_open: AtomicBool::new(false),
+            closed,
+        });
+        let gated = Self {
+            gate: Some(gate.clone()),
+            ..self.clone()
+        };
+        Ok((gated, gate))
     }
 
     /// A new pool to the same database: the old one's connections may all be half open.
@@ -112,7 +152,10 @@ impl Db {
     }
 
     pub(super) fn pool(&self) -> &DatabaseConnection {
-        &self.connection
+        match &self.gate {
+            Some(gate) if !gate.is_open.load(Ordering::Acquire) => &gate.closed,
+            _ => &self.connection,
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub mod settings;
 pub mod tenants;
 pub mod users;
 
-pub use connect::{Backend, Db, Durability, connect};
+pub use connect::{Backend, Db, Durability, Gate, connect};
 pub use error::{StorageError, UniqueKey};
 pub use hints::{Hint, Hints};
 pub use page::{Page, PageRequest};

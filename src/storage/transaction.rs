@@ -11,6 +11,8 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::StorageError;
 use super::connect::{Backend, Db};
 use super::entity::{app, catalog_revision};
@@ -39,7 +41,7 @@ pub struct CatalogTx {
 
 /// Names one state of a tenant's catalog or of an app. Two pairs are compared for difference, never for order: after
 /// a failover to a standby that lags behind, a revision may come again, but not with the same head.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CatalogPair {
     pub revision: i64,
     /// 16 lower-case hexadecimal digits, random.

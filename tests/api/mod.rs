@@ -33,6 +33,7 @@ mod resources;
 mod roles;
 mod sdk_clients;
 mod sessions;
+mod snapshot;
 mod strictness;
 mod tenancy;
 mod top_call;

@@ -25,6 +25,25 @@ impl TestDatabase {
         Self::open(url.await.expect("the server makes databases"), None).await
     }
 
+    /// A database of a PostgreSQL that does not run.
+    pub(crate) async fn unavailable() -> Self {
+        Self::open(
+            "postgres://slipway@localhost/none?host=/nonexistent".to_owned(),
+            None,
+        )
+        .await
+    }
+
+    /// A new database of this server.
+    pub(crate) async fn of(server: &PostgresServer) -> Self {
+        Self::open(server.database(), None).await
+    }
+
+    /// The same database, for another node to be started on.
+    pub(crate) async fn again(&self) -> Self {
+        Self::open(self.url.clone(), None).await
+    }
+
     /// The same database through a pool of its own, as another node has it.
     pub(crate) async fn another_node(&self) -> Db {
         connect(&self.url, Durability::Relaxed)

@@ -1,20 +1,29 @@
 //! A throw-away PostgreSQL server for the tests of one binary, with a database for each test.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Runs the server and waits for the end of its input, which comes when this process ends, in whatever way: the
-/// pipe closes even after a kill. Statics are never dropped, so nothing in this process could clean up as surely.
+/// Runs the server, stops and starts it when told to, and waits for the end of its input, which comes when this
+/// process ends, in whatever way: the pipe closes even after a kill. Statics are never dropped, so nothing in this
+/// process could clean up as surely.
 const WATCHDOG: &str = r#"
-    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
-        -c full_page_writes=off -c max_connections=500 >"$2/log" 2>&1 </dev/null &
-    cat >/dev/null
+    start() {
+        "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
+            -c full_page_writes=off -c max_connections=500 >>"$2/log" 2>&1 </dev/null &
+    }
+    start "$1" "$2"
+    while read -r command; do
+        case $command in
+            stop) kill -INT $!; wait ;;
+            start) start "$1" "$2" ;;
+        esac
+    done
     kill -QUIT $!
     wait
     rm -rf "$2"
@@ -25,7 +34,7 @@ pub(crate) struct PostgresServer {
     directory: PathBuf,
     databases: AtomicU32,
     /// Holds the pipe that stays open for as long as this process lives; see [`WATCHDOG`].
-    _watchdog: Child,
+    watchdog: Mutex<Child>,
 }
 
 impl PostgresServer {
@@ -47,7 +56,26 @@ impl PostgresServer {
         format!("postgres://slipway@localhost/{name}?host={directory}")
     }
 
-    fn start() -> Self {
+    /// Ends every connection and the server.
+    pub(crate) fn stop(&self) {
+        self.tell("stop\n");
+        wait_until(&self.directory, false);
+    }
+
+    /// Starts the server that was stopped.
+    pub(crate) fn start_again(&self) {
+        self.tell("start\n");
+        wait_until(&self.directory, true);
+    }
+
+    fn tell(&self, command: &str) {
+        let mut watchdog = self.watchdog.lock().expect("no holder of this lock panics");
+        let stdin = watchdog.stdin.as_mut().expect("the watchdog has an input");
+        stdin.write_all(command.as_bytes()).expect("the watchdog listens");
+    }
+
+    /// A server of a test's own.
+    pub(crate) fn start() -> Self {
         let directory =
             PathBuf::from(run(&mut as_server_user("mktemp", &["-d", "-t", "slipway-pg.XXXXXX"])).trim());
         initialise(&directory.join("data"));
@@ -59,11 +87,11 @@ impl PostgresServer {
             .process_group(0)
             .spawn()
             .expect("a shell runs the server");
-        wait_until_ready(&directory);
+        wait_until(&directory, true);
         Self {
             directory,
             databases: AtomicU32::new(0),
-            _watchdog: watchdog,
+            watchdog: Mutex::new(watchdog),
         }
     }
 }
@@ -91,7 +119,8 @@ fn initialise(data: &Path) {
     .args(collation));
 }
 
-fn wait_until_ready(directory: &Path) {
+/// Waits until the server answers, or until it does not any more.
+fn wait_until(directory: &Path, answers: bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let is_ready = || {
         Command::new(program("pg_isready"))
@@ -100,10 +129,10 @@ fn wait_until_ready(directory: &Path) {
             .status()
             .is_ok_and(|status| status.success())
     };
-    while !is_ready() {
+    while is_ready() != answers {
         assert!(
             Instant::now() < deadline,
-            "PostgreSQL does not start: {}",
+            "PostgreSQL does not start or stop: {}",
             std::fs::read_to_string(directory.join("log")).unwrap_or_default()
         );
         std::thread::sleep(Duration::from_millis(20));

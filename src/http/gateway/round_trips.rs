@@ -46,7 +46,7 @@ fn encode(text: &str, escaping: Escaping, plus: bool) -> Vec<u8> {
             (_, b' ') if plus => encoded.push(b'+'),
             (true, _) => encoded.push(byte),
             (false, _) if matches!(escaping, Escaping::Lower) => {
-                encoded.extend(format!("%{byte:02x}").bytes())
+                encoded.extend(format!("%{byte:02x}").bytes());
             }
             (false, _) => encoded.extend(format!("%{byte:02X}").bytes()),
         }
@@ -142,9 +142,11 @@ proptest! {
         prop_assume!(written.values().all(|value| !value.starts_with(&delimiter[1..])));
         let mut body = before.to_owned();
         for (name, value) in &written {
-            body += &format!("--{boundary}\r\nContent-Disposition{separator}\"{name}\"{more}\r\n\r\n{value}\r\n");
+            let part = format!("--{boundary}\r\nContent-Disposition{separator}\"{name}\"{more}\r\n\r\n{value}\r\n");
+            body.push_str(&part);
         }
-        body += &format!("--{boundary}--\r\n");
+        let end = format!("--{boundary}--\r\n");
+        body.push_str(&end);
         let kind = BodyKind::of(Some(&format!("multipart/form-data; boundary={boundary}")));
         let params = Params::read("", body.as_bytes(), &kind).unwrap();
         prop_assert_eq!(params.as_one_set().unwrap(), borrowed(&written));

@@ -144,6 +144,19 @@ impl Caller {
         }
     }
 
+    /// The credential.
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
+    }
+
+    /// The same caller at another node.
+    pub(crate) fn at(&self, node: &TestApp) -> Self {
+        Self {
+            url: node.url.clone(),
+            ..self.clone()
+        }
+    }
+
     /// A call with one more header; a null body is none.
     pub(crate) async fn call_with(
         &self,

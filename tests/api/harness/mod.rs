@@ -27,6 +27,8 @@ use crate::support::database::TestDatabase;
 
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// The secret key of every node, unless a test wants another.
+pub(crate) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 /// Where the clock of every test stands at first.
 pub(crate) const NOW: &str = "2026-03-02T02:00:00Z";
 
@@ -123,7 +125,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         database_url: Some(database_url.to_owned()),
         admin_username: ADMIN.to_owned(),
         admin_password: Some(PASSWORD.to_owned()),
-        secret_key: Some("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned()),
+        secret_key: Some(SECRET_KEY.to_owned()),
         trusted_proxies: Vec::new(),
         public_url: None,
         next_check_s: 3_600,
@@ -131,6 +133,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         poll_interval_ms: 250,
         hints: true,
         stale_after_s: 900,
+        snapshot_interval_s: 0,
         gateway_calls_per_minute: 0,
         login_attempts_per_account: 100_000,
         login_attempts_per_source: 100_000,
@@ -151,6 +154,7 @@ pub(crate) fn start(clock: Arc<dyn Clock>) -> Start {
         durability: Durability::Relaxed,
         workers: Some(1),
         heed_signals: false,
+        announce: |_| {},
     }
 }
 

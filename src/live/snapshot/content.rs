@@ -1,0 +1,166 @@
+//! What a block holds: one tenant's catalog as it is served, except that secrets stay sealed.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::frames::Block;
+use super::{MAX_UNPACKED_BYTES, SnapshotError};
+use crate::access::AppKeyRole;
+use crate::catalog::ids::{AppId, KeyId, TenantId};
+use crate::catalog::org::OrgDirectory;
+use crate::catalog::tenant::Tenant;
+use crate::live::PublishedTenant;
+use crate::live::published::{LiveAppKey, LoadedApp, TenantParts};
+use crate::resolve::PublishedApp;
+use crate::secrets::{Keyring, SealedSecret};
+use crate::storage::CatalogPair;
+
+/// A snapshot is written beside the work of a node: the fastest level, which halves the bytes already.
+const COMPRESSION_LEVEL: i32 = 1;
+
+/// A tenant on its way out; [`Read`] has the same fields in the same order.
+#[derive(Serialize)]
+struct Written<'a> {
+    pair: &'a CatalogPair,
+    tenant: &'a Tenant,
+    directory_etag: Option<&'a str>,
+    directory: &'a OrgDirectory,
+    device_keys: &'a HashMap<KeyId, String>,
+    app_keys: Vec<WrittenAppKey<'a>>,
+    apps: Vec<(AppId, &'a CatalogPair, &'a PublishedApp)>,
+    row_count: i64,
+}
+
+#[derive(Serialize)]
+struct WrittenAppKey<'a> {
+    app_key: &'a str,
+    id: KeyId,
+    role: AppKeyRole,
+    sealed: &'a [SealedSecret],
+}
+
+#[derive(Deserialize)]
+struct Read {
+    pair: CatalogPair,
+    tenant: Tenant,
+    directory_etag: Option<String>,
+    directory: OrgDirectory,
+    device_keys: HashMap<KeyId, String>,
+    app_keys: Vec<ReadAppKey>,
+    apps: Vec<(AppId, CatalogPair, PublishedApp)>,
+    row_count: i64,
+}
+
+#[derive(Deserialize)]
+struct ReadAppKey {
+    app_key: String,
+    id: KeyId,
+    role: AppKeyRole,
+    sealed: Vec<SealedSecret>,
+}
+
+/// A tenant's packed bytes, and how many they are unpacked. `None` stands for a tenant whose rows cannot be read.
+pub(super) fn pack(
+    id: TenantId,
+    published: Option<&PublishedTenant>,
+) -> Result<(Vec<u8>, u64), SnapshotError> {
+    let compressed = zstd::Encoder::new(Vec::new(), COMPRESSION_LEVEL)?;
+    let counting = Counting {
+        inner: compressed,
+        count: 0,
+    };
+    // Only writing can fail, and it writes to memory.
+    let written = postcard::to_io(&published.map(Written::of), counting).map_err(io::Error::other)?;
+    if written.count > MAX_UNPACKED_BYTES {
+        return Err(SnapshotError::TooLarge(id));
+    }
+    Ok((written.inner.finish()?, written.count))
+}
+
+/// The tenant of a verified block.
+pub(super) fn unpack(block: &Block<'_>, keyring: &Keyring) -> Result<Option<PublishedTenant>, SnapshotError> {
+    let refuse = |reason: String| SnapshotError::Contents {
+        tenant: block.tenant,
+        reason,
+    };
+    let bytes = zstd::bulk::decompress(block.bytes, block.unpacked).map_err(|why| refuse(why.to_string()))?;
+    let (read, rest) =
+        postcard::take_from_bytes::<Option<Read>>(&bytes).map_err(|why| refuse(why.to_string()))?;
+    let is_whole = rest.is_empty() && read.as_ref().is_none_or(|read| read.tenant.id == block.tenant);
+    if !is_whole {
+        return Err(refuse(
+            "it is another tenant's, or longer than its parts".to_owned(),
+        ));
+    }
+    Ok(read.map(|read| read.publish(keyring)))
+}
+
+impl<'a> Written<'a> {
+    fn of(published: &'a PublishedTenant) -> Self {
+        let app_keys = published.app_keys.iter().map(|(app_key, live)| WrittenAppKey {
+            app_key,
+            id: live.id,
+            role: live.role,
+            sealed: &live.sealed,
+        });
+        let apps = published
+            .loaded_apps()
+            .map(|loaded| (loaded.id, &loaded.pair, &*loaded.app));
+        Self {
+            pair: &published.pair,
+            tenant: &published.tenant,
+            directory_etag: published.directory_etag.as_deref(),
+            directory: &published.directory,
+            device_keys: &published.device_keys,
+            app_keys: app_keys.collect(),
+            apps: apps.collect(),
+            row_count: published.row_count,
+        }
+    }
+}
+
+impl Read {
+    fn publish(self, keyring: &Keyring) -> PublishedTenant {
+        let tenant = self.tenant.id;
+        let app_keys = self.app_keys.into_iter().map(|key| {
+            let live = LiveAppKey::open(keyring, tenant, key.id, key.role, key.sealed);
+            (key.app_key, live)
+        });
+        let apps = self.apps.into_iter().map(|(id, pair, app)| LoadedApp {
+            id,
+            pair,
+            app: Arc::new(app),
+        });
+        PublishedTenant::new(TenantParts {
+            pair: self.pair,
+            tenant: self.tenant,
+            directory_etag: self.directory_etag,
+            directory: Arc::new(self.directory),
+            device_keys: self.device_keys,
+            app_keys: app_keys.collect(),
+            apps: apps.collect(),
+            row_count: self.row_count,
+        })
+    }
+}
+
+/// Counts what is written through it.
+struct Counting<W> {
+    inner: W,
+    count: u64,
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.count += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

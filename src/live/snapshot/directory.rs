@@ -1,0 +1,137 @@
+//! The directory of a node's snapshots: a few generations, each written whole or not at all.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use super::{Snapshot, SnapshotError, read};
+use crate::secrets::Keyring;
+
+/// How many snapshots are kept: were the newest damaged, an older one still starts a node.
+const GENERATIONS: usize = 3;
+const PREFIX: &str = "catalog-";
+const SUFFIX: &str = ".snapshot";
+/// Of a file that is being written, or that a killed process left.
+const UNFINISHED: &str = ".unfinished";
+
+/// Where a node keeps its snapshots, as `catalog-<microseconds since 1970>.snapshot`.
+#[derive(Debug, Clone)]
+pub struct SnapshotDirectory(PathBuf);
+
+impl SnapshotDirectory {
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The newest snapshot that is acceptable; the log tells why newer ones are not. `None` without one.
+    pub fn load_newest(&self, keyring: &Keyring) -> Option<Snapshot> {
+        let generations = match self.generations() {
+            Ok(generations) => generations,
+            Err(error) => {
+                tracing::warn!(directory = %self.0.display(), %error, "there are no snapshots");
+                return None;
+            }
+        };
+        generations.iter().rev().find_map(|number| {
+            let path = self.path_of(*number);
+            load(&path, keyring)
+                .inspect_err(|error| {
+                    tracing::error!(file = %path.display(), %error, "a snapshot is not accepted");
+                    metrics::counter!("slipway_snapshot_refused_total").increment(1);
+                })
+                .inspect(|snapshot| tell_age(snapshot.as_of))
+                .ok()
+        })
+    }
+
+    /// Writes a new generation and removes those that are too old. Returns how many bytes it has.
+    pub(super) fn save(
+        &self,
+        now: DateTime<Utc>,
+        write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), SnapshotError>,
+    ) -> Result<u64, SnapshotError> {
+        self.make()?;
+        let generations = self.generations()?;
+        // The newest by its name too, though the clock may have been set back.
+        let newest = generations.last().copied().unwrap_or(0);
+        let number = now.timestamp_micros().max(newest.saturating_add(1));
+        // Readable for its owner alone, and removed again when anything fails.
+        let mut file = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(UNFINISHED)
+            .tempfile_in(&self.0)?;
+        let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
+        write(&mut out)?;
+        out.flush()?;
+        drop(out);
+        file.as_file().sync_all()?;
+        let bytes = file.as_file().metadata()?.len();
+        file.persist(self.path_of(number)).map_err(|error| error.error)?;
+        self.sync()?;
+        for old in generations.iter().rev().skip(GENERATIONS - 1) {
+            fs::remove_file(self.path_of(*old))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Removes what a process left that was killed while it wrote.
+    pub(super) fn remove_unfinished(&self) -> io::Result<()> {
+        for name in self.names()? {
+            if name.starts_with(PREFIX) && name.ends_with(UNFINISHED) {
+                fs::remove_file(self.0.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of all generations, the oldest first.
+    fn generations(&self) -> io::Result<Vec<i64>> {
+        let mut numbers: Vec<_> = self.names()?.iter().filter_map(|name| number_in(name)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn path_of(&self, number: i64) -> PathBuf {
+        self.0.join(format!("{PREFIX}{number}{SUFFIX}"))
+    }
+
+    /// Makes the directory for its owner alone, if it is absent.
+    fn make(&self) -> io::Result<()> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.0)
+    }
+
+    /// Makes the new name last, where directories can be synchronised.
+    fn sync(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        File::open(&self.0)?.sync_all()?;
+        Ok(())
+    }
+}
+
+fn load(path: &Path, keyring: &Keyring) -> Result<Snapshot, SnapshotError> {
+    read(&fs::read(path)?, keyring)
+}
+
+/// Of the newest snapshot.
+#[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
+pub(super) fn tell_age(as_of: DateTime<Utc>) {
+    metrics::gauge!("slipway_snapshot_timestamp_seconds").set(as_of.timestamp() as f64);
+}
+
+fn number_in(name: &str) -> Option<i64> {
+    name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()
+}

@@ -1,0 +1,209 @@
+//! The layout of a block, which its bytes do not tell.
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::frames::Block;
+use super::{FORMAT, content};
+use crate::access::AppKeyRole;
+use crate::catalog::app::{App, Resource};
+use crate::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
+use crate::catalog::org::{OrgCode, OrgDirectory};
+use crate::catalog::pin::{Pin, PinMode, PinTarget};
+use crate::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use crate::catalog::rollout::{Rollout, RolloutUnit, Share};
+use crate::catalog::tenant::Tenant;
+use crate::catalog::text::{
+    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
+    VersionName,
+};
+use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
+use crate::resolve::PublishedApp;
+use crate::secrets::{Keyring, SealedSecret};
+use crate::storage::CatalogPair;
+
+const STATES: [ReleaseState; 7] = [
+    ReleaseState::Draft,
+    ReleaseState::Published,
+    ReleaseState::Paused,
+    ReleaseState::Recalled(RecallMode::Stop),
+    ReleaseState::Recalled(RecallMode::Rollback),
+    ReleaseState::Recalled(RecallMode::Removal),
+    ReleaseState::Discarded,
+];
+
+/// When this fails, blocks of before mean something else now: raise [`FORMAT`] and write the digest that is found.
+#[test]
+fn what_a_block_holds_changes_with_the_format_alone() {
+    let (packed, unpacked) = content::pack(tenant_id(), Some(&sample())).unwrap();
+    let bytes = zstd::decode_all(packed.as_slice()).unwrap();
+    assert_eq!(bytes.len() as u64, unpacked);
+    let digest = hex::encode(Sha256::digest(&bytes));
+    let known = "d1ac6e639e5323551510c282e49cd98e3475cecf5459f3e8354803cab2412dac";
+    assert_eq!((FORMAT, digest.as_str()), (1, known));
+}
+
+#[test]
+fn a_block_unpacks_to_what_was_packed() {
+    let keyring = Keyring::parse("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    for published in [None, Some(sample())] {
+        let (packed, unpacked) = content::pack(tenant_id(), published.as_ref()).unwrap();
+        let block = Block {
+            tenant: tenant_id(),
+            bytes: &packed,
+            unpacked: usize::try_from(unpacked).unwrap(),
+        };
+        let again = content::unpack(&block, &keyring).unwrap();
+        assert_eq!(again.is_some(), published.is_some());
+        assert_eq!(
+            content::pack(tenant_id(), again.as_ref()).unwrap(),
+            (packed, unpacked)
+        );
+    }
+}
+
+fn tenant_id() -> TenantId {
+    TenantId::parse(10_000_000).unwrap()
+}
+
+fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn pair(revision: i64) -> CatalogPair {
+    CatalogPair {
+        revision,
+        head: "0123456789abcdef".to_owned(),
+    }
+}
+
+/// Something of everything, but never two in a map, whose order is random.
+fn sample() -> PublishedTenant {
+    let sealed = SealedSecret {
+        key_id: "0123456789ab".to_owned(),
+        sealed: "AAAA".to_owned(),
+    };
+    let app_key = LiveAppKey {
+        id: KeyId::from_uuid(uuid(1)),
+        role: AppKeyRole::Operator,
+        secrets: vec!["never written".to_owned()],
+        sealed: [sealed].into(),
+    };
+    PublishedTenant::new(TenantParts {
+        pair: pair(7),
+        tenant: Tenant {
+            id: tenant_id(),
+            name: Name::parse("A tenant").unwrap(),
+            enabled: true,
+            offers_enabled: false,
+        },
+        directory_etag: Some("an etag".to_owned()),
+        directory: OrgDirectory::new([&["HM"][..]]).into(),
+        device_keys: [(KeyId::from_uuid(uuid(2)), "a hash".to_owned())].into(),
+        app_keys: [("10001".to_owned(), app_key)].into(),
+        apps: vec![LoadedApp {
+            id: AppId::from_uuid(uuid(3)),
+            pair: pair(5),
+            app: app().into(),
+        }],
+        row_count: 9,
+    })
+}
+
+fn app() -> PublishedApp {
+    let app = App {
+        id: AppId::from_uuid(uuid(3)),
+        package_name: PackageName::parse("com.hema.wms").unwrap(),
+        app_name: Name::parse("A <name>").unwrap(),
+        old_package_names: vec![PackageName::parse("com.hema.old").unwrap()],
+        icon_url: Some(Url::parse("https://files.example/icon.png").unwrap()),
+        enabled: true,
+    };
+    let identifier = Identifier::parse("com.hema.wms.chuku").unwrap();
+    let resource = Resource {
+        repair_on_mismatch: true,
+        ..Resource::first_seen(&app, identifier.clone())
+    };
+    let releases = STATES
+        .into_iter()
+        .zip(1..)
+        .map(|(state, version_code)| release(&app, &identifier, state, version_code));
+    PublishedApp::compile(&app, vec![resource], releases.collect(), pins(&app, &identifier))
+}
+
+fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code: i64) -> Release {
+    let is_first = version_code == 1;
+    let targeting = if is_first { targeting() } else { json!({}) };
+    let at = |seconds| DateTime::from_timestamp(seconds, 0).filter(|_| is_first);
+    let unit = if is_first {
+        serde_json::from_value(json!({"Level": 3})).unwrap()
+    } else {
+        RolloutUnit::Device
+    };
+    Release {
+        id: ReleaseId::from_uuid(uuid(100)),
+        app_id: app.id,
+        identifier: identifier.clone(),
+        state,
+        content: ReleaseContent {
+            version_code,
+            version_name: VersionName::parse("1.0.1").unwrap(),
+            file: FileFacts {
+                download_url: Url::parse("https://files.example/a.bin?a=1&b=2").unwrap(),
+                size: 1_000,
+                md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap(),
+                sha256: None,
+            },
+            update_desc: UpdateDescription::parse("Better \"tills\"\n").unwrap(),
+            auto_install: true,
+            mandatory: false,
+            floor: true,
+            qrcode: Some(Url::parse("https://files.example/qr").unwrap()),
+            icon_url: None,
+            config_json: ConfigJson::default(),
+            targeting: serde_json::from_value(targeting).unwrap(),
+            rollout: Rollout {
+                share: Share::from_hundredths(2_500).unwrap(),
+                key: is_first.then(|| RolloutKey::parse("a key").unwrap()),
+                unit,
+            },
+            starts_at: at(1_700_000_000),
+            ends_at: at(1_800_000_000),
+        },
+    }
+}
+
+fn targeting() -> Value {
+    json!({
+        "org_scopes": [{"l1Code": "HM", "l3Code": "8007"}],
+        "org_exclusions": [{"l2Code": "HM-BJ"}],
+        "device_types": ["10013"],
+        "host_version_min": 2,
+        "host_version_max": 3,
+        "attribute_rules": [{"name": "os", "op": "semver", "value": ">=8"}],
+        "device_ids": ["PDA001"],
+    })
+}
+
+fn pins(app: &App, identifier: &Identifier) -> Vec<Pin> {
+    let node = PinTarget::OrgNode(vec![OrgCode::parse("HM").unwrap()]);
+    let device = PinTarget::Device(DeviceId::parse("PDA001").unwrap());
+    let pins = [
+        (node.clone(), PinMode::Hold),
+        (node.clone(), PinMode::Exact(2)),
+        (node, PinMode::Ceiling(3)),
+        (device, PinMode::Hold),
+    ];
+    let pin = |(target, mode)| Pin {
+        id: PinId::from_uuid(uuid(4)),
+        app_id: app.id,
+        identifier: identifier.clone(),
+        target,
+        mode,
+        reason: Reason::parse("a trial").unwrap(),
+        expires_at: DateTime::from_timestamp(1_900_000_000, 0),
+    };
+    pins.into_iter().map(pin).collect()
+}

@@ -1,0 +1,136 @@
+//! What must be so before a database is followed or written to.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use slipway::catalog::ids::TenantId;
+use slipway::catalog::text::Username;
+use slipway::clock::FixedClock;
+use slipway::live::snapshot::read;
+use slipway::live::{Follower, FollowerSettings, Live, Lookup};
+use slipway::secrets::Keyring;
+use slipway::services::installation::{OpenError, Opening};
+use slipway::storage::{Db, Gate, StorageError, settings, users};
+
+use super::super::harness::{NOW, PASSWORD, SECRET_KEY, TENANT};
+use super::damage::Frames;
+use super::{Stage, keyring};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+fn clock() -> Arc<FixedClock> {
+    Arc::new(FixedClock::at(NOW.parse().unwrap()))
+}
+
+fn opening(db: &Db, gate: Arc<Gate>, key: &str) -> Opening {
+    Opening {
+        db: db.clone(),
+        gate,
+        keyring: Arc::new(Keyring::parse(key).unwrap()),
+        clock: clock(),
+        username: Username::parse("admin").unwrap(),
+        password: Some(PASSWORD.to_owned()),
+        announce: |_| {},
+    }
+}
+
+async fn nothing_passes_before_schema_and_key_were_checked(database: TestDatabase) {
+    let (gated, gate) = database.db.behind_gate().await.unwrap();
+    let is_unavailable = |error: StorageError| matches!(error, StorageError::Unavailable(_));
+    assert!(is_unavailable(gated.ping().await.unwrap_err()));
+    assert!(is_unavailable(gated.begin().await.unwrap_err()));
+    assert!(is_unavailable(gated.begin_read().await.err().unwrap()));
+    assert!(is_unavailable(settings::find(&gated, "x").await.unwrap_err()));
+
+    let installation = opening(&database.db, gate, SECRET_KEY).open().await.unwrap();
+    gated.ping().await.unwrap();
+    assert!(
+        users::exists_any(&gated).await.unwrap(),
+        "the first administrator is there"
+    );
+
+    // Another node with another key stays outside, however often it asks.
+    let (gated, gate) = database.db.behind_gate().await.unwrap();
+    let another = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let refused = opening(&database.db, gate, another).open().await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::Key(_)) && !refused.is_unavailability(),
+        "{refused}"
+    );
+    assert!(is_unavailable(gated.begin().await.unwrap_err()));
+
+    // The right one finds the same installation.
+    let (_, gate) = database.db.behind_gate().await.unwrap();
+    let again = opening(&database.db, gate, SECRET_KEY).open().await.unwrap();
+    assert_eq!(again, installation);
+}
+
+/// A catalog that nothing was loaded into.
+fn catalog(database: &TestDatabase) -> Arc<Live> {
+    let follower_settings = FollowerSettings {
+        poll_interval: Duration::from_millis(250),
+        stale_after: TimeDelta::seconds(900),
+        hints: false,
+    };
+    Follower::new(
+        database.db.clone(),
+        clock(),
+        Arc::new(keyring()),
+        follower_settings,
+    )
+    .1
+}
+
+fn tenant() -> TenantId {
+    TenantId::parse(TENANT).unwrap()
+}
+
+async fn a_tenant_that_could_not_be_read_stays_unknown(database: TestDatabase) {
+    let (stopped, _) = Stage::set(database).await.stop().await;
+    let bytes = fs::read(&stopped.files()[0]).unwrap();
+    // What is written for a tenant whose rows cannot be read.
+    let unread = Frames::of(&bytes).with_content(&[0], 1);
+    let live = catalog(&stopped.database);
+    live.serve_snapshot(read(&unread, &keyring()).unwrap(), NOW.parse().unwrap());
+    assert!(matches!(live.tenant(tenant()), Lookup::Unknown));
+    let key = live.tenant_of_app_key(&stopped.client.app_key);
+    assert!(matches!(key, Lookup::Unknown), "it may be that tenant's");
+    let nobody = TenantId::parse(1).unwrap();
+    assert!(matches!(live.tenant(nobody), Lookup::Absent));
+}
+
+async fn a_snapshot_is_never_of_a_later_instant(database: TestDatabase) {
+    let (stopped, _) = Stage::set(database).await.stop().await;
+    let bytes = fs::read(&stopped.files()[0]).unwrap();
+    let live = catalog(&stopped.database);
+    let earlier = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::hours(1);
+    live.serve_snapshot(read(&bytes, &keyring()).unwrap(), earlier);
+    assert_eq!(live.compared_at(), Some(earlier));
+}
+
+async fn what_another_installation_had_is_forgotten(database: TestDatabase) {
+    let (stopped, _) = Stage::set(database).await.stop().await;
+    let bytes = fs::read(&stopped.files()[0]).unwrap();
+    let live = catalog(&stopped.database);
+    let tenant = tenant();
+    let snapshot = read(&bytes, &keyring()).unwrap();
+    let installation = snapshot.installation;
+    live.serve_snapshot(snapshot, NOW.parse().unwrap());
+    assert!(matches!(live.tenant(tenant), Lookup::Found(_)));
+    live.belong_to(installation);
+    assert!(matches!(live.tenant(tenant), Lookup::Found(_)));
+    live.belong_to(uuid::Uuid::nil());
+    assert!(matches!(live.tenant(tenant), Lookup::Unknown));
+    assert!(matches!(
+        live.tenant_of_app_key(&stopped.client.app_key),
+        Lookup::Unknown
+    ));
+}
+
+on_both_databases!(
+    nothing_passes_before_schema_and_key_were_checked,
+    what_another_installation_had_is_forgotten,
+    a_tenant_that_could_not_be_read_stays_unknown,
+    a_snapshot_is_never_of_a_later_instant,
+);
