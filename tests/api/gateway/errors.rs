@@ -65,11 +65,12 @@ impl Row {
             ("sub_msg", self.sub_msg),
             ("request_id", id),
         ];
-        let members: String = members
+        let members: Vec<_> = members
             .into_iter()
             .filter(|(_, text)| !text.is_empty())
             .map(|(name, text)| format!("<{name}>{}</{name}>", escaped(text)))
             .collect();
+        let members = members.concat();
         format!("<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_response>{members}</error_response>")
     }
 }

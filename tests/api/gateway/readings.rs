@@ -263,8 +263,8 @@ fn other_readings(app_key: &str, text: &str) -> Vec<BTreeMap<String, String>> {
     let all: Vec<_> = READ.into_iter().chain(UNREAD).collect();
     let possible = |name: &str, value: &str| is_possible(app_key, name, value);
     let is_complete = |reading: &Reading| {
-        let has = |required: &&str| reading.iter().any(|(name, _)| name == required);
-        REQUIRED.iter().all(|required| has(&required))
+        let has = |required: &str| reading.iter().any(|(name, _)| name == required);
+        REQUIRED.iter().all(|required| has(required))
     };
     let mut found = readings(text, &READ, &possible, 400);
     found.extend(readings(text, &all, &possible, 100));

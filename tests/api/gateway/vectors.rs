@@ -100,9 +100,10 @@ async fn a_check_in_parts_is_answered(database: TestDatabase) {
         let rest = [("attributes", attributes), ("sign", sign)];
         let mut body = String::new();
         for (name, value) in parts.into_iter().chain(rest) {
-            body += &format!(
+            let part = format!(
                 "----------------------------1ae7d7eb\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
             );
+            body.push_str(&part);
         }
         body + "----------------------------1ae7d7eb--"
     };

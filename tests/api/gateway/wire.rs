@@ -63,7 +63,8 @@ impl Multipart {
         } = self;
         let mut body = before.to_owned();
         for (name, value) in call.signed_with("") {
-            body += &format!("--{boundary}\r\n{disposition}\"{name}\"{after}\r\n\r\n{value}\r\n");
+            let part = format!("--{boundary}\r\n{disposition}\"{name}\"{after}\r\n\r\n{value}\r\n");
+            body.push_str(&part);
         }
         body + more + &format!("--{boundary}--\r\n")
     }
