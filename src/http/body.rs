@@ -61,16 +61,45 @@ pub(super) async fn read_body(
     max_bytes: usize,
 ) -> Result<Bytes, Problem> {
     require_json(request)?;
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| body_error("broke off before its end"))?;
-        if bytes.len() + chunk.len() > max_bytes {
+    collect(payload, max_bytes).await.map_err(|error| match error {
+        BodyError::BrokeOff => body_error("broke off before its end"),
+        BodyError::TooLarge => {
             let detail = format!("the body is larger than {max_bytes} bytes");
-            return Err(Problem::new(ProblemCode::TooLarge, detail));
+            Problem::new(ProblemCode::TooLarge, detail)
         }
-        bytes.extend_from_slice(&chunk);
+    })
+}
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyError {
+    BrokeOff,
+    TooLarge,
+}
+
+/// The bytes of a whole body. Most arrive in one piece, which is not copied.
+pub(super) async fn collect(payload: &mut Payload, max_bytes: usize) -> Result<Bytes, BodyError> {
+    let Some(first) = next_piece(payload, max_bytes).await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = next_piece(payload, max_bytes - first.len()).await? else {
+        return Ok(first);
+    };
+    let mut bytes = BytesMut::from(first);
+    bytes.extend_from_slice(&second);
+    while let Some(piece) = next_piece(payload, max_bytes - bytes.len()).await? {
+        bytes.extend_from_slice(&piece);
     }
     Ok(bytes.freeze())
+}
+
+async fn next_piece(payload: &mut Payload, max_bytes: usize) -> Result<Option<Bytes>, BodyError> {
+    match payload.next().await {
+        None => Ok(None),
+        Some(Err(_)) => Err(BodyError::BrokeOff),
+        Some(Ok(piece)) if piece.len() > max_bytes => Err(BodyError::TooLarge),
+        Some(Ok(piece)) => Ok(Some(piece)),
+    }
 }
 
 /// RFC 9110, section 8.3: a body without a type may be taken for what is expected.

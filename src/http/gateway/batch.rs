@@ -38,7 +38,7 @@ const END_OF_QUERY: &str = "v2.0";
 /// Answers a batch: the answers in their order, joined by the separator; an error is one for the whole batch.
 pub(super) async fn answer(
     ctx: &web::Data<Context>,
-    query: &Params,
+    query: &Params<'_>,
     format: Format,
     body: &str,
     separator: Option<&str>,
@@ -67,8 +67,8 @@ pub(super) async fn answer(
 /// `v2.0` that ends the shorter one inside of a value, since no name has a `v` before its end. The values that are not
 /// free (a known app key, a format, an algorithm, a timestamp) have none either, so it is inside of a free text; and
 /// such a text is refused.
-fn refuse_movable_border(query: &Params) -> Result<(), GatewayError> {
-    for (name, value) in query.as_one_set().unwrap_or_default() {
+fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
+    for (name, value) in query.as_one_set().unwrap_or_default().iter() {
         if !QUERY_NAMES.contains(&name) {
             let why = format!("the query of a batch holds public parameters alone, not {name}");
             return Err(GatewayError::invalid_argument(name, &why));
@@ -105,7 +105,7 @@ fn without_line_breaks(piece: &str) -> &str {
 
 async fn answer_one(
     ctx: &web::Data<Context>,
-    verified: &pipeline::Verified,
+    verified: &pipeline::Verified<'_>,
     format: Format,
     shared: &str,
     own: &str,

@@ -18,7 +18,7 @@ use crate::services::gateway_keys::GatewayKey;
 pub(super) struct MethodCall<'a> {
     pub(super) ctx: &'a web::Data<Context>,
     pub(super) key: &'a GatewayKey,
-    pub(super) params: &'a Params,
+    pub(super) params: &'a Params<'a>,
     pub(super) asked: Asked<'a>,
 }
 
@@ -71,9 +71,14 @@ pub(super) fn find(name: &str) -> Option<&'static Method> {
 const PUBLIC_REQUIRED: [&str; 4] = ["app_key", "method", "timestamp", "v"];
 
 impl Method {
+    /// Every parameter that decides something of a call, in no certain order.
+    pub(super) fn reads_of_any_kind(&self) -> impl Iterator<Item = ReadParameter> + Clone {
+        PUBLIC.into_iter().chain(self.reads.iter().copied())
+    }
+
     /// Every parameter that decides something of a call.
     pub(super) fn all_reads(&self) -> ReadParameters {
-        let mut all: Vec<_> = PUBLIC.iter().chain(self.reads).copied().collect();
+        let mut all: Vec<_> = self.reads_of_any_kind().collect();
         all.sort_unstable_by_key(|(name, _)| *name);
         let required = PUBLIC_REQUIRED.iter().chain(self.required).copied().collect();
         ReadParameters { all, required }

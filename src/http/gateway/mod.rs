@@ -18,16 +18,15 @@ mod value_kind;
 
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{self, BytesMut};
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::StreamExt;
 use uuid::Uuid;
 
 use self::envelope::Format;
 use self::error::GatewayError;
 use self::methods::Asked;
 use self::params::{BodyKind, Params};
-use super::body::MAX_BODY_BYTES;
+use super::body::{BodyError, MAX_BODY_BYTES, collect};
 use super::call::context;
 
 /// Both paths. They take every verb, since a wrong one has an answer of its own.
@@ -39,15 +38,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = request_id();
-    let read = match read_params(&request, payload).await {
-        Ok(params) => pipeline::format_of(&params).map(|format| (params, format)),
-        Err(error) => Err(error),
+    let body = match read_call(&request, payload).await {
+        Ok(body) => body,
+        Err(error) => return respond_early_failure(&request, &error, &id),
     };
-    let (params, format) = match read {
+    let (params, format) = match read_params(&request, &body) {
         Ok(read) => read,
-        Err(error) => {
-            return respond_failure(&request, early_format(&request, &error), &error, &id);
-        }
+        Err(error) => return respond_early_failure(&request, &error, &id),
     };
     let asked = Asked {
         format,
@@ -63,8 +60,12 @@ async fn answer_batch(request: HttpRequest, payload: web::Payload) -> HttpRespon
     let id = request_id();
     match read_and_answer_batch(&request, payload).await {
         Ok((format, body)) => envelope::respond(&request, HttpResponse::Ok(), format, body),
-        Err(error) => respond_failure(&request, early_format(&request, &error), &error, &id),
+        Err(error) => respond_early_failure(&request, &error, &id),
     }
+}
+
+fn respond_early_failure(request: &HttpRequest, error: &GatewayError, id: &str) -> HttpResponse {
+    respond_failure(request, early_format(request, error), error, id)
 }
 
 fn respond_failure(request: &HttpRequest, format: Format, error: &GatewayError, id: &str) -> HttpResponse {
@@ -91,28 +92,29 @@ async fn read_and_answer_batch(
     Ok((format, answers))
 }
 
-async fn read_params(request: &HttpRequest, payload: web::Payload) -> Result<Params, GatewayError> {
+async fn read_call(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, GatewayError> {
     if request.method() != Verb::GET && request.method() != Verb::POST {
         return Err(GatewayError::verb_not_allowed());
     }
-    let body = read_body(payload).await?;
+    read_body(payload).await
+}
+
+fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'a>, Format), GatewayError> {
     let content_type = request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|header| header.to_str().ok());
-    Params::read(request.query_string(), &body, &BodyKind::of(content_type))
+    let params = Params::read(request.query_string(), body, &BodyKind::of(content_type))?;
+    let format = pipeline::format_of(&params)?;
+    Ok((params, format))
 }
 
-async fn read_body(mut payload: web::Payload) -> Result<BytesMut, GatewayError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| GatewayError::invalid_encoding())?;
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(GatewayError::too_large("a body of at most 1 MiB is read"));
-        }
-        body.extend_from_slice(&chunk);
+async fn read_body(payload: web::Payload) -> Result<Bytes, GatewayError> {
+    match collect(&mut payload.into_inner(), MAX_BODY_BYTES).await {
+        Ok(body) => Ok(body),
+        Err(BodyError::TooLarge) => Err(GatewayError::too_large("a body of at most 1 MiB is read")),
+        Err(BodyError::BrokeOff) => Err(GatewayError::invalid_encoding()),
     }
-    Ok(body)
 }
 
 /// The form of an error that comes before the format could be read; an invalid format is answered in XML.

@@ -1,20 +1,22 @@
 //! The parameters of a request: query and body are one set, decoded once, and used exactly as decoded.
 
-use std::collections::BTreeMap;
-
-use percent_encoding::percent_decode;
+use std::borrow::Cow;
 
 use super::error::GatewayError;
 use super::multipart;
+use super::sign::ParameterSet;
+use crate::http::form::{Pair, read_form};
 
 /// More parameters than any client sends.
 const MAX_PARAMETERS: usize = 100;
 
-/// A request's parameters, before the two places are made one.
+/// A request's parameters. Borrows from the request wherever nothing had to be decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Params {
-    query: Vec<(String, String)>,
-    body: Vec<(String, String)>,
+pub(super) struct Params<'a> {
+    /// By name; the body's where both places have one.
+    set: Vec<Pair<'a>>,
+    /// A name stands twice in the query or twice in the body.
+    has_repeated_name: bool,
 }
 
 /// How a body holds parameters.
@@ -45,34 +47,51 @@ impl BodyKind {
     }
 }
 
-impl Params {
+impl<'a> Params<'a> {
     /// Decodes both places. Errors: 47 where a text is no UTF-8, 43 where there are too many.
-    pub(super) fn read(query: &str, body: &[u8], kind: &BodyKind) -> Result<Self, GatewayError> {
-        let query = read_form(query.as_bytes())?;
-        let body = match kind {
-            BodyKind::Form => read_form(body)?,
-            BodyKind::Multipart { boundary } => multipart::read(body, boundary)?,
+    pub(super) fn read(query: &'a str, body: &'a [u8], kind: &BodyKind) -> Result<Self, GatewayError> {
+        let of_query = read_form(query.as_bytes()).map_err(|_| GatewayError::invalid_encoding())?;
+        let of_body = match kind {
+            BodyKind::Form => read_form(body).map_err(|_| GatewayError::invalid_encoding())?,
+            BodyKind::Multipart { boundary } => multipart::read(body, boundary)?
+                .into_iter()
+                .map(|(name, value)| (Cow::Owned(name), Cow::Owned(value)))
+                .collect(),
             BodyKind::Other => Vec::new(),
         };
-        if query.len() + body.len() > MAX_PARAMETERS {
+        if of_query.len() + of_body.len() > MAX_PARAMETERS {
             return Err(GatewayError::too_large("at most 100 parameters are read"));
         }
-        Ok(Self { query, body })
+        Ok(Self::of_both(of_query, of_body))
     }
 
     /// Those of the query alone, for a batch.
-    pub(super) fn of_query(query: &str) -> Result<Self, GatewayError> {
+    pub(super) fn of_query(query: &'a str) -> Result<Self, GatewayError> {
         Self::read(query, &[], &BodyKind::Form)
+    }
+
+    /// Makes one set of both places. The sort keeps equal names in their order, the body's first.
+    fn of_both(mut query: Vec<Pair<'a>>, body: Vec<Pair<'a>>) -> Self {
+        let mut set = body;
+        let mut has_repeated_name = sort_by_name(&mut set);
+        if !query.is_empty() {
+            has_repeated_name |= sort_by_name(&mut query);
+            set.extend(query);
+            sort_by_name(&mut set);
+        }
+        set.dedup_by(|later, earlier| later.0 == earlier.0);
+        Self {
+            set,
+            has_repeated_name,
+        }
     }
 
     /// A parameter's value; the body's counts where both places have one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let find = |place: &'_ [(String, String)]| place.iter().position(|(own, _)| own == name);
-        match (find(&self.body), find(&self.query)) {
-            (Some(index), _) => Some(&self.body[index].1),
-            (None, Some(index)) => Some(&self.query[index].1),
-            (None, None) => None,
-        }
+        self.set
+            .binary_search_by(|(own, _)| own.as_ref().cmp(name))
+            .ok()
+            .map(|index| self.set[index].1.as_ref())
     }
 
     /// A value that is there and not blank.
@@ -80,43 +99,17 @@ impl Params {
         self.get(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// The one set, sorted by name; `None` where a name stands twice in the query or twice in the body.
-    pub(super) fn as_one_set(&self) -> Option<BTreeMap<&str, &str>> {
-        let mut set = unique(&self.query)?;
-        set.extend(unique(&self.body)?);
-        Some(set)
+    /// The one set; `None` where a name stands twice in the query or twice in the body.
+    pub(super) fn as_one_set(&self) -> Option<ParameterSet<'_>> {
+        let pairs = self.set.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        (!self.has_repeated_name).then(|| pairs.collect())
     }
 }
 
-fn unique(place: &[(String, String)]) -> Option<BTreeMap<&str, &str>> {
-    let set: BTreeMap<_, _> = place
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    (set.len() == place.len()).then_some(set)
-}
-
-/// `application/x-www-form-urlencoded`: a space arrives as `+` or as `%20`.
-fn read_form(text: &[u8]) -> Result<Vec<(String, String)>, GatewayError> {
-    text.split(|byte| *byte == b'&')
-        .filter(|piece| !piece.is_empty())
-        .map(|piece| {
-            let middle = piece.iter().position(|byte| *byte == b'=');
-            let (name, value) = match middle {
-                Some(index) => (&piece[..index], &piece[index + 1..]),
-                None => (piece, &b""[..]),
-            };
-            Ok((decode(name)?, decode(value)?))
-        })
-        .collect()
-}
-
-fn decode(text: &[u8]) -> Result<String, GatewayError> {
-    let spaced: Vec<u8> = text
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
-    String::from_utf8(percent_decode(&spaced).collect()).map_err(|_| GatewayError::invalid_encoding())
+/// Whether a name stands twice.
+fn sort_by_name(pairs: &mut [Pair<'_>]) -> bool {
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs.windows(2).any(|pair| pair[0].0 == pair[1].0)
 }
 
 #[cfg(test)]
@@ -131,32 +124,20 @@ mod tests {
         assert_eq!(params.get("c"), Some(""));
         assert_eq!(params.get("d"), Some("杭 "));
         let set = params.as_one_set().unwrap();
-        assert_eq!(
-            set.into_iter().collect::<Vec<_>>(),
-            [("a", "2"), ("b", "x y"), ("c", ""), ("d", "杭 ")]
-        );
+        let expected = [("a", "2"), ("b", "x y"), ("c", ""), ("d", "杭 ")];
+        assert_eq!(set, expected.into_iter().collect());
     }
 
     #[test]
     fn a_name_twice_in_one_place_is_no_set() {
-        assert!(
-            Params::read("a=1&a=1", b"", &BodyKind::Form)
-                .unwrap()
-                .as_one_set()
-                .is_none()
-        );
-        assert!(
-            Params::read("", b"a=1&a=1", &BodyKind::Form)
-                .unwrap()
-                .as_one_set()
-                .is_none()
-        );
-        assert!(
-            Params::read("a=1", b"a=1", &BodyKind::Form)
-                .unwrap()
-                .as_one_set()
-                .is_some()
-        );
+        let has_set = |query, body: &'static [u8]| {
+            let params = Params::read(query, body, &BodyKind::Form).unwrap();
+            params.as_one_set().is_some()
+        };
+        assert!(!has_set("a=1&a=1", b""));
+        assert!(!has_set("", b"a=1&b=2&a=1"));
+        assert!(!has_set("a=1&b=2&a=2", b"a=1"));
+        assert!(has_set("a=1", b"a=1"));
     }
 
     #[test]

@@ -1,26 +1,26 @@
 //! From parameters to a verified call, in the order of the protocol's error table. Nothing of a request is trusted
 //! before its signature is verified.
 
-use std::collections::BTreeMap;
-
 use actix_web::web;
 
 use super::envelope::Format;
 use super::error::GatewayError;
 use super::methods::{self, Asked, Method, MethodAnswer, MethodCall};
 use super::params::Params;
-use super::readings::ambiguous_parameter;
-use super::sign::{SignMethod, canonical, canonical_without_blanks};
+use super::readings::{ambiguous_parameter, may_hide_a_parameter};
+use super::sign::{ParameterSet, SignMethod, canonical};
 use super::timestamp;
 use crate::catalog::field::FieldError;
 use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::{Context, ServiceError};
 
 /// A call whose caller is known.
-pub(super) struct Verified {
+pub(super) struct Verified<'p> {
     pub(super) key: GatewayKey,
-    /// The signature matched only without the parameters whose value is blank.
-    without_blanks: bool,
+    /// What was signed.
+    signed: ParameterSet<'p>,
+    /// Its text.
+    text: String,
 }
 
 /// The public parameters that every call must have, with the error for each, in the table's order.
@@ -35,14 +35,14 @@ const PRESENT: [Presence; 5] = [
 ];
 
 /// The form that the parameters ask for.
-pub(super) fn format_of(params: &Params) -> Result<Format, GatewayError> {
+pub(super) fn format_of(params: &Params<'_>) -> Result<Format, GatewayError> {
     Format::parse(params.given("format"), params.get("simplify")).ok_or_else(GatewayError::invalid_format)
 }
 
 /// Answers a single call.
 pub(super) async fn answer(
     ctx: &web::Data<Context>,
-    params: &Params,
+    params: &Params<'_>,
     asked: Asked<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
     require(params, &PRESENT)?;
@@ -50,16 +50,16 @@ pub(super) async fn answer(
     let method = permitted_method(params, &verified)?;
     limit(ctx, params, &verified)?;
     require_arguments(params, method)?;
-    refuse_ambiguous(params, method, &verified)?;
+    refuse_ambiguous(method, &verified)?;
     dispatch(ctx, params, method, &verified, asked).await
 }
 
 /// What a batch demands of its query: all but the method.
-pub(super) fn verify_batch(
+pub(super) fn verify_batch<'p>(
     ctx: &web::Data<Context>,
-    query: &Params,
+    query: &'p Params<'_>,
     body: &str,
-) -> Result<Verified, GatewayError> {
+) -> Result<Verified<'p>, GatewayError> {
     require(query, &PRESENT[1..])?;
     verify(ctx, query, body)
 }
@@ -67,8 +67,8 @@ pub(super) fn verify_batch(
 /// Answers one call of a batch, whose signature was the batch's.
 pub(super) async fn answer_in_batch(
     ctx: &web::Data<Context>,
-    params: &Params,
-    verified: &Verified,
+    params: &Params<'_>,
+    verified: &Verified<'_>,
     asked: Asked<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
     require(params, &PRESENT[..1])?;
@@ -78,7 +78,7 @@ pub(super) async fn answer_in_batch(
     dispatch(ctx, params, method, verified, asked).await
 }
 
-fn require(params: &Params, required: &[Presence]) -> Result<(), GatewayError> {
+fn require(params: &Params<'_>, required: &[Presence]) -> Result<(), GatewayError> {
     match required.iter().find(|(name, _)| params.given(name).is_none()) {
         Some((_, missing)) => Err(missing()),
         None => Ok(()),
@@ -86,7 +86,11 @@ fn require(params: &Params, required: &[Presence]) -> Result<(), GatewayError> {
 }
 
 /// The key, the version, the clock and the signature, in this order. `body` is the raw text that a batch signs too.
-fn verify(ctx: &web::Data<Context>, params: &Params, body: &str) -> Result<Verified, GatewayError> {
+fn verify<'p>(
+    ctx: &web::Data<Context>,
+    params: &'p Params<'_>,
+    body: &str,
+) -> Result<Verified<'p>, GatewayError> {
     let key = find_key(ctx, params.get("app_key").unwrap_or_default()).map_err(|error| match error {
         ServiceError::NoCatalog => GatewayError::unavailable(),
         _ => GatewayError::invalid_app_key(),
@@ -107,27 +111,35 @@ fn check_version(text: &str) -> Result<(), GatewayError> {
     }
 }
 
-fn verify_signature(params: &Params, body: &str, key: GatewayKey) -> Result<Verified, GatewayError> {
+fn verify_signature<'p>(
+    params: &'p Params<'_>,
+    body: &str,
+    key: GatewayKey,
+) -> Result<Verified<'p>, GatewayError> {
     let set = params.as_one_set().ok_or_else(GatewayError::invalid_signature)?;
     let algorithm = match params.given("sign_method") {
         None => SignMethod::Md5,
         Some(name) => SignMethod::parse(name).ok_or_else(GatewayError::invalid_signature)?,
     };
     let signature = params.get("sign").unwrap_or_default();
+    let is_of_the_key = |text: &str| {
+        key.secrets()
+            .any(|secret| algorithm.verify(secret, text, signature))
+    };
     // Clients disagree whether a parameter without a value is signed; both readings are the same request.
-    for (without_blanks, text) in [(false, canonical(&set)), (true, canonical_without_blanks(&set))] {
-        let text = text + body;
-        let matches = key
-            .secrets()
-            .any(|secret| algorithm.verify(secret, &text, signature));
-        if matches {
-            return Ok(Verified { key, without_blanks });
+    let mut signed = set;
+    let mut text = canonical(&signed) + body;
+    if !is_of_the_key(&text) {
+        signed = signed.without_blanks();
+        text = canonical(&signed) + body;
+        if !is_of_the_key(&text) {
+            return Err(GatewayError::invalid_signature());
         }
     }
-    Err(GatewayError::invalid_signature())
+    Ok(Verified { key, signed, text })
 }
 
-fn permitted_method(params: &Params, verified: &Verified) -> Result<&'static Method, GatewayError> {
+fn permitted_method(params: &Params<'_>, verified: &Verified<'_>) -> Result<&'static Method, GatewayError> {
     let method =
         methods::find(params.get("method").unwrap_or_default()).ok_or_else(GatewayError::invalid_method)?;
     if (method.is_allowed)(verified.key.role()) {
@@ -138,27 +150,26 @@ fn permitted_method(params: &Params, verified: &Verified) -> Result<&'static Met
 }
 
 /// Counted by key and device: a whole store sits behind one address.
-fn limit(ctx: &web::Data<Context>, params: &Params, verified: &Verified) -> Result<(), GatewayError> {
+fn limit(ctx: &web::Data<Context>, params: &Params<'_>, verified: &Verified<'_>) -> Result<(), GatewayError> {
     let device = params.get("device_id").unwrap_or_default();
     ctx.call_limits
         .count(verified.key.app_key(), device)
         .map_err(GatewayError::call_limited)
 }
 
-fn require_arguments(params: &Params, method: &Method) -> Result<(), GatewayError> {
+fn require_arguments(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
     let missing = method.required.iter().find(|name| params.given(name).is_none());
     missing.map_or(Ok(()), |name| {
         Err(GatewayError::wrong_arguments(&[FieldError::required(*name)]))
     })
 }
 
-fn refuse_ambiguous(params: &Params, method: &Method, verified: &Verified) -> Result<(), GatewayError> {
-    let mut set: BTreeMap<_, _> = params.as_one_set().unwrap_or_default();
-    set.remove("sign");
-    if verified.without_blanks {
-        set.retain(|_, value| !value.trim().is_empty());
+fn refuse_ambiguous(method: &Method, verified: &Verified<'_>) -> Result<(), GatewayError> {
+    // Nearly every request ends here, so what would take longer is only asked of the others.
+    if !may_hide_a_parameter(&verified.signed, &verified.text, method.reads_of_any_kind()) {
+        return Ok(());
     }
-    match ambiguous_parameter(&set, &method.all_reads()) {
+    match ambiguous_parameter(&verified.signed, &method.all_reads()) {
         Some(name) => Err(GatewayError::invalid_argument(
             name,
             &format!(
@@ -171,9 +182,9 @@ fn refuse_ambiguous(params: &Params, method: &Method, verified: &Verified) -> Re
 
 async fn dispatch(
     ctx: &web::Data<Context>,
-    params: &Params,
+    params: &Params<'_>,
     method: &Method,
-    verified: &Verified,
+    verified: &Verified<'_>,
     asked: Asked<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
     let call = MethodCall {

@@ -12,9 +12,10 @@
 //! longer value of the other. That value is plain, since one JSON value has one end. Parameters that nobody reads
 //! divide a text into runs, and this holds within each run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
+use super::sign::ParameterSet;
 use super::value_kind::{Ends, ValueKind};
 
 /// A parameter that is read, and what it can be.
@@ -28,17 +29,41 @@ pub(super) struct ReadParameters {
     pub(super) required: Vec<&'static str>,
 }
 
+/// Whether the name of a parameter that is read begins inside a plain value: without that there is no other reading.
+///
+/// `text` begins with the signed text of `params`.
+pub(super) fn may_hide_a_parameter(
+    params: &ParameterSet<'_>,
+    text: &str,
+    read: impl Iterator<Item = ReadParameter> + Clone,
+) -> bool {
+    let is_json = |name: &str| {
+        let mut read = read.clone();
+        read.any(|(known, kind)| known == name && kind == ValueKind::Json)
+    };
+    let bytes = text.as_bytes();
+    let mut end = 0;
+    params.signed().any(|(name, value)| {
+        let start = end + name.len();
+        end = start + value.len();
+        !is_json(name)
+            && (start..end)
+                .filter(|place| bytes[*place].is_ascii_lowercase())
+                .any(|place| read.clone().any(|(name, _)| bytes[place..].starts_with(name.as_bytes())))
+    })
+}
+
 /// The name of a parameter whose value makes the request readable in another way; `None` when there is no such way.
 ///
 /// `params` is the signed set without `sign`.
 pub(super) fn ambiguous_parameter<'a>(
-    params: &BTreeMap<&'a str, &'a str>,
+    params: &ParameterSet<'a>,
     read: &ReadParameters,
 ) -> Option<&'a str> {
     let mut run: Vec<(&str, &str)> = Vec::new();
     let mut lower = "";
-    for (name, value) in params {
-        if read.all.iter().any(|(known, _)| known == name) {
+    for (name, value) in params.signed() {
+        if read.all.iter().any(|(known, _)| *known == name) {
             run.push((name, value));
         } else {
             // A parameter that nobody reads ends a run: text may move into it, but not through it.

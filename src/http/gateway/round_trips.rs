@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::params::{BodyKind, Params};
-use super::sign::{canonical, canonical_without_blanks};
+use super::sign::{ParameterSet, canonical};
 
 type Set = BTreeMap<String, String>;
 
@@ -91,7 +91,7 @@ fn set(name: &'static str) -> impl Strategy<Value = Set> {
     btree_map(name, value(), 0..20)
 }
 
-fn borrowed(set: &Set) -> BTreeMap<&str, &str> {
+fn borrowed(set: &Set) -> ParameterSet<'_> {
     set.iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect()
@@ -156,7 +156,7 @@ proptest! {
     fn the_signed_text_is_that_of_the_rule(written in set("[a-zA-Z_]{1,3}|sign|v|version_code|\\PC{1,2}")) {
         prop_assert_eq!(canonical(&borrowed(&written)), signed_text(&written, |_| true));
         prop_assert_eq!(
-            canonical_without_blanks(&borrowed(&written)),
+            canonical(&borrowed(&written).without_blanks()),
             signed_text(&written, |value| value.chars().any(|c| !c.is_whitespace()))
         );
     }
