@@ -16,6 +16,7 @@ mod operations;
 mod pagination;
 mod path;
 mod problem;
+mod request_ids;
 mod respond;
 mod telemetry;
 
@@ -61,7 +62,9 @@ pub fn server(
         InitError = (),
     > + use<>,
 > {
+    // Devices ask most, so their routes come first.
     let app = App::new()
+        .configure(gateway::routes)
         .app_data(web::Data::from(parts.context.clone()))
         .app_data(web::Data::new(parts.trusted_proxies.clone()))
         .app_data(web::Data::new(parts.metrics.clone()));
@@ -69,7 +72,6 @@ pub fn server(
     app.app_data(web::Data::new(fallback::KnownPaths::of(&api)))
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api))
-        .configure(gateway::routes)
         .default_service(web::to(fallback::answer))
         .wrap(from_fn(telemetry::surround))
 }
@@ -80,8 +82,8 @@ where
     T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
 {
     app.openapi(openapi::base(public_url))
-        .service(scope("/api/v1").configure(admin::routes))
         .service(scope("/v1").configure(device::routes))
+        .service(scope("/api/v1").configure(admin::routes))
         .service(operations::get_health)
         .service(operations::get_readiness)
         .service(operations::get_metrics)

@@ -1,5 +1,8 @@
 //! What surrounds every request: an id, a log line, metrics, and a net under panics.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -11,16 +14,20 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError};
 use futures_util::FutureExt;
+use metrics::{Counter, Histogram};
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::problem::Problem;
+use super::request_ids;
 
 /// Names a request in its answer, in the log and in the audit.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) String);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The paths of checks. They are asked all day and have no parts that vary, so what is looked up for others is known.
+const CHECK_PATHS: [&str; 3] = ["/v1/check", "/router/rest", "/router/batch"];
 
 /// Gives the request an id, and measures, logs and protects it. HEAD is GET without the body (RFC 9110, 9.3.2),
 /// which the server's encoder leaves out by itself.
@@ -34,10 +41,15 @@ pub(super) async fn surround(
     if method == Method::HEAD && !request.path().starts_with("/router/") {
         request.head_mut().method = Method::GET;
     }
-    request.extensions_mut().insert(RequestId(id.clone()));
     let path = request.path().to_owned();
+    let check_path = CHECK_PATHS.into_iter().find(|known| *known == path);
+    let span = if check_path.is_some() {
+        tracing::debug_span!("request", request.id = %id)
+    } else {
+        request.extensions_mut().insert(RequestId(id.clone()));
+        tracing::error_span!("request", request.id = %id)
+    };
     let began = Instant::now();
-    let span = tracing::error_span!("request", request.id = %id);
     let answered = AssertUnwindSafe(next.call(request))
         .catch_unwind()
         .instrument(span.clone())
@@ -46,18 +58,21 @@ pub(super) async fn surround(
         // The panic's own message was logged by the panic hook.
         let problem = Problem::internal();
         span.in_scope(|| log(&method, &path, "panicked", problem.status_code(), began));
-        measure(&method, "panicked".to_owned(), problem.status_code(), began);
+        measure(&method, "panicked", problem.status_code(), began);
         let mut response = problem.error_response();
         name(response.headers_mut(), &id);
         return Err(InternalError::from_response(problem, response).into());
     };
     let mut response = answered?;
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "none".to_owned());
+    let route = match check_path {
+        Some(path) => Cow::Borrowed(path),
+        None => response
+            .request()
+            .match_pattern()
+            .map_or(Cow::Borrowed("none"), Cow::Owned),
+    };
     span.in_scope(|| log(&method, &path, &route, response.status(), began));
-    measure(&method, route, response.status(), began);
+    measure(&method, &route, response.status(), began);
     name(response.headers_mut(), &id);
     Ok(response.map_into_boxed_body())
 }
@@ -80,7 +95,10 @@ fn id_of(request: &ServiceRequest) -> String {
             id.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         })
-        .map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned)
+        .map_or_else(
+            || format!("{:016x}{:016x}", request_ids::next(), request_ids::next()),
+            str::to_owned,
+        )
 }
 
 /// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.
@@ -94,27 +112,62 @@ fn log(method: &Method, path: &str, route: &str, status: StatusCode, began: Inst
     }
 }
 
-fn measure(method: &Method, route: String, status: StatusCode, began: Instant) {
+/// The metrics of one route, by method and status.
+type RouteMetrics = Vec<(&'static str, StatusCode, Counter, Histogram)>;
+
+thread_local! {
+    /// What this thread has asked the recorder for: asking at each request would take a lock and build every label.
+    static METRICS: RefCell<HashMap<String, RouteMetrics>> = RefCell::default();
+}
+
+fn measure(method: &Method, route: &str, status: StatusCode, began: Instant) {
+    let method = known_method(method);
+    let seconds = began.elapsed().as_secs_f64();
+    METRICS.with_borrow_mut(|routes| {
+        if !routes.contains_key(route) {
+            routes.insert(route.to_owned(), RouteMetrics::new());
+        }
+        let Some(metrics) = routes.get_mut(route) else {
+            return;
+        };
+        let known = metrics
+            .iter()
+            .position(|(own, of_status, ..)| *own == method && *of_status == status);
+        let index = known.unwrap_or_else(|| {
+            metrics.push(ask_for_metrics(method, route, status));
+            metrics.len() - 1
+        });
+        let (.., requests, durations) = &metrics[index];
+        requests.increment(1);
+        durations.record(seconds);
+    });
+}
+
+fn ask_for_metrics(
+    method: &'static str,
+    route: &str,
+    status: StatusCode,
+) -> (&'static str, StatusCode, Counter, Histogram) {
     let labels = [
-        ("method", known_method(method).to_owned()),
-        ("route", route),
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
         ("status", status.as_str().to_owned()),
     ];
-    metrics::counter!("slipway_http_requests_total", &labels).increment(1);
-    metrics::histogram!("slipway_http_request_duration_seconds", &labels[..2])
-        .record(began.elapsed().as_secs_f64());
+    let requests = metrics::counter!("slipway_http_requests_total", &labels);
+    let durations = metrics::histogram!("slipway_http_request_duration_seconds", &labels[..2]);
+    (method, status, requests, durations)
 }
 
 /// A client may invent methods; a label may not grow by them.
-fn known_method(method: &Method) -> &str {
+fn known_method(method: &Method) -> &'static str {
     match *method {
-        Method::GET
-        | Method::HEAD
-        | Method::POST
-        | Method::PUT
-        | Method::PATCH
-        | Method::DELETE
-        | Method::OPTIONS => method.as_str(),
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
         _ => "other",
     }
 }

@@ -20,7 +20,6 @@ use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use uuid::Uuid;
 
 use self::envelope::Format;
 use self::error::GatewayError;
@@ -28,6 +27,7 @@ use self::methods::Asked;
 use self::params::{BodyKind, Params};
 use super::body::{BodyError, MAX_BODY_BYTES, collect};
 use super::call::context;
+use super::request_ids;
 
 /// Both paths. They take every verb, since a wrong one has an answer of its own.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -129,12 +129,13 @@ fn early_format(request: &HttpRequest, error: &GatewayError) -> Format {
 /// 13 lower-case letters and digits, as the clients know them.
 fn request_id() -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut number = Uuid::new_v4().as_u128();
-    std::iter::repeat_with(|| {
-        let digit = DIGITS[usize::try_from(number % 36).unwrap_or_default()];
+    let mut number = request_ids::next();
+    let mut id = String::with_capacity(13);
+    for _ in 0..13 {
+        id.push(char::from(
+            DIGITS[usize::try_from(number % 36).unwrap_or_default()],
+        ));
         number /= 36;
-        char::from(digit)
-    })
-    .take(13)
-    .collect()
+    }
+    id
 }

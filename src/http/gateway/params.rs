@@ -101,7 +101,10 @@ impl<'a> Params<'a> {
 
     /// The one set; `None` where a name stands twice in the query or twice in the body.
     pub(super) fn as_one_set(&self) -> Option<ParameterSet<'_>> {
-        let pairs = self.set.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let pairs = self
+            .set
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref()));
         (!self.has_repeated_name).then(|| pairs.collect())
     }
 }

@@ -49,17 +49,17 @@ pub(super) fn may_hide_a_parameter(
         !is_json(name)
             && (start..end)
                 .filter(|place| bytes[*place].is_ascii_lowercase())
-                .any(|place| read.clone().any(|(name, _)| bytes[place..].starts_with(name.as_bytes())))
+                .any(|place| {
+                    read.clone()
+                        .any(|(name, _)| bytes[place..].starts_with(name.as_bytes()))
+                })
     })
 }
 
 /// The name of a parameter whose value makes the request readable in another way; `None` when there is no such way.
 ///
 /// `params` is the signed set without `sign`.
-pub(super) fn ambiguous_parameter<'a>(
-    params: &ParameterSet<'a>,
-    read: &ReadParameters,
-) -> Option<&'a str> {
+pub(super) fn ambiguous_parameter<'a>(params: &ParameterSet<'a>, read: &ReadParameters) -> Option<&'a str> {
     let mut run: Vec<(&str, &str)> = Vec::new();
     let mut lower = "";
     for (name, value) in params.signed() {

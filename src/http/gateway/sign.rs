@@ -148,10 +148,7 @@ mod tests {
                 "E8DB2997A350F2E4101389B29630E5009D1031DA628CDC67687A94FD84B5E656",
             ]
         );
-        let b = signatures(
-            &[("attributes", r#"{"store":"杭州 1+1","note":"🚀&=%"}"#)],
-            whole,
-        );
+        let b = signatures(&[("attributes", r#"{"store":"杭州 1+1","note":"🚀&=%"}"#)], whole);
         assert_eq!(
             b,
             [
@@ -178,10 +175,7 @@ mod tests {
     #[test]
     fn both_readings_of_empty_values_hold() {
         let empty = [("attributes", ""), ("old_versions", "")];
-        assert_eq!(
-            signatures(&empty, whole)[0],
-            "B55C6891CF67697A2053182F899234F0"
-        );
+        assert_eq!(signatures(&empty, whole)[0], "B55C6891CF67697A2053182F899234F0");
         assert_eq!(
             signatures(&empty, |params| canonical(&params.without_blanks()))[0],
             "6550B99C147C0B23FBD84D27B0048CB4"
