@@ -10,7 +10,7 @@ use super::node::{Answer, NoAnswer};
 use super::plan::{Effect, Write, next};
 
 /// A write that is not answered by then is sent again, elsewhere.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 /// A node that answers a write in less has not given up waiting until it serves it (at two seconds), so it does.
 const SERVED_WITHIN: Duration = Duration::from_millis(1_900);
 /// Between two tries of one write.
