@@ -15,7 +15,7 @@ use super::node::{Answer, NoAnswer, Node};
 use super::plan::{APPS, DEVICE_TYPES, STORES, device_id, identifiers, old_name};
 
 /// How often each device task asks.
-const PACE: Duration = Duration::from_millis(15);
+const PACE: Duration = Duration::from_millis(50);
 /// A node answers from memory; only one that is stopped takes longer than a moment.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 

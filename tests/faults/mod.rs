@@ -41,9 +41,8 @@ async fn during_faults_every_answer_is_right_and_nothing_acknowledged_is_lost() 
     let minutes = number("SLIPWAY_FAULT_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
     let mut rng = fastrand::Rng::with_seed(seed);
 
-    let mut cluster = Cluster::start().await;
+    let cluster = Cluster::start().await;
     let installation = Arc::new(Installation::start(&cluster).await);
-    cluster.add_standby().await;
     let mut devices = JoinSet::new();
     let (observed, observations) = mpsc::unbounded_channel();
     let verifier = tokio::spawn(keep_verifying(installation.clone(), observations));

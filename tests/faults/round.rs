@@ -114,6 +114,9 @@ impl Runner {
         let pace = if fault == Fault::None { 100 } else { pace };
         self.installation.say(&format!("round {}: {fault:?}, commits take up to {pace} ms", self.rounds));
         self.installation.history.slow_commits_down(Duration::from_millis(pace)).await;
+        if fault == Fault::FailOver {
+            self.cluster.add_standby().await;
+        }
         let writers = self.set_to_work();
         self.a_while().await;
         let written = match fault {
@@ -128,9 +131,6 @@ impl Runner {
             }
         };
         self.settle(written).await;
-        if fault == Fault::FailOver {
-            self.cluster.add_standby().await;
-        }
     }
 
     fn set_to_work(&mut self) -> Writers {

@@ -103,7 +103,10 @@ async fn try_once(
     let Answer { status, pair, body, life, took, .. } = match answer {
         Ok(answer) => answer,
         Err(NoAnswer::Failed(why)) => return Tried::Wrong(format!("node {} fails: {why}", node.number)),
-        Err(NoAnswer::Killed | NoAnswer::TooLate) => {
+        Err(why @ (NoAnswer::Killed | NoAnswer::TooLate)) => {
+            if matches!(why, NoAnswer::TooLate) {
+                installation.say(&format!("node {} does not answer a write within {ANSWER_WITHIN:?}", node.number));
+            }
             orders.unanswered.fetch_add(1, Ordering::Relaxed);
             return Tried::Again;
         }
