@@ -96,7 +96,9 @@ impl Cluster {
         self.replication.set(Mode::Open);
         let (from, to) = (self.primary.sockets.clone(), standby.data.clone());
         let port = self.replication.port;
-        tokio::task::spawn_blocking(move || copy_base(&from, &to, port)).await.unwrap();
+        tokio::task::spawn_blocking(move || copy_base(&from, &to, port))
+            .await
+            .unwrap();
         standby.start().await;
         let behind = self.primary.wal_position().await;
         until("the standby has caught up", DEADLINE, async || {
@@ -117,7 +119,10 @@ impl Cluster {
         self.primary.kill();
         self.primary = self.standby.take().expect("there is a standby");
         let pool = self.primary.pool();
-        sqlx::query("SELECT pg_promote(true, 60)").execute(&pool).await.unwrap();
+        sqlx::query("SELECT pg_promote(true, 60)")
+            .execute(&pool)
+            .await
+            .unwrap();
         *self.target.lock().unwrap() = self.primary.socket();
     }
 }
@@ -152,14 +157,19 @@ impl Server {
     async fn start(&self) {
         until("PostgreSQL starts", DEADLINE, async || {
             let (data, sockets) = (self.data.clone(), self.sockets.clone());
-            tokio::task::spawn_blocking(move || pg_ctl_start(&data, &sockets)).await.unwrap()
+            tokio::task::spawn_blocking(move || pg_ctl_start(&data, &sockets))
+                .await
+                .unwrap()
         })
         .await;
     }
 
     fn kill(&self) {
         let file = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
-        let pid = file.lines().next().expect("the file begins with the postmaster's pid");
+        let pid = file
+            .lines()
+            .next()
+            .expect("the file begins with the postmaster's pid");
         run(Command::new("kill").args(["-KILL", pid]));
     }
 
@@ -170,7 +180,10 @@ impl Server {
 
     async fn has_replayed(&self, position: &str) -> bool {
         let query = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)";
-        let replayed = sqlx::query_scalar(query).bind(position).fetch_one(&self.pool()).await;
+        let replayed = sqlx::query_scalar(query)
+            .bind(position)
+            .fetch_one(&self.pool())
+            .await;
         replayed.unwrap_or(false)
     }
 }
@@ -194,10 +207,12 @@ fn pg_ctl_start(data: &Path, sockets: &Path) -> bool {
 
 fn copy_base(sockets: &Path, to: &Path, port: u16) {
     let arguments = ["-U", "slipway", "-c", "fast", "--no-sync", "-R", "-h"];
-    run(as_server_user(program("pg_basebackup").to_str().unwrap(), &arguments)
-        .arg(sockets)
-        .arg("-D")
-        .arg(to));
+    run(
+        as_server_user(program("pg_basebackup").to_str().unwrap(), &arguments)
+            .arg(sockets)
+            .arg("-D")
+            .arg(to),
+    );
     // The last line counts.
     let conninfo = format!("primary_conninfo = 'host=127.0.0.1 port={port} user=slipway'");
     let script = "echo \"$1\" >>\"$2/postgresql.auto.conf\"";

@@ -58,14 +58,22 @@ pub(super) async fn keep_asking(
 pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<Option<Observation>, String> {
     let floor = node.floor(tenant.id);
     let key = Some(tenant.device_key.as_str());
-    let answer = match node.call(Method::POST, "/v1/check", key, &request, ANSWER_WITHIN).await {
+    let answer = match node
+        .call(Method::POST, "/v1/check", key, &request, ANSWER_WITHIN)
+        .await
+    {
         Ok(answer) => answer,
         Err(NoAnswer::Killed) => return Ok(None),
         Err(why) => return Err(format!("node {} does not answer a check: {why:?}", node.number)),
     };
-    let Answer { status, body, life, .. } = answer;
+    let Answer {
+        status, body, life, ..
+    } = answer;
     let Some(pair) = answer.pair.filter(|_| status == 200) else {
-        return Err(format!("node {} answers a check with {status}: {body}", node.number));
+        return Err(format!(
+            "node {} answers a check with {status}: {body}",
+            node.number
+        ));
     };
     node.raise_floor(life, tenant.id, &pair);
     Ok(Some(Observation {
@@ -76,7 +84,9 @@ pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<
         stale: answer.stale,
         offers: body["data"].clone(),
         msg_code: body["msg_code"].clone(),
-        floor: floor.filter(|(floor_life, _)| *floor_life == life).map(|(_, pair)| pair),
+        floor: floor
+            .filter(|(floor_life, _)| *floor_life == life)
+            .map(|(_, pair)| pair),
     }))
 }
 

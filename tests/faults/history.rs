@@ -74,7 +74,10 @@ pub(super) enum Found {
 impl History {
     /// Teaches the database to remember.
     pub(super) async fn begin(pool: PgPool) -> Self {
-        sqlx::raw_sql(include_str!("history.sql")).execute(&pool).await.unwrap();
+        sqlx::raw_sql(include_str!("history.sql"))
+            .execute(&pool)
+            .await
+            .unwrap();
         Self {
             pool: Mutex::new(pool),
             known: Mutex::default(),
@@ -90,7 +93,10 @@ impl History {
             return Found::State(state);
         }
         let query = "SELECT state FROM faults.history WHERE tenant_id = $1 AND revision = $2 AND head = $3";
-        let query = sqlx::query_scalar(query).bind(tenant).bind(pair.revision).bind(&pair.head);
+        let query = sqlx::query_scalar(query)
+            .bind(tenant)
+            .bind(pair.revision)
+            .bind(&pair.head);
         match query.fetch_optional(&self.pool()).await {
             Ok(Some(rows)) => Found::State(self.learn(tenant, pair.clone(), rows)),
             // A failover may have come in between, which reads everything before it.
@@ -144,8 +150,9 @@ impl History {
 
     /// Reads all that the database remembers and nobody has looked for yet.
     pub(super) async fn learn_all(&self) {
-        let rows: Vec<(i64, i64, String, String)> =
-            self.read("SELECT tenant_id, revision, head, state FROM faults.history").await;
+        let rows: Vec<(i64, i64, String, String)> = self
+            .read("SELECT tenant_id, revision, head, state FROM faults.history")
+            .await;
         for (tenant, revision, head, state) in rows {
             self.learn(tenant, Pair { revision, head }, state);
         }
@@ -164,15 +171,17 @@ impl History {
     /// Goes on with another server; returns how many states were lost.
     pub(super) async fn fail_over(&self, pool: PgPool) -> usize {
         *self.pool.lock().unwrap() = pool;
-        let rows: Vec<(i64, i64, String)> =
-            self.read("SELECT tenant_id, revision, head FROM faults.history").await;
+        let rows: Vec<(i64, i64, String)> = self
+            .read("SELECT tenant_id, revision, head FROM faults.history")
+            .await;
         let kept: HashSet<_> = rows
             .into_iter()
             .map(|(tenant, revision, head)| (tenant, Pair { revision, head }))
             .collect();
         let known = self.known.lock().unwrap();
         let lost = known.iter().filter(|(pair, _)| !kept.contains(pair));
-        lost.filter(|(_, state)| !state.lost.swap(true, Ordering::Relaxed)).count()
+        lost.filter(|(_, state)| !state.lost.swap(true, Ordering::Relaxed))
+            .count()
     }
 
     /// Forgets the states that the database can be asked for again.

@@ -94,7 +94,10 @@ impl Installation {
     pub(super) fn story(&self) -> String {
         let mut story = self.log.lock().unwrap().join("\n");
         for node in &self.nodes {
-            story.push_str(&format!("\nnode {} said last:\n  {}", node.number, node.log().join("\n  ")));
+            story.push_str("\nnode ");
+            story.push_str(&node.number.to_string());
+            story.push_str(" said last:\n");
+            story.push_str(&node.log().join("\n"));
         }
         story
     }
@@ -109,7 +112,9 @@ impl Installation {
         })
         .await;
         if !are_equal {
-            self.report(format!("after {within:?} nodes differ from the database: {differing:?}"));
+            self.report(format!(
+                "after {within:?} nodes differ from the database: {differing:?}"
+            ));
         }
     }
 
@@ -119,9 +124,16 @@ impl Installation {
         for node in &self.nodes {
             for tenant in &self.tenants {
                 let request = json!({"package_name": APPS[0], "version_code": 1, "device_id": "PDA1"});
-                let serves = ask(node, tenant, request).await.ok().flatten().map(|seen| seen.pair);
+                let serves = ask(node, tenant, request)
+                    .await
+                    .ok()
+                    .flatten()
+                    .map(|seen| seen.pair);
                 if serves.as_ref() != current.get(&tenant.id) {
-                    differing.push(format!("node {} has {serves:?} of tenant {}", node.number, tenant.id));
+                    differing.push(format!(
+                        "node {} has {serves:?} of tenant {}",
+                        node.number, tenant.id
+                    ));
                 }
             }
         }
@@ -141,14 +153,25 @@ impl Tenant {
     async fn make(node: &Node, platform: &str, number: i64) -> Self {
         let id = 10_000_000 + number;
         let post = async |path: &str, body: Value| {
-            let answer = node.call(Method::POST, path, Some(platform), &body, SET_UP_WITHIN).await.unwrap();
+            let answer = node
+                .call(Method::POST, path, Some(platform), &body, SET_UP_WITHIN)
+                .await
+                .unwrap();
             assert_eq!(answer.status, 201, "{path}: {}", answer.body);
             answer.body
         };
         let own = format!("/api/v1/tenants/{id}");
-        post("/api/v1/tenants", json!({"id": id, "name": format!("Tenant {number}")})).await;
+        post(
+            "/api/v1/tenants",
+            json!({"id": id, "name": format!("Tenant {number}")}),
+        )
+        .await;
         let key = post(&format!("{own}/device-keys"), json!({"name": "devices"})).await;
-        let token = post(&format!("{own}/api-tokens"), json!({"name": "runner", "role": "admin"})).await;
+        let token = post(
+            &format!("{own}/api-tokens"),
+            json!({"name": "runner", "role": "admin"}),
+        )
+        .await;
         Self {
             id,
             device_key: key["device_key"].as_str().unwrap().to_owned(),

@@ -36,7 +36,11 @@ const USUAL_SEED: u64 = 8007;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn during_faults_every_answer_is_right_and_nothing_acknowledged_is_lost() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let number = |name: &str| {
+        env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number"))
+    };
     let seed = number("SLIPWAY_FAULT_SEED").unwrap_or(USUAL_SEED);
     let minutes = number("SLIPWAY_FAULT_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -46,8 +50,18 @@ async fn during_faults_every_answer_is_right_and_nothing_acknowledged_is_lost() 
     let mut devices = JoinSet::new();
     let (observed, observations) = mpsc::unbounded_channel();
     let verifier = tokio::spawn(keep_verifying(installation.clone(), observations));
-    for node in installation.nodes.iter().cycle().take(DEVICES_AT_EACH_NODE * installation.nodes.len()) {
-        devices.spawn(keep_asking(installation.clone(), node.clone(), rng.fork(), observed.clone()));
+    for node in installation
+        .nodes
+        .iter()
+        .cycle()
+        .take(DEVICES_AT_EACH_NODE * installation.nodes.len())
+    {
+        devices.spawn(keep_asking(
+            installation.clone(),
+            node.clone(),
+            rng.fork(),
+            observed.clone(),
+        ));
     }
     drop(observed);
 

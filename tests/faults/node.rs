@@ -72,7 +72,8 @@ impl Node {
             number,
             proxy: Proxy::start(target).await,
             data_dir: TempDir::new().unwrap(),
-            http: Client::builder().pool_max_idle_per_host(8).build().unwrap(),
+            // A connection that is kept may be closed by the node at the moment it is used again.
+            http: Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             life: Mutex::new(Life {
                 process: None,
                 url: String::new(),
@@ -103,7 +104,10 @@ impl Node {
                 }
             }
         });
-        until("a node listens", START_WITHIN, async || address.lock().unwrap().is_some()).await;
+        until("a node listens", START_WITHIN, async || {
+            address.lock().unwrap().is_some()
+        })
+        .await;
         let mut life = self.life.lock().unwrap();
         life.process = Some(process);
         life.url = format!("http://{}", address.lock().unwrap().take().unwrap_or_default());
@@ -142,7 +146,9 @@ impl Node {
     /// `STOP` or `CONT`.
     pub(super) fn signal(&self, signal: &str) {
         let pid = self.life.lock().unwrap().process.as_ref().unwrap().0.id();
-        let sent = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), pid.to_string()])
+            .status();
         assert!(sent.unwrap().success());
     }
 
@@ -203,7 +209,10 @@ impl Node {
     /// Notes that a life of the node has named a pair, so that it may name no older one any more.
     pub(super) fn raise_floor(&self, life: u32, tenant: i64, pair: &Pair) {
         let mut now = self.life.lock().unwrap();
-        let is_higher = now.floors.get(&tenant).is_none_or(|floor| floor.revision < pair.revision);
+        let is_higher = now
+            .floors
+            .get(&tenant)
+            .is_none_or(|floor| floor.revision < pair.revision);
         if now.number == life && is_higher {
             now.floors.insert(tenant, pair.clone());
         }
@@ -217,7 +226,10 @@ impl Node {
     pub(super) async fn sign_in(&self) -> String {
         let login = json!({"username": ADMIN, "password": PASSWORD});
         let path = "/api/v1/auth/login";
-        let answer = self.call(Method::POST, path, None, &login, START_WITHIN).await.unwrap();
+        let answer = self
+            .call(Method::POST, path, None, &login, START_WITHIN)
+            .await
+            .unwrap();
         answer.body["access_token"].as_str().unwrap().to_owned()
     }
 }
@@ -237,7 +249,12 @@ async fn read(request: reqwest::RequestBuilder) -> Result<(u16, Option<Pair>, bo
     let pair = header("slipway-revision").and_then(|named| Pair::parse(&named));
     let stale = header("slipway-stale").is_some();
     let text = response.text().await?;
-    Ok((status, pair, stale, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    Ok((
+        status,
+        pair,
+        stale,
+        serde_json::from_str(&text).unwrap_or(Value::Null),
+    ))
 }
 
 /// The address in the log line that tells it.
@@ -245,5 +262,8 @@ fn address_in(line: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];
     let is_listening = fields["message"] == "listening";
-    fields["address"].as_str().filter(|_| is_listening).map(str::to_owned)
+    fields["address"]
+        .as_str()
+        .filter(|_| is_listening)
+        .map(str::to_owned)
 }

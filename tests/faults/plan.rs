@@ -71,8 +71,12 @@ impl Effect {
                     return Some(format!("{object:?} is there {} times", found.len()));
                 };
                 let fields = fields.as_object().expect("an object");
-                let differing = fields.iter().find(|(field, value)| only[field.as_str()] != **value);
-                differing.map(|(field, value)| format!("{object:?} has {field} {}, not {value}", only[field.as_str()]))
+                let differing = fields
+                    .iter()
+                    .find(|(field, value)| only[field.as_str()] != **value);
+                differing.map(|(field, value)| {
+                    format!("{object:?} has {field} {}, not {value}", only[field.as_str()])
+                })
             }
         }
     }
@@ -80,7 +84,13 @@ impl Effect {
 
 impl Object {
     fn find(&self, case: &Value) -> Vec<Value> {
-        let app = |name: &str| list(&case["apps"]).iter().filter(|app| app["package_name"] == name).cloned().collect();
+        let app = |name: &str| {
+            list(&case["apps"])
+                .iter()
+                .filter(|app| app["package_name"] == name)
+                .cloned()
+                .collect()
+        };
         let in_app = |name: &str, what: &str, is_it: &dyn Fn(&Value) -> bool| {
             let apps: Vec<Value> = app(name);
             let objects = apps.iter().flat_map(|app| list(&app[what]));
@@ -88,9 +98,9 @@ impl Object {
         };
         match self {
             Self::App(name) => app(name),
-            Self::Resource(name, identifier) => {
-                in_app(name, "resources", &|resource| resource["identifier"] == **identifier)
-            }
+            Self::Resource(name, identifier) => in_app(name, "resources", &|resource| {
+                resource["identifier"] == **identifier
+            }),
             Self::Release(name, identifier, version) => in_app(name, "releases", &|release| {
                 release["identifier"] == **identifier && release["version_code"] == *version
             }),
@@ -179,7 +189,9 @@ fn rename(app: &Value, rng: &mut fastrand::Rng) -> Write {
 
 fn resource_settings(app: &Value, release: &Value) -> Write {
     let identifier = text(&release["identifier"]);
-    let resource = list(&app["resources"]).iter().find(|resource| resource["identifier"] == identifier);
+    let resource = list(&app["resources"])
+        .iter()
+        .find(|resource| resource["identifier"] == identifier);
     let enabled = resource.expect("each release has its resource")["enabled"] == json!(false);
     let fields = json!({"enabled": enabled, "repair_on_mismatch": enabled});
     Write {
@@ -252,7 +264,9 @@ fn step(app: &Value, release: &Value, rng: &mut fastrand::Rng) -> Write {
         ("published", 0 | 1) => verb("pause", "paused"),
         ("paused", 0 | 1) => verb("resume", "published"),
         ("recalled", _) if release["recall_mode"] == "stop" => recall(app, release, "removal"),
-        ("recalled", _) if release["recall_mode"] == "removal" => recall(app, release, mode_beside_removal(app, release)),
+        ("recalled", _) if release["recall_mode"] == "removal" => {
+            recall(app, release, mode_beside_removal(app, release))
+        }
         ("recalled", _) => recall(app, release, "stop"),
         _ => recall(app, release, mode_beside_removal(app, release)),
     }
@@ -272,7 +286,10 @@ fn recall(app: &Value, release: &Value, mode: &str) -> Write {
         method: Method::POST,
         path: format!("{}/recall", path_of(app, release)),
         body: json!({"mode": mode, "reason": "a recall of the runner"}),
-        effect: Effect::Holds(object_of(app, release), json!({"state": "recalled", "recall_mode": mode})),
+        effect: Effect::Holds(
+            object_of(app, release),
+            json!({"state": "recalled", "recall_mode": mode}),
+        ),
     }
 }
 
@@ -311,7 +328,9 @@ fn publish(app: &Value, rng: &mut fastrand::Rng) -> Write {
 fn target(fields: &mut Value, rng: &mut fastrand::Rng) {
     match rng.u8(..8) {
         0 => fields["org_scopes"] = json!([{"l2Code": REGIONS[0]}]),
-        1 => fields["org_exclusions"] = json!([{"l1Code": "HM", "l2Code": REGIONS[1]}, {"l3Code": STORES[0]}]),
+        1 => {
+            fields["org_exclusions"] = json!([{"l1Code": "HM", "l2Code": REGIONS[1]}, {"l3Code": STORES[0]}]);
+        }
         2 => fields["device_types"] = json!([DEVICE_TYPES[0]]),
         3 => fields["host_version_min"] = json!(rng.i64(1..20)),
         4 => fields["attribute_rules"] = json!([{"name": "abi", "op": "eq", "value": "arm64-v8a"}]),

@@ -14,7 +14,7 @@ use super::installation::Installation;
 use super::node::Node;
 use super::proxy::Mode;
 use super::wait::until;
-use super::writer::{Orders, keep_writing};
+use super::writer::{Orders, Writer};
 
 /// How soon after the end of a fault every node must serve what the database has.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(15);
@@ -112,8 +112,14 @@ impl Runner {
         self.rounds += 1;
         let pace = [0, 10, 60][self.rng.usize(..3)];
         let pace = if fault == Fault::None { 100 } else { pace };
-        self.installation.say(&format!("round {}: {fault:?}, commits take up to {pace} ms", self.rounds));
-        self.installation.history.slow_commits_down(Duration::from_millis(pace)).await;
+        self.installation.say(&format!(
+            "round {}: {fault:?}, commits take up to {pace} ms",
+            self.rounds
+        ));
+        self.installation
+            .history
+            .slow_commits_down(Duration::from_millis(pace))
+            .await;
         if fault == Fault::FailOver {
             self.cluster.add_standby().await;
         }
@@ -138,8 +144,13 @@ impl Runner {
         let mut tasks = JoinSet::new();
         for (index, tenant) in self.installation.tenants.iter().enumerate() {
             let (id, rng) = (tenant.id, self.rng.fork());
-            let writer = keep_writing(self.installation.clone(), index, orders.clone(), rng);
-            tasks.spawn(async move { (id, writer.await) });
+            let writer = Writer {
+                installation: self.installation.clone(),
+                index,
+                orders: orders.clone(),
+                rng,
+            };
+            tasks.spawn(async move { (id, writer.work().await) });
         }
         Writers { orders, tasks }
     }
@@ -150,8 +161,13 @@ impl Runner {
     }
 
     async fn break_and_mend(&mut self, fault: Fault) {
-        let node = self.rng.choice(&self.installation.nodes).expect("there are nodes").clone();
-        self.installation.say(&format!("{fault:?} begins, for node {} if for one", node.number));
+        let node = self
+            .rng
+            .choice(&self.installation.nodes)
+            .expect("there are nodes")
+            .clone();
+        self.installation
+            .say(&format!("{fault:?} begins, for node {} if for one", node.number));
         match fault {
             Fault::None | Fault::FailOver => self.a_while().await,
             Fault::Cut => self.without_database(&node, Mode::Refuse).await,
@@ -185,10 +201,15 @@ impl Runner {
         let token = Some(tenant.token.as_str());
         match node.call(Method::PUT, &path, token, &write, REFUSE_WITHIN).await {
             Ok(answer) if answer.status == 503 => {
-                self.installation.say(&format!("a write was refused after {:?}", answer.took));
+                self.installation
+                    .say(&format!("a write was refused after {:?}", answer.took));
             }
-            Ok(answer) => self.installation.report(format!("without database: {} {}", answer.status, answer.body)),
-            Err(why) => self.installation.report(format!("without database a write is not refused: {why:?}")),
+            Ok(answer) => self
+                .installation
+                .report(format!("without database: {} {}", answer.status, answer.body)),
+            Err(why) => self
+                .installation
+                .report(format!("without database a write is not refused: {why:?}")),
         }
         self.a_while().await;
         node.proxy.set(Mode::Open);
@@ -211,7 +232,9 @@ impl Runner {
         self.refused += orders.refused.load(Ordering::Relaxed);
         self.unanswered += orders.unanswered.load(Ordering::Relaxed);
         if written.is_err() {
-            self.installation.report(format!("within {WRITERS_END_WITHIN:?} some writes are not acknowledged"));
+            self.installation.report(format!(
+                "within {WRITERS_END_WITHIN:?} some writes are not acknowledged"
+            ));
         }
         written.ok()
     }
@@ -229,7 +252,8 @@ impl Runner {
         self.bring_home(writers, true).await;
         self.installation.history.is_left_alone().await;
         self.installation.history.learn_all().await;
-        self.installation.say("the primary is killed, the standby promoted");
+        self.installation
+            .say("the primary is killed, the standby promoted");
         self.cluster.fail_over().await;
         let lost = self.installation.history.fail_over(self.cluster.pool()).await;
         self.installation.say(&format!("{lost} commits are lost"));
@@ -258,7 +282,9 @@ impl Runner {
             }
         }
         for (tenant, count, highest) in installation.history.gaps().await {
-            installation.report(format!("tenant {tenant} has {count} commits up to revision {highest}"));
+            installation.report(format!(
+                "tenant {tenant} has {count} commits up to revision {highest}"
+            ));
         }
         installation.catch_up_with_verifying().await;
         for node in &installation.nodes {

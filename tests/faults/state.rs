@@ -25,7 +25,11 @@ fn app_of(rows: &Value, app: &Value) -> Value {
             .collect::<Vec<_>>()
     };
     let names = own("names");
-    let old_names: Vec<_> = names.iter().filter(|row| row["position"] != 0).map(|row| row["name"].clone()).collect();
+    let old_names: Vec<_> = names
+        .iter()
+        .filter(|row| row["position"] != 0)
+        .map(|row| row["name"].clone())
+        .collect();
     json!({
         "package_name": app["package_name"],
         "app_name": app["app_name"],
@@ -46,7 +50,10 @@ fn release_of(mut row: Value) -> Value {
         json!(f64::from(i32::try_from(hundredths).expect("at most 10000")) / 100.0)
     };
     // A release's own key is its id.
-    let key = row["rollout_key"].as_str().or(row["id"].as_str()).map(str::to_owned);
+    let key = row["rollout_key"]
+        .as_str()
+        .or(row["id"].as_str())
+        .map(str::to_owned);
     row["rollout"] = json!({"percent": percent, "key": key, "unit": row["rollout_unit"]});
     row["config_json"] = text_of(&row, "config_json");
     let targeting = text_of(&row, "targeting");

@@ -46,7 +46,9 @@ pub(super) async fn keep_verifying(
 
 /// `None`: not now.
 async fn verify(installation: &Installation, observation: &Observation) -> Option<Result<(), String>> {
-    let Observation { node, tenant, pair, .. } = observation;
+    let Observation {
+        node, tenant, pair, ..
+    } = observation;
     if let Some(floor) = &observation.floor
         && (floor.revision > pair.revision || (floor.revision == pair.revision && floor != pair))
     {
@@ -55,7 +57,9 @@ async fn verify(installation: &Installation, observation: &Observation) -> Optio
             Found::State(state) if state.is_lost() => {}
             Found::NotNow => return None,
             Found::State(_) | Found::Never => {
-                return Some(Err(format!("node {node} went back from {floor:?} to {pair:?} of tenant {tenant}")));
+                return Some(Err(format!(
+                    "node {node} went back from {floor:?} to {pair:?} of tenant {tenant}"
+                )));
             }
         }
     }
@@ -63,7 +67,9 @@ async fn verify(installation: &Installation, observation: &Observation) -> Optio
         Found::State(state) => state,
         Found::NotNow => return None,
         Found::Never => {
-            return Some(Err(format!("node {node} names {pair:?} of tenant {tenant}, which never was")));
+            return Some(Err(format!(
+                "node {node} names {pair:?} of tenant {tenant}, which never was"
+            )));
         }
     };
     // No release of the runner has a time window, so any instant will do.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::history::Pair;
+use super::history::{Pair, State};
 use super::installation::{Installation, Tenant};
-use super::node::{Answer, NoAnswer};
+use super::node::{Answer, NoAnswer, Node};
 use super::plan::{Effect, Write, next};
 
 /// A write that is not answered by then is sent again, elsewhere.
@@ -37,111 +37,124 @@ enum Tried {
     Wrong(String),
 }
 
-/// Writes until told to stop. Only this task writes to the tenant, so that the tenant's state after one write is what
-/// the next is chosen from, and each write advances the revision by exactly one however often it was sent.
-/// Returns the last pair, or `None` when something was wrong or given up.
-pub(super) async fn keep_writing(
-    installation: Arc<Installation>,
-    tenant_index: usize,
-    orders: Arc<Orders>,
-    mut rng: fastrand::Rng,
-) -> Option<Pair> {
-    let tenant = &installation.tenants[tenant_index];
-    let mut at = installation.history.current().await.remove(&tenant.id)?;
-    while !orders.stop.load(Ordering::Relaxed) {
-        let Some(state) = installation.history.find_surely(tenant.id, &at).await else {
-            installation.report(format!("{at:?} of tenant {} is not in the database", tenant.id));
-            return None;
+/// The only one who writes to its tenant, so that the tenant's state after one write is what the next is chosen from,
+/// and each write advances the revision by exactly one however often it was sent.
+pub(super) struct Writer {
+    pub(super) installation: Arc<Installation>,
+    /// Which of the tenants.
+    pub(super) index: usize,
+    pub(super) orders: Arc<Orders>,
+    pub(super) rng: fastrand::Rng,
+}
+
+impl Writer {
+    /// Writes until told to stop. Returns the last pair, or `None` when something was wrong or given up.
+    pub(super) async fn work(mut self) -> Option<Pair> {
+        let history = &self.installation.history;
+        let mut at = history.current().await.remove(&self.tenant().id)?;
+        while !self.orders.stop.load(Ordering::Relaxed) {
+            match self.write_once(&at).await {
+                Ok(pair) => at = pair?,
+                Err(wrong) => {
+                    self.installation
+                        .report(format!("tenant {}: {wrong}", self.tenant().id));
+                    return None;
+                }
+            }
+        }
+        Some(at)
+    }
+
+    fn tenant(&self) -> &Tenant {
+        &self.installation.tenants[self.index]
+    }
+
+    async fn state(&self, pair: &Pair) -> Result<Arc<State>, String> {
+        let found = self
+            .installation
+            .history
+            .find_surely(self.tenant().id, pair)
+            .await;
+        found.ok_or_else(|| format!("{pair:?} was acknowledged and is not in the database"))
+    }
+
+    /// Chooses a write, has it acknowledged, and demands that it is committed, once, and that the pair names a state
+    /// that has it. `None`: given up.
+    async fn write_once(&mut self, at: &Pair) -> Result<Option<Pair>, String> {
+        let write = next(self.state(at).await?.case(), &mut self.rng);
+        let Some(pair) = self.until_acknowledged(&write).await? else {
+            return Ok(None);
         };
-        let write = next(state.case(), &mut rng);
-        let pair = until_acknowledged(&installation, tenant, &write, &orders, &mut rng).await?;
-        orders.acknowledged.fetch_add(1, Ordering::Relaxed);
-        if let Some(wrong) = wrong_about(&installation, tenant, &write, &at, &pair).await {
-            installation.report(format!("{wrong}; tenant {}: {write:?}", tenant.id));
-            return None;
+        self.orders.acknowledged.fetch_add(1, Ordering::Relaxed);
+        if let Some(missing) = write.effect.missing_in(self.state(&pair).await?.case()) {
+            return Err(format!(
+                "acknowledged with {pair:?}, in which {missing}: {write:?}"
+            ));
         }
-        at = pair;
+        match pair.revision - at.revision {
+            1 => Ok(Some(pair)),
+            count => Err(format!("{count} commits from {at:?} to {pair:?}: {write:?}")),
+        }
     }
-    Some(at)
-}
 
-async fn until_acknowledged(
-    installation: &Installation,
-    tenant: &Tenant,
-    write: &Write,
-    orders: &Orders,
-    rng: &mut fastrand::Rng,
-) -> Option<Pair> {
-    for count in 1.. {
-        match try_once(installation, tenant, write, orders, count, rng).await {
-            Tried::Done(Some(pair)) => return Some(pair),
-            // A repeat found it done; since nobody else writes to the tenant, what is there now is what it made.
-            Tried::Done(None) => return installation.history.current().await.remove(&tenant.id),
-            Tried::Again if orders.give_up.load(Ordering::Relaxed) => return None,
-            Tried::Again => tokio::time::sleep(TRY_AGAIN_AFTER).await,
-            Tried::Wrong(wrong) => {
-                installation.report(format!("{wrong}; tenant {}: {write:?}, try {count}", tenant.id));
-                return None;
+    async fn until_acknowledged(&mut self, write: &Write) -> Result<Option<Pair>, String> {
+        for count in 1.. {
+            match self.try_once(write, count).await {
+                Tried::Done(Some(pair)) => return Ok(Some(pair)),
+                // A repeat found it done; since nobody else writes to the tenant, what is there now is what it made.
+                Tried::Done(None) => {
+                    let mut current = self.installation.history.current().await;
+                    return Ok(current.remove(&self.tenant().id));
+                }
+                Tried::Again if self.orders.give_up.load(Ordering::Relaxed) => break,
+                Tried::Again => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+                Tried::Wrong(wrong) => return Err(format!("{wrong}: {write:?}, try {count}")),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn try_once(&mut self, write: &Write, count: u32) -> Tried {
+        let node = self.rng.usize(..self.installation.nodes.len());
+        let node = &self.installation.nodes[node];
+        let path = format!("/api/v1/tenants/{}{}", self.tenant().id, write.path);
+        let token = Some(self.tenant().token.as_str());
+        let answer = node
+            .call(write.method.clone(), &path, token, &write.body, ANSWER_WITHIN)
+            .await;
+        match answer {
+            Ok(answer) => self.judge(node, write, count, answer),
+            Err(NoAnswer::Failed(why)) => Tried::Wrong(format!("node {} fails: {why}", node.number)),
+            Err(NoAnswer::Killed) => Tried::Again,
+            Err(NoAnswer::TooLate) => {
+                self.orders.unanswered.fetch_add(1, Ordering::Relaxed);
+                let number = node.number;
+                self.installation.say(&format!(
+                    "node {number} does not answer a write within {ANSWER_WITHIN:?}"
+                ));
+                Tried::Again
             }
         }
     }
-    None
-}
 
-async fn try_once(
-    installation: &Installation,
-    tenant: &Tenant,
-    write: &Write,
-    orders: &Orders,
-    count: u32,
-    rng: &mut fastrand::Rng,
-) -> Tried {
-    let node = &installation.nodes[rng.usize(..installation.nodes.len())];
-    let path = format!("/api/v1/tenants/{}{}", tenant.id, write.path);
-    let token = Some(tenant.token.as_str());
-    let answer = node.call(write.method.clone(), &path, token, &write.body, ANSWER_WITHIN).await;
-    let Answer { status, pair, body, life, took, .. } = match answer {
-        Ok(answer) => answer,
-        Err(NoAnswer::Failed(why)) => return Tried::Wrong(format!("node {} fails: {why}", node.number)),
-        Err(why @ (NoAnswer::Killed | NoAnswer::TooLate)) => {
-            if matches!(why, NoAnswer::TooLate) {
-                installation.say(&format!("node {} does not answer a write within {ANSWER_WITHIN:?}", node.number));
+    fn judge(&self, node: &Node, write: &Write, count: u32, answer: Answer) -> Tried {
+        match (answer.status, &write.effect) {
+            (200 | 201 | 204, _) => {
+                if let Some(pair) = answer.pair.as_ref().filter(|_| answer.took < SERVED_WITHIN) {
+                    node.raise_floor(answer.life, self.tenant().id, pair);
+                }
+                Tried::Done(answer.pair)
             }
-            orders.unanswered.fetch_add(1, Ordering::Relaxed);
-            return Tried::Again;
-        }
-    };
-    match (status, &write.effect) {
-        (200 | 201 | 204, _) => {
-            if let Some(pair) = pair.as_ref().filter(|_| took < SERVED_WITHIN) {
-                node.raise_floor(life, tenant.id, pair);
+            (503, _) => {
+                self.orders.refused.fetch_add(1, Ordering::Relaxed);
+                Tried::Again
             }
-            Tried::Done(pair)
+            // The first try did it and could not say so.
+            (404, Effect::Gone(_)) | (409, Effect::Holds(..)) if count > 1 => Tried::Done(None),
+            (status, _) => Tried::Wrong(format!(
+                "node {} answers a write with {status}: {}",
+                node.number, answer.body
+            )),
         }
-        (503, _) => {
-            orders.refused.fetch_add(1, Ordering::Relaxed);
-            Tried::Again
-        }
-        // The first try did it and could not say so.
-        (404, Effect::Gone(_)) | (409, Effect::Holds(..)) if count > 1 => Tried::Done(None),
-        _ => Tried::Wrong(format!("node {} answers a write with {status}: {body}", node.number)),
     }
-}
-
-/// An acknowledged write is committed, once, and the pair names a state that has it.
-async fn wrong_about(
-    installation: &Installation,
-    tenant: &Tenant,
-    write: &Write,
-    before: &Pair,
-    pair: &Pair,
-) -> Option<String> {
-    let Some(state) = installation.history.find_surely(tenant.id, pair).await else {
-        return Some(format!("acknowledged with {pair:?}, which is not in the database"));
-    };
-    if let Some(missing) = write.effect.missing_in(state.case()) {
-        return Some(format!("acknowledged with {pair:?}, in which {missing}"));
-    }
-    let count = pair.revision - before.revision;
-    (count != 1).then(|| format!("from {before:?} to {pair:?} in {count} commits"))
 }
