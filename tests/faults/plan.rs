@@ -57,6 +57,12 @@ pub(super) enum Object {
     Directory,
 }
 
+impl Write {
+    pub(super) fn creates_a_release(&self) -> bool {
+        self.path.ends_with("/releases")
+    }
+}
+
 impl Effect {
     /// Says what is missing in a state, if anything is.
     pub(super) fn missing_in(&self, case: &Value) -> Option<String> {

@@ -38,7 +38,8 @@ enum Tried {
 }
 
 /// The only one who writes to its tenant, so that the tenant's state after one write is what the next is chosen from,
-/// and each write advances the revision by exactly one however often it was sent.
+/// and each write advances the revision by exactly one however often it was sent. Only a repeated create of a release
+/// may advance it once more, changing nothing: the answer to it may have to be kept in that transaction.
 pub(super) struct Writer {
     pub(super) installation: Arc<Installation>,
     /// Which of the tenants.
@@ -82,7 +83,7 @@ impl Writer {
     /// that has it. `None`: given up.
     async fn write_once(&mut self, at: &Pair) -> Result<Option<Pair>, String> {
         let write = next(self.state(at).await?.case(), &mut self.rng);
-        let Some(pair) = self.until_acknowledged(&write).await? else {
+        let Some((pair, tries)) = self.until_acknowledged(&write).await? else {
             return Ok(None);
         };
         self.orders.acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -91,20 +92,26 @@ impl Writer {
                 "acknowledged with {pair:?}, in which {missing}: {write:?}"
             ));
         }
-        match pair.revision - at.revision {
-            1 => Ok(Some(pair)),
-            count => Err(format!("{count} commits from {at:?} to {pair:?}: {write:?}")),
+        let count = pair.revision - at.revision;
+        if count == 1 || (write.creates_a_release() && (1..=tries).contains(&count)) {
+            Ok(Some(pair))
+        } else {
+            Err(format!(
+                "{count} commits in {tries} tries from {at:?} to {pair:?}: {write:?}"
+            ))
         }
     }
 
-    async fn until_acknowledged(&mut self, write: &Write) -> Result<Option<Pair>, String> {
+    /// The pair that has the write, and how often it was sent.
+    async fn until_acknowledged(&mut self, write: &Write) -> Result<Option<(Pair, i64)>, String> {
         for count in 1.. {
             match self.try_once(write, count).await {
-                Tried::Done(Some(pair)) => return Ok(Some(pair)),
+                Tried::Done(Some(pair)) => return Ok(Some((pair, count))),
                 // A repeat found it done; since nobody else writes to the tenant, what is there now is what it made.
                 Tried::Done(None) => {
                     let mut current = self.installation.history.current().await;
-                    return Ok(current.remove(&self.tenant().id));
+                    let pair = current.remove(&self.tenant().id);
+                    return Ok(pair.map(|pair| (pair, count)));
                 }
                 Tried::Again if self.orders.give_up.load(Ordering::Relaxed) => break,
                 Tried::Again => tokio::time::sleep(TRY_AGAIN_AFTER).await,
@@ -114,7 +121,7 @@ impl Writer {
         Ok(None)
     }
 
-    async fn try_once(&mut self, write: &Write, count: u32) -> Tried {
+    async fn try_once(&mut self, write: &Write, count: i64) -> Tried {
         let node = self.rng.usize(..self.installation.nodes.len());
         let node = &self.installation.nodes[node];
         let path = format!("/api/v1/tenants/{}{}", self.tenant().id, write.path);
@@ -137,7 +144,7 @@ impl Writer {
         }
     }
 
-    fn judge(&self, node: &Node, write: &Write, count: u32, answer: Answer) -> Tried {
+    fn judge(&self, node: &Node, write: &Write, count: i64, answer: Answer) -> Tried {
         match (answer.status, &write.effect) {
             (200 | 201 | 204, _) => {
                 if let Some(pair) = answer.pair.as_ref().filter(|_| answer.took < SERVED_WITHIN) {
