@@ -22,6 +22,8 @@ const POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS: &str = "60000";
 /// How long a statement may take that only looks for changes: a connection that is half open, its other end gone
 /// without a word, would otherwise keep a node waiting for minutes.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same for a statement of a load, which may have more to do until its first row.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A pool of connections to the installation's database.
 #[derive(Debug, Clone)]
@@ -138,12 +140,7 @@ impl Db {
         &self,
         look: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        tokio::time::timeout(LOOK_TIMEOUT, look)
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!("no answer within {} s", LOOK_TIMEOUT.as_secs());
-                Err(StorageError::Unavailable(DbErr::Custom(message)))
-            })
+        within(LOOK_TIMEOUT, look).await
     }
 
     /// Closes the pool once the connections in use are back.
@@ -157,6 +154,23 @@ impl Db {
             _ => &self.connection,
         }
     }
+}
+
+/// Gives a statement of a load up that is not answered in time, or whose next row does not come.
+pub(super) async fn within_load<T>(
+    statement: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    within(LOAD_TIMEOUT, statement).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    statement: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", limit.as_secs());
+        Err(StorageError::Unavailable(DbErr::Custom(message)))
+    })
 }
 
 fn sqlite_options(url: &str, durability: Durability) -> ConnectOptions {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::app_keys::SealedSecrets;
+use super::connect::within_load;
 use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
@@ -88,13 +89,13 @@ pub async fn find_pair(reader: &impl Reader, tenant: TenantId) -> Result<Option<
 
 /// These tenants, but those that are not there (any more).
 pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<TenantRows>, StorageError> {
-    let states = list_states(tx, scopes).await?;
-    let mut directory_etags = org_directories::list_etags(tx, scopes).await?;
-    let mut device_keys = device_keys::list_secret_hashes(tx, scopes).await?;
-    let mut app_keys = app_keys::list_with_secrets(tx, scopes).await?;
-    let mut apps = apps::list_pairs(tx, scopes).await?;
-    let mut releases = releases::count_by_tenant(tx, scopes).await?;
-    let rows = tenants::list_all_of(tx, scopes).await?;
+    let states = within_load(list_states(tx, scopes)).await?;
+    let mut directory_etags = within_load(org_directories::list_etags(tx, scopes)).await?;
+    let mut device_keys = within_load(device_keys::list_secret_hashes(tx, scopes)).await?;
+    let mut app_keys = within_load(app_keys::list_with_secrets(tx, scopes)).await?;
+    let mut apps = within_load(apps::list_pairs(tx, scopes)).await?;
+    let mut releases = within_load(releases::count_by_tenant(tx, scopes)).await?;
+    let rows = within_load(tenants::list_all_of(tx, scopes)).await?;
     let loaded = rows.into_iter().filter_map(|tenant| {
         let number = tenant.id.get();
         let apps = apps.remove(&number).unwrap_or_default();
@@ -118,7 +119,7 @@ pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<Ten
 
 /// A tenant's org directory, empty while it has none.
 pub async fn load_directory(tx: &ReadTx, scope: TenantScope) -> Result<Vec<OrgNode>, StorageError> {
-    let directory = org_directories::find(tx, scope).await?;
+    let directory = within_load(org_directories::find(tx, scope)).await?;
     Ok(directory.map(|stored| stored.nodes).unwrap_or_default())
 }
 
@@ -128,10 +129,10 @@ pub async fn load_apps(
     apps: AppSelection<'_>,
     selection: ReleaseSelection,
 ) -> Result<Vec<AppRows>, StorageError> {
-    let mut resources = resources::list_all_of(tx, &apps).await?;
+    let mut resources = within_load(resources::list_all_of(tx, &apps)).await?;
     let mut releases = releases::list_all_of(tx, &apps, selection).await?;
-    let mut pins = pins::list_all_of(tx, &apps).await?;
-    let rows = apps::list_all_of(tx, &apps).await?;
+    let mut pins = within_load(pins::list_all_of(tx, &apps)).await?;
+    let rows = within_load(apps::list_all_of(tx, &apps)).await?;
     let loaded = rows.into_iter().map(|(tenant, pair, app)| AppRows {
         resources: resources.remove(&app.id).unwrap_or_default(),
         releases: releases.remove(&app.id).unwrap_or_default(),
@@ -149,7 +150,7 @@ pub async fn count_audited_deletions(
     scope: TenantScope,
     package_names: &[String],
 ) -> Result<u64, StorageError> {
-    audit::count_deleted_apps(tx, scope, package_names).await
+    within_load(audit::count_deleted_apps(tx, scope, package_names)).await
 }
 
 async fn list_states(

@@ -9,6 +9,7 @@ use sea_orm::{
     QueryTrait, Select, SelectExt,
 };
 
+use super::connect::within_load;
 use super::entity::release::{ActiveModel, Column, Entity};
 use super::page::SortBy;
 use super::row::Row;
@@ -103,9 +104,9 @@ pub(super) async fn list_all_of(
         ReleaseSelection::All => rows,
         ReleaseSelection::Effective => rows.filter(Column::State.is_in(["published", "recalled"])),
     };
-    let mut rows = rows.stream(tx.transaction()).await?;
+    let mut rows = within_load(async { Ok(rows.stream(tx.transaction()).await?) }).await?;
     let mut releases = ByApp::new();
-    while let Some(model) = rows.try_next().await? {
+    while let Some(model) = within_load(async { Ok(rows.try_next().await?) }).await? {
         let app = model.app_id;
         let release = row::read(model)?.value.release;
         releases.entry(AppId::from_uuid(app)).or_default().push(release);

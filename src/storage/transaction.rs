@@ -14,7 +14,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::StorageError;
-use super::connect::{Backend, Db};
+use super::connect::{Backend, Db, within_load};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
 use crate::access::TenantScope;
@@ -61,11 +61,8 @@ impl Db {
             Backend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
             Backend::Sqlite => (None, None),
         };
-        let tx = self
-            .pool()
-            .begin_with_config(isolation_level, access_mode)
-            .await?;
-        Ok(ReadTx(tx))
+        let begin = self.pool().begin_with_config(isolation_level, access_mode);
+        within_load(async { Ok(ReadTx(begin.await?)) }).await
     }
 
     pub async fn begin(&self) -> Result<Tx, StorageError> {

@@ -3,6 +3,6 @@
 pub(crate) mod case;
 mod generate;
 mod generated_cases;
-mod reference;
+pub(crate) mod reference;
 mod reference_read;
 pub(crate) mod worked_cases;

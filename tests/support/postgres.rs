@@ -98,7 +98,7 @@ impl PostgresServer {
 
 /// Sorts by the rules of a language unless told otherwise, as many installations do: what must sort bytewise has to
 /// say so itself.
-fn initialise(data: &Path) {
+pub(crate) fn initialise(data: &Path) {
     let data = data.to_str().expect("mktemp gives a path of text");
     let initdb = program("initdb");
     let initdb = initdb.to_str().expect("the path of a program is text");
@@ -140,7 +140,7 @@ fn wait_until(directory: &Path, answers: bool) {
 }
 
 /// The server refuses to run as root, so root hands over to the user that Debian's package makes.
-fn as_server_user(program: &str, arguments: &[&str]) -> Command {
+pub(crate) fn as_server_user(program: &str, arguments: &[&str]) -> Command {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let mut command = if is_root {
         let mut command = Command::new("runuser");
@@ -155,7 +155,7 @@ fn as_server_user(program: &str, arguments: &[&str]) -> Command {
 }
 
 /// Where Debian keeps the programs of its newest server; elsewhere they are taken from the path.
-fn bin_directory() -> PathBuf {
+pub(crate) fn bin_directory() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -176,12 +176,12 @@ fn path_of_initdb() -> PathBuf {
         .expect("the tests need PostgreSQL's server programs: apt-get install postgresql")
 }
 
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     bin_directory().join(name)
 }
 
 /// Runs a program to its end and returns what it printed.
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command
         .stdin(Stdio::null())
         .output()

@@ -1,0 +1,181 @@
+//! Three nodes, a database, and tenants with everything they need.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::database::Cluster;
+use super::device::ask;
+use super::history::{History, Pair};
+use super::node::Node;
+use super::plan::APPS;
+use super::wait::{comes_true, until};
+
+const NODES: usize = 3;
+const TENANTS: i64 = 5;
+const SET_UP_WITHIN: Duration = Duration::from_mins(1);
+
+pub(super) struct Installation {
+    pub(super) nodes: Vec<Arc<Node>>,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) history: History,
+    /// Tells the devices to go home.
+    pub(super) is_over: AtomicBool,
+    /// Checks whose answer was compared.
+    pub(super) verified: AtomicU64,
+    /// Answers that wait for the database to be compared.
+    pub(super) unverified: AtomicUsize,
+    /// What was wrong.
+    wrong: Mutex<Vec<String>>,
+    /// What was done, and when.
+    log: Mutex<Vec<String>>,
+    begun: Instant,
+}
+
+pub(super) struct Tenant {
+    pub(super) id: i64,
+    pub(super) device_key: String,
+    /// An administrator's.
+    pub(super) token: String,
+}
+
+impl Installation {
+    pub(super) async fn start(cluster: &Cluster) -> Self {
+        let first = Arc::new(Node::start(0, cluster.target.clone()).await);
+        let history = History::begin(cluster.pool()).await;
+        let mut nodes = vec![first.clone()];
+        for number in 1..NODES {
+            nodes.push(Arc::new(Node::start(number, cluster.target.clone()).await));
+        }
+        let platform = first.sign_in().await;
+        let mut tenants = Vec::new();
+        for number in 1..=TENANTS {
+            tenants.push(Tenant::make(&first, &platform, number).await);
+        }
+        let installation = Self {
+            nodes,
+            tenants,
+            history,
+            is_over: AtomicBool::new(false),
+            verified: AtomicU64::new(0),
+            unverified: AtomicUsize::new(0),
+            wrong: Mutex::default(),
+            log: Mutex::default(),
+            begun: Instant::now(),
+        };
+        until("every node knows every tenant", SET_UP_WITHIN, async || {
+            let current = installation.history.current().await;
+            installation.differing(&current).await.is_empty()
+        })
+        .await;
+        installation
+    }
+
+    pub(super) fn say(&self, what: &str) {
+        let line = format!("{:7.3} {what}", self.begun.elapsed().as_secs_f64());
+        self.log.lock().unwrap().push(line);
+    }
+
+    /// Notes that something is wrong; the runner fails at its next look.
+    pub(super) fn report(&self, wrong: String) {
+        self.say(&format!("WRONG: {wrong}"));
+        self.wrong.lock().unwrap().push(wrong);
+    }
+
+    pub(super) fn is_right(&self) -> bool {
+        self.wrong.lock().unwrap().is_empty()
+    }
+
+    /// Everything that helps to understand a failure.
+    pub(super) fn story(&self) -> String {
+        let mut story = self.log.lock().unwrap().join("\n");
+        for node in &self.nodes {
+            story.push_str("\nnode ");
+            story.push_str(&node.number.to_string());
+            story.push_str(" said last:\n");
+            story.push_str(&node.log().join("\n"));
+        }
+        story
+    }
+
+    /// Waits until every node that is up serves what the database has.
+    pub(super) async fn converge(&self, within: Duration) {
+        let current = self.history.current().await;
+        let mut differing = Vec::new();
+        let are_equal = comes_true(within, async || {
+            differing = self.differing(&current).await;
+            differing.is_empty()
+        })
+        .await;
+        if !are_equal {
+            self.report(format!(
+                "after {within:?} nodes differ from the database: {differing:?}"
+            ));
+        }
+    }
+
+    /// What nodes serve that is not what the database has.
+    async fn differing(&self, current: &BTreeMap<i64, Pair>) -> Vec<String> {
+        let mut differing = Vec::new();
+        for node in &self.nodes {
+            for tenant in &self.tenants {
+                let request = json!({"package_name": APPS[0], "version_code": 1, "device_id": "PDA1"});
+                let serves = ask(node, tenant, request)
+                    .await
+                    .ok()
+                    .flatten()
+                    .map(|seen| seen.pair);
+                if serves.as_ref() != current.get(&tenant.id) {
+                    differing.push(format!(
+                        "node {} has {serves:?} of tenant {}",
+                        node.number, tenant.id
+                    ));
+                }
+            }
+        }
+        differing
+    }
+
+    /// Waits until every answer so far has been compared.
+    pub(super) async fn catch_up_with_verifying(&self) {
+        until("every answer is compared", Duration::from_mins(2), async || {
+            self.unverified.load(Ordering::Relaxed) == 0
+        })
+        .await;
+    }
+}
+
+impl Tenant {
+    async fn make(node: &Node, platform: &str, number: i64) -> Self {
+        let id = 10_000_000 + number;
+        let post = async |path: &str, body: Value| {
+            let answer = node
+                .call(Method::POST, path, Some(platform), &body, SET_UP_WITHIN)
+                .await
+                .unwrap();
+            assert_eq!(answer.status, 201, "{path}: {}", answer.body);
+            answer.body
+        };
+        let own = format!("/api/v1/tenants/{id}");
+        post(
+            "/api/v1/tenants",
+            json!({"id": id, "name": format!("Tenant {number}")}),
+        )
+        .await;
+        let key = post(&format!("{own}/device-keys"), json!({"name": "devices"})).await;
+        let token = post(
+            &format!("{own}/api-tokens"),
+            json!({"name": "runner", "role": "admin"}),
+        )
+        .await;
+        Self {
+            id,
+            device_key: key["device_key"].as_str().unwrap().to_owned(),
+            token: token["token"].as_str().unwrap().to_owned(),
+        }
+    }
+}

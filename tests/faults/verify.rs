@@ -1,0 +1,87 @@
+//! Compares each answer with the reference resolver on the state that the answer names.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+use slipway::clock::{Clock, SystemClock};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::device::Observation;
+use super::history::Found;
+use super::installation::Installation;
+use crate::resolve::reference;
+
+/// Verifies what the devices were answered, for as long as there are devices. What cannot be verified now, because
+/// the database cannot be asked for the state, waits and is verified when it can.
+pub(super) async fn keep_verifying(
+    installation: Arc<Installation>,
+    mut observed: UnboundedReceiver<Observation>,
+) {
+    let mut waiting: Vec<Observation> = Vec::new();
+    loop {
+        // Once in a while, so that those that wait get on.
+        let next = tokio::time::timeout(Duration::from_millis(100), observed.recv()).await;
+        match next {
+            Ok(Some(observation)) => waiting.push(observation),
+            Ok(None) if waiting.is_empty() => return,
+            Ok(None) | Err(_) => {}
+        }
+        while let Ok(observation) = observed.try_recv() {
+            waiting.push(observation);
+        }
+        let mut again = Vec::new();
+        for observation in waiting {
+            match verify(&installation, &observation).await {
+                Some(Ok(())) => drop(installation.verified.fetch_add(1, Ordering::Relaxed)),
+                Some(Err(wrong)) => installation.report(wrong),
+                None => again.push(observation),
+            }
+        }
+        waiting = again;
+        installation.unverified.store(waiting.len(), Ordering::Relaxed);
+    }
+}
+
+/// `None`: not now.
+async fn verify(installation: &Installation, observation: &Observation) -> Option<Result<(), String>> {
+    let Observation {
+        node, tenant, pair, ..
+    } = observation;
+    if let Some(floor) = &observation.floor
+        && (floor.revision > pair.revision || (floor.revision == pair.revision && floor != pair))
+    {
+        match installation.history.find(*tenant, floor).await {
+            // A failover lost it, and the node follows the database back.
+            Found::State(state) if state.is_lost() => {}
+            Found::NotNow => return None,
+            Found::State(_) | Found::Never => {
+                return Some(Err(format!(
+                    "node {node} went back from {floor:?} to {pair:?} of tenant {tenant}"
+                )));
+            }
+        }
+    }
+    let state = match installation.history.find(*tenant, pair).await {
+        Found::State(state) => state,
+        Found::NotNow => return None,
+        Found::Never => {
+            return Some(Err(format!(
+                "node {node} names {pair:?} of tenant {tenant}, which never was"
+            )));
+        }
+    };
+    // No release of the runner has a time window, so any instant will do.
+    let now = SystemClock.now();
+    let expected = reference::check(state.case(), &observation.request, now, observation.stale);
+    let answered = json!({"offers": observation.offers, "msg_code": observation.msg_code});
+    Some(if expected == answered {
+        Ok(())
+    } else {
+        Err(format!(
+            "node {node} answers {} of tenant {tenant} at {pair:?} (stale: {}) with {answered}; the reference: {expected}",
+            observation.request, observation.stale
+        ))
+    })
+}
