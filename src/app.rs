@@ -32,8 +32,6 @@ const STOP_WITHIN_S: u64 = 30;
 pub struct Start {
     pub clock: Arc<dyn Clock>,
     pub durability: Durability,
-    /// Threads that answer requests; `None`: one per core.
-    pub workers: Option<usize>,
     /// Stop on SIGINT and SIGTERM.
     pub heed_signals: bool,
 }
@@ -101,13 +99,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let first_administrator = first_administrator(config, &context).await?;
     follower.load().await.context("the catalog cannot be loaded")?;
 
-    let (address, server) = bind(
-        config,
-        start.workers,
-        start.heed_signals,
-        &context,
-        metrics.clone(),
-    )?;
+    let (address, server) = bind(config, start.heed_signals, &context, metrics.clone())?;
     Ok(Running {
         address,
         first_administrator,
@@ -146,7 +138,6 @@ pub async fn open_database(config: &Config, durability: Durability) -> anyhow::R
 
 fn bind(
     config: &Config,
-    workers: Option<usize>,
     heed_signals: bool,
     context: &Arc<Context>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -161,7 +152,7 @@ fn bind(
         public_url: config.public_url.clone(),
     };
     let mut server = HttpServer::new(move || http::server(&parts)).shutdown_timeout(STOP_WITHIN_S);
-    if let Some(workers) = workers {
+    if let Some(workers) = config.workers {
         server = server.workers(workers);
     }
     if !heed_signals {

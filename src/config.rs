@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 
+/// More threads than any machine has cores for.
+const MAX_WORKERS: usize = 512;
+
 /// Settings of a server.
 #[derive(Clone, Args)]
 pub struct Config {
@@ -72,6 +75,10 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub gateway_calls_per_minute: u32,
 
+    /// Threads that answer requests; absent: one for each core.
+    #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
+    pub workers: Option<usize>,
+
     /// Login attempts allowed for one account in five minutes.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -81,6 +88,13 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_SOURCE", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub login_attempts_per_source: u32,
+}
+
+fn parse_workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers @ 1..=MAX_WORKERS) => Ok(workers),
+        _ => Err(format!("must be an integer from 1 to {MAX_WORKERS}")),
+    }
 }
 
 impl Config {

@@ -117,6 +117,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         next_check_after_offer_s: 300,
         poll_interval_ms: 250,
         hints: true,
+        workers: Some(1),
         stale_after_s: 900,
         gateway_calls_per_minute: 0,
         login_attempts_per_account: 100_000,
@@ -128,7 +129,6 @@ pub(crate) fn start(clock: Arc<FixedClock>) -> Start {
     Start {
         clock,
         durability: Durability::Relaxed,
-        workers: Some(1),
         heed_signals: false,
     }
 }
