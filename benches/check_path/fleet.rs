@@ -1,5 +1,6 @@
 //! Who is in the catalog: tenants, their apps and their keys, all by number, so that nothing has to be looked up.
 
+use md5::Md5;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -24,9 +25,9 @@ impl Tenant {
         10_000_000 + i64::from(self.0)
     }
 
-    pub(crate) fn package_name(self, app: u32) -> String {
-        let kind = if app == 0 { "wms" } else { "pos" };
-        format!("com.example.t{:05}.{kind}", self.0)
+    /// One of the tenant's apps, from 0.
+    pub(crate) fn app(self, number: u32) -> App {
+        App(self.0 * APPS_PER_TENANT + number)
     }
 
     pub(crate) fn app_key(self) -> String {
@@ -53,6 +54,34 @@ impl Tenant {
     pub(crate) fn device_key(self) -> String {
         let id = self.device_key_id().simple();
         format!("slipway_device_{}_{id}_{}", self.number(), self.device_secret())
+    }
+}
+
+/// An app by its place among all tenants' apps, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct App(u32);
+
+impl App {
+    pub(crate) fn package_name(self) -> String {
+        self.identifier(0)
+    }
+
+    /// The name of one of its resources: the app itself, then the modules.
+    pub(crate) fn identifier(self, resource: u32) -> String {
+        let kind = if self.0.is_multiple_of(APPS_PER_TENANT) {
+            "wms"
+        } else {
+            "pos"
+        };
+        let module = MODULES[resource as usize];
+        format!("com.example.t{:05}.{kind}{module}", self.0 / APPS_PER_TENANT)
+    }
+
+    /// The digest of a release's file.
+    pub(crate) fn md5(self, resource: u32, version: u32) -> String {
+        let resource = self.0 * RESOURCES_PER_APP + resource;
+        let release = resource * RELEASES_PER_RESOURCE + version - 1;
+        hex::encode(Md5::digest(format!("file {release}")))
     }
 }
 

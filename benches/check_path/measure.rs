@@ -116,6 +116,10 @@ impl Rounds {
     pub(crate) fn cpu_us(samples: &[Sample]) -> Self {
         Self::of(samples.iter().map(|sample| sample.cpu_us))
     }
+
+    pub(crate) fn p99_ms(samples: &[Sample]) -> Self {
+        Self::of(samples.iter().map(|sample| sample.p99_us / 1e3))
+    }
 }
 
 /// The value below which so many percent of the sorted values are.

@@ -105,6 +105,11 @@ fn machine() -> String {
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|text| text.trim().trim_end_matches(" kB").parse().ok())
         .unwrap_or(0);
+    // Others' load spoils figures, so it is told.
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').nth(2).unwrap_or("?");
     let (memory_gib, kernel) = (kilobytes >> 20, kernel.trim());
-    format!("Machine: {model}, {cores} cores, {memory_gib} GiB, Linux {kernel}.")
+    format!(
+        "Machine: {model}, {cores} cores, {memory_gib} GiB, Linux {kernel}; mean load of the last 15 minutes {load}."
+    )
 }

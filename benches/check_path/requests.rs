@@ -13,7 +13,7 @@ use slipway::http::gateway::sign::{SignMethod, canonical};
 
 use crate::bulk_data::Catalog;
 use crate::connection::{Connection, post};
-use crate::fleet::{APPS_PER_TENANT, MODULES, REGIONS, RELEASES_PER_RESOURCE, Tenant};
+use crate::fleet::{APPS_PER_TENANT, App, MODULES, REGIONS, RELEASES_PER_RESOURCE, Tenant};
 use crate::node::Node;
 
 /// The same fleet in every run.
@@ -145,7 +145,7 @@ fn tenants(count: u32, spread: Spread, requests: usize, rng: &mut Rng) -> Vec<Te
 
 /// Six in ten devices have everything, three lack one or two updates, one is fresh.
 fn question(tenant: Tenant, rng: &mut Rng) -> Question {
-    let package_name = tenant.package_name(rng.u32(0..APPS_PER_TENANT));
+    let app = tenant.app(rng.u32(0..APPS_PER_TENANT));
     let mut version_code = RELEASES_PER_RESOURCE;
     let mut installed = vec![RELEASES_PER_RESOURCE; MODULES.len()];
     let state = rng.u32(0..10);
@@ -163,27 +163,23 @@ fn question(tenant: Tenant, rng: &mut Rng) -> Question {
         tenant,
         version_code,
         device_id: format!("{}PDA{:05}", tenant.number(), rng.u32(0..100_000)),
-        old_versions: old_versions(&package_name, &installed, rng.bool()),
+        old_versions: old_versions(app, &installed, rng.bool()),
         org_info: json!({"l1Code": "FM", "l2Code": region, "l3Code": (8_000 + store).to_string()}),
         attributes: json!({"abi": "arm64-v8a", "os": {"sdk": 30}, "scanner": "SE4710"}),
-        package_name,
+        package_name: app.package_name(),
     }
 }
 
-/// Half of the devices send digests too.
-fn old_versions(package_name: &str, installed: &[u32], with_digests: bool) -> Value {
-    let entries = MODULES
-        .iter()
-        .zip(installed)
-        .skip(1)
-        .filter(|(_, version)| **version > 0);
-    let entries = entries.map(|(module, version)| {
+/// Half of the devices send the digests of what they have, too.
+fn old_versions(app: App, installed: &[u32], with_digests: bool) -> Value {
+    let entries = (0..).zip(installed).skip(1).filter(|(_, version)| **version > 0);
+    let entries = entries.map(|(resource, version)| {
         let entry = if with_digests {
-            json!({"versionCode": version, "md5": "0cc175b9c0f1b6a831c399e269772661"})
+            json!({"versionCode": version, "md5": app.md5(resource, *version)})
         } else {
             json!(version)
         };
-        (format!("{package_name}{module}"), entry)
+        (app.identifier(resource), entry)
     });
     Value::Object(entries.collect::<Map<_, _>>())
 }

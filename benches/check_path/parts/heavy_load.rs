@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
@@ -18,33 +19,40 @@ use crate::requests::{Face, Spread};
 use crate::wrk;
 
 const TRIED_CONNECTIONS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+/// How long each number of connections is tried.
+const TRIAL: Duration = Duration::from_secs(2);
 /// This share of the peak counts as saturated.
 const SATURATED: f64 = 0.97;
 /// Connections that sign in, and that publish, one call after the other.
 const LOGIN_CONNECTIONS: usize = 4;
 const PUBLISH_CONNECTIONS: usize = 2;
 
-/// Five times the connections that saturate the server.
+/// The connections that saturate the server and five times as many, in turn.
 pub(super) fn measure_overload(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
-    let (saturating, peak) = saturation(stage, contestant, || requests.write())?;
+    requests.write()?;
+    let saturating = saturation(contestant)?;
     let memory_before = node.process.resident_bytes()?;
-    let mut samples = Vec::new();
+    let (mut peak, mut over) = (Vec::new(), Vec::new());
     for _ in 0..stage.plan.rounds {
         requests.write()?;
-        samples.push(Sample::take(contestant, 5 * saturating, stage.plan.load)?);
+        peak.push(Sample::take(contestant, saturating, stage.plan.load)?);
+        settle();
+        over.push(Sample::take(contestant, 5 * saturating, stage.plan.load)?);
         settle();
     }
     let grown = node.process.resident_bytes()?.saturating_sub(memory_before);
     let seen = format!(
-        "{} connections against {saturating}: {:.0} against {peak:.0} requests/s, p99 {:.1} ms, memory + {:.1} MiB",
+        "{} connections against {saturating}: {:.0} against {:.0} requests/s, p99 {:.1} against {:.1} ms, memory + {:.1} MiB",
         5 * saturating,
-        Rounds::rate(&samples).median,
-        Rounds::of(samples.iter().map(|sample| sample.p99_us)).median / 1e3,
+        Rounds::rate(&over).median,
+        Rounds::rate(&peak).median,
+        Rounds::p99_ms(&over).median,
+        Rounds::p99_ms(&peak).median,
         grown as f64 / f64::from(1 << 20),
     );
-    let ratio = Rounds::of(samples.iter().map(|sample| sample.rate / peak));
+    let ratio = Rounds::ratio(&over, &peak, |sample| sample.rate);
     let goal = Goal::AtLeast { must: 0.9, aim: 1.0 };
     report.figure(
         "rate under five times the saturating connections, of its peak",
@@ -55,23 +63,15 @@ pub(super) fn measure_overload(stage: &Stage, node: &Node, report: &mut Report) 
     Ok(())
 }
 
-/// The fewest connections that reach the peak nearly, and the peak.
-fn saturation(
-    stage: &Stage,
-    contestant: Contestant<'_>,
-    prepare: impl Fn() -> anyhow::Result<()>,
-) -> anyhow::Result<(usize, f64)> {
+/// The fewest connections that reach the peak nearly.
+fn saturation(contestant: Contestant<'_>) -> anyhow::Result<usize> {
     let mut rates = Vec::new();
     for connections in TRIED_CONNECTIONS {
-        prepare()?;
-        rates.push((
-            connections,
-            Sample::take(contestant, connections, stage.plan.load)?.rate,
-        ));
+        rates.push((connections, Sample::take(contestant, connections, TRIAL)?.rate));
     }
     let peak = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
     let saturating = rates.iter().find(|(_, rate)| *rate >= peak * SATURATED);
-    Ok((saturating.context("the peak itself saturates")?.0, peak))
+    Ok(saturating.context("the peak itself saturates")?.0)
 }
 
 /// Checks alone and beside logins and publishes, in turn.
@@ -104,8 +104,8 @@ pub(super) fn measure_costly(stage: &Stage, node: &Node, report: &mut Report) ->
         Rounds::rate(&alone).median,
         logins.load(Ordering::Relaxed) as f64 / seconds,
         publishes.load(Ordering::Relaxed) as f64 / seconds,
-        Rounds::of(beside.iter().map(|sample| sample.p99_us)).median / 1e3,
-        Rounds::of(alone.iter().map(|sample| sample.p99_us)).median / 1e3,
+        Rounds::p99_ms(&beside).median,
+        Rounds::p99_ms(&alone).median,
     );
     let ratio = Rounds::ratio(&beside, &alone, |sample| sample.rate);
     let goal = Goal::AtLeast { must: 0.9, aim: 1.0 };
@@ -161,7 +161,7 @@ impl Hammer<'_> {
         while !self.is_over.load(Ordering::Relaxed) {
             let tenant = Tenant(fastrand::u32(0..self.tenants));
             let version = fastrand::u32(1_000_000..2_000_000_000);
-            let app = tenant.package_name(0);
+            let app = tenant.app(0).package_name();
             let mut body = release(&format!("{app}.hammered"), version);
             // For no device that checks, so that answers stay the same.
             body["device_types"] = json!(["none"]);

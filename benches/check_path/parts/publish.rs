@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use crate::connection::{Connection, post};
-use crate::fleet::{MODULES, RELEASES_PER_RESOURCE, Tenant};
+use crate::fleet::{App, RELEASES_PER_RESOURCE, RESOURCES_PER_APP, Tenant};
 use crate::measure::{Rounds, percentile};
 use crate::node::{ADMIN, Node, PASSWORD, Setup};
 use crate::report::{Goal, Report};
@@ -87,14 +87,15 @@ fn publish_once(
     (tenant, version): (Tenant, u32),
     token: &str,
 ) -> anyhow::Result<Duration> {
-    let app = tenant.package_name(0);
-    let path = format!("/api/v1/tenants/{}/apps/{app}/releases", tenant.number());
+    let app = tenant.app(0);
+    let package_name = app.package_name();
+    let path = format!("/api/v1/tenants/{}/apps/{package_name}/releases", tenant.number());
     let mut watched = nodes
         .iter()
         .map(|node| Connection::open(node.address))
         .collect::<Result<Vec<_>, _>>()?;
-    let body = release(&app, version);
-    let check = up_to_date_check(tenant, &app);
+    let body = release(&package_name, version);
+    let check = up_to_date_check(tenant, app);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let watchers: Vec<_> = watched
@@ -133,22 +134,17 @@ fn wait_until_visible(
     }
 }
 
-fn up_to_date_check(tenant: Tenant, app: &str) -> Vec<u8> {
-    let installed = MODULES[1..]
-        .iter()
-        .map(|module| (format!("{app}{module}"), json!(RELEASES_PER_RESOURCE)));
+fn up_to_date_check(tenant: Tenant, app: App) -> Vec<u8> {
+    let installed =
+        (1..RESOURCES_PER_APP).map(|resource| (app.identifier(resource), json!(RELEASES_PER_RESOURCE)));
     let body = json!({
-        "package_name": app,
+        "package_name": app.package_name(),
         "version_code": RELEASES_PER_RESOURCE,
         "device_id": "watcher",
         "old_versions": Value::Object(installed.collect()),
     });
-    post(
-        "/v1/check",
-        Some(&tenant.device_key()),
-        "application/json",
-        &body.to_string(),
-    )
+    let body = body.to_string();
+    post("/v1/check", Some(&tenant.device_key()), "application/json", &body)
 }
 
 /// The body that publishes a version.
