@@ -35,8 +35,6 @@ const STOP_WITHIN_S: u64 = 30;
 pub struct Start {
     pub clock: Arc<dyn Clock>,
     pub durability: Durability,
-    /// Threads that answer requests; `None`: one per core.
-    pub workers: Option<usize>,
     /// Stop on SIGINT and SIGTERM.
     pub heed_signals: bool,
     /// Told of the first administrator, if there was nobody yet: once the database answers.
@@ -113,13 +111,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
 
     let (device_records, writer) = device_records(&config.device_records, &gated);
     let context = Arc::new(context(config, gated, live, start.clock, keyring, device_records));
-    let (address, server) = bind(
-        config,
-        start.workers,
-        start.heed_signals,
-        &context,
-        metrics.clone(),
-    )?;
+    let (address, server) = bind(config, start.heed_signals, &context, metrics.clone())?;
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
@@ -253,7 +245,6 @@ async fn connect_database(config: &Config, durability: Durability) -> anyhow::Re
 
 fn bind(
     config: &Config,
-    workers: Option<usize>,
     heed_signals: bool,
     context: &Arc<Context>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -268,7 +259,7 @@ fn bind(
         public_url: config.public_url.clone(),
     };
     let mut server = HttpServer::new(move || http::server(&parts)).shutdown_timeout(STOP_WITHIN_S);
-    if let Some(workers) = workers {
+    if let Some(workers) = config.workers {
         server = server.workers(workers);
     }
     if !heed_signals {

@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
 
+/// More threads than any machine has cores for.
+const MAX_WORKERS: usize = 512;
+
 /// Settings of a server.
 #[derive(Clone, Args)]
 pub struct Config {
@@ -77,6 +80,10 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub gateway_calls_per_minute: u32,
 
+    /// Threads that answer requests; absent: one for each core.
+    #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
+    pub workers: Option<usize>,
+
     /// Login attempts allowed for one account in five minutes.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -122,6 +129,13 @@ pub struct DeviceRecordConfig {
     #[arg(long = "device-record-wait-ms", env = "SLIPWAY_DEVICE_RECORD_WAIT_MS", default_value_t = 1_000,
         value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     pub wait_ms: u64,
+}
+
+fn parse_workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers @ 1..=MAX_WORKERS) => Ok(workers),
+        _ => Err(format!("must be an integer from 1 to {MAX_WORKERS}")),
+    }
 }
 
 impl Config {

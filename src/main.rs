@@ -78,7 +78,6 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let start = Start {
         clock: Arc::new(SystemClock),
         durability: Durability::Full,
-        workers: None,
         heed_signals: true,
         announce,
     };

@@ -29,7 +29,6 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let start = Start {
         clock: Arc::new(SystemClock),
         durability: Durability::Relaxed,
-        workers: None,
         heed_signals: true,
         // Its password is given.
         announce: |_| {},

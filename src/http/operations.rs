@@ -114,6 +114,7 @@ fn describe_catalog(ctx: &Context) {
     metrics::gauge!("slipway_catalog_tenants").set(catalog.tenants as f64);
     metrics::gauge!("slipway_catalog_apps").set(catalog.apps as f64);
     metrics::gauge!("slipway_catalog_releases").set(catalog.releases as f64);
+    metrics::gauge!("slipway_catalog_prepared_bytes").set(catalog.prepared_bytes as f64);
     metrics::gauge!("slipway_catalog_revision").set(catalog.revision as f64);
     metrics::gauge!("slipway_catalog_stale").set(f64::from(u8::from(ctx.live.stale_for(now).is_some())));
     if let Some(at) = catalog.compared_at {

@@ -70,6 +70,8 @@ pub struct LiveStatus {
     pub tenants: usize,
     pub apps: usize,
     pub releases: usize,
+    /// Bytes that are prepared for answers.
+    pub prepared_bytes: usize,
     /// The sum of all tenants' revisions: it grows with every change that this node serves.
     pub revision: i64,
     /// `None` until the first load.
@@ -143,12 +145,14 @@ impl Live {
             tenants: slots.len(),
             apps: 0,
             releases: 0,
+            prepared_bytes: 0,
             revision: 0,
             compared_at: self.compared_at(),
         };
         for tenant in slots.values().filter_map(|slot| slot.load_full()) {
             status.apps += tenant.app_count();
             status.releases += tenant.release_count();
+            status.prepared_bytes += tenant.prepared_byte_count();
             status.revision += tenant.pair.revision;
         }
         status

@@ -27,6 +27,7 @@ pub struct PublishedTenant {
     /// Current and old package names.
     by_name: HashMap<Box<str>, Arc<PublishedApp>>,
     release_count: usize,
+    prepared_byte_count: usize,
     /// Apps, and releases in any state, that the database had.
     pub(super) row_count: i64,
 }
@@ -106,6 +107,11 @@ impl PublishedTenant {
             directory_etag: parts.directory_etag,
             app_keys: parts.app_keys,
             device_keys: parts.device_keys,
+            prepared_byte_count: parts
+                .apps
+                .iter()
+                .map(|loaded| loaded.app.prepared_byte_count())
+                .sum(),
             release_count: parts.apps.iter().map(|loaded| loaded.app.release_count()).sum(),
             apps: parts.apps.into_iter().map(|loaded| (loaded.id, loaded)).collect(),
             by_name,
@@ -144,5 +150,9 @@ impl PublishedTenant {
 
     pub(super) fn release_count(&self) -> usize {
         self.release_count
+    }
+
+    pub(super) fn prepared_byte_count(&self) -> usize {
+        self.prepared_byte_count
     }
 }

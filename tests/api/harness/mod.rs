@@ -132,6 +132,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         next_check_after_offer_s: 300,
         poll_interval_ms: 250,
         hints: true,
+        workers: Some(1),
         stale_after_s: 900,
         snapshot_interval_s: 0,
         gateway_calls_per_minute: 0,
@@ -152,7 +153,6 @@ pub(crate) fn start(clock: Arc<dyn Clock>) -> Start {
     Start {
         clock,
         durability: Durability::Relaxed,
-        workers: Some(1),
         heed_signals: false,
         announce: |_| {},
     }

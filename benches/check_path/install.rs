@@ -1,0 +1,54 @@
+//! Installs what the benchmark needs and is missing, as `tests/run` does for the tests.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::ensure;
+
+use crate::process::program_on_path;
+
+pub(crate) fn install_missing() -> anyhow::Result<()> {
+    if program_on_path("wrk").is_none() {
+        eprintln!("wrk is missing; installing it");
+        install("wrk")?;
+    }
+    let has_server = Path::new("/usr/lib/postgresql").exists() || program_on_path("initdb").is_some();
+    if !has_server {
+        eprintln!("PostgreSQL's server programs are missing; installing them");
+        // The benchmark makes a throw-away cluster; the package need not make one.
+        as_root(&[
+            "sh",
+            "-c",
+            "mkdir -p /etc/postgresql-common && \
+             { [ -e /etc/postgresql-common/createcluster.conf ] || \
+               echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; }",
+        ])?;
+        install("postgresql")?;
+    }
+    Ok(())
+}
+
+fn install(package: &str) -> anyhow::Result<()> {
+    as_root(&["apt-get", "update", "-qq"])?;
+    as_root(&[
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "install",
+        "-y",
+        "-qq",
+        package,
+    ])
+}
+
+fn as_root(command: &[&str]) -> anyhow::Result<()> {
+    let user = Command::new("id").arg("-u").output()?;
+    let is_root = user.stdout.trim_ascii() == b"0";
+    let words: Vec<_> = if is_root { Vec::new() } else { vec!["sudo"] }
+        .into_iter()
+        .chain(command.iter().copied())
+        .collect();
+    let status = Command::new(words[0]).args(&words[1..]).status()?;
+    ensure!(status.success(), "{} failed", words.join(" "));
+    Ok(())
+}

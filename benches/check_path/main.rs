@@ -1,0 +1,51 @@
+//! What the check path costs, each figure against a baseline that is measured in the same run.
+//!
+//! `cargo bench --bench check_path` measures at a million releases; `-- --help` lists the parts and sizes. It installs
+//! `wrk` and PostgreSQL where they are missing, and works on a throw-away PostgreSQL server of its own.
+//! `docs/benchmarks.md` keeps what was measured.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures go to standard output, progress to standard error"
+)]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts, rates and times of a benchmark are far from the limits of their types"
+)]
+
+mod arguments;
+mod baseline;
+mod bulk_data;
+mod connection;
+mod fleet;
+mod install;
+mod measure;
+mod node;
+mod open_loop;
+mod parts;
+mod postgres;
+mod process;
+mod report;
+mod requests;
+mod sample_app;
+mod wrk;
+
+use clap::Parser;
+
+use self::arguments::{Arguments, Helper};
+
+/// The program's own, so that baselines do not differ by their allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match &arguments.helper {
+        None => parts::run(&arguments),
+        Some(Helper::Baseline(baseline)) => baseline::serve(baseline),
+        Some(Helper::OpenLoop(load)) => open_loop::run(load),
+    }
+}

@@ -1,0 +1,136 @@
+//! The parts of the benchmark, one after the other.
+
+mod heavy_load;
+mod latency;
+mod publish;
+mod resolver;
+mod start;
+mod statements;
+mod throughput;
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::arguments::{Arguments, Part, Plan};
+use crate::bulk_data::Catalog;
+use crate::install::install_missing;
+use crate::node::Node;
+use crate::postgres::Postgres;
+use crate::report::Report;
+use crate::requests::{Answers, Face, Questions, Spread, write};
+
+/// What the small catalog has.
+const FEW_RELEASES: u32 = 1_000;
+
+/// What all parts work on.
+struct Stage {
+    plan: Plan,
+    postgres: Postgres,
+    large: Catalog,
+    /// Requests are written in here.
+    directory: TempDir,
+}
+
+/// A kind of requests for a server, to be written anew before each round: signatures carry the time.
+struct Requests {
+    questions: Questions,
+    face: Face,
+    path: PathBuf,
+}
+
+impl Requests {
+    fn write(&self) -> anyhow::Result<()> {
+        write(&self.path, &self.questions.requests(self.face)?)
+    }
+
+    fn try_all(&self, node: &Node) -> anyhow::Result<Answers> {
+        self.questions.try_all(node, self.face)
+    }
+}
+
+impl Stage {
+    fn new(plan: Plan) -> anyhow::Result<Self> {
+        let postgres = Postgres::start()?;
+        Ok(Self {
+            plan,
+            large: Catalog::make(&postgres, "large", plan.releases)?,
+            postgres,
+            directory: tempfile::tempdir()?,
+        })
+    }
+
+    fn requests(&self, catalog: &Catalog, spread: Spread, face: Face) -> Requests {
+        let name = format!("{}-{spread:?}-{face:?}", catalog.name);
+        Requests {
+            questions: Questions::new(catalog, spread, self.plan.requests),
+            face,
+            path: self.directory.path().join(name),
+        }
+    }
+}
+
+/// Measures what was asked for and prints the table.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    install_missing()?;
+    let plan = arguments.plan();
+    let mut report = Report::default();
+    if arguments.measures(Part::Resolver) {
+        resolver::measure(plan, &mut report);
+    }
+    let beyond_resolver =
+        arguments.only.is_empty() || arguments.only.iter().any(|part| *part != Part::Resolver);
+    if beyond_resolver {
+        let stage = Stage::new(plan)?;
+        measure_starts(arguments, &stage, &mut report)?;
+        measure_checks(arguments, &stage, &mut report)?;
+        // Last, since it changes the catalog.
+        if arguments.measures(Part::Publish) {
+            publish::measure(&stage, &mut report)?;
+        }
+    }
+    report.print(&format!(
+        "At {} releases, {} tenants:",
+        plan.releases,
+        plan.releases / 100
+    ));
+    Ok(())
+}
+
+fn measure_starts(arguments: &Arguments, stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
+    if arguments.measures(Part::Memory) {
+        start::measure_memory(stage, report)?;
+    }
+    if arguments.measures(Part::Start) {
+        start::measure_start(stage, report)?;
+    }
+    if arguments.measures(Part::Snapshot) {
+        start::measure_snapshot(stage, report)?;
+    }
+    Ok(())
+}
+
+/// Everything that one node on one core answers.
+fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
+    type Measure = fn(&Stage, &Node, &mut Report) -> anyhow::Result<()>;
+    let all: [(Part, Measure); 8] = [
+        (Part::Gateway, throughput::measure_gateway),
+        (Part::Native, throughput::measure_native),
+        (Part::Query, throughput::measure_query),
+        (Part::Sizes, throughput::measure_sizes),
+        (Part::Latency, latency::measure),
+        (Part::Statements, statements::measure),
+        (Part::Overload, heavy_load::measure_overload),
+        (Part::Costly, heavy_load::measure_costly),
+    ];
+    let wanted: Vec<_> = all.iter().filter(|(part, _)| arguments.measures(*part)).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let node = Node::on_one_core(&stage.large.url)?;
+    for (part, measure) in wanted {
+        eprintln!("measuring {part:?}");
+        measure(stage, &node, report)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The resolver alone, on so many apps that none is in a cache when its turn comes.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use fastrand::Rng;
+use slipway::resolve::{PublishedApp, decide};
+
+use crate::arguments::Plan;
+use crate::fleet::{RELEASES_PER_RESOURCE, RESOURCES_PER_APP};
+use crate::measure::Rounds;
+use crate::report::{Goal, Report};
+use crate::sample_app::{app, check, situation};
+
+pub(super) fn measure(plan: Plan, report: &mut Report) {
+    let apps = shuffled_apps(plan.releases / (RESOURCES_PER_APP * RELEASES_PER_RESOURCE));
+    let rounds: Vec<_> = (0..=plan.rounds).map(|_| time_each(&apps)).collect();
+    let goal = Goal::AtMost { must: 1.0, aim: 0.5 };
+    // The first round brought the pages in.
+    let figure = Rounds::of(rounds.into_iter().skip(1));
+    let seen = format!("{} apps in turn, each once", apps.len());
+    report.figure(
+        "resolver alone, 5 resources of 10 releases, caches cold",
+        goal,
+        (figure, "µs"),
+        &seen,
+    );
+}
+
+fn shuffled_apps(count: u32) -> Vec<PublishedApp> {
+    let mut apps: Vec<_> = (0..count)
+        .map(|_| app(RESOURCES_PER_APP as usize, RELEASES_PER_RESOURCE as usize))
+        .collect();
+    Rng::with_seed(1).shuffle(&mut apps);
+    apps
+}
+
+/// Microseconds for deciding one check.
+fn time_each(apps: &[PublishedApp]) -> f64 {
+    let (check, situation) = (check(), situation());
+    let began = Instant::now();
+    for app in apps {
+        black_box(decide(black_box(app), &check, &situation));
+    }
+    began.elapsed().as_secs_f64() * 1e6 / apps.len() as f64
+}

@@ -1,0 +1,89 @@
+//! Processes that are measured: on which core they run, what they use, and their end.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// The core of the server that is measured.
+pub(crate) const SERVER_CORE: &str = "0";
+/// The core of what sends the requests.
+pub(crate) const GENERATOR_CORE: &str = "1";
+/// What the kernel counts processor time in, on every Linux of today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A server's process; killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let child = command
+            .spawn()
+            .with_context(|| format!("{command:?} cannot be started"))?;
+        Ok(Self(child))
+    }
+
+    /// Processor time in user and kernel mode so far, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        // The name, in brackets, may hold blanks; utime and stime are the 14th and 15th fields.
+        let (_, fields) = stat.rsplit_once(')').context("/proc/…/stat has no name")?;
+        let ticks: f64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse().unwrap_or(0.0))
+            .sum();
+        Ok(ticks / TICKS_PER_SECOND)
+    }
+
+    /// Memory that is resident now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("/proc/…/status has no VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1_024)
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A command that runs on one core alone.
+pub(crate) fn on_core(core: &str, program: impl Into<PathBuf>) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program.into());
+    command
+}
+
+pub(crate) fn program_on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.exists())
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// Lets the machine come to rest between two measurements.
+pub(crate) fn settle() {
+    std::thread::sleep(Duration::from_millis(300));
+}

@@ -1,0 +1,243 @@
+//! The requests that are sent: prepared before each round, varied over tenants, devices and what these have installed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::ensure;
+use fastrand::Rng;
+use serde_json::{Map, Value, json};
+use slipway::http::gateway::sign::{SignMethod, canonical};
+
+use crate::bulk_data::Catalog;
+use crate::connection::{Connection, post};
+use crate::fleet::{APPS_PER_TENANT, App, MODULES, REGIONS, RELEASES_PER_RESOURCE, Tenant};
+use crate::node::Node;
+
+/// The same fleet in every run.
+const SEED: u64 = 20_260_101;
+
+/// How tenants share the checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// All alike.
+    Uniform,
+    /// Zipf's law with the exponent 1: the second largest has half of the largest's checks.
+    Skewed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    Gateway,
+    Native,
+}
+
+/// What a device asks.
+struct Question {
+    tenant: Tenant,
+    package_name: String,
+    version_code: u32,
+    device_id: String,
+    old_versions: Value,
+    org_info: Value,
+    attributes: Value,
+}
+
+/// A fleet's questions, to be made into requests again and again.
+pub(crate) struct Questions(Vec<Question>);
+
+/// What came of sending every request once.
+pub(crate) struct Answers {
+    pub(crate) mean_body_bytes: usize,
+    /// The share of answers that hold an offer.
+    pub(crate) with_offers: f64,
+}
+
+impl Questions {
+    pub(crate) fn new(catalog: &Catalog, spread: Spread, count: usize) -> Self {
+        let mut rng = Rng::with_seed(SEED);
+        let tenants = tenants(catalog.tenants, spread, count, &mut rng);
+        Self(
+            tenants
+                .into_iter()
+                .map(|tenant| question(tenant, &mut rng))
+                .collect(),
+        )
+    }
+
+    /// The requests as they go over the wire; those of the gateway are signed with the current time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "signatures are made for the real clock of a real server"
+    )]
+    pub(crate) fn requests(&self, face: Face) -> anyhow::Result<Vec<Vec<u8>>> {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        Ok(self
+            .0
+            .iter()
+            .map(|question| match face {
+                Face::Gateway => question.signed(now_ms),
+                Face::Native => question.native(),
+            })
+            .collect())
+    }
+
+    /// Sends every request once and refuses any answer that is no success.
+    pub(crate) fn try_all(&self, node: &Node, face: Face) -> anyhow::Result<Answers> {
+        let mut connection = Connection::open(node.address)?;
+        let requests = self.requests(face)?;
+        let (mut bytes, mut with_offers) = (0, 0);
+        for request in &requests {
+            let answer = connection.send(request)?;
+            let text = String::from_utf8_lossy(&answer.body);
+            let is_success = answer.status == 200 && text.contains("\"succeed\":");
+            ensure!(is_success, "a check was answered with {} {text}", answer.status);
+            bytes += answer.body.len();
+            with_offers += usize::from(text.contains("\"download_url\":"));
+        }
+        Ok(Answers {
+            mean_body_bytes: bytes / requests.len(),
+            with_offers: with_offers as f64 / requests.len() as f64,
+        })
+    }
+}
+
+/// Writes requests so that `wrk.lua` can read them: each after a line with its length.
+pub(crate) fn write(path: &Path, requests: &[Vec<u8>]) -> anyhow::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for request in requests {
+        writeln!(file, "{}", request.len())?;
+        file.write_all(request)?;
+    }
+    Ok(file.flush()?)
+}
+
+fn tenants(count: u32, spread: Spread, requests: usize, rng: &mut Rng) -> Vec<Tenant> {
+    let mut tenants: Vec<_> = (0..count).map(Tenant).collect();
+    rng.shuffle(&mut tenants);
+    match spread {
+        Spread::Uniform => {
+            let mut all: Vec<_> = tenants.iter().copied().cycle().take(requests).collect();
+            rng.shuffle(&mut all);
+            all
+        }
+        Spread::Skewed => {
+            let mut total = 0.0;
+            let cumulative: Vec<f64> = (1..=count)
+                .map(|rank| {
+                    total += 1.0 / f64::from(rank);
+                    total
+                })
+                .collect();
+            std::iter::repeat_with(|| {
+                let drawn = rng.f64() * total;
+                tenants[cumulative
+                    .partition_point(|sum| *sum < drawn)
+                    .min(tenants.len() - 1)]
+            })
+            .take(requests)
+            .collect()
+        }
+    }
+}
+
+/// Six in ten devices have everything, three lack one or two updates, one is fresh.
+fn question(tenant: Tenant, rng: &mut Rng) -> Question {
+    let app = tenant.app(rng.u32(0..APPS_PER_TENANT));
+    let mut version_code = RELEASES_PER_RESOURCE;
+    let mut installed = vec![RELEASES_PER_RESOURCE; MODULES.len()];
+    let state = rng.u32(0..10);
+    if state == 9 {
+        version_code = 1;
+        installed.fill(0);
+    } else if state >= 6 {
+        for _ in 0..rng.u32(1..=2) {
+            installed[rng.usize(1..MODULES.len())] = RELEASES_PER_RESOURCE - rng.u32(1..=4);
+        }
+    }
+    let store = rng.u32(0..30);
+    let region = REGIONS[store as usize % REGIONS.len()];
+    Question {
+        tenant,
+        version_code,
+        device_id: format!("{}PDA{:05}", tenant.number(), rng.u32(0..100_000)),
+        old_versions: old_versions(app, &installed, rng.bool()),
+        org_info: json!({"l1Code": "FM", "l2Code": region, "l3Code": (8_000 + store).to_string()}),
+        attributes: json!({"abi": "arm64-v8a", "os": {"sdk": 30}, "scanner": "SE4710"}),
+        package_name: app.package_name(),
+    }
+}
+
+/// Half of the devices send the digests of what they have, too.
+fn old_versions(app: App, installed: &[u32], with_digests: bool) -> Value {
+    let entries = (0..).zip(installed).skip(1).filter(|(_, version)| **version > 0);
+    let entries = entries.map(|(resource, version)| {
+        let entry = if with_digests {
+            json!({"versionCode": version, "md5": app.md5(resource, *version)})
+        } else {
+            json!(version)
+        };
+        (app.identifier(resource), entry)
+    });
+    Value::Object(entries.collect::<Map<_, _>>())
+}
+
+impl Question {
+    fn signed(&self, now_ms: u128) -> Vec<u8> {
+        let texts = [
+            ("app_key", self.tenant.app_key()),
+            ("timestamp", now_ms.to_string()),
+            ("package_name", self.package_name.clone()),
+            ("version_code", self.version_code.to_string()),
+            ("device_id", self.device_id.clone()),
+            ("old_versions", self.old_versions.to_string()),
+            ("org_info", self.org_info.to_string()),
+            ("attributes", self.attributes.to_string()),
+            ("tenant_id", self.tenant.number().to_string()),
+        ];
+        let fixed = [
+            ("method", "wdk.rexout.resource.list.check"),
+            ("v", "2.0"),
+            ("sign_method", "hmac-sha256"),
+            ("format", "json"),
+            ("device_type", "10013"),
+        ];
+        let mut params: BTreeMap<&str, &str> = fixed.into_iter().collect();
+        params.extend(texts.iter().map(|(name, value)| (*name, value.as_str())));
+        let signature = SignMethod::HmacSha256.sign(
+            &self.tenant.app_secret(),
+            &canonical(&params.iter().map(|(name, value)| (*name, *value)).collect()),
+        );
+        let signature = hex::encode_upper(signature);
+        params.insert("sign", &signature);
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(params)
+            .finish();
+        post(
+            "/router/rest",
+            None,
+            "application/x-www-form-urlencoded;charset=UTF-8",
+            &body,
+        )
+    }
+
+    fn native(&self) -> Vec<u8> {
+        let body = json!({
+            "package_name": self.package_name,
+            "version_code": self.version_code,
+            "device_id": self.device_id,
+            "device_type": "10013",
+            "old_versions": self.old_versions,
+            "org_info": self.org_info,
+            "attributes": self.attributes,
+        });
+        post(
+            "/v1/check",
+            Some(&self.tenant.device_key()),
+            "application/json",
+            &body.to_string(),
+        )
+    }
+}
