@@ -5,12 +5,14 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::catalog::text::Username;
@@ -23,7 +25,7 @@ use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
-use crate::services::{CallLimits, Context, LoginAttempts, Settings, housekeeping};
+use crate::services::{CallLimits, Context, CostlyCalls, LoginAttempts, Settings, housekeeping};
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
 
@@ -111,7 +113,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
 
     let (device_records, writer) = device_records(&config.device_records, &gated);
     let context = Arc::new(context(config, gated, live, start.clock, keyring, device_records));
-    let (address, server) = bind(config, start.heed_signals, &context, metrics.clone())?;
+    let (address, server) = bind(config, &context, metrics.clone())?;
+    let handle = server.handle();
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
@@ -120,15 +123,40 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
         tasks.push(tokio::spawn(async move { writer.run(every).await }));
     }
+    if start.heed_signals {
+        let drain = Duration::from_secs(config.drain_s.into());
+        tasks.push(tokio::spawn(stop_on_signal(
+            handle.clone(),
+            context.clone(),
+            drain,
+        )));
+    }
     Ok(Running {
         address,
-        handle: server.handle(),
+        handle,
         server: tokio::spawn(server),
         tasks,
         device_records: writer.map(|writer| tokio::spawn(writer.run())),
         snapshots,
         context,
     })
+}
+
+/// Stops at SIGINT, and at SIGTERM after a while in which the node says that it is about to.
+async fn stop_on_signal(server: ServerHandle, context: Arc<Context>, drain: Duration) {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        tracing::error!("SIGTERM cannot be heard; stop with SIGKILL");
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {
+            tracing::info!(drain_s = drain.as_secs(), "about to stop");
+            context.is_draining.store(true, Ordering::Relaxed);
+            tokio::time::sleep(drain).await;
+        }
+    }
+    server.stop(true).await;
 }
 
 fn context(
@@ -150,6 +178,8 @@ fn context(
             config.login_attempts_per_source,
         ),
         call_limits: CallLimits::new(config.gateway_calls_per_minute),
+        costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
+        is_draining: AtomicBool::new(false),
         check_counts: CheckCounts::new(),
         device_records,
         settings: Settings {
@@ -245,7 +275,6 @@ async fn connect_database(config: &Config, durability: Durability) -> anyhow::Re
 
 fn bind(
     config: &Config,
-    heed_signals: bool,
     context: &Arc<Context>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) -> anyhow::Result<(SocketAddr, Server)> {
@@ -258,12 +287,12 @@ fn bind(
         metrics,
         public_url: config.public_url.clone(),
     };
-    let mut server = HttpServer::new(move || http::server(&parts)).shutdown_timeout(STOP_WITHIN_S);
+    let mut server = HttpServer::new(move || http::server(&parts))
+        .max_connections(usize::try_from(config.connections_per_worker).unwrap_or(usize::MAX))
+        .disable_signals()
+        .shutdown_timeout(STOP_WITHIN_S);
     if let Some(workers) = config.workers {
         server = server.workers(workers);
-    }
-    if !heed_signals {
-        server = server.disable_signals();
     }
     Ok((address, server.listen(listener)?.run()))
 }

@@ -84,6 +84,21 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
     pub workers: Option<usize>,
 
+    /// Connections that one worker holds; further ones wait unaccepted.
+    #[arg(long, env = "SLIPWAY_CONNECTIONS_PER_WORKER", default_value_t = 25_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_worker: u32,
+
+    /// Calls at a time that cost much (logins, writes, imports); further ones are answered 503 with Retry-After.
+    #[arg(long, env = "SLIPWAY_COSTLY_CALLS", default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub costly_calls: u32,
+
+    /// Seconds between SIGTERM and the stop, in which /readyz says 503 and everything is answered, so that balancers
+    /// turn to other nodes first.
+    #[arg(long, env = "SLIPWAY_DRAIN_S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    pub drain_s: u32,
+
     /// Login attempts allowed for one account in five minutes.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -13,9 +13,10 @@ use super::client_address::client_address;
 use super::fields::explain_members;
 use super::path::FromPath;
 use super::problem::Problem;
+use super::request_ids;
 use super::telemetry::RequestId;
 use crate::catalog::field::FieldError;
-use crate::services::{Caller, Context, IdempotentRequest, Precondition, sessions};
+use crate::services::{Caller, Context, CostlyCall, IdempotentRequest, Precondition, sessions};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
@@ -25,6 +26,8 @@ pub(super) struct Call<P = (), B = ()> {
     pub(super) path: P,
     pub(super) body: B,
     pub(super) request: HttpRequest,
+    /// Held for as long as the call takes; reading needs none.
+    _permit: Option<CostlyCall>,
 }
 
 impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
@@ -36,6 +39,7 @@ impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
         let mut payload = payload.take();
         Box::pin(async move {
             let ctx = context(&request);
+            let permit = begin_costly(&ctx, &request)?;
             let principal = sessions::authenticate(&ctx, bearer(request.headers())).await?;
             let caller = Caller {
                 principal,
@@ -53,6 +57,7 @@ impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
                 path,
                 body,
                 request,
+                _permit: permit,
             })
         })
     }
@@ -101,6 +106,14 @@ impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
             body_hash: self.body.hash.clone(),
         }))
     }
+}
+
+/// Leave for a call that may write.
+pub(super) fn begin_costly(ctx: &Context, request: &HttpRequest) -> Result<Option<CostlyCall>, Problem> {
+    if request.method().is_safe() {
+        return Ok(None);
+    }
+    Ok(Some(ctx.costly_calls.begin(request_ids::next())?))
 }
 
 /// The parts of the server that use cases need; put there when the server was built.

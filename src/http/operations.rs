@@ -1,5 +1,7 @@
 //! For operators: health, readiness, metrics.
 
+use std::sync::atomic::Ordering;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -20,7 +22,8 @@ struct HealthResponse {
 /// Whether the node can answer, and from what.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReadinessResponse {
-    /// `ready`, `degraded` (answers, but without the database or from a stale catalog) or `unready`.
+    /// `ready`, `degraded` (answers, but without the database or from a stale catalog), `draining` (answers, and is
+    /// about to stop) or `unready`.
     status: &'static str,
     /// `reachable` or `unreachable`. A database that this node may not use counts as unreachable: it is let in once the
     /// schema and the secret key were checked, and the log tells what they lack.
@@ -56,7 +59,7 @@ pub(super) async fn get_health() -> HttpResponse {
 /// ready, but says so.
 #[utoipa::path(operation_id = "get_readiness", tag = "operations", security(()), responses(
     (status = 200, description = "Checks are answered", body = ReadinessResponse),
-    (status = 503, description = "There is no catalog to answer from", body = ReadinessResponse),
+    (status = 503, description = "There is no catalog to answer from, or the node is about to stop", body = ReadinessResponse),
 ))]
 #[get("/readyz")]
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
@@ -64,14 +67,16 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     let catalog = ctx.live.status();
     let database_answers = ctx.database_answers().await;
     let stale = ctx.live.stale_for(now).is_some();
+    let is_draining = ctx.is_draining.load(Ordering::Relaxed);
     let status = match catalog.compared_at {
         None => "unready",
+        Some(_) if is_draining => "draining",
         Some(_) if stale || !database_answers => "degraded",
         Some(_) => "ready",
     };
     let mut response = match catalog.compared_at {
-        Some(_) => HttpResponse::Ok(),
-        None => HttpResponse::ServiceUnavailable(),
+        Some(_) if !is_draining => HttpResponse::Ok(),
+        _ => HttpResponse::ServiceUnavailable(),
     };
     response.json(ReadinessResponse {
         status,

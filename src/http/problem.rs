@@ -205,6 +205,10 @@ impl From<ServiceError> for Problem {
                     ..Self::new(Code::Unavailable, detail)
                 }
             }
+            ServiceError::Busy { retry_after_s } => Self {
+                retry_after_s: Some(retry_after_s),
+                ..Self::new(Code::Unavailable, detail)
+            },
             ServiceError::NoCatalog => Self {
                 retry_after_s: Some(1),
                 ..Self::new(Code::Unavailable, detail)

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::checks::CheckCounts;
 use super::device_records::DeviceRecorder;
 use super::login_attempts::LoginAttempts;
-use super::{CallLimits, ServiceError};
+use super::{CallLimits, CostlyCalls, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
@@ -26,6 +27,9 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
     pub call_limits: CallLimits,
+    pub costly_calls: CostlyCalls,
+    /// Set when the node is about to stop, so that balancers send nothing more.
+    pub is_draining: AtomicBool,
     pub check_counts: CheckCounts,
     pub device_records: DeviceRecorder,
     pub settings: Settings,

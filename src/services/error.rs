@@ -37,6 +37,9 @@ pub enum ServiceError {
     /// Passing trouble of the server's own: repeating later makes sense.
     #[error("the database does not answer; repeat the request later")]
     Unavailable(#[source] StorageError),
+    /// As many costly calls as this node allows are under way.
+    #[error("too many calls are under way; repeat the request after Retry-After")]
+    Busy { retry_after_s: u64 },
     /// This node has no catalog to answer from yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
     NoCatalog,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod call_limits;
+mod costly_calls;
 mod error;
 mod idempotency;
 mod login_attempts;
@@ -32,6 +33,7 @@ mod context;
 pub use audit::list as list_audit;
 pub use call_limits::CallLimits;
 pub use context::{Caller, Context, Precondition, Settings, Written};
+pub use costly_calls::{CostlyCall, CostlyCalls};
 pub use error::ServiceError;
 pub use idempotency::{Answer, Begun, IdempotentRequest, Once, Ticket, begin as begin_idempotent};
 pub use login_attempts::LoginAttempts;

@@ -23,6 +23,7 @@ mod login_limits;
 mod openapi;
 mod operations;
 mod org_directory;
+mod overload;
 mod people_and_keys;
 mod pins;
 mod preconditions;

@@ -1,6 +1,6 @@
 //! Two nodes, as processes of their own, on one PostgreSQL database.
 
-mod node;
+pub(super) mod node;
 
 use std::time::{Duration, Instant};
 

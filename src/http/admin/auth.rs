@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
-use crate::http::call::{Call, address, context};
+use crate::http::call::{Call, address, begin_costly, context};
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
@@ -58,6 +58,8 @@ impl From<SignedIn> for LoginResponse {
     responses((status = 200, description = "Signed in", body = LoginResponse), WriteProblems))]
 #[post("/auth/login")]
 pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request);
+    let _permit = begin_costly(&ctx, &request)?;
     let body: LoginRequest = public_body(&request, payload).await?;
     let mut fields = Fields::default();
     let username = fields.required("username", body.username, Ok);
@@ -65,7 +67,7 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     let (Some(username), Some(password)) = (username, password) else {
         return Err(fields.refusal());
     };
-    let signed_in = sessions::login(&context(&request), address(&request), &username, password).await?;
+    let signed_in = sessions::login(&ctx, address(&request), &username, password).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 
@@ -76,12 +78,14 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     responses((status = 200, description = "A new pair", body = LoginResponse), WriteProblems))]
 #[post("/auth/refresh")]
 pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request);
+    let _permit = begin_costly(&ctx, &request)?;
     let body: RefreshRequest = public_body(&request, payload).await?;
     let mut fields = Fields::default();
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
         return Err(fields.refusal());
     };
-    let signed_in = sessions::refresh(&context(&request), address(&request), &token).await?;
+    let signed_in = sessions::refresh(&ctx, address(&request), &token).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 

@@ -136,6 +136,9 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         stale_after_s: 900,
         snapshot_interval_s: 0,
         gateway_calls_per_minute: 0,
+        connections_per_worker: 25_000,
+        costly_calls: 10_000,
+        drain_s: 0,
         login_attempts_per_account: 100_000,
         login_attempts_per_source: 100_000,
         device_records: DeviceRecordConfig {

@@ -11,22 +11,22 @@ use tempfile::TempDir;
 
 use super::super::harness::{ADMIN, PASSWORD};
 
-pub(super) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(in crate::api) const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 /// How long the program may take to start or to give up.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A process that serves; killed when dropped.
-pub(super) struct Node {
+pub(in crate::api) struct Node {
     url: String,
     http: Client,
     /// The credential for the admin API.
-    pub(super) token: Option<String>,
-    _process: Process,
+    pub(in crate::api) token: Option<String>,
+    process: Process,
 }
 
-pub(super) struct NodeAnswer {
-    pub(super) status: u16,
-    pub(super) revision: String,
+pub(in crate::api) struct NodeAnswer {
+    pub(in crate::api) status: u16,
+    pub(in crate::api) revision: String,
     text: String,
 }
 
@@ -45,7 +45,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(database_url: &str, secret_key: Option<&str>) -> Self {
+    fn start(database_url: &str, secret_key: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let data_dir = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command
@@ -57,6 +57,7 @@ impl Process {
             .env("SLIPWAY_ADMIN_USERNAME", ADMIN)
             .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)
             .envs(secret_key.map(|key| ("SLIPWAY_SECRET_KEY", key)))
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -90,12 +91,20 @@ impl Process {
 }
 
 impl Node {
-    pub(super) fn start(database_url: &str) -> Self {
+    pub(in crate::api) fn start(database_url: &str) -> Self {
         Self::start_with_key(database_url, SECRET_KEY)
     }
 
-    pub(super) fn start_with_key(database_url: &str, secret_key: &str) -> Self {
-        let process = Process::start(database_url, Some(secret_key));
+    pub(in crate::api) fn start_with_key(database_url: &str, secret_key: &str) -> Self {
+        Self::of(Process::start(database_url, Some(secret_key), &[]))
+    }
+
+    /// With settings beside the usual ones.
+    pub(in crate::api) fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::of(Process::start(database_url, Some(SECRET_KEY), settings))
+    }
+
+    fn of(process: Process) -> Self {
         let deadline = Instant::now() + DEADLINE;
         let mut lines = Vec::new();
         while let Some(line) = process.line(deadline) {
@@ -104,7 +113,7 @@ impl Node {
                     url: format!("http://{address}"),
                     http: Client::new(),
                     token: None,
-                    _process: process,
+                    process,
                 };
             }
             lines.push(line);
@@ -112,32 +121,50 @@ impl Node {
         panic!("the program ended: {lines:#?}");
     }
 
-    pub(super) async fn sign_in(&mut self, username: &str, password: &str) {
+    /// Host and port.
+    pub(in crate::api) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Tells the program to stop, as an operator's tools do.
+    pub(in crate::api) fn terminate(&self) {
+        let pid = self.process.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Whether the program ends without an error before the deadline.
+    pub(in crate::api) fn has_ended_well(&mut self, deadline: Instant) -> bool {
+        while self.process.line(deadline).is_some() {}
+        self.process.child.wait().unwrap().success()
+    }
+
+    pub(in crate::api) async fn sign_in(&mut self, username: &str, password: &str) {
         let body = serde_json::json!({"username": username, "password": password});
         let answer = self.post("/api/v1/auth/login", &body).await.expect(200);
         self.token = answer["access_token"].as_str().map(str::to_owned);
     }
 
-    pub(super) async fn get(&self, path: &str) -> NodeAnswer {
+    pub(in crate::api) async fn get(&self, path: &str) -> NodeAnswer {
         self.call(Method::GET, path, self.token.as_deref(), None).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> NodeAnswer {
+    pub(in crate::api) async fn post(&self, path: &str, body: &Value) -> NodeAnswer {
         self.call(Method::POST, path, self.token.as_deref(), Some(body))
             .await
     }
 
-    pub(super) async fn put(&self, path: &str, body: &Value) -> NodeAnswer {
+    pub(in crate::api) async fn put(&self, path: &str, body: &Value) -> NodeAnswer {
         self.call(Method::PUT, path, self.token.as_deref(), Some(body))
             .await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> NodeAnswer {
+    pub(in crate::api) async fn delete(&self, path: &str) -> NodeAnswer {
         self.call(Method::DELETE, path, self.token.as_deref(), None).await
     }
 
     /// A check with a device key.
-    pub(super) async fn check(&self, device_key: &str, body: &Value) -> NodeAnswer {
+    pub(in crate::api) async fn check(&self, device_key: &str, body: &Value) -> NodeAnswer {
         self.call(Method::POST, "/v1/check", Some(device_key), Some(body))
             .await
     }
@@ -169,15 +196,15 @@ impl Node {
 impl NodeAnswer {
     /// The body of an answer that must have this status.
     #[track_caller]
-    pub(super) fn expect(self, status: u16) -> Value {
+    pub(in crate::api) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 }
 
 /// What a program says that does not start.
-pub(super) fn refusal_of_a_start(database_url: &str, secret_key: Option<&str>) -> String {
-    let mut process = Process::start(database_url, secret_key);
+pub(in crate::api) fn refusal_of_a_start(database_url: &str, secret_key: Option<&str>) -> String {
+    let mut process = Process::start(database_url, secret_key, &[]);
     let deadline = Instant::now() + DEADLINE;
     let mut lines = Vec::new();
     while let Some(line) = process.line(deadline) {

@@ -1,0 +1,96 @@
+//! A node under more than it can do, and on its way out.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::harness::raw::head;
+use super::harness::{TestApp, app_fields, check_fields, in_tenant};
+use super::two_nodes::node::Node;
+use crate::support::database::{TestDatabase, on_both_databases};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A write whose body does not come to its end.
+fn begin_a_write(app: &TestApp, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
+    let head = head("POST", &in_tenant("/apps"), token, "Content-Length: 1000\r\n");
+    stream.write_all(&head).unwrap();
+    stream.write_all(b"{\"package_name\":").unwrap();
+    stream
+}
+
+async fn writes_beyond_the_permits_are_told_to_come_back_and_checks_go_on(database: TestDatabase) {
+    let app = TestApp::start_with(database, |config| config.costly_calls = 1).await;
+    let merchant = app.merchant().await;
+    let slow = begin_a_write(&app, merchant.admin.token());
+    let deadline = Instant::now() + DEADLINE;
+    let refused = loop {
+        let answer = merchant
+            .admin
+            .post(&in_tenant("/apps"), &app_fields("com.b"))
+            .await;
+        if answer.status == 503 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "{}", answer.text);
+    };
+    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=8).contains(&seconds), "{seconds}");
+    refused.problem(503, "unavailable");
+    let login = json!({"username": "admin", "password": "wrong"});
+    let login = app.anyone().post("/api/v1/auth/login", &login).await;
+    login.problem(503, "unavailable");
+    // Neither checks nor reading need a permit.
+    merchant
+        .device
+        .post("/v1/check", &check_fields())
+        .await
+        .expect(200);
+    merchant.admin.get(&in_tenant("/apps")).await.expect(200);
+
+    drop(slow);
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = merchant
+            .admin
+            .post(&in_tenant("/apps"), &app_fields("com.c"))
+            .await;
+        if answer.status == 201 {
+            break;
+        }
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert!(Instant::now() < deadline, "the permit comes back");
+    }
+}
+
+/// `SIGTERM` is heard by the process as a whole, so the node is one of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_told_to_stop_says_so_first_and_finishes_what_it_has_begun() {
+    let database = TestDatabase::sqlite().await;
+    let mut node = Node::start_with(&database.url, &[("SLIPWAY_DRAIN_S", "1")]);
+    assert_eq!(node.get("/readyz").await.status, 200);
+    let mut begun = TcpStream::connect(node.address()).unwrap();
+    begun
+        .write_all(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: slipway\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n")
+        .unwrap();
+    node.terminate();
+    let deadline = Instant::now() + DEADLINE;
+    while node.get("/readyz").await.status != 503 {
+        assert!(
+            Instant::now() < deadline,
+            "the node says that it is about to stop"
+        );
+    }
+    // What was begun before the stop is answered.
+    begun.write_all(b"{}").unwrap();
+    let mut answer = [0; 12];
+    begun.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    drop(begun);
+    assert!(node.has_ended_well(Instant::now() + DEADLINE));
+}
+
+on_both_databases!(writes_beyond_the_permits_are_told_to_come_back_and_checks_go_on);
