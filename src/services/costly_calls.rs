@@ -30,16 +30,14 @@ impl CostlyCalls {
 
     /// `random` spreads what callers are told who have to come back.
     pub fn begin(&self, random: u64) -> Result<CostlyCall, ServiceError> {
-        match self.permits.clone().try_acquire_owned() {
-            Ok(permit) => Ok(CostlyCall { _permit: permit }),
-            Err(_) => {
-                metrics::counter!("slipway_costly_calls_refused_total").increment(1);
-                let range = RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1;
-                Err(ServiceError::Busy {
-                    retry_after_s: RETRY_AFTER_S.start() + random % range,
-                })
-            }
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(CostlyCall { _permit: permit });
         }
+        metrics::counter!("slipway_costly_calls_refused_total").increment(1);
+        let range = RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1;
+        Err(ServiceError::Busy {
+            retry_after_s: RETRY_AFTER_S.start() + random % range,
+        })
     }
 }
 
