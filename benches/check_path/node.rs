@@ -78,7 +78,6 @@ impl Node {
             .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)
             .env("SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", "100000")
             .env("SLIPWAY_LOGIN_ATTEMPTS_PER_SOURCE", "100000")
-            .env("SLIPWAY_LOG", "error")
             .envs(setup.settings.iter().copied())
             .stdin(Stdio::null());
         let began = Instant::now();

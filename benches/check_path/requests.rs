@@ -62,7 +62,8 @@ impl Questions {
         Self(
             tenants
                 .into_iter()
-                .map(|tenant| question(tenant, &mut rng))
+                .zip(0..)
+                .map(|(tenant, number)| question(tenant, number, &mut rng))
                 .collect(),
         )
     }
@@ -144,7 +145,7 @@ fn tenants(count: u32, spread: Spread, requests: usize, rng: &mut Rng) -> Vec<Te
 }
 
 /// Six in ten devices have everything, three lack one or two updates, one is fresh.
-fn question(tenant: Tenant, rng: &mut Rng) -> Question {
+fn question(tenant: Tenant, number: u32, rng: &mut Rng) -> Question {
     let app = tenant.app(rng.u32(0..APPS_PER_TENANT));
     let mut version_code = RELEASES_PER_RESOURCE;
     let mut installed = vec![RELEASES_PER_RESOURCE; MODULES.len()];
@@ -162,7 +163,7 @@ fn question(tenant: Tenant, rng: &mut Rng) -> Question {
     Question {
         tenant,
         version_code,
-        device_id: format!("{}PDA{:05}", tenant.number(), rng.u32(0..100_000)),
+        device_id: format!("{}PDA{number:05}", tenant.number()),
         old_versions: old_versions(app, &installed, rng.bool()),
         org_info: json!({"l1Code": "FM", "l2Code": region, "l3Code": (8_000 + store).to_string()}),
         attributes: json!({"abi": "arm64-v8a", "os": {"sdk": 30}, "scanner": "SE4710"}),

@@ -113,8 +113,9 @@ fn require_json(request: &HttpRequest) -> Result<(), Problem> {
         .split(';')
         .next()
         .unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    if essence == "application/json" || essence.ends_with("+json") {
+    let essence = essence.trim();
+    let suffix = essence.rsplit_once('+').map_or("", |(_, suffix)| suffix);
+    if essence.eq_ignore_ascii_case("application/json") || suffix.eq_ignore_ascii_case("json") {
         Ok(())
     } else {
         Err(Problem::new(
@@ -131,6 +132,14 @@ pub(super) fn parse_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T
     } else {
         bytes
     };
+    // Following the path of each member takes time, and only an error needs it.
+    let Ok(Object(value)) = serde_json::from_slice(text) else {
+        return parse_json_for_its_error(text);
+    };
+    Ok(value)
+}
+
+fn parse_json_for_its_error<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let Object(value) = serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| Problem::invalid(vec![explain_serde(&error)]))?;

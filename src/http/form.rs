@@ -35,13 +35,13 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, FormError> {
             .map(Cow::Borrowed)
             .map_err(|_| FormError::NotUtf8);
     }
-    let mut spaced = Cow::Borrowed(text);
-    if text.contains(&b'+') {
-        for byte in spaced.to_mut().iter_mut().filter(|byte| **byte == b'+') {
-            *byte = b' ';
-        }
-    }
-    String::from_utf8(percent_decode(&spaced).collect())
+    // Decoding comes second: a `+` that was encoded is one.
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    let decoded = Cow::from(percent_decode(&spaced)).into_owned();
+    String::from_utf8(decoded)
         .map(Cow::Owned)
         .map_err(|_| FormError::NotUtf8)
 }

@@ -198,11 +198,27 @@ pub(super) fn read_attributes(node: Node<'_>) -> Result<Vec<Attribute<'_>>, Stri
     };
     let mut flat = Vec::with_capacity(members.len());
     flatten(members, "", &mut flat)?;
-    let mut names = HashSet::new();
-    match flat.iter().find(|(name, _)| !names.insert(name)) {
-        Some((name, _)) => Err(format!("gives {name} twice, once nested")),
+    match repeated_name(&flat) {
+        Some(name) => Err(format!("gives {name} twice, once nested")),
         None => Ok(flat),
     }
+}
+
+/// Fewer attributes than this are compared with one another; more are looked up.
+const FEW_ATTRIBUTES: usize = 16;
+
+fn repeated_name<'a>(flat: &'a [Attribute<'_>]) -> Option<&'a str> {
+    let mut names = HashSet::new();
+    let mut stood_before = |index: usize, name: &'a str| {
+        if flat.len() < FEW_ATTRIBUTES {
+            flat[..index].iter().any(|(earlier, _)| earlier == name)
+        } else {
+            !names.insert(name)
+        }
+    };
+    let mut all = flat.iter().enumerate();
+    all.find(|(index, (name, _))| stood_before(*index, name))
+        .map(|(_, (name, _))| name.as_ref())
 }
 
 fn flatten<'a>(members: Members<'a>, prefix: &str, flat: &mut Vec<Attribute<'a>>) -> Result<(), String> {

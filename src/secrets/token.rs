@@ -51,7 +51,7 @@ impl NewToken {
 pub struct PresentedToken {
     pub kind: TokenKind,
     pub id: Uuid,
-    pub secret_hash: String,
+    secret_hash: [u8; 32],
 }
 
 impl PresentedToken {
@@ -64,7 +64,7 @@ impl PresentedToken {
             _ => return None,
         };
         let id = Uuid::try_parse(pieces.next()?).ok()?;
-        let secret_hash = hash(pieces.next()?);
+        let secret_hash = Sha256::digest(pieces.next()?).into();
         pieces.next().is_none().then_some(Self {
             kind,
             id,
@@ -73,13 +73,17 @@ impl PresentedToken {
     }
 }
 
+impl PresentedToken {
+    /// What a stored hash is looked up by.
+    pub fn secret_hash(&self) -> String {
+        hex::encode(self.secret_hash)
+    }
+}
+
 /// Compares a presented token's hash with the stored one, in constant time.
 pub fn secret_matches(presented: &PresentedToken, stored_hash: &str) -> bool {
-    presented
-        .secret_hash
-        .as_bytes()
-        .ct_eq(stored_hash.as_bytes())
-        .into()
+    let mut stored = [0; 32];
+    hex::decode_to_slice(stored_hash, &mut stored).is_ok() && presented.secret_hash.ct_eq(&stored).into()
 }
 
 /// A gateway key: 12 digits, as its clients expect.

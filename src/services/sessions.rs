@@ -152,7 +152,7 @@ pub async fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Princip
 }
 
 async fn by_api_token(ctx: &Context, presented: &PresentedToken) -> Result<Principal, ServiceError> {
-    let (tenant, token) = api_tokens::find_anywhere_by_secret_hash(&ctx.db, &presented.secret_hash)
+    let (tenant, token) = api_tokens::find_anywhere_by_secret_hash(&ctx.db, &presented.secret_hash())
         .await?
         .filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id))
         .ok_or(WRONG_CREDENTIAL)?;

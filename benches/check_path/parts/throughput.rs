@@ -1,5 +1,7 @@
 //! How many checks one core answers, against baselines and against a small catalog.
 
+use std::time::Duration;
+
 use super::{FEW_RELEASES, Requests, Stage};
 use crate::arguments::BaselineKind;
 use crate::baseline::Baseline;
@@ -132,6 +134,10 @@ fn measure<const N: usize>(
     requests: &[&Requests],
 ) -> anyhow::Result<[Vec<Sample>; N]> {
     let refused = node.metric("slipway_checks_total", "refused")?;
+    // Every device has asked once by now; what is measured is a fleet that is known.
+    while node.metric("slipway_device_records_queued", "")? > 0.0 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let samples = in_turn(contestants, (stage.plan.rounds, stage.plan.load), || {
         requests.iter().try_for_each(|requests| requests.write())
     })?;

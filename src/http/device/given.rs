@@ -56,7 +56,7 @@ impl<'a> GivenFields<'a> {
 /// The text of a JSON string, borrowed where nothing in it is escaped; `None` for any other value.
 fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if quoted.contains('\\') {
+    if quoted.as_bytes().contains(&b'\\') {
         serde_json::from_str(raw.get()).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(quoted))

@@ -29,7 +29,7 @@ pub(super) struct ReadParameters {
     pub(super) required: Vec<&'static str>,
 }
 
-/// Whether the name of a parameter that is read begins inside a plain value: without that there is no other reading.
+/// Whether a parameter that is read could begin inside a plain value: without that there is no other reading.
 ///
 /// `text` begins with the signed text of `params`.
 pub(super) fn may_hide_a_parameter(
@@ -37,23 +37,40 @@ pub(super) fn may_hide_a_parameter(
     text: &str,
     read: impl Iterator<Item = ReadParameter> + Clone,
 ) -> bool {
+    let bytes = text.as_bytes();
+    let initials = read
+        .clone()
+        .fold(0, |set, (name, _)| set | bit(name.as_bytes()[0]));
+    let begins_at = |place: usize| {
+        initials & bit(bytes[place]) != 0
+            && read
+                .clone()
+                .any(|parameter| can_begin(parameter, &text.as_bytes()[place..], params))
+    };
     let is_json = |name: &str| {
         let mut read = read.clone();
         read.any(|(known, kind)| known == name && kind == ValueKind::Json)
     };
-    let bytes = text.as_bytes();
     let mut end = 0;
     params.signed().any(|(name, value)| {
         let start = end + name.len();
         end = start + value.len();
-        !is_json(name)
-            && (start..end)
-                .filter(|place| bytes[*place].is_ascii_lowercase())
-                .any(|place| {
-                    read.clone()
-                        .any(|(name, _)| bytes[place..].starts_with(name.as_bytes()))
-                })
+        !is_json(name) && (start..end).any(begins_at)
     })
+}
+
+/// Whether a text begins with this parameter, and with its value where it can only be one.
+fn can_begin((name, kind): ReadParameter, text: &[u8], params: &ParameterSet<'_>) -> bool {
+    let Some(rest) = text.strip_prefix(name.as_bytes()) else {
+        return false;
+    };
+    let own = params.signed().find(|(own, _)| *own == name);
+    kind != ValueKind::Fixed || own.is_some_and(|(_, value)| rest.starts_with(value.as_bytes()))
+}
+
+/// A set of one ASCII character; empty for any other byte.
+const fn bit(byte: u8) -> u128 {
+    if byte.is_ascii() { 1 << byte } else { 0 }
 }
 
 /// The name of a parameter whose value makes the request readable in another way; `None` when there is no such way.

@@ -9,11 +9,12 @@ mod seen;
 mod status;
 mod writer;
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use foldhash::quality::RandomState;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -71,7 +72,7 @@ impl DeviceRecorder {
         let recorder = Self {
             counts: counts.clone(),
             on: Some(Recording {
-                keys: RandomState::new(),
+                keys: RandomState::default(),
                 states: SeenStates::new(settings.states),
                 queue,
             }),
