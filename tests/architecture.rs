@@ -76,7 +76,7 @@ const ROOMS: [Room; 11] = [
             "storage",
             "telemetry",
         ],
-        libraries: &["actix_web", "tokio"],
+        libraries: &["actix_web", "tokio", "tracing"],
     },
 ];
 
