@@ -133,10 +133,10 @@ pub(super) fn parse_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T
         bytes
     };
     // Following the path of each member takes time, and only an error needs it.
-    let Ok(Object(value)) = serde_json::from_slice(text) else {
-        return parse_json_for_its_error(text);
-    };
-    Ok(value)
+    match std::str::from_utf8(text).map(serde_json::from_str) {
+        Ok(Ok(Object(value))) => Ok(value),
+        _ => parse_json_for_its_error(text),
+    }
 }
 
 fn parse_json_for_its_error<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Problem> {

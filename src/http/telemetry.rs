@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -57,8 +56,9 @@ pub(super) async fn surround(
     let Ok(answered) = answered else {
         // The panic's own message was logged by the panic hook.
         let problem = Problem::internal();
-        span.in_scope(|| log(&method, &path, "panicked", problem.status_code(), began));
-        measure(&method, "panicked", problem.status_code(), began);
+        let took = began.elapsed();
+        span.in_scope(|| log(&method, &path, "panicked", problem.status_code(), took));
+        measure(&method, "panicked", problem.status_code(), took);
         let mut response = problem.error_response();
         name(response.headers_mut(), &id);
         return Err(InternalError::from_response(problem, response).into());
@@ -71,8 +71,9 @@ pub(super) async fn surround(
             .match_pattern()
             .map_or(Cow::Borrowed("none"), Cow::Owned),
     };
-    span.in_scope(|| log(&method, &path, &route, response.status(), began));
-    measure(&method, &route, response.status(), began);
+    let took = began.elapsed();
+    span.in_scope(|| log(&method, &path, &route, response.status(), took));
+    measure(&method, &route, response.status(), took);
     name(response.headers_mut(), &id);
     Ok(response.map_into_boxed_body())
 }
@@ -96,14 +97,22 @@ fn id_of(request: &ServiceRequest) -> String {
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         })
         .map_or_else(
-            || format!("{:016x}{:016x}", request_ids::next(), request_ids::next()),
+            || {
+                hex::encode(
+                    [
+                        request_ids::next().to_be_bytes(),
+                        request_ids::next().to_be_bytes(),
+                    ]
+                    .concat(),
+                )
+            },
             str::to_owned,
         )
 }
 
 /// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.
-fn log(method: &Method, path: &str, route: &str, status: StatusCode, began: Instant) {
-    let duration_ms = began.elapsed().as_secs_f64() * 1_000.0;
+fn log(method: &Method, path: &str, route: &str, status: StatusCode, took: Duration) {
+    let duration_ms = took.as_secs_f64() * 1_000.0;
     let status = status.as_u16();
     if route.starts_with("/api/") || status >= 500 {
         tracing::info!(%method, path, status, duration_ms, "answered");
@@ -117,19 +126,18 @@ type RouteMetrics = Vec<(&'static str, StatusCode, Counter, Histogram)>;
 
 thread_local! {
     /// What this thread has asked the recorder for: asking at each request would take a lock and build every label.
-    static METRICS: RefCell<HashMap<String, RouteMetrics>> = RefCell::default();
+    static METRICS: RefCell<Vec<(String, RouteMetrics)>> = RefCell::default();
 }
 
-fn measure(method: &Method, route: &str, status: StatusCode, began: Instant) {
+fn measure(method: &Method, route: &str, status: StatusCode, took: Duration) {
     let method = known_method(method);
-    let seconds = began.elapsed().as_secs_f64();
     METRICS.with_borrow_mut(|routes| {
-        if !routes.contains_key(route) {
-            routes.insert(route.to_owned(), RouteMetrics::new());
-        }
-        let Some(metrics) = routes.get_mut(route) else {
-            return;
-        };
+        let index = routes.iter().position(|(known, _)| known == route);
+        let index = index.unwrap_or_else(|| {
+            routes.push((route.to_owned(), RouteMetrics::new()));
+            routes.len() - 1
+        });
+        let (_, metrics) = &mut routes[index];
         let known = metrics
             .iter()
             .position(|(own, of_status, ..)| *own == method && *of_status == status);
@@ -139,7 +147,7 @@ fn measure(method: &Method, route: &str, status: StatusCode, began: Instant) {
         });
         let (.., requests, durations) = &metrics[index];
         requests.increment(1);
-        durations.record(seconds);
+        durations.record(took.as_secs_f64());
     });
 }
 

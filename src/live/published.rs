@@ -50,7 +50,7 @@ pub struct LiveAppKey {
     pub(super) id: KeyId,
     pub role: AppKeyRole,
     /// The current one first.
-    pub secrets: Vec<String>,
+    pub secrets: Arc<[String]>,
     /// The same as the database has them: what may be written down.
     pub(super) sealed: Arc<[SealedSecret]>,
 }

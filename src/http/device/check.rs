@@ -2,10 +2,10 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::check_response::{CheckResponse, QueryParameters};
 use super::given::GivenFields;
@@ -206,13 +206,9 @@ impl Rendered {
         body.extend_from_slice(b"],\"succeed\":true,\"msg_code\":\"");
         body.extend_from_slice(answer.msg_code.as_bytes());
         body.extend_from_slice(b"\",\"msg_info\":");
-        body.extend_from_slice(
-            serde_json::Value::from(answer.msg_info.as_str())
-                .to_string()
-                .as_bytes(),
-        );
+        write_json(&answer.msg_info, &mut body);
         body.extend_from_slice(b",\"next_check_after_s\":");
-        body.extend_from_slice(answer.next_check_after_s.to_string().as_bytes());
+        write_json(&answer.next_check_after_s, &mut body);
         body.push(b'}');
         Self { body, etag }
     }
@@ -232,13 +228,20 @@ impl Rendered {
     }
 }
 
+/// Appends a text or a number.
+fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
+    // Writing such a value to memory does not fail.
+    let _ = serde_json::to_writer(out, value);
+}
+
 /// The same on every node: devices meet another one at each request.
 fn etag(data: &[u8], msg_code: &str) -> String {
-    let mut hash = Xxh3::new();
-    hash.update(data);
-    hash.update(b"\0");
-    hash.update(msg_code.as_bytes());
-    format!("\"{:032x}\"", hash.digest128())
+    let hash = xxh3_128_with_seed(data, xxh3_64(msg_code.as_bytes()));
+    let mut etag = String::with_capacity(34);
+    etag.push('"');
+    etag.push_str(&hex::encode(hash.to_be_bytes()));
+    etag.push('"');
+    etag
 }
 
 /// Whether `If-None-Match` names this tag (RFC 9110, section 13.1.2; the comparison is weak).

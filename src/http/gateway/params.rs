@@ -88,10 +88,9 @@ impl<'a> Params<'a> {
 
     /// A parameter's value; the body's counts where both places have one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.set
-            .binary_search_by(|(own, _)| own.as_ref().cmp(name))
-            .ok()
-            .map(|index| self.set[index].1.as_ref())
+        // Most names differ in length already, so a look at each is quicker than a search by order.
+        let found = self.set.iter().find(|(own, _)| own.as_ref() == name);
+        found.map(|(_, value)| value.as_ref())
     }
 
     /// A value that is there and not blank.
@@ -105,7 +104,7 @@ impl<'a> Params<'a> {
             .set
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_ref()));
-        (!self.has_repeated_name).then(|| pairs.collect())
+        (!self.has_repeated_name).then(|| ParameterSet::of_sorted(pairs))
     }
 }
 

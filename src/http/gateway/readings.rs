@@ -38,11 +38,9 @@ pub(super) fn may_hide_a_parameter(
     read: impl Iterator<Item = ReadParameter> + Clone,
 ) -> bool {
     let bytes = text.as_bytes();
-    let initials = read
-        .clone()
-        .fold(0, |set, (name, _)| set | bit(name.as_bytes()[0]));
+    let beginnings = Beginnings::of(read.clone(), params);
     let begins_at = |place: usize| {
-        initials & bit(bytes[place]) != 0
+        beginnings.may_begin(&bytes[place..])
             && read
                 .clone()
                 .any(|parameter| can_begin(parameter, &text.as_bytes()[place..], params))
@@ -66,6 +64,40 @@ fn can_begin((name, kind): ReadParameter, text: &[u8], params: &ParameterSet<'_>
     };
     let own = params.signed().find(|(own, _)| *own == name);
     kind != ValueKind::Fixed || own.is_some_and(|(_, value)| rest.starts_with(value.as_bytes()))
+}
+
+/// The characters that parameters begin with, and those that come second, so that most places are passed over.
+struct Beginnings {
+    first: u128,
+    second: u128,
+}
+
+impl Beginnings {
+    fn of(read: impl Iterator<Item = ReadParameter>, params: &ParameterSet<'_>) -> Self {
+        let mut beginnings = Self { first: 0, second: 0 };
+        for (name, kind) in read {
+            beginnings.first |= bit(name.as_bytes()[0]);
+            beginnings.second |= match name.as_bytes().get(1) {
+                Some(second) => bit(*second),
+                // After `v` comes its value.
+                None => after_name(name, kind, params),
+            };
+        }
+        beginnings
+    }
+
+    fn may_begin(&self, text: &[u8]) -> bool {
+        self.first & bit(text[0]) != 0 && text.get(1).is_some_and(|second| self.second & bit(*second) != 0)
+    }
+}
+
+/// The characters that a parameter's value can begin with.
+fn after_name(name: &str, kind: ValueKind, params: &ParameterSet<'_>) -> u128 {
+    let own = params.signed().find(|(own, _)| *own == name);
+    match (kind, own) {
+        (ValueKind::Fixed, Some((_, value))) => value.bytes().next().map_or(u128::MAX, bit),
+        _ => u128::MAX,
+    }
 }
 
 /// A set of one ASCII character; empty for any other byte.

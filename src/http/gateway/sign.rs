@@ -71,6 +71,13 @@ impl<'a> FromIterator<(&'a str, &'a str)> for ParameterSet<'a> {
 }
 
 impl<'a> ParameterSet<'a> {
+    /// Takes pairs that are in their order already, each name once.
+    pub(super) fn of_sorted(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let pairs: Vec<_> = pairs.collect();
+        debug_assert!(pairs.is_sorted_by(|(one, _), (other, _)| one < other));
+        Self(pairs)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.iter().copied()
     }

@@ -1,6 +1,8 @@
 //! The gateway's timestamps: text in the wall clock of UTC+8, or milliseconds since 1970.
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use std::ops::Range;
+
+use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, TimeZone, Utc};
 
 /// How far a client's clock may be off, either way.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(10);
@@ -16,7 +18,6 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
     if text.len() == MILLISECOND_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return DateTime::from_timestamp_millis(text.parse().ok()?);
     }
-    // Parsing alone would also take blanks and single digits.
     let is_shaped = text.len() == SHAPE.len()
         && text.bytes().zip(SHAPE.bytes()).all(|(byte, shape)| match shape {
             b'0' => byte.is_ascii_digit(),
@@ -25,7 +26,13 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
     if !is_shaped {
         return None;
     }
-    let wall_clock = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok()?;
+    let number = |digits: Range<usize>| text[digits].parse::<u32>().ok();
+    let year = text[..4].parse().ok()?;
+    let wall_clock = NaiveDate::from_ymd_opt(year, number(5..7)?, number(8..10)?)?.and_hms_opt(
+        number(11..13)?,
+        number(14..16)?,
+        number(17..19)?,
+    )?;
     let zone = FixedOffset::east_opt(EIGHT_HOURS_S)?;
     zone.from_local_datetime(&wall_clock)
         .single()

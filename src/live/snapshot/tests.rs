@@ -88,7 +88,7 @@ fn sample() -> PublishedTenant {
     let app_key = LiveAppKey {
         id: KeyId::from_uuid(uuid(1)),
         role: AppKeyRole::Operator,
-        secrets: vec!["never written".to_owned()],
+        secrets: ["never written".to_owned()].into(),
         sealed: [sealed].into(),
     };
     PublishedTenant::new(TenantParts {
