@@ -46,6 +46,9 @@ pub struct PublishedResource {
     /// Most resources have none of either, and need not look for any.
     pub(super) has_floors: bool,
     pub(super) has_mandatory: bool,
+    pub(super) has_recalled: bool,
+    /// The highest version of its releases in any state; 0 without one.
+    pub(super) highest_version: VersionCode,
     releases: Range<u32>,
     pub(super) device_pins: HashMap<Box<str>, CompiledPin>,
     pub(super) node_pins: Vec<(LevelCodes, CompiledPin)>,
@@ -113,7 +116,8 @@ impl PublishedApp {
             releases: builder.releases.into(),
             targets: builder.targets.into_all(),
             names: PreparedNames::new(app),
-            bytes: builder.bytes.into(),
+            // Copied: shrunk in place, the allocator would keep up to half as much again.
+            bytes: Box::from(builder.bytes.as_slice()),
         }
     }
 
@@ -206,6 +210,8 @@ impl PublishedResource {
             can_be_rolled_back: resource.kind.can_be_rolled_back(),
             has_floors: false,
             has_mandatory: false,
+            has_recalled: false,
+            highest_version: 0,
             releases: 0..0,
             device_pins: HashMap::new(),
             node_pins: Vec::new(),
@@ -219,6 +225,8 @@ impl PublishedResource {
         self.releases.end = index + 1;
         self.has_floors |= release.content.floor;
         self.has_mandatory |= release.content.mandatory;
+        self.has_recalled |= matches!(release.state, ReleaseState::Recalled(_));
+        self.highest_version = self.highest_version.max(release.content.version_code);
     }
 
     fn add_pin(&mut self, pin: Pin) {

@@ -29,6 +29,7 @@ pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situatio
     let old_package_name = old_package_name(app, check);
     app.resources
         .iter()
+        .filter(|resource| !is_settled(resource, check))
         .filter_map(|resource| {
             let decision = decide_resource(app, resource, check, situation);
             Some(Offer {
@@ -41,6 +42,14 @@ pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situatio
             })
         })
         .collect()
+}
+
+/// Whether step 7 comes to nothing whatever is chosen: so it is for most resources of most devices, which are told
+/// without a look at their releases.
+fn is_settled(resource: &PublishedResource, check: &Check<'_>) -> bool {
+    !resource.has_recalled
+        && !resource.repair_on_mismatch
+        && resource.highest_version <= installed_version(resource, check)
 }
 
 /// How the decision on one resource went.

@@ -1,16 +1,25 @@
-//! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so it
-//! runs on the blocking pool, and only a few at a time.
+//! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so a few
+//! threads do it that stand back behind all others.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
+use std::thread;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use crate::catalog::field::Invalid;
 
 /// Two hashes at once: a flood of logins must leave cores to the checks.
-static PERMITS: Semaphore = Semaphore::const_new(2);
+const HASHERS: usize = 2;
+/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): together they then get about a
+/// fifteenth of a core that is wanted for checks.
+const NICENESS: i32 = 15;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The way to the threads, which are started with the first hash.
+static QUEUE: LazyLock<mpsc::Sender<Work>> = LazyLock::new(start_hashers);
 
 /// What a password is compared with when there is no such person, so that both take as long.
 static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash(hash("nobody has this password")));
@@ -39,23 +48,57 @@ pub fn parse_password(text: &str) -> Result<&str, Invalid> {
 }
 
 pub async fn hash_password(password: String) -> PasswordHash {
-    blocking(move || PasswordHash(hash(&password))).await
+    on_hasher(move || PasswordHash(hash(&password))).await
 }
 
 pub async fn verify_password(password: String, stored: PasswordHash) -> bool {
-    blocking(move || matches(&password, &stored)).await
+    on_hasher(move || matches(&password, &stored)).await
 }
 
 /// Takes as long as [`verify_password`], and never succeeds.
 pub async fn verify_unknown(password: String) {
-    blocking(move || matches(&password, &NOBODY)).await;
+    on_hasher(move || matches(&password, &NOBODY)).await;
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let _permit = PERMITS.acquire().await;
-    tokio::task::spawn_blocking(work)
-        .await
-        .expect("hashing neither panics nor is cancelled")
+async fn on_hasher<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = oneshot::channel();
+    let work = move || {
+        // Whoever asked may have gone.
+        let _ = tell.send(work());
+    };
+    QUEUE.send(Box::new(work)).expect("the hashing threads never end");
+    told.await.expect("hashing does not panic")
+}
+
+fn start_hashers() -> mpsc::Sender<Work> {
+    let (queue, waiting) = mpsc::channel();
+    let waiting = Arc::new(Mutex::new(waiting));
+    for _ in 0..HASHERS {
+        let waiting = waiting.clone();
+        thread::Builder::new()
+            .name("password-hasher".to_owned())
+            .spawn(move || hash_for_ever(&waiting))
+            .expect("the system lets threads be started");
+    }
+    queue
+}
+
+fn hash_for_ever(waiting: &Mutex<mpsc::Receiver<Work>>) {
+    stand_back();
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(work) = next else {
+            return;
+        };
+        work();
+    }
+}
+
+/// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    // Without it hashing works too.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 fn hash(password: &str) -> String {
