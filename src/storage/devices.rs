@@ -145,6 +145,9 @@ pub async fn upsert_seen(tx: &Tx, scope: TenantScope, mut seen: Vec<SeenDevice>)
         source: BY_CHECK.to_owned(),
         first_seen_at: Some(in_micros(seen.seen_at)),
         last_seen_at: Some(in_micros(seen.seen_at)),
+        push_sequence: 0,
+        connected_node: None,
+        attributes: None,
     });
     upsert(tx, rows, &overwrite).await
 }
@@ -172,6 +175,9 @@ pub async fn upsert_imported(
         source: BY_IMPORT.to_owned(),
         first_seen_at: None,
         last_seen_at: None,
+        push_sequence: 0,
+        connected_node: None,
+        attributes: None,
     });
     upsert(tx, rows, &overwrite).await
 }
