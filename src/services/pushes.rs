@@ -238,12 +238,19 @@ async fn queue(
     // Two claims of a device's project stand side by side.
     ids.dedup();
     let locked = devices::lock_for_push(tx, scope, &ids).await?;
-    let known: HashMap<_, _> = locked.into_iter().map(|device| (device.id.clone(), device)).collect();
+    let known: HashMap<_, _> = locked
+        .into_iter()
+        .map(|device| (device.id.clone(), device))
+        .collect();
     let is_known = |target: &PushTarget| {
         let device = known.get(&target.device);
         device.is_some_and(|device| device.project.as_ref() == Some(&target.project))
     };
-    let unknown: Vec<_> = targets.iter().filter(|target| !is_known(target)).cloned().collect();
+    let unknown: Vec<_> = targets
+        .iter()
+        .filter(|target| !is_known(target))
+        .cloned()
+        .collect();
     if !unknown.is_empty() {
         return Err(PushRefusal::UnknownDevices(unknown));
     }

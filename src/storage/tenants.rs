@@ -83,7 +83,11 @@ fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
         name: Set(stored.value.name.as_str().to_owned()),
         enabled: Set(stored.value.enabled),
         offers_enabled: Set(stored.value.offers_enabled),
-        push_url_schemes: Set(stored.value.push_url_schemes.listed().map(|listed| to_json(&listed))),
+        push_url_schemes: Set(stored
+            .value
+            .push_url_schemes
+            .listed()
+            .map(|listed| to_json(&listed))),
         etag: Set(stored.etag.clone()),
         updated_at: Set(stored.updated_at),
         ..Default::default()

@@ -7,9 +7,7 @@ use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::push::{
     MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
 };
-use crate::catalog::text::{
-    DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId,
-};
+use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
 use crate::http::fields::{Fields, Patch};
 use crate::http::object::{Bounded, Object};
 use crate::http::problem::Problem;
@@ -122,9 +120,21 @@ fn read_targets(given: Vec<Object<PushTargetFields>>, fields: &mut Fields) -> Op
     let mut listed = Vec::with_capacity(count);
     for (index, Object(target)) in given.into_iter().enumerate() {
         let place = format!("target_info[{index}]");
-        let device = fields.required(&format!("{place}.hardware_id"), target.hardware_id, DeviceId::parse);
-        let project = fields.required(&format!("{place}.project_id"), target.project_id, ProjectId::parse);
-        listed.extend(device.zip(project).map(|(device, project)| PushTarget { device, project }));
+        let device = fields.required(
+            &format!("{place}.hardware_id"),
+            target.hardware_id,
+            DeviceId::parse,
+        );
+        let project = fields.required(
+            &format!("{place}.project_id"),
+            target.project_id,
+            ProjectId::parse,
+        );
+        listed.extend(
+            device
+                .zip(project)
+                .map(|(device, project)| PushTarget { device, project }),
+        );
     }
     (listed.len() == count).then_some(listed)
 }
@@ -150,7 +160,11 @@ pub(super) fn explain(refusal: PushRefusal, listed: &[PushTarget]) -> ServiceErr
         PushRefusal::UnknownDevices(unknown) => {
             let is_unknown = |(_, target): &(usize, &PushTarget)| unknown.contains(target);
             let named = listed.iter().enumerate().filter(is_unknown);
-            ServiceError::Invalid(named.map(|(index, target)| unknown_device(index, target)).collect())
+            ServiceError::Invalid(
+                named
+                    .map(|(index, target)| unknown_device(index, target))
+                    .collect(),
+            )
         }
     }
 }

@@ -206,7 +206,11 @@ pub(super) async fn create_push(
         } else {
             StatusCode::CREATED
         };
-        respond::answer(status, &PushWithTargetsResponse::from(&taken.push), &taken.push.etag())
+        respond::answer(
+            status,
+            &PushWithTargetsResponse::from(&taken.push),
+            &taken.push.etag(),
+        )
     };
     respond::create(&call, render, async |ticket| {
         let tenant = call.path.tenant_id;
@@ -229,7 +233,9 @@ pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, 
     fields.finish()?;
     let tenant = call.path.tenant_id;
     let found = pushes::list(&call.ctx, &call.caller, tenant, trace_id.as_ref(), &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |push| PushWithCountsResponse::from(&push))))
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |push| {
+        PushWithCountsResponse::from(&push)
+    })))
 }
 
 /// Read a push
@@ -240,7 +246,10 @@ pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, 
 #[get("/tenants/{tenant_id}/pushes/{push_id}")]
 pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Problem> {
     let found = pushes::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.push_id).await?;
-    Ok(respond::object(&PushWithTargetsResponse::from(&found), &found.etag()))
+    Ok(respond::object(
+        &PushWithTargetsResponse::from(&found),
+        &found.etag(),
+    ))
 }
 
 /// Withdraw a push

@@ -87,10 +87,7 @@ impl From<&Stored<Tenant>> for TenantResponse {
 }
 
 /// `None` where they stay as they are, or are wrong.
-fn read_schemes(
-    given: Patch<Bounded<String, MAX_URL_SCHEMES>>,
-    fields: &mut Fields,
-) -> Option<UrlSchemes> {
+fn read_schemes(given: Patch<Bounded<String, MAX_URL_SCHEMES>>, fields: &mut Fields) -> Option<UrlSchemes> {
     const FIELD: &str = "push_url_schemes";
     let Some(Bounded(given)) = fields.nullable(FIELD, given, Ok)? else {
         return Some(UrlSchemes::default());

@@ -8,9 +8,7 @@ use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::push::{
     MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
 };
-use crate::catalog::text::{
-    DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId,
-};
+use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
 
 /// The longest `alipay_context`, in bytes of its text.
 const MAX_CONTEXT_BYTES: usize = 4_096;
@@ -20,11 +18,7 @@ const CONTEXT_MEMBERS: [&str; 3] = ["havanaId", "loginId", "masterId"];
 type Members = Map<String, Value>;
 
 /// Reads both. The errors name every member that is wrong by its path, such as `req.target_info[0].hardware_id`.
-pub(super) fn read_push(
-    context: &str,
-    req: &str,
-    signature: &str,
-) -> Result<PushRequest, Vec<FieldError>> {
+pub(super) fn read_push(context: &str, req: &str, signature: &str) -> Result<PushRequest, Vec<FieldError>> {
     let mut reader = Reader::default();
     reader.check_context(context);
     let read = reader.read_req(req);
@@ -195,7 +189,8 @@ impl Reader {
     }
 
     fn wrong(&mut self, field: &str, why: &str) {
-        self.errors.push(FieldError::invalid(field, format!("{field} {why}")));
+        self.errors
+            .push(FieldError::invalid(field, format!("{field} {why}")));
     }
 }
 
@@ -241,7 +236,11 @@ mod tests {
     fn wrong(context: &str, req: &str) -> Vec<String> {
         let errors = read_push(context, req, "abc").err().unwrap_or_default();
         let named = errors.into_iter().map(|error| {
-            let mark = if error.message.ends_with("is required") { "?" } else { "" };
+            let mark = if error.message.ends_with("is required") {
+                "?"
+            } else {
+                ""
+            };
             assert!(error.message.starts_with(&error.field), "{error:?}");
             error.field + mark
         });
@@ -271,15 +270,43 @@ mod tests {
             ("/target_info", json!([]), "req.target_info"),
             ("/target_info", json!("111"), "req.target_info"),
             ("/target_info", Value::Null, "req.target_info?"),
-            ("/target_info/0/hardware_id", json!(111), "req.target_info[0].hardware_id"),
-            ("/target_info/0/hardware_id", json!(" "), "req.target_info[0].hardware_id?"),
-            ("/target_info/0/project_id", json!("x".repeat(129)), "req.target_info[0].project_id"),
+            (
+                "/target_info/0/hardware_id",
+                json!(111),
+                "req.target_info[0].hardware_id",
+            ),
+            (
+                "/target_info/0/hardware_id",
+                json!(" "),
+                "req.target_info[0].hardware_id?",
+            ),
+            (
+                "/target_info/0/project_id",
+                json!("x".repeat(129)),
+                "req.target_info[0].project_id",
+            ),
             ("/package_push_info", json!([]), "req.package_push_info"),
             ("/package_push_info", Value::Null, "req.package_push_info?"),
-            ("/package_push_info/pack_url", json!(""), "req.package_push_info.pack_url?"),
-            ("/package_push_info/pack_url", json!("x\ty:z"), "req.package_push_info.pack_url"),
-            ("/package_push_info/app_type", json!({}), "req.package_push_info.app_type"),
-            ("/package_push_info/app_id", json!(true), "req.package_push_info.app_id"),
+            (
+                "/package_push_info/pack_url",
+                json!(""),
+                "req.package_push_info.pack_url?",
+            ),
+            (
+                "/package_push_info/pack_url",
+                json!("x\ty:z"),
+                "req.package_push_info.pack_url",
+            ),
+            (
+                "/package_push_info/app_type",
+                json!({}),
+                "req.package_push_info.app_type",
+            ),
+            (
+                "/package_push_info/app_id",
+                json!(true),
+                "req.package_push_info.app_id",
+            ),
             ("/action", Value::Null, "req.action?"),
             ("/trace_id", json!(11111), "req.trace_id"),
             ("/source_url", json!("x".repeat(2_049)), "req.source_url"),

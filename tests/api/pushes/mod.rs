@@ -1,0 +1,6 @@
+//! Pushes to named devices, from their senders' side.
+
+mod admin;
+
+mod repeats;
+mod withdrawing;
