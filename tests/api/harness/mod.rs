@@ -21,7 +21,7 @@ pub(crate) use fixtures::{TENANT, app_fields, push_fields, release_fields};
 pub(crate) use merchant::{
     CHUKU, DEADLINE, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
 };
-pub(crate) use top::{CHECK, TopCall, TopClient, as_texts, form, percent, plant_app_key, xml_to_json};
+pub(crate) use top::{CHECK, PUSH, TopCall, TopClient, as_texts, form, percent, plant_app_key, xml_to_json};
 
 use crate::support::database::TestDatabase;
 

@@ -19,6 +19,9 @@ use crate::support::database::TestDatabase;
 /// The method of the check.
 pub(crate) const CHECK: &str = "wdk.rexout.resource.list.check";
 
+/// The method of the push.
+pub(crate) const PUSH: &str = "yunos.miniapp.offlinepkg.push";
+
 /// A client of the gateway, as an SDK is one.
 #[derive(Clone)]
 pub(crate) struct TopClient {
@@ -101,7 +104,7 @@ impl TopClient {
     }
 }
 
-/// Stores a tenant and a key of it whose name and secret are known before; the server makes others.
+/// Stores a tenant and an operator's key of it whose name and secret are known before; the server makes others.
 pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key: &str, secret: &str) {
     database.db.migrate().await.unwrap();
     let keyring = Keyring::parse(&test_config(&database.url).secret_key.unwrap()).unwrap();
@@ -115,7 +118,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
     let key = AppKey {
         id: KeyId::generate(),
         name: Name::parse("planted").unwrap(),
-        role: AppKeyRole::Device,
+        role: AppKeyRole::Operator,
         app_key: app_key.to_owned(),
     };
     let sealed = keyring.seal(secret, &sealed_for_app_key(key.id)).unwrap();
