@@ -15,6 +15,7 @@ use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
@@ -185,6 +186,11 @@ fn context(
         settings: Settings {
             next_check_s: config.next_check_s,
             next_check_after_offer_s: config.next_check_after_offer_s,
+            push_lifetimes: PushLifetimes {
+                preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
+                other: TimeDelta::seconds(config.push_lifetime_s.into()),
+            },
+            has_broker: false,
         },
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use slipway::app::{self, Start};
 use slipway::clock::SystemClock;
+use slipway::commands::push::{self, PushCommand};
 use slipway::commands::top_call::{self, TopCall};
 use slipway::config::Config;
 use slipway::storage::Durability;
@@ -19,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 struct Arguments {
     /// What to log: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`.
-    /// Absent: info, and warn for the demo and top-call.
+    /// Absent: info, and warn for the demo and the client commands.
     #[arg(long, env = "SLIPWAY_LOG", global = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -38,6 +39,8 @@ enum Command {
     Openapi,
     /// Sign a call of the gateway, send it, and show what was sent, signed and answered.
     TopCall(Box<TopCall>),
+    /// Push a package to devices, and follow how far it comes.
+    Push(Box<PushCommand>),
 }
 
 #[tokio::main]
@@ -57,7 +60,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let usual = match arguments.command {
-        Command::Demo(_) | Command::TopCall(_) => "warn",
+        Command::Demo(_) | Command::TopCall(_) | Command::Push(_) => "warn",
         _ => "info",
     };
     telemetry::start_logging(arguments.log.as_deref().unwrap_or(usual))?;
@@ -70,6 +73,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Openapi => print_openapi(),
         Command::TopCall(call) => return top_call::run(&call, &SystemClock).await,
+        Command::Push(push) => return push::run(&push).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

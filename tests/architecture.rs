@@ -56,7 +56,7 @@ const ROOMS: [Room; 11] = [
     Room {
         name: "commands",
         may_name: &["clock", "http"],
-        libraries: &["reqwest"],
+        libraries: &["reqwest", "tokio"],
     },
     Room {
         name: "demo",

@@ -1,4 +1,7 @@
 //! Client commands: what an integrator runs against a server. They know the wire protocol alone, and so work against
 //! any server that speaks it.
 
+mod server;
+
+pub mod push;
 pub mod top_call;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
@@ -12,10 +11,10 @@ use clap::{Args, Command};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Response, StatusCode, Url};
 use serde_json::{Map, Value};
 
+use super::server::client;
 use crate::clock::Clock;
 use crate::http::gateway::sign::{SignMethod, canonical};
 use crate::http::gateway::timestamp::wall_clock;
@@ -23,8 +22,6 @@ use crate::http::gateway::timestamp::wall_clock;
 /// Where a server has the gateway.
 const PATH: &str = "/router/rest";
 const VERSION: &str = "2.0";
-/// How long a call may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The parameters that this command sets itself, and by what.
 const OWN: [(&str, &str); 8] = [
@@ -175,7 +172,7 @@ impl TopCall {
     }
 
     async fn send(&self, signed: &Signed) -> anyhow::Result<Response> {
-        let client = self.client()?;
+        let client = client(&self.url)?;
         let request = if self.get {
             client.get(self.url.clone()).query(&signed.parameters)
         } else {
@@ -183,20 +180,6 @@ impl TopCall {
         };
         let sent = request.send().await.map_err(reqwest::Error::without_url);
         sent.with_context(|| format!("{} cannot be called", self.url))
-    }
-
-    /// Follows no redirection: a signed call is for the address that was given, and a form would be lost on the way.
-    fn client(&self) -> anyhow::Result<Client> {
-        let builder = Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
-        let builder = if self.url.scheme() == "https" {
-            builder
-        } else {
-            // A machine without certificates can still call over HTTP.
-            builder.tls_certs_only([])
-        };
-        builder
-            .build()
-            .context("the system's certificates cannot be used")
     }
 }
 

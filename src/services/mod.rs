@@ -21,6 +21,7 @@ pub mod installation;
 pub mod me;
 pub mod org_directory;
 pub mod pins;
+pub mod pushes;
 pub mod release_life;
 pub mod releases;
 pub mod resources;

@@ -17,6 +17,7 @@ pub(crate) async fn dump(reader: &Caller, tenant: i64) -> Value {
         "pins",
         "apps",
         "devices",
+        "pushes",
         "audit",
     ] {
         all.insert(

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::harness::{
-    Answer, CHUKU, Caller, PACKAGE, TENANT, TestApp, app_fields, every_item, in_app, in_tenant,
+    Answer, CHUKU, Caller, PACKAGE, TENANT, TestApp, app_fields, every_item, in_app, in_tenant, push_fields,
     release_fields, with,
 };
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -39,6 +39,7 @@ async fn every_create_takes_a_key(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let merchant = app.merchant().await;
     let platform = app.platform_admin().await;
+    merchant.know(&["PDA001"]).await;
     for (caller, path, body) in [
         (
             &platform,
@@ -47,6 +48,7 @@ async fn every_create_takes_a_key(database: TestDatabase) {
         ),
         (&merchant.admin, in_tenant("/apps"), app_fields("com.other")),
         (&merchant.admin, in_app("/releases"), release_fields(CHUKU, 1)),
+        (&merchant.admin, in_tenant("/pushes"), push_fields(&["PDA001"])),
         (
             &merchant.admin,
             in_tenant("/users"),

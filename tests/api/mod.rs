@@ -27,6 +27,7 @@ mod overload;
 mod people_and_keys;
 mod pins;
 mod preconditions;
+mod pushes;
 mod release_life;
 mod release_versions;
 mod releases;

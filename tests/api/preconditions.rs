@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::harness::{Answer, CHUKU, Caller, Merchant, PACKAGE, TestApp, in_app, in_tenant, path_of};
+use super::harness::{
+    Answer, CHUKU, Caller, Merchant, PACKAGE, TestApp, in_app, in_tenant, path_of, push_fields,
+};
 use crate::support::database::{TestDatabase, on_both_databases};
 
 /// A write on an object that is there.
@@ -154,6 +156,14 @@ async fn changes(merchant: &Merchant) -> Vec<Write> {
         path,
         body,
     };
+    merchant.know(&["A"]).await;
+    let push = push_fields(&["A"]);
+    let push = merchant
+        .admin
+        .post(&in_tenant("/pushes"), &push)
+        .await
+        .expect(201);
+    let push = in_tenant(&format!("/pushes/{}", id(&push)));
     let rollout = format!("{}/rollout", path_of(&release));
     let directory = in_tenant("/org-directory");
     vec![
@@ -178,6 +188,13 @@ async fn changes(merchant: &Merchant) -> Vec<Write> {
         verb(&release, "pause", json!({})),
         verb(&release, "resume", json!({})),
         verb(&release, "recall", json!({"mode": "stop", "reason": "a test"})),
+        // What is withdrawn is still there to be read.
+        Write {
+            object: push.clone(),
+            method: Method::DELETE,
+            path: push,
+            body: Value::Null,
+        },
     ]
 }
 

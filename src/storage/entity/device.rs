@@ -1,4 +1,4 @@
-//! A device; `org_info` is JSON.
+//! A device; `org_info` and `attributes` are JSON.
 
 use sea_orm::entity::prelude::*;
 
@@ -16,6 +16,9 @@ pub struct Model {
     pub source: String,
     pub first_seen_at: Option<DateTimeUtc>,
     pub last_seen_at: Option<DateTimeUtc>,
+    pub push_sequence: i64,
+    pub connected_node: Option<Uuid>,
+    pub attributes: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

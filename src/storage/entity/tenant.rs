@@ -11,6 +11,8 @@ pub struct Model {
     pub name: String,
     pub enabled: bool,
     pub offers_enabled: bool,
+    pub enrolment: String,
+    pub push_url_schemes: Option<String>,
     pub etag: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -17,6 +17,8 @@ pub(super) enum Kind {
     /// `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`
     Identifier,
     Username,
+    /// The scheme of a URL without its colon.
+    UrlScheme,
     Password,
     /// Any text: what it is good for is not the reader's to say.
     AnyText,
@@ -99,6 +101,10 @@ impl Kind {
             Self::Username => {
                 let wrong = lines(".a|a b| a|a/b|é|a:b|a\n");
                 [blank(), too_long(128), controls(), wrong].concat()
+            }
+            Self::UrlScheme => {
+                let wrong = lines("1a|a b| a|a/b|é|https:|https://|a_b|a\n");
+                [blank(), too_long(64), controls(), wrong].concat()
             }
             Self::Password => lines("|short|123456789")
                 .into_iter()

@@ -16,7 +16,15 @@ use crate::support::database::{TestDatabase, on_both_databases};
 /// Every list, and whether its cursors are ids.
 fn lists() -> Vec<(String, bool)> {
     let mut lists = vec![("/api/v1/tenants".to_owned(), true)];
-    for noun in ["users", "app-keys", "device-keys", "api-tokens", "pins", "audit"] {
+    for noun in [
+        "users",
+        "app-keys",
+        "device-keys",
+        "api-tokens",
+        "pins",
+        "pushes",
+        "audit",
+    ] {
         lists.push((tenant(&format!("/{noun}")), true));
     }
     lists.push((app_path("/releases"), true));

@@ -13,6 +13,7 @@ mod lists;
 mod org_directory;
 mod people;
 mod pins;
+mod pushes;
 mod release_life;
 mod release_rules;
 mod releases;

@@ -23,14 +23,16 @@ async fn tenants_refuse_bad_input(database: TestDatabase) {
         vec![id, Field::required("name", NAME)],
     );
     stage.try_rows(&platform, &create, create.rows()).await;
+    let schemes = Kind::list(Kind::UrlScheme, 100, |index| json!(format!("s{index}")));
     let update = Operation::new(
         Method::PATCH,
         tenant(""),
-        json!({"name": "A tenant", "enabled": true, "offers_enabled": true}),
+        json!({"name": "A tenant", "enabled": true, "offers_enabled": true, "push_url_schemes": ["https"]}),
         vec![
             Field::not_null("name", NAME),
             Field::not_null("enabled", Kind::Bool),
             Field::not_null("offers_enabled", Kind::Bool),
+            Field::optional("push_url_schemes", schemes),
         ],
     );
     stage.try_rows(&platform, &update, update.rows()).await;

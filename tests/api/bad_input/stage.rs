@@ -135,6 +135,7 @@ impl Stage {
             "api-tokens",
             "apps",
             "pins",
+            "pushes",
             "audit",
         ] {
             lists.push(

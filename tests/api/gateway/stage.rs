@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use slipway::config::Config;
 
-use crate::api::harness::{Caller, TENANT, TestApp, TopClient, app_fields, release_fields};
+use crate::api::harness::{
+    Caller, PUSH, TENANT, TestApp, TopCall, TopClient, app_fields, every_item, push_fields, release_fields,
+    with,
+};
 use crate::support::database::TestDatabase;
 
 /// The tests' usual instant in the gateway's wall clock.
@@ -48,4 +51,36 @@ pub(super) fn error_of(body: &Value) -> (Value, String) {
     let id = error["request_id"].as_str().unwrap().to_owned();
     error.as_object_mut().unwrap().remove("request_id");
     (error, id)
+}
+
+/// What every client sends as `alipay_context`.
+pub(super) const ALIPAY_CONTEXT: &str = r#"{"havanaId":"","loginId":"","masterId":""}"#;
+
+/// The `req` of a valid push to these devices of the project `stores`, with other members beside or instead.
+pub(super) fn push_req(device_ids: &[&str], other: Value) -> String {
+    with(push_fields(device_ids), other).to_string()
+}
+
+impl Stage {
+    /// A client with an operator's key, and devices that it can push to.
+    pub(super) async fn operator(&self, device_ids: &[&str]) -> TopClient {
+        let devices = device_ids
+            .iter()
+            .map(|id| json!({"device_id": id, "project_id": "stores"}));
+        let body = json!({"devices": devices.collect::<Vec<_>>()});
+        let path = format!("/api/v1/tenants/{TENANT}/devices");
+        self.admin.post(&path, &body).await.expect(200);
+        self.app.top_client(&self.admin, TENANT, "operator").await
+    }
+
+    /// Every push, the newest first.
+    pub(super) async fn pushes(&self) -> Vec<Value> {
+        every_item(&self.admin, &format!("/api/v1/tenants/{TENANT}/pushes?limit=200")).await
+    }
+}
+
+/// A signed push.
+pub(super) fn push_call(client: &TopClient, req: &str) -> TopCall {
+    let params = [("alipay_context", ALIPAY_CONTEXT), ("req", req)];
+    client.call(PUSH, TIMESTAMP, &params)
 }

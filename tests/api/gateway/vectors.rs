@@ -1,6 +1,6 @@
 //! The protocol's test vectors, byte for byte as on its page, with its key, secret and instant.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::harness::{Answer, TENANT, TestApp, app_fields, plant_app_key};
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -178,21 +178,52 @@ async fn a_check_signed_with_another_secret_is_refused(database: TestDatabase) {
     );
 }
 
-/// Vector C is signed rightly: its method is another matter.
-async fn a_push_passes_the_signature(database: TestDatabase) {
+/// Vector C, with every signature of the page.
+async fn a_push_is_answered(database: TestDatabase) {
     let app = vectors(database).await;
+    let platform = app.platform_admin().await;
+    let device = json!({"devices": [{"device_id": "111", "project_id": "projectId"}]});
+    let tenant = format!("/api/v1/tenants/{TENANT}");
+    platform
+        .post(&format!("{tenant}/devices"), &device)
+        .await
+        .expect(200);
     let body = "method=yunos.miniapp.offlinepkg.push&v=2.0&sign_method=hmac-sha256&app_key=12345678&format=json&timestamp=2026-01-02+03%3A04%3A05&sign=3836B08A550A2C5DD874727F5484C01EDEB140D4176E4EFE3CA2EF97E270990B&alipay_context=%7B%22havanaId%22%3A%22%22%2C%22loginId%22%3A%22%22%2C%22masterId%22%3A%22%22%7D&req=%7B%22action%22%3A%22preview%22%2C%22package_push_info%22%3A%7B%22app_id%22%3A%22111%22%2C%22app_type%22%3A%22tinyApp%22%2C%22pack_url%22%3A%22scheme%3A%5C%2F%5C%2Fpkg%22%7D%2C%22source_url%22%3A%22http%3A%5C%2F%5C%2Fsrc.example%5C%2Fa%22%2C%22target_info%22%3A%5B%7B%22hardware_id%22%3A%22111%22%2C%22project_id%22%3A%22projectId%22%7D%5D%2C%22trace_id%22%3A%2211111%22%7D";
-    let answer = post(
-        &app,
-        "/router/rest",
-        "application/x-www-form-urlencoded;charset=utf-8",
-        body,
-    )
-    .await;
-    assert_eq!(answer.body["error_response"]["code"], 22, "{}", answer.text);
+    for (method, sign) in [
+        (
+            "hmac-sha256",
+            "3836B08A550A2C5DD874727F5484C01EDEB140D4176E4EFE3CA2EF97E270990B",
+        ),
+        ("md5", "BB4E58AB465AEB3BB4B34383E5621D62"),
+        ("hmac", "3C8D95B279A8B7A7993A2685E4604570"),
+    ] {
+        let body = body
+            .replace(
+                "3836B08A550A2C5DD874727F5484C01EDEB140D4176E4EFE3CA2EF97E270990B",
+                sign,
+            )
+            .replace("sign_method=hmac-sha256", &format!("sign_method={method}"));
+        let answer = post(&app, "/router/rest", FORM, &body).await;
+        let response = &answer.body["yunos_miniapp_offlinepkg_push_response"];
+        let id = response["request_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}", answer.text));
+        assert_eq!(
+            answer.text,
+            format!(
+                r#"{{"yunos_miniapp_offlinepkg_push_response":{{"result":{{"result":true,"success":true,"result_code":"200","result_msg":"请求成功"}},"request_id":"{id}"}}}}"#
+            )
+        );
+    }
     let forged = body.replace("3836B08A", "0836B08A");
     let forged = post(&app, "/router/rest", FORM, &forged).await;
     assert_eq!(forged.body["error_response"]["code"], 25);
+    // They have one trace id and one content.
+    let pushes = platform.get(&format!("{tenant}/pushes")).await.expect(200);
+    let pushes = pushes["items"].as_array().unwrap().clone();
+    assert_eq!(pushes.len(), 1);
+    assert_eq!(pushes[0]["pack_url"], "scheme://pkg");
+    assert_eq!(pushes[0]["trace_id"], "11111");
 }
 
 async fn the_batch_of_the_page_is_answered(database: TestDatabase) {
@@ -236,6 +267,6 @@ on_both_databases!(
     a_check_with_milliseconds_is_answered,
     the_other_vectors_are_answered,
     a_check_signed_with_another_secret_is_refused,
-    a_push_passes_the_signature,
+    a_push_is_answered,
     the_batch_of_the_page_is_answered,
 );

@@ -125,6 +125,15 @@ impl Merchant {
             .collect()
     }
 
+    /// Has devices imported, into the project `stores`.
+    pub(crate) async fn know(&self, device_ids: &[&str]) {
+        let devices = device_ids
+            .iter()
+            .map(|id| json!({"device_id": id, "project_id": "stores"}));
+        let body = json!({"devices": devices.collect::<Vec<_>>()});
+        self.admin.post(&in_tenant("/devices"), &body).await.expect(200);
+    }
+
     /// The whole audit, newest first.
     pub(crate) async fn audit(&self) -> Vec<Value> {
         every_item(&self.admin, &in_tenant("/audit?limit=200")).await

@@ -4,6 +4,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use slipway::access::{AppKey, AppKeyRole, TenantScope};
 use slipway::catalog::ids::{KeyId, TenantId};
+use slipway::catalog::push::UrlSchemes;
 use slipway::catalog::tenant::Tenant;
 use slipway::catalog::text::Name;
 use slipway::http::gateway::sign::{SignMethod, canonical};
@@ -17,6 +18,9 @@ use crate::support::database::TestDatabase;
 
 /// The method of the check.
 pub(crate) const CHECK: &str = "wdk.rexout.resource.list.check";
+
+/// The method of the push.
+pub(crate) const PUSH: &str = "yunos.miniapp.offlinepkg.push";
 
 /// A client of the gateway, as an SDK is one.
 #[derive(Clone)]
@@ -100,7 +104,7 @@ impl TopClient {
     }
 }
 
-/// Stores a tenant and a key of it whose name and secret are known before; the server makes others.
+/// Stores a tenant and an operator's key of it whose name and secret are known before; the server makes others.
 pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key: &str, secret: &str) {
     database.db.migrate().await.unwrap();
     let keyring = Keyring::parse(&test_config(&database.url).secret_key.unwrap()).unwrap();
@@ -109,11 +113,12 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         name: Name::parse("planted").unwrap(),
         enabled: true,
         offers_enabled: true,
+        push_url_schemes: UrlSchemes::default(),
     };
     let key = AppKey {
         id: KeyId::generate(),
         name: Name::parse("planted").unwrap(),
-        role: AppKeyRole::Device,
+        role: AppKeyRole::Operator,
         app_key: app_key.to_owned(),
     };
     let sealed = keyring.seal(secret, &sealed_for_app_key(key.id)).unwrap();

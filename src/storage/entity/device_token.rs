@@ -1,0 +1,18 @@
+//! What a device's own token is verified against.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "device_tokens")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub device_id: String,
+    pub generation: i64,
+    pub token_hash: String,
+    pub issued_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,235 @@
+//! The errors of a push, byte for byte in both forms.
+
+use serde_json::{Value, json};
+
+use super::stage::{ALIPAY_CONTEXT, DEVICE_CHECK, TIMESTAMP, push_call, push_req, stage};
+use crate::api::harness::{CHECK, PUSH, TENANT, TopCall, TopClient};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+/// Judges an error in JSON and in XML.
+async fn expect(client: &TopClient, call: &TopCall, error: (u16, &str, &str, &str)) {
+    let (code, msg, sub_code, sub_msg) = error;
+    let escaped = sub_msg
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let json = client.send(call).await;
+    let id = json.body["error_response"]["request_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{}", json.text));
+    let mut members = json!({"code": code, "msg": msg});
+    for (name, text) in [("sub_code", sub_code), ("sub_msg", sub_msg)] {
+        if !text.is_empty() {
+            members[name] = json!(text);
+        }
+    }
+    members["request_id"] = json!(id);
+    assert_eq!(json.text, json!({"error_response": members}).to_string());
+
+    let xml = client.send(&call.clone().without("format")).await.text;
+    let id = xml
+        .split("<request_id>")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{xml}"))
+        .split('<')
+        .next()
+        .unwrap();
+    let element = |name: &str, text: &str| match text {
+        "" => String::new(),
+        text => format!("<{name}>{text}</{name}>"),
+    };
+    assert_eq!(
+        xml,
+        format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_response><code>{code}</code>{}{}{}{}</error_response>",
+            element("msg", msg),
+            element("sub_code", sub_code),
+            element("sub_msg", &escaped),
+            element("request_id", id),
+        )
+    );
+}
+
+async fn missing(client: &TopClient, call: &TopCall, name: &str) {
+    let (msg, sub_code) = (
+        format!("Missing required arguments:{name}"),
+        format!("isv.missing-parameter:{name}"),
+    );
+    expect(
+        client,
+        call,
+        (40, &msg, &sub_code, &format!("{name} is required")),
+    )
+    .await;
+}
+
+async fn invalid(client: &TopClient, call: &TopCall, name: &str, why: &str) {
+    let (msg, sub_code) = (
+        format!("Invalid arguments:{name}"),
+        format!("isv.invalid-parameter:{name}"),
+    );
+    expect(client, call, (41, &msg, &sub_code, why)).await;
+}
+
+async fn arguments_that_are_missing_or_wrong_are_named(database: TestDatabase) {
+    let stage = stage(database).await;
+    let operator = stage.operator(&["A"]).await;
+    let call = push_call(&operator, &push_req(&["A"], json!({})));
+    for name in ["alipay_context", "req"] {
+        missing(&operator, &call.clone().without(name), name).await;
+        missing(&operator, &call.clone().with(name, " "), name).await;
+        for text in ["[]", "null", "\"{}\"", "{", "x", "{}1"] {
+            let why = format!("{name}: not a JSON object");
+            invalid(&operator, &call.clone().with(name, text), name, &why).await;
+        }
+    }
+    // The first argument of the page is told first.
+    missing(
+        &operator,
+        &call.clone().without("req").without("alipay_context"),
+        "alipay_context",
+    )
+    .await;
+    let context = r#"{"havanaId":"","loginId":5}"#;
+    let why = "alipay_context.loginId must be a text, not a number";
+    invalid(
+        &operator,
+        &call.clone().with("alipay_context", context),
+        "alipay_context.loginId",
+        why,
+    )
+    .await;
+
+    let with_req = |other: Value| call.clone().with("req", &push_req(&["A"], other));
+    missing(
+        &operator,
+        &with_req(json!({"target_info": null})),
+        "req.target_info",
+    )
+    .await;
+    missing(&operator, &with_req(json!({"action": ""})), "req.action").await;
+    missing(
+        &operator,
+        &with_req(json!({"package_push_info": {"pack_url": "a:b", "app_type": "t"}})),
+        "req.package_push_info.app_id",
+    )
+    .await;
+    let one = json!([{"hardware_id": "A", "project_id": "stores"}, {"hardware_id": "A"}]);
+    missing(
+        &operator,
+        &with_req(json!({"target_info": one})),
+        "req.target_info[1].project_id",
+    )
+    .await;
+    for (other, name, why) in [
+        (
+            json!({"target_info": ["uuid"]}),
+            "req.target_info[0]",
+            r#"req.target_info[0] must be a device such as {"hardware_id":"111","project_id":"projectId"}, not a text"#,
+        ),
+        (
+            json!({"target_info": []}),
+            "req.target_info",
+            "req.target_info must name 1 to 1000 devices, not 0; a device that is named again counts once",
+        ),
+        (
+            json!({"trace_id": 11111}),
+            "req.trace_id",
+            "req.trace_id must be a text, not a number",
+        ),
+        (
+            json!({"source_url": "x".repeat(2_049)}),
+            "req.source_url",
+            "req.source_url must be 1 to 2048 characters long, not 2049",
+        ),
+    ] {
+        invalid(&operator, &with_req(other), name, why).await;
+    }
+    let many: Vec<_> = (0..1_001)
+        .map(|id| json!({"hardware_id": id.to_string(), "project_id": "stores"}))
+        .collect();
+    let why =
+        "req.target_info must name 1 to 1000 devices, not 1001; a device that is named again counts once";
+    invalid(
+        &operator,
+        &with_req(json!({"target_info": many})),
+        "req.target_info",
+        why,
+    )
+    .await;
+    // What is missing is told before what is wrong.
+    missing(
+        &operator,
+        &with_req(json!({"trace_id": 5, "action": null})),
+        "req.action",
+    )
+    .await;
+    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+}
+
+async fn a_push_takes_no_parameter_that_it_does_not_know(database: TestDatabase) {
+    let stage = stage(database).await;
+    let operator = stage.operator(&["A"]).await;
+    let call = push_call(&operator, &push_req(&["A"], json!({})));
+    for name in ["device_id", "tenant_id", "a", "zz", "Req", "", "sign2"] {
+        let why = format!("{PUSH} takes no parameter {name}");
+        for value in ["1", ""] {
+            invalid(&operator, &call.clone().with(name, value), name, &why).await;
+        }
+    }
+    let why =
+        "session holds the name of another parameter and a value for it, so the signature has two readings";
+    for value in ["1simplifytrue", "1target_app_key2"] {
+        invalid(&operator, &call.clone().with("session", value), "session", why).await;
+    }
+    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+}
+
+async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestDatabase) {
+    const NOT_PERMITTED: (u16, &str, &str, &str) = (
+        11,
+        "Insufficient isv permissions",
+        "isv.permission-api-package-limit",
+        "",
+    );
+    let stage = stage(database).await;
+    let operator = stage.operator(&["A"]).await;
+    let req = push_req(&["A"], json!({}));
+    // Its role is asked before its arguments.
+    expect(&stage.client, &push_call(&stage.client, &req), NOT_PERMITTED).await;
+    expect(
+        &stage.client,
+        &stage.client.call(PUSH, TIMESTAMP, &[]),
+        NOT_PERMITTED,
+    )
+    .await;
+    let check = operator
+        .send(&operator.call(CHECK, TIMESTAMP, &DEVICE_CHECK))
+        .await;
+    assert_eq!(
+        check.body["wdk_rexout_resource_list_check_response"]["succeed"],
+        "true"
+    );
+
+    let platform = stage.app.platform_admin().await;
+    let path = format!("/api/v1/tenants/{TENANT}");
+    platform
+        .patch(&path, &json!({"enabled": false}))
+        .await
+        .expect(200);
+    expect(&operator, &push_call(&operator, &req), NOT_PERMITTED).await;
+    let wrong = operator.call(
+        PUSH,
+        TIMESTAMP,
+        &[("alipay_context", ALIPAY_CONTEXT), ("req", "x")],
+    );
+    invalid(&operator, &wrong, "req", "req: not a JSON object").await;
+    platform.patch(&path, &json!({"enabled": true})).await.expect(200);
+    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+}
+
+on_both_databases!(
+    arguments_that_are_missing_or_wrong_are_named,
+    a_push_takes_no_parameter_that_it_does_not_know,
+    only_operators_of_a_tenant_that_is_not_disabled_push,
+);

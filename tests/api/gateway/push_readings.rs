@@ -1,0 +1,425 @@
+//! Of all requests that one signature fits, at most one is taken as a push; and what was signed as something else
+//! never is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+use slipway::http::gateway::sign::canonical;
+
+use super::cuts::{Reading, readings};
+use super::stage::{ALIPAY_CONTEXT, Stage, TIMESTAMP, push_req, stage};
+use crate::api::harness::{CHECK, PUSH, TopCall, TopClient, form};
+use crate::support::database::TestDatabase;
+use crate::support::fuzzing::{FuzzCase, fuzz_cases};
+
+/// Everything that a push may hold.
+const KNOWN: [&str; 12] = [
+    "alipay_context",
+    "app_key",
+    "format",
+    "method",
+    "partner_id",
+    "req",
+    "session",
+    "sign_method",
+    "simplify",
+    "target_app_key",
+    "timestamp",
+    "v",
+];
+/// What else a client may send, and a push refuses.
+const UNKNOWN: [&str; 9] = [
+    "attributes",
+    "device_id",
+    "device_type",
+    "foo",
+    "old_versions",
+    "package_name",
+    "tenant_id",
+    "version_code",
+    "zz",
+];
+const REQUIRED: [&str; 6] = ["alipay_context", "app_key", "method", "req", "timestamp", "v"];
+const MILLISECONDS: &str = "1772416800000";
+
+type Params = BTreeMap<String, String>;
+
+fn req(action: &str) -> String {
+    push_req(&["A"], json!({"action": action}))
+}
+
+/// A value that the parameter could have.
+fn typical(name: &'static str) -> BoxedStrategy<String> {
+    let values = match name {
+        "alipay_context" => vec![
+            ALIPAY_CONTEXT.to_owned(),
+            "{}".to_owned(),
+            r#"{"loginId":"req{}v2.0"}"#.to_owned(),
+        ],
+        "req" => vec![
+            req("preview"),
+            req("session1"),
+            req(r#""}v2.0"#),
+            format!(" {} ", req("preview")),
+        ],
+        "method" => vec![PUSH.to_owned()],
+        _ => {
+            let values: &[&str] = match name {
+                "format" => &["json", "xml", "", " "],
+                "sign_method" => &["md5", "hmac", "hmac-sha256", ""],
+                "simplify" => &["true", "1", ""],
+                "timestamp" => &[TIMESTAMP, MILLISECONDS],
+                "v" => &["2.0"],
+                "attributes" | "old_versions" => &["{}", "null", ""],
+                "tenant_id" => &["10000000"],
+                "version_code" => &["1", "7"],
+                "package_name" => &["com.hema.wms"],
+                _ => &["", "1", "PDA-07", " ", "2.0", "店"],
+            };
+            values.iter().map(|text| (*text).to_owned()).collect()
+        }
+    };
+    select(values).boxed()
+}
+
+/// A text that holds names of parameters and values for them.
+fn nasty() -> impl Strategy<Value = String> {
+    let names: Vec<_> = KNOWN.into_iter().chain(UNKNOWN).collect();
+    let hidden =
+        select(names).prop_flat_map(|name| typical(name).prop_map(move |value| format!("{name}{value}")));
+    let piece = prop_oneof![
+        6 => hidden,
+        1 => select(vec!["1", "v", "{", "\"", "{}", " ", "id", "2.0", "店"]).prop_map(str::to_owned),
+    ];
+    vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+}
+
+/// Parameters with values that are honest, or begin so.
+fn parameters(
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    fixed: &'static [&'static str],
+) -> impl Strategy<Value = Reading> {
+    let of = |name: &'static str, is_required: bool| {
+        let value = if fixed.contains(&name) {
+            typical(name)
+        } else {
+            prop_oneof![
+                3 => typical(name),
+                1 => nasty(),
+                2 => (typical(name), nasty()).prop_map(|(start, rest)| start + &rest),
+            ]
+            .boxed()
+        };
+        let value = if is_required {
+            value.prop_map(Some).boxed()
+        } else {
+            option::weighted(0.4, value).boxed()
+        };
+        value.prop_map(move |value| value.map(|value| (name.to_owned(), value)))
+    };
+    let required = required.iter().map(|name| of(name, true));
+    let all: Vec<_> = required
+        .chain(optional.iter().map(|name| of(name, false)))
+        .collect();
+    all.prop_map(|params| params.into_iter().flatten().collect())
+}
+
+/// A push, most often one that is taken.
+fn push() -> impl Strategy<Value = Reading> {
+    parameters(
+        &REQUIRED,
+        &[
+            "format",
+            "partner_id",
+            "session",
+            "sign_method",
+            "simplify",
+            "target_app_key",
+        ],
+        &[
+            "alipay_context",
+            "app_key",
+            "format",
+            "method",
+            "req",
+            "sign_method",
+            "timestamp",
+            "v",
+        ],
+    )
+}
+
+/// A check, whose client sends anything beside: what it has no control over, a device's name say, may be meant to become
+/// a push.
+fn check() -> impl Strategy<Value = Reading> {
+    let check = parameters(
+        &[
+            "app_key",
+            "device_id",
+            "method",
+            "package_name",
+            "tenant_id",
+            "timestamp",
+            "v",
+            "version_code",
+        ],
+        &[
+            "device_type",
+            "foo",
+            "format",
+            "partner_id",
+            "req",
+            "session",
+            "sign_method",
+            "simplify",
+            "target_app_key",
+            "zz",
+        ],
+        &[
+            "app_key",
+            "format",
+            "method",
+            "sign_method",
+            "tenant_id",
+            "timestamp",
+            "v",
+            "version_code",
+        ],
+    );
+    check.prop_map(|mut params| {
+        for (name, value) in &mut params {
+            if name == "method" {
+                CHECK.clone_into(value);
+            }
+        }
+        params
+    })
+}
+
+/// As far as the protocol says: the server may refuse more, never less.
+fn is_possible(app_key: &str, name: &str, value: &str) -> bool {
+    let blank = value.trim().is_empty();
+    match name {
+        "app_key" => value == app_key,
+        "method" => value == PUSH,
+        "v" => value == "2.0",
+        "timestamp" => value == TIMESTAMP || value == MILLISECONDS,
+        "format" => blank || ["json", "xml"].contains(&value),
+        "sign_method" => blank || ["md5", "hmac", "hmac-sha256"].contains(&value),
+        "alipay_context" | "req" => serde_json::from_str::<Value>(value).is_ok(),
+        _ => true,
+    }
+}
+
+/// What the server is asked to do: blank means absent, and the defaults are filled in.
+fn meaning(params: &Params) -> BTreeMap<&str, &str> {
+    let given = params.iter().filter(|(_, value)| !value.trim().is_empty());
+    let mut meaning: BTreeMap<_, _> = BTreeMap::from([("format", "xml"), ("sign_method", "md5")]);
+    meaning.extend(given.map(|(name, value)| (name.as_str(), value.as_str())));
+    meaning
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    taken_originals: usize,
+    refused_originals: usize,
+    other_readings: usize,
+    taken_others: usize,
+}
+
+struct Trial<'a> {
+    operator: &'a TopClient,
+    signature: String,
+    case: &'a FuzzCase,
+}
+
+impl Trial<'_> {
+    /// Whether this reading of the signature is taken as a push.
+    async fn is_taken(&self, params: &Params) -> bool {
+        if params.get("method").is_none_or(|method| method != PUSH) {
+            return false;
+        }
+        let mut signed = params.clone();
+        signed.insert("sign".to_owned(), self.signature.clone());
+        let call = TopCall {
+            params: signed,
+            secret: String::new(),
+        };
+        let answer = self.operator.send(&call).await;
+        assert_eq!(answer.status, 200, "{}: {}", self.case.again(), answer.text);
+        ["\"result_code\":\"200\"", "<result_code>200</result_code>"]
+            .iter()
+            .any(|success| answer.text.contains(success))
+    }
+}
+
+/// The text read in all ways that could be a push, and in some that could not; and with blank parameters beside it.
+fn as_pushes(app_key: &str, text: &str) -> Vec<Params> {
+    let all: Vec<_> = KNOWN.into_iter().chain(UNKNOWN).collect();
+    let possible = |name: &str, value: &str| is_possible(app_key, name, value);
+    let is_complete = |reading: &Reading| {
+        REQUIRED
+            .iter()
+            .all(|required| reading.iter().any(|(name, _)| name == required))
+    };
+    let mut found = readings(text, &KNOWN, &possible, 400);
+    found.extend(readings(text, &all, &possible, 100));
+    found.retain(is_complete);
+    found.truncate(100);
+    found.extend(readings(text, &all, &|_, _| true, 5));
+    let found: BTreeSet<Params> = found
+        .into_iter()
+        .map(|reading| reading.into_iter().collect())
+        .collect();
+    let with_blanks = |reading: &Params| {
+        let mut reading = reading.clone();
+        for name in ["session", "simplify", "format", "partner_id"] {
+            reading.entry(name.to_owned()).or_insert_with(|| " ".to_owned());
+        }
+        reading
+    };
+    let blank: Vec<_> = found.iter().map(with_blanks).collect();
+    found.into_iter().chain(blank).collect()
+}
+
+async fn try_original(
+    (stage, operator): (&Stage, &TopClient),
+    (mut params, leaves_blanks_out): (Params, bool),
+    case: &FuzzCase,
+    seen: &mut Seen,
+) {
+    params.insert("app_key".to_owned(), operator.app_key.clone());
+    let is_signed = |value: &String| !leaves_blanks_out || !value.trim().is_empty();
+    let signed: Params = params
+        .iter()
+        .filter(|(_, value)| is_signed(value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let text = canonical(
+        &signed
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect(),
+    );
+    let call = TopCall {
+        params: signed,
+        secret: operator.secret.clone(),
+    };
+    let trial = Trial {
+        operator,
+        signature: call.signed_with("")["sign"].clone(),
+        case,
+    };
+    let mut taken = Vec::new();
+    if trial.is_taken(&params).await {
+        seen.taken_originals += 1;
+        taken.push(params.clone());
+    } else {
+        seen.refused_originals += 1;
+    }
+    for reading in as_pushes(&operator.app_key, &text) {
+        seen.other_readings += 1;
+        if reading != params && trial.is_taken(&reading).await {
+            seen.taken_others += 1;
+            taken.push(reading);
+        }
+    }
+    let meanings: BTreeSet<_> = taken.iter().map(meaning).collect();
+    let forms: Vec<_> = taken.iter().map(form).collect();
+    let is_push = params["method"] == PUSH;
+    assert!(
+        meanings.len() <= usize::from(is_push),
+        "{}: {} of {}",
+        case.again(),
+        forms.join("\n"),
+        form(&params)
+    );
+    // The blank parameters beside it change nothing: it is one push.
+    let pushes = stage.pushes().await.len();
+    assert!(
+        pushes <= seen.taken_originals + seen.taken_others,
+        "{}",
+        case.again()
+    );
+}
+
+async fn try_originals(original: impl Strategy<Value = Reading>, usual: u64) -> (Seen, u64) {
+    let stage = stage(TestDatabase::sqlite().await).await;
+    let operator = stage.operator(&["A"]).await;
+    let mut seen = Seen::default();
+    let mut cases = 0;
+    for mut case in fuzz_cases(usual) {
+        cases += 1;
+        let (params, leaves_blanks_out) = case.draw(&(&original, any::<bool>()));
+        let params = params.into_iter().collect();
+        try_original((&stage, &operator), (params, leaves_blanks_out), &case, &mut seen).await;
+    }
+    eprintln!("{seen:?}");
+    (seen, cases)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_all_readings_of_a_push_one_is_taken_at_most() {
+    let (seen, cases) = try_originals(push(), 150).await;
+    if cases >= 150 {
+        let cases = usize::try_from(cases).unwrap();
+        assert!(seen.taken_originals > cases / 20, "{seen:?}");
+        assert!(seen.refused_originals > cases / 20, "{seen:?}");
+        assert!(seen.other_readings > cases, "{seen:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_reading_of_a_check_is_taken_as_a_push() {
+    let (seen, cases) = try_originals(check(), 150).await;
+    assert_eq!((seen.taken_originals, seen.taken_others), (0, 0), "{seen:?}");
+    if cases >= 150 {
+        assert!(seen.other_readings > usize::try_from(cases).unwrap(), "{seen:?}");
+    }
+}
+
+/// What is meant to become a push moves whole into parameters that a check does not read, and back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_holds_a_whole_push_is_none() {
+    let stage = stage(TestDatabase::sqlite().await).await;
+    let operator = stage.operator(&["A"]).await;
+    let inside = format!(
+        "alipay_context{ALIPAY_CONTEXT}app_key{}formatjsonmethod{PUSH}req{}sign_methodhmac-sha256\
+        timestamp{TIMESTAMP}v2.0",
+        operator.app_key,
+        req("preview")
+    );
+    for name in ["Zone", "a", "device_type", "zz"] {
+        let check = operator
+            .call(CHECK, TIMESTAMP, &super::stage::DEVICE_CHECK)
+            .with(name, &inside);
+        let signature = check.signed_with("")["sign"].clone();
+        let pairs = check
+            .params
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let text = canonical(&pairs.collect());
+        for reading in as_pushes(&operator.app_key, &text) {
+            let call = TopCall {
+                params: reading,
+                secret: String::new(),
+            };
+            operator.send(&call.with("sign", &signature)).await;
+        }
+        // As a batch whose query ends inside.
+        let (before, body) = text.split_once("v2.0").unwrap();
+        let query = operator
+            .call("", TIMESTAMP, &[])
+            .without("method")
+            .with("sign", &signature);
+        operator
+            .send_batch(&query.with("session", before), body, None)
+            .await;
+    }
+    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+}

@@ -1,0 +1,231 @@
+//! Pushes over the admin API: taken whole or not at all, listed, and read with how far each has come.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use slipway::catalog::ids::PushId;
+use slipway::catalog::push::Acknowledgement;
+use slipway::catalog::text::{DeviceId, PushDetail};
+use slipway::clock::Clock;
+use slipway::storage::push_targets;
+
+use crate::api::harness::{TENANT, TestApp, every_item, in_tenant, push_fields, with};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn a_push_is_stored_and_read_back(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    merchant.know(&["B", "A"]).await;
+    let fields = with(
+        push_fields(&["B", "A", "B"]),
+        json!({"trace_id": "build-7", "source_url": "http://"}),
+    );
+    let made = merchant.admin.post(&in_tenant("/pushes"), &fields).await;
+    let etag = made.header("etag").to_owned();
+    let push = made.expect(201);
+    assert_eq!(push["created_at"], "2026-03-02T02:00:00Z");
+    assert_eq!(push["expires_at"], "2026-03-02T02:10:00Z");
+    assert!(push["origin"].as_str().unwrap().starts_with("user:"));
+    for (member, value) in [
+        ("trace_id", "build-7"),
+        ("action", "preview"),
+        ("app_id", "111"),
+        ("app_type", "tinyApp"),
+        ("pack_url", "https://files.example/demo.amr"),
+        ("source_url", "http://"),
+    ] {
+        assert_eq!(push[member], value, "{member}");
+    }
+    let target = |device_id: &str| {
+        json!({"device_id": device_id, "project_id": "stores", "state": "queued", "sequence": 1, "channel": null,
+            "deliveries": 0, "delivered_at": null, "received_at": null, "opened_at": null, "ended_at": null,
+            "detail": null, "changed_at": "2026-03-02T02:00:00Z"})
+    };
+    assert_eq!(push["targets"], json!([target("A"), target("B")]));
+    let path = in_tenant(&format!("/pushes/{}", push["id"].as_str().unwrap()));
+    let read = merchant.admin.get(&path).await;
+    assert_eq!(read.header("etag"), etag);
+    assert_eq!(read.expect(200), push);
+
+    let event = &merchant.audit().await[0];
+    assert_eq!(
+        (&event["action"], &event["object_id"]),
+        (&json!("push.create"), &push["id"])
+    );
+    assert_eq!(event["after"]["targets"], 2);
+    let metrics = app.anyone().get("/metrics").await.text;
+    assert!(
+        metrics.contains("slipway_pushes_accepted_total{face=\"admin\"}"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("slipway_push_targets_accepted_total{face=\"admin\"}"));
+}
+
+async fn only_previews_expire_soon(database: TestDatabase) {
+    let app = TestApp::start_with(database, |config| {
+        config.push_preview_lifetime_s = 60;
+        config.push_lifetime_s = 3_600;
+    })
+    .await;
+    let merchant = app.merchant().await;
+    merchant.know(&["A"]).await;
+    for (action, expires_at) in [
+        ("preview", "2026-03-02T02:01:00Z"),
+        ("install", "2026-03-02T03:00:00Z"),
+    ] {
+        let fields = with(push_fields(&["A"]), json!({"action": action}));
+        let push = merchant
+            .admin
+            .post(&in_tenant("/pushes"), &fields)
+            .await
+            .expect(201);
+        assert_eq!(push["expires_at"], expires_at);
+    }
+}
+
+/// Devices that only checked have no project yet.
+async fn a_push_with_one_unknown_device_is_not_taken_at_all(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    merchant.know(&["A"]).await;
+    merchant.offers(&json!({})).await;
+    let devices = in_tenant("/devices");
+    merchant
+        .admin
+        .get_once(&devices, |list| list["items"].as_array().unwrap().len() == 2)
+        .await;
+    let refused = merchant
+        .admin
+        .post(&in_tenant("/pushes"), &push_fields(&["A", "PDA001"]))
+        .await;
+    let problem = refused.problem(400, "invalid_parameter");
+    assert_eq!(problem["errors"][0]["field"], "target_info[1].hardware_id");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("PDA001"),
+        "{problem}"
+    );
+    assert_eq!(
+        every_item(&merchant.admin, &in_tenant("/pushes?limit=9")).await,
+        [json!(null); 0]
+    );
+    // The sequence was not advanced either.
+    let push = merchant
+        .admin
+        .post(&in_tenant("/pushes"), &push_fields(&["A"]))
+        .await
+        .expect(201);
+    assert_eq!(push["targets"][0]["sequence"], 1);
+    merchant.know(&["PDA001"]).await;
+    let push = push_fields(&["A", "PDA001"]);
+    let push = merchant
+        .admin
+        .post(&in_tenant("/pushes"), &push)
+        .await
+        .expect(201);
+    assert_eq!(push["targets"][0]["sequence"], 2);
+    assert_eq!(push["targets"][1]["sequence"], 1);
+}
+
+async fn pushes_are_listed_the_latest_first_and_found_by_trace_id(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    merchant.know(&["A", "B"]).await;
+    for trace_id in ["one", "two", "one"] {
+        // Another content, so that it is another push.
+        let fields = json!({"trace_id": trace_id, "action": merchant.audit().await.len().to_string()});
+        let fields = with(push_fields(&["A", "B"]), fields);
+        merchant
+            .admin
+            .post(&in_tenant("/pushes"), &fields)
+            .await
+            .expect(201);
+    }
+    let trace_ids = async |query: &str| -> Vec<Value> {
+        let items = every_item(&merchant.admin, &in_tenant(&format!("/pushes?limit=2{query}"))).await;
+        items.into_iter().map(|push| push["trace_id"].clone()).collect()
+    };
+    assert_eq!(trace_ids("").await, ["one", "two", "one"]);
+    assert_eq!(trace_ids("&trace_id=one").await, ["one", "one"]);
+    assert_eq!(trace_ids("&trace_id=three").await, [json!(null); 0]);
+
+    let newest = &merchant.admin.get(&in_tenant("/pushes")).await.expect(200)["items"][0];
+    acknowledge(&app, newest, "A").await;
+    let newest = &merchant.admin.get(&in_tenant("/pushes")).await.expect(200)["items"][0];
+    let counts = json!({"queued": 1, "delivered": 0, "received": 1, "opened": 0, "applied": 0, "failed": 0,
+        "expired": 0, "withdrawn": 0});
+    assert_eq!(newest["target_counts"], counts);
+    assert_eq!(newest["targets"], Value::Null);
+    let path = in_tenant(&format!("/pushes/{}", newest["id"].as_str().unwrap()));
+    let target = &merchant.admin.get(&path).await.expect(200)["targets"][0];
+    assert_eq!(
+        (&target["state"], &target["detail"]),
+        (&json!("received"), &json!("it is here"))
+    );
+    assert_eq!(target["received_at"], "2026-03-02T02:00:05Z");
+}
+
+/// As the device itself does.
+async fn acknowledge(app: &TestApp, push: &Value, device_id: &str) {
+    let id: PushId = push["id"].as_str().unwrap().parse().unwrap();
+    let scope =
+        slipway::access::TenantScope::of_the_program(slipway::catalog::ids::TenantId::parse(TENANT).unwrap());
+    let device = DeviceId::parse(device_id).unwrap();
+    let detail = Some(PushDetail::parse("it is here").unwrap());
+    let tx = app.database.db.begin().await.unwrap();
+    let at = app.clock.now() + TimeDelta::seconds(5);
+    let said = (Acknowledgement::Received, detail);
+    push_targets::acknowledge(&tx, scope, (&device, id), said, at)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn a_tenant_says_which_schemes_its_pushes_may_have(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    let platform = app.platform_admin().await;
+    merchant.know(&["A"]).await;
+    let push = async |pack_url: &str, source_url: Option<&str>| {
+        let info = json!({"app_id": "111", "app_type": "tinyApp", "pack_url": pack_url});
+        let fields = json!({"package_push_info": info, "source_url": source_url});
+        let answer = merchant
+            .admin
+            .post(&in_tenant("/pushes"), &with(push_fields(&["A"]), fields))
+            .await;
+        if answer.status == 201 {
+            Vec::new()
+        } else {
+            answer.wrong_fields()
+        }
+    };
+    let tenant = platform.get(&in_tenant("")).await.expect(200);
+    assert_eq!(tenant["push_url_schemes"], Value::Null);
+    assert_eq!(push("alipays://x", Some("http://y")).await, [""; 0]);
+    assert_eq!(push("JavaScript:x", None).await, ["package_push_info.pack_url"]);
+
+    let schemes = json!({"push_url_schemes": ["HTTPS", "file", "https"]});
+    let tenant = platform.patch(&in_tenant(""), &schemes).await.expect(200);
+    assert_eq!(tenant["push_url_schemes"], json!(["file", "https"]));
+    assert_eq!(push("file:///x", Some("Https://y")).await, [""; 0]);
+    assert_eq!(push("alipays://x", None).await, ["package_push_info.pack_url"]);
+    assert_eq!(push("https://x", Some("y")).await, ["source_url"]);
+    // What is left out stays.
+    let renamed = platform
+        .patch(&in_tenant(""), &json!({"name": "Hema"}))
+        .await
+        .expect(200);
+    assert_eq!(renamed["push_url_schemes"], json!(["file", "https"]));
+
+    let any = json!({"push_url_schemes": null});
+    let tenant = platform.patch(&in_tenant(""), &any).await.expect(200);
+    assert_eq!(tenant["push_url_schemes"], Value::Null);
+    assert_eq!(push("alipays://x", None).await, [""; 0]);
+    assert_eq!(push("file:///x", None).await, ["package_push_info.pack_url"]);
+}
+
+on_both_databases!(
+    a_push_is_stored_and_read_back,
+    only_previews_expire_soon,
+    a_push_with_one_unknown_device_is_not_taken_at_all,
+    pushes_are_listed_the_latest_first_and_found_by_trace_id,
+    a_tenant_says_which_schemes_its_pushes_may_have,
+);

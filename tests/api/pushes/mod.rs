@@ -1,0 +1,7 @@
+//! Pushes to named devices, from their senders' side.
+
+mod admin;
+mod command;
+
+mod repeats;
+mod withdrawing;
