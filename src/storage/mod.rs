@@ -47,7 +47,7 @@ pub mod users;
 
 pub use connect::{Backend, Db, Durability, Gate, connect};
 pub use error::{StorageError, UniqueKey};
-pub use hints::{Hint, Hints};
+pub use hints::{Hint, HintChannel, Hints, pushes_in};
 pub use page::{Page, PageRequest};
 pub use reader::{Reader, Writer};
 pub use selection::AppSelection;
