@@ -87,7 +87,7 @@ fn added_to(table: &str) -> Vec<ColumnDef> {
             .not_null()
             .default("key")
             .take(),
-        // JSON list; null is any scheme but those that are always refused.
+        // JSON list; null is any scheme but those that run or read something on the device.
         ColumnDef::new("push_url_schemes").text().null().take(),
     ]
 }

@@ -80,6 +80,8 @@ uuid_id! {
     ReleaseId;
     /// A pin.
     PinId;
+    /// A push.
+    PushId;
     /// A person who signs in.
     UserId;
     /// A person's session, from login to logout.

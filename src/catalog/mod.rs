@@ -11,6 +11,7 @@ pub mod ids;
 pub mod membership;
 pub mod org;
 pub mod pin;
+pub mod push;
 pub mod release;
 pub mod release_changes;
 pub mod rollout;

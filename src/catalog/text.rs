@@ -58,6 +58,18 @@ text_type! {
     DeviceId, device_id_grammar;
     /// The project that a device belongs to.
     ProjectId, |text| one_line(text, 1, 128);
+    /// Finds a push again; its sender chooses it.
+    TraceId, |text| one_line(text, 1, 128);
+    /// What a push is for, e.g. `preview`.
+    PushAction, |text| one_line(text, 1, 128);
+    /// The id of the mini-app that a push brings; another world's than [`PackageName`].
+    MiniAppId, |text| one_line(text, 1, 128);
+    /// The type of the mini-app that a push brings, e.g. `tinyApp`.
+    MiniAppType, |text| one_line(text, 1, 128);
+    /// An address in a push, opened by the device. Which schemes it may have is the tenant's to say.
+    PushUrl, |text| one_line(text, 1, 2_048);
+    /// What a device says of a push, e.g. why it failed.
+    PushDetail, |text| several_lines(text, 1, 500);
     /// A device's type, e.g. `10013`.
     DeviceType, |text| one_line(text, 1, 128);
     /// Joins the rollouts of releases that share their early devices.

@@ -38,6 +38,8 @@ pub mod idempotency;
 pub mod leases;
 pub mod org_directories;
 pub mod pins;
+pub mod push_targets;
+pub mod pushes;
 pub mod releases;
 pub mod resources;
 pub mod sessions;

@@ -9,6 +9,7 @@ mod identity;
 mod migrations;
 mod operation;
 mod pins;
+mod pushes;
 mod releases;
 mod tenants;
 mod values;

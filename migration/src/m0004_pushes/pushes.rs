@@ -13,7 +13,8 @@ pub(super) const NAMES: [&str; 3] = ["push_targets", "push_repeats", "pushes"];
 pub(super) const INDEXES: [&str; 6] = [
     "CREATE INDEX pushes_trace_id_idx ON pushes (tenant_id, trace_id, id) WHERE trace_id IS NOT NULL",
     "CREATE INDEX push_repeats_accepted_at_idx ON push_repeats (accepted_at)",
-    "CREATE UNIQUE INDEX push_targets_push_idx ON push_targets (tenant_id, push_id, device_id)",
+    // The push first, so that nodes find what a hint names without its tenant.
+    "CREATE UNIQUE INDEX push_targets_push_idx ON push_targets (push_id, tenant_id, device_id)",
     "CREATE INDEX push_targets_changed_at_idx ON push_targets (changed_at)",
     "CREATE INDEX push_targets_open_until_idx ON push_targets (open_until) WHERE open_until IS NOT NULL",
     "CREATE INDEX push_targets_mqtt_due_at_idx ON push_targets (mqtt_due_at) WHERE mqtt_due_at IS NOT NULL",

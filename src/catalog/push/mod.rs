@@ -1,0 +1,65 @@
+//! A package sent to named devices now, outside any release.
+
+mod content;
+mod state;
+mod targets;
+mod url_schemes;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use content::{PushContent, PushRequest, Repeatable};
+pub use state::{Acknowledgement, Channel, TargetState};
+pub use targets::{MAX_LISTED_TARGETS, MAX_TARGETS, PushTarget, PushTargets};
+pub use url_schemes::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
+
+use super::ids::PushId;
+use super::text::PushAction;
+
+/// A push that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    pub id: PushId,
+    /// Who sent it: `app_key:…`, `user:…` or `token:…`.
+    pub origin: String,
+    pub content: PushContent,
+    /// The gateway's `alipay_context`, as it was sent.
+    pub context: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// How long pushes are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushLifetimes {
+    /// Those with the action `preview`: somebody waits at the device.
+    pub preview: TimeDelta,
+    /// All others.
+    pub other: TimeDelta,
+}
+
+impl PushLifetimes {
+    pub fn of(&self, action: &PushAction) -> TimeDelta {
+        match action.as_str() {
+            "preview" => self.preview,
+            _ => self.other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_previews_are_short() {
+        let lifetimes = PushLifetimes {
+            preview: TimeDelta::minutes(10),
+            other: TimeDelta::days(7),
+        };
+        let of = |text: &str| lifetimes.of(&PushAction::parse(text).unwrap());
+        assert_eq!(of("preview"), TimeDelta::minutes(10));
+        for other in ["Preview", "preview ", "install"] {
+            assert_eq!(of(other), TimeDelta::days(7), "{other}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! How far a push has come on one of its devices.
+
+use std::fmt;
+
+use crate::catalog::field::Invalid;
+
+/// The state of one target: `queued → delivered → received → opened → applied | failed`, or `expired`, `withdrawn`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TargetState {
+    /// Stored, and not yet handed to the device.
+    Queued,
+    /// Handed to a channel; only the device itself can prove that it arrived.
+    Delivered,
+    /// The device has it.
+    Received,
+    /// Somebody looked at it.
+    Opened,
+    /// It is in effect.
+    Applied,
+    /// The device could not do it.
+    Failed,
+    /// Its time ran out before the device acknowledged it.
+    Expired,
+    /// Its sender took it back before it was delivered.
+    Withdrawn,
+}
+
+/// What a device says of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Acknowledgement {
+    Received,
+    Opened,
+    Applied,
+    Failed,
+}
+
+/// How a push is handed to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// A stream of server-sent events.
+    Events,
+    /// A long poll.
+    Poll,
+    /// The MQTT broker.
+    Mqtt,
+}
+
+impl TargetState {
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Delivered,
+        Self::Received,
+        Self::Opened,
+        Self::Applied,
+        Self::Failed,
+        Self::Expired,
+        Self::Withdrawn,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delivered => "delivered",
+            Self::Received => "received",
+            Self::Opened => "opened",
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Invalid::new("is no state of a push's target"))
+    }
+
+    /// Whether the push must be offered to the device (again).
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Delivered)
+    }
+
+    /// The state once the push was handed to a channel.
+    #[must_use]
+    pub const fn after_delivery(self) -> Self {
+        match self {
+            Self::Queued => Self::Delivered,
+            other => other,
+        }
+    }
+
+    /// The state once the device said something: states only move forward, so what is said late or twice changes
+    /// nothing. Time that ran out is no proof that nothing arrived, so an expired target can still be acknowledged.
+    #[must_use]
+    pub const fn after(self, said: Acknowledgement) -> Self {
+        if said.rank() > self.rank() {
+            said.state()
+        } else {
+            self
+        }
+    }
+
+    /// The state once its sender took the push back: what was delivered cannot be.
+    #[must_use]
+    pub const fn after_withdrawal(self) -> Self {
+        match self {
+            Self::Queued => Self::Withdrawn,
+            other => other,
+        }
+    }
+
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Queued => 0,
+            Self::Delivered => 1,
+            Self::Expired => 2,
+            Self::Received => 3,
+            Self::Opened => 4,
+            Self::Applied | Self::Failed => 5,
+            Self::Withdrawn => 6,
+        }
+    }
+}
+
+impl Acknowledgement {
+    pub const ALL: [Self; 4] = [Self::Received, Self::Opened, Self::Applied, Self::Failed];
+
+    pub const fn as_str(self) -> &'static str {
+        self.state().as_str()
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|said| said.as_str() == text)
+            .ok_or_else(|| Invalid::new("must be one of received, opened, applied, failed"))
+    }
+
+    pub const fn state(self) -> TargetState {
+        match self {
+            Self::Received => TargetState::Received,
+            Self::Opened => TargetState::Opened,
+            Self::Applied => TargetState::Applied,
+            Self::Failed => TargetState::Failed,
+        }
+    }
+
+    /// Whether nothing can follow it.
+    pub const fn is_last(self) -> bool {
+        matches!(self, Self::Applied | Self::Failed)
+    }
+
+    const fn rank(self) -> u8 {
+        self.state().rank()
+    }
+}
+
+impl Channel {
+    pub const ALL: [Self; 3] = [Self::Events, Self::Poll, Self::Mqtt];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Poll => "poll",
+            Self::Mqtt => "mqtt",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|channel| channel.as_str() == text)
+            .ok_or_else(|| Invalid::new("is no channel of pushes"))
+    }
+}
+
+impl fmt::Display for TargetState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_read_as_they_are_written() {
+        for state in TargetState::ALL {
+            assert_eq!(TargetState::parse(state.as_str()), Ok(state));
+        }
+        for said in Acknowledgement::ALL {
+            assert_eq!(Acknowledgement::parse(said.as_str()), Ok(said));
+        }
+        for channel in Channel::ALL {
+            assert_eq!(Channel::parse(channel.as_str()), Ok(channel));
+        }
+        for unknown in ["", "Queued", "queued ", "delivered"] {
+            assert!(Acknowledgement::parse(unknown).is_err(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_late_changes_nothing() {
+        use Acknowledgement as Said;
+        use TargetState as State;
+        for (state, said, then) in [
+            (State::Queued, Said::Received, State::Received),
+            (State::Queued, Said::Applied, State::Applied),
+            (State::Delivered, Said::Opened, State::Opened),
+            (State::Opened, Said::Received, State::Opened),
+            (State::Opened, Said::Opened, State::Opened),
+            (State::Applied, Said::Failed, State::Applied),
+            (State::Failed, Said::Applied, State::Failed),
+            (State::Expired, Said::Received, State::Received),
+            (State::Withdrawn, Said::Applied, State::Withdrawn),
+        ] {
+            assert_eq!(state.after(said), then, "{state} {said:?}");
+        }
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Delivery,
+        Withdrawal,
+        Said(Acknowledgement),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            Just(Event::Delivery),
+            Just(Event::Withdrawal),
+            select(Acknowledgement::ALL.as_slice()).prop_map(Event::Said),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: what the device proved is never taken back, and once it proved
+        /// anything the push is offered no more.
+        #[test]
+        fn states_only_move_forward(start in select(TargetState::ALL.as_slice()), events in prop::collection::vec(event(), 0..8)) {
+            let mut state = start;
+            for event in events {
+                let before = state;
+                state = match event {
+                    Event::Delivery => state.after_delivery(),
+                    Event::Withdrawal => state.after_withdrawal(),
+                    Event::Said(said) => state.after(said),
+                };
+                prop_assert!(before.rank() <= state.rank());
+                prop_assert!(before.is_open() || !state.is_open());
+                if let Event::Said(said) = event {
+                    prop_assert!(!state.is_open());
+                    prop_assert!(state.rank() >= said.rank());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Everything that happens to a target after it was queued.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{CaseStatement, Expr, SimpleExpr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
+
+use super::lock::{is_one_of, lock, lock_due, of_model, when};
+use super::{ActiveModel, Column, Entity, Model, ROWS, StoredTarget, TargetKey, read};
+use crate::access::TenantScope;
+use crate::catalog::ids::PushId;
+use crate::catalog::push::{Acknowledgement, Channel, TargetState};
+use crate::catalog::text::{DeviceId, PushDetail};
+use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
+
+/// What an acknowledgement came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The state before.
+    pub before: TargetState,
+    /// As it is now.
+    pub target: StoredTarget,
+}
+
+/// Notes what a device said of a push; `None` where the device has no such push. What was said already, or comes too
+/// late, changes nothing. Any acknowledgement ends the offering.
+pub async fn acknowledge(
+    tx: &Tx,
+    scope: TenantScope,
+    (device, push): (&DeviceId, PushId),
+    (said, detail): (Acknowledgement, Option<PushDetail>),
+    now: DateTime<Utc>,
+) -> Result<Option<Acknowledged>, StorageError> {
+    let is_it = Condition::all()
+        .add(Column::PushId.eq(push.uuid()))
+        .add(Column::TenantId.eq(scope.tenant().get()))
+        .add(Column::DeviceId.eq(device.as_str()));
+    let Some(model) = lock(tx, is_it).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let stored = read(model)?;
+    let before = stored.state;
+    let state = before.after(said);
+    if state == before {
+        let target = stored;
+        return Ok(Some(Acknowledged { before, target }));
+    }
+    let now = in_micros(now);
+    let target = StoredTarget {
+        state,
+        open_until: None,
+        changed_at: now,
+        received_at: stored.received_at.or(Some(now)),
+        opened_at: stored
+            .opened_at
+            .or((said == Acknowledgement::Opened).then_some(now)),
+        ended_at: said.is_last().then_some(now),
+        detail: detail.or(stored.detail),
+        ..stored
+    };
+    write_acknowledged(tx, &target).await?;
+    Ok(Some(Acknowledged { before, target }))
+}
+
+async fn write_acknowledged(tx: &Tx, target: &StoredTarget) -> Result<(), StorageError> {
+    let row = ActiveModel {
+        tenant_id: Set(target.key.tenant.get()),
+        device_id: Set(target.key.device.as_str().to_owned()),
+        sequence: Set(target.key.sequence),
+        state: Set(target.state.as_str().to_owned()),
+        open_until: Set(None),
+        mqtt_due_at: Set(None),
+        changed_at: Set(target.changed_at),
+        received_at: Set(target.received_at),
+        opened_at: Set(target.opened_at),
+        ended_at: Set(target.ended_at),
+        detail: Set(target.detail.as_ref().map(ToString::to_string)),
+        ..Default::default()
+    };
+    Entity::update(row)
+        .validate()?
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Takes a push back where it was not delivered yet, and returns those targets.
+pub async fn withdraw(
+    tx: &Tx,
+    scope: TenantScope,
+    push: PushId,
+    now: DateTime<Utc>,
+) -> Result<Vec<TargetKey>, StorageError> {
+    let is_queued = Condition::all()
+        .add(Column::PushId.eq(push.uuid()))
+        .add(Column::TenantId.eq(scope.tenant().get()))
+        .add(Column::State.eq(TargetState::Queued.as_str()));
+    let rows = lock(tx, is_queued).await?;
+    end(tx, &rows, TargetState::Withdrawn, now).await
+}
+
+/// Ends up to `limit` targets whose time has run out, and returns them. Every node may do so at any time.
+pub async fn expire_due(db: &Db, now: DateTime<Utc>, limit: u64) -> Result<Vec<TargetKey>, StorageError> {
+    let now = in_micros(now);
+    let is_due = || is_due(Column::OpenUntil, now);
+    if !is_any(db, is_due()).await? {
+        return Ok(Vec::new());
+    }
+    let tx = db.begin().await?;
+    let rows = lock_due(&tx, (Column::OpenUntil, is_due()), limit).await?;
+    let expired = end(&tx, &rows, TargetState::Expired, now).await?;
+    tx.commit().await?;
+    Ok(expired)
+}
+
+/// Ends rows that are locked.
+async fn end(
+    tx: &Tx,
+    rows: &[Model],
+    state: TargetState,
+    now: DateTime<Utc>,
+) -> Result<Vec<TargetKey>, StorageError> {
+    let keys: Vec<_> = rows.iter().map(of_model).collect::<Result<_, _>>()?;
+    let now = in_micros(now);
+    for keys in keys.chunks(ROWS) {
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value(state.as_str()))
+            .col_expr(Column::OpenUntil, nothing())
+            .col_expr(Column::MqttDueAt, nothing())
+            .col_expr(Column::ChangedAt, Expr::value(now))
+            .col_expr(Column::EndedAt, Expr::value(now))
+            .filter(is_one_of(keys))
+            .exec(tx.connection())
+            .await?;
+    }
+    Ok(keys)
+}
+
+/// Gives up to `limit` targets that are due to the caller, who publishes them to the broker; another node gets them
+/// from `due_again_at` on, unless [`mark_delivered`] sets another instant before.
+pub async fn claim_due_for_mqtt(
+    db: &Db,
+    now: DateTime<Utc>,
+    due_again_at: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<StoredTarget>, StorageError> {
+    let is_due = || is_due(Column::MqttDueAt, in_micros(now));
+    if !is_any(db, is_due()).await? {
+        return Ok(Vec::new());
+    }
+    let tx = db.begin().await?;
+    let rows = lock_due(&tx, (Column::MqttDueAt, is_due()), limit).await?;
+    let keys: Vec<_> = rows.iter().map(of_model).collect::<Result<_, _>>()?;
+    for keys in keys.chunks(ROWS) {
+        Entity::update_many()
+            .col_expr(Column::MqttDueAt, Expr::value(in_micros(due_again_at)))
+            .filter(is_one_of(keys))
+            .exec(tx.connection())
+            .await?;
+    }
+    tx.commit().await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Notes that targets were handed to a channel at an instant. What was acknowledged, withdrawn or has expired
+/// meanwhile keeps its state. `mqtt_due_at` is when those that are still open are to be published to the broker
+/// (again); `None` leaves that as it is.
+pub async fn mark_delivered(
+    tx: &Tx,
+    keys: &[TargetKey],
+    (channel, at): (Channel, DateTime<Utc>),
+    mqtt_due_at: Option<DateTime<Utc>>,
+) -> Result<(), StorageError> {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    let at = in_micros(at);
+    for keys in keys.chunks(ROWS) {
+        lock(tx, when(is_one_of(keys))).await?;
+        let mut update = Entity::update_many()
+            .col_expr(Column::State, state_after_delivery())
+            .col_expr(Column::Channel, Expr::value(channel.as_str()))
+            .col_expr(Column::Deliveries, Expr::col(Column::Deliveries).add(1))
+            .col_expr(Column::DeliveredAt, Expr::value(at))
+            .col_expr(Column::ChangedAt, Expr::value(at));
+        if let Some(due_at) = mqtt_due_at {
+            let while_open = CaseStatement::new()
+                .case(Column::OpenUntil.is_not_null(), Expr::value(in_micros(due_at)))
+                .finally(nothing());
+            update = update.col_expr(Column::MqttDueAt, while_open.into());
+        }
+        update.filter(is_one_of(keys)).exec(tx.connection()).await?;
+    }
+    Ok(())
+}
+
+/// [`TargetState::after_delivery`] of the state that is stored.
+fn state_after_delivery() -> SimpleExpr {
+    CaseStatement::new()
+        .case(
+            Column::State.eq(TargetState::Queued.as_str()),
+            Expr::value(TargetState::Queued.after_delivery().as_str()),
+        )
+        .finally(Expr::col(Column::State))
+        .into()
+}
+
+fn is_due(column: Column, now: DateTime<Utc>) -> SimpleExpr {
+    // The first half lets the index of such rows be used.
+    column.is_not_null().and(column.lte(now))
+}
+
+/// Looked at before a transaction is begun: on SQLite that would stop every writer.
+async fn is_any(db: &Db, condition: SimpleExpr) -> Result<bool, StorageError> {
+    let any: Option<i64> = Entity::find()
+        .select_only()
+        .column(Column::Sequence)
+        .filter(condition)
+        .limit(1)
+        .into_tuple()
+        .one(db.connection())
+        .await?;
+    Ok(any.is_some())
+}
+
+fn nothing() -> SimpleExpr {
+    Expr::value(None::<DateTime<Utc>>)
+}

@@ -1,0 +1,126 @@
+//! What nodes follow deliveries by. The first three read across tenants: for the program alone, where no caller asks.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::prelude::Uuid;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
+
+use super::lock::{is_after, is_open_at};
+use super::{Column, Entity, ROWS, StoredTarget, TargetKey, of_tenant, read, read_key};
+use crate::access::TenantScope;
+use crate::catalog::ids::PushId;
+use crate::catalog::push::Push;
+use crate::catalog::text::DeviceId;
+use crate::storage::{Reader, StorageError, in_micros, pushes};
+
+/// Whether one target must be offered, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTarget {
+    pub key: TargetKey,
+    pub push: PushId,
+    /// `None` once it needs to be offered no more.
+    pub open_until: Option<DateTime<Utc>>,
+}
+
+/// The targets of these pushes, in no order.
+pub async fn of_pushes(reader: &impl Reader, pushes: &[PushId]) -> Result<Vec<OpenTarget>, StorageError> {
+    let mut found = Vec::new();
+    for pushes in pushes.chunks(ROWS) {
+        let of_pushes = Entity::find().filter(Column::PushId.is_in(pushes.iter().map(|push| push.uuid())));
+        found.extend(read_all(reader, of_pushes).await?);
+    }
+    Ok(found)
+}
+
+/// The targets of which anything was written at or after an instant, in no order. Instants are those of the nodes'
+/// clocks, and a transaction commits later than it writes: look back by more than both.
+pub async fn changed_since(
+    reader: &impl Reader,
+    since: DateTime<Utc>,
+) -> Result<Vec<OpenTarget>, StorageError> {
+    let changed = Entity::find().filter(Column::ChangedAt.gte(in_micros(since)));
+    read_all(reader, changed).await
+}
+
+/// Up to `limit` targets that must be offered, after a key, in the order of their keys; time that has run out is not
+/// looked at. Fewer than `limit` are the last.
+pub async fn all_open(
+    reader: &impl Reader,
+    after: Option<&TargetKey>,
+    limit: u64,
+) -> Result<Vec<OpenTarget>, StorageError> {
+    let open = Entity::find()
+        .filter(Column::OpenUntil.is_not_null())
+        .apply_if(after, |rows, key| rows.filter(is_after(key)))
+        .order_by_asc(Column::TenantId)
+        .order_by_asc(Column::DeviceId)
+        .order_by_asc(Column::Sequence)
+        .limit(limit);
+    read_all(reader, open).await
+}
+
+/// Up to `limit` pushes that must be offered to a device, those with a sequence above `after`, by sequence.
+pub async fn open_of_device(
+    reader: &impl Reader,
+    scope: TenantScope,
+    device: &DeviceId,
+    (after, limit): (i64, u64),
+    now: DateTime<Utc>,
+) -> Result<Vec<(StoredTarget, Push)>, StorageError> {
+    let is_wanted = Condition::all()
+        .add(Column::DeviceId.eq(device.as_str()))
+        .add(Column::Sequence.gt(after))
+        .add(is_open_at(in_micros(now)));
+    let rows = of_tenant(scope)
+        .filter(is_wanted)
+        .order_by_asc(Column::Sequence)
+        .limit(limit)
+        .all(reader.connection())
+        .await?;
+    let targets: Vec<_> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    with_pushes(reader, scope, targets).await
+}
+
+/// Each target with its push.
+async fn with_pushes(
+    reader: &impl Reader,
+    scope: TenantScope,
+    targets: Vec<StoredTarget>,
+) -> Result<Vec<(StoredTarget, Push)>, StorageError> {
+    let ids: HashSet<_> = targets.iter().map(|target| target.push).collect();
+    let ids: Vec<_> = ids.into_iter().collect();
+    let found = pushes::find_many(reader, scope, &ids).await?;
+    let by_id: HashMap<_, _> = found.into_iter().map(|push| (push.id, push)).collect();
+    let paired = targets.into_iter().filter_map(|target| {
+        let push = by_id.get(&target.push)?.clone();
+        Some((target, push))
+    });
+    Ok(paired.collect())
+}
+
+async fn read_all(reader: &impl Reader, rows: Select<Entity>) -> Result<Vec<OpenTarget>, StorageError> {
+    let rows: Vec<(i64, String, i64, Uuid, Option<DateTime<Utc>>)> = rows
+        .select_only()
+        .columns([
+            Column::TenantId,
+            Column::DeviceId,
+            Column::Sequence,
+            Column::PushId,
+            Column::OpenUntil,
+        ])
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    rows.into_iter()
+        .map(|(tenant, device, sequence, push, open_until)| {
+            Ok(OpenTarget {
+                key: read_key(tenant, &device, sequence)?,
+                push: PushId::from_uuid(push),
+                open_until,
+            })
+        })
+        .collect()
+}

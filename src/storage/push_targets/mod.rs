@@ -1,0 +1,184 @@
+//! The devices that pushes are for, and how far each push has come there.
+//!
+//! Writers of several rows lock them first, in the order of their keys: no two wait for each other in a circle. A row
+//! is looked for by its `open_until` or `mqtt_due_at` wherever possible, since only the few open ones are indexed so.
+
+mod deliver;
+mod follow;
+mod lock;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+
+pub use deliver::{acknowledge, claim_due_for_mqtt, expire_due, mark_delivered, withdraw};
+pub use follow::{OpenTarget, all_open, changed_since, of_pushes, open_of_device};
+
+use super::entity::push_target::{ActiveModel, Column, Entity, Model};
+use super::row::Row;
+use super::{Reader, StorageError, Tx, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::ids::{PushId, TenantId};
+use crate::catalog::push::{Channel, Push, TargetState};
+use crate::catalog::text::{DeviceId, ProjectId, PushDetail};
+
+/// Rows in one statement: SQLite binds 32,766 values at most, and a row has 16.
+const ROWS: usize = 1_000;
+
+/// Names one target: the sequence counts the pushes to a device, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetKey {
+    pub tenant: TenantId,
+    pub device: DeviceId,
+    pub sequence: i64,
+}
+
+/// How far a push has come on one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTarget {
+    pub key: TargetKey,
+    pub push: PushId,
+    /// The device's project when the push was accepted.
+    pub project: ProjectId,
+    pub state: TargetState,
+    /// When it expires; `None` once it needs to be offered no more.
+    pub open_until: Option<DateTime<Utc>>,
+    /// How it was delivered last.
+    pub channel: Option<Channel>,
+    pub deliveries: i64,
+    /// The last write of anything here.
+    pub changed_at: DateTime<Utc>,
+    /// The last delivery.
+    pub delivered_at: Option<DateTime<Utc>>,
+    pub received_at: Option<DateTime<Utc>>,
+    pub opened_at: Option<DateTime<Utc>>,
+    /// When it was applied, failed, expired or was withdrawn.
+    pub ended_at: Option<DateTime<Utc>>,
+    pub detail: Option<PushDetail>,
+}
+
+/// A target of a push that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTarget {
+    pub device: DeviceId,
+    pub project: ProjectId,
+    pub sequence: i64,
+}
+
+/// Queues a push for its targets. `mqtt_due_at` is when it is to be published to the broker; `None` without one.
+pub async fn insert(
+    tx: &Tx,
+    scope: TenantScope,
+    push: &Push,
+    targets: Vec<NewTarget>,
+    mqtt_due_at: Option<DateTime<Utc>>,
+) -> Result<(), StorageError> {
+    let rows: Vec<ActiveModel> = targets
+        .into_iter()
+        .map(|target| queued(scope, push, target, mqtt_due_at).into_active_model())
+        .collect();
+    for rows in rows.chunks(ROWS) {
+        Entity::insert_many(rows.to_vec())
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+fn queued(scope: TenantScope, push: &Push, target: NewTarget, mqtt_due_at: Option<DateTime<Utc>>) -> Model {
+    Model {
+        tenant_id: scope.tenant().get(),
+        device_id: target.device.into_string(),
+        sequence: target.sequence,
+        push_id: push.id.uuid(),
+        project_id: target.project.into_string(),
+        state: TargetState::Queued.as_str().to_owned(),
+        open_until: Some(in_micros(push.expires_at)),
+        mqtt_due_at: mqtt_due_at.map(in_micros),
+        channel: None,
+        deliveries: 0,
+        changed_at: in_micros(push.created_at),
+        delivered_at: None,
+        received_at: None,
+        opened_at: None,
+        ended_at: None,
+        detail: None,
+    }
+}
+
+/// The targets of a push, by device id bytewise.
+pub async fn list_of_push(
+    reader: &impl Reader,
+    scope: TenantScope,
+    push: PushId,
+) -> Result<Vec<StoredTarget>, StorageError> {
+    let rows = of_tenant(scope)
+        .filter(Column::PushId.eq(push.uuid()))
+        .order_by_asc(Column::DeviceId)
+        .all(reader.connection())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// How many targets of each of these pushes are in which state; states without a target are left out.
+pub async fn count_by_state(
+    reader: &impl Reader,
+    scope: TenantScope,
+    pushes: &[PushId],
+) -> Result<BTreeMap<PushId, BTreeMap<TargetState, u64>>, StorageError> {
+    let counts: Vec<(sea_orm::prelude::Uuid, String, i64)> = of_tenant(scope)
+        .filter(Column::PushId.is_in(pushes.iter().map(|push| push.uuid())))
+        .select_only()
+        .columns([Column::PushId, Column::State])
+        .column_as(Column::DeviceId.count(), "targets")
+        .group_by(Column::PushId)
+        .group_by(Column::State)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let mut by_push: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for (push, state, count) in counts {
+        let row = Row::of("push_targets", push);
+        let state = row.column("state", TargetState::parse(&state))?;
+        let count = row.column("device_id", u64::try_from(count))?;
+        by_push
+            .entry(PushId::from_uuid(push))
+            .or_default()
+            .insert(state, count);
+    }
+    Ok(by_push)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn read_key(tenant: i64, device: &str, sequence: i64) -> Result<TargetKey, StorageError> {
+    let row = Row::of("push_targets", device);
+    Ok(TargetKey {
+        tenant: row.column("tenant_id", TenantId::parse(tenant))?,
+        device: row.column("device_id", DeviceId::parse(device))?,
+        sequence,
+    })
+}
+
+fn read(model: Model) -> Result<StoredTarget, StorageError> {
+    let row = Row::of("push_targets", model.push_id);
+    let channel = model.channel.as_deref().map(Channel::parse).transpose();
+    Ok(StoredTarget {
+        key: read_key(model.tenant_id, &model.device_id, model.sequence)?,
+        push: PushId::from_uuid(model.push_id),
+        project: row.column("project_id", ProjectId::parse(model.project_id))?,
+        state: row.column("state", TargetState::parse(&model.state))?,
+        open_until: model.open_until,
+        channel: row.column("channel", channel)?,
+        deliveries: model.deliveries,
+        changed_at: model.changed_at,
+        delivered_at: model.delivered_at,
+        received_at: model.received_at,
+        opened_at: model.opened_at,
+        ended_at: model.ended_at,
+        detail: row.column("detail", model.detail.map(PushDetail::parse).transpose())?,
+    })
+}

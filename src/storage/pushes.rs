@@ -1,0 +1,158 @@
+//! Pushes, and what tells that one is sent again. No check is answered from them, so they are written through a plain
+//! [`Tx`].
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryTrait, Select};
+
+use super::entity::push::{Column, Entity, Model};
+use super::entity::push_repeat;
+use super::page::SortBy;
+use super::row::Row;
+use super::{Db, Page, PageRequest, Reader, StorageError, Tx, in_micros};
+use crate::access::TenantScope;
+use crate::catalog::ids::PushId;
+use crate::catalog::push::{Push, PushContent};
+use crate::catalog::text::{MiniAppId, MiniAppType, PushAction, PushUrl, TraceId};
+
+/// Ids in one statement.
+const ROWS: usize = 1_000;
+
+pub async fn insert(tx: &Tx, scope: TenantScope, push: &Push) -> Result<(), StorageError> {
+    Entity::insert(write(scope, push).into_active_model())
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub async fn find(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: PushId,
+) -> Result<Option<Push>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Those of these pushes of a tenant that are there, in no order.
+pub async fn find_many(
+    reader: &impl Reader,
+    scope: TenantScope,
+    ids: &[PushId],
+) -> Result<Vec<Push>, StorageError> {
+    let mut found = Vec::new();
+    for ids in ids.chunks(ROWS) {
+        let rows = of_tenant(scope)
+            .filter(Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+            .all(reader.connection())
+            .await?;
+        for row in rows {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The newest first; with a trace id only those that have it.
+pub async fn list(
+    reader: &impl Reader,
+    scope: TenantScope,
+    trace_id: Option<&TraceId>,
+    page: &PageRequest,
+) -> Result<Page<Push>, StorageError> {
+    let rows = of_tenant(scope).apply_if(trace_id, |rows, trace_id| {
+        rows.filter(Column::TraceId.eq(trace_id.as_str()))
+    });
+    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+        .await?
+        .try_map(read)
+}
+
+/// Notes what tells repeats of a push, which is there already. The answer is the push that was accepted before: with the
+/// same digest, from the same origin, and less than `within` ago. Of two calls that race the second waits here for the
+/// first to commit.
+pub async fn note_repeatable(
+    tx: &Tx,
+    scope: TenantScope,
+    push: &Push,
+    digest: &str,
+    within: TimeDelta,
+) -> Result<Option<PushId>, StorageError> {
+    use push_repeat::{Column, Entity, Model};
+    let row = Model {
+        tenant_id: scope.tenant().get(),
+        origin: push.origin.clone(),
+        content_digest: digest.to_owned(),
+        push_id: push.id.uuid(),
+        accepted_at: in_micros(push.created_at),
+    };
+    let was_long_ago = Expr::col((Entity, Column::AcceptedAt)).lte(in_micros(push.created_at - within));
+    let take_over = OnConflict::columns([Column::TenantId, Column::Origin, Column::ContentDigest])
+        .update_columns([Column::PushId, Column::AcceptedAt])
+        .action_and_where(was_long_ago)
+        .to_owned();
+    let key = (row.tenant_id, row.origin.clone(), row.content_digest.clone());
+    let noted = Entity::insert(row.into_active_model())
+        .on_conflict(take_over)
+        .exec_without_returning(tx.connection())
+        .await?;
+    if noted > 0 {
+        return Ok(None);
+    }
+    let earlier = Entity::find_by_id(key).one(tx.connection()).await?;
+    // Nobody removes what tells repeats but housekeeping, which waits for longer.
+    let earlier = earlier.ok_or(StorageError::Changed)?;
+    Ok(Some(PushId::from_uuid(earlier.push_id)))
+}
+
+/// Removes what tells repeats of pushes from before an instant, and returns how many.
+pub async fn delete_repeatable_before(db: &Db, instant: DateTime<Utc>) -> Result<u64, StorageError> {
+    let deleted = push_repeat::Entity::delete_many()
+        .filter(push_repeat::Column::AcceptedAt.lt(in_micros(instant)))
+        .exec(db.connection())
+        .await?;
+    Ok(deleted.rows_affected)
+}
+
+fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+fn write(scope: TenantScope, push: &Push) -> Model {
+    let content = &push.content;
+    Model {
+        tenant_id: scope.tenant().get(),
+        id: push.id.uuid(),
+        origin: push.origin.clone(),
+        trace_id: content.trace_id.as_ref().map(ToString::to_string),
+        action: content.action.to_string(),
+        app_id: content.app_id.to_string(),
+        app_type: content.app_type.to_string(),
+        pack_url: content.pack_url.to_string(),
+        source_url: content.source_url.as_ref().map(ToString::to_string),
+        context: push.context.clone(),
+        created_at: in_micros(push.created_at),
+        expires_at: in_micros(push.expires_at),
+    }
+}
+
+fn read(model: Model) -> Result<Push, StorageError> {
+    let row = Row::of("pushes", model.id);
+    Ok(Push {
+        id: PushId::from_uuid(model.id),
+        origin: model.origin,
+        content: PushContent {
+            action: row.column("action", PushAction::parse(model.action))?,
+            app_id: row.column("app_id", MiniAppId::parse(model.app_id))?,
+            app_type: row.column("app_type", MiniAppType::parse(model.app_type))?,
+            pack_url: row.column("pack_url", PushUrl::parse(model.pack_url))?,
+            source_url: row.column("source_url", model.source_url.map(PushUrl::parse).transpose())?,
+            trace_id: row.column("trace_id", model.trace_id.map(TraceId::parse).transpose())?,
+        },
+        context: model.context,
+        created_at: model.created_at,
+        expires_at: model.expires_at,
+    })
+}
