@@ -14,6 +14,7 @@ pub mod checks;
 pub mod device_keys;
 pub mod device_records;
 pub mod devices;
+pub mod enrolment;
 pub mod explain;
 pub mod gateway_keys;
 pub mod housekeeping;
