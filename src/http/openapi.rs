@@ -53,6 +53,10 @@ impl Modify for Credentials {
             scheme("An access token from the login, or an API token"),
         );
         components.add_security_scheme("device_key", scheme("A tenant's device key"));
+        components.add_security_scheme(
+            "device_token",
+            scheme("The token that a device got when it enrolled"),
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
-use crate::catalog::ids::{KeyId, PinId, ReleaseId, TenantId, UserId};
+use crate::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
 
 /// What a call takes from its path.
@@ -74,5 +74,7 @@ paths! {
         release_id: ReleaseId = |text| text.parse().ok(),
     }
     DevicePath { tenant_id: TenantId = tenant, device_id: DeviceId = device }
+    OwnDevicePath { device_id: DeviceId = device }
+    OwnPushPath { device_id: DeviceId = device, push_id: PushId = |text| text.parse().ok() }
     PinPath { tenant_id: TenantId = tenant, pin_id: PinId = |text| text.parse().ok() }
 }

@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::checks::CheckCounts;
 use super::device_records::DeviceRecorder;
 use super::login_attempts::LoginAttempts;
+use super::push_delivery::PushDelivery;
 use super::{CallLimits, CostlyCalls, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
@@ -22,6 +24,8 @@ use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
 pub struct Context {
     pub db: Db,
     pub live: Arc<Live>,
+    /// Tells this run of this node from every other.
+    pub node: Uuid,
     pub clock: Arc<dyn Clock>,
     pub keyring: Arc<Keyring>,
     pub access_tokens: AccessTokens,
@@ -32,6 +36,7 @@ pub struct Context {
     pub is_draining: AtomicBool,
     pub check_counts: CheckCounts,
     pub device_records: DeviceRecorder,
+    pub push_delivery: PushDelivery,
     pub settings: Settings,
 }
 

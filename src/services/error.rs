@@ -40,6 +40,9 @@ pub enum ServiceError {
     /// As many costly calls as this node allows are under way.
     #[error("too many calls are under way; repeat the request after Retry-After")]
     Busy { retry_after_s: u64 },
+    /// This node is about to stop: whoever comes back reaches another, or this one once it runs again.
+    #[error("this node is about to stop; connect again after Retry-After")]
+    Stopping,
     /// This node has no catalog to answer from yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
     NoCatalog,

@@ -22,6 +22,7 @@ pub mod installation;
 pub mod me;
 pub mod org_directory;
 pub mod pins;
+pub mod push_delivery;
 pub mod release_life;
 pub mod releases;
 pub mod resources;

@@ -32,6 +32,7 @@ pub mod apps;
 pub mod audit;
 pub mod device_installs;
 pub mod device_keys;
+pub mod device_presence;
 pub mod device_tokens;
 pub mod devices;
 pub mod feed;

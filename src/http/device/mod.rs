@@ -2,7 +2,10 @@
 
 mod check;
 mod check_response;
+mod events;
 pub(super) mod given;
+mod push_response;
+mod pushes;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -10,5 +13,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(check::answer_check)
-        .service(check::answer_check_again);
+        .service(check::answer_check_again)
+        .service(events::receive_events)
+        .service(pushes::poll_pushes)
+        .service(pushes::acknowledge_push);
 }
