@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
@@ -213,6 +214,11 @@ impl ContextParts {
             settings: Settings {
                 next_check_s: config.next_check_s,
                 next_check_after_offer_s: config.next_check_after_offer_s,
+                push_lifetimes: PushLifetimes {
+                    preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
+                    other: TimeDelta::seconds(config.push_lifetime_s.into()),
+                },
+                has_broker: false,
             },
         }
     }

@@ -80,6 +80,16 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub gateway_calls_per_minute: u32,
 
+    /// Seconds for which a push with the action `preview` is offered to a device that does not acknowledge it.
+    #[arg(long, env = "SLIPWAY_PUSH_PREVIEW_LIFETIME_S", default_value_t = 600,
+        value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub push_preview_lifetime_s: u32,
+
+    /// The same for every other push.
+    #[arg(long, env = "SLIPWAY_PUSH_LIFETIME_S", default_value_t = 604_800,
+        value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub push_lifetime_s: u32,
+
     /// Threads that answer requests; absent: one for each core.
     #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
     pub workers: Option<usize>,

@@ -1,4 +1,4 @@
-use super::{DeviceScope, Principal, Role, TenantScope};
+use super::{AppKeyRole, DeviceScope, Principal, Role, TenantScope};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
@@ -14,6 +14,7 @@ pub enum Action {
     WriteReleases,
     WritePins,
     WriteDevices,
+    Push,
     ReadCatalog,
     ReadDevices,
     ReadAudit,
@@ -42,6 +43,7 @@ pub const fn granted(role: Role, action: Action) -> bool {
         | Action::WriteReleases
         | Action::WritePins
         | Action::WriteDevices
+        | Action::Push
         | Action::ReadAudit => {
             matches!(role, PlatformAdmin | Admin | Publisher)
         }
@@ -61,6 +63,20 @@ pub fn enter_tenant(principal: &Principal, tenant: TenantId, action: Action) -> 
         return Err(Refusal::RoleTooSmall(action));
     }
     Ok(TenantScope::new(tenant))
+}
+
+/// Whether a gateway key may push. Every one may check.
+pub const fn may_push(role: AppKeyRole) -> bool {
+    matches!(role, AppKeyRole::Operator)
+}
+
+/// Lets the holder of a gateway key push in the key's tenant.
+pub fn enter_to_push(role: AppKeyRole, tenant: TenantId) -> Result<TenantScope, Refusal> {
+    if may_push(role) {
+        Ok(TenantScope::new(tenant))
+    } else {
+        Err(Refusal::RoleTooSmall(Action::Push))
+    }
 }
 
 /// Lets a caller do what concerns the installation or only the caller.

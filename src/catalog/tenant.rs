@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::TenantId;
+use super::push::UrlSchemes;
 use super::text::Name;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,4 +14,6 @@ pub struct Tenant {
     pub enabled: bool,
     /// `false` is the off switch: checks are answered with an empty list.
     pub offers_enabled: bool,
+    /// Which addresses a push may hold.
+    pub push_url_schemes: UrlSchemes,
 }

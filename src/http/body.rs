@@ -16,7 +16,7 @@ use crate::catalog::field::FieldError;
 
 /// Most bodies: 1 MiB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// Org directories and imports: 16 MiB.
+/// Org directories, imports and pushes: 16 MiB.
 pub(super) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a call takes as its body.

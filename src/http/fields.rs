@@ -157,7 +157,8 @@ impl Fields {
         Problem::invalid(self.errors)
     }
 
-    fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+    /// A value that was read, or the error of its field.
+    pub(super) fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.error(invalid.at(field))).ok()
     }
 }

@@ -30,6 +30,7 @@ use super::problem::{PROBLEM_JSON, ProblemDocument};
         (name = "releases", description = "Releases and their life"),
         (name = "pins", description = "Who must stay behind, or on one version"),
         (name = "devices", description = "Devices, and what they have installed"),
+        (name = "pushes", description = "Packages sent to named devices, and how far each has come"),
         (name = "audit", description = "Who changed what"),
         (name = "device", description = "What devices call"),
         (name = "operations", description = "Health, readiness, metrics"),

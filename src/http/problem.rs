@@ -140,6 +140,11 @@ impl Problem {
         )
     }
 
+    /// What was wrong and what to do, for faces with errors of another kind.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn document(&self) -> ProblemDocument {
         ProblemDocument {
             kind: format!("urn:slipway:problem:{}", self.code.as_str()),

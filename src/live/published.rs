@@ -47,7 +47,7 @@ pub(super) struct TenantParts {
 /// A gateway key with its secrets opened.
 #[derive(Clone)]
 pub struct LiveAppKey {
-    pub(super) id: KeyId,
+    pub id: KeyId,
     pub role: AppKeyRole,
     /// The current one first.
     pub secrets: Vec<String>,

@@ -7,6 +7,7 @@ use crate::access::{Action, ApiToken, AppKey, DeviceKey, User};
 use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AuditId, TenantId};
 use crate::catalog::pin::{Pin, PinTarget};
+use crate::catalog::push::Push;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::PackageName;
 use crate::storage::audit::AuditEvent;
@@ -22,6 +23,25 @@ pub(super) struct Change {
     pub(super) after: Option<Value>,
 }
 
+/// Who changed something, and in which request.
+#[derive(Clone)]
+pub(super) struct Actor<'a> {
+    /// `user:…`, `token:…`, or another kind of credential with its id.
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) request_id: &'a str,
+}
+
+impl<'a> Actor<'a> {
+    pub(super) fn of(caller: &'a Caller) -> Self {
+        Self {
+            key: caller.principal.key(),
+            name: caller.principal.name.clone(),
+            request_id: &caller.request_id,
+        }
+    }
+}
+
 /// Records a change by a caller. `tenant` is `None` for what belongs to the installation.
 pub(super) async fn record(
     writer: &impl Writer,
@@ -30,19 +50,30 @@ pub(super) async fn record(
     tenant: Option<TenantId>,
     change: Change,
 ) -> Result<(), StorageError> {
+    record_by(writer, ctx, Actor::of(caller), tenant, change).await
+}
+
+/// Records a change by somebody who is no caller of the admin API.
+pub(super) async fn record_by(
+    writer: &impl Writer,
+    ctx: &Context,
+    actor: Actor<'_>,
+    tenant: Option<TenantId>,
+    change: Change,
+) -> Result<(), StorageError> {
     let object_type = change.action.split('.').next().unwrap_or_default();
     let event = AuditEvent {
         id: AuditId::generate(),
         tenant,
         at: ctx.now(),
-        actor_key: caller.principal.key(),
-        actor_name: caller.principal.name.clone(),
+        actor_key: actor.key,
+        actor_name: actor.name,
         action: change.action.to_owned(),
         object_type: object_type.to_owned(),
         object_id: change.object_id,
         before: change.before,
         after: change.after,
-        request_id: Some(caller.request_id.clone()),
+        request_id: Some(actor.request_id.to_owned()),
     };
     audit::insert(writer, event).await
 }
@@ -64,6 +95,21 @@ pub(super) fn of_tenant(tenant: &Tenant) -> Value {
         "name": tenant.name,
         "enabled": tenant.enabled,
         "offers_enabled": tenant.offers_enabled,
+        "push_url_schemes": tenant.push_url_schemes.listed(),
+    })
+}
+
+pub(super) fn of_push(push: &Push, targets: usize) -> Value {
+    let content = &push.content;
+    json!({
+        "action": content.action,
+        "app_id": content.app_id,
+        "app_type": content.app_type,
+        "pack_url": content.pack_url,
+        "source_url": content.source_url,
+        "trace_id": content.trace_id,
+        "targets": targets,
+        "expires_at": push.expires_at,
     })
 }
 

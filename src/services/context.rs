@@ -15,6 +15,7 @@ use super::push_delivery::PushDelivery;
 use super::{CallLimits, CostlyCalls, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
+use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::live::{Live, Lookup};
 use crate::secrets::{AccessTokens, Keyring};
@@ -47,6 +48,9 @@ pub struct Settings {
     pub next_check_s: u32,
     /// Seconds until a device that got an offer asks again.
     pub next_check_after_offer_s: u32,
+    pub push_lifetimes: PushLifetimes,
+    /// Whether pushes are published to an MQTT broker.
+    pub has_broker: bool,
 }
 
 impl Context {

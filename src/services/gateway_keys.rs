@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::checks::{CheckAnswer, answer};
 use super::{Context, ServiceError};
 use crate::access::AppKeyRole;
-use crate::catalog::ids::TenantId;
+use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{LiveAppKey, Lookup, PublishedTenant};
 use crate::resolve::Check;
 
@@ -42,6 +42,19 @@ impl GatewayKey {
 
     pub fn role(&self) -> AppKeyRole {
         self.key.role
+    }
+
+    pub fn id(&self) -> KeyId {
+        self.key.id
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.tenant.tenant.id
+    }
+
+    /// Whether the key's tenant is not disabled.
+    pub fn is_good(&self) -> bool {
+        self.tenant.tenant.enabled
     }
 
     pub fn app_key(&self) -> &str {

@@ -1,5 +1,5 @@
-//! Removes what would grow for ever: idempotency records, ended sessions, quiet login counters. One node at a time
-//! does it, by a lease. The audit is kept.
+//! Removes what would grow for ever: idempotency records, ended sessions, what tells repeated pushes, quiet login
+//! counters. One node at a time does it, by a lease. The audit is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +8,22 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
-use crate::storage::{idempotency, leases, sessions};
+use crate::storage::{idempotency, leases, pushes, sessions};
 
 const LEASE: &str = "housekeeping";
 const EVERY: Duration = Duration::from_mins(1);
 /// Longer than the interval, so that the holder keeps the lease, and above any difference between clocks.
 const LEASE_FOR: TimeDelta = TimeDelta::minutes(5);
+/// How long what tells repeated pushes is kept: longer than it counts, by more than any difference between clocks.
+const REPEATS_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// What one round removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     pub idempotency_records: u64,
     pub sessions: u64,
+    /// What told repeats of pushes that are too old to be repeated.
+    pub push_repeats: u64,
 }
 
 /// Cleans every minute until the task is dropped.
@@ -47,5 +51,6 @@ pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, Servi
     Ok(Some(Removed {
         idempotency_records: idempotency::delete_expired(&ctx.db, now).await?,
         sessions: sessions::delete_expired(&ctx.db, now).await?,
+        push_repeats: pushes::delete_repeatable_before(&ctx.db, now - REPEATS_FOR).await?,
     }))
 }

@@ -23,6 +23,7 @@ pub mod me;
 pub mod org_directory;
 pub mod pins;
 pub mod push_delivery;
+pub mod pushes;
 pub mod release_life;
 pub mod releases;
 pub mod resources;

@@ -5,11 +5,12 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::tenant::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
-use super::row::Row;
+use super::row::{Row, to_json};
 use super::selection::numbers;
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
+use crate::catalog::push::UrlSchemes;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
 
@@ -82,6 +83,11 @@ fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
         name: Set(stored.value.name.as_str().to_owned()),
         enabled: Set(stored.value.enabled),
         offers_enabled: Set(stored.value.offers_enabled),
+        push_url_schemes: Set(stored
+            .value
+            .push_url_schemes
+            .listed()
+            .map(|listed| to_json(&listed))),
         etag: Set(stored.etag.clone()),
         updated_at: Set(stored.updated_at),
         ..Default::default()
@@ -96,9 +102,18 @@ fn read(model: Model) -> Result<Stored<Tenant>, StorageError> {
             name: row.column("name", Name::parse(model.name))?,
             enabled: model.enabled,
             offers_enabled: model.offers_enabled,
+            push_url_schemes: row.column("push_url_schemes", read_schemes(model.push_url_schemes))?,
         },
         etag: model.etag,
         created_at: model.created_at,
         updated_at: model.updated_at,
     })
+}
+
+fn read_schemes(text: Option<String>) -> Result<UrlSchemes, String> {
+    let Some(text) = text else {
+        return Ok(UrlSchemes::AnyHarmless);
+    };
+    let listed = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    UrlSchemes::only(listed).map_err(|why| why.0)
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, release_fields};
+use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields};
 
 /// A valid request for one operation.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ pub(crate) struct Objects {
     pub(crate) package_name: String,
     pub(crate) identifier: String,
     pub(crate) device_id: String,
+    pub(crate) push: String,
     user: String,
     app_without_releases: String,
     pin: String,
@@ -72,6 +73,7 @@ impl Objects {
         let device_id = format!("device-{tenant}-{number}");
         let devices = json!({"devices": [{"device_id": device_id, "project_id": "stores"}]});
         admin.post(&format!("{base}/devices"), &devices).await.expect(200);
+        let push = id_of(&make("/pushes", push_fields(&[&device_id])).await);
         let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
             "mode": "hold", "reason": "stock-taking"});
         Self {
@@ -96,6 +98,7 @@ impl Objects {
             package_name,
             identifier,
             device_id,
+            push,
         }
     }
 }
@@ -143,6 +146,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
     let user = format!("{tenant}/users/{}", of.user);
     let resource = format!("{app}/resources/{}", of.identifier);
     let (pins, devices) = (format!("{tenant}/pins"), format!("{tenant}/devices"));
+    let pushes = format!("{tenant}/pushes");
     let (app_key, device_key) = (key("app-keys", &of.app_key), key("device-keys", &of.device_key));
     let api_token = key("api-tokens", &of.api_token);
     let device = json!({"version_code": 1, "device_id": "PDA001"});
@@ -283,6 +287,10 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         get("list_devices", &devices),
         get("get_device", &format!("{devices}/{}", of.device_id)),
         get("get_adoption", &format!("{app}/adoption")),
+        post("create_push", &pushes, push_fields(&[&of.device_id])),
+        get("list_pushes", &pushes),
+        get("get_push", &format!("{pushes}/{}", of.push)),
+        delete("withdraw_push", &format!("{pushes}/{}", of.push)),
         get("list_audit", &format!("{tenant}/audit")),
         post("logout", "/api/v1/auth/logout", json!({})),
         put(

@@ -5,6 +5,7 @@ use slipway::access::{Role, TenantScope, User};
 use slipway::catalog::app::{App, Resource};
 use slipway::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
 use slipway::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway::catalog::push::UrlSchemes;
 use slipway::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
 use slipway::catalog::rollout::Rollout;
 use slipway::catalog::targeting::Targeting;
@@ -31,6 +32,7 @@ pub(crate) fn tenant(number: i64) -> Tenant {
         name: name("Hema"),
         enabled: true,
         offers_enabled: true,
+        push_url_schemes: UrlSchemes::default(),
     }
 }
 

@@ -201,6 +201,9 @@ mod tests {
             context: None,
             repeatable: Repeatable::ByTraceId,
         };
-        assert_eq!(request.digest().as_deref(), Some("DIGEST"));
+        assert_eq!(
+            request.digest().as_deref(),
+            Some("92bc024d4cd49543c9761a0b0723311817961530e2864139b83190d213b935f9")
+        );
     }
 }

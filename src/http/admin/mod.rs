@@ -13,6 +13,8 @@ mod explain;
 mod me;
 mod org_directory;
 mod pins;
+mod push_fields;
+mod pushes;
 mod release_fields;
 mod release_life;
 mod release_response;
@@ -83,5 +85,9 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(devices::import_devices)
         .service(devices::list_devices)
         .service(devices::get_device)
+        .service(pushes::create_push)
+        .service(pushes::list_pushes)
+        .service(pushes::get_push)
+        .service(pushes::withdraw_push)
         .service(audit::list_audit);
 }

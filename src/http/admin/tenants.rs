@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::catalog::ids::TenantId;
+use crate::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
+use crate::http::object::Bounded;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::TenantPath;
@@ -45,6 +47,11 @@ pub(super) struct UpdateTenantRequest {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     offers_enabled: Patch<bool>,
+    /// The schemes that addresses in pushes may have, in any case; at most 100. null: any but `javascript`, `data` and
+    /// `file`.
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
+    #[serde(default)]
+    push_url_schemes: Patch<Bounded<String, MAX_URL_SCHEMES>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -54,6 +61,9 @@ struct TenantResponse {
     name: String,
     enabled: bool,
     offers_enabled: bool,
+    /// null: any but `javascript`, `data` and `file`.
+    #[schema(example = json!(["alipays", "https"]))]
+    push_url_schemes: Option<Vec<String>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -65,10 +75,27 @@ impl From<&Stored<Tenant>> for TenantResponse {
             name: stored.value.name.to_string(),
             enabled: stored.value.enabled,
             offers_enabled: stored.value.offers_enabled,
+            push_url_schemes: stored
+                .value
+                .push_url_schemes
+                .listed()
+                .map(|schemes| schemes.iter().map(|scheme| scheme.as_str().to_owned()).collect()),
             created_at: stored.created_at,
             updated_at: stored.updated_at,
         }
     }
+}
+
+/// `None` where they stay as they are, or are wrong.
+fn read_schemes(given: Patch<Bounded<String, MAX_URL_SCHEMES>>, fields: &mut Fields) -> Option<UrlSchemes> {
+    const FIELD: &str = "push_url_schemes";
+    let Some(Bounded(given)) = fields.nullable(FIELD, given, Ok)? else {
+        return Some(UrlSchemes::default());
+    };
+    let count = given.len();
+    let listed = fields.list(FIELD, Patch::Value(given), |text: String| UrlScheme::parse(&text))?;
+    // What is wrong with one of them was said.
+    (listed.len() == count).then(|| fields.keep(FIELD, UrlSchemes::only(listed)))?
 }
 
 /// Make a tenant
@@ -126,6 +153,7 @@ pub(super) async fn update_tenant(
         name: fields.changed("name", body.name, Name::parse),
         enabled: fields.changed("enabled", body.enabled, Ok),
         offers_enabled: fields.changed("offers_enabled", body.offers_enabled, Ok),
+        push_url_schemes: read_schemes(body.push_url_schemes, &mut fields),
     };
     fields.finish()?;
     let precondition = call.precondition()?;

@@ -27,6 +27,7 @@ pub(super) const METHOD: Method = Method {
         ("tenant_id", ValueKind::Integer),
         ("version_code", ValueKind::Integer),
     ],
+    refuses_others: false,
     call,
 };
 

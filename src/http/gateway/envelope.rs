@@ -127,6 +127,36 @@ impl Envelope {
         }
     }
 
+    pub(super) fn boolean(&mut self, name: &str, value: bool) {
+        let value = if value { "true" } else { "false" };
+        match self.format {
+            Format::Xml => xml::write_element(&mut self.out, name, value),
+            Format::Json | Format::SimplifiedJson => {
+                self.begin_json(name);
+                self.push(value);
+            }
+        }
+    }
+
+    /// A structure, whose members `write` adds.
+    pub(super) fn structure(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
+        match self.format {
+            Format::Xml => {
+                self.push(&format!("<{name}>"));
+                write(self);
+                self.push(&format!("</{name}>"));
+            }
+            Format::Json | Format::SimplifiedJson => {
+                self.begin_json(name);
+                self.push("{");
+                self.needs_comma = false;
+                write(self);
+                self.push("}");
+                self.needs_comma = true;
+            }
+        }
+    }
+
     /// A list of structures, each wrapped in `wrapper`. `write` appends them, each between the two texts that it is
     /// given; a JSON list is so left with a comma at its end, which goes.
     pub(super) fn list(
@@ -251,6 +281,31 @@ mod tests {
             answer(Format::Xml, "taobao.wdk.check", Some("<size>1</size>")),
             "<?xml version=\"1.0\" encoding=\"utf-8\" ?><wdk_check_response><data><d_t_o><size>1</size></d_t_o></data>\
              <succeed>true</succeed><request_id>id1</request_id></wdk_check_response>"
+        );
+    }
+
+    #[test]
+    fn structures_in_three_forms() {
+        let answer = |format| {
+            let mut envelope = Envelope::success(format, "m");
+            envelope.structure("result", |result| {
+                result.boolean("result", true);
+                result.text("result_code", "200");
+            });
+            String::from_utf8(envelope.close("id1")).unwrap()
+        };
+        assert_eq!(
+            answer(Format::Json),
+            r#"{"m_response":{"result":{"result":true,"result_code":"200"},"request_id":"id1"}}"#
+        );
+        assert_eq!(
+            answer(Format::SimplifiedJson),
+            r#"{"result":{"result":true,"result_code":"200"},"request_id":"id1"}"#
+        );
+        assert_eq!(
+            answer(Format::Xml),
+            "<?xml version=\"1.0\" encoding=\"utf-8\" ?><m_response><result><result>true</result>\
+             <result_code>200</result_code></result><request_id>id1</request_id></m_response>"
         );
     }
 

@@ -50,6 +50,13 @@ impl GatewayError {
         Self::plain(11, "Insufficient isv permissions").with_sub_code("isv.permission-api-package-limit")
     }
 
+    /// What the call needs fails for now: clients that repeat by themselves do so at this `sub_code`.
+    pub(super) fn remote_unavailable(why: &str) -> Self {
+        Self::plain(15, "Remote service error")
+            .with_sub_code("isp.top-remote-service-unavailable")
+            .saying(why)
+    }
+
     pub(super) fn missing_method() -> Self {
         Self::plain(21, "Missing method")
     }

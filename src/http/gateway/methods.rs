@@ -7,6 +7,7 @@ use super::check;
 use super::envelope::Format;
 use super::error::GatewayError;
 use super::params::Params;
+use super::push;
 use super::readings::{ReadParameter, ReadParameters};
 use super::sign::SignMethod;
 use super::value_kind::ValueKind;
@@ -20,6 +21,8 @@ pub(super) struct MethodCall<'a> {
     pub(super) key: &'a GatewayKey,
     pub(super) params: &'a Params<'a>,
     pub(super) asked: Asked<'a>,
+    /// What was verified, in lower case; calls of one batch share it.
+    pub(super) signature: &'a str,
 }
 
 /// How a call wants its answer.
@@ -44,14 +47,24 @@ pub(super) struct Method {
     pub(super) required: &'static [&'static str],
     /// The business parameters that it reads, sorted by name.
     pub(super) reads: &'static [ReadParameter],
+    /// Whether every parameter that it does not know is refused. Text cannot hide there then, so no other reading of
+    /// any signature becomes such a call: what must not be done again by whoever recorded a request.
+    pub(super) refuses_others: bool,
     pub(super) call: for<'a> fn(MethodCall<'a>) -> LocalBoxFuture<'a, Result<MethodAnswer, GatewayError>>,
 }
 
 /// Every method.
-const METHODS: &[Method] = &[check::METHOD];
+const METHODS: &[Method] = &[check::METHOD, push::METHOD];
 
-/// The public parameters that decide something. What is only carried (`session`, `partner_id`, `target_app_key`)
-/// counts like any parameter that nobody reads.
+/// The public parameters that are only carried. They count like any parameter that nobody reads, but for methods that
+/// refuse those.
+const CARRIED: [ReadParameter; 3] = [
+    ("partner_id", ValueKind::Text),
+    ("session", ValueKind::Text),
+    ("target_app_key", ValueKind::Text),
+];
+
+/// The public parameters that decide something.
 const PUBLIC: [ReadParameter; 7] = [
     ("app_key", ValueKind::Fixed),
     ("format", ValueKind::OneOf(&["json", "xml"])),
@@ -73,7 +86,14 @@ const PUBLIC_REQUIRED: [&str; 4] = ["app_key", "method", "timestamp", "v"];
 impl Method {
     /// Every parameter that decides something of a call, in no certain order.
     pub(super) fn reads_of_any_kind(&self) -> impl Iterator<Item = ReadParameter> + Clone {
-        PUBLIC.into_iter().chain(self.reads.iter().copied())
+        let carried: &[_] = if self.refuses_others { &CARRIED } else { &[] };
+        PUBLIC.iter().chain(carried).chain(self.reads).copied()
+    }
+
+    /// A parameter of these that the method does not take.
+    pub(super) fn refused<'p>(&self, mut names: impl Iterator<Item = &'p str>) -> Option<&'p str> {
+        let knows = |name: &str| name == "sign" || self.reads_of_any_kind().any(|(known, _)| known == name);
+        names.find(|name| self.refuses_others && !knows(name))
     }
 
     /// Every parameter that decides something of a call.

@@ -9,6 +9,8 @@ mod methods;
 mod multipart;
 mod params;
 mod pipeline;
+mod push;
+mod push_request;
 mod readings;
 #[cfg(test)]
 mod round_trips;

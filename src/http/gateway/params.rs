@@ -94,6 +94,10 @@ impl<'a> Params<'a> {
             .map(|index| self.set[index].1.as_ref())
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.set.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// A value that is there and not blank.
     pub(super) fn given(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.trim().is_empty())

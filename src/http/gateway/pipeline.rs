@@ -21,6 +21,8 @@ pub(super) struct Verified<'p> {
     signed: ParameterSet<'p>,
     /// Its text.
     text: String,
+    /// In lower case.
+    signature: String,
 }
 
 /// The public parameters that every call must have, with the error for each, in the table's order.
@@ -50,6 +52,7 @@ pub(super) async fn answer(
     let method = permitted_method(params, &verified)?;
     limit(ctx, params, &verified)?;
     require_arguments(params, method)?;
+    refuse_others(params, method)?;
     refuse_ambiguous(method, &verified)?;
     dispatch(ctx, params, method, &verified, asked).await
 }
@@ -75,6 +78,7 @@ pub(super) async fn answer_in_batch(
     let method = permitted_method(params, verified)?;
     limit(ctx, params, verified)?;
     require_arguments(params, method)?;
+    refuse_others(params, method)?;
     dispatch(ctx, params, method, verified, asked).await
 }
 
@@ -136,7 +140,12 @@ fn verify_signature<'p>(
             return Err(GatewayError::invalid_signature());
         }
     }
-    Ok(Verified { key, signed, text })
+    Ok(Verified {
+        key,
+        signed,
+        text,
+        signature: signature.to_ascii_lowercase(),
+    })
 }
 
 fn permitted_method(params: &Params<'_>, verified: &Verified<'_>) -> Result<&'static Method, GatewayError> {
@@ -162,6 +171,16 @@ fn require_arguments(params: &Params<'_>, method: &Method) -> Result<(), Gateway
     missing.map_or(Ok(()), |name| {
         Err(GatewayError::wrong_arguments(&[FieldError::required(*name)]))
     })
+}
+
+fn refuse_others(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
+    match method.refused(params.names()) {
+        Some(name) => Err(GatewayError::invalid_argument(
+            name,
+            &format!("{} takes no parameter {name}", method.name),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn refuse_ambiguous(method: &Method, verified: &Verified<'_>) -> Result<(), GatewayError> {
@@ -192,6 +211,7 @@ async fn dispatch(
         key: &verified.key,
         params,
         asked,
+        signature: &verified.signature,
     };
     (method.call)(call).await
 }

@@ -12,6 +12,7 @@ use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
 use crate::catalog::org::{OrgCode, OrgDirectory};
 use crate::catalog::pin::{Pin, PinMode, PinTarget};
+use crate::catalog::push::{UrlScheme, UrlSchemes};
 use crate::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
 use crate::catalog::rollout::{Rollout, RolloutUnit, Share};
 use crate::catalog::tenant::Tenant;
@@ -98,6 +99,7 @@ fn sample() -> PublishedTenant {
             name: Name::parse("A tenant").unwrap(),
             enabled: true,
             offers_enabled: false,
+            push_url_schemes: UrlSchemes::only(vec![UrlScheme::parse("https").unwrap()]).unwrap(),
         },
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),

@@ -83,6 +83,18 @@ async fn write_acknowledged(tx: &Tx, target: &StoredTarget) -> Result<(), Storag
     Ok(())
 }
 
+/// The targets of a push, by device id bytewise, kept from every other transaction that writes them.
+pub async fn lock_of_push(
+    tx: &Tx,
+    scope: TenantScope,
+    push: PushId,
+) -> Result<Vec<StoredTarget>, StorageError> {
+    let is_of_push = Condition::all()
+        .add(Column::PushId.eq(push.uuid()))
+        .add(Column::TenantId.eq(scope.tenant().get()));
+    lock(tx, is_of_push).await?.into_iter().map(read).collect()
+}
+
 /// Takes a push back where it was not delivered yet, and returns those targets.
 pub async fn withdraw(
     tx: &Tx,

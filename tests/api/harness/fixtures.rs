@@ -55,3 +55,15 @@ pub(crate) fn release_fields(identifier: &str, version_code: i64) -> Value {
         "md5": format!("{version_code:032x}"),
     })
 }
+
+/// A valid push to these devices, which belong to the project `stores`.
+pub(crate) fn push_fields(device_ids: &[&str]) -> Value {
+    let targets = device_ids
+        .iter()
+        .map(|id| json!({"hardware_id": id, "project_id": "stores"}));
+    json!({
+        "target_info": targets.collect::<Vec<_>>(),
+        "package_push_info": {"app_id": "111", "app_type": "tinyApp", "pack_url": "https://files.example/demo.amr"},
+        "action": "preview",
+    })
+}

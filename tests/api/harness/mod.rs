@@ -17,7 +17,7 @@ use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig};
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
-pub(crate) use fixtures::{TENANT, app_fields, release_fields};
+pub(crate) use fixtures::{TENANT, app_fields, push_fields, release_fields};
 pub(crate) use merchant::{
     CHUKU, DEADLINE, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,
 };
@@ -136,6 +136,8 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         stale_after_s: 900,
         snapshot_interval_s: 0,
         gateway_calls_per_minute: 0,
+        push_preview_lifetime_s: 600,
+        push_lifetime_s: 604_800,
         connections_per_worker: 25_000,
         costly_calls: 10_000,
         drain_s: 0,

@@ -4,6 +4,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use slipway::access::{AppKey, AppKeyRole, TenantScope};
 use slipway::catalog::ids::{KeyId, TenantId};
+use slipway::catalog::push::UrlSchemes;
 use slipway::catalog::tenant::Tenant;
 use slipway::catalog::text::Name;
 use slipway::http::gateway::sign::{SignMethod, canonical};
@@ -109,6 +110,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         name: Name::parse("planted").unwrap(),
         enabled: true,
         offers_enabled: true,
+        push_url_schemes: UrlSchemes::default(),
     };
     let key = AppKey {
         id: KeyId::generate(),

@@ -1,0 +1,180 @@
+//! A push as its sender writes it: the `req` of the gateway's method.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::catalog::field::{FieldError, Invalid};
+use crate::catalog::push::{
+    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
+};
+use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
+use crate::http::fields::{Fields, Patch};
+use crate::http::object::{Bounded, Object};
+use crate::http::problem::Problem;
+use crate::services::ServiceError;
+use crate::services::pushes::PushRefusal;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreatePushRequest {
+    /// 1 to 1,000 devices; one that is listed again counts once. At most 10,000 entries are read.
+    #[schema(value_type = Vec<PushTargetFields>, required, min_items = 1, max_items = 10_000)]
+    #[serde(default)]
+    target_info: Patch<Bounded<Object<PushTargetFields>, MAX_LISTED_TARGETS>>,
+    #[schema(value_type = PackagePushInfoFields, required)]
+    #[serde(default)]
+    package_push_info: Patch<Object<PackagePushInfoFields>>,
+    /// What the push is for. A `preview` is offered for a shorter time.
+    #[schema(value_type = String, required, max_length = 128, example = "preview")]
+    #[serde(default)]
+    action: Patch<String>,
+    /// Finds the push again. The same one with the same content within ten minutes is one push.
+    #[schema(value_type = Option<String>, max_length = 128, example = "build-4711")]
+    #[serde(default)]
+    trace_id: Patch<String>,
+    /// Where the sources are; the scheme must be one that the tenant allows.
+    #[schema(value_type = Option<String>, max_length = 2048, example = "https://git.example/demo")]
+    #[serde(default)]
+    source_url: Patch<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PushTarget)]
+struct PushTargetFields {
+    /// The device's id.
+    #[schema(value_type = String, required, max_length = 128, example = "PDA001")]
+    #[serde(default)]
+    hardware_id: Patch<String>,
+    /// The project that the device belongs to.
+    #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
+    #[serde(default)]
+    project_id: Patch<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PackagePushInfo)]
+struct PackagePushInfoFields {
+    /// Where the device gets the package; the scheme must be one that the tenant allows.
+    #[schema(value_type = String, required, max_length = 2048, example = "https://files.example/demo.amr")]
+    #[serde(default)]
+    pack_url: Patch<String>,
+    #[schema(value_type = String, required, max_length = 128, example = "tinyApp")]
+    #[serde(default)]
+    app_type: Patch<String>,
+    #[schema(value_type = String, required, max_length = 128, example = "2021001")]
+    #[serde(default)]
+    app_id: Patch<String>,
+}
+
+/// A push that was read, and its targets as they were listed.
+pub(super) struct ReadPush {
+    pub(super) request: PushRequest,
+    pub(super) listed: Vec<PushTarget>,
+}
+
+impl CreatePushRequest {
+    pub(super) fn read(self) -> Result<ReadPush, Problem> {
+        let mut fields = Fields::default();
+        let listed = fields
+            .required("target_info", self.target_info, Ok)
+            .map(|Bounded(given)| read_targets(given, &mut fields));
+        let Object(info) = fields
+            .required("package_push_info", self.package_push_info, Ok)
+            .unwrap_or_default();
+        let is_info_given = !fields.names("package_push_info");
+        let info = is_info_given.then(|| info.read(&mut fields)).flatten();
+        let action = fields.required("action", self.action, PushAction::parse);
+        let trace_id = fields.optional("trace_id", self.trace_id, TraceId::parse);
+        let source_url = fields.optional("source_url", self.source_url, PushUrl::parse);
+        let (Some(Some(listed)), Some(info), Some(action)) = (listed, info, action) else {
+            return Err(fields.refusal());
+        };
+        let Some(targets) = fields.keep("target_info", PushTargets::new(listed.clone())) else {
+            return Err(fields.refusal());
+        };
+        fields.finish()?;
+        let (pack_url, app_type, app_id) = info;
+        let content = PushContent {
+            action,
+            app_id,
+            app_type,
+            pack_url,
+            source_url,
+            trace_id,
+        };
+        let request = PushRequest {
+            content,
+            targets,
+            context: None,
+            repeatable: Repeatable::ByTraceId,
+        };
+        Ok(ReadPush { request, listed })
+    }
+}
+
+/// `None` when one of them is wrong.
+fn read_targets(given: Vec<Object<PushTargetFields>>, fields: &mut Fields) -> Option<Vec<PushTarget>> {
+    let count = given.len();
+    let mut listed = Vec::with_capacity(count);
+    for (index, Object(target)) in given.into_iter().enumerate() {
+        let place = format!("target_info[{index}]");
+        let device = fields.required(
+            &format!("{place}.hardware_id"),
+            target.hardware_id,
+            DeviceId::parse,
+        );
+        let project = fields.required(
+            &format!("{place}.project_id"),
+            target.project_id,
+            ProjectId::parse,
+        );
+        listed.extend(
+            device
+                .zip(project)
+                .map(|(device, project)| PushTarget { device, project }),
+        );
+    }
+    (listed.len() == count).then_some(listed)
+}
+
+impl PackagePushInfoFields {
+    fn read(self, fields: &mut Fields) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
+        let inside = |name: &str| format!("package_push_info.{name}");
+        let pack_url = fields.required(&inside("pack_url"), self.pack_url, PushUrl::parse);
+        let app_type = fields.required(&inside("app_type"), self.app_type, MiniAppType::parse);
+        let app_id = fields.required(&inside("app_id"), self.app_id, MiniAppId::parse);
+        Some((pack_url?, app_type?, app_id?))
+    }
+}
+
+/// Why a push was not taken, in terms of what its sender wrote.
+pub(super) fn explain(refusal: PushRefusal, listed: &[PushTarget]) -> ServiceError {
+    match refusal {
+        PushRefusal::Failed(error) => error,
+        PushRefusal::Schemes(members) => {
+            let why = Invalid::new("must begin with a scheme that the tenant allows");
+            ServiceError::Invalid(members.into_iter().map(|member| why.clone().at(member)).collect())
+        }
+        PushRefusal::UnknownDevices(unknown) => {
+            let is_unknown = |(_, target): &(usize, &PushTarget)| unknown.contains(target);
+            let named = listed.iter().enumerate().filter(is_unknown);
+            ServiceError::Invalid(
+                named
+                    .map(|(index, target)| unknown_device(index, target))
+                    .collect(),
+            )
+        }
+    }
+}
+
+fn unknown_device(index: usize, target: &PushTarget) -> FieldError {
+    FieldError::invalid(
+        format!("target_info[{index}].hardware_id"),
+        format!(
+            "must be a device that is known in the project {}; {} is not",
+            target.project, target.device
+        ),
+    )
+}

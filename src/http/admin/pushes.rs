@@ -1,0 +1,266 @@
+//! Pushes to named devices.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, delete, get, post};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::push_fields::{CreatePushRequest, ReadPush, explain};
+use crate::catalog::push::{Channel, Push, TargetState};
+use crate::catalog::text::TraceId;
+use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
+use crate::http::call::Call;
+use crate::http::fields::Fields;
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageResponse, page_request};
+use crate::http::path::{PushPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::pushes::{self, PushWithCounts, PushWithTargets, Taken};
+use crate::services::{Answer, Written};
+use crate::storage::push_targets::StoredTarget;
+
+/// A push.
+#[derive(Serialize, ToSchema)]
+struct PushResponse {
+    id: String,
+    trace_id: Option<String>,
+    action: String,
+    app_id: String,
+    app_type: String,
+    pack_url: String,
+    source_url: Option<String>,
+    /// Who sent it: `app_key:…`, `user:…` or `token:…`, with the id.
+    origin: String,
+    /// What the sender gave on the gateway.
+    alipay_context: Option<String>,
+    created_at: DateTime<Utc>,
+    /// Until then it is offered to devices that do not acknowledge it.
+    expires_at: DateTime<Utc>,
+}
+
+/// A push with how far it has come on each device.
+#[derive(Serialize, ToSchema)]
+struct PushWithTargetsResponse {
+    #[serde(flatten)]
+    push: PushResponse,
+    /// By device id.
+    targets: Vec<TargetResponse>,
+}
+
+/// A push with how many devices are in which state.
+#[derive(Serialize, ToSchema)]
+struct PushWithCountsResponse {
+    #[serde(flatten)]
+    push: PushResponse,
+    target_counts: TargetCounts,
+}
+
+/// How far a push has come on one device.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Target)]
+struct TargetResponse {
+    device_id: String,
+    /// The device's project when the push was taken.
+    project_id: String,
+    /// `queued`, `delivered`, `received`, `opened`, `applied`, `failed`, `expired` or `withdrawn`.
+    #[schema(example = "received")]
+    state: &'static str,
+    /// Counts the pushes to the device.
+    sequence: i64,
+    /// How it was delivered last: `events`, `poll` or `mqtt`.
+    channel: Option<&'static str>,
+    /// How often it was delivered.
+    deliveries: i64,
+    /// The last delivery.
+    delivered_at: Option<DateTime<Utc>>,
+    /// The first acknowledgement.
+    received_at: Option<DateTime<Utc>>,
+    opened_at: Option<DateTime<Utc>>,
+    /// When it was applied, failed, expired or was withdrawn.
+    ended_at: Option<DateTime<Utc>>,
+    /// What the device said of it.
+    detail: Option<String>,
+    /// The last time that anything of this changed.
+    changed_at: DateTime<Utc>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TargetCounts {
+    queued: u64,
+    delivered: u64,
+    received: u64,
+    opened: u64,
+    applied: u64,
+    failed: u64,
+    expired: u64,
+    withdrawn: u64,
+}
+
+/// Which pushes a list holds.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PushesQuery {
+    /// How many items at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only pushes with this trace id.
+    trace_id: Option<String>,
+}
+
+impl From<&Push> for PushResponse {
+    fn from(push: &Push) -> Self {
+        let content = &push.content;
+        Self {
+            id: push.id.to_string(),
+            trace_id: content.trace_id.as_ref().map(ToString::to_string),
+            action: content.action.to_string(),
+            app_id: content.app_id.to_string(),
+            app_type: content.app_type.to_string(),
+            pack_url: content.pack_url.to_string(),
+            source_url: content.source_url.as_ref().map(ToString::to_string),
+            origin: push.origin.clone(),
+            alipay_context: push.context.clone(),
+            created_at: push.created_at,
+            expires_at: push.expires_at,
+        }
+    }
+}
+
+impl From<&PushWithTargets> for PushWithTargetsResponse {
+    fn from(found: &PushWithTargets) -> Self {
+        Self {
+            push: PushResponse::from(&found.push),
+            targets: found.targets.iter().map(TargetResponse::from).collect(),
+        }
+    }
+}
+
+impl From<&PushWithCounts> for PushWithCountsResponse {
+    fn from(found: &PushWithCounts) -> Self {
+        Self {
+            push: PushResponse::from(&found.push),
+            target_counts: TargetCounts::from(&found.targets),
+        }
+    }
+}
+
+impl From<&StoredTarget> for TargetResponse {
+    fn from(target: &StoredTarget) -> Self {
+        Self {
+            device_id: target.key.device.to_string(),
+            project_id: target.project.to_string(),
+            state: target.state.as_str(),
+            sequence: target.key.sequence,
+            channel: target.channel.map(Channel::as_str),
+            deliveries: target.deliveries,
+            delivered_at: target.delivered_at,
+            received_at: target.received_at,
+            opened_at: target.opened_at,
+            ended_at: target.ended_at,
+            detail: target.detail.as_ref().map(ToString::to_string),
+            changed_at: target.changed_at,
+        }
+    }
+}
+
+impl From<&BTreeMap<TargetState, u64>> for TargetCounts {
+    fn from(counts: &BTreeMap<TargetState, u64>) -> Self {
+        let of = |state| counts.get(&state).copied().unwrap_or_default();
+        Self {
+            queued: of(TargetState::Queued),
+            delivered: of(TargetState::Delivered),
+            received: of(TargetState::Received),
+            opened: of(TargetState::Opened),
+            applied: of(TargetState::Applied),
+            failed: of(TargetState::Failed),
+            expired: of(TargetState::Expired),
+            withdrawn: of(TargetState::Withdrawn),
+        }
+    }
+}
+
+/// Push a package to devices
+///
+/// It is taken whole or not at all: every device must be known in the project that is named with it, and the schemes of
+/// the addresses must be allowed. It is stored before this answers, and offered to each device until the device
+/// acknowledges it or it expires. Nothing is fetched from the addresses.
+#[utoipa::path(tag = "pushes", operation_id = "create_push", params(TenantPath), request_body = CreatePushRequest,
+    responses((status = 201, description = "Taken", body = PushWithTargetsResponse),
+        (status = 200, description = "It was taken before, within ten minutes: the same `trace_id`, the same content",
+            body = PushWithTargetsResponse), WriteProblems))]
+#[post("/tenants/{tenant_id}/pushes")]
+pub(super) async fn create_push(
+    mut call: Call<TenantPath, Json<CreatePushRequest, MAX_BULK_BODY_BYTES>>,
+) -> Result<HttpResponse, Problem> {
+    let ReadPush { request, listed } = std::mem::take(&mut call.body.value).read()?;
+    let render = |taken: &Taken| -> Answer {
+        let status = if taken.is_repeat {
+            StatusCode::OK
+        } else {
+            StatusCode::CREATED
+        };
+        respond::answer(
+            status,
+            &PushWithTargetsResponse::from(&taken.push),
+            &taken.push.etag(),
+        )
+    };
+    respond::create(&call, render, async |ticket| {
+        let tenant = call.path.tenant_id;
+        let taken = pushes::create(&call.ctx, &call.caller, tenant, request, ticket.once(render)).await;
+        let written = |value| Written { value, pair: None };
+        taken.map(written).map_err(|refusal| explain(refusal, &listed))
+    })
+    .await
+}
+
+/// List pushes
+#[utoipa::path(tag = "pushes", operation_id = "list_pushes", params(TenantPath, PushesQuery),
+    responses((status = 200, description = "The newest first", body = PageResponse<PushWithCountsResponse>), ReadProblems))]
+#[get("/tenants/{tenant_id}/pushes")]
+pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
+    let query: PushesQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let mut fields = Fields::default();
+    let trace_id = fields.given("trace_id", query.trace_id, TraceId::parse);
+    fields.finish()?;
+    let tenant = call.path.tenant_id;
+    let found = pushes::list(&call.ctx, &call.caller, tenant, trace_id.as_ref(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |push| {
+        PushWithCountsResponse::from(&push)
+    })))
+}
+
+/// Read a push
+///
+/// With how far it has come on each device. Only what a device acknowledged proves that it arrived.
+#[utoipa::path(tag = "pushes", operation_id = "get_push", params(PushPath),
+    responses((status = 200, description = "The push", body = PushWithTargetsResponse), ReadProblems))]
+#[get("/tenants/{tenant_id}/pushes/{push_id}")]
+pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Problem> {
+    let found = pushes::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.push_id).await?;
+    Ok(respond::object(
+        &PushWithTargetsResponse::from(&found),
+        &found.etag(),
+    ))
+}
+
+/// Withdraw a push
+///
+/// From the devices that it was not delivered to yet; what was delivered cannot be taken back. Again it changes nothing.
+#[utoipa::path(tag = "pushes", operation_id = "withdraw_push", params(PushPath),
+    responses((status = 200, description = "The push as it is now", body = PushWithTargetsResponse), WriteProblems))]
+#[delete("/tenants/{tenant_id}/pushes/{push_id}")]
+pub(super) async fn withdraw_push(call: Call<PushPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    let path = (call.path.tenant_id, call.path.push_id);
+    let now = pushes::withdraw(&call.ctx, &call.caller, path, &precondition).await?;
+    Ok(respond::object(&PushWithTargetsResponse::from(&now), &now.etag()))
+}

@@ -1,0 +1,102 @@
+//! `yunos.miniapp.offlinepkg.push`: a package sent to named devices.
+//!
+//! Whoever records a signed request may send it again, and read its signed text in other ways. The first finds the push
+//! that was taken before. The second never becomes a push: it refuses every parameter that it does not know, so the whole
+//! text must be what it reads, in one way (`readings`). Such a text begins with `alipay_context`. That of a batch begins
+//! with `app_key`, and so does that of a check, unless its client signs a parameter of its own that sorts before.
+
+use actix_web::HttpResponse;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use super::envelope::Envelope;
+use super::error::GatewayError;
+use super::methods::{Method, MethodAnswer, MethodCall};
+use super::push_request::read_push;
+use super::value_kind::ValueKind;
+use crate::access::may_push;
+use crate::catalog::push::PushTarget;
+use crate::http::problem::Problem;
+use crate::http::request_ids;
+use crate::services::ServiceError;
+use crate::services::pushes::{PushRefusal, create_with_key};
+
+pub(super) const METHOD: Method = Method {
+    name: "yunos.miniapp.offlinepkg.push",
+    is_allowed: may_push,
+    required: &["alipay_context", "req"],
+    reads: &[("alipay_context", ValueKind::Json), ("req", ValueKind::Json)],
+    refuses_others: true,
+    call,
+};
+
+/// What the caller is told in-band.
+struct Outcome {
+    success: bool,
+    code: &'static str,
+    message: String,
+}
+
+fn call(call: MethodCall<'_>) -> LocalBoxFuture<'_, Result<MethodAnswer, GatewayError>> {
+    async move {
+        let outcome = push(&call).await?;
+        let mut envelope = Envelope::success(call.asked.format, METHOD.name);
+        envelope.structure("result", |result| {
+            result.boolean("result", outcome.success);
+            result.boolean("success", outcome.success);
+            result.text("result_code", outcome.code);
+            result.text("result_msg", &outcome.message);
+        });
+        Ok(MethodAnswer {
+            body: envelope.close(call.asked.request_id),
+            headers: HttpResponse::Ok(),
+        })
+    }
+    .boxed_local()
+}
+
+async fn push(call: &MethodCall<'_>) -> Result<Outcome, GatewayError> {
+    let given = |name| call.params.get(name).unwrap_or_default();
+    let request = read_push(given("alipay_context"), given("req"), call.signature)
+        .map_err(|errors| GatewayError::wrong_arguments(&errors))?;
+    if !call.key.is_good() {
+        return Err(GatewayError::not_permitted());
+    }
+    let permit = call.ctx.costly_calls.begin(request_ids::next());
+    let _permit = permit.map_err(failure)?;
+    let taken = create_with_key(call.ctx, call.key, call.asked.request_id, request).await;
+    match taken {
+        Ok(_) => Ok(Outcome {
+            success: true,
+            code: "200",
+            message: "请求成功".to_owned(),
+        }),
+        Err(PushRefusal::UnknownDevices(unknown)) => Ok(refused("404", unknown_devices(&unknown))),
+        Err(refusal @ PushRefusal::Schemes(_)) => Ok(refused("400", refusal.to_string())),
+        Err(PushRefusal::Failed(error)) => Err(failure(error)),
+    }
+}
+
+fn refused(code: &'static str, message: String) -> Outcome {
+    Outcome {
+        success: false,
+        code,
+        message,
+    }
+}
+
+/// Names each device once.
+fn unknown_devices(unknown: &[PushTarget]) -> String {
+    let mut ids: Vec<_> = unknown.iter().map(|target| target.device.as_str()).collect();
+    // They stand in the order of their ids.
+    ids.dedup();
+    format!("not known in their projects: {}", ids.join(", "))
+}
+
+fn failure(error: ServiceError) -> GatewayError {
+    match error {
+        ServiceError::PermissionDenied(_) | ServiceError::NotFound(_) => GatewayError::not_permitted(),
+        // As a problem it is logged with its causes.
+        other => GatewayError::remote_unavailable(Problem::from(other).detail()),
+    }
+}

@@ -1,0 +1,330 @@
+//! The two business parameters of a push: from their JSON texts to a request, or to the members that are wrong.
+//!
+//! Members that nobody knows are left alone, since clients add their own. Of a repeated one the last counts.
+
+use serde_json::{Map, Value};
+
+use crate::catalog::field::{FieldError, Invalid};
+use crate::catalog::push::{
+    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
+};
+use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
+
+/// The longest `alipay_context`, in bytes of its text.
+const MAX_CONTEXT_BYTES: usize = 4_096;
+/// Its members, all of them texts that may be empty.
+const CONTEXT_MEMBERS: [&str; 3] = ["havanaId", "loginId", "masterId"];
+
+type Members = Map<String, Value>;
+
+/// Reads both. The errors name every member that is wrong by its path, such as `req.target_info[0].hardware_id`.
+pub(super) fn read_push(context: &str, req: &str, signature: &str) -> Result<PushRequest, Vec<FieldError>> {
+    let mut reader = Reader::default();
+    reader.check_context(context);
+    let read = reader.read_req(req);
+    match read {
+        Some((targets, content)) if reader.errors.is_empty() => Ok(PushRequest {
+            content,
+            targets,
+            context: Some(context.to_owned()),
+            repeatable: Repeatable::ByTraceIdOrSignature(signature.to_owned()),
+        }),
+        _ => Err(reader.errors),
+    }
+}
+
+/// Reads members and collects what is wrong with them.
+#[derive(Default)]
+struct Reader {
+    errors: Vec<FieldError>,
+}
+
+impl Reader {
+    fn check_context(&mut self, text: &str) {
+        const FIELD: &str = "alipay_context";
+        if text.len() > MAX_CONTEXT_BYTES {
+            self.wrong(FIELD, &format!("must be at most {MAX_CONTEXT_BYTES} bytes long"));
+            return;
+        }
+        let Some(members) = self.read_object(FIELD, text) else {
+            return;
+        };
+        for name in CONTEXT_MEMBERS {
+            match members.get(name) {
+                None | Some(Value::Null | Value::String(_)) => {}
+                Some(other) => self.wrong_kind(&format!("{FIELD}.{name}"), "a text", other),
+            }
+        }
+    }
+
+    fn read_req(&mut self, text: &str) -> Option<(PushTargets, PushContent)> {
+        let req = self.read_object("req", text)?;
+        let targets = self.read_targets(&req);
+        let info = self.read_info(&req);
+        let action = self.required(&req, "req", "action", PushAction::parse);
+        let trace_id = self.optional(&req, "req", "trace_id", TraceId::parse);
+        let source_url = self.optional(&req, "req", "source_url", PushUrl::parse);
+        let (pack_url, app_type, app_id) = info?;
+        let content = PushContent {
+            action: action?,
+            app_id,
+            app_type,
+            pack_url,
+            source_url,
+            trace_id,
+        };
+        Some((targets?, content))
+    }
+
+    fn read_targets(&mut self, req: &Members) -> Option<PushTargets> {
+        const FIELD: &str = "req.target_info";
+        let given = match req.get("target_info") {
+            None | Some(Value::Null) => {
+                self.errors.push(FieldError::required(FIELD));
+                return None;
+            }
+            Some(Value::Array(given)) => given,
+            Some(other) => {
+                self.wrong_kind(FIELD, "an array of devices", other);
+                return None;
+            }
+        };
+        if given.len() > MAX_LISTED_TARGETS {
+            self.wrong(FIELD, &format!("must list at most {MAX_LISTED_TARGETS} devices"));
+            return None;
+        }
+        let places = given.iter().enumerate();
+        let listed: Vec<_> = places
+            .filter_map(|(index, target)| self.read_target(&format!("{FIELD}[{index}]"), target))
+            .collect();
+        if listed.len() < given.len() {
+            return None;
+        }
+        self.keep(FIELD, PushTargets::new(listed))
+    }
+
+    fn read_target(&mut self, place: &str, target: &Value) -> Option<PushTarget> {
+        let Value::Object(target) = target else {
+            let expected = r#"a device such as {"hardware_id":"111","project_id":"projectId"}"#;
+            self.wrong_kind(place, expected, target);
+            return None;
+        };
+        let device = self.required(target, place, "hardware_id", DeviceId::parse);
+        let project = self.required(target, place, "project_id", ProjectId::parse);
+        Some(PushTarget {
+            device: device?,
+            project: project?,
+        })
+    }
+
+    fn read_info(&mut self, req: &Members) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
+        const FIELD: &str = "req.package_push_info";
+        let info = match req.get("package_push_info") {
+            None | Some(Value::Null) => {
+                self.errors.push(FieldError::required(FIELD));
+                return None;
+            }
+            Some(Value::Object(info)) => info,
+            Some(other) => {
+                self.wrong_kind(FIELD, "an object", other);
+                return None;
+            }
+        };
+        let pack_url = self.required(info, FIELD, "pack_url", PushUrl::parse);
+        let app_type = self.required(info, FIELD, "app_type", MiniAppType::parse);
+        let app_id = self.required(info, FIELD, "app_id", MiniAppId::parse);
+        Some((pack_url?, app_type?, app_id?))
+    }
+
+    fn read_object(&mut self, field: &str, text: &str) -> Option<Members> {
+        if let Ok(Value::Object(members)) = serde_json::from_str(text) {
+            Some(members)
+        } else {
+            // The protocol's own words.
+            let message = format!("{field}: not a JSON object");
+            self.errors.push(FieldError::invalid(field, message));
+            None
+        }
+    }
+
+    /// A text that is there and not blank.
+    fn required<T>(
+        &mut self,
+        members: &Members,
+        place: &str,
+        name: &str,
+        parse: fn(String) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let is_given = members.get(name).is_some_and(|value| !is_blank(value));
+        if !is_given {
+            self.errors.push(FieldError::required(format!("{place}.{name}")));
+            return None;
+        }
+        self.optional(members, place, name, parse)
+    }
+
+    fn optional<T>(
+        &mut self,
+        members: &Members,
+        place: &str,
+        name: &str,
+        parse: fn(String) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let field = || format!("{place}.{name}");
+        match members.get(name).filter(|value| !is_blank(value))? {
+            Value::String(text) => self.keep(&field(), parse(text.clone())),
+            other => {
+                self.wrong_kind(&field(), "a text", other);
+                None
+            }
+        }
+    }
+
+    fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|why| self.wrong(field, &why.0)).ok()
+    }
+
+    fn wrong_kind(&mut self, field: &str, expected: &str, given: &Value) {
+        self.wrong(field, &format!("must be {expected}, not {}", kind(given)));
+    }
+
+    fn wrong(&mut self, field: &str, why: &str) {
+        self.errors
+            .push(FieldError::invalid(field, format!("{field} {why}")));
+    }
+}
+
+/// Null, or a text of nothing but white space.
+fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CONTEXT: &str = r#"{"havanaId":"","loginId":"","masterId":""}"#;
+
+    fn req() -> Value {
+        json!({
+            "action": "preview",
+            "package_push_info": {"app_id": "111", "app_type": "tinyApp", "pack_url": "scheme://pkg"},
+            "source_url": "http://src.example/a",
+            "target_info": [{"hardware_id": "111", "project_id": "projectId"}],
+            "trace_id": "11111",
+        })
+    }
+
+    /// The paths of the members that are wrong, those that are missing with a question mark.
+    fn wrong(context: &str, req: &str) -> Vec<String> {
+        let errors = read_push(context, req, "abc").err().unwrap_or_default();
+        let named = errors.into_iter().map(|error| {
+            let mark = if error.message.ends_with("is required") {
+                "?"
+            } else {
+                ""
+            };
+            assert!(error.message.starts_with(&error.field), "{error:?}");
+            error.field + mark
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn a_push_is_read_whole() {
+        let read = read_push(CONTEXT, &req().to_string(), "abc").unwrap();
+        assert_eq!(read.context.as_deref(), Some(CONTEXT));
+        assert_eq!(read.content.trace_id.unwrap().as_str(), "11111");
+        assert_eq!(read.content.source_url.unwrap().as_str(), "http://src.example/a");
+        assert_eq!(read.targets.as_slice()[0].project.as_str(), "projectId");
+        let mut least = req();
+        let members = least.as_object_mut().unwrap();
+        members.remove("trace_id");
+        members.insert("source_url".to_owned(), json!(" "));
+        members.insert("another".to_owned(), json!([1]));
+        let read = read_push("{}", &least.to_string(), "abc").unwrap();
+        assert_eq!((read.content.trace_id, read.content.source_url), (None, None));
+    }
+
+    #[test]
+    fn every_wrong_member_is_named_by_its_path() {
+        for (path, value, named) in [
+            ("/target_info", json!(["uuid"]), "req.target_info[0]"),
+            ("/target_info", json!([]), "req.target_info"),
+            ("/target_info", json!("111"), "req.target_info"),
+            ("/target_info", Value::Null, "req.target_info?"),
+            (
+                "/target_info/0/hardware_id",
+                json!(111),
+                "req.target_info[0].hardware_id",
+            ),
+            (
+                "/target_info/0/hardware_id",
+                json!(" "),
+                "req.target_info[0].hardware_id?",
+            ),
+            (
+                "/target_info/0/project_id",
+                json!("x".repeat(129)),
+                "req.target_info[0].project_id",
+            ),
+            ("/package_push_info", json!([]), "req.package_push_info"),
+            ("/package_push_info", Value::Null, "req.package_push_info?"),
+            (
+                "/package_push_info/pack_url",
+                json!(""),
+                "req.package_push_info.pack_url?",
+            ),
+            (
+                "/package_push_info/pack_url",
+                json!("x\ty:z"),
+                "req.package_push_info.pack_url",
+            ),
+            (
+                "/package_push_info/app_type",
+                json!({}),
+                "req.package_push_info.app_type",
+            ),
+            (
+                "/package_push_info/app_id",
+                json!(true),
+                "req.package_push_info.app_id",
+            ),
+            ("/action", Value::Null, "req.action?"),
+            ("/trace_id", json!(11111), "req.trace_id"),
+            ("/source_url", json!("x".repeat(2_049)), "req.source_url"),
+        ] {
+            let mut req = req();
+            *req.pointer_mut(path).unwrap() = value;
+            assert_eq!(wrong(CONTEXT, &req.to_string()), [named], "{path}");
+        }
+        assert_eq!(
+            wrong("{}", "{}"),
+            ["req.target_info?", "req.package_push_info?", "req.action?"]
+        );
+        for text in ["[]", "null", "\"{}\"", "{", "{}{}", "x", &"[".repeat(10_000)] {
+            assert_eq!(wrong(CONTEXT, text), ["req"]);
+            assert_eq!(wrong(text, &req().to_string()), ["alipay_context"][..1]);
+        }
+        let numbers = r#"{"havanaId":1,"loginId":null,"masterId":[]}"#;
+        let named = ["alipay_context.havanaId", "alipay_context.masterId"];
+        assert_eq!(wrong(numbers, &req().to_string()), named);
+    }
+}

@@ -1,0 +1,356 @@
+//! Pushes: taken whole or not at all, once however often they are sent, and stored before they are answered. How they
+//! reach their devices is delivery's.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::TimeDelta;
+use metrics::counter;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::audit::{self, Actor, Change, of_push};
+use super::gateway_keys::GatewayKey;
+use super::{Caller, Context, Once, Precondition, ServiceError};
+use crate::access::{Action, TenantScope, enter_to_push};
+use crate::catalog::ids::{PushId, TenantId};
+use crate::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
+use crate::catalog::text::TraceId;
+use crate::storage::push_targets::{self, NewTarget, StoredTarget};
+use crate::storage::{Page, PageRequest, Reader, StorageError, Tx, devices, pushes, tenants};
+
+/// For how long the same push sent again is the one that was taken before.
+const REPEATS_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// For how long a signature is good at most: ten minutes either way of its timestamp. Nothing but the same request has it.
+const REPLAYS_WITHIN: TimeDelta = TimeDelta::minutes(20);
+
+/// A push with how far it has come on each device.
+#[derive(Debug, Clone)]
+pub struct PushWithTargets {
+    pub push: Push,
+    /// By device id, bytewise.
+    pub targets: Vec<StoredTarget>,
+}
+
+/// A push with how many of its targets are in which state.
+#[derive(Debug, Clone)]
+pub struct PushWithCounts {
+    pub push: Push,
+    /// States that no target is in are left out.
+    pub targets: BTreeMap<TargetState, u64>,
+}
+
+/// What came of a push that was not refused.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    pub push: PushWithTargets,
+    /// It was taken before, and nothing was done now.
+    pub is_repeat: bool,
+}
+
+/// Why a push was not taken. Nothing of it was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PushRefusal {
+    /// The tenant does not allow the schemes of these members.
+    #[error("{} must have a scheme that the tenant allows", .0.join(" and "))]
+    Schemes(Vec<&'static str>),
+    /// The tenant has no such devices in these projects.
+    #[error("some devices are not known in their projects")]
+    UnknownDevices(Vec<PushTarget>),
+    #[error(transparent)]
+    Failed(#[from] ServiceError),
+}
+
+impl From<StorageError> for PushRefusal {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl PushWithTargets {
+    /// Tells this state of the push from every other.
+    pub fn etag(&self) -> String {
+        let mut digest = Sha256::new_with_prefix(self.push.id.uuid().as_bytes());
+        for target in &self.targets {
+            digest.update(target.key.sequence.to_be_bytes());
+            digest.update(target.changed_at.timestamp_micros().to_be_bytes());
+            digest.update([target.state as u8]);
+        }
+        hex::encode(&digest.finalize()[..8])
+    }
+}
+
+/// Who pushes, and over which face.
+struct Sender<'a> {
+    scope: TenantScope,
+    actor: Actor<'a>,
+    face: &'static str,
+}
+
+/// Takes a push over the admin API.
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    request: PushRequest,
+    once: Once<'_, Taken>,
+) -> Result<Taken, PushRefusal> {
+    let scope = ctx.enter(caller, tenant, Action::Push).await?;
+    let sender = Sender {
+        scope,
+        actor: Actor::of(caller),
+        face: "admin",
+    };
+    take(ctx, &sender, request, Some(once)).await
+}
+
+/// Takes a push over the gateway; the tenant is the key's, which may be disabled.
+pub async fn create_with_key(
+    ctx: &Context,
+    key: &GatewayKey,
+    request_id: &str,
+    request: PushRequest,
+) -> Result<Taken, PushRefusal> {
+    let scope = enter_to_push(key.role(), key.tenant()).map_err(ServiceError::from)?;
+    let sender = Sender {
+        scope,
+        actor: Actor {
+            key: format!("app_key:{}", key.id()),
+            name: key.app_key().to_owned(),
+            request_id,
+        },
+        face: "gateway",
+    };
+    take(ctx, &sender, request, None).await
+}
+
+async fn take(
+    ctx: &Context,
+    sender: &Sender<'_>,
+    request: PushRequest,
+    once: Option<Once<'_, Taken>>,
+) -> Result<Taken, PushRefusal> {
+    let schemes = allowed_schemes(ctx, sender).await?;
+    let refused = refused_urls(&schemes, &request.content);
+    if !refused.is_empty() {
+        return Err(PushRefusal::Schemes(refused));
+    }
+    let now = ctx.now();
+    let push = Push {
+        id: PushId::generate(),
+        origin: sender.actor.key.clone(),
+        created_at: now,
+        expires_at: now + ctx.settings.push_lifetimes.of(&request.content.action),
+        context: request.context.clone(),
+        content: request.content.clone(),
+    };
+    let tx = ctx.db.begin().await?;
+    if let Some(earlier) = store_or_find(&tx, sender.scope, &push, &request).await? {
+        drop(tx);
+        return repeat(ctx, sender.scope, earlier, once).await;
+    }
+    queue(ctx, &tx, sender.scope, &push, request.targets.as_slice()).await?;
+    let taken = Taken {
+        push: with_targets(&tx, sender.scope, push).await?,
+        is_repeat: false,
+    };
+    let tenant = sender.scope.tenant();
+    let change = Change {
+        action: "push.create",
+        object_id: taken.push.push.id.to_string(),
+        before: None,
+        after: Some(of_push(&taken.push.push, taken.push.targets.len())),
+    };
+    audit::record_by(&tx, ctx, sender.actor.clone(), Some(tenant), change).await?;
+    if let Some(once) = once {
+        once.record(&tx, &taken).await?;
+    }
+    tx.commit().await?;
+    count(sender.face, taken.push.targets.len());
+    tell_delivery(ctx, taken.push.push.id);
+    Ok(taken)
+}
+
+async fn allowed_schemes(ctx: &Context, sender: &Sender<'_>) -> Result<UrlSchemes, ServiceError> {
+    let tenant = tenants::find(&ctx.db, sender.scope.tenant()).await?;
+    let tenant = tenant.ok_or(ServiceError::NotFound("tenant"))?;
+    Ok(tenant.value.push_url_schemes)
+}
+
+/// The members whose URL the tenant does not allow.
+fn refused_urls(schemes: &UrlSchemes, content: &PushContent) -> Vec<&'static str> {
+    let mut refused = Vec::new();
+    if !schemes.allow(&content.pack_url) {
+        refused.push("package_push_info.pack_url");
+    }
+    if content.source_url.as_ref().is_some_and(|url| !schemes.allow(url)) {
+        refused.push("source_url");
+    }
+    refused
+}
+
+/// Stores a push, unless it repeats one, which is then told and the transaction to be dropped.
+///
+/// What tells repeats is written before any device is locked: identical calls that race wait for each other here.
+async fn store_or_find(
+    tx: &Tx,
+    scope: TenantScope,
+    push: &Push,
+    request: &PushRequest,
+) -> Result<Option<PushId>, StorageError> {
+    pushes::insert(tx, scope, push).await?;
+    let Some(digest) = request.digest() else {
+        return Ok(None);
+    };
+    let within = match push.content.trace_id {
+        Some(_) => REPEATS_WITHIN,
+        None => REPLAYS_WITHIN,
+    };
+    pushes::note_repeatable(tx, scope, push, &digest, within).await
+}
+
+async fn repeat(
+    ctx: &Context,
+    scope: TenantScope,
+    earlier: PushId,
+    once: Option<Once<'_, Taken>>,
+) -> Result<Taken, PushRefusal> {
+    let taken = Taken {
+        push: find(ctx, scope, earlier).await?,
+        is_repeat: true,
+    };
+    if let Some(once) = once {
+        let tx = ctx.db.begin().await?;
+        once.record(&tx, &taken).await?;
+        tx.commit().await?;
+    }
+    Ok(taken)
+}
+
+/// Queues a push for its devices, each of which must be known in its project.
+async fn queue(
+    ctx: &Context,
+    tx: &Tx,
+    scope: TenantScope,
+    push: &Push,
+    targets: &[PushTarget],
+) -> Result<(), PushRefusal> {
+    let mut ids: Vec<_> = targets.iter().map(|target| target.device.as_str()).collect();
+    // Two claims of a device's project stand side by side.
+    ids.dedup();
+    let locked = devices::lock_for_push(tx, scope, &ids).await?;
+    let known: HashMap<_, _> = locked
+        .into_iter()
+        .map(|device| (device.id.clone(), device))
+        .collect();
+    let is_known = |target: &PushTarget| {
+        let device = known.get(&target.device);
+        device.is_some_and(|device| device.project.as_ref() == Some(&target.project))
+    };
+    let unknown: Vec<_> = targets
+        .iter()
+        .filter(|target| !is_known(target))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        return Err(PushRefusal::UnknownDevices(unknown));
+    }
+    let new = targets.iter().map(|target| NewTarget {
+        device: target.device.clone(),
+        project: target.project.clone(),
+        sequence: known[&target.device].push_sequence + 1,
+    });
+    let mqtt_due_at = ctx.settings.has_broker.then_some(push.created_at);
+    push_targets::insert(tx, scope, push, new.collect(), mqtt_due_at).await?;
+    devices::advance_push_sequences(tx, scope, &ids).await?;
+    Ok(())
+}
+
+fn count(face: &'static str, targets: usize) {
+    counter!("slipway_pushes_accepted_total", "face" => face).increment(1);
+    counter!("slipway_push_targets_accepted_total", "face" => face)
+        .increment(u64::try_from(targets).unwrap_or(u64::MAX));
+}
+
+/// Tells delivery that something of a push was committed; it would find it by itself a little later.
+fn tell_delivery(_ctx: &Context, _push: PushId) {}
+
+/// The newest first; with a trace id only those that have it.
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    trace_id: Option<&TraceId>,
+    page: &PageRequest,
+) -> Result<Page<PushWithCounts>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
+    let reader = ctx.db.begin_read().await?;
+    let found = pushes::list(&reader, scope, trace_id, page).await?;
+    let ids: Vec<_> = found.items.iter().map(|push| push.id).collect();
+    let mut counts = push_targets::count_by_state(&reader, scope, &ids).await?;
+    let items = found.items.into_iter().map(|push| PushWithCounts {
+        targets: counts.remove(&push.id).unwrap_or_default(),
+        push,
+    });
+    Ok(Page {
+        items: items.collect(),
+        next: found.next,
+    })
+}
+
+pub async fn get(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: PushId,
+) -> Result<PushWithTargets, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
+    find(ctx, scope, id).await
+}
+
+/// Takes a push back from the devices that it was not delivered to yet. What was delivered stays, and so it may be
+/// asked for again.
+pub async fn withdraw(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, id): (TenantId, PushId),
+    precondition: &Precondition,
+) -> Result<PushWithTargets, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::Push).await?;
+    let tx = ctx.db.begin().await?;
+    let push = pushes::find(&tx, scope, id).await?;
+    let push = push.ok_or(ServiceError::NotFound("push"))?;
+    let targets = push_targets::lock_of_push(&tx, scope, id).await?;
+    let before = PushWithTargets { push, targets };
+    precondition.check(&before.etag())?;
+    let withdrawn = push_targets::withdraw(&tx, scope, id, ctx.now()).await?.len();
+    if withdrawn == 0 {
+        return Ok(before);
+    }
+    let change = Change {
+        action: "push.withdraw",
+        object_id: id.to_string(),
+        before: None,
+        after: Some(json!({"withdrawn": withdrawn})),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    let after = with_targets(&tx, scope, before.push).await?;
+    tx.commit().await?;
+    tell_delivery(ctx, id);
+    Ok(after)
+}
+
+async fn find(ctx: &Context, scope: TenantScope, id: PushId) -> Result<PushWithTargets, ServiceError> {
+    let reader = ctx.db.begin_read().await?;
+    let push = pushes::find(&reader, scope, id).await?;
+    let push = push.ok_or(ServiceError::NotFound("push"))?;
+    Ok(with_targets(&reader, scope, push).await?)
+}
+
+async fn with_targets(
+    reader: &impl Reader,
+    scope: TenantScope,
+    push: Push,
+) -> Result<PushWithTargets, StorageError> {
+    let targets = push_targets::list_of_push(reader, scope, push.id).await?;
+    Ok(PushWithTargets { push, targets })
+}
