@@ -14,18 +14,22 @@ use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
-use crate::live::{Follower, FollowerSettings, Live};
+use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
-use crate::services::{CallLimits, Context, CostlyCalls, LoginAttempts, Settings, housekeeping};
+use crate::services::enrolment::EnrolmentLimits;
+use crate::services::{
+    CallLimits, Context, CostlyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
+};
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
 
@@ -111,13 +115,29 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     );
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
-    let (device_records, writer) = device_records(&config.device_records, &gated);
-    let context = Arc::new(context(config, gated, live, start.clock, keyring, device_records));
+    let (mut device_tokens, newest_tokens) = DeviceTokenFollower::new(gated.clone(), start.clock.clone());
+    if is_open && let Err(error) = device_tokens.look().await {
+        tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
+    }
+    let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
+    let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
+    let parts = ContextParts {
+        db: gated,
+        live,
+        newest_tokens,
+        clock: start.clock,
+        keyring,
+        new_devices,
+        device_records,
+    };
+    let context = Arc::new(parts.context(config));
     let (address, server) = bind(config, &context, metrics.clone())?;
     let handle = server.handle();
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
+        tokio::spawn(nodes::run(context.clone())),
+        tokio::spawn(device_tokens.run()),
         tokio::spawn(telemetry::tend_metrics(metrics)),
     ];
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
@@ -159,33 +179,43 @@ async fn stop_on_signal(server: ServerHandle, context: Arc<Context>, drain: Dura
     server.stop(true).await;
 }
 
-fn context(
-    config: &Config,
+/// What a context is made of beside settings.
+struct ContextParts {
     db: Db,
     live: Arc<Live>,
+    newest_tokens: Arc<NewestTokens>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
+    new_devices: Arc<NewDevices>,
     device_records: DeviceRecorder,
-) -> Context {
-    Context {
-        db,
-        live,
-        clock,
-        access_tokens: AccessTokens::new(&keyring, ACCESS_TOKEN_LIFETIME),
-        keyring,
-        login_attempts: LoginAttempts::new(
-            config.login_attempts_per_account,
-            config.login_attempts_per_source,
-        ),
-        call_limits: CallLimits::new(config.gateway_calls_per_minute),
-        costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
-        is_draining: AtomicBool::new(false),
-        check_counts: CheckCounts::new(),
-        device_records,
-        settings: Settings {
-            next_check_s: config.next_check_s,
-            next_check_after_offer_s: config.next_check_after_offer_s,
-        },
+}
+
+impl ContextParts {
+    fn context(self, config: &Config) -> Context {
+        Context {
+            db: self.db,
+            live: self.live,
+            newest_tokens: self.newest_tokens,
+            node: Uuid::new_v4(),
+            clock: self.clock,
+            access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
+            keyring: self.keyring,
+            login_attempts: LoginAttempts::new(
+                config.login_attempts_per_account,
+                config.login_attempts_per_source,
+            ),
+            call_limits: CallLimits::new(config.gateway_calls_per_minute),
+            enrolment_limits: EnrolmentLimits::new(),
+            new_devices: self.new_devices,
+            costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
+            is_draining: AtomicBool::new(false),
+            check_counts: CheckCounts::new(),
+            device_records: self.device_records,
+            settings: Settings {
+                next_check_s: config.next_check_s,
+                next_check_after_offer_s: config.next_check_after_offer_s,
+            },
+        }
     }
 }
 
@@ -229,7 +259,11 @@ async fn follow(is_open: bool, opening: Opening, follower: Follower) {
     follower.run().await;
 }
 
-fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+fn device_records(
+    config: &DeviceRecordConfig,
+    db: &Db,
+    new_devices: Arc<NewDevices>,
+) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
     if !config.enabled {
         return (DeviceRecorder::off(), None);
     }
@@ -241,9 +275,8 @@ fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Opti
     let writer = WriterSettings {
         batch: size(config.batch),
         wait: Duration::from_millis(config.wait_ms),
-        new_devices_per_day: config.new_devices_per_day,
     };
-    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer);
+    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
     (recorder, Some(writer))
 }
 

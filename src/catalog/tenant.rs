@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::enrolment::Enrolment;
 use super::ids::TenantId;
 use super::text::Name;
 
@@ -13,4 +14,6 @@ pub struct Tenant {
     pub enabled: bool,
     /// `false` is the off switch: checks are answered with an empty list.
     pub offers_enabled: bool,
+    /// What the first enrolment of a device takes.
+    pub enrolment: Enrolment,
 }

@@ -35,12 +35,24 @@ pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
 
 /// Answers with an object that keeps no tag of its own: the tag is made from what is shown.
 pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
-    // These bodies are structs of texts, numbers and lists, which always serialise.
-    let text = serde_json::to_vec(body).unwrap_or_default();
-    let digest = Sha256::digest(&text);
-    tagged(StatusCode::OK, &hex::encode(&digest[..8]))
+    let text = text_of(body);
+    tagged(StatusCode::OK, &digest_of(&text))
         .content_type(ContentType::json())
         .body(text)
+}
+
+/// The tag that [`digested`] gives an object.
+pub(super) fn digest(body: &impl Serialize) -> String {
+    digest_of(&text_of(body))
+}
+
+fn text_of(body: &impl Serialize) -> Vec<u8> {
+    // These bodies are structs of texts, numbers and lists, which always serialise.
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+fn digest_of(text: &[u8]) -> String {
+    hex::encode(&Sha256::digest(text)[..8])
 }
 
 /// Answers with an object after a write.

@@ -22,6 +22,14 @@ pub(super) struct Change {
     pub(super) after: Option<Value>,
 }
 
+/// Who changed something, and in which request.
+pub(super) struct Actor<'a> {
+    /// `user:…`, `token:…`, or another kind of credential with its id.
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) request_id: &'a str,
+}
+
 /// Records a change by a caller. `tenant` is `None` for what belongs to the installation.
 pub(super) async fn record(
     writer: &impl Writer,
@@ -30,19 +38,35 @@ pub(super) async fn record(
     tenant: Option<TenantId>,
     change: Change,
 ) -> Result<(), StorageError> {
+    let actor = Actor {
+        key: caller.principal.key(),
+        name: caller.principal.name.clone(),
+        request_id: &caller.request_id,
+    };
+    record_by(writer, ctx, actor, tenant, change).await
+}
+
+/// Records a change by somebody who is no caller of the admin API.
+pub(super) async fn record_by(
+    writer: &impl Writer,
+    ctx: &Context,
+    actor: Actor<'_>,
+    tenant: Option<TenantId>,
+    change: Change,
+) -> Result<(), StorageError> {
     let object_type = change.action.split('.').next().unwrap_or_default();
     let event = AuditEvent {
         id: AuditId::generate(),
         tenant,
         at: ctx.now(),
-        actor_key: caller.principal.key(),
-        actor_name: caller.principal.name.clone(),
+        actor_key: actor.key,
+        actor_name: actor.name,
         action: change.action.to_owned(),
         object_type: object_type.to_owned(),
         object_id: change.object_id,
         before: change.before,
         after: change.after,
-        request_id: Some(caller.request_id.clone()),
+        request_id: Some(actor.request_id.to_owned()),
     };
     audit::insert(writer, event).await
 }
@@ -64,6 +88,7 @@ pub(super) fn of_tenant(tenant: &Tenant) -> Value {
         "name": tenant.name,
         "enabled": tenant.enabled,
         "offers_enabled": tenant.offers_enabled,
+        "enrolment": tenant.enrolment.as_str(),
     })
 }
 

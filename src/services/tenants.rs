@@ -3,6 +3,7 @@
 use super::audit::{self, Change, of_tenant};
 use super::{Caller, Context, Once, Precondition, ServiceError, Written};
 use crate::access::{Action, enter_platform, enter_tenant};
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
@@ -14,6 +15,7 @@ pub struct TenantChanges {
     pub name: Option<Name>,
     pub enabled: Option<bool>,
     pub offers_enabled: Option<bool>,
+    pub enrolment: Option<Enrolment>,
 }
 
 pub async fn create(
@@ -30,6 +32,7 @@ pub async fn create(
         name,
         enabled: true,
         offers_enabled: true,
+        enrolment: Enrolment::default(),
     };
     let tx = ctx.db.begin_catalog(scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
@@ -78,6 +81,7 @@ pub async fn update(
         name: changes.name.unwrap_or_else(|| before.value.name.clone()),
         enabled: changes.enabled.unwrap_or(before.value.enabled),
         offers_enabled: changes.offers_enabled.unwrap_or(before.value.offers_enabled),
+        enrolment: changes.enrolment.unwrap_or(before.value.enrolment),
     };
     if after == before.value {
         return Ok(ctx.unchanged(tx, before).await);

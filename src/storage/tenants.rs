@@ -9,6 +9,7 @@ use super::row::Row;
 use super::selection::numbers;
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::TenantScope;
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
@@ -82,6 +83,7 @@ fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
         name: Set(stored.value.name.as_str().to_owned()),
         enabled: Set(stored.value.enabled),
         offers_enabled: Set(stored.value.offers_enabled),
+        enrolment: Set(stored.value.enrolment.as_str().to_owned()),
         etag: Set(stored.etag.clone()),
         updated_at: Set(stored.updated_at),
         ..Default::default()
@@ -96,6 +98,7 @@ fn read(model: Model) -> Result<Stored<Tenant>, StorageError> {
             name: row.column("name", Name::parse(model.name))?,
             enabled: model.enabled,
             offers_enabled: model.offers_enabled,
+            enrolment: row.column("enrolment", Enrolment::parse(&model.enrolment))?,
         },
         etag: model.etag,
         created_at: model.created_at,

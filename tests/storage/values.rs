@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use slipway::access::{Role, TenantScope, User};
 use slipway::catalog::app::{App, Resource};
+use slipway::catalog::enrolment::Enrolment;
 use slipway::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
 use slipway::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
@@ -31,6 +32,7 @@ pub(crate) fn tenant(number: i64) -> Tenant {
         name: name("Hema"),
         enabled: true,
         offers_enabled: true,
+        enrolment: Enrolment::Key,
     }
 }
 

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
@@ -45,6 +46,10 @@ pub(super) struct UpdateTenantRequest {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     offers_enabled: Patch<bool>,
+    /// What the first enrolment of a device takes: `key`, the tenant's device key alone, or `code`, a one-time code too.
+    #[schema(value_type = Option<String>, example = "code")]
+    #[serde(default)]
+    enrolment: Patch<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -54,6 +59,8 @@ struct TenantResponse {
     name: String,
     enabled: bool,
     offers_enabled: bool,
+    #[schema(example = "key")]
+    enrolment: &'static str,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -65,6 +72,7 @@ impl From<&Stored<Tenant>> for TenantResponse {
             name: stored.value.name.to_string(),
             enabled: stored.value.enabled,
             offers_enabled: stored.value.offers_enabled,
+            enrolment: stored.value.enrolment.as_str(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,
         }
@@ -126,6 +134,7 @@ pub(super) async fn update_tenant(
         name: fields.changed("name", body.name, Name::parse),
         enabled: fields.changed("enabled", body.enabled, Ok),
         offers_enabled: fields.changed("offers_enabled", body.offers_enabled, Ok),
+        enrolment: fields.changed("enrolment", body.enrolment, |text: String| Enrolment::parse(&text)),
     };
     fields.finish()?;
     let precondition = call.precondition()?;
