@@ -22,13 +22,16 @@ use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
-use crate::live::{Follower, FollowerSettings, Live};
+use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
+use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
 use crate::services::push_delivery::{DeliverySettings, PushDelivery, Redelivery, RunningDelivery};
-use crate::services::{CallLimits, Context, CostlyCalls, LoginAttempts, Settings, housekeeping};
+use crate::services::{
+    CallLimits, Context, CostlyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
+};
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
 
@@ -117,16 +120,23 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     );
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
-    let (device_records, writer) = device_records(&config.device_records, &gated);
+    let (mut device_tokens, newest_tokens) = DeviceTokenFollower::new(gated.clone(), start.clock.clone());
+    if is_open && let Err(error) = device_tokens.look().await {
+        tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
+    }
+    let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
+    let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
     let node = Uuid::new_v4();
     let delivery_settings = delivery_settings(config);
     let (push_delivery, delivery) = PushDelivery::new(&gated, start.clock.clone(), node, delivery_settings);
     let parts = ContextParts {
         db: gated,
         live,
+        newest_tokens,
         node,
         clock: start.clock,
         keyring,
+        new_devices,
         device_records,
         push_delivery,
     };
@@ -136,6 +146,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
+        tokio::spawn(nodes::run(context.clone())),
+        tokio::spawn(device_tokens.run()),
         tokio::spawn(telemetry::tend_metrics(metrics)),
     ];
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
@@ -186,8 +198,10 @@ struct ContextParts {
     db: Db,
     live: Arc<Live>,
     node: Uuid,
+    newest_tokens: Arc<NewestTokens>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
+    new_devices: Arc<NewDevices>,
     device_records: DeviceRecorder,
     push_delivery: PushDelivery,
 }
@@ -198,6 +212,7 @@ impl ContextParts {
             db: self.db,
             live: self.live,
             node: self.node,
+            newest_tokens: self.newest_tokens,
             clock: self.clock,
             access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
             keyring: self.keyring,
@@ -206,6 +221,8 @@ impl ContextParts {
                 config.login_attempts_per_source,
             ),
             call_limits: CallLimits::new(config.gateway_calls_per_minute),
+            enrolment_limits: EnrolmentLimits::new(),
+            new_devices: self.new_devices,
             costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
             is_draining: AtomicBool::new(false),
             check_counts: CheckCounts::new(),
@@ -275,7 +292,11 @@ async fn follow(is_open: bool, opening: Opening, follower: Follower) {
     follower.run().await;
 }
 
-fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+fn device_records(
+    config: &DeviceRecordConfig,
+    db: &Db,
+    new_devices: Arc<NewDevices>,
+) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
     if !config.enabled {
         return (DeviceRecorder::off(), None);
     }
@@ -287,9 +308,8 @@ fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Opti
     let writer = WriterSettings {
         batch: size(config.batch),
         wait: Duration::from_millis(config.wait_ms),
-        new_devices_per_day: config.new_devices_per_day,
     };
-    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer);
+    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
     (recorder, Some(writer))
 }
 

@@ -10,14 +10,15 @@ use uuid::Uuid;
 
 use super::checks::CheckCounts;
 use super::device_records::DeviceRecorder;
+use super::enrolment::EnrolmentLimits;
 use super::login_attempts::LoginAttempts;
 use super::push_delivery::PushDelivery;
-use super::{CallLimits, CostlyCalls, ServiceError};
+use super::{CallLimits, CostlyCalls, NewDevices, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
-use crate::live::{Live, Lookup};
+use crate::live::{Live, Lookup, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
 
@@ -25,6 +26,7 @@ use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
 pub struct Context {
     pub db: Db,
     pub live: Arc<Live>,
+    pub newest_tokens: Arc<NewestTokens>,
     /// Tells this run of this node from every other.
     pub node: Uuid,
     pub clock: Arc<dyn Clock>,
@@ -32,6 +34,8 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
     pub call_limits: CallLimits,
+    pub enrolment_limits: EnrolmentLimits,
+    pub new_devices: Arc<NewDevices>,
     pub costly_calls: CostlyCalls,
     /// Set when the node is about to stop, so that balancers send nothing more.
     pub is_draining: AtomicBool,

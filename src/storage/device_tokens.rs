@@ -4,13 +4,17 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait, Select};
 
 use super::entity::device_token::{Column, Entity, Model};
 use super::row::Row;
-use super::{Reader, StorageError, Tx, in_micros};
+use super::{Db, Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
+use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
+
+/// Rows in one statement of a look at many.
+const ROWS: u64 = 10_000;
 
 const VALID: &str = "valid";
 const REVOKED: &str = "revoked";
@@ -32,6 +36,14 @@ pub enum TokenState {
     Revoked,
     /// The device was deleted.
     Forgotten,
+}
+
+/// The newest generation of a device's tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenGeneration {
+    pub tenant: TenantId,
+    pub device: String,
+    pub generation: i64,
 }
 
 /// `None` for a device that never had a token.
@@ -83,7 +95,7 @@ pub async fn upsert(
 }
 
 /// Those of the devices that hold a token that is good, in no order.
-pub(super) async fn list_enrolled(
+pub async fn list_enrolled(
     reader: &impl Reader,
     scope: TenantScope,
     devices: &[&str],
@@ -94,6 +106,41 @@ pub(super) async fn list_enrolled(
         .all(reader.connection())
         .await?;
     Ok(rows.into_iter().map(|row| row.device_id).collect())
+}
+
+/// The devices of all tenants whose first token was replaced or revoked; with an instant, those that were so since.
+pub async fn list_replaced_anywhere(
+    db: &Db,
+    since: Option<DateTime<Utc>>,
+) -> Result<Vec<TokenGeneration>, StorageError> {
+    let rows = Entity::find()
+        .filter(Column::Generation.gt(1))
+        .apply_if(since, |rows, since| {
+            rows.filter(Column::IssuedAt.gte(in_micros(since)))
+        });
+    let mut found = Vec::new();
+    let mut cursor = rows.cursor_by((Column::TenantId, Column::DeviceId));
+    cursor.first(ROWS);
+    loop {
+        let page = async { Ok(cursor.all(db.connection()).await?) };
+        let page = db.within_look(page).await?;
+        let Some(last) = page.last() else {
+            return Ok(found);
+        };
+        cursor.after((last.tenant_id, last.device_id.clone()));
+        let is_last = (page.len() as u64) < ROWS;
+        for model in page {
+            let row = Row::of("device_tokens", &model.device_id);
+            found.push(TokenGeneration {
+                tenant: row.column("tenant_id", TenantId::parse(model.tenant_id))?,
+                generation: model.generation,
+                device: model.device_id,
+            });
+        }
+        if is_last {
+            return Ok(found);
+        }
+    }
 }
 
 fn of_tenant(scope: TenantScope) -> Select<Entity> {

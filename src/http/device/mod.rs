@@ -1,7 +1,8 @@
-//! The device API: what devices call with their tenant's key.
+//! The device API: what devices call with their tenant's key or a token of their own.
 
 mod check;
 mod check_response;
+mod devices;
 mod events;
 pub(super) mod given;
 mod push_response;
@@ -16,5 +17,6 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(check::answer_check_again)
         .service(events::receive_events)
         .service(pushes::poll_pushes)
-        .service(pushes::acknowledge_push);
+        .service(pushes::acknowledge_push)
+        .service(devices::enrol_device);
 }

@@ -1,9 +1,17 @@
 //! Devices that hold a credential of their own: how they get it, and how they prove it.
 
-use super::{Context, ServiceError, checks};
+mod codes;
+mod enrol;
+mod limits;
+
+pub use codes::{MadeEnrolmentCode, create_code};
+pub use enrol::{Enrolled, EnrolmentRequest, enrol};
+pub use limits::EnrolmentLimits;
+
+use super::checks::{DeviceCredential, authenticate, tenant_is_refused};
+use super::{Context, ServiceError};
 use crate::access::{DeviceScope, enter_device};
 use crate::catalog::text::DeviceId;
-use crate::live::Lookup;
 use crate::secrets::PresentedDeviceToken;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 
@@ -21,24 +29,22 @@ pub async fn authenticate_device(
     bearer: Option<&str>,
     device_id: &DeviceId,
 ) -> Result<DeviceScope, ServiceError> {
-    let Some(token) = bearer.and_then(PresentedDeviceToken::parse) else {
-        return Err(match checks::authenticate(ctx, bearer) {
-            Ok(_) => ServiceError::NotFound("device"),
-            Err(ServiceError::NoCatalog) => ServiceError::NoCatalog,
-            Err(_) => NO_TOKEN,
-        });
+    let caller = authenticate(ctx, bearer).map_err(|error| match error {
+        ServiceError::Unauthenticated(_) => NO_TOKEN,
+        other => other,
+    })?;
+    let token = match &caller.credential {
+        DeviceCredential::Token(token) if token.is_of(&ctx.keyring, device_id.as_str()) => token,
+        DeviceCredential::Token(_) | DeviceCredential::Key(_) => {
+            return Err(ServiceError::NotFound("device"));
+        }
     };
-    if !token.is_of(&ctx.keyring, device_id.as_str()) {
-        return Err(ServiceError::NotFound("device"));
-    }
-    match ctx.live.tenant(token.tenant) {
-        Lookup::Found(tenant) if tenant.tenant.enabled => {}
-        Lookup::Unknown => return Err(ServiceError::NoCatalog),
-        Lookup::Found(_) | Lookup::Absent => return Err(tenant_is_disabled()),
+    if !caller.tenant_is_enabled() {
+        return Err(tenant_is_refused());
     }
     let scope = enter_device(token.tenant, device_id.clone());
     let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
-    if is_newest(&token, stored.as_ref()) {
+    if is_newest(token, stored.as_ref()) {
         Ok(scope)
     } else {
         Err(NOT_GOOD)
@@ -47,8 +53,4 @@ pub async fn authenticate_device(
 
 fn is_newest(presented: &PresentedDeviceToken, stored: Option<&DeviceToken>) -> bool {
     matches!(stored, Some(DeviceToken { state: TokenState::Valid(hash), .. }) if presented.matches(hash))
-}
-
-fn tenant_is_disabled() -> ServiceError {
-    ServiceError::PermissionDenied("the tenant is disabled".to_owned())
 }
