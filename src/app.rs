@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
@@ -21,12 +22,16 @@ use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
-use crate::live::{Follower, FollowerSettings, Live};
+use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
+use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
-use crate::services::{CallLimits, Context, CostlyCalls, LoginAttempts, Settings, housekeeping};
+use crate::services::push_delivery::{DeliverySettings, PushDelivery, Redelivery, RunningDelivery};
+use crate::services::{
+    CallLimits, Context, CostlyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
+};
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
 
@@ -52,6 +57,7 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
+    delivery: RunningDelivery,
     /// `None` when snapshots are switched off.
     snapshots: Option<Arc<SnapshotWriter>>,
 }
@@ -70,11 +76,13 @@ impl Running {
             // Nobody checks any more: what is queued is all there is.
             self.context.device_records.finish(task).await;
         }
+        self.delivery.finish(&self.context.push_delivery).await;
         Ok(stopped??)
     }
 
     /// Lets requests in flight finish, and stops.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.context.push_delivery.end_streams();
         self.handle.stop(true).await;
         self.wait().await
     }
@@ -112,13 +120,34 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     );
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
-    let (device_records, writer) = device_records(&config.device_records, &gated);
-    let context = Arc::new(context(config, gated, live, start.clock, keyring, device_records));
+    let (mut device_tokens, newest_tokens) = DeviceTokenFollower::new(gated.clone(), start.clock.clone());
+    if is_open && let Err(error) = device_tokens.look().await {
+        tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
+    }
+    let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
+    let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
+    let node = Uuid::new_v4();
+    let delivery_settings = delivery_settings(config);
+    let (push_delivery, delivery) = PushDelivery::new(&gated, start.clock.clone(), node, delivery_settings);
+    let parts = ContextParts {
+        db: gated,
+        live,
+        newest_tokens,
+        node,
+        clock: start.clock,
+        keyring,
+        new_devices,
+        device_records,
+        push_delivery,
+    };
+    let context = Arc::new(parts.context(config));
     let (address, server) = bind(config, &context, metrics.clone())?;
     let handle = server.handle();
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
+        tokio::spawn(nodes::run(context.clone())),
+        tokio::spawn(device_tokens.run()),
         tokio::spawn(telemetry::tend_metrics(metrics)),
     ];
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
@@ -138,6 +167,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         server: tokio::spawn(server),
         tasks,
         device_records: writer.map(|writer| tokio::spawn(writer.run())),
+        delivery: delivery.start(),
         snapshots,
         context,
     })
@@ -154,44 +184,71 @@ async fn stop_on_signal(server: ServerHandle, context: Arc<Context>, drain: Dura
         _ = terminate.recv() => {
             tracing::info!(drain_s = drain.as_secs(), "about to stop");
             context.is_draining.store(true, Ordering::Relaxed);
+            // Devices come back to other nodes; those that the balancer still sends here are told to try again.
+            context.push_delivery.end_streams();
             tokio::time::sleep(drain).await;
         }
     }
+    context.push_delivery.end_streams();
     server.stop(true).await;
 }
 
-fn context(
-    config: &Config,
+/// What a context is made of beside settings.
+struct ContextParts {
     db: Db,
     live: Arc<Live>,
+    node: Uuid,
+    newest_tokens: Arc<NewestTokens>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
+    new_devices: Arc<NewDevices>,
     device_records: DeviceRecorder,
-) -> Context {
-    Context {
-        db,
-        live,
-        clock,
-        access_tokens: AccessTokens::new(&keyring, ACCESS_TOKEN_LIFETIME),
-        keyring,
-        login_attempts: LoginAttempts::new(
-            config.login_attempts_per_account,
-            config.login_attempts_per_source,
-        ),
-        call_limits: CallLimits::new(config.gateway_calls_per_minute),
-        costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
-        is_draining: AtomicBool::new(false),
-        check_counts: CheckCounts::new(),
-        device_records,
-        settings: Settings {
-            next_check_s: config.next_check_s,
-            next_check_after_offer_s: config.next_check_after_offer_s,
-            push_lifetimes: PushLifetimes {
-                preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
-                other: TimeDelta::seconds(config.push_lifetime_s.into()),
+    push_delivery: PushDelivery,
+}
+
+impl ContextParts {
+    fn context(self, config: &Config) -> Context {
+        Context {
+            db: self.db,
+            live: self.live,
+            node: self.node,
+            newest_tokens: self.newest_tokens,
+            clock: self.clock,
+            access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
+            keyring: self.keyring,
+            login_attempts: LoginAttempts::new(
+                config.login_attempts_per_account,
+                config.login_attempts_per_source,
+            ),
+            call_limits: CallLimits::new(config.gateway_calls_per_minute),
+            enrolment_limits: EnrolmentLimits::new(),
+            new_devices: self.new_devices,
+            costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
+            is_draining: AtomicBool::new(false),
+            check_counts: CheckCounts::new(),
+            device_records: self.device_records,
+            push_delivery: self.push_delivery,
+            settings: Settings {
+                next_check_s: config.next_check_s,
+                next_check_after_offer_s: config.next_check_after_offer_s,
+                push_lifetimes: PushLifetimes {
+                    preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
+                    other: TimeDelta::seconds(config.push_lifetime_s.into()),
+                },
+                has_broker: false,
             },
-            has_broker: false,
+        }
+    }
+}
+
+fn delivery_settings(config: &Config) -> DeliverySettings {
+    DeliverySettings {
+        redelivery: Redelivery {
+            first: Duration::from_millis(config.delivery.redelivery_ms),
+            longest: Duration::from_millis(config.delivery.redelivery_max_ms),
         },
+        heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
+        hints: config.hints,
     }
 }
 
@@ -235,7 +292,11 @@ async fn follow(is_open: bool, opening: Opening, follower: Follower) {
     follower.run().await;
 }
 
-fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+fn device_records(
+    config: &DeviceRecordConfig,
+    db: &Db,
+    new_devices: Arc<NewDevices>,
+) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
     if !config.enabled {
         return (DeviceRecorder::off(), None);
     }
@@ -247,9 +308,8 @@ fn device_records(config: &DeviceRecordConfig, db: &Db) -> (DeviceRecorder, Opti
     let writer = WriterSettings {
         batch: size(config.batch),
         wait: Duration::from_millis(config.wait_ms),
-        new_devices_per_day: config.new_devices_per_day,
     };
-    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer);
+    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
     (recorder, Some(writer))
 }
 

@@ -121,6 +121,28 @@ pub struct Config {
 
     #[command(flatten)]
     pub device_records: DeviceRecordConfig,
+
+    #[command(flatten)]
+    pub delivery: DeliveryConfig,
+}
+
+/// Settings of how pushes are handed to devices.
+#[derive(Clone, Args)]
+pub struct DeliveryConfig {
+    /// Milliseconds after which a push that the device did not acknowledge is offered again; twice as long each time.
+    #[arg(long = "push-redelivery-ms", env = "SLIPWAY_PUSH_REDELIVERY_MS", default_value_t = 15_000,
+        value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
+    pub redelivery_ms: u64,
+
+    /// The longest that it gets.
+    #[arg(long = "push-redelivery-max-ms", env = "SLIPWAY_PUSH_REDELIVERY_MAX_MS", default_value_t = 300_000,
+        value_parser = clap::value_parser!(u64).range(10..=86_400_000))]
+    pub redelivery_max_ms: u64,
+
+    /// Milliseconds after which an event stream that was silent sends a comment, so that both ends know they are there.
+    #[arg(long = "push-heartbeat-ms", env = "SLIPWAY_PUSH_HEARTBEAT_MS", default_value_t = 20_000,
+        value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    pub heartbeat_ms: u64,
 }
 
 /// Settings of what is kept of checking devices.

@@ -13,6 +13,11 @@ const LATENCY_BUCKETS: [f64; 12] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0,
 ];
 
+/// From a hundredth of a second, when a device hangs on the server, to a week, when it was switched off.
+const ACKNOWLEDGE_BUCKETS: [f64; 14] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0,
+];
+
 /// Writes logs to standard error: JSON lines, or text where a person reads along. `filter` is a level such as `info`,
 /// or directives such as `info,slipway=debug`.
 pub fn start_logging(filter: &str) -> anyhow::Result<()> {
@@ -39,6 +44,10 @@ pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("duration_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(
+            Matcher::Suffix("acknowledge_seconds".to_owned()),
+            &ACKNOWLEDGE_BUCKETS,
+        )?
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).context("another recorder of metrics is installed")?;

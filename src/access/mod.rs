@@ -9,6 +9,9 @@ mod principal;
 mod scope;
 
 pub use account::{ApiToken, AppKey, AppKeyRole, DeviceKey, User};
-pub use policy::{Action, Refusal, enter_platform, enter_tenant, enter_to_push, granted, may_push};
+pub use policy::{
+    Action, Refusal, enter_by_key, enter_device, enter_platform, enter_tenant, enter_to_push, granted,
+    may_push,
+};
 pub use principal::{Credential, Principal, Role};
-pub use scope::TenantScope;
+pub use scope::{DeviceScope, TenantScope};

@@ -1,5 +1,6 @@
-use super::{AppKeyRole, Principal, Role, TenantScope};
+use super::{AppKeyRole, DeviceScope, Principal, Role, TenantScope};
 use crate::catalog::ids::TenantId;
+use crate::catalog::text::DeviceId;
 
 /// What can be asked for. Each operation of the admin API is one of these; `tests/api/roles.txt` shows which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,4 +86,14 @@ pub fn enter_platform(principal: &Principal, action: Action) -> Result<(), Refus
     } else {
         Err(Refusal::RoleTooSmall(action))
     }
+}
+
+/// Lets a caller into the tenant of the key that it proved to hold, for what such keys are there for.
+pub const fn enter_by_key(tenant: TenantId) -> TenantScope {
+    TenantScope::new(tenant)
+}
+
+/// Lets a device in that proved by its own token to be this one.
+pub const fn enter_device(tenant: TenantId, device: DeviceId) -> DeviceScope {
+    DeviceScope::new(TenantScope::new(tenant), device)
 }

@@ -1,5 +1,7 @@
 //! Devices: what a tenant knows of each, and what one check told of it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,19 @@ pub struct Device {
     pub device_type: Option<DeviceType>,
     /// `None` while nothing is known.
     pub org_info: Option<OrgInfo>,
+}
+
+/// What a device says of itself: flattened names, and values as text.
+pub type DeviceAttributes = BTreeMap<String, String>;
+
+/// A device as it enrols. What it leaves out is `None` and leaves what was known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrollingDevice {
+    pub id: DeviceId,
+    pub project: ProjectId,
+    pub device_type: Option<DeviceType>,
+    pub org_info: Option<OrgInfo>,
+    pub attributes: Option<DeviceAttributes>,
 }
 
 /// The places a device belongs to, at most [`MAX_MEMBERSHIPS`]. As JSON a list of objects of level codes.

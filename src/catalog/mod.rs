@@ -6,6 +6,7 @@
 pub mod app;
 pub mod attribute;
 pub mod device;
+pub mod enrolment;
 pub mod field;
 pub mod ids;
 pub mod membership;

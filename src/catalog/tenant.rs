@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::enrolment::Enrolment;
 use super::ids::TenantId;
 use super::push::UrlSchemes;
 use super::text::Name;
@@ -16,4 +17,6 @@ pub struct Tenant {
     pub offers_enabled: bool,
     /// Which addresses a push may hold.
     pub push_url_schemes: UrlSchemes,
+    /// What the first enrolment of a device takes.
+    pub enrolment: Enrolment,
 }

@@ -79,9 +79,7 @@ impl<P, B> Call<P, B> {
 
     /// The query, in which unknown parameters are refused: a misspelt filter must not list everything.
     pub(super) fn query<Q: DeserializeOwned>(&self) -> Result<Q, Problem> {
-        web::Query::<Q>::from_query(self.request.query_string())
-            .map(web::Query::into_inner)
-            .map_err(|error| Problem::invalid(vec![query_error(&error.to_string())]))
+        read_query(&self.request)
     }
 }
 
@@ -157,6 +155,13 @@ fn parse_if_match(header: &str) -> Option<Precondition> {
         }
     }
     Some(Precondition::OneOf(etags))
+}
+
+/// The query of a request; unknown parameters are refused by `Q`'s own attributes.
+pub(super) fn read_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
+    web::Query::<Q>::from_query(request.query_string())
+        .map(web::Query::into_inner)
+        .map_err(|error| Problem::invalid(vec![query_error(&error.to_string())]))
 }
 
 fn query_error(message: &str) -> FieldError {

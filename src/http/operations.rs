@@ -106,6 +106,7 @@ pub(super) async fn get_metrics(
 ) -> HttpResponse {
     describe_catalog(&ctx);
     describe_device_records(&ctx);
+    describe_push_delivery(&ctx);
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(recorder.render())
@@ -135,4 +136,15 @@ fn describe_device_records(ctx: &Context) {
     metrics::counter!("slipway_device_record_batches_total").absolute(status.batches);
     metrics::counter!("slipway_device_records_dropped_total").absolute(status.dropped);
     metrics::counter!("slipway_devices_over_limit_total").absolute(status.over_limit);
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "connections and devices are far below 2^52"
+)]
+fn describe_push_delivery(ctx: &Context) {
+    let status = ctx.push_delivery.status();
+    metrics::gauge!("slipway_push_streams").set(status.streams as f64);
+    metrics::gauge!("slipway_push_polls").set(status.polls as f64);
+    metrics::gauge!("slipway_push_waiting_devices").set(status.waiting_devices as f64);
 }

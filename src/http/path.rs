@@ -74,6 +74,8 @@ paths! {
         release_id: ReleaseId = |text| text.parse().ok(),
     }
     DevicePath { tenant_id: TenantId = tenant, device_id: DeviceId = device }
+    OwnDevicePath { device_id: DeviceId = device }
+    OwnPushPath { device_id: DeviceId = device, push_id: PushId = |text| text.parse().ok() }
     PushPath { tenant_id: TenantId = tenant, push_id: PushId = |text| text.parse().ok() }
     PinPath { tenant_id: TenantId = tenant, pin_id: PinId = |text| text.parse().ok() }
 }

@@ -43,6 +43,7 @@ codes! {
     NotFound, "not_found", NOT_FOUND, "Not found";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
     AlreadyExists, "already_exists", CONFLICT, "Already exists";
+    AlreadyEnrolled, "already_enrolled", CONFLICT, "Already enrolled";
     WrongState, "wrong_state", CONFLICT, "Wrong state";
     VersionConflict, "version_conflict", CONFLICT, "Version conflict";
     IdempotencyKeyInUse, "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
@@ -187,6 +188,7 @@ impl From<ServiceError> for Problem {
             // Not yours and not there are one answer, to the byte.
             ServiceError::NotFound(_) => Self::not_found(),
             ServiceError::AlreadyExists(_) => Self::new(Code::AlreadyExists, detail),
+            ServiceError::AlreadyEnrolled(_) => Self::new(Code::AlreadyEnrolled, detail),
             ServiceError::WrongState { fields, .. } => Self {
                 errors: fields,
                 ..Self::new(Code::WrongState, detail)
@@ -199,7 +201,7 @@ impl From<ServiceError> for Problem {
                 id: Some(id),
                 ..Self::new(Code::SecretAlreadyShown, detail)
             },
-            ServiceError::RateLimited { retry_after_s } => Self {
+            ServiceError::RateLimited { retry_after_s, .. } => Self {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::RateLimited, detail)
             },
@@ -214,7 +216,7 @@ impl From<ServiceError> for Problem {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::Unavailable, detail)
             },
-            ServiceError::NoCatalog => Self {
+            ServiceError::Stopping | ServiceError::NoCatalog => Self {
                 retry_after_s: Some(1),
                 ..Self::new(Code::Unavailable, detail)
             },

@@ -20,11 +20,17 @@ const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision")
 /// For how many seconds the node that answered has not seen the database.
 const SLIPWAY_STALE: HeaderName = HeaderName::from_static("slipway-stale");
 
+/// How many pushes wait for the device that checks, where it proved which one it is.
+const SLIPWAY_PUSHES_WAITING: HeaderName = HeaderName::from_static("slipway-pushes-waiting");
+
 /// What every answer to a check says in its headers, on each face.
 pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &CheckAnswer<'_>) {
     response.insert_header((SLIPWAY_REVISION, answer.revision));
     if let Some(stale_for) = answer.stale_for {
         response.insert_header((SLIPWAY_STALE, stale_for.num_seconds()));
+    }
+    if let Some(waiting) = answer.pushes_waiting {
+        response.insert_header((SLIPWAY_PUSHES_WAITING, waiting));
     }
 }
 
@@ -35,12 +41,24 @@ pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
 
 /// Answers with an object that keeps no tag of its own: the tag is made from what is shown.
 pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
-    // These bodies are structs of texts, numbers and lists, which always serialise.
-    let text = serde_json::to_vec(body).unwrap_or_default();
-    let digest = Sha256::digest(&text);
-    tagged(StatusCode::OK, &hex::encode(&digest[..8]))
+    let text = text_of(body);
+    tagged(StatusCode::OK, &digest_of(&text))
         .content_type(ContentType::json())
         .body(text)
+}
+
+/// The tag that [`digested`] gives an object.
+pub(super) fn digest(body: &impl Serialize) -> String {
+    digest_of(&text_of(body))
+}
+
+fn text_of(body: &impl Serialize) -> Vec<u8> {
+    // These bodies are structs of texts, numbers and lists, which always serialise.
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+fn digest_of(text: &[u8]) -> String {
+    hex::encode(&Sha256::digest(text)[..8])
 }
 
 /// Answers with an object after a write.

@@ -11,7 +11,7 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use tracing::Instrument;
@@ -22,6 +22,14 @@ use super::request_ids;
 /// Names a request in its answer, in the log and in the audit.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) String);
+
+/// Marks a request whose answer is sent without its body.
+struct HeadOnly;
+
+/// Whether nobody gets the body of the answer, which is made all the same.
+pub(super) fn is_head(request: &HttpRequest) -> bool {
+    request.extensions().get::<HeadOnly>().is_some()
+}
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -39,6 +47,7 @@ pub(super) async fn surround(
     // The gateway has an answer of its own to verbs that it does not know.
     if method == Method::HEAD && !request.path().starts_with("/router/") {
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(HeadOnly);
     }
     let path = request.path().to_owned();
     let check_path = CHECK_PATHS.into_iter().find(|known| *known == path);

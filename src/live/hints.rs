@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::follower::Backoff;
-use crate::storage::{Db, Hint};
+use crate::storage::{Db, Hint, HintChannel};
 
 /// Commits within so short a time share a hint.
 const DEBOUNCE: Duration = Duration::from_millis(5);
@@ -38,14 +38,14 @@ pub(super) async fn send(db: Db, signals: Arc<Signals>) {
 pub(super) async fn hear(db: Db, signals: Arc<Signals>) {
     let mut backoff = Backoff::default();
     loop {
-        match db.listen().await {
+        match db.listen(HintChannel::Catalog).await {
             Ok(None) => return,
             Ok(Some(mut hints)) => {
                 backoff = Backoff::default();
                 tell_reconnected(&signals);
                 while let Ok(hint) = hints.next().await {
                     match hint {
-                        Hint::Changed => signals.look.notify_one(),
+                        Hint::Changed(_) => signals.look.notify_one(),
                         Hint::Reconnected => tell_reconnected(&signals),
                     }
                 }

@@ -2,6 +2,7 @@
 //!
 //! Readers take no lock and touch no database. One task, the `follower`, loads what differs and swaps it in whole.
 
+mod device_tokens;
 mod follower;
 mod hints;
 mod loader;
@@ -18,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+pub use device_tokens::{DeviceTokenFollower, NewestTokens};
 pub(crate) use follower::Backoff;
 pub use follower::{Follower, FollowerSettings};
 pub use published::{LiveAppKey, PublishedTenant};

@@ -7,7 +7,7 @@ use crate::catalog::org::OrgDirectory;
 use crate::catalog::version::VersionCode;
 
 /// A flattened name and the text of its value.
-pub(super) type Attribute<'a> = (Cow<'a, str>, Cow<'a, str>);
+pub type Attribute<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check<'a> {

@@ -17,10 +17,10 @@ mod targets;
 mod verdict;
 pub mod xml;
 
-pub use check::{Check, Installed, InstalledEntry};
+pub use check::{Attribute, Check, Installed, InstalledEntry};
 pub use compile::{CompiledRelease, PublishedApp, PublishedResource};
 pub use decide::{Situation, decide};
 pub use offer::Offer;
 pub use prepare::Form;
-pub use read::{CheckFields, Given, read_check, read_integer};
+pub use read::{CheckFields, Given, read_check, read_device_attributes, read_integer, read_memberships};
 pub use verdict::{ExplainedRelease, ExplainedResource, Rule, Verdict, explain};

@@ -7,10 +7,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::check::Check;
+use super::check::{Attribute, Check};
 use super::json::Node;
 use super::read_json::{read_attributes, read_old_versions, read_org_info};
 use crate::catalog::field::FieldError;
+use crate::catalog::membership::Membership;
 
 /// The largest JSON field, in bytes: of the text as sent, or of a plain value's compact form.
 pub(super) const MAX_JSON_BYTES: usize = 64 * 1024;
@@ -60,8 +61,8 @@ pub fn read_check<'a>(fields: &CheckFields<'a>) -> Result<Check<'a>, Vec<FieldEr
     let device_id = read_device_id(fields.device_id);
     let device_type = read_optional_text("device_type", fields.device_type);
     let old_versions = read_json("old_versions", fields.old_versions, read_old_versions);
-    let org_info = read_json("org_info", fields.org_info, read_org_info);
-    let attributes = read_json("attributes", fields.attributes, read_attributes);
+    let org_info = read_memberships(fields.org_info);
+    let attributes = read_device_attributes(fields.attributes);
 
     let mut errors = Vec::new();
     let mut keep = |error: Option<FieldError>| errors.extend(error);
@@ -119,6 +120,16 @@ pub(super) fn integer_from_digits(text: &str) -> Option<i64> {
     (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| digits.parse().ok())
         .flatten()
+}
+
+/// Reads the places that a device belongs to.
+pub fn read_memberships(given: Given<'_>) -> Result<Vec<Membership<'_>>, FieldError> {
+    read_json("org_info", given, read_org_info)
+}
+
+/// Reads what a device says of itself, by flattened names.
+pub fn read_device_attributes(given: Given<'_>) -> Result<Vec<Attribute<'_>>, FieldError> {
+    read_json("attributes", given, read_attributes)
 }
 
 fn read_required_text<'a>(field: &str, given: Given<'a>) -> Result<&'a str, FieldError> {

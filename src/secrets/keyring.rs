@@ -55,6 +55,7 @@ struct Key {
     signing: [u8; KEY_BYTES],
     fingerprinting: [u8; KEY_BYTES],
     snapshots: MacKey,
+    device_tokens: MacKey,
 }
 
 impl Keyring {
@@ -149,6 +150,16 @@ impl Keyring {
             .map(|key| &key.snapshots)
     }
 
+    /// The key that makes tokens of devices.
+    pub(super) fn device_token_key(&self) -> &MacKey {
+        &self.first().device_tokens
+    }
+
+    /// The keys that verify tokens of devices.
+    pub(super) fn device_token_keys(&self) -> impl Iterator<Item = &MacKey> {
+        self.keys.iter().map(|key| &key.device_tokens)
+    }
+
     pub(super) fn signing_key(&self) -> (&str, &[u8]) {
         let key = self.first();
         (&key.id, &key.signing)
@@ -187,6 +198,7 @@ impl Key {
             signing: derive(b"access-token-v1")?,
             fingerprinting: derive(b"fingerprint-v1")?,
             snapshots: MacKey::new(&derive(b"snapshot-v1")?),
+            device_tokens: MacKey::new(&derive(b"device-token-v1")?),
         })
     }
 }

@@ -4,12 +4,16 @@
 //! the installation's key. Nothing here is ever logged, and the types that hold a secret have no `Debug` that shows it.
 
 mod access_token;
+mod device_token;
+mod enrolment_code;
 mod keyring;
 mod mac;
 mod password;
 mod token;
 
 pub use access_token::{AccessClaims, AccessTokens};
+pub use device_token::{NewDeviceToken, PresentedDeviceToken};
+pub use enrolment_code::{NewEnrolmentCode, PresentedEnrolmentCode};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 pub use mac::{MacKey, TAG_BYTES};
 pub use password::{PasswordHash, hash_password, parse_password, verify_password, verify_unknown};

@@ -102,7 +102,7 @@ pub fn new_password() -> String {
     hex::encode(random_bytes::<12>())
 }
 
-fn random_bytes<const N: usize>() -> [u8; N] {
+pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
     bytes

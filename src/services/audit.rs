@@ -96,6 +96,7 @@ pub(super) fn of_tenant(tenant: &Tenant) -> Value {
         "enabled": tenant.enabled,
         "offers_enabled": tenant.offers_enabled,
         "push_url_schemes": tenant.push_url_schemes.listed(),
+        "enrolment": tenant.enrolment.as_str(),
     })
 }
 

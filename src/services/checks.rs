@@ -10,14 +10,27 @@ use super::{Context, ServiceError};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{Lookup, PublishedTenant};
 use crate::resolve::{Check, Form, Offer, Situation, decide};
-use crate::secrets::{PresentedToken, TokenKind, secret_matches};
+use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
 
-const WRONG_KEY: ServiceError =
-    ServiceError::Unauthenticated("send the tenant's device key as Authorization: Bearer slipway_device_…");
+const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
+    "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",
+);
+pub(super) const WRONG_TOKEN: ServiceError = ServiceError::Unauthenticated(
+    "the token is not this device_id's, or was replaced or revoked; enrol the device again by POST /v1/devices",
+);
 
-/// The tenant whose key was presented.
+/// Somebody with a credential of a tenant's devices.
 pub struct Device {
     tenant: Arc<PublishedTenant>,
+    pub(super) credential: DeviceCredential,
+}
+
+/// What a device presents.
+pub(super) enum DeviceCredential {
+    /// The key that all devices of the tenant share, believed.
+    Key(KeyId),
+    /// A token of one device. Not yet believed: only with the device's id can it be verified.
+    Token(PresentedDeviceToken),
 }
 
 /// What a device is told.
@@ -30,6 +43,8 @@ pub struct CheckAnswer<'a> {
     /// The state of the catalog that the answer was made from, as `<revision>.<head>`.
     pub revision: &'a str,
     pub stale_for: Option<TimeDelta>,
+    /// How many pushes wait for the device; only for one that proved by its own token to be the one that it says.
+    pub pushes_waiting: Option<usize>,
 }
 
 impl CheckAnswer<'_> {
@@ -86,25 +101,37 @@ impl Default for CheckCounts {
     }
 }
 
-/// Whose device key this is.
+/// Whose device key this is. A device's own token is verified once the device's id has been read.
 pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, ServiceError> {
-    let presented = bearer.and_then(PresentedToken::parse).ok_or(WRONG_KEY)?;
+    let Some(presented) = bearer.and_then(PresentedToken::parse) else {
+        let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
+        return Ok(Device {
+            tenant: find_tenant(ctx, token.tenant)?,
+            credential: DeviceCredential::Token(token),
+        });
+    };
     let TokenKind::DeviceKey(tenant) = presented.kind else {
         return Err(WRONG_KEY);
     };
-    let tenant = match ctx.live.tenant(tenant) {
-        Lookup::Found(tenant) => tenant,
-        Lookup::Absent => return Err(WRONG_KEY),
-        // Nothing is known of the tenant, so nothing may be said of its keys.
-        Lookup::Unknown => return Err(ServiceError::NoCatalog),
-    };
+    let tenant = find_tenant(ctx, tenant)?;
+    let key = KeyId::from_uuid(presented.id);
     let is_right = tenant
-        .device_key_hash(KeyId::from_uuid(presented.id))
+        .device_key_hash(key)
         .is_some_and(|stored| secret_matches(&presented, stored));
     if is_right {
-        Ok(Device { tenant })
+        let credential = DeviceCredential::Key(key);
+        Ok(Device { tenant, credential })
     } else {
         Err(WRONG_KEY)
+    }
+}
+
+fn find_tenant(ctx: &Context, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
+    match ctx.live.tenant(tenant) {
+        Lookup::Found(tenant) => Ok(tenant),
+        Lookup::Absent => Err(WRONG_KEY),
+        // Nothing is known of the tenant, so nothing may be said of its keys.
+        Lookup::Unknown => Err(ServiceError::NoCatalog),
     }
 }
 
@@ -116,8 +143,44 @@ impl Device {
         claimed: Option<TenantId>,
         check: Check<'a>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
-        answer(ctx, &self.tenant, claimed, check)
+        let (tenant, device) = (self.tenant_id(), check.device_id);
+        let is_the_device = self.proves_to_be(ctx, device)?;
+        let answer = answer(ctx, &self.tenant, claimed, check)?;
+        let waiting = || ctx.push_delivery.waiting_for(tenant, device, ctx.now());
+        Ok(CheckAnswer {
+            pushes_waiting: is_the_device.then(waiting),
+            ..answer
+        })
     }
+
+    pub(super) fn tenant_id(&self) -> TenantId {
+        self.tenant.tenant.id
+    }
+
+    pub(super) fn tenant_is_enabled(&self) -> bool {
+        self.tenant.tenant.enabled
+    }
+
+    /// Whether the credential is the device's own token; an error when it is another's, or was replaced as far as this
+    /// node knows.
+    fn proves_to_be(&self, ctx: &Context, device: &str) -> Result<bool, ServiceError> {
+        let DeviceCredential::Token(token) = &self.credential else {
+            return Ok(false);
+        };
+        let was_replaced = || {
+            ctx.newest_tokens
+                .have_replaced(token.tenant, device, token.generation)
+        };
+        if !token.is_of(&ctx.keyring, device) || was_replaced() {
+            return Err(WRONG_TOKEN);
+        }
+        Ok(true)
+    }
+}
+
+/// Unknown, disabled and foreign tenants look alike.
+pub(super) fn tenant_is_refused() -> ServiceError {
+    ServiceError::PermissionDenied("the credential has no right to this tenant".to_owned())
 }
 
 /// Answers a check with a key of `tenant`. `claimed` is the tenant that the request names, if it does: a claim to be
@@ -129,10 +192,7 @@ pub(super) fn answer<'a>(
     mut check: Check<'a>,
 ) -> Result<CheckAnswer<'a>, ServiceError> {
     if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
-        // Unknown, disabled and foreign tenants look alike.
-        return Err(ServiceError::PermissionDenied(
-            "the key has no right to check for this tenant".to_owned(),
-        ));
+        return Err(tenant_is_refused());
     }
     check.complete_memberships(&tenant.directory);
     let now = ctx.now();
@@ -165,6 +225,7 @@ pub(super) fn answer<'a>(
         next_check_after_s: spread(after_s, check.device_id, now),
         revision: &tenant.revision,
         stale_for,
+        pushes_waiting: None,
     })
 }
 

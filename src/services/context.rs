@@ -6,16 +6,19 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::checks::CheckCounts;
 use super::device_records::DeviceRecorder;
+use super::enrolment::EnrolmentLimits;
 use super::login_attempts::LoginAttempts;
-use super::{CallLimits, CostlyCalls, ServiceError};
+use super::push_delivery::PushDelivery;
+use super::{CallLimits, CostlyCalls, NewDevices, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
-use crate::live::{Live, Lookup};
+use crate::live::{Live, Lookup, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
 
@@ -23,16 +26,22 @@ use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
 pub struct Context {
     pub db: Db,
     pub live: Arc<Live>,
+    pub newest_tokens: Arc<NewestTokens>,
+    /// Tells this run of this node from every other.
+    pub node: Uuid,
     pub clock: Arc<dyn Clock>,
     pub keyring: Arc<Keyring>,
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
     pub call_limits: CallLimits,
+    pub enrolment_limits: EnrolmentLimits,
+    pub new_devices: Arc<NewDevices>,
     pub costly_calls: CostlyCalls,
     /// Set when the node is about to stop, so that balancers send nothing more.
     pub is_draining: AtomicBool,
     pub check_counts: CheckCounts,
     pub device_records: DeviceRecorder,
+    pub push_delivery: PushDelivery,
     pub settings: Settings,
 }
 

@@ -3,24 +3,36 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::audit::{self, Change};
 use super::error::accept;
-use super::{Caller, Context, Once, ServiceError, Written, apps};
+use super::{Caller, Context, Once, Precondition, ServiceError, Written, apps, nodes};
 use crate::access::Action;
+use crate::access::TenantScope;
 use crate::catalog::device::Device;
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
 use crate::live::Lookup;
 use crate::storage::device_installs::{self, Install, VersionCount};
-use crate::storage::devices::{self, DeviceFilter, StoredDevice};
-use crate::storage::{Page, PageRequest};
+use crate::storage::device_tokens::{self, DeviceToken, TokenState};
+use crate::storage::devices::{self, ConnectionFilter, DeviceFilter, StoredDevice};
+use crate::storage::{Page, PageRequest, Reader, Tx};
+
+/// A device as the registry shows it.
+pub struct RegisteredDevice {
+    pub stored: StoredDevice,
+    /// Whether it holds a token of its own that is good.
+    pub is_enrolled: bool,
+    /// Whether it hangs on a node that runs.
+    pub is_connected: bool,
+}
 
 /// A device with what it has.
 pub struct DeviceWithInstalls {
-    pub stored: StoredDevice,
+    pub device: RegisteredDevice,
     /// By app and identifier.
     pub installs: Vec<Install>,
 }
@@ -36,11 +48,21 @@ pub async fn list(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
-    filter: &DeviceFilter<'_>,
+    mut filter: DeviceFilter<'_>,
+    is_connected: Option<bool>,
     page: &PageRequest,
-) -> Result<Page<StoredDevice>, ServiceError> {
+) -> Result<Page<RegisteredDevice>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
-    Ok(devices::list(&ctx.db, scope, filter, page).await?)
+    let nodes = nodes::alive(ctx, &ctx.db).await?;
+    filter.connection = is_connected.map(|is_connected| ConnectionFilter {
+        is_connected,
+        nodes: nodes.clone(),
+    });
+    let found = devices::list(&ctx.db, scope, &filter, page).await?;
+    Ok(Page {
+        items: register(&ctx.db, scope, found.items, &nodes).await?,
+        next: found.next,
+    })
 }
 
 pub async fn get(
@@ -51,11 +73,138 @@ pub async fn get(
 ) -> Result<DeviceWithInstalls, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
     let reader = ctx.db.begin_read().await?;
-    let stored = devices::find(&reader, scope, id)
+    let stored = devices::find(&reader, scope, id).await?;
+    with_installs(ctx, &reader, scope, stored).await
+}
+
+async fn with_installs(
+    ctx: &Context,
+    reader: &impl Reader,
+    scope: TenantScope,
+    stored: Option<StoredDevice>,
+) -> Result<DeviceWithInstalls, ServiceError> {
+    let stored = stored.ok_or(ServiceError::NotFound("device"))?;
+    let id = stored.device.id.clone();
+    let nodes = nodes::alive(ctx, reader).await?;
+    let registered = register(reader, scope, vec![stored], &nodes).await?;
+    Ok(DeviceWithInstalls {
+        installs: device_installs::list_of_devices(reader, scope, &[id.as_str()]).await?,
+        device: registered
+            .into_iter()
+            .next()
+            .ok_or(ServiceError::NotFound("device"))?,
+    })
+}
+
+async fn register(
+    reader: &impl Reader,
+    scope: TenantScope,
+    stored: Vec<StoredDevice>,
+    nodes: &[Uuid],
+) -> Result<Vec<RegisteredDevice>, ServiceError> {
+    let ids: Vec<_> = stored.iter().map(|stored| stored.device.id.as_str()).collect();
+    let enrolled: HashSet<_> = device_tokens::list_enrolled(reader, scope, &ids)
         .await?
-        .ok_or(ServiceError::NotFound("device"))?;
-    let installs = device_installs::list_of_devices(&reader, scope, &[id.as_str()]).await?;
-    Ok(DeviceWithInstalls { stored, installs })
+        .into_iter()
+        .collect();
+    let register = |stored: StoredDevice| RegisteredDevice {
+        is_enrolled: enrolled.contains(stored.device.id.as_str()),
+        is_connected: stored.connected_node.is_some_and(|node| nodes.contains(&node)),
+        stored,
+    };
+    Ok(stored.into_iter().map(register).collect())
+}
+
+/// Forgets a device, with its token and codes, what it has installed and what was pushed to it. `etag_of` names the
+/// state that the precondition is about.
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: &DeviceId,
+    (precondition, etag_of): (&Precondition, fn(&DeviceWithInstalls) -> String),
+) -> Result<(), ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
+    let tx = ctx.db.begin().await?;
+    let stored = devices::lock(&tx, scope, id).await?;
+    let before = with_installs(ctx, &tx, scope, stored).await?;
+    precondition.check(&etag_of(&before))?;
+    devices::delete(&tx, scope, id).await?;
+    let generation = end_token(ctx, &tx, scope, id, TokenState::Forgotten).await?;
+    let change = Change {
+        action: "device.delete",
+        object_id: id.to_string(),
+        before: Some(of_device(&before.device)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    tx.commit().await?;
+    note_ended(ctx, tenant, id, generation);
+    Ok(())
+}
+
+/// Makes the token of a device good for nothing. Only a code enrols the device again.
+pub async fn revoke_token(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    id: &DeviceId,
+) -> Result<(), ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
+    let tx = ctx.db.begin().await?;
+    let stored = devices::lock(&tx, scope, id).await?;
+    let before = with_installs(ctx, &tx, scope, stored).await?.device;
+    if !before.is_enrolled {
+        return Err(ServiceError::NotFound("token of the device"));
+    }
+    let generation = end_token(ctx, &tx, scope, id, TokenState::Revoked).await?;
+    let change = Change {
+        action: "device.revoke_token",
+        object_id: id.to_string(),
+        before: Some(json!({"enrolled": true})),
+        after: Some(json!({"enrolled": false})),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    tx.commit().await?;
+    note_ended(ctx, tenant, id, generation);
+    Ok(())
+}
+
+/// Ends the token that a device may have. What is left of it tells the nodes that it is good no more.
+async fn end_token(
+    ctx: &Context,
+    tx: &Tx,
+    scope: TenantScope,
+    id: &DeviceId,
+    state: TokenState,
+) -> Result<Option<i64>, ServiceError> {
+    let Some(token) = device_tokens::find(tx, scope, id).await? else {
+        return Ok(None);
+    };
+    let generation = token.generation + 1;
+    let ended = DeviceToken { generation, state };
+    device_tokens::upsert(tx, scope, id, &ended, ctx.now()).await?;
+    Ok(Some(generation))
+}
+
+fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: Option<i64>) {
+    if let Some(generation) = generation {
+        ctx.newest_tokens.note(tenant, id.as_str(), generation);
+    }
+}
+
+fn of_device(device: &RegisteredDevice) -> Value {
+    let (known, stored) = (&device.stored.device, &device.stored);
+    json!({
+        "device_id": known.id,
+        "project_id": known.project,
+        "device_type": known.device_type,
+        "org_info": known.org_info,
+        "attributes": stored.attributes,
+        "enrolled": device.is_enrolled,
+        "first_seen_at": stored.first_seen_at,
+        "last_seen_at": stored.last_seen_at,
+    })
 }
 
 /// Sets what is given of each device; devices that are not known yet become so. The same import again changes nothing.

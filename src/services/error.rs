@@ -17,6 +17,9 @@ pub enum ServiceError {
     NotFound(&'static str),
     #[error("{0}")]
     AlreadyExists(String),
+    /// A device key alone does not enrol an id that holds a token.
+    #[error("{0}")]
+    AlreadyEnrolled(&'static str),
     /// `fields` are those that the state does not let change.
     #[error("{detail}")]
     WrongState { detail: String, fields: Vec<FieldError> },
@@ -32,14 +35,17 @@ pub enum ServiceError {
     IdempotencyKeyInUse,
     #[error("this request was answered before with a secret that is shown once; the object's id is {id}")]
     SecretAlreadyShown { id: String },
-    #[error("too many login attempts; wait {retry_after_s} seconds")]
-    RateLimited { retry_after_s: u64 },
+    #[error("{what}; wait {retry_after_s} seconds")]
+    RateLimited { what: &'static str, retry_after_s: u64 },
     /// Passing trouble of the server's own: repeating later makes sense.
     #[error("the database does not answer; repeat the request later")]
     Unavailable(#[source] StorageError),
     /// As many costly calls as this node allows are under way.
     #[error("too many calls are under way; repeat the request after Retry-After")]
     Busy { retry_after_s: u64 },
+    /// This node is about to stop: whoever comes back reaches another, or this one once it runs again.
+    #[error("this node is about to stop; connect again after Retry-After")]
+    Stopping,
     /// This node has no catalog to answer from yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
     NoCatalog,

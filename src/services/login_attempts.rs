@@ -57,11 +57,13 @@ impl LoginAttempts {
 
 fn refusal(wait: Duration) -> ServiceError {
     ServiceError::RateLimited {
+        what: "too many login attempts",
         retry_after_s: wait.as_secs() + 1,
     }
 }
 
-fn quota(attempts: u32) -> Quota {
+/// So many attempts in five minutes.
+pub(super) fn quota(attempts: u32) -> Quota {
     let burst = NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(PERIOD / burst.get())
         .unwrap_or_else(|| Quota::per_second(burst))
@@ -69,7 +71,7 @@ fn quota(attempts: u32) -> Quota {
 }
 
 /// One who has an IPv6 address has the whole /64.
-fn whole_network(address: IpAddr) -> IpAddr {
+pub(super) fn whole_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -166,7 +166,7 @@ async fn take(
     }
     tx.commit().await?;
     count(sender.face, taken.push.targets.len());
-    tell_delivery(ctx, taken.push.push.id);
+    ctx.push_delivery.tell(taken.push.push.id);
     Ok(taken)
 }
 
@@ -271,9 +271,6 @@ fn count(face: &'static str, targets: usize) {
         .increment(u64::try_from(targets).unwrap_or(u64::MAX));
 }
 
-/// Tells delivery that something of a push was committed; it would find it by itself a little later.
-fn tell_delivery(_ctx: &Context, _push: PushId) {}
-
 /// The newest first; with a trace id only those that have it.
 pub async fn list(
     ctx: &Context,
@@ -335,7 +332,7 @@ pub async fn withdraw(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     let after = with_targets(&tx, scope, before.push).await?;
     tx.commit().await?;
-    tell_delivery(ctx, id);
+    ctx.push_delivery.tell(id);
     Ok(after)
 }
 

@@ -3,6 +3,7 @@
 use super::audit::{self, Change, of_tenant};
 use super::{Caller, Context, Once, Precondition, ServiceError, Written};
 use crate::access::{Action, enter_platform, enter_tenant};
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::UrlSchemes;
 use crate::catalog::tenant::Tenant;
@@ -16,6 +17,7 @@ pub struct TenantChanges {
     pub enabled: Option<bool>,
     pub offers_enabled: Option<bool>,
     pub push_url_schemes: Option<UrlSchemes>,
+    pub enrolment: Option<Enrolment>,
 }
 
 pub async fn create(
@@ -33,6 +35,7 @@ pub async fn create(
         enabled: true,
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
+        enrolment: Enrolment::default(),
     };
     let tx = ctx.db.begin_catalog(scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
@@ -84,6 +87,7 @@ pub async fn update(
         push_url_schemes: changes
             .push_url_schemes
             .unwrap_or_else(|| before.value.push_url_schemes.clone()),
+        enrolment: changes.enrolment.unwrap_or(before.value.enrolment),
     };
     if after == before.value {
         return Ok(ctx.unchanged(tx, before).await);

@@ -136,7 +136,7 @@ impl Db {
     }
 
     /// Gives a short statement up that is not answered in time.
-    pub(super) async fn within_look<T>(
+    pub async fn within_look<T>(
         &self,
         look: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {

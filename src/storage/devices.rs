@@ -6,9 +6,10 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, IntoIden, OnConflict, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
+use uuid::Uuid;
 
 use super::device_installs::{InstallFilter, devices_with};
 use super::entity::device::{ActiveModel, Column, Entity, Model};
@@ -16,22 +17,27 @@ use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::{Page, PageRequest, Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
-use crate::catalog::device::{Device, OrgInfo};
+use crate::catalog::device::{Device, DeviceAttributes, EnrollingDevice, OrgInfo};
 use crate::catalog::org::OrgScope;
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
 
 /// Rows in one statement: SQLite binds 32,766 values at most, and a row has eight.
 const ROWS: usize = 1_000;
 
+/// Made known by a device itself, which checked or enrolled.
 const BY_CHECK: &str = "check";
 const BY_IMPORT: &str = "import";
 
-/// A device with when checks told of it.
+/// A device with when it told of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDevice {
     pub device: Device,
     pub first_seen_at: Option<DateTime<Utc>>,
     pub last_seen_at: Option<DateTime<Utc>>,
+    /// The node that it hangs on, or did when that node was killed.
+    pub connected_node: Option<Uuid>,
+    /// As it enrolled with them.
+    pub attributes: Option<DeviceAttributes>,
 }
 
 /// Which devices of a tenant a list holds. What is absent does not count.
@@ -42,6 +48,14 @@ pub struct DeviceFilter<'a> {
     /// Codes from l1 down: devices at or below this org node.
     pub org: Option<&'a OrgScope>,
     pub install: Option<InstallFilter<'a>>,
+    pub connection: Option<ConnectionFilter>,
+}
+
+/// Whether devices must hang on one of these nodes, or on none of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionFilter {
+    pub is_connected: bool,
+    pub nodes: Vec<Uuid>,
 }
 
 /// What checks told of a device last.
@@ -101,6 +115,9 @@ pub async fn list(
         .apply_if(filter.org, |rows, org| rows.filter(is_below(backend, org)))
         .apply_if(filter.install.as_ref(), |rows, install| {
             rows.filter(Column::DeviceId.in_subquery(devices_with(scope, install)))
+        })
+        .apply_if(filter.connection.as_ref(), |rows, connection| {
+            rows.filter(is_so_connected(connection))
         });
     page.fetch(reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
         row.device_id.clone()
@@ -163,8 +180,17 @@ pub async fn advance_push_sequences(tx: &Tx, scope: TenantScope, ids: &[&str]) -
     Ok(())
 }
 
-/// How many devices became known by a check since an instant.
-pub async fn count_new_by_check(
+/// The device, which nobody else writes until the transaction ends.
+pub async fn lock(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<Option<StoredDevice>, StorageError> {
+    let row = Entity::find_by_id((scope.tenant().get(), id.as_str().to_owned()))
+        .lock_exclusive()
+        .one(tx.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// How many devices became known by a check or an enrolment since an instant.
+pub async fn count_new(
     reader: &impl Reader,
     scope: TenantScope,
     since: DateTime<Utc>,
@@ -175,6 +201,77 @@ pub async fn count_new_by_check(
         .count(reader.connection())
         .await?;
     Ok(count)
+}
+
+/// Makes a device known that came itself. `false` when it was known.
+pub async fn insert_if_absent(
+    tx: &Tx,
+    scope: TenantScope,
+    id: &DeviceId,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let row = Model {
+        tenant_id: scope.tenant().get(),
+        device_id: id.as_str().to_owned(),
+        project_id: None,
+        device_type: None,
+        org_info: None,
+        source: BY_CHECK.to_owned(),
+        first_seen_at: Some(in_micros(now)),
+        last_seen_at: Some(in_micros(now)),
+        push_sequence: 0,
+        connected_node: None,
+        attributes: None,
+    };
+    let keep = OnConflict::columns([Column::TenantId, Column::DeviceId])
+        .do_nothing()
+        .to_owned();
+    let inserted = Entity::insert(row.into_active_model())
+        .on_conflict(keep)
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(inserted > 0)
+}
+
+/// Writes what a device that is known enrols with. What it left out leaves what is stored.
+pub async fn update_enrolled(
+    tx: &Tx,
+    scope: TenantScope,
+    stored: &StoredDevice,
+    device: EnrollingDevice,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let now = in_micros(now);
+    let mut row = ActiveModel {
+        tenant_id: Set(scope.tenant().get()),
+        device_id: Set(device.id.into_string()),
+        project_id: Set(Some(device.project.into_string())),
+        first_seen_at: Set(Some(stored.first_seen_at.unwrap_or(now))),
+        last_seen_at: Set(std::cmp::max(stored.last_seen_at, Some(now))),
+        ..Default::default()
+    };
+    if let Some(device_type) = device.device_type {
+        row.device_type = Set(Some(device_type.into_string()));
+    }
+    if let Some(org_info) = device.org_info {
+        row.org_info = Set(Some(to_json(&org_info)));
+    }
+    if let Some(attributes) = device.attributes {
+        row.attributes = Set(Some(to_json(&attributes)));
+    }
+    Entity::update(row)
+        .validate()?
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Removes a device with what it has installed, its codes and what was pushed to it.
+pub async fn delete(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<(), StorageError> {
+    Entity::delete_by_id((scope.tenant().get(), id.as_str().to_owned()))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
 }
 
 /// Writes what checks told; each device once. What was seen before what is stored changes nothing, and what a check
@@ -282,6 +379,15 @@ fn is_below(backend: DbBackend, org: &OrgScope) -> SimpleExpr {
     Expr::expr(position.arg(Expr::value(beginning))).gt(0)
 }
 
+fn is_so_connected(connection: &ConnectionFilter) -> SimpleExpr {
+    let nodes = connection.nodes.iter().copied();
+    if connection.is_connected {
+        return Column::ConnectedNode.is_in(nodes);
+    }
+    let is_elsewhere = Column::ConnectedNode.is_not_in(nodes);
+    Column::ConnectedNode.is_null().or(is_elsewhere)
+}
+
 fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
@@ -289,6 +395,7 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
 fn read(model: Model) -> Result<StoredDevice, StorageError> {
     let row = Row::of("devices", &model.device_id);
     let org_info = model.org_info.as_deref().map(serde_json::from_str).transpose();
+    let attributes = model.attributes.as_deref().map(serde_json::from_str).transpose();
     Ok(StoredDevice {
         device: Device {
             project: row.column("project_id", model.project_id.map(ProjectId::parse).transpose())?,
@@ -301,5 +408,7 @@ fn read(model: Model) -> Result<StoredDevice, StorageError> {
         },
         first_seen_at: model.first_seen_at,
         last_seen_at: model.last_seen_at,
+        connected_node: model.connected_node,
+        attributes: row.column("attributes", attributes)?,
     })
 }

@@ -9,6 +9,7 @@ use super::row::{Row, to_json};
 use super::selection::numbers;
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::TenantScope;
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::UrlSchemes;
 use crate::catalog::tenant::Tenant;
@@ -88,6 +89,7 @@ fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
             .push_url_schemes
             .listed()
             .map(|listed| to_json(&listed))),
+        enrolment: Set(stored.value.enrolment.as_str().to_owned()),
         etag: Set(stored.etag.clone()),
         updated_at: Set(stored.updated_at),
         ..Default::default()
@@ -103,6 +105,7 @@ fn read(model: Model) -> Result<Stored<Tenant>, StorageError> {
             enabled: model.enabled,
             offers_enabled: model.offers_enabled,
             push_url_schemes: row.column("push_url_schemes", read_schemes(model.push_url_schemes))?,
+            enrolment: row.column("enrolment", Enrolment::parse(&model.enrolment))?,
         },
         etag: model.etag,
         created_at: model.created_at,

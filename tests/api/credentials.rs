@@ -13,6 +13,8 @@ const NO_TENANT: i64 = 30_000_000;
 struct Credentials {
     app: TestApp,
     device_key: String,
+    /// Of one device that checks nothing here.
+    device_token: String,
     api_token: String,
     access_token: String,
     refresh_token: String,
@@ -28,8 +30,12 @@ impl Credentials {
         let of = Objects::make(&app, &admin, TENANT, 1).await;
         let signed_in = sign_in(&app, &of.username).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let enrol = json!({"device_id": "another", "project_id": "stores"});
+        let enrolled = app.bearer(of.device_key["device_key"].as_str().unwrap());
+        let enrolled = enrolled.post("/v1/devices", &enrol).await.expect(201);
         Self {
             device_key: text(&of.device_key["device_key"]),
+            device_token: text(&enrolled["device_token"]),
             api_token: text(&of.api_token["token"]),
             access_token: text(&signed_in["access_token"]),
             refresh_token: text(&signed_in["refresh_token"]),
@@ -46,6 +52,7 @@ impl Credentials {
             self.app_key.clone(),
             self.app_secret.clone(),
             self.refresh_token.clone(),
+            self.device_token.clone(),
             key_of(ANOTHER_TENANT),
             key_of(NO_TENANT),
             self.api_token.replace("slipway_token", "slipway_refresh"),

@@ -34,7 +34,7 @@ async fn a_check_makes_a_record(database: TestDatabase) {
     assert_eq!(
         recorded(&merchant, "A").await,
         json!({"device_id": "A", "project_id": null, "device_type": "10013", "org_info": [{"l1Code": "HM"}],
-        "first_seen_at": NOW, "last_seen_at": NOW, "installs": [
+        "attributes": null, "enrolled": false, "connected": false, "first_seen_at": NOW, "last_seen_at": NOW, "installs": [
             {"package_name": PACKAGE, "identifier": PACKAGE, "version_code": 50, "seen_at": NOW},
             {"package_name": PACKAGE, "identifier": CHUKU, "version_code": 239, "seen_at": NOW},
         ]})

@@ -23,7 +23,8 @@ async fn an_import_makes_devices_known(database: TestDatabase) {
     assert_eq!(
         known,
         json!({"device_id": "PDA001", "project_id": "stores", "device_type": "10013", "org_info": org_info,
-            "first_seen_at": null, "last_seen_at": null, "installs": []})
+            "attributes": null, "enrolled": false, "connected": false, "first_seen_at": null, "last_seen_at": null,
+            "installs": []})
     );
     let known = merchant.admin.get(&device("PDA002")).await.expect(200);
     assert_eq!(known["org_info"], json!([{"l1Code": "HM"}]));

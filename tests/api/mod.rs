@@ -13,6 +13,7 @@ mod described;
 mod device_records;
 mod devices;
 mod dump;
+mod enrolment;
 mod explain;
 mod gateway;
 mod harness;

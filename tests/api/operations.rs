@@ -29,6 +29,8 @@ pub(crate) struct Objects {
     pub(crate) identifier: String,
     pub(crate) device_id: String,
     pub(crate) push: String,
+    /// Holds a token of its own.
+    pub(crate) enrolled_device_id: String,
     user: String,
     app_without_releases: String,
     pin: String,
@@ -74,6 +76,10 @@ impl Objects {
         let devices = json!({"devices": [{"device_id": device_id, "project_id": "stores"}]});
         admin.post(&format!("{base}/devices"), &devices).await.expect(200);
         let push = id_of(&make("/pushes", push_fields(&[&device_id])).await);
+        let enrolled_device_id = format!("enrolled-{tenant}-{number}");
+        let enrol = json!({"device_id": enrolled_device_id, "project_id": "stores"});
+        let device = app.bearer(device_key["device_key"].as_str().unwrap());
+        device.post("/v1/devices", &enrol).await.expect(201);
         let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
             "mode": "hold", "reason": "stock-taking"});
         Self {
@@ -99,6 +105,7 @@ impl Objects {
             identifier,
             device_id,
             push,
+            enrolled_device_id,
         }
     }
 }
@@ -165,6 +172,11 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
                 "/v1/check?package_name={}&version_code=1&device_id=PDA001",
                 of.package_name
             ),
+        ),
+        post(
+            "enrol_device",
+            "/v1/devices",
+            json!({"device_id": format!("own-{own}"), "project_id": "stores"}),
         ),
         post(
             "login",
@@ -286,6 +298,16 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         ),
         get("list_devices", &devices),
         get("get_device", &format!("{devices}/{}", of.device_id)),
+        post(
+            "create_enrolment_code",
+            &format!("{devices}/{}/enrolment-codes", of.device_id),
+            json!({}),
+        ),
+        delete(
+            "revoke_device_token",
+            &format!("{devices}/{}/token", of.enrolled_device_id),
+        ),
+        delete("delete_device", &format!("{devices}/{}", of.device_id)),
         get("get_adoption", &format!("{app}/adoption")),
         post("create_push", &pushes, push_fields(&[&of.device_id])),
         get("list_pushes", &pushes),

@@ -131,9 +131,7 @@ async fn only_new_devices_of_checks_are_counted(database: TestDatabase) {
     write(db, all, vec![]).await;
     let count = async |tenant: i64, minutes: i64| {
         let since = in_micros(now()) + TimeDelta::minutes(minutes);
-        devices::count_new_by_check(db, scope(tenant), since)
-            .await
-            .unwrap()
+        devices::count_new(db, scope(tenant), since).await.unwrap()
     };
     assert_eq!(count(1, 0).await, 2);
     assert_eq!(count(1, 1).await, 1);

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use slipway::access::{Role, TenantScope, User};
 use slipway::catalog::app::{App, Resource};
+use slipway::catalog::enrolment::Enrolment;
 use slipway::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
 use slipway::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway::catalog::push::UrlSchemes;
@@ -33,6 +34,7 @@ pub(crate) fn tenant(number: i64) -> Tenant {
         enabled: true,
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
+        enrolment: Enrolment::Key,
     }
 }
 

@@ -3,7 +3,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use super::columns::{instant, key, number, owned_by, primary_key, text, uuid};
+use super::columns::{instant, key, nullable_text, number, owned_by, primary_key, text, uuid};
 
 pub(super) const NAMES: [&str; 3] = ["nodes", "enrolment_codes", "device_tokens"];
 
@@ -17,21 +17,27 @@ pub(super) fn tables(backend: DbBackend) -> [TableCreateStatement; 3] {
     [device_tokens(backend), enrolment_codes(backend), nodes()]
 }
 
+/// A row outlasts its device: an old token must stay refused.
 fn device_tokens(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("device_tokens")
         .col(number("tenant_id"))
         .col(key("device_id", backend))
-        // Counts the tokens of the device, from 1; only the newest is good.
+        // Counts the tokens of the device, from 1, and their revocations; only the newest is good.
         .col(number("generation"))
-        .col(text("token_hash"))
+        .col(text("state").default("valid").take())
+        // Null when no token is good.
+        .col(nullable_text("token_hash"))
         .col(instant("issued_at"))
         .primary_key(&mut primary_key("device_tokens_pkey", ["tenant_id", "device_id"]))
-        .foreign_key(&mut owned_by(
-            "device_tokens_device_fkey",
-            ("device_tokens", ["tenant_id", "device_id"]),
-            ("devices", ["tenant_id", "device_id"]),
-        ))
+        .foreign_key(
+            ForeignKey::create()
+                .name("device_tokens_tenant_fkey")
+                .from("device_tokens", "tenant_id")
+                .to("tenants", "id"),
+        )
+        .check(Expr::cust("state IN ('valid', 'revoked', 'forgotten')"))
+        .check(Expr::cust("(state = 'valid') = (token_hash IS NOT NULL)"))
         .take()
 }
 

@@ -1,7 +1,7 @@
 //! The devices of a tenant.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::device_fields::ImportDevicesRequest;
 use super::org_directory::read_path;
 use super::rule_fields::OrgScopeFields;
-use crate::catalog::device::OrgInfo;
+use crate::catalog::device::{DeviceAttributes, OrgInfo};
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::org::{LevelCodes, OrgCode, OrgScope};
 use crate::catalog::text::{DeviceType, Identifier, PackageName, ProjectId};
@@ -23,9 +23,9 @@ use crate::http::path::{DevicePath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::Answer;
-use crate::services::devices::{self, DeviceWithInstalls, Imported};
+use crate::services::devices::{self, DeviceWithInstalls, Imported, RegisteredDevice};
 use crate::storage::device_installs::{Install, InstallFilter};
-use crate::storage::devices::{DeviceFilter, StoredDevice};
+use crate::storage::devices::DeviceFilter;
 
 /// What an import changed; devices that were so already count as neither.
 #[derive(Serialize, ToSchema)]
@@ -38,15 +38,22 @@ struct ImportDevicesResponse {
 #[derive(Serialize, ToSchema)]
 struct DeviceResponse {
     device_id: String,
-    /// null until an import gives one.
+    /// null until an import or its enrolment gives one.
     project_id: Option<String>,
     device_type: Option<String>,
     /// The places that it belongs to, completed from the org directory.
     #[schema(value_type = Vec<OrgScopeFields>)]
     org_info: Vec<OrgScope>,
-    /// null until it checks.
+    /// What it told of itself when it enrolled: flattened names, and values as text. null before.
+    attributes: Option<DeviceAttributes>,
+    /// Whether it holds a token of its own that is good.
+    enrolled: bool,
+    /// Whether it waits for pushes now.
+    connected: bool,
+    /// null until it checks or enrols.
     first_seen_at: Option<DateTime<Utc>>,
-    /// Its first check of the last day (UTC) on which it checked, or a later one of that day that told something new.
+    /// Its first check of the last day (UTC) on which it checked, or a later one of that day that told something new,
+    /// or its enrolment.
     last_seen_at: Option<DateTime<Utc>>,
 }
 
@@ -94,6 +101,9 @@ struct DevicesQuery {
     /// Only devices with this version of the resource `identifier`.
     #[param(value_type = Option<i64>, minimum = 1)]
     version_code: Option<String>,
+    /// Only devices that wait for pushes now, or only those that do not.
+    #[param(value_type = Option<bool>)]
+    connected: Option<String>,
 }
 
 /// The filters of a query, read.
@@ -104,10 +114,12 @@ struct Filters {
     package_name: Option<PackageName>,
     identifier: Option<Identifier>,
     version_code: Option<VersionCode>,
+    is_connected: Option<bool>,
 }
 
-impl From<&StoredDevice> for DeviceResponse {
-    fn from(stored: &StoredDevice) -> Self {
+impl From<&RegisteredDevice> for DeviceResponse {
+    fn from(registered: &RegisteredDevice) -> Self {
+        let stored = &registered.stored;
         let device = &stored.device;
         let org_info = device.org_info.as_ref().map(OrgInfo::memberships);
         Self {
@@ -115,6 +127,9 @@ impl From<&StoredDevice> for DeviceResponse {
             project_id: device.project.as_ref().map(ToString::to_string),
             device_type: device.device_type.as_ref().map(ToString::to_string),
             org_info: org_info.unwrap_or_default().to_vec(),
+            attributes: stored.attributes.clone(),
+            enrolled: registered.is_enrolled,
+            connected: registered.is_connected,
             first_seen_at: stored.first_seen_at,
             last_seen_at: stored.last_seen_at,
         }
@@ -124,7 +139,7 @@ impl From<&StoredDevice> for DeviceResponse {
 impl From<&DeviceWithInstalls> for DeviceWithInstallsResponse {
     fn from(found: &DeviceWithInstalls) -> Self {
         Self {
-            device: DeviceResponse::from(&found.stored),
+            device: DeviceResponse::from(&found.device),
             installs: found.installs.iter().map(InstallResponse::from).collect(),
         }
     }
@@ -146,6 +161,14 @@ fn read_version_code(text: String) -> Result<VersionCode, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
     parse_version_code(number.unwrap_or(0))
+}
+
+fn read_bool(text: String) -> Result<bool, Invalid> {
+    match text.as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Invalid::new("must be true or false")),
+    }
 }
 
 fn read_org(text: String) -> Result<OrgScope, Invalid> {
@@ -174,6 +197,7 @@ impl Filters {
             package_name: fields.given("package_name", query.package_name, PackageName::parse),
             identifier: fields.given("identifier", query.identifier, Identifier::parse),
             version_code: fields.given("version_code", query.version_code, read_version_code),
+            is_connected: fields.given("connected", query.connected, read_bool),
         };
         fields.finish()?;
         Ok(filters)
@@ -189,6 +213,7 @@ impl Filters {
                 identifier: self.identifier.as_ref(),
                 version_code: self.version_code,
             }),
+            connection: None,
         }
     }
 }
@@ -227,7 +252,7 @@ pub(super) async fn import_devices(
 
 /// List devices
 ///
-/// A device is known once it was imported or has checked.
+/// A device is known once it was imported, has enrolled or has checked.
 #[utoipa::path(tag = "devices", operation_id = "list_devices", params(TenantPath, DevicesQuery),
     responses((status = 200, description = "By id", body = PageResponse<DeviceResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/devices")]
@@ -235,9 +260,17 @@ pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse,
     let query: DevicesQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let filters = Filters::read(query)?;
-    let tenant = call.path.tenant_id;
-    let found = devices::list(&call.ctx, &call.caller, tenant, &filters.filter(), &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| DeviceResponse::from(&stored))))
+    let (tenant, is_connected) = (call.path.tenant_id, filters.is_connected);
+    let found = devices::list(
+        &call.ctx,
+        &call.caller,
+        tenant,
+        filters.filter(),
+        is_connected,
+        &page,
+    )
+    .await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |device| DeviceResponse::from(&device))))
 }
 
 /// Read a device
@@ -250,4 +283,26 @@ pub(super) async fn get_device(call: Call<DevicePath>) -> Result<HttpResponse, P
     let DevicePath { tenant_id, device_id } = &call.path;
     let found = devices::get(&call.ctx, &call.caller, *tenant_id, device_id).await?;
     Ok(respond::digested(&DeviceWithInstallsResponse::from(&found)))
+}
+
+/// Forget a device
+///
+/// With its token and codes, what it has installed and what was pushed to it. Its id may then be enrolled like any that
+/// is not known; a check makes it known again.
+#[utoipa::path(tag = "devices", operation_id = "delete_device", params(DevicePath),
+    responses((status = 204, description = "It is not known any more"), WriteProblems))]
+#[delete("/tenants/{tenant_id}/devices/{device_id}")]
+pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
+    let DevicePath { tenant_id, device_id } = &call.path;
+    let etag_of = |found: &DeviceWithInstalls| respond::digest(&DeviceWithInstallsResponse::from(found));
+    let precondition = call.precondition()?;
+    devices::delete(
+        &call.ctx,
+        &call.caller,
+        *tenant_id,
+        device_id,
+        (&precondition, etag_of),
+    )
+    .await?;
+    Ok(respond::deleted(None))
 }

@@ -6,6 +6,7 @@ mod app_keys;
 mod apps;
 mod audit;
 mod auth;
+mod device_credentials;
 mod device_fields;
 mod device_keys;
 mod devices;
@@ -89,5 +90,8 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(pushes::list_pushes)
         .service(pushes::get_push)
         .service(pushes::withdraw_push)
+        .service(devices::delete_device)
+        .service(device_credentials::create_enrolment_code)
+        .service(device_credentials::revoke_device_token)
         .service(audit::list_audit);
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 use crate::catalog::tenant::Tenant;
@@ -52,6 +53,10 @@ pub(super) struct UpdateTenantRequest {
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
     #[serde(default)]
     push_url_schemes: Patch<Bounded<String, MAX_URL_SCHEMES>>,
+    /// What the first enrolment of a device takes: `key`, the tenant's device key alone, or `code`, a one-time code too.
+    #[schema(value_type = Option<String>, example = "code")]
+    #[serde(default)]
+    enrolment: Patch<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,6 +69,8 @@ struct TenantResponse {
     /// null: any but `javascript`, `data` and `file`.
     #[schema(example = json!(["alipays", "https"]))]
     push_url_schemes: Option<Vec<String>>,
+    #[schema(example = "key")]
+    enrolment: &'static str,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -80,6 +87,7 @@ impl From<&Stored<Tenant>> for TenantResponse {
                 .push_url_schemes
                 .listed()
                 .map(|schemes| schemes.iter().map(|scheme| scheme.as_str().to_owned()).collect()),
+            enrolment: stored.value.enrolment.as_str(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,
         }
@@ -154,6 +162,9 @@ pub(super) async fn update_tenant(
         enabled: fields.changed("enabled", body.enabled, Ok),
         offers_enabled: fields.changed("offers_enabled", body.offers_enabled, Ok),
         push_url_schemes: read_schemes(body.push_url_schemes, &mut fields),
+        enrolment: fields.changed("enrolment", body.enrolment, |text: String| {
+            Enrolment::parse(&text)
+        }),
     };
     fields.finish()?;
     let precondition = call.precondition()?;

@@ -61,7 +61,8 @@ struct CheckRequest<'a> {
 ///
 /// Answered from memory. Nothing to offer is an empty list and success; so is an app that the tenant does not have,
 /// with `msg_code` `APP_UNKNOWN`.
-#[utoipa::path(tag = "device", operation_id = "check", security(("device_key" = [])), request_body = CheckRequest<'_>,
+#[utoipa::path(tag = "device", operation_id = "check",
+    security(("device_key" = []), ("device_token" = [])), request_body = CheckRequest<'_>,
     responses((status = 200, description = "The offers, the app itself first; the `ETag` covers `data` and `msg_code`",
         body = CheckResponse), WriteProblems))]
 #[post("/check")]
@@ -76,7 +77,8 @@ pub(super) async fn answer_check(
 /// The same by query parameters, cheap to repeat: 304 while the offers are those that the device has seen.
 ///
 /// The three JSON fields are JSON as text.
-#[utoipa::path(tag = "device", operation_id = "check_again", security(("device_key" = [])), params(QueryParameters),
+#[utoipa::path(tag = "device", operation_id = "check_again",
+    security(("device_key" = []), ("device_token" = [])), params(QueryParameters),
     responses((status = 200, description = "The offers, the app itself first; the `ETag` covers `data` and `msg_code`",
         body = CheckResponse), (status = 304, description = "`If-None-Match` names the current `ETag`"), ReadProblems))]
 #[get("/check")]
@@ -209,6 +211,10 @@ impl Rendered {
         write_json(&answer.msg_info, &mut body);
         body.extend_from_slice(b",\"next_check_after_s\":");
         write_json(&answer.next_check_after_s, &mut body);
+        if let Some(waiting) = answer.pushes_waiting {
+            body.extend_from_slice(b",\"pushes_waiting\":");
+            write_json(&waiting, &mut body);
+        }
         body.push(b'}');
         Self { body, etag }
     }

@@ -16,6 +16,10 @@ pub(super) struct CheckResponse {
     msg_info: String,
     /// Seconds after which to ask again.
     next_check_after_s: u32,
+    /// How many pushes wait for the device, for a check made with its own token; not covered by the `ETag`, and in the
+    /// header `Slipway-Pushes-Waiting` too, which a 304 has as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushes_waiting: Option<u32>,
 }
 
 /// One release for this device, with every field of the seed's table.

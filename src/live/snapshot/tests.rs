@@ -9,6 +9,7 @@ use super::frames::Block;
 use super::{FORMAT, content};
 use crate::access::AppKeyRole;
 use crate::catalog::app::{App, Resource};
+use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
 use crate::catalog::org::{OrgCode, OrgDirectory};
 use crate::catalog::pin::{Pin, PinMode, PinTarget};
@@ -100,6 +101,7 @@ fn sample() -> PublishedTenant {
             enabled: true,
             offers_enabled: false,
             push_url_schemes: UrlSchemes::only(vec![UrlScheme::parse("https").unwrap()]).unwrap(),
+            enrolment: Enrolment::Code,
         },
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),

@@ -26,6 +26,7 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::text::{DeviceId, DeviceType, Identifier};
 use crate::catalog::version::VersionCode;
 use crate::resolve::{Check, PublishedApp};
+use crate::services::NewDevices;
 use crate::storage::Db;
 
 pub use self::status::DeviceRecordStatus;
@@ -66,7 +67,12 @@ pub struct RecorderSettings {
 
 impl DeviceRecorder {
     /// A recorder, and the task's part that writes what it notes.
-    pub fn new(db: Db, settings: RecorderSettings, writer: WriterSettings) -> (Self, DeviceRecordWriter) {
+    pub fn new(
+        db: Db,
+        settings: RecorderSettings,
+        writer: WriterSettings,
+        new_devices: Arc<NewDevices>,
+    ) -> (Self, DeviceRecordWriter) {
         let (queue, messages) = mpsc::channel(settings.queue);
         let counts = Arc::new(Counts::default());
         let recorder = Self {
@@ -77,7 +83,8 @@ impl DeviceRecorder {
                 queue,
             }),
         };
-        (recorder, DeviceRecordWriter::new(db, messages, counts, writer))
+        let writer = DeviceRecordWriter::new(db, messages, counts, writer, new_devices);
+        (recorder, writer)
     }
 
     /// A recorder that notes nothing.

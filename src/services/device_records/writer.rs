@@ -1,12 +1,12 @@
 //! The task that writes records, a batch in each transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::NaiveDate;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,6 +16,7 @@ use super::{Message, day_of};
 use crate::access::TenantScope;
 use crate::catalog::device::Observation;
 use crate::catalog::ids::TenantId;
+use crate::services::NewDevices;
 use crate::storage::{Db, StorageError, Tx, device_installs, devices};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -28,8 +29,6 @@ pub struct WriterSettings {
     pub batch: usize,
     /// How long the first record of a batch waits for others.
     pub wait: Duration,
-    /// Ids that checks may make known in a tenant on one day.
-    pub new_devices_per_day: u64,
 }
 
 /// Writes what a recorder notes.
@@ -38,15 +37,7 @@ pub struct DeviceRecordWriter {
     messages: mpsc::Receiver<Message>,
     counts: Arc<Counts>,
     settings: WriterSettings,
-    new_devices: HashMap<TenantId, NewDevices>,
-}
-
-/// How many devices became known in a tenant on a day: at first those in the database, then also what this node adds.
-/// What other nodes add meanwhile is not seen.
-#[derive(Debug, Clone, Copy)]
-struct NewDevices {
-    day: NaiveDate,
-    count: u64,
+    new_devices: Arc<NewDevices>,
 }
 
 /// What one transaction did.
@@ -54,7 +45,7 @@ struct NewDevices {
 struct Written {
     devices: usize,
     over_limit: usize,
-    new_devices: HashMap<TenantId, NewDevices>,
+    new_devices: Vec<(TenantId, NaiveDate, u64)>,
 }
 
 impl DeviceRecordWriter {
@@ -63,13 +54,14 @@ impl DeviceRecordWriter {
         messages: mpsc::Receiver<Message>,
         counts: Arc<Counts>,
         settings: WriterSettings,
+        new_devices: Arc<NewDevices>,
     ) -> Self {
         Self {
             db,
             messages,
             counts,
             settings,
-            new_devices: HashMap::new(),
+            new_devices,
         }
     }
 
@@ -114,7 +106,9 @@ impl DeviceRecordWriter {
             match self.write_when_possible(&part).await {
                 Ok(written) => {
                     self.counts.batch(part.len(), written.devices, written.over_limit);
-                    self.new_devices.extend(written.new_devices);
+                    for (tenant, day, added) in written.new_devices {
+                        self.new_devices.add(tenant, day, added);
+                    }
                 }
                 Err(_) if part.len() > 1 => {
                     parts.push(part.split_off(part.len() / 2));
@@ -153,14 +147,10 @@ impl DeviceRecordWriter {
         let tx = self.db.begin().await?;
         for (tenant, records) in by_tenant {
             let scope = TenantScope::of_the_program(tenant);
-            let mut new_devices = self.new_devices_of(&tx, scope, &records).await?;
-            let allowance = self
-                .settings
-                .new_devices_per_day
-                .saturating_sub(new_devices.count);
+            let day = newest_day(&records);
+            let allowance = self.new_devices.allowance(&tx, scope, day).await?;
             let plan = plan(&records, &known(&tx, scope, &records).await?, allowance);
-            new_devices.count += plan.new_devices;
-            written.new_devices.insert(tenant, new_devices);
+            written.new_devices.push((tenant, day, plan.new_devices));
             written.devices += plan.devices.len();
             written.over_limit += plan.over_limit;
             carry_out(&tx, scope, plan).await?;
@@ -168,23 +158,11 @@ impl DeviceRecordWriter {
         tx.commit().await?;
         Ok(written)
     }
+}
 
-    async fn new_devices_of(
-        &self,
-        tx: &Tx,
-        scope: TenantScope,
-        records: &[&Observation],
-    ) -> Result<NewDevices, StorageError> {
-        let latest = records.iter().map(|record| record.seen_at).max();
-        let day = day_of(latest.unwrap_or_default());
-        match self.new_devices.get(&scope.tenant()) {
-            Some(counted) if counted.day == day => Ok(*counted),
-            _ => Ok(NewDevices {
-                day,
-                count: devices::count_new_by_check(tx, scope, start_of(day)).await?,
-            }),
-        }
-    }
+fn newest_day(records: &[&Observation]) -> NaiveDate {
+    let newest = records.iter().map(|record| record.seen_at).max();
+    day_of(newest.unwrap_or_default())
 }
 
 async fn known(tx: &Tx, scope: TenantScope, records: &[&Observation]) -> Result<Known, StorageError> {
@@ -203,10 +181,6 @@ async fn carry_out(tx: &Tx, scope: TenantScope, plan: Plan) -> Result<(), Storag
         device_installs::delete(tx, scope, gone).await?;
     }
     Ok(())
-}
-
-fn start_of(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
 }
 
 /// Half of the pause to the whole, so that nodes do not come back together.

@@ -11,7 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub device_id: String,
     pub generation: i64,
-    pub token_hash: String,
+    pub state: String,
+    pub token_hash: Option<String>,
     pub issued_at: DateTimeUtc,
 }
 

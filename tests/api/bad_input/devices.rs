@@ -154,6 +154,9 @@ async fn filters_of_devices_and_adoption_refuse_bad_values(database: TestDatabas
     for text in ["", "0", "-1", "366", "x", "1.0", "%2B1", "65536"] {
         rows.push((format!("{adoption}?seen_within_days={text}"), "seen_within_days"));
     }
+    for text in ["", "yes", "1", "True", "%00"] {
+        rows.push((format!("{devices}?connected={text}"), "connected"));
+    }
     rows.push((format!("{devices}?identifier={RESOURCE}"), "identifier"));
     rows.push((format!("{of_app}&version_code=1"), "version_code"));
     rows.push((format!("{adoption}?days=1"), "days"));

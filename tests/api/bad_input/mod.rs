@@ -7,6 +7,7 @@ mod check;
 mod check_forms;
 mod check_wrong;
 mod devices;
+mod enrolment;
 mod fuzz;
 mod kind;
 mod lists;

@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use slipway::app::{self, Running, Start};
 use slipway::clock::{Clock, FixedClock, SystemClock};
-use slipway::config::{Config, DeviceRecordConfig};
+use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig};
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
@@ -150,6 +150,11 @@ pub(crate) fn test_config(database_url: &str) -> Config {
             queue: 1_024,
             batch: 500,
             wait_ms: 5,
+        },
+        delivery: DeliveryConfig {
+            redelivery_ms: 15_000,
+            redelivery_max_ms: 300_000,
+            heartbeat_ms: 20_000,
         },
     }
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use reqwest::Client;
 use serde_json::{Value, json};
 use slipway::access::{AppKey, AppKeyRole, TenantScope};
+use slipway::catalog::enrolment::Enrolment;
 use slipway::catalog::ids::{KeyId, TenantId};
 use slipway::catalog::push::UrlSchemes;
 use slipway::catalog::tenant::Tenant;
@@ -114,6 +115,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         enabled: true,
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
+        enrolment: Enrolment::Key,
     };
     let key = AppKey {
         id: KeyId::generate(),

@@ -1,0 +1,144 @@
+//! Enrolment: a device gets a credential of its own.
+
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::given::GivenFields;
+use crate::catalog::device::{DeviceAttributes, EnrollingDevice, OrgInfo};
+use crate::catalog::field::{FieldError, Invalid};
+use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
+use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::call::{address, bearer, begin_costly, context, request_id};
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::WriteProblems;
+use crate::http::problem::Problem;
+use crate::resolve::{Attribute, read_device_attributes, read_memberships};
+use crate::secrets::PresentedEnrolmentCode;
+use crate::services::checks::authenticate;
+use crate::services::enrolment::{EnrolmentRequest, enrol};
+
+/// A device that enrols. What is left out or null stays as it is known.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EnrolDeviceRequest<'a> {
+    /// 1 to 128 characters, no control characters.
+    #[schema(value_type = String, required, max_length = 128, example = "HM8007PDA001")]
+    #[serde(default)]
+    device_id: Patch<String>,
+    #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
+    #[serde(default)]
+    project_id: Patch<String>,
+    #[schema(value_type = Option<String>, max_length = 128, example = "10013")]
+    #[serde(default)]
+    device_type: Patch<String>,
+    /// Where the device belongs: JSON, or a string that holds it, as in a check.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
+    org_info: Option<&'a RawValue>,
+    /// Whatever the device says of itself: JSON, or a string that holds it, as in a check.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>, example = json!({"abi": "arm64-v8a"}))]
+    attributes: Option<&'a RawValue>,
+    /// A one-time code, where the device key alone does not do.
+    #[schema(value_type = Option<String>, example = "slipway_code_…")]
+    #[serde(default)]
+    enrolment_code: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct EnrolledDeviceResponse {
+    /// For `Authorization: Bearer …` of this device alone; shown only here. The token before it is good no more.
+    #[schema(example = "slipway_devicetoken_…")]
+    device_token: String,
+}
+
+/// Enrol a device
+///
+/// With the tenant's device key, or with the device's own token when it enrols again. While the id holds a token, or
+/// after somebody revoked it, the device key alone is 409 `already_enrolled`: it takes the token as bearer, or a
+/// one-time `enrolment_code`.
+#[utoipa::path(tag = "device", operation_id = "enrol_device",
+    security(("device_key" = []), ("device_token" = [])), request_body = EnrolDeviceRequest<'_>,
+    responses((status = 201, description = "Enrolled", body = EnrolledDeviceResponse),
+        (status = 200, description = "Enrolled again, in place of the token before", body = EnrolledDeviceResponse),
+        WriteProblems))]
+#[post("/devices")]
+pub(super) async fn enrol_device(
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request);
+    let _permit = begin_costly(&ctx, &request)?;
+    let caller = authenticate(&ctx, bearer(request.headers()))?;
+    let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    let fields: EnrolDeviceRequest<'_> = parse_json(&body)?;
+    let (device, code) = fields.read()?;
+    let asked = EnrolmentRequest {
+        device,
+        code,
+        request_id: request_id(&request),
+        address: address(&request),
+    };
+    let enrolled = enrol(&ctx, &caller, asked).await?;
+    let mut response = if enrolled.is_first {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    };
+    Ok(response.json(EnrolledDeviceResponse {
+        device_token: enrolled.device_token,
+    }))
+}
+
+impl EnrolDeviceRequest<'_> {
+    fn read(self) -> Result<(EnrollingDevice, Option<PresentedEnrolmentCode>), Problem> {
+        let mut fields = Fields::default();
+        let id = fields.required("device_id", self.device_id, DeviceId::parse);
+        let project = fields.required("project_id", self.project_id, ProjectId::parse);
+        let device_type = fields.optional("device_type", unless_blank(self.device_type), DeviceType::parse);
+        let given = GivenFields::new([None, None, None, None, None, self.org_info, self.attributes, None]);
+        let given = given.check_fields();
+        let memberships = keep(&mut fields, read_memberships(given.org_info));
+        let attributes = keep(&mut fields, read_device_attributes(given.attributes));
+        let code = fields.optional("enrolment_code", unless_blank(self.enrolment_code), read_code);
+        let (Some(id), Some(project)) = (id, project) else {
+            return Err(fields.refusal());
+        };
+        fields.finish()?;
+        let device = EnrollingDevice {
+            id,
+            project,
+            device_type,
+            org_info: memberships.and_then(|memberships| OrgInfo::of_check(&memberships)),
+            attributes: attributes.and_then(told),
+        };
+        Ok((device, code))
+    }
+}
+
+fn unless_blank(given: Patch<String>) -> Patch<String> {
+    match given {
+        Patch::Value(text) if text.trim().is_empty() => Patch::Null,
+        given => given,
+    }
+}
+
+fn keep<T>(fields: &mut Fields, read: Result<T, FieldError>) -> Option<T> {
+    read.map_err(|error| fields.error(error)).ok()
+}
+
+fn read_code(text: String) -> Result<PresentedEnrolmentCode, Invalid> {
+    PresentedEnrolmentCode::parse(&text)
+        .ok_or_else(|| Invalid::new("must be an enrolment code as this API gave it"))
+}
+
+/// `None` when nothing was given.
+fn told(attributes: Vec<Attribute<'_>>) -> Option<DeviceAttributes> {
+    let told: DeviceAttributes = attributes
+        .into_iter()
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    (!told.is_empty()).then_some(told)
+}

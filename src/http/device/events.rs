@@ -1,0 +1,108 @@
+//! A device's stream of server-sent events (WHATWG HTML, section 9.2).
+
+use std::convert::Infallible;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, get};
+use futures_util::stream::unfold;
+use utoipa::IntoParams;
+
+use crate::catalog::field::FieldError;
+use crate::http::call::{bearer, context};
+use crate::http::openapi::ReadProblems;
+use crate::http::path::{FromPath, OwnDevicePath};
+use crate::http::problem::Problem;
+use crate::http::request_ids;
+use crate::http::telemetry::is_head;
+use crate::services::enrolment::authenticate_device;
+use crate::services::push_delivery::{EventStream, StreamEvent, open_stream};
+
+/// Between these many milliseconds a device waits before it connects again, spread so that the devices of a node that
+/// stops do not come back together.
+const RETRY_MS: std::ops::Range<u64> = 1_000..5_000;
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header")]
+struct ResumeHeader {
+    /// The `id` of the last event that the device has.
+    #[param(rename = "Last-Event-ID", required = false, minimum = 0, example = 12)]
+    last_event_id: i64,
+}
+
+/// Receive pushes as they come
+///
+/// Server-sent events: `event: push`, `id:` the push's sequence, `data:` the push as a poll has it; a comment from time
+/// to time. What is open comes at once, from after `Last-Event-ID` if that is sent, and again until it is acknowledged.
+/// The stream ends when the node stops: connect again.
+#[utoipa::path(tag = "device", operation_id = "receive_events", params(OwnDevicePath, ResumeHeader),
+    security(("device_token" = [])),
+    responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), ReadProblems))]
+#[get("/devices/{device_id}/events")]
+pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request).into_inner();
+    let path = OwnDevicePath::from_path(&request)?;
+    let scope = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let has_up_to = read_last_event_id(&request)?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        // Some proxies hold answers back until they are whole.
+        .insert_header(("X-Accel-Buffering", "no"));
+    if is_head(&request) {
+        return Ok(response.finish());
+    }
+    let stream = open_stream(ctx, scope, has_up_to)?;
+    // Nothing follows on a connection whose stream has ended, so that a stopping node need not wait for it.
+    Ok(response.force_close().streaming(body(stream)))
+}
+
+fn body(stream: EventStream) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    let begin = Bytes::from(format!("retry: {}\n\n", retry_ms(request_ids::next())));
+    unfold((Some(begin), stream), async |(begin, mut stream)| {
+        let chunk = match begin {
+            Some(begin) => begin,
+            None => render(&stream.next().await?),
+        };
+        Some((Ok(chunk), (None, stream)))
+    })
+}
+
+fn retry_ms(random: u64) -> u64 {
+    RETRY_MS.start + random % (RETRY_MS.end - RETRY_MS.start)
+}
+
+fn render(event: &StreamEvent) -> Bytes {
+    let StreamEvent::Pushes(pushes) = event else {
+        return Bytes::from_static(b":\n\n");
+    };
+    let events = pushes.iter().map(|push| {
+        let (id, data) = (push.sequence(), push.json());
+        format!("event: push\nid: {id}\ndata: {data}\n\n")
+    });
+    Bytes::from(events.collect::<String>())
+}
+
+/// 0 where nothing is sent: what a browser sends when it has had no event yet is empty.
+fn read_last_event_id(request: &HttpRequest) -> Result<i64, Problem> {
+    let Some(header) = request.headers().get("Last-Event-ID") else {
+        return Ok(0);
+    };
+    let text = header.to_str().map(str::trim);
+    let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match text {
+        Ok("") => Ok(0),
+        text => text
+            .ok()
+            .filter(is_number)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                Problem::invalid(vec![FieldError::invalid(
+                    "Last-Event-ID",
+                    "must be the id of an event of this stream",
+                )])
+            }),
+    }
+}

@@ -1,0 +1,145 @@
+//! Pushes as a device polls for them and acknowledges them.
+
+use std::time::Duration;
+
+use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::push_response::PushesResponse;
+use crate::catalog::field::Invalid;
+use crate::catalog::push::Acknowledgement;
+use crate::catalog::text::PushDetail;
+use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::call::{bearer, context, read_query};
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
+use crate::http::problem::Problem;
+use crate::http::telemetry::is_head;
+use crate::services::enrolment::authenticate_device;
+use crate::services::push_delivery::{MAX_POLL_WAIT_S, acknowledge, poll};
+use crate::storage::push_targets::StoredTarget;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PollQuery {
+    /// Seconds to wait for something to give. 0 answers at once with everything that is open.
+    #[param(default = 0, minimum = 0, maximum = 60, value_type = Option<u32>)]
+    wait_s: Option<String>,
+}
+
+/// How far a push has come on this device.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AcknowledgePushRequest {
+    /// `received`, `opened`, `applied` or `failed`.
+    #[serde(default)]
+    #[schema(value_type = String, required, example = "received")]
+    state: Patch<String>,
+    /// For people, e.g. why it failed.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 500)]
+    detail: Patch<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AcknowledgedPushResponse {
+    push_id: String,
+    sequence: i64,
+    /// The state that counts: what is said late or twice changes nothing.
+    #[schema(example = "received")]
+    state: &'static str,
+    received_at: Option<DateTime<Utc>>,
+    opened_at: Option<DateTime<Utc>>,
+    /// When it was applied, failed, or was withdrawn.
+    ended_at: Option<DateTime<Utc>>,
+}
+
+impl From<&StoredTarget> for AcknowledgedPushResponse {
+    fn from(target: &StoredTarget) -> Self {
+        Self {
+            push_id: target.push.to_string(),
+            sequence: target.key.sequence,
+            state: target.state.as_str(),
+            received_at: target.received_at,
+            opened_at: target.opened_at,
+            ended_at: target.ended_at,
+        }
+    }
+}
+
+/// Ask for pushes
+///
+/// What is open, by sequence, at most 200. A call that waits is answered as soon as there is something to give; what
+/// was delivered lately and not acknowledged is given again after a while.
+#[utoipa::path(tag = "device", operation_id = "poll_pushes", params(OwnDevicePath, PollQuery),
+    security(("device_token" = [])),
+    responses((status = 200, description = "The pushes, perhaps none", body = PushesResponse), ReadProblems))]
+#[get("/devices/{device_id}/pushes")]
+pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request);
+    let path = OwnDevicePath::from_path(&request)?;
+    let scope = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let query: PollQuery = read_query(&request)?;
+    let mut fields = Fields::default();
+    let wait = fields
+        .given("wait_s", query.wait_s, read_wait)
+        .unwrap_or_default();
+    fields.finish()?;
+    let pushes = if is_head(&request) {
+        // Nobody gets them.
+        Vec::new()
+    } else {
+        poll(&ctx, &scope, wait).await?
+    };
+    let items: Vec<_> = pushes.iter().map(|push| push.json()).collect();
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .content_type(ContentType::json())
+        .body(format!("{{\"items\":[{}]}}", items.join(","))))
+}
+
+/// Acknowledge a push
+///
+/// Any acknowledgement ends the offering; later ones move it on. The same or an earlier state once more is a success.
+#[utoipa::path(tag = "device", operation_id = "acknowledge_push", params(OwnPushPath),
+    security(("device_token" = [])), request_body = AcknowledgePushRequest,
+    responses((status = 200, description = "How far it has come", body = AcknowledgedPushResponse), WriteProblems))]
+#[post("/devices/{device_id}/pushes/{push_id}/ack")]
+pub(super) async fn acknowledge_push(
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let ctx = context(&request);
+    let path = OwnPushPath::from_path(&request)?;
+    let scope = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    let body: AcknowledgePushRequest = parse_json(&body)?;
+    let mut fields = Fields::default();
+    let said = fields.required("state", body.state, |text| Acknowledgement::parse(&text));
+    let detail = fields.optional("detail", body.detail, PushDetail::parse);
+    let Some(said) = said else {
+        return Err(fields.refusal());
+    };
+    fields.finish()?;
+    let target = acknowledge(&ctx, &scope, path.push_id, (said, detail)).await?;
+    Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
+}
+
+fn read_wait(text: String) -> Result<Duration, Invalid> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds: Option<u32> = text
+        .parse()
+        .ok()
+        .filter(|seconds| is_number && *seconds <= MAX_POLL_WAIT_S);
+    let seconds = seconds.ok_or_else(|| {
+        Invalid::new(format!(
+            "must be an integer from 0 to {MAX_POLL_WAIT_S} (seconds)"
+        ))
+    })?;
+    Ok(Duration::from_secs(seconds.into()))
+}

@@ -1,0 +1,200 @@
+//! Tokens that devices hold for themselves: `slipway_devicetoken_<tenant>_<generation>_<random>_<tag>`.
+//!
+//! The tag is an HMAC-SHA256 over the tenant, the generation, the random bytes and the device's id, under a key that
+//! HKDF derives from the installation's. So a check verifies a token from memory alone, and a token is good for one
+//! device only though it does not name it. Which generation counts is not said here.
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::token::random_bytes;
+use super::{Keyring, TAG_BYTES};
+use crate::catalog::ids::TenantId;
+use crate::catalog::text::DeviceId;
+
+const PREFIX: &str = "slipway_devicetoken_";
+const RANDOM_BYTES: usize = 16;
+
+/// A token that was just made.
+pub struct NewDeviceToken {
+    /// Shown once, to the device.
+    pub text: String,
+    /// What is stored.
+    pub hash: String,
+}
+
+impl NewDeviceToken {
+    /// Makes a token with the first of the installation's keys.
+    pub fn make(keyring: &Keyring, tenant: TenantId, device: &DeviceId, generation: i64) -> Self {
+        let mut token = PresentedDeviceToken {
+            tenant,
+            generation,
+            random: random_bytes(),
+            tag: [0; TAG_BYTES],
+        };
+        token.tag = keyring
+            .device_token_key()
+            .tag(&token.tagged(device.as_str()).parts());
+        Self {
+            text: token.text(),
+            hash: hex::encode(token.hash()),
+        }
+    }
+}
+
+/// A token as a caller presents it, taken apart and not yet believed.
+#[derive(Clone)]
+pub struct PresentedDeviceToken {
+    pub tenant: TenantId,
+    /// Counts the tokens of the device, from 1.
+    pub generation: i64,
+    random: [u8; RANDOM_BYTES],
+    tag: [u8; TAG_BYTES],
+}
+
+/// What a tag is made of. The device's id comes last, since it alone has no fixed length.
+struct Tagged<'a> {
+    tenant: [u8; 8],
+    generation: [u8; 8],
+    random: &'a [u8],
+    device: &'a str,
+}
+
+impl PresentedDeviceToken {
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut pieces = text.strip_prefix(PREFIX)?.split('_');
+        let mut token = Self {
+            tenant: TenantId::parse(pieces.next()?.parse().ok()?).ok()?,
+            generation: pieces.next()?.parse().ok()?,
+            random: [0; RANDOM_BYTES],
+            tag: [0; TAG_BYTES],
+        };
+        hex::decode_to_slice(pieces.next()?, &mut token.random).ok()?;
+        hex::decode_to_slice(pieces.next()?, &mut token.tag).ok()?;
+        // Another spelling of the same numbers is another text, which nobody was given.
+        (token.text() == text).then_some(token)
+    }
+
+    /// Whether this token was made for the device by a holder of one of the installation's keys. Whether it was
+    /// replaced or revoked since is not said here.
+    pub fn is_of(&self, keyring: &Keyring, device: &str) -> bool {
+        let tagged = self.tagged(device);
+        keyring
+            .device_token_keys()
+            .any(|key| key.verify(&tagged.parts(), &self.tag))
+    }
+
+    /// Compares with the hash that is stored, in constant time.
+    pub fn matches(&self, stored_hash: &str) -> bool {
+        let mut stored = [0; 32];
+        hex::decode_to_slice(stored_hash, &mut stored).is_ok() && self.hash().ct_eq(&stored).into()
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "{PREFIX}{}_{}_{}_{}",
+            self.tenant,
+            self.generation,
+            hex::encode(self.random),
+            hex::encode(self.tag)
+        )
+    }
+
+    /// The tag is made of everything else.
+    fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.tag).into()
+    }
+
+    fn tagged<'a>(&'a self, device: &'a str) -> Tagged<'a> {
+        Tagged {
+            tenant: self.tenant.get().to_be_bytes(),
+            generation: self.generation.to_be_bytes(),
+            random: &self.random,
+            device,
+        }
+    }
+}
+
+impl Tagged<'_> {
+    fn parts(&self) -> [&[u8]; 4] {
+        [
+            &self.tenant,
+            &self.generation,
+            self.random,
+            self.device.as_bytes(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    fn keyring(bytes: &[u8]) -> Keyring {
+        let keys: Vec<_> = bytes.iter().map(|byte| STANDARD.encode([*byte; 32])).collect();
+        Keyring::parse(&keys.join(",")).unwrap()
+    }
+
+    fn tenant(number: i64) -> TenantId {
+        TenantId::parse(number).unwrap()
+    }
+
+    fn device(id: &str) -> DeviceId {
+        DeviceId::parse(id).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_device_alone() {
+        let keyring = keyring(&[1]);
+        let token = NewDeviceToken::make(&keyring, tenant(7), &device("A"), 3);
+        let presented = PresentedDeviceToken::parse(&token.text).unwrap();
+        assert_eq!((presented.tenant, presented.generation), (tenant(7), 3));
+        assert!(presented.is_of(&keyring, "A"));
+        assert!(!presented.is_of(&keyring, "B") && !presented.is_of(&keyring, "A\0"));
+        assert!(presented.matches(&token.hash));
+        let other = NewDeviceToken::make(&keyring, tenant(7), &device("A"), 3);
+        assert!(!presented.matches(&other.hash) && !presented.matches(""));
+    }
+
+    #[test]
+    fn a_changed_token_is_no_devices() {
+        let keyring = keyring(&[1]);
+        let token = NewDeviceToken::make(&keyring, tenant(7), &device("A"), 1).text;
+        for (from, to) in [("_7_1_", "_8_1_"), ("_7_1_", "_7_2_")] {
+            let forged = PresentedDeviceToken::parse(&token.replacen(from, to, 1)).unwrap();
+            assert!(!forged.is_of(&keyring, "A"), "{to}");
+        }
+        let last = if token.ends_with('0') { "1" } else { "0" };
+        let forged = format!("{}{last}", &token[..token.len() - 1]);
+        assert!(!PresentedDeviceToken::parse(&forged).unwrap().is_of(&keyring, "A"));
+        for text in [
+            String::new(),
+            token.to_uppercase(),
+            format!("{token}_"),
+            format!("{token}00"),
+            token.replacen("_7_", "_07_", 1),
+            token.replacen("_7_", "_0_", 1),
+            token.replacen("_1_", "_+1_", 1),
+            token[..token.len() - 2].to_owned(),
+        ] {
+            assert!(PresentedDeviceToken::parse(&text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_key_makes_and_all_verify() {
+        let old = NewDeviceToken::make(&keyring(&[1]), tenant(7), &device("A"), 1);
+        let old = PresentedDeviceToken::parse(&old.text).unwrap();
+        assert!(old.is_of(&keyring(&[2, 1]), "A"));
+        assert!(!old.is_of(&keyring(&[2]), "A"));
+        let new = NewDeviceToken::make(&keyring(&[2, 1]), tenant(7), &device("A"), 2);
+        assert!(
+            PresentedDeviceToken::parse(&new.text)
+                .unwrap()
+                .is_of(&keyring(&[2]), "A")
+        );
+    }
+}

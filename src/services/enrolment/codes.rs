@@ -1,0 +1,69 @@
+//! One-time codes, which somebody of the tenant makes for a device that cannot prove itself any more, or must not
+//! enrol by the device key alone.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::access::Action;
+use crate::catalog::ids::TenantId;
+use crate::catalog::text::DeviceId;
+use crate::secrets::NewEnrolmentCode;
+use crate::services::audit::{self, Change};
+use crate::services::{Caller, Context, Once, ServiceError, Written};
+use crate::storage::devices;
+use crate::storage::enrolment_codes::{self, StoredCode};
+
+const GOOD_FOR: TimeDelta = TimeDelta::hours(24);
+
+/// A code that was just made.
+pub struct MadeEnrolmentCode {
+    pub id: Uuid,
+    /// Shown once.
+    pub enrolment_code: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Makes a code for a device that is known. The one made before it is good no more.
+pub async fn create_code(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    device: &DeviceId,
+    once: Once<'_, MadeEnrolmentCode>,
+) -> Result<Written<MadeEnrolmentCode>, ServiceError> {
+    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
+    let now = ctx.now();
+    let code = NewEnrolmentCode::generate();
+    let made = MadeEnrolmentCode {
+        id: Uuid::now_v7(),
+        enrolment_code: code.text,
+        expires_at: now + GOOD_FOR,
+    };
+    let stored = StoredCode {
+        id: made.id,
+        device: device.clone(),
+        code_hash: code.hash,
+        created_at: now,
+        expires_at: made.expires_at,
+    };
+    let tx = ctx.db.begin().await?;
+    devices::lock(&tx, scope, device)
+        .await?
+        .ok_or(ServiceError::NotFound("device"))?;
+    enrolment_codes::delete_of_device(&tx, scope, device).await?;
+    enrolment_codes::insert(&tx, scope, stored).await?;
+    let change = Change {
+        action: "enrolment_code.create",
+        object_id: device.to_string(),
+        before: None,
+        after: Some(json!({"id": made.id, "device_id": device, "expires_at": made.expires_at})),
+    };
+    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    once.record(&tx, &made).await?;
+    tx.commit().await?;
+    Ok(Written {
+        value: made,
+        pair: None,
+    })
+}

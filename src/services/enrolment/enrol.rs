@@ -1,0 +1,288 @@
+//! A device gets a token of its own, or the next one.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use metrics::counter;
+use serde_json::json;
+
+use super::{NOT_GOOD, is_newest};
+use crate::access::{TenantScope, enter_by_key};
+use crate::catalog::device::EnrollingDevice;
+use crate::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
+use crate::catalog::field::FieldError;
+use crate::catalog::ids::TenantId;
+use crate::live::Lookup;
+use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
+use crate::services::audit::{self, Actor, Change};
+use crate::services::checks::{Device, DeviceCredential, WRONG_TOKEN, tenant_is_refused};
+use crate::services::{Context, ServiceError};
+use crate::storage::device_tokens::{self, DeviceToken, TokenState};
+use crate::storage::devices::{self, StoredDevice};
+use crate::storage::{StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
+
+/// What a device asks for.
+pub struct EnrolmentRequest {
+    pub device: EnrollingDevice,
+    pub code: Option<PresentedEnrolmentCode>,
+    pub request_id: String,
+    pub address: Option<IpAddr>,
+}
+
+/// A device with its new token.
+pub struct Enrolled {
+    /// Shown once.
+    pub device_token: String,
+    /// Whether the device had no token before.
+    pub is_first: bool,
+}
+
+/// An attempt that has been authenticated, in its transaction.
+struct Attempt<'a> {
+    ctx: &'a Context,
+    caller: &'a Device,
+    request: &'a EnrolmentRequest,
+    scope: TenantScope,
+    now: DateTime<Utc>,
+}
+
+/// Gives a device a token, in place of the one that it may have.
+pub async fn enrol(
+    ctx: &Context,
+    caller: &Device,
+    mut request: EnrolmentRequest,
+) -> Result<Enrolled, ServiceError> {
+    let tenant = caller.tenant_id();
+    let id = request.device.id.clone();
+    if let DeviceCredential::Token(token) = &caller.credential
+        && !token.is_of(&ctx.keyring, id.as_str())
+    {
+        return Err(WRONG_TOKEN);
+    }
+    if request.code.is_some() {
+        ctx.enrolment_limits.count_code(tenant, &id, request.address)?;
+    }
+    complete_org_info(ctx, tenant, &mut request.device);
+    let attempt = Attempt {
+        ctx,
+        caller,
+        request: &request,
+        scope: enter_by_key(tenant),
+        now: ctx.now(),
+    };
+    let outcome = attempt.carry_out().await;
+    count(&outcome);
+    outcome
+}
+
+impl Attempt<'_> {
+    async fn carry_out(&self) -> Result<Enrolled, ServiceError> {
+        let (ctx, scope, id) = (self.ctx, self.scope, &self.request.device.id);
+        let tx = ctx.db.begin().await?;
+        let tenant = tenants::find(&tx, scope.tenant()).await?;
+        let tenant = tenant.filter(|stored| stored.value.enabled);
+        let enrolment = tenant.ok_or_else(tenant_is_refused)?.value.enrolment;
+        // Asked for before the device is inserted, which would count.
+        let allowance = ctx
+            .new_devices
+            .allowance(&tx, scope, self.now.date_naive())
+            .await?;
+        // Whoever enrols the same id at once waits here: its row is inserted or locked by one alone.
+        let is_new = devices::insert_if_absent(&tx, scope, id, self.now).await?;
+        let known = devices::lock(&tx, scope, id)
+            .await?
+            .ok_or(StorageError::Changed)?;
+        let token = device_tokens::find(&tx, scope, id).await?;
+        let proof = self.prove(&tx, token.as_ref()).await?;
+        let subject = EnrolmentSubject {
+            project: known.device.project.as_ref(),
+            is_guarded: token
+                .as_ref()
+                .is_some_and(|token| token.state != TokenState::Forgotten),
+        };
+        if let Err(refusal) = enrolment.admits(proof, subject, &self.request.device.project) {
+            drop(tx);
+            return Err(self.refuse(refusal).await?);
+        }
+        if is_new && allowance == 0 {
+            return Err(too_many_new(self.now));
+        }
+        let (enrolled, generation) = self.write(&tx, proof, known, token).await?;
+        tx.commit().await?;
+        ctx.newest_tokens.note(scope.tenant(), id.as_str(), generation);
+        if is_new {
+            ctx.new_devices.add(scope.tenant(), self.now.date_naive(), 1);
+        }
+        Ok(enrolled)
+    }
+
+    /// What the device proves itself with. A code that is given must be good, whatever else is.
+    async fn prove(&self, tx: &Tx, stored: Option<&DeviceToken>) -> Result<EnrolmentProof, ServiceError> {
+        let proof = match &self.caller.credential {
+            DeviceCredential::Key(_) => EnrolmentProof::DeviceKey,
+            DeviceCredential::Token(token) if is_newest(token, stored) => EnrolmentProof::OwnToken,
+            DeviceCredential::Token(_) => return Err(NOT_GOOD),
+        };
+        let Some(code) = &self.request.code else {
+            return Ok(proof);
+        };
+        let device = &self.request.device.id;
+        let hashes = enrolment_codes::list_hashes(tx, self.scope, device, self.now).await?;
+        if hashes.iter().any(|hash| code.matches(hash)) {
+            return Ok(EnrolmentProof::Code);
+        }
+        Err(ServiceError::invalid(
+            "enrolment_code",
+            "enrolment_code must be one that was made for this device in the last 24 hours and was not used yet",
+        ))
+    }
+
+    /// Returns the token and its generation.
+    async fn write(
+        &self,
+        tx: &Tx,
+        proof: EnrolmentProof,
+        known: StoredDevice,
+        before: Option<DeviceToken>,
+    ) -> Result<(Enrolled, i64), ServiceError> {
+        let (scope, device) = (self.scope, &self.request.device);
+        let generation = before.as_ref().map_or(0, |token| token.generation) + 1;
+        let made = NewDeviceToken::make(&self.ctx.keyring, scope.tenant(), &device.id, generation);
+        let token = DeviceToken {
+            generation,
+            state: TokenState::Valid(made.hash),
+        };
+        devices::update_enrolled(tx, scope, &known, device.clone(), self.now).await?;
+        device_tokens::upsert(tx, scope, &device.id, &token, self.now).await?;
+        if proof == EnrolmentProof::Code {
+            enrolment_codes::delete_of_device(tx, scope, &device.id).await?;
+        }
+        // A device that renews its own token does so as often as it likes.
+        if proof != EnrolmentProof::OwnToken || known.device.project.as_ref() != Some(&device.project) {
+            self.audit_enrolment(tx, proof, &known).await?;
+        }
+        let enrolled = Enrolled {
+            device_token: made.text,
+            is_first: !before.is_some_and(|token| matches!(token.state, TokenState::Valid(_))),
+        };
+        Ok((enrolled, generation))
+    }
+
+    async fn audit_enrolment(
+        &self,
+        tx: &Tx,
+        proof: EnrolmentProof,
+        known: &StoredDevice,
+    ) -> Result<(), ServiceError> {
+        let by = match proof {
+            EnrolmentProof::DeviceKey => "device_key",
+            EnrolmentProof::OwnToken => "device_token",
+            EnrolmentProof::Code => "enrolment_code",
+        };
+        let change = Change {
+            action: "device.enrol",
+            object_id: self.request.device.id.to_string(),
+            before: Some(json!({"project_id": known.device.project})),
+            after: Some(
+                json!({"project_id": self.request.device.project, "by": by, "address": self.request.address}),
+            ),
+        };
+        self.audit(tx, change).await
+    }
+
+    /// The error of a refusal, once it is audited.
+    async fn refuse(&self, refusal: EnrolmentRefusal) -> Result<ServiceError, ServiceError> {
+        let (reason, error) = explain(refusal);
+        let device = &self.request.device;
+        if self.ctx.enrolment_limits.audits(self.scope.tenant(), &device.id) {
+            let change = Change {
+                action: "device.refuse_enrolment",
+                object_id: device.id.to_string(),
+                before: None,
+                after: Some(
+                    json!({"reason": reason, "project_id": device.project, "address": self.request.address}),
+                ),
+            };
+            let tx = self.ctx.db.begin().await?;
+            self.audit(&tx, change).await?;
+            tx.commit().await?;
+        }
+        Ok(error)
+    }
+
+    async fn audit(&self, writer: &impl Writer, change: Change) -> Result<(), ServiceError> {
+        let (key, name) = match &self.caller.credential {
+            DeviceCredential::Key(id) => {
+                let stored = device_keys::find(writer, self.scope, *id).await?;
+                let name = stored.map_or_else(|| id.to_string(), |stored| stored.value.name.to_string());
+                (format!("device_key:{id}"), name)
+            }
+            DeviceCredential::Token(_) => {
+                let id = &self.request.device.id;
+                (format!("device:{id}"), id.to_string())
+            }
+        };
+        let actor = Actor {
+            key,
+            name,
+            request_id: &self.request.request_id,
+        };
+        Ok(audit::record_by(writer, self.ctx, actor, Some(self.scope.tenant()), change).await?)
+    }
+}
+
+/// As a check's memberships are completed, so that both are found by the same org node.
+fn complete_org_info(ctx: &Context, tenant: TenantId, device: &mut EnrollingDevice) {
+    if let Lookup::Found(tenant) = ctx.live.tenant(tenant) {
+        let told = device.org_info.take();
+        device.org_info = told.map(|org_info| org_info.completed(&tenant.directory));
+    }
+}
+
+/// The reason in a word, and what the device is told.
+fn explain(refusal: EnrolmentRefusal) -> (&'static str, ServiceError) {
+    match refusal {
+        EnrolmentRefusal::AlreadyEnrolled => (
+            "already_enrolled",
+            ServiceError::AlreadyEnrolled(
+                "this device_id is enrolled, or its token was revoked; enrol it again with its own token as bearer, \
+                 or with a one-time enrolment_code from the tenant's people",
+            ),
+        ),
+        EnrolmentRefusal::OtherProject => (
+            "other_project",
+            ServiceError::wrong_state(
+                "this device_id belongs to another project; enrol it for that one, or with a one-time enrolment_code",
+            ),
+        ),
+        EnrolmentRefusal::CodeNeeded => {
+            let message = "enrolment_code is required: this tenant's devices enrol with a one-time code";
+            let error = FieldError {
+                message: message.to_owned(),
+                ..FieldError::required("enrolment_code")
+            };
+            ("code_needed", ServiceError::Invalid(vec![error]))
+        }
+    }
+}
+
+fn too_many_new(now: DateTime<Utc>) -> ServiceError {
+    let next_day = now.date_naive() + TimeDelta::days(1);
+    let wait = next_day.and_time(NaiveTime::MIN).and_utc() - now;
+    ServiceError::RateLimited {
+        what: "as many new devices as this tenant may have in a day have come",
+        retry_after_s: u64::try_from(wait.num_seconds()).unwrap_or(0) + 1,
+    }
+}
+
+fn count(outcome: &Result<Enrolled, ServiceError>) {
+    let outcome = match outcome {
+        Ok(Enrolled { is_first: true, .. }) => "first",
+        Ok(_) => "again",
+        Err(ServiceError::AlreadyEnrolled(_) | ServiceError::WrongState { .. }) => "refused",
+        Err(ServiceError::Invalid(_)) => "wrong_code",
+        Err(ServiceError::RateLimited { .. }) => "over_limit",
+        Err(_) => "failed",
+    };
+    counter!("slipway_enrolments_total", "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,56 @@
+//! Devices that hold a credential of their own: how they get it, and how they prove it.
+
+mod codes;
+mod enrol;
+mod limits;
+
+pub use codes::{MadeEnrolmentCode, create_code};
+pub use enrol::{Enrolled, EnrolmentRequest, enrol};
+pub use limits::EnrolmentLimits;
+
+use super::checks::{DeviceCredential, authenticate, tenant_is_refused};
+use super::{Context, ServiceError};
+use crate::access::{DeviceScope, enter_device};
+use crate::catalog::text::DeviceId;
+use crate::secrets::PresentedDeviceToken;
+use crate::storage::device_tokens::{self, DeviceToken, TokenState};
+
+const NOT_GOOD: ServiceError = ServiceError::Unauthenticated(
+    "the device's token was replaced or revoked; enrol the device again by POST /v1/devices",
+);
+const NO_TOKEN: ServiceError = ServiceError::Unauthenticated(
+    "send the device's own token as Authorization: Bearer slipway_devicetoken_…",
+);
+
+/// Lets a device in to what is its own: with its newest token alone. A tenant's device key and another device's token
+/// are told that nothing is there.
+pub async fn authenticate_device(
+    ctx: &Context,
+    bearer: Option<&str>,
+    device_id: &DeviceId,
+) -> Result<DeviceScope, ServiceError> {
+    let caller = authenticate(ctx, bearer).map_err(|error| match error {
+        ServiceError::Unauthenticated(_) => NO_TOKEN,
+        other => other,
+    })?;
+    let token = match &caller.credential {
+        DeviceCredential::Token(token) if token.is_of(&ctx.keyring, device_id.as_str()) => token,
+        DeviceCredential::Token(_) | DeviceCredential::Key(_) => {
+            return Err(ServiceError::NotFound("device"));
+        }
+    };
+    if !caller.tenant_is_enabled() {
+        return Err(tenant_is_refused());
+    }
+    let scope = enter_device(token.tenant, device_id.clone());
+    let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
+    if is_newest(token, stored.as_ref()) {
+        Ok(scope)
+    } else {
+        Err(NOT_GOOD)
+    }
+}
+
+fn is_newest(presented: &PresentedDeviceToken, stored: Option<&DeviceToken>) -> bool {
+    matches!(stored, Some(DeviceToken { state: TokenState::Valid(hash), .. }) if presented.matches(hash))
+}

@@ -1,0 +1,51 @@
+//! What devices say of pushes, whichever way they say it.
+
+use crate::access::DeviceScope;
+use crate::catalog::ids::PushId;
+use crate::catalog::push::{Acknowledgement, Channel};
+use crate::catalog::text::PushDetail;
+use crate::services::{Context, ServiceError};
+use crate::storage::push_targets::{self, StoredTarget};
+use crate::storage::pushes;
+
+/// Notes what a device says of a push, which ends its offering. The answer is how far the push has come by now: what
+/// is said late or twice is a success that changes nothing.
+pub async fn acknowledge(
+    ctx: &Context,
+    scope: &DeviceScope,
+    push: PushId,
+    (said, detail): (Acknowledgement, Option<PushDetail>),
+) -> Result<StoredTarget, ServiceError> {
+    let now = ctx.now();
+    let tx = ctx.db.begin().await?;
+    let key = (scope.device(), push);
+    let done = push_targets::acknowledge(&tx, scope.tenant(), key, (said, detail), now).await?;
+    let done = done.ok_or(ServiceError::NotFound("push"))?;
+    if done.target.state == done.before {
+        return Ok(done.target);
+    }
+    tx.commit().await?;
+    ctx.push_delivery.tell_here(push);
+    metrics::counter!("slipway_push_acknowledged_total", "state" => done.target.state.as_str()).increment(1);
+    if done.before.is_open() {
+        measure(ctx, scope, &done.target).await;
+    }
+    Ok(done.target)
+}
+
+/// Measures the time from accepting a push to its first acknowledgement.
+async fn measure(ctx: &Context, scope: &DeviceScope, target: &StoredTarget) {
+    let Ok(Some(push)) = pushes::find(&ctx.db, scope.tenant(), target.push).await else {
+        // The acknowledgement counts all the same.
+        return;
+    };
+    let taken = target.changed_at - push.created_at;
+    let unwritten = ctx
+        .push_delivery
+        .deliveries
+        .unwritten_channel(target.push, scope.device());
+    // One that was delivered by another node a moment ago may not be written yet.
+    let channel = unwritten.or(target.channel).map_or("unknown", Channel::as_str);
+    metrics::histogram!("slipway_push_acknowledge_seconds", "channel" => channel)
+        .record(taken.as_seconds_f64());
+}

@@ -1,0 +1,57 @@
+//! A push as every channel shows it to a device.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::catalog::ids::PushId;
+use crate::catalog::push::Push;
+use crate::storage::push_targets::StoredTarget;
+
+/// A push for one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveredPush {
+    pub(super) target: StoredTarget,
+    pub(super) push: Push,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    push_id: PushId,
+    sequence: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    action: &'a str,
+    app_id: &'a str,
+    app_type: &'a str,
+    pack_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_url: Option<&'a str>,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+}
+
+impl DeliveredPush {
+    /// Counts the pushes to the device, from 1.
+    pub fn sequence(&self) -> i64 {
+        self.target.key.sequence
+    }
+
+    /// One line of JSON.
+    pub fn json(&self) -> String {
+        let content = &self.push.content;
+        let shown = Shown {
+            push_id: self.push.id,
+            sequence: self.sequence(),
+            trace_id: content.trace_id.as_ref().map(|id| id.as_str()),
+            action: content.action.as_str(),
+            app_id: content.app_id.as_str(),
+            app_type: content.app_type.as_str(),
+            pack_url: content.pack_url.as_str(),
+            source_url: content.source_url.as_ref().map(|url| url.as_str()),
+            created_at: self.push.created_at,
+            expires_at: self.push.expires_at,
+        };
+        // Texts, numbers and instants always serialise.
+        serde_json::to_string(&shown).unwrap_or_default()
+    }
+}

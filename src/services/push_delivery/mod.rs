@@ -1,0 +1,219 @@
+//! Pushes on their way to devices: at least once, over every channel, whichever node took the push and whichever one
+//! the device hangs on.
+//!
+//! The database alone says what is open. A [`Follower`] keeps in memory which pushes wait for which devices, and wakes
+//! whoever listens here for one of them: event streams and long polls, which then read from the database what to hand
+//! over. It hears of pushes by hints, which may be lost, and looks for itself each second. What was handed over is
+//! offered again until the device acknowledges it or it expires.
+
+mod acknowledging;
+mod delivered_push;
+mod deliveries;
+mod expiry;
+mod follower;
+mod hints;
+mod hub;
+mod open_pushes;
+mod polling;
+mod presence;
+mod schedule;
+mod stream;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+pub use acknowledging::acknowledge;
+pub use delivered_push::DeliveredPush;
+pub use polling::{MAX_POLL_WAIT_S, MAX_POLLED, poll};
+pub use schedule::Redelivery;
+pub use stream::{EventStream, StreamEvent, open_stream};
+
+use self::deliveries::{Deliveries, DeliveryWriter};
+use self::follower::Follower;
+use self::hub::{Hub, ListenerKind};
+use self::presence::PresenceWriter;
+use self::waiting::Waiting;
+use crate::catalog::ids::{PushId, TenantId};
+use crate::catalog::text::DeviceId;
+use crate::clock::Clock;
+use crate::storage::Db;
+use crate::storage::push_targets::TargetKey;
+
+/// Pushes that may be told of and not yet looked at; what does not fit is found by the next look.
+const TOLD: usize = 4_096;
+/// Reads of what is open for a device at a time: a push to a thousand connected devices leaves the database to others
+/// too.
+const READS_AT_ONCE: usize = 8;
+
+/// Numbers and switches of delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverySettings {
+    /// When a stream or a poll offers again what was not acknowledged.
+    pub redelivery: Redelivery,
+    /// How long a stream is silent at most.
+    pub heartbeat: Duration,
+    /// Send and heed hints between nodes.
+    pub hints: bool,
+}
+
+/// What the other parts of a server have of delivery.
+pub struct PushDelivery {
+    hub: Arc<Hub>,
+    waiting: Arc<Waiting>,
+    deliveries: Deliveries,
+    told: mpsc::Sender<Vec<PushId>>,
+    hints: Option<mpsc::Sender<Vec<PushId>>>,
+    reads: Semaphore,
+    settings: DeliverySettings,
+}
+
+/// The parts that run by themselves.
+pub struct DeliveryTasks {
+    follower: Follower,
+    hints: Option<hints::Hints>,
+    writer: DeliveryWriter,
+    presence: PresenceWriter,
+    db: Db,
+    clock: Arc<dyn Clock>,
+}
+
+/// The tasks, running.
+pub struct RunningDelivery {
+    tasks: Vec<JoinHandle<()>>,
+    writer: JoinHandle<()>,
+    presence: JoinHandle<()>,
+    is_over: watch::Sender<bool>,
+}
+
+/// Names a device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct DeviceKey {
+    tenant: TenantId,
+    device: DeviceId,
+}
+
+impl DeviceKey {
+    fn of(target: &TargetKey) -> Self {
+        Self {
+            tenant: target.tenant,
+            device: target.device.clone(),
+        }
+    }
+}
+
+/// How much delivery does right now, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryStatus {
+    pub streams: usize,
+    pub polls: usize,
+    /// Devices of the whole installation that something waits for.
+    pub waiting_devices: usize,
+}
+
+impl PushDelivery {
+    /// `node` names this node in the database.
+    pub fn new(
+        db: &Db,
+        clock: Arc<dyn Clock>,
+        node: Uuid,
+        settings: DeliverySettings,
+    ) -> (Self, DeliveryTasks) {
+        let (hub, waiting) = (Arc::<Hub>::default(), Arc::<Waiting>::default());
+        let (told, heard) = mpsc::channel(TOLD);
+        let (deliveries, writer) = Deliveries::new(db.clone(), clock.clone());
+        let (hints, sent) = settings.hints.then(|| mpsc::channel(TOLD)).unzip();
+        let follower = Follower::new(db.clone(), clock.clone(), (hub.clone(), waiting.clone()), heard);
+        let tasks = DeliveryTasks {
+            hints: sent.map(|sent| hints::Hints::new(db.clone(), sent, told.clone(), follower.reconnected())),
+            follower,
+            writer,
+            presence: PresenceWriter::new(db.clone(), hub.clone(), node),
+            db: db.clone(),
+            clock,
+        };
+        let delivery = Self {
+            hub,
+            waiting,
+            deliveries,
+            told,
+            hints,
+            reads: Semaphore::new(READS_AT_ONCE),
+            settings,
+        };
+        (delivery, tasks)
+    }
+
+    /// Tells this node and the others that something of a push was committed. To be called after the commit; what is
+    /// not told is found within a second.
+    pub fn tell(&self, push: PushId) {
+        self.tell_here(push);
+        if let Some(hints) = &self.hints {
+            let _ = hints.try_send(vec![push]);
+        }
+    }
+
+    /// Tells this node alone: for what nobody waits for elsewhere.
+    fn tell_here(&self, push: PushId) {
+        let _ = self.told.try_send(vec![push]);
+    }
+
+    /// How many pushes wait for a device, from memory and without a lock.
+    pub fn waiting_for(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
+        self.waiting.count(tenant, device, now)
+    }
+
+    /// Ends every stream and poll of this node, so that devices turn to other nodes, and begins no more.
+    pub fn end_streams(&self) {
+        self.hub.end();
+    }
+
+    pub fn status(&self) -> DeliveryStatus {
+        DeliveryStatus {
+            streams: self.hub.count_of(ListenerKind::Stream),
+            polls: self.hub.count_of(ListenerKind::Poll),
+            waiting_devices: self.waiting.device_count(),
+        }
+    }
+}
+
+impl DeliveryTasks {
+    pub fn start(self) -> RunningDelivery {
+        let (is_over, mut over) = watch::channel(false);
+        let mut tasks = vec![
+            tokio::spawn(self.follower.run()),
+            tokio::spawn(expiry::run(self.db, self.clock)),
+        ];
+        tasks.extend(self.hints.map(|hints| tokio::spawn(hints.run())));
+        let is_over_once = async move {
+            // A sender that is gone means the same.
+            let _ = over.wait_for(|is_over| *is_over).await;
+        };
+        RunningDelivery {
+            tasks,
+            writer: tokio::spawn(self.writer.run()),
+            presence: tokio::spawn(self.presence.run(is_over_once)),
+            is_over,
+        }
+    }
+}
+
+impl RunningDelivery {
+    /// Writes what is still to be written, once nobody is delivered to any more.
+    pub async fn finish(self, delivery: &PushDelivery) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        delivery.deliveries.finish(self.writer).await;
+        // The task may have ended by itself only when it panicked.
+        let _ = self.is_over.send(true);
+        if let Err(error) = self.presence.await {
+            tracing::error!(%error, "the task that writes who is connected has failed");
+        }
+    }
+}

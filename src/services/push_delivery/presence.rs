@@ -1,0 +1,170 @@
+//! Which devices hang on this node, told to the database in batches, so that any node can say who is connected.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use uuid::Uuid;
+
+use super::DeviceKey;
+use super::hub::Hub;
+use crate::access::TenantScope;
+use crate::catalog::ids::TenantId;
+use crate::catalog::text::DeviceId;
+use crate::storage::{Db, StorageError, device_presence};
+
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// A device that comes back within so long was not away: one that polls lets go between two polls.
+const GRACE: Duration = Duration::from_secs(5);
+/// Rows in one transaction, so that a push to one of the devices never waits long.
+const BATCH: usize = 500;
+const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
+
+/// The devices that came or went since the last write, and when.
+#[derive(Default)]
+pub(super) struct Presence {
+    changed: Mutex<HashMap<DeviceKey, Instant>>,
+}
+
+impl Presence {
+    pub(super) fn changed(&self, device: &DeviceKey) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.insert(device.clone(), Instant::now());
+    }
+
+    fn take(&self) -> HashMap<DeviceKey, Instant> {
+        std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives back what is to be looked at again, unless it changed meanwhile.
+    fn put_back(&self, again: impl IntoIterator<Item = (DeviceKey, Instant)>) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (device, at) in again {
+            changed.entry(device).or_insert(at);
+        }
+    }
+}
+
+/// Writes what [`Presence`] notes.
+pub(super) struct PresenceWriter {
+    db: Db,
+    hub: Arc<Hub>,
+    /// This node, as the database knows it.
+    node: Uuid,
+    /// The devices that the database says hang here.
+    written: HashSet<DeviceKey>,
+}
+
+/// A device that came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Change {
+    device: DeviceKey,
+    is_connected: bool,
+}
+
+/// What changed, and what may still change back.
+#[derive(Debug, Default)]
+struct Decided {
+    changes: Vec<Change>,
+    later: Vec<(DeviceKey, Instant)>,
+}
+
+impl PresenceWriter {
+    pub(super) fn new(db: Db, hub: Arc<Hub>, node: Uuid) -> Self {
+        Self {
+            db,
+            hub,
+            node,
+            written: HashSet::new(),
+        }
+    }
+
+    /// Writes until `is_over` returns, and then what is left, for some seconds at most.
+    pub(super) async fn run(mut self, is_over: impl Future<Output = ()>) {
+        let mut ticks = interval(WRITE_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(is_over);
+        loop {
+            tokio::select! {
+                () = &mut is_over => break,
+                _ = ticks.tick() => self.write(GRACE).await,
+            }
+        }
+        if timeout(WRITE_LAST_WITHIN, self.write(Duration::ZERO))
+            .await
+            .is_err()
+        {
+            tracing::warn!("which devices went could not be written; they count as gone once this node does");
+        }
+    }
+
+    async fn write(&mut self, grace: Duration) {
+        let decided = self.decide(self.hub.presence.take(), grace);
+        self.hub.presence.put_back(decided.later);
+        let mut unwritten = decided.changes.as_slice();
+        while let Some(batch) = unwritten.chunks(BATCH).next() {
+            if let Err(error) = self.write_batch(batch).await {
+                tracing::debug!(%error, "which devices are connected cannot be written now");
+                let now = Instant::now();
+                let again = unwritten.iter().map(|change| (change.device.clone(), now));
+                self.hub.presence.put_back(again);
+                return;
+            }
+            self.remember(batch);
+            unwritten = &unwritten[batch.len()..];
+        }
+    }
+
+    fn decide(&self, changed: HashMap<DeviceKey, Instant>, grace: Duration) -> Decided {
+        let mut decided = Decided::default();
+        for (device, at) in changed {
+            let is_connected = self.hub.has(&device);
+            if is_connected == self.written.contains(&device) {
+                continue;
+            }
+            if !is_connected && at.elapsed() < grace {
+                decided.later.push((device, at));
+            } else {
+                decided.changes.push(Change { device, is_connected });
+            }
+        }
+        // By tenant first, since they are written so.
+        decided
+            .changes
+            .sort_unstable_by(|a, b| a.sorted_by().cmp(&b.sorted_by()));
+        decided
+    }
+
+    async fn write_batch(&self, changes: &[Change]) -> Result<(), StorageError> {
+        let tx = self.db.begin().await?;
+        for of_tenant in changes.chunk_by(|a, b| a.device.tenant == b.device.tenant) {
+            let scope = TenantScope::of_the_program(of_tenant[0].device.tenant);
+            for alike in of_tenant.chunk_by(|a, b| a.is_connected == b.is_connected) {
+                let ids: Vec<_> = alike.iter().map(|change| change.device.device.as_str()).collect();
+                if alike[0].is_connected {
+                    device_presence::set_connected(&tx, scope, &ids, self.node).await?;
+                } else {
+                    device_presence::set_disconnected(&tx, scope, &ids, self.node).await?;
+                }
+            }
+        }
+        tx.commit().await
+    }
+
+    fn remember(&mut self, changes: &[Change]) {
+        for change in changes {
+            if change.is_connected {
+                self.written.insert(change.device.clone());
+            } else {
+                self.written.remove(&change.device);
+            }
+        }
+    }
+}
+
+impl Change {
+    fn sorted_by(&self) -> (TenantId, bool, &DeviceId) {
+        (self.device.tenant, self.is_connected, &self.device.device)
+    }
+}

@@ -1,0 +1,193 @@
+//! When a push that was offered is offered again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::catalog::ids::PushId;
+
+/// How long what was not acknowledged waits before it is offered again: twice as long each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redelivery {
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+impl Redelivery {
+    /// How long to wait after a push was offered `times` times, spread so that devices which got it together do not
+    /// get it again together. The same push and count wait equally long on every node.
+    pub(super) fn wait(self, push: PushId, times: u32) -> Duration {
+        let doublings = times.saturating_sub(1).min(20);
+        let wait = self.first.saturating_mul(1 << doublings).min(self.longest);
+        spread(wait, xxh3_64_with_seed(push.uuid().as_bytes(), u64::from(times)))
+    }
+}
+
+/// Takes up to a quarter away or adds as much. `random` decides.
+pub(super) fn spread(wait: Duration, random: u64) -> Duration {
+    let share = u32::try_from(random % 1_001).unwrap_or_default();
+    wait - wait / 4 + wait / 2 * share / 1_000
+}
+
+/// What one stream has offered, by sequence, and when each is offered again.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    offered: BTreeMap<i64, Turn>,
+    /// The device says that it has what comes up to here.
+    has_up_to: i64,
+    /// The highest sequence that was seen.
+    highest: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    times: u32,
+    due: Instant,
+}
+
+impl Turns {
+    /// For a device that says it has everything up to a sequence, 0 for nothing.
+    pub(super) fn resumed_after(has_up_to: i64) -> Self {
+        Self {
+            has_up_to,
+            ..Self::default()
+        }
+    }
+
+    /// Whether an open push is to be offered now; then the next time is set. What the device says it has already is
+    /// offered later, since only an acknowledgement ends it.
+    pub(super) fn take(&mut self, sequence: i64, push: PushId, now: Instant, redelivery: Redelivery) -> bool {
+        self.highest = self.highest.max(sequence);
+        let turn = self
+            .offered
+            .entry(sequence)
+            .or_insert(Turn { times: 0, due: now });
+        let is_now = turn.due <= now;
+        if is_now {
+            turn.times += 1;
+            turn.due = now + redelivery.wait(push, turn.times);
+        }
+        let has_it_already = turn.times == 1 && sequence <= self.has_up_to;
+        is_now && !has_it_already
+    }
+
+    /// Forgets what has not been found open any more, of the sequences from `from` on.
+    pub(super) fn keep_only(&mut self, open: &[i64], from: i64) {
+        self.offered
+            .retain(|sequence, _| *sequence < from || open.binary_search(sequence).is_ok());
+    }
+
+    /// When something is to be offered again next.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.offered.values().map(|turn| turn.due).min()
+    }
+
+    /// The lowest sequence that is due.
+    pub(super) fn lowest_due(&self, now: Instant) -> Option<i64> {
+        let mut due = self.offered.iter().filter(|(_, turn)| turn.due <= now);
+        due.next().map(|(sequence, _)| *sequence)
+    }
+
+    /// What is pushed from now on has a higher sequence: they are given in the order of commits.
+    pub(super) fn highest(&self) -> i64 {
+        self.highest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const REDELIVERY: Redelivery = Redelivery {
+        first: Duration::from_secs(15),
+        longest: Duration::from_mins(5),
+    };
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_spread_by_a_quarter() {
+        for (times, seconds) in [
+            (1, 15),
+            (2, 30),
+            (3, 60),
+            (4, 120),
+            (5, 240),
+            (6, 300),
+            (1_000, 300),
+        ] {
+            let whole = Duration::from_secs(seconds);
+            let waits: Vec<_> = (0..200)
+                .map(|_| REDELIVERY.wait(PushId::generate(), times))
+                .collect();
+            let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+            assert!(
+                *least >= whole * 3 / 4 && *most <= whole * 5 / 4,
+                "{times}: {least:?} {most:?}"
+            );
+            assert!(
+                *least < whole * 4 / 5 && *most > whole * 6 / 5,
+                "{times}: {least:?} {most:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_push_is_offered_at_once_and_then_when_it_is_due() {
+        let (push, start) = (PushId::generate(), Instant::now());
+        let mut turns = Turns::default();
+        assert!(turns.take(1, push, start, REDELIVERY));
+        assert!(!turns.take(1, push, start, REDELIVERY));
+        let due = turns.next_due().unwrap();
+        assert_eq!(due, start + REDELIVERY.wait(push, 1));
+        assert_eq!(turns.lowest_due(due - Duration::from_millis(1)), None);
+        assert_eq!(turns.lowest_due(due), Some(1));
+        assert!(turns.take(1, push, due, REDELIVERY));
+        assert_eq!(turns.next_due(), Some(due + REDELIVERY.wait(push, 2)));
+    }
+
+    #[test]
+    fn what_the_device_says_it_has_is_offered_again_later_only() {
+        let (push, start) = (PushId::generate(), Instant::now());
+        let mut turns = Turns::resumed_after(2);
+        assert!(!turns.take(2, push, start, REDELIVERY));
+        assert!(turns.take(3, push, start, REDELIVERY));
+        let due = start + REDELIVERY.wait(push, 1);
+        assert!(turns.take(2, push, due, REDELIVERY));
+        assert_eq!(turns.highest(), 3);
+    }
+
+    #[test]
+    fn what_is_open_no_more_is_forgotten_where_one_looked() {
+        let start = Instant::now();
+        let mut turns = Turns::default();
+        for sequence in 1..=4 {
+            turns.take(sequence, PushId::generate(), start, REDELIVERY);
+        }
+        turns.keep_only(&[4], 2);
+        assert_eq!(turns.offered.keys().copied().collect::<Vec<_>>(), [1, 4]);
+    }
+
+    proptest! {
+        /// Whatever is open when: nothing is offered twice before its wait is over, and nothing is left out for ever.
+        #[test]
+        fn nothing_comes_early_and_everything_comes(steps in prop::collection::vec((1_i64..6, 0_u64..400), 1..60)) {
+            let (push, mut now) = (PushId::generate(), Instant::now());
+            let mut turns = Turns::default();
+            let mut last: BTreeMap<i64, (u32, Instant)> = BTreeMap::new();
+            for (sequence, seconds) in steps {
+                now += Duration::from_secs(seconds);
+                let is_due = last
+                    .get(&sequence)
+                    .is_none_or(|(times, at)| *at + REDELIVERY.wait(push, *times) <= now);
+                prop_assert_eq!(turns.take(sequence, push, now, REDELIVERY), is_due);
+                if is_due {
+                    let times = last.get(&sequence).map_or(1, |(times, _)| times + 1);
+                    last.insert(sequence, (times, now));
+                }
+            }
+        }
+    }
+}
