@@ -109,7 +109,7 @@ const fn described(status: u16) -> &'static str {
         401 => "No valid credential",
         403 => "The role is too small",
         404 => "Absent, or another tenant's",
-        409 => "Exists or is enrolled already, wrong state, or a conflict of versions; `code` tells which",
+        409 => "Exists already, wrong state, or a conflict of versions; `code` tells which",
         412 => "The object changed since its `ETag`",
         413 => "The body is too large",
         415 => "The body is no JSON",

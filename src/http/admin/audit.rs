@@ -18,9 +18,9 @@ use crate::storage::audit::AuditEvent;
 struct AuditEventResponse {
     id: String,
     at: DateTime<Utc>,
-    /// `user:…` or `token:…`.
+    /// `user:…` or `token:…`; a device is `device_key:…` with a key, `device:…` with a token of its own.
     actor: String,
-    /// The username or the token's name, as it was then.
+    /// The name of the user, token or key as it was then, or the device's id.
     actor_name: String,
     #[schema(example = "release.publish")]
     action: String,

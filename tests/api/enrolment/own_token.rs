@@ -94,7 +94,7 @@ async fn a_device_enrols_again_with_its_token(database: TestDatabase) {
     let event = audited(&merchant).await[0].clone();
     assert_eq!(event["before"], json!({"project_id": "stores"}));
     assert_eq!(event["after"]["project_id"], "depots");
-    assert_eq!(event["actor_key"], "device:A");
+    assert_eq!(event["actor"], "device:A");
     assert!(!event.to_string().contains(moved.token()));
 }
 

@@ -37,7 +37,7 @@ async fn with_the_device_key_alone_nobody_takes_an_enrolled_device_over(database
     assert_eq!(events[0]["action"], "device.refuse_enrolment");
     assert_eq!(events[0]["object_id"], "A");
     assert_eq!(events[0]["actor_name"], "devices");
-    let actor = events[0]["actor_key"].as_str().unwrap();
+    let actor = events[0]["actor"].as_str().unwrap();
     assert!(actor.starts_with("device_key:"), "{actor}");
     assert_eq!(
         events[0]["after"],
