@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields};
+use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields, with};
 
 /// A valid request for one operation.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub(crate) struct Objects {
     pub(crate) identifier: String,
     pub(crate) device_id: String,
     pub(crate) push: String,
+    pub(crate) trace_id: String,
     user: String,
     app_without_releases: String,
     pin: String,
@@ -73,7 +74,9 @@ impl Objects {
         let device_id = format!("device-{tenant}-{number}");
         let devices = json!({"devices": [{"device_id": device_id, "project_id": "stores"}]});
         admin.post(&format!("{base}/devices"), &devices).await.expect(200);
-        let push = id_of(&make("/pushes", push_fields(&[&device_id])).await);
+        let trace_id = format!("trace-{tenant}-{number}");
+        let push = with(push_fields(&[&device_id]), json!({"trace_id": trace_id}));
+        let push = id_of(&make("/pushes", push).await);
         let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
             "mode": "hold", "reason": "stock-taking"});
         Self {
@@ -99,6 +102,7 @@ impl Objects {
             identifier,
             device_id,
             push,
+            trace_id,
         }
     }
 }
