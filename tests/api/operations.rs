@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields};
+use super::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields, with};
 
 /// A valid request for one operation.
 #[derive(Clone)]
@@ -31,6 +31,7 @@ pub(crate) struct Objects {
     pub(crate) push: String,
     /// Holds a token of its own.
     pub(crate) enrolled_device_id: String,
+    pub(crate) trace_id: String,
     user: String,
     app_without_releases: String,
     pin: String,
@@ -75,7 +76,9 @@ impl Objects {
         let device_id = format!("device-{tenant}-{number}");
         let devices = json!({"devices": [{"device_id": device_id, "project_id": "stores"}]});
         admin.post(&format!("{base}/devices"), &devices).await.expect(200);
-        let push = id_of(&make("/pushes", push_fields(&[&device_id])).await);
+        let trace_id = format!("trace-{tenant}-{number}");
+        let push = with(push_fields(&[&device_id]), json!({"trace_id": trace_id}));
+        let push = id_of(&make("/pushes", push).await);
         let enrolled_device_id = format!("enrolled-{tenant}-{number}");
         let enrol = json!({"device_id": enrolled_device_id, "project_id": "stores"});
         let device = app.bearer(device_key["device_key"].as_str().unwrap());
@@ -106,6 +109,7 @@ impl Objects {
             device_id,
             push,
             enrolled_device_id,
+            trace_id,
         }
     }
 }

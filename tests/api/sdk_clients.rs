@@ -6,10 +6,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::harness::{CHUKU, Merchant, PACKAGE, TENANT, TestApp, TopClient};
+use super::harness::{CHUKU, Merchant, PACKAGE, TENANT, TestApp, TopClient, every_item, in_tenant};
 use crate::support::database::{TestDatabase, on_both_databases};
 
-const ROOT: &str = "wdk_rexout_resource_list_check_response";
+const ROOTS: [&str; 2] = [
+    "wdk_rexout_resource_list_check_response",
+    "yunos_miniapp_offlinepkg_push_response",
+];
 /// The zone of the gateway's timestamps. Most clients print the local time and never say which.
 const ZONE: &str = "Asia/Shanghai";
 
@@ -92,7 +95,8 @@ impl Sdk {
     fn answer<'a>(&self, outcome: &'a Value) -> &'a Value {
         let answer = &outcome["answer"];
         assert!(answer.is_object(), "{self}: {outcome}");
-        answer.get(ROOT).unwrap_or(answer)
+        let root = ROOTS.iter().find_map(|root| answer.get(root));
+        root.unwrap_or(answer)
     }
 
     fn expect_error(&self, outcome: &Value, code: i64, sub_code: Option<&str>, says: &str) {
@@ -111,12 +115,14 @@ impl std::fmt::Display for Sdk {
 }
 
 /// The calls that both check programs make.
-const CALLS: [&str; 5] = [
+const CALLS: [&str; 7] = [
     "update",
     "up to date",
     "wrong secret",
     "missing argument",
     "unknown method",
+    "push",
+    "push to nobody",
 ];
 
 /// Where `tests/run` installed the clients, in the versions that are pinned now.
@@ -140,7 +146,8 @@ fn installed() -> PathBuf {
 async fn stage(database: TestDatabase) -> (TestApp, Merchant, TopClient) {
     let app = TestApp::start_by_system_clock(database).await;
     let merchant = app.merchant().await;
-    let client = app.top_client(&merchant.admin, TENANT, "device").await;
+    let client = app.top_client(&merchant.admin, TENANT, "operator").await;
+    merchant.know(&["PDA001"]).await;
     (app, merchant, client)
 }
 
@@ -200,6 +207,19 @@ async fn every_client_reads_what_is_answered(database: TestDatabase) {
             "Missing required arguments:device_id",
         );
         sdk.expect_error(&outcomes[4], 22, None, "Invalid method");
+
+        let pushed = sdk.answer(&outcomes[5]);
+        let success =
+            json!({"result": true, "success": true, "result_code": "200", "result_msg": "请求成功"});
+        assert_eq!(pushed["result"], success, "{sdk}: {pushed}");
+        let to_nobody = sdk.answer(&outcomes[6]);
+        assert_eq!(to_nobody["result"]["success"], false, "{sdk}: {to_nobody}");
+        assert_eq!(to_nobody["result"]["result_code"], "404", "{sdk}: {to_nobody}");
+    }
+    let pushes = every_item(&merchant.admin, &in_tenant("/pushes?limit=200")).await;
+    assert_eq!(pushes.len(), SDKS.len());
+    for push in pushes {
+        assert_eq!(push["pack_url"], "scheme://pkg?a=1&b=杭州");
     }
 }
 

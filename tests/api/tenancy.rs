@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::described::{Described, described, with_descriptions};
 use super::dump::dump;
-use super::harness::{Answer, Caller, TestApp};
+use super::harness::{Answer, Caller, TestApp, push_fields};
 use super::operations::{Objects, Operation, api_token, call, operations};
 use crate::support::database::{TestDatabase, on_both_databases};
 
@@ -165,6 +165,13 @@ async fn a_body_that_names_another_tenants_objects_is_refused_like_one_that_name
         assert_same(&there, &absent, "put_pin");
         there.problem(400, "invalid_parameter");
     }
+    let pushes = format!("/api/v1/tenants/{A}/pushes");
+    let push = async |device_id: &str| admin.post(&pushes, &push_fields(&[device_id])).await;
+    let (mut there, absent) = (push(&b.device_id).await, push("nobodys").await);
+    // Each answer names the device as it was sent.
+    there.text = there.text.replace(&b.device_id, "nobodys");
+    assert_eq!(there.text, absent.text);
+    there.problem(400, "invalid_parameter");
     assert_eq!(tenants.dump().await, before);
 }
 
@@ -179,6 +186,7 @@ async fn filters_and_lists_show_the_own_tenant_alone(database: TestDatabase) {
             a.package_name, b.identifier
         ),
         format!("/api/v1/tenants/{A}/devices?package_name={}", b.package_name),
+        format!("/api/v1/tenants/{A}/pushes?trace_id={}", b.trace_id),
     ];
     for filter in filters {
         assert_eq!(

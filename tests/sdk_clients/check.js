@@ -7,6 +7,7 @@
 'use strict';
 
 const CHECK = 'wdk.rexout.resource.list.check';
+const PUSH = 'yunos.miniapp.offlinepkg.push';
 const CHUKU = 'com.hema.wms.chuku';
 // Texts that are sent and signed as they are, one of them without a value.
 const DEVICE = {
@@ -21,6 +22,16 @@ const DEVICE = {
 };
 const UP_TO_DATE = { ...DEVICE, old_versions: JSON.stringify({ [CHUKU]: 240 }) };
 const { device_id: _, ...WITHOUT_DEVICE } = DEVICE;
+
+// What several ways to send would sign alike within a second is told apart by its app.
+const pushTo = (device, appId) => ({
+  alipay_context: JSON.stringify({ havanaId: '', loginId: '', masterId: '' }),
+  req: JSON.stringify({
+    target_info: [{ hardware_id: device, project_id: 'stores' }],
+    package_push_info: { pack_url: 'scheme://pkg?a=1&b=杭州', app_type: 'tinyApp', app_id: appId },
+    action: 'preview',
+  }),
+});
 
 const CLIENTS = {
   'node-taobao-topclient': (url, appkey, appsecret) => {
@@ -52,6 +63,8 @@ async function main([name, verb, url, appKey, appSecret]) {
     ['wrong secret', stranger, CHECK, DEVICE],
     ['missing argument', client, CHECK, WITHOUT_DEVICE],
     ['unknown method', client, 'no.such.method', DEVICE],
+    ['push', client, PUSH, pushTo('PDA001', `${name} ${verb}`)],
+    ['push to nobody', client, PUSH, pushTo('nobody', name)],
   ];
   for (const [call, caller, method, params] of calls) {
     console.log(JSON.stringify({ call, ...(await outcome(caller, method, params, verb)) }));

@@ -27,6 +27,19 @@ DEVICE = {
     "tenant_id": 10000000,
 }
 UP_TO_DATE = {**DEVICE, "old_versions": json.dumps({CHUKU: 240})}
+ALIPAY_CONTEXT = json.dumps({"havanaId": "", "loginId": "", "masterId": ""})
+
+
+def push_to(device, app_id="111"):
+    """The parameters of a push."""
+    req = {
+        "target_info": [{"hardware_id": device, "project_id": "stores"}],
+        "package_push_info": {"pack_url": "scheme://pkg?a=1&b=杭州", "app_type": "tinyApp", "app_id": app_id},
+        "action": "preview",
+    }
+    return {"alipay_context": ALIPAY_CONTEXT, "req": json.dumps(req)}
+
+
 WITHOUT_DEVICE = {name: value for name, value in DEVICE.items() if name != "device_id"}
 
 
@@ -35,6 +48,11 @@ class ListCheckRequest(RestApi):
 
     def getapiname(self):
         return "wdk.rexout.resource.list.check"
+
+
+class PushRequest(RestApi):
+    def getapiname(self):
+        return "yunos.miniapp.offlinepkg.push"
 
 
 class UnknownRequest(RestApi):
@@ -50,6 +68,8 @@ def with_taobaopy(url, app_key, app_secret):
     yield "wrong secret", lambda: stranger.wdk__rexout_resource_list_check(**DEVICE)
     yield "missing argument", lambda: client.wdk__rexout_resource_list_check(**WITHOUT_DEVICE)
     yield "unknown method", lambda: client.no__such_method(**DEVICE)
+    yield "push", lambda: client.yunos__miniapp_offlinepkg_push(**push_to("PDA001", "taobaopy"))
+    yield "push to nobody", lambda: client.yunos__miniapp_offlinepkg_push(**push_to("nobody"))
 
 
 def with_py_taobao_open(url, app_key, app_secret):
@@ -67,6 +87,8 @@ def with_py_taobao_open(url, app_key, app_secret):
     yield "wrong secret", lambda: call(ListCheckRequest, DEVICE, "another secret")
     yield "missing argument", lambda: call(ListCheckRequest, WITHOUT_DEVICE)
     yield "unknown method", lambda: call(UnknownRequest, DEVICE)
+    yield "push", lambda: call(PushRequest, push_to("PDA001", "py-taobao-open"))
+    yield "push to nobody", lambda: call(PushRequest, push_to("nobody"))
 
 
 CLIENTS = {"taobaopy": with_taobaopy, "py-taobao-open": with_py_taobao_open}

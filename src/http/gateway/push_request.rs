@@ -23,8 +23,8 @@ pub(super) fn read_push(context: &str, req: &str, signature: &str) -> Result<Pus
     reader.check_context(context);
     let read = reader.read_req(req);
     match read {
-        Some((targets, content)) if reader.errors.is_empty() => Ok(PushRequest {
-            content,
+        Some((targets, pushed)) if reader.errors.is_empty() => Ok(PushRequest {
+            content: pushed,
             targets,
             context: Some(context.to_owned()),
             repeatable: Repeatable::ByTraceIdOrSignature(signature.to_owned()),
