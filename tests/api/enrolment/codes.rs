@@ -71,7 +71,7 @@ async fn a_code_is_made_for_a_device_that_is_known_and_shown_once(database: Test
     let unknown = merchant.admin.post(&path("A/enrolment-codes"), &json!({})).await;
     unknown.problem(404, "not_found");
     import(&merchant.admin, "A", "stores").await;
-    let make = async || {
+    let ask = async || {
         let header = ("Idempotency-Key", "k");
         let path = path("A/enrolment-codes");
         merchant
@@ -79,8 +79,8 @@ async fn a_code_is_made_for_a_device_that_is_known_and_shown_once(database: Test
             .call_with(header, Method::POST, &path, &json!({}))
             .await
     };
-    let made = make().await.expect(201);
-    let again = make().await.problem(409, "secret_already_shown");
+    let made = ask().await.expect(201);
+    let again = ask().await.problem(409, "secret_already_shown");
     assert_eq!(again["id"], made["id"]);
     let audit = merchant.audit().await;
     assert_eq!(audit[0]["action"], "enrolment_code.create");
