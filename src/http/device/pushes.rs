@@ -20,7 +20,7 @@ use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
 use crate::http::telemetry::is_head;
 use crate::services::enrolment::authenticate_device;
-use crate::services::push_delivery::{MAX_POLL_WAIT_S, acknowledge, poll};
+use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge, poll};
 use crate::storage::push_targets::StoredTarget;
 
 #[derive(Deserialize, IntoParams)]
@@ -96,7 +96,7 @@ pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Pr
     } else {
         poll(&ctx, &scope, wait).await?
     };
-    let items: Vec<_> = pushes.iter().map(|push| push.json()).collect();
+    let items: Vec<_> = pushes.iter().map(DeliveredPush::json).collect();
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .content_type(ContentType::json())

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Push;
+use crate::catalog::text::{PushUrl, TraceId};
 use crate::storage::push_targets::StoredTarget;
 
 /// A push for one device.
@@ -42,12 +43,12 @@ impl DeliveredPush {
         let shown = Shown {
             push_id: self.push.id,
             sequence: self.sequence(),
-            trace_id: content.trace_id.as_ref().map(|id| id.as_str()),
+            trace_id: content.trace_id.as_ref().map(TraceId::as_str),
             action: content.action.as_str(),
             app_id: content.app_id.as_str(),
             app_type: content.app_type.as_str(),
             pack_url: content.pack_url.as_str(),
-            source_url: content.source_url.as_ref().map(|url| url.as_str()),
+            source_url: content.source_url.as_ref().map(PushUrl::as_str),
             created_at: self.push.created_at,
             expires_at: self.push.expires_at,
         };

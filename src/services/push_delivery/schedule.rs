@@ -28,7 +28,7 @@ impl Redelivery {
 /// Takes up to a quarter away or adds as much. `random` decides.
 pub(super) fn spread(wait: Duration, random: u64) -> Duration {
     let share = u32::try_from(random % 1_001).unwrap_or_default();
-    wait - wait / 4 + wait / 2 * share / 1_000
+    wait * 3 / 4 + wait / 2 * share / 1_000
 }
 
 /// What one stream has offered, by sequence, and when each is offered again.
