@@ -158,6 +158,11 @@ impl Caller {
         self.token.as_deref().unwrap()
     }
 
+    /// Where the server is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The same caller at another node.
     pub(crate) fn at(&self, node: &TestApp) -> Self {
         Self {

@@ -121,6 +121,10 @@ impl Node {
         panic!("the program ended: {lines:#?}");
     }
 
+    pub(in crate::api) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Host and port.
     pub(in crate::api) fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
@@ -152,6 +156,11 @@ impl Node {
     pub(in crate::api) async fn post(&self, path: &str, body: &Value) -> NodeAnswer {
         self.call(Method::POST, path, self.token.as_deref(), Some(body))
             .await
+    }
+
+    /// With a credential of its own.
+    pub(in crate::api) async fn post_as(&self, token: &str, path: &str, body: &Value) -> NodeAnswer {
+        self.call(Method::POST, path, Some(token), Some(body)).await
     }
 
     pub(in crate::api) async fn put(&self, path: &str, body: &Value) -> NodeAnswer {

@@ -1,0 +1,112 @@
+//! What devices say of pushes.
+
+use serde_json::json;
+
+use super::stage::Stage;
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn acknowledgements_move_a_push_forward(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let push = stage.push(&[&device]).await;
+    for (said, counts) in [
+        ("received", "received"),
+        ("received", "received"),
+        ("opened", "opened"),
+        ("received", "opened"),
+        ("applied", "applied"),
+        ("failed", "applied"),
+    ] {
+        assert_eq!(device.say(&push, said).await, counts, "{said}");
+    }
+    let target = stage.target(&push, &device).await;
+    assert_eq!(target["state"], "applied", "{target}");
+    for instant in ["received_at", "opened_at", "ended_at"] {
+        assert!(target[instant].is_string(), "{target}");
+    }
+}
+
+async fn a_device_says_why_it_failed(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let push = stage.push(&[&device]).await;
+    let said = json!({"state": "failed", "detail": "no space\nleft"});
+    let answer = device.acknowledge(&push, &said).await.expect(200);
+    assert_eq!(
+        (&answer["push_id"], &answer["sequence"]),
+        (&json!(push), &json!(1))
+    );
+    let target = stage.target(&push, &device).await;
+    assert_eq!(
+        (&target["state"], &target["detail"]),
+        (&json!("failed"), &said["detail"])
+    );
+}
+
+async fn wrong_acknowledgements_are_named(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let push = stage.push(&[&device]).await;
+    let long = "a".repeat(501);
+    for (body, fields) in [
+        (json!({}), vec!["state"]),
+        (json!({"state": null}), vec!["state"]),
+        (json!({"state": "delivered"}), vec!["state"]),
+        (json!({"state": "Received"}), vec!["state"]),
+        (json!({"state": 1}), vec!["state"]),
+        (json!({"state": "failed", "detail": long}), vec!["detail"]),
+        (json!({"state": "x", "detail": ""}), vec!["state", "detail"]),
+        (json!({"state": "failed", "why": "x"}), vec!["why"]),
+    ] {
+        let answer = device.acknowledge(&push, &body).await;
+        assert_eq!(answer.wrong_fields(), fields, "{body}");
+    }
+    assert_eq!(stage.target(&push, &device).await["state"], "queued");
+}
+
+async fn a_push_that_the_device_does_not_have_is_not_there(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let (device, other) = (stage.device("A").await, stage.device("B").await);
+    let push = stage.push(&[&other]).await;
+    let unknown = "0192f0c1-0000-7000-8000-000000000000";
+    for id in [push.as_str(), unknown, "1", "x"] {
+        let answer = device.acknowledge(id, &json!({"state": "received"})).await;
+        answer.problem(404, "not_found");
+    }
+    assert_eq!(stage.target(&push, &other).await["state"], "queued");
+}
+
+async fn what_was_withdrawn_stays_so(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let push = stage.push(&[&device]).await;
+    stage.withdraw(&push).await;
+    assert_eq!(device.say(&push, "applied").await, "withdrawn");
+}
+
+async fn acknowledgements_are_counted_and_measured(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let mut events = device.events().await;
+    let push = stage.push(&[&device]).await;
+    events.push().await;
+    device.say(&push, "opened").await;
+    for sample in [
+        "slipway_push_acknowledged_total{state=\"opened\"}",
+        "slipway_push_acknowledge_seconds_count{channel=\"events\"}",
+        "slipway_push_acknowledge_seconds_bucket{channel=\"events\",le=\"604800\"}",
+        "slipway_push_deliveries_total{channel=\"events\"}",
+        "slipway_push_streams",
+    ] {
+        assert!(stage.metric(sample).await >= 1.0, "{sample}");
+    }
+}
+
+on_both_databases!(
+    acknowledgements_move_a_push_forward,
+    a_device_says_why_it_failed,
+    wrong_acknowledgements_are_named,
+    a_push_that_the_device_does_not_have_is_not_there,
+    what_was_withdrawn_stays_so,
+    acknowledgements_are_counted_and_measured,
+);

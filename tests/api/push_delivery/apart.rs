@@ -1,0 +1,62 @@
+//! Nobody gets at another's pushes.
+
+use serde_json::json;
+
+use super::super::harness::{Caller, TENANT};
+use super::stage::{Device, Stage, enrol};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+/// Every way to a device's pushes, and that all of them are answered so.
+async fn is_told(caller: &Caller, device: &str, push: &str, status: u16, code: &str) {
+    for path in ["events", "pushes", "pushes?wait_s=0"] {
+        let answer = caller.get(&format!("/v1/devices/{device}/{path}")).await;
+        answer.problem(status, code);
+    }
+    let path = format!("/v1/devices/{device}/pushes/{push}/ack");
+    caller
+        .post(&path, &json!({"state": "applied"}))
+        .await
+        .problem(status, code);
+}
+
+async fn only_a_devices_own_token_reads_and_acknowledges(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let (device, other) = (stage.device("A").await, stage.device("B").await);
+    let admin = stage.app.tenant_admin(TENANT + 1).await;
+    let key = stage.app.device(&admin, TENANT + 1).await;
+    let namesake = enrol(&stage.app, &key, "A").await;
+    let push = stage.push(&[&device]).await;
+
+    for stranger in [&other.caller, &stage.merchant.device, &key] {
+        is_told(stranger, "A", &push, 404, "not_found").await;
+    }
+    for nobody in [&stage.app.anyone(), &stage.app.bearer("garbled"), &stage.sender] {
+        is_told(nobody, "A", &push, 401, "unauthenticated").await;
+    }
+    // Another tenant's device of the same name has pushes of its own, and none here.
+    assert!(namesake.poll(0).await.is_empty());
+    let foreign = namesake.acknowledge(&push, &json!({"state": "applied"})).await;
+    foreign.problem(404, "not_found");
+    is_told(&device.caller, "B", &push, 404, "not_found").await;
+    is_told(&device.caller, "unknown", &push, 404, "not_found").await;
+    assert_eq!(stage.target(&push, &device).await["state"], "queued");
+}
+
+async fn a_token_that_was_replaced_gets_nothing(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let again = json!({"device_id": "A", "project_id": "stores"});
+    let enrolled = device.caller.post("/v1/devices", &again).await.expect(200);
+    let newest = Device {
+        caller: stage.app.bearer(enrolled["device_token"].as_str().unwrap()),
+        ..device.clone()
+    };
+    let push = stage.push(&[&device]).await;
+    is_told(&device.caller, "A", &push, 401, "unauthenticated").await;
+    assert_eq!(newest.poll(0).await.len(), 1);
+}
+
+on_both_databases!(
+    only_a_devices_own_token_reads_and_acknowledges,
+    a_token_that_was_replaced_gets_nothing,
+);

@@ -1,0 +1,12 @@
+//! Pushes on their way to devices.
+
+mod acknowledgements;
+mod apart;
+mod events;
+mod expiry;
+mod polls;
+mod presence;
+mod stage;
+mod stop;
+mod two_nodes;
+mod waiting;

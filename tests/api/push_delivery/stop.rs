@@ -1,0 +1,44 @@
+//! Streams and polls of a node that stops.
+
+use std::time::{Duration, Instant};
+
+use super::stage::{Device, Stage, until};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let (node, caller) = stage.app.at_another_node(&device.caller).await;
+    let there = Device { caller, ..device };
+    let mut events = there.events().await;
+    let polling = tokio::spawn({
+        let there = there.clone();
+        async move { there.poll(60).await }
+    });
+    until(async || node.context.push_delivery.status().polls == 1).await;
+    let began = Instant::now();
+    node.stop().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(25), "nobody holds the stop");
+    events.ended().await;
+    assert!(polling.await.unwrap().is_empty());
+}
+
+async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    stage.app.running.context.push_delivery.end_streams();
+    for path in ["events", "pushes?wait_s=1"] {
+        let answer = device.caller.get(&format!("/v1/devices/A/{path}")).await;
+        assert!(!answer.header("retry-after").is_empty(), "{path}");
+        answer.problem(503, "unavailable");
+    }
+    // What needs no waiting is answered.
+    let push = stage.push(&[&device]).await;
+    assert_eq!(super::stage::ids(&device.poll(0).await), [push.as_str()]);
+    device.say(&push, "received").await;
+}
+
+on_both_databases!(
+    streams_and_polls_end_when_the_node_stops,
+    a_node_that_is_about_to_stop_sends_devices_elsewhere,
+);

@@ -1,0 +1,86 @@
+//! The mark in a check that pushes wait.
+
+use serde_json::{Value, json};
+
+use super::super::harness::{Answer, check_fields, with};
+use super::stage::{Device, Stage, until};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn check(device: &Device) -> Answer {
+    let body = with(check_fields(), json!({"device_id": device.id}));
+    device.caller.post("/v1/check", &body).await
+}
+
+async fn waits(device: &Device, expected: u64) {
+    until(async || check(device).await.expect(200)["pushes_waiting"] == expected).await;
+}
+
+async fn a_check_says_how_many_pushes_wait(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let before = check(&device).await;
+    assert_eq!(before.header("slipway-pushes-waiting"), "0");
+    let tag = before.header("etag").to_owned();
+    assert_eq!(before.expect(200)["pushes_waiting"], 0);
+    let first = stage.push(&[&device]).await;
+    let second = stage.push(&[&device]).await;
+    waits(&device, 2).await;
+    assert_eq!(
+        check(&device).await.header("etag"),
+        tag,
+        "the tag covers the offers alone"
+    );
+
+    // What is not modified says so in its header.
+    let path = "/v1/check?package_name=com.hema.wms&version_code=50&device_id=A";
+    let known = device
+        .caller
+        .call_with(("If-None-Match", &tag), reqwest::Method::GET, path, &Value::Null);
+    let known = known.await;
+    assert_eq!((known.status, known.header("slipway-pushes-waiting")), (304, "2"));
+
+    device.say(&first, "received").await;
+    waits(&device, 1).await;
+    stage.withdraw(&second).await;
+    waits(&device, 0).await;
+}
+
+async fn only_the_device_itself_is_told(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    stage.push(&[&device]).await;
+    waits(&device, 1).await;
+    let body = with(check_fields(), json!({"device_id": "A"}));
+    let by_key = stage.merchant.device.post("/v1/check", &body).await;
+    assert_eq!(by_key.header("slipway-pushes-waiting"), "");
+    assert!(by_key.expect(200).get("pushes_waiting").is_none());
+    let other = stage.device("B").await;
+    waits(&other, 0).await;
+}
+
+async fn what_has_run_out_waits_no_more(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    stage.push(&[&device]).await;
+    waits(&device, 1).await;
+    stage.app.set_clock("2026-03-02T02:10:00Z");
+    assert_eq!(check(&device).await.expect(200)["pushes_waiting"], 0);
+}
+
+/// A node that was started later knows what waits.
+async fn another_node_knows_it_too(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    stage.push(&[&device]).await;
+    let (node, caller) = stage.app.at_another_node(&device.caller).await;
+    let there = Device { caller, ..device };
+    waits(&there, 1).await;
+    node.stop().await.unwrap();
+}
+
+on_both_databases!(
+    a_check_says_how_many_pushes_wait,
+    only_the_device_itself_is_told,
+    what_has_run_out_waits_no_more,
+    another_node_knows_it_too,
+);
