@@ -158,6 +158,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
     let resource = format!("{app}/resources/{}", of.identifier);
     let (pins, devices) = (format!("{tenant}/pins"), format!("{tenant}/devices"));
     let pushes = format!("{tenant}/pushes");
+    let one_device = format!("/v1/devices/{}", of.enrolled_device_id);
     let (app_key, device_key) = (key("app-keys", &of.app_key), key("device-keys", &of.device_key));
     let api_token = key("api-tokens", &of.api_token);
     let device = json!({"version_code": 1, "device_id": "PDA001"});
@@ -181,6 +182,13 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
             "enrol_device",
             "/v1/devices",
             json!({"device_id": format!("own-{own}"), "project_id": "stores"}),
+        ),
+        get("receive_events", &format!("{one_device}/events")),
+        get("poll_pushes", &format!("{one_device}/pushes")),
+        post(
+            "acknowledge_push",
+            &format!("{one_device}/pushes/{}/ack", of.push),
+            json!({"state": "received"}),
         ),
         post(
             "login",
@@ -302,6 +310,10 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         ),
         get("list_devices", &devices),
         get("get_device", &format!("{devices}/{}", of.device_id)),
+        post("create_push", &pushes, push_fields(&[&of.device_id])),
+        get("list_pushes", &pushes),
+        get("get_push", &format!("{pushes}/{}", of.push)),
+        delete("withdraw_push", &format!("{pushes}/{}", of.push)),
         post(
             "create_enrolment_code",
             &format!("{devices}/{}/enrolment-codes", of.device_id),
@@ -313,10 +325,6 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         ),
         delete("delete_device", &format!("{devices}/{}", of.device_id)),
         get("get_adoption", &format!("{app}/adoption")),
-        post("create_push", &pushes, push_fields(&[&of.device_id])),
-        get("list_pushes", &pushes),
-        get("get_push", &format!("{pushes}/{}", of.push)),
-        delete("withdraw_push", &format!("{pushes}/{}", of.push)),
         get("list_audit", &format!("{tenant}/audit")),
         post("logout", "/api/v1/auth/logout", json!({})),
         put(

@@ -8,7 +8,16 @@ use super::operations::{Objects, Operation, api_token, call, make_person, operat
 use crate::support::database::{TestDatabase, on_both_databases};
 
 /// What devices call.
-const OF_DEVICES: [&str; 3] = ["check", "check_again", "enrol_device"];
+const OF_DEVICES: [&str; 6] = [
+    "check",
+    "check_again",
+    "enrol_device",
+    "receive_events",
+    "poll_pushes",
+    "acknowledge_push",
+];
+/// What takes a device's own token: for a tenant's device key it is not there.
+const OF_ONE_DEVICE: [&str; 3] = ["receive_events", "poll_pushes", "acknowledge_push"];
 
 /// What only a person can do, whatever the table says of the role.
 const OF_PEOPLE: [&str; 2] = ["logout", "change_password"];
@@ -136,7 +145,9 @@ fn expect(answer: &Answer, operation: &Operation, column: &str, who: &Who, is_al
         return;
     }
     let is_of_this_face = matches!(who, Who::Person(_) | Who::Pipeline(_)) && !OF_DEVICES.contains(&id);
-    let (status, code) = if is_of_this_face {
+    let (status, code) = if column == "device" && OF_ONE_DEVICE.contains(&id) {
+        (404, "not_found")
+    } else if is_of_this_face {
         (403, "permission_denied")
     } else {
         (401, "unauthenticated")

@@ -21,7 +21,7 @@ const NO_NAME: &str = "com.example.absent";
 
 /// The operations that are not about a tenant that the path names, and why none of them shows another tenant.
 /// `a_tenants_people_learn_nothing_from_the_platforms_operations` and the tests below it say more.
-const WITHOUT_A_TENANT: [(&str, &str); 13] = [
+const WITHOUT_A_TENANT: [(&str, &str); 16] = [
     ("login", "tells nobody which usernames there are"),
     ("refresh", "takes a refresh token and nothing else"),
     ("logout", "ends the caller's own session"),
@@ -44,6 +44,9 @@ const WITHOUT_A_TENANT: [(&str, &str); 13] = [
         "enrol_device",
         "takes the tenant from the key, or from the device's own token",
     ),
+    ("receive_events", "takes the device's own token alone"),
+    ("poll_pushes", "takes the device's own token alone"),
+    ("acknowledge_push", "takes the device's own token alone"),
     ("get_health", "is for anybody and knows no tenants"),
     ("get_readiness", "is for anybody and counts"),
     ("get_metrics", "is for anybody and counts"),

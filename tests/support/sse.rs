@@ -93,7 +93,6 @@ impl SseStream {
     }
 
     /// The next push.
-    #[track_caller]
     pub(crate) async fn push(&mut self) -> SsePush {
         loop {
             match self.next().await {
