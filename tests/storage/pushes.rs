@@ -342,6 +342,7 @@ async fn acknowledgements_move_forward(database: TestDatabase) {
 }
 
 async fn what_runs_out_expires_once(database: TestDatabase) {
+    use TargetState::{Expired, Received};
     let db = &database.db;
     prepare(db, &["A", "B", "C"]).await;
     let push = push(None, 0);
@@ -353,7 +354,6 @@ async fn what_runs_out_expires_once(database: TestDatabase) {
     assert_eq!(push_targets::expire_due(db, at(10), 1).await.unwrap().len(), 1);
     assert_eq!(push_targets::expire_due(db, at(10), 10).await.unwrap().len(), 1);
     assert_eq!(push_targets::expire_due(db, at(11), 10).await.unwrap(), []);
-    use TargetState::{Expired, Received};
     assert_eq!(states(db, &push).await, [Expired, Received, Expired]);
     assert_eq!(targets(db, &push).await[0].ended_at, Some(at(10)));
     // It arrived all the same.
@@ -365,6 +365,7 @@ async fn what_runs_out_expires_once(database: TestDatabase) {
 }
 
 async fn only_what_was_not_delivered_is_withdrawn(database: TestDatabase) {
+    use TargetState::{Applied, Delivered, Withdrawn};
     let db = &database.db;
     prepare(db, &["A", "B", "C"]).await;
     let push = push(None, 0);
@@ -374,7 +375,6 @@ async fn only_what_was_not_delivered_is_withdrawn(database: TestDatabase) {
     acknowledge(db, "B", &push, Acknowledgement::Applied).await;
     assert_eq!(withdraw(db, &push).await, 1);
     assert_eq!(withdraw(db, &push).await, 0);
-    use TargetState::{Applied, Delivered, Withdrawn};
     assert_eq!(states(db, &push).await, [Delivered, Applied, Withdrawn]);
     let open = push_targets::open_of_device(db, scope(1), &id("C"), (0, 9), at(1))
         .await

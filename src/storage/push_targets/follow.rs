@@ -101,8 +101,11 @@ async fn with_pushes(
     Ok(paired.collect())
 }
 
+/// The columns of an [`OpenTarget`].
+type OpenRow = (i64, String, i64, Uuid, Option<DateTime<Utc>>);
+
 async fn read_all(reader: &impl Reader, rows: Select<Entity>) -> Result<Vec<OpenTarget>, StorageError> {
-    let rows: Vec<(i64, String, i64, Uuid, Option<DateTime<Utc>>)> = rows
+    let rows: Vec<OpenRow> = rows
         .select_only()
         .columns([
             Column::TenantId,
