@@ -18,15 +18,19 @@ const CONTEXT_MEMBERS: [&str; 3] = ["havanaId", "loginId", "masterId"];
 type Members = Map<String, Value>;
 
 /// Reads both. The errors name every member that is wrong by its path, such as `req.target_info[0].hardware_id`.
-pub(super) fn read_push(context: &str, req: &str, signature: &str) -> Result<PushRequest, Vec<FieldError>> {
+pub(super) fn read_push(
+    alipay_context: &str,
+    req: &str,
+    signature: &str,
+) -> Result<PushRequest, Vec<FieldError>> {
     let mut reader = Reader::default();
-    reader.check_context(context);
+    reader.check_context(alipay_context);
     let read = reader.read_req(req);
     match read {
         Some((targets, pushed)) if reader.errors.is_empty() => Ok(PushRequest {
             content: pushed,
             targets,
-            context: Some(context.to_owned()),
+            context: Some(alipay_context.to_owned()),
             repeatable: Repeatable::ByTraceIdOrSignature(signature.to_owned()),
         }),
         _ => Err(reader.errors),
