@@ -1,7 +1,7 @@
 //! Pushes on their way to devices: at least once, over every channel, whichever node took the push and whichever one
 //! the device hangs on.
 //!
-//! The database alone says what is open. A [`Follower`] keeps in memory which pushes wait for which devices, and wakes
+//! The database alone says what is open. A follower keeps in memory which pushes wait for which devices, and wakes
 //! whoever listens here for one of them: event streams and long polls, which then read from the database what to hand
 //! over. It hears of pushes by hints, which may be lost, and looks for itself each second. What was handed over is
 //! offered again until the device acknowledges it or it expires.
