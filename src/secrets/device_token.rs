@@ -5,9 +5,8 @@
 //! device only though it does not name it. Which generation counts is not said here.
 
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use super::token::random_bytes;
+use super::token::{hash_matches, random_bytes};
 use super::{Keyring, TAG_BYTES};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
@@ -86,8 +85,7 @@ impl PresentedDeviceToken {
 
     /// Compares with the hash that is stored, in constant time.
     pub fn matches(&self, stored_hash: &str) -> bool {
-        let mut stored = [0; 32];
-        hex::decode_to_slice(stored_hash, &mut stored).is_ok() && self.hash().ct_eq(&stored).into()
+        hash_matches(&self.hash(), stored_hash)
     }
 
     fn text(&self) -> String {

@@ -2,9 +2,8 @@
 //! characters of Crockford's base32, 120 random bits.
 
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use super::token::random_bytes;
+use super::token::{hash_matches, random_bytes};
 
 const PREFIX: &str = "slipway_code_";
 /// Without letters that are taken for digits, and without U.
@@ -58,8 +57,7 @@ impl PresentedEnrolmentCode {
 
     /// Compares with the hash that is stored, in constant time.
     pub fn matches(&self, stored_hash: &str) -> bool {
-        let mut stored = [0; 32];
-        hex::decode_to_slice(stored_hash, &mut stored).is_ok() && self.0.ct_eq(&stored).into()
+        hash_matches(&self.0, stored_hash)
     }
 }
 

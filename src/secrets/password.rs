@@ -96,8 +96,8 @@ fn hash_for_ever(waiting: &Mutex<mpsc::Receiver<Work>>) {
 
 /// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
 fn stand_back() {
-    #[cfg(target_os = "linux")]
     // Without it hashing works too.
+    #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 

@@ -71,9 +71,7 @@ impl PresentedToken {
             secret_hash,
         })
     }
-}
 
-impl PresentedToken {
     /// What a stored hash is looked up by.
     pub fn secret_hash(&self) -> String {
         hex::encode(self.secret_hash)
@@ -82,8 +80,13 @@ impl PresentedToken {
 
 /// Compares a presented token's hash with the stored one, in constant time.
 pub fn secret_matches(presented: &PresentedToken, stored_hash: &str) -> bool {
+    hash_matches(&presented.secret_hash, stored_hash)
+}
+
+/// Compares a SHA-256 with the stored one, which is hexadecimal, in constant time.
+pub(super) fn hash_matches(presented: &[u8; 32], stored_hash: &str) -> bool {
     let mut stored = [0; 32];
-    hex::decode_to_slice(stored_hash, &mut stored).is_ok() && presented.secret_hash.ct_eq(&stored).into()
+    hex::decode_to_slice(stored_hash, &mut stored).is_ok() && presented.ct_eq(&stored).into()
 }
 
 /// A gateway key: 12 digits, as its clients expect.
