@@ -21,7 +21,7 @@ pub(super) struct MethodCall<'a> {
     pub(super) key: &'a GatewayKey,
     pub(super) params: &'a Params<'a>,
     pub(super) asked: Asked<'a>,
-    /// What was verified, in lower case; calls of one batch share it.
+    /// What was verified, as it was sent; calls of one batch share it.
     pub(super) signature: &'a str,
 }
 

@@ -21,8 +21,8 @@ pub(super) struct Verified<'p> {
     signed: ParameterSet<'p>,
     /// Its text.
     text: String,
-    /// In lower case.
-    signature: String,
+    /// As it was sent.
+    signature: &'p str,
 }
 
 /// The public parameters that every call must have, with the error for each, in the table's order.
@@ -144,7 +144,7 @@ fn verify_signature<'p>(
         key,
         signed,
         text,
-        signature: signature.to_ascii_lowercase(),
+        signature,
     })
 }
 
@@ -211,7 +211,7 @@ async fn dispatch(
         key: &verified.key,
         params,
         asked,
-        signature: &verified.signature,
+        signature: verified.signature,
     };
     (method.call)(call).await
 }

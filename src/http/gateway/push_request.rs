@@ -31,7 +31,7 @@ pub(super) fn read_push(
             content: pushed,
             targets,
             context: Some(alipay_context.to_owned()),
-            repeatable: Repeatable::ByTraceIdOrSignature(signature.to_owned()),
+            repeatable: Repeatable::ByTraceIdOrSignature(signature.to_ascii_lowercase()),
         }),
         _ => Err(reader.errors),
     }
@@ -82,13 +82,9 @@ impl Reader {
 
     fn read_targets(&mut self, req: &Members) -> Option<PushTargets> {
         const FIELD: &str = "req.target_info";
-        let given = match req.get("target_info") {
-            None | Some(Value::Null) => {
-                self.errors.push(FieldError::required(FIELD));
-                return None;
-            }
-            Some(Value::Array(given)) => given,
-            Some(other) => {
+        let given = match self.present(FIELD, req.get("target_info"))? {
+            Value::Array(given) => given,
+            other => {
                 self.wrong_kind(FIELD, "an array of devices", other);
                 return None;
             }
@@ -123,13 +119,9 @@ impl Reader {
 
     fn read_info(&mut self, req: &Members) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
         const FIELD: &str = "req.package_push_info";
-        let info = match req.get("package_push_info") {
-            None | Some(Value::Null) => {
-                self.errors.push(FieldError::required(FIELD));
-                return None;
-            }
-            Some(Value::Object(info)) => info,
-            Some(other) => {
+        let info = match self.present(FIELD, req.get("package_push_info"))? {
+            Value::Object(info) => info,
+            other => {
                 self.wrong_kind(FIELD, "an object", other);
                 return None;
             }
@@ -159,12 +151,18 @@ impl Reader {
         name: &str,
         parse: fn(String) -> Result<T, Invalid>,
     ) -> Option<T> {
-        let is_given = members.get(name).is_some_and(|value| !is_blank(value));
-        if !is_given {
-            self.errors.push(FieldError::required(format!("{place}.{name}")));
-            return None;
-        }
+        let given = members.get(name).filter(|value| !is_blank(value));
+        self.present(&format!("{place}.{name}"), given)?;
         self.optional(members, place, name, parse)
+    }
+
+    /// A member that is there and not null.
+    fn present<'a>(&mut self, field: &str, given: Option<&'a Value>) -> Option<&'a Value> {
+        let present = given.filter(|value| !value.is_null());
+        if present.is_none() {
+            self.errors.push(FieldError::required(field));
+        }
+        present
     }
 
     fn optional<T>(
