@@ -105,18 +105,13 @@ fn id_of(request: &ServiceRequest) -> String {
             id.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         })
-        .map_or_else(
-            || {
-                hex::encode(
-                    [
-                        request_ids::next().to_be_bytes(),
-                        request_ids::next().to_be_bytes(),
-                    ]
-                    .concat(),
-                )
-            },
-            str::to_owned,
-        )
+        .map_or_else(made_id, str::to_owned)
+}
+
+/// 32 hexadecimal digits.
+fn made_id() -> String {
+    let halves = [request_ids::next(), request_ids::next()].map(u64::to_be_bytes);
+    hex::encode(halves.as_flattened())
 }
 
 /// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.
