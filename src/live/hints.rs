@@ -36,27 +36,31 @@ pub(super) async fn send(db: Db, signals: Arc<Signals>) {
 
 /// Hears hints until it is dropped.
 pub(super) async fn hear(db: Db, signals: Arc<Signals>) {
+    hear_all(&db, HintChannel::Catalog, |hint| {
+        if hint == Hint::Reconnected {
+            signals.compare_all.store(true, Ordering::Relaxed);
+        }
+        signals.look.notify_one();
+    })
+    .await;
+}
+
+/// Hears every hint of a channel until it is dropped, on a connection that is made again whenever it is lost;
+/// [`Hint::Reconnected`] comes first. Returns at once on a database without hints.
+pub(crate) async fn hear_all(db: &Db, channel: HintChannel, mut take: impl FnMut(Hint)) {
     let mut backoff = Backoff::default();
     loop {
-        match db.listen(HintChannel::Catalog).await {
+        match db.listen(channel).await {
             Ok(None) => return,
             Ok(Some(mut hints)) => {
                 backoff = Backoff::default();
-                tell_reconnected(&signals);
+                take(Hint::Reconnected);
                 while let Ok(hint) = hints.next().await {
-                    match hint {
-                        Hint::Changed(_) => signals.look.notify_one(),
-                        Hint::Reconnected => tell_reconnected(&signals),
-                    }
+                    take(hint);
                 }
             }
-            Err(error) => tracing::debug!(%error, "the database cannot be listened to"),
+            Err(error) => tracing::debug!(%error, ?channel, "the database cannot be listened to"),
         }
         tokio::time::sleep(backoff.next()).await;
     }
-}
-
-fn tell_reconnected(signals: &Signals) {
-    signals.compare_all.store(true, Ordering::Relaxed);
-    signals.look.notify_one();
 }

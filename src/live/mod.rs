@@ -22,6 +22,7 @@ use uuid::Uuid;
 pub use device_tokens::{DeviceTokenFollower, NewestTokens};
 pub(crate) use follower::Backoff;
 pub use follower::{Follower, FollowerSettings};
+pub(crate) use hints::hear_all as hear_hints;
 pub use published::{LiveAppKey, PublishedTenant};
 
 use self::snapshot::Snapshot;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc;
 
 use crate::catalog::ids::PushId;
-use crate::live::Backoff;
+use crate::live::hear_hints;
 use crate::storage::{Db, Hint, HintChannel, pushes_in};
 
 /// Commits within so short a time share a hint.
@@ -68,25 +68,12 @@ async fn send(db: &Db, mut own: mpsc::Receiver<Vec<PushId>>) {
 }
 
 async fn hear(db: &Db, told: mpsc::Sender<Vec<PushId>>, reconnected: &Notify) {
-    let mut backoff = Backoff::default();
-    loop {
-        match db.listen(HintChannel::Pushes).await {
-            Ok(None) => return,
-            Ok(Some(mut hints)) => {
-                backoff = Backoff::default();
-                reconnected.notify_one();
-                while let Ok(hint) = hints.next().await {
-                    match hint {
-                        Hint::Changed(named) => {
-                            // What does not fit is found by the next look.
-                            let _ = told.try_send(pushes_in(&named).collect());
-                        }
-                        Hint::Reconnected => reconnected.notify_one(),
-                    }
-                }
-            }
-            Err(error) => tracing::debug!(%error, "hints of pushes cannot be heard"),
+    hear_hints(db, HintChannel::Pushes, |hint| match hint {
+        Hint::Changed(named) => {
+            // What does not fit is found by the next look.
+            let _ = told.try_send(pushes_in(&named).collect());
         }
-        tokio::time::sleep(backoff.next()).await;
-    }
+        Hint::Reconnected => reconnected.notify_one(),
+    })
+    .await;
 }
