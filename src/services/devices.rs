@@ -9,9 +9,8 @@ use uuid::Uuid;
 use super::audit::{self, Change};
 use super::error::accept;
 use super::{Caller, Context, Once, Precondition, ServiceError, Written, apps, nodes};
-use crate::access::Action;
-use crate::access::TenantScope;
-use crate::catalog::device::Device;
+use crate::access::{Action, TenantScope};
+use crate::catalog::device::{Device, OrgInfo};
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
@@ -130,7 +129,10 @@ pub async fn delete(
     let before = with_installs(ctx, &tx, scope, stored).await?;
     precondition.check(&etag_of(&before))?;
     devices::delete(&tx, scope, id).await?;
-    let generation = end_token(ctx, &tx, scope, id, TokenState::Forgotten).await?;
+    let generation = match device_tokens::find(&tx, scope, id).await? {
+        Some(token) => Some(end_token(ctx, &tx, scope, id, (&token, TokenState::Forgotten)).await?),
+        None => None,
+    };
     let change = Change {
         action: "device.delete",
         object_id: id.to_string(),
@@ -139,7 +141,9 @@ pub async fn delete(
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
-    note_ended(ctx, tenant, id, generation);
+    if let Some(generation) = generation {
+        ctx.newest_tokens.note(tenant, id.as_str(), generation);
+    }
     Ok(())
 }
 
@@ -152,12 +156,13 @@ pub async fn revoke_token(
 ) -> Result<(), ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
     let tx = ctx.db.begin().await?;
-    let stored = devices::lock(&tx, scope, id).await?;
-    let before = with_installs(ctx, &tx, scope, stored).await?.device;
-    if !before.is_enrolled {
-        return Err(ServiceError::NotFound("token of the device"));
-    }
-    let generation = end_token(ctx, &tx, scope, id, TokenState::Revoked).await?;
+    devices::lock(&tx, scope, id)
+        .await?
+        .ok_or(ServiceError::NotFound("device"))?;
+    let token = device_tokens::find(&tx, scope, id).await?;
+    let token = token.filter(|token| matches!(token.state, TokenState::Valid(_)));
+    let token = token.ok_or(ServiceError::NotFound("token of the device"))?;
+    let generation = end_token(ctx, &tx, scope, id, (&token, TokenState::Revoked)).await?;
     let change = Change {
         action: "device.revoke_token",
         object_id: id.to_string(),
@@ -166,31 +171,23 @@ pub async fn revoke_token(
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
-    note_ended(ctx, tenant, id, generation);
+    ctx.newest_tokens.note(tenant, id.as_str(), generation);
     Ok(())
 }
 
-/// Ends the token that a device may have. What is left of it tells the nodes that it is good no more.
+/// Ends the token of a device. What is left of it, with the generation that is returned, tells the nodes that it is good
+/// no more.
 async fn end_token(
     ctx: &Context,
     tx: &Tx,
     scope: TenantScope,
     id: &DeviceId,
-    state: TokenState,
-) -> Result<Option<i64>, ServiceError> {
-    let Some(token) = device_tokens::find(tx, scope, id).await? else {
-        return Ok(None);
-    };
+    (token, state): (&DeviceToken, TokenState),
+) -> Result<i64, ServiceError> {
     let generation = token.generation + 1;
     let ended = DeviceToken { generation, state };
     device_tokens::upsert(tx, scope, id, &ended, ctx.now()).await?;
-    Ok(Some(generation))
-}
-
-fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: Option<i64>) {
-    if let Some(generation) = generation {
-        ctx.newest_tokens.note(tenant, id.as_str(), generation);
-    }
+    Ok(generation)
 }
 
 fn of_device(device: &RegisteredDevice) -> Value {
@@ -217,7 +214,8 @@ pub async fn import(
 ) -> Result<Written<Imported>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
     accept(given_twice(&imported))?;
-    complete_org_info(ctx, tenant, &mut imported);
+    let given = imported.iter_mut().map(|device| &mut device.org_info);
+    complete_org_info(ctx, tenant, given);
     let tx = ctx.db.begin().await?;
     let ids: Vec<_> = imported.iter().map(|device| device.id.as_str()).collect();
     let known: HashMap<_, _> = devices::find_many(&tx, scope, &ids)
@@ -266,13 +264,16 @@ fn given_twice(imported: &[Device]) -> Vec<FieldError> {
 }
 
 /// As a check's memberships are completed, so that both are found by the same org node.
-fn complete_org_info(ctx: &Context, tenant: TenantId, imported: &mut [Device]) {
+pub(super) fn complete_org_info<'a>(
+    ctx: &Context,
+    tenant: TenantId,
+    given: impl IntoIterator<Item = &'a mut Option<OrgInfo>>,
+) {
     let Lookup::Found(tenant) = ctx.live.tenant(tenant) else {
         return;
     };
-    for device in imported {
-        device.org_info = device
-            .org_info
+    for org_info in given {
+        *org_info = org_info
             .take()
             .map(|org_info| org_info.completed(&tenant.directory));
     }

@@ -11,11 +11,10 @@ use crate::access::{TenantScope, enter_by_key};
 use crate::catalog::device::EnrollingDevice;
 use crate::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
 use crate::catalog::field::FieldError;
-use crate::catalog::ids::TenantId;
-use crate::live::Lookup;
 use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{self, Actor, Change};
 use crate::services::checks::{Device, DeviceCredential, WRONG_TOKEN, tenant_is_refused};
+use crate::services::devices::complete_org_info;
 use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, StoredDevice};
@@ -62,7 +61,7 @@ pub async fn enrol(
     if request.code.is_some() {
         ctx.enrolment_limits.count_code(tenant, &id, request.address)?;
     }
-    complete_org_info(ctx, tenant, &mut request.device);
+    complete_org_info(ctx, tenant, [&mut request.device.org_info]);
     let attempt = Attempt {
         ctx,
         caller,
@@ -228,14 +227,6 @@ impl Attempt<'_> {
             request_id: &self.request.request_id,
         };
         Ok(audit::record_by(writer, self.ctx, actor, Some(self.scope.tenant()), change).await?)
-    }
-}
-
-/// As a check's memberships are completed, so that both are found by the same org node.
-fn complete_org_info(ctx: &Context, tenant: TenantId, device: &mut EnrollingDevice) {
-    if let Lookup::Found(tenant) = ctx.live.tenant(tenant) {
-        let told = device.org_info.take();
-        device.org_info = told.map(|org_info| org_info.completed(&tenant.directory));
     }
 }
 
