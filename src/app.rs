@@ -1,16 +1,13 @@
 //! The composition root: settings in, a running server out.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -20,6 +17,7 @@ use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig};
+use crate::data_directory;
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
 use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, NewestTokens};
@@ -93,8 +91,8 @@ impl Running {
 pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     // Before anything asks for a counter.
     let metrics = telemetry::metrics_recorder()?;
-    make_data_directory(&config.data_dir)?;
-    let keyring = Arc::new(keyring(config)?);
+    data_directory::make(&config.data_dir)?;
+    let keyring = Arc::new(data_directory::keyring(config)?);
     let db = connect_database(config, start.durability).await?;
     let (gated, gate) = db.behind_gate().await?;
 
@@ -313,17 +311,6 @@ fn device_records(
     (recorder, Some(writer))
 }
 
-/// Makes the directory for its owner alone, if it is absent: it holds the secret key.
-pub fn make_data_directory(path: &Path) -> anyhow::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .with_context(|| format!("the data directory {} cannot be made", path.display()))
-}
-
 /// Opens the database that the settings name, and brings its schema up to date.
 pub async fn open_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
     let db = connect_database(config, durability).await?;
@@ -370,38 +357,4 @@ fn administrator_name(config: &Config) -> anyhow::Result<Username> {
     }
     Username::parse(config.admin_username.to_lowercase())
         .map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_USERNAME {why}"))
-}
-
-/// The keys that were given, else the one kept in the data directory, which is made at the first start.
-fn keyring(config: &Config) -> anyhow::Result<Keyring> {
-    if let Some(keys) = &config.secret_key {
-        return Ok(Keyring::parse(keys)?);
-    }
-    if config.uses_postgres() {
-        bail!(
-            "SLIPWAY_SECRET_KEY is required with PostgreSQL, where all nodes must share it; make one with \
-             `openssl rand -base64 32`"
-        );
-    }
-    let path = config.data_dir.join("secret.key");
-    let kept = || fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()));
-    let text = match write_new_key(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => kept()?,
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
-    };
-    Keyring::parse(text.trim()).with_context(|| format!("{} holds no usable key", path.display()))
-}
-
-/// Writes a key that only the owner can read; fails if there is one.
-fn write_new_key(path: &Path) -> std::io::Result<String> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let text = Keyring::generate_text().map_err(std::io::Error::other)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(text)
 }

@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod data_directory;
 pub mod demo;
 pub mod http;
 pub mod live;

@@ -10,7 +10,7 @@ use slipway::commands::push::{self, PushCommand};
 use slipway::commands::top_call::{self, TopCall};
 use slipway::config::Config;
 use slipway::storage::Durability;
-use slipway::{demo, http, telemetry};
+use slipway::{data_directory, demo, http, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -68,7 +68,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(config) => serve(&config).await,
         Command::Demo(config) => demo::run(*config).await,
         Command::Migrate(config) => {
-            app::make_data_directory(&config.data_dir)?;
+            data_directory::make(&config.data_dir)?;
             app::open_database(&config, Durability::Full).await.map(drop)
         }
         Command::Openapi => print_openapi(),

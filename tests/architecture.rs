@@ -10,7 +10,7 @@ struct Room {
     libraries: &'static [&'static str],
 }
 
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     Room {
         name: "catalog",
         may_name: &[],
@@ -64,11 +64,17 @@ const ROOMS: [Room; 11] = [
         libraries: &["reqwest"],
     },
     Room {
+        name: "data_directory.rs",
+        may_name: &["config", "secrets"],
+        libraries: &[],
+    },
+    Room {
         name: "app.rs",
         may_name: &[
             "catalog",
             "clock",
             "config",
+            "data_directory",
             "http",
             "live",
             "secrets",
@@ -114,6 +120,7 @@ fn rooms_name_only_the_rooms_they_may() {
         "clock",
         "commands",
         "config",
+        "data_directory",
         "demo",
         "http",
         "live",

@@ -16,7 +16,7 @@ use crate::catalog::ids::{PushId, TenantId};
 use crate::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
 use crate::catalog::text::TraceId;
 use crate::storage::push_targets::{self, NewTarget, StoredTarget};
-use crate::storage::{Page, PageRequest, Reader, StorageError, Tx, devices, pushes, tenants};
+use crate::storage::{Page, PageRequest, Reader, StorageError, Tx, pushed_devices, pushes, tenants};
 
 /// For how long the same push sent again is the one that was taken before.
 const REPEATS_WITHIN: TimeDelta = TimeDelta::minutes(10);
@@ -237,7 +237,7 @@ async fn queue(
     let mut ids: Vec<_> = targets.iter().map(|target| target.device.as_str()).collect();
     // Two claims of a device's project stand side by side.
     ids.dedup();
-    let locked = devices::lock_for_push(tx, scope, &ids).await?;
+    let locked = pushed_devices::lock(tx, scope, &ids).await?;
     let known: HashMap<_, _> = locked
         .into_iter()
         .map(|device| (device.id.clone(), device))
@@ -261,7 +261,7 @@ async fn queue(
     });
     let mqtt_due_at = ctx.settings.has_broker.then_some(push.created_at);
     push_targets::insert(tx, scope, push, new.collect(), mqtt_due_at).await?;
-    devices::advance_push_sequences(tx, scope, &ids).await?;
+    pushed_devices::advance_sequences(tx, scope, &ids).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, IntoIden, OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select,
 };
 use uuid::Uuid;
 
@@ -124,60 +124,6 @@ pub async fn list(
     })
     .await?
     .try_map(read)
-}
-
-/// A device that a push is about to be queued for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushedDevice {
-    pub id: DeviceId,
-    pub project: Option<ProjectId>,
-    /// The sequence of the newest push to it.
-    pub push_sequence: i64,
-}
-
-/// Those of the devices that are known, by id, kept from every other transaction that pushes to them: their sequences
-/// are in the order of commits so.
-pub async fn lock_for_push(
-    tx: &Tx,
-    scope: TenantScope,
-    ids: &[&str],
-) -> Result<Vec<PushedDevice>, StorageError> {
-    let mut ids = ids.to_vec();
-    ids.sort_unstable();
-    let mut locked = Vec::new();
-    for ids in ids.chunks(ROWS) {
-        let rows: Vec<(String, Option<String>, i64)> = of_tenant(scope)
-            .filter(Column::DeviceId.is_in(ids.iter().copied()))
-            .order_by_asc(Column::DeviceId)
-            .lock_exclusive()
-            .select_only()
-            .columns([Column::DeviceId, Column::ProjectId, Column::PushSequence])
-            .into_tuple()
-            .all(tx.connection())
-            .await?;
-        for (id, project, push_sequence) in rows {
-            let row = Row::of("devices", &id);
-            locked.push(PushedDevice {
-                project: row.column("project_id", project.map(ProjectId::parse).transpose())?,
-                push_sequence,
-                id: row.column("device_id", DeviceId::parse(&id))?,
-            });
-        }
-    }
-    Ok(locked)
-}
-
-/// Counts one more push to each of these devices, which are locked.
-pub async fn advance_push_sequences(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<(), StorageError> {
-    for ids in ids.chunks(ROWS) {
-        Entity::update_many()
-            .col_expr(Column::PushSequence, Expr::col(Column::PushSequence).add(1))
-            .filter(Column::TenantId.eq(scope.tenant().get()))
-            .filter(Column::DeviceId.is_in(ids.iter().copied()))
-            .exec(tx.connection())
-            .await?;
-    }
-    Ok(())
 }
 
 /// The device, which nobody else writes until the transaction ends.

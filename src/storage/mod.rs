@@ -43,6 +43,7 @@ pub mod nodes;
 pub mod org_directories;
 pub mod pins;
 pub mod push_targets;
+pub mod pushed_devices;
 pub mod pushes;
 pub mod releases;
 pub mod resources;

@@ -8,7 +8,7 @@ use slipway::catalog::text::{
     DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushDetail, PushUrl, TraceId,
 };
 use slipway::storage::push_targets::{self, NewTarget, StoredTarget, TargetKey};
-use slipway::storage::{Db, PageRequest, devices, in_micros, pushes};
+use slipway::storage::{Db, PageRequest, devices, in_micros, pushed_devices, pushes};
 
 use super::values::{now, prepare_tenant, scope};
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -76,7 +76,7 @@ async fn prepare(db: &Db, device_ids: &[&str]) {
 async fn queue(db: &Db, push: &Push, device_ids: &[&str]) {
     let tx = db.begin().await.unwrap();
     pushes::insert(&tx, scope(1), push).await.unwrap();
-    let locked = devices::lock_for_push(&tx, scope(1), device_ids).await.unwrap();
+    let locked = pushed_devices::lock(&tx, scope(1), device_ids).await.unwrap();
     assert_eq!(locked.len(), device_ids.len());
     let targets = locked.into_iter().map(|device| NewTarget {
         device: device.id,
@@ -86,7 +86,7 @@ async fn queue(db: &Db, push: &Push, device_ids: &[&str]) {
     push_targets::insert(&tx, scope(1), push, targets.collect(), Some(push.created_at))
         .await
         .unwrap();
-    devices::advance_push_sequences(&tx, scope(1), device_ids)
+    pushed_devices::advance_sequences(&tx, scope(1), device_ids)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -1,0 +1,64 @@
+//! Devices as a push is queued for them: locked in the order of their ids, each with a sequence that counts its pushes.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::device::{Column, Entity};
+use super::row::Row;
+use super::{Reader, StorageError, Tx};
+use crate::access::TenantScope;
+use crate::catalog::text::{DeviceId, ProjectId};
+
+/// Ids in one statement.
+const ROWS: usize = 1_000;
+
+/// A device that a push is about to be queued for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedDevice {
+    pub id: DeviceId,
+    pub project: Option<ProjectId>,
+    /// The sequence of the newest push to it.
+    pub push_sequence: i64,
+}
+
+/// Those of the devices that are known, by id, kept from every other transaction that pushes to them: their sequences
+/// are in the order of commits so.
+pub async fn lock(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<Vec<PushedDevice>, StorageError> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    let mut locked = Vec::new();
+    for ids in ids.chunks(ROWS) {
+        let rows: Vec<(String, Option<String>, i64)> = Entity::find()
+            .filter(Column::TenantId.eq(scope.tenant().get()))
+            .filter(Column::DeviceId.is_in(ids.iter().copied()))
+            .order_by_asc(Column::DeviceId)
+            .lock_exclusive()
+            .select_only()
+            .columns([Column::DeviceId, Column::ProjectId, Column::PushSequence])
+            .into_tuple()
+            .all(tx.connection())
+            .await?;
+        for (id, project, push_sequence) in rows {
+            let row = Row::of("devices", &id);
+            locked.push(PushedDevice {
+                project: row.column("project_id", project.map(ProjectId::parse).transpose())?,
+                push_sequence,
+                id: row.column("device_id", DeviceId::parse(&id))?,
+            });
+        }
+    }
+    Ok(locked)
+}
+
+/// Counts one more push to each of these devices, which are locked.
+pub async fn advance_sequences(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<(), StorageError> {
+    for ids in ids.chunks(ROWS) {
+        Entity::update_many()
+            .col_expr(Column::PushSequence, Expr::col(Column::PushSequence).add(1))
+            .filter(Column::TenantId.eq(scope.tenant().get()))
+            .filter(Column::DeviceId.is_in(ids.iter().copied()))
+            .exec(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
