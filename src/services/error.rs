@@ -41,7 +41,7 @@ pub enum ServiceError {
     #[error("the database does not answer; repeat the request later")]
     Unavailable(#[source] StorageError),
     /// As many costly calls as this node allows are under way.
-    #[error("too many calls are under way; repeat the request after Retry-After")]
+    #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
     /// This node is about to stop: whoever comes back reaches another, or this one once it runs again.
     #[error("this node is about to stop; connect again after Retry-After")]

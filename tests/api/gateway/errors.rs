@@ -1,135 +1,20 @@
 //! The table of errors, byte for byte in both forms, with only the request id replaced.
 
-use std::collections::HashSet;
-
 use serde_json::json;
 
+use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
 use crate::api::harness::{Answer, CHECK, TopCall, TopClient, test_config};
 use crate::support::database::{TestDatabase, on_both_databases};
 
-/// An error as it is answered.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    code: u16,
-    msg: &'static str,
-    sub_code: &'static str,
-    sub_msg: &'static str,
-}
-
-const fn plain(code: u16, msg: &'static str) -> Row {
-    Row {
-        code,
-        msg,
-        sub_code: "",
-        sub_msg: "",
-    }
-}
-
-const INVALID_FORMAT: Row = plain(23, "Invalid format");
-const INVALID_SIGNATURE: Row = plain(25, "Invalid signature");
-const INVALID_TIMESTAMP: Row = plain(31, "Invalid timestamp");
-const UNAVAILABLE: Row = plain(10, "Service currently unavailable");
-const NOT_PERMITTED: Row = Row {
-    sub_code: "isv.permission-api-package-limit",
-    ..plain(11, "Insufficient isv permissions")
-};
-const INVALID_APP_KEY: Row = Row {
+const INVALID_FORMAT: Row<'_> = plain(23, "Invalid format");
+const INVALID_SIGNATURE: Row<'_> = plain(25, "Invalid signature");
+const INVALID_TIMESTAMP: Row<'_> = plain(31, "Invalid timestamp");
+const UNAVAILABLE: Row<'_> = plain(10, "Service currently unavailable");
+const INVALID_APP_KEY: Row<'_> = Row {
     sub_code: "isv.appkey-not-exists",
     ..plain(29, "Invalid app Key")
 };
-
-impl Row {
-    fn json(self, id: &str) -> String {
-        let mut error = json!({"code": self.code, "msg": self.msg});
-        for (name, text) in [("sub_code", self.sub_code), ("sub_msg", self.sub_msg)] {
-            if !text.is_empty() {
-                error[name] = json!(text);
-            }
-        }
-        error["request_id"] = json!(id);
-        json!({"error_response": error}).to_string()
-    }
-
-    fn xml(self, id: &str) -> String {
-        let escaped = |text: &str| {
-            text.replace('&', "&amp;")
-                .replace('<', "&lt;")
-                .replace('>', "&gt;")
-        };
-        let code = self.code.to_string();
-        let members = [
-            ("code", code.as_str()),
-            ("msg", self.msg),
-            ("sub_code", self.sub_code),
-            ("sub_msg", self.sub_msg),
-            ("request_id", id),
-        ];
-        let members: Vec<_> = members
-            .into_iter()
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(name, text)| format!("<{name}>{}</{name}>", escaped(text)))
-            .collect();
-        let members = members.concat();
-        format!("<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_response>{members}</error_response>")
-    }
-}
-
-/// Judges errors, whose request ids must all differ.
-#[derive(Default)]
-struct Judge(HashSet<String>);
-
-impl Judge {
-    #[track_caller]
-    fn judge_json(&mut self, answer: &Answer, expected: Row) {
-        assert_eq!(
-            answer.header("content-type"),
-            "application/json;charset=UTF-8",
-            "{}",
-            answer.text
-        );
-        let id = self.id(answer, "\"request_id\":\"");
-        assert_eq!(answer.text, expected.json(&id));
-    }
-
-    #[track_caller]
-    fn judge_xml(&mut self, answer: &Answer, expected: Row) {
-        assert_eq!(
-            answer.header("content-type"),
-            "text/xml;charset=UTF-8",
-            "{}",
-            answer.text
-        );
-        let id = self.id(answer, "<request_id>");
-        assert_eq!(answer.text, expected.xml(&id));
-    }
-
-    #[track_caller]
-    fn id(&mut self, answer: &Answer, before: &str) -> String {
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        let (_, rest) = answer
-            .text
-            .split_once(before)
-            .unwrap_or_else(|| panic!("{}", answer.text));
-        let is_part = |c: &char| c.is_ascii_digit() || c.is_ascii_lowercase();
-        let id: String = rest.chars().take_while(is_part).collect();
-        assert!((11..=14).contains(&id.len()), "{id}");
-        assert!(self.0.insert(id.clone()), "{id} again");
-        id
-    }
-
-    async fn try_call(&mut self, client: &TopClient, call: TopCall, expected: Row) {
-        self.judge_json(&client.send(&call).await, expected);
-        self.judge_json(&client.get(&call).await, expected);
-        self.judge_json(
-            &client.send(&call.clone().with("simplify", "true")).await,
-            expected,
-        );
-        self.judge_xml(&client.send(&call.clone().with("format", "xml")).await, expected);
-        self.judge_xml(&client.send(&call.clone().with("format", " ")).await, expected);
-        self.judge_xml(&client.get(&call.without("format")).await, expected);
-    }
-}
 
 fn call(stage: &Stage) -> TopCall {
     stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK)

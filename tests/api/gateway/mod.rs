@@ -4,6 +4,7 @@ mod answers;
 mod batch;
 mod compression;
 mod cuts;
+mod error_rows;
 mod errors;
 mod limits;
 mod mutated;

@@ -2,73 +2,36 @@
 
 use serde_json::{Value, json};
 
+use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
 use super::stage::{ALIPAY_CONTEXT, DEVICE_CHECK, TIMESTAMP, push_call, push_req, stage};
-use crate::api::harness::{CHECK, PUSH, TENANT, TopCall, TopClient};
+use crate::api::harness::{Answer, CHECK, PUSH, TENANT, TopCall, TopClient};
 use crate::support::database::{TestDatabase, on_both_databases};
 
 /// Judges an error in JSON and in XML.
-async fn expect(client: &TopClient, call: &TopCall, error: (u16, &str, &str, &str)) {
-    let (code, msg, sub_code, sub_msg) = error;
-    let escaped = sub_msg
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    let json = client.send(call).await;
-    let id = json.body["error_response"]["request_id"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{}", json.text));
-    let mut members = json!({"code": code, "msg": msg});
-    for (name, text) in [("sub_code", sub_code), ("sub_msg", sub_msg)] {
-        if !text.is_empty() {
-            members[name] = json!(text);
-        }
-    }
-    members["request_id"] = json!(id);
-    assert_eq!(json.text, json!({"error_response": members}).to_string());
-
-    let xml = client.send(&call.clone().without("format")).await.text;
-    let id = xml
-        .split("<request_id>")
-        .nth(1)
-        .unwrap_or_else(|| panic!("{xml}"))
-        .split('<')
-        .next()
-        .unwrap();
-    let element = |name: &str, text: &str| match text {
-        "" => String::new(),
-        text => format!("<{name}>{text}</{name}>"),
-    };
-    assert_eq!(
-        xml,
-        format!(
-            "<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_response><code>{code}</code>{}{}{}{}</error_response>",
-            element("msg", msg),
-            element("sub_code", sub_code),
-            element("sub_msg", &escaped),
-            element("request_id", id),
-        )
-    );
+async fn expect(client: &TopClient, call: &TopCall, expected: Row<'_>) {
+    let mut judge = Judge::default();
+    judge.judge_json(&client.send(call).await, expected);
+    judge.judge_xml(&client.send(&call.clone().without("format")).await, expected);
 }
 
 async fn missing(client: &TopClient, call: &TopCall, name: &str) {
-    let (msg, sub_code) = (
-        format!("Missing required arguments:{name}"),
-        format!("isv.missing-parameter:{name}"),
-    );
-    expect(
-        client,
-        call,
-        (40, &msg, &sub_code, &format!("{name} is required")),
-    )
-    .await;
+    let expected = Row {
+        code: 40,
+        msg: &format!("Missing required arguments:{name}"),
+        sub_code: &format!("isv.missing-parameter:{name}"),
+        sub_msg: &format!("{name} is required"),
+    };
+    expect(client, call, expected).await;
 }
 
 async fn invalid(client: &TopClient, call: &TopCall, name: &str, why: &str) {
-    let (msg, sub_code) = (
-        format!("Invalid arguments:{name}"),
-        format!("isv.invalid-parameter:{name}"),
-    );
-    expect(client, call, (41, &msg, &sub_code, why)).await;
+    let expected = Row {
+        code: 41,
+        msg: &format!("Invalid arguments:{name}"),
+        sub_code: &format!("isv.invalid-parameter:{name}"),
+        sub_msg: why,
+    };
+    expect(client, call, expected).await;
 }
 
 async fn arguments_that_are_missing_or_wrong_are_named(database: TestDatabase) {
@@ -186,12 +149,6 @@ async fn a_push_takes_no_parameter_that_it_does_not_know(database: TestDatabase)
 }
 
 async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestDatabase) {
-    const NOT_PERMITTED: (u16, &str, &str, &str) = (
-        11,
-        "Insufficient isv permissions",
-        "isv.permission-api-package-limit",
-        "",
-    );
     let stage = stage(database).await;
     let operator = stage.operator(&["A"]).await;
     let req = push_req(&["A"], json!({}));
@@ -228,7 +185,43 @@ async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestData
     assert_eq!(stage.pushes().await, [Value::Null; 0]);
 }
 
+/// The first number that stands alone.
+fn seconds_of(text: &str) -> u64 {
+    text.split(' ').find_map(|word| word.parse().ok()).unwrap()
+}
+
+/// A node that does all the costly calls it allows: not the caller's fault, and clients repeat it by themselves.
+async fn a_node_that_is_busy_asks_to_be_called_again(database: TestDatabase) {
+    let stage = stage(database).await;
+    let operator = stage.operator(&["A"]).await;
+    let call = push_call(&operator, &push_req(&["A"], json!({})));
+    let costly_calls = &stage.app.running.context.costly_calls;
+    let held: Vec<_> = std::iter::from_fn(|| costly_calls.begin(0).ok()).collect();
+    for (form, judge) in [
+        ("json", Judge::judge_json as fn(&mut Judge, &Answer, Row<'_>)),
+        ("xml", Judge::judge_xml),
+    ] {
+        let answer = operator.send(&call.clone().with("format", form)).await;
+        let seconds = seconds_of(&answer.text);
+        assert!((1..=8).contains(&seconds), "{seconds}");
+        let why = format!("too many calls are under way; repeat the request in {seconds} seconds");
+        let expected = Row {
+            sub_code: "isp.top-remote-service-unavailable",
+            sub_msg: &why,
+            ..plain(15, "Remote service error")
+        };
+        judge(&mut Judge::default(), &answer, expected);
+    }
+    drop(held);
+    let taken = operator.send(&call).await;
+    assert_eq!(
+        taken.body["yunos_miniapp_offlinepkg_push_response"]["result"]["success"],
+        true
+    );
+}
+
 on_both_databases!(
+    a_node_that_is_busy_asks_to_be_called_again,
     arguments_that_are_missing_or_wrong_are_named,
     a_push_takes_no_parameter_that_it_does_not_know,
     only_operators_of_a_tenant_that_is_not_disabled_push,
