@@ -1,5 +1,9 @@
 //! All ways to read a signed text as parameters, found by trying: written from the protocol's words, not from the code.
 
+use std::collections::BTreeMap;
+
+use super::stage::TIMESTAMP;
+
 /// What the value of a parameter must be for a check to be answered, as far as that is public. A text that is cut in
 /// another way is an error whatever the server thinks of readings.
 pub(super) type IsPossible<'a> = &'a dyn Fn(&str, &str) -> bool;
@@ -96,4 +100,33 @@ fn every_way_to_cut_a_text_is_found() {
     assert_eq!(found, ["a=1&b=2b3", "a=1b2&b=3", "a=1b2b3"]);
     let digits = |_: &str, value: &str| value.bytes().all(|byte| byte.is_ascii_digit());
     assert!(readings("a1b2b3", &["a", "b", "c"], &digits, 100).is_empty());
+}
+
+/// The instant of the tests as milliseconds.
+pub(super) const MILLISECONDS: &str = "1772416800000";
+
+/// Whether a public parameter of a call can have a value, as far as the protocol says; `None` for any other parameter.
+pub(super) fn is_possible_of_public(
+    (app_key, method): (&str, &str),
+    name: &str,
+    value: &str,
+) -> Option<bool> {
+    let blank = value.trim().is_empty();
+    Some(match name {
+        "app_key" => value == app_key,
+        "method" => value == method,
+        "v" => value == "2.0",
+        "timestamp" => value == TIMESTAMP || value == MILLISECONDS,
+        "format" => blank || ["json", "xml"].contains(&value),
+        "sign_method" => blank || ["md5", "hmac", "hmac-sha256"].contains(&value),
+        _ => return None,
+    })
+}
+
+/// What the server is asked to do: blank means absent, and the defaults are filled in.
+pub(super) fn meaning(params: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+    let given = params.iter().filter(|(_, value)| !value.trim().is_empty());
+    let mut meaning: BTreeMap<_, _> = BTreeMap::from([("format", "xml"), ("sign_method", "md5")]);
+    meaning.extend(given.map(|(name, value)| (name.as_str(), value.as_str())));
+    meaning
 }

@@ -10,7 +10,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 use slipway::http::gateway::sign::canonical;
 
-use super::cuts::{Reading, readings};
+use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
 use super::stage::{ALIPAY_CONTEXT, Stage, TIMESTAMP, push_req, stage};
 use crate::api::harness::{CHECK, PUSH, TopCall, TopClient, form};
 use crate::support::database::TestDatabase;
@@ -44,7 +44,6 @@ const UNKNOWN: [&str; 9] = [
     "zz",
 ];
 const REQUIRED: [&str; 6] = ["alipay_context", "app_key", "method", "req", "timestamp", "v"];
-const MILLISECONDS: &str = "1772416800000";
 
 type Params = BTreeMap<String, String>;
 
@@ -203,25 +202,13 @@ fn check() -> impl Strategy<Value = Reading> {
 
 /// As far as the protocol says: the server may refuse more, never less.
 fn is_possible(app_key: &str, name: &str, value: &str) -> bool {
-    let blank = value.trim().is_empty();
+    if let Some(is_possible) = is_possible_of_public((app_key, PUSH), name, value) {
+        return is_possible;
+    }
     match name {
-        "app_key" => value == app_key,
-        "method" => value == PUSH,
-        "v" => value == "2.0",
-        "timestamp" => value == TIMESTAMP || value == MILLISECONDS,
-        "format" => blank || ["json", "xml"].contains(&value),
-        "sign_method" => blank || ["md5", "hmac", "hmac-sha256"].contains(&value),
         "alipay_context" | "req" => serde_json::from_str::<Value>(value).is_ok(),
         _ => true,
     }
-}
-
-/// What the server is asked to do: blank means absent, and the defaults are filled in.
-fn meaning(params: &Params) -> BTreeMap<&str, &str> {
-    let given = params.iter().filter(|(_, value)| !value.trim().is_empty());
-    let mut meaning: BTreeMap<_, _> = BTreeMap::from([("format", "xml"), ("sign_method", "md5")]);
-    meaning.extend(given.map(|(name, value)| (name.as_str(), value.as_str())));
-    meaning
 }
 
 #[derive(Debug, Default)]
