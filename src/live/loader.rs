@@ -200,7 +200,7 @@ impl Loader {
         Ok(gone.is_empty() || audited < gone.len() as u64)
     }
 
-    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, LiveAppKey) {
+    fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, Arc<LiveAppKey>) {
         let sealed = std::iter::once(&secrets.current)
             .chain(&secrets.previous)
             .map(|secret| SealedSecret {
@@ -209,7 +209,7 @@ impl Loader {
             })
             .collect();
         let live = LiveAppKey::open(&self.keyring, tenant, key.id, key.role, sealed);
-        (key.app_key.clone(), live)
+        (key.app_key.clone(), live.into())
     }
 }
 

@@ -35,8 +35,8 @@ const READ_YOUR_WRITES_WITHIN: Duration = Duration::from_secs(2);
 pub struct Live {
     /// A change of a tenant swaps its slot and touches no other.
     slots: papaya::HashMap<TenantId, Arc<Slot>>,
-    /// Which tenant has a gateway key.
-    app_key_owners: papaya::HashMap<String, TenantId>,
+    /// Which tenant has a gateway key: its slot, so that nothing else is looked up.
+    app_key_owners: papaya::HashMap<String, Arc<Slot>>,
     wishes: mpsc::UnboundedSender<Wish>,
     /// When every tenant that differed had last been loaded, in microseconds since 1970; 0 is never.
     compared_at_us: AtomicI64,
@@ -65,6 +65,12 @@ pub enum Lookup {
     /// Nothing can be said: its catalog has not been loaded.
     Unknown,
     Found(Arc<PublishedTenant>),
+}
+
+impl Lookup {
+    fn of(slot: &Slot) -> Self {
+        slot.load_full().map_or(Self::Unknown, Self::Found)
+    }
 }
 
 /// How current and how large the catalog is, for readiness and metrics.
@@ -97,7 +103,7 @@ impl Live {
 
     pub fn tenant(&self, id: TenantId) -> Lookup {
         match self.slots.pin().get(&id) {
-            Some(slot) => slot.load_full().map_or(Lookup::Unknown, Lookup::Found),
+            Some(slot) => Lookup::of(slot),
             None if self.compared_at().is_none() => Lookup::Unknown,
             None => Lookup::Absent,
         }
@@ -108,9 +114,8 @@ impl Live {
     pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
         // Asked before the keys, which are there before a slot counts as filled.
         let knows_every_tenant = self.compared_at().is_some() && self.unread.load(Ordering::Acquire) == 0;
-        let owner = self.app_key_owners.pin().get(app_key).copied();
-        match owner {
-            Some(owner) => self.tenant(owner),
+        match self.app_key_owners.pin().get(app_key) {
+            Some(slot) => Lookup::of(slot),
             None if knows_every_tenant => Lookup::Absent,
             None => Lookup::Unknown,
         }
@@ -221,8 +226,9 @@ impl Live {
     /// Swaps a tenant's catalog in.
     fn publish(&self, tenant: TenantId, published: PublishedTenant) {
         let published = Arc::new(published);
-        let before = self.slot(tenant).swap(Some(published.clone()));
-        self.index_app_keys(tenant, before.as_deref(), Some(&published));
+        let slot = self.slot(tenant);
+        let before = slot.swap(Some(published.clone()));
+        self.index_app_keys(&slot, before.as_deref(), Some(&published));
         if before.is_none() {
             self.unread.fetch_sub(1, Ordering::Release);
         }
@@ -252,7 +258,7 @@ impl Live {
         let slots = self.slots.pin();
         if let Some(slot) = slots.remove(&tenant) {
             let before = slot.load_full();
-            self.index_app_keys(tenant, before.as_deref(), None);
+            self.index_app_keys(slot, before.as_deref(), None);
             if before.is_none() {
                 self.unread.fetch_sub(1, Ordering::Release);
             }
@@ -263,7 +269,7 @@ impl Live {
     /// Notes which gateway keys a tenant has gained or lost.
     fn index_app_keys(
         &self,
-        tenant: TenantId,
+        slot: &Arc<Slot>,
         before: Option<&PublishedTenant>,
         after: Option<&PublishedTenant>,
     ) {
@@ -279,7 +285,7 @@ impl Live {
             owners.remove(*gone);
         }
         for come in after.difference(&before) {
-            owners.insert((*come).clone(), tenant);
+            owners.insert((*come).clone(), slot.clone());
         }
     }
 }

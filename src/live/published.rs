@@ -22,7 +22,7 @@ pub struct PublishedTenant {
     /// The hash of each device key's secret, by the key's id.
     pub(super) device_keys: HashMap<KeyId, String>,
     /// By what a client sends to name the key.
-    pub(super) app_keys: HashMap<String, LiveAppKey>,
+    pub(super) app_keys: HashMap<String, Arc<LiveAppKey>>,
     apps: HashMap<AppId, LoadedApp>,
     /// Current and old package names.
     by_name: HashMap<Box<str>, Arc<PublishedApp>>,
@@ -39,20 +39,19 @@ pub(super) struct TenantParts {
     pub(super) directory_etag: Option<String>,
     pub(super) directory: Arc<OrgDirectory>,
     pub(super) device_keys: HashMap<KeyId, String>,
-    pub(super) app_keys: HashMap<String, LiveAppKey>,
+    pub(super) app_keys: HashMap<String, Arc<LiveAppKey>>,
     pub(super) apps: Vec<LoadedApp>,
     pub(super) row_count: i64,
 }
 
 /// A gateway key with its secrets opened.
-#[derive(Clone)]
 pub struct LiveAppKey {
     pub id: KeyId,
     pub role: AppKeyRole,
     /// The current one first.
-    pub secrets: Arc<[String]>,
+    pub secrets: Box<[Box<str>]>,
     /// The same as the database has them: what may be written down.
-    pub(super) sealed: Arc<[SealedSecret]>,
+    pub(super) sealed: Box<[SealedSecret]>,
 }
 
 impl LiveAppKey {
@@ -72,7 +71,7 @@ impl LiveAppKey {
                 if let Err(error) = &opened {
                     tracing::error!(tenant.id = %tenant, key.id = %id, %error, "an app secret cannot be opened");
                 }
-                opened.ok()
+                opened.ok().map(Box::from)
             })
             .collect();
         Self {
@@ -128,7 +127,7 @@ impl PublishedTenant {
         self.device_keys.get(&key).map(String::as_str)
     }
 
-    pub fn app_key(&self, app_key: &str) -> Option<&LiveAppKey> {
+    pub fn app_key(&self, app_key: &str) -> Option<&Arc<LiveAppKey>> {
         self.app_keys.get(app_key)
     }
 

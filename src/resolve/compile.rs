@@ -1,13 +1,14 @@
 //! An app in a form made for matching, with the bytes of its offers prepared.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::prepare::{Form, Prepared, PreparedNames};
-use super::targets::{Targets, TargetsCollector, TargetsIndex};
+use super::prepare::{Form, Prepared, PreparedBytes, PreparedWriter};
+use super::span::{Span, index};
+use super::targets::{Targets, TargetsCollector, TargetsIndex, TargetsTable};
+use super::texts::{Text, TextCollector, Texts};
 use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AppId, ReleaseId};
 use crate::catalog::org::{LevelCodes, OrgCode};
@@ -28,16 +29,16 @@ pub struct PublishedApp {
     pub(super) resources: Box<[PublishedResource]>,
     /// Of all resources, each resource's together.
     releases: Box<[CompiledRelease]>,
-    targets: Box<[Targets]>,
-    names: PreparedNames,
-    /// What is prepared of every release.
-    bytes: Box<[u8]>,
+    targets: TargetsTable,
+    texts: Texts,
+    names: Prepared,
+    bytes: PreparedBytes,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct PublishedResource {
-    pub(super) identifier: Box<str>,
+    identifier: Text,
     /// It is the app itself.
     pub(super) is_app: bool,
     pub(super) enabled: bool,
@@ -49,9 +50,9 @@ pub struct PublishedResource {
     pub(super) has_recalled: bool,
     /// The highest version of its releases in any state; 0 without one.
     pub(super) highest_version: VersionCode,
-    releases: Range<u32>,
-    pub(super) device_pins: HashMap<Box<str>, CompiledPin>,
-    pub(super) node_pins: Vec<(LevelCodes, CompiledPin)>,
+    releases: Span,
+    /// Most resources have none.
+    pub(super) pins: Option<Box<CompiledPins>>,
 }
 
 /// A release without its texts, which stand among the app's prepared bytes.
@@ -69,6 +70,12 @@ pub struct CompiledRelease {
     pub(super) floor: bool,
 }
 
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct CompiledPins {
+    pub(super) of_devices: HashMap<Box<str>, CompiledPin>,
+    pub(super) of_nodes: Vec<(LevelCodes, CompiledPin)>,
+}
+
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct CompiledPin {
     pub(super) mode: PinMode,
@@ -77,16 +84,22 @@ pub(super) struct CompiledPin {
 
 impl PublishedApp {
     /// Compiles an app. Releases in any state may be given; which of them are candidates is the decision's business.
-    pub fn compile(app: &App, resources: Vec<Resource>, mut releases: Vec<Release>, pins: Vec<Pin>) -> Self {
+    pub fn compile(
+        app: &App,
+        mut resources: Vec<Resource>,
+        mut releases: Vec<Release>,
+        pins: Vec<Pin>,
+    ) -> Self {
+        resources.sort_by(|a, b| place_in_answer(app, a).cmp(&place_in_answer(app, b)));
+        let mut builder = Builder::for_releases(releases.len());
         let mut compiled: Vec<_> = resources
-            .into_iter()
-            .map(|resource| PublishedResource::new(app, &resource))
+            .iter()
+            .map(|resource| PublishedResource::new(app, resource, &mut builder.texts))
             .collect();
-        compiled.sort_by(|a, b| (!a.is_app, &a.identifier).cmp(&(!b.is_app, &b.identifier)));
-        let positions: HashMap<_, _> = compiled
+        let positions: HashMap<_, _> = resources
             .iter()
             .enumerate()
-            .map(|(position, published)| (published.identifier.clone(), position))
+            .map(|(position, resource)| (resource.identifier.as_str(), position))
             .collect();
         let position_of = |identifier: &Identifier| positions.get(identifier.as_str()).copied();
 
@@ -100,7 +113,6 @@ impl PublishedApp {
             let newest_first = std::cmp::Reverse((release.content.version_code, release.id));
             (position_of(&release.identifier), newest_first)
         });
-        let mut builder = Builder::for_releases(releases.len());
         for release in &releases {
             let index = builder.add(app, release);
             if let Some(position) = position_of(&release.identifier) {
@@ -114,10 +126,10 @@ impl PublishedApp {
             enabled: app.enabled,
             resources: compiled.into(),
             releases: builder.releases.into(),
-            targets: builder.targets.into_all(),
-            names: PreparedNames::new(app),
-            // Copied: shrunk in place, the allocator would keep up to half as much again.
-            bytes: Box::from(builder.bytes.as_slice()),
+            targets: builder.targets.into_table(),
+            texts: builder.texts.into_all(),
+            names: builder.bytes.add_names(app),
+            bytes: builder.bytes.into_bytes(),
         }
     }
 
@@ -129,7 +141,7 @@ impl PublishedApp {
     /// The identifiers of its resources but the app itself, bytewise.
     pub fn part_identifiers(&self) -> impl Iterator<Item = &str> {
         let parts = self.resources.iter().filter(|resource| !resource.is_app);
-        parts.map(|resource| resource.identifier.as_ref())
+        parts.map(|resource| self.identifier_of(resource))
     }
 
     /// Releases that checks can be answered from.
@@ -139,56 +151,66 @@ impl PublishedApp {
 
     /// Bytes that are prepared for answers.
     pub fn prepared_byte_count(&self) -> usize {
-        self.bytes.len() + self.names.byte_count()
+        self.bytes.byte_count()
+    }
+
+    pub(super) fn identifier_of(&self, resource: &PublishedResource) -> &str {
+        self.texts.get(resource.identifier)
     }
 
     /// A resource's releases, highest version first.
     pub(super) fn releases_of(&self, resource: &PublishedResource) -> &[CompiledRelease] {
-        &self.releases[resource.releases.start as usize..resource.releases.end as usize]
+        resource.releases.of(&self.releases)
     }
 
-    pub(super) fn targets_of(&self, release: &CompiledRelease) -> Option<&Targets> {
-        release.targets.get(&self.targets)
+    pub(super) fn targets_of(&self, release: &CompiledRelease) -> Option<Targets<'_>> {
+        self.targets.get(release.targets, &self.texts)
     }
 
     pub(super) fn prepared(&self, release: &CompiledRelease, form: Form) -> &[u8] {
-        release.prepared.of(&self.bytes, form)
+        self.bytes.get(release.prepared, form)
     }
 
     /// The digest of a release's file, 32 lower-case hexadecimal digits.
     pub(super) fn md5_of(&self, release: &CompiledRelease) -> &[u8] {
-        release.prepared.md5(&self.bytes)
+        self.bytes.md5(release.prepared)
     }
 
     pub(super) fn prepared_names(&self, form: Form) -> &[u8] {
-        self.names.of(form)
+        self.bytes.get(self.names, form)
     }
 }
 
+/// Where a resource stands among its app's.
+fn place_in_answer<'a>(app: &App, resource: &'a Resource) -> (bool, &'a str) {
+    (!app.is_itself(&resource.identifier), resource.identifier.as_str())
+}
+
 /// What is collected of an app's releases, in the order in which it is kept.
+#[derive(Default)]
 struct Builder {
     releases: Vec<CompiledRelease>,
     targets: TargetsCollector,
-    bytes: Vec<u8>,
+    texts: TextCollector,
+    bytes: PreparedWriter,
 }
 
 impl Builder {
     fn for_releases(count: usize) -> Self {
         Self {
             releases: Vec::with_capacity(count),
-            targets: TargetsCollector::default(),
-            bytes: Vec::new(),
+            ..Self::default()
         }
     }
 
-    /// Adds a release and returns its index. More than 2^32 releases would not fit in memory.
+    /// Adds a release and returns its index.
     fn add(&mut self, app: &App, release: &Release) -> u32 {
         let content = &release.content;
         self.releases.push(CompiledRelease {
             id: release.id,
             version_code: content.version_code,
-            prepared: Prepared::write(&mut self.bytes, app, release),
-            targets: self.targets.index_of(content),
+            prepared: self.bytes.add_release(app, release),
+            targets: self.targets.index_of(content, &mut self.texts),
             share: content.rollout.share,
             unit: content.rollout.unit,
             state: release.state,
@@ -196,14 +218,14 @@ impl Builder {
             mandatory: content.mandatory,
             floor: content.floor,
         });
-        u32::try_from(self.releases.len() - 1).unwrap_or(u32::MAX)
+        index(self.releases.len() - 1)
     }
 }
 
 impl PublishedResource {
-    fn new(app: &App, resource: &Resource) -> Self {
+    fn new(app: &App, resource: &Resource, texts: &mut TextCollector) -> Self {
         Self {
-            identifier: resource.identifier.as_str().into(),
+            identifier: texts.add(resource.identifier.as_str()),
             is_app: app.is_itself(&resource.identifier),
             enabled: resource.enabled,
             repair_on_mismatch: resource.repair_on_mismatch,
@@ -212,17 +234,13 @@ impl PublishedResource {
             has_mandatory: false,
             has_recalled: false,
             highest_version: 0,
-            releases: 0..0,
-            device_pins: HashMap::new(),
-            node_pins: Vec::new(),
+            releases: Span::default(),
+            pins: None,
         }
     }
 
     fn add_release(&mut self, index: u32, release: &Release) {
-        if self.releases.is_empty() {
-            self.releases.start = index;
-        }
-        self.releases.end = index + 1;
+        self.releases.grow_to(index);
         self.has_floors |= release.content.floor;
         self.has_mandatory |= release.content.mandatory;
         self.has_recalled |= matches!(release.state, ReleaseState::Recalled(_));
@@ -234,13 +252,14 @@ impl PublishedResource {
             mode: pin.mode,
             expires_at: pin.expires_at,
         };
+        let pins = self.pins.get_or_insert_default();
         match pin.target {
             PinTarget::Device(id) => {
-                self.device_pins.insert(id.into_string().into(), compiled);
+                pins.of_devices.insert(id.into_string().into(), compiled);
             }
             PinTarget::OrgNode(path) => {
                 let codes: Vec<_> = path.iter().map(OrgCode::as_str).collect();
-                self.node_pins.push((LevelCodes::from_path(&codes), compiled));
+                pins.of_nodes.push((LevelCodes::from_path(&codes), compiled));
             }
         }
     }

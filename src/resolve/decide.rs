@@ -29,7 +29,7 @@ pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situatio
     let old_package_name = old_package_name(app, check);
     app.resources
         .iter()
-        .filter(|resource| !is_settled(resource, check))
+        .filter(|resource| !is_settled(app, resource, check))
         .filter_map(|resource| {
             let decision = decide_resource(app, resource, check, situation);
             Some(Offer {
@@ -46,10 +46,10 @@ pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situatio
 
 /// Whether step 7 comes to nothing whatever is chosen: so it is for most resources of most devices, which are told
 /// without a look at their releases.
-fn is_settled(resource: &PublishedResource, check: &Check<'_>) -> bool {
+fn is_settled(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> bool {
     !resource.has_recalled
         && !resource.repair_on_mismatch
-        && resource.highest_version <= installed_version(resource, check)
+        && resource.highest_version <= installed_version(app, resource, check)
 }
 
 /// How the decision on one resource went.
@@ -93,7 +93,7 @@ pub(super) fn decide_resource<'a>(
     check: &Check<'_>,
     situation: &Situation,
 ) -> Decision<'a> {
-    let installed = installed_version(resource, check);
+    let installed = installed_version(app, resource, check);
     let mut decision = Decision {
         switched_off: switched_off(app, resource, situation),
         installed,
@@ -115,11 +115,11 @@ pub(super) fn decide_resource<'a>(
 }
 
 /// For the app itself the request's version, for any other resource its entry in `old_versions`.
-fn installed_version(resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
+fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
     if resource.is_app {
         check.version_code
     } else {
-        check.old_versions.version_of(&resource.identifier)
+        check.old_versions.version_of(app.identifier_of(resource))
     }
 }
 
@@ -244,7 +244,7 @@ fn needs_repair(
     resource.repair_on_mismatch
         && check
             .old_versions
-            .md5_of(&resource.identifier, release.version_code)
+            .md5_of(app.identifier_of(resource), release.version_code)
             .is_some_and(|sent| !sent.as_bytes().eq_ignore_ascii_case(app.md5_of(release)))
 }
 

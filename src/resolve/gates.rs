@@ -1,5 +1,6 @@
 //! What a release must pass for one device: steps 2 to 4 of the decision. Each gate names the rule that closed it.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +20,7 @@ use crate::catalog::rollout::{RolloutUnit, Share, bucket};
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) release: &'a CompiledRelease,
-    pub(super) targets: Option<&'a Targets>,
+    pub(super) targets: Option<Targets<'a>>,
 }
 
 impl Candidate<'_> {
@@ -28,7 +29,7 @@ impl Candidate<'_> {
         if self.release.state != ReleaseState::Published {
             return Err(Rule::State);
         }
-        let Some(targets) = self.targets else {
+        let Some(Targets { row: targets, .. }) = self.targets else {
             return Ok(());
         };
         if targets.starts_at.is_some_and(|starts_at| now < starts_at) {
@@ -44,7 +45,7 @@ impl Candidate<'_> {
     pub(super) fn applies(self, check: &Check<'_>, situation: &Situation) -> Result<(), Rule> {
         if let Some(targets) = self.targets {
             host_version_fits(targets, check)?;
-            device_type_fits(targets, check)?;
+            passes(targets.accepts_device_type(check.device_type), Rule::DeviceType)?;
             org_fits(targets, check)?;
             attributes_fit(targets, check)?;
         }
@@ -55,7 +56,7 @@ impl Candidate<'_> {
         let share = self.release.share;
         let is_listed = || {
             self.targets
-                .is_some_and(|targets| targets.allow_list.contains(check.device_id))
+                .is_some_and(|targets| targets.allows(check.device_id))
         };
         if share == Share::EVERYBODY || is_listed() {
             return Ok(());
@@ -69,9 +70,9 @@ impl Candidate<'_> {
 
     fn is_selected(self, check: &Check<'_>) -> bool {
         let share = self.release.share;
-        let given_key = self.targets.and_then(|targets| targets.rollout_key.as_ref());
-        let own_key = || self.release.id.to_string();
-        let key = given_key.map_or_else(own_key, |key| key.as_str().to_owned());
+        let given_key = self.targets.and_then(Targets::rollout_key);
+        let own_key = || Cow::Owned(self.release.id.to_string());
+        let key = given_key.map_or_else(own_key, Cow::Borrowed);
         let by_device = || share.selects(bucket(&key, ["d:", check.device_id]));
         match self.release.unit {
             RolloutUnit::Device => by_device(),
@@ -91,36 +92,28 @@ impl Candidate<'_> {
     }
 }
 
-fn host_version_fits(targets: &Targets, check: &Check<'_>) -> Result<(), Rule> {
+fn host_version_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
     let host = check.version_code;
-    let too_old = targets.host_version_min.is_some_and(|min| host < min);
-    let too_new = targets.host_version_max.is_some_and(|max| host > max);
+    let too_old = targets.row.host_version_min.is_some_and(|min| host < min);
+    let too_new = targets.row.host_version_max.is_some_and(|max| host > max);
     passes(!too_old && !too_new, Rule::HostVersion)
 }
 
-/// A device that sends no type matches only an empty list.
-fn device_type_fits(targets: &Targets, check: &Check<'_>) -> Result<(), Rule> {
-    let types = &targets.device_types;
-    let listed = check
-        .device_type
-        .is_some_and(|own| types.binary_search_by(|listed| listed.as_str().cmp(own)).is_ok());
-    passes(types.is_empty() || listed, Rule::DeviceType)
-}
-
 /// The deepest matching scope must be deeper than the deepest matching exclusion: most specific wins, a tie excludes.
-fn org_fits(targets: &Targets, check: &Check<'_>) -> Result<(), Rule> {
-    let scope = if targets.scopes.is_empty() {
+fn org_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
+    let scopes = targets.scopes();
+    let scope = if scopes.is_empty() {
         Some(0)
     } else {
-        targets.scopes.deepest_match(&check.memberships)
+        scopes.deepest_match(&check.memberships)
     };
-    let exclusion = targets.exclusions.deepest_match(&check.memberships);
+    let exclusion = targets.exclusions().deepest_match(&check.memberships);
     passes(scope.is_some() && scope > exclusion, Rule::Org)
 }
 
-fn attributes_fit(targets: &Targets, check: &Check<'_>) -> Result<(), Rule> {
+fn attributes_fit(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
     let all_hold = targets
-        .rules
+        .rules()
         .iter()
         .all(|compiled| compiled.test.holds(check.attribute(compiled.rule.name())));
     passes(all_hold, Rule::Attributes)
@@ -136,15 +129,12 @@ fn place_unit(level: Level, place: &Membership<'_>) -> String {
 /// one's, and of equally deep ones the strictest counts.
 pub(super) fn pin_of(resource: &PublishedResource, check: &Check<'_>, now: DateTime<Utc>) -> Option<PinMode> {
     let counts = |pin: &CompiledPin| pin.expires_at.is_none_or(|expires_at| now < expires_at);
-    let own = resource
-        .device_pins
-        .get(check.device_id)
-        .filter(|pin| counts(pin));
+    let pins = resource.pins.as_deref()?;
+    let own = pins.of_devices.get(check.device_id).filter(|pin| counts(pin));
     if let Some(pin) = own {
         return Some(pin.mode);
     }
-    resource
-        .node_pins
+    pins.of_nodes
         .iter()
         .filter(|(node, pin)| {
             counts(pin)

@@ -13,7 +13,9 @@ mod prepare;
 mod read;
 mod read_json;
 mod scopes;
+mod span;
 mod targets;
+mod texts;
 mod verdict;
 pub mod xml;
 

@@ -36,7 +36,7 @@ impl Offer<'_> {
             self.app.prepared_names(form),
             self.old_package_name.as_bytes(),
             end_of_old_name,
-            self.resource.identifier.as_bytes(),
+            self.app.identifier_of(self.resource).as_bytes(),
             end,
         ] {
             out.extend_from_slice(piece);

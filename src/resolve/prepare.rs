@@ -8,6 +8,7 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::span::index;
 use super::xml::write_element;
 use crate::catalog::app::App;
 use crate::catalog::release::{RecallMode, Release, ReleaseState};
@@ -23,48 +24,100 @@ pub enum Form {
 const AFTER_MD5: &[u8] = b"\",\"auto_install\":";
 const MD5_DIGITS: usize = 32;
 
-/// Where a release's prepared bytes stand among its app's: JSON, then XML.
+/// How many bytes stand in one allocation. An allocator rounds large ones up by several kilobytes, which many small
+/// apps would feel; this size it gives exactly.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// Everything that is prepared of an app, in chunks.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PreparedBytes(Box<[Box<[u8]>]>);
+
+/// Where what is prepared of one thing stands among its app's bytes: JSON, then XML.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Prepared {
-    start: usize,
+    chunk: u32,
+    start: u32,
     json: u32,
     xml: u32,
 }
 
-impl Prepared {
-    /// Writes everything of a release up to the value of `auto_install` behind the bytes that are there.
-    pub(super) fn write(bytes: &mut Vec<u8>, app: &App, release: &Release) -> Self {
-        let members = members(app, release);
-        let start = bytes.len();
-        write_json(bytes, &members);
-        let json_end = bytes.len();
-        write_xml(bytes, &members);
-        Self {
-            start,
-            json: length(json_end - start),
-            xml: length(bytes.len() - json_end),
-        }
+impl PreparedBytes {
+    pub(super) fn get(&self, prepared: Prepared, form: Form) -> &[u8] {
+        let json_end = prepared.start as usize + prepared.json as usize;
+        let range = match form {
+            Form::Json => prepared.start as usize..json_end,
+            Form::Xml => json_end..json_end + prepared.xml as usize,
+        };
+        let chunk = self.0.get(prepared.chunk as usize);
+        chunk.and_then(|chunk| chunk.get(range)).unwrap_or_default()
     }
 
-    pub(super) fn of(self, bytes: &[u8], form: Form) -> &[u8] {
-        let json_end = self.start + self.json as usize;
-        match form {
-            Form::Json => &bytes[self.start..json_end],
-            Form::Xml => &bytes[json_end..json_end + self.xml as usize],
-        }
-    }
-
-    /// The digest's digits, which the JSON has before its last member's name.
-    pub(super) fn md5(self, bytes: &[u8]) -> &[u8] {
-        let json = self.of(bytes, Form::Json);
+    /// The digits of a release's digest, which its JSON has before its last member's name.
+    pub(super) fn md5(&self, release: Prepared) -> &[u8] {
+        let json = self.get(release, Form::Json);
         let end = json.len().saturating_sub(AFTER_MD5.len());
         &json[end.saturating_sub(MD5_DIGITS)..end]
     }
+
+    pub(super) fn byte_count(&self) -> usize {
+        self.0.iter().map(|chunk| chunk.len()).sum()
+    }
 }
 
-/// A release's texts are limited to far less than 4 GiB by `catalog::text`.
-fn length(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+/// Writes an app's prepared bytes.
+#[derive(Default)]
+pub(super) struct PreparedWriter {
+    full: Vec<Box<[u8]>>,
+    open: Vec<u8>,
+    next: Vec<u8>,
+}
+
+impl PreparedWriter {
+    /// Everything of a release up to the value of `auto_install`.
+    pub(super) fn add_release(&mut self, app: &App, release: &Release) -> Prepared {
+        let members = members(app, release);
+        self.add(|out| write_json(out, &members), |out| write_xml(out, &members))
+    }
+
+    /// An app's own members, from the end of `auto_install` to the value of `old_package_name`.
+    pub(super) fn add_names(&mut self, app: &App) -> Prepared {
+        self.add(|out| write_json_names(out, app), |out| write_xml_names(out, app))
+    }
+
+    fn add(
+        &mut self,
+        write_json: impl FnOnce(&mut Vec<u8>),
+        write_xml: impl FnOnce(&mut Vec<u8>),
+    ) -> Prepared {
+        self.next.clear();
+        write_json(&mut self.next);
+        let json = self.next.len();
+        write_xml(&mut self.next);
+        if self.open.len() + self.next.len() > CHUNK_BYTES {
+            self.close_chunk();
+        }
+        let start = self.open.len();
+        self.open.extend_from_slice(&self.next);
+        Prepared {
+            chunk: index(self.full.len()),
+            start: index(start),
+            json: index(json),
+            xml: index(self.next.len() - json),
+        }
+    }
+
+    fn close_chunk(&mut self) {
+        if !self.open.is_empty() {
+            // Copied: shrunk in place, the allocator would keep up to half as much again.
+            self.full.push(Box::from(self.open.as_slice()));
+            self.open.clear();
+        }
+    }
+
+    pub(super) fn into_bytes(mut self) -> PreparedBytes {
+        self.close_chunk();
+        PreparedBytes(self.full.into())
+    }
 }
 
 enum Value<'a> {
@@ -131,46 +184,21 @@ fn append(bytes: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = bytes.write_fmt(text);
 }
 
-/// An app's own members, from the end of `auto_install` to the value of `old_package_name`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct PreparedNames {
-    json: Box<[u8]>,
-    xml: Box<[u8]>,
+// Package names hold nothing that either form would escape.
+fn write_json_names(bytes: &mut Vec<u8>, app: &App) {
+    let (name, package) = (json_text(app.app_name.as_str()), app.package_name.as_str());
+    append(
+        bytes,
+        format_args!(",\"app_name\":{name},\"package_name\":\"{package}\",\"old_package_name\":\""),
+    );
 }
 
-impl PreparedNames {
-    pub(super) fn new(app: &App) -> Self {
-        // Package names hold nothing that either form would escape.
-        let name = app.app_name.as_str();
-        let package = app.package_name.as_str();
-        let mut json = Vec::new();
-        append(
-            &mut json,
-            format_args!(
-                ",\"app_name\":{},\"package_name\":\"{package}\",\"old_package_name\":\"",
-                json_text(name)
-            ),
-        );
-        let mut xml = b"</auto_install>".to_vec();
-        write_element(&mut xml, "app_name", name);
-        append(
-            &mut xml,
-            format_args!("<package_name>{package}</package_name><old_package_name>"),
-        );
-        Self {
-            json: json.into(),
-            xml: xml.into(),
-        }
-    }
-
-    pub(super) fn of(&self, form: Form) -> &[u8] {
-        match form {
-            Form::Json => &self.json,
-            Form::Xml => &self.xml,
-        }
-    }
-
-    pub(super) fn byte_count(&self) -> usize {
-        self.json.len() + self.xml.len()
-    }
+fn write_xml_names(bytes: &mut Vec<u8>, app: &App) {
+    let package = app.package_name.as_str();
+    bytes.extend_from_slice(b"</auto_install>");
+    write_element(bytes, "app_name", app.app_name.as_str());
+    append(
+        bytes,
+        format_args!("<package_name>{package}</package_name><old_package_name>"),
+    );
 }

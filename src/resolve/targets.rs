@@ -1,30 +1,49 @@
-//! What targets a release, in a form made for matching. Most releases have none of it.
+//! What targets releases, in a form made for matching. Most releases have none of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::scopes::ScopeIndex;
+use super::scopes::{Scope, Scopes};
+use super::span::{Span, index};
+use super::texts::{Text, TextCollector, Texts};
 use crate::catalog::attribute::{AttributeRule, RuleTest};
 use crate::catalog::release::ReleaseContent;
-use crate::catalog::text::{DeviceType, RolloutKey};
 use crate::catalog::version::VersionCode;
 
+/// Everything that targets the releases of an app, equal targets once.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Targets {
+pub(super) struct TargetsTable {
+    rows: Box<[TargetsRow]>,
+    /// Device types and allow-lists, each sorted.
+    words: Box<[Text]>,
+    /// Scopes and exclusions, each sorted.
+    scopes: Box<[Scope]>,
+    rules: Box<[CompiledRule]>,
+}
+
+/// What targets one release or several.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TargetsRow {
     pub(super) starts_at: Option<DateTime<Utc>>,
     pub(super) ends_at: Option<DateTime<Utc>>,
     pub(super) host_version_min: Option<VersionCode>,
     pub(super) host_version_max: Option<VersionCode>,
-    /// Sorted.
-    pub(super) device_types: Box<[DeviceType]>,
-    pub(super) scopes: ScopeIndex,
-    pub(super) exclusions: ScopeIndex,
-    pub(super) rules: Box<[CompiledRule]>,
-    pub(super) allow_list: HashSet<Box<str>>,
-    /// The rollout's key, when it is not the release's id.
-    pub(super) rollout_key: Option<RolloutKey>,
+    device_types: Span,
+    allow_list: Span,
+    scopes: Span,
+    exclusions: Span,
+    rules: Span,
+    rollout_key: Text,
+}
+
+/// A row with the lists and texts that it names.
+#[derive(Clone, Copy)]
+pub(super) struct Targets<'a> {
+    pub(super) row: &'a TargetsRow,
+    table: &'a TargetsTable,
+    texts: &'a Texts,
 }
 
 /// A rule as it was written, and made for testing.
@@ -34,28 +53,50 @@ pub(super) struct CompiledRule {
     pub(super) test: RuleTest,
 }
 
-impl Targets {
-    fn new(content: &ReleaseContent) -> Self {
-        let targeting = &content.targeting;
-        let mut device_types = targeting.device_types.clone();
-        device_types.sort();
-        Self {
-            starts_at: content.starts_at,
-            ends_at: content.ends_at,
-            host_version_min: targeting.host_version_min,
-            host_version_max: targeting.host_version_max,
-            device_types: device_types.into(),
-            scopes: ScopeIndex::new(&targeting.org_scopes),
-            exclusions: ScopeIndex::new(&targeting.org_exclusions),
-            rules: targeting
-                .attribute_rules
-                .iter()
-                .cloned()
-                .map(CompiledRule::new)
-                .collect(),
-            allow_list: targeting.device_ids.iter().map(|id| id.as_str().into()).collect(),
-            rollout_key: content.rollout.key.clone(),
-        }
+impl TargetsTable {
+    /// `None` when the release is for everybody, always.
+    pub(super) fn get<'a>(&'a self, index: TargetsIndex, texts: &'a Texts) -> Option<Targets<'a>> {
+        let row = self.rows.get(index.0 as usize)?;
+        Some(Targets {
+            row,
+            table: self,
+            texts,
+        })
+    }
+}
+
+impl<'a> Targets<'a> {
+    /// Whether devices of this type are meant; those that sent none are only where no type is listed.
+    pub(super) fn accepts_device_type(self, own: Option<&str>) -> bool {
+        self.row.device_types.is_empty() || own.is_some_and(|own| self.lists(self.row.device_types, own))
+    }
+
+    /// Whether the device stands on the allow-list.
+    pub(super) fn allows(self, device: &str) -> bool {
+        self.lists(self.row.allow_list, device)
+    }
+
+    fn lists(self, span: Span, text: &str) -> bool {
+        span.of(&self.table.words)
+            .binary_search_by(|listed| self.texts.get(*listed).cmp(text))
+            .is_ok()
+    }
+
+    pub(super) fn scopes(self) -> Scopes<'a> {
+        Scopes::new(self.row.scopes.of(&self.table.scopes), self.texts)
+    }
+
+    pub(super) fn exclusions(self) -> Scopes<'a> {
+        Scopes::new(self.row.exclusions.of(&self.table.scopes), self.texts)
+    }
+
+    pub(super) fn rules(self) -> &'a [CompiledRule] {
+        self.row.rules.of(&self.table.rules)
+    }
+
+    /// The rollout's key, when it is not the release's id.
+    pub(super) fn rollout_key(self) -> Option<&'a str> {
+        Some(self.texts.get(self.row.rollout_key)).filter(|key| !key.is_empty())
     }
 }
 
@@ -91,21 +132,21 @@ pub(super) struct TargetsIndex(u32);
 impl TargetsIndex {
     /// The release is for everybody, always.
     const NONE: Self = Self(u32::MAX);
-
-    pub(super) fn get(self, all: &[Targets]) -> Option<&Targets> {
-        all.get(self.0 as usize)
-    }
 }
 
 /// Collects the targets of an app's releases, equal ones once.
 #[derive(Default)]
 pub(super) struct TargetsCollector {
-    all: Vec<Targets>,
+    rows: Vec<TargetsRow>,
+    words: Vec<Text>,
+    scopes: Vec<Scope>,
+    rules: Vec<CompiledRule>,
     known: HashMap<String, TargetsIndex>,
+    known_rules: HashMap<String, Span>,
 }
 
 impl TargetsCollector {
-    pub(super) fn index_of(&mut self, content: &ReleaseContent) -> TargetsIndex {
+    pub(super) fn index_of(&mut self, content: &ReleaseContent, texts: &mut TextCollector) -> TargetsIndex {
         let untargeted = content.targeting.is_for_everybody()
             && content.starts_at.is_none()
             && content.ends_at.is_none()
@@ -113,21 +154,67 @@ impl TargetsCollector {
         if untargeted {
             return TargetsIndex::NONE;
         }
-        let written = (
+        let key = written(&(
             &content.targeting,
             content.starts_at,
             content.ends_at,
             content.rollout.key.as_ref(),
-        );
-        // Texts and numbers always serialise.
-        let key = serde_json::to_string(&written).unwrap_or_default();
-        *self.known.entry(key).or_insert_with(|| {
-            self.all.push(Targets::new(content));
-            TargetsIndex(u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX))
-        })
+        ));
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let row = self.row(content, texts);
+        let added = TargetsIndex(index(self.rows.len()));
+        self.rows.push(row);
+        self.known.insert(key, added);
+        added
     }
 
-    pub(super) fn into_all(self) -> Box<[Targets]> {
-        self.all.into()
+    fn row(&mut self, content: &ReleaseContent, texts: &mut TextCollector) -> TargetsRow {
+        let targeting = &content.targeting;
+        let device_types = targeting.device_types.iter().map(|text| text.as_str());
+        let device_ids = targeting.device_ids.iter().map(|id| id.as_str());
+        let key = content.rollout.key.as_ref();
+        TargetsRow {
+            starts_at: content.starts_at,
+            ends_at: content.ends_at,
+            host_version_min: targeting.host_version_min,
+            host_version_max: targeting.host_version_max,
+            device_types: self.add_words(device_types.collect(), texts),
+            allow_list: self.add_words(device_ids.collect(), texts),
+            scopes: Span::append(&mut self.scopes, Scope::sorted(&targeting.org_scopes, texts)),
+            exclusions: Span::append(&mut self.scopes, Scope::sorted(&targeting.org_exclusions, texts)),
+            rules: self.add_rules(&targeting.attribute_rules),
+            rollout_key: key.map_or_else(Text::default, |key| texts.add(key.as_str())),
+        }
     }
+
+    fn add_words(&mut self, mut words: Vec<&str>, texts: &mut TextCollector) -> Span {
+        words.sort_unstable();
+        Span::append(&mut self.words, words.into_iter().map(|word| texts.add(word)))
+    }
+
+    fn add_rules(&mut self, rules: &[AttributeRule]) -> Span {
+        let key = written(&rules);
+        if let Some(known) = self.known_rules.get(&key) {
+            return *known;
+        }
+        let added = Span::append(&mut self.rules, rules.iter().cloned().map(CompiledRule::new));
+        self.known_rules.insert(key, added);
+        added
+    }
+
+    pub(super) fn into_table(self) -> TargetsTable {
+        TargetsTable {
+            rows: self.rows.into(),
+            words: self.words.into(),
+            scopes: self.scopes.into(),
+            rules: self.rules.into(),
+        }
+    }
+}
+
+/// What tells equal things from others. Texts and numbers always serialise.
+fn written(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -151,7 +151,7 @@ fn explain_resource(
         })
         .collect();
     ExplainedResource {
-        identifier: resource.identifier.as_ref().to_owned(),
+        identifier: app.identifier_of(resource).to_owned(),
         installed: decision.installed,
         offer: decision.outcome.release().map(|release| release.version_code),
         releases,
@@ -204,7 +204,7 @@ fn offered_by(outcome: Outcome<'_>) -> Rule {
 
 fn detail(
     rule: Rule,
-    (release, targets): (&CompiledRelease, Option<&Targets>),
+    (release, targets): (&CompiledRelease, Option<Targets<'_>>),
     decision: &Decision<'_>,
     check: &Check<'_>,
     situation: &Situation,
@@ -218,19 +218,19 @@ fn detail(
         Rule::State => format!("the release is {}", release.state.name()),
         Rule::StartsAt => format!(
             "starts at {}, now is {}",
-            instant(targets.and_then(|targets| targets.starts_at)),
+            instant(targets.and_then(|targets| targets.row.starts_at)),
             situation.now.to_rfc3339()
         ),
         Rule::EndsAt => format!(
             "ended at {}, now is {}",
-            instant(targets.and_then(|targets| targets.ends_at)),
+            instant(targets.and_then(|targets| targets.row.ends_at)),
             situation.now.to_rfc3339()
         ),
         Rule::HostVersion => format!(
             "the host app's version is {}, accepted is {} to {}",
             check.version_code,
-            bound(targets.and_then(|targets| targets.host_version_min)),
-            bound(targets.and_then(|targets| targets.host_version_max))
+            bound(targets.and_then(|targets| targets.row.host_version_min)),
+            bound(targets.and_then(|targets| targets.row.host_version_max))
         ),
         Rule::DeviceType => match check.device_type {
             Some(own) => format!("the device type {own} is not listed"),
@@ -265,9 +265,9 @@ fn bound(version: Option<VersionCode>) -> String {
     version.map_or_else(|| "any".to_owned(), |version| version.to_string())
 }
 
-fn first_false_rule(targets: &Targets, check: &Check<'_>) -> String {
+fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
     targets
-        .rules
+        .rules()
         .iter()
         .find(|compiled| !compiled.test.holds(check.attribute(compiled.rule.name())))
         .map_or_else(String::new, |CompiledRule { rule, .. }| {

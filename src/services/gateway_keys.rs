@@ -13,7 +13,7 @@ use crate::resolve::Check;
 pub struct GatewayKey {
     tenant: Arc<PublishedTenant>,
     app_key: String,
-    key: LiveAppKey,
+    key: Arc<LiveAppKey>,
 }
 
 /// The key of this name. Errors: not found, or the node has no catalog yet.
@@ -37,7 +37,7 @@ pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError
 impl GatewayKey {
     /// The secrets that are good now: the current one, and the one before a rotation.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.key.secrets.iter().map(String::as_str)
+        self.key.secrets.iter().map(AsRef::as_ref)
     }
 
     pub fn role(&self) -> AppKeyRole {

@@ -127,7 +127,7 @@ impl Read {
         let tenant = self.tenant.id;
         let app_keys = self.app_keys.into_iter().map(|key| {
             let live = LiveAppKey::open(keyring, tenant, key.id, key.role, key.sealed);
-            (key.app_key, live)
+            (key.app_key, live.into())
         });
         let apps = self.apps.into_iter().map(|(id, pair, app)| LoadedApp {
             id,

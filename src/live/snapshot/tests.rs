@@ -43,8 +43,8 @@ fn what_a_block_holds_changes_with_the_format_alone() {
     let bytes = zstd::decode_all(packed.as_slice()).unwrap();
     assert_eq!(bytes.len() as u64, unpacked);
     let digest = hex::encode(Sha256::digest(&bytes));
-    let known = "ef5fd7420eb2db76cc802026bb3897b828748d32786477e034a6635edbc6af1b";
-    assert_eq!((FORMAT, digest.as_str()), (2, known));
+    let known = "426b0a2a888d807f6cd8965df2f85b2449583e3b8785ec128d3d61a7c736154a";
+    assert_eq!((FORMAT, digest.as_str()), (3, known));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn sample() -> PublishedTenant {
     let app_key = LiveAppKey {
         id: KeyId::from_uuid(uuid(1)),
         role: AppKeyRole::Operator,
-        secrets: ["never written".to_owned()].into(),
+        secrets: ["never written".into()].into(),
         sealed: [sealed].into(),
     };
     PublishedTenant::new(TenantParts {
@@ -106,7 +106,7 @@ fn sample() -> PublishedTenant {
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),
         device_keys: [(KeyId::from_uuid(uuid(2)), "a hash".to_owned())].into(),
-        app_keys: [("10001".to_owned(), app_key)].into(),
+        app_keys: [("10001".to_owned(), app_key.into())].into(),
         apps: vec![LoadedApp {
             id: AppId::from_uuid(uuid(3)),
             pair: pair(5),
