@@ -4,6 +4,7 @@ mod acknowledgements;
 mod apart;
 mod events;
 mod expiry;
+mod locked_out;
 mod polls;
 mod presence;
 mod stage;
