@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod apart;
+mod device_command;
 mod events;
 mod expiry;
 mod locked_out;
