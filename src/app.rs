@@ -20,7 +20,7 @@ use crate::config::{Config, DeviceRecordConfig};
 use crate::data_directory;
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
-use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, NewestTokens};
+use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, Lockouts, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring, parse_password};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
@@ -96,8 +96,14 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let db = connect_database(config, start.durability).await?;
     let (gated, gate) = db.behind_gate().await?;
 
-    let settings = follower_settings(config);
-    let (mut follower, live) = Follower::new(db.clone(), start.clock.clone(), keyring.clone(), settings);
+    let (lockouts, locked_out) = Lockouts::new();
+    let (mut follower, live) = Follower::new(
+        db.clone(),
+        start.clock.clone(),
+        keyring.clone(),
+        follower_settings(config),
+        lockouts.clone(),
+    );
     let opening = Opening {
         db,
         gate,
@@ -118,7 +124,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     );
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
-    let (mut device_tokens, newest_tokens) = DeviceTokenFollower::new(gated.clone(), start.clock.clone());
+    let (mut device_tokens, newest_tokens) =
+        DeviceTokenFollower::new(gated.clone(), start.clock.clone(), lockouts);
     if is_open && let Err(error) = device_tokens.look().await {
         tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
     }
@@ -126,7 +133,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
     let node = Uuid::new_v4();
     let delivery_settings = delivery_settings(config);
-    let (push_delivery, delivery) = PushDelivery::new(&gated, start.clock.clone(), node, delivery_settings);
+    let (push_delivery, delivery) =
+        PushDelivery::new(&gated, start.clock.clone(), node, delivery_settings, locked_out);
     let parts = ContextParts {
         db: gated,
         live,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use slipway::app::{self, Start};
 use slipway::clock::SystemClock;
+use slipway::commands::device::{self, DeviceCommand};
 use slipway::commands::push::{self, PushCommand};
 use slipway::commands::top_call::{self, TopCall};
 use slipway::config::Config;
@@ -41,6 +42,8 @@ enum Command {
     TopCall(Box<TopCall>),
     /// Push a package to devices, and follow how far it comes.
     Push(Box<PushCommand>),
+    /// Play a device: enrol, check, receive and acknowledge pushes.
+    Device(Box<DeviceCommand>),
 }
 
 #[tokio::main]
@@ -60,7 +63,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let usual = match arguments.command {
-        Command::Demo(_) | Command::TopCall(_) | Command::Push(_) => "warn",
+        Command::Demo(_) | Command::TopCall(_) | Command::Push(_) | Command::Device(_) => "warn",
         _ => "info",
     };
     telemetry::start_logging(arguments.log.as_deref().unwrap_or(usual))?;
@@ -74,6 +77,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Openapi => print_openapi(),
         Command::TopCall(call) => return top_call::run(&call, &SystemClock).await,
         Command::Push(push) => return push::run(&push).await,
+        Command::Device(device) => return device::run(&device).await,
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -1,16 +1,16 @@
 //! `slipway push`: sends a package to devices over the admin API, and shows how far it comes on each.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
+use super::answer::{body, one_line, print, text, why};
 use super::server::{client, server_url};
 
 /// How often the states are asked for.
@@ -170,11 +170,6 @@ fn show(states: &mut States, push: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A device's own words may have line breaks.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Reads `--device`. The last `@` divides, since an id may have one.
 fn device(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('@') {
@@ -183,27 +178,4 @@ fn device(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("a device is given as ID@PROJECT".to_owned()),
     }
-}
-
-async fn body(response: Response) -> Value {
-    let text = response.text().await.unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
-fn why(status: StatusCode, problem: &Value) -> String {
-    match problem["detail"].as_str() {
-        Some(detail) => format!("{status}: {detail}"),
-        None => status.to_string(),
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = std::io::stdout().lock();
-    output.write_all(text.as_bytes())?;
-    // Whoever waits wants to see it now, through a pipe too.
-    output.flush().context("the states cannot be shown")
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 
 /// How long a call may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,13 +28,25 @@ pub(super) fn server_url(text: &str) -> Result<Url, String> {
 /// A client for a server. Follows no redirection: what is sent, a signature or a token, is for the address that was
 /// given, and a form would be lost on the way.
 pub(super) fn client(url: &Url) -> anyhow::Result<Client> {
-    let builder = Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
-    let builder = if url.scheme() == "https" {
+    build(builder(url).timeout(TIMEOUT))
+}
+
+/// The same for answers that go on for as long as something comes at least every `silence`.
+pub(super) fn streaming_client(url: &Url, silence: Duration) -> anyhow::Result<Client> {
+    build(builder(url).connect_timeout(TIMEOUT).read_timeout(silence))
+}
+
+fn builder(url: &Url) -> ClientBuilder {
+    let builder = Client::builder().redirect(Policy::none());
+    if url.scheme() == "https" {
         builder
     } else {
         // A machine without certificates can still call over HTTP.
         builder.tls_certs_only([])
-    };
+    }
+}
+
+fn build(builder: ClientBuilder) -> anyhow::Result<Client> {
     builder
         .build()
         .context("the system's certificates cannot be used")

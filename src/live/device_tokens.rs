@@ -5,18 +5,19 @@
 //! nodes do is looked for each second.
 
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use papaya::Equivalent;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::device_key::{BorrowedDeviceKey, DeviceKey};
 use super::follower::Backoff;
+use super::lockouts::{LockedOut, Lockouts};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
-use crate::storage::{Db, StorageError, device_tokens};
+use crate::storage::device_tokens::{self, TokenGeneration};
+use crate::storage::{Db, StorageError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How far a look reaches back before the one before it: above what the nodes' clocks differ by and what a
@@ -26,64 +27,49 @@ const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 const READ_ALL_EVERY: Duration = Duration::from_mins(10);
 
 /// The newest generation of the tokens of devices whose first one is good no more. Reading takes no lock.
-#[derive(Default)]
-pub struct NewestTokens(papaya::HashMap<Owner, i64>);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Owner {
-    tenant: TenantId,
-    device: Box<str>,
-}
-
-/// An [`Owner`] to ask for; hashed alike.
-struct AskedOwner<'a> {
-    tenant: TenantId,
-    device: &'a str,
-}
-
-impl Hash for AskedOwner<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.tenant.hash(state);
-        self.device.hash(state);
-    }
-}
-
-impl Equivalent<Owner> for AskedOwner<'_> {
-    fn equivalent(&self, owner: &Owner) -> bool {
-        self.tenant == owner.tenant && *self.device == *owner.device
-    }
+pub struct NewestTokens {
+    generations: papaya::HashMap<DeviceKey, i64>,
+    lockouts: Lockouts,
 }
 
 impl NewestTokens {
+    fn new(lockouts: Lockouts) -> Self {
+        let generations = papaya::HashMap::new();
+        Self {
+            generations,
+            lockouts,
+        }
+    }
+
     /// Whether a later token took the place of this one, or it was revoked.
     pub fn have_replaced(&self, tenant: TenantId, device: &str, generation: i64) -> bool {
-        let asked = AskedOwner { tenant, device };
-        let newest = self.0.pin().get(&asked).copied();
+        let asked = BorrowedDeviceKey { tenant, device };
+        let newest = self.generations.pin().get(&asked).copied();
         newest.is_some_and(|newest| generation < newest)
     }
 
     /// Notes what was committed.
-    pub fn note(&self, tenant: TenantId, device: &str, generation: i64) {
+    pub fn note(&self, device: DeviceKey, generation: i64) {
         if generation > 1 {
-            let device = device.into();
-            self.0.pin().insert(Owner { tenant, device }, generation);
+            let before = self.generations.pin().insert(device.clone(), generation).copied();
+            if before != Some(generation) {
+                self.lockouts.tell(LockedOut::Device(device));
+            }
         }
     }
 
     /// Takes what the database has for the whole truth. Meanwhile others may note more, which stays.
     async fn read_all(&self, db: &Db) -> Result<(), StorageError> {
-        let before: Vec<Owner> = self.0.pin().keys().cloned().collect();
-        let all = device_tokens::list_replaced_anywhere(db, None).await?;
-        let present: HashSet<(TenantId, &str)> =
-            all.iter().map(|row| (row.tenant, row.device.as_str())).collect();
-        let newest = self.0.pin();
-        for row in &all {
-            self.note(row.tenant, &row.device, row.generation);
+        let before: Vec<DeviceKey> = self.generations.pin().keys().cloned().collect();
+        let mut present = HashSet::new();
+        for row in device_tokens::list_replaced_anywhere(db, None).await? {
+            let device = owner_of(&row);
+            self.note(device.clone(), row.generation);
+            present.insert(device);
         }
-        for owner in before {
-            if !present.contains(&(owner.tenant, &*owner.device)) {
-                newest.remove(&owner);
-            }
+        let newest = self.generations.pin();
+        for device in before.iter().filter(|device| !present.contains(*device)) {
+            newest.remove(device);
         }
         Ok(())
     }
@@ -100,8 +86,8 @@ pub struct DeviceTokenFollower {
 }
 
 impl DeviceTokenFollower {
-    pub fn new(db: Db, clock: Arc<dyn Clock>) -> (Self, Arc<NewestTokens>) {
-        let newest = Arc::new(NewestTokens::default());
+    pub fn new(db: Db, clock: Arc<dyn Clock>, lockouts: Lockouts) -> (Self, Arc<NewestTokens>) {
+        let newest = Arc::new(NewestTokens::new(lockouts));
         let follower = Self {
             db,
             clock,
@@ -119,7 +105,7 @@ impl DeviceTokenFollower {
             Some(before) if self.read_all_at.elapsed() < READ_ALL_EVERY => {
                 let since = before.min(now) - OVERLAP;
                 for row in device_tokens::list_replaced_anywhere(&self.db, Some(since)).await? {
-                    self.newest.note(row.tenant, &row.device, row.generation);
+                    self.newest.note(owner_of(&row), row.generation);
                 }
             }
             _ => {
@@ -148,5 +134,12 @@ impl DeviceTokenFollower {
                 }
             }
         }
+    }
+}
+
+fn owner_of(row: &TokenGeneration) -> DeviceKey {
+    DeviceKey {
+        tenant: row.tenant,
+        device: row.device.clone(),
     }
 }

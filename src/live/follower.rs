@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::hints::{self, Signals};
 use super::loader::{Loaded, Loader};
 use super::snapshot::SnapshotDirectory;
-use super::{Live, Wish};
+use super::{Live, Lockouts, Wish};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::secrets::Keyring;
@@ -82,9 +82,10 @@ impl Follower {
         clock: Arc<dyn Clock>,
         keyring: Arc<Keyring>,
         settings: FollowerSettings,
+        lockouts: Lockouts,
     ) -> (Self, Arc<Live>) {
         let (sender, wishes) = mpsc::unbounded_channel();
-        let live = Arc::new(Live::new(sender, settings.stale_after));
+        let live = Arc::new(Live::new(sender, settings.stale_after, lockouts));
         let follower = Self {
             db,
             live: live.clone(),

@@ -2,10 +2,12 @@
 //!
 //! Readers take no lock and touch no database. One task, the `follower`, loads what differs and swaps it in whole.
 
+mod device_key;
 mod device_tokens;
 mod follower;
 mod hints;
 mod loader;
+mod lockouts;
 mod published;
 pub mod snapshot;
 
@@ -19,10 +21,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+pub use device_key::{BorrowedDeviceKey, DeviceKey};
 pub use device_tokens::{DeviceTokenFollower, NewestTokens};
 pub(crate) use follower::Backoff;
 pub use follower::{Follower, FollowerSettings};
 pub(crate) use hints::hear_all as hear_hints;
+pub use lockouts::{LockedOut, Lockouts};
 pub use published::{LiveAppKey, PublishedTenant};
 
 use self::snapshot::Snapshot;
@@ -47,6 +51,7 @@ pub struct Live {
     /// Whose catalog this is, once that is known.
     installation: Mutex<Option<Uuid>>,
     stale_after: TimeDelta,
+    lockouts: Lockouts,
 }
 
 /// One tenant's place; empty while its rows could not be read.
@@ -88,7 +93,7 @@ pub struct LiveStatus {
 }
 
 impl Live {
-    fn new(wishes: mpsc::UnboundedSender<Wish>, stale_after: TimeDelta) -> Self {
+    fn new(wishes: mpsc::UnboundedSender<Wish>, stale_after: TimeDelta, lockouts: Lockouts) -> Self {
         Self {
             slots: papaya::HashMap::new(),
             app_key_owners: papaya::HashMap::new(),
@@ -98,6 +103,7 @@ impl Live {
             changes: AtomicU64::new(0),
             installation: Mutex::new(None),
             stale_after,
+            lockouts,
         }
     }
 
@@ -233,6 +239,9 @@ impl Live {
             self.unread.fetch_sub(1, Ordering::Release);
         }
         self.changes.fetch_add(1, Ordering::Release);
+        if before.is_some_and(|before| before.tenant.enabled) && !published.tenant.enabled {
+            self.lockouts.tell(LockedOut::Tenant(tenant));
+        }
     }
 
     /// Notes that there is such a tenant, whose rows cannot be read.
@@ -263,6 +272,7 @@ impl Live {
                 self.unread.fetch_sub(1, Ordering::Release);
             }
             self.changes.fetch_add(1, Ordering::Release);
+            self.lockouts.tell(LockedOut::Tenant(tenant));
         }
     }
 

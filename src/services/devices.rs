@@ -14,7 +14,7 @@ use crate::catalog::device::{Device, OrgInfo};
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
-use crate::live::Lookup;
+use crate::live::{DeviceKey, Lookup};
 use crate::storage::device_installs::{self, Install, VersionCount};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, ConnectionFilter, DeviceFilter, StoredDevice};
@@ -142,7 +142,7 @@ pub async fn delete(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
     if let Some(generation) = generation {
-        ctx.newest_tokens.note(tenant, id.as_str(), generation);
+        note_ended(ctx, tenant, id, generation);
     }
     Ok(())
 }
@@ -171,7 +171,7 @@ pub async fn revoke_token(
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
-    ctx.newest_tokens.note(tenant, id.as_str(), generation);
+    note_ended(ctx, tenant, id, generation);
     Ok(())
 }
 
@@ -188,6 +188,15 @@ async fn end_token(
     let ended = DeviceToken { generation, state };
     device_tokens::upsert(tx, scope, id, &ended, ctx.now()).await?;
     Ok(generation)
+}
+
+/// Tells this node at once of an end that was committed.
+fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: i64) {
+    let device = DeviceKey {
+        tenant,
+        device: id.clone(),
+    };
+    ctx.newest_tokens.note(device, generation);
 }
 
 fn of_device(device: &RegisteredDevice) -> Value {

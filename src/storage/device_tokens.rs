@@ -42,7 +42,7 @@ pub enum TokenState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenGeneration {
     pub tenant: TenantId,
-    pub device: String,
+    pub device: DeviceId,
     pub generation: i64,
 }
 
@@ -134,7 +134,7 @@ pub async fn list_replaced_anywhere(
             found.push(TokenGeneration {
                 tenant: row.column("tenant_id", TenantId::parse(model.tenant_id))?,
                 generation: model.generation,
-                device: model.device_id,
+                device: row.column("device_id", DeviceId::parse(model.device_id.as_str()))?,
             });
         }
         if is_last {

@@ -35,7 +35,7 @@ struct ResumeHeader {
 ///
 /// Server-sent events: `event: push`, `id:` the push's sequence, `data:` the push as a poll has it; a comment from time
 /// to time. What is open comes at once, from after `Last-Event-ID` if that is sent, and again until it is acknowledged.
-/// The stream ends when the node stops: connect again.
+/// The stream ends when the node stops: connect again. It ends too when the token is good no more.
 #[utoipa::path(tag = "device", operation_id = "receive_events", params(OwnDevicePath, ResumeHeader),
     security(("device_token" = [])),
     responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), ReadProblems))]
@@ -43,7 +43,7 @@ struct ResumeHeader {
 pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request).into_inner();
     let path = OwnDevicePath::from_path(&request)?;
-    let scope = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let has_up_to = read_last_event_id(&request)?;
     let mut response = HttpResponse::Ok();
     response
@@ -54,7 +54,7 @@ pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse,
     if is_head(&request) {
         return Ok(response.finish());
     }
-    let stream = open_stream(ctx, scope, has_up_to)?;
+    let stream = open_stream(ctx, pass, has_up_to)?;
     // Nothing follows on a connection whose stream has ended, so that a stopping node need not wait for it.
     Ok(response.force_close().streaming(body(stream)))
 }

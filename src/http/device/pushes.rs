@@ -83,7 +83,7 @@ impl From<&StoredTarget> for AcknowledgedPushResponse {
 pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnDevicePath::from_path(&request)?;
-    let scope = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let query: PollQuery = read_query(&request)?;
     let mut fields = Fields::default();
     let wait = fields
@@ -94,7 +94,7 @@ pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Pr
         // Nobody gets them.
         Vec::new()
     } else {
-        poll(&ctx, &scope, wait).await?
+        poll(&ctx, &pass, wait).await?
     };
     let items: Vec<_> = pushes.iter().map(DeliveredPush::json).collect();
     Ok(HttpResponse::Ok()
@@ -116,7 +116,7 @@ pub(super) async fn acknowledge_push(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnPushPath::from_path(&request)?;
-    let scope = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
     let body: AcknowledgePushRequest = parse_json(&body)?;
     let mut fields = Fields::default();
@@ -126,7 +126,7 @@ pub(super) async fn acknowledge_push(
         return Err(fields.refusal());
     };
     fields.finish()?;
-    let target = acknowledge(&ctx, &scope, path.push_id, (said, detail)).await?;
+    let target = acknowledge(&ctx, &pass.scope, path.push_id, (said, detail)).await?;
     Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
 }
 

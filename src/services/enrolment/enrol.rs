@@ -11,6 +11,7 @@ use crate::access::{TenantScope, enter_by_key};
 use crate::catalog::device::EnrollingDevice;
 use crate::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
 use crate::catalog::field::FieldError;
+use crate::live::DeviceKey;
 use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{self, Actor, Change};
 use crate::services::checks::{Device, DeviceCredential, WRONG_TOKEN, tenant_is_refused};
@@ -108,7 +109,11 @@ impl Attempt<'_> {
         }
         let (enrolled, generation) = self.write(&tx, proof, known, token).await?;
         tx.commit().await?;
-        ctx.newest_tokens.note(scope.tenant(), id.as_str(), generation);
+        let device = DeviceKey {
+            tenant: scope.tenant(),
+            device: id.clone(),
+        };
+        ctx.newest_tokens.note(device, generation);
         if is_new {
             ctx.new_devices.add(scope.tenant(), self.now.date_naive(), 1);
         }

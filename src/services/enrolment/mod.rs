@@ -12,6 +12,7 @@ use super::checks::{DeviceCredential, authenticate, tenant_is_refused};
 use super::{Context, ServiceError};
 use crate::access::{DeviceScope, enter_device};
 use crate::catalog::text::DeviceId;
+use crate::live::{DeviceKey, Lookup};
 use crate::secrets::PresentedDeviceToken;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 
@@ -22,13 +23,47 @@ const NO_TOKEN: ServiceError = ServiceError::Unauthenticated(
     "send the device's own token as Authorization: Bearer slipway_devicetoken_…",
 );
 
+/// A device that was let in to what is its own.
+pub struct DevicePass {
+    pub scope: DeviceScope,
+    /// Of the token that it showed.
+    generation: i64,
+}
+
+impl DevicePass {
+    pub(super) fn device_key(&self) -> DeviceKey {
+        DeviceKey {
+            tenant: self.scope.tenant().tenant(),
+            device: self.scope.device().clone(),
+        }
+    }
+
+    /// Whether the device would be let in again, as far as this node knows without asking the database.
+    pub(super) fn confirm(&self, ctx: &Context) -> Result<(), ServiceError> {
+        let (tenant, device) = (self.scope.tenant().tenant(), self.scope.device().as_str());
+        let tenant_is_enabled = match ctx.live.tenant(tenant) {
+            Lookup::Found(tenant) => tenant.tenant.enabled,
+            Lookup::Absent => false,
+            // Nothing new is known.
+            Lookup::Unknown => true,
+        };
+        if !tenant_is_enabled {
+            return Err(tenant_is_refused());
+        }
+        if ctx.newest_tokens.have_replaced(tenant, device, self.generation) {
+            return Err(NOT_GOOD);
+        }
+        Ok(())
+    }
+}
+
 /// Lets a device in to what is its own: with its newest token alone. A tenant's device key and another device's token
 /// are told that nothing is there.
 pub async fn authenticate_device(
     ctx: &Context,
     bearer: Option<&str>,
     device_id: &DeviceId,
-) -> Result<DeviceScope, ServiceError> {
+) -> Result<DevicePass, ServiceError> {
     let caller = authenticate(ctx, bearer).map_err(|error| match error {
         ServiceError::Unauthenticated(_) => NO_TOKEN,
         other => other,
@@ -45,7 +80,10 @@ pub async fn authenticate_device(
     let scope = enter_device(token.tenant, device_id.clone());
     let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
     if is_newest(token, stored.as_ref()) {
-        Ok(scope)
+        Ok(DevicePass {
+            scope,
+            generation: token.generation,
+        })
     } else {
         Err(NOT_GOOD)
     }

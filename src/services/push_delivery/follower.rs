@@ -12,12 +12,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::DeviceKey;
+use super::device_of;
 use super::hub::Hub;
 use super::waiting::{Open, Waiting, open_of};
 use crate::catalog::ids::PushId;
 use crate::clock::Clock;
-use crate::live::Backoff;
+use crate::live::{Backoff, DeviceKey};
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
 
@@ -154,7 +154,7 @@ impl Follower {
     fn take(&mut self, found: &[OpenTarget]) {
         let is_comparing = !self.comparison.task.is_empty();
         for target in found {
-            let device = DeviceKey::of(&target.key);
+            let device = device_of(&target.key);
             if self.waiting.note(target) {
                 self.hub.wake(&device);
             }
@@ -188,7 +188,7 @@ async fn read_all_open(db: Db) -> Result<HashMap<DeviceKey, Vec<Open>>, StorageE
             .await?;
         for target in &page {
             found
-                .entry(DeviceKey::of(&target.key))
+                .entry(device_of(&target.key))
                 .or_default()
                 .extend(open_of(target));
         }

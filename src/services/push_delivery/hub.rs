@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::DeviceKey;
 use super::presence::Presence;
+use crate::catalog::ids::TenantId;
+use crate::live::DeviceKey;
 
 /// Streams and polls that one device may have here at a time. Beyond it the oldest is ended: it may be a connection
 /// that died unnoticed, while the newest is certainly alive.
@@ -84,6 +85,15 @@ impl Hub {
         }
     }
 
+    /// Wakes everybody who listens for a device of a tenant.
+    pub(super) fn wake_tenant(&self, tenant: TenantId) {
+        let devices = self.lock();
+        let of_tenant = devices.iter().filter(|(device, _)| device.tenant == tenant);
+        for signal in of_tenant.flat_map(|(_, signals)| signals) {
+            signal.wake.notify_one();
+        }
+    }
+
     pub(super) fn has(&self, device: &DeviceKey) -> bool {
         self.lock().contains_key(device)
     }
@@ -126,7 +136,8 @@ impl Signal {
 }
 
 impl Listener {
-    /// Returns once something was pushed since it returned last, or the listener was ended.
+    /// Returns once something was pushed since it returned last, the listener was ended, or its device may be let in
+    /// no more.
     pub(super) async fn woken(&self) {
         self.signal.wake.notified().await;
     }
@@ -160,7 +171,6 @@ mod tests {
     use tokio::time::{Duration, timeout};
 
     use super::*;
-    use crate::catalog::ids::TenantId;
     use crate::catalog::text::DeviceId;
 
     fn device(tenant: i64, id: &str) -> DeviceKey {
@@ -187,6 +197,8 @@ mod tests {
         for listener in &others {
             assert!(!is_woken(listener).await);
         }
+        hub.wake_tenant(others[0].device.tenant);
+        assert!(is_woken(&others[0]).await && !is_woken(&others[1]).await);
         drop(both);
         assert!(!hub.has(&device(1, "A")) && hub.has(&device(1, "B")));
         assert_eq!(hub.count_of(ListenerKind::Stream), 2);

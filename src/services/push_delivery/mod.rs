@@ -13,6 +13,7 @@ mod expiry;
 mod follower;
 mod hints;
 mod hub;
+mod lockouts;
 mod open_pushes;
 mod polling;
 mod presence;
@@ -40,8 +41,8 @@ use self::hub::{Hub, ListenerKind};
 use self::presence::PresenceWriter;
 use self::waiting::Waiting;
 use crate::catalog::ids::{PushId, TenantId};
-use crate::catalog::text::DeviceId;
 use crate::clock::Clock;
+use crate::live::{DeviceKey, LockedOut};
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 
@@ -79,6 +80,8 @@ pub struct DeliveryTasks {
     hints: Option<hints::Hints>,
     writer: DeliveryWriter,
     presence: PresenceWriter,
+    locked_out: mpsc::UnboundedReceiver<LockedOut>,
+    hub: Arc<Hub>,
     db: Db,
     clock: Arc<dyn Clock>,
 }
@@ -91,19 +94,11 @@ pub struct RunningDelivery {
     is_over: watch::Sender<bool>,
 }
 
-/// Names a device.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct DeviceKey {
-    tenant: TenantId,
-    device: DeviceId,
-}
-
-impl DeviceKey {
-    fn of(target: &TargetKey) -> Self {
-        Self {
-            tenant: target.tenant,
-            device: target.device.clone(),
-        }
+/// The device that a target is for.
+fn device_of(target: &TargetKey) -> DeviceKey {
+    DeviceKey {
+        tenant: target.tenant,
+        device: target.device.clone(),
     }
 }
 
@@ -117,12 +112,13 @@ pub struct DeliveryStatus {
 }
 
 impl PushDelivery {
-    /// `node` names this node in the database.
+    /// `node` names this node in the database; `locked_out` tells of those whose streams and polls must end.
     pub fn new(
         db: &Db,
         clock: Arc<dyn Clock>,
         node: Uuid,
         settings: DeliverySettings,
+        locked_out: mpsc::UnboundedReceiver<LockedOut>,
     ) -> (Self, DeliveryTasks) {
         let (hub, waiting) = (Arc::<Hub>::default(), Arc::<Waiting>::default());
         let (told, heard) = mpsc::channel(TOLD);
@@ -134,6 +130,8 @@ impl PushDelivery {
             follower,
             writer,
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
+            locked_out,
+            hub: hub.clone(),
             db: db.clone(),
             clock,
         };
@@ -188,6 +186,7 @@ impl DeliveryTasks {
         let mut tasks = vec![
             tokio::spawn(self.follower.run()),
             tokio::spawn(expiry::run(self.db, self.clock)),
+            tokio::spawn(lockouts::run(self.locked_out, self.hub)),
         ];
         tasks.extend(self.hints.map(|hints| tokio::spawn(hints.run())));
         let is_over_once = async move {

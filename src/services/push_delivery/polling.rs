@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep_until};
 
+use super::DeliveredPush;
 use super::hub::{Listener, ListenerKind};
 use super::open_pushes::{delivered_by, read_open};
 use super::schedule::Redelivery;
-use super::{DeliveredPush, DeviceKey};
-use crate::access::DeviceScope;
 use crate::catalog::push::Channel;
+use crate::services::enrolment::DevicePass;
 use crate::services::{Context, ServiceError};
 
 /// The longest that a poll may wait, in seconds.
@@ -21,24 +21,25 @@ pub const MAX_POLLED: usize = 200;
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The open pushes of a device, by sequence. Without waiting that is everything; a poll that waits gives again what was
-/// delivered lately, by whichever channel, only when that is due.
+/// delivered lately, by whichever channel, only when that is due. It ends with an error once the device is let in no
+/// more.
 pub async fn poll(
     ctx: &Context,
-    scope: &DeviceScope,
+    pass: &DevicePass,
     wait: Duration,
 ) -> Result<Vec<DeliveredPush>, ServiceError> {
     if wait.is_zero() {
-        return hand_over(ctx, read_open(ctx, scope, 0).await?).await;
+        return hand_over(ctx, read_open(ctx, &pass.scope, 0).await?).await;
     }
     let deadline = Instant::now() + wait;
-    let device = DeviceKey {
-        tenant: scope.tenant().tenant(),
-        device: scope.device().clone(),
-    };
-    let listener = ctx.push_delivery.hub.listen(device, ListenerKind::Poll);
+    let listener = ctx
+        .push_delivery
+        .hub
+        .listen(pass.device_key(), ListenerKind::Poll);
     let listener = listener.ok_or(ServiceError::Stopping)?;
     loop {
-        let open = read_open(ctx, scope, 0).await?;
+        pass.confirm(ctx)?;
+        let open = read_open(ctx, &pass.scope, 0).await?;
         let (due, next) = due(open, ctx.now(), ctx.push_delivery.settings.redelivery);
         let is_over = listener.is_ended() || Instant::now() >= deadline;
         if !due.is_empty() || is_over {

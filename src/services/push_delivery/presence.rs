@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
-use super::DeviceKey;
 use super::hub::Hub;
 use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
+use crate::live::DeviceKey;
 use crate::storage::{Db, StorageError, device_presence};
 
 const WRITE_EVERY: Duration = Duration::from_secs(1);

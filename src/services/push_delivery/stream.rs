@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::DeliveredPush;
 use super::hub::{Listener, ListenerKind};
 use super::open_pushes::{delivered_by, read_open};
 use super::schedule::{Turns, spread};
-use super::{DeliveredPush, DeviceKey};
-use crate::access::DeviceScope;
 use crate::catalog::push::Channel;
+use crate::services::enrolment::DevicePass;
 use crate::services::{Context, ServiceError};
 
 /// How long to wait after the database did not answer, spread.
@@ -29,7 +29,7 @@ pub enum StreamEvent {
 /// An open stream; it is over when it is dropped.
 pub struct EventStream {
     ctx: Arc<Context>,
-    scope: DeviceScope,
+    pass: DevicePass,
     listener: Listener,
     turns: Turns,
     /// What is open above this sequence is to be read, now or at an instant.
@@ -38,16 +38,11 @@ pub struct EventStream {
 }
 
 /// Begins a stream for a device that says it has what comes up to a sequence (0: nothing).
-pub fn open_stream(
-    ctx: Arc<Context>,
-    scope: DeviceScope,
-    has_up_to: i64,
-) -> Result<EventStream, ServiceError> {
-    let device = DeviceKey {
-        tenant: scope.tenant().tenant(),
-        device: scope.device().clone(),
-    };
-    let listener = ctx.push_delivery.hub.listen(device, ListenerKind::Stream);
+pub fn open_stream(ctx: Arc<Context>, pass: DevicePass, has_up_to: i64) -> Result<EventStream, ServiceError> {
+    let listener = ctx
+        .push_delivery
+        .hub
+        .listen(pass.device_key(), ListenerKind::Stream);
     let now = Instant::now();
     Ok(EventStream {
         listener: listener.ok_or(ServiceError::Stopping)?,
@@ -55,15 +50,15 @@ pub fn open_stream(
         unread: Some((0, now)),
         heartbeat_at: now + ctx.push_delivery.settings.heartbeat,
         ctx,
-        scope,
+        pass,
     })
 }
 
 impl EventStream {
-    /// What comes next; `None` when this node ends the stream. While the database is away the stream stays, and what
-    /// it missed comes later.
+    /// What comes next; `None` when this node ends the stream, or lets the device in no more. While the database is away
+    /// the stream stays, and what it missed comes later.
     pub async fn next(&mut self) -> Option<StreamEvent> {
-        while !self.listener.is_ended() {
+        while !self.listener.is_ended() && self.pass.confirm(&self.ctx).is_ok() {
             let now = Instant::now();
             if let Some((after, at)) = self.unread
                 && at <= now
@@ -106,11 +101,11 @@ impl EventStream {
     /// The pushes above a sequence that are to be offered now.
     async fn read(&mut self, after: i64) -> Vec<DeliveredPush> {
         self.unread = None;
-        let mut open = match read_open(&self.ctx, &self.scope, after).await {
+        let mut open = match read_open(&self.ctx, &self.pass.scope, after).await {
             Ok(open) => open,
             Err(error) => {
                 tracing::debug!(%error, "a device's pushes cannot be read now");
-                let pause = spread(READ_AGAIN_AFTER, hash_of(&self.scope));
+                let pause = spread(READ_AGAIN_AFTER, hash_of(&self.pass));
                 self.read_soon(after, Instant::now() + pause);
                 return Vec::new();
             }
@@ -128,6 +123,6 @@ impl EventStream {
 }
 
 /// Spreads devices that lost the database at the same time.
-fn hash_of(scope: &DeviceScope) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(scope.device().as_str().as_bytes())
+fn hash_of(pass: &DevicePass) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(pass.scope.device().as_str().as_bytes())
 }

@@ -2,13 +2,13 @@
 //! by the follower alone.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::DeviceKey;
+use super::device_of;
 use crate::catalog::ids::TenantId;
+use crate::live::{BorrowedDeviceKey, DeviceKey};
 use crate::storage::push_targets::OpenTarget;
 
 /// The open pushes of each device that has some.
@@ -25,33 +25,13 @@ pub(super) struct Open {
     pub(super) until_us: i64,
 }
 
-/// Names a device without owning its id.
-struct BorrowedKey<'a> {
-    tenant: TenantId,
-    device: &'a str,
-}
-
-impl Hash for BorrowedKey<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // As [`DeviceKey`] hashes itself; a test compares.
-        self.tenant.hash(state);
-        self.device.hash(state);
-    }
-}
-
-impl papaya::Equivalent<DeviceKey> for BorrowedKey<'_> {
-    fn equivalent(&self, key: &DeviceKey) -> bool {
-        self.tenant == key.tenant && self.device == key.device.as_str()
-    }
-}
-
 impl Waiting {
     /// How many pushes wait for a device.
     pub(super) fn count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
         let now_us = now.timestamp_micros();
         self.devices
             .pin()
-            .get(&BorrowedKey { tenant, device })
+            .get(&BorrowedDeviceKey { tenant, device })
             .map_or(0, |open| {
                 open.iter().filter(|open| open.until_us > now_us).count()
             })
@@ -59,7 +39,7 @@ impl Waiting {
 
     /// Takes in how a target is now. Whether it is open and was not known as such.
     pub(super) fn note(&self, target: &OpenTarget) -> bool {
-        let key = DeviceKey::of(&target.key);
+        let key = device_of(&target.key);
         let devices = self.devices.pin();
         let before: &[Open] = devices.get(&key).map_or(&[], |open| open);
         let was_open = before.iter().any(|open| open.sequence == target.key.sequence);
@@ -130,7 +110,6 @@ pub(super) fn open_of(target: &OpenTarget) -> Option<Open> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::hash::BuildHasher;
 
     use proptest::prelude::*;
 
@@ -160,17 +139,6 @@ mod tests {
     }
 
     #[test]
-    fn a_borrowed_key_is_found_where_the_whole_one_is() {
-        let hasher = std::hash::RandomState::new();
-        let key = DeviceKey::of(&target("A", 1, None).key);
-        let borrowed = BorrowedKey {
-            tenant: tenant(),
-            device: "A",
-        };
-        assert_eq!(hasher.hash_one(&key), hasher.hash_one(&borrowed));
-    }
-
-    #[test]
     fn what_has_run_out_waits_no_more() {
         let waiting = Waiting::default();
         assert!(waiting.note(&target("A", 1, Some(10))));
@@ -189,13 +157,13 @@ mod tests {
         }
         let found = ["acknowledged", "same", "new"].map(|device| {
             let target = target(device, 1, Some(10));
-            (DeviceKey::of(&target.key), vec![open_of(&target).unwrap()])
+            (device_of(&target.key), vec![open_of(&target).unwrap()])
         });
         waiting.note(&target("acknowledged", 1, None));
         waiting.note(&target("pushed", 1, Some(10)));
-        let changed = ["acknowledged", "pushed"].map(|device| DeviceKey::of(&target(device, 1, None).key));
+        let changed = ["acknowledged", "pushed"].map(|device| device_of(&target(device, 1, None).key));
         let new = waiting.replace_all(found.into(), &changed.into());
-        assert_eq!(new, [DeviceKey::of(&target("new", 1, None).key)]);
+        assert_eq!(new, [device_of(&target("new", 1, None).key)]);
         let count = |device| waiting.count(tenant(), device, at(0));
         assert_eq!(
             ["gone", "acknowledged", "pushed", "same", "new"].map(count),

@@ -110,7 +110,7 @@ async fn what_is_a_devices_own_takes_its_newest_token_alone(database: TestDataba
         let device = DeviceId::parse(device).unwrap();
         authenticate_device(context, bearer, &device).await
     };
-    let scope = come(Some(a.token()), "A").await.unwrap();
+    let scope = come(Some(a.token()), "A").await.unwrap().scope;
     assert_eq!(scope.tenant().tenant().get(), TENANT);
     assert_eq!(scope.device().as_str(), "A");
     for (bearer, device) in [(b.token(), "A"), (a.token(), "B"), (merchant.device.token(), "A")] {

@@ -2,8 +2,10 @@
 
 mod acknowledgements;
 mod apart;
+mod device_command;
 mod events;
 mod expiry;
+mod locked_out;
 mod polls;
 mod presence;
 mod stage;

@@ -9,7 +9,7 @@ use slipway::catalog::ids::TenantId;
 use slipway::catalog::text::Username;
 use slipway::clock::FixedClock;
 use slipway::live::snapshot::read;
-use slipway::live::{Follower, FollowerSettings, Live, Lookup};
+use slipway::live::{Follower, FollowerSettings, Live, Lockouts, Lookup};
 use slipway::secrets::Keyring;
 use slipway::services::installation::{OpenError, Opening};
 use slipway::storage::{Db, Gate, StorageError, settings, users};
@@ -78,6 +78,7 @@ fn catalog(database: &TestDatabase) -> Arc<Live> {
         clock(),
         Arc::new(keyring()),
         follower_settings,
+        Lockouts::new().0,
     )
     .1
 }

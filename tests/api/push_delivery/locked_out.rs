@@ -1,0 +1,120 @@
+//! Streams and polls of devices that are let in no more.
+
+use serde_json::json;
+
+use super::super::harness::{Answer, Caller, in_tenant};
+use super::stage::{Device, Stage, ids, until};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::sse::SseStream;
+
+/// What makes a device's token good for nothing.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Replaced,
+    Revoked,
+    Deleted,
+    TenantDisabled,
+}
+
+impl End {
+    async fn come_about(self, stage: &Stage, device: &Device) {
+        let path = in_tenant(&format!("/devices/{}", device.id));
+        let admin = &stage.merchant.admin;
+        match self {
+            Self::Replaced => {
+                let again = json!({"device_id": device.id, "project_id": "stores"});
+                device.caller.post("/v1/devices", &again).await.expect(200);
+            }
+            Self::Revoked => {
+                admin.delete(&format!("{path}/token")).await.expect(204);
+            }
+            Self::Deleted => {
+                admin.delete(&path).await.expect(204);
+            }
+            Self::TenantDisabled => {
+                let platform = stage.app.platform_admin().await;
+                let disabled = json!({"enabled": false});
+                platform.patch(&in_tenant(""), &disabled).await.expect(200);
+            }
+        }
+    }
+
+    /// What a poll is told that waited meanwhile.
+    fn is_told(self, answer: Answer) {
+        let (status, code) = match self {
+            Self::TenantDisabled => (403, "permission_denied"),
+            Self::Replaced | Self::Revoked | Self::Deleted => (401, "unauthenticated"),
+        };
+        answer.problem(status, code);
+    }
+}
+
+/// A device that hangs on a node by a stream and a poll.
+struct Hanging {
+    events: SseStream,
+    poll: tokio::task::JoinHandle<Answer>,
+}
+
+impl Hanging {
+    async fn on(caller: &Caller, id: &str) -> Self {
+        let events = SseStream::open(caller.url(), id, caller.token(), None).await;
+        assert_eq!(events.status, 200, "{}", events.head);
+        let (caller, path) = (caller.clone(), format!("/v1/devices/{id}/pushes?wait_s=60"));
+        let poll = tokio::spawn(async move { caller.get(&path).await });
+        Self { events, poll }
+    }
+}
+
+async fn a_stream_and_a_poll_end_with_the_token(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let other = stage.device("other").await;
+    let mut others = other.events().await;
+    for end in [End::Replaced, End::Revoked, End::Deleted, End::TenantDisabled] {
+        let device = stage.device(&format!("{end:?}")).await;
+        let mut hanging = Hanging::on(&device.caller, &device.id).await;
+        until(async || stage.app.running.context.push_delivery.status().polls == 1).await;
+        end.come_about(&stage, &device).await;
+        hanging.events.ended().await;
+        end.is_told(hanging.poll.await.unwrap());
+        if !matches!(end, End::TenantDisabled) {
+            let push = stage.push(&[&other]).await;
+            assert_eq!(others.push().await.push_id(), push, "{end:?} concerns one device");
+        }
+    }
+    others.ended().await;
+}
+
+async fn they_end_on_another_node_too(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    for end in [End::Replaced, End::Revoked, End::Deleted, End::TenantDisabled] {
+        let device = stage.device(&format!("{end:?}")).await;
+        let (node, caller) = stage.app.at_another_node(&device.caller).await;
+        let mut hanging = Hanging::on(&caller, &device.id).await;
+        until(async || node.context.push_delivery.status().polls == 1).await;
+        end.come_about(&stage, &device).await;
+        hanging.events.ended().await;
+        end.is_told(hanging.poll.await.unwrap());
+        node.stop().await.unwrap();
+    }
+}
+
+async fn a_device_goes_on_with_the_token_that_took_the_place(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    let device = stage.device("A").await;
+    let mut old = device.events().await;
+    let again = json!({"device_id": "A", "project_id": "stores"});
+    let enrolled = device.caller.post("/v1/devices", &again).await.expect(200);
+    let caller = stage.app.bearer(enrolled["device_token"].as_str().unwrap());
+    let newest = Device { caller, ..device };
+    let mut new = newest.events().await;
+    old.ended().await;
+    let push = stage.push(&[&newest]).await;
+    assert_eq!(new.push().await.push_id(), push);
+    assert_eq!(ids(&newest.poll(0).await), [push.as_str()]);
+}
+
+on_both_databases!(
+    a_stream_and_a_poll_end_with_the_token,
+    they_end_on_another_node_too,
+    a_device_goes_on_with_the_token_that_took_the_place,
+);
