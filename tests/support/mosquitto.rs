@@ -23,7 +23,7 @@ const WATCHDOG: &str = r#"
             start) start "$1" "$2" "$3" ;;
         esac
     done
-    kill -KILL $!
+    kill -KILL $! 2>/dev/null
 "#;
 
 /// The name and password of nodes where the broker asks for some.

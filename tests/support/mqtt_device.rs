@@ -22,7 +22,8 @@ pub(crate) struct MqttDevice {
     client: AsyncClient,
     topics: String,
     messages: mpsc::UnboundedReceiver<MqttPush>,
-    is_subscribed: watch::Receiver<bool>,
+    /// How often it has subscribed, which it does with each connection.
+    subscriptions: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
@@ -70,34 +71,30 @@ impl MqttDevice {
         let (client, events) = AsyncClient::builder(options).capacity(100).build();
         let topics = format!("slipway/10000000/devices/{of}");
         let (sender, messages) = mpsc::unbounded_channel();
-        let (subscribed, is_subscribed) = watch::channel(false);
+        let (subscribed, subscriptions) = watch::channel(0);
         let subscription = (client.clone(), format!("{topics}/pushes"));
         let task = tokio::spawn(run(events, subscription, sender, subscribed));
         let device = Self {
             client,
             topics,
             messages,
-            is_subscribed,
+            subscriptions,
             task,
         };
-        device.subscribed().await;
+        device.connected_after(0).await;
         device
     }
 
-    /// Returns once the device is connected.
-    pub(crate) async fn subscribed(&self) {
-        let mut is_subscribed = self.is_subscribed.clone();
-        let wait = is_subscribed.wait_for(|is_subscribed| *is_subscribed);
-        timeout(DEADLINE, wait).await.unwrap().unwrap();
+    /// How often it has connected.
+    pub(crate) fn connections(&self) -> u64 {
+        *self.subscriptions.borrow()
     }
 
-    /// Returns once the device is connected again after its broker was started again.
-    pub(crate) async fn subscribed_again(&self) {
-        // It may not have noticed yet that the connection broke.
-        let mut is_subscribed = self.is_subscribed.clone();
-        let wait = is_subscribed.wait_for(|is_subscribed| !is_subscribed);
-        let _ = timeout(Duration::from_secs(1), wait).await;
-        self.subscribed().await;
+    /// Returns once it has connected more often than that.
+    pub(crate) async fn connected_after(&self, connections: u64) {
+        let mut subscriptions = self.subscriptions.clone();
+        let wait = subscriptions.wait_for(|now| *now > connections);
+        timeout(DEADLINE, wait).await.unwrap().unwrap();
     }
 
     /// The next push.
@@ -132,7 +129,7 @@ async fn run(
     mut events: EventLoop,
     (client, topic): (AsyncClient, String),
     messages: mpsc::UnboundedSender<MqttPush>,
-    subscribed: watch::Sender<bool>,
+    subscribed: watch::Sender<u64>,
 ) {
     loop {
         match events.poll().await {
@@ -140,7 +137,7 @@ async fn run(
                 client.try_subscribe(topic.as_str(), QoS::AtLeastOnce).unwrap();
             }
             Ok(Event::Incoming(Packet::SubAck(_))) => {
-                subscribed.send_replace(true);
+                subscribed.send_modify(|times| *times += 1);
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 let properties = publish.properties.unwrap_or_default();
@@ -151,10 +148,7 @@ async fn run(
                 });
             }
             Ok(_) => {}
-            Err(_) => {
-                subscribed.send_replace(false);
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }

@@ -11,13 +11,14 @@ use crate::support::mosquitto::Mosquitto;
 async fn what_is_pushed_without_the_broker_comes_with_it(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
+    let connections = mqtt.connections();
     there.broker.stop();
     there.connection_is("disconnected").await;
     let push = there.stage.push(&[&device]).await;
     // Other channels don't need it.
     assert_eq!(device.events().await.push().await.push_id(), push);
     there.broker.start_again();
-    mqtt.subscribed_again().await;
+    mqtt.connected_after(connections).await;
     there.connection_is("connected").await;
     there.stage.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.push_id(), push);
@@ -28,10 +29,11 @@ async fn what_the_broker_lost_comes_again(database: TestDatabase) {
     let (device, mut mqtt) = there.device("A").await;
     let push = there.stage.push(&[&device]).await;
     let first = mqtt.push().await;
+    let connections = mqtt.connections();
     there.broker.stop();
     there.connection_is("disconnected").await;
     there.broker.start_again();
-    mqtt.subscribed_again().await;
+    mqtt.connected_after(connections).await;
     there.stage.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.data, first.data);
     there.connection_is("connected").await;
