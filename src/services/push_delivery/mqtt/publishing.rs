@@ -64,9 +64,8 @@ async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
 async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
     let (now, redelivery) = (ctx.now(), ctx.push_delivery.settings.redelivery);
     let due_again = |target: &StoredTarget, push: &Push| {
-        let age = (now - push.created_at).to_std().unwrap_or_default();
-        let wait = wait_at(age, (push.id, &target.key.device), redelivery);
-        now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+        let wait = TimeDelta::from_std(wait_of(target, push, now, redelivery));
+        now + wait.unwrap_or(TimeDelta::MAX)
     };
     let claimed = claim_due_for_mqtt(&ctx.db, now, due_again, BATCH).await?;
     let count = u64::try_from(claimed.len()).unwrap_or(BATCH);
@@ -83,6 +82,12 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
         give_back(ctx, &lost).await?;
     }
     Ok(count)
+}
+
+/// How long until what is published now is published again.
+fn wait_of(target: &StoredTarget, push: &Push, now: DateTime<Utc>, redelivery: Redelivery) -> Duration {
+    let age = (now - push.created_at).to_std().unwrap_or_default();
+    wait_at(age, (push.id, &target.key.device), redelivery)
 }
 
 /// How long until a push of an age is published again: as long as it is old, within the bounds of every channel. So
@@ -121,7 +126,7 @@ async fn publish(ctx: &Context, broker: &Broker, push: &DeliveredPush, now: Date
     let message = Message {
         topic: pushes_of(key.tenant, &key.device),
         payload: push.json(),
-        expires_in: (push.push.expires_at - now).to_std().unwrap_or_default(),
+        expires_in: message_lifetime(ctx, push, now),
     };
     let outcome = match broker.publish(message).await {
         Ok(Receipt::Taken) => {
@@ -142,6 +147,17 @@ async fn publish(ctx: &Context, broker: &Broker, push: &DeliveredPush, now: Date
     };
     counter!("slipway_push_mqtt_publishes_total", "outcome" => outcome.as_str()).increment(1);
     outcome
+}
+
+/// The first message lives as long as the push. A repeat lives until the next, so that they do not pile up at a broker
+/// that keeps them for a device which is away.
+fn message_lifetime(ctx: &Context, push: &DeliveredPush, now: DateTime<Utc>) -> Duration {
+    let rest = (push.push.expires_at - now).to_std().unwrap_or_default();
+    if push.target.deliveries == 0 {
+        return rest;
+    }
+    let redelivery = ctx.push_delivery.settings.redelivery;
+    rest.min(wait_of(&push.target, &push.push, now, redelivery))
 }
 
 /// Lets whichever node has a broker publish them; where that cannot be written they are due again anyway.

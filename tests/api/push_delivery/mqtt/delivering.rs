@@ -45,7 +45,8 @@ async fn what_is_not_acknowledged_comes_again_the_same(database: TestDatabase) {
     there.stage.app.set_clock(LATER);
     let again = mqtt.push().await;
     assert_eq!(again.data, first.data);
-    assert!(again.expires_in < first.expires_in);
+    // Until the next one is due: 15 to 25 seconds.
+    assert!(again.expires_in.is_some_and(|seconds| seconds <= 25), "{again:?}");
     there
         .stage
         .target_once(&push, &device, |target| target["deliveries"] == 2)
