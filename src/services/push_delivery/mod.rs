@@ -14,6 +14,7 @@ mod follower;
 mod hints;
 mod hub;
 mod lockouts;
+mod mqtt;
 mod open_pushes;
 mod polling;
 mod presence;
@@ -38,11 +39,14 @@ pub use stream::{EventStream, StreamEvent, open_stream};
 use self::deliveries::{Deliveries, DeliveryWriter};
 use self::follower::Follower;
 use self::hub::{Hub, ListenerKind};
+use self::mqtt::{MqttTasks, RunningMqtt};
 use self::presence::PresenceWriter;
 use self::waiting::Waiting;
+use crate::broker::{Broker, BrokerSettings, BrokerSettingsError};
 use crate::catalog::ids::{PushId, TenantId};
 use crate::clock::Clock;
 use crate::live::{DeviceKey, LockedOut};
+use crate::services::Context;
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 
@@ -71,6 +75,8 @@ pub struct PushDelivery {
     told: mpsc::Sender<Vec<PushId>>,
     hints: Option<mpsc::Sender<Vec<PushId>>>,
     reads: Semaphore,
+    /// `None` without one in the settings.
+    broker: Option<Broker>,
     settings: DeliverySettings,
 }
 
@@ -82,6 +88,7 @@ pub struct DeliveryTasks {
     presence: PresenceWriter,
     locked_out: mpsc::UnboundedReceiver<LockedOut>,
     hub: Arc<Hub>,
+    mqtt: Option<MqttTasks>,
     db: Db,
     clock: Arc<dyn Clock>,
 }
@@ -91,6 +98,7 @@ pub struct RunningDelivery {
     tasks: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
     presence: JoinHandle<()>,
+    mqtt: Option<RunningMqtt>,
     is_over: watch::Sender<bool>,
 }
 
@@ -109,17 +117,22 @@ pub struct DeliveryStatus {
     pub polls: usize,
     /// Devices of the whole installation that something waits for.
     pub waiting_devices: usize,
+    /// Whether there is a connection to the broker; `None` without a broker.
+    pub is_broker_connected: Option<bool>,
 }
 
 impl PushDelivery {
-    /// `node` names this node in the database; `locked_out` tells of those whose streams and polls must end.
+    /// `node` names this node in the database and at the broker, if there is one; `locked_out` tells of those whose
+    /// streams and polls must end.
     pub fn new(
         db: &Db,
         clock: Arc<dyn Clock>,
         node: Uuid,
         settings: DeliverySettings,
         locked_out: mpsc::UnboundedReceiver<LockedOut>,
-    ) -> (Self, DeliveryTasks) {
+        broker: Option<BrokerSettings>,
+    ) -> Result<(Self, DeliveryTasks), BrokerSettingsError> {
+        let mqtt = broker.map(|broker| mqtt::prepare(broker, node)).transpose()?;
         let (hub, waiting) = (Arc::<Hub>::default(), Arc::<Waiting>::default());
         let (told, heard) = mpsc::channel(TOLD);
         let (deliveries, writer) = Deliveries::new(db.clone(), clock.clone());
@@ -132,10 +145,12 @@ impl PushDelivery {
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
             locked_out,
             hub: hub.clone(),
+            mqtt,
             db: db.clone(),
             clock,
         };
         let delivery = Self {
+            broker: tasks.mqtt.as_ref().map(MqttTasks::broker),
             hub,
             waiting,
             deliveries,
@@ -144,7 +159,7 @@ impl PushDelivery {
             reads: Semaphore::new(READS_AT_ONCE),
             settings,
         };
-        (delivery, tasks)
+        Ok((delivery, tasks))
     }
 
     /// Tells this node and the others that something of a push was committed. To be called after the commit; what is
@@ -176,12 +191,13 @@ impl PushDelivery {
             streams: self.hub.count_of(ListenerKind::Stream),
             polls: self.hub.count_of(ListenerKind::Poll),
             waiting_devices: self.waiting.device_count(),
+            is_broker_connected: self.broker.as_ref().map(Broker::is_connected),
         }
     }
 }
 
 impl DeliveryTasks {
-    pub fn start(self) -> RunningDelivery {
+    pub fn start(self, ctx: &Arc<Context>) -> RunningDelivery {
         let (is_over, mut over) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(self.follower.run()),
@@ -197,6 +213,7 @@ impl DeliveryTasks {
             tasks,
             writer: tokio::spawn(self.writer.run()),
             presence: tokio::spawn(self.presence.run(is_over_once)),
+            mqtt: self.mqtt.map(|mqtt| mqtt.start(ctx)),
             is_over,
         }
     }
@@ -205,6 +222,9 @@ impl DeliveryTasks {
 impl RunningDelivery {
     /// Writes what is still to be written, once nobody is delivered to any more.
     pub async fn finish(self, delivery: &PushDelivery) {
+        if let Some(mqtt) = self.mqtt {
+            mqtt.finish().await;
+        }
         for task in &self.tasks {
             task.abort();
         }

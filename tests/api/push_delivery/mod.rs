@@ -6,6 +6,7 @@ mod device_command;
 mod events;
 mod expiry;
 mod locked_out;
+mod mqtt;
 mod polls;
 mod presence;
 mod stage;
