@@ -13,10 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::broker::{BrokerSettings, read_certificates};
 use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
-use crate::config::{Config, DeviceRecordConfig};
+use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory;
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
@@ -126,7 +127,9 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
     let node = Uuid::new_v4();
     let delivery_settings = delivery_settings(config);
-    let (push_delivery, delivery) = PushDelivery::new(&gated, start.clock.clone(), node, delivery_settings);
+    let broker = broker_settings(&config.mqtt)?;
+    let (push_delivery, delivery) =
+        PushDelivery::new(&gated, start.clock.clone(), node, delivery_settings, broker)?;
     let parts = ContextParts {
         db: gated,
         live,
@@ -165,7 +168,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         server: tokio::spawn(server),
         tasks,
         device_records: writer.map(|writer| tokio::spawn(writer.run())),
-        delivery: delivery.start(),
+        delivery: delivery.start(&context),
         snapshots,
         context,
     })
@@ -233,7 +236,7 @@ impl ContextParts {
                     preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
                     other: TimeDelta::seconds(config.push_lifetime_s.into()),
                 },
-                has_broker: false,
+                has_broker: config.mqtt.url.is_some(),
             },
         }
     }
@@ -248,6 +251,26 @@ fn delivery_settings(config: &Config) -> DeliverySettings {
         heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
         hints: config.hints,
     }
+}
+
+fn broker_settings(config: &MqttConfig) -> anyhow::Result<Option<BrokerSettings>> {
+    let Some(address) = config.url.clone() else {
+        return Ok(None);
+    };
+    anyhow::ensure!(
+        config.password.is_none() || config.username.is_some(),
+        "SLIPWAY_MQTT_PASSWORD needs a SLIPWAY_MQTT_USERNAME"
+    );
+    anyhow::ensure!(
+        config.ca_file.is_none() || address.is_secure,
+        "SLIPWAY_MQTT_CA_FILE needs TLS: SLIPWAY_MQTT_URL must begin with mqtts://"
+    );
+    Ok(Some(BrokerSettings {
+        address,
+        username: config.username.clone(),
+        password: config.password.clone(),
+        ca: config.ca_file.as_deref().map(read_certificates).transpose()?,
+    }))
 }
 
 fn follower_settings(config: &Config) -> FollowerSettings {

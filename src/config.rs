@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
 
+use crate::broker::BrokerAddress;
+
 /// More threads than any machine has cores for.
 const MAX_WORKERS: usize = 512;
 
@@ -124,6 +126,30 @@ pub struct Config {
 
     #[command(flatten)]
     pub delivery: DeliveryConfig,
+
+    #[command(flatten)]
+    pub mqtt: MqttConfig,
+}
+
+/// Settings of the broker over which pushes go too.
+#[derive(Clone, Args)]
+pub struct MqttConfig {
+    /// mqtt://host:port or mqtts://host:port of an MQTT 5 broker that pushes are published to, the same on every node;
+    /// absent: devices get pushes by HTTP alone.
+    #[arg(long = "mqtt-url", env = "SLIPWAY_MQTT_URL")]
+    pub url: Option<BrokerAddress>,
+
+    /// Name under which nodes sign in at the broker.
+    #[arg(long = "mqtt-username", env = "SLIPWAY_MQTT_USERNAME")]
+    pub username: Option<String>,
+
+    /// The password for it.
+    #[arg(long = "mqtt-password", env = "SLIPWAY_MQTT_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+
+    /// File with the certificates (PEM) that the broker's must descend from; absent: those that the system trusts.
+    #[arg(long = "mqtt-ca-file", env = "SLIPWAY_MQTT_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Settings of how pushes are handed to devices.

@@ -8,6 +8,7 @@
 //! - [`secrets`]: passwords, tokens, encryption.
 //! - [`storage`]: the database; the only room that knows the ORM.
 //! - [`live`]: the published catalog in memory, following the database.
+//! - [`broker`]: the MQTT broker; the only room that knows its client.
 //! - [`services`]: the use cases; they own transactions and audit.
 //! - [`http`]: the faces; the only room that knows the web framework.
 //! - [`commands`]: what an integrator runs against a server.
@@ -15,6 +16,7 @@
 
 pub mod access;
 pub mod app;
+pub mod broker;
 pub mod catalog;
 pub mod clock;
 pub mod commands;

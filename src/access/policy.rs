@@ -93,7 +93,8 @@ pub const fn enter_by_key(tenant: TenantId) -> TenantScope {
     TenantScope::new(tenant)
 }
 
-/// Lets a device in that proved by its own token to be this one.
+/// Lets a device in that proved to be this one: by its own token, or to the broker that lets nobody else write to its
+/// topic.
 pub const fn enter_device(tenant: TenantId, device: DeviceId) -> DeviceScope {
     DeviceScope::new(TenantScope::new(tenant), device)
 }

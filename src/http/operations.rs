@@ -28,6 +28,9 @@ struct ReadinessResponse {
     /// `reachable` or `unreachable`. A database that this node may not use counts as unreachable: it is let in once the
     /// schema and the secret key were checked, and the log tells what they lack.
     database: &'static str,
+    /// `connected` or `disconnected` from the MQTT broker, or `none` where none is set. A node without its broker is
+    /// ready all the same: devices get pushes by HTTP.
+    mqtt: &'static str,
     catalog: CatalogReadiness,
 }
 
@@ -84,6 +87,11 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
             "reachable"
         } else {
             "unreachable"
+        },
+        mqtt: match ctx.push_delivery.status().is_broker_connected {
+            Some(true) => "connected",
+            Some(false) => "disconnected",
+            None => "none",
         },
         catalog: CatalogReadiness {
             loaded: catalog.compared_at.is_some(),
@@ -146,5 +154,8 @@ fn describe_push_delivery(ctx: &Context) {
     let status = ctx.push_delivery.status();
     metrics::gauge!("slipway_push_streams").set(status.streams as f64);
     metrics::gauge!("slipway_push_polls").set(status.polls as f64);
+    if let Some(is_connected) = status.is_broker_connected {
+        metrics::gauge!("slipway_mqtt_connected").set(f64::from(u8::from(is_connected)));
+    }
     metrics::gauge!("slipway_push_waiting_devices").set(status.waiting_devices as f64);
 }

@@ -24,6 +24,8 @@ on_both_databases!(
     what_runs_out_expires_once,
     only_what_was_not_delivered_is_withdrawn,
     a_due_target_is_claimed_by_one_node,
+    each_target_is_due_for_the_broker_again_in_its_own_time,
+    what_was_acknowledged_was_delivered_by_then,
     followers_see_what_changed_and_what_is_open,
 );
 
@@ -104,15 +106,9 @@ async fn states(db: &Db, push: &Push) -> Vec<TargetState> {
         .collect()
 }
 
-async fn deliver(
-    db: &Db,
-    keys: &[TargetKey],
-    channel: Channel,
-    at: DateTime<Utc>,
-    due: Option<DateTime<Utc>>,
-) {
+async fn deliver(db: &Db, keys: &[TargetKey], channel: Channel, at: DateTime<Utc>) {
     let tx = db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, keys, (channel, at), due)
+    push_targets::mark_delivered(&tx, keys, (channel, at))
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -287,8 +283,8 @@ async fn deliveries_are_noted_and_move_nothing_back(database: TestDatabase) {
     queue(db, &push, &["A", "B", "C"]).await;
     let queued = targets(db, &push).await;
     acknowledge(db, "B", &push, Acknowledgement::Opened).await;
-    deliver(db, &keys(&queued), Channel::Events, at(1), None).await;
-    deliver(db, &keys(&queued[..2]), Channel::Mqtt, at(2), Some(at(3))).await;
+    deliver(db, &keys(&queued), Channel::Events, at(1)).await;
+    deliver(db, &keys(&queued[..2]), Channel::Mqtt, at(2)).await;
     let then = targets(db, &push).await;
     assert_eq!(then[0].state, TargetState::Delivered);
     assert_eq!((then[0].channel, then[0].deliveries), (Some(Channel::Mqtt), 2));
@@ -296,16 +292,7 @@ async fn deliveries_are_noted_and_move_nothing_back(database: TestDatabase) {
     assert_eq!(then[1].state, TargetState::Opened);
     assert_eq!((then[1].open_until, then[1].deliveries), (None, 2));
     assert_eq!((then[2].channel, then[2].deliveries), (Some(Channel::Events), 1));
-    // C keeps the instant that it was queued with, A got a later one, and B is never published again.
-    let claimed = push_targets::claim_due_for_mqtt(db, at(2), at(9), 10)
-        .await
-        .unwrap();
-    assert_eq!(keys(&claimed), keys(&queued[2..]));
-    let claimed = push_targets::claim_due_for_mqtt(db, at(3), at(9), 10)
-        .await
-        .unwrap();
-    assert_eq!(keys(&claimed), keys(&queued[..1]));
-    deliver(db, &[], Channel::Events, at(1), None).await;
+    deliver(db, &[], Channel::Events, at(1)).await;
 }
 
 async fn acknowledgements_move_forward(database: TestDatabase) {
@@ -348,7 +335,7 @@ async fn what_runs_out_expires_once(database: TestDatabase) {
     let push = push(None, 0);
     queue(db, &push, &["A", "B", "C"]).await;
     let queued = keys(&targets(db, &push).await);
-    deliver(db, &queued[..1], Channel::Poll, at(1), None).await;
+    deliver(db, &queued[..1], Channel::Poll, at(1)).await;
     acknowledge(db, "B", &push, Acknowledgement::Received).await;
     assert_eq!(push_targets::expire_due(db, at(9), 10).await.unwrap(), []);
     assert_eq!(push_targets::expire_due(db, at(10), 1).await.unwrap().len(), 1);
@@ -371,7 +358,7 @@ async fn only_what_was_not_delivered_is_withdrawn(database: TestDatabase) {
     let push = push(None, 0);
     queue(db, &push, &["A", "B", "C"]).await;
     let queued = keys(&targets(db, &push).await);
-    deliver(db, &queued[..1], Channel::Poll, at(1), None).await;
+    deliver(db, &queued[..1], Channel::Poll, at(1)).await;
     acknowledge(db, "B", &push, Acknowledgement::Applied).await;
     assert_eq!(withdraw(db, &push).await, 1);
     assert_eq!(withdraw(db, &push).await, 0);
@@ -398,10 +385,10 @@ async fn a_due_target_is_claimed_by_one_node(database: TestDatabase) {
         nodes.spawn(async move {
             let mut claimed = Vec::new();
             for _ in 0..10 {
-                let some = push_targets::claim_due_for_mqtt(&db, at(0), at(1), 9)
+                let some = push_targets::claim_due_for_mqtt(&db, at(0), |_, _| at(1), 9)
                     .await
                     .unwrap();
-                claimed.extend(keys(&some));
+                claimed.extend(some.into_iter().map(|(target, _)| target.key));
             }
             claimed
         });
@@ -409,10 +396,56 @@ async fn a_due_target_is_claimed_by_one_node(database: TestDatabase) {
     let mut claimed: Vec<_> = nodes.join_all().await.concat();
     claimed.sort();
     assert_eq!(claimed, keys(&targets(&database.db, &push).await));
-    let again = push_targets::claim_due_for_mqtt(&database.db, at(1), at(2), 200)
+    let again = push_targets::claim_due_for_mqtt(&database.db, at(1), |_, _| at(2), 200)
         .await
         .unwrap();
     assert_eq!(again.len(), 100);
+}
+
+/// The devices that are due at second `now`, each again after as many seconds as its sequence says.
+async fn claim(db: &Db, now: i64) -> Vec<String> {
+    let due_again = |target: &StoredTarget, _: &Push| at(now + target.key.sequence);
+    let claimed = push_targets::claim_due_for_mqtt(db, at(now), due_again, 10).await;
+    let claimed = claimed.unwrap().into_iter();
+    claimed
+        .map(|(target, _)| target.key.device.into_string())
+        .collect()
+}
+
+async fn each_target_is_due_for_the_broker_again_in_its_own_time(database: TestDatabase) {
+    let db = &database.db;
+    prepare(db, &["A", "B", "C"]).await;
+    let earlier = push(None, 0);
+    queue(db, &earlier, &["B"]).await;
+    acknowledge(db, "B", &earlier, Acknowledgement::Received).await;
+    let push = push(None, 0);
+    queue(db, &push, &["A", "B", "C"]).await;
+    acknowledge(db, "C", &push, Acknowledgement::Opened).await;
+    assert_eq!(claim(db, 0).await, ["A", "B"]);
+    assert_eq!(claim(db, 0).await, [""; 0]);
+    assert_eq!(claim(db, 1).await, ["A"]);
+    assert_eq!(claim(db, 2).await, ["A", "B"]);
+    // What could not be published is due at once, but not what needs it no more.
+    let tx = db.begin().await.unwrap();
+    let all = keys(&targets(db, &push).await);
+    push_targets::give_back_for_mqtt(&tx, &all, at(2)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(claim(db, 2).await, ["A", "B"]);
+}
+
+async fn what_was_acknowledged_was_delivered_by_then(database: TestDatabase) {
+    let db = &database.db;
+    prepare(db, &["A"]).await;
+    let push = push(None, 0);
+    queue(db, &push, &["A"]).await;
+    acknowledge(db, "A", &push, Acknowledgement::Received).await;
+    deliver(db, &keys(&targets(db, &push).await), Channel::Mqtt, at(6)).await;
+    let target = targets(db, &push).await.remove(0);
+    assert_eq!(
+        (target.delivered_at, target.received_at),
+        (Some(at(5)), Some(at(5)))
+    );
+    assert_eq!(target.channel, Some(Channel::Mqtt));
 }
 
 async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {

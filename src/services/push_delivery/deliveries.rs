@@ -226,7 +226,7 @@ impl DeliveryWriter {
             let targets: Vec<_> = by_it.map(|delivery| delivery.target.clone()).collect();
             if !targets.is_empty() {
                 let tx = self.db.begin().await?;
-                mark_delivered(&tx, &targets, (channel, now), None).await?;
+                mark_delivered(&tx, &targets, (channel, now)).await?;
                 tx.commit().await?;
             }
         }

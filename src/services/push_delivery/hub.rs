@@ -20,6 +20,7 @@ pub(super) struct Hub {
     is_ended: AtomicBool,
     streams: AtomicUsize,
     polls: AtomicUsize,
+    something_pushed: Notify,
     pub(super) presence: Presence,
 }
 
@@ -77,11 +78,17 @@ impl Hub {
         })
     }
 
-    /// Wakes everybody who listens for a device.
+    /// Wakes everybody who listens for a device, and who listens for all.
     pub(super) fn wake(&self, device: &DeviceKey) {
         for signal in self.lock().get(device).into_iter().flatten() {
             signal.wake.notify_one();
         }
+        self.something_pushed.notify_one();
+    }
+
+    /// Returns once something was pushed to any device since it returned last.
+    pub(super) async fn something_pushed(&self) {
+        self.something_pushed.notified().await;
     }
 
     pub(super) fn has(&self, device: &DeviceKey) -> bool {

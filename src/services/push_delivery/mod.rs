@@ -13,6 +13,7 @@ mod expiry;
 mod follower;
 mod hints;
 mod hub;
+mod mqtt;
 mod open_pushes;
 mod polling;
 mod presence;
@@ -37,11 +38,14 @@ pub use stream::{EventStream, StreamEvent, open_stream};
 use self::deliveries::{Deliveries, DeliveryWriter};
 use self::follower::Follower;
 use self::hub::{Hub, ListenerKind};
+use self::mqtt::{MqttTasks, RunningMqtt};
 use self::presence::PresenceWriter;
 use self::waiting::Waiting;
+use crate::broker::{Broker, BrokerSettings, BrokerSettingsError};
 use crate::catalog::ids::{PushId, TenantId};
 use crate::catalog::text::DeviceId;
 use crate::clock::Clock;
+use crate::services::Context;
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 
@@ -70,6 +74,8 @@ pub struct PushDelivery {
     told: mpsc::Sender<Vec<PushId>>,
     hints: Option<mpsc::Sender<Vec<PushId>>>,
     reads: Semaphore,
+    /// `None` without one in the settings.
+    broker: Option<Broker>,
     settings: DeliverySettings,
 }
 
@@ -79,6 +85,7 @@ pub struct DeliveryTasks {
     hints: Option<hints::Hints>,
     writer: DeliveryWriter,
     presence: PresenceWriter,
+    mqtt: Option<MqttTasks>,
     db: Db,
     clock: Arc<dyn Clock>,
 }
@@ -88,6 +95,7 @@ pub struct RunningDelivery {
     tasks: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
     presence: JoinHandle<()>,
+    mqtt: Option<RunningMqtt>,
     is_over: watch::Sender<bool>,
 }
 
@@ -114,16 +122,20 @@ pub struct DeliveryStatus {
     pub polls: usize,
     /// Devices of the whole installation that something waits for.
     pub waiting_devices: usize,
+    /// Whether there is a connection to the broker; `None` without a broker.
+    pub is_broker_connected: Option<bool>,
 }
 
 impl PushDelivery {
-    /// `node` names this node in the database.
+    /// `node` names this node in the database and at the broker, if there is one.
     pub fn new(
         db: &Db,
         clock: Arc<dyn Clock>,
         node: Uuid,
         settings: DeliverySettings,
-    ) -> (Self, DeliveryTasks) {
+        broker: Option<BrokerSettings>,
+    ) -> Result<(Self, DeliveryTasks), BrokerSettingsError> {
+        let mqtt = broker.map(|broker| mqtt::prepare(broker, node)).transpose()?;
         let (hub, waiting) = (Arc::<Hub>::default(), Arc::<Waiting>::default());
         let (told, heard) = mpsc::channel(TOLD);
         let (deliveries, writer) = Deliveries::new(db.clone(), clock.clone());
@@ -134,10 +146,12 @@ impl PushDelivery {
             follower,
             writer,
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
+            mqtt,
             db: db.clone(),
             clock,
         };
         let delivery = Self {
+            broker: tasks.mqtt.as_ref().map(MqttTasks::broker),
             hub,
             waiting,
             deliveries,
@@ -146,7 +160,7 @@ impl PushDelivery {
             reads: Semaphore::new(READS_AT_ONCE),
             settings,
         };
-        (delivery, tasks)
+        Ok((delivery, tasks))
     }
 
     /// Tells this node and the others that something of a push was committed. To be called after the commit; what is
@@ -178,12 +192,13 @@ impl PushDelivery {
             streams: self.hub.count_of(ListenerKind::Stream),
             polls: self.hub.count_of(ListenerKind::Poll),
             waiting_devices: self.waiting.device_count(),
+            is_broker_connected: self.broker.as_ref().map(Broker::is_connected),
         }
     }
 }
 
 impl DeliveryTasks {
-    pub fn start(self) -> RunningDelivery {
+    pub fn start(self, ctx: &Arc<Context>) -> RunningDelivery {
         let (is_over, mut over) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(self.follower.run()),
@@ -198,6 +213,7 @@ impl DeliveryTasks {
             tasks,
             writer: tokio::spawn(self.writer.run()),
             presence: tokio::spawn(self.presence.run(is_over_once)),
+            mqtt: self.mqtt.map(|mqtt| mqtt.start(ctx)),
             is_over,
         }
     }
@@ -206,6 +222,9 @@ impl DeliveryTasks {
 impl RunningDelivery {
     /// Writes what is still to be written, once nobody is delivered to any more.
     pub async fn finish(self, delivery: &PushDelivery) {
+        if let Some(mqtt) = self.mqtt {
+            mqtt.finish().await;
+        }
         for task in &self.tasks {
             task.abort();
         }

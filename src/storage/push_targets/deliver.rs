@@ -1,14 +1,20 @@
 //! Everything that happens to a target after it was queued.
 
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{CaseStatement, Expr, SimpleExpr};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
+use std::collections::HashMap;
 
-use super::lock::{is_one_of, lock, lock_due, of_model, when};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
+};
+
+use super::follow::with_pushes;
+use super::lock::{KEY, is_one_of, lock, lock_due, of_model, when};
 use super::{ActiveModel, Column, Entity, Model, ROWS, StoredTarget, TargetKey, read};
 use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
-use crate::catalog::push::{Acknowledgement, Channel, TargetState};
+use crate::catalog::push::{Acknowledgement, Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, PushDetail};
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
 
@@ -147,40 +153,76 @@ async fn end(
     Ok(keys)
 }
 
-/// Gives up to `limit` targets that are due to the caller, who publishes them to the broker; another node gets them
-/// from `due_again_at` on, unless [`mark_delivered`] sets another instant before.
+/// Gives up to `limit` targets that are due to the caller, who publishes them to the broker, with their pushes. No
+/// other node gets one of them before it is `due_again`, which is when it is to be published once more.
 pub async fn claim_due_for_mqtt(
     db: &Db,
     now: DateTime<Utc>,
-    due_again_at: DateTime<Utc>,
+    due_again: impl Fn(&StoredTarget, &Push) -> DateTime<Utc>,
     limit: u64,
-) -> Result<Vec<StoredTarget>, StorageError> {
+) -> Result<Vec<(StoredTarget, Push)>, StorageError> {
     let is_due = || is_due(Column::MqttDueAt, in_micros(now));
     if !is_any(db, is_due()).await? {
         return Ok(Vec::new());
     }
     let tx = db.begin().await?;
     let rows = lock_due(&tx, (Column::MqttDueAt, is_due()), limit).await?;
-    let keys: Vec<_> = rows.iter().map(of_model).collect::<Result<_, _>>()?;
+    let models: HashMap<_, _> = rows
+        .iter()
+        .map(|row| Ok((of_model(row)?, row.clone())))
+        .collect::<Result<_, StorageError>>()?;
+    let mut targets: Vec<_> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    targets.sort_by(|one, other| one.key.cmp(&other.key));
+    let mut claimed = Vec::with_capacity(targets.len());
+    for of_tenant in targets.chunk_by(|one, other| one.key.tenant == other.key.tenant) {
+        let scope = TenantScope::of_the_program(of_tenant[0].key.tenant);
+        claimed.extend(with_pushes(&tx, scope, of_tenant.to_vec()).await?);
+    }
+    let due_again = claimed.iter().map(|(target, push)| {
+        let mut row = models[&target.key].clone();
+        row.mqtt_due_at = Some(in_micros(due_again(target, push)));
+        row.into_active_model()
+    });
+    write_mqtt_due_at(&tx, &due_again.collect::<Vec<_>>()).await?;
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// Writes that column of rows that are there and locked, each with its own value: as a conflict with what would be
+/// inserted, which both databases do in one statement.
+async fn write_mqtt_due_at(tx: &Tx, rows: &[ActiveModel]) -> Result<(), StorageError> {
+    let overwrite = OnConflict::columns(KEY)
+        .update_column(Column::MqttDueAt)
+        .to_owned();
+    for rows in rows.chunks(ROWS) {
+        Entity::insert_many(rows.to_vec())
+            .on_conflict(overwrite.clone())
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Gives targets back that were claimed and could not be published: those that are still open are due at once.
+pub async fn give_back_for_mqtt(tx: &Tx, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
     for keys in keys.chunks(ROWS) {
+        let still_open = when(is_one_of(keys)).add(Column::MqttDueAt.is_not_null());
+        lock(tx, still_open.clone()).await?;
         Entity::update_many()
-            .col_expr(Column::MqttDueAt, Expr::value(in_micros(due_again_at)))
-            .filter(is_one_of(keys))
+            .col_expr(Column::MqttDueAt, Expr::value(in_micros(now)))
+            .filter(still_open)
             .exec(tx.connection())
             .await?;
     }
-    tx.commit().await?;
-    rows.into_iter().map(read).collect()
+    Ok(())
 }
 
-/// Notes that targets were handed to a channel at an instant. What was acknowledged, withdrawn or has expired
-/// meanwhile keeps its state. `mqtt_due_at` is when those that are still open are to be published to the broker
-/// (again); `None` leaves that as it is.
+/// Notes that targets were handed to a channel, at an instant or before. What was acknowledged, withdrawn or has
+/// expired meanwhile keeps its state; what was acknowledged before had been delivered by then.
 pub async fn mark_delivered(
     tx: &Tx,
     keys: &[TargetKey],
     (channel, at): (Channel, DateTime<Utc>),
-    mqtt_due_at: Option<DateTime<Utc>>,
 ) -> Result<(), StorageError> {
     let mut keys = keys.to_vec();
     keys.sort_unstable();
@@ -188,19 +230,18 @@ pub async fn mark_delivered(
     let at = in_micros(at);
     for keys in keys.chunks(ROWS) {
         lock(tx, when(is_one_of(keys))).await?;
-        let mut update = Entity::update_many()
+        let delivered_at = CaseStatement::new()
+            .case(Column::ReceivedAt.lt(at), Expr::col(Column::ReceivedAt))
+            .finally(Expr::value(at));
+        Entity::update_many()
             .col_expr(Column::State, state_after_delivery())
             .col_expr(Column::Channel, Expr::value(channel.as_str()))
             .col_expr(Column::Deliveries, Expr::col(Column::Deliveries).add(1))
-            .col_expr(Column::DeliveredAt, Expr::value(at))
-            .col_expr(Column::ChangedAt, Expr::value(at));
-        if let Some(due_at) = mqtt_due_at {
-            let while_open = CaseStatement::new()
-                .case(Column::OpenUntil.is_not_null(), Expr::value(in_micros(due_at)))
-                .finally(nothing());
-            update = update.col_expr(Column::MqttDueAt, while_open.into());
-        }
-        update.filter(is_one_of(keys)).exec(tx.connection()).await?;
+            .col_expr(Column::DeliveredAt, delivered_at.into())
+            .col_expr(Column::ChangedAt, Expr::value(at))
+            .filter(is_one_of(keys))
+            .exec(tx.connection())
+            .await?;
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ pub async fn open_of_device(
 }
 
 /// Each target with its push.
-async fn with_pushes(
+pub(super) async fn with_pushes(
     reader: &impl Reader,
     scope: TenantScope,
     targets: Vec<StoredTarget>,

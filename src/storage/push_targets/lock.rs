@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, Order, QueryFilter
 use super::{Column, Entity, Model, TargetKey};
 use crate::storage::{Reader, StorageError, Tx};
 
-const KEY: [Column; 3] = [Column::TenantId, Column::DeviceId, Column::Sequence];
+pub(super) const KEY: [Column; 3] = [Column::TenantId, Column::DeviceId, Column::Sequence];
 
 /// Locks these rows in the order of their keys, waiting for whoever holds one.
 pub(super) async fn lock(tx: &Tx, condition: Condition) -> Result<Vec<Model>, StorageError> {

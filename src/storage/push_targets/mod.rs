@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
 
-pub use deliver::{acknowledge, claim_due_for_mqtt, expire_due, lock_of_push, mark_delivered, withdraw};
+pub use deliver::{
+    acknowledge, claim_due_for_mqtt, expire_due, give_back_for_mqtt, lock_of_push, mark_delivered, withdraw,
+};
 pub use follow::{OpenTarget, all_open, changed_since, of_pushes, open_of_device};
 
 use super::entity::push_target::{ActiveModel, Column, Entity, Model};

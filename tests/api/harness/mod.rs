@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use slipway::app::{self, Running, Start};
 use slipway::clock::{Clock, FixedClock, SystemClock};
-use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig};
+use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig, MqttConfig};
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
@@ -155,6 +155,12 @@ pub(crate) fn test_config(database_url: &str) -> Config {
             redelivery_ms: 15_000,
             redelivery_max_ms: 300_000,
             heartbeat_ms: 20_000,
+        },
+        mqtt: MqttConfig {
+            url: None,
+            username: None,
+            password: None,
+            ca_file: None,
         },
     }
 }

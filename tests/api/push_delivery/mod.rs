@@ -4,6 +4,7 @@ mod acknowledgements;
 mod apart;
 mod events;
 mod expiry;
+mod mqtt;
 mod polls;
 mod presence;
 mod stage;

@@ -1,0 +1,188 @@
+//! Publishes what is due to the broker. Of several nodes one claims a target, and so publishes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use metrics::counter;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::super::DeliveredPush;
+use super::super::deliveries::Delivery;
+use super::super::schedule::{Redelivery, spread};
+use super::is_served;
+use super::topics::pushes_of;
+use crate::broker::{Broker, Message, PublishError, Receipt};
+use crate::catalog::ids::PushId;
+use crate::catalog::push::{Channel, Push};
+use crate::catalog::text::DeviceId;
+use crate::services::Context;
+use crate::storage::StorageError;
+use crate::storage::push_targets::{StoredTarget, TargetKey, claim_due_for_mqtt, give_back_for_mqtt};
+
+/// What is due by time is looked for so often; what is pushed wakes the task.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Targets that are claimed and published together.
+const BATCH: u64 = 500;
+
+/// Publishes until it is over, and then ends what it has begun.
+pub(super) async fn run(ctx: Arc<Context>, broker: Broker, mut over: watch::Receiver<bool>) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            // A sender that is gone means the same.
+            _ = over.wait_for(|is_over| *is_over) => return,
+            () = may_be_due(&ctx, &broker, &mut ticks) => {}
+        }
+        while !*over.borrow() && broker.is_connected() {
+            match publish_due(&ctx, &broker).await {
+                Ok(published) if published < BATCH => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "what is due for the broker cannot be read now");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Returns when there is a broker and perhaps something to publish.
+async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
+    broker.connected().await;
+    tokio::select! {
+        () = ctx.push_delivery.hub.something_pushed() => {}
+        _ = ticks.tick() => {}
+    }
+}
+
+/// Publishes some of what is due, and returns how many targets that was.
+async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
+    let (now, redelivery) = (ctx.now(), ctx.push_delivery.settings.redelivery);
+    let due_again = |target: &StoredTarget, push: &Push| {
+        let age = (now - push.created_at).to_std().unwrap_or_default();
+        let wait = wait_at(age, (push.id, &target.key.device), redelivery);
+        now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+    };
+    let claimed = claim_due_for_mqtt(&ctx.db, now, due_again, BATCH).await?;
+    let count = u64::try_from(claimed.len()).unwrap_or(BATCH);
+    let publishing = claimed
+        .into_iter()
+        .map(|(target, push)| DeliveredPush { target, push })
+        .filter(|push| push.push.expires_at > now && is_served(ctx, push.target.key.tenant))
+        .map(|push| async move {
+            let outcome = publish(ctx, broker, &push, now).await;
+            (outcome == Outcome::Lost).then_some(push.target.key)
+        });
+    let lost: Vec<_> = join_all(publishing).await.into_iter().flatten().collect();
+    if !lost.is_empty() {
+        give_back(ctx, &lost).await?;
+    }
+    Ok(count)
+}
+
+/// How long until a push of an age is published again: as long as it is old, within the bounds of every channel. So
+/// one that nobody takes is published ever more rarely, whichever nodes do it. The devices of one push are spread, so
+/// that they do not get it again together.
+fn wait_at(age: Duration, (push, device): (PushId, &DeviceId), redelivery: Redelivery) -> Duration {
+    let wait = age.min(redelivery.longest).max(redelivery.first);
+    let seed = xxh3_64_with_seed(push.uuid().as_bytes(), age.as_secs());
+    spread(wait, xxh3_64_with_seed(device.as_str().as_bytes(), seed))
+}
+
+/// How a publish came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Taken,
+    /// Nobody had subscribed, so it was not delivered.
+    Nobody,
+    Refused,
+    /// The connection broke; the broker may have it or not.
+    Lost,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Nobody => "nobody",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+async fn publish(ctx: &Context, broker: &Broker, push: &DeliveredPush, now: DateTime<Utc>) -> Outcome {
+    let key = &push.target.key;
+    let message = Message {
+        topic: pushes_of(key.tenant, &key.device),
+        payload: push.json(),
+        expires_in: (push.push.expires_at - now).to_std().unwrap_or_default(),
+    };
+    let outcome = match broker.publish(message).await {
+        Ok(Receipt::Taken) => {
+            let delivery = Delivery {
+                target: key.clone(),
+                push: push.push.id,
+                channel: Channel::Mqtt,
+            };
+            ctx.push_delivery.deliveries.note(vec![delivery]);
+            Outcome::Taken
+        }
+        Ok(Receipt::NobodySubscribed) => Outcome::Nobody,
+        Err(error @ PublishError::Refused(_)) => {
+            tracing::warn!(%error, push = %push.push.id, "a push could not be published; it is tried again");
+            Outcome::Refused
+        }
+        Err(PublishError::Disconnected) => Outcome::Lost,
+    };
+    counter!("slipway_push_mqtt_publishes_total", "outcome" => outcome.as_str()).increment(1);
+    outcome
+}
+
+/// Lets whichever node has a broker publish them; where that cannot be written they are due again anyway.
+async fn give_back(ctx: &Context, keys: &[TargetKey]) -> Result<(), StorageError> {
+    let tx = ctx.db.begin().await?;
+    give_back_for_mqtt(&tx, keys, ctx.now()).await?;
+    tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const REDELIVERY: Redelivery = Redelivery {
+        first: Duration::from_secs(15),
+        longest: Duration::from_mins(5),
+    };
+
+    #[test]
+    fn the_older_a_push_is_the_more_rarely_it_is_published() {
+        for (age_s, wait_s) in [(0, 15), (15, 15), (40, 40), (300, 300), (86_400, 300)] {
+            for device in ["A", "B", "C"] {
+                let device = DeviceId::parse(device).unwrap();
+                let age = Duration::from_secs(age_s);
+                let wait = wait_at(age, (PushId::generate(), &device), REDELIVERY).as_secs_f64();
+                let share = wait / f64::from(wait_s);
+                assert!((0.75..=1.25).contains(&share), "{age_s}: {wait}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_devices_of_a_push_are_spread() {
+        let push = PushId::generate();
+        let wait = |number: u32| {
+            let device = DeviceId::parse(number.to_string()).unwrap();
+            wait_at(Duration::ZERO, (push, &device), REDELIVERY)
+        };
+        let distinct: HashSet<_> = (0..100).map(wait).collect();
+        assert!(distinct.len() > 50, "{}", distinct.len());
+    }
+}

@@ -1,0 +1,96 @@
+//! What devices say over MQTT.
+
+use rumqttc::PubAckReason;
+use serde_json::json;
+
+use super::{LATER, MqttStage, until};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    mqtt.push().await;
+    mqtt.say(&push, "received").await;
+    // Twice is as good as once.
+    mqtt.say(&push, "received").await;
+    mqtt.say(&push, "opened").await;
+    let body = json!({"push_id": push, "state": "failed", "detail": "no room"}).to_string();
+    assert_eq!(mqtt.send(&body).await, PubAckReason::Success);
+    let target = there
+        .stage
+        .target_once(&push, &device, |target| {
+            target["state"] == "failed" && target["channel"] == "mqtt"
+        })
+        .await;
+    assert_eq!(target["detail"], "no room");
+    for time in ["delivered_at", "received_at", "opened_at", "ended_at"] {
+        assert!(target[time].is_string(), "{target}");
+    }
+}
+
+/// Whichever way a device says it: it ends the publishing.
+async fn what_was_acknowledged_comes_no_more(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let by_http = there.stage.push(&[&device]).await;
+    let by_mqtt = there.stage.push(&[&device]).await;
+    for _ in 0..2 {
+        mqtt.push().await;
+    }
+    device.say(&by_http, "received").await;
+    mqtt.say(&by_mqtt, "received").await;
+    for push in [&by_http, &by_mqtt] {
+        there
+            .stage
+            .target_once(push, &device, |target| target["state"] == "received")
+            .await;
+    }
+    there.stage.app.set_clock(LATER);
+    let next = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), next);
+}
+
+async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let (other, others_mqtt) = there.device("B").await;
+    let push = there.stage.push(&[&device]).await;
+    mqtt.push().await;
+    let bad = r#"slipway_push_mqtt_acknowledgements_total{outcome="bad"}"#;
+    let refused = r#"slipway_push_mqtt_acknowledgements_total{outcome="refused"}"#;
+    let before = [there.stage.metric(bad).await, there.stage.metric(refused).await];
+    let wrong = [
+        String::new(),
+        "{".to_owned(),
+        "\u{0}".to_owned(),
+        "[".repeat(10_000),
+        json!({"push_id": push}).to_string(),
+        json!({"push_id": push, "state": "delivered"}).to_string(),
+        json!({"push_id": push, "state": "received", "detail": "x".repeat(501)}).to_string(),
+    ];
+    for body in &wrong {
+        mqtt.send(body).await;
+    }
+    // Another device's push, and one that nobody has.
+    others_mqtt.say(&push, "applied").await;
+    mqtt.say("01a213d3-aaa7-7637-9634-e45716b63ffd", "applied").await;
+    until(async || {
+        there.stage.metric(bad).await >= before[0] + 7.0
+            && there.stage.metric(refused).await >= before[1] + 2.0
+    })
+    .await;
+    assert_eq!(there.stage.target(&push, &device).await["state"], "delivered");
+    mqtt.say(&push, "opened").await;
+    there
+        .stage
+        .target_once(&push, &device, |target| target["state"] == "opened")
+        .await;
+    assert!(other.poll(0).await.is_empty());
+}
+
+on_both_databases!(
+    acknowledgements_on_the_topic_move_the_push_on,
+    what_was_acknowledged_comes_no_more,
+    wrong_acknowledgements_change_nothing,
+);

@@ -1,0 +1,148 @@
+//! Pushes on their way to a device's MQTT client.
+
+use serde_json::json;
+
+use super::{LATER, MqttDevice, MqttStage, TOO_LATE, until};
+use crate::support::database::{TestDatabase, on_both_databases};
+
+async fn a_push_reaches_the_device(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    let came = mqtt.push().await;
+    assert_eq!(
+        (came.push_id(), &came.data["sequence"]),
+        (push.as_str(), &json!(1))
+    );
+    let expires_in = came.expires_in.unwrap();
+    assert!((590..=600).contains(&expires_in), "{expires_in}");
+    let target = there
+        .stage
+        .target_once(&push, &device, |target| target["state"] == "delivered")
+        .await;
+    assert_eq!(
+        (&target["channel"], &target["deliveries"]),
+        (&json!("mqtt"), &json!(1))
+    );
+    // Every channel shows the same.
+    assert_eq!(device.poll(0).await, [came.data]);
+    let taken = there
+        .stage
+        .metric(r#"slipway_push_mqtt_publishes_total{outcome="taken"}"#);
+    assert!(taken.await >= 1.0);
+    let by_channel = there
+        .stage
+        .metric(r#"slipway_push_deliveries_total{channel="mqtt"}"#);
+    assert!(by_channel.await >= 1.0);
+    assert!((there.stage.metric("slipway_mqtt_connected").await - 1.0).abs() < 0.5);
+}
+
+async fn what_is_not_acknowledged_comes_again_the_same(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    let first = mqtt.push().await;
+    there.stage.app.set_clock(LATER);
+    let again = mqtt.push().await;
+    assert_eq!(again.data, first.data);
+    assert!(again.expires_in < first.expires_in);
+    there
+        .stage
+        .target_once(&push, &device, |target| target["deliveries"] == 2)
+        .await;
+    assert_eq!(mqtt.came(), None, "once for each time that it was due");
+}
+
+async fn what_has_expired_comes_no_more(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), push);
+    there.stage.app.set_clock(TOO_LATE);
+    let next = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), next);
+    there
+        .stage
+        .target_once(&push, &device, |target| target["state"] == "expired")
+        .await;
+}
+
+async fn a_device_that_connects_later_gets_what_waits(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let device = there.stage.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    let nobody = r#"slipway_push_mqtt_publishes_total{outcome="nobody"}"#;
+    until(async || there.stage.metric(nobody).await >= 1.0).await;
+    // Nobody had subscribed, so nothing was delivered, and the push could still be withdrawn.
+    assert_eq!(there.stage.target(&push, &device).await["state"], "queued");
+    let mut mqtt = MqttDevice::connect(&there.broker, "A").await;
+    there.stage.app.set_clock(LATER);
+    assert_eq!(mqtt.push().await.push_id(), push);
+}
+
+async fn what_is_withdrawn_does_not_come(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let device = there.stage.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    there.stage.withdraw(&push).await;
+    let mut mqtt = MqttDevice::connect(&there.broker, "A").await;
+    there.stage.app.set_clock(LATER);
+    let next = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), next);
+}
+
+/// The id that would be a wildcard, or more levels, were it not encoded.
+async fn every_id_has_a_topic_of_its_own(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let device = there.stage.device("店/1+#").await;
+    let mut mqtt = MqttDevice::connect(&there.broker, "%E5%BA%97%2F1%2B%23").await;
+    let push = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), push);
+    mqtt.say(&push, "applied").await;
+    there
+        .stage
+        .target_once(&push, &device, |target| target["state"] == "applied")
+        .await;
+}
+
+/// Over each channel that the device listens on, and it can tell that it is the same.
+async fn a_device_on_a_stream_too_gets_the_same(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let mut events = device.events().await;
+    there.stage.push(&[&device]).await;
+    assert_eq!(events.push().await.data, mqtt.push().await.data);
+}
+
+async fn a_disabled_tenant_gets_nothing(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    mqtt.push().await;
+    let platform = there.stage.app.platform_admin().await;
+    let tenant = "/api/v1/tenants/10000000";
+    platform
+        .patch(tenant, &json!({"enabled": false}))
+        .await
+        .expect(200);
+    mqtt.say(&push, "applied").await;
+    let refused = r#"slipway_push_mqtt_acknowledgements_total{outcome="refused"}"#;
+    until(async || there.stage.metric(refused).await >= 1.0).await;
+    there.stage.app.set_clock("2026-03-02T02:01:00Z");
+    platform
+        .patch(tenant, &json!({"enabled": true}))
+        .await
+        .expect(200);
+    assert_eq!(there.stage.target(&push, &device).await["state"], "delivered");
+}
+
+on_both_databases!(
+    a_push_reaches_the_device,
+    what_is_not_acknowledged_comes_again_the_same,
+    what_has_expired_comes_no_more,
+    a_device_that_connects_later_gets_what_waits,
+    what_is_withdrawn_does_not_come,
+    every_id_has_a_topic_of_its_own,
+    a_device_on_a_stream_too_gets_the_same,
+    a_disabled_tenant_gets_nothing,
+);

@@ -1,0 +1,64 @@
+//! Pushes over a real MQTT broker.
+
+mod acknowledging;
+mod delivering;
+mod faults;
+mod guarded;
+mod nodes;
+
+use slipway::config::Config;
+
+use super::stage::{Device, Stage, push_by, until};
+use crate::support::database::TestDatabase;
+use crate::support::mosquitto::{Mosquitto, NODE};
+use crate::support::mqtt_device::MqttDevice;
+
+/// A merchant whose node is connected to a broker.
+struct MqttStage {
+    broker: Mosquitto,
+    stage: Stage,
+}
+
+/// What the clock is set to so that everything which waits for the first time is due again.
+const LATER: &str = "2026-03-02T02:00:20Z";
+/// When every push has expired.
+const TOO_LATE: &str = "2026-03-02T02:10:01Z";
+
+impl MqttStage {
+    async fn set(database: TestDatabase) -> Self {
+        Self::set_at(Mosquitto::open(), database).await
+    }
+
+    async fn set_at(broker: Mosquitto, database: TestDatabase) -> Self {
+        let stage = Stage::set_with(database, |config| connect(config, &broker)).await;
+        let there = Self { broker, stage };
+        there.connection_is("connected").await;
+        there
+    }
+
+    /// A device that enrolled, and its connection to the broker.
+    async fn device(&self, id: &str) -> (Device, MqttDevice) {
+        let device = self.stage.device(id).await;
+        (device, MqttDevice::connect(&self.broker, id).await)
+    }
+
+    /// Waits until the node says so of its broker. It is ready whatever it says.
+    async fn connection_is(&self, expected: &str) {
+        until(async || {
+            let ready = self.stage.app.anyone().get("/readyz").await.expect(200);
+            assert_eq!(ready["status"], "ready");
+            ready["mqtt"] == expected
+        })
+        .await;
+    }
+}
+
+/// Has a node use a broker.
+fn connect(config: &mut Config, broker: &Mosquitto) {
+    config.mqtt.url = Some(broker.url().parse().unwrap());
+    if let Some(file) = broker.ca_file() {
+        config.mqtt.ca_file = Some(file);
+        config.mqtt.username = Some(NODE.0.to_owned());
+        config.mqtt.password = Some(NODE.1.to_owned());
+    }
+}

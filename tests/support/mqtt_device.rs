@@ -1,0 +1,160 @@
+//! A device that gets its pushes over MQTT.
+
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, PubAckReason, PublishOptions, PublishResult, QoS,
+    TlsConfiguration, Transport,
+};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::mosquitto::{Mosquitto, password_of, username_of};
+
+/// No test waits longer for a message.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A device of the usual tenant; it connects again by itself.
+pub(crate) struct MqttDevice {
+    client: AsyncClient,
+    topics: String,
+    messages: mpsc::UnboundedReceiver<MqttPush>,
+    is_subscribed: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+/// A push as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MqttPush {
+    pub(crate) data: Value,
+    /// Seconds.
+    pub(crate) expires_in: Option<u32>,
+}
+
+impl MqttPush {
+    pub(crate) fn push_id(&self) -> &str {
+        self.data["push_id"].as_str().unwrap()
+    }
+}
+
+impl Drop for MqttDevice {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl MqttDevice {
+    /// Connects and subscribes to its pushes. `topic_id` is its id as its topics have it.
+    pub(crate) async fn connect(broker: &Mosquitto, topic_id: &str) -> Self {
+        Self::subscribe(broker, topic_id, topic_id).await
+    }
+
+    /// The same, but subscribes to the pushes of another device.
+    pub(crate) async fn subscribe(broker: &Mosquitto, topic_id: &str, of: &str) -> Self {
+        let name = format!("device-{}", Uuid::new_v4().simple());
+        let mut options = MqttOptions::new(name, ("127.0.0.1", broker.port()));
+        if let Some(ca) = broker.ca_file() {
+            let (ca, alpn, client_auth) = (std::fs::read(ca).unwrap(), None, None);
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
+                ca,
+                alpn,
+                client_auth,
+            }));
+            let username = username_of(topic_id);
+            let password = password_of(&username);
+            options.set_credentials(username, password);
+        }
+        let (client, events) = AsyncClient::builder(options).capacity(100).build();
+        let topics = format!("slipway/10000000/devices/{of}");
+        let (sender, messages) = mpsc::unbounded_channel();
+        let (subscribed, is_subscribed) = watch::channel(false);
+        let subscription = (client.clone(), format!("{topics}/pushes"));
+        let task = tokio::spawn(run(events, subscription, sender, subscribed));
+        let device = Self {
+            client,
+            topics,
+            messages,
+            is_subscribed,
+            task,
+        };
+        device.subscribed().await;
+        device
+    }
+
+    /// Returns once the device is connected.
+    pub(crate) async fn subscribed(&self) {
+        let mut is_subscribed = self.is_subscribed.clone();
+        let wait = is_subscribed.wait_for(|is_subscribed| *is_subscribed);
+        timeout(DEADLINE, wait).await.unwrap().unwrap();
+    }
+
+    /// Returns once the device is connected again after its broker was started again.
+    pub(crate) async fn subscribed_again(&self) {
+        // It may not have noticed yet that the connection broke.
+        let mut is_subscribed = self.is_subscribed.clone();
+        let wait = is_subscribed.wait_for(|is_subscribed| !is_subscribed);
+        let _ = timeout(Duration::from_secs(1), wait).await;
+        self.subscribed().await;
+    }
+
+    /// The next push.
+    pub(crate) async fn push(&mut self) -> MqttPush {
+        timeout(DEADLINE, self.messages.recv()).await.unwrap().unwrap()
+    }
+
+    /// What came and was not taken yet.
+    pub(crate) fn came(&mut self) -> Option<MqttPush> {
+        self.messages.try_recv().ok()
+    }
+
+    /// Acknowledges a push on the device's topic.
+    pub(crate) async fn say(&self, push: &str, state: &str) {
+        let body = json!({"push_id": push, "state": state}).to_string();
+        assert_eq!(self.send(&body).await, PubAckReason::Success);
+    }
+
+    /// Sends something to the topic of acknowledgements, and returns what the broker says to that.
+    pub(crate) async fn send(&self, body: &str) -> PubAckReason {
+        let options = PublishOptions::new(QoS::AtLeastOnce);
+        let topic = format!("{}/acks", self.topics);
+        let sent = self.client.publish_tracked(topic, body, options).await.unwrap();
+        match timeout(DEADLINE, sent.wait_async()).await.unwrap().unwrap() {
+            PublishResult::Qos1(said) => said.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn run(
+    mut events: EventLoop,
+    (client, topic): (AsyncClient, String),
+    messages: mpsc::UnboundedSender<MqttPush>,
+    subscribed: watch::Sender<bool>,
+) {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                client.try_subscribe(topic.as_str(), QoS::AtLeastOnce).unwrap();
+            }
+            Ok(Event::Incoming(Packet::SubAck(_))) => {
+                subscribed.send_replace(true);
+            }
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                let properties = publish.properties.unwrap_or_default();
+                // The test may be over.
+                let _ = messages.send(MqttPush {
+                    data: serde_json::from_slice(&publish.payload).unwrap(),
+                    expires_in: properties.message_expiry_interval,
+                });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                subscribed.send_replace(false);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
