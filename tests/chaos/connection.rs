@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::ground::{Channel, Ground};
+use crate::support::mqtt_device::MqttDevice;
 use crate::support::sse::{SseItem, SseStream};
 
 /// A stream that is silent for so long is given up: there should have been several comments.
@@ -20,6 +21,7 @@ const POLL_WAIT_S: u32 = 1;
 /// Cut when dropped.
 pub(super) struct Connection {
     pushes: mpsc::UnboundedReceiver<Value>,
+    acknowledgements: mpsc::UnboundedSender<String>,
     task: AbortHandle,
 }
 
@@ -27,14 +29,17 @@ impl Connection {
     /// Connects a device to a node. `has_up_to` is the sequence up to which the device says it has everything.
     pub(super) fn open(ground: Arc<Ground>, device: usize, node: usize, has_up_to: Option<i64>) -> Self {
         let (sender, pushes) = mpsc::unbounded_channel();
+        let (acknowledgements, said) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             match ground.devices[device].channel {
                 Channel::Events => listen(&ground, device, node, has_up_to, &sender).await,
                 Channel::Poll => poll(&ground, device, node, &sender).await,
+                Channel::Mqtt => subscribe(&ground, device, &sender, said).await,
             }
         });
         Self {
             pushes,
+            acknowledgements,
             task: task.abort_handle(),
         }
     }
@@ -42,6 +47,12 @@ impl Connection {
     /// The next push; `None` once the line is down.
     pub(super) async fn next(&mut self) -> Option<Value> {
         self.pushes.recv().await
+    }
+
+    /// Says something of a push over the line itself, which only MQTT's can. Nobody answers.
+    pub(super) fn say(&self, body: String) {
+        // A line that is down loses it.
+        let _ = self.acknowledgements.send(body);
     }
 }
 
@@ -98,6 +109,26 @@ async fn poll(ground: &Ground, device: usize, node: usize, sender: &mpsc::Unboun
             if sender.send(push.clone()).is_err() {
                 return;
             }
+        }
+    }
+}
+
+async fn subscribe(
+    ground: &Ground,
+    device: usize,
+    sender: &mpsc::UnboundedSender<Value>,
+    mut said: mpsc::UnboundedReceiver<String>,
+) {
+    let connecting = MqttDevice::connect(&ground.broker, &ground.devices[device].id);
+    let Ok(mut device) = timeout(SILENT_FOR, connecting).await else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            push = device.next() => if sender.send(push.data).is_err() {
+                return;
+            },
+            Some(body) = said.recv() => device.send_and_forget(&body),
         }
     }
 }

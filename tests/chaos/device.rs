@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
-use super::ground::{Ground, NODES, Phase, text};
+use super::ground::{Channel, Ground, NODES, Phase, text};
 
 /// Between two tries of one acknowledgement.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -40,8 +40,8 @@ pub(super) struct Record {
 pub(super) struct Said {
     /// What it sent at least once.
     pub(super) tried: Vec<&'static str>,
-    /// What was answered.
-    pub(super) confirmed: Vec<&'static str>,
+    /// The states that were answered.
+    pub(super) confirmed: Vec<String>,
 }
 
 pub(super) struct Device {
@@ -153,7 +153,7 @@ impl Device {
                     }
                 },
                 () = sleep_until(leaves_at), if is_chaos => {}
-                () = sleep_until(says_at.unwrap_or(leaves_at)), if says_at.is_some() => self.say_what_is_due().await,
+                () = sleep_until(says_at.unwrap_or(leaves_at)), if says_at.is_some() => self.say_what_is_due(&line).await,
             }
         }
     }
@@ -186,14 +186,14 @@ impl Device {
         false
     }
 
-    async fn say_what_is_due(&mut self) {
+    async fn say_what_is_due(&mut self, line: &Connection) {
         let now = Instant::now();
         let Some(index) = self.to_say.iter().position(|to_say| to_say.at <= now) else {
             return;
         };
         let mut to_say = self.to_say.swap_remove(index);
         if let Some((state, rest)) = to_say.says.split_first() {
-            if self.say(&to_say.push, state).await {
+            if self.say(line, &to_say.push, state).await {
                 to_say.says = rest;
                 to_say.at = Instant::now() + to_say.pause;
             } else {
@@ -205,14 +205,19 @@ impl Device {
         }
     }
 
-    /// Whether the acknowledgement was answered.
-    async fn say(&mut self, push: &str, state: &'static str) -> bool {
+    /// Whether the acknowledgement was answered, or went where nobody answers.
+    async fn say(&mut self, line: &Connection, push: &str, state: &'static str) -> bool {
         let device = &self.ground.devices[self.record.device];
         let said = self.record.said.entry(push.to_owned()).or_default();
         said.tried.push(state);
+        let mut body = json!({"state": state, "detail": format!("said by {}", device.id)});
+        if device.channel == Channel::Mqtt && self.rng.bool() {
+            body["push_id"] = json!(push);
+            line.say(body.to_string());
+            return true;
+        }
         let path = format!("/v1/devices/{}/pushes/{push}/ack", device.id);
         let node = self.rng.usize(..NODES);
-        let body = json!({"state": state, "detail": format!("said by {}", device.id)});
         let answer = self
             .ground
             .call(node, Method::POST, &path, &device.token, &body)
@@ -220,12 +225,13 @@ impl Device {
         let Some((_, answer)) = answer else {
             return false;
         };
-        if answer["push_id"] != push || rank(text(&answer, "state")) < rank(state) {
+        let counts = text(&answer, "state");
+        if answer["push_id"] != push || rank(counts) < rank(state) {
             self.ground
                 .story
                 .report(format!("{} said {state} of {push} and hears {answer}", device.id));
         }
-        said.confirmed.push(state);
+        said.confirmed.push(counts.to_owned());
         true
     }
 }

@@ -1,4 +1,5 @@
-//! What a chaos run happens on: PostgreSQL, two nodes behind a small proxy each, and devices that hold tokens.
+//! What a chaos run happens on: PostgreSQL, a broker, two nodes behind a small proxy each, and devices
+//! that hold tokens.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,17 +11,18 @@ use tokio::sync::watch;
 
 use super::plan::{Fault, Step};
 use crate::support::cluster::Cluster;
+use crate::support::mosquitto::Mosquitto;
 use crate::support::node::NodeProcess;
 use crate::support::proxy::{Endpoint, Mode, Proxy, Target};
 use crate::support::story::Story;
 
 pub(super) const NODES: usize = 2;
-pub(super) const TENANT: i64 = 10_000_001;
+const TENANT: i64 = 10_000_000;
 pub(super) const PROJECT: &str = "stores";
 /// How long a push of each kind is offered, in seconds.
 const PREVIEW_LIFETIME_S: &str = "3";
 const LIFETIME_S: &str = "86400";
-const DEVICES_OF_EACH_CHANNEL: usize = 6;
+const DEVICES_OF_EACH_CHANNEL: usize = 4;
 const SET_UP_WITHIN: Duration = Duration::from_mins(1);
 /// After so long a caller hangs up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -36,6 +38,7 @@ const SETTINGS: [(&str, &str); 6] = [
 pub(super) struct Ground {
     pub(super) devices: Vec<DeviceOnGround>,
     pub(super) story: Story,
+    pub(super) broker: Mosquitto,
     nodes: Vec<Reachable>,
     cluster: Cluster,
     sender_token: String,
@@ -48,6 +51,7 @@ pub(super) struct Ground {
 pub(super) enum Channel {
     Events,
     Poll,
+    Mqtt,
 }
 
 pub(super) struct DeviceOnGround {
@@ -76,20 +80,22 @@ struct Reachable {
 }
 
 impl Channel {
-    pub(super) const ALL: [Self; 2] = [Self::Events, Self::Poll];
+    pub(super) const ALL: [Self; 3] = [Self::Events, Self::Poll, Self::Mqtt];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Poll => "poll",
+            Self::Mqtt => "mqtt",
         }
     }
 }
 
 impl Reachable {
-    async fn start(number: usize, database: Target) -> Self {
-        let settings = SETTINGS.map(|(name, value)| (name, value.to_owned()));
-        let process = NodeProcess::start(number, database, settings.to_vec()).await;
+    async fn start(number: usize, database: Target, broker: &Mosquitto) -> Self {
+        let mut settings = SETTINGS.map(|(name, value)| (name, value.to_owned())).to_vec();
+        settings.push(("SLIPWAY_MQTT_URL", broker.url()));
+        let process = NodeProcess::start(number, database, settings).await;
         let target = Arc::new(Mutex::new(Endpoint::Address(process.address())));
         Self {
             front: Proxy::start(target.clone()).await,
@@ -107,9 +113,10 @@ impl Reachable {
 impl Ground {
     pub(super) async fn prepare() -> Self {
         let cluster = Cluster::start().await;
+        let broker = Mosquitto::open();
         let mut nodes = Vec::new();
         for number in 0..NODES {
-            nodes.push(Reachable::start(number, cluster.target.clone()).await);
+            nodes.push(Reachable::start(number, cluster.target.clone(), &broker).await);
         }
         let first = &nodes[0].process;
         let platform = first.sign_in().await;
@@ -132,6 +139,7 @@ impl Ground {
         Self {
             devices,
             story: Story::begin(),
+            broker,
             nodes,
             cluster,
             sender_token: text(&token, "token").to_owned(),
@@ -229,6 +237,7 @@ impl Ground {
             Fault::StopNode(node) => self.nodes[node].process.stop().await,
             Fault::FreezeNode(node) => self.nodes[node].process.signal("STOP"),
             Fault::KillDatabase => self.cluster.crash(),
+            Fault::KillBroker => self.broker.stop(),
             Fault::CutDatabase(node) => self.nodes[node].process.proxy.set(Mode::Refuse),
             Fault::CutCallers(node) => self.nodes[node].front.set(Mode::Refuse),
             Fault::SilenceCallers(node) => self.nodes[node].front.set(Mode::Silent),
@@ -240,6 +249,7 @@ impl Ground {
             Fault::KillNode(node) | Fault::StopNode(node) => self.nodes[node].start_again().await,
             Fault::FreezeNode(node) => self.nodes[node].process.signal("CONT"),
             Fault::KillDatabase => self.cluster.restart().await,
+            Fault::KillBroker => self.broker.start_again(),
             Fault::CutDatabase(node) => self.nodes[node].process.proxy.set(Mode::Open),
             Fault::CutCallers(node) | Fault::SilenceCallers(node) => self.nodes[node].front.set(Mode::Open),
         }

@@ -140,7 +140,10 @@ impl<'a> Judge<'a> {
         let (id, state) = (text(push, "id"), text(target, "state"));
         let said = record.said.get(id);
         let tried = said.map_or(&[][..], |said| &said.tried);
-        let confirmed = said.map_or(&[][..], |said| &said.confirmed);
+        let confirmed: Vec<_> = said
+            .into_iter()
+            .flat_map(|said| said.confirmed.iter().map(String::as_str))
+            .collect();
         let least = confirmed.iter().map(|said| rank(said)).max().unwrap_or_default();
         let has_come = record.received.iter().any(|push| push["push_id"] == id);
         let is_so = match state {

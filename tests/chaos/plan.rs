@@ -15,6 +15,8 @@ pub(super) enum Fault {
     FreezeNode(usize),
     /// PostgreSQL's postmaster is killed with signal 9, and started again.
     KillDatabase,
+    /// The broker is killed with signal 9, and started again. It forgets what it held.
+    KillBroker,
     /// A node's connections to PostgreSQL are cut, and new ones are refused.
     CutDatabase(usize),
     /// All connections to a node are cut, and new ones are refused.
@@ -47,8 +49,8 @@ impl Plan {
                 }
                 _ => steps.push(Step {
                     faults: vec![fault],
-                    lasts: Duration::from_millis(rng.u64(300..2_500)),
-                    calm: Duration::from_millis(rng.u64(200..2_000)),
+                    lasts: Duration::from_millis(rng.u64(300..2_000)),
+                    calm: Duration::from_millis(rng.u64(200..1_200)),
                 }),
             }
         }
@@ -63,6 +65,7 @@ fn every_fault(rng: &mut fastrand::Rng) -> Vec<Fault> {
         Fault::StopNode(node()),
         Fault::FreezeNode(node()),
         Fault::KillDatabase,
+        Fault::KillBroker,
         Fault::CutDatabase(node()),
         Fault::CutCallers(node()),
         Fault::SilenceCallers(node()),

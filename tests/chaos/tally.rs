@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::device::Record;
-use super::ground::text;
+use super::ground::{Channel, text};
 use super::judge::{Ended, targets};
 use super::plan::Step;
 use super::sender::Sent;
@@ -16,7 +16,7 @@ pub(super) struct Tally {
     unanswered: u64,
     /// Pushes that are there though no call for them was answered.
     unknown: usize,
-    /// Targets by channel and state.
+    /// Targets by the channel of their device, and state.
     states: BTreeMap<(String, String), u64>,
     receipts: usize,
     duplicates: usize,
@@ -50,6 +50,22 @@ impl Tally {
             absences: records.iter().map(|record| record.absences).sum(),
             crashes: records.iter().map(|record| record.crashes).sum(),
         }
+    }
+}
+
+impl Tally {
+    /// Whether everything happened that the run is about.
+    pub(super) fn is_telling(&self) -> bool {
+        let ends = |channel: Channel, is_such: fn(&str) -> bool| {
+            let mut states = self.states.keys();
+            states.any(|(of, state)| of == channel.as_str() && is_such(state))
+        };
+        let is_expired = |state: &str| state == "expired";
+        let both_ends = |channel| ends(channel, is_expired) && ends(channel, |state| state != "expired");
+        Channel::ALL.into_iter().all(both_ends)
+            && self.duplicates > 0
+            && self.crashes > 0
+            && self.absences > 0
     }
 }
 
