@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod api;
+mod chaos;
 mod faults;
 mod resolve;
 mod storage;

@@ -1,19 +1,20 @@
 //! Three nodes, a database, and tenants with everything they need.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::database::Cluster;
 use super::device::ask;
 use super::history::{History, Pair};
 use super::node::Node;
 use super::plan::APPS;
-use super::wait::{comes_true, until};
+use crate::support::cluster::Cluster;
+use crate::support::story::Story;
+use crate::support::wait::{comes_true, until};
 
 const NODES: usize = 3;
 const TENANTS: i64 = 5;
@@ -29,11 +30,7 @@ pub(super) struct Installation {
     pub(super) verified: AtomicU64,
     /// Answers that wait for the database to be compared.
     pub(super) unverified: AtomicUsize,
-    /// What was wrong.
-    wrong: Mutex<Vec<String>>,
-    /// What was done, and when.
-    log: Mutex<Vec<String>>,
-    begun: Instant,
+    story: Story,
 }
 
 pub(super) struct Tenant {
@@ -63,9 +60,7 @@ impl Installation {
             is_over: AtomicBool::new(false),
             verified: AtomicU64::new(0),
             unverified: AtomicUsize::new(0),
-            wrong: Mutex::default(),
-            log: Mutex::default(),
-            begun: Instant::now(),
+            story: Story::begin(),
         };
         until("every node knows every tenant", SET_UP_WITHIN, async || {
             let current = installation.history.current().await;
@@ -76,30 +71,20 @@ impl Installation {
     }
 
     pub(super) fn say(&self, what: &str) {
-        let line = format!("{:7.3} {what}", self.begun.elapsed().as_secs_f64());
-        self.log.lock().unwrap().push(line);
+        self.story.say(what);
     }
 
-    /// Notes that something is wrong; the runner fails at its next look.
     pub(super) fn report(&self, wrong: String) {
-        self.say(&format!("WRONG: {wrong}"));
-        self.wrong.lock().unwrap().push(wrong);
+        self.story.report(wrong);
     }
 
     pub(super) fn is_right(&self) -> bool {
-        self.wrong.lock().unwrap().is_empty()
+        self.story.is_right()
     }
 
     /// Everything that helps to understand a failure.
     pub(super) fn story(&self) -> String {
-        let mut story = self.log.lock().unwrap().join("\n");
-        for node in &self.nodes {
-            story.push_str("\nnode ");
-            story.push_str(&node.number.to_string());
-            story.push_str(" said last:\n");
-            story.push_str(&node.log().join("\n"));
-        }
-        story
+        self.story.tell(self.nodes.iter().map(|node| &***node))
     }
 
     /// Waits until every node that is up serves what the database has.

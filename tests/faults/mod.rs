@@ -1,17 +1,14 @@
 //! The fault runner: three nodes and PostgreSQL, as processes, under writes and checks while all that can break does.
 //! What is done, compared and demanded is told in `docs/faults.md`.
 
-mod database;
 mod device;
 mod history;
 mod installation;
 mod node;
 mod plan;
-mod proxy;
 mod round;
 mod state;
 mod verify;
-mod wait;
 mod writer;
 
 use std::env;
@@ -24,11 +21,11 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use self::database::Cluster;
 use self::device::keep_asking;
 use self::installation::Installation;
 use self::round::{Fault, Runner};
 use self::verify::keep_verifying;
+use crate::support::cluster::Cluster;
 
 /// Tasks that ask each node.
 const DEVICES_AT_EACH_NODE: usize = 2;

@@ -8,13 +8,13 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::database::Cluster;
 use super::history::Pair;
 use super::installation::Installation;
 use super::node::Node;
-use super::proxy::Mode;
-use super::wait::until;
 use super::writer::{Orders, Writer};
+use crate::support::cluster::Cluster;
+use crate::support::proxy::Mode;
+use crate::support::wait::until;
 
 /// How soon after the end of a fault every node must serve what the database has.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(15);

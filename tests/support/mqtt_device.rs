@@ -99,7 +99,12 @@ impl MqttDevice {
 
     /// The next push.
     pub(crate) async fn push(&mut self) -> MqttPush {
-        timeout(DEADLINE, self.messages.recv()).await.unwrap().unwrap()
+        timeout(DEADLINE, self.next()).await.unwrap()
+    }
+
+    /// The next push, however long it takes.
+    pub(crate) async fn next(&mut self) -> MqttPush {
+        self.messages.recv().await.unwrap()
     }
 
     /// What came and was not taken yet.
@@ -116,12 +121,28 @@ impl MqttDevice {
     /// Sends something to the topic of acknowledgements, and returns what the broker says to that.
     pub(crate) async fn send(&self, body: &str) -> PubAckReason {
         let options = PublishOptions::new(QoS::AtLeastOnce);
-        let topic = format!("{}/acks", self.topics);
-        let sent = self.client.publish_tracked(topic, body, options).await.unwrap();
+        let sent = self
+            .client
+            .publish_tracked(self.acknowledgements(), body, options)
+            .await
+            .unwrap();
         match timeout(DEADLINE, sent.wait_async()).await.unwrap().unwrap() {
             PublishResult::Qos1(said) => said.reason,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The same, without waiting for what the broker says, which may be away.
+    pub(crate) fn send_and_forget(&self, body: &str) {
+        let options = PublishOptions::new(QoS::AtLeastOnce);
+        // Where too much waits already, it is lost.
+        let _ = self
+            .client
+            .try_publish(self.acknowledgements(), body.to_owned(), options);
+    }
+
+    fn acknowledgements(&self) -> String {
+        format!("{}/acks", self.topics)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A client of server-sent events that hides nothing: comments and the end of the stream are seen too.
 
+use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -53,26 +54,42 @@ impl SseStream {
         token: &str,
         last_event_id: Option<i64>,
     ) -> Self {
+        let opened = timeout(
+            DEADLINE,
+            Self::try_open(method, url, device, token, last_event_id),
+        );
+        opened.await.expect("the server answers").unwrap()
+    }
+
+    /// The same where the server may be away.
+    pub(crate) async fn try_open(
+        method: &str,
+        url: &str,
+        device: &str,
+        token: &str,
+        last_event_id: Option<i64>,
+    ) -> io::Result<Self> {
         let address = url.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await?;
         let resume = last_event_id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!(
             "{method} /v1/devices/{device}/events HTTP/1.1\r\nHost: slipway\r\nAuthorization: Bearer {token}\r\n\
              Accept: text/event-stream\r\n{resume}\r\n"
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await?;
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            let read = timeout(DEADLINE, reader.read_line(&mut head)).await.unwrap();
-            assert!(read.unwrap() > 0, "the server closed after {head:?}");
+            if reader.read_line(&mut head).await? == 0 {
+                return Err(io::Error::other(format!("the server closed after {head:?}")));
+            }
         }
-        Self {
+        Ok(Self {
             reader,
             text: String::new(),
             status: head[9..12].parse().unwrap(),
             head: head.to_lowercase(),
-        }
+        })
     }
 
     /// The next item; `None` once the stream has ended.

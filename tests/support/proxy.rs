@@ -1,16 +1,17 @@
-//! A TCP proxy between a node and PostgreSQL, which can misbehave like a network.
+//! A TCP proxy between a server and those who use it, which can misbehave like a network.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncRead, copy, copy_bidirectional, sink};
+use tokio::io::{AsyncRead, AsyncWrite, copy, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// What the network does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     Open,
     /// Every connection is cut, and new ones are closed at once.
     Refuse,
@@ -19,18 +20,25 @@ pub(super) enum Mode {
     Silent,
 }
 
-/// Listens on a port of 127.0.0.1 and forwards to the Unix socket that `target` names at the time.
-pub(super) struct Proxy {
-    pub(super) port: u16,
+/// Listens on a port of 127.0.0.1 and forwards to what `target` names at the time.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
     mode: watch::Sender<Mode>,
     accepting: AbortHandle,
 }
 
 /// Where a proxy connects to; shared by those that follow one server.
-pub(super) type Target = Arc<Mutex<PathBuf>>;
+pub(crate) type Target = Arc<Mutex<Endpoint>>;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Endpoint {
+    /// A Unix socket.
+    Socket(PathBuf),
+    Address(SocketAddr),
+}
 
 impl Proxy {
-    pub(super) async fn start(target: Target) -> Self {
+    pub(crate) async fn start(target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mode = watch::Sender::new(Mode::Open);
@@ -42,7 +50,7 @@ impl Proxy {
         }
     }
 
-    pub(super) fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 }
@@ -65,7 +73,7 @@ async fn accept(listener: TcpListener, target: Target, mode: watch::Sender<Mode>
     }
 }
 
-async fn connection(client: TcpStream, server: PathBuf, mode: watch::Receiver<Mode>) {
+async fn connection(client: TcpStream, server: Endpoint, mode: watch::Receiver<Mode>) {
     let now = *mode.borrow();
     match now {
         Mode::Open => forward(client, server, mode).await,
@@ -74,10 +82,26 @@ async fn connection(client: TcpStream, server: PathBuf, mode: watch::Receiver<Mo
     }
 }
 
-async fn forward(mut client: TcpStream, server: PathBuf, mut mode: watch::Receiver<Mode>) {
-    let Ok(mut server) = UnixStream::connect(server).await else {
-        return;
-    };
+async fn forward(client: TcpStream, server: Endpoint, mode: watch::Receiver<Mode>) {
+    match server {
+        Endpoint::Socket(path) => {
+            if let Ok(server) = UnixStream::connect(path).await {
+                between(client, server, mode).await;
+            }
+        }
+        Endpoint::Address(address) => {
+            if let Ok(server) = TcpStream::connect(address).await {
+                between(client, server, mode).await;
+            }
+        }
+    }
+}
+
+async fn between(
+    mut client: TcpStream,
+    mut server: impl AsyncRead + AsyncWrite + Unpin,
+    mut mode: watch::Receiver<Mode>,
+) {
     let fault = tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => return,
         fault = mode.wait_for(|mode| *mode != Mode::Open) => fault.map_or(Mode::Refuse, |fault| *fault),

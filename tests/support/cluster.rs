@@ -9,9 +9,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::proxy::{Mode, Proxy, Target};
+use super::postgres::{as_server_user, initialise, program, run};
+use super::proxy::{Endpoint, Mode, Proxy, Target};
 use super::wait::until;
-use crate::support::postgres::{as_server_user, initialise, program, run};
 
 /// Ends the servers of a directory when its input ends, which it does with this process, however that ends.
 const WATCHDOG: &str = r#"
@@ -27,7 +27,7 @@ const SETTINGS: &str = "-c listen_addresses= -c max_connections=150 -c shared_bu
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The servers of one installation.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     directory: PathBuf,
     /// How many servers there were.
     made: u32,
@@ -36,7 +36,7 @@ pub(super) struct Cluster {
     /// Stands between the standby and its primary.
     replication: Proxy,
     /// The socket of the primary, for every proxy.
-    pub(super) target: Target,
+    pub(crate) target: Target,
     _watchdog: Child,
 }
 
@@ -46,8 +46,8 @@ struct Server {
 }
 
 impl Cluster {
-    pub(super) async fn start() -> Self {
-        let made = as_server_user("mktemp", &["-d", "-t", "slipway-faults.XXXXXX"]).output();
+    pub(crate) async fn start() -> Self {
+        let made = as_server_user("mktemp", &["-d", "-t", "slipway-cluster.XXXXXX"]).output();
         let directory = PathBuf::from(String::from_utf8(made.unwrap().stdout).unwrap().trim());
         let watchdog = as_server_user("sh", &["-c", WATCHDOG, "watchdog"])
             .arg(&directory)
@@ -62,7 +62,7 @@ impl Cluster {
             .args(["-U", "slipway", "-h"])
             .arg(&primary.sockets)
             .arg("slipway"));
-        let target: Target = Arc::new(Mutex::new(primary.socket()));
+        let target: Target = Arc::new(Mutex::new(Endpoint::Socket(primary.socket())));
         let replication = Proxy::start(target.clone()).await;
         Self {
             directory,
@@ -76,21 +76,21 @@ impl Cluster {
     }
 
     /// A pool that goes straight to the primary.
-    pub(super) fn pool(&self) -> PgPool {
+    pub(crate) fn pool(&self) -> PgPool {
         self.primary.pool()
     }
 
     /// Kills the primary's postmaster and leaves the server as it falls.
-    pub(super) fn crash(&self) {
+    pub(crate) fn crash(&self) {
         self.primary.kill();
     }
 
-    pub(super) async fn restart(&self) {
+    pub(crate) async fn restart(&self) {
         self.primary.start().await;
     }
 
     /// Makes a standby of the primary, and waits until it has all that the primary has.
-    pub(super) async fn add_standby(&mut self) {
+    pub(crate) async fn add_standby(&mut self) {
         let standby = Server::at(&self.directory, self.made);
         self.made += 1;
         self.replication.set(Mode::Open);
@@ -109,13 +109,13 @@ impl Cluster {
     }
 
     /// From here on the standby misses what is committed.
-    pub(super) fn leave_standby_behind(&self) {
+    pub(crate) fn leave_standby_behind(&self) {
         self.replication.set(Mode::Refuse);
     }
 
     /// Kills the primary for good and puts the standby in its place. Whoever connects through a proxy must have been
     /// cut off before.
-    pub(super) async fn fail_over(&mut self) {
+    pub(crate) async fn fail_over(&mut self) {
         self.primary.kill();
         self.primary = self.standby.take().expect("there is a standby");
         let pool = self.primary.pool();
@@ -123,7 +123,7 @@ impl Cluster {
             .execute(&pool)
             .await
             .unwrap();
-        *self.target.lock().unwrap() = self.primary.socket();
+        *self.target.lock().unwrap() = Endpoint::Socket(self.primary.socket());
     }
 }
 

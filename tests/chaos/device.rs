@@ -1,0 +1,267 @@
+//! A simulated device: it takes its pushes, acknowledges them in its own way, goes away and comes back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::connection::Connection;
+use super::ground::{Channel, Ground, NODES, Phase, text};
+
+/// Between two tries of one acknowledgement.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// What devices say of pushes, in this order.
+const STORIES: [&[&str]; 6] = [
+    &["received"],
+    &["applied"],
+    &["failed"],
+    &["received", "opened"],
+    &["received", "opened", "applied"],
+    &["opened", "failed"],
+];
+
+/// What a device got and said, kept outside of its own memory.
+pub(super) struct Record {
+    pub(super) device: usize,
+    /// As they came, those that came again too.
+    pub(super) received: Vec<Value>,
+    /// By the push's id.
+    pub(super) said: BTreeMap<String, Said>,
+    /// How often it went away, and lost its memory.
+    pub(super) absences: u64,
+    pub(super) crashes: u64,
+}
+
+/// What a device said of one push.
+#[derive(Default)]
+pub(super) struct Said {
+    /// What it sent at least once.
+    pub(super) tried: Vec<&'static str>,
+    /// The states that were answered.
+    pub(super) confirmed: Vec<String>,
+}
+
+pub(super) struct Device {
+    ground: Arc<Ground>,
+    rng: fastrand::Rng,
+    record: Record,
+    /// How it will treat each push; the run's decision, so a crash does not change it.
+    habits: HashMap<String, Habit>,
+    /// What it has yet to say, until it crashes.
+    to_say: Vec<ToSay>,
+    /// The highest sequence that it remembers.
+    has_up_to: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Habit {
+    /// Says nothing the first times that the push comes.
+    ignores: u32,
+    /// Crashes before it says anything, so many times.
+    crashes: u32,
+    says: &'static [&'static str],
+    /// Before each thing that it says.
+    pause: Duration,
+}
+
+struct ToSay {
+    at: Instant,
+    push: String,
+    says: &'static [&'static str],
+    pause: Duration,
+}
+
+/// Why a device left its line.
+enum Left {
+    LineIsDown,
+    Offline,
+    Crashed,
+}
+
+impl Device {
+    pub(super) fn new(ground: Arc<Ground>, index: usize, rng: fastrand::Rng) -> Self {
+        Self {
+            ground,
+            rng,
+            record: Record {
+                device: index,
+                received: Vec::new(),
+                said: BTreeMap::new(),
+                absences: 0,
+                crashes: 0,
+            },
+            habits: HashMap::new(),
+            to_say: Vec::new(),
+            has_up_to: None,
+        }
+    }
+
+    /// Lives until the run is over.
+    pub(super) async fn live(mut self) -> Record {
+        let ground = self.ground.clone();
+        tokio::select! {
+            () = ground.comes(Phase::Over) => {}
+            () = self.keep_connecting() => {}
+        }
+        self.record
+    }
+
+    async fn keep_connecting(&mut self) {
+        loop {
+            let node = self.rng.usize(..NODES);
+            let resumes = self.rng.bool();
+            let has_up_to = self.has_up_to.filter(|_| resumes);
+            let line = Connection::open(self.ground.clone(), self.record.device, node, has_up_to);
+            let pause = match self.stay(line).await {
+                Left::LineIsDown => self.rng.u64(50..500),
+                Left::Offline => {
+                    self.record.absences += 1;
+                    self.rng.u64(200..4_500)
+                }
+                Left::Crashed => {
+                    self.record.crashes += 1;
+                    self.to_say.clear();
+                    self.has_up_to = None;
+                    self.rng.u64(100..1_500)
+                }
+            };
+            let ground = self.ground.clone();
+            tokio::select! {
+                () = sleep(Duration::from_millis(pause)) => {}
+                // Whoever is away comes back.
+                () = ground.comes(Phase::Calm), if ground.phase() == Phase::Chaos => {}
+            }
+        }
+    }
+
+    async fn stay(&mut self, mut line: Connection) -> Left {
+        let leaves_at = Instant::now() + Duration::from_millis(self.rng.u64(500..8_000));
+        loop {
+            let is_chaos = self.ground.phase() == Phase::Chaos;
+            if is_chaos && Instant::now() >= leaves_at {
+                return Left::Offline;
+            }
+            let says_at = self.to_say.iter().map(|to_say| to_say.at).min();
+            tokio::select! {
+                push = line.next() => match push {
+                    None => return Left::LineIsDown,
+                    Some(push) => if self.take(push) {
+                        return Left::Crashed;
+                    }
+                },
+                () = sleep_until(leaves_at), if is_chaos => {}
+                () = sleep_until(says_at.unwrap_or(leaves_at)), if says_at.is_some() => self.say_what_is_due(&line).await,
+            }
+        }
+    }
+
+    /// Takes a push in. Whether the device crashes of it.
+    fn take(&mut self, push: Value) -> bool {
+        let id = text(&push, "push_id").to_owned();
+        let sequence = push["sequence"].as_i64();
+        let is_preview = push["action"] == "preview";
+        self.record.received.push(push);
+        let habit = self
+            .habits
+            .entry(id.clone())
+            .or_insert_with(|| Habit::draw(&mut self.rng, is_preview));
+        if habit.crashes > 0 {
+            habit.crashes -= 1;
+            return true;
+        }
+        self.has_up_to = self.has_up_to.max(sequence);
+        if habit.ignores > 0 {
+            habit.ignores -= 1;
+        } else if self.to_say.iter().all(|to_say| to_say.push != id) {
+            self.to_say.push(ToSay {
+                at: Instant::now() + habit.pause,
+                push: id,
+                says: habit.says,
+                pause: habit.pause,
+            });
+        }
+        false
+    }
+
+    async fn say_what_is_due(&mut self, line: &Connection) {
+        let now = Instant::now();
+        let Some(index) = self.to_say.iter().position(|to_say| to_say.at <= now) else {
+            return;
+        };
+        let mut to_say = self.to_say.swap_remove(index);
+        if let Some((state, rest)) = to_say.says.split_first() {
+            if self.say(line, &to_say.push, state).await {
+                to_say.says = rest;
+                to_say.at = Instant::now() + to_say.pause;
+            } else {
+                to_say.at = Instant::now() + TRY_AGAIN_AFTER;
+            }
+            if !to_say.says.is_empty() {
+                self.to_say.push(to_say);
+            }
+        }
+    }
+
+    /// Whether the acknowledgement was answered, or went where nobody answers.
+    async fn say(&mut self, line: &Connection, push: &str, state: &'static str) -> bool {
+        let device = &self.ground.devices[self.record.device];
+        let said = self.record.said.entry(push.to_owned()).or_default();
+        said.tried.push(state);
+        let mut body = json!({"state": state, "detail": format!("said by {}", device.id)});
+        if device.channel == Channel::Mqtt && self.rng.bool() {
+            body["push_id"] = json!(push);
+            line.say(body.to_string());
+            return true;
+        }
+        let path = format!("/v1/devices/{}/pushes/{push}/ack", device.id);
+        let node = self.rng.usize(..NODES);
+        let answer = self
+            .ground
+            .call(node, Method::POST, &path, &device.token, &body)
+            .await;
+        let Some((_, answer)) = answer else {
+            return false;
+        };
+        let counts = text(&answer, "state");
+        if answer["push_id"] != push || rank(counts) < rank(state) {
+            self.ground
+                .story
+                .report(format!("{} said {state} of {push} and hears {answer}", device.id));
+        }
+        said.confirmed.push(counts.to_owned());
+        true
+    }
+}
+
+impl Habit {
+    fn draw(rng: &mut fastrand::Rng, is_preview: bool) -> Self {
+        let often = |rng: &mut fastrand::Rng, one_in: u8, count: std::ops::RangeInclusive<u32>| {
+            if rng.u8(..one_in) == 0 { rng.u32(count) } else { 0 }
+        };
+        // What runs out soon may be left alone until it has.
+        let never = is_preview && rng.u8(..6) == 0;
+        Self {
+            ignores: if never { u32::MAX } else { often(rng, 4, 1..=3) },
+            crashes: often(rng, 12, 1..=2),
+            says: STORIES[rng.usize(..STORIES.len())],
+            pause: Duration::from_millis(if rng.u8(..4) == 0 {
+                rng.u64(300..4_000)
+            } else {
+                rng.u64(..30)
+            }),
+        }
+    }
+}
+
+/// How far a state is on the way that devices move a push. What was said later never takes it back.
+pub(super) fn rank(state: &str) -> u8 {
+    match state {
+        "received" => 1,
+        "opened" => 2,
+        "applied" | "failed" => 3,
+        _ => 0,
+    }
+}

@@ -1,0 +1,277 @@
+//! What a chaos run happens on: PostgreSQL, a broker, two nodes behind a small proxy each, and devices
+//! that hold tokens.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::plan::{Fault, Step};
+use crate::support::cluster::Cluster;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::node::NodeProcess;
+use crate::support::proxy::{Endpoint, Mode, Proxy, Target};
+use crate::support::story::Story;
+
+pub(super) const NODES: usize = 2;
+const TENANT: i64 = 10_000_000;
+pub(super) const PROJECT: &str = "stores";
+/// How long a push of each kind is offered, in seconds.
+const PREVIEW_LIFETIME_S: &str = "3";
+const LIFETIME_S: &str = "86400";
+const DEVICES_OF_EACH_CHANNEL: usize = 4;
+const SET_UP_WITHIN: Duration = Duration::from_mins(1);
+/// After so long a caller hangs up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+const SETTINGS: [(&str, &str); 6] = [
+    ("SLIPWAY_PUSH_PREVIEW_LIFETIME_S", PREVIEW_LIFETIME_S),
+    ("SLIPWAY_PUSH_LIFETIME_S", LIFETIME_S),
+    ("SLIPWAY_PUSH_REDELIVERY_MS", "500"),
+    ("SLIPWAY_PUSH_REDELIVERY_MAX_MS", "2000"),
+    ("SLIPWAY_PUSH_HEARTBEAT_MS", "500"),
+    ("SLIPWAY_DRAIN_S", "1"),
+];
+
+pub(super) struct Ground {
+    pub(super) devices: Vec<DeviceOnGround>,
+    pub(super) story: Story,
+    pub(super) broker: Mosquitto,
+    nodes: Vec<Reachable>,
+    cluster: Cluster,
+    sender_token: String,
+    http: Client,
+    phase: watch::Sender<Phase>,
+}
+
+/// How a device gets its pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Channel {
+    Events,
+    Poll,
+    Mqtt,
+}
+
+pub(super) struct DeviceOnGround {
+    pub(super) id: String,
+    pub(super) channel: Channel,
+    pub(super) token: String,
+}
+
+/// What everybody is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Push, go away, be late.
+    Chaos,
+    /// No more pushes; be there and acknowledge.
+    Calm,
+    /// Go home.
+    Over,
+}
+
+/// A node, and the proxy through which the world reaches it.
+struct Reachable {
+    process: NodeProcess,
+    front: Proxy,
+    /// Where the front leads, which changes with each life.
+    target: Target,
+}
+
+impl Channel {
+    pub(super) const ALL: [Self; 3] = [Self::Events, Self::Poll, Self::Mqtt];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Poll => "poll",
+            Self::Mqtt => "mqtt",
+        }
+    }
+}
+
+impl Reachable {
+    async fn start(number: usize, database: Target, broker: &Mosquitto) -> Self {
+        let mut settings = SETTINGS.map(|(name, value)| (name, value.to_owned())).to_vec();
+        settings.push(("SLIPWAY_MQTT_URL", broker.url()));
+        let process = NodeProcess::start(number, database, settings).await;
+        let target = Arc::new(Mutex::new(Endpoint::Address(process.address())));
+        Self {
+            front: Proxy::start(target.clone()).await,
+            process,
+            target,
+        }
+    }
+
+    async fn start_again(&self) {
+        self.process.start_again().await;
+        *self.target.lock().unwrap() = Endpoint::Address(self.process.address());
+    }
+}
+
+impl Ground {
+    pub(super) async fn prepare() -> Self {
+        let cluster = Cluster::start().await;
+        let broker = Mosquitto::open();
+        let mut nodes = Vec::new();
+        for number in 0..NODES {
+            nodes.push(Reachable::start(number, cluster.target.clone(), &broker).await);
+        }
+        let first = &nodes[0].process;
+        let platform = first.sign_in().await;
+        let tenant = json!({"id": TENANT, "name": "A tenant"});
+        create(first, &platform, "/api/v1/tenants", tenant).await;
+        let key = json!({"name": "devices"});
+        let key = create(first, &platform, &in_tenant("/device-keys"), key).await;
+        let token = json!({"name": "sender", "role": "publisher"});
+        let token = create(first, &platform, &in_tenant("/api-tokens"), token).await;
+        let mut devices = Vec::new();
+        for channel in Channel::ALL {
+            for number in 1..=DEVICES_OF_EACH_CHANNEL {
+                let id = format!("{}-{number}", channel.as_str());
+                let body = json!({"device_id": id, "project_id": PROJECT});
+                let enrolled = create(first, text(&key, "device_key"), "/v1/devices", body).await;
+                let token = text(&enrolled, "device_token").to_owned();
+                devices.push(DeviceOnGround { id, channel, token });
+            }
+        }
+        Self {
+            devices,
+            story: Story::begin(),
+            broker,
+            nodes,
+            cluster,
+            sender_token: text(&token, "token").to_owned(),
+            // A connection that is kept may have been cut meanwhile.
+            http: Client::builder()
+                .pool_max_idle_per_host(0)
+                .timeout(ANSWER_WITHIN)
+                .build()
+                .unwrap(),
+            phase: watch::Sender::new(Phase::Chaos),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.story.say(&format!("{phase:?}"));
+        self.phase.send_replace(phase);
+    }
+
+    /// Returns once the phase has come.
+    pub(super) async fn comes(&self, phase: Phase) {
+        let mut phases = self.phase.subscribe();
+        phases
+            .wait_for(|now| *now >= phase)
+            .await
+            .expect("the ground outlives the run");
+    }
+
+    /// Where the world reaches a node.
+    pub(super) fn url(&self, node: usize) -> String {
+        format!("http://127.0.0.1:{}", self.nodes[node].front.port)
+    }
+
+    pub(super) fn tell(&self) -> String {
+        self.story.tell(self.nodes.iter().map(|node| &node.process))
+    }
+
+    /// A call of the one who pushes; see [`Self::call`].
+    pub(super) async fn send(
+        &self,
+        node: usize,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
+        self.call(node, method, &in_tenant(path), &self.sender_token, body)
+            .await
+    }
+
+    /// The answer to a call; `None` where there was none in time, or a node says that it cannot now. Anything but a
+    /// success is wrong, since nobody asks for what must be refused.
+    pub(super) async fn call(
+        &self,
+        node: usize,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
+        let url = format!("{}{path}", self.url(node));
+        let mut request = self.http.request(method, url).bearer_auth(token);
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.text().await.ok()?;
+        match status {
+            200 | 201 => Some((status, serde_json::from_str(&body).ok()?)),
+            503 => None,
+            _ => {
+                self.story
+                    .report(format!("node {node} answers {path} with {status}: {body}"));
+                None
+            }
+        }
+    }
+
+    /// Breaks what a step says, mends it, and leaves it in peace for a while.
+    pub(super) async fn take(&self, step: &Step) {
+        self.story.say(&format!("{:?} for {:?}", step.faults, step.lasts));
+        join_all(step.faults.iter().map(|fault| self.break_(*fault))).await;
+        tokio::time::sleep(step.lasts).await;
+        join_all(step.faults.iter().map(|fault| self.mend(*fault))).await;
+        self.story.say("mended");
+        tokio::time::sleep(step.calm).await;
+    }
+
+    async fn break_(&self, fault: Fault) {
+        match fault {
+            Fault::KillNode(node) => self.nodes[node].process.kill(),
+            Fault::StopNode(node) => self.nodes[node].process.stop().await,
+            Fault::FreezeNode(node) => self.nodes[node].process.signal("STOP"),
+            Fault::KillDatabase => self.cluster.crash(),
+            Fault::KillBroker => self.broker.stop(),
+            Fault::CutDatabase(node) => self.nodes[node].process.proxy.set(Mode::Refuse),
+            Fault::CutCallers(node) => self.nodes[node].front.set(Mode::Refuse),
+            Fault::SilenceCallers(node) => self.nodes[node].front.set(Mode::Silent),
+        }
+    }
+
+    async fn mend(&self, fault: Fault) {
+        match fault {
+            Fault::KillNode(node) | Fault::StopNode(node) => self.nodes[node].start_again().await,
+            Fault::FreezeNode(node) => self.nodes[node].process.signal("CONT"),
+            Fault::KillDatabase => self.cluster.restart().await,
+            Fault::KillBroker => self.broker.start_again(),
+            Fault::CutDatabase(node) => self.nodes[node].process.proxy.set(Mode::Open),
+            Fault::CutCallers(node) | Fault::SilenceCallers(node) => self.nodes[node].front.set(Mode::Open),
+        }
+    }
+}
+
+fn in_tenant(path: &str) -> String {
+    format!("/api/v1/tenants/{TENANT}{path}")
+}
+
+/// A member that is a text.
+pub(super) fn text<'a>(object: &'a Value, member: &str) -> &'a str {
+    object[member]
+        .as_str()
+        .unwrap_or_else(|| panic!("{member} is a text in {object}"))
+}
+
+async fn create(node: &NodeProcess, token: &str, path: &str, body: Value) -> Value {
+    let answer = node
+        .call(Method::POST, path, Some(token), &body, SET_UP_WITHIN)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 201, "{path}: {}", answer.body);
+    answer.body
+}

@@ -1,0 +1,240 @@
+//! What must hold of every push, compared with what senders and devices know.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::device::{Record, rank};
+use super::ground::{Ground, NODES, text};
+use super::sender::Sent;
+
+/// Everything is well and everybody there: nothing may wait for longer.
+const ALL_END_WITHIN: Duration = Duration::from_mins(2);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+pub(super) struct Judge<'a> {
+    ground: &'a Ground,
+    sent: Vec<Sent>,
+}
+
+/// A push as the admin API shows it at the end, and which of those sent it is.
+pub(super) struct Ended {
+    pub(super) sent: usize,
+    pub(super) push: Value,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(ground: &'a Ground, sent: Vec<Sent>) -> Self {
+        Self { ground, sent }
+    }
+
+    pub(super) fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// Returns every push there is once each has ended on each device, or reports those that do not.
+    pub(super) async fn wait_for_the_end(&self) -> Vec<Ended> {
+        let deadline = Instant::now() + ALL_END_WITHIN;
+        let mut all = Vec::new();
+        for (index, sent) in self.sent.iter().enumerate() {
+            for id in self.ids_of(sent, deadline).await {
+                let push = self.ended(&id, deadline).await;
+                all.push(Ended { sent: index, push });
+            }
+        }
+        all
+    }
+
+    pub(super) async fn read_again(&self, all: &mut [Ended]) {
+        let deadline = Instant::now() + ALL_END_WITHIN;
+        for ended in all {
+            let path = format!("/pushes/{}", text(&ended.push, "id"));
+            ended.push = self.get(&path, deadline).await;
+        }
+    }
+
+    /// The ids of the pushes with a trace id, which must be those that the sender was told, or one that nobody was.
+    async fn ids_of(&self, sent: &Sent, deadline: Instant) -> BTreeSet<String> {
+        let path = format!("/pushes?trace_id={}", sent.trace_id());
+        let list = self.get(&path, deadline).await;
+        let items = list["items"].as_array().into_iter().flatten();
+        let ids: BTreeSet<_> = items.map(|push| text(push, "id").to_owned()).collect();
+        if ids.len() > 1 || !sent.answered.is_subset(&ids) {
+            self.wrong(format!(
+                "{} was answered with {:?}; there are {ids:?}",
+                sent.trace_id(),
+                sent.answered
+            ));
+        }
+        ids
+    }
+
+    async fn ended(&self, id: &str, deadline: Instant) -> Value {
+        loop {
+            let push = self.get(&format!("/pushes/{id}"), deadline).await;
+            let is_open = |target: &Value| matches!(text(target, "state"), "queued" | "delivered");
+            let open = targets(&push).filter(|target| is_open(target)).count();
+            if open == 0 || Instant::now() >= deadline {
+                if open > 0 {
+                    self.wrong(format!("{id} does not end: {push}"));
+                }
+                return push;
+            }
+            sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn get(&self, path: &str, deadline: Instant) -> Value {
+        for count in 0.. {
+            let answer = self.ground.send(count % NODES, Method::GET, path, &Value::Null);
+            if let Some((_, answer)) = answer.await {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "nobody answers {path}");
+            sleep(LOOK_AGAIN_AFTER).await;
+        }
+        unreachable!("the loop ends by an answer or the deadline")
+    }
+
+    pub(super) fn judge(&self, ended: &[Ended], records: &[Record]) {
+        let by_device: HashMap<_, _> = records.iter().map(|record| (record.device, record)).collect();
+        for ended in ended {
+            self.judge_push(ended, &by_device);
+        }
+        self.judge_sequences(ended);
+        let by_id: HashMap<_, _> = ended
+            .iter()
+            .map(|ended| (text(&ended.push, "id"), ended))
+            .collect();
+        for record in records {
+            self.judge_receipts(record, &by_id);
+        }
+    }
+
+    /// The push is what was sent, for those it was sent to.
+    fn judge_push(&self, ended: &Ended, records: &HashMap<usize, &Record>) {
+        let (sent, push) = (&self.sent[ended.sent], &ended.push);
+        for member in ["trace_id", "action"] {
+            if push[member] != sent.body[member] {
+                self.wrong(format!("{} became {push}", sent.body));
+            }
+        }
+        let wanted: BTreeSet<_> = sent.devices.iter().map(|device| self.id_of(*device)).collect();
+        let found: BTreeSet<_> = targets(push).map(|target| text(target, "device_id")).collect();
+        if wanted != found {
+            self.wrong(format!("{} is for {found:?}, not {wanted:?}", sent.trace_id()));
+        }
+        for device in &sent.devices {
+            let target = targets(push).find(|target| text(target, "device_id") == self.id_of(*device));
+            if let Some(target) = target {
+                self.judge_target(sent, push, target, records[device]);
+            }
+        }
+    }
+
+    /// How a push ended on a device is what the device said of it, or else that its time ran out.
+    fn judge_target(&self, sent: &Sent, push: &Value, target: &Value, record: &Record) {
+        let (id, state) = (text(push, "id"), text(target, "state"));
+        let said = record.said.get(id);
+        let tried = said.map_or(&[][..], |said| &said.tried);
+        let confirmed: Vec<_> = said
+            .into_iter()
+            .flat_map(|said| said.confirmed.iter().map(String::as_str))
+            .collect();
+        let least = confirmed.iter().map(|said| rank(said)).max().unwrap_or_default();
+        let has_come = record.received.iter().any(|push| push["push_id"] == id);
+        let is_so = match state {
+            "expired" => {
+                // It is expired only where no acknowledgement was taken, not before its time, and told when.
+                sent.is_preview()
+                    && confirmed.is_empty()
+                    && instant(target, "ended_at") >= instant(push, "expires_at")
+            }
+            "received" | "opened" | "applied" | "failed" => {
+                let is_end = matches!(state, "applied" | "failed");
+                tried.contains(&state)
+                    && rank(state) >= least
+                    && has_come
+                    && target["received_at"].is_string()
+                    && target["ended_at"].is_string() == is_end
+                    && (!confirmed.contains(&"opened") || target["opened_at"].is_string())
+                    && target["detail"] == format!("said by {}", self.id_of(record.device))
+            }
+            _ => false,
+        };
+        let channel = &target["channel"];
+        if !is_so || !(channel.is_null() || channel == self.ground.devices[record.device].channel.as_str()) {
+            self.wrong(format!(
+                "{id} ({}) ended as {target}; it has come: {has_come}, tried: {tried:?}, confirmed: {confirmed:?}",
+                push["expires_at"]
+            ));
+        }
+    }
+
+    /// A sequence of a device names one push.
+    fn judge_sequences(&self, ended: &[Ended]) {
+        let mut named: BTreeMap<(&str, i64), &str> = BTreeMap::new();
+        for ended in ended {
+            for target in targets(&ended.push) {
+                let key = (
+                    text(target, "device_id"),
+                    target["sequence"].as_i64().unwrap_or_default(),
+                );
+                let id = text(&ended.push, "id");
+                if let Some(other) = named.insert(key, id) {
+                    self.wrong(format!("{key:?} names {other} and {id}"));
+                }
+            }
+        }
+    }
+
+    /// Whatever came to a device was sent to it, with the sequence and the content that it has, each time.
+    fn judge_receipts(&self, record: &Record, by_id: &HashMap<&str, &Ended>) {
+        let device = self.id_of(record.device);
+        for received in &record.received {
+            let expected = by_id
+                .get(text(received, "push_id"))
+                .and_then(|ended| self.as_delivered(ended, device));
+            if expected.as_ref() != Some(received) {
+                self.wrong(format!("{device} got {received}, not {expected:?}"));
+            }
+        }
+    }
+
+    /// A push as it must come to a device; `None` where it is not for it.
+    fn as_delivered(&self, ended: &Ended, device: &str) -> Option<Value> {
+        let (push, sent) = (&ended.push, &self.sent[ended.sent].body);
+        let target = targets(push).find(|target| text(target, "device_id") == device)?;
+        let mut delivered = sent["package_push_info"].clone();
+        delivered["push_id"] = push["id"].clone();
+        delivered["sequence"] = target["sequence"].clone();
+        for member in ["trace_id", "action"] {
+            delivered[member] = sent[member].clone();
+        }
+        for member in ["created_at", "expires_at"] {
+            delivered[member] = push[member].clone();
+        }
+        Some(delivered)
+    }
+
+    fn id_of(&self, device: usize) -> &str {
+        &self.ground.devices[device].id
+    }
+
+    fn wrong(&self, wrong: String) {
+        self.ground.story.report(wrong);
+    }
+}
+
+pub(super) fn targets(push: &Value) -> impl Iterator<Item = &Value> {
+    push["targets"].as_array().into_iter().flatten()
+}
+
+/// A member that is an instant, as microseconds since 1970.
+fn instant(object: &Value, member: &str) -> Option<i64> {
+    let instant = chrono::DateTime::parse_from_rfc3339(object[member].as_str()?).ok()?;
+    Some(instant.timestamp_micros())
+}

@@ -1,0 +1,97 @@
+//! The chaos run: pushes on their way to simulated devices while nodes, PostgreSQL, the broker and
+//! connections break.
+//! What is done and demanded is told in `docs/chaos.md`.
+
+mod connection;
+mod device;
+mod ground;
+mod judge;
+mod plan;
+mod sender;
+mod tally;
+
+use std::env;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+
+use self::device::Device;
+use self::ground::{Ground, Phase};
+use self::judge::Judge;
+use self::plan::{Plan, Step};
+use self::sender::{Sender, Sent};
+use self::tally::Tally;
+
+const USUAL_SEED: u64 = 4711;
+const SENDERS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_chaos_every_accepted_push_ends_acknowledged_or_reported_expired() {
+    let number = |name: &str| {
+        env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number"))
+    };
+    let seed = number("SLIPWAY_CHAOS_SEED").unwrap_or(USUAL_SEED);
+    let minutes = number("SLIPWAY_CHAOS_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
+    let mut rng = fastrand::Rng::with_seed(seed);
+
+    let ground = Arc::new(Ground::prepare().await);
+    let run = AssertUnwindSafe(run(&ground, &mut rng, minutes))
+        .catch_unwind()
+        .await;
+    let is_telling = run.as_ref().is_ok_and(Tally::is_telling);
+    let summary = run.map_or_else(|_| "the run ended early".to_owned(), |tally| tally.to_string());
+    assert!(
+        ground.story.is_right() && is_telling,
+        "with SLIPWAY_CHAOS_SEED={seed}:\n{}\n{summary}",
+        ground.tell()
+    );
+    eprintln!("seed {seed}: {summary}");
+    if env::var_os("SLIPWAY_CHAOS_LOG").is_some() {
+        eprintln!("{}", ground.tell());
+    }
+}
+
+/// Breaks everything once, or for so long; then heals it, waits until every push has ended, and judges.
+async fn run(ground: &Arc<Ground>, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Tally {
+    let mut devices = JoinSet::new();
+    for index in 0..ground.devices.len() {
+        devices.spawn(Device::new(ground.clone(), index, rng.fork()).live());
+    }
+    let mut senders = JoinSet::new();
+    for number in 0..SENDERS {
+        senders.spawn(Sender::new(ground.clone(), number, rng.fork()).work());
+    }
+    let steps = break_things(ground, rng, minutes).await;
+    ground.enter(Phase::Calm);
+    let sent: Vec<Sent> = senders.join_all().await.into_iter().flatten().collect();
+    let judge = Judge::new(ground, sent);
+    let mut ended = judge.wait_for_the_end().await;
+    ground.enter(Phase::Over);
+    let records = devices.join_all().await;
+    // Until they went home, devices had more to say.
+    judge.read_again(&mut ended).await;
+    judge.judge(&ended, &records);
+    Tally::of(&steps, judge.sent(), &ended, &records)
+}
+
+async fn break_things(ground: &Ground, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Vec<Step> {
+    let begun = Instant::now();
+    let mut done = Vec::new();
+    loop {
+        for step in Plan::draw(rng, minutes.is_some()) {
+            ground.take(&step).await;
+            done.push(step);
+            if !ground.story.is_right() {
+                return done;
+            }
+        }
+        if minutes.is_none_or(|minutes| begun.elapsed() >= minutes) {
+            return done;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a run came to, in numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::device::Record;
+use super::ground::{Channel, text};
+use super::judge::{Ended, targets};
+use super::plan::Step;
+use super::sender::Sent;
+
+pub(super) struct Tally {
+    faults: usize,
+    pushes: usize,
+    calls: u64,
+    unanswered: u64,
+    /// Pushes that are there though no call for them was answered.
+    unknown: usize,
+    /// Targets by the channel of their device, and state.
+    states: BTreeMap<(String, String), u64>,
+    receipts: usize,
+    duplicates: usize,
+    absences: u64,
+    crashes: u64,
+}
+
+impl Tally {
+    pub(super) fn of(steps: &[Step], sent: &[Sent], ended: &[Ended], records: &[Record]) -> Self {
+        let mut states = BTreeMap::new();
+        for target in ended.iter().flat_map(|ended| targets(&ended.push)) {
+            // Devices are named after their channel.
+            let (channel, _) = text(target, "device_id").split_once('-').unwrap_or_default();
+            let key = (channel.to_owned(), text(target, "state").to_owned());
+            *states.entry(key).or_default() += 1;
+        }
+        let receipts = records.iter().map(|record| record.received.len()).sum();
+        let first: usize = records.iter().map(first_receipts).sum();
+        Self {
+            faults: steps.iter().map(|step| step.faults.len()).sum(),
+            pushes: ended.len(),
+            calls: sent.iter().map(|sent| sent.calls).sum(),
+            unanswered: sent.iter().map(|sent| sent.unanswered).sum(),
+            unknown: ended
+                .iter()
+                .filter(|ended| sent[ended.sent].answered.is_empty())
+                .count(),
+            states,
+            receipts,
+            duplicates: receipts - first,
+            absences: records.iter().map(|record| record.absences).sum(),
+            crashes: records.iter().map(|record| record.crashes).sum(),
+        }
+    }
+}
+
+impl Tally {
+    /// Whether everything happened that the run is about.
+    pub(super) fn is_telling(&self) -> bool {
+        let ends = |channel: Channel, is_such: fn(&str) -> bool| {
+            let mut states = self.states.keys();
+            states.any(|(of, state)| of == channel.as_str() && is_such(state))
+        };
+        let is_expired = |state: &str| state == "expired";
+        let both_ends = |channel| ends(channel, is_expired) && ends(channel, |state| state != "expired");
+        Channel::ALL.into_iter().all(both_ends)
+            && self.duplicates > 0
+            && self.crashes > 0
+            && self.absences > 0
+    }
+}
+
+fn first_receipts(record: &Record) -> usize {
+    let ids: BTreeSet<_> = record.received.iter().map(|push| text(push, "push_id")).collect();
+    ids.len()
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} faults; {} pushes in {} calls, {} of them not answered, {} pushes taken without anybody knowing; ",
+            self.faults, self.pushes, self.calls, self.unanswered, self.unknown
+        )?;
+        for ((channel, state), count) in &self.states {
+            write!(f, "{channel} {state} {count}, ")?;
+        }
+        write!(
+            f,
+            "{} receipts, {} of them duplicates; devices went away {} times and crashed {} times",
+            self.receipts, self.duplicates, self.absences, self.crashes
+        )
+    }
+}
