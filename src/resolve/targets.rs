@@ -10,6 +10,7 @@ use super::span::{Span, index};
 use super::texts::{Text, TextCollector, Texts};
 use crate::catalog::attribute::{AttributeRule, RuleTest};
 use crate::catalog::release::ReleaseContent;
+use crate::catalog::text::{DeviceId, DeviceType};
 use crate::catalog::version::VersionCode;
 
 /// Everything that targets the releases of an app, equal targets once.
@@ -172,8 +173,8 @@ impl TargetsCollector {
 
     fn row(&mut self, content: &ReleaseContent, texts: &mut TextCollector) -> TargetsRow {
         let targeting = &content.targeting;
-        let device_types = targeting.device_types.iter().map(|text| text.as_str());
-        let device_ids = targeting.device_ids.iter().map(|id| id.as_str());
+        let device_types = targeting.device_types.iter().map(DeviceType::as_str);
+        let device_ids = targeting.device_ids.iter().map(DeviceId::as_str);
         let key = content.rollout.key.as_ref();
         TargetsRow {
             starts_at: content.starts_at,

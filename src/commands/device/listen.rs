@@ -108,11 +108,11 @@ pub(super) async fn run(arguments: &ListenArguments) -> anyhow::Result<()> {
     };
     let mut pause = Pause::default();
     loop {
-        let taken = match channel.next().await {
+        let outcome = match channel.next().await {
             Ok(pushes) => receiver.take_all(&pushes).await,
             Err(failure) => Err(failure),
         };
-        match taken {
+        match outcome {
             Ok(()) => pause.reset(),
             Err(Failure::Passing { why, after }) => {
                 let wait = pause.next(after);
