@@ -28,6 +28,7 @@ mod overload;
 mod people_and_keys;
 mod pins;
 mod preconditions;
+mod push_chain;
 mod push_delivery;
 mod pushes;
 mod release_life;

@@ -14,7 +14,7 @@ const ROOTS: [&str; 2] = [
     "yunos_miniapp_offlinepkg_push_response",
 ];
 /// The zone of the gateway's timestamps. Most clients print the local time and never say which.
-const ZONE: &str = "Asia/Shanghai";
+pub(super) const ZONE: &str = "Asia/Shanghai";
 
 /// A client in one of its ways to send.
 struct Sdk {
@@ -126,7 +126,7 @@ const CALLS: [&str; 7] = [
 ];
 
 /// Where `tests/run` installed the clients, in the versions that are pinned now.
-fn installed() -> PathBuf {
+pub(super) fn installed() -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = project.join("target/sdk-clients");
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();

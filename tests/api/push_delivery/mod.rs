@@ -13,3 +13,5 @@ mod stage;
 mod stop;
 mod two_nodes;
 mod waiting;
+
+pub(super) use stage::until;

@@ -154,7 +154,7 @@ pub(super) fn ids(items: &[Value]) -> Vec<&str> {
 }
 
 /// Waits until something is so that a task of the server brings about.
-pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+pub(in crate::api) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so().await {
         assert!(Instant::now() < deadline, "it does not come about");

@@ -153,6 +153,11 @@ impl Node {
         self.call(Method::GET, path, self.token.as_deref(), None).await
     }
 
+    /// With a credential of its own.
+    pub(in crate::api) async fn get_as(&self, token: &str, path: &str) -> NodeAnswer {
+        self.call(Method::GET, path, Some(token), None).await
+    }
+
     pub(in crate::api) async fn post(&self, path: &str, body: &Value) -> NodeAnswer {
         self.call(Method::POST, path, self.token.as_deref(), Some(body))
             .await
