@@ -196,7 +196,7 @@ impl Ground<'_> {
     }
 
     /// Notes a push that came, and acknowledges it.
-    fn take(&self, device: &Device, push: &Value, acknowledging: &mut Connection) -> anyhow::Result<()> {
+    fn take(&self, device: &Device, push: &Value) -> anyhow::Result<()> {
         let arrived_us = now_us()?;
         let text = |member: &str| {
             push[member]
@@ -212,7 +212,9 @@ impl Ground<'_> {
             accepted_us: accepted.timestamp_micros(),
             arrived_us,
         });
-        let answer = acknowledging.post(&path, Some(&device.token), &json!({"state": "received"}))?;
+        // A connection that is idle for some seconds is closed.
+        let answer =
+            Connection::open(self.node)?.post(&path, Some(&device.token), &json!({"state": "received"}))?;
         ensure!(
             answer.status == 200,
             "an acknowledgement was answered with {}",
@@ -223,17 +225,15 @@ impl Ground<'_> {
 }
 
 fn listen(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
-    let mut acknowledging = Connection::open(ground.node)?;
     let mut events = Events::open(ground.node, device)?;
     while !ground.is_over() {
         let push = serde_json::from_str(&events.data()?)?;
-        ground.take(device, &push, &mut acknowledging)?;
+        ground.take(device, &push)?;
     }
     Ok(())
 }
 
 fn poll(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
-    let mut acknowledging = Connection::open(ground.node)?;
     let mut polling = Connection::open(ground.node)?;
     let request = format!(
         "GET /v1/devices/{}/pushes?wait_s={POLL_WAIT_S} HTTP/1.1\r\nHost: slipway.example\r\n\
@@ -244,7 +244,7 @@ fn poll(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
         let answer = polling.send(request.as_bytes())?;
         ensure!(answer.status == 200, "a poll was answered with {}", answer.status);
         for push in answer.json()?["items"].as_array().into_iter().flatten() {
-            ground.take(device, push, &mut acknowledging)?;
+            ground.take(device, push)?;
         }
     }
     Ok(())
@@ -254,7 +254,6 @@ fn subscribe(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut acknowledging = Connection::open(ground.node)?;
     runtime.block_on(async {
         let broker = ("127.0.0.1", ground.broker.port());
         let options = MqttOptions::new(device.id.clone(), broker);
@@ -267,7 +266,7 @@ fn subscribe(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
                     let push = serde_json::from_slice(&publish.payload)?;
-                    ground.take(device, &push, &mut acknowledging)?;
+                    ground.take(device, &push)?;
                 }
                 _ => {}
             }
