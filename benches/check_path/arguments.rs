@@ -82,6 +82,10 @@ pub(crate) enum Part {
     Snapshot,
     /// From a publish to being visible on three nodes.
     Publish,
+    /// Idle event streams: their memory, and checks beside them.
+    Streams,
+    /// From accepting a push to its device, by channel.
+    Pushes,
 }
 
 impl Arguments {
@@ -97,6 +101,8 @@ impl Arguments {
                 load: Duration::from_secs(1),
                 checks: 20_000,
                 publishes: 5,
+                streams: 100,
+                pushes: 200,
                 requests: 2_000,
             };
         }
@@ -106,6 +112,8 @@ impl Arguments {
             load: Duration::from_secs(self.seconds.into()),
             checks: 1_000_000,
             publishes: 300,
+            streams: 10_000,
+            pushes: 4_000,
             requests: 20_000,
         }
     }
@@ -121,6 +129,10 @@ pub(crate) struct Plan {
     /// Checks during which statements are counted.
     pub(crate) checks: u64,
     pub(crate) publishes: usize,
+    /// Idle event streams.
+    pub(crate) streams: usize,
+    /// Pushes over each channel.
+    pub(crate) pushes: usize,
     /// Prepared requests of each kind, which are sent in turn.
     pub(crate) requests: usize,
 }

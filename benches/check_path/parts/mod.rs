@@ -3,9 +3,11 @@
 mod heavy_load;
 mod latency;
 mod publish;
+mod pushes;
 mod resolver;
 mod start;
 mod statements;
+mod streams;
 mod throughput;
 
 use std::path::PathBuf;
@@ -84,6 +86,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let stage = Stage::new(plan)?;
         measure_starts(arguments, &stage, &mut report)?;
         measure_checks(arguments, &stage, &mut report)?;
+        if arguments.measures(Part::Streams) {
+            streams::measure(&stage, &mut report)?;
+        }
+        if arguments.measures(Part::Pushes) {
+            pushes::measure(&stage, &mut report)?;
+        }
         // Last, since it changes the catalog.
         if arguments.measures(Part::Publish) {
             publish::measure(&stage, &mut report)?;
