@@ -249,6 +249,7 @@ impl ContextParts {
                     preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
                     other: TimeDelta::seconds(config.push_lifetime_s.into()),
                 },
+                push_retention: config.push_retention(),
                 has_broker: config.mqtt.url.is_some(),
             },
         }

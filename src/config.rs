@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
 
@@ -91,6 +92,11 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_PUSH_LIFETIME_S", default_value_t = 604_800,
         value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub push_lifetime_s: u32,
+
+    /// Days for which a push is kept after it expired; 0: for ever.
+    #[arg(long, env = "SLIPWAY_PUSH_RETENTION_DAYS", default_value_t = 90,
+        value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub push_retention_days: u32,
 
     /// Threads that answer requests; absent: one for each core.
     #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
@@ -220,6 +226,12 @@ impl Config {
     pub fn snapshot_interval(&self) -> Option<Duration> {
         let every = Duration::from_secs(self.snapshot_interval_s.into());
         (!every.is_zero()).then_some(every)
+    }
+
+    /// How long a push is kept after it expired; `None`: for ever.
+    pub fn push_retention(&self) -> Option<TimeDelta> {
+        let days = TimeDelta::days(self.push_retention_days.into());
+        (!days.is_zero()).then_some(days)
     }
 
     /// The database to use: the one given, else a file in the data directory.

@@ -23,20 +23,19 @@ impl Demo {
             .unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
         let printed = output.lines().map(Result::unwrap);
-        let is_to_paste = |line: &String| line.starts_with("curl ") || line.contains(" top-call ");
-        let lines = printed.filter(is_to_paste).take(6).collect();
+        let is_to_paste = |line: &String| {
+            [" top-call ", " device listen ", " push --url "]
+                .iter()
+                .any(|command| line.contains(command))
+                || line.starts_with("curl ")
+        };
+        let lines = printed.filter(is_to_paste).take(8).collect();
         Self { process, lines }
     }
 
     /// Pastes the line with this number, counted from 1, and returns what it prints.
     fn paste_and_read(&self, number: usize) -> String {
-        let shell = Command::new("sh")
-            .arg("-c")
-            .arg(&self.lines[number - 1])
-            .output()
-            .unwrap();
-        assert!(shell.status.success(), "line {number}: {shell:?}");
-        String::from_utf8(shell.stdout).unwrap()
+        read(&self.lines[number - 1])
     }
 
     /// Pastes a line that prints JSON.
@@ -44,6 +43,13 @@ impl Demo {
         let answer = self.paste_and_read(number);
         serde_json::from_str(&answer).unwrap_or_else(|_| panic!("line {number} was answered {answer:?}"))
     }
+}
+
+/// What a shell prints that is given these lines, and what they leave in the background.
+fn read(lines: &str) -> String {
+    let shell = Command::new("sh").args(["-c", lines]).output().unwrap();
+    assert!(shell.status.success(), "{lines}: {shell:?}");
+    String::from_utf8(shell.stdout).unwrap()
 }
 
 impl Drop for Demo {
@@ -56,7 +62,7 @@ impl Drop for Demo {
 #[test]
 fn every_line_of_the_demo_works_when_pasted() {
     let demo = Demo::start();
-    assert_eq!(demo.lines.len(), 6);
+    assert_eq!(demo.lines.len(), 8);
 
     let update = demo.paste(1);
     assert_eq!(update["succeed"], true);
@@ -92,4 +98,13 @@ fn every_line_of_the_demo_works_when_pasted() {
     let answer: Value = serde_json::from_str(&format!("{{{answer}")).unwrap();
     let offers = &answer["wdk_rexout_resource_list_check_response"]["data"]["d_t_o"];
     assert_eq!(offers[0]["version_code"], published["version_code"], "{shown}");
+
+    let arrived = read(&demo.lines[6..].join("\n"));
+    let (_, id) = arrived.split_once("acknowledged ").expect(&arrived);
+    let (id, _) = id.split_once(' ').unwrap();
+    assert!(
+        arrived.contains(&format!("push {id}  sequence 1  preview")),
+        "{arrived}"
+    );
+    assert!(arrived.contains("  FM8007PDA001  applied  events\n"), "{arrived}");
 }

@@ -7,6 +7,7 @@ mod m0001_initial;
 mod m0002_app_secret_rotation;
 mod m0003_devices;
 mod m0004_pushes;
+mod m0005_push_retention;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_app_secret_rotation::AppSecretRotation),
             Box::new(m0003_devices::Devices),
             Box::new(m0004_pushes::Pushes),
+            Box::new(m0005_push_retention::PushRetention),
         ]
     }
 }

@@ -2,21 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::client::{AdminClient, text};
+use super::client::{ApiClient, text};
 
 pub(super) const TENANT: u32 = 10_000_000;
 pub(super) const APP: &str = "com.freshmart.handheld";
+/// The device that the lines play, in a store of the directory.
+pub(super) const DEVICE: &str = "FM8007PDA001";
+/// The project of that device.
+pub(super) const PROJECT: &str = "handhelds";
 
 /// What was made, for the lines to paste.
 pub(super) struct Made {
     pub(super) device_key: String,
+    /// Of [`DEVICE`] alone.
+    pub(super) device_token: String,
     pub(super) api_token: String,
     pub(super) app_key: String,
     pub(super) app_secret: String,
 }
 
 pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::Result<Made> {
-    let admin = AdminClient::login(url, username, password).await?;
+    let admin = ApiClient::login(url, username, password).await?;
     admin
         .post("/tenants", &json!({"id": TENANT, "name": "Freshmart"}))
         .await?;
@@ -44,7 +50,7 @@ pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::R
         )
         .await?;
     recall_a_bad_release(&admin, &tenant).await?;
-    keys(&admin, &tenant).await
+    keys(url, &admin, &tenant).await
 }
 
 fn org_directory() -> Value {
@@ -104,7 +110,7 @@ fn releases() -> Vec<Value> {
     ]
 }
 
-async fn recall_a_bad_release(admin: &AdminClient, tenant: &str) -> anyhow::Result<()> {
+async fn recall_a_bad_release(admin: &ApiClient, tenant: &str) -> anyhow::Result<()> {
     let bad = release(&format!("{APP}.stocktaking"), 31, "2.1.0", &json!({}));
     // The same version again answers with the stored release, and so with its id.
     let stored = admin.post(&format!("{tenant}/apps/{APP}/releases"), &bad).await?;
@@ -114,7 +120,7 @@ async fn recall_a_bad_release(admin: &AdminClient, tenant: &str) -> anyhow::Resu
     Ok(())
 }
 
-async fn keys(admin: &AdminClient, tenant: &str) -> anyhow::Result<Made> {
+async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<Made> {
     let device_key = admin
         .post(&format!("{tenant}/device-keys"), &json!({"name": "handhelds"}))
         .await?;
@@ -122,10 +128,20 @@ async fn keys(admin: &AdminClient, tenant: &str) -> anyhow::Result<Made> {
     let api_token = admin.post(&format!("{tenant}/api-tokens"), &pipeline).await?;
     let sdk = json!({"name": "handheld SDK", "role": "device"});
     let app_key = admin.post(&format!("{tenant}/app-keys"), &sdk).await?;
+    let device_key = text(&device_key, "device_key");
     Ok(Made {
-        device_key: text(&device_key, "device_key"),
+        device_token: enrol(url, &device_key).await?,
+        device_key,
         api_token: text(&api_token, "token"),
         app_key: text(&app_key, "app_key"),
         app_secret: text(&app_key, "app_secret"),
     })
+}
+
+/// As the device does it itself; returns its token.
+async fn enrol(url: &str, device_key: &str) -> anyhow::Result<String> {
+    let device = ApiClient::new(format!("{url}/v1"), device_key.to_owned())?;
+    let itself = json!({"device_id": DEVICE, "project_id": PROJECT, "device_type": "10013", "org_info": {"l3Code": "8007"}});
+    let enrolled = device.post("/devices", &itself).await?;
+    Ok(text(&enrolled, "device_token"))
 }

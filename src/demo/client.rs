@@ -1,23 +1,26 @@
-//! A small client of the admin API.
+//! A small client of the API.
 
 use anyhow::bail;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-pub(super) struct AdminClient {
+pub(super) struct ApiClient {
     url: String,
     token: String,
     http: Client,
 }
 
-impl AdminClient {
+impl ApiClient {
+    /// For the paths below `url`, with a key or token.
+    pub(super) fn new(url: String, token: String) -> anyhow::Result<Self> {
+        // The server of the demo speaks plain HTTP, and the machine may have no certificates.
+        let http = Client::builder().tls_certs_only([]).build()?;
+        Ok(Self { url, token, http })
+    }
+
+    /// For the admin API.
     pub(super) async fn login(url: &str, username: &str, password: &str) -> anyhow::Result<Self> {
-        let mut client = Self {
-            url: format!("{url}/api/v1"),
-            token: String::new(),
-            // The server of the demo speaks plain HTTP, and the machine may have no certificates.
-            http: Client::builder().tls_certs_only([]).build()?,
-        };
+        let mut client = Self::new(format!("{url}/api/v1"), String::new())?;
         let login = json!({"username": username, "password": password});
         let answer = client.call(Method::POST, "/auth/login", &login).await?;
         client.token = text(&answer, "access_token");

@@ -4,12 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::catalog::{APP, Made, TENANT};
+use super::catalog::{APP, DEVICE, Made, PROJECT, TENANT};
 
-/// The device that the lines play, in a store of the directory.
-const DEVICE: &str = "FM8007PDA001";
-
-/// `program` is the path of this program, for the line that calls it.
+/// `program` is the path of this program, for the lines that call it.
 pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made, program: &Path) -> String {
     let device = format!("-H 'Authorization: Bearer {}'", made.device_key);
     let pipeline = format!("-H 'Authorization: Bearer {}'", made.api_token);
@@ -40,7 +37,9 @@ pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made
          3. A pipeline publishes a new version of a module:\n\n{}\n\n\
          4. The check now sees it:\n\n{}\n\n\
          5. Why does this device get what it gets?\n\n{}\n\n\
-         6. The same check as an existing SDK makes it, through the signed gateway:\n\n{}\n",
+         6. The same check as an existing SDK makes it, through the signed gateway:\n\n{}\n\n\
+         7. The device, in the background, waits for one push and says that it applied it:\n\n{}\n\n\
+         8. A package is pushed to the device, and seen to arrive:\n\n{}\n",
         made.device_key,
         made.api_token,
         made.app_key,
@@ -51,6 +50,8 @@ pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made
         curl(&format!("{url}/v1/check"), &device, &current),
         curl(&format!("{app}/explain"), &pipeline, &current),
         top_call(program, url, made, &current),
+        listen(program, url, made),
+        push(program, url, made),
     )
 }
 
@@ -81,6 +82,24 @@ fn top_call(program: &Path, url: &str, made: &Made, check: &Value) -> String {
         made.app_key,
         made.app_secret,
         parameters.join(" "),
+    )
+}
+
+/// Plays the device.
+fn listen(program: &Path, url: &str, made: &Made) -> String {
+    format!(
+        "{} device listen --url {url} --device {DEVICE} --token {} --acknowledge applied --count 1 &",
+        quoted(&program.to_string_lossy()),
+        made.device_token,
+    )
+}
+
+fn push(program: &Path, url: &str, made: &Made) -> String {
+    format!(
+        "{} push --url {url} --token {} --tenant {TENANT} --device {DEVICE}@{PROJECT} --app-id 2021001 \
+         --pack-url https://files.freshmart.example/shelf-labels.zip --wait",
+        quoted(&program.to_string_lossy()),
+        made.api_token,
     )
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::checks::CheckCounts;
@@ -53,6 +53,8 @@ pub struct Settings {
     /// Seconds until a device that got an offer asks again.
     pub next_check_after_offer_s: u32,
     pub push_lifetimes: PushLifetimes,
+    /// How long a push is kept after it expired; `None`: for ever.
+    pub push_retention: Option<TimeDelta>,
     /// Whether pushes are published to an MQTT broker.
     pub has_broker: bool,
 }

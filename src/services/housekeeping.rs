@@ -1,5 +1,5 @@
-//! Removes what would grow for ever: idempotency records, ended sessions, what tells repeated pushes, expired codes,
-//! nodes that are gone, quiet counters of attempts. One node at a time does it, by a lease. The audit is kept.
+//! Removes what would grow for ever: idempotency records, ended sessions, old pushes, what tells repeated ones, expired
+//! codes, nodes that are gone, quiet counters of attempts. One node at a time does it, by a lease. The audit is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,11 @@ const REPEATS_FOR: TimeDelta = TimeDelta::hours(1);
 /// How long a node that is gone is remembered.
 const NODES_FOR: TimeDelta = TimeDelta::days(1);
 
+/// Pushes that are removed in one statement, each with up to 1,000 targets: on SQLite other writers wait for it.
+const PUSHES_AT_ONCE: u64 = 20;
+/// Statements in one round, so that what else it does comes often enough; the rest is for the next.
+const PUSH_STATEMENTS: usize = 500;
+
 /// What one round removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
@@ -27,6 +32,7 @@ pub struct Removed {
     pub sessions: u64,
     /// What told repeats of pushes that are too old to be repeated.
     pub push_repeats: u64,
+    pub pushes: u64,
     pub enrolment_codes: u64,
     pub nodes: u64,
 }
@@ -58,7 +64,24 @@ pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, Servi
         idempotency_records: idempotency::delete_expired(&ctx.db, now).await?,
         sessions: sessions::delete_expired(&ctx.db, now).await?,
         push_repeats: pushes::delete_repeatable_before(&ctx.db, now - REPEATS_FOR).await?,
+        pushes: remove_old_pushes(ctx).await?,
         enrolment_codes: enrolment_codes::delete_expired(&ctx.db, now).await?,
         nodes: nodes::delete_seen_before(&ctx.db, now - NODES_FOR).await?,
     }))
+}
+
+/// Those whose time after they expired is over. A device may acknowledge a push that it received until then.
+async fn remove_old_pushes(ctx: &Context) -> Result<u64, ServiceError> {
+    let Some(kept_for) = ctx.settings.push_retention else {
+        return Ok(0);
+    };
+    let mut removed = 0;
+    for _ in 0..PUSH_STATEMENTS {
+        let count = pushes::delete_expired_before(&ctx.db, ctx.now() - kept_for, PUSHES_AT_ONCE).await?;
+        removed += count;
+        if count < PUSHES_AT_ONCE {
+            break;
+        }
+    }
+    Ok(removed)
 }

@@ -2,11 +2,14 @@
 //! [`Tx`].
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryTrait, Select};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
+};
 
 use super::entity::push::{Column, Entity, Model};
-use super::entity::push_repeat;
+use super::entity::{push_repeat, push_target};
 use super::page::SortBy;
 use super::row::Row;
 use super::{Db, Page, PageRequest, Reader, StorageError, Tx, in_micros};
@@ -111,6 +114,37 @@ pub async fn note_repeatable(
 pub async fn delete_repeatable_before(db: &Db, instant: DateTime<Utc>) -> Result<u64, StorageError> {
     let deleted = push_repeat::Entity::delete_many()
         .filter(push_repeat::Column::AcceptedAt.lt(in_micros(instant)))
+        .exec(db.connection())
+        .await?;
+    Ok(deleted.rows_affected)
+}
+
+/// Removes up to `limit` pushes that expired before an instant, with their targets, and returns how many. One that is
+/// still open on a device stays.
+pub async fn delete_expired_before(db: &Db, instant: DateTime<Utc>, limit: u64) -> Result<u64, StorageError> {
+    let is_of_push = Expr::col((push_target::Entity, push_target::Column::PushId))
+        .equals((Entity, Column::Id))
+        .and(
+            Expr::col((push_target::Entity, push_target::Column::TenantId))
+                .equals((Entity, Column::TenantId)),
+        );
+    let open_targets = Query::select()
+        .expr(Expr::val(1))
+        .from(push_target::Entity)
+        .and_where(is_of_push)
+        .and_where(push_target::Column::OpenUntil.is_not_null())
+        .to_owned();
+    let old = Entity::find()
+        .select_only()
+        .columns([Column::TenantId, Column::Id])
+        .filter(Column::ExpiresAt.lt(in_micros(instant)))
+        .filter(Expr::exists(open_targets).not())
+        .order_by_asc(Column::ExpiresAt)
+        .limit(limit)
+        .into_query();
+    // Targets go with their push.
+    let deleted = Entity::delete_many()
+        .filter(Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::Id)]).in_subquery(old))
         .exec(db.connection())
         .await?;
     Ok(deleted.rows_affected)

@@ -1,15 +1,19 @@
 //! Housekeeping: what has run out is removed, by one node at a time.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::json;
 use slipway::clock::Clock;
 use slipway::services::housekeeping::{Removed, clean};
 
-use super::harness::{CHUKU, Caller, TestApp, in_app, release_fields};
+use super::harness::{CHUKU, Caller, TestApp, in_app, in_tenant, push_fields, release_fields};
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::wait::until;
 
 const HOLDER: &str = "this test";
+const DEADLINE: Duration = Duration::from_secs(30);
 
 async fn only_the_holder_of_the_lease_cleans(database: TestDatabase) {
     let app = TestApp::start(database).await;
@@ -71,6 +75,57 @@ async fn the_audit_is_kept(database: TestDatabase) {
     assert_eq!(after["items"], json!(before));
 }
 
+async fn pushes_are_removed_when_their_days_are_over(database: TestDatabase) {
+    let app = TestApp::start_with(database, |config| config.push_retention_days = 2).await;
+    let path = push_one(&app).await;
+    become_the_holder(&app).await;
+    // A preview is offered for ten minutes.
+    let expires = sent_at(&app, &path).await + TimeDelta::minutes(10);
+    app.clock.set(expires + TimeDelta::days(2));
+    assert_eq!(cleaned(&app).await.pushes, 0);
+    app.platform_admin().await.get(&path).await.expect(200);
+    app.clock
+        .set(expires + TimeDelta::days(2) + TimeDelta::seconds(1));
+    // Each node ends what has expired within seconds, by its own task.
+    until("the push is removed", DEADLINE, async || {
+        cleaned(&app).await.pushes == 1
+    })
+    .await;
+    app.platform_admin().await.get(&path).await.expect(404);
+}
+
+async fn pushes_are_kept_for_ever_where_no_days_are_set(database: TestDatabase) {
+    let app = TestApp::start_with(database, |config| config.push_retention_days = 0).await;
+    let path = push_one(&app).await;
+    become_the_holder(&app).await;
+    pass(&app, TimeDelta::days(10_000));
+    let admin = app.platform_admin().await;
+    until("the push has expired", DEADLINE, async || {
+        admin.get(&path).await.expect(200)["targets"][0]["state"] == "expired"
+    })
+    .await;
+    assert_eq!(cleaned(&app).await.pushes, 0);
+    admin.get(&path).await.expect(200);
+}
+
+/// Its path.
+async fn push_one(app: &TestApp) -> String {
+    let merchant = app.merchant().await;
+    merchant.know(&["A"]).await;
+    let fields = push_fields(&["A"]);
+    let push = merchant
+        .admin
+        .post(&in_tenant("/pushes"), &fields)
+        .await
+        .expect(201);
+    in_tenant(&format!("/pushes/{}", push["id"].as_str().unwrap()))
+}
+
+async fn sent_at(app: &TestApp, path: &str) -> DateTime<Utc> {
+    let push = app.platform_admin().await.get(path).await.expect(200);
+    push["created_at"].as_str().unwrap().parse().unwrap()
+}
+
 /// Takes the lease from the server's own task, which has it from the start.
 async fn become_the_holder(app: &TestApp) {
     while clean(&app.running.context, HOLDER).await.unwrap().is_none() {
@@ -107,4 +162,6 @@ on_both_databases!(
     sessions_that_have_ended_are_removed,
     idempotency_records_are_removed_after_a_day,
     the_audit_is_kept,
+    pushes_are_removed_when_their_days_are_over,
+    pushes_are_kept_for_ever_where_no_days_are_set,
 );

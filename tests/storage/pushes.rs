@@ -27,6 +27,7 @@ on_both_databases!(
     each_target_is_due_for_the_broker_again_in_its_own_time,
     what_was_acknowledged_was_delivered_by_then,
     followers_see_what_changed_and_what_is_open,
+    old_pushes_are_removed_unless_they_are_open,
 );
 
 fn at(minutes: i64) -> DateTime<Utc> {
@@ -475,4 +476,39 @@ async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {
     let found: Vec<_> = open.into_iter().map(|key| (key.device, key.sequence)).collect();
     assert_eq!(found, expected);
     assert_eq!(push_targets::all_open(db, None, 9).await.unwrap().len(), 3);
+}
+
+async fn old_pushes_are_removed_unless_they_are_open(database: TestDatabase) {
+    let db = &database.db;
+    prepare(db, &["A", "B"]).await;
+    // They expire at the minutes 10, 11, 12 and 20.
+    let all = [push(None, 0), push(None, 1), push(None, 2), push(None, 10)];
+    let [received, open, withdrawn, young] = &all;
+    for push in &all {
+        queue(db, push, &["A", "B"]).await;
+    }
+    withdraw(db, withdrawn).await;
+    withdraw(db, young).await;
+    for device in ["A", "B"] {
+        acknowledge(db, device, received, Acknowledgement::Received)
+            .await
+            .unwrap();
+    }
+    acknowledge(db, "A", open, Acknowledgement::Applied)
+        .await
+        .unwrap();
+
+    let remove = async |before, limit| pushes::delete_expired_before(db, before, limit).await.unwrap();
+    assert_eq!(remove(at(10), 10).await, 0);
+    assert_eq!(remove(at(20), 1).await, 1);
+    assert!(pushes::find(db, scope(1), received.id).await.unwrap().is_none());
+    assert!(targets(db, received).await.is_empty());
+    assert_eq!(remove(at(20), 10).await, 1);
+    assert!(pushes::find(db, scope(1), withdrawn.id).await.unwrap().is_none());
+    for kept in [open, young] {
+        assert_eq!(targets(db, kept).await.len(), 2);
+    }
+    push_targets::expire_due(db, at(11), 10).await.unwrap();
+    assert_eq!(remove(at(20), 10).await, 1);
+    assert!(targets(db, open).await.is_empty());
 }

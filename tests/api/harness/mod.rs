@@ -138,6 +138,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         gateway_calls_per_minute: 0,
         push_preview_lifetime_s: 600,
         push_lifetime_s: 604_800,
+        push_retention_days: 90,
         connections_per_worker: 25_000,
         costly_calls: 10_000,
         drain_s: 0,
