@@ -25,6 +25,11 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
         ])?;
         install("postgresql")?;
     }
+    let has_broker = Path::new("/usr/sbin/mosquitto").exists() || program_on_path("mosquitto").is_some();
+    if !has_broker {
+        eprintln!("Mosquitto is missing; installing it");
+        install("mosquitto")?;
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What the check path costs, each figure against a baseline that is measured in the same run.
 //!
 //! `cargo bench --bench check_path` measures at a million releases; `-- --help` lists the parts and sizes. It installs
-//! `wrk` and PostgreSQL where they are missing, and works on a throw-away PostgreSQL server of its own.
+//! `wrk`, PostgreSQL and Mosquitto where they are missing, and works on a throw-away PostgreSQL server of its own.
 //! `docs/benchmarks.md` keeps what was measured.
 
 #![expect(
