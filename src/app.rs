@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::broker::{BrokerSettings, read_certificates};
+use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
 use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
@@ -268,9 +268,10 @@ fn delivery_settings(config: &Config) -> DeliverySettings {
 }
 
 fn broker_settings(config: &MqttConfig) -> anyhow::Result<Option<BrokerSettings>> {
-    let Some(address) = config.url.clone() else {
+    let Some(url) = &config.url else {
         return Ok(None);
     };
+    let address: BrokerAddress = url.parse().context("SLIPWAY_MQTT_URL")?;
     anyhow::ensure!(
         config.password.is_none() || config.username.is_some(),
         "SLIPWAY_MQTT_PASSWORD needs a SLIPWAY_MQTT_USERNAME"

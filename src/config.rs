@@ -8,8 +8,6 @@ use chrono::TimeDelta;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
 
-use crate::broker::BrokerAddress;
-
 /// More threads than any machine has cores for.
 const MAX_WORKERS: usize = 512;
 
@@ -142,8 +140,9 @@ pub struct Config {
 pub struct MqttConfig {
     /// mqtt://host:port or mqtts://host:port of an MQTT 5 broker that pushes are published to, the same on every node;
     /// absent: devices get pushes by HTTP alone.
-    #[arg(long = "mqtt-url", env = "SLIPWAY_MQTT_URL")]
-    pub url: Option<BrokerAddress>,
+    // Read later: an error here would repeat what was given, and somebody may have put a password into it.
+    #[arg(long = "mqtt-url", env = "SLIPWAY_MQTT_URL", hide_env_values = true)]
+    pub url: Option<String>,
 
     /// Name under which nodes sign in at the broker.
     #[arg(long = "mqtt-username", env = "SLIPWAY_MQTT_USERNAME")]

@@ -25,6 +25,9 @@ const QUEUE: usize = 1_024;
 const RECEIVED: usize = 10_000;
 /// Seconds without a packet after which the broker is asked whether it is there.
 const KEEP_ALIVE_S: u16 = 15;
+/// The largest packet that the broker may send, in bytes: several times what an acknowledgement can be. It is told so,
+/// and keeps larger ones back; without that, one of them would end the connection.
+const LARGEST_PACKET: u32 = 64 * 1024;
 /// How long the broker may take to acknowledge.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a stop waits for what is in flight.
@@ -138,6 +141,7 @@ fn options(settings: BrokerSettings, node: Uuid) -> Result<MqttOptions, BrokerSe
     let mut options = MqttOptions::new(format!("slipway-{}", node.simple()), (address.host, address.port));
     options.set_keep_alive(KEEP_ALIVE_S);
     options.set_clean_start(true);
+    options.set_max_packet_size(Some(LARGEST_PACKET));
     match (settings.username, settings.password) {
         (Some(username), Some(password)) => {
             options.set_credentials(username, password);

@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
+/// More than this a server cannot mean.
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
 
 /// Counts failures in a row: each makes the next wait twice as long.
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ impl Pause {
         let random = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
         asked
             .unwrap_or(Duration::ZERO)
+            .min(LONGEST_ASKED)
             .max(doubled)
             .mul_f64(1.0 + random / 2.0)
     }
@@ -45,6 +48,7 @@ mod tests {
             assert!((least..=least * 1.5).contains(&wait), "{seconds}: {wait}");
         }
         assert!(pause.next(Some(Duration::from_secs(90))) >= Duration::from_secs(90));
+        assert!(pause.next(Some(Duration::MAX)) <= LONGEST_ASKED.mul_f64(1.5));
         pause.reset();
         assert!(pause.next(None) <= Duration::from_millis(1_500));
     }

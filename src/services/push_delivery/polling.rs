@@ -21,7 +21,7 @@ pub const MAX_POLLED: usize = 200;
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The open pushes of a device, by sequence. Without waiting that is everything; a poll that waits gives again what was
-/// delivered lately, by whichever channel, only when that is due. It ends with an error once the device is let in no
+/// delivered lately, by whichever channel but MQTT, only when that is due. It ends with an error once the device is let in no
 /// more.
 pub async fn poll(
     ctx: &Context,
@@ -94,6 +94,10 @@ fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: Redelivery) -> 
     let Some(delivered_at) = push.target.delivered_at else {
         return TimeDelta::zero();
     };
+    // A broker takes a push for a device that is not there, and would keep it from one that polls.
+    if push.target.channel == Some(Channel::Mqtt) {
+        return TimeDelta::zero();
+    }
     let times = u32::try_from(push.target.deliveries).unwrap_or(u32::MAX);
     let wait = redelivery.wait(push.push.id, times);
     delivered_at + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX) - now

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::is_served;
 use super::topics::acknowledging_device;
+use super::{Standing, standing};
 use crate::access::DeviceScope;
 use crate::broker::Received;
 use crate::catalog::field::Invalid;
@@ -103,9 +103,10 @@ fn read(message: &Received) -> Result<(DeviceScope, Said), Bad> {
     Ok((scope, said))
 }
 
-/// Tries again for as long as the database is away; others wait meanwhile.
+/// Tries again for as long as the database is away; others wait meanwhile. Of a tenant that is not known here the
+/// database tells whether the device has the push.
 async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
-    if !is_served(ctx, scope.tenant().tenant()) {
+    if standing(ctx, scope.tenant().tenant()) == Standing::Disabled {
         return "refused";
     }
     let mut backoff = Backoff::default();

@@ -50,11 +50,21 @@ pub(super) fn prepare(settings: BrokerSettings, node: Uuid) -> Result<MqttTasks,
     })
 }
 
-/// Whether a tenant is there and enabled; a disabled one gets nothing and may say nothing over any channel.
-fn is_served(ctx: &Context, tenant: TenantId) -> bool {
+/// What this node knows of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Enabled,
+    /// It gets nothing and may say nothing over any channel.
+    Disabled,
+    /// Its catalog has not been loaded here (yet).
+    Unknown,
+}
+
+fn standing(ctx: &Context, tenant: TenantId) -> Standing {
     match ctx.live.tenant(tenant) {
-        Lookup::Found(served) => served.tenant.enabled,
-        Lookup::Absent | Lookup::Unknown => false,
+        Lookup::Found(served) if served.tenant.enabled => Standing::Enabled,
+        Lookup::Found(_) => Standing::Disabled,
+        Lookup::Absent | Lookup::Unknown => Standing::Unknown,
     }
 }
 

@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::super::DeliveredPush;
 use super::super::deliveries::Delivery;
 use super::super::schedule::{Redelivery, spread};
-use super::is_served;
 use super::topics::pushes_of;
+use super::{Standing, standing};
 use crate::broker::{Broker, Message, PublishError, Receipt};
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Channel, Push};
@@ -72,10 +72,13 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
     let publishing = claimed
         .into_iter()
         .map(|(target, push)| DeliveredPush { target, push })
-        .filter(|push| push.push.expires_at > now && is_served(ctx, push.target.key.tenant))
-        .map(|push| async move {
-            let outcome = publish(ctx, broker, &push, now).await;
-            (outcome == Outcome::Lost).then_some(push.target.key)
+        .map(|push| (standing(ctx, push.target.key.tenant), push))
+        .filter(|(standing, push)| push.push.expires_at > now && *standing != Standing::Disabled)
+        .map(|(standing, push)| async move {
+            // Another node may know the tenant.
+            let is_lost =
+                standing == Standing::Unknown || publish(ctx, broker, &push, now).await == Outcome::Lost;
+            is_lost.then_some(push.target.key)
         });
     let lost: Vec<_> = join_all(publishing).await.into_iter().flatten().collect();
     if !lost.is_empty() {

@@ -6,8 +6,8 @@ use crate::access::{DeviceScope, enter_device};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
-/// Where every device acknowledges. Nodes share the subscription, so that each message comes to one of them; one that
-/// is lost with its node is said again, since the device gets the push again.
+/// Where every device acknowledges. Nodes share the subscription, so that each message comes to one of them. The first
+/// of a push that is lost with its node is said again, since the device gets the push again; a later one is not.
 pub(super) const ACKNOWLEDGEMENTS: &str = "$share/slipway/slipway/+/devices/+/acks";
 
 /// Every byte of an id but letters, digits, `.`, `_` and `-`.

@@ -64,7 +64,8 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
         String::new(),
         "{".to_owned(),
         "\u{0}".to_owned(),
-        "[".repeat(10_000),
+        // More than the client library reads by itself.
+        "[".repeat(20_000),
         json!({"push_id": push}).to_string(),
         json!({"push_id": push, "state": "delivered"}).to_string(),
         json!({"push_id": push, "state": "received", "detail": "x".repeat(501)}).to_string(),
