@@ -38,18 +38,20 @@ const ROOMS: [Room; 13] = [
     },
     Room {
         name: "live",
-        may_name: &["catalog", "access", "resolve", "secrets", "storage", "clock"],
+        may_name: &[
+            "catalog", "access", "resolve", "secrets", "storage", "clock", "backoff",
+        ],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Room {
         name: "broker",
-        may_name: &[],
+        may_name: &["backoff"],
         libraries: &["tokio", "tracing", "metrics", "rumqttc"],
     },
     Room {
         name: "services",
         may_name: &[
-            "catalog", "access", "resolve", "secrets", "storage", "live", "broker", "clock",
+            "catalog", "access", "resolve", "secrets", "storage", "live", "broker", "clock", "backoff",
         ],
         libraries: &["tokio", "tracing", "metrics"],
     },
@@ -123,6 +125,7 @@ fn rooms_name_only_the_rooms_they_may() {
     let all = [
         "access",
         "app",
+        "backoff",
         "broker",
         "catalog",
         "clock",

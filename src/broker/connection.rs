@@ -9,9 +9,9 @@ use rumqttc::{
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use super::Received;
+use crate::backoff::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ pub struct Connection {
     received: mpsc::Sender<Received>,
     lost: Counter,
     connected_at: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
 }
 
 impl Connection {
@@ -45,7 +45,7 @@ impl Connection {
             received,
             lost: counter!("slipway_mqtt_received_lost_total"),
             connected_at: None,
-            failures: 0,
+            backoff: Backoff::between(FIRST_PAUSE, LONGEST_PAUSE),
         }
     }
 
@@ -60,7 +60,7 @@ impl Connection {
                 Err(ConnectionError::RequestsDone | ConnectionError::DisconnectTimeout) => break,
                 Err(error) => {
                     self.disconnected(&error);
-                    sleep(self.pause()).await;
+                    sleep(self.backoff.next()).await;
                 }
             }
         }
@@ -106,22 +106,12 @@ impl Connection {
         self.connected.send_replace(false);
         let connected_at = self.connected_at.take();
         if connected_at.is_some_and(|at| at.elapsed() >= GOOD_AFTER) {
-            self.failures = 0;
+            self.backoff.reset();
         }
-        if connected_at.is_some() || self.failures == 0 {
+        if connected_at.is_some() || self.backoff.is_fresh() {
             tracing::warn!(%error, "there is no connection to the MQTT broker; it is tried again");
         } else {
             tracing::debug!(%error, "the MQTT broker cannot be reached yet");
         }
-    }
-
-    /// Twice as long each time, and spread, so that nodes do not come back together.
-    fn pause(&mut self) -> Duration {
-        let longest = FIRST_PAUSE
-            .saturating_mul(1 << self.failures.min(10))
-            .min(LONGEST_PAUSE);
-        self.failures += 1;
-        let fraction = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-        longest.mul_f64(fraction.midpoint(1.0))
     }
 }

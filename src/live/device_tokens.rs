@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::device_key::{BorrowedDeviceKey, DeviceKey};
-use super::follower::Backoff;
 use super::lockouts::{LockedOut, Lockouts};
+use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::storage::device_tokens::{self, TokenGeneration};

@@ -16,6 +16,7 @@ use super::hints::{self, Signals};
 use super::loader::{Loaded, Loader};
 use super::snapshot::SnapshotDirectory;
 use super::{Live, Lockouts, Wish};
+use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::secrets::Keyring;
@@ -53,27 +54,6 @@ pub struct Follower {
     pending: Vec<Wish>,
     /// The states of tenants that were not taken: they are tried again when they change, and each minute.
     refused: HashMap<TenantId, CatalogPair>,
-}
-
-/// How long to wait after one failure after another: twice as long each time, up to five seconds, and spread, so that
-/// nodes do not come back together.
-#[derive(Debug, Default)]
-pub(crate) struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(5);
-
-    pub(crate) fn next(&mut self) -> Duration {
-        let longest = Self::FIRST
-            .saturating_mul(1 << self.failures.min(10))
-            .min(Self::LONGEST);
-        self.failures += 1;
-        let fraction = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
-        longest.mul_f64(fraction.midpoint(1.0))
-    }
 }
 
 impl Follower {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::follower::Backoff;
+use crate::backoff::Backoff;
 use crate::storage::{Db, Hint, HintChannel};
 
 /// Commits within so short a time share a hint.

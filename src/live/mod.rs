@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 pub use device_key::{BorrowedDeviceKey, DeviceKey};
 pub use device_tokens::{DeviceTokenFollower, NewestTokens};
-pub(crate) use follower::Backoff;
 pub use follower::{Follower, FollowerSettings};
 pub(crate) use hints::hear_all as hear_hints;
 pub use lockouts::{LockedOut, Lockouts};

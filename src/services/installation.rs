@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::ServiceError;
 use crate::access::{Role, User};
+use crate::backoff::Backoff;
 use crate::catalog::ids::UserId;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
-use crate::live::Backoff;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
 use crate::storage::{Db, Gate, StorageError, UniqueKey, app_keys, in_micros, settings, users};
 

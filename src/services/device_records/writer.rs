@@ -1,7 +1,6 @@
 //! The task that writes records, a batch in each transaction.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,11 @@ use super::plan::{Known, Plan, plan};
 use super::status::Counts;
 use super::{Message, day_of};
 use crate::access::TenantScope;
+use crate::backoff::Backoff;
 use crate::catalog::device::Observation;
 use crate::catalog::ids::TenantId;
 use crate::services::NewDevices;
 use crate::storage::{Db, StorageError, Tx, device_installs, devices};
-
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// When a batch is written, and how much of what is new.
 #[derive(Debug, Clone, Copy)]
@@ -124,13 +121,12 @@ impl DeviceRecordWriter {
 
     /// Tries again for as long as the database is away; the queue fills meanwhile.
     async fn write_when_possible(&self, batch: &[Observation]) -> Result<Written, StorageError> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         loop {
             match self.write_once(batch).await {
                 Err(StorageError::Unavailable(error)) => {
                     tracing::warn!(%error, "device records cannot be written now; they are kept and tried again");
-                    tokio::time::sleep(jittered(pause)).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tokio::time::sleep(backoff.next()).await;
                 }
                 done => return done,
             }
@@ -181,10 +177,4 @@ async fn carry_out(tx: &Tx, scope: TenantScope, plan: Plan) -> Result<(), Storag
         device_installs::delete(tx, scope, gone).await?;
     }
     Ok(())
-}
-
-/// Half of the pause to the whole, so that nodes do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let share = RandomState::new().hash_one(()) % 1_000;
-    pause / 2 + pause * u32::try_from(share).unwrap_or(0) / 2_000
 }

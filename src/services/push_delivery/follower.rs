@@ -15,9 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::device_of;
 use super::hub::Hub;
 use super::waiting::{Open, Waiting, open_of};
+use crate::backoff::Backoff;
 use crate::catalog::ids::PushId;
 use crate::clock::Clock;
-use crate::live::{Backoff, DeviceKey};
+use crate::live::DeviceKey;
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
 

@@ -11,12 +11,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::topics::acknowledging_device;
 use super::{Standing, standing};
 use crate::access::DeviceScope;
+use crate::backoff::Backoff;
 use crate::broker::Received;
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Acknowledgement;
 use crate::catalog::text::PushDetail;
-use crate::live::Backoff;
 use crate::services::push_delivery::acknowledge;
 use crate::services::{Context, ServiceError};
 

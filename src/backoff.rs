@@ -1,0 +1,69 @@
+//! How long to wait after one failure after another.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// Twice as long each time, up to a longest wait, and spread, so that nodes do not come back together. The default is
+/// for a database that is away: from a tenth of a second to five seconds.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    failures: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::between(Duration::from_millis(100), Duration::from_secs(5))
+    }
+}
+
+impl Backoff {
+    /// Waits from `first` up to `longest`.
+    pub(crate) const fn between(first: Duration, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            failures: 0,
+        }
+    }
+
+    /// The next wait: from half of its length to the whole.
+    pub(crate) fn next(&mut self) -> Duration {
+        let whole = self
+            .first
+            .saturating_mul(1 << self.failures.min(10))
+            .min(self.longest);
+        self.failures += 1;
+        let fraction = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        whole.mul_f64(fraction.midpoint(1.0))
+    }
+
+    /// Whether nothing has failed since it was made or reset.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Something worked: the next failure is the first again.
+    pub(crate) const fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_spread_over_their_second_half() {
+        let mut backoff = Backoff::between(Duration::from_millis(250), Duration::from_secs(1));
+        assert!(backoff.is_fresh());
+        for whole in [250, 500, 1_000, 1_000].map(Duration::from_millis) {
+            let wait = backoff.next();
+            assert!((whole / 2..=whole).contains(&wait), "{wait:?} of {whole:?}");
+        }
+        backoff.reset();
+        assert!(backoff.is_fresh() && backoff.next() <= Duration::from_millis(250));
+    }
+}
