@@ -157,7 +157,7 @@ impl Follower {
         for target in found {
             let device = device_of(&target.key);
             if self.waiting.note(target) {
-                self.hub.wake(&device);
+                self.hub.pushed(&device);
             }
             if is_comparing {
                 self.comparison.changed.insert(device);
@@ -174,7 +174,7 @@ impl Follower {
         let took = comparison.began_at.elapsed();
         comparison.due_at = Instant::now() + COMPARE_EVERY.max(took * COMPARE_SHARE);
         for device in self.waiting.replace_all(found?, &changed) {
-            self.hub.wake(&device);
+            self.hub.pushed(&device);
         }
         Ok(())
     }

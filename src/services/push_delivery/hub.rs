@@ -79,12 +79,17 @@ impl Hub {
         })
     }
 
-    /// Wakes everybody who listens for a device, and who listens for all.
+    /// Something was pushed to a device: wakes everybody who listens for it, and who listens for all.
+    pub(super) fn pushed(&self, device: &DeviceKey) {
+        self.wake(device);
+        self.something_pushed.notify_one();
+    }
+
+    /// Wakes everybody who listens for a device.
     pub(super) fn wake(&self, device: &DeviceKey) {
         for signal in self.lock().get(device).into_iter().flatten() {
             signal.wake.notify_one();
         }
-        self.something_pushed.notify_one();
     }
 
     /// Returns once something was pushed to any device since it returned last.
