@@ -3,8 +3,23 @@
 use std::io::Write;
 
 use anyhow::Context as _;
-use reqwest::{Response, StatusCode};
+use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
+
+/// Posts JSON to a path below a server's base, with a key or token.
+pub(super) async fn post(
+    client: &Client,
+    (base, path): (&Url, &str),
+    token: &str,
+    asked: &Value,
+) -> anyhow::Result<(StatusCode, Value)> {
+    let url = base.join(path).context("the address cannot be completed")?;
+    let sent = client.post(url).bearer_auth(token).json(asked).send().await;
+    let response = sent
+        .map_err(reqwest::Error::without_url)
+        .with_context(|| format!("{base} cannot be called"))?;
+    Ok((response.status(), body(response).await))
+}
 
 /// The body as JSON; null where it is none.
 pub(super) async fn body(response: Response) -> Value {

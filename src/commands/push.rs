@@ -10,7 +10,7 @@ use clap::builder::NonEmptyStringValueParser;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
-use super::answer::{body, one_line, print, text, why};
+use super::answer::{body, one_line, post, print, text, why};
 use super::server::{client, server_url};
 
 /// How often the states are asked for.
@@ -78,15 +78,15 @@ type States = BTreeMap<String, String>;
 pub async fn run(push: &PushCommand) -> anyhow::Result<ExitCode> {
     let client = client(&push.url)?;
     let answer = push.send(&client).await?;
-    let pushes = push.pushes()?;
     let id = answer["id"].as_str().context("the answer names no push")?;
-    let path = pushes.join(id).context("the answer names no push")?;
+    let path = format!("{}/{id}", push.path());
+    let url = push.url.join(&path).context("the answer names no push")?;
     print(&format!("push {id}, expires {}\n", text(&answer["expires_at"])))?;
     let mut states = States::new();
     show(&mut states, &answer)?;
     while push.wait && !states.values().all(|state| SETTLED.contains(&state.as_str())) {
         tokio::time::sleep(EVERY).await;
-        if let Some(answer) = push.read(&client, path.clone()).await? {
+        if let Some(answer) = push.read(&client, url.clone()).await? {
             show(&mut states, &answer)?;
         }
     }
@@ -99,10 +99,9 @@ pub async fn run(push: &PushCommand) -> anyhow::Result<ExitCode> {
 }
 
 impl PushCommand {
-    /// Below which the pushes are.
-    fn pushes(&self) -> anyhow::Result<Url> {
-        let path = format!("api/v1/tenants/{}/pushes/", self.tenant);
-        self.url.join(&path).context("the address cannot be completed")
+    /// Where the tenant's pushes are.
+    fn path(&self) -> String {
+        format!("api/v1/tenants/{}/pushes", self.tenant)
     }
 
     fn body(&self) -> Value {
@@ -119,20 +118,7 @@ impl PushCommand {
     }
 
     async fn send(&self, client: &Client) -> anyhow::Result<Value> {
-        let mut url = self.pushes()?;
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        let sent = client
-            .post(url)
-            .bearer_auth(&self.token)
-            .json(&self.body())
-            .send()
-            .await;
-        let response = sent
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("{} cannot be called", self.url))?;
-        let status = response.status();
-        let answer = body(response).await;
+        let (status, answer) = post(client, (&self.url, &self.path()), &self.token, &self.body()).await?;
         if status.is_success() {
             return Ok(answer);
         }
@@ -140,8 +126,8 @@ impl PushCommand {
     }
 
     /// The push as it is now; `None` where the server is away for a moment.
-    async fn read(&self, client: &Client, path: Url) -> anyhow::Result<Option<Value>> {
-        let Ok(response) = client.get(path).bearer_auth(&self.token).send().await else {
+    async fn read(&self, client: &Client, url: Url) -> anyhow::Result<Option<Value>> {
+        let Ok(response) = client.get(url).bearer_auth(&self.token).send().await else {
             return Ok(None);
         };
         match response.status() {

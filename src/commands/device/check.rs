@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
-use super::super::answer::{body, print, why};
+use super::super::answer::{post, print, why};
 use super::super::server::client;
 use super::token::OwnToken;
 use super::{Description, Identity};
@@ -43,25 +43,17 @@ pub(super) struct CheckArguments {
 /// Checks once and prints the answer.
 pub(super) async fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
     let Identity { url, device } = &arguments.identity;
-    let sent = client(url)?
-        .post(url.join("v1/check").context("the address cannot be completed")?)
-        .bearer_auth(arguments.credential()?)
-        .json(&json!({
-            "device_id": device,
-            "package_name": arguments.package_name,
-            "version_code": arguments.version_code,
-            "old_versions": arguments.old_versions,
-            "device_type": arguments.description.device_type,
-            "org_info": arguments.description.org_info,
-            "attributes": arguments.description.attributes,
-        }))
-        .send()
-        .await;
-    let response = sent
-        .map_err(reqwest::Error::without_url)
-        .with_context(|| format!("{url} cannot be called"))?;
-    let status = response.status();
-    let answer = body(response).await;
+    let check = json!({
+        "device_id": device,
+        "package_name": arguments.package_name,
+        "version_code": arguments.version_code,
+        "old_versions": arguments.old_versions,
+        "device_type": arguments.description.device_type,
+        "org_info": arguments.description.org_info,
+        "attributes": arguments.description.attributes,
+    });
+    let credential = arguments.credential()?;
+    let (status, answer) = post(&client(url)?, (url, "v1/check"), &credential, &check).await?;
     if !status.is_success() {
         bail!("the check was not answered: {}", why(status, &answer));
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
-use super::super::answer::{body, print, text, why};
+use super::super::answer::{post, print, text, why};
 use super::super::server::client;
 use super::token::{self, TokenPlace};
 use super::{Description, Identity};
@@ -68,27 +68,15 @@ impl EnrolArguments {
 
     async fn enrol(&self, proof: &str) -> anyhow::Result<String> {
         let Identity { url, device } = &self.identity;
-        let sent = client(url)?
-            .post(
-                url.join("v1/devices")
-                    .context("the address cannot be completed")?,
-            )
-            .bearer_auth(proof)
-            .json(&json!({
-                "device_id": device,
-                "project_id": self.project,
-                "device_type": self.description.device_type,
-                "org_info": self.description.org_info,
-                "attributes": self.description.attributes,
-                "enrolment_code": self.code,
-            }))
-            .send()
-            .await;
-        let response = sent
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("{url} cannot be called"))?;
-        let status = response.status();
-        let answer = body(response).await;
+        let itself = json!({
+            "device_id": device,
+            "project_id": self.project,
+            "device_type": self.description.device_type,
+            "org_info": self.description.org_info,
+            "attributes": self.description.attributes,
+            "enrolment_code": self.code,
+        });
+        let (status, answer) = post(&client(url)?, (url, "v1/devices"), proof, &itself).await?;
         match text(&answer["device_token"]) {
             token if status.is_success() && !token.is_empty() => Ok(token.to_owned()),
             _ => bail!("the device was not enrolled: {}", why(status, &answer)),
