@@ -1,6 +1,7 @@
 //! The composition root: settings in, a running server out.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceRecordConfig, MqttConfig};
-use crate::data_directory;
+use crate::data_directory::{self, NodeName};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
 use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, Lockouts, NewestTokens};
@@ -59,6 +60,8 @@ pub struct Running {
     delivery: RunningDelivery,
     /// `None` when snapshots are switched off.
     snapshots: Option<Arc<SnapshotWriter>>,
+    /// `None` without a broker.
+    _node_name: Option<NodeName>,
 }
 
 impl Running {
@@ -134,7 +137,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
     let node = Uuid::new_v4();
     let delivery_settings = delivery_settings(config);
-    let broker = broker_settings(&config.mqtt)?;
+    let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
     let (push_delivery, delivery) = PushDelivery::new(
         &gated,
         start.clock.clone(),
@@ -184,6 +187,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         delivery: delivery.start(&context),
         snapshots,
         context,
+        _node_name: node_name,
     })
 }
 
@@ -267,7 +271,11 @@ fn delivery_settings(config: &Config) -> DeliverySettings {
     }
 }
 
-fn broker_settings(config: &MqttConfig) -> anyhow::Result<Option<BrokerSettings>> {
+/// How to reach the broker, if there is one, and the node's name there, which is to be held for as long as it is used.
+fn broker_settings(
+    config: &MqttConfig,
+    data_dir: &Path,
+) -> anyhow::Result<Option<(BrokerSettings, NodeName)>> {
     let Some(url) = &config.url else {
         return Ok(None);
     };
@@ -280,12 +288,15 @@ fn broker_settings(config: &MqttConfig) -> anyhow::Result<Option<BrokerSettings>
         config.ca_file.is_none() || address.is_secure,
         "SLIPWAY_MQTT_CA_FILE needs TLS: SLIPWAY_MQTT_URL must begin with mqtts://"
     );
-    Ok(Some(BrokerSettings {
+    let node_name = data_directory::node_name(data_dir)?;
+    let settings = BrokerSettings {
         address,
+        node: node_name.name,
         username: config.username.clone(),
         password: config.password.clone(),
         ca: config.ca_file.as_deref().map(read_certificates).transpose()?,
-    }))
+    };
+    Ok(Some((settings, node_name)))
 }
 
 fn follower_settings(config: &Config) -> FollowerSettings {

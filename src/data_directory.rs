@@ -1,10 +1,11 @@
-//! The data directory, and the secret key that is kept in it where none is given.
+//! The data directory: the secret key that is kept in it where none is given, and the node's name at the broker.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::secrets::Keyring;
@@ -52,4 +53,71 @@ fn write_new_key(path: &Path) -> std::io::Result<String> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(text)
+}
+
+/// What a node is called at the broker, which keeps for a while what is for it.
+#[derive(Debug)]
+pub struct NodeName {
+    pub name: Uuid,
+    /// Locked for as long as the name is used.
+    _file: Option<File>,
+}
+
+/// The name that is kept in the data directory, so that it is the same after a restart; made at the first start. While
+/// another process uses it, this one gets a name for itself: the broker lets nobody in twice.
+pub fn node_name(path: &Path) -> anyhow::Result<NodeName> {
+    let path = path.join("node.id");
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false);
+    let name = file.open(&path).and_then(kept_name);
+    name.with_context(|| format!("{} cannot be used", path.display()))
+}
+
+fn kept_name(mut file: File) -> std::io::Result<NodeName> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let name = Uuid::new_v4();
+            return Ok(NodeName { name, _file: None });
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let name = match text.trim().parse() {
+        Ok(name) => name,
+        // It is new, or was not written to its end.
+        Err(_) => write_new_name(&mut file)?,
+    };
+    let file = Some(file);
+    Ok(NodeName { name, _file: file })
+}
+
+fn write_new_name(file: &mut File) -> std::io::Result<Uuid> {
+    let name = Uuid::new_v4();
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{name}")?;
+    file.sync_all()?;
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_keeps_its_name_and_no_two_have_the_same() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let first = node_name(directory.path()).unwrap();
+        let beside = node_name(directory.path()).unwrap();
+        assert_ne!(first.name, beside.name);
+        let name = first.name;
+        drop(first);
+        assert_eq!(node_name(directory.path()).unwrap().name, name);
+        std::fs::write(directory.path().join("node.id"), "0191").unwrap();
+        let other = node_name(directory.path()).unwrap().name;
+        assert_ne!(other, name);
+        assert_eq!(node_name(directory.path()).unwrap().name, other);
+    }
 }

@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use metrics::{Counter, counter};
-use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, NoticeFailureReason, Packet, Publish, QoS, SubAck,
-    SubscribeReasonCode,
-};
+use rumqttc::{ConnectionError, Event, EventLoop, Packet, Publish, QoS, SubAck, SubscribeReasonCode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
-use super::Received;
+use super::{Broker, Received, UNCONFIRMED};
 use crate::backoff::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -18,12 +15,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A connection that lasted so long was a good one: the next failure is the first again.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 
+/// How the connection stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Another one for each connection, and for the time without one.
+    pub(super) number: u64,
+    /// It is there, and subscribed.
+    pub(super) is_ready: bool,
+}
+
 /// A connection to the broker.
 pub struct Connection {
-    client: AsyncClient,
+    broker: Broker,
     events: EventLoop,
-    filter: String,
-    connected: watch::Sender<bool>,
+    link: watch::Sender<Link>,
     received: mpsc::Sender<Received>,
     lost: Counter,
     connected_at: Option<Instant>,
@@ -32,16 +37,14 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(
-        client: AsyncClient,
+        broker: Broker,
         events: EventLoop,
-        filter: String,
-        (connected, received): (watch::Sender<bool>, mpsc::Sender<Received>),
+        (link, received): (watch::Sender<Link>, mpsc::Sender<Received>),
     ) -> Self {
         Self {
-            client,
+            broker,
             events,
-            filter,
-            connected,
+            link,
             received,
             lost: counter!("slipway_mqtt_received_lost_total"),
             connected_at: None,
@@ -64,14 +67,23 @@ impl Connection {
                 }
             }
         }
-        self.connected.send_replace(false);
+        self.begin_link();
     }
 
-    /// The session begins anew with each connection, and so must the subscription.
+    /// From now on what the link before brought cannot be confirmed.
+    fn begin_link(&self) {
+        self.link.send_modify(|link| {
+            link.number += 1;
+            link.is_ready = false;
+        });
+    }
+
+    /// Each time, since the broker may not have kept the session.
     fn subscribe(&self) {
-        let subscribed = self.client.try_subscribe(self.filter.as_str(), QoS::AtLeastOnce);
-        if let Err(error) = subscribed {
-            tracing::error!(%error, filter = self.filter, "the broker cannot be subscribed at");
+        self.begin_link();
+        let filter = self.broker.filter.as_str();
+        if let Err(error) = self.broker.client.try_subscribe(filter, QoS::AtLeastOnce) {
+            tracing::error!(%error, filter, "the broker cannot be subscribed at");
         }
     }
 
@@ -80,30 +92,28 @@ impl Connection {
         let is_success = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
         if !said.return_codes.iter().all(is_success) {
             tracing::error!(
-                said = ?said.return_codes, filter = self.filter,
+                said = ?said.return_codes, filter = self.broker.filter,
                 "the broker refuses the subscription; what devices acknowledge over MQTT is not heard"
             );
         }
         tracing::info!("connected to the MQTT broker");
         self.connected_at = Some(Instant::now());
-        self.connected.send_replace(true);
+        self.link.send_modify(|link| link.is_ready = true);
     }
 
     fn receive(&self, publish: Publish) {
-        let received = Received {
-            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
-            payload: publish.payload.to_vec(),
-        };
-        if self.received.try_send(received).is_err() {
+        // There is always room for what the broker waits for.
+        let has_room = publish.qos != QoS::AtMostOnce || self.received.capacity() > usize::from(UNCONFIRMED);
+        let received = Received::new(publish, &self.broker);
+        if !has_room || self.received.try_send(received).is_err() {
             self.lost.increment(1);
         }
     }
 
-    /// What the broker has not acknowledged by now is told to its publishers.
+    /// What the broker has not acknowledged by now is told to its publishers, and begun anew by them.
     fn disconnected(&mut self, error: &ConnectionError) {
-        self.events
-            .drain_pending_as_failed(NoticeFailureReason::SessionReset);
-        self.connected.send_replace(false);
+        self.events.reset_session_state();
+        self.begin_link();
         let connected_at = self.connected_at.take();
         if connected_at.is_some_and(|at| at.elapsed() >= GOOD_AFTER) {
             self.backoff.reset();

@@ -3,13 +3,14 @@
 
 mod address;
 mod connection;
+mod received;
 
 use std::path::Path;
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, MqttOptions, PubAckReason, PublishOptions, PublishProperties, PublishResult, QoS,
-    TlsConfiguration, Transport,
+    AckMode, AsyncClient, BrokerSessionResumePolicy, DisconnectProperties, DisconnectReasonCode, MqttOptions,
+    PubAckReason, PublishOptions, PublishProperties, PublishResult, QoS, TlsConfiguration, Transport,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -18,11 +19,20 @@ use uuid::Uuid;
 
 pub use address::BrokerAddress;
 pub use connection::Connection;
+pub use received::Received;
 
-/// Messages that wait for the connection's task.
-const QUEUE: usize = 1_024;
-/// Messages that came in and that nobody has taken yet.
+use self::connection::Link;
+
+/// Messages that wait for the connection's task: few, since they age meanwhile.
+const QUEUE: usize = 64;
+/// Messages that the broker may hand over before it was told that those before are taken care of.
+const UNCONFIRMED: u16 = 1_024;
+/// Messages that came in and that nobody has taken yet. There are more than those above, since nothing holds back
+/// what is sent without a guarantee (QoS 0).
 const RECEIVED: usize = 10_000;
+/// Seconds for which the broker keeps for a node what it could not hand over: time for a restart. Meanwhile a node
+/// that does not come back keeps its share of the messages from the others.
+const SESSION_S: u32 = 120;
 /// Seconds without a packet after which the broker is asked whether it is there.
 const KEEP_ALIVE_S: u16 = 15;
 /// The largest packet that the broker may send, in bytes: several times what an acknowledgement can be. It is told so,
@@ -30,13 +40,16 @@ const KEEP_ALIVE_S: u16 = 15;
 const LARGEST_PACKET: u32 = 64 * 1024;
 /// How long the broker may take to acknowledge.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
-/// How long a stop waits for what is in flight.
-const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a stop waits for the broker to send no more, and then for what is in flight.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where the broker is, and how to get in.
 #[derive(Clone)]
 pub struct BrokerSettings {
     pub address: BrokerAddress,
+    /// What this node is called there. No two may have the same name at a time; one that is the same after a restart
+    /// gets what the broker kept for it.
+    pub node: Uuid,
     pub username: Option<String>,
     /// Counts with a username only.
     pub password: Option<String>,
@@ -48,14 +61,9 @@ pub struct BrokerSettings {
 #[derive(Clone)]
 pub struct Broker {
     client: AsyncClient,
-    is_connected: watch::Receiver<bool>,
-}
-
-/// A message that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    pub topic: String,
-    pub payload: Vec<u8>,
+    /// What the node subscribes to.
+    filter: String,
+    link: watch::Receiver<Link>,
 }
 
 /// A message to publish: text, at least once, not retained.
@@ -100,7 +108,7 @@ pub enum BrokerSettingsError {
 }
 
 /// What a node has of the broker before it connects.
-pub struct Link {
+pub struct Prepared {
     pub broker: Broker,
     /// Connects once it is run.
     pub connection: Connection,
@@ -119,28 +127,37 @@ pub fn read_certificates(path: &Path) -> Result<Vec<u8>, BrokerSettingsError> {
     }
 }
 
-/// Prepares a connection. `node` tells this run of a node from every other; `filter` is subscribed to whenever the
-/// connection is made.
-pub fn link(settings: BrokerSettings, node: Uuid, filter: &str) -> Result<Link, BrokerSettingsError> {
-    let (client, events) = AsyncClient::builder(options(settings, node)?)
+/// Prepares a connection; `filter` is subscribed to whenever it is made.
+pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<Prepared, BrokerSettingsError> {
+    let (client, events) = AsyncClient::builder(options(settings)?)
         .capacity(QUEUE)
         .try_build()
         .map_err(|error| BrokerSettingsError::Options(error.to_string()))?;
-    let (connected, is_connected) = watch::channel(false);
+    let (told, link) = watch::channel(Link::default());
     let (sender, received) = mpsc::channel(RECEIVED);
-    let connection = Connection::new(client.clone(), events, filter.to_owned(), (connected, sender));
-    Ok(Link {
-        broker: Broker { client, is_connected },
-        connection,
+    let broker = Broker {
+        client,
+        filter: filter.to_owned(),
+        link,
+    };
+    Ok(Prepared {
+        connection: Connection::new(broker.clone(), events, (told, sender)),
+        broker,
         received,
     })
 }
 
-fn options(settings: BrokerSettings, node: Uuid) -> Result<MqttOptions, BrokerSettingsError> {
+fn options(settings: BrokerSettings) -> Result<MqttOptions, BrokerSettingsError> {
     let address = settings.address;
-    let mut options = MqttOptions::new(format!("slipway-{}", node.simple()), (address.host, address.port));
+    let name = format!("slipway-{}", settings.node.simple());
+    let mut options = MqttOptions::new(name, (address.host, address.port));
     options.set_keep_alive(KEEP_ALIVE_S);
-    options.set_clean_start(true);
+    options.set_clean_start(false);
+    options.set_session_expiry_interval(Some(SESSION_S));
+    // What the broker kept is wanted by a new process, too. What that one had published is in the database.
+    options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+    options.set_ack_mode(AckMode::Manual);
+    options.set_receive_maximum(Some(UNCONFIRMED));
     options.set_max_packet_size(Some(LARGEST_PACKET));
     match (settings.username, settings.password) {
         (Some(username), Some(password)) => {
@@ -172,19 +189,23 @@ fn tls(ca: Option<Vec<u8>>) -> Result<TlsConfiguration, BrokerSettingsError> {
 
 impl Broker {
     pub fn is_connected(&self) -> bool {
-        *self.is_connected.borrow()
+        self.link.borrow().is_ready
     }
 
     /// Returns once there is a connection; never when there will be none any more.
     pub async fn connected(&self) {
-        let mut is_connected = self.is_connected.clone();
-        if is_connected.wait_for(|is_connected| *is_connected).await.is_err() {
+        let mut link = self.link.clone();
+        if link.wait_for(|link| link.is_ready).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Publishes a message and returns what the broker said, after half a minute at most.
+    /// Publishes a message and returns what the broker said, after half a minute at most; at once where there is no
+    /// connection, so that nothing waits here until it is out of date.
     pub async fn publish(&self, message: Message) -> Result<Receipt, PublishError> {
+        if !self.is_connected() {
+            return Err(PublishError::Disconnected);
+        }
         let properties = PublishProperties {
             payload_format_indicator: Some(1),
             message_expiry_interval: Some(whole_seconds(message.expires_in)),
@@ -211,17 +232,39 @@ impl Broker {
         }
     }
 
-    /// Lets what is in flight finish, says goodbye, and returns when the connection's task has ended or would not.
-    pub async fn disconnect(&self, mut connection: JoinHandle<()>) {
+    /// Asks the broker for no more messages, and returns when it has agreed or would not. Then it gives them to others.
+    pub async fn unsubscribe(&self) {
+        if !self.is_connected() {
+            return;
+        }
+        let agreed = timeout(LEAVE_WITHIN, async {
+            let notice = self.client.unsubscribe_tracked(self.filter.as_str()).await;
+            notice.ok()?.wait_async().await.ok()
+        });
+        if !matches!(agreed.await, Ok(Some(_))) {
+            tracing::debug!("the broker may have sent messages that are not heard any more");
+        }
+    }
+
+    /// Lets what is in flight finish, says goodbye, and returns when the connection's task has ended or would not. What
+    /// was not confirmed the broker keeps for a while, unless it `is_for_good`.
+    pub async fn disconnect(&self, mut connection: JoinHandle<()>, is_for_good: bool) {
+        let properties = DisconnectProperties {
+            session_expiry_interval: is_for_good.then_some(0),
+            reason_string: None,
+            user_properties: Vec::new(),
+            server_reference: None,
+        };
+        let reason = DisconnectReasonCode::NormalDisconnection;
         if self.is_connected()
             && self
                 .client
-                .disconnect_with_timeout(DISCONNECT_WITHIN)
+                .disconnect_with_properties_timeout(reason, properties, LEAVE_WITHIN)
                 .await
                 .is_ok()
         {
             // A little more than the library takes.
-            let _ = timeout(DISCONNECT_WITHIN * 2, &mut connection).await;
+            let _ = timeout(LEAVE_WITHIN * 2, &mut connection).await;
         }
         connection.abort();
     }

@@ -1,6 +1,7 @@
 //! Pushes and their targets: queued, followed, delivered, acknowledged and ended.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::ConnectionTrait as _;
 use slipway::catalog::device::Device;
 use slipway::catalog::ids::PushId;
 use slipway::catalog::push::{Acknowledgement, Channel, Push, PushContent, TargetState};
@@ -25,6 +26,7 @@ on_both_databases!(
     only_what_was_not_delivered_is_withdrawn,
     a_due_target_is_claimed_by_one_node,
     each_target_is_due_for_the_broker_again_in_its_own_time,
+    a_target_that_cannot_be_read_holds_up_no_other,
     what_was_acknowledged_was_delivered_by_then,
     followers_see_what_changed_and_what_is_open,
     old_pushes_are_removed_unless_they_are_open,
@@ -389,7 +391,7 @@ async fn a_due_target_is_claimed_by_one_node(database: TestDatabase) {
                 let some = push_targets::claim_due_for_mqtt(&db, at(0), |_, _| at(1), 9)
                     .await
                     .unwrap();
-                claimed.extend(some.into_iter().map(|(target, _)| target.key));
+                claimed.extend(some.claimed.into_iter().map(|claimed| claimed.target.key));
             }
             claimed
         });
@@ -400,16 +402,16 @@ async fn a_due_target_is_claimed_by_one_node(database: TestDatabase) {
     let again = push_targets::claim_due_for_mqtt(&database.db, at(1), |_, _| at(2), 200)
         .await
         .unwrap();
-    assert_eq!(again.len(), 100);
+    assert_eq!(again.claimed.len(), 100);
 }
 
 /// The devices that are due at second `now`, each again after as many seconds as its sequence says.
 async fn claim(db: &Db, now: i64) -> Vec<String> {
     let due_again = |target: &StoredTarget, _: &Push| at(now + target.key.sequence);
-    let claimed = push_targets::claim_due_for_mqtt(db, at(now), due_again, 10).await;
-    let claimed = claimed.unwrap().into_iter();
-    claimed
-        .map(|(target, _)| target.key.device.into_string())
+    let claim = push_targets::claim_due_for_mqtt(db, at(now), due_again, 10).await;
+    let devices = claim.unwrap().claimed.into_iter();
+    devices
+        .map(|claimed| claimed.target.key.device.into_string())
         .collect()
 }
 
@@ -427,11 +429,27 @@ async fn each_target_is_due_for_the_broker_again_in_its_own_time(database: TestD
     assert_eq!(claim(db, 1).await, ["A"]);
     assert_eq!(claim(db, 2).await, ["A", "B"]);
     // What could not be published is due at once, but not what needs it no more.
-    let tx = db.begin().await.unwrap();
     let all = keys(&targets(db, &push).await);
-    push_targets::give_back_for_mqtt(&tx, &all, at(2)).await.unwrap();
-    tx.commit().await.unwrap();
+    push_targets::give_back_for_mqtt(db, &all, at(2)).await.unwrap();
     assert_eq!(claim(db, 2).await, ["A", "B"]);
+}
+
+async fn a_target_that_cannot_be_read_holds_up_no_other(database: TestDatabase) {
+    let db = &database.db;
+    prepare(db, &["A", "B"]).await;
+    let push = push(None, 0);
+    queue(db, &push, &["A", "B"]).await;
+    let damage = "UPDATE push_targets SET detail = '' WHERE device_id = 'A'";
+    let connection = sea_orm::Database::connect(&database.url).await.unwrap();
+    connection.execute_unprepared(damage).await.unwrap();
+    let claim = async || {
+        let claim = push_targets::claim_due_for_mqtt(db, at(0), |_, _| at(1), 10).await;
+        let claim = claim.unwrap();
+        let devices = claim.claimed.into_iter().map(|claimed| claimed.target.key.device);
+        (devices.collect::<Vec<_>>(), claim.set_aside)
+    };
+    assert_eq!(claim().await, (vec![id("B")], 1));
+    assert_eq!(claim().await, (Vec::new(), 0));
 }
 
 async fn what_was_acknowledged_was_delivered_by_then(database: TestDatabase) {

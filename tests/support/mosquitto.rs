@@ -77,6 +77,11 @@ impl Mosquitto {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    /// A directory for nodes of this broker.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("nodes")
+    }
+
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }

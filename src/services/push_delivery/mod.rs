@@ -122,8 +122,7 @@ pub struct DeliveryStatus {
 }
 
 impl PushDelivery {
-    /// `node` names this node in the database and at the broker, if there is one; `locked_out` tells of those whose
-    /// streams and polls must end.
+    /// `node` names this run of the node in the database; `locked_out` tells of those whose streams and polls must end.
     pub fn new(
         db: &Db,
         clock: Arc<dyn Clock>,
@@ -132,7 +131,7 @@ impl PushDelivery {
         locked_out: mpsc::UnboundedReceiver<LockedOut>,
         broker: Option<BrokerSettings>,
     ) -> Result<(Self, DeliveryTasks), BrokerSettingsError> {
-        let mqtt = broker.map(|broker| mqtt::prepare(broker, node)).transpose()?;
+        let mqtt = broker.map(mqtt::prepare).transpose()?;
         let (hub, waiting) = (Arc::<Hub>::default(), Arc::<Waiting>::default());
         let (told, heard) = mpsc::channel(TOLD);
         let (deliveries, writer) = Deliveries::new(db.clone(), clock.clone());

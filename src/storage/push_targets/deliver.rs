@@ -16,6 +16,7 @@ use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Acknowledgement, Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, PushDetail};
+use crate::storage::connect::within_load;
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
 
 /// What an acknowledgement came to.
@@ -153,39 +154,72 @@ async fn end(
     Ok(keys)
 }
 
+/// A target that one node is to publish to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedTarget {
+    pub target: StoredTarget,
+    pub push: Push,
+    /// When it is to be published once more.
+    pub due_again: DateTime<Utc>,
+}
+
+/// What a claim came to.
+#[derive(Debug, Default)]
+pub struct Claim {
+    pub claimed: Vec<ClaimedTarget>,
+    /// Targets that cannot be read, or that lack their push. They are not due any more, so that they hold up nobody.
+    pub set_aside: usize,
+}
+
 /// Gives up to `limit` targets that are due to the caller, who publishes them to the broker, with their pushes. No
-/// other node gets one of them before it is `due_again`, which is when it is to be published once more.
+/// other node gets one of them before it is `due_again`, which is when it is to be published once more. It is given up
+/// after some seconds, so that a connection that is half open stops nobody for long.
 pub async fn claim_due_for_mqtt(
     db: &Db,
     now: DateTime<Utc>,
     due_again: impl Fn(&StoredTarget, &Push) -> DateTime<Utc>,
     limit: u64,
-) -> Result<Vec<(StoredTarget, Push)>, StorageError> {
+) -> Result<Claim, StorageError> {
+    within_load(claim(db, now, due_again, limit)).await
+}
+
+async fn claim(
+    db: &Db,
+    now: DateTime<Utc>,
+    due_again: impl Fn(&StoredTarget, &Push) -> DateTime<Utc>,
+    limit: u64,
+) -> Result<Claim, StorageError> {
     let is_due = || is_due(Column::MqttDueAt, in_micros(now));
     if !is_any(db, is_due()).await? {
-        return Ok(Vec::new());
+        return Ok(Claim::default());
     }
     let tx = db.begin().await?;
     let rows = lock_due(&tx, (Column::MqttDueAt, is_due()), limit).await?;
-    let models: HashMap<_, _> = rows
-        .iter()
-        .map(|row| Ok((of_model(row)?, row.clone())))
-        .collect::<Result<_, StorageError>>()?;
-    let mut targets: Vec<_> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+    let mut targets: Vec<_> = rows.iter().filter_map(|row| read(row.clone()).ok()).collect();
     targets.sort_by(|one, other| one.key.cmp(&other.key));
     let mut claimed = Vec::with_capacity(targets.len());
     for of_tenant in targets.chunk_by(|one, other| one.key.tenant == other.key.tenant) {
         let scope = TenantScope::of_the_program(of_tenant[0].key.tenant);
-        claimed.extend(with_pushes(&tx, scope, of_tenant.to_vec()).await?);
+        let with_pushes = with_pushes(&tx, scope, of_tenant.to_vec()).await?;
+        claimed.extend(with_pushes.into_iter().map(|(target, push)| ClaimedTarget {
+            due_again: in_micros(due_again(&target, &push)),
+            target,
+            push,
+        }));
     }
-    let due_again = claimed.iter().map(|(target, push)| {
-        let mut row = models[&target.key].clone();
-        row.mqtt_due_at = Some(in_micros(due_again(target, push)));
+    let set_aside = rows.len() - claimed.len();
+    let due_again: HashMap<_, _> = claimed
+        .iter()
+        .map(|claimed| (&claimed.target.key, claimed.due_again))
+        .collect();
+    let rows = rows.into_iter().map(|mut row| {
+        let key = of_model(&row).ok();
+        row.mqtt_due_at = key.and_then(|key| due_again.get(&key).copied());
         row.into_active_model()
     });
-    write_mqtt_due_at(&tx, &due_again.collect::<Vec<_>>()).await?;
+    write_mqtt_due_at(&tx, &rows.collect::<Vec<_>>()).await?;
     tx.commit().await?;
-    Ok(claimed)
+    Ok(Claim { claimed, set_aside })
 }
 
 /// Writes that column of rows that are there and locked, each with its own value: as a conflict with what would be
@@ -203,18 +237,24 @@ async fn write_mqtt_due_at(tx: &Tx, rows: &[ActiveModel]) -> Result<(), StorageE
     Ok(())
 }
 
-/// Gives targets back that were claimed and could not be published: those that are still open are due at once.
-pub async fn give_back_for_mqtt(tx: &Tx, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
+/// Gives targets back that were claimed and could not be published: those that are still open are due at once. It is
+/// given up after some seconds, like a claim.
+pub async fn give_back_for_mqtt(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
+    within_load(give_back(db, keys, now)).await
+}
+
+async fn give_back(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
+    let tx = db.begin().await?;
     for keys in keys.chunks(ROWS) {
         let still_open = when(is_one_of(keys)).add(Column::MqttDueAt.is_not_null());
-        lock(tx, still_open.clone()).await?;
+        lock(&tx, still_open.clone()).await?;
         Entity::update_many()
             .col_expr(Column::MqttDueAt, Expr::value(in_micros(now)))
             .filter(still_open)
             .exec(tx.connection())
             .await?;
     }
-    Ok(())
+    tx.commit().await
 }
 
 /// Notes that targets were handed to a channel, at an instant or before. What was acknowledged, withdrawn or has

@@ -13,7 +13,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
 
 pub use deliver::{
-    acknowledge, claim_due_for_mqtt, expire_due, give_back_for_mqtt, lock_of_push, mark_delivered, withdraw,
+    Claim, ClaimedTarget, acknowledge, claim_due_for_mqtt, expire_due, give_back_for_mqtt, lock_of_push,
+    mark_delivered, withdraw,
 };
 pub use follow::{OpenTarget, all_open, changed_since, of_pushes, open_of_device};
 

@@ -1,13 +1,23 @@
 //! What devices acknowledge over MQTT.
+//!
+//! The broker keeps a message until it is written here, so that none is lost with a connection. Of each device one is
+//! written at a time, and devices take turns: one that says a lot does not hold up the others.
 
+use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use xxhash_rust::xxh3::xxh3_64;
+use tokio::sync::{mpsc, watch};
+use tokio::time::interval;
 
+use super::queues::Queues;
 use super::topics::acknowledging_device;
 use super::{Standing, standing};
 use crate::access::DeviceScope;
@@ -21,9 +31,33 @@ use crate::services::push_delivery::acknowledge;
 use crate::services::{Context, ServiceError};
 
 /// Acknowledgements that are written at a time.
-const LANES: usize = 8;
-/// Acknowledgements that wait in one lane.
-const LANE: usize = 64;
+const AT_ONCE: usize = 8;
+/// Acknowledgements that wait here; further ones wait at the broker.
+const WAITING: usize = 2_048;
+/// What one device may say at once, and each second after that: several acknowledgements of every push that can wait
+/// for it. More is no device's that is in order, and would cost a transaction each.
+const DEVICE_BURST: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
+const DEVICE_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// How often devices that have been quiet are forgotten.
+const FORGET_EVERY: Duration = Duration::from_mins(1);
+
+/// Hears what devices say.
+pub(super) struct Hearer {
+    ctx: Arc<Context>,
+    received: mpsc::Receiver<Received>,
+    /// By the topic, which is one device's.
+    queues: Queues<Vec<u8>, Heard>,
+    limits: DefaultKeyedRateLimiter<Vec<u8>>,
+    /// Each gives its topic back.
+    writing: FuturesUnordered<BoxFuture<'static, Vec<u8>>>,
+}
+
+/// A message that is an acknowledgement.
+struct Heard {
+    message: Received,
+    scope: DeviceScope,
+    said: Said,
+}
 
 /// What a device sends.
 #[derive(Debug, Deserialize)]
@@ -53,46 +87,89 @@ enum Bad {
     Member(&'static str, Invalid),
 }
 
-/// Hears until the connection has ended. What one device says is taken in its order.
-pub(super) async fn run(ctx: Arc<Context>, mut received: mpsc::Receiver<Received>) {
-    let mut tasks = JoinSet::new();
-    let lanes: Vec<_> = (0..LANES)
-        .map(|_| {
-            let (lane, messages) = mpsc::channel(LANE);
-            tasks.spawn(run_lane(ctx.clone(), messages));
-            lane
-        })
-        .collect();
-    while let Some(message) = received.recv().await {
-        let index = xxh3_64(message.topic.as_bytes()) % LANES as u64;
-        let lane = lanes.get(usize::try_from(index).unwrap_or_default());
-        // A lane ends only with its task.
-        if let Some(lane) = lane
-            && lane.send(message).await.is_err()
-        {
-            tracing::error!("a task that takes acknowledgements has failed");
+impl Hearer {
+    pub(super) fn new(ctx: Arc<Context>, received: mpsc::Receiver<Received>) -> Self {
+        let quota = Quota::per_second(DEVICE_PER_SECOND).allow_burst(DEVICE_BURST);
+        Self {
+            ctx,
+            received,
+            queues: Queues::new(),
+            limits: RateLimiter::keyed(quota),
+            writing: FuturesUnordered::new(),
         }
     }
-    drop(lanes);
-    tasks.join_all().await;
-}
 
-async fn run_lane(ctx: Arc<Context>, mut messages: mpsc::Receiver<Received>) {
-    while let Some(message) = messages.recv().await {
-        let outcome = match read(&message) {
-            Ok((scope, said)) => take(&ctx, &scope, said).await,
-            Err(error) => {
-                tracing::debug!(%error, topic = message.topic, "a message is no acknowledgement");
-                "bad"
+    /// Hears until it is over or the connection has ended, and then writes what has come.
+    pub(super) async fn run(mut self, mut over: watch::Receiver<bool>) {
+        let over = pin!(async move {
+            // A sender that is gone means the same.
+            let _ = over.wait_for(|is_over| *is_over).await;
+        });
+        let mut over = over.fuse();
+        let mut ticks = interval(FORGET_EVERY);
+        let (mut is_over, mut is_open) = (false, true);
+        loop {
+            self.write_next();
+            if !is_open && self.writing.is_empty() {
+                return;
             }
-        };
-        counter!("slipway_push_mqtt_acknowledgements_total", "outcome" => outcome).increment(1);
+            tokio::select! {
+                Some(topic) = self.writing.next() => self.queues.end(topic),
+                message = self.received.recv(), if is_open && self.queues.len() < WAITING => match message {
+                    Some(message) => self.hear(message).await,
+                    None => is_open = false,
+                },
+                () = &mut over, if !is_over => {
+                    is_over = true;
+                    self.received.close();
+                }
+                _ = ticks.tick() => self.limits.retain_recent(),
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: Received) {
+        match read(message.topic(), message.payload()) {
+            Ok(_) if self.limits.check_key(&message.topic().to_vec()).is_err() => {
+                count("too_many");
+                message.confirm().await;
+            }
+            Ok((scope, said)) => {
+                let topic = message.topic().to_vec();
+                let heard = Heard { message, scope, said };
+                self.queues.push(topic, heard);
+            }
+            Err(error) => {
+                tracing::debug!(%error, ?message, "a message is no acknowledgement");
+                count("bad");
+                message.confirm().await;
+            }
+        }
+    }
+
+    /// Begins to write as many as may be written at a time.
+    fn write_next(&mut self) {
+        while self.writing.len() < AT_ONCE
+            && let Some((topic, heard)) = self.queues.begin()
+        {
+            let ctx = self.ctx.clone();
+            self.writing.push(Box::pin(async move {
+                count(take(&ctx, &heard.scope, heard.said).await);
+                heard.message.confirm().await;
+                topic
+            }));
+        }
     }
 }
 
-fn read(message: &Received) -> Result<(DeviceScope, Said), Bad> {
-    let scope = acknowledging_device(&message.topic).ok_or(Bad::Topic)?;
-    let body: Body = serde_json::from_slice(&message.payload)?;
+fn count(outcome: &'static str) {
+    counter!("slipway_push_mqtt_acknowledgements_total", "outcome" => outcome).increment(1);
+}
+
+fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, Said), Bad> {
+    let topic = str::from_utf8(topic).map_err(|_| Bad::Topic)?;
+    let scope = acknowledging_device(topic).ok_or(Bad::Topic)?;
+    let body: Body = serde_json::from_slice(payload)?;
     let state = Acknowledgement::parse(&body.state).map_err(|why| Bad::Member("state", why))?;
     let detail = body.detail.map(PushDetail::parse).transpose();
     let said = Said {
@@ -103,7 +180,7 @@ fn read(message: &Received) -> Result<(DeviceScope, Said), Bad> {
     Ok((scope, said))
 }
 
-/// Tries again for as long as the database is away; others wait meanwhile. Of a tenant that is not known here the
+/// Tries again for as long as the database is away. Of a tenant that is not known here the
 /// database tells whether the device has the push.
 async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
     if standing(ctx, scope.tenant().tenant()) == Standing::Disabled {
@@ -118,9 +195,13 @@ async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
                 tracing::debug!(%error, "an acknowledgement cannot be written now; it is tried again");
                 tokio::time::sleep(backoff.next()).await;
             }
-            Err(error) => {
-                tracing::debug!(%error, push = %said.push, "an acknowledgement is refused");
+            Err(ServiceError::NotFound(_)) => {
+                tracing::debug!(push = %said.push, "an acknowledgement is of no push of its device");
                 return "refused";
+            }
+            Err(error) => {
+                tracing::error!(%error, push = %said.push, "an acknowledgement cannot be written");
+                return "failed";
             }
         }
     }
@@ -133,11 +214,7 @@ mod tests {
     const PUSH: &str = "01a213d3-aaa7-7637-9634-e45716b63ffd";
 
     fn read_body(payload: &str) -> Result<Said, Bad> {
-        let message = Received {
-            topic: "slipway/1/devices/A/acks".to_owned(),
-            payload: payload.as_bytes().to_vec(),
-        };
-        read(&message).map(|(_, said)| said)
+        read(b"slipway/1/devices/A/acks", payload.as_bytes()).map(|(_, said)| said)
     }
 
     #[test]

@@ -6,21 +6,25 @@
 
 mod hearing;
 mod publishing;
+mod queues;
 mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use uuid::Uuid;
 
+use self::hearing::Hearer;
 use crate::broker::{self, Broker, BrokerSettings, BrokerSettingsError, Connection, Received};
 use crate::catalog::ids::TenantId;
 use crate::live::Lookup;
 use crate::services::Context;
 
+/// What is being published when the node stops has so long to come to its end.
+const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);
 /// What was received when the node stops is written for so long.
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
@@ -34,19 +38,20 @@ pub(super) struct MqttTasks {
 /// The tasks, running.
 pub(super) struct RunningMqtt {
     broker: Broker,
-    is_over: watch::Sender<bool>,
+    publishing_is_over: watch::Sender<bool>,
     publisher: JoinHandle<()>,
-    connection: JoinHandle<()>,
+    hearing_is_over: watch::Sender<bool>,
     hearer: JoinHandle<()>,
+    connection: JoinHandle<()>,
 }
 
-/// Prepares what publishes and hears. `node` tells this run of a node from every other.
-pub(super) fn prepare(settings: BrokerSettings, node: Uuid) -> Result<MqttTasks, BrokerSettingsError> {
-    let link = broker::link(settings, node, topics::ACKNOWLEDGEMENTS)?;
+/// Prepares what publishes and hears.
+pub(super) fn prepare(settings: BrokerSettings) -> Result<MqttTasks, BrokerSettingsError> {
+    let prepared = broker::prepare(settings, topics::ACKNOWLEDGEMENTS)?;
     Ok(MqttTasks {
-        broker: link.broker,
-        connection: link.connection,
-        received: link.received,
+        broker: prepared.broker,
+        connection: prepared.connection,
+        received: prepared.received,
     })
 }
 
@@ -74,32 +79,56 @@ impl MqttTasks {
     }
 
     pub(super) fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
-        let (is_over, over) = watch::channel(false);
+        let (publishing_is_over, over) = watch::channel(false);
+        let publisher = tokio::spawn(publishing::run(ctx.clone(), self.broker.clone(), over));
+        let (hearing_is_over, over) = watch::channel(false);
+        let hearer = tokio::spawn(Hearer::new(ctx.clone(), self.received).run(over));
         RunningMqtt {
-            is_over,
-            publisher: tokio::spawn(publishing::run(ctx.clone(), self.broker.clone(), over)),
+            publishing_is_over,
+            publisher,
+            hearing_is_over,
+            hearer,
             connection: tokio::spawn(self.connection.run()),
-            hearer: tokio::spawn(hearing::run(ctx.clone(), self.received)),
             broker: self.broker,
         }
     }
 }
 
 impl RunningMqtt {
-    /// Lets what is being published come to its end, leaves the broker, and writes what devices said until then.
+    /// Lets what is being published come to its end, turns the devices' messages over to other nodes, writes those
+    /// that have come, and leaves the broker. Each has a few seconds.
     pub(super) async fn finish(self) {
-        self.is_over.send_replace(true);
-        if let Err(error) = self.publisher.await {
-            tracing::error!(%error, "the task that publishes to the broker has failed");
+        self.publishing_is_over.send_replace(true);
+        let (is_published, ()) = join(
+            ended_within(PUBLISH_LAST_WITHIN, self.publisher),
+            self.broker.unsubscribe(),
+        )
+        .await;
+        if !is_published {
+            tracing::warn!("some pushes may not have been published; they are due again later");
         }
-        self.broker.disconnect(self.connection).await;
-        // It ends once the connection's task has.
-        let abort = self.hearer.abort_handle();
-        if timeout(WRITE_LAST_WITHIN, self.hearer).await.is_err() {
-            abort.abort();
+        self.hearing_is_over.send_replace(true);
+        let is_written = ended_within(WRITE_LAST_WITHIN, self.hearer).await;
+        if !is_written {
             tracing::warn!(
-                "some of what devices acknowledged could not be written; they get those pushes again"
+                "some of what devices acknowledged could not be written; the broker keeps it for a while"
             );
+        }
+        self.broker.disconnect(self.connection, is_written).await;
+    }
+}
+
+/// Whether a task has ended in time; otherwise it is ended.
+async fn ended_within(limit: Duration, mut task: JoinHandle<()>) -> bool {
+    match timeout(limit, &mut task).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a task that serves the broker has failed");
+            false
+        }
+        Err(_) => {
+            task.abort();
+            false
         }
     }
 }

@@ -21,12 +21,16 @@ use crate::catalog::push::{Channel, Push};
 use crate::catalog::text::DeviceId;
 use crate::services::Context;
 use crate::storage::StorageError;
-use crate::storage::push_targets::{StoredTarget, TargetKey, claim_due_for_mqtt, give_back_for_mqtt};
+use crate::storage::push_targets::{
+    ClaimedTarget, StoredTarget, TargetKey, claim_due_for_mqtt, give_back_for_mqtt,
+};
 
 /// What is due by time is looked for so often; what is pushed wakes the task.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Targets that are claimed and published together.
 const BATCH: u64 = 500;
+/// How long at most until a push is published again that the broker had nobody for.
+const LONGEST_UNHEARD: Duration = Duration::from_hours(1);
 
 /// Publishes until it is over, and then ends what it has begun.
 pub(super) async fn run(ctx: Arc<Context>, broker: Broker, mut over: watch::Receiver<bool>) {
@@ -40,10 +44,14 @@ pub(super) async fn run(ctx: Arc<Context>, broker: Broker, mut over: watch::Rece
         }
         while !*over.borrow() && broker.is_connected() {
             match publish_due(&ctx, &broker).await {
-                Ok(published) if published < BATCH => break,
+                Ok(count) if count < BATCH => break,
                 Ok(_) => {}
+                Err(StorageError::Unavailable(error)) => {
+                    tracing::debug!(%error, "what is due for the broker cannot be claimed now");
+                    break;
+                }
                 Err(error) => {
-                    tracing::debug!(%error, "what is due for the broker cannot be read now");
+                    tracing::error!(%error, "what is due for the broker cannot be claimed");
                     break;
                 }
             }
@@ -63,41 +71,76 @@ async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
 /// Publishes some of what is due, and returns how many targets that was.
 async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
     let (now, redelivery) = (ctx.now(), ctx.push_delivery.settings.redelivery);
-    let due_again = |target: &StoredTarget, push: &Push| {
-        let wait = TimeDelta::from_std(wait_of(target, push, now, redelivery));
-        now + wait.unwrap_or(TimeDelta::MAX)
-    };
-    let claimed = claim_due_for_mqtt(&ctx.db, now, due_again, BATCH).await?;
-    let count = u64::try_from(claimed.len()).unwrap_or(BATCH);
-    let publishing = claimed
+    let due_again = |target: &StoredTarget, push: &Push| due_again(target, push, now, redelivery);
+    let claim = claim_due_for_mqtt(&ctx.db, now, due_again, BATCH).await?;
+    let count = u64::try_from(claim.claimed.len() + claim.set_aside).unwrap_or(BATCH);
+    if claim.set_aside > 0 {
+        tracing::error!(
+            targets = claim.set_aside,
+            "some targets of pushes cannot be read, and are not published"
+        );
+    }
+    let publishing = claim
+        .claimed
         .into_iter()
-        .map(|(target, push)| DeliveredPush { target, push })
-        .map(|push| (standing(ctx, push.target.key.tenant), push))
-        .filter(|(standing, push)| push.push.expires_at > now && *standing != Standing::Disabled)
-        .map(|(standing, push)| async move {
+        .map(|claimed| (standing(ctx, claimed.target.key.tenant), claimed))
+        .filter(|(standing, claimed)| claimed.push.expires_at > now && *standing != Standing::Disabled)
+        .map(|(standing, claimed)| async move {
+            let key = claimed.target.key.clone();
             // Another node may know the tenant.
             let is_lost =
-                standing == Standing::Unknown || publish(ctx, broker, &push, now).await == Outcome::Lost;
-            is_lost.then_some(push.target.key)
+                standing == Standing::Unknown || publish(ctx, broker, claimed, now).await == Outcome::Lost;
+            is_lost.then_some(key)
         });
     let lost: Vec<_> = join_all(publishing).await.into_iter().flatten().collect();
     if !lost.is_empty() {
-        give_back(ctx, &lost).await?;
+        give_back(ctx, &lost).await;
     }
     Ok(count)
 }
 
-/// How long until what is published now is published again.
-fn wait_of(target: &StoredTarget, push: &Push, now: DateTime<Utc>, redelivery: Redelivery) -> Duration {
-    let age = (now - push.created_at).to_std().unwrap_or_default();
-    wait_at(age, (push.id, &target.key.device), redelivery)
+/// Lets whichever node has a broker publish them; where that cannot be written they are due again anyway.
+async fn give_back(ctx: &Context, keys: &[TargetKey]) {
+    match give_back_for_mqtt(&ctx.db, keys, ctx.now()).await {
+        Ok(()) => {}
+        Err(StorageError::Unavailable(error)) => {
+            tracing::debug!(%error, "what was not published cannot be given back now");
+        }
+        Err(error) => tracing::error!(%error, "what was not published cannot be given back"),
+    }
 }
 
-/// How long until a push of an age is published again: as long as it is old, within the bounds of every channel. So
-/// one that nobody takes is published ever more rarely, whichever nodes do it. The devices of one push are spread, so
-/// that they do not get it again together.
-fn wait_at(age: Duration, (push, device): (PushId, &DeviceId), redelivery: Redelivery) -> Duration {
-    let wait = age.min(redelivery.longest).max(redelivery.first);
+/// When what is published now is to be published again.
+fn due_again(
+    target: &StoredTarget,
+    push: &Push,
+    now: DateTime<Utc>,
+    redelivery: Redelivery,
+) -> DateTime<Utc> {
+    let age = (now - push.created_at).to_std().unwrap_or_default();
+    let bounds = bounds_after(target.channel, redelivery);
+    let wait = wait_at(age, (push.id, &target.key.device), bounds);
+    now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+}
+
+/// The bounds of a wait, by the channel of the last delivery. A device that the broker took nothing for may not use
+/// MQTT at all, and is to cost less.
+fn bounds_after(channel: Option<Channel>, redelivery: Redelivery) -> Redelivery {
+    let longest = match channel {
+        Some(Channel::Mqtt) => redelivery.longest,
+        _ => redelivery.longest.max(LONGEST_UNHEARD),
+    };
+    Redelivery {
+        longest,
+        ..redelivery
+    }
+}
+
+/// How long until a push of an age is published again: as long as it is old, within bounds. So one that nobody takes
+/// is published ever more rarely, whichever nodes do it. The devices of one push are spread, so that they do not get it
+/// again together.
+fn wait_at(age: Duration, (push, device): (PushId, &DeviceId), bounds: Redelivery) -> Duration {
+    let wait = age.min(bounds.longest).max(bounds.first);
     let seed = xxh3_64_with_seed(push.uuid().as_bytes(), age.as_secs());
     spread(wait, xxh3_64_with_seed(device.as_str().as_bytes(), seed))
 }
@@ -124,12 +167,17 @@ impl Outcome {
     }
 }
 
-async fn publish(ctx: &Context, broker: &Broker, push: &DeliveredPush, now: DateTime<Utc>) -> Outcome {
+async fn publish(ctx: &Context, broker: &Broker, claimed: ClaimedTarget, now: DateTime<Utc>) -> Outcome {
+    let expires_in = message_lifetime(&claimed, now);
+    let push = DeliveredPush {
+        target: claimed.target,
+        push: claimed.push,
+    };
     let key = &push.target.key;
     let message = Message {
         topic: pushes_of(key.tenant, &key.device),
         payload: push.json(),
-        expires_in: message_lifetime(ctx, push, now),
+        expires_in,
     };
     let outcome = match broker.publish(message).await {
         Ok(Receipt::Taken) => {
@@ -154,20 +202,13 @@ async fn publish(ctx: &Context, broker: &Broker, push: &DeliveredPush, now: Date
 
 /// The first message lives as long as the push. A repeat lives until the next, so that they do not pile up at a broker
 /// that keeps them for a device which is away.
-fn message_lifetime(ctx: &Context, push: &DeliveredPush, now: DateTime<Utc>) -> Duration {
-    let rest = (push.push.expires_at - now).to_std().unwrap_or_default();
-    if push.target.deliveries == 0 {
-        return rest;
-    }
-    let redelivery = ctx.push_delivery.settings.redelivery;
-    rest.min(wait_of(&push.target, &push.push, now, redelivery))
-}
-
-/// Lets whichever node has a broker publish them; where that cannot be written they are due again anyway.
-async fn give_back(ctx: &Context, keys: &[TargetKey]) -> Result<(), StorageError> {
-    let tx = ctx.db.begin().await?;
-    give_back_for_mqtt(&tx, keys, ctx.now()).await?;
-    tx.commit().await
+fn message_lifetime(claimed: &ClaimedTarget, now: DateTime<Utc>) -> Duration {
+    let until = if claimed.target.deliveries == 0 {
+        claimed.push.expires_at
+    } else {
+        claimed.push.expires_at.min(claimed.due_again)
+    };
+    (until - now).to_std().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -192,6 +233,19 @@ mod tests {
                 assert!((0.75..=1.25).contains(&share), "{age_s}: {wait}");
             }
         }
+    }
+
+    #[test]
+    fn a_device_that_the_broker_took_nothing_for_costs_less() {
+        for channel in [None, Some(Channel::Poll), Some(Channel::Events)] {
+            assert_eq!(bounds_after(channel, REDELIVERY).longest, Duration::from_hours(1));
+        }
+        assert_eq!(bounds_after(Some(Channel::Mqtt), REDELIVERY), REDELIVERY);
+        let rare = Redelivery {
+            longest: Duration::from_hours(2),
+            ..REDELIVERY
+        };
+        assert_eq!(bounds_after(None, rare), rare);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod acknowledging;
 mod delivering;
 mod faults;
 mod guarded;
+mod kept;
 mod nodes;
 
 use slipway::config::Config;
@@ -56,6 +57,7 @@ impl MqttStage {
 /// Has a node use a broker.
 fn connect(config: &mut Config, broker: &Mosquitto) {
     config.mqtt.url = Some(broker.url().parse().unwrap());
+    config.data_dir = broker.data_dir();
     if let Some(file) = broker.ca_file() {
         config.mqtt.ca_file = Some(file);
         config.mqtt.username = Some(NODE.0.to_owned());

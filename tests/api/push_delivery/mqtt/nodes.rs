@@ -62,6 +62,7 @@ async fn a_node_without_a_broker_leaves_the_publishing_to_another() {
         .stage
         .app
         .at_another_node_with(&there.stage.sender, |config| {
+            connect(config, &there.broker);
             config.mqtt.url = Some("mqtt://127.0.0.1:1".parse().unwrap());
         })
         .await;

@@ -1,0 +1,117 @@
+//! What waits to be done, by whom it is from: one thing of each at a time, and all of them in turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+/// Items by key. Of one key each comes after the one before it has ended; keys take turns, so that one with many
+/// items does not hold up the others.
+#[derive(Debug)]
+pub(super) struct Queues<K, T> {
+    /// Those that have items waiting, or one under way.
+    by_key: HashMap<K, VecDeque<T>>,
+    /// Those that have items waiting and none under way, in the order of their turns.
+    turns: VecDeque<K>,
+    waiting: usize,
+}
+
+impl<K: Eq + Hash + Clone, T> Queues<K, T> {
+    pub(super) fn new() -> Self {
+        Self {
+            by_key: HashMap::new(),
+            turns: VecDeque::new(),
+            waiting: 0,
+        }
+    }
+
+    /// Items that wait.
+    pub(super) const fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) fn push(&mut self, key: K, item: T) {
+        self.waiting += 1;
+        if let Some(queue) = self.by_key.get_mut(&key) {
+            queue.push_back(item);
+            return;
+        }
+        self.turns.push_back(key.clone());
+        self.by_key.insert(key, VecDeque::from([item]));
+    }
+
+    /// The next item, which is under way until [`Self::end`]; `None` while nothing can be begun.
+    pub(super) fn begin(&mut self) -> Option<(K, T)> {
+        let key = self.turns.pop_front()?;
+        let item = self.by_key.get_mut(&key)?.pop_front()?;
+        self.waiting -= 1;
+        Some((key, item))
+    }
+
+    /// The item that was begun of a key has ended.
+    pub(super) fn end(&mut self, key: K) {
+        match self.by_key.get(&key) {
+            Some(queue) if !queue.is_empty() => self.turns.push_back(key),
+            _ => {
+                self.by_key.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_with_many_items_does_not_hold_up_another() {
+        let mut queues = Queues::new();
+        for item in 0..100 {
+            queues.push("many", item);
+        }
+        assert_eq!(queues.begin(), Some(("many", 0)));
+        assert_eq!(queues.begin(), None, "its first is still under way");
+        queues.push("one", 100);
+        assert_eq!(queues.begin(), Some(("one", 100)));
+        queues.end("many");
+        queues.end("one");
+        assert_eq!(queues.begin(), Some(("many", 1)));
+        assert_eq!((queues.len(), queues.by_key.len()), (98, 1));
+    }
+
+    proptest! {
+        /// Whatever comes and ends when: of a key everything comes once, in its order, and never two at a time.
+        #[test]
+        fn of_each_key_everything_comes_in_order(steps in prop::collection::vec((0_u8..4, any::<bool>()), 0..200)) {
+            let mut queues = Queues::new();
+            let mut pushed = [0_usize; 4];
+            let mut begun = [0_usize; 4];
+            let mut under_way = Vec::new();
+            for (key, is_push) in steps {
+                let index = usize::from(key);
+                if is_push {
+                    queues.push(key, pushed[index]);
+                    pushed[index] += 1;
+                } else if let Some((key, item)) = queues.begin() {
+                    prop_assert!(!under_way.contains(&key));
+                    prop_assert_eq!(item, begun[usize::from(key)]);
+                    begun[usize::from(key)] += 1;
+                    under_way.push(key);
+                } else if !under_way.is_empty() {
+                    queues.end(under_way.swap_remove(index % under_way.len()));
+                }
+                let waiting: usize = pushed.iter().sum::<usize>() - begun.iter().sum::<usize>();
+                prop_assert_eq!(queues.len(), waiting);
+            }
+            loop {
+                under_way.drain(..).for_each(|key| queues.end(key));
+                let Some((key, item)) = queues.begin() else { break };
+                prop_assert_eq!(item, begun[usize::from(key)]);
+                begun[usize::from(key)] += 1;
+                under_way.push(key);
+            }
+            prop_assert_eq!(pushed, begun);
+            prop_assert!(queues.by_key.is_empty());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What devices say while a node cannot hear it: the broker keeps it.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use super::super::super::harness::{ADMIN, PASSWORD, TENANT, in_tenant, push_fields};
+use super::super::super::two_nodes::node::Node;
+use super::{MqttDevice, MqttStage, Stage, connect, until};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::{Endpoint, Mode, Proxy};
+
+/// A second acknowledgement, which nothing would make the device say again.
+async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabase) {
+    let broker = Mosquitto::open();
+    let address = Endpoint::Address(([127, 0, 0, 1], broker.port()).into());
+    let proxy = Proxy::start(Arc::new(Mutex::new(address))).await;
+    let stage = Stage::set_with(database, |config| {
+        connect(config, &broker);
+        config.mqtt.url = Some(format!("mqtt://127.0.0.1:{}", proxy.port));
+    })
+    .await;
+    let there = MqttStage { broker, stage };
+    there.connection_is("connected").await;
+    let (device, mut mqtt) = there.device("A").await;
+    let push = there.stage.push(&[&device]).await;
+    mqtt.push().await;
+    mqtt.say(&push, "received").await;
+    let becomes = async |state: &str| {
+        let is_so = |target: &serde_json::Value| target["state"] == state;
+        there.stage.target_once(&push, &device, is_so).await;
+    };
+    becomes("received").await;
+    // The broker hands it over, and it never arrives.
+    proxy.set(Mode::Silent);
+    mqtt.say(&push, "opened").await;
+    proxy.set(Mode::Refuse);
+    there.connection_is("disconnected").await;
+    mqtt.say(&push, "applied").await;
+    proxy.set(Mode::Open);
+    becomes("applied").await;
+    let target = there.stage.target(&push, &device).await;
+    assert!(target["opened_at"].is_string(), "{target}");
+}
+
+on_both_databases!(what_is_said_over_a_connection_that_breaks_counts);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_while_the_node_is_down_counts() {
+    let (database, broker) = (TestDatabase::postgres().await, Mosquitto::open());
+    let (url, data_dir) = (broker.url(), broker.data_dir());
+    let settings = [
+        ("SLIPWAY_MQTT_URL", url.as_str()),
+        ("SLIPWAY_DATA_DIR", data_dir.to_str().unwrap()),
+    ];
+    let mut node = Node::start_with(&database.url, &settings);
+    node.sign_in(ADMIN, PASSWORD).await;
+    let tenant = json!({"id": TENANT, "name": "A tenant"});
+    node.post("/api/v1/tenants", &tenant).await.expect(201);
+    let make = async |path: &str, body| node.post(&in_tenant(path), &body).await.expect(201);
+    let key = make("/device-keys", json!({"name": "devices"})).await;
+    let key = key["device_key"].as_str().unwrap();
+    let enrolment = json!({"device_id": "A", "project_id": "stores"});
+    node.post_as(key, "/v1/devices", &enrolment).await.expect(201);
+    until(async || node.get("/readyz").await.expect(200)["mqtt"] == "connected").await;
+    let mut mqtt = MqttDevice::connect(&broker, "A").await;
+    let push = make("/pushes", push_fields(&["A"])).await;
+    let push = push["id"].as_str().unwrap();
+    mqtt.push().await;
+    mqtt.say(push, "received").await;
+    let state = async |node: &Node| {
+        let shown = node.get(&in_tenant(&format!("/pushes/{push}"))).await.expect(200);
+        shown["targets"][0]["state"].clone()
+    };
+    until(async || state(&node).await == "received").await;
+    // Killed: it has no time to leave the broker.
+    let token = node.token.clone();
+    drop(node);
+    mqtt.say(push, "applied").await;
+    let mut node = Node::start_with(&database.url, &settings);
+    node.token = token;
+    until(async || state(&node).await == "applied").await;
+}
