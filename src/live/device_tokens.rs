@@ -166,10 +166,7 @@ impl DeviceTokenFollower {
 }
 
 fn owner_of(row: &TokenGeneration) -> DeviceKey {
-    DeviceKey {
-        tenant: row.tenant,
-        device: row.device.clone(),
-    }
+    DeviceKey::of(row.tenant, &row.device)
 }
 
 #[cfg(test)]
