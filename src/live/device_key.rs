@@ -21,6 +21,15 @@ pub struct BorrowedDeviceKey<'a> {
     pub device: &'a str,
 }
 
+impl DeviceKey {
+    pub fn of(tenant: TenantId, device: &DeviceId) -> Self {
+        Self {
+            tenant,
+            device: device.clone(),
+        }
+    }
+}
+
 impl Hash for BorrowedDeviceKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // As [`DeviceKey`] hashes itself; a test compares.

@@ -4,11 +4,12 @@
 //! Only devices are kept that had more than one token or lost theirs. What this node does is noted at once; what other
 //! nodes do is looked for each second.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use papaya::{Compute, Operation};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::device_key::{BorrowedDeviceKey, DeviceKey};
@@ -48,30 +49,57 @@ impl NewestTokens {
         newest.is_some_and(|newest| generation < newest)
     }
 
-    /// Notes what was committed.
+    /// Notes what was committed. Whoever read it earlier may note it later, so only what is newer counts.
     pub fn note(&self, device: DeviceKey, generation: i64) {
-        if generation > 1 {
-            let before = self.generations.pin().insert(device.clone(), generation).copied();
-            if before != Some(generation) {
-                self.lockouts.tell(LockedOut::Device(device));
-            }
+        self.replace(device, generation, |known| generation > known.unwrap_or(1));
+    }
+
+    /// Takes what the database has for the whole truth, lower generations too: it may be an older state.
+    async fn read_all(&self, db: &Db) -> Result<(), StorageError> {
+        let before = self.copy();
+        let rows = device_tokens::list_replaced_anywhere(db, None).await?;
+        self.take_all(before, &rows);
+        Ok(())
+    }
+
+    fn copy(&self) -> HashMap<DeviceKey, i64> {
+        let generations = self.generations.pin();
+        generations
+            .iter()
+            .map(|(device, generation)| (device.clone(), *generation))
+            .collect()
+    }
+
+    /// `before` is what was known before the rows were read. What was noted since then stays, unless the rows are newer.
+    fn take_all(&self, mut before: HashMap<DeviceKey, i64>, rows: &[TokenGeneration]) {
+        for row in rows {
+            let (device, generation) = (owner_of(row), row.generation);
+            let before = before.remove(&device);
+            self.replace(device, generation, |known| {
+                known == before || generation > known.unwrap_or(1)
+            });
+        }
+        let newest = self.generations.pin();
+        for (device, before) in before {
+            // The error is that it was noted anew.
+            let _ = newest.remove_if(&device, |_, known| *known == before);
         }
     }
 
-    /// Takes what the database has for the whole truth. Meanwhile others may note more, which stays.
-    async fn read_all(&self, db: &Db) -> Result<(), StorageError> {
-        let before: Vec<DeviceKey> = self.generations.pin().keys().cloned().collect();
-        let mut present = HashSet::new();
-        for row in device_tokens::list_replaced_anywhere(db, None).await? {
-            let device = owner_of(&row);
-            self.note(device.clone(), row.generation);
-            present.insert(device);
+    /// Keeps a generation instead of the one that is known, where that is wanted; another one locks the device out.
+    fn replace(&self, device: DeviceKey, generation: i64, is_wanted: impl Fn(Option<i64>) -> bool) {
+        let generations = self.generations.pin();
+        let replaced = generations.compute(device.clone(), |entry| {
+            let known = entry.map(|(_, known)| *known);
+            if known != Some(generation) && is_wanted(known) {
+                Operation::Insert(generation)
+            } else {
+                Operation::Abort(())
+            }
+        });
+        if !matches!(replaced, Compute::Aborted(())) {
+            self.lockouts.tell(LockedOut::Device(device));
         }
-        let newest = self.generations.pin();
-        for device in before.iter().filter(|device| !present.contains(*device)) {
-            newest.remove(device);
-        }
-        Ok(())
     }
 }
 
@@ -138,8 +166,56 @@ impl DeviceTokenFollower {
 }
 
 fn owner_of(row: &TokenGeneration) -> DeviceKey {
-    DeviceKey {
-        tenant: row.tenant,
-        device: row.device.clone(),
+    DeviceKey::of(row.tenant, &row.device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::text::DeviceId;
+
+    fn row(generation: i64) -> TokenGeneration {
+        TokenGeneration {
+            tenant: TenantId::parse(1).unwrap(),
+            device: DeviceId::parse("PDA001").unwrap(),
+            generation,
+        }
+    }
+
+    fn newest(tokens: &NewestTokens) -> Option<i64> {
+        tokens.generations.pin().get(&owner_of(&row(1))).copied()
+    }
+
+    #[test]
+    fn what_was_read_before_a_revocation_does_not_undo_it() {
+        let (lockouts, mut told) = Lockouts::new();
+        let tokens = NewestTokens::new(lockouts);
+        let device = owner_of(&row(1));
+        tokens.note(device.clone(), 1);
+        assert_eq!(newest(&tokens), None);
+        tokens.note(device.clone(), 3);
+        tokens.note(device.clone(), 2);
+        assert_eq!(newest(&tokens), Some(3));
+        assert!(tokens.have_replaced(device.tenant, "PDA001", 2));
+        assert_eq!(told.try_recv().unwrap(), LockedOut::Device(device));
+        assert!(told.try_recv().is_err(), "it is locked out once");
+    }
+
+    #[test]
+    fn reading_everything_lowers_what_nobody_has_raised_meanwhile() {
+        let tokens = NewestTokens::new(Lockouts::new().0);
+        tokens.note(owner_of(&row(1)), 5);
+        tokens.take_all(tokens.copy(), &[row(4)]);
+        assert_eq!(newest(&tokens), Some(4));
+
+        let before = tokens.copy();
+        tokens.note(owner_of(&row(1)), 6);
+        tokens.take_all(before.clone(), &[row(4)]);
+        assert_eq!(newest(&tokens), Some(6));
+        tokens.take_all(before, &[]);
+        assert_eq!(newest(&tokens), Some(6));
+
+        tokens.take_all(tokens.copy(), &[]);
+        assert_eq!(newest(&tokens), None);
     }
 }

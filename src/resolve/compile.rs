@@ -141,7 +141,7 @@ impl PublishedApp {
     /// The identifiers of its resources but the app itself, bytewise.
     pub fn part_identifiers(&self) -> impl Iterator<Item = &str> {
         let parts = self.resources.iter().filter(|resource| !resource.is_app);
-        parts.map(|resource| self.identifier_of(resource))
+        parts.filter_map(|resource| self.identifier_of(resource))
     }
 
     /// Releases that checks can be answered from.
@@ -154,13 +154,14 @@ impl PublishedApp {
         self.bytes.byte_count()
     }
 
-    pub(super) fn identifier_of(&self, resource: &PublishedResource) -> &str {
+    /// `None` when it is not there: then nobody knows what is installed of the resource.
+    pub(super) fn identifier_of(&self, resource: &PublishedResource) -> Option<&str> {
         self.texts.get(resource.identifier)
     }
 
-    /// A resource's releases, highest version first.
+    /// A resource's releases, highest version first. None that is not there is offered.
     pub(super) fn releases_of(&self, resource: &PublishedResource) -> &[CompiledRelease] {
-        resource.releases.of(&self.releases)
+        resource.releases.of(&self.releases).unwrap_or_default()
     }
 
     pub(super) fn targets_of(&self, release: &CompiledRelease) -> Option<Targets<'_>> {

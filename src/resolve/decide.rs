@@ -114,12 +114,16 @@ pub(super) fn decide_resource<'a>(
     decision
 }
 
-/// For the app itself the request's version, for any other resource its entry in `old_versions`.
+/// For the app itself the request's version, for any other resource its entry in `old_versions`. A resource that has
+/// no name counts as the newest, so that none of its releases is offered.
 fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
     if resource.is_app {
         check.version_code
     } else {
-        check.old_versions.version_of(app.identifier_of(resource))
+        let identifier = app.identifier_of(resource);
+        identifier.map_or(VersionCode::MAX, |identifier| {
+            check.old_versions.version_of(identifier)
+        })
     }
 }
 
@@ -242,9 +246,9 @@ fn needs_repair(
     check: &Check<'_>,
 ) -> bool {
     resource.repair_on_mismatch
-        && check
-            .old_versions
-            .md5_of(app.identifier_of(resource), release.version_code)
+        && app
+            .identifier_of(resource)
+            .and_then(|identifier| check.old_versions.md5_of(identifier, release.version_code))
             .is_some_and(|sent| !sent.as_bytes().eq_ignore_ascii_case(app.md5_of(release)))
 }
 

@@ -70,9 +70,12 @@ impl Candidate<'_> {
 
     fn is_selected(self, check: &Check<'_>) -> bool {
         let share = self.release.share;
-        let given_key = self.targets.and_then(Targets::rollout_key);
-        let own_key = || Cow::Owned(self.release.id.to_string());
-        let key = given_key.map_or_else(own_key, Cow::Borrowed);
+        let key = match self.targets.map(Targets::rollout_key) {
+            None | Some(Some("")) => Cow::Owned(self.release.id.to_string()),
+            Some(Some(key)) => Cow::Borrowed(key),
+            // Under another key other devices would be selected.
+            Some(None) => return false,
+        };
         let by_device = || share.selects(bucket(&key, ["d:", check.device_id]));
         match self.release.unit {
             RolloutUnit::Device => by_device(),
@@ -101,21 +104,24 @@ fn host_version_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule
 
 /// The deepest matching scope must be deeper than the deepest matching exclusion: most specific wins, a tie excludes.
 fn org_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
-    let scopes = targets.scopes();
+    let (Some(scopes), Some(exclusions)) = (targets.scopes(), targets.exclusions()) else {
+        return Err(Rule::Org);
+    };
     let scope = if scopes.is_empty() {
         Some(0)
     } else {
         scopes.deepest_match(&check.memberships)
     };
-    let exclusion = targets.exclusions().deepest_match(&check.memberships);
+    let exclusion = exclusions.deepest_match(&check.memberships);
     passes(scope.is_some() && scope > exclusion, Rule::Org)
 }
 
 fn attributes_fit(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
-    let all_hold = targets
-        .rules()
-        .iter()
-        .all(|compiled| compiled.test.holds(check.attribute(compiled.rule.name())));
+    let all_hold = targets.rules().is_some_and(|rules| {
+        rules
+            .iter()
+            .all(|compiled| compiled.test.holds(check.attribute(compiled.rule.name())))
+    });
     passes(all_hold, Rule::Attributes)
 }
 

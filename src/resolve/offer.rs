@@ -36,7 +36,10 @@ impl Offer<'_> {
             self.app.prepared_names(form),
             self.old_package_name.as_bytes(),
             end_of_old_name,
-            self.app.identifier_of(self.resource).as_bytes(),
+            self.app
+                .identifier_of(self.resource)
+                .unwrap_or_default()
+                .as_bytes(),
             end,
         ] {
             out.extend_from_slice(piece);

@@ -39,6 +39,11 @@ impl Scope {
         Self(scope)
     }
 
+    /// Whether all that it names was kept.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.0.contains(&Text::NOWHERE)
+    }
+
     /// How many levels deep it goes, and the code there.
     fn deepest(&self) -> (usize, Text) {
         let deepest = self.0.iter().rposition(|code| !code.is_empty());
@@ -84,7 +89,7 @@ impl<'a> Scopes<'a> {
         let Some(code) = membership.get(level) else {
             return false;
         };
-        let wanted = (Reverse(level.number()), code);
+        let wanted = (Reverse(level.number()), Some(code));
         let start = self.sorted.partition_point(|scope| self.place_of(scope) < wanted);
         self.sorted[start..]
             .iter()
@@ -93,7 +98,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// Where a scope stands among the others.
-    fn place_of(self, scope: &Scope) -> (Reverse<usize>, &'a str) {
+    fn place_of(self, scope: &Scope) -> (Reverse<usize>, Option<&'a str>) {
         let (depth, code) = scope.deepest();
         (Reverse(depth), self.texts.get(code))
     }
@@ -102,7 +107,8 @@ impl<'a> Scopes<'a> {
     fn is_matched_by(self, scope: &Scope, membership: &Membership<'_>) -> bool {
         Level::all().all(|level| {
             let named = scope.0[level.index()];
-            named.is_empty() || membership.get(level) == Some(self.texts.get(named))
+            let own = membership.get(level);
+            named.is_empty() || (own.is_some() && own == self.texts.get(named))
         })
     }
 }

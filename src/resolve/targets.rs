@@ -9,6 +9,7 @@ use super::scopes::{Scope, Scopes};
 use super::span::{Span, index};
 use super::texts::{Text, TextCollector, Texts};
 use crate::catalog::attribute::{AttributeRule, RuleTest};
+use crate::catalog::org::OrgScope;
 use crate::catalog::release::ReleaseContent;
 use crate::catalog::text::{DeviceId, DeviceType};
 use crate::catalog::version::VersionCode;
@@ -55,17 +56,36 @@ pub(super) struct CompiledRule {
 }
 
 impl TargetsTable {
-    /// `None` when the release is for everybody, always.
+    /// `None` when the release is for everybody, always. A row that is not there is nobody's.
     pub(super) fn get<'a>(&'a self, index: TargetsIndex, texts: &'a Texts) -> Option<Targets<'a>> {
-        let row = self.rows.get(index.0 as usize)?;
+        if index == TargetsIndex::EVERYBODY {
+            return None;
+        }
         Some(Targets {
-            row,
+            row: self.rows.get(index.0 as usize).unwrap_or(&TargetsRow::NOBODY),
             table: self,
             texts,
         })
     }
 }
 
+impl TargetsRow {
+    /// What nothing passes: it ended before there was anything.
+    const NOBODY: Self = Self {
+        starts_at: None,
+        ends_at: Some(DateTime::<Utc>::MIN_UTC),
+        host_version_min: None,
+        host_version_max: None,
+        device_types: Span::NOWHERE,
+        allow_list: Span::NOWHERE,
+        scopes: Span::NOWHERE,
+        exclusions: Span::NOWHERE,
+        rules: Span::NOWHERE,
+        rollout_key: Text::NOWHERE,
+    };
+}
+
+/// A list or text that is not there lets nobody pass.
 impl<'a> Targets<'a> {
     /// Whether devices of this type are meant; those that sent none are only where no type is listed.
     pub(super) fn accepts_device_type(self, own: Option<&str>) -> bool {
@@ -78,26 +98,33 @@ impl<'a> Targets<'a> {
     }
 
     fn lists(self, span: Span, text: &str) -> bool {
-        span.of(&self.table.words)
-            .binary_search_by(|listed| self.texts.get(*listed).cmp(text))
-            .is_ok()
+        span.of(&self.table.words).is_some_and(|words| {
+            words
+                .binary_search_by(|listed| self.texts.get(*listed).cmp(&Some(text)))
+                .is_ok()
+        })
     }
 
-    pub(super) fn scopes(self) -> Scopes<'a> {
-        Scopes::new(self.row.scopes.of(&self.table.scopes), self.texts)
+    /// `None` when they are not there.
+    pub(super) fn scopes(self) -> Option<Scopes<'a>> {
+        let sorted = self.row.scopes.of(&self.table.scopes)?;
+        Some(Scopes::new(sorted, self.texts))
     }
 
-    pub(super) fn exclusions(self) -> Scopes<'a> {
-        Scopes::new(self.row.exclusions.of(&self.table.scopes), self.texts)
+    /// `None` when they are not there.
+    pub(super) fn exclusions(self) -> Option<Scopes<'a>> {
+        let sorted = self.row.exclusions.of(&self.table.scopes)?;
+        Some(Scopes::new(sorted, self.texts))
     }
 
-    pub(super) fn rules(self) -> &'a [CompiledRule] {
+    /// `None` when they are not there.
+    pub(super) fn rules(self) -> Option<&'a [CompiledRule]> {
         self.row.rules.of(&self.table.rules)
     }
 
-    /// The rollout's key, when it is not the release's id.
+    /// The rollout's key, empty where it is the release's id; `None` when it is not there.
     pub(super) fn rollout_key(self) -> Option<&'a str> {
-        Some(self.texts.get(self.row.rollout_key)).filter(|key| !key.is_empty())
+        self.texts.get(self.row.rollout_key)
     }
 }
 
@@ -127,12 +154,18 @@ impl<'de> Deserialize<'de> for CompiledRule {
 }
 
 /// Which of an app's targets a release has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct TargetsIndex(u32);
 
 impl TargetsIndex {
-    /// The release is for everybody, always.
-    const NONE: Self = Self(u32::MAX);
+    /// The release has no targets.
+    const EVERYBODY: Self = Self(u32::MAX);
+    /// The release is closed. So many rows would not fit in memory.
+    const NOBODY: Self = Self(u32::MAX - 1);
+
+    fn of_row(position: usize) -> Self {
+        Self(index(position)).min(Self::NOBODY)
+    }
 }
 
 /// Collects the targets of an app's releases, equal ones once.
@@ -153,7 +186,7 @@ impl TargetsCollector {
             && content.ends_at.is_none()
             && content.rollout.key.is_none();
         if untargeted {
-            return TargetsIndex::NONE;
+            return TargetsIndex::EVERYBODY;
         }
         let key = written(&(
             &content.targeting,
@@ -161,13 +194,13 @@ impl TargetsCollector {
             content.ends_at,
             content.rollout.key.as_ref(),
         ));
-        if let Some(known) = self.known.get(&key) {
+        if let Some(known) = key.as_ref().and_then(|key| self.known.get(key)) {
             return *known;
         }
         let row = self.row(content, texts);
-        let added = TargetsIndex(index(self.rows.len()));
+        let added = TargetsIndex::of_row(self.rows.len());
         self.rows.push(row);
-        self.known.insert(key, added);
+        self.known.extend(key.map(|key| (key, added)));
         added
     }
 
@@ -184,7 +217,7 @@ impl TargetsCollector {
             device_types: self.add_words(device_types.collect(), texts),
             allow_list: self.add_words(device_ids.collect(), texts),
             scopes: Span::append(&mut self.scopes, Scope::sorted(&targeting.org_scopes, texts)),
-            exclusions: Span::append(&mut self.scopes, Scope::sorted(&targeting.org_exclusions, texts)),
+            exclusions: self.add_exclusions(&targeting.org_exclusions, texts),
             rules: self.add_rules(&targeting.attribute_rules),
             rollout_key: key.map_or_else(Text::default, |key| texts.add(key.as_str())),
         }
@@ -195,13 +228,23 @@ impl TargetsCollector {
         Span::append(&mut self.words, words.into_iter().map(|word| texts.add(word)))
     }
 
+    /// A list or scope that lacks a text matches nothing there, which shuts out; an exclusion that lacks one would let
+    /// in, so then there are no exclusions that could be passed.
+    fn add_exclusions(&mut self, exclusions: &[OrgScope], texts: &mut TextCollector) -> Span {
+        let sorted = Scope::sorted(exclusions, texts);
+        if !sorted.iter().all(Scope::is_whole) {
+            return Span::NOWHERE;
+        }
+        Span::append(&mut self.scopes, sorted)
+    }
+
     fn add_rules(&mut self, rules: &[AttributeRule]) -> Span {
         let key = written(&rules);
-        if let Some(known) = self.known_rules.get(&key) {
+        if let Some(known) = key.as_ref().and_then(|key| self.known_rules.get(key)) {
             return *known;
         }
         let added = Span::append(&mut self.rules, rules.iter().cloned().map(CompiledRule::new));
-        self.known_rules.insert(key, added);
+        self.known_rules.extend(key.map(|key| (key, added)));
         added
     }
 
@@ -215,7 +258,7 @@ impl TargetsCollector {
     }
 }
 
-/// What tells equal things from others. Texts and numbers always serialise.
-fn written(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// What tells equal things from others. Texts and numbers always serialise; what did not would be equal to nothing.
+fn written(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
 }

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::span::index;
-
 /// Every text, one behind the other.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Texts(Box<str>);
@@ -18,21 +16,39 @@ pub(super) struct Text {
 }
 
 impl Texts {
-    pub(super) fn get(&self, text: Text) -> &str {
+    /// `None` for a text that is not there. That is not the empty one, which may mean that nothing was named.
+    pub(super) fn get(&self, text: Text) -> Option<&str> {
         let start = text.start as usize;
-        self.0
-            .get(start..start + text.length as usize)
-            .unwrap_or_default()
+        self.0.get(start..start + text.length as usize)
     }
 }
 
 impl Text {
+    /// No text, not even the empty one: it stands behind any that is collected.
+    pub(super) const NOWHERE: Self = Self {
+        start: u32::MAX,
+        length: u32::MAX,
+    };
+
+    /// The place of a text in the first 4 GiB; there is none behind.
+    fn at(start: usize, length: usize) -> Self {
+        let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(length)) else {
+            return Self::NOWHERE;
+        };
+        let fits = start.checked_add(length).is_some();
+        if fits {
+            Self { start, length }
+        } else {
+            Self::NOWHERE
+        }
+    }
+
     pub(super) fn is_empty(self) -> bool {
         self.length == 0
     }
 }
 
-/// Collects texts. More than 4 GiB of different ones would need rows of that size for one app.
+/// Collects texts, up to 4 GiB of different ones for one app.
 #[derive(Default)]
 pub(super) struct TextCollector {
     all: String,
@@ -40,16 +56,16 @@ pub(super) struct TextCollector {
 }
 
 impl TextCollector {
+    /// [`Text::NOWHERE`] when there is no room for it.
     pub(super) fn add(&mut self, text: &str) -> Text {
         if let Some(known) = self.known.get(text) {
             return *known;
         }
-        let added = Text {
-            start: index(self.all.len()),
-            length: index(text.len()),
-        };
-        self.all.push_str(text);
-        self.known.insert(text.into(), added);
+        let added = Text::at(self.all.len(), text.len());
+        if added != Text::NOWHERE {
+            self.all.push_str(text);
+            self.known.insert(text.into(), added);
+        }
         added
     }
 
@@ -69,8 +85,29 @@ mod tests {
         let added = given.map(|text| collector.add(text));
         assert_eq!(added[0], added[3]);
         let texts = collector.into_all();
-        assert_eq!(added.map(|text| texts.get(text)), given);
+        assert_eq!(added.map(|text| texts.get(text)), given.map(Some));
         assert_eq!(texts.0.len(), "8007仓库80".len());
-        assert_eq!(texts.get(Text::default()), "");
+        assert_eq!(texts.get(Text::default()), Some(""));
+    }
+
+    #[test]
+    fn a_text_that_is_not_there_is_not_the_empty_one() {
+        let mut collector = TextCollector::default();
+        let added = collector.add("仓库");
+        let texts = collector.into_all();
+        let cut = Text { start: 1, ..added };
+        for missing in [Text::NOWHERE, cut, Text { length: 7, ..added }] {
+            assert_eq!(texts.get(missing), None, "{missing:?}");
+            assert!(!missing.is_empty());
+        }
+    }
+
+    #[test]
+    fn texts_have_places_in_the_first_four_gibibytes_alone() {
+        let end = u32::MAX as usize;
+        assert_ne!(Text::at(end - 4, 4), Text::NOWHERE);
+        for (start, length) in [(end - 3, 4), (end, 1), (end + 1, 0), (0, end + 1)] {
+            assert_eq!(Text::at(start, length), Text::NOWHERE, "{start} {length}");
+        }
     }
 }

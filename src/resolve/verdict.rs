@@ -151,7 +151,7 @@ fn explain_resource(
         })
         .collect();
     ExplainedResource {
-        identifier: app.identifier_of(resource).to_owned(),
+        identifier: app.identifier_of(resource).unwrap_or_default().to_owned(),
         installed: decision.installed,
         offer: decision.outcome.release().map(|release| release.version_code),
         releases,
@@ -268,6 +268,7 @@ fn bound(version: Option<VersionCode>) -> String {
 fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
     targets
         .rules()
+        .unwrap_or_default()
         .iter()
         .find(|compiled| !compiled.test.holds(check.attribute(compiled.rule.name())))
         .map_or_else(String::new, |CompiledRule { rule, .. }| {

@@ -192,11 +192,7 @@ async fn end_token(
 
 /// Tells this node at once of an end that was committed.
 fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: i64) {
-    let device = DeviceKey {
-        tenant,
-        device: id.clone(),
-    };
-    ctx.newest_tokens.note(device, generation);
+    ctx.newest_tokens.note(DeviceKey::of(tenant, id), generation);
 }
 
 fn of_device(device: &RegisteredDevice) -> Value {

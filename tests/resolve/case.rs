@@ -38,6 +38,16 @@ impl CompiledCase {
         }
     }
 
+    /// The same with each app read again from what `change` made of what was written of it.
+    pub(crate) fn with_changed_apps(mut self, change: impl Fn(&mut Value)) -> Self {
+        for app in &mut self.apps {
+            let mut written = serde_json::to_value(&*app).unwrap();
+            change(&mut written);
+            *app = serde_json::from_value(written).unwrap();
+        }
+        self
+    }
+
     /// Answers like a server would, in the form of the cases' `expect` but with every field.
     pub(crate) fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
         let request = Request::new(request);

@@ -1,6 +1,7 @@
 //! The decision: the worked cases, and generated ones against the reference resolver.
 
 pub(crate) mod case;
+mod damaged;
 mod generate;
 mod generated_cases;
 pub(crate) mod reference;

@@ -82,6 +82,11 @@ impl TargetState {
         matches!(self, Self::Queued | Self::Delivered)
     }
 
+    /// Whether the device has said anything of it.
+    pub const fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Received | Self::Opened | Self::Applied | Self::Failed)
+    }
+
     /// The state once the push was handed to a channel.
     #[must_use]
     pub const fn after_delivery(self) -> Self {
@@ -92,7 +97,8 @@ impl TargetState {
     }
 
     /// The state once the device said something: states only move forward, so what is said late or twice changes
-    /// nothing. Time that ran out is no proof that nothing arrived, so an expired target can still be acknowledged.
+    /// nothing. That time ran out or the sender took the push back is no proof that nothing arrived: what was handed
+    /// over may not be written yet. So the device's word counts then too.
     #[must_use]
     pub const fn after(self, said: Acknowledgement) -> Self {
         if said.rank() > self.rank() {
@@ -115,11 +121,10 @@ impl TargetState {
         match self {
             Self::Queued => 0,
             Self::Delivered => 1,
-            Self::Expired => 2,
+            Self::Expired | Self::Withdrawn => 2,
             Self::Received => 3,
             Self::Opened => 4,
             Self::Applied | Self::Failed => 5,
-            Self::Withdrawn => 6,
         }
     }
 }
@@ -218,7 +223,8 @@ mod tests {
             (State::Applied, Said::Failed, State::Applied),
             (State::Failed, Said::Applied, State::Failed),
             (State::Expired, Said::Received, State::Received),
-            (State::Withdrawn, Said::Applied, State::Withdrawn),
+            (State::Withdrawn, Said::Received, State::Received),
+            (State::Withdrawn, Said::Applied, State::Applied),
         ] {
             assert_eq!(state.after(said), then, "{state} {said:?}");
         }
@@ -254,8 +260,9 @@ mod tests {
                 };
                 prop_assert!(before.rank() <= state.rank());
                 prop_assert!(before.is_open() || !state.is_open());
+                prop_assert!(!before.is_acknowledged() || state.is_acknowledged());
                 if let Event::Said(said) = event {
-                    prop_assert!(!state.is_open());
+                    prop_assert!(state.is_acknowledged() && !state.is_open());
                     prop_assert!(state.rank() >= said.rank());
                 }
             }

@@ -55,7 +55,7 @@ struct AcknowledgedPushResponse {
     state: &'static str,
     received_at: Option<DateTime<Utc>>,
     opened_at: Option<DateTime<Utc>>,
-    /// When it was applied, failed, or was withdrawn.
+    /// When it was applied or failed.
     ended_at: Option<DateTime<Utc>>,
 }
 

@@ -109,10 +109,7 @@ impl Attempt<'_> {
         }
         let (enrolled, generation) = self.write(&tx, proof, known, token).await?;
         tx.commit().await?;
-        let device = DeviceKey {
-            tenant: scope.tenant(),
-            device: id.clone(),
-        };
+        let device = DeviceKey::of(scope.tenant(), id);
         ctx.newest_tokens.note(device, generation);
         if is_new {
             ctx.new_devices.add(scope.tenant(), self.now.date_naive(), 1);

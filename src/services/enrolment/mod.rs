@@ -32,10 +32,7 @@ pub struct DevicePass {
 
 impl DevicePass {
     pub(super) fn device_key(&self) -> DeviceKey {
-        DeviceKey {
-            tenant: self.scope.tenant().tenant(),
-            device: self.scope.device().clone(),
-        }
+        DeviceKey::of(self.scope.tenant().tenant(), self.scope.device())
     }
 
     /// Whether the device would be let in again, as far as this node knows without asking the database.

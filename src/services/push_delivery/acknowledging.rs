@@ -27,7 +27,7 @@ pub async fn acknowledge(
     tx.commit().await?;
     ctx.push_delivery.tell_here(push);
     metrics::counter!("slipway_push_acknowledged_total", "state" => done.target.state.as_str()).increment(1);
-    if done.before.is_open() {
+    if !done.before.is_acknowledged() {
         measure(ctx, scope, &done.target).await;
     }
     Ok(done.target)

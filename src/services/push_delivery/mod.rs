@@ -104,10 +104,7 @@ pub struct RunningDelivery {
 
 /// The device that a target is for.
 fn device_of(target: &TargetKey) -> DeviceKey {
-    DeviceKey {
-        tenant: target.tenant,
-        device: target.device.clone(),
-    }
+    DeviceKey::of(target.tenant, &target.device)
 }
 
 /// How much delivery does right now, for metrics.

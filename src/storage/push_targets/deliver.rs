@@ -28,8 +28,8 @@ pub struct Acknowledged {
     pub target: StoredTarget,
 }
 
-/// Notes what a device said of a push; `None` where the device has no such push. What was said already, or comes too
-/// late, changes nothing. Any acknowledgement ends the offering.
+/// Notes what a device said of a push; `None` where the device has no such push. What was said already changes
+/// nothing. Any acknowledgement ends the offering; one of what had ended unsaid, expired or withdrawn, takes that back.
 pub async fn acknowledge(
     tx: &Tx,
     scope: TenantScope,

@@ -76,12 +76,29 @@ async fn a_push_that_the_device_does_not_have_is_not_there(database: TestDatabas
     assert_eq!(stage.target(&push, &other).await["state"], "queued");
 }
 
-async fn what_was_withdrawn_stays_so(database: TestDatabase) {
+/// It was handed over before that, which was not written yet.
+async fn a_device_that_has_what_was_withdrawn_says_so(database: TestDatabase) {
     let stage = Stage::set(database).await;
     let device = stage.device("A").await;
     let push = stage.push(&[&device]).await;
     stage.withdraw(&push).await;
-    assert_eq!(device.say(&push, "applied").await, "withdrawn");
+    let target = stage.target(&push, &device).await;
+    assert_eq!(target["state"], "withdrawn");
+    assert!(target["ended_at"].is_string() && target["received_at"].is_null());
+
+    assert_eq!(device.say(&push, "received").await, "received");
+    let target = stage.target(&push, &device).await;
+    assert_eq!(target["state"], "received");
+    assert!(target["ended_at"].is_null() && target["received_at"].is_string());
+    // What the device has cannot be taken back, nor is it offered again.
+    stage.withdraw(&push).await;
+    assert_eq!(stage.target(&push, &device).await, target);
+    assert!(device.poll(0).await.is_empty());
+
+    assert_eq!(device.say(&push, "applied").await, "applied");
+    let target = stage.target(&push, &device).await;
+    assert_eq!(target["state"], "applied");
+    assert!(target["ended_at"].is_string());
 }
 
 async fn acknowledgements_are_counted_and_measured(database: TestDatabase) {
@@ -107,6 +124,6 @@ on_both_databases!(
     a_device_says_why_it_failed,
     wrong_acknowledgements_are_named,
     a_push_that_the_device_does_not_have_is_not_there,
-    what_was_withdrawn_stays_so,
+    a_device_that_has_what_was_withdrawn_says_so,
     acknowledgements_are_counted_and_measured,
 );
