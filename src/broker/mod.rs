@@ -28,7 +28,7 @@ const QUEUE: usize = 64;
 /// Messages that the broker may hand over before it was told that those before are taken care of.
 const UNCONFIRMED: u16 = 1_024;
 /// Messages that came in and that nobody has taken yet. There are more than those above, since nothing holds back
-/// what is sent without a guarantee (QoS 0).
+/// what is sent without a guarantee (`QoS` 0).
 const RECEIVED: usize = 10_000;
 /// Seconds for which the broker keeps for a node what it could not hand over: time for a restart. Meanwhile a node
 /// that does not come back keeps its share of the messages from the others.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use rumqttc::PubAckReason;
 use serde_json::json;
 
 use super::super::super::harness::{ADMIN, PASSWORD, TENANT, in_tenant, push_fields};
@@ -44,7 +45,20 @@ async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabas
     assert!(target["opened_at"].is_string(), "{target}");
 }
 
-on_both_databases!(what_is_said_over_a_connection_that_breaks_counts);
+/// It leaves the broker for good, so that other nodes get everything.
+async fn nothing_is_kept_for_a_node_that_was_told_to_stop(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (_, mqtt) = there.device("A").await;
+    let body = json!({"push_id": "01a213d3-aaa7-7637-9634-e45716b63ffd", "state": "applied"}).to_string();
+    assert_eq!(mqtt.send(&body).await, PubAckReason::Success);
+    there.stage.app.running.stop().await.unwrap();
+    assert_eq!(mqtt.send(&body).await, PubAckReason::NoMatchingSubscribers);
+}
+
+on_both_databases!(
+    what_is_said_over_a_connection_that_breaks_counts,
+    nothing_is_kept_for_a_node_that_was_told_to_stop,
+);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_while_the_node_is_down_counts() {
