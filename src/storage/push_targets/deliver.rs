@@ -4,18 +4,16 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 
 use super::follow::with_pushes;
 use super::lock::{KEY, is_one_of, lock, lock_due, of_model, when};
-use super::{ActiveModel, Column, Entity, Model, ROWS, StoredTarget, TargetKey, read};
+use super::{ActiveModel, Column, Entity, Model, StoredTarget, TargetKey, read};
 use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Acknowledgement, Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, PushDetail};
+use crate::storage::many::{ROWS, upsert};
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
 
 /// What an acknowledgement came to.
@@ -181,26 +179,15 @@ pub async fn claim_due_for_mqtt(
     let due_again = claimed.iter().map(|(target, push)| {
         let mut row = models[&target.key].clone();
         row.mqtt_due_at = Some(in_micros(due_again(target, push)));
-        row.into_active_model()
+        row
     });
-    write_mqtt_due_at(&tx, &due_again.collect::<Vec<_>>()).await?;
-    tx.commit().await?;
-    Ok(claimed)
-}
-
-/// Writes that column of rows that are there and locked, each with its own value: as a conflict with what would be
-/// inserted, which both databases do in one statement.
-async fn write_mqtt_due_at(tx: &Tx, rows: &[ActiveModel]) -> Result<(), StorageError> {
+    // Each with its own instant: as a conflict with what would be inserted.
     let overwrite = OnConflict::columns(KEY)
         .update_column(Column::MqttDueAt)
         .to_owned();
-    for rows in rows.chunks(ROWS) {
-        Entity::insert_many(rows.to_vec())
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(tx.connection())
-            .await?;
-    }
-    Ok(())
+    upsert::<Entity>(&tx, due_again, &overwrite).await?;
+    tx.commit().await?;
+    Ok(claimed)
 }
 
 /// Gives targets back that were claimed and could not be published: those that are still open are due at once.
