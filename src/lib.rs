@@ -19,6 +19,7 @@ pub mod app;
 mod backoff;
 pub mod broker;
 pub mod catalog;
+mod causes;
 pub mod clock;
 pub mod commands;
 pub mod config;

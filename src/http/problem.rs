@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::fields::MAX_ERRORS;
 use crate::catalog::field::FieldError;
+use crate::causes::causes;
 use crate::services::ServiceError;
 
 /// The content type of a problem document.
@@ -236,17 +237,6 @@ impl Problem {
             "an unexpected failure; the server's log has it under this answer's X-Request-Id",
         )
     }
-}
-
-/// An error and what caused it, in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 impl ResponseError for Problem {

@@ -18,6 +18,7 @@ use super::snapshot::SnapshotDirectory;
 use super::{Live, Lockouts, Wish};
 use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
+use crate::causes::causes;
 use crate::clock::Clock;
 use crate::secrets::Keyring;
 use crate::storage::feed::{self, CatalogState};
@@ -310,12 +311,4 @@ fn alarm(tenant: TenantId, refusal: &Loaded) {
         }
         Loaded::Tenant(_) | Loaded::Absent => {}
     }
-}
-
-/// An error and what caused it, in one line.
-fn causes(error: &StorageError) -> String {
-    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

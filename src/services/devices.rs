@@ -17,7 +17,7 @@ use crate::catalog::text::{DeviceId, Identifier, PackageName};
 use crate::live::{DeviceKey, Lookup};
 use crate::storage::device_installs::{self, Install, VersionCount};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
-use crate::storage::devices::{self, ConnectionFilter, DeviceFilter, StoredDevice};
+use crate::storage::devices::{self, DeviceFilter, StoredDevice};
 use crate::storage::{Page, PageRequest, Reader, Tx};
 
 /// A device as the registry shows it.
@@ -47,17 +47,12 @@ pub async fn list(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
-    mut filter: DeviceFilter<'_>,
-    is_connected: Option<bool>,
+    filter: &DeviceFilter<'_>,
     page: &PageRequest,
 ) -> Result<Page<RegisteredDevice>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
     let nodes = nodes::alive(ctx, &ctx.db).await?;
-    filter.connection = is_connected.map(|is_connected| ConnectionFilter {
-        is_connected,
-        nodes: nodes.clone(),
-    });
-    let found = devices::list(&ctx.db, scope, &filter, page).await?;
+    let found = devices::list(&ctx.db, scope, filter, &nodes, page).await?;
     Ok(Page {
         items: register(&ctx.db, scope, found.items, &nodes).await?,
         next: found.next,

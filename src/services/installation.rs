@@ -11,6 +11,7 @@ use crate::access::{Role, User};
 use crate::backoff::Backoff;
 use crate::catalog::ids::UserId;
 use crate::catalog::text::Username;
+use crate::causes::causes;
 use crate::clock::Clock;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
 use crate::storage::{Db, Gate, StorageError, UniqueKey, app_keys, in_micros, settings, users};
@@ -176,12 +177,4 @@ async fn installation_id(db: &Db) -> Result<Uuid, OpenError> {
         id: INSTALLATION.to_owned(),
         reason: error.to_string(),
     })?)
-}
-
-/// An error and what caused it, in one line.
-fn causes(error: &OpenError) -> String {
-    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -1,6 +1,7 @@
 //! The use cases: authorise, load, decide, save, audit. They own the transactions and name neither HTTP nor SQL.
 
 mod audit;
+mod batches;
 mod call_limits;
 mod costly_calls;
 mod error;

@@ -84,21 +84,6 @@ pub async fn find_by_package_name(
     one(reader, scope, named).await
 }
 
-/// The app that is called so, or was.
-pub async fn find_by_any_name(
-    reader: &impl Reader,
-    scope: TenantScope,
-    name: &PackageName,
-) -> Result<Option<Stored<App>>, StorageError> {
-    let holder = package_name::Entity::find_by_id((scope.tenant().get(), name.as_str().to_owned()))
-        .one(reader.connection())
-        .await?;
-    match holder {
-        Some(holder) => find_by_id(reader, scope, AppId::from_uuid(holder.app_id)).await,
-        None => Ok(None),
-    }
-}
-
 /// By package name, bytewise.
 pub async fn list(
     reader: &impl Reader,

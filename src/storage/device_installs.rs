@@ -3,19 +3,16 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, IntoIden, OnConflict, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
+    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 
-use super::entity::device_install::{ActiveModel, Column, Entity, Model};
+use super::entity::device_install::{Column, Entity, Model};
+use super::many::{self, ROWS};
 use super::row::Row;
 use super::{Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
 use crate::catalog::version::VersionCode;
-
-/// Rows in one statement: SQLite binds 32,766 values at most, and a row has six.
-const ROWS: usize = 1_000;
 
 /// A resource on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,17 +119,8 @@ pub async fn upsert(tx: &Tx, scope: TenantScope, mut installs: Vec<Install>) -> 
     .update_columns([Column::VersionCode, Column::SeenAt])
     .action_and_where(is_later)
     .to_owned();
-    let rows: Vec<ActiveModel> = installs
-        .into_iter()
-        .map(|install| write(scope, install).into_active_model())
-        .collect();
-    for rows in rows.chunks(ROWS) {
-        Entity::insert_many(rows.to_vec())
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(tx.connection())
-            .await?;
-    }
-    Ok(())
+    let rows = installs.into_iter().map(|install| write(scope, install));
+    many::upsert::<Entity>(tx, rows, &overwrite).await
 }
 
 /// Removes what a device no longer has, unless a later check saw it there.

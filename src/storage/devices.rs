@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::device_installs::{InstallFilter, devices_with};
 use super::entity::device::{ActiveModel, Column, Entity, Model};
+use super::many::{ROWS, upsert};
 use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::{Page, PageRequest, Reader, StorageError, Tx, in_micros};
@@ -20,9 +21,6 @@ use crate::access::TenantScope;
 use crate::catalog::device::{Device, DeviceAttributes, EnrollingDevice, OrgInfo};
 use crate::catalog::org::OrgScope;
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
-
-/// Rows in one statement: SQLite binds 32,766 values at most, and a row has eight.
-const ROWS: usize = 1_000;
 
 /// Made known by a device itself, which checked or enrolled.
 const BY_CHECK: &str = "check";
@@ -48,14 +46,8 @@ pub struct DeviceFilter<'a> {
     /// Codes from l1 down: devices at or below this org node.
     pub org: Option<&'a OrgScope>,
     pub install: Option<InstallFilter<'a>>,
-    pub connection: Option<ConnectionFilter>,
-}
-
-/// Whether devices must hang on one of these nodes, or on none of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionFilter {
-    pub is_connected: bool,
-    pub nodes: Vec<Uuid>,
+    /// Whether devices must hang on a node that runs, or on none.
+    pub is_connected: Option<bool>,
 }
 
 /// What checks told of a device last.
@@ -97,11 +89,12 @@ pub async fn find_many(
     Ok(found)
 }
 
-/// By id, bytewise.
+/// By id, bytewise. `nodes` are those that run.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
     filter: &DeviceFilter<'_>,
+    nodes: &[Uuid],
     page: &PageRequest,
 ) -> Result<Page<StoredDevice>, StorageError> {
     let backend = reader.connection().get_database_backend();
@@ -116,8 +109,8 @@ pub async fn list(
         .apply_if(filter.install.as_ref(), |rows, install| {
             rows.filter(Column::DeviceId.in_subquery(devices_with(scope, install)))
         })
-        .apply_if(filter.connection.as_ref(), |rows, connection| {
-            rows.filter(is_so_connected(connection))
+        .apply_if(filter.is_connected, |rows, is_connected| {
+            rows.filter(is_so_connected(is_connected, nodes))
         });
     page.fetch(reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
         row.device_id.clone()
@@ -246,7 +239,7 @@ pub async fn upsert_seen(tx: &Tx, scope: TenantScope, mut seen: Vec<SeenDevice>)
         connected_node: None,
         attributes: None,
     });
-    upsert(tx, rows, &overwrite).await
+    upsert::<Entity>(tx, rows, &overwrite).await
 }
 
 /// Writes imported devices; each once. What the import left out leaves what is stored, and when a device was seen is
@@ -276,22 +269,7 @@ pub async fn upsert_imported(
         connected_node: None,
         attributes: None,
     });
-    upsert(tx, rows, &overwrite).await
-}
-
-async fn upsert(
-    tx: &Tx,
-    rows: impl Iterator<Item = Model>,
-    overwrite: &OnConflict,
-) -> Result<(), StorageError> {
-    let rows: Vec<ActiveModel> = rows.map(IntoActiveModel::into_active_model).collect();
-    for rows in rows.chunks(ROWS) {
-        Entity::insert_many(rows.to_vec())
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(tx.connection())
-            .await?;
-    }
-    Ok(())
+    upsert::<Entity>(tx, rows, &overwrite).await
 }
 
 fn keeping_what_is_left_out() -> OnConflict {
@@ -325,9 +303,9 @@ fn is_below(backend: DbBackend, org: &OrgScope) -> SimpleExpr {
     Expr::expr(position.arg(Expr::value(beginning))).gt(0)
 }
 
-fn is_so_connected(connection: &ConnectionFilter) -> SimpleExpr {
-    let nodes = connection.nodes.iter().copied();
-    if connection.is_connected {
+fn is_so_connected(is_connected: bool, nodes: &[Uuid]) -> SimpleExpr {
+    let nodes = nodes.iter().copied();
+    if is_connected {
         return Column::ConnectedNode.is_in(nodes);
     }
     let is_elsewhere = Column::ConnectedNode.is_not_in(nodes);

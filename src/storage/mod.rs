@@ -17,6 +17,7 @@ mod entity;
 mod error;
 mod etag;
 mod hints;
+mod many;
 mod migrate;
 mod page;
 mod reader;

@@ -4,13 +4,11 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::entity::device::{Column, Entity};
+use super::many::ROWS;
 use super::row::Row;
 use super::{Reader, StorageError, Tx};
 use crate::access::TenantScope;
 use crate::catalog::text::{DeviceId, ProjectId};
-
-/// Ids in one statement.
-const ROWS: usize = 1_000;
 
 /// A device that a push is about to be queued for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::entity::push::{Column, Entity, Model};
 use super::entity::{push_repeat, push_target};
+use super::many::ROWS;
 use super::page::SortBy;
 use super::row::Row;
 use super::{Db, Page, PageRequest, Reader, StorageError, Tx, in_micros};
@@ -17,9 +18,6 @@ use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Push, PushContent};
 use crate::catalog::text::{MiniAppId, MiniAppType, PushAction, PushUrl, TraceId};
-
-/// Ids in one statement.
-const ROWS: usize = 1_000;
 
 pub async fn insert(tx: &Tx, scope: TenantScope, push: &Push) -> Result<(), StorageError> {
     Entity::insert(write(scope, push).into_active_model())

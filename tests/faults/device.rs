@@ -11,7 +11,7 @@ use tokio::time::interval;
 
 use super::history::Pair;
 use super::installation::{Installation, Tenant};
-use super::node::{Answer, NoAnswer, Node};
+use super::node::{NoAnswer, Node, NodeAnswer, pair_of};
 use super::plan::{APPS, DEVICE_TYPES, STORES, device_id, identifiers, old_name};
 
 /// How often each device task asks.
@@ -66,10 +66,11 @@ pub(super) async fn ask(node: &Node, tenant: &Tenant, request: Value) -> Result<
         Err(NoAnswer::Killed) => return Ok(None),
         Err(why) => return Err(format!("node {} does not answer a check: {why:?}", node.number)),
     };
-    let Answer {
+    let pair = pair_of(&answer);
+    let NodeAnswer {
         status, body, life, ..
     } = answer;
-    let Some(pair) = answer.pair.filter(|_| status == 200) else {
+    let Some(pair) = pair.filter(|_| status == 200) else {
         return Err(format!(
             "node {} answers a check with {status}: {body}",
             node.number

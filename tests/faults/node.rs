@@ -3,14 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Mutex;
-use std::time::Duration;
-
-use reqwest::Method;
-use serde_json::Value;
 
 use super::history::Pair;
-pub(super) use crate::support::node::NoAnswer;
-use crate::support::node::{NodeAnswer, NodeProcess};
+use crate::support::node::NodeProcess;
+pub(super) use crate::support::node::{NoAnswer, NodeAnswer};
 use crate::support::proxy::Target;
 
 /// After so long without the database a node is stale: short, so that it happens.
@@ -20,16 +16,6 @@ pub(super) struct Node {
     process: NodeProcess,
     /// Those of one life.
     floors: Mutex<(u32, HashMap<i64, Pair>)>,
-}
-
-/// An answer, and which life of the node gave it.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) pair: Option<Pair>,
-    pub(super) stale: bool,
-    pub(super) body: Value,
-    pub(super) life: u32,
-    pub(super) took: Duration,
 }
 
 impl Deref for Node {
@@ -47,18 +33,6 @@ impl Node {
             process: NodeProcess::start(number, target, settings).await,
             floors: Mutex::default(),
         }
-    }
-
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: &Value,
-        within: Duration,
-    ) -> Result<Answer, NoAnswer> {
-        let answer = self.process.call(method, path, token, body, within).await?;
-        Ok(Answer::from(answer))
     }
 
     /// The newest pair of a tenant that the node has named in this life, and which life that is.
@@ -90,15 +64,7 @@ impl Node {
     }
 }
 
-impl From<NodeAnswer> for Answer {
-    fn from(answer: NodeAnswer) -> Self {
-        Self {
-            status: answer.status,
-            pair: answer.revision.and_then(|named| Pair::parse(&named)),
-            stale: answer.stale,
-            body: answer.body,
-            life: answer.life,
-            took: answer.took,
-        }
-    }
+/// The pair that an answer names.
+pub(super) fn pair_of(answer: &NodeAnswer) -> Option<Pair> {
+    answer.revision.as_deref().and_then(Pair::parse)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::history::{Pair, State};
 use super::installation::{Installation, Tenant};
-use super::node::{Answer, NoAnswer, Node};
+use super::node::{NoAnswer, Node, NodeAnswer, pair_of};
 use super::plan::{Effect, Write, next};
 
 /// A write that is not answered by then is sent again, elsewhere.
@@ -130,7 +130,7 @@ impl Writer {
             .call(write.method.clone(), &path, token, &write.body, ANSWER_WITHIN)
             .await;
         match answer {
-            Ok(answer) => self.judge(node, write, count, answer),
+            Ok(answer) => self.judge(node, write, count, &answer),
             Err(NoAnswer::Failed(why)) => Tried::Wrong(format!("node {} fails: {why}", node.number)),
             Err(NoAnswer::Killed) => Tried::Again,
             Err(NoAnswer::TooLate) => {
@@ -144,13 +144,14 @@ impl Writer {
         }
     }
 
-    fn judge(&self, node: &Node, write: &Write, count: i64, answer: Answer) -> Tried {
+    fn judge(&self, node: &Node, write: &Write, count: i64, answer: &NodeAnswer) -> Tried {
         match (answer.status, &write.effect) {
             (200 | 201 | 204, _) => {
-                if let Some(pair) = answer.pair.as_ref().filter(|_| answer.took < SERVED_WITHIN) {
+                let pair = pair_of(answer);
+                if let Some(pair) = pair.as_ref().filter(|_| answer.took < SERVED_WITHIN) {
                     node.raise_floor(answer.life, self.tenant().id, pair);
                 }
-                Tried::Done(answer.pair)
+                Tried::Done(pair)
             }
             (503, _) => {
                 self.orders.refused.fetch_add(1, Ordering::Relaxed);

@@ -10,14 +10,14 @@ use super::values::{
 use crate::support::database::{TestDatabase, on_both_databases};
 
 on_both_databases!(
-    apps_are_found_by_every_name,
+    apps_are_found_by_their_current_name_with_the_old_ones,
     names_are_unique_in_a_tenant,
     lists_are_sorted_bytewise_in_pages,
     what_changed_meanwhile_is_not_overwritten,
     a_resource_is_unique_in_its_app,
 );
 
-async fn apps_are_found_by_every_name(database: TestDatabase) {
+async fn apps_are_found_by_their_current_name_with_the_old_ones(database: TestDatabase) {
     let db = &database.db;
     prepare_tenant(db, 1).await;
     let mut wms = app("com.hema.wms");
@@ -29,19 +29,15 @@ async fn apps_are_found_by_every_name(database: TestDatabase) {
     })
     .await;
     let found = async |text: &str| {
-        let found = apps::find_by_any_name(db, scope(1), &package(text))
+        let found = apps::find_by_package_name(db, scope(1), &package(text))
             .await
             .unwrap();
         found.map(|stored| stored.value)
     };
-    for text in ["com.hema.wms", "com.hema.z", "com.hema.a"] {
-        assert_eq!(found(text).await.as_ref(), Some(&wms));
+    assert_eq!(found("com.hema.wms").await.as_ref(), Some(&wms));
+    for text in ["com.hema.z", "com.hema.b"] {
+        assert_eq!(found(text).await, None);
     }
-    assert_eq!(found("com.hema.b").await, None);
-    let by_old_name = apps::find_by_package_name(db, scope(1), &package("com.hema.z"))
-        .await
-        .unwrap();
-    assert_eq!(by_old_name, None);
 
     wms.old_package_names = vec![package("com.hema.b")];
     wms.enabled = false;
@@ -52,8 +48,14 @@ async fn apps_are_found_by_every_name(database: TestDatabase) {
         apps::update(tx, &stored, wms.clone(), now()).await.map(drop)
     })
     .await;
-    assert_eq!(found("com.hema.b").await, Some(wms));
-    assert_eq!(found("com.hema.z").await, None);
+    assert_eq!(found("com.hema.wms").await, Some(wms));
+    // Nobody has the name any more.
+    let other = app("com.hema.z");
+    change(db, 1, async |tx| {
+        apps::insert(tx, other.clone(), now()).await.map(drop)
+    })
+    .await;
+    assert_eq!(found("com.hema.z").await, Some(other));
 }
 
 async fn names_are_unique_in_a_tenant(database: TestDatabase) {

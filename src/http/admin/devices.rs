@@ -213,7 +213,7 @@ impl Filters {
                 identifier: self.identifier.as_ref(),
                 version_code: self.version_code,
             }),
-            connection: None,
+            is_connected: self.is_connected,
         }
     }
 }
@@ -260,16 +260,8 @@ pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse,
     let query: DevicesQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let filters = Filters::read(query)?;
-    let (tenant, is_connected) = (call.path.tenant_id, filters.is_connected);
-    let found = devices::list(
-        &call.ctx,
-        &call.caller,
-        tenant,
-        filters.filter(),
-        is_connected,
-        &page,
-    )
-    .await?;
+    let (tenant, filter) = (call.path.tenant_id, filters.filter());
+    let found = devices::list(&call.ctx, &call.caller, tenant, &filter, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |device| DeviceResponse::from(&device))))
 }
 

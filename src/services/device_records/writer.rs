@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
 
 use super::plan::{Known, Plan, plan};
 use super::status::Counts;
@@ -17,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::catalog::device::Observation;
 use crate::catalog::ids::TenantId;
 use crate::services::NewDevices;
+use crate::services::batches::{self, Batch};
 use crate::storage::{Db, StorageError, Tx, device_installs, devices};
 
 /// When a batch is written, and how much of what is new.
@@ -78,22 +78,15 @@ impl DeviceRecordWriter {
 
     /// Fills a batch until it is full, its time is up, or there is nothing more to come.
     async fn collect(&mut self, batch: &mut Vec<Observation>) -> ControlFlow<()> {
-        let mut deadline = None;
-        while batch.len() < self.settings.batch {
-            let message = match deadline {
-                None => self.messages.recv().await,
-                Some(deadline) => match timeout_at(deadline, self.messages.recv()).await {
-                    Ok(message) => message,
-                    Err(_) => break,
-                },
-            };
-            let Some(Message::Record(record)) = message else {
-                return ControlFlow::Break(());
-            };
-            batch.push(*record);
-            deadline.get_or_insert_with(|| Instant::now() + self.settings.wait);
-        }
-        ControlFlow::Continue(())
+        let settings = self.settings;
+        batches::collect(&mut self.messages, settings.wait, |message| match message {
+            Message::Record(record) => {
+                batch.push(*record);
+                Batch::of(batch.len(), settings.batch)
+            }
+            Message::Stop => Batch::IsLast,
+        })
+        .await
     }
 
     /// Writes a batch. What the database refuses is halved until the record that it refuses is alone, and dropped.

@@ -10,12 +10,14 @@ use std::time::Duration;
 use metrics::{Counter, counter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
+use crate::backoff::Backoff;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Channel;
 use crate::catalog::text::DeviceId;
 use crate::clock::Clock;
+use crate::services::batches::{self, Batch};
 use crate::storage::push_targets::{TargetKey, mark_delivered};
 use crate::storage::{Db, StorageError};
 
@@ -26,8 +28,6 @@ const BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_millis(20);
 /// How long somebody waits who wants to know it written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// Takes notes of deliveries.
@@ -153,7 +153,7 @@ impl Unwritten {
 
 /// Deliveries of one transaction, and who waits for it.
 #[derive(Default)]
-struct Batch {
+struct Handed {
     delivered: Vec<Delivery>,
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -162,7 +162,7 @@ impl DeliveryWriter {
     /// Writes until [`Deliveries::finish`] and everything before it.
     pub(super) async fn run(mut self) {
         loop {
-            let mut batch = Batch::default();
+            let mut batch = Handed::default();
             let next = self.collect(&mut batch).await;
             if !batch.delivered.is_empty() {
                 self.write(&batch.delivered).await;
@@ -179,36 +179,27 @@ impl DeliveryWriter {
     }
 
     /// Fills a batch until it is full, its time is up, or there is nothing more to come.
-    async fn collect(&mut self, batch: &mut Batch) -> ControlFlow<()> {
-        let mut deadline = None;
-        while batch.delivered.len() < BATCH {
-            let message = match deadline {
-                None => self.messages.recv().await,
-                Some(deadline) => match timeout_at(deadline, self.messages.recv()).await {
-                    Ok(message) => message,
-                    Err(_) => break,
-                },
-            };
-            let Some(Message::Delivered(delivered, waiting)) = message else {
-                return ControlFlow::Break(());
-            };
-            batch.delivered.extend(delivered);
-            batch.waiting.extend(waiting);
-            deadline.get_or_insert_with(|| Instant::now() + WAIT);
-        }
-        ControlFlow::Continue(())
+    async fn collect(&mut self, batch: &mut Handed) -> ControlFlow<()> {
+        batches::collect(&mut self.messages, WAIT, |message| match message {
+            Message::Delivered(delivered, waiting) => {
+                batch.delivered.extend(delivered);
+                batch.waiting.extend(waiting);
+                Batch::of(batch.delivered.len(), BATCH)
+            }
+            Message::Stop => Batch::IsLast,
+        })
+        .await
     }
 
     /// Tries again for as long as the database is away; the queue fills meanwhile.
     async fn write(&self, delivered: &[Delivery]) {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         loop {
             match self.write_once(delivered).await {
                 Ok(()) => return,
                 Err(StorageError::Unavailable(error)) => {
                     tracing::debug!(%error, "deliveries of pushes cannot be written now; they are tried again");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tokio::time::sleep(backoff.next()).await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "deliveries of pushes cannot be written; they are delivered again");

@@ -4,19 +4,17 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 
 use super::follow::with_pushes;
 use super::lock::{KEY, is_one_of, lock, lock_due, of_model, when};
-use super::{ActiveModel, Column, Entity, Model, ROWS, StoredTarget, TargetKey, read};
+use super::{ActiveModel, Column, Entity, Model, StoredTarget, TargetKey, read};
 use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Acknowledgement, Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, PushDetail};
 use crate::storage::connect::within_load;
+use crate::storage::many::{ROWS, upsert};
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
 
 /// What an acknowledgement came to.
@@ -208,33 +206,29 @@ async fn claim(
         }));
     }
     let set_aside = rows.len() - claimed.len();
-    let due_again: HashMap<_, _> = claimed
-        .iter()
-        .map(|claimed| (&claimed.target.key, claimed.due_again))
-        .collect();
-    let rows = rows.into_iter().map(|mut row| {
-        let key = of_model(&row).ok();
-        row.mqtt_due_at = key.and_then(|key| due_again.get(&key).copied());
-        row.into_active_model()
-    });
-    write_mqtt_due_at(&tx, &rows.collect::<Vec<_>>()).await?;
+    write_mqtt_due_at(&tx, rows, &claimed).await?;
     tx.commit().await?;
     Ok(Claim { claimed, set_aside })
 }
 
-/// Writes that column of rows that are there and locked, each with its own value: as a conflict with what would be
-/// inserted, which both databases do in one statement.
-async fn write_mqtt_due_at(tx: &Tx, rows: &[ActiveModel]) -> Result<(), StorageError> {
+/// Writes that column of rows that are locked: when those that are claimed are due again, of the others nothing. Each
+/// row with its own value: as a conflict with what would be inserted, which both databases do in one statement.
+async fn write_mqtt_due_at(tx: &Tx, rows: Vec<Model>, claimed: &[ClaimedTarget]) -> Result<(), StorageError> {
+    let due_again: HashMap<_, _> = claimed
+        .iter()
+        .map(|claimed| (&claimed.target.key, claimed.due_again))
+        .collect();
+    let rows = rows.into_iter().map(|row| {
+        let key = of_model(&row).ok();
+        Model {
+            mqtt_due_at: key.and_then(|key| due_again.get(&key).copied()),
+            ..row
+        }
+    });
     let overwrite = OnConflict::columns(KEY)
         .update_column(Column::MqttDueAt)
         .to_owned();
-    for rows in rows.chunks(ROWS) {
-        Entity::insert_many(rows.to_vec())
-            .on_conflict(overwrite.clone())
-            .exec_without_returning(tx.connection())
-            .await?;
-    }
-    Ok(())
+    upsert::<Entity>(tx, rows, &overwrite).await
 }
 
 /// Gives targets back that were claimed and could not be published: those that are still open are due at once. It is

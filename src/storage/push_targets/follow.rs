@@ -9,11 +9,12 @@ use sea_orm::{
 };
 
 use super::lock::{is_after, is_open_at};
-use super::{Column, Entity, ROWS, StoredTarget, TargetKey, of_tenant, read, read_key};
+use super::{Column, Entity, StoredTarget, TargetKey, of_tenant, read, read_key};
 use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Push;
 use crate::catalog::text::DeviceId;
+use crate::storage::many::ROWS;
 use crate::storage::{Reader, StorageError, in_micros, pushes};
 
 /// Whether one target must be offered, and until when.

@@ -19,15 +19,13 @@ pub use deliver::{
 pub use follow::{OpenTarget, all_open, changed_since, of_pushes, open_of_device};
 
 use super::entity::push_target::{ActiveModel, Column, Entity, Model};
+use super::many::ROWS;
 use super::row::Row;
 use super::{Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::ids::{PushId, TenantId};
 use crate::catalog::push::{Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, ProjectId, PushDetail};
-
-/// Rows in one statement: SQLite binds 32,766 values at most, and a row has 16.
-const ROWS: usize = 1_000;
 
 /// Names one target: the sequence counts the pushes to a device, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,84 @@
+//! What comes through a queue, taken in batches.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+/// What a batch is once something was put into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Batch {
+    HasRoom,
+    IsFull,
+    /// Nothing comes after this.
+    IsLast,
+}
+
+impl Batch {
+    /// With so many items of at most so many.
+    pub(super) const fn of(items: usize, most: usize) -> Self {
+        if items < most { Self::HasRoom } else { Self::IsFull }
+    }
+}
+
+/// Puts messages into a batch until it is full, the first of them has waited for so long, or there is nothing more to
+/// come, which breaks.
+pub(super) async fn collect<M>(
+    messages: &mut mpsc::Receiver<M>,
+    wait: Duration,
+    mut put: impl FnMut(M) -> Batch,
+) -> ControlFlow<()> {
+    let mut deadline = None;
+    loop {
+        let message = match deadline {
+            None => messages.recv().await,
+            Some(deadline) => match timeout_at(deadline, messages.recv()).await {
+                Ok(message) => message,
+                Err(_) => return ControlFlow::Continue(()),
+            },
+        };
+        match message.map_or(Batch::IsLast, &mut put) {
+            Batch::HasRoom => deadline.get_or_insert_with(|| Instant::now() + wait),
+            Batch::IsFull => return ControlFlow::Continue(()),
+            Batch::IsLast => return ControlFlow::Break(()),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn take(messages: &mut mpsc::Receiver<u8>) -> (Vec<u8>, ControlFlow<()>) {
+        let mut batch = Vec::new();
+        let next = collect(messages, Duration::ZERO, |number| {
+            batch.push(number);
+            match number {
+                9 => Batch::IsLast,
+                _ => Batch::of(batch.len(), 3),
+            }
+        });
+        let next = next.await;
+        (batch, next)
+    }
+
+    #[tokio::test]
+    async fn a_batch_ends_when_it_is_full_or_late_or_nothing_more_comes() {
+        let (queue, mut messages) = mpsc::channel(9);
+        for number in 0..5 {
+            queue.send(number).await.unwrap();
+        }
+        assert_eq!(
+            take(&mut messages).await,
+            (vec![0, 1, 2], ControlFlow::Continue(()))
+        );
+        assert_eq!(take(&mut messages).await, (vec![3, 4], ControlFlow::Continue(())));
+        for number in [5, 9, 6] {
+            queue.send(number).await.unwrap();
+        }
+        drop(queue);
+        assert_eq!(take(&mut messages).await, (vec![5, 9], ControlFlow::Break(())));
+        assert_eq!(take(&mut messages).await, (vec![6], ControlFlow::Break(())));
+    }
+}
