@@ -17,6 +17,7 @@
 pub mod access;
 pub mod app;
 mod backoff;
+mod background;
 pub mod broker;
 pub mod catalog;
 pub mod clock;

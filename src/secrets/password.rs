@@ -8,13 +8,11 @@ use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use tokio::sync::oneshot;
 
+use crate::background::stand_back;
 use crate::catalog::field::Invalid;
 
 /// Two hashes at once: a flood of logins must leave cores to the checks.
 const HASHERS: usize = 2;
-/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): together they then get about a
-/// fifteenth of a core that is wanted for checks.
-const NICENESS: i32 = 15;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -92,13 +90,6 @@ fn hash_for_ever(waiting: &Mutex<mpsc::Receiver<Work>>) {
         };
         work();
     }
-}
-
-/// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
-fn stand_back() {
-    // Without it hashing works too.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 fn hash(password: &str) -> String {
