@@ -5,12 +5,12 @@ use std::io;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): each then gets about a thirtieth
+/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): each then gets about a seventieth
 /// of a core that is wanted for checks.
-const NICENESS: i32 = 15;
+const NICENESS: i32 = 19;
 
 /// Runs tasks, and what blocks in them, on threads that stand back. Once it is dropped they end, at their next await.
-pub struct Background {
+pub(crate) struct Background {
     handle: Handle,
     /// Taken when it ends.
     runtime: Option<Runtime>,
@@ -18,7 +18,7 @@ pub struct Background {
 
 impl Background {
     /// As many threads as there are cores. Fails where the system lets no more threads be started.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("background")
             .on_thread_start(stand_back)
@@ -30,7 +30,10 @@ impl Background {
         })
     }
 
-    pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
         self.handle.spawn(task)
     }
 }
@@ -46,7 +49,7 @@ impl Drop for Background {
 
 /// Makes the calling thread stand back. Linux keeps a priority for each thread; elsewhere it is the whole process's,
 /// which must not stand back.
-pub fn stand_back() {
+pub(crate) fn stand_back() {
     // Without it the work is done too.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
@@ -57,7 +60,7 @@ mod tests {
     use super::*;
 
     fn niceness() -> i32 {
-        rustix::process::getpriority_process(None).unwrap()
+        rustix::process::getpriority_process(None).expect("a thread may ask for its own")
     }
 
     #[tokio::test]

@@ -16,8 +16,8 @@
 
 pub mod access;
 pub mod app;
-mod backoff;
 mod background;
+mod backoff;
 pub mod broker;
 pub mod catalog;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so a few
 //! threads do it that stand back behind all others.
 
+use std::num::NonZero;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -11,7 +12,8 @@ use tokio::sync::oneshot;
 use crate::background::stand_back;
 use crate::catalog::field::Invalid;
 
-/// Two hashes at once: a flood of logins must leave cores to the checks.
+/// Hashes at once, and never more than there are cores: a flood of logins must leave cores, and their caches, to the
+/// checks.
 const HASHERS: usize = 2;
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -71,7 +73,8 @@ async fn on_hasher<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 fn start_hashers() -> mpsc::Sender<Work> {
     let (queue, waiting) = mpsc::channel();
     let waiting = Arc::new(Mutex::new(waiting));
-    for _ in 0..HASHERS {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    for _ in 0..HASHERS.min(cores) {
         let waiting = waiting.clone();
         thread::Builder::new()
             .name("password-hasher".to_owned())

@@ -82,7 +82,7 @@ pub(super) fn measure_costly(stage: &Stage, node: &Node, report: &mut Report) ->
     let contestant = Contestant::node(node, &requests.path);
     let token = sign_in(node.address)?;
     requests.write()?;
-    come_to_rest(contestant, node, stage.plan.load)?;
+    come_to_rest(stage, contestant, node)?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     let (logins, publishes) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for _ in 0..stage.plan.rounds {
@@ -124,8 +124,10 @@ pub(super) fn measure_costly(stage: &Stage, node: &Node, report: &mut Report) ->
 
 /// Shows a node the devices that will check, and waits until it has written them down and saved its first snapshot:
 /// both would fall on some of the rounds.
-fn come_to_rest(contestant: Contestant<'_>, node: &Node, load: Duration) -> anyhow::Result<()> {
-    Sample::take(contestant, wrk::CONNECTIONS, load)?;
+fn come_to_rest(stage: &Stage, contestant: Contestant<'_>, node: &Node) -> anyhow::Result<()> {
+    Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)?;
+    // Its plans are still those for no devices at all.
+    stage.postgres.execute(&stage.large.name, "ANALYZE")?;
     let began = Instant::now();
     while node.metric("slipway_device_records_queued", "")? > 0.0
         || node.metric("slipway_snapshot_saved_total", "")? < 1.0
