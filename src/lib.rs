@@ -16,6 +16,7 @@
 
 pub mod access;
 pub mod app;
+mod background;
 mod backoff;
 pub mod broker;
 pub mod catalog;
