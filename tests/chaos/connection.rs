@@ -1,4 +1,4 @@
-//! A device's line to a node, whichever channel it is.
+//! A device's line to the nodes, over whichever channels it has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ground::{Channel, Ground};
@@ -20,33 +20,65 @@ const POLL_WAIT_S: u32 = 1;
 
 /// Cut when dropped.
 pub(super) struct Connection {
-    pushes: mpsc::UnboundedReceiver<Value>,
+    receipts: mpsc::UnboundedReceiver<Receipt>,
     acknowledgements: mpsc::UnboundedSender<String>,
-    task: AbortHandle,
+    /// One for each channel.
+    tasks: JoinSet<()>,
+}
+
+/// A push as it came to a device.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) channel: Channel,
+    pub(super) push: Value,
+}
+
+/// Where what comes over one channel goes.
+struct Inbox {
+    channel: Channel,
+    receipts: mpsc::UnboundedSender<Receipt>,
 }
 
 impl Connection {
     /// Connects a device to a node. `has_up_to` is the sequence up to which the device says it has everything.
     pub(super) fn open(ground: Arc<Ground>, device: usize, node: usize, has_up_to: Option<i64>) -> Self {
-        let (sender, pushes) = mpsc::unbounded_channel();
+        let (sender, receipts) = mpsc::unbounded_channel();
         let (acknowledgements, said) = mpsc::unbounded_channel();
-        let task = tokio::spawn(async move {
-            match ground.devices[device].channel {
-                Channel::Events => listen(&ground, device, node, has_up_to, &sender).await,
-                Channel::Poll => poll(&ground, device, node, &sender).await,
-                Channel::Mqtt => subscribe(&ground, device, &sender, said).await,
+        let mut said = Some(said);
+        let mut tasks = JoinSet::new();
+        for channel in ground.devices[device].channels {
+            let ground = ground.clone();
+            let inbox = Inbox {
+                channel: *channel,
+                receipts: sender.clone(),
+            };
+            match channel {
+                Channel::Events => {
+                    tasks.spawn(async move { listen(&ground, device, node, has_up_to, &inbox).await });
+                }
+                Channel::Poll => {
+                    tasks.spawn(async move { poll(&ground, device, node, &inbox).await });
+                }
+                Channel::Mqtt => {
+                    let said = said.take().expect("a channel is there once");
+                    tasks.spawn(async move { subscribe(&ground, device, &inbox, said).await });
+                }
             }
-        });
+        }
         Self {
-            pushes,
+            receipts,
             acknowledgements,
-            task: task.abort_handle(),
+            tasks,
         }
     }
 
-    /// The next push; `None` once the line is down.
-    pub(super) async fn next(&mut self) -> Option<Value> {
-        self.pushes.recv().await
+    /// The next push; `None` once any of the channels is down.
+    pub(super) async fn next(&mut self) -> Option<Receipt> {
+        tokio::select! {
+            biased;
+            receipt = self.receipts.recv() => receipt,
+            _ = self.tasks.join_next() => None,
+        }
     }
 
     /// Says something of a push over the line itself, which only MQTT's can. Nobody answers.
@@ -56,19 +88,15 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
+impl Inbox {
+    /// Whether anybody still wants it.
+    fn put(&self, push: Value) -> bool {
+        let channel = self.channel;
+        self.receipts.send(Receipt { channel, push }).is_ok()
     }
 }
 
-async fn listen(
-    ground: &Ground,
-    device: usize,
-    node: usize,
-    has_up_to: Option<i64>,
-    sender: &mpsc::UnboundedSender<Value>,
-) {
+async fn listen(ground: &Ground, device: usize, node: usize, has_up_to: Option<i64>, inbox: &Inbox) {
     let device = &ground.devices[device];
     let url = ground.url(node);
     let opening = SseStream::try_open("GET", &url, &device.id, &device.token, has_up_to);
@@ -91,14 +119,14 @@ async fn listen(
                     .story
                     .report(format!("the event {} has {}", push.id, push.data));
             }
-            if sender.send(push.data).is_err() {
+            if !inbox.put(push.data) {
                 return;
             }
         }
     }
 }
 
-async fn poll(ground: &Ground, device: usize, node: usize, sender: &mpsc::UnboundedSender<Value>) {
+async fn poll(ground: &Ground, device: usize, node: usize, inbox: &Inbox) {
     let device = &ground.devices[device];
     let path = format!("/v1/devices/{}/pushes?wait_s={POLL_WAIT_S}", device.id);
     while let Some((_, answer)) = ground
@@ -106,26 +134,28 @@ async fn poll(ground: &Ground, device: usize, node: usize, sender: &mpsc::Unboun
         .await
     {
         for push in answer["items"].as_array().into_iter().flatten() {
-            if sender.send(push.clone()).is_err() {
+            if !inbox.put(push.clone()) {
                 return;
             }
         }
     }
 }
 
-async fn subscribe(
-    ground: &Ground,
-    device: usize,
-    sender: &mpsc::UnboundedSender<Value>,
-    mut said: mpsc::UnboundedReceiver<String>,
-) {
-    let connecting = MqttDevice::connect(&ground.broker, &ground.devices[device].id);
+async fn subscribe(ground: &Ground, device: usize, inbox: &Inbox, mut said: mpsc::UnboundedReceiver<String>) {
+    let device = &ground.devices[device];
+    let connecting = async {
+        if device.keeps_session() {
+            MqttDevice::resume(&ground.broker, &device.id).await
+        } else {
+            MqttDevice::connect(&ground.broker, &device.id).await
+        }
+    };
     let Ok(mut device) = timeout(SILENT_FOR, connecting).await else {
         return;
     };
     loop {
         tokio::select! {
-            push = device.next() => if sender.send(push.data).is_err() {
+            push = device.next() => if !inbox.put(push.data) {
                 return;
             },
             Some(body) = said.recv() => device.send_and_forget(&body),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::connection::Connection;
+use super::connection::{Connection, Receipt};
 use super::ground::{Channel, Ground, NODES, Phase, text};
 
 /// Between two tries of one acknowledgement.
@@ -27,7 +27,7 @@ const STORIES: [&[&str]; 6] = [
 pub(super) struct Record {
     pub(super) device: usize,
     /// As they came, those that came again too.
-    pub(super) received: Vec<Value>,
+    pub(super) received: Vec<Receipt>,
     /// By the push's id.
     pub(super) said: BTreeMap<String, Said>,
     /// How often it went away, and lost its memory.
@@ -146,9 +146,9 @@ impl Device {
             }
             let says_at = self.to_say.iter().map(|to_say| to_say.at).min();
             tokio::select! {
-                push = line.next() => match push {
+                receipt = line.next() => match receipt {
                     None => return Left::LineIsDown,
-                    Some(push) => if self.take(push) {
+                    Some(receipt) => if self.take(receipt) {
                         return Left::Crashed;
                     }
                 },
@@ -159,11 +159,12 @@ impl Device {
     }
 
     /// Takes a push in. Whether the device crashes of it.
-    fn take(&mut self, push: Value) -> bool {
-        let id = text(&push, "push_id").to_owned();
+    fn take(&mut self, receipt: Receipt) -> bool {
+        let push = &receipt.push;
+        let id = text(push, "push_id").to_owned();
         let sequence = push["sequence"].as_i64();
         let is_preview = push["action"] == "preview";
-        self.record.received.push(push);
+        self.record.received.push(receipt);
         let habit = self
             .habits
             .entry(id.clone())
@@ -211,7 +212,7 @@ impl Device {
         let said = self.record.said.entry(push.to_owned()).or_default();
         said.tried.push(state);
         let mut body = json!({"state": state, "detail": format!("said by {}", device.id)});
-        if device.channel == Channel::Mqtt && self.rng.bool() {
+        if device.channels.contains(&Channel::Mqtt) && self.rng.bool() {
             body["push_id"] = json!(push);
             line.say(body.to_string());
             return true;

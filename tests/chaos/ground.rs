@@ -1,6 +1,7 @@
-//! What a chaos run happens on: PostgreSQL, a broker, two nodes behind a small proxy each, and devices
-//! that hold tokens.
+//! What a chaos run happens on: PostgreSQL, a broker, two nodes with small proxies around each, and devices that hold
+//! tokens.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,7 +23,13 @@ pub(super) const PROJECT: &str = "stores";
 /// How long a push of each kind is offered, in seconds.
 const PREVIEW_LIFETIME_S: &str = "3";
 const LIFETIME_S: &str = "86400";
-const DEVICES_OF_EACH_CHANNEL: usize = 4;
+/// How many devices there are of each kind, what they are named after, and their channels.
+const DEVICES: [(usize, &str, &[Channel]); 4] = [
+    (4, "events", &[Channel::Events]),
+    (4, "poll", &[Channel::Poll]),
+    (4, "mqtt", &[Channel::Mqtt]),
+    (1, "both", &[Channel::Mqtt, Channel::Poll]),
+];
 const SET_UP_WITHIN: Duration = Duration::from_mins(1);
 /// After so long a caller hangs up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -56,7 +63,7 @@ pub(super) enum Channel {
 
 pub(super) struct DeviceOnGround {
     pub(super) id: String,
-    pub(super) channel: Channel,
+    pub(super) channels: &'static [Channel],
     pub(super) token: String,
 }
 
@@ -71,9 +78,10 @@ pub(super) enum Phase {
     Over,
 }
 
-/// A node, and the proxy through which the world reaches it.
+/// A node, the proxy through which the world reaches it, and the one through which it reaches the broker.
 struct Reachable {
     process: NodeProcess,
+    broker: Proxy,
     front: Proxy,
     /// Where the front leads, which changes with each life.
     target: Target,
@@ -91,15 +99,25 @@ impl Channel {
     }
 }
 
+impl DeviceOnGround {
+    /// One that also polls keeps its session at the broker, so that what it missed comes over both.
+    pub(super) const fn keeps_session(&self) -> bool {
+        self.channels.len() > 1
+    }
+}
+
 impl Reachable {
     async fn start(number: usize, database: Target, broker: &Mosquitto) -> Self {
         let mut settings = SETTINGS.map(|(name, value)| (name, value.to_owned())).to_vec();
-        settings.push(("SLIPWAY_MQTT_URL", broker.url()));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, broker.port()));
+        let broker = Proxy::start(Arc::new(Mutex::new(Endpoint::Address(address)))).await;
+        settings.push(("SLIPWAY_MQTT_URL", format!("mqtt://127.0.0.1:{}", broker.port)));
         let process = NodeProcess::start(number, database, settings).await;
         let target = Arc::new(Mutex::new(Endpoint::Address(process.address())));
         Self {
             front: Proxy::start(target.clone()).await,
             process,
+            broker,
             target,
         }
     }
@@ -127,13 +145,13 @@ impl Ground {
         let token = json!({"name": "sender", "role": "publisher"});
         let token = create(first, &platform, &in_tenant("/api-tokens"), token).await;
         let mut devices = Vec::new();
-        for channel in Channel::ALL {
-            for number in 1..=DEVICES_OF_EACH_CHANNEL {
-                let id = format!("{}-{number}", channel.as_str());
+        for (count, name, channels) in DEVICES {
+            for number in 1..=count {
+                let id = format!("{name}-{number}");
                 let body = json!({"device_id": id, "project_id": PROJECT});
                 let enrolled = create(first, text(&key, "device_key"), "/v1/devices", body).await;
                 let token = text(&enrolled, "device_token").to_owned();
-                devices.push(DeviceOnGround { id, channel, token });
+                devices.push(DeviceOnGround { id, channels, token });
             }
         }
         Self {
@@ -241,6 +259,8 @@ impl Ground {
             Fault::CutDatabase(node) => self.nodes[node].process.proxy.set(Mode::Refuse),
             Fault::CutCallers(node) => self.nodes[node].front.set(Mode::Refuse),
             Fault::SilenceCallers(node) => self.nodes[node].front.set(Mode::Silent),
+            Fault::CutBroker(node) => self.nodes[node].broker.set(Mode::Refuse),
+            Fault::SilenceBroker(node) => self.nodes[node].broker.set(Mode::Silent),
         }
     }
 
@@ -252,6 +272,7 @@ impl Ground {
             Fault::KillBroker => self.broker.start_again(),
             Fault::CutDatabase(node) => self.nodes[node].process.proxy.set(Mode::Open),
             Fault::CutCallers(node) | Fault::SilenceCallers(node) => self.nodes[node].front.set(Mode::Open),
+            Fault::CutBroker(node) | Fault::SilenceBroker(node) => self.nodes[node].broker.set(Mode::Open),
         }
     }
 }

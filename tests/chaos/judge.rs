@@ -145,7 +145,10 @@ impl<'a> Judge<'a> {
             .flat_map(|said| said.confirmed.iter().map(String::as_str))
             .collect();
         let least = confirmed.iter().map(|said| rank(said)).max().unwrap_or_default();
-        let has_come = record.received.iter().any(|push| push["push_id"] == id);
+        let has_come = record
+            .received
+            .iter()
+            .any(|receipt| receipt.push["push_id"] == id);
         let is_so = match state {
             "expired" => {
                 // It is expired only where no acknowledgement was taken, not before its time, and told when.
@@ -166,7 +169,9 @@ impl<'a> Judge<'a> {
             _ => false,
         };
         let channel = &target["channel"];
-        if !is_so || !(channel.is_null() || channel == self.ground.devices[record.device].channel.as_str()) {
+        let channels = self.ground.devices[record.device].channels;
+        let is_known = channels.iter().any(|known| channel == known.as_str());
+        if !is_so || !(channel.is_null() || is_known) {
             self.wrong(format!(
                 "{id} ({}) ended as {target}; it has come: {has_come}, tried: {tried:?}, confirmed: {confirmed:?}",
                 push["expires_at"]
@@ -194,7 +199,8 @@ impl<'a> Judge<'a> {
     /// Whatever came to a device was sent to it, with the sequence and the content that it has, each time.
     fn judge_receipts(&self, record: &Record, by_id: &HashMap<&str, &Ended>) {
         let device = self.id_of(record.device);
-        for received in &record.received {
+        for receipt in &record.received {
+            let received = &receipt.push;
             let expected = by_id
                 .get(text(received, "push_id"))
                 .and_then(|ended| self.as_delivered(ended, device));

@@ -23,6 +23,11 @@ pub(super) enum Fault {
     CutCallers(usize),
     /// All connections to a node are half open: what either end sends goes nowhere.
     SilenceCallers(usize),
+    /// A node's connection to the broker is cut, and new ones are refused.
+    CutBroker(usize),
+    /// A node's connection to the broker is half open. The node learns of it by what is not acknowledged or by the
+    /// next keep-alive but one, long after the broker has.
+    SilenceBroker(usize),
 }
 
 /// One fault, or two at the same time, and the calm after it.
@@ -69,6 +74,8 @@ fn every_fault(rng: &mut fastrand::Rng) -> Vec<Fault> {
         Fault::CutDatabase(node()),
         Fault::CutCallers(node()),
         Fault::SilenceCallers(node()),
+        Fault::CutBroker(node()),
+        Fault::SilenceBroker(node()),
     ]
 }
 
@@ -83,7 +90,13 @@ impl Fault {
             Self::CutCallers(node) | Self::SilenceCallers(node) => Some(node),
             _ => None,
         };
+        let broker = |fault| match fault {
+            Self::CutBroker(node) | Self::SilenceBroker(node) => Some(node),
+            _ => None,
+        };
         let differ = |one: Option<usize>, two: Option<usize>| one.is_none() || one != two;
-        differ(process(self), process(other)) && differ(callers(self), callers(other))
+        differ(process(self), process(other))
+            && differ(callers(self), callers(other))
+            && differ(broker(self), broker(other))
     }
 }

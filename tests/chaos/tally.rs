@@ -16,10 +16,12 @@ pub(super) struct Tally {
     unanswered: u64,
     /// Pushes that are there though no call for them was answered.
     unknown: usize,
-    /// Targets by the channel of their device, and state.
+    /// Targets by the kind of their device, and state.
     states: BTreeMap<(String, String), u64>,
     receipts: usize,
     duplicates: usize,
+    /// Pushes that came to one device over both of its channels.
+    over_both: usize,
     absences: u64,
     crashes: u64,
 }
@@ -28,13 +30,13 @@ impl Tally {
     pub(super) fn of(steps: &[Step], sent: &[Sent], ended: &[Ended], records: &[Record]) -> Self {
         let mut states = BTreeMap::new();
         for target in ended.iter().flat_map(|ended| targets(&ended.push)) {
-            // Devices are named after their channel.
-            let (channel, _) = text(target, "device_id").split_once('-').unwrap_or_default();
-            let key = (channel.to_owned(), text(target, "state").to_owned());
+            // Devices are named after their kind.
+            let (kind, _) = text(target, "device_id").split_once('-').unwrap_or_default();
+            let key = (kind.to_owned(), text(target, "state").to_owned());
             *states.entry(key).or_default() += 1;
         }
         let receipts = records.iter().map(|record| record.received.len()).sum();
-        let first: usize = records.iter().map(first_receipts).sum();
+        let channels: Vec<_> = records.iter().flat_map(channels_by_push).collect();
         Self {
             faults: steps.iter().map(|step| step.faults.len()).sum(),
             pushes: ended.len(),
@@ -46,7 +48,8 @@ impl Tally {
                 .count(),
             states,
             receipts,
-            duplicates: receipts - first,
+            duplicates: receipts - channels.len(),
+            over_both: channels.iter().filter(|channels| channels.len() > 1).count(),
             absences: records.iter().map(|record| record.absences).sum(),
             crashes: records.iter().map(|record| record.crashes).sum(),
         }
@@ -64,14 +67,20 @@ impl Tally {
         let both_ends = |channel| ends(channel, is_expired) && ends(channel, |state| state != "expired");
         Channel::ALL.into_iter().all(both_ends)
             && self.duplicates > 0
+            && self.over_both > 0
             && self.crashes > 0
             && self.absences > 0
     }
 }
 
-fn first_receipts(record: &Record) -> usize {
-    let ids: BTreeSet<_> = record.received.iter().map(|push| text(push, "push_id")).collect();
-    ids.len()
+/// The channels that each push came over.
+fn channels_by_push(record: &Record) -> Vec<BTreeSet<Channel>> {
+    let mut channels: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for receipt in &record.received {
+        let id = text(&receipt.push, "push_id");
+        channels.entry(id).or_default().insert(receipt.channel);
+    }
+    channels.into_values().collect()
 }
 
 impl fmt::Display for Tally {
@@ -81,13 +90,14 @@ impl fmt::Display for Tally {
             "{} faults; {} pushes in {} calls, {} of them not answered, {} pushes taken without anybody knowing; ",
             self.faults, self.pushes, self.calls, self.unanswered, self.unknown
         )?;
-        for ((channel, state), count) in &self.states {
-            write!(f, "{channel} {state} {count}, ")?;
+        for ((kind, state), count) in &self.states {
+            write!(f, "{kind} {state} {count}, ")?;
         }
         write!(
             f,
-            "{} receipts, {} of them duplicates; devices went away {} times and crashed {} times",
-            self.receipts, self.duplicates, self.absences, self.crashes
+            "{} receipts, {} of them duplicates; {} pushes over both channels of a device; devices went away {} times \
+             and crashed {} times",
+            self.receipts, self.duplicates, self.over_both, self.absences, self.crashes
         )
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Packet, PubAckReason, PublishOptions, PublishResult, QoS,
-    TlsConfiguration, Transport,
+    AsyncClient, BrokerSessionResumePolicy, Event, EventLoop, MqttOptions, Packet, PubAckReason,
+    PublishOptions, PublishResult, QoS, TlsConfiguration, Transport,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -16,6 +16,8 @@ use super::mosquitto::{Mosquitto, password_of, username_of};
 
 /// No test waits longer for a message.
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Seconds; longer than any test.
+const SESSION_KEPT_S: u32 = 3_600;
 
 /// A device of the usual tenant; it connects again by itself.
 pub(crate) struct MqttDevice {
@@ -53,10 +55,23 @@ impl MqttDevice {
         Self::subscribe(broker, topic_id, topic_id).await
     }
 
-    /// The same, but subscribes to the pushes of another device.
+    /// The same with a session that the broker keeps, with what comes meanwhile, until the device connects again.
+    pub(crate) async fn resume(broker: &Mosquitto, topic_id: &str) -> Self {
+        let mut options = MqttOptions::new(format!("device-{topic_id}"), ("127.0.0.1", broker.port()));
+        options.set_clean_start(false);
+        options.set_session_expiry_interval(Some(SESSION_KEPT_S));
+        options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+        Self::start(broker, options, topic_id, topic_id).await
+    }
+
+    /// Connects, but subscribes to the pushes of another device.
     pub(crate) async fn subscribe(broker: &Mosquitto, topic_id: &str, of: &str) -> Self {
         let name = format!("device-{}", Uuid::new_v4().simple());
-        let mut options = MqttOptions::new(name, ("127.0.0.1", broker.port()));
+        let options = MqttOptions::new(name, ("127.0.0.1", broker.port()));
+        Self::start(broker, options, topic_id, of).await
+    }
+
+    async fn start(broker: &Mosquitto, mut options: MqttOptions, topic_id: &str, of: &str) -> Self {
         if let Some(ca) = broker.ca_file() {
             let (ca, alpn, client_auth) = (std::fs::read(ca).unwrap(), None, None);
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
