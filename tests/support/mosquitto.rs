@@ -77,6 +77,11 @@ impl Mosquitto {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    /// What the broker says.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
     /// A directory for nodes of this broker.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.directory.path().join("nodes")
@@ -139,11 +144,10 @@ impl Mosquitto {
     fn wait_until(&self, answers: bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", self.port)).is_ok() != answers {
-            let log = || std::fs::read_to_string(self.directory.path().join("log"));
             assert!(
                 Instant::now() < deadline,
-                "the broker does not start or stop: {:?}",
-                log()
+                "the broker does not start or stop: {}",
+                self.log()
             );
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -34,9 +34,9 @@ use crate::services::{Context, ServiceError};
 const AT_ONCE: usize = 8;
 /// Acknowledgements that wait here; further ones wait at the broker.
 const WAITING: usize = 2_048;
-/// What one device may say at once, and each second after that: several acknowledgements of every push that can wait
-/// for it. More is no device's that is in order, and would cost a transaction each.
-const DEVICE_BURST: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
+/// What one device may say at once, and each second after that: far more than one that is in order has to say. Each
+/// costs a transaction.
+const DEVICE_BURST: NonZeroU32 = NonZeroU32::new(300).unwrap();
 const DEVICE_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// How often devices that have been quiet are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(1);

@@ -1,5 +1,6 @@
 //! What devices say over MQTT.
 
+use futures_util::future::join_all;
 use rumqttc::PubAckReason;
 use serde_json::json;
 
@@ -90,8 +91,30 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
     assert!(other.poll(0).await.is_empty());
 }
 
+/// It is refused without a transaction each, and does not hold up another.
+async fn a_device_that_floods_is_refused_alone(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (_, flooding) = there.device("A").await;
+    let (device, mut mqtt) = there.device("B").await;
+    let push = there.stage.push(&[&device]).await;
+    mqtt.push().await;
+    let too_many = r#"slipway_push_mqtt_acknowledgements_total{outcome="too_many"}"#;
+    let before = there.stage.metric(too_many).await;
+    let unknown = json!({"push_id": "01a213d3-aaa7-7637-9634-e45716b63ffd", "state": "applied"}).to_string();
+    for _ in 0..12 {
+        join_all((0..50).map(|_| flooding.send(&unknown))).await;
+    }
+    mqtt.say(&push, "applied").await;
+    there
+        .stage
+        .target_once(&push, &device, |target| target["state"] == "applied")
+        .await;
+    until(async || there.stage.metric(too_many).await > before).await;
+}
+
 on_both_databases!(
     acknowledgements_on_the_topic_move_the_push_on,
     what_was_acknowledged_comes_no_more,
     wrong_acknowledgements_change_nothing,
+    a_device_that_floods_is_refused_alone,
 );

@@ -1,7 +1,11 @@
 //! Pushes on their way to a device's MQTT client.
 
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait as _, Statement};
 use serde_json::json;
+use slipway::storage::push_targets::claim_due_for_mqtt;
 
+use super::super::super::harness::NOW;
 use super::{LATER, MqttDevice, MqttStage, TOO_LATE, until};
 use crate::support::database::{TestDatabase, on_both_databases};
 
@@ -129,12 +133,54 @@ async fn a_disabled_tenant_gets_nothing(database: TestDatabase) {
     mqtt.say(&push, "applied").await;
     let refused = r#"slipway_push_mqtt_acknowledgements_total{outcome="refused"}"#;
     until(async || there.stage.metric(refused).await >= 1.0).await;
-    there.stage.app.set_clock("2026-03-02T02:01:00Z");
+    // It is due meanwhile, and claimed, and not published.
+    there.stage.app.set_clock(LATER);
+    until(async || is_claimed_until_later(&there.stage.app.database).await).await;
     platform
         .patch(tenant, &json!({"enabled": true}))
         .await
         .expect(200);
     assert_eq!(there.stage.target(&push, &device).await["state"], "delivered");
+    let next = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), next);
+}
+
+/// Whether the one target has been claimed since the clock was set to [`LATER`].
+async fn is_claimed_until_later(database: &TestDatabase) -> bool {
+    let connection = sea_orm::Database::connect(&database.url).await.unwrap();
+    let later: DateTime<Utc> = LATER.parse().unwrap();
+    let claimed = Statement::from_sql_and_values(
+        connection.get_database_backend(),
+        "SELECT device_id FROM push_targets WHERE mqtt_due_at > $1",
+        [later.into()],
+    );
+    connection.query_one_raw(claimed).await.unwrap().is_some()
+}
+
+/// Another node gets it when it is due again.
+async fn what_a_dead_node_had_claimed_comes_later(database: TestDatabase) {
+    let there = MqttStage::set(database).await;
+    let (device, mut mqtt) = there.device("A").await;
+    let connections = mqtt.connections();
+    there.broker.stop();
+    there.connection_is("disconnected").await;
+    let push = there.stage.push(&[&device]).await;
+    // As a node does that dies then.
+    let (now, due_again) = (NOW.parse().unwrap(), LATER.parse().unwrap());
+    let claim = claim_due_for_mqtt(&there.stage.app.database.db, now, |_, _| due_again, 10).await;
+    assert_eq!(claim.unwrap().claimed.len(), 1);
+    there.broker.start_again();
+    mqtt.connected_after(connections).await;
+    there.connection_is("connected").await;
+    let next = there.stage.push(&[&device]).await;
+    assert_eq!(mqtt.push().await.push_id(), next);
+    mqtt.say(&next, "received").await;
+    there
+        .stage
+        .target_once(&next, &device, |target| target["state"] == "received")
+        .await;
+    there.stage.app.set_clock(LATER);
+    assert_eq!(mqtt.push().await.push_id(), push);
 }
 
 on_both_databases!(
@@ -146,4 +192,5 @@ on_both_databases!(
     every_id_has_a_topic_of_its_own,
     a_device_on_a_stream_too_gets_the_same,
     a_disabled_tenant_gets_nothing,
+    what_a_dead_node_had_claimed_comes_later,
 );

@@ -53,7 +53,7 @@ async fn a_push_is_published_by_one_node_alone() {
     node.stop().await.unwrap();
 }
 
-/// The others take over what it had claimed.
+/// One that cannot reach its broker claims nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_broker_leaves_the_publishing_to_another() {
     let there = MqttStage::set(TestDatabase::postgres().await).await;
