@@ -29,8 +29,8 @@ use crate::storage::push_targets::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Targets that are claimed and published together.
 const BATCH: u64 = 500;
-/// How long at most until a push is published again that the broker had nobody for.
-const LONGEST_UNHEARD: Duration = Duration::from_hours(1);
+/// How many times longer than any other a push waits at most that the broker has never had anybody for.
+const UNHEARD: u32 = 12;
 
 /// Publishes until it is over, and then ends what it has begun.
 pub(super) async fn run(ctx: Arc<Context>, broker: Broker, mut over: watch::Receiver<bool>) {
@@ -128,7 +128,7 @@ fn due_again(
 fn bounds_after(channel: Option<Channel>, redelivery: Redelivery) -> Redelivery {
     let longest = match channel {
         Some(Channel::Mqtt) => redelivery.longest,
-        _ => redelivery.longest.max(LONGEST_UNHEARD),
+        _ => redelivery.longest.saturating_mul(UNHEARD),
     };
     Redelivery {
         longest,
@@ -241,11 +241,6 @@ mod tests {
             assert_eq!(bounds_after(channel, REDELIVERY).longest, Duration::from_hours(1));
         }
         assert_eq!(bounds_after(Some(Channel::Mqtt), REDELIVERY), REDELIVERY);
-        let rare = Redelivery {
-            longest: Duration::from_hours(2),
-            ..REDELIVERY
-        };
-        assert_eq!(bounds_after(None, rare), rare);
     }
 
     #[test]
