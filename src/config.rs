@@ -18,7 +18,7 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Directory of the embedded database, of the secret key and of snapshots, made if absent.
+    /// Directory of the embedded database, the secret key, snapshots and the name at the broker; made if absent.
     #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = "./slipway-data")]
     pub data_dir: PathBuf,
 
