@@ -28,7 +28,7 @@ const DEVICES: [(usize, &str, &[Channel]); 4] = [
     (4, "events", &[Channel::Events]),
     (4, "poll", &[Channel::Poll]),
     (4, "mqtt", &[Channel::Mqtt]),
-    (1, "both", &[Channel::Mqtt, Channel::Poll]),
+    (2, "both", &[Channel::Mqtt, Channel::Poll]),
 ];
 const SET_UP_WITHIN: Duration = Duration::from_mins(1);
 /// After so long a caller hangs up.

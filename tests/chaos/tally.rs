@@ -57,8 +57,9 @@ impl Tally {
 }
 
 impl Tally {
-    /// Whether everything happened that the run is about.
-    pub(super) fn is_telling(&self) -> bool {
+    /// Whether everything happened that the run is about. In a short one nothing need have come over both channels of a
+    /// device.
+    pub(super) fn is_telling(&self, is_long: bool) -> bool {
         let ends = |channel: Channel, is_such: fn(&str) -> bool| {
             let mut states = self.states.keys();
             states.any(|(of, state)| of == channel.as_str() && is_such(state))
@@ -67,7 +68,7 @@ impl Tally {
         let both_ends = |channel| ends(channel, is_expired) && ends(channel, |state| state != "expired");
         Channel::ALL.into_iter().all(both_ends)
             && self.duplicates > 0
-            && self.over_both > 0
+            && (self.over_both > 0 || !is_long)
             && self.crashes > 0
             && self.absences > 0
     }
