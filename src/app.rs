@@ -14,7 +14,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::background::Background;
 use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
 use crate::catalog::push::PushLifetimes;
 use crate::catalog::text::Username;
@@ -57,8 +56,6 @@ pub struct Running {
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     tasks: Vec<JoinHandle<()>>,
-    /// Runs what saves snapshots.
-    _background: Background,
     device_records: Option<JoinHandle<()>>,
     delivery: RunningDelivery,
     /// `None` when snapshots are switched off.
@@ -163,7 +160,6 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let context = Arc::new(parts.context(config));
     let (address, server) = bind(config, &context, metrics.clone())?;
     let handle = server.handle();
-    let background = Background::start().context("threads cannot be started")?;
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
@@ -172,7 +168,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         tokio::spawn(telemetry::tend_metrics(metrics)),
     ];
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
-        tasks.push(background.spawn(async move { writer.run(every).await }));
+        tasks.push(tokio::spawn(async move { writer.run(every).await }));
     }
     if start.heed_signals {
         let drain = Duration::from_secs(config.drain_s.into());
@@ -187,7 +183,6 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         handle,
         server: tokio::spawn(server),
         tasks,
-        _background: background,
         device_records: writer.map(|writer| tokio::spawn(writer.run())),
         delivery: delivery.start(&context),
         snapshots,

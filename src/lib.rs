@@ -16,7 +16,6 @@
 
 pub mod access;
 pub mod app;
-mod background;
 mod backoff;
 pub mod broker;
 pub mod catalog;

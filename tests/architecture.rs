@@ -10,7 +10,7 @@ struct Room {
     libraries: &'static [&'static str],
 }
 
-const ROOMS: [Room; 14] = [
+const ROOMS: [Room; 13] = [
     Room {
         name: "catalog",
         may_name: &[],
@@ -28,7 +28,7 @@ const ROOMS: [Room; 14] = [
     },
     Room {
         name: "secrets",
-        may_name: &["background", "catalog"],
+        may_name: &["catalog"],
         libraries: &["tokio", "aws_lc_rs", "argon2", "jsonwebtoken"],
     },
     Room {
@@ -79,14 +79,8 @@ const ROOMS: [Room; 14] = [
         libraries: &[],
     },
     Room {
-        name: "background.rs",
-        may_name: &[],
-        libraries: &["tokio"],
-    },
-    Room {
         name: "app.rs",
         may_name: &[
-            "background",
             "broker",
             "catalog",
             "clock",
@@ -135,7 +129,6 @@ fn rooms_name_only_the_rooms_they_may() {
         "access",
         "app",
         "backoff",
-        "background",
         "broker",
         "catalog",
         "causes",

@@ -1,7 +1,6 @@
 //! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so a few
 //! threads do it that stand back behind all others.
 
-use std::num::NonZero;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -9,12 +8,13 @@ use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use tokio::sync::oneshot;
 
-use crate::background::stand_back;
 use crate::catalog::field::Invalid;
 
-/// Hashes at once, and never more than there are cores: a flood of logins must leave cores, and their caches, to the
-/// checks.
+/// Two hashes at once: a flood of logins must leave cores to the checks.
 const HASHERS: usize = 2;
+/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): together they then get about a
+/// fifteenth of a core that is wanted for checks.
+const NICENESS: i32 = 15;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -73,8 +73,7 @@ async fn on_hasher<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 fn start_hashers() -> mpsc::Sender<Work> {
     let (queue, waiting) = mpsc::channel();
     let waiting = Arc::new(Mutex::new(waiting));
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    for _ in 0..HASHERS.min(cores) {
+    for _ in 0..HASHERS {
         let waiting = waiting.clone();
         thread::Builder::new()
             .name("password-hasher".to_owned())
@@ -93,6 +92,13 @@ fn hash_for_ever(waiting: &Mutex<mpsc::Receiver<Work>>) {
         };
         work();
     }
+}
+
+/// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
+fn stand_back() {
+    // Without it hashing works too.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 fn hash(password: &str) -> String {

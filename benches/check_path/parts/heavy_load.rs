@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde_json::json;
 
 use super::Stage;
@@ -26,8 +26,6 @@ const SATURATED: f64 = 0.97;
 /// Connections that sign in, and that publish, one call after the other.
 const LOGIN_CONNECTIONS: usize = 4;
 const PUBLISH_CONNECTIONS: usize = 2;
-/// How long a node may take to write down what it saw first.
-const REST_WITHIN: Duration = Duration::from_mins(3);
 
 /// The connections that saturate the server and five times as many, in turn.
 pub(super) fn measure_overload(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
@@ -81,8 +79,6 @@ pub(super) fn measure_costly(stage: &Stage, node: &Node, report: &mut Report) ->
     let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
     let token = sign_in(node.address)?;
-    requests.write()?;
-    come_to_rest(stage, contestant, node)?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     let (logins, publishes) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for _ in 0..stage.plan.rounds {
@@ -119,25 +115,6 @@ pub(super) fn measure_costly(stage: &Stage, node: &Node, report: &mut Report) ->
         (ratio, ""),
         &seen,
     );
-    Ok(())
-}
-
-/// Shows a node the devices that will check, and waits until it has written them down and saved its first snapshot:
-/// both would fall on some of the rounds.
-fn come_to_rest(stage: &Stage, contestant: Contestant<'_>, node: &Node) -> anyhow::Result<()> {
-    Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)?;
-    // Its plans are still those for no devices at all.
-    stage.postgres.execute(&stage.large.name, "ANALYZE")?;
-    let began = Instant::now();
-    while node.metric("slipway_device_records_queued", "")? > 0.0
-        || node.metric("slipway_snapshot_saved_total", "")? < 1.0
-    {
-        if began.elapsed() > REST_WITHIN {
-            bail!("the node was not at rest within {REST_WITHIN:?}");
-        }
-        settle();
-    }
-    settle();
     Ok(())
 }
 
