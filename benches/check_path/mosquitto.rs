@@ -26,7 +26,10 @@ impl Mosquitto {
         let (host, port) = (address.ip(), address.port());
         fs::write(
             &settings,
-            format!("user root\nlistener {port} {host}\npersistence false\nallow_anonymous true\n"),
+            format!(
+                "user root\nlistener {port} {host}\npersistence false\nallow_anonymous true\n\
+                 set_tcp_nodelay true\n"
+            ),
         )?;
         // Debian keeps it where not everybody's path leads.
         let usual = "/usr/sbin/mosquitto";

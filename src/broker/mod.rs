@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rumqttc::{
     AckMode, AsyncClient, BrokerSessionResumePolicy, DisconnectProperties, DisconnectReasonCode, MqttOptions,
-    PubAckReason, PublishOptions, PublishProperties, PublishResult, QoS, TlsConfiguration, Transport,
+    NetworkOptions, PubAckReason, PublishOptions, PublishProperties, PublishResult, QoS, TlsConfiguration,
+    Transport,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -151,6 +152,10 @@ fn options(settings: BrokerSettings) -> Result<MqttOptions, BrokerSettingsError>
     let address = settings.address;
     let name = format!("slipway-{}", settings.node.simple());
     let mut options = MqttOptions::new(name, (address.host, address.port));
+    // Messages are small and far between: none waits until the one before it is confirmed.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
     options.set_keep_alive(KEEP_ALIVE_S);
     options.set_clean_start(false);
     options.set_session_expiry_interval(Some(SESSION_S));

@@ -59,7 +59,7 @@ impl Mosquitto {
                 .arg(path("passwords"))
                 .args([name, password]));
         }
-        let mut settings = "allow_anonymous false\n".to_owned();
+        let mut settings = "allow_anonymous false\nset_tcp_nodelay true\n".to_owned();
         for (setting, file) in [
             ("password_file", "passwords"),
             ("acl_file", "access"),
