@@ -26,15 +26,17 @@ async fn writes_beyond_the_permits_are_told_to_come_back_and_checks_go_on(databa
     let app = TestApp::start_with(database, |config| config.costly_calls = 1).await;
     let merchant = app.merchant().await;
     let deadline = Instant::now() + DEADLINE;
-    // The other write may be the first to have the permit; then the slow one was refused.
-    let (slow, refused) = loop {
-        let slow = begin_a_write(&app, merchant.admin.token());
+    // The other write may be the first to have the permit; then the slow one was refused. All are kept, so that the one
+    // that has the permit keeps it.
+    let mut slow = Vec::new();
+    let refused = loop {
+        slow.push(begin_a_write(&app, merchant.admin.token()));
         let answer = merchant
             .admin
             .post(&in_tenant("/apps"), &app_fields("com.b"))
             .await;
         if answer.status == 503 {
-            break (slow, answer);
+            break answer;
         }
         assert!(Instant::now() < deadline, "{}", answer.text);
     };
