@@ -79,7 +79,7 @@ const ROOMS: [Room; 13] = [
         libraries: &[],
     },
     Room {
-        name: "app.rs",
+        name: "app",
         may_name: &[
             "broker",
             "catalog",

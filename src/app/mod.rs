@@ -1,7 +1,8 @@
 //! The composition root: settings in, a running server out.
 
+mod settings;
+
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,21 +15,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
+use self::settings::{
+    administrator_name, broker_settings, delivery_settings, device_records, follower_settings,
+};
 use crate::catalog::push::PushLifetimes;
-use crate::catalog::text::Username;
 use crate::clock::Clock;
-use crate::config::{Config, DeviceRecordConfig, MqttConfig};
+use crate::config::Config;
 use crate::data_directory::{self, NodeName};
 use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
-use crate::live::{DeviceTokenFollower, Follower, FollowerSettings, Live, Lockouts, NewestTokens};
-use crate::secrets::{AccessTokens, Keyring, parse_password};
+use crate::live::{DeviceTokenFollower, Follower, Live, Lockouts, NewestTokens};
+use crate::secrets::{AccessTokens, Keyring};
 use crate::services::checks::CheckCounts;
-use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
+use crate::services::device_records::DeviceRecorder;
 use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
-use crate::services::push_delivery::{DeliverySettings, PushDelivery, Redelivery, RunningDelivery};
+use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::{
     CallLimits, Context, CostlyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
 };
@@ -260,53 +262,6 @@ impl ContextParts {
     }
 }
 
-fn delivery_settings(config: &Config) -> DeliverySettings {
-    DeliverySettings {
-        redelivery: Redelivery {
-            first: Duration::from_millis(config.delivery.redelivery_ms),
-            longest: Duration::from_millis(config.delivery.redelivery_max_ms),
-        },
-        heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
-        hints: config.hints,
-    }
-}
-
-/// How to reach the broker, if there is one, and the node's name there, which is to be held for as long as it is used.
-fn broker_settings(
-    config: &MqttConfig,
-    data_dir: &Path,
-) -> anyhow::Result<Option<(BrokerSettings, NodeName)>> {
-    let Some(url) = &config.url else {
-        return Ok(None);
-    };
-    let address: BrokerAddress = url.parse().context("SLIPWAY_MQTT_URL")?;
-    anyhow::ensure!(
-        config.password.is_none() || config.username.is_some(),
-        "SLIPWAY_MQTT_PASSWORD needs a SLIPWAY_MQTT_USERNAME"
-    );
-    anyhow::ensure!(
-        config.ca_file.is_none() || address.is_secure,
-        "SLIPWAY_MQTT_CA_FILE needs TLS: SLIPWAY_MQTT_URL must begin with mqtts://"
-    );
-    let node_name = data_directory::node_name(data_dir)?;
-    let settings = BrokerSettings {
-        address,
-        node: node_name.name,
-        username: config.username.clone(),
-        password: config.password.clone(),
-        ca: config.ca_file.as_deref().map(read_certificates).transpose()?,
-    };
-    Ok(Some((settings, node_name)))
-}
-
-fn follower_settings(config: &Config) -> FollowerSettings {
-    FollowerSettings {
-        poll_interval: config.poll_interval(),
-        stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
-        hints: config.hints,
-    }
-}
-
 /// Opens the database and loads the catalog. `false` where PostgreSQL is unavailable: then the node begins with the
 /// newest snapshot, or with nothing.
 async fn begin(
@@ -337,27 +292,6 @@ async fn follow(is_open: bool, opening: Opening, follower: Follower) {
         follower.belong_to(opening.until_open().await);
     }
     follower.run().await;
-}
-
-fn device_records(
-    config: &DeviceRecordConfig,
-    db: &Db,
-    new_devices: Arc<NewDevices>,
-) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
-    if !config.enabled {
-        return (DeviceRecorder::off(), None);
-    }
-    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-    let recorder = RecorderSettings {
-        states: size(config.states),
-        queue: size(config.queue),
-    };
-    let writer = WriterSettings {
-        batch: size(config.batch),
-        wait: Duration::from_millis(config.wait_ms),
-    };
-    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
-    (recorder, Some(writer))
 }
 
 /// Opens the database that the settings name, and brings its schema up to date.
@@ -397,13 +331,4 @@ fn bind(
         server = server.workers(workers);
     }
     Ok((address, server.listen(listener)?.run()))
-}
-
-/// The name of the first administrator. A password that is given is checked here too: it may be needed much later.
-fn administrator_name(config: &Config) -> anyhow::Result<Username> {
-    if let Some(password) = &config.admin_password {
-        parse_password(password).map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_PASSWORD {why}"))?;
-    }
-    Username::parse(config.admin_username.to_lowercase())
-        .map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_USERNAME {why}"))
 }

@@ -1,0 +1,96 @@
+//! What the parts of a server are given, from its settings.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::TimeDelta;
+
+use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
+use crate::catalog::text::Username;
+use crate::config::{Config, DeviceRecordConfig, MqttConfig};
+use crate::data_directory::{self, NodeName};
+use crate::live::FollowerSettings;
+use crate::secrets::parse_password;
+use crate::services::NewDevices;
+use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
+use crate::services::push_delivery::{DeliverySettings, Redelivery};
+use crate::storage::Db;
+
+pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
+    DeliverySettings {
+        redelivery: Redelivery {
+            first: Duration::from_millis(config.delivery.redelivery_ms),
+            longest: Duration::from_millis(config.delivery.redelivery_max_ms),
+        },
+        heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
+        hints: config.hints,
+    }
+}
+
+/// How to reach the broker, if there is one, and the node's name there, which is to be held for as long as it is used.
+pub(super) fn broker_settings(
+    config: &MqttConfig,
+    data_dir: &Path,
+) -> anyhow::Result<Option<(BrokerSettings, NodeName)>> {
+    let Some(url) = &config.url else {
+        return Ok(None);
+    };
+    let address: BrokerAddress = url.parse().context("SLIPWAY_MQTT_URL")?;
+    anyhow::ensure!(
+        config.password.is_none() || config.username.is_some(),
+        "SLIPWAY_MQTT_PASSWORD needs a SLIPWAY_MQTT_USERNAME"
+    );
+    anyhow::ensure!(
+        config.ca_file.is_none() || address.is_secure,
+        "SLIPWAY_MQTT_CA_FILE needs TLS: SLIPWAY_MQTT_URL must begin with mqtts://"
+    );
+    let node_name = data_directory::node_name(data_dir)?;
+    let settings = BrokerSettings {
+        address,
+        node: node_name.name,
+        username: config.username.clone(),
+        password: config.password.clone(),
+        ca: config.ca_file.as_deref().map(read_certificates).transpose()?,
+    };
+    Ok(Some((settings, node_name)))
+}
+
+pub(super) fn follower_settings(config: &Config) -> FollowerSettings {
+    FollowerSettings {
+        poll_interval: config.poll_interval(),
+        stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
+        hints: config.hints,
+    }
+}
+
+pub(super) fn device_records(
+    config: &DeviceRecordConfig,
+    db: &Db,
+    new_devices: Arc<NewDevices>,
+) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+    if !config.enabled {
+        return (DeviceRecorder::off(), None);
+    }
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let recorder = RecorderSettings {
+        states: size(config.states),
+        queue: size(config.queue),
+    };
+    let writer = WriterSettings {
+        batch: size(config.batch),
+        wait: Duration::from_millis(config.wait_ms),
+    };
+    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
+    (recorder, Some(writer))
+}
+
+/// The name of the first administrator. A password that is given is checked here too: it may be needed much later.
+pub(super) fn administrator_name(config: &Config) -> anyhow::Result<Username> {
+    if let Some(password) = &config.admin_password {
+        parse_password(password).map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_PASSWORD {why}"))?;
+    }
+    Username::parse(config.admin_username.to_lowercase())
+        .map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_USERNAME {why}"))
+}
