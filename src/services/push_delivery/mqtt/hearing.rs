@@ -101,13 +101,13 @@ impl Hearer {
 
     /// Hears until it is over or the connection has ended, and then writes what has come.
     pub(super) async fn run(mut self, mut over: watch::Receiver<bool>) {
-        let over = pin!(async move {
+        let over = async move {
             // A sender that is gone means the same.
             let _ = over.wait_for(|is_over| *is_over).await;
-        });
-        let mut over = over.fuse();
+        };
+        let mut over = pin!(over.fuse());
         let mut ticks = interval(FORGET_EVERY);
-        let (mut is_over, mut is_open) = (false, true);
+        let mut is_open = true;
         loop {
             self.write_next();
             if !is_open && self.writing.is_empty() {
@@ -119,32 +119,28 @@ impl Hearer {
                     Some(message) => self.hear(message).await,
                     None => is_open = false,
                 },
-                () = &mut over, if !is_over => {
-                    is_over = true;
-                    self.received.close();
-                }
+                () = &mut over => self.received.close(),
                 _ = ticks.tick() => self.limits.retain_recent(),
             }
         }
     }
 
     async fn hear(&mut self, message: Received) {
-        match read(message.topic(), message.payload()) {
-            Ok(_) if self.limits.check_key(&message.topic().to_vec()).is_err() => {
-                count("too_many");
-                message.confirm().await;
-            }
-            Ok((scope, said)) => {
-                let topic = message.topic().to_vec();
-                let heard = Heard { message, scope, said };
-                self.queues.push(topic, heard);
-            }
+        let (scope, said) = match read(message.topic(), message.payload()) {
+            Ok(read) => read,
             Err(error) => {
                 tracing::debug!(%error, ?message, "a message is no acknowledgement");
                 count("bad");
-                message.confirm().await;
+                return message.confirm().await;
             }
+        };
+        let topic = message.topic().to_vec();
+        if self.limits.check_key(&topic).is_err() {
+            count("too_many");
+            return message.confirm().await;
         }
+        let heard = Heard { message, scope, said };
+        self.queues.push(topic, heard);
     }
 
     /// Begins to write as many as may be written at a time.

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::hearing::Hearer;
-use crate::broker::{self, Broker, BrokerSettings, BrokerSettingsError, Connection, Received};
+use crate::broker::{self, Broker, BrokerSettings, BrokerSettingsError, Prepared};
 use crate::catalog::ids::TenantId;
 use crate::live::Lookup;
 use crate::services::Context;
@@ -29,11 +29,7 @@ const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The parts that run by themselves.
-pub(super) struct MqttTasks {
-    broker: Broker,
-    connection: Connection,
-    received: mpsc::Receiver<Received>,
-}
+pub(super) struct MqttTasks(Prepared);
 
 /// The tasks, running.
 pub(super) struct RunningMqtt {
@@ -47,12 +43,7 @@ pub(super) struct RunningMqtt {
 
 /// Prepares what publishes and hears.
 pub(super) fn prepare(settings: BrokerSettings) -> Result<MqttTasks, BrokerSettingsError> {
-    let prepared = broker::prepare(settings, topics::ACKNOWLEDGEMENTS)?;
-    Ok(MqttTasks {
-        broker: prepared.broker,
-        connection: prepared.connection,
-        received: prepared.received,
-    })
+    broker::prepare(settings, topics::ACKNOWLEDGEMENTS).map(MqttTasks)
 }
 
 /// What this node knows of a tenant.
@@ -75,21 +66,26 @@ fn standing(ctx: &Context, tenant: TenantId) -> Standing {
 
 impl MqttTasks {
     pub(super) fn broker(&self) -> Broker {
-        self.broker.clone()
+        self.0.broker.clone()
     }
 
     pub(super) fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
+        let Prepared {
+            broker,
+            connection,
+            received,
+        } = self.0;
         let (publishing_is_over, over) = watch::channel(false);
-        let publisher = tokio::spawn(publishing::run(ctx.clone(), self.broker.clone(), over));
+        let publisher = tokio::spawn(publishing::run(ctx.clone(), broker.clone(), over));
         let (hearing_is_over, over) = watch::channel(false);
-        let hearer = tokio::spawn(Hearer::new(ctx.clone(), self.received).run(over));
+        let hearer = tokio::spawn(Hearer::new(ctx.clone(), received).run(over));
         RunningMqtt {
             publishing_is_over,
             publisher,
             hearing_is_over,
             hearer,
-            connection: tokio::spawn(self.connection.run()),
-            broker: self.broker,
+            connection: tokio::spawn(connection.run()),
+            broker,
         }
     }
 }
