@@ -163,16 +163,13 @@ async fn what_a_dead_node_had_claimed_comes_later(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
     let connections = mqtt.connections();
-    there.broker.stop();
-    there.connection_is("disconnected").await;
+    there.lose_broker().await;
     let push = there.stage.push(&[&device]).await;
     // As a node does that dies then.
     let (now, due_again) = (NOW.parse().unwrap(), LATER.parse().unwrap());
     let claim = claim_due_for_mqtt(&there.stage.app.database.db, now, |_, _| due_again, 10).await;
     assert_eq!(claim.unwrap().claimed.len(), 1);
-    there.broker.start_again();
-    mqtt.connected_after(connections).await;
-    there.connection_is("connected").await;
+    there.regain_broker(&mqtt, connections).await;
     let next = there.stage.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
     mqtt.say(&next, "received").await;

@@ -12,14 +12,11 @@ async fn what_is_pushed_without_the_broker_comes_with_it(database: TestDatabase)
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
     let connections = mqtt.connections();
-    there.broker.stop();
-    there.connection_is("disconnected").await;
+    there.lose_broker().await;
     let push = there.stage.push(&[&device]).await;
     // Other channels don't need it.
     assert_eq!(device.events().await.push().await.push_id(), push);
-    there.broker.start_again();
-    mqtt.connected_after(connections).await;
-    there.connection_is("connected").await;
+    there.regain_broker(&mqtt, connections).await;
     there.stage.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.push_id(), push);
 }
@@ -30,8 +27,7 @@ async fn what_the_broker_lost_comes_again(database: TestDatabase) {
     let push = there.stage.push(&[&device]).await;
     let first = mqtt.push().await;
     let connections = mqtt.connections();
-    there.broker.stop();
-    there.connection_is("disconnected").await;
+    there.lose_broker().await;
     there.broker.start_again();
     mqtt.connected_after(connections).await;
     there.stage.app.set_clock(LATER);

@@ -43,6 +43,19 @@ impl MqttStage {
         (device, MqttDevice::connect(&self.broker, id).await)
     }
 
+    /// The broker crashes, and the node has noticed.
+    async fn lose_broker(&self) {
+        self.broker.stop();
+        self.connection_is("disconnected").await;
+    }
+
+    /// The broker is started again, and a device that had so many `connections` and the node are back.
+    async fn regain_broker(&self, device: &MqttDevice, connections: u64) {
+        self.broker.start_again();
+        device.connected_after(connections).await;
+        self.connection_is("connected").await;
+    }
+
     /// Waits until the node says so of its broker. It is ready whatever it says.
     async fn connection_is(&self, expected: &str) {
         until(async || {
