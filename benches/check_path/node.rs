@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
 use crate::connection::Connection;
@@ -15,6 +15,7 @@ use crate::process::{Process, SERVER_CORE, free_address, on_core};
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery";
+const SNAPSHOT_WITHIN: Duration = Duration::from_mins(5);
 const READY_WITHIN: Duration = Duration::from_mins(5);
 
 /// A server.
@@ -23,7 +24,6 @@ pub(crate) struct Node {
     pub(crate) process: Process,
     /// From the start of the process until it was ready.
     pub(crate) ready_after: Duration,
-    pub(crate) data_dir: PathBuf,
     _data_dir: Option<TempDir>,
 }
 
@@ -87,7 +87,6 @@ impl Node {
             address,
             process,
             ready_after: began.elapsed(),
-            data_dir,
             _data_dir: own_dir,
         })
     }
@@ -100,6 +99,20 @@ impl Node {
             .filter(|line| line.starts_with(name) && line.contains(label))
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
             .sum())
+    }
+
+    /// Waits until the node has saved its first snapshot, and tells for how long.
+    pub(crate) fn wait_for_snapshot(&self) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        while self.metric("slipway_snapshot_saved_total", "")? < 1.0 {
+            ensure!(
+                began.elapsed() < SNAPSHOT_WITHIN,
+                "a snapshot did not come within {} s",
+                SNAPSHOT_WITHIN.as_secs()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(began.elapsed())
     }
 
     /// Checks that were answered with success so far.

@@ -71,7 +71,7 @@ impl Running {
     pub async fn wait(self) -> anyhow::Result<()> {
         let stopped = self.server.await;
         if let Some(snapshots) = &self.snapshots {
-            snapshots.save().await;
+            snapshots.finish().await;
         }
         for task in &self.tasks {
             task.abort();

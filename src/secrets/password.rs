@@ -1,6 +1,7 @@
 //! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so a few
 //! threads do it that stand back behind all others.
 
+use std::num::NonZero;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -10,11 +11,11 @@ use tokio::sync::oneshot;
 
 use crate::catalog::field::Invalid;
 
-/// Two hashes at once: a flood of logins must leave cores to the checks.
-const HASHERS: usize = 2;
-/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): together they then get about a
-/// fifteenth of a core that is wanted for checks.
-const NICENESS: i32 = 15;
+/// As many hashes at once, or as many as there are cores: a flood of logins must leave cores to the checks.
+const MOST_HASHERS: usize = 2;
+/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): each then gets about a seventieth
+/// of a core that is wanted for checks, so that a login takes some seconds there.
+const NICENESS: i32 = 19;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -73,7 +74,8 @@ async fn on_hasher<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 fn start_hashers() -> mpsc::Sender<Work> {
     let (queue, waiting) = mpsc::channel();
     let waiting = Arc::new(Mutex::new(waiting));
-    for _ in 0..HASHERS {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    for _ in 0..MOST_HASHERS.min(cores) {
         let waiting = waiting.clone();
         thread::Builder::new()
             .name("password-hasher".to_owned())

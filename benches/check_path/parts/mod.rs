@@ -11,7 +11,9 @@ mod streams;
 mod throughput;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use tempfile::TempDir;
 
 use crate::arguments::{Arguments, Part, Plan};
@@ -19,11 +21,15 @@ use crate::bulk_data::Catalog;
 use crate::install::install_missing;
 use crate::node::Node;
 use crate::postgres::Postgres;
+use crate::process::settle;
 use crate::report::Report;
 use crate::requests::{Answers, Face, Questions, Spread, write};
 
 /// What the small catalog has.
 const FEW_RELEASES: u32 = 1_000;
+
+/// How long the records of all devices may take.
+const RECORDED_WITHIN: Duration = Duration::from_mins(5);
 
 /// What all parts work on.
 struct Stage {
@@ -136,9 +142,30 @@ fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> 
         return Ok(());
     }
     let node = Node::on_one_core(&stage.large.url)?;
+    come_to_rest(stage, &node)?;
     for (part, measure) in wanted {
         eprintln!("measuring {part:?}");
         measure(stage, &node, report)?;
     }
+    Ok(())
+}
+
+/// Lets a node finish what follows a start, which is not what is measured: the records of devices that it sees for the
+/// first time, plans for tables that are no longer empty, and the first snapshot.
+fn come_to_rest(stage: &Stage, node: &Node) -> anyhow::Result<()> {
+    eprintln!("waiting until the node has come to rest");
+    for spread in [Spread::Uniform, Spread::Skewed] {
+        stage
+            .requests(&stage.large, spread, Face::Gateway)
+            .try_all(node)?;
+    }
+    let began = Instant::now();
+    while node.metric("slipway_device_records_queued", "")? > 0.0 {
+        ensure!(began.elapsed() < RECORDED_WITHIN, "the devices were not recorded");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    node.wait_for_snapshot()?;
+    stage.postgres.execute(&stage.large.name, "VACUUM ANALYZE")?;
+    settle();
     Ok(())
 }

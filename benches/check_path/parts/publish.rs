@@ -67,6 +67,9 @@ fn publish_many(stage: &Stage, hints: &str, first_version: u32, count: usize) ->
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
+    for node in &nodes {
+        node.wait_for_snapshot()?;
+    }
     let token = sign_in(nodes[0].address)?;
     let mut publisher = Connection::open(nodes[0].address)?;
     let mut times = Vec::with_capacity(count);

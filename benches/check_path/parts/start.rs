@@ -1,8 +1,5 @@
 //! Memory for each release, and how long a start takes.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use super::Stage;
 use crate::bulk_data::Catalog;
 use crate::measure::Rounds;
@@ -10,8 +7,6 @@ use crate::node::{Node, Setup};
 use crate::process::settle;
 use crate::report::{Goal, Report};
 
-/// How long a first snapshot may take.
-const SNAPSHOT_WITHIN: Duration = Duration::from_mins(1);
 const MIB: f64 = 1_048_576.0;
 
 /// What a release takes beyond its prepared bytes, with an empty server taken off.
@@ -73,18 +68,11 @@ pub(super) fn measure_snapshot(stage: &Stage, report: &mut Report) -> anyhow::Re
     let data_dir = tempfile::tempdir()?;
     let setup = || Setup {
         database_url: &stage.large.url,
-        settings: &[("SLIPWAY_SNAPSHOT_INTERVAL_S", "1")],
         data_dir: Some(data_dir.path().to_owned()),
         ..Setup::default()
     };
     let node = Node::start(setup())?;
-    if !wait_for_snapshot(&node.data_dir.join("snapshots"))? {
-        report.note(format!(
-            "Start from the snapshot: not measured, no snapshot came within {} s.",
-            SNAPSHOT_WITHIN.as_secs()
-        ));
-        return Ok(());
-    }
+    let saved_after = node.wait_for_snapshot()?;
     drop(node);
     stage.postgres.stop()?;
     let starts: anyhow::Result<Vec<_>> = (0..stage.plan.rounds.min(3))
@@ -96,33 +84,10 @@ pub(super) fn measure_snapshot(stage: &Stage, report: &mut Report) -> anyhow::Re
         "start from the snapshot",
         goal,
         (Rounds::of(starts?), "s"),
-        "PostgreSQL stopped",
+        &format!(
+            "PostgreSQL stopped; the snapshot was there {:.0} s after the node was ready",
+            saved_after.as_secs_f64()
+        ),
     );
     Ok(())
-}
-
-/// Whether a snapshot is there and is no longer written to.
-fn wait_for_snapshot(directory: &Path) -> anyhow::Result<bool> {
-    let deadline = Instant::now() + SNAPSHOT_WITHIN;
-    let mut size_before = None;
-    while Instant::now() < deadline {
-        let size = size_of_files(directory)?;
-        if size.is_some() && size == size_before {
-            return Ok(true);
-        }
-        size_before = size;
-        std::thread::sleep(Duration::from_secs(2));
-    }
-    Ok(false)
-}
-
-fn size_of_files(directory: &Path) -> anyhow::Result<Option<u64>> {
-    let mut size = None;
-    for entry in std::fs::read_dir(directory).into_iter().flatten() {
-        // A file that is renamed meanwhile is looked at again.
-        if let Ok(facts) = entry?.metadata() {
-            *size.get_or_insert(0) += facts.len();
-        }
-    }
-    Ok(size.filter(|size| *size > 0))
 }

@@ -1,12 +1,14 @@
 //! What a block holds: one tenant's catalog as it is served, except that secrets stay sealed.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use zstd::zstd_safe::{CCtx, CParameter};
 
-use super::frames::Block;
+use super::frames::{Block, Packed};
+use super::pace::Paced;
 use super::{MAX_UNPACKED_BYTES, SnapshotError};
 use crate::access::AppKeyRole;
 use crate::catalog::ids::{AppId, KeyId, TenantId};
@@ -20,6 +22,8 @@ use crate::storage::CatalogPair;
 
 /// A snapshot is written beside the work of a node: the fastest level, which halves the bytes already.
 const COMPRESSION_LEVEL: i32 = 1;
+/// How much is compressed at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A tenant on its way out; [`Read`] has the same fields in the same order.
 #[derive(Serialize)]
@@ -62,22 +66,50 @@ struct ReadAppKey {
     sealed: Vec<SealedSecret>,
 }
 
-/// A tenant's packed bytes, and how many they are unpacked. `None` stands for a tenant whose rows cannot be read.
-pub(super) fn pack(
-    id: TenantId,
-    published: Option<&PublishedTenant>,
-) -> Result<(Vec<u8>, u64), SnapshotError> {
-    let compressed = zstd::Encoder::new(Vec::new(), COMPRESSION_LEVEL)?;
-    let counting = Counting {
-        inner: compressed,
-        count: 0,
-    };
-    // Only writing can fail, and it writes to memory.
-    let written = postcard::to_io(&published.map(Written::of), counting).map_err(io::Error::other)?;
-    if written.count > MAX_UNPACKED_BYTES {
-        return Err(SnapshotError::TooLarge(id));
+/// Packs one tenant after the other.
+pub(super) struct Packer<'p> {
+    /// Kept from tenant to tenant: making it takes as long as packing a small one.
+    context: CCtx<'static>,
+    pace: Paced<'p>,
+}
+
+impl<'p> Packer<'p> {
+    pub(super) fn new(pace: Paced<'p>) -> Self {
+        let mut context = CCtx::create();
+        context
+            .set_parameter(CParameter::CompressionLevel(COMPRESSION_LEVEL))
+            .expect("the level is one that zstd has");
+        Self { context, pace }
     }
-    Ok((written.inner.finish()?, written.count))
+
+    /// Packs what is served of a tenant; `None` stands for a tenant whose rows cannot be read.
+    pub(super) fn pack(
+        &mut self,
+        id: TenantId,
+        published: Option<&PublishedTenant>,
+    ) -> Result<Packed, SnapshotError> {
+        let counting = Counting {
+            inner: zstd::Encoder::with_context(Vec::new(), &mut self.context),
+            count: 0,
+            pace: &mut self.pace,
+        };
+        // Only writing can fail, and it writes to memory.
+        let pieces = BufWriter::with_capacity(PIECE_BYTES, counting);
+        let pieces = postcard::to_io(&published.map(Written::of), pieces).map_err(io::Error::other)?;
+        let written = pieces.into_inner().map_err(IntoInnerError::into_error)?;
+        if written.count > MAX_UNPACKED_BYTES {
+            return Err(SnapshotError::TooLarge(id));
+        }
+        Ok(Packed {
+            unpacked: written.count,
+            bytes: written.inner.finish()?,
+        })
+    }
+
+    /// To be called between tenants.
+    pub(super) fn breathe(&mut self) {
+        self.pace.breathe();
+    }
 }
 
 /// The tenant of a verified block.
@@ -147,16 +179,18 @@ impl Read {
     }
 }
 
-/// Counts what is written through it.
-struct Counting<W> {
+/// Counts what is written through it, and rests in between.
+struct Counting<'a, 'p, W> {
     inner: W,
     count: u64,
+    pace: &'a mut Paced<'p>,
 }
 
-impl<W: Write> Write for Counting<W> {
+impl<W: Write> Write for Counting<'_, '_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.count += written as u64;
+        self.pace.breathe();
         Ok(written)
     }
 

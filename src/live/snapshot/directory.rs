@@ -13,6 +13,8 @@ use crate::secrets::Keyring;
 const GENERATIONS: usize = 3;
 const PREFIX: &str = "catalog-";
 const SUFFIX: &str = ".snapshot";
+/// How much is brought to the disk at once.
+const SYNCHRONISED_BYTES: usize = 4 << 20;
 /// Of a file that is being written, or that a killed process left.
 const UNFINISHED: &str = ".unfinished";
 
@@ -46,12 +48,12 @@ impl SnapshotDirectory {
         })
     }
 
-    /// Writes a new generation and removes those that are too old. Returns how many bytes it has.
-    pub(super) fn save(
+    /// Writes a new generation and removes those that are too old. Returns its file, and what `write` does.
+    pub(super) fn save<T>(
         &self,
         now: DateTime<Utc>,
-        write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), SnapshotError>,
-    ) -> Result<u64, SnapshotError> {
+        write: impl FnOnce(&mut BufWriter<Steady<'_>>) -> Result<T, SnapshotError>,
+    ) -> Result<(File, T), SnapshotError> {
         self.make()?;
         let generations = self.generations()?;
         // The newest by its name too, though the clock may have been set back.
@@ -62,18 +64,17 @@ impl SnapshotDirectory {
             .prefix(PREFIX)
             .suffix(UNFINISHED)
             .tempfile_in(&self.0)?;
-        let mut out = BufWriter::with_capacity(1 << 20, file.as_file_mut());
-        write(&mut out)?;
+        let mut out = BufWriter::with_capacity(1 << 20, Steady::new(file.as_file_mut()));
+        let written = write(&mut out)?;
         out.flush()?;
         drop(out);
         file.as_file().sync_all()?;
-        let bytes = file.as_file().metadata()?.len();
-        file.persist(self.path_of(number)).map_err(|error| error.error)?;
+        let file = file.persist(self.path_of(number)).map_err(|error| error.error)?;
         self.sync()?;
         for old in generations.iter().rev().skip(GENERATIONS - 1) {
             fs::remove_file(self.path_of(*old))?;
         }
-        Ok(bytes)
+        Ok((file, written))
     }
 
     /// Removes what a process left that was killed while it wrote.
@@ -119,6 +120,37 @@ impl SnapshotDirectory {
         #[cfg(unix)]
         File::open(&self.0)?.sync_all()?;
         Ok(())
+    }
+}
+
+/// Brings to the disk bit by bit what is written: all at once it would hold up whoever else waits for that disk.
+pub(super) struct Steady<'a> {
+    file: &'a mut File,
+    unsynchronised: usize,
+}
+
+impl<'a> Steady<'a> {
+    fn new(file: &'a mut File) -> Self {
+        Self {
+            file,
+            unsynchronised: 0,
+        }
+    }
+}
+
+impl Write for Steady<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unsynchronised += written;
+        if self.unsynchronised >= SYNCHRONISED_BYTES {
+            self.file.sync_data()?;
+            self.unsynchronised = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Header, blocks and end of a snapshot file, with their tags. What is in a block is none of this file's business.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -40,12 +41,34 @@ pub(super) struct Frames<'a> {
     pub(super) blocks: Vec<Block<'a>>,
 }
 
+/// A tenant's packed bytes on their way into a snapshot.
+pub(super) struct Packed {
+    pub(super) bytes: Vec<u8>,
+    /// Their number when unpacked.
+    pub(super) unpacked: u64,
+}
+
+/// Where in a snapshot a block is.
+pub(super) struct Place {
+    /// Among the blocks.
+    position: u64,
+    /// Of its first byte in the file.
+    offset: u64,
+    /// How long it is, with its lengths and its tag.
+    length: usize,
+}
+
+/// What the tags of a snapshot's blocks depend on.
+pub(super) struct HeaderTag(Tag);
+
 /// Writes the frames one after the other.
 pub(super) struct FrameWriter<'k, W> {
     out: W,
     key: &'k MacKey,
     header_tag: Tag,
     block_tags: Vec<u8>,
+    /// Where the next block begins.
+    offset: u64,
 }
 
 impl<'k, W: Write> FrameWriter<'k, W> {
@@ -69,16 +92,18 @@ impl<'k, W: Write> FrameWriter<'k, W> {
             key,
             header_tag,
             block_tags: Vec::new(),
+            offset: (bytes.len() + TAG_BYTES) as u64,
         })
     }
 
-    /// Adds a block: `bytes`, which unpack to `unpacked` bytes.
-    pub(super) fn add(&mut self, tenant: TenantId, bytes: &[u8], unpacked: u64) -> Result<(), SnapshotError> {
+    /// Adds a block, and tells where it is.
+    pub(super) fn add(&mut self, tenant: TenantId, packed: &Packed) -> Result<Place, SnapshotError> {
         let position = (self.block_tags.len() / TAG_BYTES) as u64;
+        let bytes = &packed.bytes;
         let lengths = [
             tenant.get().to_le_bytes(),
             (bytes.len() as u64).to_le_bytes(),
-            unpacked.to_le_bytes(),
+            packed.unpacked.to_le_bytes(),
         ]
         .concat();
         let tag = block_tag(self.key, &self.header_tag, position, &lengths, bytes);
@@ -86,16 +111,42 @@ impl<'k, W: Write> FrameWriter<'k, W> {
         self.out.write_all(bytes)?;
         self.out.write_all(&tag)?;
         self.block_tags.extend_from_slice(&tag);
-        Ok(())
+        let place = Place {
+            position,
+            offset: self.offset,
+            length: lengths.len() + bytes.len() + TAG_BYTES,
+        };
+        self.offset += place.length as u64;
+        Ok(place)
     }
 
     /// Writes the end, without which no block counts.
-    pub(super) fn finish(mut self) -> Result<(), SnapshotError> {
+    pub(super) fn finish(mut self) -> Result<HeaderTag, SnapshotError> {
         let tag = self.key.tag(&[b"end", &self.header_tag, &self.block_tags]);
         self.out.write_all(END)?;
         self.out.write_all(&tag)?;
-        Ok(self.out.flush()?)
+        self.out.flush()?;
+        Ok(HeaderTag(self.header_tag))
     }
+}
+
+/// Reads one block again out of a snapshot that this process wrote.
+pub(super) fn read_again(
+    mut file: &File,
+    header_tag: &HeaderTag,
+    place: &Place,
+    keyring: &Keyring,
+) -> Result<Packed, SnapshotError> {
+    let mut bytes = vec![0; place.length];
+    file.seek(SeekFrom::Start(place.offset))?;
+    file.read_exact(&mut bytes)?;
+    let (_, key) = keyring.snapshot_key();
+    let (block, _) = read_block(&mut Rest(&bytes), key, &header_tag.0, place.position)
+        .ok_or_else(|| SnapshotError::Damaged(format!("block {}", place.position)))?;
+    Ok(Packed {
+        bytes: block.bytes.to_vec(),
+        unpacked: block.unpacked as u64,
+    })
 }
 
 fn block_tag(key: &MacKey, header_tag: &Tag, position: u64, lengths: &[u8], bytes: &[u8]) -> Tag {

@@ -17,6 +17,8 @@
 mod content;
 mod directory;
 mod frames;
+mod pace;
+mod previous;
 #[cfg(test)]
 mod tests;
 mod writer;

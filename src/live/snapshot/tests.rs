@@ -1,12 +1,18 @@
 //! The layout of a block, which its bytes do not tell.
 
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
 use chrono::DateTime;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::frames::Block;
-use super::{FORMAT, content};
+use super::FORMAT;
+use super::content::{self, Packer};
+use super::frames::{Block, FrameWriter, Header, Packed};
+use super::pace::Pace;
+use super::previous::{BlockOf, Contents, Previous};
 use crate::access::AppKeyRole;
 use crate::catalog::app::{App, Resource};
 use crate::catalog::enrolment::Enrolment;
@@ -39,9 +45,9 @@ const STATES: [ReleaseState; 7] = [
 /// When this fails, blocks of before mean something else now: raise [`FORMAT`] and write the digest that is found.
 #[test]
 fn what_a_block_holds_changes_with_the_format_alone() {
-    let (packed, unpacked) = content::pack(tenant_id(), Some(&sample())).unwrap();
-    let bytes = zstd::decode_all(packed.as_slice()).unwrap();
-    assert_eq!(bytes.len() as u64, unpacked);
+    let packed = pack(Some(&sample()));
+    let bytes = zstd::decode_all(packed.bytes.as_slice()).unwrap();
+    assert_eq!(bytes.len() as u64, packed.unpacked);
     let digest = hex::encode(Sha256::digest(&bytes));
     let known = "426b0a2a888d807f6cd8965df2f85b2449583e3b8785ec128d3d61a7c736154a";
     assert_eq!((FORMAT, digest.as_str()), (3, known));
@@ -51,19 +57,70 @@ fn what_a_block_holds_changes_with_the_format_alone() {
 fn a_block_unpacks_to_what_was_packed() {
     let keyring = Keyring::parse("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     for published in [None, Some(sample())] {
-        let (packed, unpacked) = content::pack(tenant_id(), published.as_ref()).unwrap();
+        let packed = pack(published.as_ref());
         let block = Block {
             tenant: tenant_id(),
-            bytes: &packed,
-            unpacked: usize::try_from(unpacked).unwrap(),
+            bytes: &packed.bytes,
+            unpacked: usize::try_from(packed.unpacked).unwrap(),
         };
         let again = content::unpack(&block, &keyring).unwrap();
         assert_eq!(again.is_some(), published.is_some());
-        assert_eq!(
-            content::pack(tenant_id(), again.as_ref()).unwrap(),
-            (packed, unpacked)
-        );
+        let again = pack(again.as_ref());
+        assert_eq!((again.bytes, again.unpacked), (packed.bytes, packed.unpacked));
     }
+}
+
+#[test]
+fn blocks_of_what_did_not_change_are_copied_unless_they_are_damaged() {
+    let keyring = Keyring::parse("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    let published = Arc::new(sample());
+    let packed = pack(Some(&published));
+    let previous = previous(&keyring, &published, &packed);
+    let copied = previous.find(tenant_id(), &published, &keyring).unwrap();
+    assert_eq!((copied.bytes, copied.unpacked), (packed.bytes, packed.unpacked));
+    // Another load of the same may be of another state.
+    let again = Arc::new(sample());
+    assert!(previous.find(tenant_id(), &again, &keyring).is_none());
+
+    let mut bytes = Vec::new();
+    (&previous.file).rewind().unwrap();
+    (&previous.file).read_to_end(&mut bytes).unwrap();
+    // All between the header and the end is the block.
+    let (header, end) = (8 + 4 + 12 + 8 + 16 + 16 + 8 + 32, 8 + 32);
+    for damaged in header..bytes.len() - end {
+        (&previous.file).seek(SeekFrom::Start(damaged as u64)).unwrap();
+        (&previous.file).write_all(&[bytes[damaged] ^ 1]).unwrap();
+        assert!(previous.find(tenant_id(), &published, &keyring).is_none());
+        (&previous.file).seek(SeekFrom::Start(damaged as u64)).unwrap();
+        (&previous.file).write_all(&bytes[damaged..=damaged]).unwrap();
+    }
+    assert!(previous.find(tenant_id(), &published, &keyring).is_some());
+}
+
+/// A snapshot of one tenant.
+fn previous(keyring: &Keyring, published: &Arc<PublishedTenant>, packed: &Packed) -> Previous {
+    let header = Header {
+        as_of: DateTime::UNIX_EPOCH,
+        installation: uuid(5),
+        block_count: 1,
+    };
+    let file = tempfile::tempfile().unwrap();
+    let mut frames = FrameWriter::begin(&file, keyring, &header).unwrap();
+    let place = frames.add(tenant_id(), packed).unwrap();
+    let blocks = [(tenant_id(), BlockOf::new(published, place))].into();
+    let header_tag = frames.finish().unwrap();
+    Previous {
+        file,
+        contents: Contents { header_tag, blocks },
+    }
+}
+
+fn pack(published: Option<&PublishedTenant>) -> Packed {
+    let pace = Pace::default();
+    let mut packer = Packer::new(pace.begin());
+    // Nothing of one tenant is left for the next.
+    packer.pack(tenant_id(), Some(&sample())).unwrap();
+    packer.pack(tenant_id(), published).unwrap()
 }
 
 fn tenant_id() -> TenantId {

@@ -1,5 +1,7 @@
 //! The task that saves a snapshot now and then.
 
+use std::collections::HashMap;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +9,12 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::SnapshotError;
+use super::content::Packer;
 use super::directory::{SnapshotDirectory, tell_age};
-use super::frames::{FrameWriter, Header};
-use super::{SnapshotError, content};
+use super::frames::{FrameWriter, Header, Packed};
+use super::pace::Pace;
+use super::previous::{BlockOf, Contents, Previous};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::live::{Live, PublishedTenant};
@@ -21,14 +26,17 @@ pub struct SnapshotWriter {
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     directory: SnapshotDirectory,
+    pace: Arc<Pace>,
     saved: Mutex<Saved>,
 }
 
 /// What the newest snapshot has.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Default)]
 struct Saved {
     change_count: u64,
     as_of: Option<DateTime<Utc>>,
+    /// `None` before this process has saved any.
+    previous: Option<Arc<Previous>>,
 }
 
 /// What is served, at one moment.
@@ -51,6 +59,7 @@ impl SnapshotWriter {
             Saved {
                 change_count: live.change_count(),
                 as_of: live.compared_at(),
+                previous: None,
             }
         } else {
             Saved::default()
@@ -60,6 +69,7 @@ impl SnapshotWriter {
             keyring,
             clock,
             directory,
+            pace: Arc::default(),
             saved: Mutex::new(saved),
         }
     }
@@ -79,8 +89,14 @@ impl SnapshotWriter {
         }
     }
 
+    /// Saves what has changed once more, without regard for checks: there are none any more.
+    pub async fn finish(&self) {
+        self.pace.hurry();
+        self.save().await;
+    }
+
     /// Saves what is served if it is newer than the last snapshot and not stale. A failure is logged and counted.
-    pub async fn save(&self) {
+    async fn save(&self) {
         let mut saved = self.saved.lock().await;
         let now = self.clock.now();
         let is_worth_it = self.live.compared_at() > saved.as_of && self.live.stale_for(now).is_none();
@@ -90,16 +106,24 @@ impl SnapshotWriter {
             return;
         };
         let as_of = served.as_of;
-        let (keyring, directory) = (self.keyring.clone(), self.directory.clone());
-        let save =
-            tokio::task::spawn_blocking(move || directory.save(now, |out| write(out, &keyring, served)));
+        let saving = Saving {
+            keyring: self.keyring.clone(),
+            pace: self.pace.clone(),
+            previous: saved.previous.clone(),
+        };
+        let directory = self.directory.clone();
+        let save = tokio::task::spawn_blocking(move || {
+            let (file, contents) = directory.save(now, |out| saving.write(out, served))?;
+            count_saved(as_of, file.metadata()?.len());
+            Ok(Previous { file, contents })
+        });
         match save.await.map_err(std::io::Error::other) {
-            Ok(Ok(bytes)) => {
+            Ok(Ok(previous)) => {
                 *saved = Saved {
                     change_count,
                     as_of: Some(as_of),
+                    previous: Some(previous.into()),
                 };
-                count_saved(as_of, bytes);
             }
             Ok(Err(error)) => count_failure(&error),
             Err(error) => count_failure(&error.into()),
@@ -119,19 +143,40 @@ impl Served {
     }
 }
 
-/// Writes tenant by tenant: beside what is served only one tenant's packed bytes are in memory.
-fn write(out: impl std::io::Write, keyring: &Keyring, served: Served) -> Result<(), SnapshotError> {
-    let header = Header {
-        as_of: served.as_of,
-        installation: served.installation,
-        block_count: served.tenants.len() as u64,
-    };
-    let mut frames = FrameWriter::begin(out, keyring, &header)?;
-    for (id, published) in served.tenants {
-        let (bytes, unpacked) = content::pack(id, published.as_deref())?;
-        frames.add(id, &bytes, unpacked)?;
+/// What a save works with.
+struct Saving {
+    keyring: Arc<Keyring>,
+    pace: Arc<Pace>,
+    previous: Option<Arc<Previous>>,
+}
+
+impl Saving {
+    /// Writes tenant by tenant: beside what is served only one tenant's packed bytes are in memory.
+    fn write(&self, out: impl Write, served: Served) -> Result<Contents, SnapshotError> {
+        let header = Header {
+            as_of: served.as_of,
+            installation: served.installation,
+            block_count: served.tenants.len() as u64,
+        };
+        let mut packer = Packer::new(self.pace.begin());
+        let mut frames = FrameWriter::begin(out, &self.keyring, &header)?;
+        let mut blocks = HashMap::with_capacity(served.tenants.len());
+        for (id, published) in served.tenants {
+            let block = match self.copy(id, published.as_ref()) {
+                Some(copied) => copied,
+                None => packer.pack(id, published.as_deref())?,
+            };
+            let place = frames.add(id, &block)?;
+            blocks.extend(published.map(|published| (id, BlockOf::new(&published, place))));
+            packer.breathe();
+        }
+        let header_tag = frames.finish()?;
+        Ok(Contents { header_tag, blocks })
     }
-    frames.finish()
+
+    fn copy(&self, id: TenantId, published: Option<&Arc<PublishedTenant>>) -> Option<Packed> {
+        self.previous.as_ref()?.find(id, published?, &self.keyring)
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes are far below 2^52")]
