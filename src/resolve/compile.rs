@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::prepare::{Form, Prepared, PreparedBytes, PreparedWriter};
+use super::read_ahead::read_ahead;
 use super::span::{Span, index};
 use super::targets::{Targets, TargetsCollector, TargetsIndex, TargetsTable};
 use super::texts::{Text, TextCollector, Texts};
@@ -147,6 +148,16 @@ impl PublishedApp {
     /// Releases that checks can be answered from.
     pub fn release_count(&self) -> usize {
         self.releases.len()
+    }
+
+    /// Asks for everything that deciding looks at.
+    pub(super) fn read_ahead(&self) {
+        read_ahead(&self.resources, |resource| {
+            let newest = self.releases_of(resource).first();
+            newest.map_or(0, |release| u32::from(release.mandatory))
+        });
+        self.targets.read_ahead();
+        self.texts.read_ahead();
     }
 
     /// Bytes that are prepared for answers.

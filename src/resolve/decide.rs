@@ -26,6 +26,7 @@ pub struct Situation {
 
 /// The offers for a device, in the order of the answer. The check's memberships must be complete.
 pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situation) -> Vec<Offer<'a>> {
+    app.read_ahead();
     let old_package_name = old_package_name(app, check);
     app.resources
         .iter()

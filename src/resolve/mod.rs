@@ -11,6 +11,7 @@ mod json;
 mod offer;
 mod prepare;
 mod read;
+mod read_ahead;
 mod read_json;
 mod scopes;
 mod span;

@@ -44,6 +44,11 @@ impl Scope {
         !self.0.contains(&Text::NOWHERE)
     }
 
+    /// Where the text of its first level stands.
+    pub(super) fn start(&self) -> u32 {
+        self.0[0].start()
+    }
+
     /// How many levels deep it goes, and the code there.
     fn deepest(&self) -> (usize, Text) {
         let deepest = self.0.iter().rposition(|code| !code.is_empty());

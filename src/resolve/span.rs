@@ -36,6 +36,10 @@ impl Span {
         self.end = index.saturating_add(1);
     }
 
+    pub(super) fn start(self) -> u32 {
+        self.start
+    }
+
     pub(super) fn is_empty(self) -> bool {
         self.start == self.end
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::read_ahead::read_ahead;
 use super::scopes::{Scope, Scopes};
 use super::span::{Span, index};
 use super::texts::{Text, TextCollector, Texts};
@@ -56,6 +57,13 @@ pub(super) struct CompiledRule {
 }
 
 impl TargetsTable {
+    pub(super) fn read_ahead(&self) {
+        read_ahead(&self.rows, |row| row.device_types.start());
+        read_ahead(&self.words, |word| word.start());
+        read_ahead(&self.scopes, Scope::start);
+        read_ahead(&self.rules, CompiledRule::first_of_texts);
+    }
+
     /// `None` when the release is for everybody, always. A row that is not there is nobody's.
     pub(super) fn get<'a>(&'a self, index: TargetsIndex, texts: &'a Texts) -> Option<Targets<'a>> {
         if index == TargetsIndex::EVERYBODY {
@@ -133,6 +141,22 @@ impl CompiledRule {
     fn new(rule: AttributeRule) -> Self {
         let test = rule.compile().unwrap_or(RuleTest::OneOf(Vec::new()));
         Self { rule, test }
+    }
+
+    /// Something of each text that testing reads.
+    fn first_of_texts(&self) -> u32 {
+        let first_byte = |text: &str| text.bytes().next().map_or(0, u32::from);
+        let compared = match &self.test {
+            RuleTest::OneOf(values) | RuleTest::NoneOf(values) => {
+                values.first().map_or(0, |value| first_byte(value))
+            }
+            RuleTest::Semver(requirement) => {
+                let first = requirement.comparators.first();
+                first.map_or(0, |comparator| u32::from(comparator.minor.is_some()))
+            }
+            RuleTest::Compared { .. } | RuleTest::Exists(_) => 0,
+        };
+        first_byte(self.rule.name()) ^ compared
     }
 }
 

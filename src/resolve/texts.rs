@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::read_ahead::read_ahead;
+
 /// Every text, one behind the other.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Texts(Box<str>);
@@ -20,6 +22,10 @@ impl Texts {
     pub(super) fn get(&self, text: Text) -> Option<&str> {
         let start = text.start as usize;
         self.0.get(start..start + text.length as usize)
+    }
+
+    pub(super) fn read_ahead(&self) {
+        read_ahead(self.0.as_bytes(), |byte| u32::from(*byte));
     }
 }
 
@@ -41,6 +47,10 @@ impl Text {
         } else {
             Self::NOWHERE
         }
+    }
+
+    pub(super) fn start(self) -> u32 {
+        self.start
     }
 
     pub(super) fn is_empty(self) -> bool {
