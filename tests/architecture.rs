@@ -232,6 +232,30 @@ fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
     );
 }
 
+/// A credential may end while a request waits, so what writes for a caller begins in the caller's name: such a
+/// transaction verifies the credential again.
+#[test]
+fn what_a_caller_writes_is_written_in_the_callers_name() {
+    for (path, text) in sources("services") {
+        for function in text.split("async fn ").skip(1) {
+            let is_for_a_caller = function
+                .split('{')
+                .next()
+                .unwrap_or_default()
+                .contains("caller: &Caller");
+            let begins_as_the_program = ["db.begin()", "db.begin_catalog("]
+                .iter()
+                .any(|call| function.contains(call));
+            assert!(
+                !is_for_a_caller || !begins_as_the_program,
+                "{}: {} begins a transaction in the program's own name; take Context::begin or Context::begin_catalog",
+                path.display(),
+                function.split('(').next().unwrap_or_default()
+            );
+        }
+    }
+}
+
 /// The files of a room, tests beside the code left out.
 fn sources(room: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

@@ -40,6 +40,14 @@ impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
         Box::pin(async move {
             let ctx = context(&request);
             let permit = begin_costly(&ctx, &request)?;
+            let bytes = match B::MAX_BYTES {
+                Some(max_bytes) => {
+                    // A body is only read of somebody who is known, and whoever was may be no longer once it is read.
+                    sessions::authenticate(&ctx, bearer(request.headers())).await?;
+                    read_body(&request, &mut payload, max_bytes).await?
+                }
+                None => web::Bytes::new(),
+            };
             let principal = sessions::authenticate(&ctx, bearer(request.headers())).await?;
             let caller = Caller {
                 principal,
@@ -47,10 +55,7 @@ impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
                 address: address(&request),
             };
             let path = P::from_path(&request)?;
-            let body = match B::MAX_BYTES {
-                Some(max_bytes) => B::from_bytes(&read_body(&request, &mut payload, max_bytes).await?)?,
-                None => B::from_bytes(&[])?,
-            };
+            let body = B::from_bytes(&bytes)?;
             Ok(Self {
                 ctx,
                 caller,

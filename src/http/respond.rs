@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 use super::body::Json;
 use super::call::Call;
 use super::problem::Problem;
+use crate::access::Action;
+use crate::catalog::ids::TenantId;
 use crate::services::checks::CheckAnswer;
 use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempotent};
 use crate::storage::CatalogPair;
@@ -71,16 +73,19 @@ pub(super) fn deleted(pair: Option<&CatalogPair>) -> HttpResponse {
     with_revision(HttpResponse::NoContent(), pair).finish()
 }
 
-/// Does a create once per `Idempotency-Key`, and answers what it rendered.
+/// Does a create once per `Idempotency-Key`, and answers what it rendered. `permission` is what the create demands of
+/// its caller, and so does its replay.
 pub(super) async fn create<P, B, T, const MAX: usize>(
     call: &Call<P, Json<B, MAX>>,
+    permission: (Option<TenantId>, Action),
     render: fn(&T) -> Answer,
     act: impl AsyncFnOnce(&Ticket) -> Result<Written<T>, ServiceError>,
 ) -> Result<HttpResponse, Problem> {
-    let ticket = match begin_idempotent(&call.ctx, call.idempotent_request()?).await? {
-        Begun::Replay(answer) => return Ok(answered(answer, None, true)),
-        Begun::Go(ticket) => ticket,
-    };
+    let ticket =
+        match begin_idempotent(&call.ctx, &call.caller, permission, call.idempotent_request()?).await? {
+            Begun::Replay(answer) => return Ok(answered(answer, None, true)),
+            Begun::Go(ticket) => ticket,
+        };
     match act(&ticket).await {
         Ok(made) => Ok(answered(render(&made.value), made.pair.as_ref(), false)),
         Err(error) => {

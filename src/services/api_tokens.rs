@@ -28,7 +28,7 @@ pub async fn create(
         role,
     };
     let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     let stored = api_tokens::insert(&tx, scope, token, secret.secret_hash, ctx.now()).await?;
     let made = MadeApiToken {
         stored,
@@ -75,7 +75,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<(), ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin_on_credentials(caller, None).await?;
     let before = api_tokens::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("API token"))?;

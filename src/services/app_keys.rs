@@ -30,7 +30,7 @@ pub async fn create(
     };
     let app_secret = new_app_secret();
     let sealed = seal(ctx, key.id, &app_secret)?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = app_keys::insert(&tx, key, sealed, ctx.now()).await?;
     let made = MadeAppKey { stored, app_secret };
     let change = Change {
@@ -55,7 +55,7 @@ pub async fn rotate(
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
     let app_secret = new_app_secret();
     let sealed = seal(ctx, id, &app_secret)?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = app_keys::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("app key"))?;
@@ -115,7 +115,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<Written<()>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = app_keys::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("app key"))?;

@@ -44,7 +44,7 @@ pub async fn create(
         enabled: true,
     };
     accept(app.check_names())?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = apps::insert(&tx, app, ctx.now()).await?;
     let change = Change {
         action: "app.create",
@@ -86,7 +86,7 @@ pub async fn update(
     precondition: &Precondition,
 ) -> Result<Written<Stored<App>>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = find(&tx, scope, name).await?;
     precondition.check(&before.etag)?;
     let mut after = before.value.clone();
@@ -128,7 +128,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<Written<()>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::DeleteApps).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = find(&tx, scope, name).await?;
     precondition.check(&before.etag)?;
     if releases::exists_published_or_paused(&tx, scope, before.value.id).await? {

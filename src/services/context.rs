@@ -15,12 +15,12 @@ use super::login_attempts::LoginAttempts;
 use super::push_delivery::PushDelivery;
 use super::{CallLimits, CostlyCalls, NewDevices, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
-use crate::catalog::ids::TenantId;
+use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::live::{Live, Lookup, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
-use crate::storage::{CatalogPair, CatalogTx, Db, in_micros, tenants};
+use crate::storage::{Authority, CatalogPair, CatalogTx, Db, Tx, in_micros, tenants};
 
 /// The parts of a running server that use cases need.
 pub struct Context {
@@ -86,6 +86,29 @@ impl Context {
         Ok(scope)
     }
 
+    /// Begins a write in the caller's name.
+    pub(super) async fn begin(&self, caller: &Caller) -> Result<Tx, ServiceError> {
+        Ok(self.db.begin_as(caller.authority()).await?)
+    }
+
+    /// Begins a write that may end or change the caller's own credential, or that of `other`.
+    pub(super) async fn begin_on_credentials(
+        &self,
+        caller: &Caller,
+        other: Option<UserId>,
+    ) -> Result<Tx, ServiceError> {
+        Ok(self.db.begin_on_credentials(caller.authority(), other).await?)
+    }
+
+    /// Begins a change of a tenant's catalog in the caller's name.
+    pub(super) async fn begin_catalog(
+        &self,
+        caller: &Caller,
+        scope: TenantScope,
+    ) -> Result<CatalogTx, ServiceError> {
+        Ok(self.db.begin_catalog_as(scope, caller.authority()).await?)
+    }
+
     /// Commits a change of the catalog and returns when this node serves it.
     pub(super) async fn commit(&self, tx: CatalogTx) -> Result<CatalogPair, ServiceError> {
         let tenant = tx.scope().tenant();
@@ -114,6 +137,13 @@ pub struct Caller {
     pub principal: Principal,
     pub request_id: String,
     pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// In whose name the caller writes.
+    pub(super) fn authority(&self) -> Authority {
+        Authority::Principal(self.principal.clone())
+    }
 }
 
 /// What a write came to, and the state of the catalog that has it (absent for what no check is answered from).

@@ -27,7 +27,7 @@ pub async fn create(
         name,
     };
     let secret = NewToken::generate(TokenKind::DeviceKey(tenant), key.id.uuid());
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = device_keys::insert(&tx, key, secret.secret_hash, ctx.now()).await?;
     let made = MadeDeviceKey {
         stored,
@@ -73,7 +73,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<Written<()>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = device_keys::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("device key"))?;

@@ -119,7 +119,7 @@ pub async fn delete(
     (precondition, etag_of): (&Precondition, fn(&DeviceWithInstalls) -> String),
 ) -> Result<(), ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     let stored = devices::lock(&tx, scope, id).await?;
     let before = with_installs(ctx, &tx, scope, stored).await?;
     precondition.check(&etag_of(&before))?;
@@ -150,7 +150,7 @@ pub async fn revoke_token(
     id: &DeviceId,
 ) -> Result<(), ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     devices::lock(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("device"))?;
@@ -216,7 +216,7 @@ pub async fn import(
     accept(given_twice(&imported))?;
     let given = imported.iter_mut().map(|device| &mut device.org_info);
     complete_org_info(ctx, tenant, given);
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     let ids: Vec<_> = imported.iter().map(|device| device.id.as_str()).collect();
     let known: HashMap<_, _> = devices::find_many(&tx, scope, &ids)
         .await?

@@ -4,6 +4,9 @@ use crate::access::Refusal;
 use crate::catalog::field::FieldError;
 use crate::storage::{StorageError, UniqueKey};
 
+const CREDENTIAL_ENDED: &str = "the credential was revoked, or its role changed, while the request was under way; \
+                                nothing was written";
+
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     #[error("the request has fields that cannot be accepted")]
@@ -66,6 +69,10 @@ impl ServiceError {
         }
     }
 
+    pub fn tenant_disabled() -> Self {
+        Self::PermissionDenied("your tenant is disabled; ask the platform's administrator".to_owned())
+    }
+
     pub fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(source))
     }
@@ -93,6 +100,8 @@ impl From<StorageError> for ServiceError {
             // Somebody was faster: what this request decided on is no longer so.
             StorageError::Changed => Self::Stale,
             StorageError::ReservationLost => Self::IdempotencyKeyInUse,
+            StorageError::CredentialEnded => Self::Unauthenticated(CREDENTIAL_ENDED),
+            StorageError::TenantDisabled => Self::tenant_disabled(),
             StorageError::BrokenReference => Self::NotFound("object that this request refers to"),
             other => Self::internal(other),
         }

@@ -4,7 +4,9 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{Context, ServiceError};
+use super::{Caller, Context, ServiceError};
+use crate::access::{Action, enter_platform};
+use crate::catalog::ids::TenantId;
 use crate::storage::idempotency::{self, IdempotencyKey, Reservation, ReservationId, Retention};
 use crate::storage::{StorageError, Writer};
 
@@ -52,8 +54,18 @@ pub struct Once<'a, T> {
     secret: Option<fn(&T) -> String>,
 }
 
-/// Looks the key up and reserves it.
-pub async fn begin(ctx: &Context, request: Option<IdempotentRequest>) -> Result<Begun, ServiceError> {
+/// Looks the key up and reserves it. The caller must be allowed the create now, so that a replay tells nobody what they
+/// may not do any more. `tenant` is `None` for what belongs to the installation.
+pub async fn begin(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, action): (Option<TenantId>, Action),
+    request: Option<IdempotentRequest>,
+) -> Result<Begun, ServiceError> {
+    match tenant {
+        Some(tenant) => drop(ctx.enter(caller, tenant, action).await?),
+        None => enter_platform(&caller.principal, action)?,
+    }
     let Some(request) = request else {
         return Ok(Begun::Go(Ticket(None)));
     };

@@ -32,7 +32,7 @@ pub async fn change_password(
         return Err(ServiceError::Invalid(vec![error]));
     }
     let hash = hash_password(new).await;
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin_on_credentials(caller, None).await?;
     users::update_password(&tx, &user, hash.as_str().to_owned(), ctx.now()).await?;
     sessions::delete_of_user(&tx, id).await?;
     let change = Change {

@@ -31,7 +31,7 @@ pub async fn replace(
 ) -> Result<Written<StoredDirectory>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteOrgDirectory).await?;
     accept(check_directory(&nodes))?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = org_directories::find(&tx, scope)
         .await?
         .unwrap_or_else(|| none_yet(ctx));

@@ -36,7 +36,7 @@ pub async fn put(
     precondition: &Precondition,
 ) -> Result<Written<NamedPin>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WritePins).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let app = find_app(&tx, scope, &new.package_name).await?;
     refuse_unknown_resource(&tx, &app, &new).await?;
     let before = pins::find_by_target(&tx, scope, app.id, &new.identifier, &new.target).await?;
@@ -168,7 +168,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<Written<()>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WritePins).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = pins::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("pin"))?;

@@ -16,7 +16,9 @@ use crate::catalog::ids::{PushId, TenantId};
 use crate::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
 use crate::catalog::text::TraceId;
 use crate::storage::push_targets::{self, NewTarget, StoredTarget};
-use crate::storage::{Page, PageRequest, Reader, StorageError, Tx, pushed_devices, pushes, tenants};
+use crate::storage::{
+    Authority, Page, PageRequest, Reader, StorageError, Tx, pushed_devices, pushes, tenants,
+};
 
 /// For how long the same push sent again is the one that was taken before.
 const REPEATS_WITHIN: TimeDelta = TimeDelta::minutes(10);
@@ -83,6 +85,7 @@ impl PushWithTargets {
 struct Sender<'a> {
     scope: TenantScope,
     actor: Actor<'a>,
+    authority: Authority,
     face: &'static str,
 }
 
@@ -98,6 +101,7 @@ pub async fn create(
     let sender = Sender {
         scope,
         actor: Actor::of(caller),
+        authority: caller.authority(),
         face: "admin",
     };
     take(ctx, &sender, request, Some(once)).await
@@ -117,6 +121,11 @@ pub async fn create_with_key(
             key: format!("app_key:{}", key.id()),
             name: key.app_key().to_owned(),
             request_id,
+        },
+        authority: Authority::AppKey {
+            tenant: scope,
+            key: key.id(),
+            role: key.role(),
         },
         face: "gateway",
     };
@@ -143,10 +152,10 @@ async fn take(
         context: request.context.clone(),
         content: request.content.clone(),
     };
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.db.begin_as(sender.authority.clone()).await?;
     if let Some(earlier) = store_or_find(&tx, sender.scope, &push, &request).await? {
         drop(tx);
-        return repeat(ctx, sender.scope, earlier, once).await;
+        return repeat(ctx, sender, earlier, once).await;
     }
     queue(ctx, &tx, sender.scope, &push, request.targets.as_slice()).await?;
     let taken = Taken {
@@ -210,16 +219,16 @@ async fn store_or_find(
 
 async fn repeat(
     ctx: &Context,
-    scope: TenantScope,
+    sender: &Sender<'_>,
     earlier: PushId,
     once: Option<Once<'_, Taken>>,
 ) -> Result<Taken, PushRefusal> {
     let taken = Taken {
-        push: find(ctx, scope, earlier).await?,
+        push: find(ctx, sender.scope, earlier).await?,
         is_repeat: true,
     };
     if let Some(once) = once {
-        let tx = ctx.db.begin().await?;
+        let tx = ctx.db.begin_as(sender.authority.clone()).await?;
         once.record(&tx, &taken).await?;
         tx.commit().await?;
     }
@@ -313,7 +322,7 @@ pub async fn withdraw(
     precondition: &Precondition,
 ) -> Result<PushWithTargets, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::Push).await?;
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     let push = pushes::find(&tx, scope, id).await?;
     let push = push.ok_or(ServiceError::NotFound("push"))?;
     let targets = push_targets::lock_of_push(&tx, scope, id).await?;

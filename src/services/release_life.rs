@@ -39,7 +39,7 @@ pub async fn take_step(
     precondition: &Precondition,
 ) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     let before = releases::find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;

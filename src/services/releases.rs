@@ -48,7 +48,7 @@ pub async fn create(
 ) -> Result<Written<CreatedRelease>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
     accept(new.content.check())?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     refuse_old_name(&app, &new.identifier)?;
     let version = new.content.version_code;
@@ -211,7 +211,7 @@ async fn change_content(
     apply: impl FnOnce(&mut ReleaseContent),
 ) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     let before = find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;

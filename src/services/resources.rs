@@ -51,7 +51,7 @@ pub async fn update(
     precondition: &Precondition,
 ) -> Result<Written<Stored<Resource>>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?;
     let before = resources::find(&tx, scope, app.value.id, identifier)
         .await?

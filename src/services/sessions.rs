@@ -133,7 +133,7 @@ pub async fn logout(ctx: &Context, caller: &Caller) -> Result<(), ServiceError> 
             "an API token has no session to end; delete the token instead".to_owned(),
         ));
     };
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin_on_credentials(caller, None).await?;
     sessions::delete(&tx, session).await?;
     tx.commit().await?;
     Ok(())
@@ -197,9 +197,7 @@ async fn refuse_disabled_tenant(ctx: &Context, tenant: Option<TenantId>) -> Resu
     };
     match tenants::find(&ctx.db, tenant).await? {
         Some(found) if found.value.enabled => Ok(()),
-        _ => Err(ServiceError::PermissionDenied(
-            "your tenant is disabled; ask the platform's administrator".to_owned(),
-        )),
+        _ => Err(ServiceError::tenant_disabled()),
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn create(
         push_url_schemes: UrlSchemes::default(),
         enrolment: Enrolment::default(),
     };
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
     let change = Change {
         action: "tenant.create",
@@ -74,7 +74,7 @@ pub async fn update(
     precondition: &Precondition,
 ) -> Result<Written<Stored<Tenant>>, ServiceError> {
     let scope = enter_tenant(&caller.principal, id, Action::ManageTenants)?;
-    let tx = ctx.db.begin_catalog(scope).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
     let before = tenants::find(&tx, id)
         .await?
         .ok_or(ServiceError::NotFound("tenant"))?;

@@ -39,7 +39,7 @@ pub async fn create(
         role: new.role,
         enabled: true,
     };
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     let stored = users::insert(&tx, user, hash.as_str().to_owned(), ctx.now()).await?;
     let change = Change {
         action: "user.create",
@@ -89,7 +89,7 @@ pub async fn update(
         Some(password) => Some(hash_password(password).await),
         None => None,
     };
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin_on_credentials(caller, Some(id)).await?;
     let before = users::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("user"))?;
@@ -130,7 +130,7 @@ pub async fn delete(
     precondition: &Precondition,
 ) -> Result<(), ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin_on_credentials(caller, Some(id)).await?;
     let before = users::find(&tx, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("user"))?;

@@ -21,6 +21,12 @@ pub enum StorageError {
     /// The reservation of an idempotency key ran out, and another request has it now.
     #[error("the idempotency key is no longer reserved by this request")]
     ReservationLost,
+    /// The credential of the caller was deleted or changed while the request was under way.
+    #[error("the credential in whose name this was to be written is no longer valid")]
+    CredentialEnded,
+    /// The caller's tenant was disabled while the request was under way.
+    #[error("the tenant in whose name this was to be written is disabled")]
+    TenantDisabled,
     /// A stored value that the program does not understand.
     #[error("{table} {id}: {column} {reason}")]
     CorruptRow {

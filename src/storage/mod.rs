@@ -8,6 +8,7 @@
 //! SQLite and PostgreSQL are served by the same statements. Where they differ, the file says so: `connect.rs`,
 //! `migrate.rs`, `transaction.rs` and `error.rs`.
 
+mod authority;
 mod connect;
 #[expect(
     unreachable_pub,
@@ -53,6 +54,7 @@ pub mod settings;
 pub mod tenants;
 pub mod users;
 
+pub use authority::Authority;
 pub use connect::{Backend, Db, Durability, Gate, connect};
 pub use error::{StorageError, UniqueKey};
 pub use hints::{Hint, HintChannel, Hints, pushes_in};

@@ -14,11 +14,12 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::StorageError;
+use super::authority::{Authority, Hold};
 use super::connect::{Backend, Db, within_load};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
 use crate::access::TenantScope;
-use crate::catalog::ids::{AppId, TenantId};
+use crate::catalog::ids::{AppId, TenantId, UserId};
 
 /// Reads one state of the database, whatever is written meanwhile. Ends when dropped.
 #[derive(Debug)]
@@ -26,7 +27,11 @@ pub struct ReadTx(DatabaseTransaction);
 
 /// Writes what no check is answered from. Dropped without [`Tx::commit`] it changes nothing.
 #[derive(Debug)]
-pub struct Tx(DatabaseTransaction);
+pub struct Tx {
+    tx: DatabaseTransaction,
+    /// Checked before the commit.
+    authority: Authority,
+}
 
 /// Writes what checks of one tenant are answered from, and can only end by advancing the tenant's pair.
 ///
@@ -37,6 +42,8 @@ pub struct CatalogTx {
     scope: TenantScope,
     backend: Backend,
     touched_apps: Mutex<BTreeSet<AppId>>,
+    /// Checked before the commit.
+    authority: Authority,
 }
 
 /// Names one state of a tenant's catalog or of an app. Two pairs are compared for difference, never for order: after
@@ -65,8 +72,34 @@ impl Db {
         within_load(async { Ok(ReadTx(begin.await?)) }).await
     }
 
+    /// Begins a write of the program's own, for which no caller asked.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
-        Ok(Tx(begin_write(self).await?))
+        Ok(Tx {
+            tx: begin_write(self).await?,
+            authority: Authority::Program,
+        })
+    }
+
+    /// Begins a write in a caller's name. The credential is checked here and before the commit.
+    pub async fn begin_as(&self, authority: Authority) -> Result<Tx, StorageError> {
+        let tx = Tx {
+            tx: begin_write(self).await?,
+            authority,
+        };
+        tx.authority.confirm(&tx, Hold::None).await?;
+        Ok(tx)
+    }
+
+    /// Begins a write that may end or change the caller's own credential. It is locked and checked here; `other` is
+    /// another user that is about to change.
+    pub async fn begin_on_credentials(
+        &self,
+        authority: Authority,
+        other: Option<UserId>,
+    ) -> Result<Tx, StorageError> {
+        let tx = self.begin().await?;
+        authority.confirm(&tx, Hold::Exclusive(other)).await?;
+        Ok(tx)
     }
 
     /// Begins a change of one tenant's catalog.
@@ -74,14 +107,26 @@ impl Db {
     /// Such changes come one after the other in a tenant, from here to the commit, so that a service may read,
     /// decide and write without another changing in between what it has read.
     pub async fn begin_catalog(&self, scope: TenantScope) -> Result<CatalogTx, StorageError> {
+        self.begin_catalog_as(scope, Authority::Program).await
+    }
+
+    /// The same in a caller's name. The credential is checked once it is this one's turn, and before the commit.
+    pub async fn begin_catalog_as(
+        &self,
+        scope: TenantScope,
+        authority: Authority,
+    ) -> Result<CatalogTx, StorageError> {
         let tx = begin_write(self).await?;
         lock_catalog(&tx, scope.tenant()).await?;
-        Ok(CatalogTx {
+        let tx = CatalogTx {
             tx,
             scope,
             backend: self.backend(),
             touched_apps: Mutex::default(),
-        })
+            authority,
+        };
+        tx.authority.confirm(&tx, Hold::None).await?;
+        Ok(tx)
     }
 }
 
@@ -116,11 +161,12 @@ impl ReadTx {
 impl Tx {
     /// Keeps what was written. After an error it may have been kept or not.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.0.commit().await?)
+        self.authority.confirm(&self, Hold::Shared).await?;
+        Ok(self.tx.commit().await?)
     }
 
     pub(super) fn transaction(&self) -> &DatabaseTransaction {
-        &self.0
+        &self.tx
     }
 }
 
@@ -152,6 +198,7 @@ impl CatalogTx {
     /// The position is drawn last, so it is the order of commits but for transactions that commit at the same
     /// moment; who follows the catalog therefore compares pairs and takes no position for an end of what to read.
     pub async fn commit(self) -> Result<CatalogPair, StorageError> {
+        self.authority.confirm(&self, Hold::Shared).await?;
         self.advance_apps().await?;
         let pair = self.advance_tenant().await?;
         self.tx.commit().await?;

@@ -13,6 +13,7 @@ mod described;
 mod device_records;
 mod devices;
 mod dump;
+mod ended_credentials;
 mod enrolment;
 mod explain;
 mod gateway;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{ApiToken, Role};
+use crate::access::{Action, ApiToken, Role};
 use crate::catalog::text::Name;
 use crate::http::body::Json;
 use crate::http::call::Call;
@@ -83,7 +83,8 @@ pub(super) async fn create_api_token(
         };
         respond::created(&response, &made.stored.etag)
     };
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
         let made =
             api_tokens::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await?;

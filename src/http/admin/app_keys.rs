@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::release_life::NoArguments;
-use crate::access::{AppKey, AppKeyRole};
+use crate::access::{Action, AppKey, AppKeyRole};
 use crate::catalog::text::Name;
 use crate::http::body::Json;
 use crate::http::call::Call;
@@ -82,7 +82,8 @@ pub(super) async fn create_app_key(
         return Err(fields.refusal());
     };
     let render = |made: &MadeAppKey| render_made(StatusCode::CREATED, made);
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
         app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await
     })
@@ -99,7 +100,8 @@ pub(super) async fn create_app_key(
 pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let render = |made: &MadeAppKey| render_made(StatusCode::OK, made);
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
         let path = (call.path.tenant_id, call.path.id);
         app_keys::rotate(&call.ctx, &call.caller, path, &precondition, once).await

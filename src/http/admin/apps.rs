@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::Action;
 use crate::catalog::app::App;
 use crate::catalog::field::Invalid;
 use crate::catalog::text::{Name, PackageName, Url};
@@ -117,7 +118,8 @@ pub(super) async fn create_app(
         icon_url: icon_url.flatten(),
     };
     let render = |stored: &Stored<App>| respond::created(&AppResponse::from(stored), &stored.etag);
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::WriteApps);
+    respond::create(&call, permission, render, async |ticket| {
         apps::create(
             &call.ctx,
             &call.caller,

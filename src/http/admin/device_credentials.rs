@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::Action;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::openapi::WriteProblems;
@@ -50,7 +51,8 @@ pub(super) async fn create_enrolment_code(
         };
         respond::untagged(StatusCode::CREATED, &body)
     };
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::WriteDevices);
+    respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.id.to_string());
         let DevicePath { tenant_id, device_id } = &call.path;
         enrolment::create_code(&call.ctx, &call.caller, *tenant_id, device_id, once).await

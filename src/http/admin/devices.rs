@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::device_fields::ImportDevicesRequest;
 use super::org_directory::read_path;
 use super::rule_fields::OrgScopeFields;
+use crate::access::Action;
 use crate::catalog::device::{DeviceAttributes, OrgInfo};
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::org::{LevelCodes, OrgCode, OrgScope};
@@ -237,7 +238,8 @@ pub(super) async fn import_devices(
         };
         respond::untagged(StatusCode::OK, &body)
     };
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::WriteDevices);
+    respond::create(&call, permission, render, async |ticket| {
         devices::import(
             &call.ctx,
             &call.caller,

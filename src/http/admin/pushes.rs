@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::push_fields::{CreatePushRequest, ReadPush, explain};
+use crate::access::Action;
 use crate::catalog::push::{Channel, Push, TargetState};
 use crate::catalog::text::TraceId;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
@@ -212,7 +213,8 @@ pub(super) async fn create_push(
             &taken.push.etag(),
         )
     };
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::Push);
+    respond::create(&call, permission, render, async |ticket| {
         let tenant = call.path.tenant_id;
         let taken = pushes::create(&call.ctx, &call.caller, tenant, request, ticket.once(render)).await;
         let written = |value| Written { value, pair: None };

@@ -7,6 +7,7 @@ use utoipa::IntoParams;
 
 use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
 use super::release_response::{CreatedReleaseResponse, ReleaseResponse};
+use crate::access::Action;
 use crate::catalog::field::FieldError;
 use crate::catalog::release::ReleaseState;
 use crate::catalog::text::Identifier;
@@ -65,7 +66,8 @@ pub(super) async fn create_release(
         };
         respond::answer(status, &body, &created.stored.etag)
     };
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::WriteReleases);
+    respond::create(&call, permission, render, async |ticket| {
         let AppPath {
             tenant_id,
             package_name,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::Action;
 use crate::catalog::enrolment::Enrolment;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
@@ -121,7 +122,8 @@ pub(super) async fn create_tenant(
         return Err(fields.refusal());
     };
     let render = |stored: &Stored<Tenant>| respond::created(&TenantResponse::from(stored), &stored.etag);
-    respond::create(&call, render, async |ticket| {
+    let permission = (None, Action::ManageTenants);
+    respond::create(&call, permission, render, async |ticket| {
         tenants::create(&call.ctx, &call.caller, id, name, ticket.once(render)).await
     })
     .await

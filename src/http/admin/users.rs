@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{Role, User};
+use crate::access::{Action, Role, User};
 use crate::catalog::field::Invalid;
 use crate::catalog::text::Username;
 use crate::http::body::Json;
@@ -109,7 +109,8 @@ pub(super) async fn create_user(
         role,
     };
     let render = |stored: &Stored<User>| respond::created(&UserResponse::from(stored), &stored.etag);
-    respond::create(&call, render, async |ticket| {
+    let permission = (Some(call.path.tenant_id), Action::ManageUsers);
+    respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once(render);
         let stored = users::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
         Ok(Written {

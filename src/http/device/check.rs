@@ -99,8 +99,10 @@ async fn answer_posted(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let device = authenticate(ctx, bearer(request.headers()))?;
+    authenticate(ctx, bearer(request.headers()))?;
     let body = read_body(request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    // Once more: the credential may have ended while the body arrived.
+    let device = authenticate(ctx, bearer(request.headers()))?;
     let fields: CheckRequest<'_> = parse_json(&body)?;
     let given = GivenFields::new([
         fields.package_name,

@@ -71,8 +71,10 @@ pub(super) async fn enrol_device(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let _permit = begin_costly(&ctx, &request)?;
-    let caller = authenticate(&ctx, bearer(request.headers()))?;
+    authenticate(&ctx, bearer(request.headers()))?;
     let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    // Once more: the credential may have ended while the body arrived.
+    let caller = authenticate(&ctx, bearer(request.headers()))?;
     let fields: EnrolDeviceRequest<'_> = parse_json(&body)?;
     let (device, code) = fields.read()?;
     let asked = EnrolmentRequest {

@@ -19,6 +19,7 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
 use crate::http::telemetry::is_head;
+use crate::services::checks::authenticate;
 use crate::services::enrolment::authenticate_device;
 use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge, poll};
 use crate::storage::push_targets::StoredTarget;
@@ -116,8 +117,10 @@ pub(super) async fn acknowledge_push(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnPushPath::from_path(&request)?;
-    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    authenticate(&ctx, bearer(request.headers()))?;
     let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    // After the body, while which arrived the token may have ended.
+    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let body: AcknowledgePushRequest = parse_json(&body)?;
     let mut fields = Fields::default();
     let said = fields.required("state", body.state, |text| Acknowledgement::parse(&text));
@@ -126,7 +129,13 @@ pub(super) async fn acknowledge_push(
         return Err(fields.refusal());
     };
     fields.finish()?;
-    let target = acknowledge(&ctx, &pass.scope, path.push_id, (said, detail)).await?;
+    let target = acknowledge(
+        &ctx,
+        (&pass.scope, pass.authority()),
+        path.push_id,
+        (said, detail),
+    )
+    .await?;
     Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
 }
 

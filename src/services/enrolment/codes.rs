@@ -47,7 +47,7 @@ pub async fn create_code(
         created_at: now,
         expires_at: made.expires_at,
     };
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.begin(caller).await?;
     devices::lock(&tx, scope, device)
         .await?
         .ok_or(ServiceError::NotFound("device"))?;

@@ -19,7 +19,7 @@ use crate::services::devices::complete_org_info;
 use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, StoredDevice};
-use crate::storage::{StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
+use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
 
 /// What a device asks for.
 pub struct EnrolmentRequest {
@@ -76,9 +76,20 @@ pub async fn enrol(
 }
 
 impl Attempt<'_> {
+    /// A device's own token is verified and replaced in the transaction, under the lock of the device.
+    fn authority(&self) -> Authority {
+        match &self.caller.credential {
+            DeviceCredential::Key(key) => Authority::DeviceKey {
+                tenant: self.scope,
+                key: *key,
+            },
+            DeviceCredential::Token(_) => Authority::Tenant(self.scope),
+        }
+    }
+
     async fn carry_out(&self) -> Result<Enrolled, ServiceError> {
         let (ctx, scope, id) = (self.ctx, self.scope, &self.request.device.id);
-        let tx = ctx.db.begin().await?;
+        let tx = ctx.db.begin_as(self.authority()).await?;
         let tenant = tenants::find(&tx, scope.tenant()).await?;
         let tenant = tenant.filter(|stored| stored.value.enabled);
         let enrolment = tenant.ok_or_else(tenant_is_refused)?.value.enrolment;
@@ -204,7 +215,7 @@ impl Attempt<'_> {
                     json!({"reason": reason, "project_id": device.project, "address": self.request.address}),
                 ),
             };
-            let tx = self.ctx.db.begin().await?;
+            let tx = self.ctx.db.begin_as(self.authority()).await?;
             self.audit(&tx, change).await?;
             tx.commit().await?;
         }

@@ -14,6 +14,7 @@ use crate::access::{DeviceScope, enter_device};
 use crate::catalog::text::DeviceId;
 use crate::live::{DeviceKey, Lookup};
 use crate::secrets::PresentedDeviceToken;
+use crate::storage::Authority;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 
 const NOT_GOOD: ServiceError = ServiceError::Unauthenticated(
@@ -33,6 +34,14 @@ pub struct DevicePass {
 impl DevicePass {
     pub(super) fn device_key(&self) -> DeviceKey {
         DeviceKey::of(self.scope.tenant().tenant(), self.scope.device())
+    }
+
+    /// In whose name the device writes.
+    pub fn authority(&self) -> Authority {
+        Authority::Device {
+            device: self.scope.clone(),
+            generation: self.generation,
+        }
     }
 
     /// Whether the device would be let in again, as far as this node knows without asking the database.

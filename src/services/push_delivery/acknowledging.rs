@@ -6,18 +6,19 @@ use crate::catalog::push::{Acknowledgement, Channel};
 use crate::catalog::text::PushDetail;
 use crate::services::{Context, ServiceError};
 use crate::storage::push_targets::{self, StoredTarget};
-use crate::storage::pushes;
+use crate::storage::{Authority, pushes};
 
 /// Notes what a device says of a push, which ends its offering. The answer is how far the push has come by now: what
 /// is said late or twice is a success that changes nothing.
+/// The broker vouches for devices that acknowledge through it, which have no authority of their own here.
 pub async fn acknowledge(
     ctx: &Context,
-    scope: &DeviceScope,
+    (scope, authority): (&DeviceScope, Authority),
     push: PushId,
     (said, detail): (Acknowledgement, Option<PushDetail>),
 ) -> Result<StoredTarget, ServiceError> {
     let now = ctx.now();
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.db.begin_as(authority).await?;
     let key = (scope.device(), push);
     let done = push_targets::acknowledge(&tx, scope.tenant(), key, (said, detail), now).await?;
     let done = done.ok_or(ServiceError::NotFound("push"))?;

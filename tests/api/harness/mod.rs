@@ -44,7 +44,7 @@ pub(crate) struct TestApp {
 /// Somebody who calls the server with a credential, or with none.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    url: String,
+    pub(crate) url: String,
     http: Client,
     token: Option<String>,
 }

@@ -29,6 +29,7 @@ use crate::catalog::push::Acknowledgement;
 use crate::catalog::text::PushDetail;
 use crate::services::push_delivery::acknowledge;
 use crate::services::{Context, ServiceError};
+use crate::storage::Authority;
 
 /// Acknowledgements that are written at a time.
 const AT_ONCE: usize = 8;
@@ -184,7 +185,13 @@ async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
     }
     let mut backoff = Backoff::default();
     loop {
-        let taken = acknowledge(ctx, scope, said.push, (said.state, said.detail.clone())).await;
+        let taken = acknowledge(
+            ctx,
+            (scope, Authority::Program),
+            said.push,
+            (said.state, said.detail.clone()),
+        )
+        .await;
         match taken {
             Ok(_) => return "taken",
             Err(ServiceError::Unavailable(error)) => {

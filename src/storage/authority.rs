@@ -1,0 +1,178 @@
+//! The credential in whose name a transaction writes, and the proof that it is still good.
+//!
+//! A request takes time: its body arrives, it waits for a connection and for locks. Its credential may end meanwhile.
+//! So every write in a caller's name reads the credential again when its transaction begins, and once more as the last
+//! statement before the commit. There the rows are locked, which orders the write and the end of the credential. They
+//! are locked for that moment alone: a caller with slow writes must not be able to delay its own revocation.
+
+use sea_orm::sea_query::LockType;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use super::device_tokens::{self, TokenState};
+use super::entity::{api_token, app_key, device_key, session, tenant, user};
+use super::{Reader, StorageError};
+use crate::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
+use crate::catalog::ids::{KeyId, TenantId, UserId};
+
+/// In whose name a transaction writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authority {
+    /// The program's own work, for which no caller asked.
+    Program,
+    /// A person or an API token, as it was authenticated.
+    Principal(Principal),
+    /// A device, by a token of this generation.
+    Device { device: DeviceScope, generation: i64 },
+    /// Whoever holds a device key.
+    DeviceKey { tenant: TenantScope, key: KeyId },
+    /// Whoever holds a gateway key with this role.
+    AppKey {
+        tenant: TenantScope,
+        key: KeyId,
+        role: AppKeyRole,
+    },
+    /// A tenant, where the transaction itself verifies and replaces the credential.
+    Tenant(TenantScope),
+}
+
+/// Whether the rows of a credential are locked while they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    None,
+    /// Until the commit, which follows at once.
+    Shared,
+    /// Exclusively, for a transaction that changes the credential or a user: those lock first and write then, in one
+    /// order, so that two of them do not wait for each other.
+    Exclusive(Option<UserId>),
+}
+
+impl Authority {
+    /// Reads the credential again. Errors: [`StorageError::CredentialEnded`], [`StorageError::TenantDisabled`].
+    pub(super) async fn confirm(&self, tx: &impl Reader, hold: Hold) -> Result<(), StorageError> {
+        match self {
+            Self::Program => Ok(()),
+            Self::Principal(principal) => confirm_principal(tx, principal, hold).await,
+            Self::Device { device, generation } => {
+                confirm_tenant(tx, device.tenant(), Hold::None).await?;
+                confirm_device(tx, device, *generation).await
+            }
+            Self::DeviceKey { tenant, key } => {
+                confirm_tenant(tx, *tenant, Hold::None).await?;
+                let row = device_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
+                require(row.one(tx.connection()).await?.is_some())
+            }
+            Self::AppKey { tenant, key, role } => {
+                confirm_tenant(tx, *tenant, hold).await?;
+                let row = app_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
+                let row = row.apply_if(shared_lock(hold, LockType::Share), QuerySelect::lock);
+                let row = row.one(tx.connection()).await?;
+                require(row.is_some_and(|row| row.role == role.as_str()))
+            }
+            Self::Tenant(tenant) => confirm_tenant(tx, *tenant, Hold::None).await,
+        }
+    }
+}
+
+/// Locks the tenant, then the user, then the session, in the order in which deleting a user cascades.
+async fn confirm_principal(tx: &impl Reader, principal: &Principal, hold: Hold) -> Result<(), StorageError> {
+    if let Some(tenant) = principal.tenant {
+        // Switching a tenant off must not wait for whoever changes users in it.
+        let hold = if hold == Hold::Shared { hold } else { Hold::None };
+        confirm_tenant(tx, TenantScope::of_the_program(tenant), hold).await?;
+    }
+    match principal.credential {
+        Credential::ApiToken(id) => confirm_api_token(tx, principal, id, hold).await,
+        Credential::Session { user, session } => {
+            confirm_user(tx, principal, user, hold).await?;
+            let row = session::Entity::find_by_id(session.uuid());
+            let row = row.apply_if(credential_lock(hold), QuerySelect::lock);
+            require(
+                row.one(tx.connection())
+                    .await?
+                    .is_some_and(|row| row.user_id == user.uuid()),
+            )
+        }
+    }
+}
+
+async fn confirm_user(
+    tx: &impl Reader,
+    principal: &Principal,
+    id: UserId,
+    hold: Hold,
+) -> Result<(), StorageError> {
+    let mut ids = vec![id.uuid()];
+    let lock = match hold {
+        Hold::None => None,
+        Hold::Shared => Some(LockType::Share),
+        Hold::Exclusive(other) => {
+            ids.extend(other.map(UserId::uuid));
+            Some(LockType::Update)
+        }
+    };
+    let rows = user::Entity::find()
+        .filter(user::Column::Id.is_in(ids))
+        .order_by_asc(user::Column::Id)
+        .apply_if(lock, QuerySelect::lock)
+        .all(tx.connection())
+        .await?;
+    let own = rows.iter().find(|row| row.id == id.uuid());
+    let tenant = principal.tenant.map(TenantId::get);
+    require(
+        own.is_some_and(|row| row.enabled && row.role == principal.role.as_str() && row.tenant_id == tenant),
+    )
+}
+
+async fn confirm_api_token(
+    tx: &impl Reader,
+    principal: &Principal,
+    id: KeyId,
+    hold: Hold,
+) -> Result<(), StorageError> {
+    let row = api_token::Entity::find()
+        .filter(api_token::Column::Id.eq(id.uuid()))
+        .filter(api_token::Column::TenantId.eq(principal.tenant.map(TenantId::get)))
+        .apply_if(credential_lock(hold), QuerySelect::lock)
+        .one(tx.connection())
+        .await?;
+    require(row.is_some_and(|row| row.role == principal.role.as_str()))
+}
+
+async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64) -> Result<(), StorageError> {
+    let token = device_tokens::find(tx, device.tenant(), device.device()).await?;
+    require(
+        token.is_some_and(|token| {
+            token.generation == generation && matches!(token.state, TokenState::Valid(_))
+        }),
+    )
+}
+
+async fn confirm_tenant(tx: &impl Reader, scope: TenantScope, hold: Hold) -> Result<(), StorageError> {
+    let row = tenant::Entity::find_by_id(scope.tenant().get());
+    let row = row.apply_if(shared_lock(hold, LockType::Share), QuerySelect::lock);
+    match row.one(tx.connection()).await? {
+        Some(row) if row.enabled => Ok(()),
+        _ => Err(StorageError::TenantDisabled),
+    }
+}
+
+fn shared_lock(hold: Hold, lock: LockType) -> Option<LockType> {
+    (hold == Hold::Shared).then_some(lock)
+}
+
+/// Sessions and API tokens end by being deleted, which the weakest lock keeps off; refreshing a session does not wait.
+fn credential_lock(hold: Hold) -> Option<LockType> {
+    match hold {
+        Hold::None => None,
+        Hold::Shared => Some(LockType::KeyShare),
+        Hold::Exclusive(_) => Some(LockType::Update),
+    }
+}
+
+fn require(is_good: bool) -> Result<(), StorageError> {
+    if is_good {
+        Ok(())
+    } else {
+        Err(StorageError::CredentialEnded)
+    }
+}
