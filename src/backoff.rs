@@ -40,11 +40,6 @@ impl Backoff {
         whole.mul_f64(fraction.midpoint(1.0))
     }
 
-    /// Whether nothing has failed since it was made or reset.
-    pub(crate) const fn is_fresh(&self) -> bool {
-        self.failures == 0
-    }
-
     /// Something worked: the next failure is the first again.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
@@ -58,12 +53,11 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_and_are_spread_over_their_second_half() {
         let mut backoff = Backoff::between(Duration::from_millis(250), Duration::from_secs(1));
-        assert!(backoff.is_fresh());
         for whole in [250, 500, 1_000, 1_000].map(Duration::from_millis) {
             let wait = backoff.next();
             assert!((whole / 2..=whole).contains(&wait), "{wait:?} of {whole:?}");
         }
         backoff.reset();
-        assert!(backoff.is_fresh() && backoff.next() <= Duration::from_millis(250));
+        assert!(backoff.next() <= Duration::from_millis(250));
     }
 }

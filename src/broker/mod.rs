@@ -3,17 +3,22 @@
 
 mod address;
 mod connection;
+mod failure;
 mod received;
+mod session;
+mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    AckMode, AsyncClient, BrokerSessionResumePolicy, DisconnectProperties, DisconnectReasonCode, MqttOptions,
-    NetworkOptions, PubAckReason, PublishOptions, PublishProperties, PublishResult, QoS, TlsConfiguration,
-    Transport,
+    AckMode, AsyncClient, DisconnectProperties, DisconnectReasonCode, MqttOptions, NetworkOptions,
+    PubAckReason, PublishOptions, PublishProperties, PublishResult, QoS, TlsConfiguration, Transport,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -39,10 +44,38 @@ const KEEP_ALIVE_S: u16 = 15;
 /// The largest packet that the broker may send, in bytes: several times what an acknowledgement can be. It is told so,
 /// and keeps larger ones back; without that, one of them would end the connection.
 const LARGEST_PACKET: u32 = 64 * 1024;
-/// How long the broker may take to acknowledge.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes that a published packet has beside its topic and payload, at most: headers and properties.
+const PACKET_OVERHEAD: usize = 64;
 /// How long a stop waits for the broker to send no more, and then for what is in flight.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How patient the connection is.
+#[derive(Debug, Clone, Copy)]
+struct Timing {
+    /// The broker has this long to acknowledge a message.
+    acknowledged_within: Duration,
+    /// The broker has this long to answer a subscription.
+    subscribed_within: Duration,
+    /// A refused subscription is tried again after this long: access rules can be corrected at any time.
+    subscribe_again_after: Duration,
+    /// The first and the longest pause before it connects again.
+    pauses: (Duration, Duration),
+    /// A connection that lasted so long was a good one: the next failure is the first again. Longer than the longest
+    /// pause, after which another process with the same client id would be back.
+    good_after: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            acknowledged_within: Duration::from_secs(30),
+            subscribed_within: Duration::from_secs(10),
+            subscribe_again_after: Duration::from_secs(30),
+            pauses: (Duration::from_millis(250), Duration::from_secs(15)),
+            good_after: Duration::from_secs(20),
+        }
+    }
+}
 
 /// Where the broker is, and how to get in.
 #[derive(Clone)]
@@ -65,6 +98,9 @@ pub struct Broker {
     /// What the node subscribes to.
     filter: String,
     link: watch::Receiver<Link>,
+    /// Notified when the broker does not acknowledge a message.
+    silence: Arc<Notify>,
+    timing: Timing,
 }
 
 /// A message to publish: text, at least once, not retained.
@@ -130,6 +166,14 @@ pub fn read_certificates(path: &Path) -> Result<Vec<u8>, BrokerSettingsError> {
 
 /// Prepares a connection; `filter` is subscribed to whenever it is made.
 pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<Prepared, BrokerSettingsError> {
+    prepare_with(settings, filter, Timing::default())
+}
+
+fn prepare_with(
+    settings: BrokerSettings,
+    filter: &str,
+    timing: Timing,
+) -> Result<Prepared, BrokerSettingsError> {
     let (client, events) = AsyncClient::builder(options(settings)?)
         .capacity(QUEUE)
         .try_build()
@@ -140,6 +184,8 @@ pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<Prepared, Broke
         client,
         filter: filter.to_owned(),
         link,
+        silence: Arc::default(),
+        timing,
     };
     Ok(Prepared {
         connection: Connection::new(broker.clone(), events, (told, sender)),
@@ -150,17 +196,12 @@ pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<Prepared, Broke
 
 fn options(settings: BrokerSettings) -> Result<MqttOptions, BrokerSettingsError> {
     let address = settings.address;
-    let name = format!("slipway-{}", settings.node.simple());
-    let mut options = MqttOptions::new(name, (address.host, address.port));
+    let mut options = MqttOptions::new(client_id(settings.node), (address.host, address.port));
     // Messages are small and far between: none waits until the one before it is confirmed.
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
     options.set_keep_alive(KEEP_ALIVE_S);
-    options.set_clean_start(false);
-    options.set_session_expiry_interval(Some(SESSION_S));
-    // What the broker kept is wanted by a new process, too. What that one had published is in the database.
-    options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
     options.set_ack_mode(AckMode::Manual);
     options.set_receive_maximum(Some(UNCONFIRMED));
     options.set_max_packet_size(Some(LARGEST_PACKET));
@@ -177,6 +218,10 @@ fn options(settings: BrokerSettings) -> Result<MqttOptions, BrokerSettingsError>
         options.set_transport(Transport::tls_with_config(tls(settings.ca)?));
     }
     Ok(options)
+}
+
+fn client_id(node: Uuid) -> String {
+    format!("slipway-{}", node.simple())
 }
 
 fn tls(ca: Option<Vec<u8>>) -> Result<TlsConfiguration, BrokerSettingsError> {
@@ -197,6 +242,11 @@ impl Broker {
         self.link.borrow().is_ready
     }
 
+    /// Whether devices' messages arrive.
+    pub fn is_subscribed(&self) -> bool {
+        self.link.borrow().is_subscribed
+    }
+
     /// Returns once there is a connection; never when there will be none any more.
     pub async fn connected(&self) {
         let mut link = self.link.clone();
@@ -208,9 +258,11 @@ impl Broker {
     /// Publishes a message and returns what the broker said, after half a minute at most; at once where there is no
     /// connection, so that nothing waits here until it is out of date.
     pub async fn publish(&self, message: Message) -> Result<Receipt, PublishError> {
-        if !self.is_connected() {
+        let link = *self.link.borrow();
+        if !link.is_ready {
             return Err(PublishError::Disconnected);
         }
+        require_size(&message, link.largest_packet)?;
         let properties = PublishProperties {
             payload_format_indicator: Some(1),
             message_expiry_interval: Some(whole_seconds(message.expires_in)),
@@ -218,7 +270,7 @@ impl Broker {
             ..PublishProperties::default()
         };
         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
-        let said = timeout(ACKNOWLEDGED_WITHIN, async {
+        let said = timeout(self.timing.acknowledged_within, async {
             let notice = self
                 .client
                 .publish_tracked(message.topic, message.payload, options)
@@ -227,7 +279,13 @@ impl Broker {
             // The only other reasons are about what is never sent: retained messages, aliases, other guarantees.
             notice.wait_async().await.map_err(|_| PublishError::Disconnected)
         });
-        match said.await.unwrap_or(Err(PublishError::Disconnected))? {
+        let Ok(said) = said.await else {
+            if self.link.borrow().number == link.number {
+                self.silence.notify_one();
+            }
+            return Err(PublishError::Disconnected);
+        };
+        match said? {
             PublishResult::Qos1(said) => match said.reason {
                 PubAckReason::Success => Ok(Receipt::Taken),
                 PubAckReason::NoMatchingSubscribers => Ok(Receipt::NobodySubscribed),
@@ -272,6 +330,17 @@ impl Broker {
             let _ = timeout(LEAVE_WITHIN * 2, &mut connection).await;
         }
         connection.abort();
+    }
+}
+
+/// A larger packet than the broker takes would end the connection, and everybody's messages with it.
+fn require_size(message: &Message, largest: Option<u32>) -> Result<(), PublishError> {
+    let size = message.topic.len() + message.payload.len() + PACKET_OVERHEAD;
+    match largest.map(|largest| usize::try_from(largest).unwrap_or(usize::MAX)) {
+        Some(largest) if size > largest => Err(PublishError::Refused(format!(
+            "it is {size} bytes, and the broker takes {largest} (max_packet_size in Mosquitto)"
+        ))),
+        _ => Ok(()),
     }
 }
 

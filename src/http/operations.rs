@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::services::Context;
+use crate::services::push_delivery::DeliveryStatus;
 
 /// Whether the process runs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,8 +29,9 @@ struct ReadinessResponse {
     /// `reachable` or `unreachable`. A database that this node may not use counts as unreachable: it is let in once the
     /// schema and the secret key were checked, and the log tells what they lack.
     database: &'static str,
-    /// `connected` or `disconnected` from the MQTT broker, or `none` where none is set. A node without its broker is
-    /// ready all the same: devices get pushes by HTTP.
+    /// `connected` to the MQTT broker, `unsubscribed` (connected, but the broker refuses the subscription to devices'
+    /// acknowledgements), `disconnected`, or `none` where none is set. A node without its broker is ready all the same:
+    /// devices get pushes by HTTP.
     mqtt: &'static str,
     catalog: CatalogReadiness,
 }
@@ -88,11 +90,7 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
         } else {
             "unreachable"
         },
-        mqtt: match ctx.push_delivery.status().is_broker_connected {
-            Some(true) => "connected",
-            Some(false) => "disconnected",
-            None => "none",
-        },
+        mqtt: describe_broker(ctx.push_delivery.status()),
         catalog: CatalogReadiness {
             loaded: catalog.compared_at.is_some(),
             age_s: catalog.compared_at.map(|at| (now - at).num_seconds()),
@@ -102,6 +100,15 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
             releases: catalog.releases,
         },
     })
+}
+
+const fn describe_broker(status: DeliveryStatus) -> &'static str {
+    match (status.is_broker_connected, status.is_broker_subscribed) {
+        (Some(true), Some(false)) => "unsubscribed",
+        (Some(true), _) => "connected",
+        (Some(false), _) => "disconnected",
+        (None, _) => "none",
+    }
 }
 
 /// Metrics in the Prometheus text format
@@ -156,6 +163,9 @@ fn describe_push_delivery(ctx: &Context) {
     metrics::gauge!("slipway_push_polls").set(status.polls as f64);
     if let Some(is_connected) = status.is_broker_connected {
         metrics::gauge!("slipway_mqtt_connected").set(f64::from(u8::from(is_connected)));
+    }
+    if let Some(is_subscribed) = status.is_broker_subscribed {
+        metrics::gauge!("slipway_mqtt_subscribed").set(f64::from(u8::from(is_subscribed)));
     }
     metrics::gauge!("slipway_push_waiting_devices").set(status.waiting_devices as f64);
 }

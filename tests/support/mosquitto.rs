@@ -54,10 +54,7 @@ impl Mosquitto {
         let names = devices.iter().map(|device| username_of(device));
         let users = names.map(|name| (name.clone(), password_of(&name)));
         for (name, password) in users.chain([(NODE.0.to_owned(), NODE.1.to_owned())]) {
-            run(Command::new("mosquitto_passwd")
-                .arg("-b")
-                .arg(path("passwords"))
-                .args([name, password]));
+            write_password(directory.path(), &name, &password);
         }
         let mut settings = "allow_anonymous false\nset_tcp_nodelay true\n".to_owned();
         for (setting, file) in [
@@ -94,6 +91,13 @@ impl Mosquitto {
     /// The certificate that the broker's descends from, where it has one.
     pub(crate) fn ca_file(&self) -> Option<PathBuf> {
         self.is_guarded.then(|| self.directory.path().join("ca.pem"))
+    }
+
+    /// Changes a password of a guarded broker, which restarts for it.
+    pub(crate) fn set_password(&self, name: &str, password: &str) {
+        write_password(self.directory.path(), name, password);
+        self.stop();
+        self.start_again();
     }
 
     /// Ends the broker as a crash would.
@@ -161,6 +165,13 @@ impl Drop for Mosquitto {
         drop(watchdog.stdin.take());
         let _ = watchdog.wait();
     }
+}
+
+fn write_password(directory: &Path, name: &str, password: &str) {
+    run(Command::new("mosquitto_passwd")
+        .arg("-b")
+        .arg(directory.join("passwords"))
+        .args([name, password]));
 }
 
 /// Where Debian keeps it, which is not in everybody's path.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rumqttc::{
-    AsyncClient, BrokerSessionResumePolicy, Event, EventLoop, MqttOptions, Packet, PubAckReason,
-    PublishOptions, PublishResult, QoS, TlsConfiguration, Transport,
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, PersistedAckMode, PersistedSession, PubAckReason,
+    PublishOptions, PublishResult, QoS, SessionStore, SessionStoreError, SessionStoreKey, TlsConfiguration,
+    Transport,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -27,6 +29,39 @@ pub(crate) struct MqttDevice {
     /// How often it has subscribed, which it does with each connection.
     subscriptions: watch::Receiver<u64>,
     task: JoinHandle<()>,
+}
+
+/// The session of a device that remembers nothing, while its broker does. Without a state the library resumes a
+/// session, but neither subscribes nor publishes in it.
+#[derive(Debug)]
+struct ForgottenSession;
+
+type Stored<'a, T> = BoxFuture<'a, Result<T, SessionStoreError>>;
+
+impl SessionStore for ForgottenSession {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Stored<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: Some(SESSION_KEPT_S),
+            outgoing_inflight_upper_limit: None,
+            ack_mode: PersistedAckMode::Automatic,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(async { Ok(Some(session)) })
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A push as it came.
@@ -60,7 +95,7 @@ impl MqttDevice {
         let mut options = MqttOptions::new(format!("device-{topic_id}"), ("127.0.0.1", broker.port()));
         options.set_clean_start(false);
         options.set_session_expiry_interval(Some(SESSION_KEPT_S));
-        options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
+        options.set_session_store(ForgottenSession);
         Self::start(broker, options, topic_id, topic_id).await
     }
 

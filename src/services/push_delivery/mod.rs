@@ -116,6 +116,8 @@ pub struct DeliveryStatus {
     pub waiting_devices: usize,
     /// Whether there is a connection to the broker; `None` without a broker.
     pub is_broker_connected: Option<bool>,
+    /// Whether the broker granted the subscription, so that devices' acknowledgements arrive.
+    pub is_broker_subscribed: Option<bool>,
 }
 
 impl PushDelivery {
@@ -188,6 +190,7 @@ impl PushDelivery {
             polls: self.hub.count_of(ListenerKind::Poll),
             waiting_devices: self.waiting.device_count(),
             is_broker_connected: self.broker.as_ref().map(Broker::is_connected),
+            is_broker_subscribed: self.broker.as_ref().map(Broker::is_subscribed),
         }
     }
 }

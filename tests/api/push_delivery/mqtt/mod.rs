@@ -6,6 +6,7 @@ mod faults;
 mod guarded;
 mod kept;
 mod nodes;
+mod recovery;
 
 use slipway::config::Config;
 

@@ -1,0 +1,106 @@
+//! Why a connection to the broker failed, for the log and for metrics.
+
+use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError};
+
+/// A connection that was not made, or has ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Client(ConnectionError),
+    #[error("the broker does not answer {0}")]
+    Unanswered(&'static str),
+}
+
+/// The kind of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// No connection could be made.
+    Unreachable,
+    Tls,
+    /// The broker does not accept the user name or password.
+    Unauthorized,
+    /// The broker refuses the connection for another reason, or ended it.
+    Refused,
+    /// The broker did not start the session that was asked for.
+    Session,
+    /// Another client connected under the same client id.
+    TakenOver,
+    /// The broker went silent.
+    Unanswered,
+    /// The connection broke.
+    Lost,
+}
+
+impl Failure {
+    /// Classifies the failure; `was_connected` tells an end from a failed attempt.
+    pub(super) fn kind(&self, was_connected: bool) -> FailureKind {
+        let Self::Client(error) = self else {
+            return FailureKind::Unanswered;
+        };
+        match error {
+            ConnectionError::ConnectionRefused(
+                ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
+            ) => FailureKind::Unauthorized,
+            ConnectionError::ConnectionRefused(_) => FailureKind::Refused,
+            ConnectionError::SessionStateMismatch { .. } => FailureKind::Session,
+            ConnectionError::Tls(_) => FailureKind::Tls,
+            ConnectionError::Timeout(_)
+            | ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
+                FailureKind::Unanswered
+            }
+            ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => match reason_code
+            {
+                DisconnectReasonCode::SessionTakenOver => FailureKind::TakenOver,
+                DisconnectReasonCode::NotAuthorized => FailureKind::Unauthorized,
+                _ => FailureKind::Refused,
+            },
+            _ if was_connected => FailureKind::Lost,
+            _ => FailureKind::Unreachable,
+        }
+    }
+
+    /// Whether the connection's task was told to end.
+    pub(super) const fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Client(ConnectionError::RequestsDone | ConnectionError::DisconnectTimeout)
+        )
+    }
+}
+
+impl FailureKind {
+    /// The label in metrics.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Unauthorized => "unauthorized",
+            Self::Refused => "refused",
+            Self::Session => "session",
+            Self::TakenOver => "taken_over",
+            Self::Unanswered => "unanswered",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// What an operator can do.
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::Unreachable => {
+                "check SLIPWAY_MQTT_URL, and that the broker runs and can be reached from here"
+            }
+            Self::Tls => "check the broker's certificate, and SLIPWAY_MQTT_CA_FILE",
+            Self::Unauthorized => {
+                "check SLIPWAY_MQTT_USERNAME, SLIPWAY_MQTT_PASSWORD and the broker's access rules"
+            }
+            Self::Refused => "check the broker's log and limits; it must speak MQTT 5",
+            Self::Session => "the next attempt asks for the other kind of session",
+            Self::TakenOver => {
+                "another process uses the same client id: each node needs a data directory of its own, not a copy; this \
+                 node goes on under another client id"
+            }
+            Self::Unanswered => "check the broker's load, and the network between",
+            Self::Lost => "nothing need be done if the connection comes back",
+        }
+    }
+}
