@@ -12,6 +12,7 @@
 //! - [`services`]: the use cases; they own transactions and audit.
 //! - [`http`]: the faces; the only room that knows the web framework.
 //! - [`commands`]: what an integrator runs against a server.
+//! - [`maintenance`]: what an operator runs against the database.
 //! - [`app`]: puts the parts together. [`demo`]: a server to try.
 
 pub mod access;
@@ -27,6 +28,7 @@ pub mod data_directory;
 pub mod demo;
 pub mod http;
 pub mod live;
+pub mod maintenance;
 pub mod resolve;
 pub mod secrets;
 pub mod services;

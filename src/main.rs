@@ -10,6 +10,7 @@ use slipway::commands::device::{self, DeviceCommand};
 use slipway::commands::push::{self, PushCommand};
 use slipway::commands::top_call::{self, TopCall};
 use slipway::config::Config;
+use slipway::maintenance::admin::{self, AdminCommand};
 use slipway::storage::Durability;
 use slipway::{data_directory, demo, http, telemetry};
 
@@ -36,6 +37,11 @@ enum Command {
     Demo(Box<Config>),
     /// Bring the database's schema up to date, as `serve` also does.
     Migrate(Box<Config>),
+    /// Manage the platform's administrators in the database, while servers run or not.
+    Admin {
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
     /// Print the description of the API.
     Openapi,
     /// Sign a call of the gateway, send it, and show what was sent, signed and answered.
@@ -63,7 +69,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let usual = match arguments.command {
-        Command::Demo(_) | Command::TopCall(_) | Command::Push(_) | Command::Device(_) => "warn",
+        Command::Admin { .. }
+        | Command::Demo(_)
+        | Command::TopCall(_)
+        | Command::Push(_)
+        | Command::Device(_) => "warn",
         _ => "info",
     };
     telemetry::start_logging(arguments.log.as_deref().unwrap_or(usual))?;
@@ -74,6 +84,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             data_directory::make(&config.data_dir)?;
             app::open_database(&config, Durability::Full).await.map(drop)
         }
+        Command::Admin { command } => admin::run(command, &SystemClock, &mut std::io::stdout()).await,
         Command::Openapi => print_openapi(),
         Command::TopCall(call) => return top_call::run(&call, &SystemClock).await,
         Command::Push(push) => return push::run(&push).await,

@@ -10,7 +10,7 @@ struct Room {
     libraries: &'static [&'static str],
 }
 
-const ROOMS: [Room; 13] = [
+const ROOMS: [Room; 14] = [
     Room {
         name: "catalog",
         may_name: &[],
@@ -72,6 +72,13 @@ const ROOMS: [Room; 13] = [
         name: "demo",
         may_name: &["app", "clock", "config", "storage"],
         libraries: &["reqwest"],
+    },
+    Room {
+        name: "maintenance",
+        may_name: &[
+            "access", "app", "catalog", "clock", "config", "secrets", "services", "storage",
+        ],
+        libraries: &[],
     },
     Room {
         name: "data_directory.rs",
@@ -139,6 +146,7 @@ fn rooms_name_only_the_rooms_they_may() {
         "demo",
         "http",
         "live",
+        "maintenance",
         "resolve",
         "secrets",
         "services",

@@ -8,6 +8,7 @@ mod m0002_app_secret_rotation;
 mod m0003_devices;
 mod m0004_pushes;
 mod m0005_push_retention;
+mod m0006_people_and_keys;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_devices::Devices),
             Box::new(m0004_pushes::Pushes),
             Box::new(m0005_push_retention::PushRetention),
+            Box::new(m0006_people_and_keys::PeopleAndKeys),
         ]
     }
 }

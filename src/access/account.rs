@@ -1,8 +1,9 @@
 //! People and keys, without their secrets.
 
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::Role;
+use crate::access::{Principal, Role};
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::{KeyId, TenantId, UserId};
 use crate::catalog::text::{Name, Username};
@@ -19,12 +20,40 @@ pub struct User {
     pub enabled: bool,
 }
 
+/// Facts that every API token and key has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// The name of the person or token that made it, as it was then.
+    pub created_by: Option<String>,
+    /// The instant from which the key is invalid; `None`: it does not expire.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The last day (UTC) on which the key was used, as far as it has been written.
+    pub last_used_on: Option<NaiveDate>,
+}
+
+impl KeyFacts {
+    /// The facts of a key that is being made.
+    pub fn new(maker: &Principal, expires_at: Option<DateTime<Utc>>) -> Self {
+        Self {
+            created_by: Some(maker.name.clone()),
+            expires_at,
+            last_used_on: None,
+        }
+    }
+}
+
+/// Whether a key with this expiry is invalid now.
+pub fn has_expired(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    expires_at.is_some_and(|expires_at| expires_at <= now)
+}
+
 /// A token for a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiToken {
     pub id: KeyId,
     pub name: Name,
     pub role: Role,
+    pub facts: KeyFacts,
 }
 
 /// A key of the device API; good for the whole tenant.
@@ -32,6 +61,7 @@ pub struct ApiToken {
 pub struct DeviceKey {
     pub id: KeyId,
     pub name: Name,
+    pub facts: KeyFacts,
 }
 
 /// A key of the gateway, whose secret signs requests.
@@ -42,6 +72,7 @@ pub struct AppKey {
     pub role: AppKeyRole,
     /// What a client sends to name the key: a text of digits.
     pub app_key: String,
+    pub facts: KeyFacts,
 }
 
 /// What a gateway key may do. A secret in a device's firmware must be assumed extracted.

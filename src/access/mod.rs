@@ -8,7 +8,7 @@ mod policy;
 mod principal;
 mod scope;
 
-pub use account::{ApiToken, AppKey, AppKeyRole, DeviceKey, User};
+pub use account::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, User, has_expired};
 pub use policy::{
     Action, Refusal, enter_by_key, enter_device, enter_platform, enter_tenant, enter_to_push, granted,
     may_push,

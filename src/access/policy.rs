@@ -5,6 +5,8 @@ use crate::catalog::text::DeviceId;
 /// What can be asked for. Each operation of the admin API is one of these; `tests/api/roles.txt` shows which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
+    /// The platform's people, tokens and audit.
+    ManagePlatform,
     ManageTenants,
     ManageUsers,
     ManageKeys,
@@ -35,7 +37,7 @@ pub enum Refusal {
 pub const fn granted(role: Role, action: Action) -> bool {
     use Role::{Admin, PlatformAdmin, Publisher, Viewer};
     match action {
-        Action::ManageTenants => matches!(role, PlatformAdmin),
+        Action::ManagePlatform | Action::ManageTenants => matches!(role, PlatformAdmin),
         Action::ManageUsers | Action::ManageKeys | Action::WriteOrgDirectory | Action::DeleteApps => {
             matches!(role, PlatformAdmin | Admin)
         }

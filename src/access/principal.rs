@@ -69,6 +69,15 @@ impl Role {
             .ok_or_else(|| Invalid::new("must be one of platform_admin, admin, publisher, viewer"))
     }
 
+    /// Reads a role of those who belong to no tenant.
+    pub fn parse_of_platform(text: &str) -> Result<Self, Invalid> {
+        if text == Self::PlatformAdmin.as_str() {
+            Ok(Self::PlatformAdmin)
+        } else {
+            Err(Invalid::new("must be platform_admin; others belong to a tenant"))
+        }
+    }
+
     /// Reads a role that a tenant may give.
     pub fn parse_of_tenant(text: &str) -> Result<Self, Invalid> {
         Self::OF_TENANTS

@@ -30,6 +30,7 @@ use crate::services::checks::CheckCounts;
 use crate::services::device_records::DeviceRecorder;
 use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
+use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::{
     CallLimits, Context, CostlyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
@@ -135,6 +136,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     if is_open && let Err(error) = device_tokens.look().await {
         tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
     }
+    let (key_uses, key_use_writer) = KeyUses::new(gated.clone());
     let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
     let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
     let node = Uuid::new_v4();
@@ -149,6 +151,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         broker,
     )?;
     let parts = ContextParts {
+        key_uses,
         db: gated,
         live,
         newest_tokens,
@@ -167,6 +170,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         tokio::spawn(housekeeping::run(context.clone())),
         tokio::spawn(nodes::run(context.clone())),
         tokio::spawn(device_tokens.run()),
+        tokio::spawn(key_use_writer.run()),
         tokio::spawn(telemetry::tend_metrics(metrics)),
     ];
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
@@ -221,6 +225,7 @@ struct ContextParts {
     newest_tokens: Arc<NewestTokens>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
+    key_uses: KeyUses,
     new_devices: Arc<NewDevices>,
     device_records: DeviceRecorder,
     push_delivery: PushDelivery,
@@ -246,6 +251,7 @@ impl ContextParts {
             costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
             is_draining: AtomicBool::new(false),
             check_counts: CheckCounts::new(),
+            key_uses: self.key_uses,
             device_records: self.device_records,
             push_delivery: self.push_delivery,
             settings: Settings {
@@ -301,6 +307,19 @@ pub async fn open_database(config: &Config, durability: Durability) -> anyhow::R
         .await
         .context("the database's schema cannot be brought up to date")?;
     Ok(db)
+}
+
+/// Opens the database of an installation that is there already: a command must not create one in the wrong directory.
+pub async fn open_existing_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
+    let path = config.data_dir.join("slipway.db");
+    if config.database_url.is_none() && !path.exists() {
+        anyhow::bail!(
+            "there is no database at {}; set SLIPWAY_DATA_DIR or SLIPWAY_DATABASE_URL as for `slipway serve`, \
+             which creates the database at its first start",
+            path.display()
+        );
+    }
+    open_database(config, durability).await
 }
 
 async fn connect_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {

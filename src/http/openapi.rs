@@ -23,6 +23,7 @@ use super::problem::{PROBLEM_JSON, ProblemDocument};
     tags(
         (name = "auth", description = "Signing in and out"),
         (name = "tenants", description = "Tenants (platform administrators)"),
+        (name = "platform", description = "The platform's administrators, API tokens and audit"),
         (name = "people", description = "People and one's own account"),
         (name = "keys", description = "Keys and tokens; each secret is shown once"),
         (name = "org directory", description = "A tenant's list of org nodes"),

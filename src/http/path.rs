@@ -60,6 +60,8 @@ fn device(text: String) -> Option<DeviceId> {
 
 paths! {
     TenantPath { tenant_id: TenantId = tenant }
+    AdministratorPath { id: UserId = |text| text.parse().ok() }
+    PlatformTokenPath { id: KeyId = |text| text.parse().ok() }
     UserPath { tenant_id: TenantId = tenant, id: UserId = |text| text.parse().ok() }
     KeyPath { tenant_id: TenantId = tenant, id: KeyId = |text| text.parse().ok() }
     AppPath { tenant_id: TenantId = tenant, package_name: PackageName = package }

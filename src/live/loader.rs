@@ -208,7 +208,12 @@ impl Loader {
                 sealed: secret.text.clone(),
             })
             .collect();
-        let live = LiveAppKey::open(&self.keyring, tenant, key.id, key.role, sealed);
+        let live = LiveAppKey::open(
+            &self.keyring,
+            tenant,
+            (key.id, key.role, key.facts.expires_at),
+            sealed,
+        );
         (key.app_key.clone(), live.into())
     }
 }

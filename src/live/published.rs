@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::access::AppKeyRole;
 use crate::catalog::ids::{AppId, KeyId, TenantId};
 use crate::catalog::org::OrgDirectory;
@@ -10,6 +12,7 @@ use crate::catalog::tenant::Tenant;
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
 use crate::storage::CatalogPair;
+use crate::storage::device_keys::DeviceKeyHash;
 
 pub struct PublishedTenant {
     /// The state of the database that this was loaded from.
@@ -20,7 +23,7 @@ pub struct PublishedTenant {
     pub directory: Arc<OrgDirectory>,
     pub(super) directory_etag: Option<String>,
     /// The hash of each device key's secret, by the key's id.
-    pub(super) device_keys: HashMap<KeyId, String>,
+    pub(super) device_keys: HashMap<KeyId, DeviceKeyHash>,
     /// By what a client sends to name the key.
     pub(super) app_keys: HashMap<String, Arc<LiveAppKey>>,
     apps: HashMap<AppId, LoadedApp>,
@@ -38,7 +41,7 @@ pub(super) struct TenantParts {
     pub(super) tenant: Tenant,
     pub(super) directory_etag: Option<String>,
     pub(super) directory: Arc<OrgDirectory>,
-    pub(super) device_keys: HashMap<KeyId, String>,
+    pub(super) device_keys: HashMap<KeyId, DeviceKeyHash>,
     pub(super) app_keys: HashMap<String, Arc<LiveAppKey>>,
     pub(super) apps: Vec<LoadedApp>,
     pub(super) row_count: i64,
@@ -48,6 +51,8 @@ pub(super) struct TenantParts {
 pub struct LiveAppKey {
     pub id: KeyId,
     pub role: AppKeyRole,
+    /// The instant from which the key is invalid.
+    pub expires_at: Option<DateTime<Utc>>,
     /// The current one first.
     pub secrets: Box<[Box<str>]>,
     /// The same as the database has them: what may be written down.
@@ -59,8 +64,7 @@ impl LiveAppKey {
     pub(super) fn open(
         keyring: &Keyring,
         tenant: TenantId,
-        id: KeyId,
-        role: AppKeyRole,
+        (id, role, expires_at): (KeyId, AppKeyRole, Option<DateTime<Utc>>),
         sealed: Vec<SealedSecret>,
     ) -> Self {
         let owner = sealed_for_app_key(id);
@@ -77,6 +81,7 @@ impl LiveAppKey {
         Self {
             id,
             role,
+            expires_at,
             secrets,
             sealed: sealed.into(),
         }
@@ -123,8 +128,8 @@ impl PublishedTenant {
         self.by_name.get(name).map(AsRef::as_ref)
     }
 
-    pub fn device_key_hash(&self, key: KeyId) -> Option<&str> {
-        self.device_keys.get(&key).map(String::as_str)
+    pub fn device_key(&self, key: KeyId) -> Option<&DeviceKeyHash> {
+        self.device_keys.get(&key)
     }
 
     pub fn app_key(&self, app_key: &str) -> Option<&Arc<LiveAppKey>> {

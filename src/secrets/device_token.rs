@@ -20,6 +20,8 @@ pub struct NewDeviceToken {
     pub text: String,
     /// What is stored.
     pub hash: String,
+    /// The secret key that made and verifies it.
+    pub key_id: String,
 }
 
 impl NewDeviceToken {
@@ -31,12 +33,12 @@ impl NewDeviceToken {
             random: random_bytes(),
             tag: [0; TAG_BYTES],
         };
-        token.tag = keyring
-            .device_token_key()
-            .tag(&token.tagged(device.as_str()).parts());
+        let (key_id, key) = keyring.device_token_key();
+        token.tag = key.tag(&token.tagged(device.as_str()).parts());
         Self {
             text: token.text(),
             hash: hex::encode(token.hash()),
+            key_id: key_id.to_owned(),
         }
     }
 }

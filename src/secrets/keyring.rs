@@ -151,8 +151,9 @@ impl Keyring {
     }
 
     /// The key that makes tokens of devices.
-    pub(super) fn device_token_key(&self) -> &MacKey {
-        &self.first().device_tokens
+    pub(super) fn device_token_key(&self) -> (&str, &MacKey) {
+        let key = self.first();
+        (&key.id, &key.device_tokens)
     }
 
     /// The keys that verify tokens of devices.

@@ -1,8 +1,10 @@
 //! Tokens for pipelines. The secret is shown once and stored as a hash.
 
+use chrono::{DateTime, Utc};
+
 use super::audit::{self, Change, of_api_token};
 use super::{Caller, Context, Once, Precondition, ServiceError};
-use crate::access::{Action, ApiToken, Role};
+use crate::access::{Action, ApiToken, KeyFacts, Role};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
@@ -18,7 +20,7 @@ pub async fn create(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
-    (name, role): (Name, Role),
+    (name, role, expires_at): (Name, Role, Option<DateTime<Utc>>),
     once: Once<'_, MadeApiToken>,
 ) -> Result<MadeApiToken, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
@@ -26,6 +28,7 @@ pub async fn create(
         id: KeyId::generate(),
         name,
         role,
+        facts: KeyFacts::new(&caller.principal, expires_at),
     };
     let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
     let tx = ctx.begin(caller).await?;

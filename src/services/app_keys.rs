@@ -1,8 +1,10 @@
 //! Keys of the gateway. The secret must be read back to verify signatures, so it is stored encrypted; shown once.
 
+use chrono::{DateTime, Utc};
+
 use super::audit::{self, Change, of_app_key};
 use super::{Caller, Context, Once, Precondition, ServiceError, Written};
-use crate::access::{Action, AppKey, AppKeyRole};
+use crate::access::{Action, AppKey, AppKeyRole, KeyFacts};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
@@ -18,7 +20,7 @@ pub async fn create(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
-    (name, role): (Name, AppKeyRole),
+    (name, role, expires_at): (Name, AppKeyRole, Option<DateTime<Utc>>),
     once: Once<'_, MadeAppKey>,
 ) -> Result<Written<MadeAppKey>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
@@ -27,6 +29,7 @@ pub async fn create(
         name,
         role,
         app_key: new_app_key(),
+        facts: KeyFacts::new(&caller.principal, expires_at),
     };
     let app_secret = new_app_secret();
     let sealed = seal(ctx, key.id, &app_secret)?;

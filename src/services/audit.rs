@@ -1,9 +1,10 @@
 //! Who changed what, when, before and after. Written in the transaction of the change, and kept for ever.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, ApiToken, AppKey, DeviceKey, User};
+use crate::access::{Action, ApiToken, AppKey, DeviceKey, User, enter_platform};
 use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AuditId, TenantId};
 use crate::catalog::pin::{Pin, PinTarget};
@@ -29,6 +30,7 @@ pub(super) struct Actor<'a> {
     /// `user:…`, `token:…`, or another kind of credential with its id.
     pub(super) key: String,
     pub(super) name: String,
+    /// Empty where there is no request.
     pub(super) request_id: &'a str,
 }
 
@@ -38,6 +40,15 @@ impl<'a> Actor<'a> {
             key: caller.principal.key(),
             name: caller.principal.name.clone(),
             request_id: &caller.request_id,
+        }
+    }
+
+    /// Whoever runs `slipway admin`, `rekey` or `restore-finish`.
+    pub(super) fn of_command_line() -> Self {
+        Self {
+            key: "command_line".to_owned(),
+            name: "command line".to_owned(),
+            request_id: "",
         }
     }
 }
@@ -61,11 +72,22 @@ pub(super) async fn record_by(
     tenant: Option<TenantId>,
     change: Change,
 ) -> Result<(), StorageError> {
+    record_at(writer, ctx.now(), actor, tenant, change).await
+}
+
+/// Records a change where no server runs.
+pub(super) async fn record_at(
+    writer: &impl Writer,
+    now: DateTime<Utc>,
+    actor: Actor<'_>,
+    tenant: Option<TenantId>,
+    change: Change,
+) -> Result<(), StorageError> {
     let object_type = change.action.split('.').next().unwrap_or_default();
     let event = AuditEvent {
         id: AuditId::generate(),
         tenant,
-        at: ctx.now(),
+        at: now,
         actor_key: actor.key,
         actor_name: actor.name,
         action: change.action.to_owned(),
@@ -73,7 +95,7 @@ pub(super) async fn record_by(
         object_id: change.object_id,
         before: change.before,
         after: change.after,
-        request_id: Some(actor.request_id.to_owned()),
+        request_id: Some(actor.request_id.to_owned()).filter(|id| !id.is_empty()),
     };
     audit::insert(writer, event).await
 }
@@ -87,6 +109,16 @@ pub async fn list(
 ) -> Result<Page<AuditEvent>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadAudit).await?;
     Ok(audit::list(&ctx.db, scope, page).await?)
+}
+
+/// The audit of the installation, newest first: what belongs to no tenant.
+pub async fn list_platform(
+    ctx: &Context,
+    caller: &Caller,
+    page: &PageRequest,
+) -> Result<Page<AuditEvent>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    Ok(audit::list_platform(&ctx.db, page).await?)
 }
 
 pub(super) fn of_tenant(tenant: &Tenant) -> Value {
@@ -119,15 +151,16 @@ pub(super) fn of_user(user: &User) -> Value {
 }
 
 pub(super) fn of_api_token(token: &ApiToken) -> Value {
-    json!({"id": token.id, "name": token.name, "role": token.role.as_str()})
+    json!({"id": token.id, "name": token.name, "role": token.role.as_str(), "expires_at": token.facts.expires_at})
 }
 
 pub(super) fn of_device_key(key: &DeviceKey) -> Value {
-    json!({"id": key.id, "name": key.name})
+    json!({"id": key.id, "name": key.name, "expires_at": key.facts.expires_at})
 }
 
 pub(super) fn of_app_key(key: &AppKey) -> Value {
-    json!({"id": key.id, "name": key.name, "role": key.role.as_str(), "app_key": key.app_key})
+    json!({"id": key.id, "name": key.name, "role": key.role.as_str(), "app_key": key.app_key,
+        "expires_at": key.facts.expires_at})
 }
 
 pub(super) fn of_app(app: &App) -> Value {

@@ -7,14 +7,18 @@ use metrics::{Counter, counter};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Context, ServiceError};
+use crate::access::has_expired;
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{Lookup, PublishedTenant};
 use crate::resolve::{Check, Form, Offer, Situation, decide};
 use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
+use crate::storage::key_uses::KeyRef;
 
 const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
     "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",
 );
+const EXPIRED_KEY: ServiceError =
+    ServiceError::Unauthenticated("this device key has expired; ask the tenant's administrators for another");
 pub(super) const WRONG_TOKEN: ServiceError = ServiceError::Unauthenticated(
     "the token is not this device_id's, or was replaced or revoked; enrol the device again by POST /v1/devices",
 );
@@ -115,15 +119,16 @@ pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, Servi
     };
     let tenant = find_tenant(ctx, tenant)?;
     let key = KeyId::from_uuid(presented.id);
-    let is_right = tenant
-        .device_key_hash(key)
-        .is_some_and(|stored| secret_matches(&presented, stored));
-    if is_right {
-        let credential = DeviceCredential::Key(key);
-        Ok(Device { tenant, credential })
-    } else {
-        Err(WRONG_KEY)
+    let now = ctx.now();
+    match tenant.device_key(key) {
+        Some(stored) if !secret_matches(&presented, &stored.hash) => return Err(WRONG_KEY),
+        Some(stored) if has_expired(stored.expires_at, now) => return Err(EXPIRED_KEY),
+        Some(_) => {}
+        None => return Err(WRONG_KEY),
     }
+    ctx.key_uses.note(KeyRef::DeviceKey(tenant.tenant.id, key), now);
+    let credential = DeviceCredential::Key(key);
+    Ok(Device { tenant, credential })
 }
 
 fn find_tenant(ctx: &Context, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {

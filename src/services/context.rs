@@ -11,16 +11,17 @@ use uuid::Uuid;
 use super::checks::CheckCounts;
 use super::device_records::DeviceRecorder;
 use super::enrolment::EnrolmentLimits;
+use super::key_uses::KeyUses;
 use super::login_attempts::LoginAttempts;
 use super::push_delivery::PushDelivery;
 use super::{CallLimits, CostlyCalls, NewDevices, ServiceError};
-use crate::access::{Action, Principal, Role, TenantScope, enter_tenant};
+use crate::access::{Action, Principal, Role, TenantScope, User, enter_tenant};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::live::{Live, Lookup, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
-use crate::storage::{Authority, CatalogPair, CatalogTx, Db, Tx, in_micros, tenants};
+use crate::storage::{Authority, CatalogPair, CatalogTx, Db, Stored, Tx, in_micros, tenants};
 
 /// The parts of a running server that use cases need.
 pub struct Context {
@@ -40,6 +41,7 @@ pub struct Context {
     /// Set when the node is about to stop, so that balancers send nothing more.
     pub is_draining: AtomicBool,
     pub check_counts: CheckCounts,
+    pub key_uses: KeyUses,
     pub device_records: DeviceRecorder,
     pub push_delivery: PushDelivery,
     pub settings: Settings,
@@ -98,6 +100,14 @@ impl Context {
         other: Option<UserId>,
     ) -> Result<Tx, ServiceError> {
         Ok(self.db.begin_on_credentials(caller.authority(), other).await?)
+    }
+
+    /// Begins a write that may end any administrator of the platform, and returns all of them.
+    pub(super) async fn begin_on_administrators(
+        &self,
+        caller: &Caller,
+    ) -> Result<(Tx, Vec<Stored<User>>), ServiceError> {
+        Ok(self.db.begin_on_administrators(caller.authority()).await?)
     }
 
     /// Begins a change of a tenant's catalog in the caller's name.

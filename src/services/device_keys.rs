@@ -1,8 +1,10 @@
 //! Keys of the device API: one is good for every device of the tenant. Stored as a hash, shown once.
 
+use chrono::{DateTime, Utc};
+
 use super::audit::{self, Change, of_device_key};
 use super::{Caller, Context, Once, Precondition, ServiceError, Written};
-use crate::access::{Action, DeviceKey};
+use crate::access::{Action, DeviceKey, KeyFacts};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
@@ -18,13 +20,14 @@ pub async fn create(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
-    name: Name,
+    (name, expires_at): (Name, Option<DateTime<Utc>>),
     once: Once<'_, MadeDeviceKey>,
 ) -> Result<Written<MadeDeviceKey>, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
     let key = DeviceKey {
         id: KeyId::generate(),
         name,
+        facts: KeyFacts::new(&caller.principal, expires_at),
     };
     let secret = NewToken::generate(TokenKind::DeviceKey(tenant), key.id.uuid());
     let tx = ctx.begin_catalog(caller, scope).await?;

@@ -155,7 +155,7 @@ pub async fn revoke_token(
         .await?
         .ok_or(ServiceError::NotFound("device"))?;
     let token = device_tokens::find(&tx, scope, id).await?;
-    let token = token.filter(|token| matches!(token.state, TokenState::Valid(_)));
+    let token = token.filter(|token| matches!(token.state, TokenState::Valid { .. }));
     let token = token.ok_or(ServiceError::NotFound("token of the device"))?;
     let generation = end_token(ctx, &tx, scope, id, (&token, TokenState::Revoked)).await?;
     let change = Change {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::checks::{CheckAnswer, answer};
 use super::{Context, ServiceError};
-use crate::access::AppKeyRole;
+use crate::access::{AppKeyRole, has_expired};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{LiveAppKey, Lookup, PublishedTenant};
 use crate::resolve::Check;
+use crate::storage::key_uses::KeyRef;
 
 /// A key of the gateway with its tenant. Its caller is not known before a signature was verified with its secrets.
 pub struct GatewayKey {
@@ -16,7 +17,7 @@ pub struct GatewayKey {
     key: Arc<LiveAppKey>,
 }
 
-/// The key of this name. Errors: not found, or the node has no catalog yet.
+/// The key of this name. Errors: not found or expired, or the node has no catalog yet.
 pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError> {
     let tenant = match ctx.live.tenant_of_app_key(app_key) {
         Lookup::Found(tenant) => tenant,
@@ -25,6 +26,7 @@ pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError
     };
     let key = tenant
         .app_key(app_key)
+        .filter(|key| !has_expired(key.expires_at, ctx.now()))
         .cloned()
         .ok_or(ServiceError::NotFound("app key"))?;
     Ok(GatewayKey {
@@ -55,6 +57,12 @@ impl GatewayKey {
     /// Whether the key's tenant is not disabled.
     pub fn is_good(&self) -> bool {
         self.tenant.tenant.enabled
+    }
+
+    /// Notes that somebody proved to hold the key.
+    pub fn note_use(&self, ctx: &Context) {
+        let key = KeyRef::AppKey(self.tenant(), self.key.id);
+        ctx.key_uses.note(key, ctx.now());
     }
 
     pub fn app_key(&self) -> &str {

@@ -57,6 +57,7 @@ pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, Servi
     ctx.call_limits.forget_quiet();
     ctx.enrolment_limits.forget_quiet();
     let now = ctx.now();
+    ctx.key_uses.forget_quiet(now);
     if !leases::try_take(&ctx.db, LEASE, holder, now, LEASE_FOR).await? {
         return Ok(None);
     }

@@ -106,6 +106,12 @@ impl Opening {
     /// Makes the first administrator if there is nobody yet.
     async fn ensure_administrator(&self) -> Result<Option<FirstAdministrator>, ServiceError> {
         if users::exists_any(&self.db).await? {
+            if self.password.is_some() {
+                tracing::warn!(
+                    "SLIPWAY_ADMIN_PASSWORD is ignored: it counts at the first start only, and there are people \
+                     already; set a new password with `slipway admin reset-password`, and unset the variable"
+                );
+            }
             return Ok(None);
         }
         let made_up = self.password.is_none().then(new_password);

@@ -9,6 +9,7 @@ mod idempotency;
 mod login_attempts;
 mod new_devices;
 
+pub mod administrators;
 pub mod api_tokens;
 pub mod app_keys;
 pub mod apps;
@@ -21,10 +22,12 @@ pub mod explain;
 pub mod gateway_keys;
 pub mod housekeeping;
 pub mod installation;
+pub mod key_uses;
 pub mod me;
 pub mod nodes;
 pub mod org_directory;
 pub mod pins;
+pub mod platform_tokens;
 pub mod push_delivery;
 pub mod pushes;
 pub mod release_life;
@@ -36,7 +39,7 @@ pub mod users;
 
 mod context;
 
-pub use audit::list as list_audit;
+pub use audit::{list as list_audit, list_platform as list_platform_audit};
 pub use call_limits::CallLimits;
 pub use context::{Caller, Context, Precondition, Settings, Written};
 pub use costly_calls::{CostlyCall, CostlyCalls};

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use chrono::TimeDelta;
 
 use super::{Caller, Context, ServiceError};
-use crate::access::{Credential, Principal, User};
+use crate::access::{Credential, Principal, User, has_expired};
 use crate::catalog::ids::{KeyId, SessionId, TenantId};
 use crate::catalog::text::Username;
 use crate::secrets::{
     AccessClaims, NewToken, PasswordHash, PresentedToken, TokenKind, secret_matches, verify_password,
     verify_unknown,
 };
+use crate::storage::key_uses::KeyRef;
 use crate::storage::sessions::Session;
 use crate::storage::users::UserWithPassword;
 use crate::storage::{api_tokens, sessions, tenants, users};
@@ -25,6 +26,8 @@ const WRONG_REFRESH: ServiceError =
 const WRONG_CREDENTIAL: ServiceError = ServiceError::Unauthenticated(
     "send a valid access token or API token as Authorization: Bearer …; an access token that expired can be refreshed",
 );
+const EXPIRED_TOKEN: ServiceError =
+    ServiceError::Unauthenticated("this API token has expired; ask an administrator for another");
 
 /// What a client gets for signing in or refreshing.
 pub struct SignedIn {
@@ -156,11 +159,19 @@ async fn by_api_token(ctx: &Context, presented: &PresentedToken) -> Result<Princ
         .await?
         .filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id))
         .ok_or(WRONG_CREDENTIAL)?;
+    let now = ctx.now();
+    if has_expired(token.value.facts.expires_at, now) {
+        return Err(EXPIRED_TOKEN);
+    }
+    let id = token.value.id;
+    let key = tenant.map_or(KeyRef::PlatformToken(id), |tenant| KeyRef::ApiToken(tenant, id));
+    ctx.key_uses.note(key, now);
+
     Ok(Principal {
         credential: Credential::ApiToken(token.value.id),
         name: token.value.name.into_string(),
         role: token.value.role,
-        tenant: Some(tenant),
+        tenant,
     })
 }
 

@@ -6,25 +6,26 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
 use super::entity::api_token::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Stored, Writer};
-use crate::access::{ApiToken, Role, TenantScope};
+use super::{Page, PageRequest, Reader, StorageError, Stored, Writer, platform_tokens};
+use crate::access::{ApiToken, KeyFacts, Role, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 
-/// For whoever shows the token: in all tenants.
+/// For whoever shows the token: in all tenants, and among the platform's (`None`).
 pub async fn find_anywhere_by_secret_hash(
     reader: &impl Reader,
     secret_hash: &str,
-) -> Result<Option<(TenantId, Stored<ApiToken>)>, StorageError> {
+) -> Result<Option<(Option<TenantId>, Stored<ApiToken>)>, StorageError> {
     let row = Entity::find()
         .filter(Column::SecretHash.eq(secret_hash))
         .one(reader.connection())
         .await?;
-    row.map(|model| {
-        let tenant = Row::of("api_tokens", model.id).column("tenant_id", TenantId::parse(model.tenant_id))?;
-        Ok((tenant, read(model)?))
-    })
-    .transpose()
+    let Some(model) = row else {
+        let platform = platform_tokens::find_by_secret_hash(reader, secret_hash).await?;
+        return Ok(platform.map(|token| (None, token)));
+    };
+    let tenant = Row::of("api_tokens", model.id).column("tenant_id", TenantId::parse(model.tenant_id))?;
+    Ok(Some((Some(tenant), read(model)?)))
 }
 
 pub async fn find(
@@ -65,6 +66,9 @@ pub async fn insert(
         name: stored.value.name.as_str().to_owned(),
         role: stored.value.role.as_str().to_owned(),
         secret_hash,
+        created_by: stored.value.facts.created_by.clone(),
+        expires_at: stored.value.facts.expires_at,
+        last_used_on: stored.value.facts.last_used_on,
         etag: stored.etag.clone(),
         created_at: stored.created_at,
     };
@@ -93,6 +97,11 @@ fn read(model: Model) -> Result<Stored<ApiToken>, StorageError> {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,
             role: row.column("role", Role::parse_of_tenant(&model.role))?,
+            facts: KeyFacts {
+                created_by: model.created_by,
+                expires_at: model.expires_at,
+                last_used_on: model.last_used_on,
+            },
         },
         etag: model.etag,
         created_at: model.created_at,

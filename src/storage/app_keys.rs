@@ -11,7 +11,7 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
-use crate::access::{AppKey, AppKeyRole, TenantScope};
+use crate::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
 use crate::catalog::ids::KeyId;
 use crate::catalog::text::Name;
 
@@ -125,6 +125,9 @@ pub async fn insert(
         sealing_key_id: secret.sealing_key_id,
         previous_secret_sealed: None,
         previous_sealing_key_id: None,
+        created_by: stored.value.facts.created_by.clone(),
+        expires_at: stored.value.facts.expires_at,
+        last_used_on: stored.value.facts.last_used_on,
         etag: stored.etag.clone(),
         created_at: stored.created_at,
     };
@@ -181,6 +184,11 @@ fn read(model: Model) -> Result<Stored<AppKey>, StorageError> {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,
             role: row.column("role", AppKeyRole::parse(&model.role))?,
+            facts: KeyFacts {
+                created_by: model.created_by,
+                expires_at: model.expires_at,
+                last_used_on: model.last_used_on,
+            },
             app_key: model.app_key,
         },
         etag: model.etag,

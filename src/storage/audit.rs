@@ -60,6 +60,17 @@ pub async fn list(
         .try_map(read)
 }
 
+/// What belongs to no tenant, the newest first.
+pub async fn list_platform(
+    reader: &impl Reader,
+    page: &PageRequest,
+) -> Result<Page<AuditEvent>, StorageError> {
+    let rows = Entity::find().filter(Column::TenantId.is_null());
+    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+        .await?
+        .try_map(read)
+}
+
 /// How many of these package names the audit says were deleted.
 pub(super) async fn count_deleted_apps(
     reader: &impl Reader,

@@ -9,7 +9,7 @@ use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::device_tokens::{self, TokenState};
-use super::entity::{api_token, app_key, device_key, session, tenant, user};
+use super::entity::{api_token, app_key, device_key, platform_token, session, tenant, user};
 use super::{Reader, StorageError};
 use crate::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId, UserId};
@@ -129,9 +129,12 @@ async fn confirm_api_token(
     id: KeyId,
     hold: Hold,
 ) -> Result<(), StorageError> {
-    let row = api_token::Entity::find()
-        .filter(api_token::Column::Id.eq(id.uuid()))
-        .filter(api_token::Column::TenantId.eq(principal.tenant.map(TenantId::get)))
+    let Some(tenant) = principal.tenant else {
+        let row = platform_token::Entity::find_by_id(id.uuid());
+        let row = row.apply_if(credential_lock(hold), QuerySelect::lock);
+        return require(row.one(tx.connection()).await?.is_some());
+    };
+    let row = api_token::Entity::find_by_id((tenant.get(), id.uuid()))
         .apply_if(credential_lock(hold), QuerySelect::lock)
         .one(tx.connection())
         .await?;
@@ -140,11 +143,9 @@ async fn confirm_api_token(
 
 async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64) -> Result<(), StorageError> {
     let token = device_tokens::find(tx, device.tenant(), device.device()).await?;
-    require(
-        token.is_some_and(|token| {
-            token.generation == generation && matches!(token.state, TokenState::Valid(_))
-        }),
-    )
+    require(token.is_some_and(|token| {
+        token.generation == generation && matches!(token.state, TokenState::Valid { .. })
+    }))
 }
 
 async fn confirm_tenant(tx: &impl Reader, scope: TenantScope, hold: Hold) -> Result<(), StorageError> {

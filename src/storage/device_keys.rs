@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::entity::device_key::{Column, Entity, Model};
@@ -9,7 +10,7 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored};
-use crate::access::{DeviceKey, TenantScope};
+use crate::access::{DeviceKey, KeyFacts, TenantScope};
 use crate::catalog::ids::KeyId;
 use crate::catalog::text::Name;
 
@@ -37,22 +38,35 @@ pub async fn list(
     .try_map(read)
 }
 
+/// What a device key is verified against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceKeyHash {
+    pub hash: String,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
 /// What each key of these tenants is verified against.
 pub(super) async fn list_secret_hashes(
     reader: &impl Reader,
     scopes: &[TenantScope],
-) -> Result<ByTenant<(KeyId, String)>, StorageError> {
-    let rows: Vec<(i64, Uuid, String)> = Entity::find()
+) -> Result<ByTenant<(KeyId, DeviceKeyHash)>, StorageError> {
+    let rows: Vec<(i64, Uuid, String, Option<DateTime<Utc>>)> = Entity::find()
         .filter(Column::TenantId.is_in(numbers(scopes)))
         .select_only()
-        .columns([Column::TenantId, Column::Id, Column::SecretHash])
+        .columns([
+            Column::TenantId,
+            Column::Id,
+            Column::SecretHash,
+            Column::ExpiresAt,
+        ])
         .order_by_asc(Column::Id)
         .into_tuple()
         .all(reader.connection())
         .await?;
-    let hashes = rows
-        .into_iter()
-        .map(|(tenant, id, hash)| (tenant, (KeyId::from_uuid(id), hash)));
+    let hashes = rows.into_iter().map(|(tenant, id, hash, expires_at)| {
+        let hash = DeviceKeyHash { hash, expires_at };
+        (tenant, (KeyId::from_uuid(id), hash))
+    });
     Ok(by_tenant(hashes))
 }
 
@@ -68,6 +82,9 @@ pub async fn insert(
         id: stored.value.id.uuid(),
         name: stored.value.name.as_str().to_owned(),
         secret_hash,
+        created_by: stored.value.facts.created_by.clone(),
+        expires_at: stored.value.facts.expires_at,
+        last_used_on: stored.value.facts.last_used_on,
         etag: stored.etag.clone(),
         created_at: stored.created_at,
     };
@@ -95,6 +112,11 @@ fn read(model: Model) -> Result<Stored<DeviceKey>, StorageError> {
         value: DeviceKey {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,
+            facts: KeyFacts {
+                created_by: model.created_by,
+                expires_at: model.expires_at,
+                last_used_on: model.last_used_on,
+            },
         },
         etag: model.etag,
         created_at: model.created_at,

@@ -30,8 +30,11 @@ pub struct DeviceToken {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenState {
-    /// The hash of the token that is good.
-    Valid(String),
+    Valid {
+        hash: String,
+        /// The secret key that verifies the token; `None` for one made before this was recorded.
+        key_id: Option<String>,
+    },
     /// Somebody revoked it: the device may have got into other hands.
     Revoked,
     /// The device was deleted.
@@ -66,10 +69,10 @@ pub async fn upsert(
     token: &DeviceToken,
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    let (state, token_hash) = match &token.state {
-        TokenState::Valid(hash) => (VALID, Some(hash.clone())),
-        TokenState::Revoked => (REVOKED, None),
-        TokenState::Forgotten => (FORGOTTEN, None),
+    let (state, token_hash, key_id) = match &token.state {
+        TokenState::Valid { hash, key_id } => (VALID, Some(hash.clone()), key_id.clone()),
+        TokenState::Revoked => (REVOKED, None, None),
+        TokenState::Forgotten => (FORGOTTEN, None, None),
     };
     let row = Model {
         tenant_id: scope.tenant().get(),
@@ -77,6 +80,7 @@ pub async fn upsert(
         generation: token.generation,
         state: state.to_owned(),
         token_hash,
+        key_id,
         issued_at: in_micros(now),
     };
     let overwrite = OnConflict::columns([Column::TenantId, Column::DeviceId])
@@ -84,6 +88,7 @@ pub async fn upsert(
             Column::Generation,
             Column::State,
             Column::TokenHash,
+            Column::KeyId,
             Column::IssuedAt,
         ])
         .to_owned();
@@ -150,7 +155,10 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
 fn read(model: Model) -> Result<DeviceToken, StorageError> {
     let row = Row::of("device_tokens", &model.device_id);
     let state = match (model.state.as_str(), model.token_hash) {
-        (VALID, Some(hash)) => Ok(TokenState::Valid(hash)),
+        (VALID, Some(hash)) => Ok(TokenState::Valid {
+            hash,
+            key_id: model.key_id,
+        }),
         (REVOKED, None) => Ok(TokenState::Revoked),
         (FORGOTTEN, None) => Ok(TokenState::Forgotten),
         _ => Err("does not fit the token's hash"),

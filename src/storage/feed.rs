@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 
 use super::app_keys::SealedSecrets;
 use super::connect::within_load;
+use super::device_keys::DeviceKeyHash;
 use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
@@ -39,7 +40,7 @@ pub struct TenantRows {
     /// Tells whether the org directory changed; absent while there is none.
     pub directory_etag: Option<String>,
     /// Each device key with what it is verified against.
-    pub device_keys: Vec<(KeyId, String)>,
+    pub device_keys: Vec<(KeyId, DeviceKeyHash)>,
     pub app_keys: Vec<(AppKey, SealedSecrets)>,
     /// Every app with its pair.
     pub apps: Vec<(AppId, CatalogPair)>,

@@ -13,12 +13,12 @@ use sea_orm::{
 
 use serde::{Deserialize, Serialize};
 
-use super::StorageError;
 use super::authority::{Authority, Hold};
 use super::connect::{Backend, Db, within_load};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
-use crate::access::TenantScope;
+use super::{StorageError, Stored, users};
+use crate::access::{TenantScope, User};
 use crate::catalog::ids::{AppId, TenantId, UserId};
 
 /// Reads one state of the database, whatever is written meanwhile. Ends when dropped.
@@ -100,6 +100,18 @@ impl Db {
         let tx = self.begin().await?;
         authority.confirm(&tx, Hold::Exclusive(other)).await?;
         Ok(tx)
+    }
+
+    /// Begins a write that may end any administrator of the platform. All of them are locked, in the order of their
+    /// ids, before the caller's credential is: two callers that locked their own first would wait for each other.
+    pub async fn begin_on_administrators(
+        &self,
+        authority: Authority,
+    ) -> Result<(Tx, Vec<Stored<User>>), StorageError> {
+        let tx = self.begin().await?;
+        let administrators = users::lock_administrators(&tx).await?;
+        authority.confirm(&tx, Hold::Exclusive(None)).await?;
+        Ok((tx, administrators))
     }
 
     /// Begins a change of one tenant's catalog.

@@ -1,7 +1,9 @@
 //! People. Usernames are unique in the installation, so signing in looks for them in all tenants.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select, SelectExt};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, SelectExt,
+};
 
 use super::entity::user::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
@@ -71,6 +73,49 @@ pub async fn list(
     })
     .await?
     .try_map(read)
+}
+
+/// The platform's administrators, in the order of creation.
+pub async fn list_administrators(
+    reader: &impl Reader,
+    page: &PageRequest,
+) -> Result<Page<Stored<User>>, StorageError> {
+    page.fetch(reader, administrators(), SortBy::Ascending(Column::Id), |row| {
+        row.id
+    })
+    .await?
+    .try_map(read)
+}
+
+pub async fn find_administrator(
+    reader: &impl Reader,
+    id: UserId,
+) -> Result<Option<Stored<User>>, StorageError> {
+    let row = administrators()
+        .filter(Column::Id.eq(id.uuid()))
+        .one(reader.connection())
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Reads the platform's administrators and keeps others from changing any of them until the transaction ends.
+pub async fn lock_administrators(writer: &impl Writer) -> Result<Vec<Stored<User>>, StorageError> {
+    let rows = administrators()
+        .order_by_asc(Column::Id)
+        .lock_exclusive()
+        .all(writer.connection())
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Deletes an administrator of the platform with their sessions.
+pub async fn delete_administrator(writer: &impl Writer, id: UserId) -> Result<(), StorageError> {
+    Entity::delete_many()
+        .filter(Column::TenantId.is_null())
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(writer.connection())
+        .await?;
+    Ok(())
 }
 
 /// Whether there is anybody at all; there is not at the first start.
@@ -146,6 +191,10 @@ pub async fn delete(writer: &impl Writer, scope: TenantScope, id: UserId) -> Res
         .exec(writer.connection())
         .await?;
     Ok(deleted.rows_affected > 0)
+}
+
+fn administrators() -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.is_null())
 }
 
 fn of_tenant(scope: TenantScope) -> Select<Entity> {

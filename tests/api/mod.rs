@@ -1,5 +1,7 @@
 //! The whole server over HTTP.
 
+mod admin_command;
+mod administrators;
 mod adoption;
 mod apps;
 mod audit;
@@ -20,6 +22,7 @@ mod gateway;
 mod harness;
 mod housekeeping;
 mod idempotency;
+mod key_facts;
 mod lists;
 mod login_limits;
 mod openapi;

@@ -25,6 +25,8 @@ pub(crate) struct Objects {
     pub(crate) app_key: Value,
     pub(crate) device_key: Value,
     pub(crate) api_token: Value,
+    administrator: String,
+    platform_token: String,
     pub(crate) package_name: String,
     pub(crate) identifier: String,
     pub(crate) device_id: String,
@@ -57,6 +59,15 @@ impl Objects {
         let app_key = make("/app-keys", json!({"name": "SDK", "role": "device"})).await;
         let device_key = make("/device-keys", json!({"name": "devices"})).await;
         let api_token = make("/api-tokens", json!({"name": "ci", "role": "viewer"})).await;
+
+        let platform = app.platform_admin().await;
+        let administrator = json!({"username": format!("platform-{tenant}-{number}"), "password": PASSWORD});
+        let administrator = platform.post("/api/v1/users", &administrator).await.expect(201);
+        let platform_token = json!({"name": format!("platform-{tenant}-{number}")});
+        let platform_token = platform
+            .post("/api/v1/api-tokens", &platform_token)
+            .await
+            .expect(201);
 
         let package_name = format!("com.example.t{tenant}.n{number}");
         let app_without_releases = format!("{package_name}.spare");
@@ -97,6 +108,8 @@ impl Objects {
             app_key,
             device_key,
             api_token,
+            administrator: id_of(&administrator),
+            platform_token: id_of(&platform_token),
             app_without_releases,
             pin: id_of(&admin.put(&format!("{base}/pins"), &pin).await.expect(200)),
             to_recall: release(3, true).await,
@@ -155,6 +168,8 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
     let key = |kind: &str, made: &Value| format!("{tenant}/{kind}/{}", id_of(made));
     let release = |id: &str, verb: &str| format!("{app}/releases/{id}{verb}");
     let user = format!("{tenant}/users/{}", of.user);
+    let administrator = format!("/api/v1/users/{}", of.administrator);
+    let platform_token = format!("/api/v1/api-tokens/{}", of.platform_token);
     let resource = format!("{app}/resources/{}", of.identifier);
     let (pins, devices) = (format!("{tenant}/pins"), format!("{tenant}/devices"));
     let pushes = format!("{tenant}/pushes");
@@ -201,6 +216,24 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
             json!({"refresh_token": of.refresh_token}),
         ),
         get("get_me", "/api/v1/me"),
+        post(
+            "create_administrator",
+            "/api/v1/users",
+            json!({"username": format!("new-platform-{own}"), "password": PASSWORD}),
+        ),
+        get("list_administrators", "/api/v1/users"),
+        get("get_administrator", &administrator),
+        patch("update_administrator", &administrator, json!({"enabled": false})),
+        delete("delete_administrator", &administrator),
+        post(
+            "create_platform_token",
+            "/api/v1/api-tokens",
+            json!({"name": format!("new-{own}")}),
+        ),
+        get("list_platform_tokens", "/api/v1/api-tokens"),
+        get("get_platform_token", &platform_token),
+        delete("delete_platform_token", &platform_token),
+        get("list_platform_audit", "/api/v1/audit"),
         get("list_tenants", "/api/v1/tenants"),
         post(
             "create_tenant",

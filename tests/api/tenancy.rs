@@ -21,12 +21,22 @@ const NO_NAME: &str = "com.example.absent";
 
 /// The operations that are not about a tenant that the path names, and why none of them shows another tenant.
 /// `a_tenants_people_learn_nothing_from_the_platforms_operations` and the tests below it say more.
-const WITHOUT_A_TENANT: [(&str, &str); 16] = [
+const WITHOUT_A_TENANT: [(&str, &str); 26] = [
     ("login", "tells nobody which usernames there are"),
     ("refresh", "takes a refresh token and nothing else"),
     ("logout", "ends the caller's own session"),
     ("get_me", "shows the caller"),
     ("change_password", "changes the caller's own password"),
+    ("create_administrator", "is 403 for a tenant's people"),
+    ("list_administrators", "is 403 for a tenant's people"),
+    ("get_administrator", "is 403 for a tenant's people"),
+    ("update_administrator", "is 403 for a tenant's people"),
+    ("delete_administrator", "is 403 for a tenant's people"),
+    ("create_platform_token", "is 403 for a tenant's people"),
+    ("list_platform_tokens", "is 403 for a tenant's people"),
+    ("get_platform_token", "is 403 for a tenant's people"),
+    ("delete_platform_token", "is 403 for a tenant's people"),
+    ("list_platform_audit", "is 403 for a tenant's people"),
     ("list_tenants", "is 403 for a tenant's people"),
     (
         "create_tenant",

@@ -1,6 +1,6 @@
 //! Catalog transactions: what they advance, and that none is lost.
 
-use slipway::access::{AppKey, AppKeyRole, DeviceKey, TenantScope};
+use slipway::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
 use slipway::catalog::app::Resource;
 use slipway::catalog::ids::{AppId, KeyId};
 use slipway::storage::releases::ReleaseSelection;
@@ -92,6 +92,7 @@ async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
     .await;
     assert_advances(db, async |tx| {
         let value = DeviceKey {
+            facts: KeyFacts::default(),
             id: key,
             name: name("stores"),
         };
@@ -102,6 +103,7 @@ async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
     .await;
     assert_advances(db, async |tx| {
         let value = AppKey {
+            facts: KeyFacts::default(),
             id: key,
             name: name("sdk"),
             role: AppKeyRole::Device,

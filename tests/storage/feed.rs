@@ -1,9 +1,10 @@
 //! What a node follows the catalog by.
 
-use slipway::access::{AppKey, AppKeyRole, DeviceKey, TenantScope};
+use slipway::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
 use slipway::catalog::ids::{AppId, KeyId};
 use slipway::catalog::org::{OrgCode, OrgNode};
 use slipway::catalog::release::{RecallMode, ReleaseState};
+use slipway::storage::device_keys::DeviceKeyHash;
 use slipway::storage::feed::{AppRows, TenantRows};
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
@@ -61,10 +62,12 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
         time_zone: None,
     };
     let device_key = DeviceKey {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         name: name("stores"),
     };
     let app_key = AppKey {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         name: name("sdk"),
         role: AppKeyRole::Operator,
@@ -89,7 +92,16 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     let scope = TenantScope::of_the_program(tenant(1).id);
     assert_eq!(feed::load_directory(&tx, scope).await.unwrap(), [node]);
     assert!(rows.directory_etag.is_some());
-    assert_eq!(rows.device_keys, [(device_key.id, "hash".to_owned())]);
+    assert_eq!(
+        rows.device_keys,
+        [(
+            device_key.id,
+            DeviceKeyHash {
+                hash: "hash".to_owned(),
+                expires_at: None
+            }
+        )]
+    );
     let secrets = app_keys::SealedSecrets {
         current: secret,
         previous: None,

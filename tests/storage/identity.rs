@@ -1,7 +1,7 @@
 //! People with their sessions, and keys.
 
 use chrono::TimeDelta;
-use slipway::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, Role};
+use slipway::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Role};
 use slipway::catalog::ids::{KeyId, SessionId, TenantId};
 use slipway::storage::sessions::Session;
 use slipway::storage::{
@@ -132,6 +132,7 @@ async fn an_api_token_is_found_by_its_hash(database: TestDatabase) {
     let db = &database.db;
     prepare_tenant(db, 1).await;
     let value = ApiToken {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         name: name("ci"),
         role: Role::Publisher,
@@ -144,7 +145,7 @@ async fn an_api_token_is_found_by_its_hash(database: TestDatabase) {
     let found = api_tokens::find_anywhere_by_secret_hash(db, "hash")
         .await
         .unwrap();
-    assert_eq!(found, Some((TenantId::parse(1).unwrap(), written.clone())));
+    assert_eq!(found, Some((TenantId::parse(1).ok(), written.clone())));
     assert_eq!(
         api_tokens::find(db, scope(1), written.value.id)
             .await
@@ -168,10 +169,12 @@ async fn keys_are_listed_and_deleted(database: TestDatabase) {
     let db = &database.db;
     prepare_tenant(db, 1).await;
     let device_key = DeviceKey {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         name: name("stores"),
     };
     let app_key = AppKey {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         name: name("sdk"),
         role: AppKeyRole::Device,
@@ -200,6 +203,7 @@ async fn keys_are_listed_and_deleted(database: TestDatabase) {
     assert_eq!(app_keys::list(db, scope(1), &page).await.unwrap().items.len(), 1);
     let tx = db.begin_catalog(scope(1)).await.unwrap();
     let again = AppKey {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         ..app_key.clone()
     };

@@ -7,6 +7,7 @@ pub(crate) mod mosquitto;
 pub(crate) mod mqtt_device;
 pub(crate) mod node;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod sse;
 pub(crate) mod story;

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::key_fields::{KeyFactsResponse, read_expiry};
 use crate::access::{Action, ApiToken, Role};
 use crate::catalog::text::Name;
 use crate::http::body::Json;
@@ -15,8 +16,8 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::Written;
 use crate::services::api_tokens::{self, MadeApiToken};
+use crate::services::{Answer, Written};
 use crate::storage::Stored;
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -29,18 +30,24 @@ pub(super) struct CreateApiTokenRequest {
     #[schema(value_type = String, required, example = "publisher")]
     #[serde(default)]
     role: Patch<String>,
+    /// The instant from which it is invalid; absent or null: it does not expire.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    expires_at: Patch<String>,
 }
 
 #[derive(Serialize, ToSchema)]
-struct ApiTokenResponse {
+pub(super) struct ApiTokenResponse {
     id: String,
     name: String,
     role: &'static str,
     created_at: DateTime<Utc>,
+    #[serde(flatten)]
+    facts: KeyFactsResponse,
 }
 
 #[derive(Serialize, ToSchema)]
-struct CreatedApiTokenResponse {
+pub(super) struct CreatedApiTokenResponse {
     #[serde(flatten)]
     token_facts: ApiTokenResponse,
     /// For `Authorization: Bearer …`; shown only here.
@@ -55,8 +62,18 @@ impl From<&Stored<ApiToken>> for ApiTokenResponse {
             name: stored.value.name.to_string(),
             role: stored.value.role.as_str(),
             created_at: stored.created_at,
+            facts: KeyFactsResponse::from(&stored.value.facts),
         }
     }
+}
+
+/// The answer to the call that made a token.
+pub(super) fn render_made(made: &MadeApiToken) -> Answer {
+    let response = CreatedApiTokenResponse {
+        token_facts: ApiTokenResponse::from(&made.stored),
+        token: made.token.clone(),
+    };
+    respond::created(&response, &made.stored.etag)
 }
 
 /// Make an API token
@@ -73,21 +90,16 @@ pub(super) async fn create_api_token(
     let mut fields = Fields::default();
     let name = fields.required("name", body.name, Name::parse);
     let role = fields.required("role", body.role, |text: String| Role::parse_of_tenant(&text));
+    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
     let (Some(name), Some(role)) = (name, role) else {
         return Err(fields.refusal());
     };
-    let render = |made: &MadeApiToken| {
-        let response = CreatedApiTokenResponse {
-            token_facts: ApiTokenResponse::from(&made.stored),
-            token: made.token.clone(),
-        };
-        respond::created(&response, &made.stored.etag)
-    };
+    fields.finish()?;
+    let new = (name, role, expires_at);
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
-        let made =
-            api_tokens::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await?;
+    respond::create(&call, permission, render_made, async |ticket| {
+        let once = ticket.once_with_secret(render_made, |made| made.stored.value.id.to_string());
+        let made = api_tokens::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
         Ok(Written {
             value: made,
             pair: None,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::key_fields::{KeyFactsResponse, read_expiry};
 use super::release_life::NoArguments;
 use crate::access::{Action, AppKey, AppKeyRole};
 use crate::catalog::text::Name;
@@ -31,6 +32,10 @@ pub(super) struct CreateAppKeyRequest {
     #[schema(value_type = String, required, example = "device")]
     #[serde(default)]
     role: Patch<String>,
+    /// The instant from which it is invalid; absent or null: it does not expire.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    expires_at: Patch<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -42,6 +47,8 @@ struct AppKeyResponse {
     #[schema(example = "123456789012")]
     app_key: String,
     created_at: DateTime<Utc>,
+    #[serde(flatten)]
+    facts: KeyFactsResponse,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -60,6 +67,7 @@ impl From<&Stored<AppKey>> for AppKeyResponse {
             role: stored.value.role.as_str(),
             app_key: stored.value.app_key.clone(),
             created_at: stored.created_at,
+            facts: KeyFactsResponse::from(&stored.value.facts),
         }
     }
 }
@@ -78,14 +86,17 @@ pub(super) async fn create_app_key(
     let mut fields = Fields::default();
     let name = fields.required("name", body.name, Name::parse);
     let role = fields.required("role", body.role, |text: String| AppKeyRole::parse(&text));
+    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
     let (Some(name), Some(role)) = (name, role) else {
         return Err(fields.refusal());
     };
+    fields.finish()?;
+    let new = (name, role, expires_at);
     let render = |made: &MadeAppKey| render_made(StatusCode::CREATED, made);
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
     respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
-        app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, (name, role), once).await
+        app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await
     })
     .await
 }

@@ -11,14 +11,14 @@ use crate::http::openapi::ReadProblems;
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
-use crate::services::list_audit as list;
+use crate::services::{list_audit as list, list_platform_audit as list_platform};
 use crate::storage::audit::AuditEvent;
 
 #[derive(Serialize, ToSchema)]
 struct AuditEventResponse {
     id: String,
     at: DateTime<Utc>,
-    /// `user:…` or `token:…`; a device is `device_key:…` with a key, `device:…` with a token of its own.
+    /// `user:…` or `token:…`; `command_line`; a device is `device_key:…` with a key, `device:…` with a token of its own.
     actor: String,
     /// The name of the user, token or key as it was then, or the device's id.
     actor_name: String,
@@ -62,5 +62,18 @@ pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, P
     let query: PageQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let found = list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, AuditEventResponse::from)))
+}
+
+/// Who changed what belongs to no tenant
+///
+/// Administrators, platform tokens, tenants, maintenance by the command line, and failed logins of unknown accounts.
+#[utoipa::path(tag = "audit", operation_id = "list_platform_audit", params(PageQuery),
+    responses((status = 200, description = "Newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
+#[get("/audit")]
+pub(super) async fn list_platform_audit(call: Call) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = list_platform(&call.ctx, &call.caller, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, AuditEventResponse::from)))
 }

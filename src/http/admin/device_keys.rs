@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::key_fields::{KeyFactsResponse, read_expiry};
 use crate::access::{Action, DeviceKey};
 use crate::catalog::text::Name;
 use crate::http::body::Json;
@@ -24,6 +25,10 @@ pub(super) struct CreateDeviceKeyRequest {
     #[schema(value_type = String, required, max_length = 128, example = "handhelds")]
     #[serde(default)]
     name: Patch<String>,
+    /// The instant from which it is invalid; absent or null: it does not expire.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    expires_at: Patch<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -31,6 +36,8 @@ struct DeviceKeyResponse {
     id: String,
     name: String,
     created_at: DateTime<Utc>,
+    #[serde(flatten)]
+    facts: KeyFactsResponse,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -48,6 +55,7 @@ impl From<&Stored<DeviceKey>> for DeviceKeyResponse {
             id: stored.value.id.to_string(),
             name: stored.value.name.to_string(),
             created_at: stored.created_at,
+            facts: KeyFactsResponse::from(&stored.value.facts),
         }
     }
 }
@@ -64,9 +72,12 @@ pub(super) async fn create_device_key(
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
     let mut fields = Fields::default();
-    let Some(name) = fields.required("name", body.name, Name::parse) else {
+    let name = fields.required("name", body.name, Name::parse);
+    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
+    let Some(name) = name else {
         return Err(fields.refusal());
     };
+    fields.finish()?;
     let render = |made: &MadeDeviceKey| {
         let response = CreatedDeviceKeyResponse {
             key_facts: DeviceKeyResponse::from(&made.stored),
@@ -77,7 +88,14 @@ pub(super) async fn create_device_key(
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
     respond::create(&call, permission, render, async |ticket| {
         let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
-        device_keys::create(&call.ctx, &call.caller, call.path.tenant_id, name, once).await
+        device_keys::create(
+            &call.ctx,
+            &call.caller,
+            call.path.tenant_id,
+            (name, expires_at),
+            once,
+        )
+        .await
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! The admin API: one file per noun, each with its handlers and its request and response types.
 
+mod administrators;
 mod adoption;
 mod api_tokens;
 mod app_keys;
@@ -11,9 +12,11 @@ mod device_fields;
 mod device_keys;
 mod devices;
 mod explain;
+mod key_fields;
 mod me;
 mod org_directory;
 mod pins;
+mod platform_tokens;
 mod push_fields;
 mod pushes;
 mod release_fields;
@@ -35,6 +38,16 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(auth::logout)
         .service(me::get_me)
         .service(me::change_password)
+        .service(administrators::create_administrator)
+        .service(administrators::list_administrators)
+        .service(administrators::get_administrator)
+        .service(administrators::update_administrator)
+        .service(administrators::delete_administrator)
+        .service(platform_tokens::create_platform_token)
+        .service(platform_tokens::list_platform_tokens)
+        .service(platform_tokens::get_platform_token)
+        .service(platform_tokens::delete_platform_token)
+        .service(audit::list_platform_audit)
         .service(tenants::create_tenant)
         .service(tenants::list_tenants)
         .service(tenants::get_tenant)

@@ -54,7 +54,7 @@ pub(super) struct UpdateUserRequest {
 }
 
 #[derive(Serialize, ToSchema)]
-struct UserResponse {
+pub(super) struct UserResponse {
     id: String,
     username: String,
     role: &'static str,
@@ -76,11 +76,11 @@ impl From<&Stored<User>> for UserResponse {
     }
 }
 
-fn read_username(text: String) -> Result<Username, Invalid> {
+pub(super) fn read_username(text: String) -> Result<Username, Invalid> {
     Username::parse(text.to_lowercase())
 }
 
-fn read_password(text: String) -> Result<String, Invalid> {
+pub(super) fn read_password(text: String) -> Result<String, Invalid> {
     parse_password(&text).map(str::to_owned)
 }
 

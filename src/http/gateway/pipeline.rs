@@ -103,7 +103,9 @@ fn verify<'p>(
     if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {
         return Err(GatewayError::invalid_timestamp());
     }
-    verify_signature(params, body, key)
+    let verified = verify_signature(params, body, key)?;
+    verified.key.note_use(ctx);
+    Ok(verified)
 }
 
 fn check_version(text: &str) -> Result<(), GatewayError> {

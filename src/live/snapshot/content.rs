@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use zstd::zstd_safe::{CCtx, CParameter};
 
@@ -19,6 +20,7 @@ use crate::live::published::{LiveAppKey, LoadedApp, TenantParts};
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::CatalogPair;
+use crate::storage::device_keys::DeviceKeyHash;
 
 /// A snapshot is written beside the work of a node: the fastest level, which halves the bytes already.
 const COMPRESSION_LEVEL: i32 = 1;
@@ -32,7 +34,7 @@ struct Written<'a> {
     tenant: &'a Tenant,
     directory_etag: Option<&'a str>,
     directory: &'a OrgDirectory,
-    device_keys: &'a HashMap<KeyId, String>,
+    device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<WrittenAppKey<'a>>,
     apps: Vec<(AppId, &'a CatalogPair, &'a PublishedApp)>,
     row_count: i64,
@@ -43,6 +45,7 @@ struct WrittenAppKey<'a> {
     app_key: &'a str,
     id: KeyId,
     role: AppKeyRole,
+    expires_at: Option<DateTime<Utc>>,
     sealed: &'a [SealedSecret],
 }
 
@@ -52,7 +55,7 @@ struct Read {
     tenant: Tenant,
     directory_etag: Option<String>,
     directory: OrgDirectory,
-    device_keys: HashMap<KeyId, String>,
+    device_keys: HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<ReadAppKey>,
     apps: Vec<(AppId, CatalogPair, PublishedApp)>,
     row_count: i64,
@@ -63,6 +66,7 @@ struct ReadAppKey {
     app_key: String,
     id: KeyId,
     role: AppKeyRole,
+    expires_at: Option<DateTime<Utc>>,
     sealed: Vec<SealedSecret>,
 }
 
@@ -136,6 +140,7 @@ impl<'a> Written<'a> {
             app_key,
             id: live.id,
             role: live.role,
+            expires_at: live.expires_at,
             sealed: &live.sealed,
         });
         let apps = published
@@ -158,7 +163,7 @@ impl Read {
     fn publish(self, keyring: &Keyring) -> PublishedTenant {
         let tenant = self.tenant.id;
         let app_keys = self.app_keys.into_iter().map(|key| {
-            let live = LiveAppKey::open(keyring, tenant, key.id, key.role, key.sealed);
+            let live = LiveAppKey::open(keyring, tenant, (key.id, key.role, key.expires_at), key.sealed);
             (key.app_key, live.into())
         });
         let apps = self.apps.into_iter().map(|(id, pair, app)| LoadedApp {

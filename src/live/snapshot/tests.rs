@@ -31,6 +31,7 @@ use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::CatalogPair;
+use crate::storage::device_keys::DeviceKeyHash;
 
 const STATES: [ReleaseState; 7] = [
     ReleaseState::Draft,
@@ -50,7 +51,7 @@ fn what_a_block_holds_changes_with_the_format_alone() {
     assert_eq!(bytes.len() as u64, packed.unpacked);
     let digest = hex::encode(Sha256::digest(&bytes));
     let known = "426b0a2a888d807f6cd8965df2f85b2449583e3b8785ec128d3d61a7c736154a";
-    assert_eq!((FORMAT, digest.as_str()), (3, known));
+    assert_eq!((FORMAT, digest.as_str()), (4, known));
 }
 
 #[test]
@@ -147,6 +148,7 @@ fn sample() -> PublishedTenant {
     let app_key = LiveAppKey {
         id: KeyId::from_uuid(uuid(1)),
         role: AppKeyRole::Operator,
+        expires_at: DateTime::from_timestamp(5, 0),
         secrets: ["never written".into()].into(),
         sealed: [sealed].into(),
     };
@@ -162,7 +164,14 @@ fn sample() -> PublishedTenant {
         },
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),
-        device_keys: [(KeyId::from_uuid(uuid(2)), "a hash".to_owned())].into(),
+        device_keys: [(
+            KeyId::from_uuid(uuid(2)),
+            DeviceKeyHash {
+                hash: "a hash".to_owned(),
+                expires_at: DateTime::from_timestamp(4, 0),
+            },
+        )]
+        .into(),
         app_keys: [("10001".to_owned(), app_key.into())].into(),
         apps: vec![LoadedApp {
             id: AppId::from_uuid(uuid(3)),

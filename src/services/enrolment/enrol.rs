@@ -162,7 +162,10 @@ impl Attempt<'_> {
         let made = NewDeviceToken::make(&self.ctx.keyring, scope.tenant(), &device.id, generation);
         let token = DeviceToken {
             generation,
-            state: TokenState::Valid(made.hash),
+            state: TokenState::Valid {
+                hash: made.hash,
+                key_id: Some(made.key_id),
+            },
         };
         devices::update_enrolled(tx, scope, &known, device.clone(), self.now).await?;
         device_tokens::upsert(tx, scope, &device.id, &token, self.now).await?;
@@ -175,7 +178,7 @@ impl Attempt<'_> {
         }
         let enrolled = Enrolled {
             device_token: made.text,
-            is_first: !before.is_some_and(|token| matches!(token.state, TokenState::Valid(_))),
+            is_first: !before.is_some_and(|token| matches!(token.state, TokenState::Valid { .. })),
         };
         Ok((enrolled, generation))
     }

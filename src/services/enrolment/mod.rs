@@ -96,5 +96,5 @@ pub async fn authenticate_device(
 }
 
 fn is_newest(presented: &PresentedDeviceToken, stored: Option<&DeviceToken>) -> bool {
-    matches!(stored, Some(DeviceToken { state: TokenState::Valid(hash), .. }) if presented.matches(hash))
+    matches!(stored, Some(DeviceToken { state: TokenState::Valid { hash, .. }, .. }) if presented.matches(hash))
 }

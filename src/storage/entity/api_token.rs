@@ -13,6 +13,9 @@ pub struct Model {
     pub name: String,
     pub role: String,
     pub secret_hash: String,
+    pub created_by: Option<String>,
+    pub expires_at: Option<DateTimeUtc>,
+    pub last_used_on: Option<Date>,
     pub etag: String,
     pub created_at: DateTimeUtc,
 }

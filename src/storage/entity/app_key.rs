@@ -17,6 +17,9 @@ pub struct Model {
     pub sealing_key_id: String,
     pub previous_secret_sealed: Option<String>,
     pub previous_sealing_key_id: Option<String>,
+    pub created_by: Option<String>,
+    pub expires_at: Option<DateTimeUtc>,
+    pub last_used_on: Option<Date>,
     pub etag: String,
     pub created_at: DateTimeUtc,
 }

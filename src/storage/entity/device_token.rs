@@ -13,6 +13,8 @@ pub struct Model {
     pub generation: i64,
     pub state: String,
     pub token_hash: Option<String>,
+    /// The secret key that verifies the token; absent unless the token is valid.
+    pub key_id: Option<String>,
     pub issued_at: DateTimeUtc,
 }
 

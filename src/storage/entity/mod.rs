@@ -16,6 +16,7 @@ pub(super) mod node;
 pub(super) mod org_directory;
 pub(super) mod package_name;
 pub(super) mod pin;
+pub(super) mod platform_token;
 pub(super) mod push;
 pub(super) mod push_repeat;
 pub(super) mod push_target;

@@ -82,6 +82,53 @@ async fn people_refuse_bad_input(database: TestDatabase) {
     stage.finish();
 }
 
+async fn administrators_and_their_tokens_refuse_bad_input(database: TestDatabase) {
+    let mut stage = Stage::set(database).await;
+    let platform = stage.platform.clone();
+    let person = json!({"username": "li.na", "password": "a long enough password"});
+    let made = platform.post("/api/v1/users", &person).await.expect(201);
+    let role = || Kind::OneOf(&["platform_admin"]);
+    let before = stage.everything().await;
+    let create = Operation::new(
+        Method::POST,
+        "/api/v1/users",
+        json!({"username": "wang.wu", "password": "0123456789", "role": "platform_admin"}),
+        vec![
+            Field::required("username", Kind::Username),
+            Field::required("password", Kind::Password),
+            Field::optional("role", role()),
+        ],
+    );
+    stage.try_rows(&platform, &create, create.rows()).await;
+    let update = Operation::new(
+        Method::PATCH,
+        format!("/api/v1/users/{}", made["id"].as_str().unwrap()),
+        json!({"role": "platform_admin", "enabled": false, "password": "x".repeat(256)}),
+        vec![
+            Field::not_null("role", role()),
+            Field::not_null("enabled", Kind::Bool),
+            Field::not_null("password", Kind::Password),
+        ],
+    );
+    stage.try_rows(&platform, &update, update.rows()).await;
+    let token = Operation::new(
+        Method::POST,
+        "/api/v1/api-tokens",
+        json!({"name": "ci", "role": "platform_admin", "expires_at": "2999-01-01T00:00:00Z"}),
+        vec![
+            Field::required("name", NAME),
+            Field::optional("role", role()),
+            Field::optional("expires_at", Kind::Instant),
+        ],
+    );
+    stage.try_rows(&platform, &token, token.rows()).await;
+    assert_eq!(stage.everything().await, before);
+    stage.try_operation(&platform, &create, 201).await;
+    stage.try_operation(&platform, &update, 200).await;
+    stage.try_operation(&platform, &token, 201).await;
+    stage.finish();
+}
+
 async fn signing_in_refuses_bad_input(database: TestDatabase) {
     let mut stage = Stage::set(database).await;
     let admin = stage.admin.clone();
@@ -177,23 +224,31 @@ async fn keys_and_tokens_refuse_bad_input(database: TestDatabase) {
         Operation::new(
             Method::POST,
             tenant("/app-keys"),
-            json!({"name": "a key", "role": "device"}),
+            json!({"name": "a key", "role": "device", "expires_at": "2999-01-01T00:00:00Z"}),
             vec![
                 Field::required("name", NAME),
                 Field::required("role", Kind::OneOf(&["device", "operator"])),
+                Field::optional("expires_at", Kind::Instant),
             ],
         ),
         Operation::new(
             Method::POST,
             tenant("/device-keys"),
-            json!({"name": "a key"}),
-            vec![Field::required("name", NAME)],
+            json!({"name": "a key", "expires_at": "2999-01-01T00:00:00Z"}),
+            vec![
+                Field::required("name", NAME),
+                Field::optional("expires_at", Kind::Instant),
+            ],
         ),
         Operation::new(
             Method::POST,
             tenant("/api-tokens"),
-            json!({"name": "ci", "role": "publisher"}),
-            vec![Field::required("name", NAME), Field::required("role", ROLE)],
+            json!({"name": "ci", "role": "publisher", "expires_at": "2999-01-01T00:00:00Z"}),
+            vec![
+                Field::required("name", NAME),
+                Field::required("role", ROLE),
+                Field::optional("expires_at", Kind::Instant),
+            ],
         ),
     ];
     for create in &operations {
@@ -209,6 +264,7 @@ async fn keys_and_tokens_refuse_bad_input(database: TestDatabase) {
 on_both_databases!(
     tenants_refuse_bad_input,
     people_refuse_bad_input,
+    administrators_and_their_tokens_refuse_bad_input,
     signing_in_refuses_bad_input,
     strange_credentials_are_nobodys,
     keys_and_tokens_refuse_bad_input,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use slipway::access::{AppKey, AppKeyRole, TenantScope};
+use slipway::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
 use slipway::catalog::enrolment::Enrolment;
 use slipway::catalog::ids::{KeyId, TenantId};
 use slipway::catalog::push::UrlSchemes;
@@ -118,6 +118,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         enrolment: Enrolment::Key,
     };
     let key = AppKey {
+        facts: KeyFacts::default(),
         id: KeyId::generate(),
         name: Name::parse("planted").unwrap(),
         role: AppKeyRole::Operator,

@@ -1,0 +1,143 @@
+//! The platform's administrators.
+
+use actix_web::{HttpResponse, delete, get, patch, post};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::users::{UserResponse, read_password, read_username};
+use crate::access::{Action, Role, User};
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::AdministratorPath;
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::Written;
+use crate::services::administrators;
+use crate::services::users::UserChanges;
+use crate::storage::Stored;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateAdministratorRequest {
+    /// Unique in the installation; kept in lower case.
+    #[schema(value_type = String, required, max_length = 128, example = "li.na")]
+    #[serde(default)]
+    username: Patch<String>,
+    /// 10 to 256 characters.
+    #[schema(value_type = String, required, min_length = 10, max_length = 256)]
+    #[serde(default)]
+    password: Patch<String>,
+    /// `platform_admin`, which is also the default.
+    #[schema(value_type = Option<String>, example = "platform_admin")]
+    #[serde(default)]
+    role: Patch<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateAdministratorRequest {
+    /// `platform_admin`: there is no other role without a tenant.
+    #[schema(value_type = Option<String>, example = "platform_admin")]
+    #[serde(default)]
+    role: Patch<String>,
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    enabled: Patch<bool>,
+    /// A new password, for a person who lost theirs.
+    #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
+    #[serde(default)]
+    password: Patch<String>,
+}
+
+fn read_role(text: String) -> Result<Role, crate::catalog::field::Invalid> {
+    Role::parse_of_platform(&text)
+}
+
+/// Create an administrator of the platform
+#[utoipa::path(tag = "platform", operation_id = "create_administrator",
+    request_body = CreateAdministratorRequest,
+    responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
+#[post("/users")]
+pub(super) async fn create_administrator(
+    mut call: Call<(), Json<CreateAdministratorRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let username = fields.required("username", body.username, read_username);
+    let password = fields.required("password", body.password, read_password);
+    fields.optional("role", body.role, read_role);
+    let (Some(username), Some(password)) = (username, password) else {
+        return Err(fields.refusal());
+    };
+    fields.finish()?;
+    let render = |stored: &Stored<User>| respond::created(&UserResponse::from(stored), &stored.etag);
+    let permission = (None, Action::ManagePlatform);
+    respond::create(&call, permission, render, async |ticket| {
+        let once = ticket.once(render);
+        let stored = administrators::create(&call.ctx, &call.caller, (username, password), once).await?;
+        Ok(Written {
+            value: stored,
+            pair: None,
+        })
+    })
+    .await
+}
+
+/// List the platform's administrators
+#[utoipa::path(tag = "platform", operation_id = "list_administrators", params(PageQuery),
+    responses((status = 200, description = "In the order of creation", body = PageResponse<UserResponse>), ReadProblems))]
+#[get("/users")]
+pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = administrators::list(&call.ctx, &call.caller, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
+}
+
+/// Get an administrator of the platform
+#[utoipa::path(tag = "platform", operation_id = "get_administrator", params(AdministratorPath),
+    responses((status = 200, description = "The administrator", body = UserResponse), ReadProblems))]
+#[get("/users/{id}")]
+pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<HttpResponse, Problem> {
+    let stored = administrators::get(&call.ctx, &call.caller, call.path.id).await?;
+    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+}
+
+/// Update an administrator of the platform
+///
+/// Any change ends the person's sessions. The last enabled administrator cannot be disabled.
+#[utoipa::path(tag = "platform", operation_id = "update_administrator", params(AdministratorPath),
+    request_body = UpdateAdministratorRequest,
+    responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
+#[patch("/users/{id}")]
+pub(super) async fn update_administrator(
+    mut call: Call<AdministratorPath, Json<UpdateAdministratorRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let changes = UserChanges {
+        role: fields.changed("role", body.role, read_role),
+        enabled: fields.changed("enabled", body.enabled, Ok),
+        password: fields.changed("password", body.password, read_password),
+    };
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let stored =
+        administrators::update(&call.ctx, &call.caller, call.path.id, changes, &precondition).await?;
+    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+}
+
+/// Delete an administrator of the platform
+///
+/// The last enabled administrator cannot be deleted.
+#[utoipa::path(tag = "platform", operation_id = "delete_administrator", params(AdministratorPath),
+    responses((status = 204, description = "Deleted"), WriteProblems))]
+#[delete("/users/{id}")]
+pub(super) async fn delete_administrator(call: Call<AdministratorPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    administrators::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
+    Ok(respond::deleted(None))
+}

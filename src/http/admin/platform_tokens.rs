@@ -1,0 +1,97 @@
+//! API tokens of the platform.
+
+use actix_web::{HttpResponse, delete, get, post};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse, render_made};
+use super::key_fields::read_expiry;
+use crate::access::{Action, Role};
+use crate::catalog::text::Name;
+use crate::http::body::Json;
+use crate::http::call::Call;
+use crate::http::fields::{Fields, Patch};
+use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::path::PlatformTokenPath;
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::Written;
+use crate::services::platform_tokens;
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreatePlatformTokenRequest {
+    #[schema(value_type = String, required, max_length = 128, example = "provisioning")]
+    #[serde(default)]
+    name: Patch<String>,
+    /// `platform_admin`, which is also the default.
+    #[schema(value_type = Option<String>, example = "platform_admin")]
+    #[serde(default)]
+    role: Patch<String>,
+    /// The instant from which it is invalid; absent or null: it does not expire.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    expires_at: Patch<String>,
+}
+
+/// Create an API token of the platform
+///
+/// It may do what an administrator of the platform may. The token is shown only in this answer.
+#[utoipa::path(tag = "platform", operation_id = "create_platform_token",
+    request_body = CreatePlatformTokenRequest,
+    responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
+#[post("/api-tokens")]
+pub(super) async fn create_platform_token(
+    mut call: Call<(), Json<CreatePlatformTokenRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = std::mem::take(&mut call.body.value);
+    let mut fields = Fields::default();
+    let name = fields.required("name", body.name, Name::parse);
+    fields.optional("role", body.role, |text: String| Role::parse_of_platform(&text));
+    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
+    let Some(name) = name else {
+        return Err(fields.refusal());
+    };
+    fields.finish()?;
+    let permission = (None, Action::ManagePlatform);
+    respond::create(&call, permission, render_made, async |ticket| {
+        let once = ticket.once_with_secret(render_made, |made| made.stored.value.id.to_string());
+        let made = platform_tokens::create(&call.ctx, &call.caller, (name, expires_at), once).await?;
+        Ok(Written {
+            value: made,
+            pair: None,
+        })
+    })
+    .await
+}
+
+/// List API tokens of the platform
+#[utoipa::path(tag = "platform", operation_id = "list_platform_tokens", params(PageQuery),
+    responses((status = 200, description = "Without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
+#[get("/api-tokens")]
+pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Problem> {
+    let query: PageQuery = call.query()?;
+    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let found = platform_tokens::list(&call.ctx, &call.caller, &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
+}
+
+/// Get an API token of the platform
+#[utoipa::path(tag = "platform", operation_id = "get_platform_token", params(PlatformTokenPath),
+    responses((status = 200, description = "Without its secret", body = ApiTokenResponse), ReadProblems))]
+#[get("/api-tokens/{id}")]
+pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
+    let stored = platform_tokens::get(&call.ctx, &call.caller, call.path.id).await?;
+    Ok(respond::object(&ApiTokenResponse::from(&stored), &stored.etag))
+}
+
+/// Delete an API token of the platform
+#[utoipa::path(tag = "platform", operation_id = "delete_platform_token", params(PlatformTokenPath),
+    responses((status = 204, description = "Deleted; it is invalid from now on"), WriteProblems))]
+#[delete("/api-tokens/{id}")]
+pub(super) async fn delete_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
+    let precondition = call.precondition()?;
+    platform_tokens::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
+    Ok(respond::deleted(None))
+}

@@ -1,0 +1,174 @@
+//! The platform's administrators, over the API. `offline` has the same for the command line.
+//!
+//! At least one of them stays enabled: whoever removes or disables one first locks all of them, so that of two who
+//! disable each other one finds that it is the last.
+
+mod offline;
+
+pub use offline::{create as create_offline, list as list_offline, reset_password, set_enabled};
+
+use super::audit::{self, Change, of_user};
+use super::users::UserChanges;
+use super::{Caller, Context, Once, Precondition, ServiceError};
+use crate::access::{Action, Role, User, enter_platform};
+use crate::catalog::ids::UserId;
+use crate::catalog::text::Username;
+use crate::secrets::hash_password;
+use crate::storage::{Page, PageRequest, Stored, Tx, sessions, users};
+
+const LAST_ADMINISTRATOR: &str = "this is the last enabled administrator of the platform; create another one first \
+     (POST /api/v1/users, or `slipway admin create`)";
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    (username, password): (Username, String),
+    once: Once<'_, Stored<User>>,
+) -> Result<Stored<User>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let hash = hash_password(password).await;
+    let tx = ctx.begin(caller).await?;
+    let stored = users::insert(
+        &tx,
+        new_administrator(username),
+        hash.as_str().to_owned(),
+        ctx.now(),
+    )
+    .await?;
+    let change = Change {
+        action: "user.create",
+        object_id: stored.value.id.to_string(),
+        before: None,
+        after: Some(of_user(&stored.value)),
+    };
+    audit::record(&tx, ctx, caller, None, change).await?;
+    once.record(&tx, &stored).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    page: &PageRequest,
+) -> Result<Page<Stored<User>>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    Ok(users::list_administrators(&ctx.db, page).await?)
+}
+
+pub async fn get(ctx: &Context, caller: &Caller, id: UserId) -> Result<Stored<User>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let found = users::find_administrator(&ctx.db, id).await?;
+    found.ok_or(ServiceError::NotFound("user"))
+}
+
+/// Changes an administrator. Any change ends their sessions.
+pub async fn update(
+    ctx: &Context,
+    caller: &Caller,
+    id: UserId,
+    changes: UserChanges,
+    precondition: &Precondition,
+) -> Result<Stored<User>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let hash = match changes.password {
+        Some(password) => Some(hash_password(password).await.as_str().to_owned()),
+        None => None,
+    };
+    let (tx, administrators) = ctx.begin_on_administrators(caller).await?;
+    let before = find(&administrators, id)?;
+    precondition.check(&before.etag)?;
+    let after = User {
+        enabled: changes.enabled.unwrap_or(before.value.enabled),
+        ..before.value.clone()
+    };
+    if after == before.value && hash.is_none() {
+        return Ok(before.clone());
+    }
+    if !after.enabled {
+        require_another(&administrators, id)?;
+    }
+    let stored = write(&tx, before, (after, hash.clone()), ctx.now()).await?;
+    audit::record(&tx, ctx, caller, None, of_update(before, &stored, hash.is_some())).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    id: UserId,
+    precondition: &Precondition,
+) -> Result<(), ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let (tx, administrators) = ctx.begin_on_administrators(caller).await?;
+    let before = find(&administrators, id)?;
+    precondition.check(&before.etag)?;
+    require_another(&administrators, id)?;
+    users::delete_administrator(&tx, id).await?;
+    let change = Change {
+        action: "user.delete",
+        object_id: id.to_string(),
+        before: Some(of_user(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, None, change).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn new_administrator(username: Username) -> User {
+    User {
+        id: UserId::generate(),
+        tenant: None,
+        username,
+        role: Role::PlatformAdmin,
+        enabled: true,
+    }
+}
+
+fn find(administrators: &[Stored<User>], id: UserId) -> Result<&Stored<User>, ServiceError> {
+    administrators
+        .iter()
+        .find(|stored| stored.value.id == id)
+        .ok_or(ServiceError::NotFound("user"))
+}
+
+/// Refuses what would leave nobody who can administer the platform. The administrators must be locked.
+fn require_another(administrators: &[Stored<User>], id: UserId) -> Result<(), ServiceError> {
+    let is_another = |stored: &Stored<User>| stored.value.id != id && stored.value.enabled;
+    if administrators.iter().any(is_another) {
+        Ok(())
+    } else {
+        Err(ServiceError::wrong_state(LAST_ADMINISTRATOR))
+    }
+}
+
+/// Writes a changed administrator and ends their sessions.
+async fn write(
+    tx: &Tx,
+    before: &Stored<User>,
+    (after, password_hash): (User, Option<String>),
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Stored<User>, ServiceError> {
+    let id = after.id;
+    let mut stored = users::update(tx, before, after, now).await?;
+    if let Some(hash) = password_hash {
+        stored = users::update_password(tx, &stored, hash, now).await?;
+    }
+    sessions::delete_of_user(tx, id).await?;
+    Ok(stored)
+}
+
+fn of_update(before: &Stored<User>, after: &Stored<User>, has_new_password: bool) -> Change {
+    Change {
+        action: if has_new_password {
+            "user.set_password"
+        } else {
+            "user.update"
+        },
+        object_id: after.value.id.to_string(),
+        before: Some(of_user(&before.value)),
+        after: Some(of_user(&after.value)),
+    }
+}

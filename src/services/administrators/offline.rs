@@ -1,0 +1,101 @@
+//! Administrators, managed against the database by whoever may read the installation's settings.
+
+use chrono::{DateTime, Utc};
+
+use super::{find, new_administrator, of_update, require_another, write};
+use crate::access::User;
+use crate::catalog::text::Username;
+use crate::secrets::hash_password;
+use crate::services::ServiceError;
+use crate::services::audit::{self, Actor, Change, of_user};
+use crate::storage::{Authority, Db, PageRequest, Stored, users};
+
+/// Administrators in one statement; there are few.
+const PAGE: u64 = 200;
+
+pub async fn create(
+    db: &Db,
+    username: Username,
+    password: String,
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, ServiceError> {
+    let hash = hash_password(password).await;
+    let tx = db.begin().await?;
+    let stored = users::insert(&tx, new_administrator(username), hash.as_str().to_owned(), now).await?;
+    let change = Change {
+        action: "user.create",
+        object_id: stored.value.id.to_string(),
+        before: None,
+        after: Some(of_user(&stored.value)),
+    };
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+/// In the order of creation.
+pub async fn list(db: &Db) -> Result<Vec<Stored<User>>, ServiceError> {
+    let mut page = PageRequest::first(PAGE);
+    let mut all = Vec::new();
+    loop {
+        let found = users::list_administrators(db, &page).await?;
+        all.extend(found.items);
+        page.after = found.next;
+        if page.after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Sets a new password and ends the person's sessions.
+pub async fn reset_password(
+    db: &Db,
+    username: &Username,
+    password: String,
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, ServiceError> {
+    let hash = hash_password(password).await.as_str().to_owned();
+    change(db, username, (None, Some(hash)), now).await
+}
+
+/// Disables or enables an administrator and ends their sessions.
+pub async fn set_enabled(
+    db: &Db,
+    username: &Username,
+    enabled: bool,
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, ServiceError> {
+    change(db, username, (Some(enabled), None), now).await
+}
+
+async fn change(
+    db: &Db,
+    username: &Username,
+    (enabled, password_hash): (Option<bool>, Option<String>),
+    now: DateTime<Utc>,
+) -> Result<Stored<User>, ServiceError> {
+    let (tx, administrators) = db.begin_on_administrators(Authority::Program).await?;
+    let named = administrators
+        .iter()
+        .find(|stored| stored.value.username == *username)
+        .ok_or(ServiceError::NotFound(
+            "administrator of the platform; `slipway admin list` shows them",
+        ))?;
+    let before = find(&administrators, named.value.id)?;
+    let after = User {
+        enabled: enabled.unwrap_or(before.value.enabled),
+        ..before.value.clone()
+    };
+    if after == before.value && password_hash.is_none() {
+        return Ok(before.clone());
+    }
+    if enabled == Some(false) {
+        require_another(&administrators, after.id)?;
+    }
+    let has_new_password = password_hash.is_some();
+    let stored = write(&tx, before, (after, password_hash), now).await?;
+    let change = of_update(before, &stored, has_new_password);
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    tx.commit().await?;
+    Ok(stored)
+}

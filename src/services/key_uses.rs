@@ -1,0 +1,151 @@
+//! The last day on which each API token and key was used.
+//!
+//! A call looks at a table in memory. Only the first use of a key on a day goes through a bounded queue to one task,
+//! which writes batches, so calls cause no writes of their own and never wait for one.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio::sync::mpsc;
+
+use super::batches::{self, Batch};
+use crate::backoff::Backoff;
+use crate::storage::key_uses::{self, KeyRef};
+use crate::storage::{Db, StorageError};
+
+/// First uses that may wait for the database. A key that finds the queue full is noted at its next use.
+const QUEUE: usize = 4_096;
+const BATCH: usize = 500;
+/// How long the first use of a batch waits for others.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// The first use of a key on a day. Sorted, so that nodes lock rows in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FirstUse {
+    key: KeyRef,
+    day: NaiveDate,
+}
+
+/// Notes uses of keys.
+pub struct KeyUses {
+    /// The last day (counted from 1970) that was noted of each key.
+    days: papaya::HashMap<KeyRef, i64>,
+    queue: mpsc::Sender<FirstUse>,
+}
+
+/// The task that writes what was noted.
+pub struct KeyUseWriter {
+    db: Db,
+    queue: mpsc::Receiver<FirstUse>,
+}
+
+impl KeyUses {
+    pub fn new(db: Db) -> (Self, KeyUseWriter) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let uses = Self {
+            days: papaya::HashMap::new(),
+            queue: sender,
+        };
+        (uses, KeyUseWriter { db, queue: receiver })
+    }
+
+    /// Notes that a key was used.
+    pub fn note(&self, key: KeyRef, now: DateTime<Utc>) {
+        let today = now.timestamp().div_euclid(86_400);
+        let days = self.days.pin();
+        if days.get(&key) == Some(&today) {
+            return;
+        }
+        let day = now.date_naive();
+        let first_use = FirstUse { key, day };
+        // The table learns of it only when the queue has it.
+        if self.queue.try_send(first_use).is_ok() {
+            days.insert(key, today);
+        }
+    }
+
+    /// Forgets keys that were not used since yesterday, so that deleted ones do not stay.
+    pub(super) fn forget_quiet(&self, now: DateTime<Utc>) {
+        let yesterday = now.timestamp().div_euclid(86_400) - 1;
+        self.days.pin().retain(|_, day| *day >= yesterday);
+    }
+}
+
+impl KeyUseWriter {
+    /// Writes until the queue is closed.
+    pub async fn run(mut self) {
+        loop {
+            let mut batch = Vec::new();
+            let next = batches::collect(&mut self.queue, WAIT, |first_use| {
+                batch.push(first_use);
+                Batch::of(batch.len(), BATCH)
+            })
+            .await;
+            batch.sort_unstable();
+            self.write_when_possible(&batch).await;
+            if next == ControlFlow::Break(()) {
+                return;
+            }
+        }
+    }
+
+    /// Retries while the database is away. Another error loses the batch: the keys are noted again on the next day.
+    async fn write_when_possible(&self, batch: &[FirstUse]) {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.write(batch).await {
+                Ok(()) => return,
+                Err(StorageError::Unavailable(_)) => tokio::time::sleep(backoff.next()).await,
+                Err(error) => {
+                    tracing::error!(%error, keys = batch.len(), "the last use of keys could not be written");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn write(&self, batch: &[FirstUse]) -> Result<(), StorageError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let tx = self.db.begin().await?;
+        for first_use in batch {
+            key_uses::note(&tx, first_use.key, first_use.day).await?;
+        }
+        tx.commit().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::ids::{KeyId, TenantId};
+
+    #[test]
+    fn a_key_is_queued_once_a_day_and_again_when_the_queue_was_full() {
+        let (sender, mut queue) = mpsc::channel(1);
+        let uses = KeyUses {
+            days: papaya::HashMap::new(),
+            queue: sender,
+        };
+        let tenant = TenantId::parse(1).unwrap();
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let (one, other) = (
+            KeyRef::AppKey(tenant, KeyId::generate()),
+            KeyRef::DeviceKey(tenant, KeyId::generate()),
+        );
+        for seconds in [0, 86_399] {
+            uses.note(one, at(seconds));
+        }
+        uses.note(other, at(1));
+        assert_eq!(queue.try_recv().unwrap().key, one);
+        assert!(queue.try_recv().is_err());
+        uses.note(other, at(2));
+        assert_eq!(queue.try_recv().unwrap().key, other);
+        uses.note(one, at(86_400));
+        assert_eq!(queue.try_recv().unwrap().day, at(86_400).date_naive());
+        uses.forget_quiet(at(3 * 86_400));
+        assert!(uses.days.is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! API tokens of the platform. The secret is shown once and stored as a hash.
+
+use chrono::{DateTime, Utc};
+
+use super::api_tokens::MadeApiToken;
+use super::audit::{self, Change, of_api_token};
+use super::{Caller, Context, Once, Precondition, ServiceError};
+use crate::access::{Action, ApiToken, KeyFacts, Role, enter_platform};
+use crate::catalog::ids::KeyId;
+use crate::catalog::text::Name;
+use crate::secrets::{NewToken, TokenKind};
+use crate::storage::{Page, PageRequest, Stored, platform_tokens};
+
+pub async fn create(
+    ctx: &Context,
+    caller: &Caller,
+    (name, expires_at): (Name, Option<DateTime<Utc>>),
+    once: Once<'_, MadeApiToken>,
+) -> Result<MadeApiToken, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let token = ApiToken {
+        id: KeyId::generate(),
+        name,
+        role: Role::PlatformAdmin,
+        facts: KeyFacts::new(&caller.principal, expires_at),
+    };
+    let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
+    let tx = ctx.begin(caller).await?;
+    let made = MadeApiToken {
+        stored: platform_tokens::insert(&tx, token, secret.secret_hash, ctx.now()).await?,
+        token: secret.text,
+    };
+    let change = Change {
+        action: "api_token.create",
+        object_id: made.stored.value.id.to_string(),
+        before: None,
+        after: Some(of_api_token(&made.stored.value)),
+    };
+    audit::record(&tx, ctx, caller, None, change).await?;
+    once.record(&tx, &made).await?;
+    tx.commit().await?;
+    Ok(made)
+}
+
+pub async fn list(
+    ctx: &Context,
+    caller: &Caller,
+    page: &PageRequest,
+) -> Result<Page<Stored<ApiToken>>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    Ok(platform_tokens::list(&ctx.db, page).await?)
+}
+
+pub async fn get(ctx: &Context, caller: &Caller, id: KeyId) -> Result<Stored<ApiToken>, ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let found = platform_tokens::find(&ctx.db, id).await?;
+    found.ok_or(ServiceError::NotFound("API token"))
+}
+
+pub async fn delete(
+    ctx: &Context,
+    caller: &Caller,
+    id: KeyId,
+    precondition: &Precondition,
+) -> Result<(), ServiceError> {
+    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    let tx = ctx.begin_on_credentials(caller, None).await?;
+    let before = platform_tokens::find(&tx, id)
+        .await?
+        .ok_or(ServiceError::NotFound("API token"))?;
+    precondition.check(&before.etag)?;
+    if !platform_tokens::delete(&tx, id).await? {
+        return Err(ServiceError::NotFound("API token"));
+    }
+    let change = Change {
+        action: "api_token.delete",
+        object_id: id.to_string(),
+        before: Some(of_api_token(&before.value)),
+        after: None,
+    };
+    audit::record(&tx, ctx, caller, None, change).await?;
+    tx.commit().await?;
+    Ok(())
+}
