@@ -33,7 +33,7 @@ use crate::services::installation::{FirstAdministrator, OpenError, Opening};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::{
-    CallLimits, Context, CostlyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
+    CallLimits, Context, CostlyCalls, HeavyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
 };
 use crate::storage::{Db, Durability, connect};
 use crate::telemetry;
@@ -249,6 +249,7 @@ impl ContextParts {
             enrolment_limits: EnrolmentLimits::new(),
             new_devices: self.new_devices,
             costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
+            heavy_calls: HeavyCalls::start(),
             is_draining: AtomicBool::new(false),
             check_counts: CheckCounts::new(),
             key_uses: self.key_uses,

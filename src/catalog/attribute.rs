@@ -2,15 +2,17 @@
 
 use std::cmp::Ordering;
 
-use semver::VersionReq;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use super::app::one_of;
 use super::field::Invalid;
+use super::json::{JsonText, Node};
+use semver::VersionReq;
+use serde::{Deserialize, Serialize};
 
 /// The most values one rule may list.
 pub const MAX_RULE_VALUES: usize = 100;
+/// The longest text or number of a rule. What a device sends is read as a number or a version up to this length too, so
+/// that a long text does not cost each rule a long search.
+const MAX_VALUE_CHARACTERS: usize = 1_000;
 
 /// A rule as it is written: an attribute's name, an operator and the operator's value. Valid by construction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,14 +20,14 @@ pub const MAX_RULE_VALUES: usize = 100;
 pub struct AttributeRule {
     name: String,
     op: RuleOp,
-    value: Value,
+    value: JsonText,
 }
 
 #[derive(Deserialize)]
 struct Written {
     name: String,
     op: String,
-    value: Value,
+    value: JsonText,
 }
 
 impl TryFrom<Written> for AttributeRule {
@@ -88,7 +90,7 @@ impl RuleOp {
 
 impl AttributeRule {
     /// Refuses a name that is blank or too long and a value that the operator cannot use.
-    pub fn new(name: String, op: RuleOp, value: Value) -> Result<Self, Invalid> {
+    pub fn new(name: String, op: RuleOp, value: JsonText) -> Result<Self, Invalid> {
         let length = name.chars().count();
         if name.trim().is_empty() || length > 128 || name.chars().any(char::is_control) {
             return Err(Invalid::new(
@@ -108,79 +110,88 @@ impl AttributeRule {
         self.op
     }
 
-    pub fn value(&self) -> &Value {
+    pub fn value(&self) -> &JsonText {
         &self.value
     }
 
     /// The rule in a form made for testing values.
     pub fn compile(&self) -> Result<RuleTest, Invalid> {
+        // A scalar, or a list of them; whatever is deeper suits no operator.
+        let value = Node::of_raw(self.value.as_raw(), 1)
+            .map_err(|why| Invalid::new(format!("value {why}, and no operator takes that")))?;
         match self.op {
-            RuleOp::Eq => Ok(RuleTest::OneOf(vec![self.scalar()?])),
-            RuleOp::Ne => Ok(RuleTest::NoneOf(vec![self.scalar()?])),
-            RuleOp::In => self.scalars().map(RuleTest::OneOf),
-            RuleOp::NotIn => self.scalars().map(RuleTest::NoneOf),
-            RuleOp::Gt => self.compared(&[Ordering::Greater]),
-            RuleOp::Ge => self.compared(&[Ordering::Greater, Ordering::Equal]),
-            RuleOp::Lt => self.compared(&[Ordering::Less]),
-            RuleOp::Le => self.compared(&[Ordering::Less, Ordering::Equal]),
-            RuleOp::Semver => self.requirement(),
-            RuleOp::Exists => self
-                .value
-                .as_bool()
-                .map(RuleTest::Exists)
-                .ok_or_else(|| Invalid::new("value must be true or false for exists")),
+            RuleOp::Eq => Ok(RuleTest::OneOf(vec![self.scalar(&value)?])),
+            RuleOp::Ne => Ok(RuleTest::NoneOf(vec![self.scalar(&value)?])),
+            RuleOp::In => self.scalars(&value).map(RuleTest::OneOf),
+            RuleOp::NotIn => self.scalars(&value).map(RuleTest::NoneOf),
+            RuleOp::Gt => self.compared(&value, &[Ordering::Greater]),
+            RuleOp::Ge => self.compared(&value, &[Ordering::Greater, Ordering::Equal]),
+            RuleOp::Lt => self.compared(&value, &[Ordering::Less]),
+            RuleOp::Le => self.compared(&value, &[Ordering::Less, Ordering::Equal]),
+            RuleOp::Semver => requirement(&value),
+            RuleOp::Exists => match value {
+                Node::Bool(expected) => Ok(RuleTest::Exists(expected)),
+                _ => Err(Invalid::new("value must be true or false for exists")),
+            },
         }
     }
 
-    fn scalar(&self) -> Result<String, Invalid> {
-        scalar_text(&self.value).ok_or_else(|| {
+    fn scalar(&self, value: &Node<'_>) -> Result<String, Invalid> {
+        scalar_text(value).ok_or_else(|| {
             Invalid::new(format!(
-                "value must be a text, number or boolean of at most 1,000 characters for {}",
+                "value must be a text, number or boolean of at most {MAX_VALUE_CHARACTERS} characters for {}",
                 self.op.as_str()
             ))
         })
     }
 
-    fn scalars(&self) -> Result<Vec<String>, Invalid> {
-        self.value
-            .as_array()
-            .filter(|values| (1..=MAX_RULE_VALUES).contains(&values.len()))
-            .and_then(|values| values.iter().map(scalar_text).collect())
-            .ok_or_else(|| {
-                Invalid::new(format!(
-                    "value must be an array of 1 to {MAX_RULE_VALUES} texts, numbers or booleans for {}",
-                    self.op.as_str()
-                ))
-            })
+    fn scalars(&self, value: &Node<'_>) -> Result<Vec<String>, Invalid> {
+        let values = match value {
+            Node::Array(values) if (1..=MAX_RULE_VALUES).contains(&values.len()) => {
+                values.iter().map(scalar_text).collect()
+            }
+            _ => None,
+        };
+        values.ok_or_else(|| {
+            Invalid::new(format!(
+                "value must be an array of 1 to {MAX_RULE_VALUES} texts, numbers or booleans for {}",
+                self.op.as_str()
+            ))
+        })
     }
 
-    fn compared(&self, accepted: &'static [Ordering]) -> Result<RuleTest, Invalid> {
-        scalar_text(&self.value)
-            .filter(|_| !self.value.is_boolean())
+    fn compared(&self, value: &Node<'_>, accepted: &'static [Ordering]) -> Result<RuleTest, Invalid> {
+        let is_boolean = matches!(value, Node::Bool(_));
+        scalar_text(value)
+            .filter(|_| !is_boolean)
             .and_then(|text| Decimal::parse(&text))
             .map(|bound| RuleTest::Compared { bound, accepted })
             .ok_or_else(|| Invalid::new(format!("value must be a number for {}", self.op.as_str())))
     }
+}
 
-    fn requirement(&self) -> Result<RuleTest, Invalid> {
-        self.value
-            .as_str()
-            .and_then(|text| VersionReq::parse(text).ok())
-            .map(RuleTest::Semver)
-            .ok_or_else(|| {
-                Invalid::new("value must be a SemVer requirement such as \">=8.0, <12\" for semver")
-            })
+fn requirement(value: &Node<'_>) -> Result<RuleTest, Invalid> {
+    let requirement = match value {
+        Node::Text(text) if is_short(text) => VersionReq::parse(text).ok(),
+        _ => None,
+    };
+    requirement
+        .map(RuleTest::Semver)
+        .ok_or_else(|| Invalid::new("value must be a SemVer requirement such as \">=8.0, <12\" for semver"))
+}
+
+/// A scalar as the text it is compared as: 8 and "8" are equal, 8 and 8.0 are not. `None` for what is no scalar, or too
+/// long.
+fn scalar_text(value: &Node<'_>) -> Option<String> {
+    match value {
+        Node::Text(text) | Node::Number(text) => is_short(text).then(|| text.clone().into_owned()),
+        Node::Bool(flag) => Some(flag.to_string()),
+        _ => None,
     }
 }
 
-/// A scalar as the text it is compared as: 8 and "8" are equal. `None` for what is no scalar, or too long.
-fn scalar_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => (text.chars().count() <= 1_000).then(|| text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
+fn is_short(text: &str) -> bool {
+    text.len() <= MAX_VALUE_CHARACTERS || text.chars().count() <= MAX_VALUE_CHARACTERS
 }
 
 /// A rule made for testing the value that a device sent.
@@ -206,11 +217,13 @@ impl RuleTest {
         match self {
             Self::OneOf(values) => values.iter().any(|value| value == text),
             Self::NoneOf(values) => values.iter().all(|value| value != text),
-            Self::Compared { bound, accepted } => Decimal::parse(text)
+            Self::Compared { bound, accepted } => Some(text)
+                .filter(|text| is_short(text))
+                .and_then(Decimal::parse)
                 .and_then(|number| number.compare(*bound))
                 .is_some_and(|ordering| accepted.contains(&ordering)),
             Self::Semver(requirement) => {
-                padded_version(text).is_some_and(|version| requirement.matches(&version))
+                is_short(text) && padded_version(text).is_some_and(|version| requirement.matches(&version))
             }
             Self::Exists(expected) => *expected,
         }
@@ -264,11 +277,16 @@ impl Decimal {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn holds(op: RuleOp, value: Value, sent: Option<&str>) -> bool {
+        written_holds(op, &value.to_string(), sent)
+    }
+
+    fn written_holds(op: RuleOp, value: &str, sent: Option<&str>) -> bool {
+        let value = JsonText::checked(value.to_owned()).unwrap();
         let rule = AttributeRule::new("a".to_owned(), op, value).unwrap();
         rule.compile().unwrap().holds(sent)
     }
@@ -302,6 +320,43 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_a_rule_is_compared_as_it_was_written() {
+        for number in [
+            "117.63331139400017",
+            "0.9215686321258545",
+            "18446744073709551617",
+            "1.50",
+            "1e3",
+        ] {
+            assert!(written_holds(RuleOp::Eq, number, Some(number)), "{number}");
+            assert!(
+                written_holds(RuleOp::In, &format!("[0,{number}]"), Some(number)),
+                "{number}"
+            );
+        }
+        assert!(!written_holds(RuleOp::Eq, "1.50", Some("1.5")));
+        assert!(written_holds(RuleOp::Ge, "1e3", Some("1000")));
+    }
+
+    #[test]
+    fn what_is_longer_than_any_number_is_none() {
+        let digits = |count: usize| "1".repeat(count);
+        assert!(holds(RuleOp::Gt, json!(1), Some(&digits(300))));
+        assert!(!holds(
+            RuleOp::Gt,
+            json!(1),
+            Some(&format!("1{}", "0".repeat(1_000)))
+        ));
+        assert!(!holds(
+            RuleOp::Semver,
+            json!(">=1"),
+            Some(&format!("1.0.0+{}", digits(1_000)))
+        ));
+        let long = JsonText::checked(digits(1_001)).unwrap();
+        assert!(AttributeRule::new("a".to_owned(), RuleOp::Eq, long).is_err());
+    }
+
+    #[test]
     fn short_versions_are_padded() {
         assert!(holds(RuleOp::Semver, json!(">=8.0, <12"), Some("8.1")));
         assert!(holds(RuleOp::Semver, json!(">=8.0, <12"), Some("8")));
@@ -324,7 +379,7 @@ mod tests {
             (RuleOp::Exists, json!("true")),
         ] {
             assert!(
-                AttributeRule::new("a".to_owned(), op, value.clone()).is_err(),
+                AttributeRule::new("a".to_owned(), op, JsonText::of(&value)).is_err(),
                 "{op:?} {value}"
             );
         }

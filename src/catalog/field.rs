@@ -1,5 +1,19 @@
 //! What is wrong with one field of a request.
 
+use std::borrow::Cow;
+
+/// The most characters of a caller's own text that an answer, a log line or an audit entry repeats.
+pub const MAX_ECHO_CHARACTERS: usize = 128;
+
+/// The text, or its beginning with `…` where it is longer than what is repeated to a caller.
+pub fn excerpt(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_ECHO_CHARACTERS || text.chars().nth(MAX_ECHO_CHARACTERS).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.chars().take(MAX_ECHO_CHARACTERS - 1);
+    Cow::Owned(kept.chain(['…']).collect())
+}
+
 /// One field that cannot be accepted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
@@ -63,5 +77,19 @@ impl Invalid {
 
     pub fn at(self, field: impl Into<String>) -> FieldError {
         FieldError::invalid(field, self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_long_texts_are_cut() {
+        for whole in ["", "a", &"x".repeat(128), &"店".repeat(128)] {
+            assert_eq!(excerpt(whole), whole);
+        }
+        let cut = excerpt(&"店".repeat(129)).into_owned();
+        assert_eq!((cut.chars().count(), cut.chars().last()), (128, Some('…')));
     }
 }

@@ -9,6 +9,7 @@ pub mod device;
 pub mod enrolment;
 pub mod field;
 pub mod ids;
+pub mod json;
 pub mod membership;
 pub mod org;
 pub mod pin;

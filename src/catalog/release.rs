@@ -105,7 +105,10 @@ impl ReleaseContent {
                 ("icon_url", self.icon_url != other.icon_url),
                 (
                     "config_json",
-                    self.config_json.to_value() != other.config_json.to_value(),
+                    !self
+                        .config_json
+                        .as_json()
+                        .is_equivalent_to(other.config_json.as_json()),
                 ),
                 ("org_scopes", mine.org_scopes != theirs.org_scopes),
                 ("org_exclusions", mine.org_exclusions != theirs.org_exclusions),

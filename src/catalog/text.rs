@@ -3,8 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::field::Invalid;
+use super::json::{JsonText, compact_length};
 
 macro_rules! text_type {
     ($($(#[$doc:meta])* $name:ident, $check:expr;)*) => {$(
@@ -196,48 +198,48 @@ digest_type! {
     Sha256, 64;
 }
 
-/// A release's own configuration: a JSON object as compact text, at most 64 KiB.
+/// A release's own configuration: a JSON object as compact text, at most 64 KiB. Numbers keep the text that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigJson(String);
+pub struct ConfigJson(JsonText);
 
 impl ConfigJson {
     pub const MAX_BYTES: usize = 64 * 1024;
 
-    pub fn parse(value: &serde_json::Value) -> Result<Self, Invalid> {
-        if !value.is_object() {
+    pub fn parse(sent: &RawValue) -> Result<Self, Invalid> {
+        if !sent.get().starts_with('{') {
             return Err(Invalid::new("must be a JSON object, e.g. {\"beep\": true}"));
         }
-        let text = value.to_string();
-        if text.len() > Self::MAX_BYTES {
+        let length = compact_length(sent);
+        if length > Self::MAX_BYTES {
             return Err(Invalid::new(format!(
-                "must be at most {} bytes as compact JSON, not {}",
+                "must be at most {} bytes as compact JSON, not {length}",
                 Self::MAX_BYTES,
-                text.len()
             )));
         }
-        Ok(Self(text))
+        JsonText::compacted(sent).map(Self)
     }
 
     /// Takes text that [`ConfigJson::as_str`] gave.
     pub fn from_stored(text: String) -> Result<Self, Invalid> {
-        match serde_json::from_str::<serde_json::Value>(&text) {
-            Ok(serde_json::Value::Object(_)) => Ok(Self(text)),
-            _ => Err(Invalid::new("is not a JSON object")),
-        }
+        JsonText::checked(text)
+            .ok()
+            .filter(JsonText::is_object)
+            .map(Self)
+            .ok_or_else(|| Invalid::new("is not a JSON object"))
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
-    pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.0).unwrap_or_default()
+    pub fn as_json(&self) -> &JsonText {
+        &self.0
     }
 }
 
 impl Default for ConfigJson {
     fn default() -> Self {
-        Self("{}".to_owned())
+        Self(JsonText::of(&serde_json::Map::new()))
     }
 }
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::body::{FromBody, Json, read_body};
 use super::client_address::client_address;
 use super::fields::explain_members;
+use super::heavy;
 use super::path::FromPath;
 use super::problem::Problem;
 use super::request_ids;
@@ -30,7 +31,7 @@ pub(super) struct Call<P = (), B = ()> {
     _permit: Option<CostlyCall>,
 }
 
-impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
+impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P, B> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -55,7 +56,7 @@ impl<P: FromPath + 'static, B: FromBody + 'static> FromRequest for Call<P, B> {
                 address: address(&request),
             };
             let path = P::from_path(&request)?;
-            let body = B::from_bytes(&bytes)?;
+            let body = heavy::parse(&ctx, &caller, bytes).await?;
             Ok(Self {
                 ctx,
                 caller,

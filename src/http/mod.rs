@@ -10,6 +10,7 @@ mod fallback;
 mod fields;
 mod form;
 pub mod gateway;
+mod heavy;
 mod object;
 mod openapi;
 mod operations;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fields::MAX_ERRORS;
-use crate::catalog::field::FieldError;
+use crate::catalog::field::{FieldError, excerpt};
 use crate::causes::causes;
 use crate::services::ServiceError;
 
@@ -125,13 +125,15 @@ impl Problem {
     pub(super) fn invalid(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_ERRORS);
         for error in &mut errors {
-            shorten(&mut error.field);
-            shorten(&mut error.message);
+            error.field = excerpt(&error.field).into_owned();
+            shorten(&mut error.message, MAX_MESSAGE_CHARACTERS);
         }
         let messages: Vec<_> = errors.iter().map(in_words).collect();
+        let mut detail = messages.join("; ");
+        shorten(&mut detail, MAX_DETAIL_CHARACTERS);
         Self {
             errors,
-            ..Self::new(ProblemCode::InvalidParameter, messages.join("; "))
+            ..Self::new(ProblemCode::InvalidParameter, detail)
         }
     }
 
@@ -160,10 +162,14 @@ impl Problem {
     }
 }
 
-/// Cuts what a caller's own text has made long.
-fn shorten(text: &mut String) {
-    const MAX_CHARACTERS: usize = 1_000;
-    if let Some((end, _)) = text.char_indices().nth(MAX_CHARACTERS) {
+/// The longest message of one field; the longest list of accepted values fits in.
+const MAX_MESSAGE_CHARACTERS: usize = 1_000;
+/// The longest summary of all of them.
+const MAX_DETAIL_CHARACTERS: usize = 4_000;
+
+/// Cuts what many errors have made long.
+fn shorten(text: &mut String, max_characters: usize) {
+    if let Some((end, _)) = text.char_indices().nth(max_characters) {
         text.truncate(end);
         text.push('…');
     }

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, ETAG, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::body::Json;
@@ -12,6 +11,7 @@ use super::call::Call;
 use super::problem::Problem;
 use crate::access::Action;
 use crate::catalog::ids::TenantId;
+use crate::catalog::json::JsonText;
 use crate::services::checks::CheckAnswer;
 use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempotent};
 use crate::storage::CatalogPair;
@@ -41,6 +41,25 @@ pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
     tagged(StatusCode::OK, etag).json(body)
 }
 
+/// Answers with a body that is written already.
+pub(super) fn text(body: Vec<u8>) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(body)
+}
+
+/// Answers with an object whose body is written already.
+pub(super) fn object_text(body: Vec<u8>, etag: &str) -> HttpResponse {
+    tagged(StatusCode::OK, etag)
+        .content_type(ContentType::json())
+        .body(body)
+}
+
+/// Answers a write with a body that is written already.
+pub(super) fn written_text(body: Vec<u8>, etag: &str, pair: Option<&CatalogPair>) -> HttpResponse {
+    with_revision(tagged(StatusCode::OK, etag), pair)
+        .content_type(ContentType::json())
+        .body(body)
+}
+
 /// Answers with an object that keeps no tag of its own: the tag is made from what is shown.
 pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
     let text = text_of(body);
@@ -54,7 +73,8 @@ pub(super) fn digest(body: &impl Serialize) -> String {
     digest_of(&text_of(body))
 }
 
-fn text_of(body: &impl Serialize) -> Vec<u8> {
+/// An answer's body, to be sent by [`text`], [`object_text`] or [`written_text`].
+pub(super) fn text_of(body: &impl Serialize) -> Vec<u8> {
     // These bodies are structs of texts, numbers and lists, which always serialise.
     serde_json::to_vec(body).unwrap_or_default()
 }
@@ -103,8 +123,7 @@ pub(super) fn created(body: &impl Serialize, etag: &str) -> Answer {
 pub(super) fn answer(status: StatusCode, body: &impl Serialize, etag: &str) -> Answer {
     Answer {
         status: status.as_u16(),
-        // These bodies are structs of texts, numbers and lists, which always serialise.
-        body: serde_json::to_value(body).unwrap_or(Value::Null),
+        body: JsonText::of(body),
         etag: Some(etag.to_owned()),
     }
 }

@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use super::problem::Problem;
 use super::request_ids;
+use crate::catalog::field::MAX_ECHO_CHARACTERS;
 
 /// Names a request in its answer, in the log and in the audit.
 #[derive(Debug, Clone)]
@@ -81,7 +82,7 @@ pub(super) async fn surround(
             .map_or(Cow::Borrowed("none"), Cow::Owned),
     };
     let took = began.elapsed();
-    span.in_scope(|| log(&method, &path, &route, response.status(), took));
+    span.in_scope(|| log(&method, logged(&path, &route), &route, response.status(), took));
     measure(&method, &route, response.status(), took);
     name(response.headers_mut(), &id);
     Ok(response.map_into_boxed_body())
@@ -112,6 +113,17 @@ fn id_of(request: &ServiceRequest) -> String {
 fn made_id() -> String {
     let halves = [request_ids::next(), request_ids::next()].map(u64::to_be_bytes);
     hex::encode(halves.as_flattened())
+}
+
+/// What the log repeats of a path: that of a route has ids of limited length, any other is a stranger's own text.
+fn logged<'a>(path: &'a str, route: &str) -> &'a str {
+    const MAX_OF_ROUTES: usize = 1_024;
+    let max = if route == "none" {
+        MAX_ECHO_CHARACTERS
+    } else {
+        MAX_OF_ROUTES
+    };
+    path.get(..path.floor_char_boundary(max)).unwrap_or_default()
 }
 
 /// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.

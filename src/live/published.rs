@@ -21,7 +21,8 @@ pub struct PublishedTenant {
     pub revision: String,
     pub tenant: Tenant,
     pub directory: Arc<OrgDirectory>,
-    pub(super) directory_etag: Option<String>,
+    /// Tells which directory it is; absent while there is none.
+    pub directory_etag: Option<String>,
     /// The hash of each device key's secret, by the key's id.
     pub(super) device_keys: HashMap<KeyId, DeviceKeyHash>,
     /// By what a client sends to name the key.

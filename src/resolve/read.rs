@@ -8,13 +8,15 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::check::{Attribute, Check};
-use super::json::Node;
 use super::read_json::{read_attributes, read_old_versions, read_org_info};
 use crate::catalog::field::FieldError;
+use crate::catalog::json::{Node, compact_length};
 use crate::catalog::membership::Membership;
 
 /// The largest JSON field, in bytes: of the text as sent, or of a plain value's compact form.
 pub(super) const MAX_JSON_BYTES: usize = 64 * 1024;
+/// The deepest nesting that is read; `{}` has depth 1.
+const MAX_DEPTH: usize = 8;
 
 /// One field as it arrived.
 #[derive(Debug, Clone, Copy, Default)]
@@ -187,17 +189,16 @@ fn json_node(given: Given<'_>) -> Result<Option<Node<'_>>, String> {
             if text.trim().is_empty() {
                 return Ok(None);
             }
-            unwrapped_once(Node::parse(text)?)?
+            unwrapped_once(Node::parse(text, MAX_DEPTH)?)?
         }
         Given::Json(raw) => {
-            let node = Node::parse(raw.get())?;
             if raw.get().len() > MAX_JSON_BYTES {
-                let length = node.compact_length();
+                let length = compact_length(raw);
                 if length > MAX_JSON_BYTES {
                     return Err(too_large(length));
                 }
             }
-            node
+            Node::of_raw(raw, MAX_DEPTH)?
         }
     };
     Ok(Some(node).filter(|node| !means_nothing(node)))
@@ -207,8 +208,8 @@ fn json_node(given: Given<'_>) -> Result<Option<Node<'_>>, String> {
 fn unwrapped_once(node: Node<'_>) -> Result<Node<'_>, String> {
     match node {
         Node::Text(inner) if inner.trim().is_empty() => Ok(Node::Null),
-        Node::Text(Cow::Borrowed(inner)) => Node::parse(inner),
-        Node::Text(Cow::Owned(inner)) => Ok(Node::parse(&inner)?.into_owned()),
+        Node::Text(Cow::Borrowed(inner)) => Node::parse(inner, MAX_DEPTH),
+        Node::Text(Cow::Owned(inner)) => Ok(Node::parse(&inner, MAX_DEPTH)?.into_owned()),
         other => Ok(other),
     }
 }

@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::check::{Attribute, Installed, InstalledEntry};
-use super::json::{Members, Node, last_of_each};
 use super::read::integer_from_digits;
+use crate::catalog::field::excerpt;
+use crate::catalog::json::{Members, Node, is_integer, last_of_each};
 use crate::catalog::membership::Membership;
 use crate::catalog::org::Level;
 use crate::catalog::version::VersionCode;
@@ -85,7 +86,8 @@ fn entry_of<'a>(identifier: Cow<'a, str>, members: &Members<'a>) -> Result<Insta
         Some(Node::Text(md5)) => Some(md5.clone()).filter(|md5| !md5.trim().is_empty()),
         Some(other) => {
             return Err(format!(
-                "has an md5 of {identifier} that is {}, not a text",
+                "has an md5 of {} that is {}, not a text",
+                excerpt(&identifier),
                 other.kind()
             ));
         }
@@ -109,13 +111,14 @@ fn first_given<'m, 'a>(members: &'m Members<'a>, names: &[&str]) -> Option<&'m N
 
 fn read_version(identifier: &str, version: Option<&Node<'_>>) -> Result<VersionCode, String> {
     let number = match version {
-        Some(Node::Number(number)) => number.as_i64(),
+        Some(Node::Number(number)) if is_integer(number) => number.parse().ok(),
         Some(Node::Text(text)) => integer_from_digits(text),
         _ => None,
     };
     number.filter(|number| *number >= 0).ok_or_else(|| {
         format!(
-            "needs a version of {identifier} that is an integer from 0 to {}, as a number or as digits",
+            "needs a version of {} that is an integer from 0 to {}, as a number or as digits",
+            excerpt(identifier),
             i64::MAX
         )
     })
@@ -173,7 +176,7 @@ fn read_code<'a>(members: &Members<'a>, spelling: &str) -> Result<Option<Cow<'a,
     let code = match first_given(members, &[spelling]) {
         None => return Ok(None),
         Some(Node::Text(text)) => trimmed(text),
-        Some(Node::Number(number)) if number.is_i64() || number.is_u64() => Cow::Owned(number.to_string()),
+        Some(Node::Number(number)) if is_integer(number) => number.clone(),
         Some(other) => {
             return Err(format!(
                 "needs a text or an integer as {spelling}, not {}",
@@ -191,15 +194,21 @@ fn trimmed<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     }
 }
 
-/// `attributes`: an object of scalars; nested objects are flattened with dots.
+/// The most attributes of a device, after flattening.
+const MAX_ATTRIBUTES: usize = 256;
+/// The longest flattened name, in characters.
+const MAX_ATTRIBUTE_NAME: usize = 256;
+
+/// `attributes`: an object of scalars; nested objects are flattened with dots. Both limits are applied while names are
+/// made, so that a long key with many members under it costs no memory. Values stand once in what was sent.
 pub(super) fn read_attributes(node: Node<'_>) -> Result<Vec<Attribute<'_>>, String> {
     let Node::Object(members) = node else {
         return Err(format!("must be an object of scalars, not {}", node.kind()));
     };
-    let mut flat = Vec::with_capacity(members.len());
+    let mut flat = Vec::with_capacity(members.len().min(MAX_ATTRIBUTES));
     flatten(members, "", &mut flat)?;
     match repeated_name(&flat) {
-        Some(name) => Err(format!("gives {name} twice, once nested")),
+        Some(name) => Err(format!("gives {} twice, once nested", excerpt(name))),
         None => Ok(flat),
     }
 }
@@ -223,18 +232,55 @@ fn repeated_name<'a>(flat: &'a [Attribute<'_>]) -> Option<&'a str> {
 
 fn flatten<'a>(members: Members<'a>, prefix: &str, flat: &mut Vec<Attribute<'a>>) -> Result<(), String> {
     for (key, value) in last_of_each(members) {
-        let name = match prefix {
-            "" => key,
-            prefix => Cow::Owned(format!("{prefix}{key}")),
-        };
-        match value {
-            Node::Null => {}
-            Node::Bool(value) => flat.push((name, Cow::Borrowed(if value { "true" } else { "false" }))),
-            Node::Number(value) => flat.push((name, Cow::Owned(value.to_string()))),
-            Node::Text(value) => flat.push((name, value)),
-            Node::Object(nested) => flatten(nested, &format!("{name}."), flat)?,
-            Node::Array(_) => return Err(format!("needs a scalar as {name}, not an array")),
+        if holds_nothing(&value) {
+            continue;
         }
+        let name = flattened_name(prefix, key)?;
+        let text = match value {
+            Node::Null => continue,
+            Node::Bool(value) => Cow::Borrowed(if value { "true" } else { "false" }),
+            Node::Number(value) | Node::Text(value) => value,
+            Node::Object(nested) => {
+                flatten(nested, &format!("{name}."), flat)?;
+                continue;
+            }
+            Node::Array(_) => return Err(format!("needs a scalar as {}, not an array", excerpt(&name))),
+        };
+        if flat.len() == MAX_ATTRIBUTES {
+            return Err(format!(
+                "holds more than {MAX_ATTRIBUTES} attributes after flattening"
+            ));
+        }
+        flat.push((name, text));
     }
     Ok(())
+}
+
+/// Null, or an object of nothing else.
+fn holds_nothing(value: &Node<'_>) -> bool {
+    match value {
+        Node::Null => true,
+        Node::Object(members) => members.iter().all(|(_, value)| holds_nothing(value)),
+        _ => false,
+    }
+}
+
+fn flattened_name<'a>(prefix: &str, key: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
+    let is_long = prefix.len() + key.len() > MAX_ATTRIBUTE_NAME
+        && prefix
+            .chars()
+            .chain(key.chars())
+            .nth(MAX_ATTRIBUTE_NAME)
+            .is_some();
+    if is_long {
+        let first = if prefix.is_empty() { &key } else { prefix };
+        return Err(format!(
+            "has a name of more than {MAX_ATTRIBUTE_NAME} characters after flattening, which begins with {}",
+            excerpt(first)
+        ));
+    }
+    Ok(match prefix {
+        "" => key,
+        prefix => Cow::Owned(format!("{prefix}{key}")),
+    })
 }

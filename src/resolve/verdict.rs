@@ -4,6 +4,7 @@ use super::check::Check;
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
 use super::decide::{Decision, Outcome, Situation, decide_resource, gates};
 use super::targets::{CompiledRule, Targets};
+use crate::catalog::field::excerpt;
 use crate::catalog::ids::ReleaseId;
 use crate::catalog::pin::PinMode;
 use crate::catalog::version::VersionCode;
@@ -103,6 +104,8 @@ pub struct ExplainedResource {
     pub offer: Option<VersionCode>,
     /// Highest version first.
     pub releases: Vec<ExplainedRelease>,
+    /// How many releases more there are than the explanation has room for.
+    pub left_out: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,43 +120,63 @@ pub struct ExplainedRelease {
 
 /// Decides like [`super::decide`] and tells why, for every release of every resource.
 pub fn explain(app: &PublishedApp, check: &Check<'_>, situation: &Situation) -> Vec<ExplainedResource> {
+    explain_some(app, check, situation, |_| true)
+}
+
+/// [`explain`] for the resources with these identifiers.
+pub fn explain_some(
+    app: &PublishedApp,
+    check: &Check<'_>,
+    situation: &Situation,
+    is_asked_for: impl Fn(&str) -> bool,
+) -> Vec<ExplainedResource> {
+    let mut room = MAX_EXPLAINED_BYTES;
     app.resources
         .iter()
-        .map(|resource| explain_resource(app, resource, check, situation))
+        .filter(|resource| is_asked_for(app.identifier_of(resource).unwrap_or_default()))
+        .map(|resource| explain_resource(app, resource, check, situation, &mut room))
         .collect()
 }
 
+/// An explanation has room for about so many bytes of answer.
+const MAX_EXPLAINED_BYTES: usize = 4 * 1024 * 1024;
+/// What a release takes beside its detail: its id, version, verdict and rule with their names.
+const BYTES_BESIDE_DETAIL: usize = 160;
+
+/// `room` is what earlier resources left; every resource has its installed version and its offer.
 fn explain_resource(
     app: &PublishedApp,
     resource: &PublishedResource,
     check: &Check<'_>,
     situation: &Situation,
+    room: &mut usize,
 ) -> ExplainedResource {
     let decision = decide_resource(app, resource, check, situation);
-    let releases = app
-        .releases_of(resource)
-        .iter()
-        .map(|release| {
-            let (verdict, rule) = judge(app, release, &decision, check, situation);
-            ExplainedRelease {
-                release_id: release.id,
-                version_code: release.version_code,
-                verdict,
-                rule,
-                detail: detail(
-                    rule,
-                    (release, app.targets_of(release)),
-                    &decision,
-                    check,
-                    situation,
-                ),
-            }
-        })
-        .collect();
+    let all = app.releases_of(resource);
+    let mut releases = Vec::new();
+    for release in all {
+        let (verdict, rule) = judge(app, release, &decision, check, situation);
+        let of_release = (release, app.targets_of(release));
+        let detail = detail(rule, of_release, &decision, check, situation);
+        let taken = detail.len() + BYTES_BESIDE_DETAIL;
+        if taken > *room {
+            *room = 0;
+            break;
+        }
+        *room -= taken;
+        releases.push(ExplainedRelease {
+            release_id: release.id,
+            version_code: release.version_code,
+            verdict,
+            rule,
+            detail,
+        });
+    }
     ExplainedResource {
         identifier: app.identifier_of(resource).unwrap_or_default().to_owned(),
         installed: decision.installed,
         offer: decision.outcome.release().map(|release| release.version_code),
+        left_out: all.len() - releases.len(),
         releases,
     }
 }
@@ -233,7 +256,7 @@ fn detail(
             bound(targets.and_then(|targets| targets.row.host_version_max))
         ),
         Rule::DeviceType => match check.device_type {
-            Some(own) => format!("the device type {own} is not listed"),
+            Some(own) => format!("the device type {} is not listed", excerpt(own)),
             None => "the device sent no device type, and the release lists some".to_owned(),
         },
         Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
@@ -273,13 +296,13 @@ fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
         .find(|compiled| !compiled.test.holds(check.attribute(compiled.rule.name())))
         .map_or_else(String::new, |CompiledRule { rule, .. }| {
             let name = rule.name();
-            let sent = check
-                .attribute(name)
-                .map_or("not sent".to_owned(), |sent| format!("sent as {sent:?}"));
+            let sent = check.attribute(name).map_or("not sent".to_owned(), |sent| {
+                format!("sent as {:?}", excerpt(sent))
+            });
             format!(
                 "the rule {name} {} {} is false; {name} was {sent}",
                 rule.op().as_str(),
-                rule.value()
+                excerpt(rule.value().as_str())
             )
         })
 }

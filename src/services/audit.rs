@@ -1,12 +1,15 @@
 //! Who changed what, when, before and after. Written in the transaction of the change, and kept for ever.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::audited_release::AuditedRelease;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Action, ApiToken, AppKey, DeviceKey, User, enter_platform};
 use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AuditId, TenantId};
+use crate::catalog::json::JsonText;
 use crate::catalog::pin::{Pin, PinTarget};
 use crate::catalog::push::Push;
 use crate::catalog::tenant::Tenant;
@@ -15,13 +18,14 @@ use crate::storage::audit::AuditEvent;
 use crate::storage::releases::ReleaseRecord;
 use crate::storage::{Page, PageRequest, StorageError, Writer, audit};
 
-/// A change of one object. Without `before` it was made, without `after` it is gone.
-pub(super) struct Change {
+/// A change of one object. Without `before` it was made, without `after` it is gone. Both are `serde_json::Value`s where
+/// they hold no JSON of a caller's, and [`JsonText`] where they do.
+pub(super) struct Change<S = Value> {
     /// `<object>.<verb>`, e.g. `release.publish`.
     pub(super) action: &'static str,
     pub(super) object_id: String,
-    pub(super) before: Option<Value>,
-    pub(super) after: Option<Value>,
+    pub(super) before: Option<S>,
+    pub(super) after: Option<S>,
 }
 
 /// Who changed something, and in which request.
@@ -59,7 +63,7 @@ pub(super) async fn record(
     ctx: &Context,
     caller: &Caller,
     tenant: Option<TenantId>,
-    change: Change,
+    change: Change<impl Serialize>,
 ) -> Result<(), StorageError> {
     record_by(writer, ctx, Actor::of(caller), tenant, change).await
 }
@@ -70,7 +74,7 @@ pub(super) async fn record_by(
     ctx: &Context,
     actor: Actor<'_>,
     tenant: Option<TenantId>,
-    change: Change,
+    change: Change<impl Serialize>,
 ) -> Result<(), StorageError> {
     record_at(writer, ctx.now(), actor, tenant, change).await
 }
@@ -93,8 +97,8 @@ pub(super) async fn record_at(
         action: change.action.to_owned(),
         object_type: object_type.to_owned(),
         object_id: change.object_id,
-        before: change.before,
-        after: change.after,
+        before: change.before.as_ref().map(JsonText::of),
+        after: change.after.as_ref().map(JsonText::of),
         request_id: Some(actor.request_id.to_owned()).filter(|id| !id.is_empty()),
     };
     audit::insert(writer, event).await
@@ -183,43 +187,8 @@ pub(super) fn of_resource(resource: &Resource) -> Value {
     })
 }
 
-pub(super) fn of_release(app: &PackageName, record: &ReleaseRecord) -> Value {
-    let (release, content) = (&record.release, &record.release.content);
-    let targeting = &content.targeting;
-    json!({
-        "package_name": app,
-        "identifier": release.identifier,
-        "version_code": content.version_code,
-        "version_name": content.version_name,
-        "state": release.state.name(),
-        "recall_mode": release.state.recall_mode().map(super::super::catalog::release::RecallMode::as_str),
-        "recall_reason": record.recall_reason,
-        "download_url": content.file.download_url,
-        "size": content.file.size,
-        "md5": content.file.md5,
-        "sha256": content.file.sha256,
-        "update_desc": content.update_desc,
-        "auto_install": content.auto_install,
-        "mandatory": content.mandatory,
-        "floor": content.floor,
-        "qrcode": content.qrcode,
-        "icon_url": content.icon_url,
-        "config_json": content.config_json.to_value(),
-        "org_scopes": targeting.org_scopes,
-        "org_exclusions": targeting.org_exclusions,
-        "device_types": targeting.device_types,
-        "host_version_min": targeting.host_version_min,
-        "host_version_max": targeting.host_version_max,
-        "attribute_rules": targeting.attribute_rules,
-        "device_ids": targeting.device_ids,
-        "rollout": {
-            "percent": content.rollout.share.to_percent(),
-            "key": content.rollout.key,
-            "unit": content.rollout.unit.to_string(),
-        },
-        "starts_at": content.starts_at,
-        "ends_at": content.ends_at,
-    })
+pub(super) fn of_release(app: &PackageName, record: &ReleaseRecord) -> JsonText {
+    JsonText::of(&AuditedRelease::new(app, record))
 }
 
 pub(super) fn of_pin(app: &PackageName, pin: &Pin) -> Value {

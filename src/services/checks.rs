@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Context, ServiceError};
 use crate::access::has_expired;
+use crate::catalog::field::excerpt;
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{Lookup, PublishedTenant};
 use crate::resolve::{Check, Form, Offer, Situation, decide};
@@ -213,7 +214,11 @@ pub(super) fn answer<'a>(
         Some(_) => ("", String::new()),
         None => (
             "APP_UNKNOWN",
-            format!("tenant {} has no app {}", tenant.tenant.id, check.package_name),
+            format!(
+                "tenant {} has no app {}",
+                tenant.tenant.id,
+                excerpt(check.package_name)
+            ),
         ),
     };
     ctx.device_records.note(tenant.tenant.id, app, &check, now);

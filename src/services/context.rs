@@ -14,7 +14,7 @@ use super::enrolment::EnrolmentLimits;
 use super::key_uses::KeyUses;
 use super::login_attempts::LoginAttempts;
 use super::push_delivery::PushDelivery;
-use super::{CallLimits, CostlyCalls, NewDevices, ServiceError};
+use super::{CallLimits, CostlyCalls, HeavyCalls, NewDevices, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, User, enter_tenant};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::push::PushLifetimes;
@@ -38,6 +38,7 @@ pub struct Context {
     pub enrolment_limits: EnrolmentLimits,
     pub new_devices: Arc<NewDevices>,
     pub costly_calls: CostlyCalls,
+    pub heavy_calls: HeavyCalls,
     /// Set when the node is about to stop, so that balancers send nothing more.
     pub is_draining: AtomicBool,
     pub check_counts: CheckCounts,

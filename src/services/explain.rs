@@ -1,16 +1,19 @@
 //! Why a device gets what it gets: the check's own decision, with the verdict of every release.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{Caller, Context, ServiceError, apps};
-use crate::access::Action;
+use crate::access::{Action, TenantScope};
 use crate::catalog::ids::TenantId;
 use crate::catalog::org::OrgDirectory;
-use crate::catalog::text::PackageName;
-use crate::resolve::{Check, ExplainedResource, PublishedApp, Situation, explain};
-use crate::storage::feed;
+use crate::catalog::text::{Identifier, PackageName};
+use crate::live::Lookup;
+use crate::resolve::{Check, ExplainedResource, PublishedApp, Situation, explain_some};
+use crate::storage::feed::{self, TenantRows};
 use crate::storage::releases::ReleaseSelection;
-use crate::storage::{AppSelection, CatalogPair};
+use crate::storage::{AppSelection, CatalogPair, ReadTx, StorageError};
 
 pub struct Explanation {
     /// The state of the tenant's catalog that was explained.
@@ -26,7 +29,7 @@ pub async fn explain_check(
     ctx: &Context,
     caller: &Caller,
     (tenant, app): (TenantId, &PackageName),
-    mut check: Check<'_>,
+    (mut check, only): (Check<'_>, Option<&Identifier>),
     at: Option<DateTime<Utc>>,
 ) -> Result<Explanation, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
@@ -41,7 +44,7 @@ pub async fn explain_check(
         .await?
         .pop()
         .ok_or(ServiceError::NotFound("app"))?;
-    let directory = OrgDirectory::of_nodes(&feed::load_directory(&reader, scope).await?);
+    let directory = find_directory(ctx, &reader, scope, &rows).await?;
     check.complete_memberships(&directory);
     let now = ctx.now();
     let situation = Situation {
@@ -53,6 +56,25 @@ pub async fn explain_check(
     Ok(Explanation {
         pair: rows.pair,
         at: situation.now,
-        resources: explain(&compiled, &check, &situation),
+        resources: explain_some(&compiled, &check, &situation, |identifier| {
+            only.is_none_or(|only| only.as_str() == identifier)
+        }),
     })
+}
+
+/// The directory that checks are completed from, where it is the one of these rows; parsing and indexing a large one
+/// takes seconds.
+async fn find_directory(
+    ctx: &Context,
+    reader: &ReadTx,
+    scope: TenantScope,
+    rows: &TenantRows,
+) -> Result<Arc<OrgDirectory>, StorageError> {
+    if let Lookup::Found(served) = ctx.live.tenant(scope.tenant())
+        && served.directory_etag == rows.directory_etag
+    {
+        return Ok(served.directory.clone());
+    }
+    let nodes = feed::load_directory(reader, scope).await?;
+    Ok(Arc::new(OrgDirectory::of_nodes(&nodes)))
 }

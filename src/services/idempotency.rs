@@ -2,11 +2,13 @@
 //! first answer even when the server died between the commit and the response.
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{Caller, Context, ServiceError};
 use crate::access::{Action, enter_platform};
 use crate::catalog::ids::TenantId;
+use crate::catalog::json::JsonText;
 use crate::storage::idempotency::{self, IdempotencyKey, Reservation, ReservationId, Retention};
 use crate::storage::{StorageError, Writer};
 
@@ -42,8 +44,21 @@ pub struct Ticket(Option<(IdempotencyKey, ReservationId)>);
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
-    pub body: Value,
+    pub body: JsonText,
     pub etag: Option<String>,
+}
+
+/// How an answer is stored. Its body is text within the text, so that a repeat gets it to the byte.
+#[derive(Serialize)]
+struct AnswerText<'a> {
+    body: &'a JsonText,
+    etag: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct StoredAnswer {
+    body: Box<RawValue>,
+    etag: Option<String>,
 }
 
 /// Does a create once: renders the answer and stores it with the change.
@@ -96,12 +111,12 @@ fn replay(answer: idempotency::Answer) -> Result<Begun, ServiceError> {
             id: answer.object_id.unwrap_or_default(),
         });
     }
-    let stored: Value =
+    let stored: StoredAnswer =
         serde_json::from_str(&answer.body.unwrap_or_default()).map_err(ServiceError::internal)?;
     Ok(Begun::Replay(Answer {
         status: answer.status,
-        etag: stored["etag"].as_str().map(str::to_owned),
-        body: stored["body"].clone(),
+        etag: stored.etag,
+        body: stored.body.into(),
     }))
 }
 
@@ -140,7 +155,11 @@ impl<T> Once<'_, T> {
             return Ok(());
         };
         let answer = (self.render)(made);
-        let body = json!({"body": answer.body, "etag": answer.etag}).to_string();
+        let text = AnswerText {
+            body: &answer.body,
+            etag: answer.etag.as_deref(),
+        };
+        let body = JsonText::of(&text).into_string();
         let stored = idempotency::Answer {
             status: answer.status,
             body: self.secret.is_none().then_some(body),

@@ -35,7 +35,7 @@ pub async fn change_password(
     let tx = ctx.begin_on_credentials(caller, None).await?;
     users::update_password(&tx, &user, hash.as_str().to_owned(), ctx.now()).await?;
     sessions::delete_of_user(&tx, id).await?;
-    let change = Change {
+    let change: Change = Change {
         action: "user.change_password",
         object_id: id.to_string(),
         before: None,

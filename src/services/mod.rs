@@ -1,10 +1,12 @@
 //! The use cases: authorise, load, decide, save, audit. They own the transactions and name neither HTTP nor SQL.
 
 mod audit;
+mod audited_release;
 mod batches;
 mod call_limits;
 mod costly_calls;
 mod error;
+mod heavy_calls;
 mod idempotency;
 mod login_attempts;
 mod new_devices;
@@ -44,6 +46,7 @@ pub use call_limits::CallLimits;
 pub use context::{Caller, Context, Precondition, Settings, Written};
 pub use costly_calls::{CostlyCall, CostlyCalls};
 pub use error::ServiceError;
+pub use heavy_calls::HeavyCalls;
 pub use idempotency::{Answer, Begun, IdempotentRequest, Once, Ticket, begin as begin_idempotent};
 pub use login_attempts::LoginAttempts;
 pub use new_devices::NewDevices;

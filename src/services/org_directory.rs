@@ -10,16 +10,25 @@ use super::{Caller, Context, Precondition, ServiceError, Written};
 use crate::access::Action;
 use crate::catalog::ids::TenantId;
 use crate::catalog::org::{OrgCode, OrgNode, check_directory};
-use crate::storage::org_directories::{self, StoredDirectory};
+use crate::storage::org_directories::{self, DirectoryText, StoredDirectory};
 
 /// How many differing nodes an audit entry shows of each side; the counts are always whole.
 const AUDITED_NODES: usize = 1_000;
+/// The tag of a directory that was never written.
+const NO_DIRECTORY: &str = "none";
 
-/// The directory; an empty one where none was written.
-pub async fn get(ctx: &Context, caller: &Caller, tenant: TenantId) -> Result<StoredDirectory, ServiceError> {
+/// The directory as text; an empty one where none was written.
+pub async fn get_text(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+) -> Result<DirectoryText, ServiceError> {
     let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
-    let found = org_directories::find(&ctx.db, scope).await?;
-    Ok(found.unwrap_or_else(|| none_yet(ctx)))
+    let found = org_directories::find_text(&ctx.db, scope).await?;
+    Ok(found.unwrap_or_else(|| DirectoryText {
+        nodes: "[]".to_owned(),
+        etag: NO_DIRECTORY.to_owned(),
+    }))
 }
 
 pub async fn replace(
@@ -53,7 +62,7 @@ pub async fn replace(
 fn none_yet(ctx: &Context) -> StoredDirectory {
     StoredDirectory {
         nodes: Vec::new(),
-        etag: "none".to_owned(),
+        etag: NO_DIRECTORY.to_owned(),
         updated_at: ctx.now(),
     }
 }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
-use serde_json::Value;
 
 use super::entity::audit_event::{Column, Entity, Model};
 use super::page::SortBy;
@@ -10,6 +9,7 @@ use super::row::Row;
 use super::{Page, PageRequest, Reader, StorageError, Writer, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::ids::{AuditId, TenantId};
+use crate::catalog::json::JsonText;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
@@ -23,8 +23,8 @@ pub struct AuditEvent {
     pub action: String,
     pub object_type: String,
     pub object_id: String,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
+    pub before: Option<JsonText>,
+    pub after: Option<JsonText>,
     pub request_id: Option<String>,
 }
 
@@ -38,8 +38,8 @@ pub async fn insert(writer: &impl Writer, event: AuditEvent) -> Result<(), Stora
         action: event.action,
         object_type: event.object_type,
         object_id: event.object_id,
-        before: event.before.map(|value| value.to_string()),
-        after: event.after.map(|value| value.to_string()),
+        before: event.before.map(JsonText::into_string),
+        after: event.after.map(JsonText::into_string),
         request_id: event.request_id,
     };
     Entity::insert(row.into_active_model())
@@ -55,7 +55,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
     let rows = Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
-    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    page.fetch_large(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
 }
@@ -89,7 +89,7 @@ pub(super) async fn count_deleted_apps(
 
 fn read(model: Model) -> Result<AuditEvent, StorageError> {
     let row = Row::of("audit_events", model.id);
-    let json = |text: Option<String>| text.as_deref().map(serde_json::from_str).transpose();
+    let json = |text: Option<String>| text.map(JsonText::checked).transpose();
     Ok(AuditEvent {
         id: AuditId::from_uuid(model.id),
         tenant: row.column("tenant_id", model.tenant_id.map(TenantId::parse).transpose())?,

@@ -112,7 +112,7 @@ pub async fn list(
         .apply_if(filter.is_connected, |rows, is_connected| {
             rows.filter(is_so_connected(is_connected, nodes))
         });
-    page.fetch(reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
+    page.fetch_large(reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
         row.device_id.clone()
     })
     .await?

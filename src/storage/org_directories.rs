@@ -20,6 +20,27 @@ pub struct StoredDirectory {
     pub updated_at: DateTime<Utc>,
 }
 
+/// A tenant's whole directory, its nodes as JSON. It is passed on without being parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryText {
+    pub nodes: String,
+    pub etag: String,
+}
+
+/// `None` until the first directory is written.
+pub async fn find_text(
+    reader: &impl Reader,
+    scope: TenantScope,
+) -> Result<Option<DirectoryText>, StorageError> {
+    let row: Option<(String, String)> = Entity::find_by_id(scope.tenant().get())
+        .select_only()
+        .columns([Column::Nodes, Column::Etag])
+        .into_tuple()
+        .one(reader.connection())
+        .await?;
+    Ok(row.map(|(nodes, etag)| DirectoryText { nodes, etag }))
+}
+
 /// `None` until the first directory is written.
 pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<StoredDirectory>, StorageError> {
     let row = Entity::find_by_id(scope.tenant().get())

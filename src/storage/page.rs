@@ -1,11 +1,19 @@
-//! Lists in pages. A page begins after the sort key of the last item seen, so rows that come or go meanwhile neither
+//! Lists in pages, bounded by rows and by bytes. A page begins after the sort key of the last item seen, so rows that come or go meanwhile neither
 //! repeat nor hide others.
 
 use std::str::FromStr;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value};
+use sea_orm::{
+    ColumnTrait, EntityTrait, Iterable, ModelTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    Value,
+};
 
 use super::{Reader, StorageError};
+
+/// A page ends early where its rows reach this many bytes; it holds one row at least.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// How many rows that may be large are in memory beyond those that the page takes.
+const LARGE_ROWS_AT_ONCE: u64 = 8;
 
 /// Which page of a list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +44,8 @@ impl PageRequest {
         Self { limit, after: None }
     }
 
-    /// Fetches the page of `rows` sorted by one column, whose value `key` reads from a row.
+    /// Fetches the page of `rows` sorted by one column, whose value `key` reads from a row. The rows are read at once, so
+    /// each must be small.
     pub(super) async fn fetch<E, K>(
         &self,
         reader: &impl Reader,
@@ -48,37 +57,135 @@ impl PageRequest {
         E: EntityTrait,
         K: FromStr + ToString + Into<Value>,
     {
+        self.fetch_in_pieces(reader, rows, (sort_by, u64::MAX), key).await
+    }
+
+    /// Fetches a page of rows that may be large, few at a time.
+    pub(super) async fn fetch_large<E, K>(
+        &self,
+        reader: &impl Reader,
+        rows: Select<E>,
+        sort_by: SortBy<E::Column>,
+        key: impl Fn(&E::Model) -> K,
+    ) -> Result<Page<E::Model>, StorageError>
+    where
+        E: EntityTrait,
+        K: FromStr + ToString + Into<Value>,
+    {
+        self.fetch_in_pieces(reader, rows, (sort_by, LARGE_ROWS_AT_ONCE), key)
+            .await
+    }
+
+    async fn fetch_in_pieces<E, K>(
+        &self,
+        reader: &impl Reader,
+        rows: Select<E>,
+        (sort_by, at_once): (SortBy<E::Column>, u64),
+        key: impl Fn(&E::Model) -> K,
+    ) -> Result<Page<E::Model>, StorageError>
+    where
+        E: EntityTrait,
+        K: FromStr + ToString + Into<Value>,
+    {
         let after = self.after.as_deref().map(str::parse::<K>).transpose();
-        let after = after.map_err(|_| StorageError::BadCursor)?;
-        let rows = match sort_by {
-            SortBy::Ascending(column) => rows
-                .apply_if(after, |rows, key| rows.filter(column.gt(key)))
-                .order_by_asc(column),
-            SortBy::Descending(column) => rows
-                .apply_if(after, |rows, key| rows.filter(column.lt(key)))
-                .order_by_desc(column),
-        };
-        // One more than asked for shows whether there is a next page.
-        let items = rows
-            .limit(self.limit.saturating_add(1))
-            .all(reader.connection())
-            .await?;
-        Ok(Page::cut(items, self.limit, key))
+        let mut after = after.map_err(|_| StorageError::BadCursor)?;
+        let mut page = PageInProgress::new(self.limit);
+        loop {
+            // One more than the page may hold shows whether there is a next page.
+            let asked = page.missing().saturating_add(1).min(at_once);
+            let piece = sort_by
+                .after(rows.clone(), after)
+                .limit(asked)
+                .all(reader.connection())
+                .await?;
+            let is_last = (piece.len() as u64) < asked;
+            for row in piece {
+                if !page.take::<E>(row) {
+                    return Ok(page.cut(key));
+                }
+            }
+            if is_last {
+                return Ok(page.whole());
+            }
+            after = page.items.last().map(&key);
+        }
     }
 }
 
-impl<T> Page<T> {
-    fn cut<K: ToString>(mut items: Vec<T>, limit: u64, key: impl Fn(&T) -> K) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        let next = items
-            .last()
-            .filter(|_| has_more)
-            .map(|item| key(item).to_string());
-        Self { items, next }
+impl<Column: ColumnTrait> SortBy<Column> {
+    /// The rows behind this key, in order.
+    fn after<E: EntityTrait>(&self, rows: Select<E>, after: Option<impl Into<Value>>) -> Select<E> {
+        match self {
+            Self::Ascending(column) => rows
+                .apply_if(after, |rows, key| rows.filter(column.gt(key)))
+                .order_by_asc(*column),
+            Self::Descending(column) => rows
+                .apply_if(after, |rows, key| rows.filter(column.lt(key)))
+                .order_by_desc(*column),
+        }
+    }
+}
+
+/// A page while rows are added.
+struct PageInProgress<T> {
+    items: Vec<T>,
+    bytes: usize,
+    limit: u64,
+}
+
+impl<T> PageInProgress<T> {
+    fn new(limit: u64) -> Self {
+        Self {
+            items: Vec::new(),
+            bytes: 0,
+            limit,
+        }
     }
 
+    /// How many more rows it may hold.
+    fn missing(&self) -> u64 {
+        self.limit.saturating_sub(self.items.len() as u64)
+    }
+
+    /// Adds a row; `false` when the page is full.
+    fn take<E: EntityTrait<Model = T>>(&mut self, row: T) -> bool
+    where
+        T: ModelTrait<Entity = E>,
+    {
+        self.bytes = self.bytes.saturating_add(text_bytes::<E>(&row));
+        let is_full = self.missing() == 0 || (self.bytes > MAX_PAGE_BYTES && !self.items.is_empty());
+        if !is_full {
+            self.items.push(row);
+        }
+        !is_full
+    }
+
+    fn whole(self) -> Page<T> {
+        Page {
+            items: self.items,
+            next: None,
+        }
+    }
+
+    fn cut<K: ToString>(self, key: impl Fn(&T) -> K) -> Page<T> {
+        let next = self.items.last().map(|item| key(item).to_string());
+        Page {
+            items: self.items,
+            next,
+        }
+    }
+}
+
+/// Bytes of a row's texts; its other columns are small.
+fn text_bytes<E: EntityTrait>(row: &E::Model) -> usize {
+    let length = |column| match row.get(column) {
+        Value::String(Some(text)) => text.len(),
+        _ => 0,
+    };
+    E::Column::iter().map(length).sum()
+}
+
+impl<T> Page<T> {
     /// The page with every item mapped, or the first error.
     pub(super) fn try_map<U>(
         self,

@@ -88,7 +88,7 @@ pub async fn list(
             rows.filter(Column::Identifier.eq(identifier.as_str()))
         })
         .apply_if(filter.state, |rows, state| rows.filter(Column::State.eq(state)));
-    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    page.fetch_large(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(row::read)
 }

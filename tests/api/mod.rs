@@ -17,6 +17,7 @@ mod devices;
 mod dump;
 mod ended_credentials;
 mod enrolment;
+mod exact_numbers;
 mod explain;
 mod gateway;
 mod harness;

@@ -1,7 +1,7 @@
 //! Cases in the format of `check-cases.json`, turned into what the resolver takes.
 
 use chrono::{DateTime, Utc};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use slipway::catalog::app::{App, Resource, ResourceKind};
 use slipway::catalog::ids::{AppId, PinId, ReleaseId};
@@ -232,7 +232,7 @@ fn release(app: &App, json: &Value) -> Release {
             icon_url: optional_url(&json["icon_url"]),
             config_json: match &json["config_json"] {
                 Value::Null => ConfigJson::default(),
-                value => ConfigJson::parse(value).unwrap(),
+                value => ConfigJson::parse(&to_raw_value(value).unwrap()).unwrap(),
             },
             targeting,
             rollout: rollout(&json, version_code),

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// "64 KiB count the text as sent, or a plain JSON value in compact form."
 const MOST_BYTES: usize = 65_536;
@@ -13,6 +14,9 @@ const MOST_BYTES: usize = 65_536;
 const MOST_DEPTH: usize = 8;
 /// "An array is several memberships (at most 8)."
 const MOST_MEMBERSHIPS: usize = 8;
+/// "After flattening there are at most 256 attributes, with names of at most 256 characters."
+const MOST_ATTRIBUTES: usize = 256;
+const LONGEST_ATTRIBUTE: usize = 256;
 
 /// What a device asks, understood.
 pub(crate) struct Asked {
@@ -91,7 +95,8 @@ fn device_type(sent: &Value) -> Result<Option<String>, Wrong> {
 /// around digits trimmed; `50.0` is an error"; "ASCII digits, leading zeros allowed, no sign".
 fn integer(node: &Node) -> Result<i64, Wrong> {
     match node {
-        Node::Number(number) => number.as_i64().filter(|it| *it >= 0).ok_or(Wrong),
+        Node::Number(number) if number.starts_with('-') => Err(Wrong),
+        Node::Number(number) => number.parse().map_err(|_| Wrong),
         Node::Text(text) => {
             let digits = text.trim();
             if digits.is_empty() || !digits.chars().all(|it| it.is_ascii_digit()) {
@@ -223,7 +228,9 @@ fn org_code(node: &Node) -> Result<Option<String>, Wrong> {
         Node::Null => Ok(None),
         Node::Text(text) if is_blank(text) => Ok(None),
         Node::Text(text) => Ok(Some(text.trim().to_owned())),
-        Node::Number(number) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
+        // 64 bits, and not `-0`, which is a fraction.
+        Node::Number(number) if number.parse::<u64>().is_ok() => Ok(Some(number.clone())),
+        Node::Number(number) if number != "-0" && number.parse::<i64>().is_ok() => Ok(Some(number.clone())),
         _ => Err(Wrong),
     }
 }
@@ -235,6 +242,10 @@ fn attributes(sent: &Value) -> Result<BTreeMap<String, String>, Wrong> {
         None => {}
         Some(Node::Object(members)) => flatten("", &members, &mut found)?,
         Some(_) => return Err(Wrong),
+    }
+    let is_long = |name: &String| name.chars().count() > LONGEST_ATTRIBUTE;
+    if found.len() > MOST_ATTRIBUTES || found.keys().any(is_long) {
+        return Err(Wrong);
     }
     Ok(found)
 }
@@ -255,7 +266,7 @@ fn flatten(prefix: &str, members: &Members, found: &mut BTreeMap<String, String>
             }
             Node::List(_) => return Err(Wrong),
             Node::Text(text) => text.clone(),
-            Node::Number(number) => number.to_string(),
+            Node::Number(number) => number.clone(),
             Node::Bool(truth) => truth.to_string(),
         };
         if found.insert(name, text).is_some() {
@@ -327,18 +338,19 @@ fn last<'a>(members: &'a Members, key: &str) -> Option<&'a Node> {
 }
 
 fn parse(text: &str) -> Result<Node, Wrong> {
-    serde_json::from_str(text).map_err(|_| Wrong)
+    let raw: &RawValue = serde_json::from_str(text).map_err(|_| Wrong)?;
+    node_of(raw)
 }
 
 fn plain(value: &Value) -> Result<Node, Wrong> {
-    Node::deserialize(value).map_err(|_| Wrong)
+    parse(&value.to_string())
 }
 
-/// JSON in which a repeated key stays visible.
+/// JSON in which a repeated key stays visible, and a number keeps its text.
 enum Node {
     Null,
     Bool(bool),
-    Number(Number),
+    Number(String),
     Text(String),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
@@ -346,58 +358,53 @@ enum Node {
 
 type Members = [(String, Node)];
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// One level at a time: the pieces stay text until their turn.
+fn node_of(raw: &RawValue) -> Result<Node, Wrong> {
+    let text = raw.get();
+    match text.chars().next().ok_or(Wrong)? {
+        'n' => Ok(Node::Null),
+        't' => Ok(Node::Bool(true)),
+        'f' => Ok(Node::Bool(false)),
+        '"' => serde_json::from_str(text).map(Node::Text).map_err(|_| Wrong),
+        '[' => {
+            let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Wrong)?;
+            let elements: Result<_, _> = elements.into_iter().map(node_of).collect();
+            elements.map(Node::List)
+        }
+        '{' => {
+            let Pieces(pieces) = serde_json::from_str(text).map_err(|_| Wrong)?;
+            let members: Result<_, _> = pieces
+                .into_iter()
+                .map(|(key, raw)| node_of(&raw).map(|node| (key, node)))
+                .collect();
+            members.map(Node::Object)
+        }
+        _ => Ok(Node::Number(text.to_owned())),
     }
 }
 
-struct NodeVisitor;
+struct Pieces(Vec<(String, Box<RawValue>)>);
 
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
+impl<'de> Deserialize<'de> for Pieces {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PiecesVisitor)
+    }
+}
+
+struct PiecesVisitor;
+
+impl<'de> Visitor<'de> for PiecesVisitor {
+    type Value = Pieces;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
+        formatter.write_str("an object")
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Node, E> {
-        Ok(Node::Bool(truth))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
-        Ok(Node::Number(number.into()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
-        Ok(Node::Number(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
-        Ok(Number::from_f64(number).map_or(Node::Null, Node::Number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Node, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = sequence.next_element()? {
-            elements.push(element);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pieces, A::Error> {
+        let mut pieces = Vec::new();
+        while let Some(piece) = map.next_entry()? {
+            pieces.push(piece);
         }
-        Ok(Node::List(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Node::Object(members))
+        Ok(Pieces(pieces))
     }
 }

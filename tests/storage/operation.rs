@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::json;
 use slipway::catalog::ids::{AuditId, TenantId};
+use slipway::catalog::json::JsonText;
 use slipway::storage::audit::{self, AuditEvent};
 use slipway::storage::{PageRequest, in_micros, leases, settings};
 
@@ -29,7 +30,7 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
         object_type: "app".to_owned(),
         object_id: "com.hema.wms".to_owned(),
         before: None,
-        after: Some(json!({"nul": "\u{0}"})),
+        after: Some(JsonText::of(&json!({"nul": "\u{0}"}))),
         request_id: None,
     };
     // The tenant need not exist (any more).

@@ -1,6 +1,7 @@
 //! Releases.
 
 use sea_orm::ConnectionTrait;
+use serde_json::value::RawValue;
 use slipway::catalog::app::App;
 use slipway::catalog::org::{LevelCodes, OrgScope};
 use slipway::catalog::release::{RecallMode, ReleaseState};
@@ -33,7 +34,10 @@ fn full_release(app: &App) -> ReleaseRecord {
     (content.auto_install, content.mandatory, content.floor) = (true, true, true);
     content.qrcode = Some(Url::parse("scheme://qr").unwrap());
     content.icon_url = Some(Url::parse("https://files.example/i.png").unwrap());
-    content.config_json = ConfigJson::parse(&serde_json::json!({"z": "\u{0}", "a": [1, 2.5]})).unwrap();
+    let config: Box<RawValue> =
+        serde_json::from_str(r#"{"z": "\u0000", "a": [1, 0.9215686321258545, 18446744073709551617]}"#)
+            .unwrap();
+    content.config_json = ConfigJson::parse(&config).unwrap();
     content.targeting = Targeting {
         org_scopes: vec![OrgScope::new(LevelCodes::from_path(&["HM"])).unwrap()],
         device_types: vec![DeviceType::parse("10013").unwrap()],

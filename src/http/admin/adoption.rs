@@ -11,6 +11,7 @@ use crate::http::fields::Fields;
 use crate::http::openapi::ReadProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
+use crate::http::respond;
 use crate::services::devices;
 use crate::storage::device_installs::VersionCount;
 
@@ -99,13 +100,14 @@ pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Pr
     let identifier = fields.given("identifier", query.identifier, Identifier::parse);
     let days = fields.given("seen_within_days", query.seen_within_days, read_days);
     fields.finish()?;
-    let counts = devices::adoption(
-        &call.ctx,
-        &call.caller,
-        (call.path.tenant_id, &call.path.package_name),
-        identifier.as_ref(),
-        days.unwrap_or(DEFAULT_DAYS),
-    )
-    .await?;
-    Ok(HttpResponse::Ok().json(AdoptionResponse::of(&counts)))
+    let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
+    let days = days.unwrap_or(DEFAULT_DAYS);
+    let body = call
+        .run_heavy(async move |ctx, caller| {
+            let app = (tenant, &package_name);
+            let counts = devices::adoption(&ctx, &caller, app, identifier.as_ref(), days).await?;
+            Ok(respond::text_of(&AdoptionResponse::of(&counts)))
+        })
+        .await?;
+    Ok(respond::text(body))
 }

@@ -3,14 +3,15 @@
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::catalog::json::JsonText;
 use crate::http::call::Call;
 use crate::http::openapi::ReadProblems;
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
+use crate::http::respond;
 use crate::services::{list_audit as list, list_platform_audit as list_platform};
 use crate::storage::audit::AuditEvent;
 
@@ -29,10 +30,10 @@ struct AuditEventResponse {
     object_id: String,
     /// The object before; absent when it was made.
     #[schema(value_type = Option<Object>)]
-    before: Option<Value>,
+    before: Option<JsonText>,
     /// The object after; absent when it is gone.
     #[schema(value_type = Option<Object>)]
-    after: Option<Value>,
+    after: Option<JsonText>,
     /// The `X-Request-Id` of the call.
     request_id: Option<String>,
 }
@@ -61,8 +62,17 @@ impl From<AuditEvent> for AuditEventResponse {
 pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let found = list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, AuditEventResponse::from)))
+    let tenant = call.path.tenant_id;
+    let body = call
+        .run_heavy(async move |ctx, caller| {
+            let found = list(&ctx, &caller, tenant, &page).await?;
+            Ok(respond::text_of(&PageResponse::new(
+                found,
+                AuditEventResponse::from,
+            )))
+        })
+        .await?;
+    Ok(respond::text(body))
 }
 
 /// Who changed what belongs to no tenant

@@ -230,7 +230,8 @@ impl Filters {
 pub(super) async fn import_devices(
     mut call: Call<TenantPath, Json<ImportDevicesRequest, MAX_BULK_BODY_BYTES>>,
 ) -> Result<HttpResponse, Problem> {
-    let imported = std::mem::take(&mut call.body.value).read()?;
+    let body = std::mem::take(&mut call.body.value);
+    let imported = call.run_heavy(async move |_, _| body.read()).await?;
     let render = |done: &Imported| -> Answer {
         let body = ImportDevicesResponse {
             created: done.created,
@@ -262,9 +263,15 @@ pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse,
     let query: DevicesQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let filters = Filters::read(query)?;
-    let (tenant, filter) = (call.path.tenant_id, filters.filter());
-    let found = devices::list(&call.ctx, &call.caller, tenant, &filter, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |device| DeviceResponse::from(&device))))
+    let tenant = call.path.tenant_id;
+    let body = call
+        .run_heavy(async move |ctx, caller| {
+            let found = devices::list(&ctx, &caller, tenant, &filters.filter(), &page).await?;
+            let page = PageResponse::new(found, |device| DeviceResponse::from(&device));
+            Ok(respond::text_of(&page))
+        })
+        .await?;
+    Ok(respond::text(body))
 }
 
 /// Read a device

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
+use crate::catalog::text::Identifier;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::device::given::GivenFields;
@@ -15,8 +16,9 @@ use crate::http::fields::{Fields, Patch, parse_instant};
 use crate::http::openapi::WriteProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
+use crate::http::respond;
 use crate::resolve::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
-use crate::services::explain;
+use crate::services::explain::{self, Explanation};
 
 /// The body of a check, and an instant.
 #[derive(Default, Deserialize, ToSchema)]
@@ -44,6 +46,10 @@ pub(super) struct ExplainRequest {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     at: Patch<String>,
+    /// Only this resource.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    identifier: Patch<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,6 +70,15 @@ struct ExplainedResourceResponse {
     offer: Option<i64>,
     /// Highest version first.
     releases: Vec<ExplainedReleaseResponse>,
+    /// How many more releases the resource has: an answer explains as many as fit in 4 MiB. Ask for one resource by
+    /// `identifier`.
+    #[serde(skip_serializing_if = "is_zero")]
+    releases_left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, ToSchema)]
@@ -123,6 +138,17 @@ enum RuleName {
     Removal,
 }
 
+impl From<Explanation> for ExplainResponse {
+    fn from(explained: Explanation) -> Self {
+        let resources = explained.resources.into_iter();
+        Self {
+            revision: explained.pair.to_string(),
+            at: explained.at,
+            resources: resources.map(ExplainedResourceResponse::from).collect(),
+        }
+    }
+}
+
 impl From<ExplainedResource> for ExplainedResourceResponse {
     fn from(resource: ExplainedResource) -> Self {
         Self {
@@ -134,6 +160,7 @@ impl From<ExplainedResource> for ExplainedResourceResponse {
                 .into_iter()
                 .map(ExplainedReleaseResponse::from)
                 .collect(),
+            releases_left_out: resource.left_out,
         }
     }
 }
@@ -152,7 +179,7 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 
 /// Explain a check
 ///
-/// The verdict of every release of every resource of the app, and the rule that decided it: the check's own decision,
+/// The verdict of every release of every resource of the app, or of one resource, and the rule that decided it: the check's own decision,
 /// at an instant of your choice.
 #[utoipa::path(tag = "releases", operation_id = "explain_check", params(AppPath), request_body = ExplainRequest,
     responses((status = 200, description = "Every verdict", body = ExplainResponse), WriteProblems))]
@@ -160,20 +187,28 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 pub(super) async fn explain_check(
     mut call: Call<AppPath, Json<ExplainRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let at = std::mem::take(&mut call.body.value.at);
-    let given = given(&call.body.value);
-    let (check, at) = read(&call.path, &given, at)?;
-    let path = (call.path.tenant_id, &call.path.package_name);
-    let explained = explain::explain_check(&call.ctx, &call.caller, path, check, at).await?;
-    Ok(HttpResponse::Ok().json(ExplainResponse {
-        revision: explained.pair.to_string(),
-        at: explained.at,
-        resources: explained
-            .resources
-            .into_iter()
-            .map(ExplainedResourceResponse::from)
-            .collect(),
-    }))
+    let mut body = std::mem::take(&mut call.body.value);
+    let path = call.path.clone();
+    let body = call
+        .run_heavy(async move |ctx, caller| {
+            let at = std::mem::take(&mut body.at);
+            let only = read_identifier(std::mem::take(&mut body.identifier))?;
+            let given = given(&body);
+            let (check, at) = read(&path, &given, at)?;
+            let asked = (check, only.as_ref());
+            let app = (path.tenant_id, &path.package_name);
+            let explained = explain::explain_check(&ctx, &caller, app, asked, at).await?;
+            Ok(respond::text_of(&ExplainResponse::from(explained)))
+        })
+        .await?;
+    Ok(respond::text(body))
+}
+
+fn read_identifier(given: Patch<String>) -> Result<Option<Identifier>, Problem> {
+    let mut fields = Fields::default();
+    let identifier = fields.optional("identifier", given, Identifier::parse);
+    fields.finish()?;
+    Ok(identifier)
 }
 
 fn given(body: &ExplainRequest) -> GivenFields<'_> {

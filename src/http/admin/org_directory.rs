@@ -101,16 +101,19 @@ fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
 pub(super) async fn replace_org_directory(
     mut call: Call<TenantPath, Json<ReplaceOrgDirectoryRequest, MAX_BULK_BODY_BYTES>>,
 ) -> Result<HttpResponse, Problem> {
-    let nodes = read_nodes(std::mem::take(&mut call.body.value).nodes)?;
+    let given = std::mem::take(&mut call.body.value).nodes;
     let precondition = call.precondition()?;
-    let done =
-        org_directory::replace(&call.ctx, &call.caller, call.path.tenant_id, nodes, &precondition).await?;
-    let StoredDirectory { nodes, etag, .. } = &done.value;
-    Ok(respond::written(
-        &OrgDirectoryResponse { nodes },
-        etag,
-        done.pair.as_ref(),
-    ))
+    let tenant = call.path.tenant_id;
+    let (body, etag, pair) = call
+        .run_heavy(async move |ctx, caller| {
+            let nodes = read_nodes(given)?;
+            let done = org_directory::replace(&ctx, &caller, tenant, nodes, &precondition).await?;
+            let StoredDirectory { nodes, etag, .. } = done.value;
+            let body = respond::text_of(&OrgDirectoryResponse { nodes: &nodes });
+            Ok((body, etag, done.pair))
+        })
+        .await?;
+    Ok(respond::written_text(body, &etag, pair.as_ref()))
 }
 
 /// Read the org directory
@@ -118,9 +121,13 @@ pub(super) async fn replace_org_directory(
     responses((status = 200, description = "The directory", body = OrgDirectoryResponse<'_>), ReadProblems))]
 #[get("/tenants/{tenant_id}/org-directory")]
 pub(super) async fn get_org_directory(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let stored = org_directory::get(&call.ctx, &call.caller, call.path.tenant_id).await?;
-    Ok(respond::object(
-        &OrgDirectoryResponse { nodes: &stored.nodes },
-        &stored.etag,
-    ))
+    let tenant = call.path.tenant_id;
+    let (body, etag) = call
+        .run_heavy(async move |ctx, caller| {
+            let stored = org_directory::get_text(&ctx, &caller, tenant).await?;
+            // The nodes are stored in the form in which they are answered.
+            Ok((format!("{{\"nodes\":{}}}", stored.nodes), stored.etag))
+        })
+        .await?;
+    Ok(respond::object_text(body.into_bytes(), &etag))
 }

@@ -1,7 +1,8 @@
 //! The fields of a release as a caller writes them, for creating and for changing one.
 
 use serde::Deserialize;
-use serde_json::{Number, Value};
+use serde_json::Number;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::apps::read_optional_url;
@@ -69,10 +70,11 @@ macro_rules! release_request {
             #[schema(value_type = Option<String>, max_length = 2048)]
             #[serde(default)]
             pub(super) icon_url: Patch<String>,
-            /// Any JSON object, at most 64 KiB.
+            /// Any JSON object, at most 64 KiB. Numbers are kept as they are written; of a repeated member the last
+            /// counts.
             #[schema(value_type = Option<Object>)]
             #[serde(default)]
-            pub(super) config_json: Patch<Value>,
+            pub(super) config_json: Patch<Box<RawValue>>,
             /// Where it applies; empty: everywhere.
             #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
             #[serde(default)]
@@ -132,7 +134,7 @@ macro_rules! release_request {
                     icon_url: fields
                         .nullable("icon_url", take(&mut self.icon_url), read_optional_url)
                         .map(Option::flatten),
-                    config_json: fields.changed("config_json", take(&mut self.config_json), |json: Value| {
+                    config_json: fields.changed("config_json", take(&mut self.config_json), |json: Box<RawValue>| {
                         ConfigJson::parse(&json)
                     }),
                     org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), |scope| scope.0.read()),

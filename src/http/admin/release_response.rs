@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde_json::Number;
 use utoipa::ToSchema;
 
 use super::release_fields::RolloutFields;
 use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
 use crate::catalog::attribute::AttributeRule;
+use crate::catalog::json::JsonText;
 use crate::catalog::org::OrgScope;
 use crate::catalog::rollout::Rollout;
 use crate::storage::Stored;
@@ -36,7 +37,7 @@ pub(super) struct ReleaseResponse {
     qrcode: Option<String>,
     icon_url: Option<String>,
     #[schema(value_type = Object)]
-    config_json: Value,
+    config_json: JsonText,
     #[schema(value_type = Vec<OrgScopeFields>)]
     org_scopes: Vec<OrgScope>,
     #[schema(value_type = Vec<OrgScopeFields>)]
@@ -103,7 +104,7 @@ impl From<&Stored<ReleaseRecord>> for ReleaseResponse {
             floor: content.floor,
             qrcode: content.qrcode.as_ref().map(ToString::to_string),
             icon_url: content.icon_url.as_ref().map(ToString::to_string),
-            config_json: content.config_json.to_value(),
+            config_json: content.config_json.as_json().clone(),
             org_scopes: targeting.org_scopes,
             org_exclusions: targeting.org_exclusions,
             device_types: targeting.device_types.iter().map(ToString::to_string).collect(),

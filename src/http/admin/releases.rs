@@ -130,16 +130,19 @@ pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, P
         ReleaseState::parse_name(&text).map(str::to_owned)
     });
     fields.finish()?;
-    let filter = ReleaseFilter {
-        identifier: identifier.as_ref(),
-        state: state.as_deref(),
-    };
-    let AppPath {
-        tenant_id,
-        package_name,
-    } = &call.path;
-    let found = releases::list(&call.ctx, &call.caller, *tenant_id, package_name, &filter, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ReleaseResponse::from(&stored))))
+    let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
+    let body = call
+        .run_heavy(async move |ctx, caller| {
+            let filter = ReleaseFilter {
+                identifier: identifier.as_ref(),
+                state: state.as_deref(),
+            };
+            let found = releases::list(&ctx, &caller, tenant, &package_name, &filter, &page).await?;
+            let page = PageResponse::new(found, |stored| ReleaseResponse::from(&stored));
+            Ok(respond::text_of(&page))
+        })
+        .await?;
+    Ok(respond::text(body))
 }
 
 /// Read a release

@@ -1,11 +1,11 @@
 //! Org scopes and attribute rules as a caller writes them.
 
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::catalog::attribute::{AttributeRule, RuleOp};
 use crate::catalog::field::Invalid;
+use crate::catalog::json::JsonText;
 use crate::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
 
 /// Level codes; any subset of the levels, at least one.
@@ -60,7 +60,8 @@ pub(super) struct AttributeRuleFields {
     op: String,
     /// A scalar; an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer
     /// requirement for `semver`, a boolean for `exists`.
-    value: Value,
+    #[schema(value_type = Value)]
+    value: JsonText,
 }
 
 impl AttributeRuleFields {

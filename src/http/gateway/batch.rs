@@ -8,10 +8,17 @@ use super::methods::Asked;
 use super::params::{BodyKind, Params};
 use super::pipeline;
 use super::request_id;
+use crate::catalog::field::excerpt;
 use crate::services::Context;
 
 /// More calls than one batch may have.
 const MAX_CALLS: usize = 50;
+/// The most bytes that the calls of a batch read together. What they share is read for each of them.
+const MAX_READ_BYTES: usize = 4 * 1024 * 1024;
+/// Once the answers have this many bytes, the remaining calls are answered with an error.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// The longest separator; it is repeated between the answers.
+const MAX_SEPARATOR_BYTES: usize = 128;
 const SEPARATOR: &str = "\r\n-S-\r\n";
 /// Before parameters that all calls share, in the first piece.
 const PUBLIC_MARK: &str = "#PUBLIC#";
@@ -46,6 +53,11 @@ pub(super) async fn answer(
     let verified = pipeline::verify_batch(ctx, query, body)?;
     refuse_movable_border(query)?;
     let separator = separator.filter(|text| !text.is_empty()).unwrap_or(SEPARATOR);
+    if separator.len() > MAX_SEPARATOR_BYTES {
+        return Err(GatewayError::too_large(
+            "a separator of at most 128 bytes is taken",
+        ));
+    }
     let (shared, pieces) = split(body, separator);
     if pieces.is_empty() {
         return Err(GatewayError::missing_method());
@@ -55,11 +67,29 @@ pub(super) async fn answer(
             "at most 50 calls are answered in one batch",
         ));
     }
-    let mut answers = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        answers.push(answer_one(ctx, &verified, format, shared, piece).await);
+    let own: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if shared.len().saturating_mul(pieces.len()).saturating_add(own) > MAX_READ_BYTES {
+        return Err(GatewayError::too_large(
+            "the calls of a batch read at most 4 MiB together, and each reads what all share",
+        ));
     }
-    Ok(answers.join(separator.as_bytes()))
+    let mut answers = Vec::new();
+    for (index, piece) in pieces.into_iter().enumerate() {
+        if index > 0 {
+            answers.extend_from_slice(separator.as_bytes());
+            // A batch is as much work as many requests; those of others go between.
+            tokio::task::yield_now().await;
+        }
+        if answers.len() < MAX_ANSWER_BYTES {
+            answers.extend(answer_one(ctx, &verified, format, shared, piece).await);
+        } else {
+            let error = GatewayError::too_large(
+                "the answers of this batch are larger than 4 MiB; send this call again in another batch",
+            );
+            answers.extend(envelope::failure(format, &error, &request_id()));
+        }
+    }
+    Ok(answers)
 }
 
 /// The signed text is the query's with the body appended, so the border between them could move. `v` is the last name
@@ -70,7 +100,10 @@ pub(super) async fn answer(
 fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
     for (name, value) in query.as_one_set().unwrap_or_default().iter() {
         if !QUERY_NAMES.contains(&name) {
-            let why = format!("the query of a batch holds public parameters alone, not {name}");
+            let why = format!(
+                "the query of a batch holds public parameters alone, not {}",
+                excerpt(name)
+            );
             return Err(GatewayError::invalid_argument(name, &why));
         }
         if FREE_TEXTS.contains(&name) && value.contains(END_OF_QUERY) {

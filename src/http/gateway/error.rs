@@ -1,6 +1,6 @@
 //! The gateway's errors: one constructor per row of the protocol's table that is used here.
 
-use crate::catalog::field::{FieldError, FieldErrorCode};
+use crate::catalog::field::{FieldError, FieldErrorCode, excerpt};
 
 /// An error as the gateway answers it; always with HTTP 200, since clients lose the body of any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,12 +106,14 @@ impl GatewayError {
     }
 
     pub(super) fn missing_argument(name: &str, why: &str) -> Self {
+        let name = excerpt(name);
         Self::plain(40, &format!("Missing required arguments:{name}"))
             .with_sub_code(format!("isv.missing-parameter:{name}"))
             .saying(why)
     }
 
     pub(super) fn invalid_argument(name: &str, why: &str) -> Self {
+        let name = excerpt(name);
         Self::plain(41, &format!("Invalid arguments:{name}"))
             .with_sub_code(format!("isv.invalid-parameter:{name}"))
             .saying(why)

@@ -10,7 +10,7 @@ use super::params::Params;
 use super::readings::{ambiguous_parameter, may_hide_a_parameter};
 use super::sign::{ParameterSet, SignMethod, canonical};
 use super::timestamp;
-use crate::catalog::field::FieldError;
+use crate::catalog::field::{FieldError, excerpt};
 use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::{Context, ServiceError};
 
@@ -179,7 +179,7 @@ fn refuse_others(params: &Params<'_>, method: &Method) -> Result<(), GatewayErro
     match method.refused(params.names()) {
         Some(name) => Err(GatewayError::invalid_argument(
             name,
-            &format!("{} takes no parameter {name}", method.name),
+            &format!("{} takes no parameter {}", method.name, excerpt(name)),
         )),
         None => Ok(()),
     }
@@ -194,7 +194,8 @@ fn refuse_ambiguous(method: &Method, verified: &Verified<'_>) -> Result<(), Gate
         Some(name) => Err(GatewayError::invalid_argument(
             name,
             &format!(
-                "{name} holds the name of another parameter and a value for it, so the signature has two readings"
+                "{} holds the name of another parameter and a value for it, so the signature has two readings",
+                excerpt(name)
             ),
         )),
         None => Ok(()),

@@ -2,9 +2,8 @@
 //!
 //! Members that nobody knows are left alone, since clients add their own. Of a repeated one the last counts.
 
-use serde_json::{Map, Value};
-
 use crate::catalog::field::{FieldError, Invalid};
+use crate::catalog::json::{Members, Node};
 use crate::catalog::push::{
     MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
 };
@@ -14,8 +13,8 @@ use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushActi
 const MAX_CONTEXT_BYTES: usize = 4_096;
 /// Its members, all of them texts that may be empty.
 const CONTEXT_MEMBERS: [&str; 3] = ["havanaId", "loginId", "masterId"];
-
-type Members = Map<String, Value>;
+/// The deepest nesting that is read; what clients add of their own may be nested too.
+const MAX_DEPTH: usize = 100;
 
 /// Reads both. The errors name every member that is wrong by its path, such as `req.target_info[0].hardware_id`.
 pub(super) fn read_push(
@@ -54,8 +53,8 @@ impl Reader {
             return;
         };
         for name in CONTEXT_MEMBERS {
-            match members.get(name) {
-                None | Some(Value::Null | Value::String(_)) => {}
+            match find(&members, name) {
+                None | Some(Node::Null | Node::Text(_)) => {}
                 Some(other) => self.wrong_kind(&format!("{FIELD}.{name}"), "a text", other),
             }
         }
@@ -80,10 +79,10 @@ impl Reader {
         Some((targets?, content))
     }
 
-    fn read_targets(&mut self, req: &Members) -> Option<PushTargets> {
+    fn read_targets(&mut self, req: &Members<'_>) -> Option<PushTargets> {
         const FIELD: &str = "req.target_info";
-        let given = match self.present(FIELD, req.get("target_info"))? {
-            Value::Array(given) => given,
+        let given = match self.present(FIELD, find(req, "target_info"))? {
+            Node::Array(given) => given,
             other => {
                 self.wrong_kind(FIELD, "an array of devices", other);
                 return None;
@@ -103,8 +102,8 @@ impl Reader {
         self.keep(FIELD, PushTargets::new(listed))
     }
 
-    fn read_target(&mut self, place: &str, target: &Value) -> Option<PushTarget> {
-        let Value::Object(target) = target else {
+    fn read_target(&mut self, place: &str, target: &Node<'_>) -> Option<PushTarget> {
+        let Node::Object(target) = target else {
             let expected = r#"a device such as {"hardware_id":"111","project_id":"projectId"}"#;
             self.wrong_kind(place, expected, target);
             return None;
@@ -117,10 +116,10 @@ impl Reader {
         })
     }
 
-    fn read_info(&mut self, req: &Members) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
+    fn read_info(&mut self, req: &Members<'_>) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
         const FIELD: &str = "req.package_push_info";
-        let info = match self.present(FIELD, req.get("package_push_info"))? {
-            Value::Object(info) => info,
+        let info = match self.present(FIELD, find(req, "package_push_info"))? {
+            Node::Object(info) => info,
             other => {
                 self.wrong_kind(FIELD, "an object", other);
                 return None;
@@ -132,8 +131,8 @@ impl Reader {
         Some((pack_url?, app_type?, app_id?))
     }
 
-    fn read_object(&mut self, field: &str, text: &str) -> Option<Members> {
-        if let Ok(Value::Object(members)) = serde_json::from_str(text) {
+    fn read_object<'t>(&mut self, field: &str, text: &'t str) -> Option<Members<'t>> {
+        if let Ok(Node::Object(members)) = Node::parse(text, MAX_DEPTH) {
             Some(members)
         } else {
             // The protocol's own words.
@@ -146,19 +145,19 @@ impl Reader {
     /// A text that is there and not blank.
     fn required<T>(
         &mut self,
-        members: &Members,
+        members: &Members<'_>,
         place: &str,
         name: &str,
         parse: fn(String) -> Result<T, Invalid>,
     ) -> Option<T> {
-        let given = members.get(name).filter(|value| !is_blank(value));
+        let given = find(members, name).filter(|value| !is_blank(value));
         self.present(&format!("{place}.{name}"), given)?;
         self.optional(members, place, name, parse)
     }
 
     /// A member that is there and not null.
-    fn present<'a>(&mut self, field: &str, given: Option<&'a Value>) -> Option<&'a Value> {
-        let present = given.filter(|value| !value.is_null());
+    fn present<'a>(&mut self, field: &str, given: Option<&'a Node<'a>>) -> Option<&'a Node<'a>> {
+        let present = given.filter(|value| **value != Node::Null);
         if present.is_none() {
             self.errors.push(FieldError::required(field));
         }
@@ -167,14 +166,14 @@ impl Reader {
 
     fn optional<T>(
         &mut self,
-        members: &Members,
+        members: &Members<'_>,
         place: &str,
         name: &str,
         parse: fn(String) -> Result<T, Invalid>,
     ) -> Option<T> {
         let field = || format!("{place}.{name}");
-        match members.get(name).filter(|value| !is_blank(value))? {
-            Value::String(text) => self.keep(&field(), parse(text.clone())),
+        match find(members, name).filter(|value| !is_blank(value))? {
+            Node::Text(text) => self.keep(&field(), parse(text.to_string())),
             other => {
                 self.wrong_kind(&field(), "a text", other);
                 None
@@ -186,8 +185,8 @@ impl Reader {
         parsed.map_err(|why| self.wrong(field, &why.0)).ok()
     }
 
-    fn wrong_kind(&mut self, field: &str, expected: &str, given: &Value) {
-        self.wrong(field, &format!("must be {expected}, not {}", kind(given)));
+    fn wrong_kind(&mut self, field: &str, expected: &str, given: &Node<'_>) {
+        self.wrong(field, &format!("must be {expected}, not {}", given.kind()));
     }
 
     fn wrong(&mut self, field: &str, why: &str) {
@@ -196,29 +195,24 @@ impl Reader {
     }
 }
 
-/// Null, or a text of nothing but white space.
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        _ => false,
-    }
+/// The last member of this name.
+fn find<'m>(members: &'m Members<'m>, name: &str) -> Option<&'m Node<'m>> {
+    let mut last_first = members.iter().rev();
+    last_first.find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
-fn kind(value: &Value) -> &'static str {
+/// Null, or a text of nothing but white space.
+fn is_blank(value: &Node<'_>) -> bool {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Node::Null => true,
+        Node::Text(text) => text.trim().is_empty(),
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

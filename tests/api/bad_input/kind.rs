@@ -262,7 +262,7 @@ fn objects() -> Vec<Wrong> {
     });
     all.push(Wrong {
         json: nested(200),
-        at: At::Body,
+        at: At::Value(String::new()),
     });
     all
 }

@@ -1,0 +1,299 @@
+//! Threads for calls that keep a core busy for long: they read or write whole lists, or parse large bodies. The threads
+//! that answer checks do none of that.
+//!
+//! Tenants take turns. A tenant that calls more than its queue holds is told to come back, and so is everybody once
+//! the queues of all tenants are full.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use metrics::{counter, gauge};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::ServiceError;
+use crate::catalog::ids::TenantId;
+
+/// How many calls of one tenant may wait.
+const WAITING_PER_TENANT: usize = 8;
+/// How many calls of all tenants may wait.
+const WAITING: usize = 64;
+/// How many seconds a refused caller is told to wait.
+const RETRY_AFTER_S: u64 = 2;
+/// The most threads. Each may hold a largest answer in memory.
+const MOST_THREADS: usize = 4;
+/// How far the threads stand back where cores are scarce, as `nice` counts: each then gets about a tenth of a core that
+/// is wanted for checks.
+const NICENESS: i32 = 10;
+
+/// Whose calls are counted together; `None` is the installation's own people.
+type Owner = Option<TenantId>;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+pub struct HeavyCalls {
+    queues: Arc<Queues>,
+    /// Where the work's connections and timers live.
+    runtime: Handle,
+}
+
+struct Queues {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    by_owner: HashMap<Owner, Queue>,
+    /// Owners with waiting calls, the next to be served first.
+    turns: VecDeque<Owner>,
+    waiting: usize,
+    is_over: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Work>,
+    running: usize,
+}
+
+impl HeavyCalls {
+    /// Starts the threads: half as many as there are cores, two at least. To be called within a runtime.
+    pub fn start() -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Self::with_threads((cores / 2).clamp(2, MOST_THREADS))
+    }
+
+    fn with_threads(threads: usize) -> Self {
+        let queues = Arc::new(Queues {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        // One tenant leaves a thread to the others.
+        let most_of_one = threads.saturating_sub(1).max(1);
+        for _ in 0..threads {
+            let queues = queues.clone();
+            thread::Builder::new()
+                .name("heavy-call".to_owned())
+                .spawn(move || queues.work(most_of_one))
+                .expect("the system lets threads be started");
+        }
+        Self {
+            queues,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Runs a call on these threads and returns what it came to. A call whose caller has gone before its turn is not
+    /// run.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        owner: Owner,
+        call: impl AsyncFnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (tell, told) = oneshot::channel();
+        let runtime = self.runtime.clone();
+        let work = move || {
+            if !tell.is_closed() {
+                // The caller may go meanwhile.
+                let _ = tell.send(runtime.block_on(call()));
+            }
+        };
+        if !self.queues.push(owner, Box::new(work)) {
+            counter!("slipway_heavy_calls_refused_total").increment(1);
+            return Err(ServiceError::Busy {
+                retry_after_s: RETRY_AFTER_S,
+            });
+        }
+        told.await.map_err(ServiceError::internal)
+    }
+}
+
+impl Drop for HeavyCalls {
+    fn drop(&mut self) {
+        self.queues.lock().is_over = true;
+        self.queues.changed.notify_all();
+    }
+}
+
+impl Queues {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a call; `false` when there is no room for it.
+    fn push(&self, owner: Owner, work: Work) -> bool {
+        let mut state = self.lock();
+        if state.waiting == WAITING {
+            return false;
+        }
+        let queue = state.by_owner.entry(owner).or_default();
+        if queue.waiting.len() == WAITING_PER_TENANT {
+            return false;
+        }
+        queue.waiting.push_back(work);
+        if queue.waiting.len() == 1 {
+            state.turns.push_back(owner);
+        }
+        state.waiting += 1;
+        gauge!("slipway_heavy_calls_waiting").increment(1.0);
+        drop(state);
+        self.changed.notify_one();
+        true
+    }
+
+    fn work(&self, most_of_one: usize) {
+        stand_back();
+        while let Some((owner, work)) = self.next(most_of_one) {
+            // The panic was logged by the panic hook, and its caller is told of a failure.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+            self.end(owner);
+        }
+    }
+
+    /// Waits for the next call; `None` once the threads are to end.
+    fn next(&self, most_of_one: usize) -> Option<(Owner, Work)> {
+        let mut state = self.lock();
+        loop {
+            if state.is_over {
+                return None;
+            }
+            if let Some(next) = state.next(most_of_one) {
+                gauge!("slipway_heavy_calls_waiting").decrement(1.0);
+                return Some(next);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn end(&self, owner: Owner) {
+        let mut state = self.lock();
+        if let Some(queue) = state.by_owner.get_mut(&owner) {
+            queue.running -= 1;
+            if queue.running == 0 && queue.waiting.is_empty() {
+                state.by_owner.remove(&owner);
+            }
+        }
+        drop(state);
+        // A call that waited for this owner's other calls may be run by any thread.
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    /// The oldest call of the first owner in turn that does not have its share of threads already.
+    fn next(&mut self, most_of_one: usize) -> Option<(Owner, Work)> {
+        let by_owner = &self.by_owner;
+        let has_room = |owner: &Owner| {
+            by_owner
+                .get(owner)
+                .is_some_and(|queue| queue.running < most_of_one)
+        };
+        let place = self.turns.iter().position(has_room)?;
+        let owner = self.turns.remove(place)?;
+        let queue = self.by_owner.get_mut(&owner)?;
+        let work = queue.waiting.pop_front()?;
+        queue.running += 1;
+        self.waiting -= 1;
+        if !queue.waiting.is_empty() {
+            self.turns.push_back(owner);
+        }
+        Some((owner, work))
+    }
+}
+
+/// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn tenant(number: i64) -> Owner {
+        TenantId::parse(number).ok()
+    }
+
+    /// Blocks a thread until the sender is dropped.
+    fn blocked() -> (mpsc::Sender<()>, impl AsyncFnOnce() + Send + 'static) {
+        let (end, ended) = mpsc::channel::<()>();
+        (end, async move || {
+            let _ = ended.recv();
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_busy_tenant_leaves_a_thread_and_turns_to_others() {
+        let calls = Arc::new(HeavyCalls::with_threads(2));
+        let (end, first) = blocked();
+        let running = calls.clone();
+        let first = tokio::spawn(async move { running.run(tenant(1), first).await });
+        while calls
+            .queues
+            .lock()
+            .by_owner
+            .get(&tenant(1))
+            .is_none_or(|queue| queue.running == 0)
+        {
+            tokio::task::yield_now().await;
+        }
+        let waiting: Vec<_> = (0..WAITING_PER_TENANT)
+            .map(|_| {
+                let calls = calls.clone();
+                tokio::spawn(async move { calls.run(tenant(1), async || ()).await })
+            })
+            .collect();
+        while calls.queues.lock().waiting < WAITING_PER_TENANT {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(
+            calls.run(tenant(1), async || ()).await,
+            Err(ServiceError::Busy { .. })
+        ));
+        assert_eq!(calls.run(tenant(2), async || 2).await.unwrap(), 2);
+        drop(end);
+        first.await.unwrap().unwrap();
+        for call in waiting {
+            call.await.unwrap().unwrap();
+        }
+        assert!(calls.queues.lock().by_owner.is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_ends_the_call_and_not_the_thread() {
+        let calls = HeavyCalls::with_threads(1);
+        let panicked = calls.run(None, async || panic!("a test")).await;
+        assert!(matches!(panicked, Err::<(), _>(ServiceError::Internal(_))));
+        assert_eq!(calls.run(None, async || 1).await.unwrap(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nobody_works_for_a_caller_who_has_gone() {
+        let calls = Arc::new(HeavyCalls::with_threads(1));
+        let (end, first) = blocked();
+        let running = calls.clone();
+        let first = tokio::spawn(async move { running.run(None, first).await });
+        while calls.queues.lock().by_owner.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let (ran, has_run) = mpsc::channel();
+        let running = calls.clone();
+        let gone = tokio::spawn(async move { running.run(None, async move || ran.send(())).await });
+        while calls.queues.lock().waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        drop(end);
+        first.await.unwrap().unwrap();
+        calls.run(None, async || ()).await.unwrap();
+        assert!(has_run.try_recv().is_err());
+    }
+}
