@@ -35,14 +35,6 @@ impl<'a> Membership<'a> {
         Level::all().filter_map(|level| self.get(level).map(|code| (level, code)))
     }
 
-    /// Whether no level is known in both with different codes.
-    pub(super) fn agrees_with(&self, path: &[Box<str>]) -> bool {
-        self.0
-            .iter()
-            .enumerate()
-            .all(|(index, given)| given.is_none() || given.as_deref() == path.get(index).map(AsRef::as_ref))
-    }
-
     /// The place that these codes name.
     pub(super) fn of_codes(codes: &'a LevelCodes) -> Self {
         let mut membership = Self::default();
@@ -63,7 +55,7 @@ impl<'a> Membership<'a> {
     }
 
     /// The place of a directory's node.
-    pub(super) fn of_path(path: &'a [Box<str>]) -> Self {
+    pub(super) fn of_path(path: impl Iterator<Item = &'a str>) -> Self {
         let mut codes: [Option<Cow<'a, str>>; LEVELS] = Default::default();
         for (slot, code) in codes.iter_mut().zip(path) {
             *slot = Some(Cow::Borrowed(code));

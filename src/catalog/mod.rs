@@ -12,6 +12,7 @@ pub mod ids;
 pub mod json;
 pub mod membership;
 pub mod org;
+mod org_directory;
 pub mod pin;
 pub mod push;
 pub mod release;

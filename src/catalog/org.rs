@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{FieldError, Invalid};
 use super::membership::Membership;
+pub use super::org_directory::OrgDirectory;
 use super::text::Name;
 
 /// Levels l1 (headquarters) to l5.
@@ -197,60 +198,6 @@ pub fn check_directory(nodes: &[OrgNode]) -> Vec<FieldError> {
         .collect()
 }
 
-/// The codes from l1 down to a node.
-type Path = Box<[Box<str>]>;
-
-/// A tenant's directory, indexed to complete what devices send.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct OrgDirectory {
-    /// Paths of the nodes by their own code; a path's length is the node's level.
-    by_code: HashMap<Box<str>, Vec<Path>>,
-}
-
-impl OrgDirectory {
-    /// Builds the index; ancestors that are not listed are implied.
-    pub fn new<'a, S: AsRef<str> + 'a>(paths: impl IntoIterator<Item = &'a [S]>) -> Self {
-        let mut directory = Self::default();
-        let mut seen = HashSet::new();
-        for path in paths {
-            for length in 1..=path.len() {
-                let codes: Path = path[..length].iter().map(|code| code.as_ref().into()).collect();
-                if seen.insert(codes.clone()) {
-                    let own = codes[length - 1].clone();
-                    directory.by_code.entry(own).or_default().push(codes);
-                }
-            }
-        }
-        directory
-    }
-
-    /// Builds the index of a directory's nodes.
-    pub fn of_nodes(nodes: &[OrgNode]) -> Self {
-        let paths: Vec<Vec<&str>> = nodes
-            .iter()
-            .map(|node| node.path.iter().map(OrgCode::as_str).collect())
-            .collect();
-        Self::new(paths.iter().map(Vec::as_slice))
-    }
-
-    /// Fills in the missing ancestors of a membership when exactly one node at the level of its deepest code has
-    /// that code and agrees with every level given; otherwise changes nothing.
-    pub fn complete<'a>(&'a self, membership: &mut Membership<'a>) {
-        let Some((level, own)) = membership.deepest() else {
-            return;
-        };
-        let mut agreeing = self
-            .by_code
-            .get(own)
-            .into_iter()
-            .flatten()
-            .filter(|path| path.len() == level.number() && membership.agrees_with(path));
-        if let (Some(path), None) = (agreeing.next(), agreeing.next()) {
-            *membership = Membership::of_path(path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,62 +216,6 @@ mod tests {
             place.set(Level::all().nth(number - 1).unwrap(), (*code).into());
         }
         place
-    }
-
-    fn directory() -> OrgDirectory {
-        let paths: [&[&str]; 4] = [
-            &["HM", "HM-SH", "8007"],
-            &["HM", "HM-BJ", "8007"],
-            &["HM", "HM-BJ", "9001"],
-            &["SKR", "9001"],
-        ];
-        OrgDirectory::new(paths)
-    }
-
-    /// A place completed, as the numbers of its levels and their codes.
-    fn completed(named: &[(usize, &'static str)]) -> Vec<(usize, String)> {
-        let directory = directory();
-        let mut membership = place(named);
-        directory.complete(&mut membership);
-        as_pairs(&membership)
-    }
-
-    fn as_pairs(place: &Membership<'_>) -> Vec<(usize, String)> {
-        place
-            .levels()
-            .map(|(level, code)| (level.number(), code.to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn one_agreeing_node_completes_a_membership() {
-        assert_eq!(
-            completed(&[(3, "9001")]),
-            as_pairs(&place(&[(1, "HM"), (2, "HM-BJ"), (3, "9001")]))
-        );
-        assert_eq!(
-            completed(&[(2, "HM-SH"), (3, "8007")]),
-            as_pairs(&place(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]))
-        );
-        // An ancestor that is only implied is a node too.
-        assert_eq!(
-            completed(&[(2, "HM-BJ")]),
-            as_pairs(&place(&[(1, "HM"), (2, "HM-BJ")]))
-        );
-    }
-
-    #[test]
-    fn ambiguity_and_contradiction_complete_nothing() {
-        for named in [
-            &[(3, "8007")][..],
-            &[(1, "SKR"), (3, "9001")],
-            &[(3, "7777")],
-            &[(1, "9001")],
-            &[(4, "9001")],
-            &[],
-        ] {
-            assert_eq!(completed(named), as_pairs(&place(named)));
-        }
     }
 
     #[test]

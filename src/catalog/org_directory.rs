@@ -1,0 +1,176 @@
+//! A tenant's directory of org nodes, indexed to complete what devices send.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::membership::Membership;
+use super::org::{LEVELS, Level, OrgCode, OrgNode};
+
+/// The nodes of a directory. Codes are kept once and numbered in their order, so that a node takes 28 bytes, and a search
+/// among all nodes that share a code reads them in one sweep.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct OrgDirectory {
+    /// Sorted.
+    codes: Box<[Box<str>]>,
+    /// Sorted, so that nodes of one level that share their own code stand together.
+    nodes: Box<[Node]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Node {
+    level: Level,
+    /// The code of this level.
+    own: u32,
+    /// The codes from l1 down; 0 below the level.
+    path: [u32; LEVELS],
+}
+
+impl OrgDirectory {
+    /// Builds the index; ancestors that are not listed are implied.
+    pub fn new<'a, S: AsRef<str> + 'a>(paths: impl IntoIterator<Item = &'a [S]>) -> Self {
+        let paths: Vec<&[S]> = paths.into_iter().collect();
+        let mut codes: Vec<&str> = paths.iter().copied().flatten().map(AsRef::as_ref).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let numbers: HashMap<&str, u32> = codes.iter().copied().zip(0..).collect();
+        let mut nodes = Vec::with_capacity(paths.len());
+        for codes in paths {
+            let mut path = [0; LEVELS];
+            for (level, code) in Level::all().zip(codes) {
+                let own = numbers[code.as_ref()];
+                path[level.index()] = own;
+                nodes.push(Node { level, own, path });
+            }
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        Self {
+            codes: codes.into_iter().map(Box::from).collect(),
+            nodes: nodes.into(),
+        }
+    }
+
+    /// Builds the index of a directory's nodes.
+    pub fn of_nodes(nodes: &[OrgNode]) -> Self {
+        Self::new(nodes.iter().map(|node| node.path.as_slice()))
+    }
+
+    /// Fills in the missing ancestors of a membership when exactly one node at the level of its deepest code has
+    /// that code and agrees with every level given; otherwise changes nothing.
+    pub fn complete<'a>(&'a self, membership: &mut Membership<'a>) {
+        if let Some(node) = self.only_agreeing_node(membership) {
+            let codes = &node.path[..node.level.number()];
+            *membership = Membership::of_path(codes.iter().map(|number| self.code(*number)));
+        }
+    }
+
+    fn only_agreeing_node(&self, membership: &Membership<'_>) -> Option<&Node> {
+        let (level, _) = membership.deepest()?;
+        let mut given = [None; LEVELS];
+        for (level, code) in membership.levels() {
+            // No node agrees with a code that the directory does not have.
+            given[level.index()] = Some(self.number(code)?);
+        }
+        let own = given[level.index()]?;
+        let start = self
+            .nodes
+            .partition_point(|node| (node.level, node.own) < (level, own));
+        let sharing = &self.nodes[start..];
+        let end = sharing.partition_point(|node| (node.level, node.own) == (level, own));
+        let agrees = |node: &&Node| {
+            let mut levels = given.iter().zip(&node.path);
+            levels.all(|(given, own)| given.is_none_or(|given| given == *own))
+        };
+        let mut agreeing = sharing[..end].iter().filter(agrees);
+        match (agreeing.next(), agreeing.next()) {
+            (Some(node), None) => Some(node),
+            _ => None,
+        }
+    }
+
+    fn number(&self, code: &str) -> Option<u32> {
+        let place = self.codes.binary_search_by(|own| own.as_ref().cmp(code)).ok()?;
+        u32::try_from(place).ok()
+    }
+
+    fn code(&self, number: u32) -> &str {
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        self.codes.get(place).map_or("", AsRef::as_ref)
+    }
+}
+
+impl AsRef<str> for OrgCode {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(named: &[(usize, &'static str)]) -> Membership<'static> {
+        let mut place = Membership::default();
+        for (number, code) in named {
+            place.set(Level::all().nth(number - 1).unwrap(), (*code).into());
+        }
+        place
+    }
+
+    fn directory() -> OrgDirectory {
+        let paths: [&[&str]; 4] = [
+            &["HM", "HM-SH", "8007"],
+            &["HM", "HM-BJ", "8007"],
+            &["HM", "HM-BJ", "9001"],
+            &["SKR", "9001"],
+        ];
+        OrgDirectory::new(paths)
+    }
+
+    /// A place completed, as the numbers of its levels and their codes.
+    fn completed(named: &[(usize, &'static str)]) -> Vec<(usize, String)> {
+        let directory = directory();
+        let mut membership = place(named);
+        directory.complete(&mut membership);
+        as_pairs(&membership)
+    }
+
+    fn as_pairs(place: &Membership<'_>) -> Vec<(usize, String)> {
+        place
+            .levels()
+            .map(|(level, code)| (level.number(), code.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn one_agreeing_node_completes_a_membership() {
+        assert_eq!(
+            completed(&[(3, "9001")]),
+            as_pairs(&place(&[(1, "HM"), (2, "HM-BJ"), (3, "9001")]))
+        );
+        assert_eq!(
+            completed(&[(2, "HM-SH"), (3, "8007")]),
+            as_pairs(&place(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]))
+        );
+        // An ancestor that is only implied is a node too.
+        assert_eq!(
+            completed(&[(2, "HM-BJ")]),
+            as_pairs(&place(&[(1, "HM"), (2, "HM-BJ")]))
+        );
+    }
+
+    #[test]
+    fn ambiguity_and_contradiction_complete_nothing() {
+        for named in [
+            &[(3, "8007")][..],
+            &[(1, "SKR"), (3, "9001")],
+            &[(3, "7777")],
+            &[(1, "9001")],
+            &[(4, "9001")],
+            &[],
+        ] {
+            assert_eq!(completed(named), as_pairs(&place(named)));
+        }
+    }
+}
