@@ -24,6 +24,7 @@ mod harness;
 mod housekeeping;
 mod idempotency;
 mod key_facts;
+mod largest_inputs;
 mod lists;
 mod login_limits;
 mod openapi;

@@ -130,6 +130,10 @@ impl Node {
         self.url.trim_start_matches("http://")
     }
 
+    pub(in crate::api) fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Tells the program to stop, as an operator's tools do.
     pub(in crate::api) fn terminate(&self) {
         let pid = self.process.child.id().to_string();
