@@ -118,7 +118,9 @@ fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
 /// The parameters that all calls share, and each call's own. Every piece is a call, an empty one too, so that there are
 /// as many answers as a client that splits by the separator expects.
 fn split<'a>(body: &'a str, separator: &str) -> (&'a str, Vec<&'a str>) {
-    let mut pieces: Vec<_> = body.split(separator).map(without_line_breaks).collect();
+    // Enough to see that there are too many: a separator may be one letter of a megabyte.
+    let pieces = body.split(separator).take(MAX_CALLS + 2);
+    let mut pieces: Vec<_> = pieces.map(without_line_breaks).collect();
     let shared = pieces.first().and_then(|first| first.strip_prefix(PUBLIC_MARK));
     if shared.is_some() {
         pieces.remove(0);

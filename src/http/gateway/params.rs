@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+
 use super::error::GatewayError;
 use super::multipart;
 use super::sign::ParameterSet;
@@ -9,6 +11,9 @@ use crate::http::form::{Pair, read_form};
 
 /// More parameters than any client sends.
 const MAX_PARAMETERS: usize = 100;
+
+/// Empty pieces are no parameters, but whoever sends so many `&` is no client either.
+const MAX_PIECES: usize = 1_000;
 
 /// A request's parameters. Borrows from the request wherever nothing had to be decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +55,9 @@ impl BodyKind {
 impl<'a> Params<'a> {
     /// Decodes both places. Errors: 47 where a text is no UTF-8, 43 where there are too many.
     pub(super) fn read(query: &'a str, body: &'a [u8], kind: &BodyKind) -> Result<Self, GatewayError> {
+        if has_many_pieces(query.as_bytes()) || (*kind == BodyKind::Form && has_many_pieces(body)) {
+            return Err(GatewayError::too_large("at most 100 parameters are read"));
+        }
         let of_query = read_form(query.as_bytes()).map_err(|_| GatewayError::invalid_encoding())?;
         let of_body = match kind {
             BodyKind::Form => read_form(body).map_err(|_| GatewayError::invalid_encoding())?,
@@ -110,6 +118,10 @@ impl<'a> Params<'a> {
             .map(|(name, value)| (name.as_ref(), value.as_ref()));
         (!self.has_repeated_name).then(|| ParameterSet::of_sorted(pairs))
     }
+}
+
+fn has_many_pieces(form: &[u8]) -> bool {
+    memchr_iter(b'&', form).nth(MAX_PIECES).is_some()
 }
 
 /// Whether a name stands twice.
