@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::catalog::json::JsonText;
 use crate::catalog::release::RecallMode;
 use crate::catalog::targeting::Targeting;
-use crate::catalog::text::PackageName;
+use crate::catalog::text::{PackageName, Reason, Sha256, Url};
 use crate::storage::releases::ReleaseRecord;
 
 /// Serialises without `serde_json::Value` what callers wrote as JSON, so that their numbers keep their text.
@@ -48,17 +48,17 @@ impl<'a> AuditedRelease<'a> {
             version_name: content.version_name.as_str(),
             state: release.state.name(),
             recall_mode: release.state.recall_mode().map(RecallMode::as_str),
-            recall_reason: record.recall_reason.as_ref().map(|reason| reason.as_str()),
+            recall_reason: record.recall_reason.as_ref().map(Reason::as_str),
             download_url: content.file.download_url.as_str(),
             size: content.file.size,
             md5: content.file.md5.as_str(),
-            sha256: content.file.sha256.as_ref().map(|sha256| sha256.as_str()),
+            sha256: content.file.sha256.as_ref().map(Sha256::as_str),
             update_desc: content.update_desc.as_str(),
             auto_install: content.auto_install,
             mandatory: content.mandatory,
             floor: content.floor,
-            qrcode: content.qrcode.as_ref().map(|url| url.as_str()),
-            icon_url: content.icon_url.as_ref().map(|url| url.as_str()),
+            qrcode: content.qrcode.as_ref().map(Url::as_str),
+            icon_url: content.icon_url.as_ref().map(Url::as_str),
             config_json: content.config_json.as_json(),
             targeting: &content.targeting,
             rollout: json!({

@@ -1,7 +1,7 @@
 //! JSON that keeps what was sent: numbers as their text, and repeated keys.
 //!
 //! `serde_json::Value` rounds numbers to 64 bits and unwraps objects with the crate's private member names. So what
-//! callers send is read by this module instead: serde_json checks the grammar, and [`Node`] borrows the pieces.
+//! callers send is read by this module instead: `serde_json` checks the grammar, and [`Node`] borrows the pieces.
 
 mod reader;
 #[cfg(test)]

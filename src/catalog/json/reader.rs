@@ -26,7 +26,7 @@ pub fn compact_length(raw: &RawValue) -> usize {
     length
 }
 
-/// Walks over text whose grammar serde_json has checked.
+/// Walks over text whose grammar `serde_json` has checked.
 pub(super) struct Reader<'a> {
     text: &'a str,
     position: usize,

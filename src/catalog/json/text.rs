@@ -84,7 +84,7 @@ impl Serialize for JsonText {
     }
 }
 
-/// From serde_json alone, and not through what buffers members (`flatten`, `untagged`).
+/// From `serde_json` alone, and not through what buffers members (`flatten`, `untagged`).
 impl<'de> Deserialize<'de> for JsonText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let sent = Box::<RawValue>::deserialize(deserializer)?;
