@@ -66,7 +66,7 @@ pub async fn list_platform(
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
     let rows = Entity::find().filter(Column::TenantId.is_null());
-    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    page.fetch_large(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
 }

@@ -84,6 +84,14 @@ pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, P
 pub(super) async fn list_platform_audit(call: Call) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let found = list_platform(&call.ctx, &call.caller, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, AuditEventResponse::from)))
+    let body = call
+        .run_heavy(async move |ctx, caller| {
+            let found = list_platform(&ctx, &caller, &page).await?;
+            Ok(respond::text_of(&PageResponse::new(
+                found,
+                AuditEventResponse::from,
+            )))
+        })
+        .await?;
+    Ok(respond::text(body))
 }

@@ -40,7 +40,7 @@ use crate::catalog::ids::TenantId;
 use crate::secrets::Keyring;
 
 /// Raised with every change of what a block holds.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The most bytes that one tenant's catalog may unpack to.
 const MAX_UNPACKED_BYTES: u64 = 4 << 30;
 
