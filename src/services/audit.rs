@@ -85,7 +85,7 @@ pub(super) async fn record_at(
     now: DateTime<Utc>,
     actor: Actor<'_>,
     tenant: Option<TenantId>,
-    change: Change,
+    change: Change<impl Serialize>,
 ) -> Result<(), StorageError> {
     let object_type = change.action.split('.').next().unwrap_or_default();
     let event = AuditEvent {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use slipway::clock::{Clock as _, SystemClock};
 
 use super::harness::{
     ADMIN, CHECK, CHUKU, PACKAGE, PASSWORD, TENANT, TopClient, app_fields, in_app, in_tenant, push_fields,
@@ -148,14 +149,14 @@ impl Stage {
     #[track_caller]
     fn assert_memory_is_bounded(&self) {
         let peak = self.peak_memory_kib();
-        println!("at most {} MiB of memory", peak / 1024);
+        eprintln!("at most {} MiB of memory", peak / 1024);
         assert!(peak < MAX_MEMORY_KIB, "{peak} KiB");
     }
 }
 
 fn report(call: &str, sent: usize, answered: usize, took: Duration) {
     let call: String = call.chars().take(100).collect();
-    println!(
+    eprintln!(
         "{call:100} {sent:>9} B in {answered:>9} B out {:>6} ms",
         took.as_millis()
     );
@@ -316,7 +317,7 @@ async fn a_batch_repeats_little_of_what_it_was_sent(database: TestDatabase) {
         app_key: text(&made["app_key"]),
         secret: text(&made["app_secret"]),
     };
-    let timestamp = slipway::http::gateway::timestamp::wall_clock(chrono::Utc::now());
+    let timestamp = slipway::http::gateway::timestamp::wall_clock(SystemClock.now());
     let one = |name: &str| {
         format!("method={CHECK}&package_name={name}&version_code=1&device_id=A&tenant_id={TENANT}")
     };
