@@ -9,6 +9,7 @@ mod m0003_devices;
 mod m0004_pushes;
 mod m0005_push_retention;
 mod m0006_people_and_keys;
+mod m0007_devices;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_pushes::Pushes),
             Box::new(m0005_push_retention::PushRetention),
             Box::new(m0006_people_and_keys::PeopleAndKeys),
+            Box::new(m0007_devices::DeviceChanges),
         ]
     }
 }

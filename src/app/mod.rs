@@ -138,7 +138,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     }
     let (key_uses, key_use_writer) = KeyUses::new(gated.clone());
     let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
-    let (device_records, writer) = device_records(&config.device_records, &gated, new_devices.clone());
+    let (device_records, writer, device_changes) =
+        device_records(&config.device_records, &gated, new_devices.clone());
     let node = Uuid::new_v4();
     let delivery_settings = delivery_settings(config);
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
@@ -171,6 +172,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         tokio::spawn(nodes::run(context.clone())),
         tokio::spawn(device_tokens.run()),
         tokio::spawn(key_use_writer.run()),
+        tokio::spawn(device_changes.run()),
         tokio::spawn(telemetry::tend_metrics(metrics)),
     ];
     if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {

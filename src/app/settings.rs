@@ -14,7 +14,9 @@ use crate::data_directory::{self, NodeName};
 use crate::live::FollowerSettings;
 use crate::secrets::parse_password;
 use crate::services::NewDevices;
-use crate::services::device_records::{DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings};
+use crate::services::device_records::{
+    DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
+};
 use crate::services::push_delivery::{DeliverySettings, Redelivery};
 use crate::storage::Db;
 
@@ -69,9 +71,10 @@ pub(super) fn device_records(
     config: &DeviceRecordConfig,
     db: &Db,
     new_devices: Arc<NewDevices>,
-) -> (DeviceRecorder, Option<DeviceRecordWriter>) {
+) -> (DeviceRecorder, Option<DeviceRecordWriter>, DeviceChangeReader) {
     if !config.enabled {
-        return (DeviceRecorder::off(), None);
+        let (recorder, changes) = DeviceRecorder::off(db.clone());
+        return (recorder, None, changes);
     }
     let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let recorder = RecorderSettings {
@@ -82,8 +85,8 @@ pub(super) fn device_records(
         batch: size(config.batch),
         wait: Duration::from_millis(config.wait_ms),
     };
-    let (recorder, writer) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
-    (recorder, Some(writer))
+    let (recorder, writer, changes) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
+    (recorder, Some(writer), changes)
 }
 
 /// The name of the first administrator. A password that is given is checked here too: it may be needed much later.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::field::Invalid;
-use super::ids::TenantId;
+use super::ids::{AppId, TenantId};
 use super::membership::Membership;
 use super::org::{Level, LevelCodes, OrgCode, OrgDirectory, OrgScope};
 use super::text::{DeviceId, DeviceType, Identifier, PackageName, ProjectId};
@@ -105,6 +105,7 @@ pub struct Observation {
 /// An app on a device with all of its resources that are installed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledApp {
+    pub id: AppId,
     /// The app's current name.
     pub package_name: PackageName,
     /// Each identifier once; versions are above 0.

@@ -8,7 +8,7 @@ use crate::catalog::app::App;
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::{AppId, TenantId};
 use crate::catalog::text::{Name, PackageName, Url};
-use crate::storage::{Page, PageRequest, Reader, Stored, apps, releases, resources};
+use crate::storage::{Page, PageRequest, Reader, Stored, apps, device_installs, releases, resources};
 
 /// An app to be.
 pub struct NewApp {
@@ -137,6 +137,7 @@ pub async fn delete(
         ));
     }
     apps::delete(&tx, before.value.id).await?;
+    device_installs::remove_later(&tx, (before.value.id, &before.value.package_name), ctx.now()).await?;
     let change = Change {
         action: "app.delete",
         object_id: name.to_string(),

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{Context, ServiceError};
-use crate::storage::{enrolment_codes, idempotency, leases, nodes, pushes, sessions};
+use crate::storage::{device_installs, enrolment_codes, idempotency, leases, nodes, pushes, sessions};
 
 const LEASE: &str = "housekeeping";
 const EVERY: Duration = Duration::from_mins(1);
@@ -25,6 +25,12 @@ const PUSHES_AT_ONCE: u64 = 20;
 /// Statements in one round, so that what else it does comes often enough; the rest is for the next.
 const PUSH_STATEMENTS: usize = 500;
 
+/// Installs that are removed in one transaction.
+const INSTALLS_AT_ONCE: u64 = 1_000;
+const INSTALL_STATEMENTS: usize = 100;
+/// Nodes may record checks for an app that was deleted for this long, if they could not follow.
+const RECORDED_FOR: TimeDelta = TimeDelta::minutes(5);
+
 /// What one round removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
@@ -35,6 +41,8 @@ pub struct Removed {
     pub pushes: u64,
     pub enrolment_codes: u64,
     pub nodes: u64,
+    /// Installs of apps that were deleted.
+    pub installs: u64,
 }
 
 /// Cleans every minute until the task is dropped.
@@ -68,7 +76,21 @@ pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, Servi
         pushes: remove_old_pushes(ctx).await?,
         enrolment_codes: enrolment_codes::delete_expired(&ctx.db, now).await?,
         nodes: nodes::delete_seen_before(&ctx.db, now - NODES_FOR).await?,
+        installs: remove_installs_of_deleted_apps(ctx).await?,
     }))
+}
+
+/// Some, so that what else it does comes often enough; the rest is for the next round.
+async fn remove_installs_of_deleted_apps(ctx: &Context) -> Result<u64, ServiceError> {
+    let mut removed = 0;
+    for _ in 0..INSTALL_STATEMENTS {
+        let since = ctx.now() - RECORDED_FOR;
+        match device_installs::remove_of_deleted(&ctx.db, since, INSTALLS_AT_ONCE).await? {
+            Some(count) => removed += count,
+            None => break,
+        }
+    }
+    Ok(removed)
 }
 
 /// Those whose time after they expired is over. A device may acknowledge a push that it received until then.

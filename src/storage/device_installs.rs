@@ -3,14 +3,17 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, IntoIden, OnConflict, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
 };
 
 use super::entity::device_install::{Column, Entity, Model};
+use super::entity::{app, deleted_app};
 use super::many::{self, ROWS};
 use super::row::Row;
-use super::{Reader, StorageError, Tx, in_micros};
+use super::{CatalogTx, Db, Reader, StorageError, Tx, device_changes, in_micros};
 use crate::access::TenantScope;
+use crate::catalog::ids::AppId;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
 use crate::catalog::version::VersionCode;
 
@@ -18,6 +21,8 @@ use crate::catalog::version::VersionCode;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Install {
     pub device: DeviceId,
+    /// The app that has the package name, or had it until it was deleted.
+    pub app: Option<AppId>,
     pub package_name: PackageName,
     pub identifier: Identifier,
     pub version_code: VersionCode,
@@ -53,9 +58,27 @@ pub async fn list_of_devices(
     scope: TenantScope,
     devices: &[&str],
 ) -> Result<Vec<Install>, StorageError> {
+    list(reader, of_tenant(scope), devices).await
+}
+
+/// The same with what is left of deleted apps.
+pub async fn list_recorded(
+    reader: &impl Reader,
+    scope: TenantScope,
+    devices: &[&str],
+) -> Result<Vec<Install>, StorageError> {
+    list(reader, recorded(scope), devices).await
+}
+
+async fn list(
+    reader: &impl Reader,
+    installs: Select<Entity>,
+    devices: &[&str],
+) -> Result<Vec<Install>, StorageError> {
     let mut found = Vec::new();
     for devices in devices.chunks(ROWS) {
-        let rows = of_tenant(scope)
+        let rows = installs
+            .clone()
             .filter(Column::DeviceId.is_in(devices.iter().copied()))
             .order_by_asc(Column::DeviceId)
             .order_by_asc(Column::PackageName)
@@ -116,7 +139,7 @@ pub async fn upsert(tx: &Tx, scope: TenantScope, mut installs: Vec<Install>) -> 
         Column::PackageName,
         Column::Identifier,
     ])
-    .update_columns([Column::VersionCode, Column::SeenAt])
+    .update_columns([Column::AppId, Column::VersionCode, Column::SeenAt])
     .action_and_where(is_later)
     .to_owned();
     let rows = installs.into_iter().map(|install| write(scope, install));
@@ -151,14 +174,89 @@ pub(super) fn devices_with(scope: TenantScope, filter: &InstallFilter<'_>) -> Se
         .into_query()
 }
 
+/// Installs of apps that are there.
 fn of_tenant(scope: TenantScope) -> Select<Entity> {
+    let apps = app::Entity::find()
+        .filter(app::Column::TenantId.eq(scope.tenant().get()))
+        .select_only()
+        .column(app::Column::Id)
+        .into_query();
+    recorded(scope).filter(Column::AppId.in_subquery(apps))
+}
+
+fn recorded(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+}
+
+/// Has the installs of an app that is being deleted removed later.
+pub async fn remove_later(
+    tx: &CatalogTx,
+    (app, package_name): (AppId, &PackageName),
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let row = deleted_app::Model {
+        tenant_id: tx.tenant_id(),
+        app_id: app.uuid(),
+        package_name: package_name.as_str().to_owned(),
+        deleted_at: in_micros(now),
+    };
+    deleted_app::Entity::insert(row.into_active_model())
+        .exec_without_returning(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Removes up to so many installs of a deleted app, and returns how many that was; `None` once there is none left of an
+/// app that was deleted before `since`. Nodes that did not know of the deletion yet may have written some until then.
+pub async fn remove_of_deleted(
+    db: &Db,
+    since: DateTime<Utc>,
+    limit: u64,
+) -> Result<Option<u64>, StorageError> {
+    let next = deleted_app::Entity::find()
+        .filter(deleted_app::Column::DeletedAt.lt(since))
+        .order_by_asc(deleted_app::Column::DeletedAt)
+        .one(db.connection())
+        .await?;
+    let Some(deleted) = next else { return Ok(None) };
+    let tx = db.begin().await?;
+    // No check can count for the app, so no node need hear of it.
+    device_changes::begin_recording(&tx).await?;
+    let some = Entity::find()
+        .filter(Column::TenantId.eq(deleted.tenant_id))
+        .filter(Column::PackageName.eq(deleted.package_name.as_str()))
+        .filter(Column::AppId.eq(deleted.app_id))
+        .order_by_asc(Column::DeviceId)
+        .limit(limit)
+        .all(tx.connection())
+        .await?;
+    let mut removed = 0;
+    for rows in some.chunks(ROWS) {
+        let devices = rows.iter().map(|row| row.device_id.as_str());
+        removed += Entity::delete_many()
+            .filter(Column::TenantId.eq(deleted.tenant_id))
+            .filter(Column::DeviceId.is_in(devices))
+            .filter(Column::PackageName.eq(deleted.package_name.as_str()))
+            .filter(Column::AppId.eq(deleted.app_id))
+            .exec(tx.connection())
+            .await?
+            .rows_affected;
+    }
+    if some.is_empty() {
+        deleted_app::Entity::delete_by_id((deleted.tenant_id, deleted.app_id))
+            .exec(tx.connection())
+            .await?;
+    }
+    device_changes::end_recording(&tx).await?;
+    tx.commit().await?;
+    Ok(Some(removed))
 }
 
 fn write(scope: TenantScope, install: Install) -> Model {
     Model {
         tenant_id: scope.tenant().get(),
         device_id: install.device.into_string(),
+        app_id: install.app.map(AppId::uuid),
         package_name: install.package_name.into_string(),
         identifier: install.identifier.into_string(),
         version_code: install.version_code,
@@ -169,6 +267,7 @@ fn write(scope: TenantScope, install: Install) -> Model {
 fn read(model: Model) -> Result<Install, StorageError> {
     let row = Row::of("device_installs", &model.device_id);
     Ok(Install {
+        app: model.app_id.map(AppId::from_uuid),
         package_name: row.column("package_name", PackageName::parse(model.package_name))?,
         identifier: row.column("identifier", Identifier::parse(model.identifier))?,
         version_code: model.version_code,

@@ -32,6 +32,7 @@ pub mod api_tokens;
 pub mod app_keys;
 pub mod apps;
 pub mod audit;
+pub mod device_changes;
 pub mod device_installs;
 pub mod device_keys;
 pub mod device_presence;

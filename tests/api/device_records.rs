@@ -13,8 +13,9 @@ use super::harness::{
 };
 use crate::support::database::{TestDatabase, on_both_databases};
 
-const LATER: &str = "2026-03-02T23:59:59Z";
-const NEXT_DAY: &str = "2026-03-03T00:00:00Z";
+/// Each device has a midnight of its own; none of those here has it between these two.
+const LATER: &str = "2026-03-02T02:00:30Z";
+const NEXT_DAY: &str = "2026-03-03T02:00:30Z";
 
 /// A merchant whose reader's credential outlasts a set clock.
 async fn merchant(app: &TestApp) -> Merchant {

@@ -12,6 +12,7 @@ mod check_again;
 mod contract;
 mod credentials;
 mod described;
+mod device_changes;
 mod device_records;
 mod devices;
 mod dump;

@@ -34,6 +34,7 @@ fn seen(device: &str, device_type: Option<&str>, minutes: i64) -> SeenDevice {
 
 fn install(device: &str, version_code: i64, minutes: i64) -> Install {
     Install {
+        app: None,
         device: id(device),
         package_name: package("com.hema.wms"),
         identifier: identifier("com.hema.wms"),
@@ -61,14 +62,14 @@ async fn what_was_seen_earlier_changes_nothing(database: TestDatabase) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let installs = device_installs::list_of_devices(db, scope(1), &["A"]).await;
+    let installs = device_installs::list_recorded(db, scope(1), &["A"]).await;
     assert_eq!(installs.unwrap(), [install("A", 7, 5)]);
     let tx = db.begin().await.unwrap();
     device_installs::delete(&tx, scope(1), &install("A", 0, 5))
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let installs = device_installs::list_of_devices(db, scope(1), &["A"]).await;
+    let installs = device_installs::list_recorded(db, scope(1), &["A"]).await;
     assert_eq!(installs.unwrap(), []);
 }
 
@@ -108,7 +109,7 @@ async fn many_devices_are_written_at_once(database: TestDatabase) {
     write(db, devices, installs).await;
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     assert_eq!(devices::find_many(db, scope(1), &ids).await.unwrap().len(), 6_000);
-    let installs = device_installs::list_of_devices(db, scope(1), &ids).await;
+    let installs = device_installs::list_recorded(db, scope(1), &ids).await;
     assert_eq!(installs.unwrap().len(), 6_000);
 }
 

@@ -92,6 +92,11 @@ impl SseStream {
         })
     }
 
+    /// Tells the server that this client sends no more, as it would by closing the connection.
+    pub(crate) async fn close_sending_half(&mut self) {
+        self.reader.get_mut().shutdown().await.unwrap();
+    }
+
     /// The next item; `None` once the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<SseItem> {
         timeout(DEADLINE, async {

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream::unfold;
 use utoipa::IntoParams;
 
+use super::probing::Probing;
 use crate::catalog::field::FieldError;
 use crate::http::call::{bearer, context};
 use crate::http::openapi::ReadProblems;
@@ -56,7 +57,7 @@ pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse,
     }
     let stream = open_stream(ctx, pass, has_up_to)?;
     // Nothing follows on a connection whose stream has ended, so that a stopping node need not wait for it.
-    Ok(response.force_close().streaming(body(stream)))
+    Ok(response.force_close().streaming(Probing::new(body(stream))))
 }
 
 fn body(stream: EventStream) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {

@@ -5,6 +5,7 @@ mod check_response;
 mod devices;
 mod events;
 pub(super) mod given;
+mod probing;
 mod push_response;
 mod pushes;
 

@@ -1,9 +1,10 @@
 //! Who checked, with what, and when: kept without a check ever waiting for it.
 //!
-//! A check compares a fingerprint of the device's state, the day included, with a table of what was noted last. Only
+//! A check compares a fingerprint of the device's state, its day included, with a table of what was noted last. Only
 //! when it differs is the state put into a bounded queue, from which one task writes batches to the database. A full
 //! queue drops the record and counts it; the device's next check tries again.
 
+mod changes;
 mod plan;
 mod seen;
 mod status;
@@ -13,11 +14,13 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use foldhash::quality::RandomState;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::seen::{Fingerprint, Look, SeenStates};
 use self::status::Counts;
@@ -29,11 +32,13 @@ use crate::resolve::{Check, PublishedApp};
 use crate::services::NewDevices;
 use crate::storage::Db;
 
+pub use self::changes::DeviceChangeReader;
 pub use self::status::DeviceRecordStatus;
 pub use self::writer::{DeviceRecordWriter, WriterSettings};
 
 /// How long the last records may take when the server ends.
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(10);
+const DAY_MS: u64 = 86_400_000;
 
 /// Takes notes of checks.
 pub struct DeviceRecorder {
@@ -45,7 +50,7 @@ pub struct DeviceRecorder {
 struct Recording {
     /// Made at start, so that nobody can choose device ids that collide.
     keys: RandomState,
-    states: SeenStates,
+    states: Arc<SeenStates>,
     queue: mpsc::Sender<Message>,
 }
 
@@ -72,27 +77,31 @@ impl DeviceRecorder {
         settings: RecorderSettings,
         writer: WriterSettings,
         new_devices: Arc<NewDevices>,
-    ) -> (Self, DeviceRecordWriter) {
+    ) -> (Self, DeviceRecordWriter, DeviceChangeReader) {
         let (queue, messages) = mpsc::channel(settings.queue);
         let counts = Arc::new(Counts::default());
+        let states = Arc::new(SeenStates::new(settings.states));
+        let name = Uuid::new_v4().simple().to_string();
+        let reader = DeviceChangeReader::new(db.clone(), Some(states.clone()), name.clone());
         let recorder = Self {
             counts: counts.clone(),
             on: Some(Recording {
                 keys: RandomState::default(),
-                states: SeenStates::new(settings.states),
+                states,
                 queue,
             }),
         };
-        let writer = DeviceRecordWriter::new(db, messages, counts, writer, new_devices);
-        (recorder, writer)
+        let writer = DeviceRecordWriter::new((db, name), messages, counts, writer, new_devices);
+        (recorder, writer, reader)
     }
 
-    /// A recorder that notes nothing.
-    pub fn off() -> Self {
-        Self {
+    /// A recorder that notes nothing. Its reader of changes only removes those that are old.
+    pub fn off(db: Db) -> (Self, DeviceChangeReader) {
+        let recorder = Self {
             counts: Arc::default(),
             on: None,
-        }
+        };
+        (recorder, DeviceChangeReader::new(db, None, String::new()))
     }
 
     /// Notes a check that was answered. Waits for nothing; allocates only when the device's state has changed.
@@ -148,13 +157,15 @@ impl Recording {
         check: &Check<'_>,
         now: DateTime<Utc>,
     ) -> Fingerprint {
+        let device = hash_of(tenant.get(), check.device_id);
         let mut hasher = self.keys.build_hasher();
         tenant.hash(&mut hasher);
         check.device_id.hash(&mut hasher);
         // A device may have several apps, each with a state of its own; those that are unknown count as one.
         app.map(|app| app.id).hash(&mut hasher);
         let subject = hasher.finish();
-        day_of(now).hash(&mut hasher);
+        self.states.epoch(device).hash(&mut hasher);
+        day_of(now, device).hash(&mut hasher);
         check.device_type.hash(&mut hasher);
         check.memberships.hash(&mut hasher);
         for installed in app.into_iter().flat_map(|app| installed(app, check)) {
@@ -167,8 +178,15 @@ impl Recording {
     }
 }
 
-fn day_of(instant: DateTime<Utc>) -> NaiveDate {
-    instant.date_naive()
+/// The same on every node, unlike the keyed hashes of states.
+fn hash_of(tenant: i64, device: &str) -> u64 {
+    xxh3_64_with_seed(device.as_bytes(), tenant.cast_unsigned())
+}
+
+/// The day of a device. Each has its own midnight, so that a fleet's first checks of a day are spread over it.
+fn day_of(instant: DateTime<Utc>, device: u64) -> NaiveDate {
+    let offset = TimeDelta::milliseconds(i64::try_from(device % DAY_MS).unwrap_or(0));
+    (instant - offset).date_naive()
 }
 
 /// The app itself and those of its resources that are on the device; what the catalog does not know is left out.
@@ -208,7 +226,37 @@ fn installed_app(app: &PublishedApp, check: &Check<'_>) -> Option<InstalledApp> 
         .map(|(identifier, version)| Some((Identifier::parse(identifier).ok()?, version)))
         .collect::<Option<Vec<_>>>()?;
     Some(InstalledApp {
+        id: app.id,
         package_name: app.package_name.clone(),
         versions,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_days_of_devices_begin_spread_over_the_day() {
+        let midnight: DateTime<Utc> = "2026-03-02T00:00:00Z".parse().unwrap();
+        let mut begun = [0_u32; 24];
+        for number in 0..24_000 {
+            let device = hash_of(10_000_000, &number.to_string());
+            let hours = (1..=24).map(|hour| midnight + TimeDelta::hours(hour));
+            let first = day_of(midnight, device);
+            let later: Vec<_> = hours.map(|at| day_of(at, device)).collect();
+            assert_eq!(
+                later[23],
+                first.succ_opt().unwrap(),
+                "one day later is the next day"
+            );
+            let hour = later.iter().position(|day| *day != first).unwrap();
+            begun[hour] += 1;
+        }
+        // A thousand each, give or take six standard deviations.
+        assert!(
+            begun.iter().all(|count| (800..1_200).contains(count)),
+            "{begun:?}"
+        );
+    }
 }

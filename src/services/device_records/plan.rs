@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::day_of;
+use super::{day_of, hash_of};
 use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
 use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
 use crate::storage::device_installs::Install;
@@ -31,6 +31,8 @@ pub(super) struct Plan {
 
 /// A device as the batch has it: the newest of what was told.
 struct Newest {
+    /// The hash of its id.
+    hash: u64,
     seen: SeenDevice,
     apps: BTreeMap<PackageName, (InstalledApp, DateTime<Utc>)>,
     records: usize,
@@ -52,13 +54,13 @@ impl Known {
     }
 
     /// Whether a record of the same day says nothing that is not stored.
-    fn says(&self, seen: &SeenDevice) -> bool {
+    fn says(&self, seen: &SeenDevice, hash: u64) -> bool {
         let Some(stored) = self.devices.get(&seen.device) else {
             return false;
         };
         let is_of_the_day = stored
             .last_seen_at
-            .is_some_and(|last| day_of(last) >= day_of(seen.seen_at));
+            .is_some_and(|last| day_of(last, hash) >= day_of(seen.seen_at, hash));
         is_of_the_day
             && is_left_out_or(seen.device_type.as_ref(), stored.device.device_type.as_ref())
             && is_left_out_or(seen.org_info.as_ref(), stored.device.org_info.as_ref())
@@ -110,6 +112,7 @@ fn newest_of_each(records: &[&Observation]) -> impl Iterator<Item = Newest> + us
 impl Newest {
     fn of(record: &Observation) -> Self {
         Self {
+            hash: hash_of(record.tenant.get(), record.device.as_str()),
             seen: SeenDevice {
                 device: record.device.clone(),
                 device_type: None,
@@ -144,26 +147,35 @@ impl Plan {
     fn add(&mut self, newest: Newest, known: &Known) {
         let before = self.installs.len() + self.gone.len();
         for (app, seen_at) in newest.apps.into_values() {
-            self.add_app(&newest.seen.device, &app, seen_at, known);
+            self.add_app((&newest.seen.device, newest.hash), &app, seen_at, known);
         }
         let installs_change = self.installs.len() + self.gone.len() > before;
-        if installs_change || !known.says(&newest.seen) {
+        if installs_change || !known.says(&newest.seen, newest.hash) {
             self.devices.push(newest.seen);
         }
     }
 
-    fn add_app(&mut self, device: &DeviceId, app: &InstalledApp, seen_at: DateTime<Utc>, known: &Known) {
+    fn add_app(
+        &mut self,
+        (device, hash): (&DeviceId, u64),
+        app: &InstalledApp,
+        seen_at: DateTime<Utc>,
+        known: &Known,
+    ) {
         let stored: HashMap<&Identifier, &Install> = known
             .installs_of(device, &app.package_name)
             .map(|install| (&install.identifier, install))
             .collect();
         for (identifier, version) in &app.versions {
             let is_stored = stored.get(identifier).is_some_and(|install| {
-                install.version_code == *version && day_of(install.seen_at) >= day_of(seen_at)
+                install.app == Some(app.id)
+                    && install.version_code == *version
+                    && day_of(install.seen_at, hash) >= day_of(seen_at, hash)
             });
             if !is_stored {
                 self.installs.push(Install {
                     device: device.clone(),
+                    app: Some(app.id),
                     package_name: app.package_name.clone(),
                     identifier: identifier.clone(),
                     version_code: *version,

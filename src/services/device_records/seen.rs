@@ -1,14 +1,18 @@
 //! The states of devices that were noted last: a table of fixed size that is read and written without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// States that share a cache line.
 const WAYS: usize = 8;
+/// States for each epoch: so few other devices are forgotten with one.
+const STATES_PER_EPOCH: usize = 4;
 
 /// What was noted last of each device and app, as far as it fits. A full bucket forgets one of its states, whose
 /// device is then noted once more than needed; a change is never missed for want of room.
 pub(super) struct SeenStates {
     buckets: Box<[Bucket]>,
+    /// By the hash of the device: a number that is part of its states. Another number forgets them.
+    epochs: Box<[AtomicU32]>,
 }
 
 #[derive(Default)]
@@ -40,7 +44,31 @@ impl SeenStates {
         let buckets = states.div_ceil(WAYS).next_power_of_two();
         Self {
             buckets: std::iter::repeat_with(Bucket::default).take(buckets).collect(),
+            epochs: std::iter::repeat_with(AtomicU32::default)
+                .take((buckets * WAYS).div_ceil(STATES_PER_EPOCH).next_power_of_two())
+                .collect(),
         }
+    }
+
+    /// Part of the states of a device from now on, until it is forgotten.
+    pub(super) fn epoch(&self, device: u64) -> u32 {
+        self.epoch_of(device).load(Ordering::Relaxed)
+    }
+
+    /// Forgets the states of a device, whatever apps they are of, and those of a few others.
+    pub(super) fn forget(&self, device: u64) {
+        self.epoch_of(device).fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn forget_all(&self) {
+        for epoch in &self.epochs {
+            epoch.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn epoch_of(&self, device: u64) -> &AtomicU32 {
+        let index = usize::try_from(device & (self.epochs.len() as u64 - 1)).unwrap_or(0);
+        &self.epochs[index]
     }
 
     pub(super) fn look(&self, fingerprint: Fingerprint) -> Look<'_> {
@@ -145,6 +173,17 @@ mod tests {
         assert!(note(&states, fingerprint(9, 1)));
         assert_eq!(remembered(9), 8);
         assert!(!note(&states, fingerprint(9, 1)));
+    }
+
+    #[test]
+    fn a_forgotten_device_has_another_epoch() {
+        let states = SeenStates::new(64);
+        let before = [states.epoch(1), states.epoch(2)];
+        states.forget(1);
+        assert_ne!(states.epoch(1), before[0]);
+        assert_eq!(states.epoch(2), before[1]);
+        states.forget_all();
+        assert_ne!(states.epoch(2), before[1]);
     }
 
     #[test]

@@ -10,14 +10,14 @@ use tokio::sync::mpsc;
 
 use super::plan::{Known, Plan, plan};
 use super::status::Counts;
-use super::{Message, day_of};
+use super::{Message, hash_of};
 use crate::access::TenantScope;
 use crate::backoff::Backoff;
 use crate::catalog::device::Observation;
 use crate::catalog::ids::TenantId;
 use crate::services::NewDevices;
 use crate::services::batches::{self, Batch};
-use crate::storage::{Db, StorageError, Tx, device_installs, devices};
+use crate::storage::{Db, StorageError, Tx, device_changes, device_installs, devices};
 
 /// When a batch is written, and how much of what is new.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,8 @@ pub struct WriterSettings {
 /// Writes what a recorder notes.
 pub struct DeviceRecordWriter {
     db: Db,
+    /// Signs what it writes, so that this node need not read it as news.
+    name: String,
     messages: mpsc::Receiver<Message>,
     counts: Arc<Counts>,
     settings: WriterSettings,
@@ -47,7 +49,7 @@ struct Written {
 
 impl DeviceRecordWriter {
     pub(super) fn new(
-        db: Db,
+        (db, name): (Db, String),
         messages: mpsc::Receiver<Message>,
         counts: Arc<Counts>,
         settings: WriterSettings,
@@ -55,6 +57,7 @@ impl DeviceRecordWriter {
     ) -> Self {
         Self {
             db,
+            name,
             messages,
             counts,
             settings,
@@ -133,7 +136,9 @@ impl DeviceRecordWriter {
             by_tenant.entry(record.tenant).or_default().push(record);
         }
         let mut written = Written::default();
+        let mut changed = Vec::new();
         let tx = self.db.begin().await?;
+        device_changes::begin_recording(&tx).await?;
         for (tenant, records) in by_tenant {
             let scope = TenantScope::of_the_program(tenant);
             let day = newest_day(&records);
@@ -142,8 +147,14 @@ impl DeviceRecordWriter {
             written.new_devices.push((tenant, day, plan.new_devices));
             written.devices += plan.devices.len();
             written.over_limit += plan.over_limit;
+            let devices = plan.devices.iter().map(|seen| seen.device.as_str());
+            changed.extend(devices.map(|device| hash_of(tenant.get(), device)));
             carry_out(&tx, scope, plan).await?;
         }
+        if !changed.is_empty() {
+            device_changes::announce_recorded(&tx, &self.name, &changed).await?;
+        }
+        device_changes::end_recording(&tx).await?;
         tx.commit().await?;
         Ok(written)
     }
@@ -151,7 +162,7 @@ impl DeviceRecordWriter {
 
 fn newest_day(records: &[&Observation]) -> NaiveDate {
     let newest = records.iter().map(|record| record.seen_at).max();
-    day_of(newest.unwrap_or_default())
+    newest.unwrap_or_default().date_naive()
 }
 
 async fn known(tx: &Tx, scope: TenantScope, records: &[&Observation]) -> Result<Known, StorageError> {
@@ -159,7 +170,7 @@ async fn known(tx: &Tx, scope: TenantScope, records: &[&Observation]) -> Result<
     ids.sort_unstable();
     ids.dedup();
     let devices = devices::find_many(tx, scope, &ids).await?;
-    let installs = device_installs::list_of_devices(tx, scope, &ids).await?;
+    let installs = device_installs::list_recorded(tx, scope, &ids).await?;
     Ok(Known::new(devices, installs))
 }
 

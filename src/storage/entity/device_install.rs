@@ -14,6 +14,8 @@ pub struct Model {
     pub package_name: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub identifier: String,
+    /// As the name was when a check told so; the app may have been deleted since.
+    pub app_id: Option<Uuid>,
     pub version_code: i64,
     pub seen_at: DateTimeUtc,
 }

@@ -5,6 +5,7 @@ pub(super) mod app;
 pub(super) mod app_key;
 pub(super) mod audit_event;
 pub(super) mod catalog_revision;
+pub(super) mod deleted_app;
 pub(super) mod device;
 pub(super) mod device_install;
 pub(super) mod device_key;

@@ -1,8 +1,9 @@
 //! Who hangs on a node, as the registry shows it.
 
 use super::super::harness::in_tenant;
-use super::stage::{Device, Stage};
+use super::stage::{Device, Stage, until};
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::sse::SseItem;
 
 async fn is_connected(stage: &Stage, device: &Device, expected: bool) {
     let path = in_tenant(&format!("/devices/{}", device.id));
@@ -18,11 +19,35 @@ async fn a_device_is_connected_while_it_listens(database: TestDatabase) {
     let events = [device.events().await, device.events().await];
     is_connected(&stage, &device, true).await;
     is_connected(&stage, &other, false).await;
-    // Only sending shows that the other end is gone.
     drop(events);
-    stage.push(&[&device]).await;
-    stage.push(&[&device]).await;
     is_connected(&stage, &device, false).await;
+}
+
+/// Although nothing is sent: the next comment would come in twenty minutes.
+async fn a_stream_whose_client_closed_it_is_gone_at_once(database: TestDatabase) {
+    let stage = Stage::set_with(database, |config| config.delivery.heartbeat_ms = 1_200_000).await;
+    let device = stage.device("A").await;
+    for _ in 0..3 {
+        let events = [device.events().await, device.events().await];
+        until(async || stage.app.running.context.push_delivery.status().streams == 2).await;
+        drop(events);
+        until(async || stage.app.running.context.push_delivery.status().streams == 0).await;
+    }
+}
+
+/// It hears that its other half is watched, and gets its pushes.
+async fn a_client_that_only_sends_no_more_keeps_its_stream(database: TestDatabase) {
+    let stage = Stage::set_with(database, |config| config.delivery.heartbeat_ms = 1_200_000).await;
+    let device = stage.device("A").await;
+    let mut events = device.events().await;
+    events.close_sending_half().await;
+    assert!(matches!(events.next().await, Some(SseItem::Retry(_))));
+    for _ in 0..3 {
+        assert_eq!(events.next().await.unwrap(), SseItem::Comment);
+    }
+    let push = stage.push(&[&device]).await;
+    assert_eq!(events.push().await.push_id(), push);
+    assert_eq!(stage.app.running.context.push_delivery.status().streams, 1);
 }
 
 async fn a_device_that_polls_stays_connected_between_two_polls(database: TestDatabase) {
@@ -52,6 +77,8 @@ async fn a_node_that_stops_lets_its_devices_go(database: TestDatabase) {
 
 on_both_databases!(
     a_device_is_connected_while_it_listens,
+    a_stream_whose_client_closed_it_is_gone_at_once,
+    a_client_that_only_sends_no_more_keeps_its_stream,
     a_device_that_polls_stays_connected_between_two_polls,
     a_node_that_stops_lets_its_devices_go,
 );

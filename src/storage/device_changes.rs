@@ -1,0 +1,240 @@
+//! Changes of devices that nodes learn of, as triggers and recorders announce them in `device_changes`.
+//!
+//! Rows are read once each. On PostgreSQL a transaction may commit after one that began later, so a reader remembers the
+//! transactions that were still running, and asks for their rows again. On SQLite writers come one after the other.
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+
+use super::connect::Backend;
+use super::{Db, Reader, StorageError, Tx};
+
+/// More changes than these are not read one by one.
+const AT_ONCE: i64 = 10_000;
+/// Rows that are removed in one statement.
+const REMOVED_AT_ONCE: i64 = 5_000;
+
+/// How far a reader has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    id: i64,
+    /// Of the row with that id: another one tells that the database is not the one that was read before.
+    stamp: String,
+    /// Transactions that had not ended.
+    running: Vec<i64>,
+    /// Every transaction below has ended.
+    ended_below: i64,
+}
+
+/// A change of devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceChange {
+    /// Of one device, not by a recorder.
+    Device { tenant: i64, device: String },
+    /// Of those with these hashes, by the recorder of a node.
+    Recorded { writer: String, devices: Vec<u64> },
+    /// Of nobody knows which.
+    Every,
+}
+
+/// What came since a position.
+#[derive(Debug)]
+pub enum News {
+    Changes(Vec<DeviceChange>),
+    /// Anything may have changed: there was too much to read, or this is another history.
+    Unknown,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Row {
+    id: i64,
+    stamp: String,
+    writer: Option<String>,
+    tenant_id: Option<i64>,
+    device_id: Option<String>,
+    devices: Option<String>,
+}
+
+/// Announces the writes of this transaction to other nodes: a row for all, in place of one for each.
+pub async fn announce_recorded(tx: &Tx, writer: &str, devices: &[u64]) -> Result<(), StorageError> {
+    let devices: String = devices.iter().map(|hash| format!("{hash:016x}")).collect();
+    execute(
+        tx,
+        "INSERT INTO device_changes (writer, devices) VALUES ($1, $2)",
+        [writer.into(), devices.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// From here on triggers announce nothing of this transaction, until [`end_recording`].
+pub async fn begin_recording(tx: &Tx) -> Result<(), StorageError> {
+    set_recording(tx, true).await
+}
+
+/// Has triggers announce writes again. Where a transaction ends without it, nothing of it is kept.
+pub async fn end_recording(tx: &Tx) -> Result<(), StorageError> {
+    set_recording(tx, false).await
+}
+
+async fn set_recording(tx: &Tx, is_on: bool) -> Result<(), StorageError> {
+    let statement = match (backend(tx), is_on) {
+        (Backend::Postgres, true) => "SELECT set_config('slipway.recording', 'on', true)",
+        (Backend::Postgres, false) => "SELECT set_config('slipway.recording', 'off', true)",
+        (Backend::Sqlite, true) => "UPDATE device_recording SET is_on = 1",
+        (Backend::Sqlite, false) => "UPDATE device_recording SET is_on = 0",
+    };
+    execute(tx, statement, []).await?;
+    Ok(())
+}
+
+/// The end of what there is now, marked by a row of its own.
+pub async fn mark_end(db: &Db, writer: &str) -> Result<Position, StorageError> {
+    let tx = db.begin().await?;
+    announce_recorded(&tx, writer, &[]).await?;
+    tx.commit().await?;
+    end(&db.begin_read().await?).await
+}
+
+/// What came since `position`, which advances.
+pub async fn read_since(db: &Db, position: &mut Position) -> Result<News, StorageError> {
+    let reader = db.begin_read().await?;
+    let is_known = one(
+        &reader,
+        "SELECT 1 AS it FROM device_changes WHERE id = $1 AND stamp = $2",
+        [position.id.into(), position.stamp.clone().into()],
+    )
+    .await?
+    .is_some();
+    if !is_known {
+        *position = end(&reader).await?;
+        return Ok(News::Unknown);
+    }
+    let (running, ended_below) = snapshot(&reader).await?;
+    let rows = rows_since(&reader, position).await?;
+    if i64::try_from(rows.len()).is_ok_and(|count| count > AT_ONCE) {
+        *position = end(&reader).await?;
+        return Ok(News::Unknown);
+    }
+    (position.running, position.ended_below) = (running, ended_below);
+    if let Some(last) = rows.last().filter(|last| last.id > position.id) {
+        position.id = last.id;
+        position.stamp.clone_from(&last.stamp);
+    }
+    Ok(News::Changes(rows.into_iter().map(Row::into_change).collect()))
+}
+
+async fn rows_since(reader: &impl Reader, position: &Position) -> Result<Vec<Row>, StorageError> {
+    let running: Vec<_> = position.running.iter().map(i64::to_string).collect();
+    let late = if running.is_empty() {
+        String::new()
+    } else {
+        format!("OR xid IN ({})", running.join(", "))
+    };
+    let text = format!(
+        "SELECT id, stamp, writer, tenant_id, device_id, devices FROM device_changes WHERE id > $1 {late} ORDER BY id \
+         LIMIT $2"
+    );
+    let values: [Value; 2] = [position.id.into(), (AT_ONCE + 1).into()];
+    let connection = reader.connection();
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
+    let rows = connection.query_all_raw(statement).await?;
+    let rows: Result<Vec<_>, _> = rows.iter().map(|row| Row::from_query_result(row, "")).collect();
+    Ok(rows?)
+}
+
+async fn end(reader: &impl Reader) -> Result<Position, StorageError> {
+    let (running, ended_below) = snapshot(reader).await?;
+    let last = one(
+        reader,
+        "SELECT id, stamp FROM device_changes ORDER BY id DESC LIMIT 1",
+        [],
+    )
+    .await?;
+    let (id, stamp) = match last {
+        Some(row) => (row.try_get("", "id")?, row.try_get("", "stamp")?),
+        None => (0, String::new()),
+    };
+    Ok(Position {
+        id,
+        stamp,
+        running,
+        ended_below,
+    })
+}
+
+/// The transactions that run, and the number below which all have ended.
+async fn snapshot(reader: &impl Reader) -> Result<(Vec<i64>, i64), StorageError> {
+    if backend(reader) == Backend::Sqlite {
+        return Ok((Vec::new(), 0));
+    }
+    let row = one(reader, "SELECT pg_current_snapshot()::text AS it", []).await?;
+    let text: String = row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "it"))?;
+    // `xmin:xmax:` and those that run in between.
+    let mut parts = text.split(':');
+    let ended_below = parts.next().and_then(|xmin| xmin.parse().ok()).unwrap_or(0);
+    let running = parts.nth(1).unwrap_or_default().split(',');
+    Ok((running.filter_map(|xid| xid.parse().ok()).collect(), ended_below))
+}
+
+/// Removes some of what every reader has read that was at `position` or beyond, except the newest row. Returns whether
+/// there may be more.
+pub async fn remove_before(db: &Db, position: &Position) -> Result<bool, StorageError> {
+    let (condition, bound) = match db.backend() {
+        Backend::Postgres => ("xid < $1", position.ended_below),
+        Backend::Sqlite => ("id < $1", position.id),
+    };
+    let text = format!(
+        "DELETE FROM device_changes WHERE id IN (SELECT id FROM device_changes WHERE {condition} AND id < (SELECT \
+         max(id) FROM device_changes) LIMIT $2)"
+    );
+    let removed = execute(db, &text, [bound.into(), REMOVED_AT_ONCE.into()]).await?;
+    Ok(removed >= REMOVED_AT_ONCE.unsigned_abs())
+}
+
+fn backend(reader: &impl Reader) -> Backend {
+    match reader.connection().get_database_backend() {
+        sea_orm::DbBackend::Postgres => Backend::Postgres,
+        _ => Backend::Sqlite,
+    }
+}
+
+async fn one(
+    reader: &impl Reader,
+    text: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Option<sea_orm::QueryResult>, StorageError> {
+    let connection = reader.connection();
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
+    Ok(connection.query_one_raw(statement).await?)
+}
+
+async fn execute(
+    reader: &impl Reader,
+    text: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, StorageError> {
+    let connection = reader.connection();
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
+    Ok(connection.execute_raw(statement).await?.rows_affected())
+}
+
+impl Row {
+    fn into_change(self) -> DeviceChange {
+        match (self.tenant_id, self.device_id, self.writer, self.devices) {
+            (Some(tenant), Some(device), ..) => DeviceChange::Device { tenant, device },
+            (_, _, Some(writer), Some(devices)) => DeviceChange::Recorded {
+                writer,
+                devices: read_hashes(&devices),
+            },
+            _ => DeviceChange::Every,
+        }
+    }
+}
+
+fn read_hashes(text: &str) -> Vec<u64> {
+    let hashes = text.as_bytes().chunks(16).map(|digits| {
+        let digits = str::from_utf8(digits).unwrap_or_default();
+        u64::from_str_radix(digits, 16).unwrap_or_default()
+    });
+    hashes.collect()
+}
