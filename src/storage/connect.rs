@@ -1,5 +1,7 @@
 //! Opening a database, with the options that each of the two needs.
 
+mod idle;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +12,10 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, s
 
 use super::StorageError;
 
-/// How long a writer waits for the other writer of SQLite, which has one at a time.
-const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const POSTGRES_LOCK_TIMEOUT_MS: &str = "5000";
+const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -183,13 +187,19 @@ fn sqlite_options(url: &str, durability: Durability) -> ConnectOptions {
         .sqlx_logging(false)
         // One connection, the ORM's default, deadlocks when the pool is used beside an open transaction.
         .max_connections(SQLITE_CONNECTIONS)
-        .acquire_timeout(SQLITE_BUSY_TIMEOUT)
+        .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
+        // The proof below asks the connection more than that.
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.before_acquire(|connection, _| Box::pin(idle::prove_sqlite(connection)))
+                .after_release(|connection, _| Box::pin(idle::prove_sqlite(connection)))
+        })
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
-                .busy_timeout(SQLITE_BUSY_TIMEOUT)
+                .busy_timeout(LOCK_TIMEOUT)
                 .foreign_keys(true)
         });
     options
@@ -204,11 +214,17 @@ fn postgres_options(url: &str) -> ConnectOptions {
         .acquire_timeout(POSTGRES_CONNECT_TIMEOUT)
         .set_application_name("slipway")
         .statement_timeout(POSTGRES_STATEMENT_TIMEOUT)
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(idle::prove_postgres(connection)))
+        })
         .map_sqlx_postgres_opts(|postgres| {
-            postgres.options([(
-                "idle_in_transaction_session_timeout",
-                POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS,
-            )])
+            postgres.options([
+                (
+                    "idle_in_transaction_session_timeout",
+                    POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS,
+                ),
+                ("lock_timeout", POSTGRES_LOCK_TIMEOUT_MS),
+            ])
         });
     options
 }

@@ -9,7 +9,7 @@ use super::{StorageError, transaction};
 /// Taken by every node that migrates; any number that nothing else in the database uses.
 const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(7017190131)";
 /// Waiting for another node, and a large change, may take longer than a statement otherwise may.
-const WAIT_AS_LONG_AS_NEEDED: &str = "SET LOCAL statement_timeout = 0";
+const WAIT_AS_LONG_AS_NEEDED: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 
 impl Db {
     /// Applies the migrations that are missing. Nodes that start together wait for each other.

@@ -1,5 +1,6 @@
 //! What storage promises, on both databases.
 
+mod abandoned;
 mod apps;
 mod catalog_tx;
 mod devices;
