@@ -34,7 +34,7 @@ const ROOMS: [Room; 14] = [
     Room {
         name: "storage",
         may_name: &["catalog", "access"],
-        libraries: &["sea_orm", "migration", "tokio"],
+        libraries: &["sea_orm", "migration", "tokio", "tracing", "metrics"],
     },
     Room {
         name: "live",

@@ -212,8 +212,8 @@ impl From<ServiceError> for Problem {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::RateLimited, detail)
             },
-            ServiceError::Unavailable(source) => {
-                tracing::warn!(error = %causes(&source), "the database does not answer");
+            ServiceError::Unavailable { source, .. } => {
+                tracing::warn!(error = %causes(&source), "the database cannot be used");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)

@@ -2,7 +2,7 @@
 
 use crate::access::Refusal;
 use crate::catalog::field::FieldError;
-use crate::storage::{StorageError, UniqueKey};
+use crate::storage::{Cause, StorageError, UniqueKey};
 
 const CREDENTIAL_ENDED: &str = "the credential was revoked, or its role changed, while the request was under way; \
                                 nothing was written";
@@ -41,8 +41,12 @@ pub enum ServiceError {
     #[error("{what}; wait {retry_after_s} seconds")]
     RateLimited { what: &'static str, retry_after_s: u64 },
     /// Passing trouble of the server's own: repeating later makes sense.
-    #[error("the database does not answer; repeat the request later")]
-    Unavailable(#[source] StorageError),
+    #[error("{cause}; {}", remedy(*.cause))]
+    Unavailable {
+        cause: Cause,
+        #[source]
+        source: StorageError,
+    },
     /// As many costly calls as this node allows are under way.
     #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
@@ -92,7 +96,10 @@ impl From<Refusal> for ServiceError {
 impl From<StorageError> for ServiceError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Unavailable(_) => Self::Unavailable(error),
+            StorageError::Unavailable(ref unavailability) => Self::Unavailable {
+                cause: unavailability.cause(),
+                source: error,
+            },
             StorageError::BadCursor => {
                 Self::invalid("cursor", "cursor must be a next_cursor that this list gave")
             }
@@ -105,6 +112,31 @@ impl From<StorageError> for ServiceError {
             StorageError::BrokenReference => Self::NotFound("object that this request refers to"),
             other => Self::internal(other),
         }
+    }
+}
+
+/// Tells what to do about a database that cannot be used.
+pub(super) fn remedy(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Away => "repeat the request later",
+        Cause::Full => "free space on its disk or raise its quota, then repeat the request",
+        Cause::ReadOnly => {
+            "connect the server to the primary or make the database writable, then repeat the request"
+        }
+        Cause::Locked => "end what holds the lock, or repeat the request later",
+        Cause::TimedOut => "repeat the request later, or ask for less at once",
+        Cause::FileMissing => {
+            "put the file or its volume back, or restore a backup and restart the server, then repeat the request"
+        }
+        Cause::Refused => {
+            "correct its login in SLIPWAY_DATABASE_URL or grant the rights, then repeat the request"
+        }
+        Cause::TooManyConnections => {
+            "raise its max_connections or run fewer servers, or repeat the request later"
+        }
+        Cause::OutOfMemory => "give it more memory, or repeat the request later",
+        Cause::DiskError => "look into its log and check its disk, then repeat the request",
+        Cause::Damaged => "restore a backup, then repeat the request",
     }
 }
 

@@ -61,7 +61,7 @@ impl OpenError {
             Self::Schema(StorageError::Unavailable(_))
                 | Self::Settings(StorageError::Unavailable(_))
                 | Self::Catalog(StorageError::Unavailable(_))
-                | Self::Administrator(ServiceError::Unavailable(_))
+                | Self::Administrator(ServiceError::Unavailable { .. })
         )
     }
 }

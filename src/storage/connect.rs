@@ -11,6 +11,7 @@ use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, sqlx};
 
 use super::StorageError;
+use super::unavailability::{Cause, Unavailability};
 
 /// How long a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -173,7 +174,7 @@ async fn within<T>(
 ) -> Result<T, StorageError> {
     tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", limit.as_secs());
-        Err(StorageError::Unavailable(DbErr::Custom(message)))
+        Err(Unavailability::new(Cause::Away, DbErr::Custom(message)).into())
     })
 }
 

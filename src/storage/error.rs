@@ -6,6 +6,8 @@ use std::fmt;
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
+use super::unavailability::Unavailability;
+
 /// Why something was not read or written. After any of these the transaction must be dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -44,9 +46,9 @@ pub enum StorageError {
     /// The cursor of a list is none that a page of it gave.
     #[error("the cursor is none that this list gave")]
     BadCursor,
-    /// The database cannot be reached or is too busy; the same may succeed later.
+    /// The database cannot be used for the moment; the same may succeed later.
     #[error("the database is unavailable")]
-    Unavailable(#[source] DbErr),
+    Unavailable(#[source] Unavailability),
     #[error("the database refused a statement")]
     Other(#[source] DbErr),
 }
@@ -138,69 +140,24 @@ impl From<DbErr> for StorageError {
             error if matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))) => {
                 Self::BrokenReference
             }
-            error if is_unavailability(&error) => Self::Unavailable(error),
-            error => Self::Other(error),
+            error => match Unavailability::read(error) {
+                Ok(unavailability) => Self::from(unavailability),
+                Err(error) => {
+                    count("other");
+                    Self::Other(error)
+                }
+            },
         }
     }
 }
 
-fn is_unavailability(error: &DbErr) -> bool {
-    match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            match error.as_ref() {
-                sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => true,
-                _ => false,
-            }
-        }
-        _ => false,
+impl From<Unavailability> for StorageError {
+    fn from(unavailability: Unavailability) -> Self {
+        count(unavailability.cause().kind());
+        Self::Unavailable(unavailability)
     }
 }
 
-/// Whether a code of either database says that the same statement may succeed later.
-///
-/// PostgreSQL's codes are five characters; SQLite's are numbers whose low byte is the primary result code.
-fn is_passing(code: &str) -> bool {
-    const SQLITE_BUSY: u32 = 5;
-    const SQLITE_LOCKED: u32 = 6;
-    const SQLITE_IO_ERROR: u32 = 10;
-    const SQLITE_FULL: u32 = 13;
-    const SQLITE_CANNOT_OPEN: u32 = 14;
-
-    if code.len() == 5 {
-        return match &code[..2] {
-            // Connection exception, insufficient resources, operator intervention.
-            "08" | "53" | "57" => true,
-            // Serialization failure, deadlock, lock timeout; a standby, or a transaction cut off while idle.
-            _ => matches!(code, "40001" | "40P01" | "55P03" | "25006" | "25P03"),
-        };
-    }
-    code.parse::<u32>().is_ok_and(|code| {
-        matches!(
-            code & 0xff,
-            SQLITE_BUSY | SQLITE_LOCKED | SQLITE_IO_ERROR | SQLITE_FULL | SQLITE_CANNOT_OPEN
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_of_both_databases_are_told_apart() {
-        // SQLite's 773 is SQLITE_BUSY_TIMEOUT, 2067 a unique clash, 787 a broken reference.
-        for passing in ["5", "773", "6", "08006", "57P01", "57014", "40P01", "25006"] {
-            assert!(is_passing(passing), "{passing}");
-        }
-        for lasting in ["1", "2067", "787", "1555", "23505", "42P01", "25P02", ""] {
-            assert!(!is_passing(lasting), "{lasting}");
-        }
-    }
+fn count(kind: &'static str) {
+    metrics::counter!("slipway_storage_errors_total", "kind" => kind).increment(1);
 }

@@ -96,5 +96,5 @@ impl Hints {
 }
 
 fn unavailable(error: sqlx::Error) -> StorageError {
-    StorageError::Unavailable(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
+    DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
 }

@@ -27,6 +27,7 @@ mod selection;
 mod stored;
 mod time;
 mod transaction;
+mod unavailability;
 
 pub mod api_tokens;
 pub mod app_keys;
@@ -67,3 +68,4 @@ pub use selection::AppSelection;
 pub use stored::Stored;
 pub use time::in_micros;
 pub use transaction::{CatalogPair, CatalogTx, ReadTx, Tx};
+pub use unavailability::{Cause, Unavailability};

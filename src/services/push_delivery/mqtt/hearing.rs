@@ -194,7 +194,7 @@ async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
         .await;
         match taken {
             Ok(_) => return "taken",
-            Err(ServiceError::Unavailable(error)) => {
+            Err(error @ ServiceError::Unavailable { .. }) => {
                 tracing::debug!(%error, "an acknowledgement cannot be written now; it is tried again");
                 tokio::time::sleep(backoff.next()).await;
             }

@@ -1,0 +1,250 @@
+//! Why the database cannot be used for the moment, read from the codes of both databases.
+
+use std::fmt;
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+
+/// The database cannot be used: the same may succeed once its cause is gone.
+#[derive(Debug)]
+pub struct Unavailability {
+    cause: Cause,
+    source: DbErr,
+}
+
+/// Names the causes that somebody can do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Not reachable, or it gives no connection in time.
+    Away,
+    /// No space left for what is written, or a quota.
+    Full,
+    /// A standby, a primary that was demoted, or a file without permission to write.
+    ReadOnly,
+    /// Another transaction holds what a statement waited for.
+    Locked,
+    /// A statement took too long and was ended.
+    TimedOut,
+    /// The SQLite file is absent, is another one, or cannot be opened.
+    FileMissing,
+    /// The login or a right of it is refused.
+    Refused,
+    /// More connections than the server accepts.
+    TooManyConnections,
+    OutOfMemory,
+    /// Reading or writing its files failed.
+    DiskError,
+    /// What is stored is damaged.
+    Damaged,
+}
+
+impl Cause {
+    /// A stable word, for labels and programs.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Locked => "locked",
+            Self::TimedOut => "timed_out",
+            Self::FileMissing => "file_missing",
+            Self::Refused => "refused",
+            Self::TooManyConnections => "too_many_connections",
+            Self::OutOfMemory => "out_of_memory",
+            Self::DiskError => "disk_error",
+            Self::Damaged => "damaged",
+        }
+    }
+
+    /// `None` where the same statement would fail again, since it is wrong itself.
+    fn of(error: &DbErr) -> Option<Self> {
+        match error {
+            DbErr::ConnectionAcquire(_) => Some(Self::Away),
+            DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(Self::of_driver(error).unwrap_or(Self::Away)),
+            DbErr::Conn(_) => Some(Self::Away),
+            DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+                Self::of_driver(error)
+            }
+            _ => None,
+        }
+    }
+
+    fn of_driver(error: &sqlx::Error) -> Option<Self> {
+        match error {
+            sqlx::Error::Database(error) => error.code().and_then(|code| Self::of_code(&code)),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::InvalidSavePointStatement
+            | sqlx::Error::WorkerCrashed => Some(Self::Away),
+            _ => None,
+        }
+    }
+
+    /// PostgreSQL's codes are five characters; SQLite's are numbers whose low byte is the primary result code.
+    fn of_code(code: &str) -> Option<Self> {
+        if code.len() == 5 {
+            return Self::of_postgres(code);
+        }
+        code.parse().ok().and_then(Self::of_sqlite)
+    }
+
+    fn of_postgres(code: &str) -> Option<Self> {
+        Some(match code {
+            "53100" => Self::Full,
+            "53200" => Self::OutOfMemory,
+            "53300" => Self::TooManyConnections,
+            "25006" => Self::ReadOnly,
+            // Lock timeout, serialization failure, deadlock.
+            "55P03" | "40001" | "40P01" => Self::Locked,
+            "57014" => Self::TimedOut,
+            "42501" | "3D000" => Self::Refused,
+            "XX001" | "XX002" => Self::Damaged,
+            // The session was ended while it was idle, or its transaction took too long.
+            "25P03" | "25P04" => Self::Away,
+            _ => match &code[..2] {
+                // Connection exception, other insufficient resources, operator intervention.
+                "08" | "53" | "57" => Self::Away,
+                "28" => Self::Refused,
+                // A system error of the server, such as of its disk.
+                "58" => Self::DiskError,
+                _ => return None,
+            },
+        })
+    }
+
+    const fn of_sqlite(code: u32) -> Option<Self> {
+        /// The memory that processes share could not grow.
+        const IO_ERROR_SHM_SIZE: u32 = 4874;
+        const IO_ERROR_NO_MEMORY: u32 = 3082;
+        /// The file was moved or deleted.
+        const READ_ONLY_DB_MOVED: u32 = 1032;
+
+        Some(match code {
+            IO_ERROR_SHM_SIZE => Self::Full,
+            IO_ERROR_NO_MEMORY => Self::OutOfMemory,
+            READ_ONLY_DB_MOVED => Self::FileMissing,
+            _ => match code & 0xff {
+                3 | 23 => Self::Refused,
+                // Busy, locked, and the locking protocol's race.
+                5 | 6 | 15 => Self::Locked,
+                7 => Self::OutOfMemory,
+                8 => Self::ReadOnly,
+                9 => Self::TimedOut,
+                10 => Self::DiskError,
+                11 | 26 => Self::Damaged,
+                13 => Self::Full,
+                14 => Self::FileMissing,
+                _ => return None,
+            },
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Away => "the database is away: it cannot be reached or gives no connection",
+            Self::Full => "the database's disk is full",
+            Self::ReadOnly => "the database is read-only",
+            Self::Locked => "the database is locked: another transaction holds what this one waited for",
+            Self::TimedOut => "the database took too long for a statement, which was ended",
+            Self::FileMissing => "the database file is missing, was replaced or cannot be opened",
+            Self::Refused => "the database refuses this server's login or a right of it",
+            Self::TooManyConnections => "the database accepts no more connections",
+            Self::OutOfMemory => "the database is out of memory",
+            Self::DiskError => "the database's disk fails: a file could not be read or written",
+            Self::Damaged => "the database is damaged",
+        })
+    }
+}
+
+impl Unavailability {
+    pub(super) fn new(cause: Cause, source: DbErr) -> Self {
+        Self { cause, source }
+    }
+
+    /// The error itself where it is of another kind.
+    pub(super) fn read(error: DbErr) -> Result<Self, DbErr> {
+        match Cause::of(&error) {
+            Some(cause) => Ok(Self::new(cause, error)),
+            None => Err(error),
+        }
+    }
+
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+}
+
+impl fmt::Display for Unavailability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl std::error::Error for Unavailability {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_postgres_name_their_cause() {
+        let cases = [
+            ("53100", Cause::Full),
+            ("25006", Cause::ReadOnly),
+            ("55P03", Cause::Locked),
+            ("40P01", Cause::Locked),
+            ("57014", Cause::TimedOut),
+            ("57P01", Cause::Away),
+            ("57P03", Cause::Away),
+            ("08006", Cause::Away),
+            ("53200", Cause::OutOfMemory),
+            ("53300", Cause::TooManyConnections),
+            ("58030", Cause::DiskError),
+            ("28P01", Cause::Refused),
+            ("42501", Cause::Refused),
+            ("XX001", Cause::Damaged),
+        ];
+        for (code, cause) in cases {
+            assert_eq!(Cause::of_code(code), Some(cause), "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_of_sqlite_name_their_cause() {
+        let cases = [
+            // Busy, and by its extended codes.
+            ("5", Cause::Locked),
+            ("773", Cause::Locked),
+            ("6", Cause::Locked),
+            ("7", Cause::OutOfMemory),
+            ("8", Cause::ReadOnly),
+            ("1032", Cause::FileMissing),
+            ("778", Cause::DiskError),
+            ("4874", Cause::Full),
+            ("11", Cause::Damaged),
+            ("13", Cause::Full),
+            ("14", Cause::FileMissing),
+            ("26", Cause::Damaged),
+        ];
+        for (code, cause) in cases {
+            assert_eq!(Cause::of_code(code), Some(cause), "{code}");
+        }
+    }
+
+    #[test]
+    fn statements_that_are_wrong_have_no_cause() {
+        // SQLite's 2067 is a unique clash, 787 a broken reference.
+        for lasting in ["1", "2067", "787", "1555", "23505", "42P01", "25P02", ""] {
+            assert_eq!(Cause::of_code(lasting), None, "{lasting}");
+        }
+    }
+}
