@@ -10,6 +10,9 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::secrets::Keyring;
 
+const SECRET_KEY: &str = "secret.key";
+const INSTALLATION: &str = "installation.id";
+
 /// Makes the directory for its owner alone, if it is absent: it holds the secret key.
 pub fn make(path: &Path) -> anyhow::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -21,8 +24,31 @@ pub fn make(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the data directory {} cannot be made", path.display()))
 }
 
-/// The keys that were given, else the one kept in the data directory, which is made at the first start.
-pub fn keyring(config: &Config) -> anyhow::Result<Keyring> {
+/// Names the file that shows that the directory has had an installation.
+pub fn trace_of_installation(path: &Path) -> Option<&'static str> {
+    [SECRET_KEY, INSTALLATION]
+        .into_iter()
+        .find(|name| path.join(name).exists())
+}
+
+/// Leaves a trace of the installation whose database is in the directory.
+pub fn note_installation(path: &Path, database: &Path, installation: Uuid) {
+    if database.parent() != Some(path) {
+        return;
+    }
+    let path = path.join(INSTALLATION);
+    let text = format!("{installation}\n");
+    if fs::read_to_string(&path).is_ok_and(|noted| noted == text) {
+        return;
+    }
+    if let Err(error) = fs::write(&path, text) {
+        tracing::warn!(%error, path = %path.display(), "the installation cannot be noted");
+    }
+}
+
+/// The keys that were given, else the one kept in the data directory, which is made at the first start. It `may_be_made`
+/// unless what is stored needs another.
+pub fn keyring(config: &Config, may_be_made: bool) -> anyhow::Result<Keyring> {
     if let Some(keys) = &config.secret_key {
         return Ok(Keyring::parse(keys)?);
     }
@@ -32,7 +58,14 @@ pub fn keyring(config: &Config) -> anyhow::Result<Keyring> {
              `openssl rand -base64 32`"
         );
     }
-    let path = config.data_dir.join("secret.key");
+    let path = config.data_dir.join(SECRET_KEY);
+    if !may_be_made && !path.exists() {
+        bail!(
+            "{} is missing, and what the database holds was sealed with it: put the file back, or give its content in \
+             SLIPWAY_SECRET_KEY",
+            path.display()
+        );
+    }
     let kept = || fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()));
     let text = match write_new_key(&path) {
         Ok(text) => text,

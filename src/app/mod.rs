@@ -1,5 +1,6 @@
 //! The composition root: settings in, a running server out.
 
+mod database;
 mod settings;
 
 use std::net::{SocketAddr, TcpListener};
@@ -32,15 +33,18 @@ use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
+use crate::services::write_health::{self, WriteHealth};
 use crate::services::{
-    CallLimits, Context, CostlyCalls, HeavyCalls, LoginAttempts, NewDevices, Settings, housekeeping, nodes,
+    CallLimits, Context, CostlyCalls, HeavyCalls, LoginAttempts, NewDevices, Settings, housekeeping, installation,
 };
-use crate::storage::{Db, Durability, connect};
+use crate::storage::{Db, Durability, sqlite_path};
 use crate::telemetry;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// How long requests in flight may take when the server stops, in seconds.
 const STOP_WITHIN_S: u64 = 30;
+/// How long connections in use may take then to come back.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a server is started, beside its settings.
 pub struct Start {
@@ -82,6 +86,10 @@ impl Running {
             self.context.device_records.finish(task).await;
         }
         self.delivery.finish(&self.context.push_delivery).await;
+        let closed = tokio::time::timeout(CLOSE_WITHIN, self.context.db.clone().close());
+        if let Ok(Err(error)) = closed.await {
+            tracing::warn!(%error, "the database was not closed cleanly");
+        }
         Ok(stopped??)
     }
 
@@ -99,8 +107,9 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     // Before anything asks for a counter.
     let metrics = telemetry::metrics_recorder()?;
     data_directory::make(&config.data_dir)?;
-    let keyring = Arc::new(data_directory::keyring(config)?);
-    let db = connect_database(config, start.durability).await?;
+    let db = database::open(config, start.durability).await?;
+    let is_sealed = !config.uses_postgres() && installation::is_sealed(&db).await?;
+    let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let (gated, gate) = db.behind_gate().await?;
 
     let (lockouts, locked_out) = Lockouts::new();
@@ -169,7 +178,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
-        tokio::spawn(nodes::run(context.clone())),
+        tokio::spawn(write_health::run(context.clone())),
         tokio::spawn(device_tokens.run()),
         tokio::spawn(key_use_writer.run()),
         tokio::spawn(device_changes.run()),
@@ -257,6 +266,7 @@ impl ContextParts {
             key_uses: self.key_uses,
             device_records: self.device_records,
             push_delivery: self.push_delivery,
+            write_health: WriteHealth::default(),
             settings: Settings {
                 next_check_s: config.next_check_s,
                 next_check_after_offer_s: config.next_check_after_offer_s,
@@ -280,7 +290,7 @@ async fn begin(
     snapshots: &SnapshotDirectory,
 ) -> anyhow::Result<bool> {
     let may_begin_without = config.uses_postgres();
-    match open_and_load(opening, follower).await {
+    match open_and_load(config, opening, follower).await {
         Ok(()) => Ok(true),
         Err(error) if may_begin_without && error.is_unavailability() => {
             follower.begin_without_database(snapshots, &format!("{:#}", anyhow::Error::new(error)));
@@ -290,8 +300,12 @@ async fn begin(
     }
 }
 
-async fn open_and_load(opening: &Opening, follower: &mut Follower) -> Result<(), OpenError> {
-    follower.belong_to(opening.open().await?);
+async fn open_and_load(config: &Config, opening: &Opening, follower: &mut Follower) -> Result<(), OpenError> {
+    let installation = opening.open().await?;
+    if let Some(file) = opening.db.sqlite_file() {
+        data_directory::note_installation(&config.data_dir, file, installation);
+    }
+    follower.belong_to(installation);
     follower.load().await.map_err(OpenError::Catalog)
 }
 
@@ -305,7 +319,7 @@ async fn follow(is_open: bool, opening: Opening, follower: Follower) {
 
 /// Opens the database that the settings name, and brings its schema up to date.
 pub async fn open_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
-    let db = connect_database(config, durability).await?;
+    let db = database::open(config, durability).await?;
     db.migrate()
         .await
         .context("the database's schema cannot be brought up to date")?;
@@ -314,8 +328,9 @@ pub async fn open_database(config: &Config, durability: Durability) -> anyhow::R
 
 /// Opens the database of an installation that is there already: a command must not create one in the wrong directory.
 pub async fn open_existing_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
-    let path = config.data_dir.join("slipway.db");
-    if config.database_url.is_none() && !path.exists() {
+    if let Some(path) = sqlite_path(&config.database_url_or_embedded())?
+        && !path.exists()
+    {
         anyhow::bail!(
             "there is no database at {}; set SLIPWAY_DATA_DIR or SLIPWAY_DATABASE_URL as for `slipway serve`, \
              which creates the database at its first start",
@@ -323,12 +338,6 @@ pub async fn open_existing_database(config: &Config, durability: Durability) -> 
         );
     }
     open_database(config, durability).await
-}
-
-async fn connect_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
-    connect(&config.database_url_or_embedded(), durability)
-        .await
-        .context("the database cannot be opened")
 }
 
 fn bind(

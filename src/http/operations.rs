@@ -23,9 +23,18 @@ struct HealthResponse {
 /// Whether the node can answer, and from what.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReadinessResponse {
-    /// `ready`, `degraded` (answers, but without the database or from a stale catalog), `draining` (answers, and is
-    /// about to stop) or `unready`.
+    /// `ready`, `degraded` (answers, but writes fail or the catalog is stale), `draining` (answers, and is about to
+    /// stop) or `unready`.
     status: &'static str,
+    /// `working` or `failing`.
+    writes: &'static str,
+    /// Why writes fail: `away`, `full`, `read_only`, `locked`, `timed_out`, `file_missing`, `refused`,
+    /// `too_many_connections`, `out_of_memory`, `disk_error`, `damaged` or `other`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    /// Why writes fail, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     /// `reachable` or `unreachable`. A database that this node may not use counts as unreachable: it is let in once the
     /// schema and the secret key were checked, and the log tells what they lack.
     database: &'static str,
@@ -71,12 +80,13 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     let now = ctx.now();
     let catalog = ctx.live.status();
     let database_answers = ctx.database_answers().await;
+    let write_failure = ctx.write_failure(database_answers);
     let stale = ctx.live.stale_for(now).is_some();
     let is_draining = ctx.is_draining.load(Ordering::Relaxed);
     let status = match catalog.compared_at {
         None => "unready",
         Some(_) if is_draining => "draining",
-        Some(_) if stale || !database_answers => "degraded",
+        Some(_) if stale || write_failure.is_some() => "degraded",
         Some(_) => "ready",
     };
     let mut response = match catalog.compared_at {
@@ -85,6 +95,13 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     };
     response.json(ReadinessResponse {
         status,
+        writes: if write_failure.is_some() {
+            "failing"
+        } else {
+            "working"
+        },
+        cause: write_failure.as_ref().map(|failure| failure.cause),
+        detail: write_failure.map(|failure| failure.detail),
         database: if database_answers {
             "reachable"
         } else {

@@ -14,6 +14,7 @@ use super::enrolment::EnrolmentLimits;
 use super::key_uses::KeyUses;
 use super::login_attempts::LoginAttempts;
 use super::push_delivery::PushDelivery;
+use super::write_health::{WriteFailure, WriteHealth};
 use super::{CallLimits, CostlyCalls, HeavyCalls, NewDevices, ServiceError};
 use crate::access::{Action, Principal, Role, TenantScope, User, enter_tenant};
 use crate::catalog::ids::{TenantId, UserId};
@@ -21,7 +22,7 @@ use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::live::{Live, Lookup, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
-use crate::storage::{Authority, CatalogPair, CatalogTx, Db, Stored, Tx, in_micros, tenants};
+use crate::storage::{Authority, CatalogPair, CatalogTx, Cause, Db, Stored, Tx, in_micros, tenants};
 
 /// The parts of a running server that use cases need.
 pub struct Context {
@@ -45,6 +46,7 @@ pub struct Context {
     pub key_uses: KeyUses,
     pub device_records: DeviceRecorder,
     pub push_delivery: PushDelivery,
+    pub write_health: WriteHealth,
     pub settings: Settings,
 }
 
@@ -72,6 +74,12 @@ impl Context {
     pub async fn database_answers(&self) -> bool {
         let answer = tokio::time::timeout(Duration::from_secs(1), self.db.ping()).await;
         matches!(answer, Ok(Ok(())))
+    }
+
+    /// Why nothing can be written, if so.
+    pub fn write_failure(&self, database_answers: bool) -> Option<WriteFailure> {
+        let is_away = || (!database_answers).then(|| WriteFailure::by(Cause::Away));
+        self.write_health.failure().or_else(is_away)
     }
 
     /// Lets a caller into a tenant that exists.

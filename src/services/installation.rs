@@ -153,29 +153,45 @@ pub struct FirstAdministrator {
 /// Refuses keys that cannot open what is stored: better not to start than to lose secrets bit by bit.
 async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
     keyring.holds_all(&app_keys::list_sealing_key_ids(db).await?)?;
+    if let Some(stored) = settings::find(db, CANARY).await? {
+        let stored = read_canary(&stored)?;
+        keyring.open(&stored, CANARY)?;
+        // A database that is full or read-only for the moment can be opened.
+        if stored.key_id == keyring.seal("slipway", CANARY)?.key_id {
+            return Ok(());
+        }
+    }
     let sealed = keyring.seal("slipway", CANARY)?;
     let text = format!("{}.{}", sealed.key_id, sealed.sealed);
     let tx = db.begin().await?;
     // Of nodes that start together with different keys the first wins, and the others see it here.
     settings::insert_if_absent(&tx, CANARY, &text).await?;
     let stored = settings::find(&tx, CANARY).await?.unwrap_or_default();
-    let (key_id, sealed) = stored.split_once('.').ok_or(KeyringError::CannotOpen)?;
-    let stored = SealedSecret {
-        key_id: key_id.to_owned(),
-        sealed: sealed.to_owned(),
-    };
-    keyring.open(&stored, CANARY)?;
+    keyring.open(&read_canary(&stored)?, CANARY)?;
     // Sealed anew at each start, so that a retired key can be dropped once nothing else needs it.
     settings::upsert(&tx, CANARY, &text).await?;
     Ok(tx.commit().await?)
 }
 
+fn read_canary(stored: &str) -> Result<SealedSecret, KeyringError> {
+    let (key_id, sealed) = stored.split_once('.').ok_or(KeyringError::CannotOpen)?;
+    Ok(SealedSecret {
+        key_id: key_id.to_owned(),
+        sealed: sealed.to_owned(),
+    })
+}
+
+/// Whether a database that is migrated holds what only a certain key opens.
+pub async fn is_sealed(db: &Db) -> Result<bool, StorageError> {
+    Ok(settings::find(db, CANARY).await?.is_some())
+}
+
 /// The installation's id, made at the first start.
 async fn installation_id(db: &Db) -> Result<Uuid, OpenError> {
-    let tx = db.begin().await?;
-    settings::insert_if_absent(&tx, INSTALLATION, &Uuid::new_v4().to_string()).await?;
-    let stored = settings::find(&tx, INSTALLATION).await?.unwrap_or_default();
-    tx.commit().await?;
+    let stored = match settings::find(db, INSTALLATION).await? {
+        Some(stored) => stored,
+        None => make_installation(db).await?,
+    };
     let parsed = Uuid::parse_str(&stored);
     Ok(parsed.map_err(|error| StorageError::CorruptRow {
         table: "settings",
@@ -183,4 +199,18 @@ async fn installation_id(db: &Db) -> Result<Uuid, OpenError> {
         id: INSTALLATION.to_owned(),
         reason: error.to_string(),
     })?)
+}
+
+async fn make_installation(db: &Db) -> Result<String, StorageError> {
+    let tx = db.begin().await?;
+    let is_new = settings::insert_if_absent(&tx, INSTALLATION, &Uuid::new_v4().to_string()).await?;
+    let stored = settings::find(&tx, INSTALLATION).await?.unwrap_or_default();
+    tx.commit().await?;
+    if is_new {
+        tracing::warn!(
+            installation = stored,
+            "a new installation is created: it knows no tenant, no person and no device of any other"
+        );
+    }
+    Ok(stored)
 }

@@ -10,6 +10,7 @@ mod heavy_calls;
 mod idempotency;
 mod login_attempts;
 mod new_devices;
+mod nodes;
 
 pub mod administrators;
 pub mod api_tokens;
@@ -26,7 +27,6 @@ pub mod housekeeping;
 pub mod installation;
 pub mod key_uses;
 pub mod me;
-pub mod nodes;
 pub mod org_directory;
 pub mod pins;
 pub mod platform_tokens;
@@ -38,6 +38,7 @@ pub mod resources;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+pub mod write_health;
 
 mod context;
 

@@ -1,8 +1,10 @@
 //! Opening a database, with the options that each of the two needs.
 
+mod file;
 mod idle;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,11 +12,13 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, sqlx};
 
+pub(super) use self::file::DatabaseFile;
+pub use self::file::{FileState, create_sqlite, file_state, sqlite_path};
 use super::StorageError;
-use super::unavailability::{Cause, Unavailability};
+use super::write::WriteControl;
 
 /// How long a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const POSTGRES_LOCK_TIMEOUT_MS: &str = "5000";
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -37,6 +41,7 @@ pub struct Db {
     backend: Backend,
     target: Arc<Target>,
     gate: Option<Arc<Gate>>,
+    writes: Arc<WriteControl>,
 }
 
 /// Keeps statements away from a database that may not be used yet.
@@ -82,12 +87,12 @@ pub enum Durability {
     Relaxed,
 }
 
-/// Opens the database at a `sqlite:` or `postgres:` URL; a SQLite file is created if it is missing.
+/// Opens the database at a `sqlite:` or `postgres:` URL. A SQLite file must be there; see [`create_sqlite`].
 ///
 /// Does not wait for PostgreSQL: a node must be able to start without it. [`Db::ping`] says whether it is there.
 pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageError> {
     let (backend, options) = match url.split_once(':') {
-        Some(("sqlite", _)) => (Backend::Sqlite, sqlite_options(url, durability)),
+        Some(("sqlite", _)) => return connect_sqlite(url, durability).await,
         Some(("postgres" | "postgresql", _)) => (Backend::Postgres, postgres_options(url)),
         _ => return Err(StorageError::Other(unreadable_url())),
     };
@@ -100,6 +105,36 @@ pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageErr
             durability,
         }),
         gate: None,
+        writes: Arc::new(WriteControl::of_postgres()),
+    })
+}
+
+async fn connect_sqlite(url: &str, durability: Durability) -> Result<Db, StorageError> {
+    let file = match sqlite_path(url)? {
+        Some(path) => Some(DatabaseFile::open(&path, url).await?),
+        None => None,
+    };
+    let writes = Arc::new(WriteControl::of_sqlite(file));
+    connect_sqlite_again(url, durability, writes).await
+}
+
+/// Opens a pool on a file that is watched already.
+async fn connect_sqlite_again(
+    url: &str,
+    durability: Durability,
+    writes: Arc<WriteControl>,
+) -> Result<Db, StorageError> {
+    let options = sqlite_options(url, durability, writes.file().cloned());
+    let connection = Database::connect(options).await.map_err(without_the_url)?;
+    Ok(Db {
+        connection,
+        backend: Backend::Sqlite,
+        target: Arc::new(Target {
+            url: url.to_owned(),
+            durability,
+        }),
+        gate: None,
+        writes,
     })
 }
 
@@ -118,7 +153,7 @@ impl Db {
     pub async fn behind_gate(&self) -> Result<(Self, Arc<Gate>), StorageError> {
         let Target { url, durability } = &*self.target;
         let mut options = match self.backend {
-            Backend::Sqlite => sqlite_options(url, *durability),
+            Backend::Sqlite => sqlite_options(url, *durability, None),
             Backend::Postgres => postgres_options(url),
         };
         options.connect_lazy(true);
@@ -137,7 +172,11 @@ impl Db {
 
     /// A new pool to the same database: the old one's connections may all be half open.
     pub async fn reopen(&self) -> Result<Self, StorageError> {
-        connect(&self.target.url, self.target.durability).await
+        let Target { url, durability } = &*self.target;
+        match self.backend {
+            Backend::Sqlite => connect_sqlite_again(url, *durability, self.writes.clone()).await,
+            Backend::Postgres => connect(url, *durability).await,
+        }
     }
 
     /// Gives a short statement up that is not answered in time.
@@ -150,7 +189,20 @@ impl Db {
 
     /// Closes the pool once the connections in use are back.
     pub async fn close(self) -> Result<(), StorageError> {
-        Ok(self.connection.close().await?)
+        self.connection.close().await?;
+        match self.writes.file() {
+            Some(file) => file.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The file that holds the database; `None` for PostgreSQL.
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        self.writes.file().map(|file| file.path())
+    }
+
+    pub(super) const fn writes(&self) -> &Arc<WriteControl> {
+        &self.writes
     }
 
     pub(super) fn pool(&self) -> &DatabaseConnection {
@@ -172,13 +224,12 @@ async fn within<T>(
     limit: Duration,
     statement: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
-    tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {} s", limit.as_secs());
-        Err(Unavailability::new(Cause::Away, DbErr::Custom(message)).into())
-    })
+    tokio::time::timeout(limit, statement)
+        .await
+        .unwrap_or_else(|_| Err(StorageError::no_answer(limit)))
 }
 
-fn sqlite_options(url: &str, durability: Durability) -> ConnectOptions {
+fn sqlite_options(url: &str, durability: Durability, file: Option<Arc<DatabaseFile>>) -> ConnectOptions {
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
         Durability::Relaxed => SqliteSynchronous::Normal,
@@ -191,13 +242,21 @@ fn sqlite_options(url: &str, durability: Durability) -> ConnectOptions {
         .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
         // The proof below asks the connection more than that.
         .test_before_acquire(false)
-        .map_sqlx_sqlite_pool_opts(|pool| {
-            pool.before_acquire(|connection, _| Box::pin(idle::prove_sqlite(connection)))
+        .map_sqlx_sqlite_pool_opts(move |pool| {
+            let file = file.clone();
+            // Nothing but a fault makes a new connection better than an old one, which has the right file open.
+            pool.max_lifetime(None)
+                .idle_timeout(None)
+                .after_connect(move |_, _| {
+                    let found = file.as_ref().map_or(Ok(()), |file| file.check_now());
+                    Box::pin(async move { found.map_err(|why| sqlx::Error::Configuration(why.into())) })
+                })
+                .before_acquire(|connection, _| Box::pin(idle::prove_sqlite(connection)))
                 .after_release(|connection, _| Box::pin(idle::prove_sqlite(connection)))
         })
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
-                .create_if_missing(true)
+                .create_if_missing(false)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
                 .busy_timeout(LOCK_TIMEOUT)

@@ -62,9 +62,11 @@ pub async fn delete_of_device(tx: &Tx, scope: TenantScope, device: &DeviceId) ->
 
 /// Removes what has expired, of all tenants. Returns how many.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
+    let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()
         .filter(Column::ExpiresAt.lte(in_micros(now)))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
+    write.keep().await?;
     Ok(deleted.rows_affected)
 }

@@ -3,10 +3,11 @@
 //! The only reader of the ORM's errors: the two databases word the same clash differently.
 
 use std::fmt;
+use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
-use super::unavailability::Unavailability;
+use super::unavailability::{Cause, Unavailability};
 
 /// Why something was not read or written. After any of these the transaction must be dropped.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +123,12 @@ impl fmt::Display for UniqueKey {
 }
 
 impl StorageError {
+    /// The database gave no answer within a time.
+    pub fn no_answer(limit: Duration) -> Self {
+        let message = format!("no answer within {} s", limit.as_secs());
+        Unavailability::new(Cause::Away, DbErr::Custom(message)).into()
+    }
+
     /// For a write that can hit `key`.
     pub(super) fn on_writing(key: UniqueKey) -> impl Fn(DbErr) -> Self {
         move |error| match error.sql_err() {

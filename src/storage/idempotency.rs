@@ -84,10 +84,12 @@ pub async fn reserve(
             path: key.path.clone(),
             key: key.key.clone(),
         };
+        let write = db.begin_single_write().await?;
         let reserved = Entity::insert(row.into_active_model())
             .on_conflict(take_over_if_lapsed(now))
-            .exec_without_returning(db.connection())
+            .exec_without_returning(write.connection())
             .await?;
+        write.keep().await?;
         if reserved > 0 {
             return Ok(Reservation::Reserved(ReservationId(reservation)));
         }
@@ -123,19 +125,22 @@ pub async fn complete(
 
 /// Frees the key of a request that created nothing. A key that was completed or lost stays as it is.
 pub async fn release(db: &Db, key: &IdempotencyKey, reservation: ReservationId) -> Result<(), StorageError> {
+    let write = db.begin_single_write().await?;
     Entity::delete_many()
         .filter(is_held(key, reservation))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
-    Ok(())
+    write.keep().await
 }
 
 /// Returns how many there were.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
+    let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()
         .filter(Column::ExpiresAt.lte(in_micros(now)))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
+    write.keep().await?;
     Ok(deleted.rows_affected)
 }
 

@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{EntityTrait, ExprTrait, IntoActiveModel};
 
 use super::entity::lease::{Column, Entity, Model};
-use super::{Db, Reader, StorageError, in_micros};
+use super::{Db, StorageError, in_micros};
 
 /// Takes the lease for `ttl`, or keeps it when the holder has it already. `false` while another holder has it.
 ///
@@ -30,9 +30,11 @@ pub async fn try_take(
         .update_columns([Column::Holder, Column::ExpiresAt])
         .action_and_where(is_free.or(is_ours))
         .to_owned();
+    let write = db.begin_single_write().await?;
     let taken = Entity::insert(row.into_active_model())
         .on_conflict(take_over)
-        .exec_without_returning(db.connection())
+        .exec_without_returning(write.connection())
         .await?;
+    write.keep().await?;
     Ok(taken > 0)
 }

@@ -1,10 +1,11 @@
 //! Bringing the schema up to this program's version, one node at a time.
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
+use super::StorageError;
 use super::connect::{Backend, Db};
-use super::{StorageError, transaction};
+use super::write::WriteTransaction;
 
 /// Taken by every node that migrates; any number that nothing else in the database uses.
 const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(7017190131)";
@@ -16,27 +17,47 @@ impl Db {
     ///
     /// Refuses a database that a newer Slipway has migrated already ([`StorageError::NewerSchema`]).
     pub async fn migrate(&self) -> Result<(), StorageError> {
+        // A node can begin on a database that is full or read-only for the moment.
+        if self.is_current().await? {
+            return Ok(());
+        }
         let tx = self.begin_migration().await?;
-        refuse_newer_schema(&tx).await?;
-        Migrator::up(&tx, None).await?;
-        Ok(tx.commit().await?)
+        refuse_newer_schema(tx.connection()).await?;
+        Migrator::up(tx.connection(), None).await?;
+        tx.commit().await
+    }
+
+    /// Whether any migration was applied.
+    pub async fn has_schema(&self) -> Result<bool, StorageError> {
+        Ok(!Migrator::get_applied_migrations_read_only(self.pool())
+            .await?
+            .is_empty())
+    }
+
+    async fn is_current(&self) -> Result<bool, StorageError> {
+        match Migrator::get_pending_migrations_read_only(self.pool()).await {
+            Ok(pending) => Ok(pending.is_empty()),
+            // It has migrations that this program does not know.
+            Err(DbErr::Custom(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Takes every migration back, and all data with them. For tests.
     pub async fn rollback_all(&self) -> Result<(), StorageError> {
         let tx = self.begin_migration().await?;
-        Migrator::down(&tx, None).await?;
-        Ok(tx.commit().await?)
+        Migrator::down(tx.connection(), None).await?;
+        tx.commit().await
     }
 
     /// One transaction is both the lock and the unit of change: a node that dies in the middle leaves neither.
     ///
     /// SQLite has one writer at a time, and this transaction is it from its beginning.
-    async fn begin_migration(&self) -> Result<DatabaseTransaction, StorageError> {
-        let tx = transaction::begin_write(self).await?;
+    async fn begin_migration(&self) -> Result<WriteTransaction, StorageError> {
+        let tx = self.begin_write().await?;
         if self.backend() == Backend::Postgres {
-            tx.execute_unprepared(WAIT_AS_LONG_AS_NEEDED).await?;
-            tx.execute_unprepared(LOCK_POSTGRES).await?;
+            tx.connection().execute_unprepared(WAIT_AS_LONG_AS_NEEDED).await?;
+            tx.connection().execute_unprepared(LOCK_POSTGRES).await?;
         }
         Ok(tx)
     }

@@ -28,6 +28,8 @@ mod stored;
 mod time;
 mod transaction;
 mod unavailability;
+mod write;
+mod write_probe;
 
 pub mod api_tokens;
 pub mod app_keys;
@@ -59,7 +61,9 @@ pub mod tenants;
 pub mod users;
 
 pub use authority::Authority;
-pub use connect::{Backend, Db, Durability, Gate, connect};
+pub use connect::{
+    Backend, Db, Durability, FileState, Gate, connect, create_sqlite, file_state, sqlite_path,
+};
 pub use error::{StorageError, UniqueKey};
 pub use hints::{Hint, HintChannel, Hints, pushes_in};
 pub use page::{Page, PageRequest};
@@ -69,3 +73,4 @@ pub use stored::Stored;
 pub use time::in_micros;
 pub use transaction::{CatalogPair, CatalogTx, ReadTx, Tx};
 pub use unavailability::{Cause, Unavailability};
+pub use write_probe::prove_writable;

@@ -6,10 +6,10 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::node::{Column, Entity, Model};
-use super::{Db, Reader, StorageError, in_micros};
+use super::{Db, Reader, StorageError, Tx, in_micros};
 
 /// Notes that a node runs.
-pub async fn upsert_seen(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
+pub async fn upsert_seen(tx: &Tx, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
     let row = Model {
         id: node,
         seen_at: in_micros(now),
@@ -19,7 +19,7 @@ pub async fn upsert_seen(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(), 
         .to_owned();
     Entity::insert(row.into_active_model())
         .on_conflict(overwrite)
-        .exec_without_returning(db.connection())
+        .exec_without_returning(tx.connection())
         .await?;
     Ok(())
 }
@@ -35,9 +35,11 @@ pub async fn list_seen_after(reader: &impl Reader, after: DateTime<Utc>) -> Resu
 
 /// Removes nodes that were not seen since an instant. Returns how many.
 pub async fn delete_seen_before(db: &Db, before: DateTime<Utc>) -> Result<u64, StorageError> {
+    let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()
         .filter(Column::SeenAt.lt(in_micros(before)))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
+    write.keep().await?;
     Ok(deleted.rows_affected)
 }

@@ -110,10 +110,12 @@ pub async fn note_repeatable(
 
 /// Removes what tells repeats of pushes from before an instant, and returns how many.
 pub async fn delete_repeatable_before(db: &Db, instant: DateTime<Utc>) -> Result<u64, StorageError> {
+    let write = db.begin_single_write().await?;
     let deleted = push_repeat::Entity::delete_many()
         .filter(push_repeat::Column::AcceptedAt.lt(in_micros(instant)))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
+    write.keep().await?;
     Ok(deleted.rows_affected)
 }
 
@@ -141,10 +143,12 @@ pub async fn delete_expired_before(db: &Db, instant: DateTime<Utc>, limit: u64) 
         .limit(limit)
         .into_query();
     // Targets go with their push.
+    let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()
         .filter(Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::Id)]).in_subquery(old))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
+    write.keep().await?;
     Ok(deleted.rows_affected)
 }
 

@@ -73,10 +73,12 @@ pub async fn delete_of_user(writer: &impl Writer, user: UserId) -> Result<u64, S
 
 /// Returns how many there were.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
+    let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()
         .filter(Column::ExpiresAt.lte(now))
-        .exec(db.connection())
+        .exec(write.connection())
         .await?;
+    write.keep().await?;
     Ok(deleted.rows_affected)
 }
 

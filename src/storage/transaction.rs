@@ -7,8 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
-    ExprTrait, IsolationLevel, QueryFilter, QuerySelect, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ExprTrait, IsolationLevel, QueryFilter, QuerySelect, Statement, TransactionTrait,
 };
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use super::authority::{Authority, Hold};
 use super::connect::{Backend, Db, within_load};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
+use super::write::WriteTransaction;
 use super::{StorageError, Stored, users};
 use crate::access::{TenantScope, User};
 use crate::catalog::ids::{AppId, TenantId, UserId};
@@ -28,7 +28,7 @@ pub struct ReadTx(DatabaseTransaction);
 /// Writes what no check is answered from. Dropped without [`Tx::commit`] it changes nothing.
 #[derive(Debug)]
 pub struct Tx {
-    tx: DatabaseTransaction,
+    tx: WriteTransaction,
     /// Checked before the commit.
     authority: Authority,
 }
@@ -38,7 +38,7 @@ pub struct Tx {
 /// Dropped without [`CatalogTx::commit`] it changes nothing.
 #[derive(Debug)]
 pub struct CatalogTx {
-    tx: DatabaseTransaction,
+    tx: WriteTransaction,
     scope: TenantScope,
     backend: Backend,
     touched_apps: Mutex<BTreeSet<AppId>>,
@@ -75,7 +75,7 @@ impl Db {
     /// Begins a write of the program's own, for which no caller asked.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(Tx {
-            tx: begin_write(self).await?,
+            tx: self.begin_write().await?,
             authority: Authority::Program,
         })
     }
@@ -83,7 +83,7 @@ impl Db {
     /// Begins a write in a caller's name. The credential is checked here and before the commit.
     pub async fn begin_as(&self, authority: Authority) -> Result<Tx, StorageError> {
         let tx = Tx {
-            tx: begin_write(self).await?,
+            tx: self.begin_write().await?,
             authority,
         };
         tx.authority.confirm(&tx, Hold::None).await?;
@@ -128,8 +128,8 @@ impl Db {
         scope: TenantScope,
         authority: Authority,
     ) -> Result<CatalogTx, StorageError> {
-        let tx = begin_write(self).await?;
-        lock_catalog(&tx, scope.tenant()).await?;
+        let tx = self.begin_write().await?;
+        lock_catalog(tx.connection(), scope.tenant()).await?;
         let tx = CatalogTx {
             tx,
             scope,
@@ -140,16 +140,6 @@ impl Db {
         tx.authority.confirm(&tx, Hold::None).await?;
         Ok(tx)
     }
-}
-
-/// Every write transaction begins here. On SQLite it is the writer from its first statement on: one that reads first
-/// and writes then is refused at once when another has written in between, however long it might wait.
-pub(super) async fn begin_write(db: &Db) -> Result<DatabaseTransaction, DbErr> {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
-    };
-    db.pool().begin_with_options(options).await
 }
 
 /// Waits for the tenant's other catalog transaction. SQLite has only one writer anyway and ignores the lock. A new
@@ -174,11 +164,11 @@ impl Tx {
     /// Keeps what was written. After an error it may have been kept or not.
     pub async fn commit(self) -> Result<(), StorageError> {
         self.authority.confirm(&self, Hold::Shared).await?;
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await
     }
 
-    pub(super) fn transaction(&self) -> &DatabaseTransaction {
-        &self.tx
+    pub(super) const fn transaction(&self) -> &DatabaseTransaction {
+        self.tx.connection()
     }
 }
 
@@ -192,8 +182,8 @@ impl CatalogTx {
         self.scope.tenant().get()
     }
 
-    pub(super) fn transaction(&self) -> &DatabaseTransaction {
-        &self.tx
+    pub(super) const fn transaction(&self) -> &DatabaseTransaction {
+        self.tx.connection()
     }
 
     /// Notes that the app's own pair must advance too.
@@ -229,7 +219,7 @@ impl CatalogTx {
                 .col_expr(app::Column::Head, Expr::value(random_tag()))
                 .filter(app::Column::TenantId.eq(self.tenant_id()))
                 .filter(app::Column::Id.eq(id.uuid()))
-                .exec(&self.tx)
+                .exec(self.transaction())
                 .await?;
         }
         Ok(())
@@ -249,7 +239,7 @@ impl CatalogTx {
             .to_owned();
         let row = Entity::insert(first)
             .on_conflict(advance)
-            .exec_with_returning(&self.tx)
+            .exec_with_returning(self.transaction())
             .await?;
         Ok(CatalogPair {
             revision: row.revision,
@@ -262,8 +252,8 @@ impl CatalogTx {
             Backend::Postgres => "SELECT nextval('catalog_position') AS value",
             Backend::Sqlite => "UPDATE catalog_position SET value = value + 1 RETURNING value",
         };
-        let statement = Statement::from_string(self.tx.get_database_backend(), draw);
-        let row = self.tx.query_one_raw(statement).await?;
+        let statement = Statement::from_string(self.transaction().get_database_backend(), draw);
+        let row = self.transaction().query_one_raw(statement).await?;
         row.ok_or_else(|| DbErr::RecordNotFound("catalog_position".to_owned()))?
             .try_get("", "value")
     }

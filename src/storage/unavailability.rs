@@ -58,9 +58,8 @@ impl Cause {
     /// `None` where the same statement would fail again, since it is wrong itself.
     fn of(error: &DbErr) -> Option<Self> {
         match error {
-            DbErr::ConnectionAcquire(_) => Some(Self::Away),
             DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(Self::of_driver(error).unwrap_or(Self::Away)),
-            DbErr::Conn(_) => Some(Self::Away),
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Some(Self::Away),
             DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
                 Self::of_driver(error)
             }

@@ -1,6 +1,7 @@
 //! The fault runner: three nodes and PostgreSQL, as processes, under writes and checks while all that can break does.
 //! What is done, compared and demanded is told in `docs/faults.md`.
 
+mod database_file;
 mod device;
 mod history;
 mod installation;

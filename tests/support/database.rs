@@ -1,6 +1,6 @@
 //! A fresh database for each test, of either kind.
 
-use slipway::storage::{Db, Durability, connect};
+use slipway::storage::{Db, Durability, connect, create_sqlite};
 use tempfile::TempDir;
 
 use super::postgres::PostgresServer;
@@ -17,6 +17,7 @@ impl TestDatabase {
     pub(crate) async fn sqlite() -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let url = format!("sqlite://{}", directory.path().join("slipway.db").display());
+        create_sqlite(&url).await.expect("the file can be made");
         Self::open(url, Some(directory)).await
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod embedded;
 pub(crate) mod fuzzing;
 pub(crate) mod mosquitto;
 pub(crate) mod mqtt_device;

@@ -1,0 +1,68 @@
+//! Opening the installation's database, which is made only where nothing says that there was one.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::config::Config;
+use crate::data_directory;
+use crate::storage::{Db, Durability, FileState, connect, create_sqlite, file_state, sqlite_path};
+
+/// Opens the database that the settings name. Where a SQLite file is absent it is made, unless the data directory has
+/// had an installation: an empty one in its place would accept none of its devices.
+pub(super) async fn open(config: &Config, durability: Durability) -> anyhow::Result<Db> {
+    let url = config.database_url_or_embedded();
+    let cannot_be_opened = "the database cannot be opened";
+    let Some(path) = sqlite_path(&url).context(cannot_be_opened)? else {
+        return connect(&url, durability).await.context(cannot_be_opened);
+    };
+    let cannot_be_opened = || format!("the database {} cannot be opened", path.display());
+    let is_new = match file_state(&path).with_context(cannot_be_opened)? {
+        FileState::Present => false,
+        state => {
+            make(config, &url, &path, state).await?;
+            true
+        }
+    };
+    let db = connect(&url, durability).await.with_context(cannot_be_opened)?;
+    if !db.has_schema().await.with_context(cannot_be_opened)? {
+        if !is_new {
+            refuse_a_lost_installation(config, &path, "empty")?;
+        }
+        // Before a key is made: a key without an installation would look as if that had been lost.
+        db.migrate()
+            .await
+            .context("the database's schema cannot be brought up to date")?;
+    }
+    Ok(db)
+}
+
+async fn make(config: &Config, url: &str, path: &Path, state: FileState) -> anyhow::Result<()> {
+    match state {
+        FileState::OnlyLog => bail!(
+            "the database {0} is missing, but its log {0}-wal is there: put the database back or restore a backup; to \
+             begin a new installation, move the log away first",
+            path.display()
+        ),
+        FileState::Empty => refuse_a_lost_installation(config, path, "an empty file")?,
+        FileState::Absent | FileState::Present => refuse_a_lost_installation(config, path, "missing")?,
+    }
+    create_sqlite(url)
+        .await
+        .with_context(|| format!("the database {} cannot be created", path.display()))?;
+    tracing::warn!(path = %path.display(), "a new and empty database is created");
+    Ok(())
+}
+
+fn refuse_a_lost_installation(config: &Config, path: &Path, what: &str) -> anyhow::Result<()> {
+    let Some(trace) = data_directory::trace_of_installation(&config.data_dir) else {
+        return Ok(());
+    };
+    bail!(
+        "the data directory {} holds {trace}, but its database {} is {what}: mount its volume, put the file back or \
+         restore a backup, or correct SLIPWAY_DATABASE_URL; to begin a new and empty installation, move {trace} away \
+         first",
+        config.data_dir.display(),
+        path.display(),
+    )
+}

@@ -1,0 +1,175 @@
+//! Writes: one at a time on SQLite, and acknowledged only while the file that has them is there.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait as _,
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::StorageError;
+use super::connect::{DatabaseFile, Db, LOCK_TIMEOUT};
+use super::unavailability::{Cause, Unavailability};
+
+/// What all writes to one database share.
+#[derive(Debug)]
+pub(super) struct WriteControl {
+    file: Option<Arc<DatabaseFile>>,
+    /// SQLite has one writer at a time. The others wait here in their order, and not each on a connection of the pool.
+    turns: Option<Arc<Semaphore>>,
+    /// Told of each write that was not kept: it may be the first that fails.
+    unkept: Notify,
+}
+
+impl WriteControl {
+    pub(super) fn of_sqlite(file: Option<Arc<DatabaseFile>>) -> Self {
+        Self {
+            file,
+            turns: Some(Arc::new(Semaphore::new(1))),
+            unkept: Notify::new(),
+        }
+    }
+
+    pub(super) fn of_postgres() -> Self {
+        Self {
+            file: None,
+            turns: None,
+            unkept: Notify::new(),
+        }
+    }
+
+    pub(super) fn file(&self) -> Option<&Arc<DatabaseFile>> {
+        self.file.as_ref()
+    }
+
+    async fn check_file(&self) -> Result<(), StorageError> {
+        match &self.file {
+            Some(file) => file.check().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// One write, from before it begins until its end.
+#[derive(Debug)]
+struct Turn {
+    control: Arc<WriteControl>,
+    _permit: Option<OwnedSemaphorePermit>,
+    is_kept: bool,
+}
+
+impl Turn {
+    async fn begin(control: &Arc<WriteControl>) -> Result<Self, StorageError> {
+        let mut turn = Self {
+            control: control.clone(),
+            _permit: None,
+            is_kept: false,
+        };
+        if let Some(turns) = &control.turns {
+            turn._permit = turns.clone().acquire_owned().await.ok();
+        }
+        control.check_file().await?;
+        Ok(turn)
+    }
+
+    /// Ends a write that was committed. What went into a file that is gone must not be acknowledged.
+    async fn keep(mut self) -> Result<(), StorageError> {
+        self.control.check_file().await?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.control.unkept.notify_one();
+        }
+    }
+}
+
+/// A transaction that writes. Dropped without a commit it changes nothing.
+#[derive(Debug)]
+pub(super) struct WriteTransaction {
+    // Rolled back before the next writer has its turn.
+    transaction: DatabaseTransaction,
+    turn: Turn,
+}
+
+impl WriteTransaction {
+    pub(super) const fn connection(&self) -> &DatabaseTransaction {
+        &self.transaction
+    }
+
+    /// Keeps what was written. After an error it may have been kept or not.
+    pub(super) async fn commit(self) -> Result<(), StorageError> {
+        self.transaction.commit().await?;
+        self.turn.keep().await
+    }
+}
+
+/// A write of one statement, which is a transaction by itself.
+#[derive(Debug)]
+pub(super) struct SingleWrite<'a> {
+    connection: &'a DatabaseConnection,
+    turn: Turn,
+}
+
+impl SingleWrite<'_> {
+    pub(super) const fn connection(&self) -> &DatabaseConnection {
+        self.connection
+    }
+
+    /// To be called once the statement has succeeded.
+    pub(super) async fn keep(self) -> Result<(), StorageError> {
+        self.turn.keep().await
+    }
+}
+
+impl Db {
+    /// Begins a transaction that writes. On SQLite it is the writer from its first statement on: one that reads first
+    /// and writes then is refused at once when another has written in between, however long it might wait.
+    pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
+        self.within_a_turn(async {
+            let turn = Turn::begin(self.writes()).await?;
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..Default::default()
+            };
+            let transaction = self.pool().begin_with_options(options).await?;
+            Ok(WriteTransaction { transaction, turn })
+        })
+        .await
+    }
+
+    pub(super) async fn begin_single_write(&self) -> Result<SingleWrite<'_>, StorageError> {
+        self.within_a_turn(async {
+            Ok(SingleWrite {
+                turn: Turn::begin(self.writes()).await?,
+                connection: self.pool(),
+            })
+        })
+        .await
+    }
+
+    /// Waits until a write was given up or failed.
+    pub async fn write_was_not_kept(&self) {
+        self.writes().unkept.notified().await;
+    }
+
+    /// Waiting for other writers of this process and for the lock of the file takes no longer together than one lock.
+    async fn within_a_turn<T>(
+        &self,
+        begin: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
+        if self.writes().turns.is_none() {
+            return begin.await;
+        }
+        timeout(LOCK_TIMEOUT, begin).await.unwrap_or_else(|_| {
+            let why = format!("no turn to write within {} s", LOCK_TIMEOUT.as_secs());
+            Err(Unavailability::new(Cause::Locked, DbErr::Custom(why)).into())
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Proves that the database accepts writes, by a write of every kind of trouble that a small one would pass over.
+
+use std::fs;
+use std::io::{Error, ErrorKind, Write as _};
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, Statement};
+use uuid::Uuid;
+
+use super::connect::{Backend, Db};
+use super::unavailability::{Cause, Unavailability};
+use super::{StorageError, nodes};
+
+/// Shorter than the second after which PostgreSQL looks for deadlocks: a migration must never be their victim.
+const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
+const OWN_TABLES: &str = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ' ORDER BY tablename) AS names \
+    FROM pg_tables WHERE schemaname = current_schema() \
+    AND has_table_privilege(format('%I.%I', schemaname, tablename), 'INSERT')";
+/// Writes a temporary file of half a megabyte beside the tables: rows may still fit where a full disk has no new page.
+const TAKE_SPACE: &str = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 15000)";
+/// What is written beside a SQLite file, for the same reason.
+const SPACE: usize = 256 * 1024;
+
+/// Notes that a node runs, in a transaction that needs what any write may need: no lock on any table that keeps writes
+/// off, and space on the disk.
+pub async fn prove_writable(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
+    let tx = db.begin().await?;
+    if db.backend() == Backend::Postgres {
+        lock_like_a_write(tx.transaction()).await?;
+    }
+    nodes::upsert_seen(&tx, node, now).await?;
+    tx.commit().await?;
+    if let Some(file) = db.sqlite_file() {
+        let mut probe = file.as_os_str().to_owned();
+        probe.push("-probe");
+        let written = tokio::task::spawn_blocking(move || take_space(&probe.into())).await;
+        written
+            .unwrap_or_else(|error| Err(Error::other(error)))
+            .map_err(of_disk)?;
+    }
+    Ok(())
+}
+
+async fn lock_like_a_write(tx: &DatabaseTransaction) -> Result<(), StorageError> {
+    tx.execute_unprepared(GIVE_UP_SOON).await?;
+    let tables = Statement::from_string(tx.get_database_backend(), OWN_TABLES);
+    let row = tx.query_one_raw(tables).await?;
+    let names: Option<String> = row.map(|row| row.try_get("", "names")).transpose()?.flatten();
+    if let Some(names) = names {
+        tx.execute_unprepared(&format!("LOCK TABLE {names} IN ROW EXCLUSIVE MODE"))
+            .await?;
+    }
+    tx.execute_unprepared(TAKE_SPACE).await?;
+    Ok(())
+}
+
+fn take_space(path: &PathBuf) -> Result<(), Error> {
+    let written = fs::File::create(path).and_then(|mut file| file.write_all(&[1; SPACE]));
+    let removed = fs::remove_file(path);
+    written.and(removed)
+}
+
+fn of_disk(error: Error) -> StorageError {
+    let cause = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::Full,
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Cause::ReadOnly,
+        ErrorKind::NotFound => Cause::FileMissing,
+        _ => Cause::DiskError,
+    };
+    let why = format!("a file beside the database cannot be written: {error}");
+    Unavailability::new(cause, DbErr::Custom(why)).into()
+}
