@@ -50,4 +50,5 @@ mod strictness;
 mod tenancy;
 mod top_call;
 mod two_nodes;
+mod unwritable;
 mod worked_cases;

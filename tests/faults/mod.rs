@@ -3,6 +3,7 @@
 
 mod database_file;
 mod device;
+mod full_disk;
 mod history;
 mod installation;
 mod node;

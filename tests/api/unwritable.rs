@@ -1,0 +1,220 @@
+//! A database that takes no writes: read-only, locked, or full. Writes are refused with the cause, `/readyz` tells it,
+//! and checks go on.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
+use serde_json::{Value, json};
+
+use super::harness::{Answer, CHUKU, Merchant, TestApp, check_fields, in_tenant};
+use crate::support::database::TestDatabase;
+use crate::support::postgres::PostgresServer;
+use crate::support::wait::until;
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+struct Stage {
+    app: TestApp,
+    merchant: Merchant,
+    /// Another session than those of the server.
+    outside: DatabaseConnection,
+}
+
+impl Stage {
+    async fn set(database: TestDatabase) -> Self {
+        let outside = Database::connect(&database.url).await.unwrap();
+        let app = TestApp::start(database).await;
+        let merchant = app.merchant().await;
+        merchant.published(CHUKU, 230).await;
+        let stage = Self {
+            app,
+            merchant,
+            outside,
+        };
+        stage.until_writes_fail_for(Value::Null).await;
+        stage
+    }
+
+    /// Waits until writes fail for a cause, or work (`null`); nobody writes meanwhile.
+    async fn until_writes_fail_for(&self, cause: Value) {
+        let readiness = async || self.app.anyone().get("/readyz").await.expect(200);
+        until(&format!("writes fail for {cause}"), WITHIN, async || {
+            readiness().await["cause"] == cause
+        })
+        .await;
+        let readiness = readiness().await;
+        let (writes, status) = match cause {
+            Value::Null => ("working", "ready"),
+            _ => ("failing", "degraded"),
+        };
+        assert_eq!(
+            (&readiness["writes"], &readiness["status"]),
+            (&json!(writes), &json!(status))
+        );
+    }
+
+    async fn write(&self, number: i64) -> Answer {
+        let key = json!({"name": format!("key {number}")});
+        self.merchant.admin.post(&in_tenant("/device-keys"), &key).await
+    }
+
+    async fn assert_check(&self) {
+        let check = self.merchant.device.post("/v1/check", &check_fields()).await;
+        assert_eq!(check.expect(200)["data"][0]["version_code"], 230);
+    }
+
+    async fn tell(&self, statement: &str) {
+        self.outside.execute_unprepared(statement).await.unwrap();
+    }
+}
+
+fn assert_names(answer: Answer, words: &[&str]) {
+    assert!(!answer.header("retry-after").is_empty());
+    let problem = answer.problem(503, "unavailable");
+    let detail = problem["detail"].as_str().unwrap();
+    for word in words {
+        assert!(detail.contains(word), "{word}: {detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_database_is_told_and_recovers() {
+    let server = tokio::task::spawn_blocking(PostgresServer::start).await.unwrap();
+    let stage = Stage::set(TestDatabase::of(&server).await).await;
+    stage
+        .tell("ALTER SYSTEM SET default_transaction_read_only = on")
+        .await;
+    stage.tell("SELECT pg_reload_conf()").await;
+    stage.until_writes_fail_for(json!("read_only")).await;
+    assert_names(stage.write(1).await, &["read-only", "primary"]);
+    stage.merchant.admin.get(&in_tenant("/apps")).await.expect(200);
+    stage.assert_check().await;
+
+    // A node also begins on it: what it needs is there.
+    let another = TestApp::start(stage.app.database.again().await).await;
+    let ready = another.anyone().get("/readyz").await.expect(200);
+    assert_eq!(ready["catalog"]["loaded"], true);
+
+    stage.tell("SET default_transaction_read_only = off").await;
+    stage
+        .tell("ALTER SYSTEM RESET default_transaction_read_only")
+        .await;
+    stage.tell("SELECT pg_reload_conf()").await;
+    stage.until_writes_fail_for(Value::Null).await;
+    stage.write(2).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_is_told_and_neither_writes_nor_lists_wait_for_long() {
+    let stage = Stage::set(TestDatabase::postgres().await).await;
+    let lock = stage.outside.begin().await.unwrap();
+    let tables = "LOCK TABLE device_keys, releases, users IN ACCESS EXCLUSIVE MODE";
+    lock.execute_unprepared(tables).await.unwrap();
+    stage.until_writes_fail_for(json!("locked")).await;
+    // Far below the 30 seconds after which statements are ended anyhow; the lock lasts for longer than any.
+    let releases = in_tenant("/apps/com.hema.wms/releases");
+    let keys = in_tenant("/device-keys");
+    let login = json!({"username": "admin", "password": "correct horse battery"});
+    let anyone = stage.app.anyone();
+    let answers = tokio::time::timeout(Duration::from_secs(15), async {
+        tokio::join!(
+            stage.write(1),
+            stage.merchant.admin.get(&releases),
+            stage.merchant.admin.get(&keys),
+            anyone.post("/api/v1/auth/login", &login),
+            stage.assert_check(),
+        )
+    });
+    let (write, releases, keys, login, ()) = answers.await.unwrap();
+    for answer in [write, releases, keys, login] {
+        assert_names(answer, &["locked", "end what holds the lock"]);
+    }
+    lock.rollback().await.unwrap();
+    stage.until_writes_fail_for(Value::Null).await;
+    stage.write(2).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sqlite_file_that_another_process_holds_is_told() {
+    let stage = Stage::set(TestDatabase::sqlite().await).await;
+    let lock = stage.outside.begin().await.unwrap();
+    lock.execute_unprepared("UPDATE settings SET value = value")
+        .await
+        .unwrap();
+    // More than there are connections: the others must not wait for one.
+    let writes = (0..12).map(|number| stage.write(number));
+    let (answers, lists, ()) = tokio::join!(
+        futures_util::future::join_all(writes),
+        stage.merchant.admin.get(&in_tenant("/apps")),
+        stage.assert_check(),
+    );
+    for answer in answers {
+        assert_names(answer, &["locked"]);
+    }
+    lists.expect(200);
+    stage.until_writes_fail_for(json!("locked")).await;
+    lock.rollback().await.unwrap();
+    stage.until_writes_fail_for(Value::Null).await;
+    stage.write(100).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_of_postgres_is_told_and_recovers() {
+    let server = tokio::task::spawn_blocking(PostgresServer::start).await.unwrap();
+    let disk = tempfile::TempDir::new().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=40m,mode=777", "tmpfs"])
+        .arg(disk.path())
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    }
+    let unmount = Unmount(disk.path());
+    let database = TestDatabase::of(&server).await;
+    let outside = Database::connect(server.database()).await.unwrap();
+    let small = format!("CREATE TABLESPACE small LOCATION '{}'", tablespace(disk.path()));
+    outside.execute_unprepared(&small).await.unwrap();
+    database.db.clone().close().await.unwrap();
+    let name = database
+        .url
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap();
+    let moved = format!("ALTER DATABASE {name} SET TABLESPACE small");
+    outside.execute_unprepared(&moved).await.unwrap();
+
+    let stage = Stage::set(database.again().await).await;
+    let filler = disk.path().join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    stage.until_writes_fail_for(json!("full")).await;
+    stage.assert_check().await;
+    std::fs::remove_file(&filler).unwrap();
+    stage.until_writes_fail_for(Value::Null).await;
+    stage.write(1).await.expect(201);
+    drop(stage);
+    server.stop();
+    drop(unmount);
+}
+
+/// A directory of the user that the server runs as.
+fn tablespace(disk: &Path) -> String {
+    let directory = disk.join("tablespace").display().to_string();
+    let made = crate::support::postgres::as_server_user("mkdir", &["-m", "700", &directory]).status();
+    assert!(made.unwrap().success());
+    directory
+}
+
+struct Unmount<'a>(&'a Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
