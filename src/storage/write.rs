@@ -62,14 +62,15 @@ struct Turn {
 
 impl Turn {
     async fn begin(control: &Arc<WriteControl>) -> Result<Self, StorageError> {
-        let mut turn = Self {
+        let permit = match &control.turns {
+            Some(turns) => turns.clone().acquire_owned().await.ok(),
+            None => None,
+        };
+        let turn = Self {
             control: control.clone(),
-            _permit: None,
+            _permit: permit,
             is_kept: false,
         };
-        if let Some(turns) = &control.turns {
-            turn._permit = turns.clone().acquire_owned().await.ok();
-        }
         control.check_file().await?;
         Ok(turn)
     }

@@ -56,7 +56,7 @@ async fn lock_like_a_write(tx: &DatabaseTransaction) -> Result<(), StorageError>
 }
 
 fn take_space(path: &PathBuf) -> Result<(), Error> {
-    let written = fs::File::create(path).and_then(|mut file| file.write_all(&[1; SPACE]));
+    let written = fs::File::create(path).and_then(|mut file| file.write_all(&vec![1; SPACE]));
     let removed = fs::remove_file(path);
     written.and(removed)
 }
