@@ -178,14 +178,7 @@ async fn a_full_disk_of_postgres_is_told_and_recovers() {
     let small = format!("CREATE TABLESPACE small LOCATION '{}'", tablespace(disk.path()));
     outside.execute_unprepared(&small).await.unwrap();
     database.db.clone().close().await.unwrap();
-    let name = database
-        .url
-        .rsplit('/')
-        .next()
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap();
+    let name = database.url.split(['/', '?']).nth(3).unwrap();
     let moved = format!("ALTER DATABASE {name} SET TABLESPACE small");
     outside.execute_unprepared(&moved).await.unwrap();
 
