@@ -145,9 +145,10 @@ async fn a_sqlite_file_that_another_process_holds_is_told() {
         .unwrap();
     // More than there are connections: the others must not wait for one.
     let writes = (0..12).map(|number| stage.write(number));
+    let apps = in_tenant("/apps");
     let (answers, lists, ()) = tokio::join!(
         futures_util::future::join_all(writes),
-        stage.merchant.admin.get(&in_tenant("/apps")),
+        stage.merchant.admin.get(&apps),
         stage.assert_check(),
     );
     for answer in answers {

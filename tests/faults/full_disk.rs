@@ -132,7 +132,7 @@ async fn a_full_disk_loses_no_acknowledged_write_and_no_check() {
     let key = key["device_key"].as_str().unwrap().to_owned();
 
     let is_over = Arc::new(AtomicBool::new(false));
-    let publishers = [1, 2].map(|first| {
+    let managers = [1, 2].map(|first| {
         tokio::spawn(keep_publishing(
             server.clone(),
             admin.clone(),
@@ -149,8 +149,8 @@ async fn a_full_disk_loses_no_acknowledged_write_and_no_check() {
     }
     is_over.store(true, Ordering::Relaxed);
     let mut acknowledged = Vec::new();
-    for publisher in publishers {
-        let publishes = publisher.await.unwrap();
+    for manager in managers {
+        let publishes = manager.await.unwrap();
         for problem in publishes.refused {
             assert_eq!(problem["status"], 503, "{problem}");
             let detail = problem["detail"].as_str().unwrap();
