@@ -1,12 +1,14 @@
 //! Every setting, from flags and the environment, in one place. `--help` is generated from here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::{ArgAction, Args};
 use ipnet::IpNet;
+
+use crate::http::ForwardedHeader;
 
 /// More threads than any machine has cores for.
 const MAX_WORKERS: usize = 512;
@@ -17,6 +19,11 @@ pub struct Config {
     /// Address to listen on.
     #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    /// Address for /metrics, /docs and /openapi.json, which then are absent from the other; /healthz and /readyz are on
+    /// both. Absent: everything is on one address.
+    #[arg(long, env = "SLIPWAY_OPERATIONS_LISTEN")]
+    pub operations_listen: Option<SocketAddr>,
 
     /// Directory of the embedded database, the secret key, snapshots and the name at the broker; made if absent.
     #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = "./slipway-data")]
@@ -39,9 +46,15 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_SECRET_KEY", hide_env_values = true)]
     pub secret_key: Option<String>,
 
-    /// Networks of proxies (CIDR, comma-separated) whose X-Forwarded-For counts; otherwise the peer address does.
-    #[arg(long, env = "SLIPWAY_TRUSTED_PROXIES", value_delimiter = ',')]
+    /// Networks or addresses of proxies (comma-separated, e.g. 10.0.0.0/8) whose forwarding headers name the client;
+    /// otherwise the peer address does.
+    #[arg(long, env = "SLIPWAY_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
+
+    /// Header in which those proxies name the client. `auto` takes either, and neither where both are present and
+    /// name different clients, since one may be the client's own.
+    #[arg(long, env = "SLIPWAY_FORWARDED_HEADER", value_enum, default_value_t)]
+    pub forwarded_header: ForwardedHeader,
 
     /// Address under which clients reach this server, named in the API description.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL")]
@@ -115,15 +128,28 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_DRAIN_S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     pub drain_s: u32,
 
-    /// Login attempts allowed for one account in five minutes.
+    /// Login attempts allowed for one account from one network (an IPv4 address, an IPv6 /64) in five minutes.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub login_attempts_per_account: u32,
 
-    /// Login attempts allowed from one address in five minutes.
+    /// Login attempts allowed for one account from everywhere in five minutes; networks from which the account signed
+    /// in during the last 30 days do not count and are not refused.
+    #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT_ANYWHERE", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub login_attempts_per_account_anywhere: u32,
+
+    /// Login attempts allowed from one network in five minutes, over all accounts; an account that signed in from there
+    /// during the last 30 days has this number for itself.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_SOURCE", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub login_attempts_per_source: u32,
+
+    /// Invalid API tokens and ended sessions that one network may present in five minutes; beyond it, it waits with
+    /// tokens that were not valid at this node during the last day.
+    #[arg(long, env = "SLIPWAY_INVALID_TOKENS_PER_SOURCE", default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub invalid_tokens_per_source: u32,
 
     #[command(flatten)]
     pub device_records: DeviceRecordConfig,
@@ -170,6 +196,12 @@ pub struct DeliveryConfig {
         value_parser = clap::value_parser!(u64).range(10..=86_400_000))]
     pub redelivery_max_ms: u64,
 
+    /// Acknowledgements taken from one device in a second, and pushes to one, over all channels; 15 times as many at
+    /// once.
+    #[arg(long = "push-device-rate", env = "SLIPWAY_PUSH_DEVICE_RATE", default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub device_rate: u32,
+
     /// Milliseconds after which an event stream that was silent sends a comment, so that both ends know they are there.
     #[arg(long = "push-heartbeat-ms", env = "SLIPWAY_PUSH_HEARTBEAT_MS", default_value_t = 20_000,
         value_parser = clap::value_parser!(u64).range(10..=600_000))]
@@ -214,6 +246,14 @@ fn parse_workers(text: &str) -> Result<usize, String> {
         Ok(workers @ 1..=MAX_WORKERS) => Ok(workers),
         _ => Err(format!("must be an integer from 1 to {MAX_WORKERS}")),
     }
+}
+
+/// A network, or an address as a network of its own.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "must be a network such as 10.0.0.0/8, or an address".to_owned())
 }
 
 impl Config {

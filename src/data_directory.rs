@@ -13,6 +13,12 @@ use crate::secrets::Keyring;
 const SECRET_KEY: &str = "secret.key";
 const INSTALLATION: &str = "installation.id";
 
+/// Lets nobody but the owner read what this process creates from now on: the database and its logs, snapshots, keys.
+pub fn keep_files_private() {
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
 /// Makes the directory for its owner alone, if it is absent: it holds the secret key.
 pub fn make(path: &Path) -> anyhow::Result<()> {
     let mut builder = fs::DirBuilder::new();

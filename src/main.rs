@@ -54,6 +54,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    data_directory::keep_files_private();
     let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(code) => code,
@@ -101,6 +102,9 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         announce,
     };
     let running = app::start(config, start).await?;
+    if let Some(address) = running.operations_address {
+        tracing::info!(%address, "listening for operators");
+    }
     tracing::info!(address = %running.address, "listening");
     running.wait().await
 }

@@ -70,7 +70,7 @@ const ROOMS: [Room; 14] = [
     },
     Room {
         name: "demo",
-        may_name: &["app", "clock", "config", "storage"],
+        may_name: &["app", "clock", "config", "secrets", "storage"],
         libraries: &["reqwest"],
     },
     Room {

@@ -10,6 +10,7 @@ mod m0004_pushes;
 mod m0005_push_retention;
 mod m0006_people_and_keys;
 mod m0007_devices;
+mod m0008_limits;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_push_retention::PushRetention),
             Box::new(m0006_people_and_keys::PeopleAndKeys),
             Box::new(m0007_devices::DeviceChanges),
+            Box::new(m0008_limits::Limits),
         ]
     }
 }

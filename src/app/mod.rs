@@ -1,29 +1,28 @@
 //! The composition root: settings in, a running server out.
 
 mod database;
+mod servers;
 mod settings;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::HttpServer;
-use actix_web::dev::{Server, ServerHandle};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::servers::{RunningServers, ServerHandles, Servers};
 use self::settings::{
-    administrator_name, broker_settings, delivery_settings, device_records, follower_settings,
+    administrator_name, broker_settings, delivery_settings, device_records, follower_settings, login_limits,
 };
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
-use crate::http::{self, Parts, TrustedProxies};
 use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
 use crate::live::{DeviceTokenFollower, Follower, Live, Lockouts, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
@@ -35,15 +34,13 @@ use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::{self, WriteHealth};
 use crate::services::{
-    CallLimits, Context, CostlyCalls, HeavyCalls, LoginAttempts, NewDevices, Settings, housekeeping,
-    installation,
+    CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, NewDevices, Settings, TokenLookups,
+    housekeeping, installation,
 };
 use crate::storage::{Db, Durability, sqlite_path};
 use crate::telemetry;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
-/// How long requests in flight may take when the server stops, in seconds.
-const STOP_WITHIN_S: u64 = 30;
 /// How long connections in use may take then to come back.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -60,9 +57,10 @@ pub struct Start {
 /// A server that answers requests.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where metrics and documentation are, if they have an address of their own.
+    pub operations_address: Option<SocketAddr>,
     pub context: Arc<Context>,
-    handle: ServerHandle,
-    server: JoinHandle<std::io::Result<()>>,
+    servers: RunningServers,
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
     delivery: RunningDelivery,
@@ -75,7 +73,7 @@ pub struct Running {
 impl Running {
     /// Waits until the server has stopped.
     pub async fn wait(self) -> anyhow::Result<()> {
-        let stopped = self.server.await;
+        let stopped = self.servers.wait().await;
         if let Some(snapshots) = &self.snapshots {
             snapshots.finish().await;
         }
@@ -91,13 +89,13 @@ impl Running {
         if let Ok(Err(error)) = closed.await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
-        Ok(stopped??)
+        stopped
     }
 
     /// Lets requests in flight finish, and stops.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.context.push_delivery.end_streams();
-        self.handle.stop(true).await;
+        self.servers.handles().stop().await;
         self.wait().await
     }
 }
@@ -174,8 +172,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         push_delivery,
     };
     let context = Arc::new(parts.context(config));
-    let (address, server) = bind(config, &context, metrics.clone())?;
-    let handle = server.handle();
+    let servers = Servers::bind(config, &context, &metrics)?;
     let mut tasks = vec![
         tokio::spawn(follow(is_open, opening, follower)),
         tokio::spawn(housekeeping::run(context.clone())),
@@ -191,15 +188,15 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     if start.heed_signals {
         let drain = Duration::from_secs(config.drain_s.into());
         tasks.push(tokio::spawn(stop_on_signal(
-            handle.clone(),
+            servers.handles(),
             context.clone(),
             drain,
         )));
     }
     Ok(Running {
-        address,
-        handle,
-        server: tokio::spawn(server),
+        address: servers.address,
+        operations_address: servers.operations_address,
+        servers: servers.start(),
         tasks,
         device_records: writer.map(|writer| tokio::spawn(writer.run())),
         delivery: delivery.start(&context),
@@ -210,7 +207,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
 }
 
 /// Stops at SIGINT, and at SIGTERM after a while in which the node says that it is about to.
-async fn stop_on_signal(server: ServerHandle, context: Arc<Context>, drain: Duration) {
+async fn stop_on_signal(servers: ServerHandles, context: Arc<Context>, drain: Duration) {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         tracing::error!("SIGTERM cannot be heard; stop with SIGKILL");
         return;
@@ -226,7 +223,7 @@ async fn stop_on_signal(server: ServerHandle, context: Arc<Context>, drain: Dura
         }
     }
     context.push_delivery.end_streams();
-    server.stop(true).await;
+    servers.stop().await;
 }
 
 /// What a context is made of beside settings.
@@ -253,11 +250,10 @@ impl ContextParts {
             clock: self.clock,
             access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
             keyring: self.keyring,
-            login_attempts: LoginAttempts::new(
-                config.login_attempts_per_account,
-                config.login_attempts_per_source,
-            ),
+            login_attempts: LoginAttempts::new(login_limits(config)),
+            token_lookups: TokenLookups::new(config.invalid_tokens_per_source),
             call_limits: CallLimits::new(config.gateway_calls_per_minute),
+            device_limits: DeviceLimits::new(config.delivery.device_rate),
             enrolment_limits: EnrolmentLimits::new(),
             new_devices: self.new_devices,
             costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
@@ -339,28 +335,4 @@ pub async fn open_existing_database(config: &Config, durability: Durability) -> 
         );
     }
     open_database(config, durability).await
-}
-
-fn bind(
-    config: &Config,
-    context: &Arc<Context>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-) -> anyhow::Result<(SocketAddr, Server)> {
-    let listener = TcpListener::bind(config.listen)
-        .with_context(|| format!("{} cannot be listened on; set SLIPWAY_LISTEN", config.listen))?;
-    let address = listener.local_addr()?;
-    let parts = Parts {
-        context: context.clone(),
-        trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
-        metrics,
-        public_url: config.public_url.clone(),
-    };
-    let mut server = HttpServer::new(move || http::server(&parts))
-        .max_connections(usize::try_from(config.connections_per_worker).unwrap_or(usize::MAX))
-        .disable_signals()
-        .shutdown_timeout(STOP_WITHIN_S);
-    if let Some(workers) = config.workers {
-        server = server.workers(workers);
-    }
-    Ok((address, server.listen(listener)?.run()))
 }

@@ -13,11 +13,11 @@ use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory::{self, NodeName};
 use crate::live::FollowerSettings;
 use crate::secrets::parse_password;
-use crate::services::NewDevices;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
 };
 use crate::services::push_delivery::{DeliverySettings, Redelivery};
+use crate::services::{LoginLimits, NewDevices};
 use crate::storage::Db;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
@@ -64,6 +64,14 @@ pub(super) fn follower_settings(config: &Config) -> FollowerSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
         hints: config.hints,
+    }
+}
+
+pub(super) const fn login_limits(config: &Config) -> LoginLimits {
+    LoginLimits {
+        per_account: config.login_attempts_per_account,
+        per_account_anywhere: config.login_attempts_per_account_anywhere,
+        per_source: config.login_attempts_per_source,
     }
 }
 

@@ -4,12 +4,13 @@ mod catalog;
 mod client;
 mod lines;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use crate::app::{self, Start};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::secrets::new_password;
 use crate::storage::Durability;
 
 /// Runs until it is interrupted; the data goes with it.
@@ -24,7 +25,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     }
     let password = config
         .admin_password
-        .get_or_insert_with(|| "slipway-demo".to_owned())
+        .get_or_insert_with(|| default_password(config.listen))
         .clone();
     let start = Start {
         clock: Arc::new(SystemClock),
@@ -45,6 +46,15 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         &program,
     ));
     running.wait().await
+}
+
+/// The same each time at this machine alone; where others can reach the demo, everybody knows that one.
+fn default_password(listen: SocketAddr) -> String {
+    if listen.ip().to_canonical().is_loopback() {
+        "slipway-demo".to_owned()
+    } else {
+        new_password()
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -60,6 +60,10 @@ pub(super) async fn read_body(
     payload: &mut Payload,
     max_bytes: usize,
 ) -> Result<Bytes, Problem> {
+    require_identity(request.headers()).map_err(|coding| {
+        let detail = format!("the body's Content-Encoding {coding} is not decoded; send the body as it is");
+        Problem::new(ProblemCode::UnsupportedMediaType, detail)
+    })?;
     require_json(request)?;
     collect(payload, max_bytes).await.map_err(|error| match error {
         BodyError::BrokeOff => body_error("broke off before its end"),
@@ -100,6 +104,20 @@ async fn next_piece(payload: &mut Payload, max_bytes: usize) -> Result<Option<By
         Some(Ok(piece)) if piece.len() > max_bytes => Err(BodyError::TooLarge),
         Some(Ok(piece)) => Ok(Some(piece)),
     }
+}
+
+/// No coding of a body is undone (RFC 9110, section 8.4), so that no small body becomes a large one. The error is the
+/// coding that is asked for.
+pub(super) fn require_identity(headers: &HeaderMap) -> Result<(), String> {
+    for header in headers.get_all(CONTENT_ENCODING) {
+        let codings = String::from_utf8_lossy(header.as_bytes());
+        let mut codings = codings.split(',').map(str::trim);
+        let other = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+        if let Some(coding) = other {
+            return Err(coding.chars().take(32).collect());
+        }
+    }
+    Ok(())
 }
 
 /// RFC 9110, section 8.3: a body without a type may be taken for what is expected.

@@ -41,19 +41,20 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
         Box::pin(async move {
             let ctx = context(&request);
             let permit = begin_costly(&ctx, &request)?;
+            let address = address(&request);
             let bytes = match B::MAX_BYTES {
                 Some(max_bytes) => {
                     // A body is only read of somebody who is known, and whoever was may be no longer once it is read.
-                    sessions::authenticate(&ctx, bearer(request.headers())).await?;
+                    sessions::authenticate(&ctx, bearer(request.headers()), address).await?;
                     read_body(&request, &mut payload, max_bytes).await?
                 }
                 None => web::Bytes::new(),
             };
-            let principal = sessions::authenticate(&ctx, bearer(request.headers())).await?;
+            let principal = sessions::authenticate(&ctx, bearer(request.headers()), address).await?;
             let caller = Caller {
                 principal,
                 request_id: request_id(&request),
-                address: address(&request),
+                address,
             };
             let path = P::from_path(&request)?;
             let body = heavy::parse(&ctx, &caller, bytes).await?;

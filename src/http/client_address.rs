@@ -3,68 +3,183 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, web};
-use ipnet::IpNet;
+use clap::ValueEnum;
+use ipnet::{IpNet, Ipv4Net};
 
-/// The networks of proxies whose forwarding headers count.
+use super::forwarded::{Hop, forwarded, x_forwarded_for};
+
+/// Header in which proxies name their clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ForwardedHeader {
+    /// Either of them.
+    #[default]
+    Auto,
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+/// The networks of proxies whose forwarding headers count, and which header they write.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Arc<[IpNet]>);
+pub struct TrustedProxies {
+    networks: Arc<[IpNet]>,
+    header: ForwardedHeader,
+}
 
 impl TrustedProxies {
-    pub fn new(networks: &[IpNet]) -> Self {
-        Self(networks.into())
+    pub fn new(networks: &[IpNet], header: ForwardedHeader) -> Self {
+        Self {
+            networks: networks.iter().copied().map(canonical).collect(),
+            header,
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client of a request from this peer. Where both headers are there and disagree, one of them may be the
+    /// client's own: then neither counts.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let by_list = || x_forwarded_for(headers);
+        let by_rfc = || forwarded(headers);
+        match self.header {
+            ForwardedHeader::XForwardedFor => self.origin(peer, &by_list()),
+            ForwardedHeader::Forwarded => self.origin(peer, &by_rfc()),
+            ForwardedHeader::Auto => match (by_list(), by_rfc()) {
+                (hops, none) | (none, hops) if none.is_empty() => self.origin(peer, &hops),
+                (one, other) => {
+                    let (one, other) = (self.origin(peer, &one), self.origin(peer, &other));
+                    if one == other { one } else { peer }
+                }
+            },
+        }
     }
 
     /// Walks back from the peer through the addresses that trusted proxies noted, to the first that is not one.
-    fn origin(&self, peer: IpAddr, forwarded_for: &str) -> IpAddr {
+    fn origin(&self, peer: IpAddr, hops: &[Hop]) -> IpAddr {
         let mut origin = peer;
-        for noted in forwarded_for.rsplit(',') {
+        for hop in hops.iter().rev() {
             if !self.trusts(origin) {
                 break;
             }
-            match noted.trim().parse() {
-                Ok(address) => origin = address,
-                Err(_) => break,
+            match hop {
+                Some(address) => origin = address.to_canonical(),
+                None => break,
             }
         }
-        origin.to_canonical()
+        origin
+    }
+}
+
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: addresses are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else {
+        return network;
+    };
+    match (
+        mapped.addr().to_ipv4_mapped(),
+        mapped.prefix_len().checked_sub(96),
+    ) {
+        (Some(address), Some(length)) => Ipv4Net::new(address, length).map_or(network, IpNet::V4),
+        _ => network,
     }
 }
 
 /// The client's address; `None` when the connection has none (a unix socket).
 pub(super) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
-    let Some(proxies) = request.app_data::<web::Data<TrustedProxies>>() else {
-        return Some(peer.to_canonical());
-    };
-    let noted: Vec<_> = request
-        .headers()
-        .get_all("X-Forwarded-For")
-        .filter_map(|header| header.to_str().ok())
-        .collect();
-    Some(proxies.origin(peer, &noted.join(",")))
+    Some(match request.app_data::<web::Data<TrustedProxies>>() {
+        Some(proxies) => proxies.client(peer, request.headers()),
+        None => peer.to_canonical(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
     use super::*;
+
+    fn client(header: ForwardedHeader, peer: &str, headers: &[(&'static str, &'static str)]) -> String {
+        let networks = ["10.0.0.0/8", "::ffff:172.16.0.0/108"].map(|network| network.parse().unwrap());
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let proxies = TrustedProxies::new(&networks, header);
+        proxies.client(peer.parse().unwrap(), &map).to_string()
+    }
 
     #[test]
     fn only_trusted_proxies_may_name_another_address() {
-        let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]);
-        let origin = |peer: &str, forwarded_for: &str| {
-            proxies.origin(peer.parse().unwrap(), forwarded_for).to_string()
+        let by_list = |peer, notes| client(ForwardedHeader::Auto, peer, &[("x-forwarded-for", notes)]);
+        assert_eq!(by_list("10.0.0.1", "203.0.113.9"), "203.0.113.9");
+        assert_eq!(by_list("10.0.0.1", "198.51.100.7, 203.0.113.9"), "203.0.113.9");
+        assert_eq!(by_list("10.0.0.1", "203.0.113.9:4711 ,10.0.0.2"), "203.0.113.9");
+        assert_eq!(
+            by_list("::ffff:10.0.0.1", "203.0.113.9,::ffff:172.16.3.4,"),
+            "203.0.113.9"
+        );
+        assert_eq!(by_list("192.0.2.1", "203.0.113.9"), "192.0.2.1");
+        assert_eq!(by_list("10.0.0.1", "203.0.113.9, unknown"), "10.0.0.1");
+        assert_eq!(by_list("10.0.0.1", "203.0.113.9, unknown, 10.0.0.2"), "10.0.0.2");
+        assert_eq!(by_list("10.0.0.1", ""), "10.0.0.1");
+        assert_eq!(by_list("10.0.0.1", "10.0.0.3"), "10.0.0.3");
+    }
+
+    #[test]
+    fn several_headers_count_as_one_list() {
+        let by_rfc = |one, other| {
+            client(
+                ForwardedHeader::Auto,
+                "10.0.0.1",
+                &[("forwarded", one), ("forwarded", other)],
+            )
         };
-        assert_eq!(origin("10.0.0.1", "203.0.113.9"), "203.0.113.9");
-        assert_eq!(origin("10.0.0.1", "198.51.100.7, 203.0.113.9"), "203.0.113.9");
-        assert_eq!(origin("10.0.0.1", "203.0.113.9, 10.0.0.2"), "203.0.113.9");
-        assert_eq!(origin("192.0.2.1", "203.0.113.9"), "192.0.2.1");
-        assert_eq!(origin("10.0.0.1", "nonsense"), "10.0.0.1");
-        assert_eq!(origin("10.0.0.1", ""), "10.0.0.1");
+        assert_eq!(
+            by_rfc("for=198.51.100.7", "for=203.0.113.9;proto=https"),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            by_rfc(r#"for="[2001:db8::1]:4711""#, "For=10.0.0.2"),
+            "2001:db8::1"
+        );
+        assert_eq!(by_rfc("for=\"", "for=203.0.113.9"), "203.0.113.9");
+        assert_eq!(by_rfc("for=203.0.113.9", "for=_hidden"), "10.0.0.1");
+        let list = [
+            ("x-forwarded-for", "198.51.100.7"),
+            ("x-forwarded-for", "203.0.113.9"),
+        ];
+        assert_eq!(client(ForwardedHeader::Auto, "10.0.0.1", &list), "203.0.113.9");
+    }
+
+    #[test]
+    fn headers_that_disagree_do_not_count_unless_one_is_chosen() {
+        let both = [
+            ("x-forwarded-for", "203.0.113.1"),
+            ("forwarded", "for=203.0.113.2"),
+        ];
+        assert_eq!(client(ForwardedHeader::Auto, "10.0.0.1", &both), "10.0.0.1");
+        assert_eq!(
+            client(ForwardedHeader::XForwardedFor, "10.0.0.1", &both),
+            "203.0.113.1"
+        );
+        assert_eq!(
+            client(ForwardedHeader::Forwarded, "10.0.0.1", &both),
+            "203.0.113.2"
+        );
+        let same = [
+            ("x-forwarded-for", "203.0.113.1"),
+            ("forwarded", "for=\"203.0.113.1:80\""),
+        ];
+        assert_eq!(client(ForwardedHeader::Auto, "10.0.0.1", &same), "203.0.113.1");
     }
 }

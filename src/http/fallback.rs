@@ -7,21 +7,22 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::PathItem;
 
 use super::problem::{Problem, ProblemCode};
-
-/// What the documentation's own service answers; the API's description does not name it.
-const DOCUMENTATION: [&str; 2] = ["/openapi.json", "/docs/{file:.*}"];
+use super::{Faces, documentation};
 
 /// Every path of the API and its methods.
 pub(super) struct KnownPaths(Vec<(ResourceDef, String)>);
 
 impl KnownPaths {
-    pub(super) fn of(api: &OpenApi) -> Self {
+    pub(super) fn of(api: &OpenApi, faces: Faces) -> Self {
         let known = api
             .paths
             .paths
             .iter()
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
-        let documentation = DOCUMENTATION.map(|path| (ResourceDef::new(path), "GET, HEAD".to_owned()));
+        let documentation = documentation::PATHS
+            .into_iter()
+            .filter(|_| faces.has_operations())
+            .map(|path| (ResourceDef::new(path), "GET, HEAD".to_owned()));
         Self(known.chain(documentation).collect())
     }
 }

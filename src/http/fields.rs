@@ -38,9 +38,31 @@ pub(super) const MAX_ERRORS: usize = 100;
 #[derive(Default)]
 pub(super) struct Fields {
     errors: Vec<FieldError>,
+    /// What a field that is left out comes to.
+    absent: Absent,
+    /// Fields that were given as null and have none.
+    nulls: Vec<String>,
+}
+
+/// What a field that is left out of a body comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Absent {
+    /// In a create or an action.
+    #[default]
+    Default,
+    /// In a change of what there is.
+    Kept,
 }
 
 impl Fields {
+    /// For a change of something, which keeps what is left out.
+    pub(super) fn of_change() -> Self {
+        Self {
+            absent: Absent::Kept,
+            ..Self::default()
+        }
+    }
+
     /// A field that must be given.
     pub(super) fn required<R, T>(
         &mut self,
@@ -76,12 +98,19 @@ impl Fields {
     ) -> Option<T> {
         match given {
             Patch::Absent => None,
-            Patch::Null => self.keep(
-                field,
-                Err(Invalid::new("must not be null; leave it out to keep it")),
-            ),
+            Patch::Null => {
+                self.nulls.push(field.to_owned());
+                self.keep(field, Err(self.null_refused()))
+            }
             Patch::Value(value) => self.keep(field, parse(value)),
         }
+    }
+
+    fn null_refused(&self) -> Invalid {
+        Invalid::new(match self.absent {
+            Absent::Default => "must not be null; leave it out to get the default",
+            Absent::Kept => "must not be null; leave it out to keep it",
+        })
     }
 
     /// A field that null makes absent.
@@ -130,8 +159,12 @@ impl Fields {
         self.errors.iter().any(|known| known.field == field)
     }
 
-    /// Adds an error unless the field has one already, which then says more.
-    pub(super) fn error_unless_named(&mut self, error: FieldError) {
+    /// Adds the error of a field that is missing, unless it has one already, which then says more. A field that must be
+    /// given cannot be left out in place of null.
+    pub(super) fn missing(&mut self, error: FieldError) {
+        if self.nulls.contains(&error.field) {
+            self.errors.retain(|known| known.field != error.field);
+        }
         if !self.names(&error.field) {
             self.error(error);
         }

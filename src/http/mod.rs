@@ -6,9 +6,11 @@ mod body;
 mod call;
 mod client_address;
 mod device;
+mod documentation;
 mod fallback;
 mod fields;
 mod form;
+mod forwarded;
 pub mod gateway;
 mod heavy;
 mod object;
@@ -30,9 +32,8 @@ use actix_web::{App, Error, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
-use utoipa_swagger_ui::SwaggerUi;
 
-pub use client_address::TrustedProxies;
+pub use client_address::{ForwardedHeader, TrustedProxies};
 
 use crate::services::Context;
 
@@ -44,14 +45,35 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// Where clients reach the server, for the API's description.
     pub public_url: Option<String>,
+    pub faces: Faces,
+}
+
+/// Which faces a server shows. All show health and readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faces {
+    All,
+    /// What devices, people and pipelines call.
+    Calls,
+    /// What operators read: metrics and documentation.
+    Operations,
+}
+
+impl Faces {
+    fn has_calls(self) -> bool {
+        self != Self::Operations
+    }
+
+    fn has_operations(self) -> bool {
+        self != Self::Calls
+    }
 }
 
 /// The description of the API, without a server.
 pub fn openapi() -> OpenApi {
-    described(App::new().into_utoipa_app(), None).1
+    described(App::new().into_utoipa_app(), None, Faces::All).1
 }
 
-/// The whole server, every face and middleware.
+/// The whole server, every face that it shows and middleware.
 pub fn server(
     parts: &Parts,
 ) -> App<
@@ -63,30 +85,49 @@ pub fn server(
         InitError = (),
     > + use<>,
 > {
+    let (faces, public_url) = (parts.faces, parts.public_url.as_deref());
     // Devices ask most, so their routes come first.
     let app = App::new()
-        .configure(gateway::routes)
+        .configure(|config| {
+            if faces.has_calls() {
+                gateway::routes(config);
+            }
+        })
         .app_data(web::Data::from(parts.context.clone()))
         .app_data(web::Data::new(parts.trusted_proxies.clone()))
         .app_data(web::Data::new(parts.metrics.clone()));
-    let (app, api) = described(app.into_utoipa_app(), parts.public_url.as_deref());
-    app.app_data(web::Data::new(fallback::KnownPaths::of(&api)))
-        .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api))
+    let (app, shown) = described(app.into_utoipa_app(), public_url, faces);
+    app.app_data(web::Data::new(fallback::KnownPaths::of(&shown, faces)))
+        .configure(|config| {
+            if faces.has_operations() {
+                let (_, api) = described(App::new().into_utoipa_app(), public_url, Faces::All);
+                documentation::routes(config, api, public_url);
+            }
+        })
         .default_service(web::to(fallback::answer))
         .wrap(from_fn(telemetry::surround))
 }
 
-/// Adds every documented route; this is the one list of faces.
-fn described<T>(app: utoipa_actix_web::UtoipaApp<T>, public_url: Option<&str>) -> (App<T>, OpenApi)
+/// Adds the documented routes of these faces; this is the one list of routes.
+fn described<T>(
+    app: utoipa_actix_web::UtoipaApp<T>,
+    public_url: Option<&str>,
+    faces: Faces,
+) -> (App<T>, OpenApi)
 where
     T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
 {
-    app.openapi(openapi::base(public_url))
-        .service(scope("/v1").configure(device::routes))
-        .service(scope("/api/v1").configure(admin::routes))
+    let mut app = app.openapi(openapi::base(public_url));
+    if faces.has_calls() {
+        app = app
+            .service(scope("/v1").configure(device::routes))
+            .service(scope("/api/v1").configure(admin::routes));
+    }
+    app = app
         .service(operations::get_health)
-        .service(operations::get_readiness)
-        .service(operations::get_metrics)
-        .split_for_parts()
+        .service(operations::get_readiness);
+    if faces.has_operations() {
+        app = app.service(operations::get_metrics);
+    }
+    app.split_for_parts()
 }

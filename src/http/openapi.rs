@@ -79,7 +79,7 @@ pub(super) struct WriteProblems;
 
 impl IntoResponses for ReadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 503])
+        problems(&[400, 401, 403, 404, 429, 503])
     }
 }
 
@@ -113,7 +113,7 @@ const fn described(status: u16) -> &'static str {
         409 => "Exists already, wrong state, or a conflict of versions; `code` tells which",
         412 => "The object changed since its `ETag`",
         413 => "The body is too large",
-        415 => "The body is no JSON",
+        415 => "The body is no JSON, or is encoded",
         422 => "The `Idempotency-Key` was used with another body",
         429 => "Too many attempts; see `Retry-After`",
         _ => "Unavailable for the moment; see `Retry-After`",

@@ -1,7 +1,7 @@
 //! Errors on the wire: RFC 9457 problem documents. The one place that turns an error into a status.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -255,6 +255,9 @@ impl ResponseError for Problem {
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.code == ProblemCode::UnsupportedMediaType {
+            response.insert_header((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
         }
         if self.code == ProblemCode::Unauthenticated {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
+use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
 use crate::catalog::field::MAX_ECHO_CHARACTERS;
@@ -70,7 +71,7 @@ pub(super) async fn surround(
         span.in_scope(|| log(&method, &path, "panicked", problem.status_code(), took));
         measure(&method, "panicked", problem.status_code(), took);
         let mut response = problem.error_response();
-        name(response.headers_mut(), &id);
+        complete(response.headers_mut(), &id, &path);
         return Err(InternalError::from_response(problem, response).into());
     };
     let mut response = answered?;
@@ -84,15 +85,24 @@ pub(super) async fn surround(
     let took = began.elapsed();
     span.in_scope(|| log(&method, logged(&path, &route), &route, response.status(), took));
     measure(&method, &route, response.status(), took);
-    name(response.headers_mut(), &id);
+    complete(response.headers_mut(), &id, &path);
+    if path == "/docs" || path.starts_with("/docs/") {
+        documentation::confine(&mut response);
+    }
     Ok(response.map_into_boxed_body())
 }
 
-fn name(headers: &mut HeaderMap, id: &str) {
+/// Adds what every answer says of itself.
+fn complete(headers: &mut HeaderMap, id: &str, path: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Answers hold secrets or a tenant's data, whichever they are: a replay, a list or a problem.
+    if (path.starts_with("/api/") || path.starts_with("/v1/devices")) && !headers.contains_key(CACHE_CONTROL)
+    {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 /// The caller's own id where it is a plain word, so that requests can be followed across programs.

@@ -56,6 +56,7 @@ struct Key {
     fingerprinting: [u8; KEY_BYTES],
     snapshots: MacKey,
     device_tokens: MacKey,
+    refresh_tokens: MacKey,
 }
 
 impl Keyring {
@@ -161,6 +162,16 @@ impl Keyring {
         self.keys.iter().map(|key| &key.device_tokens)
     }
 
+    /// The key that makes refresh tokens.
+    pub(super) fn refresh_token_key(&self) -> &MacKey {
+        &self.first().refresh_tokens
+    }
+
+    /// The keys that verify refresh tokens.
+    pub(super) fn refresh_token_keys(&self) -> impl Iterator<Item = &MacKey> {
+        self.keys.iter().map(|key| &key.refresh_tokens)
+    }
+
     pub(super) fn signing_key(&self) -> (&str, &[u8]) {
         let key = self.first();
         (&key.id, &key.signing)
@@ -200,6 +211,7 @@ impl Key {
             fingerprinting: derive(b"fingerprint-v1")?,
             snapshots: MacKey::new(&derive(b"snapshot-v1")?),
             device_tokens: MacKey::new(&derive(b"device-token-v1")?),
+            refresh_tokens: MacKey::new(&derive(b"refresh-token-v1")?),
         })
     }
 }

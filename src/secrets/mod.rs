@@ -9,6 +9,7 @@ mod enrolment_code;
 mod keyring;
 mod mac;
 mod password;
+mod refresh_token;
 mod token;
 
 pub use access_token::{AccessClaims, AccessTokens};
@@ -17,6 +18,7 @@ pub use enrolment_code::{NewEnrolmentCode, PresentedEnrolmentCode};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 pub use mac::{MacKey, TAG_BYTES};
 pub use password::{PasswordHash, hash_password, parse_password, verify_password, verify_unknown};
+pub use refresh_token::RefreshToken;
 pub use token::{
     NewToken, PresentedToken, TokenKind, new_app_key, new_app_secret, new_password, secret_matches,
 };

@@ -12,8 +12,6 @@ use crate::catalog::ids::TenantId;
 pub enum TokenKind {
     /// For a pipeline on the admin API.
     Api,
-    /// For a session's next access token.
-    Refresh,
     /// For the devices of a tenant; carries the tenant's number, so that a check finds it without a database.
     DeviceKey(TenantId),
 }
@@ -22,7 +20,6 @@ impl TokenKind {
     fn prefix(self) -> String {
         match self {
             Self::Api => "slipway_token".to_owned(),
-            Self::Refresh => "slipway_refresh".to_owned(),
             Self::DeviceKey(tenant) => format!("slipway_device_{tenant}"),
         }
     }
@@ -59,7 +56,6 @@ impl PresentedToken {
         let mut pieces = text.strip_prefix("slipway_")?.split('_');
         let kind = match pieces.next()? {
             "token" => TokenKind::Api,
-            "refresh" => TokenKind::Refresh,
             "device" => TokenKind::DeviceKey(TenantId::parse(pieces.next()?.parse().ok()?).ok()?),
             _ => return None,
         };
@@ -123,7 +119,7 @@ mod tests {
     fn a_token_is_taken_apart_as_it_was_made() {
         let id = Uuid::now_v7();
         let tenant = TenantId::parse(10_000_000).unwrap();
-        for kind in [TokenKind::Api, TokenKind::Refresh, TokenKind::DeviceKey(tenant)] {
+        for kind in [TokenKind::Api, TokenKind::DeviceKey(tenant)] {
             let token = NewToken::generate(kind, id);
             let presented = PresentedToken::parse(&token.text).unwrap();
             assert_eq!((presented.kind, presented.id), (kind, id));

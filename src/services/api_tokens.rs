@@ -32,6 +32,7 @@ pub async fn create(
     };
     let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
     let tx = ctx.begin(caller).await?;
+    let hash = secret.secret_hash.clone();
     let stored = api_tokens::insert(&tx, scope, token, secret.secret_hash, ctx.now()).await?;
     let made = MadeApiToken {
         stored,
@@ -46,6 +47,7 @@ pub async fn create(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &made).await?;
     tx.commit().await?;
+    ctx.token_lookups.accept(hash.as_str());
     Ok(made)
 }
 

@@ -1,42 +1,36 @@
-//! A limit on calls of the gateway, by key and device. Kept by each node for itself; off unless configured.
+//! A limit on calls of the gateway, by key, device and network. Kept by each node for itself; off unless configured.
 
-use std::num::NonZeroU32;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use super::login_attempts::network_of;
+use super::rate_limit::{RateLimit, retry_after_s};
+
+/// Room for a fleet: four times this table's 65,536 keys.
+const ROOM: usize = 4;
 
 pub struct CallLimits {
     /// `None`: no limit.
-    by_key_and_device: Option<DefaultKeyedRateLimiter<(String, String)>>,
-    clock: DefaultClock,
+    limit: Option<RateLimit>,
 }
 
 impl CallLimits {
     /// Allows so many calls a minute; 0 is no limit.
     pub fn new(calls_per_minute: u32) -> Self {
-        let quota = NonZeroU32::new(calls_per_minute).map(Quota::per_minute);
+        let limit =
+            || RateLimit::in_period("gateway", calls_per_minute, Duration::from_mins(1)).with_room(ROOM);
         Self {
-            by_key_and_device: quota.map(RateLimiter::keyed),
-            clock: DefaultClock::default(),
+            limit: (calls_per_minute > 0).then(limit),
         }
     }
 
-    /// Counts a call; the error is how many seconds to wait.
-    pub fn count(&self, app_key: &str, device_id: &str) -> Result<(), u64> {
-        let Some(limiter) = &self.by_key_and_device else {
+    /// Counts a call whose signature is valid; the error is how many seconds to wait. By network too: a key is in
+    /// every copy of an app, and whoever took it out must not use up what another's device may call.
+    pub fn count(&self, app_key: &str, device_id: &str, source: Option<IpAddr>) -> Result<(), u64> {
+        let Some(limit) = &self.limit else {
             return Ok(());
         };
-        // A longer text is no device id, and must not be kept as one.
-        let device_id = device_id.chars().take(128).collect();
-        limiter
-            .check_key(&(app_key.to_owned(), device_id))
-            .map_err(|until| until.wait_time_from(self.clock.now()).as_secs() + 1)
-    }
-
-    /// Forgets devices that have been quiet.
-    pub(super) fn forget_quiet(&self) {
-        if let Some(limiter) = &self.by_key_and_device {
-            limiter.retain_recent();
-        }
+        let key = (app_key, device_id, source.map(network_of));
+        limit.count(key).map_err(retry_after_s)
     }
 }

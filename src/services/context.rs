@@ -15,7 +15,7 @@ use super::key_uses::KeyUses;
 use super::login_attempts::LoginAttempts;
 use super::push_delivery::PushDelivery;
 use super::write_health::{WriteFailure, WriteHealth};
-use super::{CallLimits, CostlyCalls, HeavyCalls, NewDevices, ServiceError};
+use super::{CallLimits, CostlyCalls, DeviceLimits, HeavyCalls, NewDevices, ServiceError, TokenLookups};
 use crate::access::{Action, Principal, Role, TenantScope, User, enter_tenant};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::push::PushLifetimes;
@@ -35,7 +35,9 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
+    pub token_lookups: TokenLookups,
     pub call_limits: CallLimits,
+    pub device_limits: DeviceLimits,
     pub enrolment_limits: EnrolmentLimits,
     pub new_devices: Arc<NewDevices>,
     pub costly_calls: CostlyCalls,

@@ -1,5 +1,5 @@
 //! Removes what would grow for ever: idempotency records, ended sessions, old pushes, what tells repeated ones, expired
-//! codes, nodes that are gone, quiet counters of attempts. One node at a time does it, by a lease. The audit is kept.
+//! codes, nodes that are gone. One node at a time does it, by a lease. The audit is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,9 +61,6 @@ pub async fn run(ctx: Arc<Context>) {
 
 /// One round; `None` when another node holds the lease.
 pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, ServiceError> {
-    ctx.login_attempts.forget_quiet();
-    ctx.call_limits.forget_quiet();
-    ctx.enrolment_limits.forget_quiet();
     let now = ctx.now();
     ctx.key_uses.forget_quiet(now);
     if !leases::try_take(&ctx.db, LEASE, holder, now, LEASE_FOR).await? {

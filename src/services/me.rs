@@ -1,6 +1,7 @@
 //! One's own account.
 
 use super::audit::{self, Change};
+use super::login_attempts::count_login_attempt;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Action, enter_platform};
 use crate::catalog::field::FieldError;
@@ -25,8 +26,7 @@ pub async fn change_password(
         .ok_or(ServiceError::NotFound("user"))?;
     let user = found.user;
     // Guessing here must not be cheaper than at the login.
-    ctx.login_attempts
-        .count(user.value.username.as_str(), caller.address)?;
+    count_login_attempt(ctx, user.value.username.as_str(), caller.address).await?;
     if !verify_password(current, PasswordHash::from_stored(found.password_hash)).await {
         let error = FieldError::invalid("current", "is not your password");
         return Err(ServiceError::Invalid(vec![error]));

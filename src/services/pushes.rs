@@ -143,6 +143,8 @@ async fn take(
     if !refused.is_empty() {
         return Err(PushRefusal::Schemes(refused));
     }
+    ctx.device_limits
+        .count_push(sender.scope.tenant(), request.targets.as_slice())?;
     let now = ctx.now();
     let push = Push {
         id: PushId::generate(),

@@ -1,16 +1,19 @@
 //! Signing in: a short access token and a rotating refresh token, both bound to a session that can be ended.
 
+mod refresh;
+
 use std::net::IpAddr;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
+pub use self::refresh::{Client, refresh};
+use super::login_attempts::count_login_attempt;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Credential, Principal, User, has_expired};
 use crate::catalog::ids::{KeyId, SessionId, TenantId};
 use crate::catalog::text::Username;
 use crate::secrets::{
-    AccessClaims, NewToken, PasswordHash, PresentedToken, TokenKind, secret_matches, verify_password,
-    verify_unknown,
+    AccessClaims, PasswordHash, PresentedToken, RefreshToken, TokenKind, verify_password, verify_unknown,
 };
 use crate::storage::key_uses::KeyRef;
 use crate::storage::sessions::Session;
@@ -20,9 +23,10 @@ use crate::storage::{api_tokens, sessions, tenants, users};
 /// A session ends so long after its login, however often it is refreshed.
 const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
 
+/// The number of a session's first refresh token.
+const FIRST_GENERATION: i64 = 1;
+
 const WRONG_LOGIN: ServiceError = ServiceError::Unauthenticated("the username or the password is wrong");
-const WRONG_REFRESH: ServiceError =
-    ServiceError::Unauthenticated("the refresh token is not valid (any more); sign in again");
 const WRONG_CREDENTIAL: ServiceError = ServiceError::Unauthenticated(
     "send a valid access token or API token as Authorization: Bearer …; an access token that expired can be refreshed",
 );
@@ -40,12 +44,12 @@ pub struct SignedIn {
 /// Checks a password and begins a session. Wrong name and wrong password take as long and look alike.
 pub async fn login(
     ctx: &Context,
-    address: Option<IpAddr>,
+    client: Client<'_>,
     username: &str,
     password: String,
 ) -> Result<SignedIn, ServiceError> {
     let username = username.to_lowercase();
-    ctx.login_attempts.count(&username, address)?;
+    count_login_attempt(ctx, &username, client.address).await?;
     let Some(found) = find_user(ctx, &username).await? else {
         verify_unknown(password).await;
         return Err(WRONG_LOGIN);
@@ -57,7 +61,6 @@ pub async fn login(
     }
     refuse_disabled_tenant(ctx, user.tenant).await?;
     let session = SessionId::generate();
-    let refresh = NewToken::generate(TokenKind::Refresh, session.uuid());
     let now = ctx.now();
     let tx = ctx.db.begin().await?;
     // Hashing took a while: whoever changed the password or the person meanwhile has ended all sessions, and this one
@@ -71,13 +74,16 @@ pub async fn login(
     let row = Session {
         id: session,
         user: user.id,
-        refresh_hash: refresh.secret_hash.clone(),
+        generation: FIRST_GENERATION,
+        recent_refreshes: Vec::new(),
+        network: client.network(),
         created_at: now,
         expires_at: now + SESSION_LIFETIME,
     };
     sessions::insert(&tx, row).await?;
     tx.commit().await?;
-    signed_in(ctx, user, session, refresh)
+    ctx.login_attempts.signed_in(&user.username, client.address);
+    signed_in(ctx, user, (session, FIRST_GENERATION), now)
 }
 
 /// A text that cannot be a username is nobody's.
@@ -86,47 +92,6 @@ async fn find_user(ctx: &Context, username: &str) -> Result<Option<UserWithPassw
         Ok(username) => Ok(users::find_anywhere_by_username(&ctx.db, &username).await?),
         Err(_) => Ok(None),
     }
-}
-
-/// Trades a refresh token for a new pair. A token that was traded before has been stolen: its session ends.
-pub async fn refresh(
-    ctx: &Context,
-    address: Option<IpAddr>,
-    refresh_token: &str,
-) -> Result<SignedIn, ServiceError> {
-    ctx.login_attempts.count_source(address)?;
-    let presented = PresentedToken::parse(refresh_token)
-        .filter(|token| token.kind == TokenKind::Refresh)
-        .ok_or(WRONG_REFRESH)?;
-    let id = SessionId::from_uuid(presented.id);
-    let now = ctx.now();
-    // Looked up before anything is written, so that made-up tokens take no writer's turn.
-    let session = sessions::find(&ctx.db, id)
-        .await?
-        .filter(|session| now < session.expires_at);
-    let session = session.ok_or(WRONG_REFRESH)?;
-    let user = users::find_anywhere(&ctx.db, session.user)
-        .await?
-        .ok_or(WRONG_REFRESH)?
-        .user
-        .value;
-    if !user.enabled {
-        return Err(WRONG_REFRESH);
-    }
-    refuse_disabled_tenant(ctx, user.tenant).await?;
-    let next = NewToken::generate(TokenKind::Refresh, id.uuid());
-    let (shown, new) = (&session.refresh_hash, &next.secret_hash);
-    let tx = ctx.db.begin().await?;
-    let is_current = secret_matches(&presented, shown)
-        && sessions::rotate(&tx, id, shown, new, session.expires_at).await?;
-    if !is_current {
-        sessions::delete(&tx, id).await?;
-        tx.commit().await?;
-        tracing::warn!(session.id = %id, "a refresh token was used twice; its session was ended");
-        return Err(WRONG_REFRESH);
-    }
-    tx.commit().await?;
-    signed_in(ctx, &user, id, next)
 }
 
 /// Ends the caller's session; an API token has none.
@@ -143,10 +108,14 @@ pub async fn logout(ctx: &Context, caller: &Caller) -> Result<(), ServiceError> 
 }
 
 /// Who presents this bearer token.
-pub async fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Principal, ServiceError> {
+pub async fn authenticate(
+    ctx: &Context,
+    bearer: Option<&str>,
+    address: Option<IpAddr>,
+) -> Result<Principal, ServiceError> {
     let bearer = bearer.ok_or(WRONG_CREDENTIAL)?;
     let principal = match PresentedToken::parse(bearer) {
-        Some(token) if token.kind == TokenKind::Api => by_api_token(ctx, &token).await?,
+        Some(token) if token.kind == TokenKind::Api => by_api_token(ctx, &token, address).await?,
         Some(_) => return Err(WRONG_CREDENTIAL),
         None => by_access_token(ctx, bearer).await?,
     };
@@ -154,15 +123,25 @@ pub async fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Princip
     Ok(principal)
 }
 
-async fn by_api_token(ctx: &Context, presented: &PresentedToken) -> Result<Principal, ServiceError> {
-    let (tenant, token) = api_tokens::find_anywhere_by_secret_hash(&ctx.db, &presented.secret_hash())
-        .await?
-        .filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id))
-        .ok_or(WRONG_CREDENTIAL)?;
+async fn by_api_token(
+    ctx: &Context,
+    presented: &PresentedToken,
+    address: Option<IpAddr>,
+) -> Result<Principal, ServiceError> {
+    let hash = presented.secret_hash();
+    ctx.token_lookups.admit(hash.as_str(), address)?;
+    let found = api_tokens::find_anywhere_by_secret_hash(&ctx.db, &hash).await?;
+    let found = found.filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id));
+    let Some((tenant, token)) = found else {
+        ctx.token_lookups.refuse(hash.as_str(), address);
+        return Err(WRONG_CREDENTIAL);
+    };
     let now = ctx.now();
     if has_expired(token.value.facts.expires_at, now) {
+        ctx.token_lookups.refuse(hash.as_str(), address);
         return Err(EXPIRED_TOKEN);
     }
+    ctx.token_lookups.accept(hash.as_str());
     let id = token.value.id;
     let key = tenant.map_or(KeyRef::PlatformToken(id), |tenant| KeyRef::ApiToken(tenant, id));
     ctx.key_uses.note(key, now);
@@ -176,21 +155,15 @@ async fn by_api_token(ctx: &Context, presented: &PresentedToken) -> Result<Princ
 }
 
 async fn by_access_token(ctx: &Context, token: &str) -> Result<Principal, ServiceError> {
-    let now = ctx.now();
-    let claims = ctx.access_tokens.verify(token, now).ok_or(WRONG_CREDENTIAL)?;
-    // The token is good; whether its session still lives only the database knows.
-    let session = sessions::find(&ctx.db, claims.session).await?;
-    session
-        .filter(|session| session.user == claims.user && now < session.expires_at)
+    let claims = ctx
+        .access_tokens
+        .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
-    let user = users::find_anywhere(&ctx.db, claims.user)
-        .await?
-        .ok_or(WRONG_CREDENTIAL)?
-        .user
-        .value;
-    if !user.enabled {
+    ctx.token_lookups.admit_session(claims.session)?;
+    let Some(user) = find_user_of_session(ctx, claims).await? else {
+        ctx.token_lookups.refuse_session(claims.session);
         return Err(WRONG_CREDENTIAL);
-    }
+    };
     Ok(Principal {
         credential: Credential::Session {
             user: user.id,
@@ -200,6 +173,17 @@ async fn by_access_token(ctx: &Context, token: &str) -> Result<Principal, Servic
         role: user.role,
         tenant: user.tenant,
     })
+}
+
+/// The person of a session, while it lives: the token does not say whether it does.
+async fn find_user_of_session(ctx: &Context, claims: AccessClaims) -> Result<Option<User>, ServiceError> {
+    let now = ctx.now();
+    let session = sessions::find(&ctx.db, claims.session).await?;
+    if !session.is_some_and(|session| session.user == claims.user && now < session.expires_at) {
+        return Ok(None);
+    }
+    let user = users::find_anywhere(&ctx.db, claims.user).await?;
+    Ok(user.map(|found| found.user.value).filter(|user| user.enabled))
 }
 
 async fn refuse_disabled_tenant(ctx: &Context, tenant: Option<TenantId>) -> Result<(), ServiceError> {
@@ -212,22 +196,28 @@ async fn refuse_disabled_tenant(ctx: &Context, tenant: Option<TenantId>) -> Resu
     }
 }
 
+/// The pair that a session was given at an instant: the same whenever and wherever it is made.
 fn signed_in(
     ctx: &Context,
     user: &User,
-    session: SessionId,
-    refresh: NewToken,
+    (session, generation): (SessionId, i64),
+    at: DateTime<Utc>,
 ) -> Result<SignedIn, ServiceError> {
     let claims = AccessClaims {
         user: user.id,
         session,
     };
-    let access_token = ctx.access_tokens.issue(claims, ctx.now()).ok_or_else(|| {
+    let access_token = ctx.access_tokens.issue(claims, at).ok_or_else(|| {
         ServiceError::internal(std::io::Error::other("an access token could not be signed"))
     })?;
+    let refresh_token = RefreshToken {
+        session: session.uuid(),
+        generation,
+    };
+    let expires_at = at + ctx.access_tokens.lifetime();
     Ok(SignedIn {
         access_token,
-        refresh_token: refresh.text,
-        expires_in: ctx.access_tokens.lifetime().num_seconds(),
+        refresh_token: refresh_token.text(&ctx.keyring),
+        expires_in: (expires_at.timestamp() - ctx.now().timestamp()).max(0),
     })
 }

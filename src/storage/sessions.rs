@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter};
+use serde::{Deserialize, Serialize};
 
 use super::entity::session::{Column, Entity, Model};
+use super::row::{Row, to_json};
 use super::{Db, Reader, StorageError, Writer, in_micros};
 use crate::catalog::ids::{SessionId, UserId};
 
@@ -12,24 +14,57 @@ use crate::catalog::ids::{SessionId, UserId};
 pub struct Session {
     pub id: SessionId,
     pub user: UserId,
-    /// What the refresh token is verified against; each token is good once.
-    pub refresh_hash: String,
+    /// Which of the session's refresh tokens is current; they are counted from 1.
+    pub generation: i64,
+    /// The refreshes of the last moments, oldest first.
+    pub recent_refreshes: Vec<Refresh>,
+    /// Where the session was used last to sign in or refresh.
+    pub network: Option<String>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
+/// A refresh token that was traded for the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    /// Of the token that was traded.
+    pub generation: i64,
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub at: DateTime<Utc>,
+    /// A digest of who traded it.
+    pub client: String,
+}
+
 pub async fn find(reader: &impl Reader, id: SessionId) -> Result<Option<Session>, StorageError> {
     let row = Entity::find_by_id(id.uuid()).one(reader.connection()).await?;
-    Ok(row.map(read))
+    row.map(read).transpose()
+}
+
+/// Whether a person has a session that was used last from this network.
+pub async fn is_of_network(
+    reader: &impl Reader,
+    user: UserId,
+    network: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let count = Entity::find()
+        .filter(Column::UserId.eq(user.uuid()))
+        .filter(Column::Network.eq(network))
+        .filter(Column::ExpiresAt.gt(in_micros(now)))
+        .count(reader.connection())
+        .await?;
+    Ok(count > 0)
 }
 
 pub async fn insert(writer: &impl Writer, session: Session) -> Result<(), StorageError> {
     let row = Model {
         id: session.id.uuid(),
         user_id: session.user.uuid(),
-        refresh_hash: session.refresh_hash,
         created_at: in_micros(session.created_at),
         expires_at: in_micros(session.expires_at),
+        generation: session.generation,
+        recent_refreshes: to_json(&session.recent_refreshes),
+        network: session.network,
     };
     Entity::insert(row.into_active_model())
         .exec_without_returning(writer.connection())
@@ -37,20 +72,20 @@ pub async fn insert(writer: &impl Writer, session: Session) -> Result<(), Storag
     Ok(())
 }
 
-/// Puts a new refresh token in the place of the one that was shown. `false` when that is not the session's token
-/// (any more): of two requests with the same token only one gets through.
+/// Makes the next refresh token the current one. `false` when the session is not as it was read (any more): of two
+/// requests with the same token only one gets through.
 pub async fn rotate(
     writer: &impl Writer,
-    id: SessionId,
-    shown_hash: &str,
-    new_hash: &str,
-    expires_at: DateTime<Utc>,
+    read: &Session,
+    recent_refreshes: &[Refresh],
+    network: Option<&str>,
 ) -> Result<bool, StorageError> {
     let updated = Entity::update_many()
-        .col_expr(Column::RefreshHash, Expr::value(new_hash))
-        .col_expr(Column::ExpiresAt, Expr::value(in_micros(expires_at)))
-        .filter(Column::Id.eq(id.uuid()))
-        .filter(Column::RefreshHash.eq(shown_hash))
+        .col_expr(Column::Generation, Expr::value(read.generation + 1))
+        .col_expr(Column::RecentRefreshes, Expr::value(to_json(&recent_refreshes)))
+        .col_expr(Column::Network, Expr::value(network))
+        .filter(Column::Id.eq(read.id.uuid()))
+        .filter(Column::Generation.eq(read.generation))
         .exec(writer.connection())
         .await?;
     Ok(updated.rows_affected > 0)
@@ -82,12 +117,15 @@ pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageE
     Ok(deleted.rows_affected)
 }
 
-fn read(model: Model) -> Session {
-    Session {
+fn read(model: Model) -> Result<Session, StorageError> {
+    let row = Row::of("sessions", model.id);
+    Ok(Session {
         id: SessionId::from_uuid(model.id),
         user: UserId::from_uuid(model.user_id),
-        refresh_hash: model.refresh_hash,
+        generation: model.generation,
+        recent_refreshes: row.column("recent_refreshes", serde_json::from_str(&model.recent_refreshes))?,
+        network: model.network,
         created_at: model.created_at,
         expires_at: model.expires_at,
-    }
+    })
 }

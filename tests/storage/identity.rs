@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use slipway::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Role};
 use slipway::catalog::ids::{KeyId, SessionId, TenantId};
-use slipway::storage::sessions::Session;
+use slipway::storage::sessions::{Refresh, Session};
 use slipway::storage::{
     PageRequest, StorageError, UniqueKey, api_tokens, app_keys, device_keys, in_micros, sessions, users,
 };
@@ -80,7 +80,9 @@ async fn prepare_session(database: &TestDatabase) -> Session {
     let session = Session {
         id: SessionId::generate(),
         user: ada.id,
-        refresh_hash: "first".to_owned(),
+        generation: 1,
+        recent_refreshes: Vec::new(),
+        network: None,
         created_at: now(),
         expires_at: now() + TimeDelta::days(1),
     };
@@ -95,11 +97,15 @@ async fn a_refresh_token_is_good_once(database: TestDatabase) {
     let session = prepare_session(&database).await;
     let mut requests = tokio::task::JoinSet::new();
     for number in 0..4 {
-        let (db, id) = (database.db.clone(), session.id);
+        let (db, session) = (database.db.clone(), session.clone());
         requests.spawn(async move {
             let tx = db.begin().await.unwrap();
-            let until = now() + TimeDelta::days(2);
-            let rotated = sessions::rotate(&tx, id, "first", &format!("next-{number}"), until)
+            let refresh = Refresh {
+                generation: 1,
+                at: now(),
+                client: format!("client-{number}"),
+            };
+            let rotated = sessions::rotate(&tx, &session, &[refresh], Some("192.0.2.1"))
                 .await
                 .unwrap();
             tx.commit().await.unwrap();
@@ -109,8 +115,16 @@ async fn a_refresh_token_is_good_once(database: TestDatabase) {
     let rotated = requests.join_all().await;
     assert_eq!(rotated.iter().filter(|rotated| **rotated).count(), 1);
     let found = sessions::find(&database.db, session.id).await.unwrap().unwrap();
-    assert!(found.refresh_hash.starts_with("next-"));
-    assert_eq!(found.expires_at, in_micros(now() + TimeDelta::days(2)));
+    assert_eq!((found.generation, found.recent_refreshes.len()), (2, 1));
+    let is_of = async |network: &str, now| {
+        sessions::is_of_network(&database.db, session.user, network, now)
+            .await
+            .unwrap()
+    };
+    assert!(is_of("192.0.2.1", now()).await);
+    assert!(!is_of("192.0.2.2", now()).await);
+    assert!(!is_of("192.0.2.1", session.expires_at).await);
+    assert_eq!(found.expires_at, in_micros(session.expires_at));
 }
 
 async fn sessions_end(database: TestDatabase) {

@@ -13,7 +13,7 @@ pub struct UrlScheme(String);
 /// The schemes that a tenant allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UrlSchemes {
-    /// Any but those that run in whatever opens them or reach what is on the device: `javascript`, `data`, `file`.
+    /// Any but those that run in whatever opens them, or reach what is on the device or inside other programs.
     #[default]
     AnyHarmless,
     /// These alone; at least one, each once.
@@ -21,7 +21,36 @@ pub enum UrlSchemes {
 }
 
 /// What a tenant that says nothing does not allow.
-const HARMFUL: [&str; 3] = ["javascript", "data", "file"];
+const HARMFUL: [&str; 24] = [
+    // Code, or a document that holds it.
+    "javascript",
+    "vbscript",
+    "livescript",
+    "mocha",
+    "data",
+    "blob",
+    "about",
+    "mhtml",
+    // Files and records on the device.
+    "file",
+    "filesystem",
+    "content",
+    "jar",
+    "res",
+    "resource",
+    "android.resource",
+    "view-source",
+    "wyciwyg",
+    // Other programs, with arguments of the sender's choice.
+    "intent",
+    "android-app",
+    "ms-msdt",
+    "search-ms",
+    // The browser itself.
+    "chrome",
+    "chrome-extension",
+    "moz-extension",
+];
 /// Longer than any registered scheme.
 const MAX_SCHEME_LENGTH: usize = 64;
 /// The most schemes that a tenant may list.
@@ -57,7 +86,7 @@ impl UrlSchemes {
     pub fn only(schemes: Vec<UrlScheme>) -> Result<Self, Invalid> {
         if schemes.is_empty() || schemes.len() > MAX_URL_SCHEMES {
             return Err(Invalid::new(format!(
-                "must list 1 to {MAX_URL_SCHEMES} schemes; null allows any but javascript, data and file"
+                "must list 1 to {MAX_URL_SCHEMES} schemes; null allows any but harmful ones such as javascript and file"
             )));
         }
         let mut listed = schemes;
@@ -127,6 +156,13 @@ mod tests {
             "JaVaScRiPt:alert(1)",
             "data:text/html,x",
             "FILE:///etc/passwd",
+            "vbscript:x",
+            "Intent://scan/#Intent;scheme=zxing;end",
+            "jar:https://a.example/x.jar!/",
+            "content://settings/secure",
+            "blob:https://a.example/1",
+            "filesystem:https://a.example/temporary/x",
+            "view-source:https://a.example",
             "no-scheme",
             "//host/path",
             "/path:with-colon",

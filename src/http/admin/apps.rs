@@ -166,7 +166,7 @@ pub(super) async fn update_app(
     mut call: Call<AppPath, Json<UpdateAppRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let changes = AppChanges {
         app_name: fields.changed("app_name", body.app_name, Name::parse),
         old_package_names: fields.list("old_package_names", body.old_package_names, PackageName::parse),

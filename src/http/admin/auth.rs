@@ -1,5 +1,6 @@
 //! Signing in and out.
 
+use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +10,7 @@ use crate::http::call::{Call, address, begin_costly, context};
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
-use crate::services::sessions::{self, SignedIn};
+use crate::services::sessions::{self, Client, SignedIn};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,13 +68,14 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     let (Some(username), Some(password)) = (username, password) else {
         return Err(fields.refusal());
     };
-    let signed_in = sessions::login(&ctx, address(&request), &username, password).await?;
+    let signed_in = sessions::login(&ctx, client(&request), &username, password).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 
 /// Trade a refresh token for a new pair
 ///
-/// A refresh token is good once. Used again, it ends its session.
+/// A refresh token is good once. For 30 seconds the same client (by network and `User-Agent`) gets the same pair for it
+/// again, so that browser tabs can share one. Used again otherwise, it ends its session.
 #[utoipa::path(tag = "auth", operation_id = "refresh", security(()), request_body = RefreshRequest,
     responses((status = 200, description = "A new pair", body = LoginResponse), WriteProblems))]
 #[post("/auth/refresh")]
@@ -85,7 +87,7 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
         return Err(fields.refusal());
     };
-    let signed_in = sessions::refresh(&ctx, address(&request), &token).await?;
+    let signed_in = sessions::refresh(&ctx, client(&request), &token).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 
@@ -96,6 +98,15 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
 pub(super) async fn logout(call: Call) -> Result<HttpResponse, Problem> {
     sessions::logout(&call.ctx, &call.caller).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The caller as far as it can be told before it is authenticated.
+fn client(request: &HttpRequest) -> Client<'_> {
+    let user_agent = request.headers().get(USER_AGENT);
+    Client {
+        address: address(request),
+        user_agent: user_agent.and_then(|text| text.to_str().ok()).unwrap_or_default(),
+    }
 }
 
 /// The body of a call that nobody is authenticated for yet.

@@ -157,7 +157,7 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
         }
         (None, None) => {
             if !fields.names("org_path") {
-                fields.error_unless_named(FieldError::required("device_id"));
+                fields.missing(FieldError::required("device_id"));
             }
             None
         }
@@ -182,7 +182,7 @@ fn read_mode(mode: &str, version: Option<i64>, fields: &mut Fields) -> Option<Pi
         Ok(mode) => return Some(mode),
         Err(PinModeError::Mode(why)) => fields.error(why.at("mode")),
         Err(PinModeError::Version(why)) => fields.error(why.at("version_code")),
-        Err(PinModeError::VersionMissing) => fields.error_unless_named(FieldError::required("version_code")),
+        Err(PinModeError::VersionMissing) => fields.missing(FieldError::required("version_code")),
     }
     None
 }

@@ -99,7 +99,7 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
         Ok(content) => Some(content),
         Err(missing) => {
             for error in missing {
-                fields.error_unless_named(error);
+                fields.missing(error);
             }
             None
         }
@@ -169,7 +169,7 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
 pub(super) async fn update_release(
     mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let changes = call.body.value.read_changes(&mut fields);
     fields.finish()?;
     let precondition = call.precondition()?;
@@ -191,7 +191,7 @@ pub(super) async fn update_release(
 pub(super) async fn set_rollout(
     mut call: Call<ReleasePath, Json<RolloutFields>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let rollout = std::mem::take(&mut call.body.value);
     if rollout.is_empty() {
         fields.error(FieldError::required("percent"));

@@ -105,7 +105,7 @@ pub(super) async fn update_resource(
     mut call: Call<ResourcePath, Json<UpdateResourceRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let changes = ResourceChanges {
         name: fields.nullable("name", body.name, Name::parse),
         kind: fields.changed("kind", body.kind, |text: String| ResourceKind::parse(&text)),

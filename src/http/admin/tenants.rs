@@ -49,8 +49,8 @@ pub(super) struct UpdateTenantRequest {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     offers_enabled: Patch<bool>,
-    /// The schemes that addresses in pushes may have, in any case; at most 100. null: any but `javascript`, `data` and
-    /// `file`.
+    /// The schemes that addresses in pushes may have, in any case; at most 100. null: any but
+    /// harmful ones such as `javascript`, `data`, `file` and `intent`.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
     #[serde(default)]
     push_url_schemes: Patch<Bounded<String, MAX_URL_SCHEMES>>,
@@ -67,7 +67,7 @@ struct TenantResponse {
     name: String,
     enabled: bool,
     offers_enabled: bool,
-    /// null: any but `javascript`, `data` and `file`.
+    /// null: any but harmful ones such as `javascript`, `data`, `file` and `intent`.
     #[schema(example = json!(["alipays", "https"]))]
     push_url_schemes: Option<Vec<String>>,
     #[schema(example = "key")]
@@ -158,7 +158,7 @@ pub(super) async fn update_tenant(
     mut call: Call<TenantPath, Json<UpdateTenantRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let changes = TenantChanges {
         name: fields.changed("name", body.name, Name::parse),
         enabled: fields.changed("enabled", body.enabled, Ok),

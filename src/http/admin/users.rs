@@ -151,7 +151,7 @@ pub(super) async fn update_user(
     mut call: Call<UserPath, Json<UpdateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let changes = UserChanges {
         role: fields.changed("role", body.role, read_role),
         enabled: fields.changed("enabled", body.enabled, Ok),

@@ -21,7 +21,7 @@ use crate::http::problem::Problem;
 use crate::http::telemetry::is_head;
 use crate::services::checks::authenticate;
 use crate::services::enrolment::authenticate_device;
-use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge, poll};
+use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::storage::push_targets::StoredTarget;
 
 #[derive(Deserialize, IntoParams)]
@@ -129,7 +129,7 @@ pub(super) async fn acknowledge_push(
         return Err(fields.refusal());
     };
     fields.finish()?;
-    let target = acknowledge(
+    let target = acknowledge_within_limit(
         &ctx,
         (&pass.scope, pass.authority()),
         path.push_id,

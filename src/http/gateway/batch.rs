@@ -1,5 +1,7 @@
 //! Several calls in one request: public parameters in the query, one URL-encoded text per call in the body.
 
+use std::net::IpAddr;
+
 use actix_web::web;
 
 use super::envelope::{self, Format};
@@ -49,8 +51,9 @@ pub(super) async fn answer(
     format: Format,
     body: &str,
     separator: Option<&str>,
+    source: Option<IpAddr>,
 ) -> Result<Vec<u8>, GatewayError> {
-    let verified = pipeline::verify_batch(ctx, query, body)?;
+    let verified = pipeline::verify_batch(ctx, query, body, source)?;
     refuse_movable_border(query)?;
     let separator = separator.filter(|text| !text.is_empty()).unwrap_or(SEPARATOR);
     if separator.len() > MAX_SEPARATOR_BYTES {

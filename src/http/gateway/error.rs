@@ -129,6 +129,14 @@ impl GatewayError {
         Self::plain(47, "Invalid encoding")
     }
 
+    pub(super) fn unsupported_encoding(coding: &str) -> Self {
+        Self::invalid_encoding()
+            .with_sub_code("isv.unsupported-content-encoding")
+            .saying(format!(
+                "Content-Encoding {coding} is not decoded; send the body as it is"
+            ))
+    }
+
     /// Of several wrong arguments the first missing one is told, else the first invalid one.
     pub(super) fn wrong_arguments(errors: &[FieldError]) -> Self {
         let missing = errors.iter().find(|error| error.code == FieldErrorCode::Required);

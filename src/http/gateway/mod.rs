@@ -27,8 +27,9 @@ use self::envelope::Format;
 use self::error::GatewayError;
 use self::methods::Asked;
 use self::params::{BodyKind, Params};
-use super::body::{BodyError, MAX_BODY_BYTES, collect};
+use super::body::{BodyError, MAX_BODY_BYTES, collect, require_identity};
 use super::call::context;
+use super::client_address::client_address;
 use super::request_ids;
 
 /// Both paths. They take every verb, since a wrong one has an answer of its own.
@@ -52,7 +53,7 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
         format,
         request_id: &id,
     };
-    match pipeline::answer(&context(&request), &params, asked).await {
+    match pipeline::answer(&context(&request), &params, asked, client_address(&request)).await {
         Ok(answer) => envelope::respond(&request, answer.headers, format, answer.body),
         Err(error) => respond_failure(&request, format, &error, &id),
     }
@@ -83,14 +84,22 @@ async fn read_and_answer_batch(
         return Err(GatewayError::verb_not_allowed());
     }
     let query = Params::of_query(request.query_string())?;
-    let body = read_body(payload).await?;
+    let body = read_body(request, payload).await?;
     let body = std::str::from_utf8(&body).map_err(|_| GatewayError::invalid_encoding())?;
     let format = pipeline::format_of(&query)?;
     let separator = request
         .headers()
         .get("top-api-separator")
         .and_then(|header| header.to_str().ok());
-    let answers = batch::answer(&context(request), &query, format, body, separator).await?;
+    let answers = batch::answer(
+        &context(request),
+        &query,
+        format,
+        body,
+        separator,
+        client_address(request),
+    )
+    .await?;
     Ok((format, answers))
 }
 
@@ -98,7 +107,7 @@ async fn read_call(request: &HttpRequest, payload: web::Payload) -> Result<Bytes
     if request.method() != Verb::GET && request.method() != Verb::POST {
         return Err(GatewayError::verb_not_allowed());
     }
-    read_body(payload).await
+    read_body(request, payload).await
 }
 
 fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'a>, Format), GatewayError> {
@@ -111,7 +120,8 @@ fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'
     Ok((params, format))
 }
 
-async fn read_body(payload: web::Payload) -> Result<Bytes, GatewayError> {
+async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, GatewayError> {
+    require_identity(request.headers()).map_err(|coding| GatewayError::unsupported_encoding(&coding))?;
     match collect(&mut payload.into_inner(), MAX_BODY_BYTES).await {
         Ok(body) => Ok(body),
         Err(BodyError::TooLarge) => Err(GatewayError::too_large("a body of at most 1 MiB is read")),

@@ -1,6 +1,8 @@
 //! From parameters to a verified call, in the order of the protocol's error table. Nothing of a request is trusted
 //! before its signature is verified.
 
+use std::net::IpAddr;
+
 use actix_web::web;
 
 use super::envelope::Format;
@@ -23,6 +25,8 @@ pub(super) struct Verified<'p> {
     text: String,
     /// As it was sent.
     signature: &'p str,
+    /// Where it comes from.
+    source: Option<IpAddr>,
 }
 
 /// The public parameters that every call must have, with the error for each, in the table's order.
@@ -46,9 +50,10 @@ pub(super) async fn answer(
     ctx: &web::Data<Context>,
     params: &Params<'_>,
     asked: Asked<'_>,
+    source: Option<IpAddr>,
 ) -> Result<MethodAnswer, GatewayError> {
     require(params, &PRESENT)?;
-    let verified = verify(ctx, params, "")?;
+    let verified = verify(ctx, params, "", source)?;
     let method = permitted_method(params, &verified)?;
     limit(ctx, params, &verified)?;
     require_arguments(params, method)?;
@@ -62,9 +67,10 @@ pub(super) fn verify_batch<'p>(
     ctx: &web::Data<Context>,
     query: &'p Params<'_>,
     body: &str,
+    source: Option<IpAddr>,
 ) -> Result<Verified<'p>, GatewayError> {
     require(query, &PRESENT[1..])?;
-    verify(ctx, query, body)
+    verify(ctx, query, body, source)
 }
 
 /// Answers one call of a batch, whose signature was the batch's.
@@ -94,6 +100,7 @@ fn verify<'p>(
     ctx: &web::Data<Context>,
     params: &'p Params<'_>,
     body: &str,
+    source: Option<IpAddr>,
 ) -> Result<Verified<'p>, GatewayError> {
     let key = find_key(ctx, params.get("app_key").unwrap_or_default()).map_err(|error| match error {
         ServiceError::NoCatalog => GatewayError::unavailable(),
@@ -103,7 +110,7 @@ fn verify<'p>(
     if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {
         return Err(GatewayError::invalid_timestamp());
     }
-    let verified = verify_signature(params, body, key)?;
+    let verified = verify_signature(params, body, key, source)?;
     verified.key.note_use(ctx);
     Ok(verified)
 }
@@ -121,6 +128,7 @@ fn verify_signature<'p>(
     params: &'p Params<'_>,
     body: &str,
     key: GatewayKey,
+    source: Option<IpAddr>,
 ) -> Result<Verified<'p>, GatewayError> {
     let set = params.as_one_set().ok_or_else(GatewayError::invalid_signature)?;
     let algorithm = match params.given("sign_method") {
@@ -147,6 +155,7 @@ fn verify_signature<'p>(
         signed,
         text,
         signature,
+        source,
     })
 }
 
@@ -160,11 +169,11 @@ fn permitted_method(params: &Params<'_>, verified: &Verified<'_>) -> Result<&'st
     }
 }
 
-/// Counted by key and device: a whole store sits behind one address.
+/// Counted by key, device and network: a whole store sits behind one address.
 fn limit(ctx: &web::Data<Context>, params: &Params<'_>, verified: &Verified<'_>) -> Result<(), GatewayError> {
     let device = params.get("device_id").unwrap_or_default();
     ctx.call_limits
-        .count(verified.key.app_key(), device)
+        .count(verified.key.app_key(), device, verified.source)
         .map_err(GatewayError::call_limited)
 }
 

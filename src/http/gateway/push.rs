@@ -96,6 +96,7 @@ fn unknown_devices(unknown: &[PushTarget]) -> String {
 fn failure(error: ServiceError) -> GatewayError {
     match error {
         ServiceError::PermissionDenied(_) | ServiceError::NotFound(_) => GatewayError::not_permitted(),
+        ServiceError::RateLimited { retry_after_s, .. } => GatewayError::call_limited(retry_after_s),
         // As a problem it is logged with its causes.
         other => GatewayError::remote_unavailable(Problem::from(other).detail()),
     }

@@ -209,7 +209,8 @@ impl Attempt<'_> {
     async fn refuse(&self, refusal: EnrolmentRefusal) -> Result<ServiceError, ServiceError> {
         let (reason, error) = explain(refusal);
         let device = &self.request.device;
-        if self.ctx.enrolment_limits.audits(self.scope.tenant(), &device.id) {
+        let (limits, source) = (&self.ctx.enrolment_limits, self.request.address);
+        if limits.audits(self.scope.tenant(), &device.id, source) {
             let change = Change {
                 action: "device.refuse_enrolment",
                 object_id: device.id.to_string(),

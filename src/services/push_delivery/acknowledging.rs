@@ -8,6 +8,17 @@ use crate::services::{Context, ServiceError};
 use crate::storage::push_targets::{self, StoredTarget};
 use crate::storage::{Authority, pushes};
 
+/// The same as [`acknowledge`], unless the device sends too many.
+pub async fn acknowledge_within_limit(
+    ctx: &Context,
+    (scope, authority): (&DeviceScope, Authority),
+    push: PushId,
+    said: (Acknowledgement, Option<PushDetail>),
+) -> Result<StoredTarget, ServiceError> {
+    ctx.device_limits.count_acknowledgement(scope)?;
+    acknowledge(ctx, (scope, authority), push, said).await
+}
+
 /// Notes what a device says of a push, which ends its offering. The answer is how far the push has come by now: what
 /// is said late or twice is a success that changes nothing.
 /// The broker vouches for devices that acknowledge through it, which have no authority of their own here.

@@ -30,7 +30,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub use acknowledging::acknowledge;
+pub use acknowledging::{acknowledge, acknowledge_within_limit};
 pub use delivered_push::DeliveredPush;
 pub use polling::{MAX_POLL_WAIT_S, MAX_POLLED, poll};
 pub use schedule::Redelivery;

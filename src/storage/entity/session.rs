@@ -9,9 +9,11 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: Uuid,
-    pub refresh_hash: String,
     pub created_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
+    pub generation: i64,
+    pub recent_refreshes: String,
+    pub network: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use slipway::app::{self, Running, Start};
 use slipway::clock::{Clock, FixedClock, SystemClock};
 use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig, MqttConfig};
+use slipway::http::ForwardedHeader;
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
@@ -121,12 +122,14 @@ impl TestApp {
 pub(crate) fn test_config(database_url: &str) -> Config {
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
+        operations_listen: None,
         data_dir: std::env::temp_dir(),
         database_url: Some(database_url.to_owned()),
         admin_username: ADMIN.to_owned(),
         admin_password: Some(PASSWORD.to_owned()),
         secret_key: Some(SECRET_KEY.to_owned()),
         trusted_proxies: Vec::new(),
+        forwarded_header: ForwardedHeader::Auto,
         public_url: None,
         next_check_s: 3_600,
         next_check_after_offer_s: 300,
@@ -143,7 +146,9 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         costly_calls: 10_000,
         drain_s: 0,
         login_attempts_per_account: 100_000,
+        login_attempts_per_account_anywhere: 1_000_000,
         login_attempts_per_source: 100_000,
+        invalid_tokens_per_source: 1_000_000,
         device_records: DeviceRecordConfig {
             enabled: true,
             new_devices_per_day: 100_000,
@@ -155,6 +160,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         delivery: DeliveryConfig {
             redelivery_ms: 15_000,
             redelivery_max_ms: 300_000,
+            device_rate: 20,
             heartbeat_ms: 20_000,
         },
         mqtt: MqttConfig {

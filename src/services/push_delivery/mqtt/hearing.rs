@@ -3,19 +3,15 @@
 //! The broker keeps a message until it is written here, so that none is lost with a connection. Of each device one is
 //! written at a time, and devices take turns: one that says a lot does not hold up the others.
 
-use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
-use tokio::time::interval;
 
 use super::queues::Queues;
 use super::topics::acknowledging_device;
@@ -35,12 +31,6 @@ use crate::storage::Authority;
 const AT_ONCE: usize = 8;
 /// Acknowledgements that wait here; further ones wait at the broker.
 const WAITING: usize = 2_048;
-/// What one device may say at once, and each second after that: far more than one that is in order has to say. Each
-/// costs a transaction.
-const DEVICE_BURST: NonZeroU32 = NonZeroU32::new(300).unwrap();
-const DEVICE_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// How often devices that have been quiet are forgotten.
-const FORGET_EVERY: Duration = Duration::from_mins(1);
 
 /// Hears what devices say.
 pub(super) struct Hearer {
@@ -48,7 +38,6 @@ pub(super) struct Hearer {
     received: mpsc::Receiver<Received>,
     /// By the topic, which is one device's.
     queues: Queues<Vec<u8>, Heard>,
-    limits: DefaultKeyedRateLimiter<Vec<u8>>,
     /// Each gives its topic back.
     writing: FuturesUnordered<BoxFuture<'static, Vec<u8>>>,
 }
@@ -90,12 +79,10 @@ enum Bad {
 
 impl Hearer {
     pub(super) fn new(ctx: Arc<Context>, received: mpsc::Receiver<Received>) -> Self {
-        let quota = Quota::per_second(DEVICE_PER_SECOND).allow_burst(DEVICE_BURST);
         Self {
             ctx,
             received,
             queues: Queues::new(),
-            limits: RateLimiter::keyed(quota),
             writing: FuturesUnordered::new(),
         }
     }
@@ -107,7 +94,6 @@ impl Hearer {
             let _ = over.wait_for(|is_over| *is_over).await;
         };
         let mut over = pin!(over.fuse());
-        let mut ticks = interval(FORGET_EVERY);
         let mut is_open = true;
         loop {
             self.write_next();
@@ -121,7 +107,6 @@ impl Hearer {
                     None => is_open = false,
                 },
                 () = &mut over => self.received.close(),
-                _ = ticks.tick() => self.limits.retain_recent(),
             }
         }
     }
@@ -136,7 +121,7 @@ impl Hearer {
             }
         };
         let topic = message.topic().to_vec();
-        if self.limits.check_key(&topic).is_err() {
+        if self.ctx.device_limits.count_acknowledgement(&scope).is_err() {
             count("too_many");
             return message.confirm().await;
         }

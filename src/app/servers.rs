@@ -1,0 +1,148 @@
+//! The listening servers: one for all faces, or two, where operators have an address of their own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::HttpServer;
+use actix_web::dev::{Server, ServerHandle};
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::http::{self, Faces, Parts, TrustedProxies};
+use crate::services::Context;
+
+/// How long requests in flight may take when the server stops, in seconds.
+const STOP_WITHIN_S: u64 = 30;
+/// Connections of operators: monitoring, and a few people.
+const OPERATIONS_CONNECTIONS: usize = 256;
+
+/// Servers that are bound and not started.
+pub(super) struct Servers {
+    pub(super) address: SocketAddr,
+    pub(super) operations_address: Option<SocketAddr>,
+    main: Server,
+    operations: Option<Server>,
+}
+
+/// Servers that answer.
+pub(super) struct RunningServers {
+    main: JoinHandle<std::io::Result<()>>,
+    operations: Option<JoinHandle<std::io::Result<()>>>,
+    handles: ServerHandles,
+}
+
+/// Stops servers.
+#[derive(Clone)]
+pub(super) struct ServerHandles {
+    main: ServerHandle,
+    operations: Option<ServerHandle>,
+}
+
+impl Servers {
+    pub(super) fn bind(
+        config: &Config,
+        context: &Arc<Context>,
+        metrics: &PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let parts = |faces| Parts {
+            context: context.clone(),
+            trusted_proxies: TrustedProxies::new(&config.trusted_proxies, config.forwarded_header),
+            metrics: metrics.clone(),
+            public_url: config.public_url.clone(),
+            faces,
+        };
+        let faces = match config.operations_listen {
+            Some(_) => Faces::Calls,
+            None => Faces::All,
+        };
+        let (address, listener) = listen(config.listen, "SLIPWAY_LISTEN")?;
+        let connections = usize::try_from(config.connections_per_worker).unwrap_or(usize::MAX);
+        let main = serve(parts(faces), listener, config.workers, connections)?;
+        let Some(operations) = config.operations_listen else {
+            return Ok(Self {
+                address,
+                operations_address: None,
+                main,
+                operations: None,
+            });
+        };
+        let (operations_address, listener) = listen(operations, "SLIPWAY_OPERATIONS_LISTEN")?;
+        let operations = serve(
+            parts(Faces::Operations),
+            listener,
+            Some(1),
+            OPERATIONS_CONNECTIONS,
+        )?;
+        Ok(Self {
+            address,
+            operations_address: Some(operations_address),
+            main,
+            operations: Some(operations),
+        })
+    }
+
+    pub(super) fn handles(&self) -> ServerHandles {
+        ServerHandles {
+            main: self.main.handle(),
+            operations: self.operations.as_ref().map(Server::handle),
+        }
+    }
+
+    pub(super) fn start(self) -> RunningServers {
+        RunningServers {
+            handles: self.handles(),
+            main: tokio::spawn(self.main),
+            operations: self.operations.map(tokio::spawn),
+        }
+    }
+}
+
+impl RunningServers {
+    pub(super) fn handles(&self) -> ServerHandles {
+        self.handles.clone()
+    }
+
+    /// Waits until the servers have stopped; operators are answered for as long as anybody is.
+    pub(super) async fn wait(self) -> anyhow::Result<()> {
+        let stopped = self.main.await;
+        if let (Some(handle), Some(server)) = (self.handles.operations, self.operations) {
+            handle.stop(true).await;
+            server.await??;
+        }
+        Ok(stopped??)
+    }
+}
+
+impl ServerHandles {
+    /// Lets requests in flight finish, and stops.
+    pub(super) async fn stop(&self) {
+        self.main.stop(true).await;
+        if let Some(operations) = &self.operations {
+            operations.stop(true).await;
+        }
+    }
+}
+
+fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<(SocketAddr, TcpListener)> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("{address} cannot be listened on; set {setting}"))?;
+    Ok((listener.local_addr()?, listener))
+}
+
+fn serve(
+    parts: Parts,
+    listener: TcpListener,
+    workers: Option<usize>,
+    connections: usize,
+) -> std::io::Result<Server> {
+    let mut server = HttpServer::new(move || http::server(&parts))
+        .max_connections(connections)
+        .disable_signals()
+        .shutdown_timeout(STOP_WITHIN_S);
+    if let Some(workers) = workers {
+        server = server.workers(workers);
+    }
+    Ok(server.listen(listener)?.run())
+}

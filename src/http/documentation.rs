@@ -1,0 +1,86 @@
+//! The API's documentation: its description, and pages to read and try it.
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS};
+use actix_web::web;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// Paths of the documentation, which the API's description does not name.
+pub(super) const PATHS: [&str; 2] = ["/openapi.json", "/docs/{file:.*}"];
+
+/// What the pages may load and call.
+struct ContentPolicy(HeaderValue);
+
+pub(super) fn routes(config: &mut web::ServiceConfig, api: OpenApi, public_url: Option<&str>) {
+    config
+        .app_data(web::Data::new(ContentPolicy(policy(public_url))))
+        .service(web::redirect("/docs", "/docs/"))
+        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api));
+}
+
+/// Confines a page: it loads what this server has, calls the API, and is shown in no frame.
+pub(super) fn confine<B>(response: &mut ServiceResponse<B>) {
+    let policy = response.request().app_data::<web::Data<ContentPolicy>>();
+    let policy = policy.map_or_else(|| policy_for(""), |policy| policy.0.clone());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// The pages call the address that the description names, which may be another than they come from.
+fn policy(public_url: Option<&str>) -> HeaderValue {
+    policy_for(public_url.and_then(origin_of).unwrap_or_default())
+}
+
+/// The library of the pages sets styles from scripts and holds its icons as data.
+fn policy_for(origin: &str) -> HeaderValue {
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         font-src 'self'; connect-src 'self' {origin}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    // An origin holds nothing that a header cannot.
+    HeaderValue::try_from(policy.replace(" ;", ";"))
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// Scheme and host of an address; `None` where it holds what could say more than that in a policy.
+fn origin_of(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let is_plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte))
+    };
+    (is_plain(scheme) && is_plain(host)).then(|| &url[..scheme.len() + 3 + host.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_names_the_origin_that_is_called_and_nothing_else_of_it() {
+        assert_eq!(
+            origin_of("https://a.example:8443/x?y"),
+            Some("https://a.example:8443")
+        );
+        assert_eq!(origin_of("http://[::1]:80"), Some("http://[::1]:80"));
+        for url in [
+            "a.example",
+            "https://a.example; script-src *",
+            "https://*",
+            "https://u@a",
+            "://a",
+            "https://",
+        ] {
+            assert_eq!(origin_of(url), None, "{url}");
+        }
+        let policy = |url| policy(url).to_str().unwrap().to_owned();
+        assert!(policy(None).contains("connect-src 'self';"));
+        assert!(policy(Some("https://a.example/x")).contains("connect-src 'self' https://a.example;"));
+    }
+}

@@ -1,0 +1,267 @@
+//! Reads the addresses that proxies note of their clients: `X-Forwarded-For` and `Forwarded` (RFC 7239).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+
+/// One noted client, in the order of the requests' way. `None`: the note names no address.
+pub(super) type Hop = Option<IpAddr>;
+
+/// The hops of every `X-Forwarded-For`, the client's end first.
+pub(super) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
+    let mut hops = Vec::new();
+    for header in headers.get_all(X_FORWARDED_FOR) {
+        let Ok(text) = header.to_str() else {
+            hops.push(None);
+            continue;
+        };
+        // RFC 9110, section 5.6.1: empty elements of a list do not count.
+        let notes = text.split(',').map(str::trim).filter(|note| !note.is_empty());
+        hops.extend(notes.map(|note| parse_node(without_quotes(note))));
+    }
+    hops
+}
+
+/// The hops of every `Forwarded`, the client's end first.
+pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
+    let mut hops = Vec::new();
+    for header in headers.get_all(FORWARDED) {
+        // A header that cannot be read as a whole names nobody: a client may have begun a quoted string that swallows
+        // what a proxy wrote behind it.
+        match header.to_str().ok().and_then(parse_forwarded) {
+            Some(elements) => hops.extend(elements),
+            None => hops.push(None),
+        }
+    }
+    hops
+}
+
+fn without_quotes(note: &str) -> &str {
+    note.strip_prefix('"')
+        .and_then(|note| note.strip_suffix('"'))
+        .unwrap_or(note)
+}
+
+/// The `for` of each element of a `Forwarded` header (RFC 7239, section 4); `None` when the header is malformed.
+fn parse_forwarded(text: &str) -> Option<Vec<Hop>> {
+    let mut hops = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (hop, behind) = parse_element(rest)?;
+        hops.extend(hop);
+        rest = match behind.strip_prefix(',') {
+            Some(next) => next.trim_start(),
+            None if behind.is_empty() => behind,
+            None => return None,
+        };
+    }
+    Some(hops)
+}
+
+/// Reads the pairs up to the next comma. The outer `Option` of the hop is `None` for an empty element.
+#[expect(
+    clippy::option_option,
+    reason = "malformed, empty, without an address, or with one"
+)]
+fn parse_element(text: &str) -> Option<(Option<Hop>, &str)> {
+    let (mut hop, mut is_empty, mut named) = (None, true, false);
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        if rest.is_empty() || rest.starts_with(',') {
+            return Some(((!is_empty).then_some(hop), rest));
+        }
+        if let Some(next) = rest.strip_prefix(';') {
+            rest = next;
+            continue;
+        }
+        is_empty = false;
+        let (name, value) = rest.split_once('=')?;
+        if name.is_empty() || !name.bytes().all(is_token_byte) {
+            return None;
+        }
+        let (value, behind) = parse_value(value)?;
+        if name.eq_ignore_ascii_case("for") {
+            if named {
+                return None;
+            }
+            (named, hop) = (true, parse_node(&value));
+        }
+        rest = behind.trim_start();
+        if !(rest.is_empty() || rest.starts_with([',', ';'])) {
+            return None;
+        }
+    }
+}
+
+/// A token or a quoted string (RFC 9110, section 5.6). Some proxies leave the quotes of an IPv6 address out.
+fn parse_value(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([',', ';', ' ', '\t']).unwrap_or(text.len());
+        let (value, rest) = text.split_at(end);
+        let is_value = !value.is_empty()
+            && value
+                .bytes()
+                .all(|byte| is_token_byte(byte) || b"[]:".contains(&byte));
+        return is_value.then(|| (value.to_owned(), rest));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((index, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, &quoted[index + 1..])),
+            '\\' => value.push(characters.next()?.1),
+            _ => value.push(character),
+        }
+    }
+    None
+}
+
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+/// An address as proxies write it: with or without brackets, port and zone. `unknown` and obfuscated names (`_x`) are
+/// none.
+fn parse_node(text: &str) -> Hop {
+    let text = text.trim();
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, behind) = bracketed.split_once(']')?;
+        let is_whole = behind.is_empty() || behind.strip_prefix(':').is_some_and(is_port);
+        return is_whole.then(|| parse_v6(address)).flatten();
+    }
+    if let Some((address, port)) = text.split_once(':')
+        && !port.contains(':')
+    {
+        let address: Ipv4Addr = address.parse().ok()?;
+        return is_port(port).then_some(IpAddr::V4(address));
+    }
+    match text.parse::<Ipv4Addr>() {
+        Ok(address) => Some(IpAddr::V4(address)),
+        Err(_) => parse_v6(text),
+    }
+}
+
+/// A zone only tells one node's own interfaces apart.
+fn parse_v6(text: &str) -> Hop {
+    let address = match text.split_once('%') {
+        Some((_, "")) => return None,
+        Some((address, _)) => address,
+        None => text,
+    };
+    let address: Ipv6Addr = address.parse().ok()?;
+    Some(IpAddr::V6(address).to_canonical())
+}
+
+/// A port, or an obfuscated one (RFC 7239, section 6.2).
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix('_') {
+        Some(hidden) => {
+            !hidden.is_empty()
+                && hidden
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        }
+        None => text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(text: &str) -> Hop {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn addresses_are_read_in_every_form() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1"),
+            (" 192.0.2.1:567 ", "192.0.2.1"),
+            ("192.0.2.1:_hidden", "192.0.2.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("[::1]:80", "::1"),
+            ("[2001:db8::1]:_x", "2001:db8::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("[fe80::1%25eth0]:80", "fe80::1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("[::FFFF:c000:201]:80", "192.0.2.1"),
+        ] {
+            assert_eq!(parse_node(text), address(expected), "{text}");
+        }
+        for text in [
+            "",
+            "unknown",
+            "_hidden",
+            "192.0.2",
+            "192.0.2.1:",
+            "192.0.2.1:x",
+            "192.0.2.1:70000",
+            "[::1",
+            "[::1]80",
+            "[192.0.2.1]",
+            "::1%",
+            "192.0.2.1.2",
+            "a.example",
+            "1234",
+            "0x7f.1",
+            "192.0.2.1 192.0.2.2",
+        ] {
+            assert_eq!(parse_node(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_forwarded_header_is_read_by_its_grammar() {
+        let hops = |text| parse_forwarded(text);
+        assert_eq!(
+            hops(
+                r#"for=192.0.2.43, For="[2001:db8:cafe::17]:4711";proto=https , by=203.0.113.43;FOR=unknown"#
+            ),
+            Some(vec![address("192.0.2.43"), address("2001:db8:cafe::17"), None])
+        );
+        assert_eq!(
+            hops(r#"for="192.0.2.4\3:80";;host="a,b;c\"d""#),
+            Some(vec![address("192.0.2.43")])
+        );
+        assert_eq!(hops("proto=https"), Some(vec![None]));
+        assert_eq!(
+            hops("for=_hidden, , for=[::1]:80,"),
+            Some(vec![None, address("::1")])
+        );
+        assert_eq!(hops(""), Some(Vec::new()));
+        for malformed in [
+            r#"for="192.0.2.1"#,
+            r#"for="x, for=192.0.2.1"#,
+            r#"for="x, for="[2001:db8::1]""#,
+            r#"for="192.0.2.1\"#,
+            "for=192.0.2.1;for=192.0.2.2",
+            "for",
+            "for=",
+            "=192.0.2.1",
+            "for=192.0.2.1 proto=https",
+            "fo r=192.0.2.1",
+        ] {
+            assert_eq!(hops(malformed), None, "{malformed}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a client writes, what a proxy appends is the last hop, or nothing of the header counts.
+        #[test]
+        fn what_a_client_writes_hides_no_note_of_a_proxy(sent in "[a-z0-9=;:,\"\\\\\\[\\] .]{0,40}", quoted in any::<bool>()) {
+            let noted = if quoted { "for=\"[2001:db8::9]:80\"" } else { "for=203.0.113.9" };
+            let expected = address(if quoted { "2001:db8::9" } else { "203.0.113.9" });
+            let hops = parse_forwarded(&format!("{sent}, {noted}"));
+            prop_assert!(hops.is_none_or(|hops| hops.last() == Some(&expected)));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Trades a refresh token for the next pair.
+//!
+//! A token counts once. Browser tabs share one, though, and an answer may be lost on its way: for a moment the same
+//! client that traded a token gets the same pair for it again. Anybody else, and anybody later, has a stolen token:
+//! its session ends. A token that this installation never made ends nothing.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::{SignedIn, refuse_disabled_tenant, signed_in};
+use crate::access::User;
+use crate::catalog::ids::SessionId;
+use crate::secrets::RefreshToken;
+use crate::services::login_attempts::network_of;
+use crate::services::{Context, ServiceError};
+use crate::storage::sessions::{self, Refresh, Session};
+use crate::storage::users;
+
+/// For so long the same client gets the same pair again.
+const REPEATABLE_FOR: TimeDelta = TimeDelta::seconds(30);
+/// Refreshes of that time that a session remembers.
+const MAX_RECENT: usize = 16;
+
+const WRONG_REFRESH: ServiceError =
+    ServiceError::Unauthenticated("the refresh token is not valid (any more); sign in again");
+
+/// Somebody who refreshes.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    pub address: Option<IpAddr>,
+    /// What it says that it is; empty where it says nothing.
+    pub user_agent: &'a str,
+}
+
+/// What a token of a session is by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Current,
+    /// It was traded at this instant, by the same client and a moment ago.
+    Repeated(DateTime<Utc>),
+    /// It was traded before.
+    Reused,
+    /// The session is not as far as that: the database was set back.
+    Unknown,
+}
+
+/// Trades a refresh token for a new pair.
+pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<SignedIn, ServiceError> {
+    let token = RefreshToken::verify(&ctx.keyring, token).ok_or(WRONG_REFRESH)?;
+    loop {
+        let now = ctx.now();
+        let session = find_session(ctx, token, now).await?;
+        let user = find_user(ctx, &session).await?;
+        let traded_at = match standing(&session, token.generation, &client.digest(), now) {
+            Standing::Current if rotate(ctx, &session, client, now).await? => now,
+            // Another request with this token was faster: look at what it left.
+            Standing::Current => continue,
+            Standing::Repeated(at) => at,
+            Standing::Reused => {
+                end(ctx, session.id).await?;
+                return Err(WRONG_REFRESH);
+            }
+            Standing::Unknown => return Err(WRONG_REFRESH),
+        };
+        ctx.login_attempts.signed_in(&user.username, client.address);
+        return signed_in(ctx, &user, (session.id, token.generation + 1), traded_at);
+    }
+}
+
+/// The session of a token that is ours.
+async fn find_session(
+    ctx: &Context,
+    token: RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<Session, ServiceError> {
+    let id = SessionId::from_uuid(token.session);
+    ctx.token_lookups.admit_session(id)?;
+    let session = sessions::find(&ctx.db, id).await?;
+    let Some(session) = session.filter(|session| now < session.expires_at) else {
+        ctx.token_lookups.refuse_session(id);
+        return Err(WRONG_REFRESH);
+    };
+    Ok(session)
+}
+
+async fn find_user(ctx: &Context, session: &Session) -> Result<User, ServiceError> {
+    let found = users::find_anywhere(&ctx.db, session.user).await?;
+    let user = found.ok_or(WRONG_REFRESH)?.user.value;
+    if !user.enabled {
+        return Err(WRONG_REFRESH);
+    }
+    refuse_disabled_tenant(ctx, user.tenant).await?;
+    Ok(user)
+}
+
+async fn rotate(
+    ctx: &Context,
+    session: &Session,
+    client: Client<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, ServiceError> {
+    let mut recent: Vec<_> = session
+        .recent_refreshes
+        .iter()
+        .filter(|refresh| is_recent(refresh, now))
+        .cloned()
+        .collect();
+    recent.push(Refresh {
+        generation: session.generation,
+        at: now,
+        client: client.digest(),
+    });
+    let recent = &recent[recent.len().saturating_sub(MAX_RECENT)..];
+    let tx = ctx.db.begin().await?;
+    let rotated = sessions::rotate(&tx, session, recent, client.network().as_deref()).await?;
+    if rotated {
+        tx.commit().await?;
+    }
+    Ok(rotated)
+}
+
+async fn end(ctx: &Context, session: SessionId) -> Result<(), ServiceError> {
+    let tx = ctx.db.begin().await?;
+    sessions::delete(&tx, session).await?;
+    tx.commit().await?;
+    tracing::warn!(session.id = %session, "a refresh token was used twice; its session was ended");
+    Ok(())
+}
+
+fn standing(session: &Session, generation: i64, client: &str, now: DateTime<Utc>) -> Standing {
+    if generation == session.generation {
+        return Standing::Current;
+    }
+    if generation > session.generation {
+        return Standing::Unknown;
+    }
+    let traded = session
+        .recent_refreshes
+        .iter()
+        .find(|refresh| refresh.generation == generation);
+    traded
+        .filter(|refresh| refresh.client == client && is_recent(refresh, now))
+        .map_or(Standing::Reused, |refresh| Standing::Repeated(refresh.at))
+}
+
+/// Clocks of nodes differ, so an instant of another node may be a little ahead.
+fn is_recent(refresh: &Refresh, now: DateTime<Utc>) -> bool {
+    (now - refresh.at).abs() <= REPEATABLE_FOR
+}
+
+impl Client<'_> {
+    /// Tells clients apart by network and user agent.
+    fn digest(&self) -> String {
+        let network = self.network().unwrap_or_default();
+        let digest = Sha256::digest(format!("{network}\n{}", self.user_agent));
+        hex::encode(&digest[..16])
+    }
+
+    pub(super) fn network(&self) -> Option<String> {
+        self.address.map(|address| network_of(address).to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::ids::UserId;
+
+    #[test]
+    fn a_traded_token_counts_again_for_its_client_and_a_moment_only() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let session = Session {
+            id: SessionId::generate(),
+            user: UserId::generate(),
+            generation: 3,
+            recent_refreshes: vec![Refresh {
+                generation: 2,
+                at,
+                client: "a".to_owned(),
+            }],
+            network: None,
+            created_at: at,
+            expires_at: at + TimeDelta::days(1),
+        };
+        let standing = |generation, client, seconds| {
+            standing(&session, generation, client, at + TimeDelta::seconds(seconds))
+        };
+        assert_eq!(standing(3, "b", 1_000), Standing::Current);
+        assert_eq!(standing(2, "a", 30), Standing::Repeated(at));
+        assert_eq!(standing(2, "a", -1), Standing::Repeated(at));
+        assert_eq!(standing(2, "a", 31), Standing::Reused);
+        assert_eq!(standing(2, "b", 0), Standing::Reused);
+        assert_eq!(standing(1, "a", 0), Standing::Reused);
+        assert_eq!(standing(4, "a", 0), Standing::Unknown);
+    }
+
+    #[test]
+    fn clients_differ_by_network_and_user_agent() {
+        let digest = |address: &str, user_agent| {
+            let address = Some(address.parse().unwrap());
+            Client { address, user_agent }.digest()
+        };
+        assert_eq!(digest("2001:db8::1", "x"), digest("2001:db8::2", "x"));
+        assert_ne!(digest("192.0.2.1", "x"), digest("192.0.2.2", "x"));
+        assert_ne!(digest("192.0.2.1", "x"), digest("192.0.2.1", "y"));
+    }
+}

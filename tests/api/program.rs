@@ -1,0 +1,132 @@
+//! The program as a process: what it leaves on the disk, and what it tells at its start.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::wait::until;
+
+const START_WITHIN: Duration = Duration::from_mins(1);
+
+/// Killed when dropped.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program whose shell would let everybody read what it creates.
+fn command(directory: &Path, arguments: &str) -> Command {
+    let mut command = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_slipway");
+    command
+        .arg("-c")
+        .arg(format!("umask 000; exec '{program}' {arguments}"))
+        .env_clear()
+        .env("TMPDIR", directory)
+        .env("SLIPWAY_DATA_DIR", directory.join("data"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// The first piece that `find` takes out of a line. What comes after it is read too, so that writing it never fails.
+fn find_line<T>(output: impl Read + Send + 'static, find: impl Fn(&str) -> Option<T>) -> T {
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let found = lines.find_map(|line| find(&line));
+    std::thread::spawn(move || lines.for_each(drop));
+    found.expect("the program ended early")
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        }
+        files.push(path);
+    }
+    files
+}
+
+#[tokio::test]
+async fn only_the_owner_can_read_what_a_server_creates() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    // It may be there already, and be open to all.
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = command(directory.path(), "serve --listen 127.0.0.1:0");
+    let mut program = Program(command.spawn().unwrap());
+    let _ = find_line(program.0.stderr.take().unwrap(), |line| {
+        line.contains("\"listening\"").then_some(())
+    });
+    until("a snapshot is saved", START_WITHIN, async || {
+        std::fs::read_dir(data.join("snapshots")).is_ok_and(|mut saved| saved.next().is_some())
+    })
+    .await;
+    let files = files_below(&data);
+    let names: Vec<_> = files
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str())
+        .collect();
+    for name in ["secret.key", "slipway.db", "slipway.db-wal", "slipway.db-shm"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    for path in files {
+        // A file may be renamed or removed meanwhile.
+        let Ok(found) = std::fs::metadata(&path) else {
+            continue;
+        };
+        let mode = found.permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_demo_that_others_can_reach_makes_its_password_up() {
+    for (listen, is_fixed) in [("127.0.0.1:0", true), ("[::1]:0", true), ("0.0.0.0:0", false)] {
+        if std::net::TcpListener::bind(listen).is_err() {
+            // This machine has no IPv6.
+            continue;
+        }
+        let directory = TempDir::new().unwrap();
+        let mut command = command(directory.path(), &format!("demo --listen {listen}"));
+        let mut program = Program(command.stderr(Stdio::inherit()).spawn().unwrap());
+        let url = std::cell::RefCell::new(String::new());
+        let password = find_line(program.0.stdout.take().unwrap(), |line| {
+            if let Some(rest) = line.strip_prefix("Slipway is running at ") {
+                *url.borrow_mut() = rest.split(' ').next().unwrap().to_owned();
+            }
+            let (_, password) = line.strip_prefix("administrator")?.split_once(" / ")?;
+            Some(password.to_owned())
+        });
+        assert_eq!(password == "slipway-demo", is_fixed, "{listen}: {password}");
+        assert!(password.len() >= 12, "{password}");
+        let login = async |password: &str| -> (StatusCode, Value) {
+            let login = format!("{}/api/v1/auth/login", url.borrow());
+            let body = json!({"username": "admin", "password": password});
+            let response = Client::new().post(login).json(&body).send().await.unwrap();
+            (response.status(), response.json().await.unwrap())
+        };
+        assert_eq!(login(&password).await.0, 200);
+        assert_eq!(login("slipway-demo").await.0 == 200, is_fixed);
+        for path in files_below(directory.path()) {
+            let Ok(found) = std::fs::metadata(&path) else {
+                continue;
+            };
+            assert_eq!(found.permissions().mode() & 0o077, 0, "{}", path.display());
+        }
+    }
+}
