@@ -4,15 +4,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::support::wait::until;
-
-const START_WITHIN: Duration = Duration::from_mins(1);
 
 /// Killed when dropped.
 struct Program(Child);
@@ -72,10 +67,6 @@ async fn only_the_owner_can_read_what_a_server_creates() {
     let _ = find_line(program.0.stderr.take().unwrap(), |line| {
         line.contains("\"listening\"").then_some(())
     });
-    until("a snapshot is saved", START_WITHIN, async || {
-        std::fs::read_dir(data.join("snapshots")).is_ok_and(|mut saved| saved.next().is_some())
-    })
-    .await;
     let files = files_below(&data);
     let names: Vec<_> = files
         .iter()
