@@ -216,6 +216,7 @@ pub struct DeviceRecordConfig {
     pub enabled: bool,
 
     /// Devices that checks may make known in one tenant on one day (UTC); beyond it they are answered, not recorded.
+    /// Once half of them have come, one network may add a twentieth (at least 100) in a day.
     #[arg(long, env = "SLIPWAY_NEW_DEVICES_PER_DAY", default_value_t = 100_000)]
     pub new_devices_per_day: u64,
 

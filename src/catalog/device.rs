@@ -1,6 +1,7 @@
 //! Devices: what a tenant knows of each, and what one check told of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,8 @@ pub struct Observation {
     pub device_type: Option<DeviceType>,
     pub org_info: Option<OrgInfo>,
     pub seen_at: DateTime<Utc>,
+    /// The network that the device is in, as far as the server can tell.
+    pub network: Option<IpAddr>,
     /// `None` when the tenant has no such app.
     pub app: Option<InstalledApp>,
 }

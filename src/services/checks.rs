@@ -1,5 +1,6 @@
 //! The check: from a device's key and question to its offers, from memory alone.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -148,10 +149,11 @@ impl Device {
         ctx: &Context,
         claimed: Option<TenantId>,
         check: Check<'a>,
+        source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
         let (tenant, device) = (self.tenant_id(), check.device_id);
         let is_the_device = self.proves_to_be(ctx, device)?;
-        let answer = answer(ctx, &self.tenant, claimed, check)?;
+        let answer = answer(ctx, &self.tenant, claimed, check, source)?;
         let waiting = || ctx.push_delivery.waiting_for(tenant, device, ctx.now());
         Ok(CheckAnswer {
             pushes_waiting: is_the_device.then(waiting),
@@ -196,6 +198,7 @@ pub(super) fn answer<'a>(
     tenant: &'a PublishedTenant,
     claimed: Option<TenantId>,
     mut check: Check<'a>,
+    source: Option<IpAddr>,
 ) -> Result<CheckAnswer<'a>, ServiceError> {
     if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
         return Err(tenant_is_refused());
@@ -221,7 +224,8 @@ pub(super) fn answer<'a>(
             ),
         ),
     };
-    ctx.device_records.note(tenant.tenant.id, app, &check, now);
+    ctx.device_records
+        .note(tenant.tenant.id, app, &check, now, source);
     ctx.check_counts.answered(&offers, msg_code);
     let after_s = if offers.is_empty() {
         ctx.settings.next_check_s

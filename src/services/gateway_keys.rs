@@ -1,5 +1,6 @@
 //! Gateway keys at work: whose key it is, what it may do, and its checks. From memory alone.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::checks::{CheckAnswer, answer};
@@ -75,7 +76,8 @@ impl GatewayKey {
         ctx: &Context,
         claimed: TenantId,
         check: Check<'a>,
+        source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
-        answer(ctx, &self.tenant, Some(claimed), check)
+        answer(ctx, &self.tenant, Some(claimed), check, source)
     }
 }

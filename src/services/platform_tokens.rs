@@ -25,6 +25,7 @@ pub async fn create(
         facts: KeyFacts::new(&caller.principal, expires_at),
     };
     let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
+    let hash = secret.secret_hash.clone();
     let tx = ctx.begin(caller).await?;
     let made = MadeApiToken {
         stored: platform_tokens::insert(&tx, token, secret.secret_hash, ctx.now()).await?,
@@ -39,6 +40,7 @@ pub async fn create(
     audit::record(&tx, ctx, caller, None, change).await?;
     once.record(&tx, &made).await?;
     tx.commit().await?;
+    ctx.token_lookups.accept(hash.as_str());
     Ok(made)
 }
 

@@ -64,7 +64,7 @@ async fn only_the_owner_can_read_what_a_server_creates() {
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
     let mut command = command(directory.path(), "serve --listen 127.0.0.1:0");
     let mut program = Program(command.spawn().unwrap());
-    let _ = find_line(program.0.stderr.take().unwrap(), |line| {
+    find_line(program.0.stderr.take().unwrap(), |line| {
         line.contains("\"listening\"").then_some(())
     });
     let files = files_below(&data);

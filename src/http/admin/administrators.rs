@@ -117,7 +117,7 @@ pub(super) async fn update_administrator(
     mut call: Call<AdministratorPath, Json<UpdateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = Fields::of_change();
     let changes = UserChanges {
         role: fields.changed("role", body.role, read_role),
         enabled: fields.changed("enabled", body.enabled, Ok),

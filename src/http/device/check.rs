@@ -13,6 +13,7 @@ use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::call::{bearer, context};
+use crate::http::client_address::client_address;
 use crate::http::form::{FormError, read_form};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
@@ -115,7 +116,7 @@ async fn answer_posted(
         fields.tenant_id,
     ]);
     let (check, claimed) = read(&given.check_fields(), given.tenant_id())?;
-    let answer = device.check(ctx, claimed, check)?;
+    let answer = device.check(ctx, claimed, check, client_address(request))?;
     Ok(Rendered::of(&answer).respond(HttpResponse::Ok(), &answer))
 }
 
@@ -142,7 +143,7 @@ fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, 
         attributes: given("attributes"),
     };
     let (check, claimed) = read(&fields, given("tenant_id"))?;
-    let answer = device.check(ctx, claimed, check)?;
+    let answer = device.check(ctx, claimed, check, client_address(request))?;
     let rendered = Rendered::of(&answer);
     let mut response = if is_known(request, &rendered.etag) {
         HttpResponse::NotModified()

@@ -59,7 +59,7 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
     let claimed = TenantId::parse(tenant).map_err(|_| GatewayError::not_permitted())?;
     let answer = call
         .key
-        .check(call.ctx, claimed, check)
+        .check(call.ctx, claimed, check, call.source)
         .map_err(|error| match error {
             ServiceError::PermissionDenied(_) => GatewayError::not_permitted(),
             _ => GatewayError::unavailable(),

@@ -1,5 +1,7 @@
 //! The methods of the gateway: one file each, and one line in the table.
 
+use std::net::IpAddr;
+
 use actix_web::{HttpResponseBuilder, web};
 use futures_util::future::LocalBoxFuture;
 
@@ -23,6 +25,8 @@ pub(super) struct MethodCall<'a> {
     pub(super) asked: Asked<'a>,
     /// What was verified, as it was sent; calls of one batch share it.
     pub(super) signature: &'a str,
+    /// Where the call comes from.
+    pub(super) source: Option<IpAddr>,
 }
 
 /// How a call wants its answer.

@@ -224,6 +224,7 @@ async fn dispatch(
         params,
         asked,
         signature: verified.signature,
+        source: verified.source,
     };
     (method.call)(call).await
 }

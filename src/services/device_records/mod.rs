@@ -11,6 +11,7 @@ mod status;
 mod writer;
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use crate::catalog::text::{DeviceId, DeviceType, Identifier};
 use crate::catalog::version::VersionCode;
 use crate::resolve::{Check, PublishedApp};
 use crate::services::NewDevices;
+use crate::services::login_attempts::network_of;
 use crate::storage::Db;
 
 pub use self::changes::DeviceChangeReader;
@@ -105,7 +107,14 @@ impl DeviceRecorder {
     }
 
     /// Notes a check that was answered. Waits for nothing; allocates only when the device's state has changed.
-    pub fn note(&self, tenant: TenantId, app: Option<&PublishedApp>, check: &Check<'_>, now: DateTime<Utc>) {
+    pub fn note(
+        &self,
+        tenant: TenantId,
+        app: Option<&PublishedApp>,
+        check: &Check<'_>,
+        now: DateTime<Utc>,
+        source: Option<IpAddr>,
+    ) {
         let Some(recording) = &self.on else {
             return;
         };
@@ -113,7 +122,7 @@ impl DeviceRecorder {
         let Look::Changed(place) = recording.states.look(fingerprint) else {
             return;
         };
-        let Some(observation) = observe(tenant, app, check, now) else {
+        let Some(observation) = observe(tenant, app, check, now, source) else {
             return;
         };
         // Before it is sent: the writer may have it written at once.
@@ -210,6 +219,7 @@ fn observe(
     app: Option<&PublishedApp>,
     check: &Check<'_>,
     now: DateTime<Utc>,
+    source: Option<IpAddr>,
 ) -> Option<Observation> {
     Some(Observation {
         tenant,
@@ -217,6 +227,7 @@ fn observe(
         device_type: check.device_type.and_then(|text| DeviceType::parse(text).ok()),
         org_info: OrgInfo::of_check(&check.memberships),
         seen_at: now,
+        network: source.map(network_of),
         app: app.and_then(|app| installed_app(app, check)),
     })
 }

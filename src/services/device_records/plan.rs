@@ -1,6 +1,7 @@
 //! What a batch of records changes of one tenant's devices, decided without a database.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
@@ -24,7 +25,8 @@ pub(super) struct Plan {
     pub(super) installs: Vec<Install>,
     /// No longer there, as of [`Install::seen_at`].
     pub(super) gone: Vec<Install>,
-    pub(super) new_devices: u64,
+    /// The network of each new device.
+    pub(super) new_devices: Vec<Option<IpAddr>>,
     /// Records of devices that are not written because too many are new.
     pub(super) over_limit: usize,
 }
@@ -36,6 +38,7 @@ struct Newest {
     seen: SeenDevice,
     apps: BTreeMap<PackageName, (InstalledApp, DateTime<Utc>)>,
     records: usize,
+    network: Option<IpAddr>,
 }
 
 impl Known {
@@ -81,16 +84,23 @@ fn is_left_out_or<T: PartialEq>(seen: Option<&T>, stored: Option<&T>) -> bool {
     seen.is_none() || seen == stored
 }
 
-/// Decides for records of one tenant. Beyond `allowance` new devices are left out.
-pub(super) fn plan(records: &[&Observation], known: &Known, allowance: u64) -> Plan {
+/// Decides for records of one tenant. New devices that `admits` refuses are left out; it is given how many the plan
+/// has already.
+pub(super) fn plan(
+    records: &[&Observation],
+    known: &Known,
+    admits: impl Fn(u64, Option<IpAddr>) -> bool,
+) -> Plan {
     let mut plan = Plan::default();
     for newest in newest_of_each(records) {
         let is_new = !known.devices.contains_key(&newest.seen.device);
-        if is_new && plan.new_devices >= allowance {
+        if is_new && !admits(plan.new_devices.len() as u64, newest.network) {
             plan.over_limit += newest.records;
             continue;
         }
-        plan.new_devices += u64::from(is_new);
+        if is_new {
+            plan.new_devices.push(newest.network);
+        }
         plan.add(newest, known);
     }
     plan
@@ -121,12 +131,14 @@ impl Newest {
             },
             apps: BTreeMap::new(),
             records: 0,
+            network: record.network,
         }
     }
 
     /// Takes a record that is not older than those before.
     fn take(&mut self, record: &Observation) {
         self.records += 1;
+        self.network = record.network;
         self.seen.seen_at = record.seen_at;
         overwrite::<DeviceType>(&mut self.seen.device_type, record.device_type.as_ref());
         overwrite::<OrgInfo>(&mut self.seen.org_info, record.org_info.as_ref());

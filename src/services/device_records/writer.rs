@@ -1,6 +1,7 @@
 //! The task that writes records, a batch in each transaction.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub struct DeviceRecordWriter {
 struct Written {
     devices: usize,
     over_limit: usize,
-    new_devices: Vec<(TenantId, NaiveDate, u64)>,
+    new_devices: Vec<(TenantId, NaiveDate, Vec<Option<IpAddr>>)>,
 }
 
 impl DeviceRecordWriter {
@@ -100,7 +101,7 @@ impl DeviceRecordWriter {
                 Ok(written) => {
                     self.counts.batch(part.len(), written.devices, written.over_limit);
                     for (tenant, day, added) in written.new_devices {
-                        self.new_devices.add(tenant, day, added);
+                        self.new_devices.add(tenant, day, &added);
                     }
                 }
                 Err(_) if part.len() > 1 => {
@@ -143,8 +144,13 @@ impl DeviceRecordWriter {
             let scope = TenantScope::of_the_program(tenant);
             let day = newest_day(&records);
             let allowance = self.new_devices.allowance(&tx, scope, day).await?;
-            let plan = plan(&records, &known(&tx, scope, &records).await?, allowance);
-            written.new_devices.push((tenant, day, plan.new_devices));
+            let mut plan = plan(
+                &records,
+                &known(&tx, scope, &records).await?,
+                |planned, network| allowance.admits(planned, network),
+            );
+            let networks = std::mem::take(&mut plan.new_devices);
+            written.new_devices.push((tenant, day, networks));
             written.devices += plan.devices.len();
             written.over_limit += plan.over_limit;
             let devices = plan.devices.iter().map(|seen| seen.device.as_str());

@@ -16,6 +16,7 @@ use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{self, Actor, Change};
 use crate::services::checks::{Device, DeviceCredential, WRONG_TOKEN, tenant_is_refused};
 use crate::services::devices::complete_org_info;
+use crate::services::login_attempts::network_of;
 use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, StoredDevice};
@@ -93,6 +94,7 @@ impl Attempt<'_> {
         let tenant = tenants::find(&tx, scope.tenant()).await?;
         let tenant = tenant.filter(|stored| stored.value.enabled);
         let enrolment = tenant.ok_or_else(tenant_is_refused)?.value.enrolment;
+        let network = self.request.address.map(network_of);
         // Asked for before the device is inserted, which would count.
         let allowance = ctx
             .new_devices
@@ -115,7 +117,7 @@ impl Attempt<'_> {
             drop(tx);
             return Err(self.refuse(refusal).await?);
         }
-        if is_new && allowance == 0 {
+        if is_new && !allowance.admits(0, network) {
             return Err(too_many_new(self.now));
         }
         let (enrolled, generation) = self.write(&tx, proof, known, token).await?;
@@ -123,7 +125,8 @@ impl Attempt<'_> {
         let device = DeviceKey::of(scope.tenant(), id);
         ctx.newest_tokens.note(device, generation);
         if is_new {
-            ctx.new_devices.add(scope.tenant(), self.now.date_naive(), 1);
+            ctx.new_devices
+                .add(scope.tenant(), self.now.date_naive(), &[network]);
         }
         Ok(enrolled)
     }
