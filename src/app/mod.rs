@@ -34,8 +34,8 @@ use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::{self, WriteHealth};
 use crate::services::{
-    CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, NewDevices, Settings, TokenLookups,
-    housekeeping, installation,
+    CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, NewDevices, Settings,
+    TokenLookups, housekeeping, installation,
 };
 use crate::storage::{Db, Durability, sqlite_path};
 use crate::telemetry;
