@@ -187,6 +187,8 @@ async fn a_full_disk_of_postgres_is_told_and_recovers() {
     let filler = disk.path().join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    // An open file keeps its space after it is removed.
+    drop(file);
     stage.until_writes_fail_for(json!("full")).await;
     stage.assert_check().await;
     std::fs::remove_file(&filler).unwrap();

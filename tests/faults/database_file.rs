@@ -162,12 +162,17 @@ async fn while_its_file_is_gone_a_server_refuses_writes_and_makes_no_other() {
         .open(server.database())
         .and_then(|file| file.set_len(0))
         .unwrap();
-    assert_refused(&server, &admin, 6).await;
+    // Reading notices the damage before a write would notice that the file is empty.
+    assert_refused_because(&server, &admin, 6, "damaged").await;
     server.until_writes_fail_for(json!("file_missing")).await;
     server.kill();
 }
 
 async fn assert_refused(server: &EmbeddedServer, admin: &str, number: i64) {
+    assert_refused_because(server, admin, number, "missing").await;
+}
+
+async fn assert_refused_because(server: &EmbeddedServer, admin: &str, number: i64, cause: &str) {
     let (status, problem) = server.post(TENANTS, admin, &tenant(number)).await;
     assert_eq!(
         (status, &problem["code"]),
@@ -175,5 +180,5 @@ async fn assert_refused(server: &EmbeddedServer, admin: &str, number: i64) {
         "{problem}"
     );
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("missing"), "{detail}");
+    assert!(detail.contains(cause), "{detail}");
 }
