@@ -88,7 +88,8 @@ fn write_new_key(path: &Path) -> std::io::Result<String> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    let text = Keyring::generate_text().map_err(std::io::Error::other)?;
+    // With its line end, so that another key can be appended on a line of its own.
+    let text = Keyring::generate_text().map_err(std::io::Error::other)? + "\n";
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(text)

@@ -11,6 +11,8 @@ use slipway::commands::push::{self, PushCommand};
 use slipway::commands::top_call::{self, TopCall};
 use slipway::config::Config;
 use slipway::maintenance::admin::{self, AdminCommand};
+use slipway::maintenance::rekey::{self, RekeyCommand};
+use slipway::maintenance::restore_finish::{self, RestoreFinishCommand};
 use slipway::storage::Durability;
 use slipway::{data_directory, demo, http, telemetry};
 
@@ -42,6 +44,11 @@ enum Command {
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Seal again with the first secret key what another one sealed, and show what still needs another.
+    Rekey(Box<RekeyCommand>),
+    /// After a restore from a backup: end sessions, one-time codes and device tokens, and list the credentials that the
+    /// restored database accepts.
+    RestoreFinish(Box<RestoreFinishCommand>),
     /// Print the description of the API.
     Openapi,
     /// Sign a call of the gateway, send it, and show what was sent, signed and answered.
@@ -71,6 +78,8 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let usual = match arguments.command {
         Command::Admin { .. }
+        | Command::Rekey(_)
+        | Command::RestoreFinish(_)
         | Command::Demo(_)
         | Command::TopCall(_)
         | Command::Push(_)
@@ -86,6 +95,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             app::open_database(&config, Durability::Full).await.map(drop)
         }
         Command::Admin { command } => admin::run(command, &SystemClock, &mut std::io::stdout()).await,
+        Command::Rekey(command) => rekey::run(&command, &SystemClock, &mut std::io::stdout()).await,
+        Command::RestoreFinish(command) => {
+            restore_finish::run(&command, &SystemClock, &mut std::io::stdout()).await
+        }
         Command::Openapi => print_openapi(),
         Command::TopCall(call) => return top_call::run(&call, &SystemClock).await,
         Command::Push(push) => return push::run(&push).await,

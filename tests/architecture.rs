@@ -76,7 +76,15 @@ const ROOMS: [Room; 14] = [
     Room {
         name: "maintenance",
         may_name: &[
-            "access", "app", "catalog", "clock", "config", "secrets", "services", "storage",
+            "access",
+            "app",
+            "catalog",
+            "clock",
+            "config",
+            "data_directory",
+            "secrets",
+            "services",
+            "storage",
         ],
         libraries: &[],
     },

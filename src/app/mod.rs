@@ -34,8 +34,8 @@ use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::{self, WriteHealth};
 use crate::services::{
-    CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, NewDevices, Settings,
-    TokenLookups, housekeeping, installation,
+    CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, LoginFailures, NewDevices,
+    Settings, TokenLookups, housekeeping, installation,
 };
 use crate::storage::{Db, Durability, sqlite_path};
 use crate::telemetry;
@@ -250,6 +250,7 @@ impl ContextParts {
             clock: self.clock,
             access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
             keyring: self.keyring,
+            login_failures: LoginFailures::new(),
             login_attempts: LoginAttempts::new(login_limits(config)),
             token_lookups: TokenLookups::new(config.invalid_tokens_per_source),
             call_limits: CallLimits::new(config.gateway_calls_per_minute),

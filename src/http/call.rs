@@ -15,7 +15,7 @@ use super::heavy;
 use super::path::FromPath;
 use super::problem::Problem;
 use super::request_ids;
-use super::telemetry::RequestId;
+use super::telemetry::{RequestId, note_principal};
 use crate::catalog::field::FieldError;
 use crate::services::{Caller, Context, CostlyCall, IdempotentRequest, Precondition, sessions};
 
@@ -51,6 +51,7 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
                 None => web::Bytes::new(),
             };
             let principal = sessions::authenticate(&ctx, bearer(request.headers()), address).await?;
+            note_principal(&request, &principal);
             let caller = Caller {
                 principal,
                 request_id: request_id(&request),

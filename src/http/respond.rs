@@ -25,6 +25,9 @@ const SLIPWAY_STALE: HeaderName = HeaderName::from_static("slipway-stale");
 /// How many pushes wait for the device that checks, where it proved which one it is.
 const SLIPWAY_PUSHES_WAITING: HeaderName = HeaderName::from_static("slipway-pushes-waiting");
 
+/// Asks a device to enrol again with its token: the secret key that made it is about to be dropped.
+const SLIPWAY_TOKEN_RENEWAL: HeaderName = HeaderName::from_static("slipway-token-renewal");
+
 /// What every answer to a check says in its headers, on each face.
 pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &CheckAnswer<'_>) {
     response.insert_header((SLIPWAY_REVISION, answer.revision));
@@ -33,6 +36,9 @@ pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &
     }
     if let Some(waiting) = answer.pushes_waiting {
         response.insert_header((SLIPWAY_PUSHES_WAITING, waiting));
+    }
+    if answer.token_renewal_due {
+        response.insert_header((SLIPWAY_TOKEN_RENEWAL, "due"));
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
@@ -16,10 +18,13 @@ use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
+use super::client_address::client_address;
 use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
+use crate::access::Principal;
 use crate::catalog::field::MAX_ECHO_CHARACTERS;
+use crate::catalog::ids::TenantId;
 
 /// Names a request in its answer, in the log and in the audit.
 #[derive(Debug, Clone)]
@@ -68,7 +73,14 @@ pub(super) async fn surround(
         // The panic's own message was logged by the panic hook.
         let problem = Problem::internal();
         let took = began.elapsed();
-        span.in_scope(|| log(&method, &path, "panicked", problem.status_code(), took));
+        let answered = Answered {
+            method: &method,
+            path: &path,
+            route: "panicked",
+            status: problem.status_code(),
+            took,
+        };
+        span.in_scope(|| answered.log(None));
         measure(&method, "panicked", problem.status_code(), took);
         let mut response = problem.error_response();
         complete(response.headers_mut(), &id, &path);
@@ -83,7 +95,14 @@ pub(super) async fn surround(
             .map_or(Cow::Borrowed("none"), Cow::Owned),
     };
     let took = began.elapsed();
-    span.in_scope(|| log(&method, logged(&path, &route), &route, response.status(), took));
+    let answered = Answered {
+        method: &method,
+        path: logged(&path, &route),
+        route: &route,
+        status: response.status(),
+        took,
+    };
+    span.in_scope(|| answered.log(Some(response.request())));
     measure(&method, &route, response.status(), took);
     complete(response.headers_mut(), &id, &path);
     if path == "/docs" || path.starts_with("/docs/") {
@@ -125,25 +144,120 @@ fn made_id() -> String {
     hex::encode(halves.as_flattened())
 }
 
-/// What the log repeats of a path: that of a route has ids of limited length, any other is a stranger's own text.
+/// The part of a path that the log repeats. A path that no route has is a stranger's own text.
 fn logged<'a>(path: &'a str, route: &str) -> &'a str {
-    const MAX_OF_ROUTES: usize = 1_024;
-    let max = if route == "none" {
-        MAX_ECHO_CHARACTERS
+    if route == "none" {
+        path.get(..path.floor_char_boundary(MAX_ECHO_CHARACTERS))
+            .unwrap_or_default()
     } else {
-        MAX_OF_ROUTES
-    };
-    path.get(..path.floor_char_boundary(max)).unwrap_or_default()
+        path
+    }
 }
 
-/// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.
-fn log(method: &Method, path: &str, route: &str, status: StatusCode, took: Duration) {
-    let duration_ms = took.as_secs_f64() * 1_000.0;
-    let status = status.as_u16();
-    if route.starts_with("/api/") || status >= 500 {
-        tracing::info!(%method, path, status, duration_ms, "answered");
-    } else {
-        tracing::debug!(%method, path, status, duration_ms, "answered");
+/// The caller of a request, noted once the credential was verified.
+struct NotedPrincipal(Principal);
+
+/// Notes for the access log who calls.
+pub(super) fn note_principal(request: &HttpRequest, principal: &Principal) {
+    request.extensions_mut().insert(NotedPrincipal(principal.clone()));
+}
+
+/// Where a request came from, as far as that is known.
+#[derive(Default)]
+struct Origin {
+    /// `user:…` or `token:…`.
+    principal: Option<String>,
+    principal_name: Option<String>,
+    /// The tenant that the path names, else the caller's.
+    tenant: Option<i64>,
+    address: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl Origin {
+    fn of(request: &HttpRequest) -> Self {
+        let extensions = request.extensions();
+        let principal = extensions.get::<NotedPrincipal>().map(|noted| &noted.0);
+        let in_path = request.match_info().get("tenant_id");
+        let in_path = in_path.and_then(|tenant| tenant.parse().ok());
+        let own = principal.and_then(|principal| principal.tenant);
+        let user_agent = request.headers().get(USER_AGENT);
+        Self {
+            principal: principal.map(Principal::key),
+            principal_name: principal.map(|principal| printable(&principal.name)),
+            tenant: in_path.or(own.map(TenantId::get)),
+            address: client_address(request).map(|address| address.to_string()),
+            user_agent: user_agent.map(|agent| printable(&String::from_utf8_lossy(agent.as_bytes()))),
+        }
+    }
+}
+
+/// The most characters of a text from outside in one line of the log.
+const MAX_LOGGED: usize = 256;
+
+/// A text from outside as it may stand in the log: cut off, and without characters that a terminal obeys or that
+/// reorder what is shown.
+fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars().take(MAX_LOGGED) {
+        let is_invisible = character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if is_invisible {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// An answer for the access log.
+struct Answered<'a> {
+    method: &'a Method,
+    path: &'a str,
+    route: &'a str,
+    status: StatusCode,
+    took: Duration,
+}
+
+impl Answered<'_> {
+    /// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.
+    fn log(&self, request: Option<&HttpRequest>) {
+        let is_for_the_record = self.route.starts_with("/api/") || self.status.as_u16() >= 500;
+        if !is_for_the_record && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let Self { method, took, .. } = self;
+        let path = printable(self.path);
+        let status = self.status.as_u16();
+        let duration_ms = took.as_secs_f64() * 1_000.0;
+        let from = request.map(Origin::of).unwrap_or_default();
+        let Origin {
+            principal,
+            principal_name,
+            tenant,
+            address,
+            user_agent,
+        } = &from;
+        // A field without a value is left out.
+        macro_rules! record {
+            ($level:ident) => {
+                tracing::$level!(
+                    %method, path, status, duration_ms,
+                    principal = principal.as_deref(),
+                    principal_name = principal_name.as_deref(),
+                    tenant = *tenant,
+                    address = address.as_deref(),
+                    user_agent = user_agent.as_deref(),
+                    "answered"
+                )
+            };
+        }
+        if is_for_the_record {
+            record!(info);
+        } else {
+            record!(debug);
+        }
     }
 }
 
@@ -203,5 +317,20 @@ fn known_method(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_outside_is_cut_off_and_escaped() {
+        assert_eq!(printable("curl/8.5 (店)"), "curl/8.5 (店)");
+        assert_eq!(
+            printable("a\nb\u{1b}[2J\u{202e}c"),
+            "a\\u{a}b\\u{1b}[2J\\u{202e}c"
+        );
+        assert_eq!(printable(&"x".repeat(1_000)).len(), MAX_LOGGED);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,6 +31,8 @@ const READ_ALL_EVERY: Duration = Duration::from_mins(10);
 /// The newest generation of the tokens of devices whose first one is good no more. Reading takes no lock.
 pub struct NewestTokens {
     generations: papaya::HashMap<DeviceKey, i64>,
+    /// Every token up to this generation is invalid, since a restore was finished; 0: there was none.
+    floor: AtomicI64,
     lockouts: Lockouts,
 }
 
@@ -38,6 +41,7 @@ impl NewestTokens {
         let generations = papaya::HashMap::new();
         Self {
             generations,
+            floor: AtomicI64::new(0),
             lockouts,
         }
     }
@@ -46,7 +50,15 @@ impl NewestTokens {
     pub fn have_replaced(&self, tenant: TenantId, device: &str, generation: i64) -> bool {
         let asked = BorrowedDeviceKey { tenant, device };
         let newest = self.generations.pin().get(&asked).copied();
-        newest.is_some_and(|newest| generation < newest)
+        generation <= self.floor.load(Ordering::Acquire) || newest.is_some_and(|newest| generation < newest)
+    }
+
+    /// Follows the floor of the database, a lower one too: it may be an older state.
+    fn set_floor(&self, floor: i64) {
+        let before = self.floor.swap(floor, Ordering::AcqRel);
+        if before < floor {
+            self.lockouts.tell(LockedOut::EveryDevice);
+        }
     }
 
     /// Notes what was committed. Whoever read it earlier may note it later, so only what is newer counts.
@@ -55,9 +67,9 @@ impl NewestTokens {
     }
 
     /// Takes what the database has for the whole truth, lower generations too: it may be an older state.
-    async fn read_all(&self, db: &Db) -> Result<(), StorageError> {
+    async fn read_all(&self, db: &Db, floor: i64) -> Result<(), StorageError> {
         let before = self.copy();
-        let rows = device_tokens::list_replaced_anywhere(db, None).await?;
+        let rows = device_tokens::list_replaced_anywhere(db, floor, None).await?;
         self.take_all(before, &rows);
         Ok(())
     }
@@ -129,15 +141,17 @@ impl DeviceTokenFollower {
     /// Looks once.
     pub async fn look(&mut self) -> Result<(), StorageError> {
         let now = self.clock.now();
+        let floor = device_tokens::look_for_floor(&self.db).await?;
+        self.newest.set_floor(floor);
         match self.looked_at {
             Some(before) if self.read_all_at.elapsed() < READ_ALL_EVERY => {
                 let since = before.min(now) - OVERLAP;
-                for row in device_tokens::list_replaced_anywhere(&self.db, Some(since)).await? {
+                for row in device_tokens::list_replaced_anywhere(&self.db, floor, Some(since)).await? {
                     self.newest.note(owner_of(&row), row.generation);
                 }
             }
             _ => {
-                self.newest.read_all(&self.db).await?;
+                self.newest.read_all(&self.db, floor).await?;
                 self.read_all_at = Instant::now();
             }
         }
@@ -199,6 +213,20 @@ mod tests {
         assert!(tokens.have_replaced(device.tenant, "PDA001", 2));
         assert_eq!(told.try_recv().unwrap(), LockedOut::Device(device));
         assert!(told.try_recv().is_err(), "it is locked out once");
+    }
+
+    #[test]
+    fn a_floor_ends_every_token_up_to_it() {
+        let (lockouts, mut told) = Lockouts::new();
+        let tokens = NewestTokens::new(lockouts);
+        let tenant = TenantId::parse(1).unwrap();
+        assert!(!tokens.have_replaced(tenant, "PDA001", 1));
+        tokens.set_floor(1_000);
+        assert_eq!(told.try_recv().unwrap(), LockedOut::EveryDevice);
+        assert!(tokens.have_replaced(tenant, "PDA001", 1) && tokens.have_replaced(tenant, "PDA002", 1_000));
+        assert!(!tokens.have_replaced(tenant, "PDA001", 1_001));
+        tokens.set_floor(1_000);
+        assert!(told.try_recv().is_err());
     }
 
     #[test]

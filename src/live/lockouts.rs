@@ -10,6 +10,8 @@ use crate::catalog::ids::TenantId;
 pub enum LockedOut {
     /// A device, by the tokens that it had until now.
     Device(DeviceKey),
+    /// Every device of the installation, by the tokens that they had until now.
+    EveryDevice,
     /// Everybody of a tenant.
     Tenant(TenantId),
 }

@@ -79,10 +79,15 @@ impl PresentedDeviceToken {
     /// Whether this token was made for the device by a holder of one of the installation's keys. Whether it was
     /// replaced or revoked since is not said here.
     pub fn is_of(&self, keyring: &Keyring, device: &str) -> bool {
+        self.key_id(keyring, device).is_some()
+    }
+
+    /// The key that made this token for the device; `None` if no key given did.
+    pub fn key_id<'k>(&self, keyring: &'k Keyring, device: &str) -> Option<&'k str> {
         let tagged = self.tagged(device);
-        keyring
-            .device_token_keys()
-            .any(|key| key.verify(&tagged.parts(), &self.tag))
+        let mut keys = keyring.device_token_keys();
+        let found = keys.find(|(_, key)| key.verify(&tagged.parts(), &self.tag));
+        found.map(|(id, _)| id)
     }
 
     /// Compares with the hash that is stored, in constant time.

@@ -25,6 +25,14 @@ pub enum KeyringError {
          give the key that was used before, after a comma if there is a new one"
     )]
     KeyMissing(String),
+    #[error("SLIPWAY_SECRET_KEY: keys {0} and {1} are the same; give each key once")]
+    Repeated(usize, usize),
+    #[error(
+        "SLIPWAY_SECRET_KEY: key {key_id} is missing, and {needed_by} still need it. Give it again after the new one \
+         (new,old), and drop it when `slipway rekey --status` says that nothing needs it; `slipway rekey` seals what \
+         it can with the new key"
+    )]
+    StillNeeded { key_id: String, needed_by: String },
     #[error("a sealed secret is damaged, or was sealed for another purpose")]
     CannotOpen,
     #[error("the system's random source or cipher failed")]
@@ -60,10 +68,11 @@ struct Key {
 }
 
 impl Keyring {
-    /// Reads one or more comma-separated base64 keys of 32 bytes.
+    /// Reads one or more base64 keys of 32 bytes, separated by commas or one on a line.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
-        let keys = text
-            .split(',')
+        let lines = text.trim().lines().filter(|line| !line.trim().is_empty());
+        let keys: Vec<Key> = lines
+            .flat_map(|line| line.split(','))
             .enumerate()
             .map(|(index, key)| {
                 let bytes = STANDARD
@@ -74,6 +83,14 @@ impl Keyring {
                 Key::derive(&bytes)
             })
             .collect::<Result<_, _>>()?;
+        if keys.is_empty() {
+            return Err(KeyringError::Malformed(1));
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if let Some(first) = keys[..index].iter().position(|other| other.id == key.id) {
+                return Err(KeyringError::Repeated(first + 1, index + 1));
+            }
+        }
         Ok(Self { keys })
     }
 
@@ -120,21 +137,24 @@ impl Keyring {
         String::from_utf8(opened.to_vec()).map_err(|_| KeyringError::CannotOpen)
     }
 
-    /// Whether every one of these keys is here; the error names one that is not.
-    pub fn holds_all<'a>(&self, key_ids: impl IntoIterator<Item = &'a String>) -> Result<(), KeyringError> {
-        match key_ids
-            .into_iter()
-            .find(|id| self.keys.iter().all(|key| key.id != **id))
-        {
-            Some(missing) => Err(KeyringError::KeyMissing(missing.clone())),
-            None => Ok(()),
-        }
+    /// The id of the key that encrypts and signs.
+    pub fn first_id(&self) -> &str {
+        &self.first().id
+    }
+
+    /// The ids of all keys, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
     }
 
     /// A digest that only holders of the key can make, so that what was digested cannot be guessed from it.
     pub fn fingerprint(&self, text: &str) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.first().fingerprinting);
-        hex::encode(hmac::sign(&key, text.as_bytes()))
+        self.first().fingerprint(text)
+    }
+
+    /// Whether one of the keys made this fingerprint of the text.
+    pub fn has_fingerprint(&self, text: &str, fingerprint: &str) -> bool {
+        self.keys.iter().any(|key| key.fingerprint(text) == fingerprint)
     }
 
     /// The key that snapshots are authenticated with, and its id.
@@ -157,9 +177,9 @@ impl Keyring {
         (&key.id, &key.device_tokens)
     }
 
-    /// The keys that verify tokens of devices.
-    pub(super) fn device_token_keys(&self) -> impl Iterator<Item = &MacKey> {
-        self.keys.iter().map(|key| &key.device_tokens)
+    /// The keys that verify tokens of devices, with their ids.
+    pub(super) fn device_token_keys(&self) -> impl Iterator<Item = (&str, &MacKey)> {
+        self.keys.iter().map(|key| (key.id.as_str(), &key.device_tokens))
     }
 
     /// The key that makes refresh tokens.
@@ -184,7 +204,7 @@ impl Keyring {
     }
 
     fn first(&self) -> &Key {
-        // `split` gives at least one piece, so `parse` made at least one key or failed.
+        // `parse` made at least one key or failed.
         &self.keys[0]
     }
 }
@@ -213,6 +233,13 @@ impl Key {
             device_tokens: MacKey::new(&derive(b"device-token-v1")?),
             refresh_tokens: MacKey::new(&derive(b"refresh-token-v1")?),
         })
+    }
+}
+
+impl Key {
+    fn fingerprint(&self, text: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.fingerprinting);
+        hex::encode(hmac::sign(&key, text.as_bytes()))
     }
 }
 
@@ -264,5 +291,31 @@ mod tests {
         assert!(Keyring::parse("").is_err());
         assert!(Keyring::parse("c2hvcnQ=").is_err());
         assert!(Keyring::parse(&format!("{},", key(1))).is_err());
+        assert!(Keyring::parse("\n").is_err());
+        let repeated = Keyring::parse(&format!("{},{0}", key(1)));
+        assert!(matches!(repeated, Err(KeyringError::Repeated(1, 2))));
+    }
+
+    #[test]
+    fn keys_stand_on_lines_too() {
+        let by_comma = Keyring::parse(&format!("{},{}", key(1), key(2))).unwrap();
+        for text in [
+            format!("{}\n{}\n", key(1), key(2)),
+            format!("\n{}\r\n\r\n {} ", key(1), key(2)),
+        ] {
+            let by_line = Keyring::parse(&text).unwrap();
+            assert!(by_line.ids().eq(by_comma.ids()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_recognizes_its_fingerprint() {
+        let (old, new) = (
+            Keyring::parse(&key(1)).unwrap(),
+            Keyring::parse(&format!("{},{}", key(2), key(1))).unwrap(),
+        );
+        assert!(new.has_fingerprint("text", &old.fingerprint("text")));
+        assert!(!old.has_fingerprint("text", &new.fingerprint("text")));
+        assert!(!new.has_fingerprint("other", &old.fingerprint("text")));
     }
 }

@@ -39,6 +39,14 @@ pub(super) enum DeviceCredential {
     Token(PresentedDeviceToken),
 }
 
+/// A token that is the device's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwnToken {
+    Current,
+    /// Made with another secret key than the first.
+    UnderOldKey,
+}
+
 /// What a device is told.
 pub struct CheckAnswer<'a> {
     pub offers: Vec<Offer<'a>>,
@@ -51,6 +59,8 @@ pub struct CheckAnswer<'a> {
     pub stale_for: Option<TimeDelta>,
     /// How many pushes wait for the device; only for one that proved by its own token to be the one that it says.
     pub pushes_waiting: Option<usize>,
+    /// Whether the device should enrol again: its token needs a secret key that is about to be dropped.
+    pub token_renewal_due: bool,
 }
 
 impl CheckAnswer<'_> {
@@ -152,11 +162,12 @@ impl Device {
         source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
         let (tenant, device) = (self.tenant_id(), check.device_id);
-        let is_the_device = self.proves_to_be(ctx, device)?;
+        let own_token = self.proves_to_be(ctx, device)?;
         let answer = answer(ctx, &self.tenant, claimed, check, source)?;
         let waiting = || ctx.push_delivery.waiting_for(tenant, device, ctx.now());
         Ok(CheckAnswer {
-            pushes_waiting: is_the_device.then(waiting),
+            pushes_waiting: own_token.map(|_| waiting()),
+            token_renewal_due: own_token == Some(OwnToken::UnderOldKey),
             ..answer
         })
     }
@@ -169,20 +180,24 @@ impl Device {
         self.tenant.tenant.enabled
     }
 
-    /// Whether the credential is the device's own token; an error when it is another's, or was replaced as far as this
-    /// node knows.
-    fn proves_to_be(&self, ctx: &Context, device: &str) -> Result<bool, ServiceError> {
+    /// The device's own token, if that is the credential; an error when it is another's, or was replaced as far as
+    /// this node knows.
+    fn proves_to_be(&self, ctx: &Context, device: &str) -> Result<Option<OwnToken>, ServiceError> {
         let DeviceCredential::Token(token) = &self.credential else {
-            return Ok(false);
+            return Ok(None);
         };
         let was_replaced = || {
             ctx.newest_tokens
                 .have_replaced(token.tenant, device, token.generation)
         };
-        if !token.is_of(&ctx.keyring, device) || was_replaced() {
-            return Err(WRONG_TOKEN);
+        match token.key_id(&ctx.keyring, device) {
+            Some(key_id) if !was_replaced() => Ok(Some(if key_id == ctx.keyring.first_id() {
+                OwnToken::Current
+            } else {
+                OwnToken::UnderOldKey
+            })),
+            _ => Err(WRONG_TOKEN),
         }
-        Ok(true)
     }
 }
 
@@ -240,6 +255,7 @@ pub(super) fn answer<'a>(
         revision: &tenant.revision,
         stale_for,
         pushes_waiting: None,
+        token_renewal_due: false,
     })
 }
 

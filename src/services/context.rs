@@ -13,6 +13,7 @@ use super::device_records::DeviceRecorder;
 use super::enrolment::EnrolmentLimits;
 use super::key_uses::KeyUses;
 use super::login_attempts::LoginAttempts;
+use super::login_failures::LoginFailures;
 use super::push_delivery::PushDelivery;
 use super::write_health::{WriteFailure, WriteHealth};
 use super::{CallLimits, CostlyCalls, DeviceLimits, HeavyCalls, NewDevices, ServiceError, TokenLookups};
@@ -36,6 +37,7 @@ pub struct Context {
     pub access_tokens: AccessTokens,
     pub login_attempts: LoginAttempts,
     pub token_lookups: TokenLookups,
+    pub login_failures: LoginFailures,
     pub call_limits: CallLimits,
     pub device_limits: DeviceLimits,
     pub enrolment_limits: EnrolmentLimits,

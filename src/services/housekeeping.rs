@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{Context, ServiceError};
+use super::{Context, ServiceError, rekey};
 use crate::storage::{device_installs, enrolment_codes, idempotency, leases, nodes, pushes, sessions};
 
 const LEASE: &str = "housekeeping";
@@ -51,6 +51,9 @@ pub async fn run(ctx: Arc<Context>) {
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
+        if let Err(error) = rekey::observe(&ctx).await {
+            tracing::debug!(%error, "secrets under old keys could not be counted");
+        }
         match clean(&ctx, &holder).await {
             Ok(Some(removed)) => tracing::debug!(?removed, "housekeeping"),
             Ok(None) => {}

@@ -95,7 +95,9 @@ pub async fn begin(
     let reservation = idempotency::reserve(&ctx.db, &key, &own_hash, ctx.now(), RETENTION).await?;
     match reservation {
         Reservation::Reserved(id) => Ok(Begun::Go(Ticket(Some((key, id))))),
-        Reservation::Found { body_hash, .. } if body_hash != own_hash => {
+        Reservation::Found { body_hash, .. }
+            if !ctx.keyring.has_fingerprint(&request.body_hash, &body_hash) =>
+        {
             Err(ServiceError::IdempotencyKeyReused)
         }
         Reservation::Found { answer: None, .. } => Err(ServiceError::IdempotencyKeyInUse),

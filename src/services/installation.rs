@@ -14,7 +14,8 @@ use crate::catalog::text::Username;
 use crate::causes::causes;
 use crate::clock::Clock;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
-use crate::storage::{Db, Gate, StorageError, UniqueKey, app_keys, in_micros, settings, users};
+use crate::storage::key_needs::{self, KeyNeed, SecretKind};
+use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, in_micros, settings, users};
 
 /// Sealed at the first start and opened at every later one.
 const CANARY: &str = "secret_key_canary";
@@ -150,14 +151,14 @@ pub struct FirstAdministrator {
     pub password: Option<String>,
 }
 
-/// Refuses keys that cannot open what is stored: better not to start than to lose secrets bit by bit.
-async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
-    keyring.holds_all(&app_keys::list_sealing_key_ids(db).await?)?;
+/// Refuses keys that cannot open or verify what is stored: better not to start than to lose secrets bit by bit.
+pub(super) async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
+    refuse_missing_keys(db, keyring).await?;
     if let Some(stored) = settings::find(db, CANARY).await? {
         let stored = read_canary(&stored)?;
         keyring.open(&stored, CANARY)?;
         // A database that is full or read-only for the moment can be opened.
-        if stored.key_id == keyring.seal("slipway", CANARY)?.key_id {
+        if stored.key_id == keyring.first_id() && !device_tokens::lack_key_ids(db).await? {
             return Ok(());
         }
     }
@@ -167,7 +168,10 @@ async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
     // Of nodes that start together with different keys the first wins, and the others see it here.
     settings::insert_if_absent(&tx, CANARY, &text).await?;
     let stored = settings::find(&tx, CANARY).await?.unwrap_or_default();
-    keyring.open(&read_canary(&stored)?, CANARY)?;
+    let stored = read_canary(&stored)?;
+    // Tokens from before their key was recorded were made with the first key of the last start.
+    device_tokens::fill_key_ids(&tx, &stored.key_id).await?;
+    keyring.open(&stored, CANARY)?;
     // Sealed anew at each start, so that a retired key can be dropped once nothing else needs it.
     settings::upsert(&tx, CANARY, &text).await?;
     Ok(tx.commit().await?)
@@ -184,6 +188,32 @@ fn read_canary(stored: &str) -> Result<SealedSecret, KeyringError> {
 /// Whether a database that is migrated holds what only a certain key opens.
 pub async fn is_sealed(db: &Db) -> Result<bool, StorageError> {
     Ok(settings::find(db, CANARY).await?.is_some())
+}
+
+/// Names what needs a key that was not given.
+async fn refuse_missing_keys(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
+    let needs = key_needs::list_except(db, keyring.first_id()).await?;
+    let missing = |need: &&KeyNeed| keyring.ids().all(|id| id != need.key_id);
+    let Some(first) = needs.iter().find(missing) else {
+        return Ok(());
+    };
+    let of_key = needs.iter().filter(|need| need.key_id == first.key_id);
+    let needed_by: Vec<_> = of_key
+        .map(|need| format!("{} {}", need.count, words_for(need.kind)))
+        .collect();
+    Err(KeyringError::StillNeeded {
+        key_id: first.key_id.clone(),
+        needed_by: needed_by.join(", "),
+    }
+    .into())
+}
+
+const fn words_for(kind: SecretKind) -> &'static str {
+    match kind {
+        SecretKind::AppSecret => "app secrets",
+        SecretKind::PreviousAppSecret => "previous app secrets",
+        SecretKind::DeviceToken => "device tokens",
+    }
 }
 
 /// The installation's id, made at the first start.

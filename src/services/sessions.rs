@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use self::refresh::{Client, refresh};
 use super::login_attempts::count_login_attempt;
+use super::login_failures::{self, LoginFailure};
 use super::{Caller, Context, ServiceError};
 use crate::access::{Credential, Principal, User, has_expired};
 use crate::catalog::ids::{KeyId, SessionId, TenantId};
@@ -48,16 +49,32 @@ pub async fn login(
     username: &str,
     password: String,
 ) -> Result<SignedIn, ServiceError> {
+    let given = username;
+    let fail = async |user: Option<&User>, reason: &'static str| {
+        let failure = LoginFailure {
+            given,
+            user,
+            address: client.address,
+            reason,
+        };
+        login_failures::record(ctx, failure).await;
+        WRONG_LOGIN
+    };
     let username = username.to_lowercase();
     count_login_attempt(ctx, &username, client.address).await?;
     let Some(found) = find_user(ctx, &username).await? else {
         verify_unknown(password).await;
-        return Err(WRONG_LOGIN);
+        return Err(fail(None, "unknown_account").await);
     };
     let user = &found.user.value;
     let is_right = verify_password(password, PasswordHash::from_stored(found.password_hash)).await;
     if !is_right || !user.enabled {
-        return Err(WRONG_LOGIN);
+        let reason = if is_right {
+            "disabled_account"
+        } else {
+            "wrong_password"
+        };
+        return Err(fail(Some(user), reason).await);
     }
     refuse_disabled_tenant(ctx, user.tenant).await?;
     let session = SessionId::generate();

@@ -1,9 +1,8 @@
 //! Keys of the gateway. Nodes hold them in memory, so writing one takes a [`CatalogTx`].
 
 use chrono::{DateTime, Utc};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::sea_query::{Condition, Expr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Select};
 
 use super::entity::app_key::{ActiveModel, Column, Entity, Model};
 use super::etag::random_tag;
@@ -12,7 +11,7 @@ use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
 use crate::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
-use crate::catalog::ids::KeyId;
+use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 
 /// A secret encrypted so that it can be read back.
@@ -87,24 +86,70 @@ fn take_secrets(model: &mut Model) -> SealedSecrets {
     }
 }
 
-/// Which keys are needed to open the stored secrets of all tenants.
-pub async fn list_sealing_key_ids(reader: &impl Reader) -> Result<Vec<String>, StorageError> {
-    let distinct = |column: Column| Entity::find().select_only().column(column).distinct();
-    let current: Vec<String> = distinct(Column::SealingKeyId)
-        .into_tuple()
-        .all(reader.connection())
+/// A key of any tenant with its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedAppKey {
+    pub tenant: TenantId,
+    pub id: KeyId,
+    pub secrets: SealedSecrets,
+}
+
+/// Keys of all tenants with a secret that was not sealed with this key, in the order of tenant and id.
+pub async fn list_not_sealed_with(
+    reader: &impl Reader,
+    sealing_key_id: &str,
+    after: Option<(TenantId, KeyId)>,
+    limit: u64,
+) -> Result<Vec<SealedAppKey>, StorageError> {
+    let is_other = Condition::any()
+        .add(Column::SealingKeyId.ne(sealing_key_id))
+        .add(Column::PreviousSealingKeyId.ne(sealing_key_id));
+    let mut cursor = Entity::find()
+        .filter(is_other)
+        .cursor_by((Column::TenantId, Column::Id));
+    if let Some((tenant, id)) = after {
+        cursor.after((tenant.get(), id.uuid()));
+    }
+    let rows = cursor.first(limit).all(reader.connection()).await?;
+    rows.into_iter()
+        .map(|mut model| {
+            let row = Row::of("app_keys", model.id);
+            Ok(SealedAppKey {
+                tenant: row.column("tenant_id", TenantId::parse(model.tenant_id))?,
+                id: KeyId::from_uuid(model.id),
+                secrets: take_secrets(&mut model),
+            })
+        })
+        .collect()
+}
+
+/// Replaces the secrets of a key if they are still the ones that were read. The key's entity tag stays.
+pub async fn replace_secrets(
+    tx: &CatalogTx,
+    id: KeyId,
+    read: &SealedSecrets,
+    sealed: SealedSecrets,
+) -> Result<bool, StorageError> {
+    let (previous, previous_key) = match sealed.previous {
+        Some(previous) => (Some(previous.text), Some(previous.sealing_key_id)),
+        None => (None, None),
+    };
+    let is_unchanged = match &read.previous {
+        Some(previous) => Column::PreviousSecretSealed.eq(previous.text.as_str()),
+        None => Column::PreviousSecretSealed.is_null(),
+    };
+    let updated = Entity::update_many()
+        .col_expr(Column::SecretSealed, Expr::value(sealed.current.text))
+        .col_expr(Column::SealingKeyId, Expr::value(sealed.current.sealing_key_id))
+        .col_expr(Column::PreviousSecretSealed, Expr::value(previous))
+        .col_expr(Column::PreviousSealingKeyId, Expr::value(previous_key))
+        .filter(Column::TenantId.eq(tx.tenant_id()))
+        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::SecretSealed.eq(read.current.text.as_str()))
+        .filter(is_unchanged)
+        .exec(tx.connection())
         .await?;
-    let previous: Vec<Option<String>> = distinct(Column::PreviousSealingKeyId)
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    let mut ids: Vec<_> = current
-        .into_iter()
-        .chain(previous.into_iter().flatten())
-        .collect();
-    ids.sort();
-    ids.dedup();
-    Ok(ids)
+    Ok(updated.rows_affected > 0)
 }
 
 /// Clashes: [`UniqueKey::AppKey`].

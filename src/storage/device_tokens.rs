@@ -3,18 +3,26 @@
 //! A row outlasts the token and even the device, so that nodes learn which older tokens are good no more.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait, Select};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    UpdateMany,
+};
 
 use super::entity::device_token::{Column, Entity, Model};
 use super::row::Row;
-use super::{Db, Reader, StorageError, Tx, in_micros};
+use super::{Db, Reader, StorageError, Tx, in_micros, settings};
 use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
 /// Rows in one statement of a look at many.
 const ROWS: u64 = 10_000;
+
+/// Devices that are raised in one transaction.
+const RAISED_AT_ONCE: u64 = 500;
+/// The setting of [`find_floor`].
+const FLOOR: &str = "device_token_floor";
 
 const VALID: &str = "valid";
 const REVOKED: &str = "revoked";
@@ -113,13 +121,15 @@ pub async fn list_enrolled(
     Ok(rows.into_iter().map(|row| row.device_id).collect())
 }
 
-/// The devices of all tenants whose first token was replaced or revoked; with an instant, those that were so since.
+/// The devices of all tenants whose first token above the floor was replaced or revoked; with an instant, those that
+/// were so since.
 pub async fn list_replaced_anywhere(
     db: &Db,
+    floor: i64,
     since: Option<DateTime<Utc>>,
 ) -> Result<Vec<TokenGeneration>, StorageError> {
     let rows = Entity::find()
-        .filter(Column::Generation.gt(1))
+        .filter(Column::Generation.gt(floor + 1))
         .apply_if(since, |rows, since| {
             rows.filter(Column::IssuedAt.gte(in_micros(since)))
         });
@@ -146,6 +156,129 @@ pub async fn list_replaced_anywhere(
             return Ok(found);
         }
     }
+}
+
+/// The generation up to which every token is invalid; 0 until a restore was finished.
+pub async fn find_floor(reader: &impl Reader) -> Result<i64, StorageError> {
+    let Some(text) = settings::find(reader, FLOOR).await? else {
+        return Ok(0);
+    };
+    Row::of("settings", FLOOR).column("value", text.parse::<i64>())
+}
+
+/// The same for a task that looks again and again.
+pub async fn look_for_floor(db: &Db) -> Result<i64, StorageError> {
+    db.within_look(find_floor(db)).await
+}
+
+pub async fn set_floor(tx: &Tx, generation: i64) -> Result<(), StorageError> {
+    settings::upsert(tx, FLOOR, &generation.to_string()).await
+}
+
+/// Raises every device of a tenant to a generation, a batch in each transaction; those with a valid token get the
+/// state instead. Returns how many these were.
+pub async fn raise(
+    db: &Db,
+    scope: TenantScope,
+    (generation, state): (i64, &TokenState),
+    now: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    let state = match state {
+        TokenState::Revoked => REVOKED,
+        _ => FORGOTTEN,
+    };
+    let (mut ended, mut after) = (0, None::<String>);
+    loop {
+        let tx = db.begin().await?;
+        let devices: Vec<String> = of_tenant(scope)
+            .filter(Column::Generation.lt(generation))
+            .apply_if(after.as_deref(), |rows, after| {
+                rows.filter(Column::DeviceId.gt(after))
+            })
+            .order_by_asc(Column::DeviceId)
+            .limit(RAISED_AT_ONCE)
+            .select_only()
+            .column(Column::DeviceId)
+            .into_tuple()
+            .all(tx.connection())
+            .await?;
+        let Some(last) = devices.last() else {
+            return Ok(ended);
+        };
+        let raise = |rows: UpdateMany<Entity>| {
+            rows.col_expr(Column::Generation, Expr::value(generation))
+                .col_expr(Column::IssuedAt, Expr::value(in_micros(now)))
+                .filter(Column::TenantId.eq(scope.tenant().get()))
+                .filter(Column::DeviceId.is_in(devices.iter().map(String::as_str)))
+                .filter(Column::Generation.lt(generation))
+        };
+        let valid = raise(Entity::update_many())
+            .col_expr(Column::State, Expr::value(state))
+            .col_expr(Column::TokenHash, Expr::value(None::<String>))
+            .col_expr(Column::KeyId, Expr::value(None::<String>))
+            .filter(Column::State.eq(VALID))
+            .exec(tx.connection())
+            .await?;
+        ended += valid.rows_affected;
+        raise(Entity::update_many()).exec(tx.connection()).await?;
+        tx.commit().await?;
+        after = Some(last.clone());
+    }
+}
+
+/// Tells if valid tokens from before their key was recorded are left.
+pub async fn lack_key_ids(reader: &impl Reader) -> Result<bool, StorageError> {
+    let found = Entity::find()
+        .filter(Column::KeyId.is_null())
+        .filter(Column::State.eq(VALID))
+        .limit(1)
+        .one(reader.connection())
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Notes the key of valid tokens from before it was recorded.
+pub async fn fill_key_ids(tx: &Tx, key_id: &str) -> Result<(), StorageError> {
+    Entity::update_many()
+        .col_expr(Column::KeyId, Expr::value(key_id))
+        .filter(Column::KeyId.is_null())
+        .filter(Column::State.eq(VALID))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Revokes some of the tokens that were made with another key. Returns how many; 0 when none is left.
+pub async fn revoke_not_made_with(
+    db: &Db,
+    key_id: &str,
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<u64, StorageError> {
+    let tx = db.begin().await?;
+    let rows = Entity::find()
+        .filter(Column::KeyId.ne(key_id))
+        .order_by_asc(Column::TenantId)
+        .order_by_asc(Column::DeviceId)
+        .limit(limit)
+        .all(tx.connection())
+        .await?;
+    for row in &rows {
+        Entity::update_many()
+            .col_expr(Column::Generation, Expr::value(row.generation + 1))
+            .col_expr(Column::State, Expr::value(REVOKED))
+            .col_expr(Column::TokenHash, Expr::value(None::<String>))
+            .col_expr(Column::KeyId, Expr::value(None::<String>))
+            .col_expr(Column::IssuedAt, Expr::value(in_micros(now)))
+            .filter(Column::TenantId.eq(row.tenant_id))
+            .filter(Column::DeviceId.eq(row.device_id.as_str()))
+            // A device that renewed its token meanwhile keeps it.
+            .filter(Column::Generation.eq(row.generation))
+            .exec(tx.connection())
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(rows.len() as u64)
 }
 
 fn of_tenant(scope: TenantScope) -> Select<Entity> {

@@ -60,6 +60,12 @@ pub async fn delete_of_device(tx: &Tx, scope: TenantScope, device: &DeviceId) ->
     Ok(())
 }
 
+/// Removes every code of all tenants. Returns how many.
+pub async fn delete_all(tx: &Tx) -> Result<u64, StorageError> {
+    let deleted = Entity::delete_many().exec(tx.connection()).await?;
+    Ok(deleted.rows_affected)
+}
+
 /// Removes what has expired, of all tenants. Returns how many.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;

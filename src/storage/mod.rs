@@ -44,6 +44,7 @@ pub mod devices;
 pub mod enrolment_codes;
 pub mod feed;
 pub mod idempotency;
+pub mod key_needs;
 pub mod key_uses;
 pub mod leases;
 pub mod nodes;

@@ -106,6 +106,12 @@ pub async fn delete_of_user(writer: &impl Writer, user: UserId) -> Result<u64, S
     Ok(deleted.rows_affected)
 }
 
+/// Ends all sessions; returns how many there were.
+pub async fn delete_all(writer: &impl Writer) -> Result<u64, StorageError> {
+    let deleted = Entity::delete_many().exec(writer.connection()).await?;
+    Ok(deleted.rows_affected)
+}
+
 /// Returns how many there were.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;

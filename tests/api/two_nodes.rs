@@ -1,6 +1,7 @@
 //! Two nodes, as processes of their own, on one PostgreSQL database.
 
 pub(super) mod node;
+mod rotation;
 
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use slipway::storage::device_keys::DeviceKeyHash;
 use slipway::storage::feed::{AppRows, TenantRows};
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, ReadTx, app_keys, apps, device_keys, feed, org_directories, pins, releases,
+    AppSelection, ReadTx, app_keys, apps, device_keys, feed, key_needs, org_directories, pins, releases,
 };
 
 use super::values::{app, change, hold, name, now, prepare_app, prepare_tenant, release, tenant};
@@ -108,7 +108,11 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     };
     assert_eq!(rows.app_keys, [(app_key, secrets)]);
     assert_eq!(rows.apps.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [wms.id]);
-    assert_eq!(app_keys::list_sealing_key_ids(db).await.unwrap(), ["k1"]);
+    let needs = key_needs::list_except(db, "k2").await.unwrap();
+    assert_eq!(
+        (needs.len(), needs[0].key_id.as_str(), needs[0].count),
+        (1, "k1", 1)
+    );
 }
 
 async fn an_app_is_read_with_all_that_counts(database: TestDatabase) {

@@ -1,5 +1,6 @@
 //! A fresh database for each test, of either kind.
 
+use sea_orm::ConnectionTrait as _;
 use slipway::storage::{Db, Durability, connect, create_sqlite};
 use tempfile::TempDir;
 
@@ -50,6 +51,16 @@ impl TestDatabase {
         connect(&self.url, Durability::Relaxed)
             .await
             .expect("the database opens")
+    }
+
+    /// Loses the tokens of devices, as a restore from a backup before them does.
+    pub(crate) async fn forget_device_tokens(&self) {
+        let connection = sea_orm::Database::connect(&self.url).await.unwrap();
+        connection
+            .execute_unprepared("DELETE FROM device_tokens")
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
     }
 
     async fn open(url: String, directory: Option<TempDir>) -> Self {

@@ -133,9 +133,12 @@ impl Attempt<'_> {
 
     /// What the device proves itself with. A code that is given must be good, whatever else is.
     async fn prove(&self, tx: &Tx, stored: Option<&DeviceToken>) -> Result<EnrolmentProof, ServiceError> {
+        let floor = device_tokens::find_floor(tx).await?;
         let proof = match &self.caller.credential {
             DeviceCredential::Key(_) => EnrolmentProof::DeviceKey,
-            DeviceCredential::Token(token) if is_newest(token, stored) => EnrolmentProof::OwnToken,
+            DeviceCredential::Token(token) if token.generation > floor && is_newest(token, stored) => {
+                EnrolmentProof::OwnToken
+            }
             DeviceCredential::Token(_) => return Err(NOT_GOOD),
         };
         let Some(code) = &self.request.code else {
@@ -161,7 +164,8 @@ impl Attempt<'_> {
         before: Option<DeviceToken>,
     ) -> Result<(Enrolled, i64), ServiceError> {
         let (scope, device) = (self.scope, &self.request.device);
-        let generation = before.as_ref().map_or(0, |token| token.generation) + 1;
+        let floor = device_tokens::find_floor(tx).await?;
+        let generation = before.as_ref().map_or(floor, |token| token.generation.max(floor)) + 1;
         let made = NewDeviceToken::make(&self.ctx.keyring, scope.tenant(), &device.id, generation);
         let token = DeviceToken {
             generation,

@@ -85,7 +85,10 @@ pub async fn authenticate_device(
     }
     let scope = enter_device(token.tenant, device_id.clone());
     let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
-    if is_newest(token, stored.as_ref()) {
+    let was_ended = ctx
+        .newest_tokens
+        .have_replaced(token.tenant, device_id.as_str(), token.generation);
+    if is_newest(token, stored.as_ref()) && !was_ended {
         Ok(DevicePass {
             scope,
             generation: token.generation,

@@ -106,6 +106,13 @@ impl Hub {
         }
     }
 
+    /// Wakes everybody.
+    pub(super) fn wake_all(&self) {
+        for signal in self.lock().values().flatten() {
+            signal.wake.notify_one();
+        }
+    }
+
     pub(super) fn has(&self, device: &DeviceKey) -> bool {
         self.lock().contains_key(device)
     }

@@ -13,6 +13,7 @@ pub(super) async fn run(mut locked_out: mpsc::UnboundedReceiver<LockedOut>, hub:
         match who {
             LockedOut::Device(device) => hub.wake(&device),
             LockedOut::Tenant(tenant) => hub.wake_tenant(tenant),
+            LockedOut::EveryDevice => hub.wake_all(),
         }
     }
 }

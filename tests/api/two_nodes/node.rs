@@ -104,21 +104,42 @@ impl Node {
         Self::of(Process::start(database_url, Some(SECRET_KEY), settings))
     }
 
+    /// With the lines of the log until the node listened.
+    pub(in crate::api) fn start_and_read(database_url: &str) -> (Self, Vec<String>) {
+        Self::read(Process::start(database_url, Some(SECRET_KEY), &[]))
+    }
+
     fn of(process: Process) -> Self {
+        Self::read(process).0
+    }
+
+    fn read(process: Process) -> (Self, Vec<String>) {
         let deadline = Instant::now() + DEADLINE;
         let mut lines = Vec::new();
         while let Some(line) = process.line(deadline) {
             if let Some(address) = address_in(&line) {
-                return Self {
+                let node = Self {
                     url: format!("http://{address}"),
                     http: Client::new(),
                     token: None,
                     process,
                 };
+                return (node, lines);
             }
             lines.push(line);
         }
         panic!("the program ended: {lines:#?}");
+    }
+
+    /// The next line of the log that holds this text.
+    pub(in crate::api) fn log_line(&self, text: &str) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        while let Some(line) = self.process.line(deadline) {
+            if line.contains(text) {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
+        panic!("the program ended without a line with {text}");
     }
 
     pub(in crate::api) fn url(&self) -> &str {

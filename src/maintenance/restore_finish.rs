@@ -1,0 +1,73 @@
+//! `slipway restore-finish`: what remains to be done after the database was restored from a backup.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::services::restore::{self, Credential};
+use crate::storage::Durability;
+
+#[derive(Args)]
+pub struct RestoreFinishCommand {
+    /// Let devices enrol again with a one-time code alone, not with their tenant's device key.
+    #[arg(long)]
+    guard_devices: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Runs the command; prints what it did to `out`.
+pub async fn run(
+    command: &RestoreFinishCommand,
+    clock: &dyn Clock,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<()> {
+    let db = app::open_existing_database(&command.config, Durability::Full).await?;
+    let finished = restore::finish(&db, command.guard_devices, clock.now()).await?;
+    writeln!(out, "sessions ended: {}", finished.sessions)?;
+    writeln!(
+        out,
+        "one-time enrolment codes deleted: {}",
+        finished.enrolment_codes
+    )?;
+    writeln!(
+        out,
+        "device tokens ended: {} (all up to generation {})",
+        finished.device_tokens, finished.generation
+    )?;
+    let credentials = restore::list_credentials(&db).await?;
+    writeln!(
+        out,
+        "\nThe restored database accepts these credentials. Delete, disable or rotate those that were deleted, \
+         disabled or rotated after the backup:"
+    )?;
+    writeln!(
+        out,
+        "kind\ttenant\tid\tname\trole\tcreated_by\tcreated_at\tlast_used_on\texpires_at"
+    )?;
+    for credential in &credentials {
+        writeln!(out, "{}", line(credential))?;
+    }
+    Ok(())
+}
+
+fn line(credential: &Credential) -> String {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let instant = |instant: chrono::DateTime<chrono::Utc>| instant.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    [
+        credential.kind.to_owned(),
+        or_dash(credential.tenant.map(|tenant| tenant.to_string())),
+        credential.id.clone(),
+        // A name is one line, but may hold a tab.
+        credential.name.replace('\t', " "),
+        credential.role.to_owned(),
+        or_dash(credential.created_by.clone()).replace('\t', " "),
+        instant(credential.created_at),
+        or_dash(credential.last_used_on.map(|day| day.to_string())),
+        or_dash(credential.expires_at.map(instant)),
+    ]
+    .join("\t")
+}

@@ -1,0 +1,156 @@
+//! Failed logins, in the log and in the audit.
+//!
+//! Each one is logged. The audit has the first of an account and network in five minutes, and a bounded number for each
+//! network and of unknown accounts, so that nobody can fill it. An event says how many were left out before it.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::audit::{self, Actor, Change};
+use super::login_attempts::network_of;
+use super::rate_limit::RateLimit;
+use super::{Context, ServiceError};
+use crate::access::User;
+use crate::catalog::text::Username;
+
+const PERIOD: Duration = Duration::from_mins(5);
+/// Events for one network in a period, whatever the accounts.
+const OF_NETWORK: u32 = 20;
+/// Events of unknown accounts in an hour, whatever the networks.
+const OF_UNKNOWN_ACCOUNTS: u32 = 200;
+
+/// Bounds what the audit has of failed logins. Kept by each node for itself.
+pub struct LoginFailures {
+    of_account: RateLimit,
+    of_network: RateLimit,
+    of_unknown: RateLimit,
+    left_out: AtomicU64,
+}
+
+/// A login that failed.
+pub(super) struct LoginFailure<'a> {
+    /// The username as it was sent, which may be a password that was typed into the wrong field.
+    pub(super) given: &'a str,
+    /// `None` for an unknown account.
+    pub(super) user: Option<&'a User>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) reason: &'static str,
+}
+
+impl LoginFailures {
+    pub fn new() -> Self {
+        Self {
+            of_account: RateLimit::in_period("login_audit_account", 1, PERIOD),
+            of_network: RateLimit::in_period("login_audit_network", OF_NETWORK, PERIOD),
+            of_unknown: RateLimit::in_period(
+                "login_audit_unknown",
+                OF_UNKNOWN_ACCOUNTS,
+                Duration::from_hours(1),
+            ),
+            left_out: AtomicU64::new(0),
+        }
+    }
+
+    fn is_audited(&self, account: &str, failure: &LoginFailure<'_>) -> bool {
+        let network = failure.address.map(network_of);
+        self.of_account.count((account, network)).is_ok()
+            && self.of_network.count(network).is_ok()
+            && (failure.user.is_some() || self.of_unknown.count(()).is_ok())
+    }
+}
+
+impl Default for LoginFailures {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LoginFailure<'_> {
+    /// The account as the log and the audit show it. A text that cannot be a username is not repeated.
+    fn account(&self) -> &str {
+        match self.user {
+            Some(user) => user.username.as_str(),
+            None if Username::parse(self.given).is_ok() => self.given,
+            None => "(not a username)",
+        }
+    }
+}
+
+/// Logs a failed login and, within bounds, audits it.
+pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
+    let account = failure.account();
+    let address = failure.address.map(|address| address.to_string());
+    let address = address.as_deref();
+    tracing::warn!(account, address, reason = failure.reason, "a login failed");
+    if !ctx.login_failures.is_audited(account, &failure) {
+        ctx.login_failures.left_out.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let left_out = ctx.login_failures.left_out.swap(0, Ordering::Relaxed);
+    let change = Change {
+        action: "user.login_failed",
+        object_id: failure
+            .user
+            .map_or_else(|| account.to_owned(), |user| user.id.to_string()),
+        before: None,
+        after: Some(json!({
+            "username": account,
+            "address": address,
+            "reason": failure.reason,
+            "left_out_before": left_out,
+        })),
+    };
+    if let Err(error) = write(ctx, &failure, change).await {
+        tracing::warn!(%error, "a failed login could not be audited");
+    }
+}
+
+async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: Change) -> Result<(), ServiceError> {
+    let actor = Actor {
+        key: "anonymous".to_owned(),
+        name: failure.account().to_owned(),
+        request_id: "",
+    };
+    let tenant = failure.user.and_then(|user| user.tenant);
+    let tx = ctx.db.begin().await?;
+    audit::record_by(&tx, ctx, actor, tenant, change).await?;
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure<'a>(given: &'a str, address: &str) -> LoginFailure<'a> {
+        LoginFailure {
+            given,
+            user: None,
+            address: address.parse().ok(),
+            reason: "unknown_account",
+        }
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_a_username_is_not_repeated() {
+        let long = "x".repeat(129);
+        for given in ["Correct Horse", "hunter2!", "", long.as_str()] {
+            assert_eq!(failure(given, "::1").account(), "(not a username)");
+        }
+        assert_eq!(failure("li.na", "::1").account(), "li.na");
+    }
+
+    #[test]
+    fn a_flood_is_audited_within_bounds() {
+        let failures = LoginFailures::new();
+        let audited = |given: &str, address: &str| failures.is_audited(given, &failure(given, address));
+        assert!(audited("li.na", "192.0.2.1") && !audited("li.na", "192.0.2.1"));
+        assert!(audited("li.na", "192.0.2.2"));
+        let of_one_network = (0..100).filter(|n| audited(&format!("user{n}"), "192.0.2.3"));
+        assert_eq!(of_one_network.count(), 20);
+        let of_many = (0..1_000).filter(|n| audited("somebody", &format!("10.0.{}.{}", n / 250, n % 250)));
+        assert!(of_many.count() <= 200);
+    }
+}

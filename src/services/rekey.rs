@@ -1,0 +1,163 @@
+//! Rotation of the installation's secret keys: what still needs an old key, and sealing it again with the first one.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use metrics::gauge;
+
+use super::audit::{self, Actor, Change};
+use super::{Context, ServiceError, installation};
+use crate::access::TenantScope;
+use crate::catalog::ids::{KeyId, TenantId};
+use crate::secrets::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
+use crate::storage::app_keys::{self, SealedAppKey, SealedSecrets};
+use crate::storage::key_needs::{self, KeyNeed, SecretKind};
+use crate::storage::{Db, device_tokens};
+
+/// Keys in one statement, and so at most in one transaction of a tenant.
+const BATCH: u64 = 200;
+
+/// Everything that needs a key other than the first one.
+pub async fn list_needs(db: &Db, keyring: &Keyring) -> Result<Vec<KeyNeed>, ServiceError> {
+    Ok(key_needs::list_except(db, keyring.first_id()).await?)
+}
+
+/// Sets the gauges of what needs an old key.
+pub(super) async fn observe(ctx: &Context) -> Result<(), ServiceError> {
+    let needs = list_needs(&ctx.db, &ctx.keyring).await?;
+    for kind in SecretKind::ALL {
+        let of_kind = needs.iter().filter(|need| need.kind == kind);
+        let count: u64 = of_kind.map(|need| need.count).sum();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        gauge!("slipway_secrets_under_old_key", "kind" => kind.as_str()).set(count);
+    }
+    Ok(())
+}
+
+/// What sealing again came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rekeyed {
+    /// App keys whose secrets were sealed again.
+    pub app_keys: u64,
+    /// App keys that somebody changed meanwhile; they are sealed with the first key of whoever did.
+    pub changed: u64,
+    /// App keys with a secret that no key given opens.
+    pub unreadable: u64,
+}
+
+/// Seals with the first key what another one sealed, a batch in each transaction, so that it can be interrupted and
+/// run again, beside nodes that run. Nodes load the tenants that changed, and save them in their snapshots.
+pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rekeyed, ServiceError> {
+    installation::check_keyring(db, keyring)
+        .await
+        .map_err(ServiceError::internal)?;
+    let mut done = Rekeyed::default();
+    let mut after = None;
+    loop {
+        let batch = app_keys::list_not_sealed_with(db, keyring.first_id(), after, BATCH).await?;
+        let Some(last) = batch.last() else {
+            break;
+        };
+        after = Some((last.tenant, last.id));
+        let mut by_tenant: BTreeMap<TenantId, Vec<SealedAppKey>> = BTreeMap::new();
+        for key in batch {
+            by_tenant.entry(key.tenant).or_default().push(key);
+        }
+        for (tenant, keys) in by_tenant {
+            rekey_tenant(db, keyring, (tenant, keys), &mut done).await?;
+        }
+    }
+    if done.app_keys > 0 {
+        let change = Change {
+            action: "installation.rekey",
+            object_id: keyring.first_id().to_owned(),
+            before: None,
+            after: Some(serde_json::json!({"app_keys": done.app_keys})),
+        };
+        let tx = db.begin().await?;
+        audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+        tx.commit().await?;
+    }
+    Ok(done)
+}
+
+async fn rekey_tenant(
+    db: &Db,
+    keyring: &Keyring,
+    (tenant, keys): (TenantId, Vec<SealedAppKey>),
+    done: &mut Rekeyed,
+) -> Result<(), ServiceError> {
+    let tx = db.begin_catalog(TenantScope::of_the_program(tenant)).await?;
+    let mut written = 0;
+    for key in keys {
+        let sealed = match seal_again(keyring, key.id, &key.secrets) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                tracing::error!(tenant.id = %tenant, key.id = %key.id, %error, "an app secret cannot be sealed again");
+                done.unreadable += 1;
+                continue;
+            }
+        };
+        if app_keys::replace_secrets(&tx, key.id, &key.secrets, sealed).await? {
+            written += 1;
+        } else {
+            done.changed += 1;
+        }
+    }
+    if written > 0 {
+        tx.commit().await?;
+        done.app_keys += written;
+    }
+    Ok(())
+}
+
+fn seal_again(keyring: &Keyring, id: KeyId, secrets: &SealedSecrets) -> Result<SealedSecrets, KeyringError> {
+    let owner = sealed_for_app_key(id);
+    let again = |secret: &app_keys::SealedSecret| {
+        let opened = keyring.open(
+            &SealedSecret {
+                key_id: secret.sealing_key_id.clone(),
+                sealed: secret.text.clone(),
+            },
+            &owner,
+        )?;
+        let sealed = keyring.seal(&opened, &owner)?;
+        Ok::<_, KeyringError>(app_keys::SealedSecret {
+            text: sealed.sealed,
+            sealing_key_id: sealed.key_id,
+        })
+    };
+    Ok(SealedSecrets {
+        current: again(&secrets.current)?,
+        previous: secrets.previous.as_ref().map(again).transpose()?,
+    })
+}
+
+/// Revokes the tokens of devices that need an old key, so that it can be dropped. Such a device enrols again with a
+/// one-time code. Returns how many there were.
+pub async fn revoke_old_device_tokens(
+    db: &Db,
+    keyring: &Keyring,
+    now: DateTime<Utc>,
+) -> Result<u64, ServiceError> {
+    let mut revoked = 0;
+    loop {
+        let count = device_tokens::revoke_not_made_with(db, keyring.first_id(), now, BATCH).await?;
+        revoked += count;
+        if count == 0 {
+            break;
+        }
+    }
+    if revoked > 0 {
+        let change = Change {
+            action: "installation.revoke_old_device_tokens",
+            object_id: keyring.first_id().to_owned(),
+            before: None,
+            after: Some(serde_json::json!({"device_tokens": revoked})),
+        };
+        let tx = db.begin().await?;
+        audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+        tx.commit().await?;
+    }
+    Ok(revoked)
+}

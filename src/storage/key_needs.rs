@@ -1,0 +1,97 @@
+//! What needs which of the installation's secret keys.
+
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+
+use super::entity::{app_key, device_token};
+use super::{Reader, StorageError};
+
+/// A kind of secret that a secret key seals or verifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretKind {
+    AppSecret,
+    /// The secret of an app key from before its rotation.
+    PreviousAppSecret,
+    DeviceToken,
+}
+
+impl SecretKind {
+    pub const ALL: [Self; 3] = [Self::AppSecret, Self::PreviousAppSecret, Self::DeviceToken];
+
+    /// As metrics and the command name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AppSecret => "app_secret",
+            Self::PreviousAppSecret => "previous_app_secret",
+            Self::DeviceToken => "device_token",
+        }
+    }
+}
+
+/// How many secrets of one kind need one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyNeed {
+    pub kind: SecretKind,
+    pub key_id: String,
+    pub count: u64,
+}
+
+/// What needs keys other than this one. What needs this one is not counted: that is nearly everything.
+pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyNeed>, StorageError> {
+    let mut needs = Vec::new();
+    for (kind, column) in [
+        (SecretKind::AppSecret, app_key::Column::SealingKeyId),
+        (
+            SecretKind::PreviousAppSecret,
+            app_key::Column::PreviousSealingKeyId,
+        ),
+    ] {
+        let counts: Vec<(String, i64)> = app_key::Entity::find()
+            .select_only()
+            .column(column)
+            .column_as(app_key::Column::Id.count(), "count")
+            .filter(column.ne(key_id))
+            .group_by(column)
+            .into_tuple()
+            .all(reader.connection())
+            .await?;
+        needs.extend(counts.into_iter().map(|(key_id, count)| KeyNeed {
+            kind,
+            key_id,
+            count: u64::try_from(count).unwrap_or(0),
+        }));
+    }
+    for other in device_token_keys(reader).await? {
+        if other == key_id {
+            continue;
+        }
+        let count = device_token::Entity::find()
+            .filter(device_token::Column::KeyId.eq(other.as_str()))
+            .count(reader.connection())
+            .await?;
+        needs.push(KeyNeed {
+            kind: SecretKind::DeviceToken,
+            key_id: other,
+            count,
+        });
+    }
+    Ok(needs)
+}
+
+/// The keys that tokens of devices were made with. Goes from key to key in the index, however many tokens there are.
+async fn device_token_keys(reader: &impl Reader) -> Result<Vec<String>, StorageError> {
+    use device_token::{Column, Entity};
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let mut next = Entity::find()
+            .select_only()
+            .column_as(Column::KeyId.min(), "key_id");
+        if let Some(last) = keys.last() {
+            next = next.filter(Column::KeyId.gt(last.as_str()));
+        }
+        let next: Option<Option<String>> = next.into_tuple().one(reader.connection()).await?;
+        match next.flatten() {
+            Some(key) => keys.push(key),
+            None => return Ok(keys),
+        }
+    }
+}
