@@ -29,9 +29,15 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = "./slipway-data")]
     pub data_dir: PathBuf,
 
-    /// postgres://… or sqlite://…; absent: SQLite in the data directory.
+    /// postgres://… (with several hosts: `postgres://user:password@host1,host2/database`) or sqlite://…; absent: SQLite in the
+    /// data directory.
     #[arg(long, env = "SLIPWAY_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+
+    /// Connections to the database that requests of this node share, from 2 to 1,000; absent: 16 with PostgreSQL, 8 with
+    /// SQLite. With PostgreSQL the node's own tasks take 4 more, and 1 more with several hosts.
+    #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub database_connections: Option<u32>,
 
     /// Name of the first administrator, made at the first start.
     #[arg(long, env = "SLIPWAY_ADMIN_USERNAME", default_value = "admin")]

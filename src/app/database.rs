@@ -6,15 +6,21 @@ use anyhow::{Context as _, bail};
 
 use crate::config::Config;
 use crate::data_directory;
-use crate::storage::{Db, Durability, FileState, connect, create_sqlite, file_state, sqlite_path};
+use crate::storage::{
+    ConnectSettings, Db, Durability, FileState, connect, create_sqlite, file_state, sqlite_path,
+};
 
 /// Opens the database that the settings name. Where a SQLite file is absent it is made, unless the data directory has
 /// had an installation: an empty one in its place would accept none of its devices.
 pub(super) async fn open(config: &Config, durability: Durability) -> anyhow::Result<Db> {
     let url = config.database_url_or_embedded();
     let cannot_be_opened = "the database cannot be opened";
+    let settings = ConnectSettings {
+        durability,
+        connections: config.database_connections,
+    };
     let Some(path) = sqlite_path(&url).context(cannot_be_opened)? else {
-        return connect(&url, durability).await.context(cannot_be_opened);
+        return connect(&url, settings).await.context(cannot_be_opened);
     };
     let cannot_be_opened = || format!("the database {} cannot be opened", path.display());
     let is_new = match file_state(&path).with_context(cannot_be_opened)? {
@@ -24,7 +30,7 @@ pub(super) async fn open(config: &Config, durability: Durability) -> anyhow::Res
             true
         }
     };
-    let db = connect(&url, durability).await.with_context(cannot_be_opened)?;
+    let db = connect(&url, settings).await.with_context(cannot_be_opened)?;
     if !db.has_schema().await.with_context(cannot_be_opened)? {
         if !is_new {
             refuse_a_lost_installation(config, &path, "empty")?;

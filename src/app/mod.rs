@@ -37,7 +37,7 @@ use crate::services::{
     CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, LoginFailures, NewDevices,
     Settings, TokenLookups, housekeeping, installation,
 };
-use crate::storage::{Db, Durability, sqlite_path};
+use crate::storage::{Db, Durability, Gate, sqlite_path};
 use crate::telemetry;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
@@ -110,17 +110,18 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let is_sealed = !config.uses_postgres() && installation::is_sealed(&db).await?;
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let (gated, gate) = db.behind_gate().await?;
+    let (following, pollers) = own_connections(&db, &gate).await?;
 
     let (lockouts, locked_out) = Lockouts::new();
     let (mut follower, live) = Follower::new(
-        db.clone(),
+        (following.clone(), pollers.clone(), db),
         start.clock.clone(),
         keyring.clone(),
         follower_settings(config),
         lockouts.clone(),
     );
     let opening = Opening {
-        db,
+        db: following,
         gate,
         keyring: keyring.clone(),
         clock: start.clock.clone(),
@@ -140,7 +141,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
     let (mut device_tokens, newest_tokens) =
-        DeviceTokenFollower::new(gated.clone(), start.clock.clone(), lockouts);
+        DeviceTokenFollower::new(pollers.clone(), start.clock.clone(), lockouts);
     if is_open && let Err(error) = device_tokens.look().await {
         tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
     }
@@ -152,7 +153,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let delivery_settings = delivery_settings(config);
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
     let (push_delivery, delivery) = PushDelivery::new(
-        &gated,
+        (&gated, &pollers),
         start.clock.clone(),
         node,
         delivery_settings,
@@ -204,6 +205,14 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         context,
         _node_name: node_name,
     })
+}
+
+/// The follower's connection and that of the other pollers. They are taken first and kept: a recall that is acknowledged
+/// must be served, however busy the pool is.
+async fn own_connections(db: &Db, gate: &Arc<Gate>) -> anyhow::Result<(Db, Db)> {
+    let following = db.with_own_connection().await?;
+    let pollers = db.with_own_connection().await?.behind(gate);
+    Ok((following, pollers))
 }
 
 /// Stops at SIGINT, and at SIGTERM after a while in which the node says that it is about to.
@@ -312,6 +321,8 @@ async fn follow(is_open: bool, opening: Opening, follower: Follower) {
     if !is_open {
         follower.belong_to(opening.until_open().await);
     }
+    // With it goes its hold on the first connection, which the follower may replace.
+    drop(opening);
     follower.run().await;
 }
 

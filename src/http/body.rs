@@ -13,6 +13,7 @@ use super::fields::explain_serde;
 use super::object::Object;
 use super::problem::{Problem, ProblemCode};
 use crate::catalog::field::FieldError;
+use crate::services::suspend_deadline;
 
 /// Most bodies: 1 MiB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -83,6 +84,8 @@ pub(super) enum BodyError {
 
 /// The bytes of a whole body. Most arrive in one piece, which is not copied.
 pub(super) async fn collect(payload: &mut Payload, max_bytes: usize) -> Result<Bytes, BodyError> {
+    // The deadline is for the database, not for a slow sender.
+    let _suspended = suspend_deadline();
     let Some(first) = next_piece(payload, max_bytes).await? else {
         return Ok(Bytes::new());
     };

@@ -137,6 +137,7 @@ pub(super) async fn get_metrics(
     recorder: web::Data<PrometheusHandle>,
 ) -> HttpResponse {
     describe_catalog(&ctx);
+    describe_database(&ctx);
     describe_device_records(&ctx);
     describe_push_delivery(&ctx);
     HttpResponse::Ok()
@@ -158,6 +159,21 @@ fn describe_catalog(ctx: &Context) {
     if let Some(at) = catalog.compared_at {
         metrics::gauge!("slipway_catalog_age_seconds").set((now - at).num_milliseconds() as f64 / 1_000.0);
     }
+}
+
+fn describe_database(ctx: &Context) {
+    let pool = ctx.db.pool_status();
+    let gauges = [
+        ("open", pool.open),
+        ("idle", pool.idle),
+        ("in_use", pool.open.saturating_sub(pool.idle)),
+        ("limit", pool.limit),
+        ("refused", pool.withheld),
+    ];
+    for (state, count) in gauges {
+        metrics::gauge!("slipway_database_connections", "state" => state).set(f64::from(count));
+    }
+    metrics::gauge!("slipway_database_waiting").set(f64::from(pool.waiting));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a queue is far below 2^52")]

@@ -1,7 +1,7 @@
 //! Errors on the wire: RFC 9457 problem documents. The one place that turns an error into a status.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -219,6 +219,20 @@ impl From<ServiceError> for Problem {
                     ..Self::new(Code::Unavailable, detail)
                 }
             }
+            ServiceError::InDoubt(source) => {
+                tracing::warn!(error = %causes(&source), "the outcome of a commit is unknown");
+                Self {
+                    retry_after_s: Some(5),
+                    ..Self::new(Code::Unavailable, detail)
+                }
+            }
+            ServiceError::GivenUp { may_be_done } => {
+                tracing::warn!(may_be_done, "a call was given up at its deadline");
+                Self {
+                    retry_after_s: Some(5),
+                    ..Self::new(Code::Unavailable, detail)
+                }
+            }
             ServiceError::Busy { retry_after_s } => Self {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::Unavailable, detail)
@@ -236,6 +250,16 @@ impl From<ServiceError> for Problem {
 }
 
 impl Problem {
+    /// What became of a call that the database kept from its end.
+    pub(super) fn of_call(method: &Method, error: ServiceError) -> Self {
+        let problem = Self::from(error);
+        if method.is_safe() {
+            let detail = "the database did not answer in time; repeat the request later".to_owned();
+            return Self { detail, ..problem };
+        }
+        problem
+    }
+
     /// Says nothing of the cause, which is in the log under the request's id.
     pub(super) fn internal() -> Self {
         Self::new(

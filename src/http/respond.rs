@@ -113,9 +113,15 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
             Begun::Go(ticket) => ticket,
         };
     match act(&ticket).await {
-        Ok(made) => Ok(answered(render(&made.value), made.pair.as_ref(), false)),
+        Ok(made) => {
+            ticket.keep();
+            Ok(answered(render(&made.value), made.pair.as_ref(), false))
+        }
         Err(error) => {
-            ticket.release(&call.ctx).await;
+            // A database in trouble is not waited for: the key is freed when the ticket is dropped.
+            if !error.is_passing() {
+                ticket.release().await;
+            }
             Err(error.into())
         }
     }

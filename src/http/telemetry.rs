@@ -25,6 +25,7 @@ use super::request_ids;
 use crate::access::Principal;
 use crate::catalog::field::MAX_ECHO_CHARACTERS;
 use crate::catalog::ids::TenantId;
+use crate::services::within_deadline;
 
 /// Names a request in its answer, in the log and in the audit.
 #[derive(Debug, Clone)]
@@ -65,28 +66,42 @@ pub(super) async fn surround(
         tracing::error_span!("request", request.id = %id)
     };
     let began = Instant::now();
-    let answered = AssertUnwindSafe(next.call(request))
+    // A check asks no database, and the gateway's push has an answer of its own to a call that is given up.
+    let has_deadline = check_path.is_none();
+    let answer = async {
+        if has_deadline {
+            within_deadline(next.call(request)).await
+        } else {
+            Ok(next.call(request).await)
+        }
+    };
+    let answered = AssertUnwindSafe(answer)
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    let Ok(answered) = answered else {
-        // The panic's own message was logged by the panic hook.
-        let problem = Problem::internal();
-        let took = began.elapsed();
-        let answered = Answered {
-            method: &method,
-            path: &path,
-            route: "panicked",
-            status: problem.status_code(),
-            took,
-        };
-        span.in_scope(|| answered.log(None));
-        measure(&method, "panicked", problem.status_code(), took);
-        let mut response = problem.error_response();
-        complete(response.headers_mut(), &id, &path);
-        return Err(InternalError::from_response(problem, response).into());
+    let mut response = match answered {
+        Ok(Ok(answered)) => answered?,
+        failed => {
+            let (end, problem) = match failed {
+                Ok(Err(error)) => ("given up", span.in_scope(|| Problem::of_call(&method, error))),
+                // The panic's own message was logged by the panic hook.
+                _ => ("panicked", Problem::internal()),
+            };
+            let took = began.elapsed();
+            let answered = Answered {
+                method: &method,
+                path: &path,
+                route: end,
+                status: problem.status_code(),
+                took,
+            };
+            span.in_scope(|| answered.log(None));
+            measure(&method, end, problem.status_code(), took);
+            let mut response = problem.error_response();
+            complete(response.headers_mut(), &id, &path);
+            return Err(InternalError::from_response(problem, response).into());
+        }
     };
-    let mut response = answered?;
     let route = match check_path {
         Some(path) => Cow::Borrowed(path),
         None => response

@@ -40,8 +40,12 @@ pub struct FollowerSettings {
 
 /// The task that keeps a [`Live`] equal to the database.
 pub struct Follower {
-    /// A pool of its own, which is opened anew after a failure.
+    /// A connection of its own, which is opened anew after a failure.
     db: Db,
+    /// What the node's other tasks of this kind use.
+    pollers: Db,
+    /// The pool of all others, which helps with large loads.
+    pool: Db,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
@@ -59,7 +63,7 @@ pub struct Follower {
 
 impl Follower {
     pub fn new(
-        db: Db,
+        (db, pollers, pool): (Db, Db, Db),
         clock: Arc<dyn Clock>,
         keyring: Arc<Keyring>,
         settings: FollowerSettings,
@@ -69,6 +73,8 @@ impl Follower {
         let live = Arc::new(Live::new(sender, settings.stale_after, lockouts));
         let follower = Self {
             db,
+            pollers,
+            pool,
             live: live.clone(),
             clock,
             keyring,
@@ -115,8 +121,8 @@ impl Follower {
     pub async fn run(mut self) {
         let mut side_tasks = JoinSet::new();
         if self.settings.hints {
-            side_tasks.spawn(hints::send(self.db.clone(), self.signals.clone()));
-            side_tasks.spawn(hints::hear(self.db.clone(), self.signals.clone()));
+            side_tasks.spawn(hints::send(self.pollers.clone(), self.signals.clone()));
+            side_tasks.spawn(hints::hear(self.pollers.clone(), self.signals.clone()));
         }
         let mut ticks = interval(self.settings.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -241,7 +247,7 @@ impl Follower {
         let mut refused = Vec::new();
         let live = &self.live;
         loader
-            .load(&self.db, tenants, |tenant, loaded| match loaded {
+            .load((&self.db, &self.pool), tenants, |tenant, loaded| match loaded {
                 Loaded::Tenant(published) => live.publish(tenant, *published),
                 Loaded::Absent if is_same_history && live.served(tenant).is_some() => {
                     alarm_vanished(tenant);

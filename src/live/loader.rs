@@ -1,9 +1,10 @@
 //! From the rows of tenants to what is served: in one consistent read for each group of tenants, only what differs.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::Live;
 use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
@@ -36,6 +37,33 @@ pub(super) enum Loaded {
     },
 }
 
+/// The groups of tenants that are still to be loaded.
+#[derive(Clone)]
+struct Groups(Arc<Mutex<Vec<Vec<TenantId>>>>);
+
+impl Groups {
+    fn of(tenants: &[TenantId]) -> Self {
+        let groups = tenants.chunks(GROUP).rev().map(<[_]>::to_vec).collect();
+        Self(Arc::new(Mutex::new(groups)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<TenantId>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn next(&self) -> Option<Vec<TenantId>> {
+        self.lock().pop()
+    }
+
+    fn give_back(&self, group: Vec<TenantId>) {
+        self.lock().push(group);
+    }
+}
+
 /// Loads tenants from the database.
 #[derive(Clone)]
 pub(super) struct Loader {
@@ -47,27 +75,67 @@ pub(super) struct Loader {
 
 impl Loader {
     /// Loads these tenants; what becomes of each is told as soon as its group is there.
+    ///
+    /// The follower's own connection suffices. Helpers take groups too while the pool has connections for them.
     pub(super) async fn load(
         &self,
-        db: &Db,
+        (own, pool): (&Db, &Db),
         tenants: &[TenantId],
         mut tell: impl FnMut(TenantId, Loaded),
     ) -> Result<(), StorageError> {
-        let groups: Vec<Vec<_>> = tenants.chunks(GROUP).map(<[_]>::to_vec).collect();
-        let mut loads = stream::iter(groups)
-            .map(|group| {
-                let (loader, db) = (self.clone(), db.clone());
-                // A task of its own, so that groups are compiled on every core.
-                tokio::spawn(async move { loader.load_group(&db, &group).await })
-            })
-            .buffer_unordered(GROUPS_AT_ONCE);
-        while let Some(load) = loads.next().await {
-            let loaded = load.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-            for (tenant, loaded) in loaded {
+        let groups = Groups::of(tenants);
+        let (sender, mut loaded) = mpsc::channel(GROUPS_AT_ONCE);
+        let mut helpers = JoinSet::new();
+        for _ in 1..groups.len().min(GROUPS_AT_ONCE) {
+            // Tasks of their own, so that groups are compiled on every core.
+            helpers.spawn(self.clone().help(pool.clone(), groups.clone(), sender.clone()));
+        }
+        let mut all = JoinSet::new();
+        all.spawn(self.clone().load_all(own.clone(), groups, helpers, sender));
+        while let Some(group) = loaded.recv().await {
+            for (tenant, loaded) in group {
                 tell(tenant, loaded);
             }
         }
+        while let Some(done) = all.join_next().await {
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        }
         Ok(())
+    }
+
+    /// Loads what is left until nothing is, also what helpers give back.
+    async fn load_all(
+        self,
+        db: Db,
+        groups: Groups,
+        mut helpers: JoinSet<()>,
+        loaded: mpsc::Sender<Vec<(TenantId, Loaded)>>,
+    ) -> Result<(), StorageError> {
+        loop {
+            while let Some(group) = groups.next() {
+                let group = self.load_group(&db, &group).await?;
+                if loaded.send(group).await.is_err() {
+                    return Ok(());
+                }
+            }
+            match helpers.join_next().await {
+                Some(helped) => helped.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Loads groups until none is left or one cannot be loaded here.
+    async fn help(self, db: Db, groups: Groups, loaded: mpsc::Sender<Vec<(TenantId, Loaded)>>) {
+        while let Some(group) = groups.next() {
+            let Ok(done) = self.load_group(&db, &group).await else {
+                groups.give_back(group);
+                return;
+            };
+            if loaded.send(done).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Rows of one tenant that cannot be read must not keep the others of its group away.

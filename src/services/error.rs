@@ -1,5 +1,6 @@
 //! Why a use case did not happen. `http::problem` turns each into a response.
 
+use super::CALL_LIMIT;
 use crate::access::Refusal;
 use crate::catalog::field::FieldError;
 use crate::storage::{Cause, StorageError, UniqueKey};
@@ -47,6 +48,15 @@ pub enum ServiceError {
         #[source]
         source: StorageError,
     },
+    /// The connection was lost while the write was being committed.
+    #[error(
+        "the database did not answer whether the write was done; {}",
+        after_a_write(true)
+    )]
+    InDoubt(#[source] StorageError),
+    /// The use case was given up at its deadline.
+    #[error("the database did not answer within {} seconds; {}", CALL_LIMIT.as_secs(), after_a_write(*may_be_done))]
+    GivenUp { may_be_done: bool },
     /// As many costly calls as this node allows are under way.
     #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
@@ -61,6 +71,14 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Whether the database's trouble made it fail, so that the same may succeed later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::InDoubt(_) | Self::GivenUp { .. }
+        )
+    }
+
     /// One field that is wrong.
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::invalid(field, message)])
@@ -82,6 +100,15 @@ impl ServiceError {
     }
 }
 
+/// What the caller of a write needs to know before it repeats the request.
+fn after_a_write(may_be_done: bool) -> &'static str {
+    if may_be_done {
+        "the write may have been done: repeat the request with the same Idempotency-Key, or read the object first"
+    } else {
+        "the write was not done: repeat the request later"
+    }
+}
+
 impl From<Refusal> for ServiceError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -100,6 +127,7 @@ impl From<StorageError> for ServiceError {
                 cause: unavailability.cause(),
                 source: error,
             },
+            StorageError::InDoubt(_) => Self::InDoubt(error),
             StorageError::BadCursor => {
                 Self::invalid("cursor", "cursor must be a next_cursor that this list gave")
             }

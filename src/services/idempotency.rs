@@ -1,22 +1,30 @@
 //! `Idempotency-Key` on creates: the answer is stored in the transaction of the create, so that a repeat gets the
 //! first answer even when the server died between the commit and the response.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
 
 use super::{Caller, Context, ServiceError};
 use crate::access::{Action, enter_platform};
+use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
 use crate::catalog::json::JsonText;
 use crate::storage::idempotency::{self, IdempotencyKey, Reservation, ReservationId, Retention};
-use crate::storage::{StorageError, Writer};
+use crate::storage::{Db, StorageError, Writer};
 
 const RETENTION: Retention = Retention {
     // A request that neither finished nor failed (its server died) blocks its key for so long.
     in_flight: TimeDelta::seconds(60),
     answered: TimeDelta::hours(24),
 };
+
+/// As long as a reservation in flight.
+const RELEASE_WITHIN: Duration = Duration::from_mins(1);
 
 /// A create with a key, by whom and where.
 #[derive(Debug, Clone)]
@@ -37,8 +45,16 @@ pub enum Begun {
     Go(Ticket),
 }
 
-/// The right to do a create once; empty when the caller gave no key.
-pub struct Ticket(Option<(IdempotencyKey, ReservationId)>);
+/// The right to do a create once; empty when the caller gave no key. Dropped before [`Ticket::keep`] it frees the key,
+/// so that a create whose caller hung up or whose deadline came can be repeated at once.
+pub struct Ticket(Option<Held>);
+
+/// A key that this request holds.
+struct Held {
+    db: Db,
+    key: IdempotencyKey,
+    reservation: ReservationId,
+}
 
 /// What a create is answered with.
 #[derive(Debug, Clone)]
@@ -94,7 +110,11 @@ pub async fn begin(
     let own_hash = ctx.keyring.fingerprint(&request.body_hash);
     let reservation = idempotency::reserve(&ctx.db, &key, &own_hash, ctx.now(), RETENTION).await?;
     match reservation {
-        Reservation::Reserved(id) => Ok(Begun::Go(Ticket(Some((key, id))))),
+        Reservation::Reserved(reservation) => Ok(Begun::Go(Ticket(Some(Held {
+            db: ctx.db.clone(),
+            key,
+            reservation,
+        })))),
         Reservation::Found { body_hash, .. }
             if !ctx.keyring.has_fingerprint(&request.body_hash, &body_hash) =>
         {
@@ -140,12 +160,49 @@ impl Ticket {
         }
     }
 
+    /// Ends the request with the key's answer stored.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+
     /// Frees the key after a create that failed, so that it may be tried again.
-    pub async fn release(self, ctx: &Context) {
-        if let Some((key, reservation)) = self.0
-            && let Err(error) = idempotency::release(&ctx.db, &key, reservation).await
-        {
-            tracing::warn!(%error, "an idempotency key stays reserved until its reservation ends");
+    pub async fn release(mut self) {
+        let Some(held) = &self.0 else {
+            return;
+        };
+        match held.release().await {
+            Ok(()) => self.0 = None,
+            // Tried again when this is dropped.
+            Err(error) => tracing::debug!(%error, "an idempotency key could not be freed"),
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let (Some(held), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(held.release_when_possible());
+        }
+    }
+}
+
+impl Held {
+    /// Leaves a key that has its answer as it is, also one whose answer is just being committed.
+    async fn release(&self) -> Result<(), StorageError> {
+        idempotency::release(&self.db, &self.key, self.reservation).await
+    }
+
+    /// Tries until the reservation ends by itself.
+    async fn release_when_possible(self) {
+        let mut backoff = Backoff::default();
+        let released = timeout(RELEASE_WITHIN, async {
+            while let Err(error) = self.release().await {
+                tracing::debug!(%error, "an idempotency key could not be freed; it is tried again");
+                sleep(backoff.next()).await;
+            }
+        });
+        if released.await.is_err() {
+            tracing::warn!("an idempotency key stays reserved until its reservation ends");
         }
     }
 }
@@ -153,7 +210,7 @@ impl Ticket {
 impl<T> Once<'_, T> {
     /// Stores the answer in the transaction of the create.
     pub(super) async fn record(&self, writer: &impl Writer, made: &T) -> Result<(), StorageError> {
-        let Some((key, reservation)) = &self.ticket.0 else {
+        let Some(Held { key, reservation, .. }) = &self.ticket.0 else {
             return Ok(());
         };
         let answer = (self.render)(made);

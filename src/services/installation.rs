@@ -42,6 +42,8 @@ pub struct Opening {
 /// Why a database may not be used, or not now.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[error(transparent)]
+    Sessions(StorageError),
     #[error("the database's schema cannot be brought up to date")]
     Schema(#[source] StorageError),
     #[error(transparent)]
@@ -57,13 +59,11 @@ pub enum OpenError {
 impl OpenError {
     /// Whether the same may succeed later without anybody doing anything about it here.
     pub fn is_unavailability(&self) -> bool {
-        matches!(
-            self,
-            Self::Schema(StorageError::Unavailable(_))
-                | Self::Settings(StorageError::Unavailable(_))
-                | Self::Catalog(StorageError::Unavailable(_))
-                | Self::Administrator(ServiceError::Unavailable { .. })
-        )
+        match self {
+            Self::Schema(error) | Self::Settings(error) | Self::Catalog(error) => error.is_passing(),
+            Self::Administrator(error) => error.is_passing(),
+            Self::Key(_) | Self::Sessions(_) => false,
+        }
     }
 }
 
@@ -71,6 +71,7 @@ impl Opening {
     /// Checks and completes what must be so before the database is used, and lets everything through to it. Returns
     /// the installation's id.
     pub async fn open(&self) -> Result<Uuid, OpenError> {
+        self.db.require_sessions().await.map_err(OpenError::Sessions)?;
         self.db.migrate().await.map_err(OpenError::Schema)?;
         check_keyring(&self.db, &self.keyring).await?;
         let installation = installation_id(&self.db).await?;

@@ -1,7 +1,7 @@
 //! Opening a database, with the options that each of the two needs.
 
 mod file;
-mod idle;
+pub(super) mod idle;
 
 use std::fmt;
 use std::path::Path;
@@ -9,24 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sea_orm::sqlx::ConnectOptions as _;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, sqlx};
+use sea_orm::{ConnectOptions, Database, DbErr, RuntimeErr, sqlx};
 
 pub(super) use self::file::DatabaseFile;
 pub use self::file::{FileState, create_sqlite, file_state, sqlite_path};
-use super::StorageError;
+use super::hosts::Hosts;
+use super::pool::{Pool, PoolStatus};
+use super::postgres;
 use super::write::WriteControl;
+use super::{StorageError, postgres_url};
 
 /// How long a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-const POSTGRES_LOCK_TIMEOUT_MS: &str = "5000";
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
-const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const POSTGRES_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// A node that hangs in a transaction must not stop the tenant's other writers for longer than this.
-const POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS: &str = "60000";
+const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a statement may take that only looks for changes: a connection that is half open, its other end gone
 /// without a word, would otherwise keep a node waiting for minutes.
@@ -37,7 +38,7 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A pool of connections to the installation's database.
 #[derive(Debug, Clone)]
 pub struct Db {
-    connection: DatabaseConnection,
+    connection: Pool,
     backend: Backend,
     target: Arc<Target>,
     gate: Option<Arc<Gate>>,
@@ -49,7 +50,7 @@ pub struct Db {
 pub struct Gate {
     is_open: AtomicBool,
     /// A closed pool, which answers everything with "unavailable".
-    closed: DatabaseConnection,
+    closed: Pool,
 }
 
 impl Gate {
@@ -62,7 +63,26 @@ impl Gate {
 /// Where the database is. Its URL may hold a password.
 struct Target {
     url: String,
-    durability: Durability,
+    settings: ConnectSettings,
+    /// `None` on SQLite.
+    hosts: Option<Arc<Hosts>>,
+}
+
+/// How a database is used.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectSettings {
+    pub durability: Durability,
+    /// The most that the pool has; `None`: as is usual for the database.
+    pub connections: Option<u32>,
+}
+
+impl From<Durability> for ConnectSettings {
+    fn from(durability: Durability) -> Self {
+        Self {
+            durability,
+            connections: None,
+        }
+    }
 }
 
 impl fmt::Debug for Target {
@@ -90,93 +110,121 @@ pub enum Durability {
 /// Opens the database at a `sqlite:` or `postgres:` URL. A SQLite file must be there; see [`create_sqlite`].
 ///
 /// Does not wait for PostgreSQL: a node must be able to start without it. [`Db::ping`] says whether it is there.
-pub async fn connect(url: &str, durability: Durability) -> Result<Db, StorageError> {
-    let (backend, options) = match url.split_once(':') {
-        Some(("sqlite", _)) => return connect_sqlite(url, durability).await,
-        Some(("postgres" | "postgresql", _)) => (Backend::Postgres, postgres_options(url)),
+pub async fn connect(url: &str, settings: impl Into<ConnectSettings>) -> Result<Db, StorageError> {
+    let (backend, hosts, writes, usual) = match url.split_once(':') {
+        Some(("sqlite", _)) => {
+            let file = match sqlite_path(url)? {
+                Some(path) => Some(DatabaseFile::open(&path, url).await?),
+                None => None,
+            };
+            (
+                Backend::Sqlite,
+                None,
+                WriteControl::of_sqlite(file),
+                SQLITE_CONNECTIONS,
+            )
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            let servers = postgres_url::parse(url).map_err(|why| StorageError::Other(DbErr::Custom(why)))?;
+            let hosts = Some(Hosts::watched(servers).await);
+            (
+                Backend::Postgres,
+                hosts,
+                WriteControl::of_postgres(),
+                POSTGRES_CONNECTIONS,
+            )
+        }
         _ => return Err(StorageError::Other(unreadable_url())),
     };
-    let connection = Database::connect(options).await.map_err(without_the_url)?;
-    Ok(Db {
-        connection,
-        backend,
-        target: Arc::new(Target {
-            url: url.to_owned(),
-            durability,
-        }),
-        gate: None,
-        writes: Arc::new(WriteControl::of_postgres()),
-    })
-}
-
-async fn connect_sqlite(url: &str, durability: Durability) -> Result<Db, StorageError> {
-    let file = match sqlite_path(url)? {
-        Some(path) => Some(DatabaseFile::open(&path, url).await?),
-        None => None,
-    };
-    let writes = Arc::new(WriteControl::of_sqlite(file));
-    connect_sqlite_again(url, durability, writes).await
-}
-
-/// Opens a pool on a file that is watched already.
-async fn connect_sqlite_again(
-    url: &str,
-    durability: Durability,
-    writes: Arc<WriteControl>,
-) -> Result<Db, StorageError> {
-    let options = sqlite_options(url, durability, writes.file().cloned());
-    let connection = Database::connect(options).await.map_err(without_the_url)?;
-    Ok(Db {
-        connection,
-        backend: Backend::Sqlite,
-        target: Arc::new(Target {
-            url: url.to_owned(),
-            durability,
-        }),
-        gate: None,
-        writes,
-    })
+    let target = Arc::new(Target {
+        url: url.to_owned(),
+        settings: settings.into(),
+        hosts,
+    });
+    let limit = target.settings.connections.unwrap_or(usual);
+    Db::open(backend, target, Arc::new(writes), limit).await
 }
 
 impl Db {
+    async fn open(
+        backend: Backend,
+        target: Arc<Target>,
+        writes: Arc<WriteControl>,
+        limit: u32,
+    ) -> Result<Self, StorageError> {
+        let options = target.options(limit, writes.file().cloned());
+        let connection = Database::connect(options).await.map_err(without_the_url)?;
+        Ok(Self {
+            connection: Pool::new(connection, limit, target.hosts.clone()),
+            backend,
+            target,
+            gate: None,
+            writes,
+        })
+    }
+
     pub const fn backend(&self) -> Backend {
         self.backend
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        Ok(self.pool().ping().await?)
+        Ok(self.pool().connection().ping().await?)
+    }
+
+    /// How to connect to the chosen server; `None` on SQLite.
+    pub(super) fn connect_options(&self) -> Option<PgConnectOptions> {
+        Some(self.target.hosts.as_ref()?.connect_options())
+    }
+
+    /// Proves that PostgreSQL gives a further connection, for as long as the result is kept.
+    pub(super) async fn require_another_connection(&self) -> Result<Option<PgConnection>, sqlx::Error> {
+        let Some(options) = self.connect_options() else {
+            return Ok(None);
+        };
+        let connection = tokio::time::timeout(POSTGRES_CONNECT_TIMEOUT, options.connect()).await;
+        connection.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(Some)
+    }
+
+    /// What the pool has at the moment.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.connection.status()
+    }
+
+    /// One connection to the same database that nobody else uses, kept from its first use on.
+    pub async fn with_own_connection(&self) -> Result<Self, StorageError> {
+        Self::open(self.backend, self.target.clone(), self.writes.clone(), 1).await
     }
 
     /// The same pool behind a gate: until it is opened, everything but [`Db::close`] is
     /// [`StorageError::Unavailable`]. For a database whose schema has not been checked yet.
     pub async fn behind_gate(&self) -> Result<(Self, Arc<Gate>), StorageError> {
-        let Target { url, durability } = &*self.target;
-        let mut options = match self.backend {
-            Backend::Sqlite => sqlite_options(url, *durability, None),
-            Backend::Postgres => postgres_options(url),
-        };
+        let mut options = self.target.options(1, None);
         options.connect_lazy(true);
         let closed = Database::connect(options).await.map_err(without_the_url)?;
         closed.clone().close().await?;
         let gate = Arc::new(Gate {
             is_open: AtomicBool::new(false),
-            closed,
+            closed: Pool::new(closed, 1, self.target.hosts.clone()),
         });
-        let gated = Self {
-            gate: Some(gate.clone()),
-            ..self.clone()
-        };
-        Ok((gated, gate))
+        Ok((self.behind(&gate), gate))
     }
 
-    /// A new pool to the same database: the old one's connections may all be half open.
-    pub async fn reopen(&self) -> Result<Self, StorageError> {
-        let Target { url, durability } = &*self.target;
-        match self.backend {
-            Backend::Sqlite => connect_sqlite_again(url, *durability, self.writes.clone()).await,
-            Backend::Postgres => connect(url, *durability).await,
+    /// The same pool behind a gate that another has too.
+    #[must_use]
+    pub fn behind(&self, gate: &Arc<Gate>) -> Self {
+        Self {
+            gate: Some(gate.clone()),
+            ..self.clone()
         }
+    }
+
+    /// The same with a new connection of its own: the old one may be half open.
+    pub async fn reopen(&self) -> Result<Self, StorageError> {
+        Ok(Self {
+            gate: self.gate.clone(),
+            ..self.with_own_connection().await?
+        })
     }
 
     /// Gives a short statement up that is not answered in time.
@@ -189,7 +237,7 @@ impl Db {
 
     /// Closes the pool once the connections in use are back.
     pub async fn close(self) -> Result<(), StorageError> {
-        self.connection.close().await?;
+        self.connection.connection().clone().close().await?;
         match self.writes.file() {
             Some(file) => file.close().await,
             None => Ok(()),
@@ -205,10 +253,19 @@ impl Db {
         &self.writes
     }
 
-    pub(super) fn pool(&self) -> &DatabaseConnection {
+    pub(super) fn pool(&self) -> &Pool {
         match &self.gate {
             Some(gate) if !gate.is_open.load(Ordering::Acquire) => &gate.closed,
             _ => &self.connection,
+        }
+    }
+}
+
+impl Target {
+    fn options(&self, limit: u32, file: Option<Arc<DatabaseFile>>) -> ConnectOptions {
+        match &self.hosts {
+            Some(hosts) => postgres_options(hosts, limit),
+            None => sqlite_options(&self.url, self.settings.durability, limit, file),
         }
     }
 }
@@ -229,7 +286,12 @@ async fn within<T>(
         .unwrap_or_else(|_| Err(StorageError::no_answer(limit)))
 }
 
-fn sqlite_options(url: &str, durability: Durability, file: Option<Arc<DatabaseFile>>) -> ConnectOptions {
+fn sqlite_options(
+    url: &str,
+    durability: Durability,
+    limit: u32,
+    file: Option<Arc<DatabaseFile>>,
+) -> ConnectOptions {
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
         Durability::Relaxed => SqliteSynchronous::Normal,
@@ -238,7 +300,7 @@ fn sqlite_options(url: &str, durability: Durability, file: Option<Arc<DatabaseFi
     options
         .sqlx_logging(false)
         // One connection, the ORM's default, deadlocks when the pool is used beside an open transaction.
-        .max_connections(SQLITE_CONNECTIONS)
+        .max_connections(limit)
         .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
         // The proof below asks the connection more than that.
         .test_before_acquire(false)
@@ -265,27 +327,21 @@ fn sqlite_options(url: &str, durability: Durability, file: Option<Arc<DatabaseFi
     options
 }
 
-fn postgres_options(url: &str) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
+fn postgres_options(hosts: &Arc<Hosts>, limit: u32) -> ConnectOptions {
+    // The ORM wants a URL of its own; where to connect comes from the hosts.
+    let mut options = ConnectOptions::new("postgres://localhost");
+    let (connect, checks) = (hosts.connect_options(), hosts.clone());
     options
         .sqlx_logging(false)
         .connect_lazy(true)
-        .max_connections(POSTGRES_CONNECTIONS)
+        .max_connections(limit)
         .acquire_timeout(POSTGRES_CONNECT_TIMEOUT)
-        .set_application_name("slipway")
-        .statement_timeout(POSTGRES_STATEMENT_TIMEOUT)
-        .map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_release(|connection, _| Box::pin(idle::prove_postgres(connection)))
-        })
-        .map_sqlx_postgres_opts(|postgres| {
-            postgres.options([
-                (
-                    "idle_in_transaction_session_timeout",
-                    POSTGRES_IDLE_TRANSACTION_TIMEOUT_MS,
-                ),
-                ("lock_timeout", POSTGRES_LOCK_TIMEOUT_MS),
-            ])
-        });
+        .map_sqlx_postgres_opts(move |_| connect.clone())
+        .map_sqlx_postgres_pool_opts(move |pool| postgres::pool_options(pool, &checks));
+    if limit == 1 {
+        // A connection of a follower is kept: another may not be had again.
+        options.idle_timeout(None).max_lifetime(None);
+    }
     options
 }
 

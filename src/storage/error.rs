@@ -44,12 +44,22 @@ pub enum StorageError {
          made them, or restore a backup from before the upgrade"
     )]
     NewerSchema(String),
+    /// Its transactions have no session of their own.
+    #[error(
+        "the database URL leads to a pooler that keeps no session for a connection (PgBouncer's pool_mode transaction or \
+         statement): set pool_mode = session for Slipway's database, or connect to PostgreSQL itself; \
+         SLIPWAY_DATABASE_CONNECTIONS bounds the connections of a node"
+    )]
+    TransactionPooler,
     /// The cursor of a list is none that a page of it gave.
     #[error("the cursor is none that this list gave")]
     BadCursor,
     /// The database cannot be used for the moment; the same may succeed later.
     #[error("the database is unavailable")]
     Unavailable(#[source] Unavailability),
+    /// The connection was lost after COMMIT was sent: the transaction may have been committed.
+    #[error("the connection was lost during a commit")]
+    InDoubt(#[source] DbErr),
     #[error("the database refused a statement")]
     Other(#[source] DbErr),
 }
@@ -138,6 +148,39 @@ impl StorageError {
             _ => Self::from(error),
         }
     }
+}
+
+impl StorageError {
+    /// For a COMMIT: where the answer did not arrive, nobody knows whether it was done.
+    pub(super) fn on_commit(error: DbErr) -> Self {
+        if is_without_answer(&error) {
+            count("in_doubt");
+            return Self::InDoubt(error);
+        }
+        Self::from(error)
+    }
+}
+
+impl StorageError {
+    /// Whether the same may succeed later. What is in doubt may have been done, so it is only for writes that can be
+    /// repeated.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
+    }
+
+    /// Whether the database said that it did not do what was asked.
+    pub(super) fn is_refusal(error: &DbErr) -> bool {
+        !is_without_answer(error)
+    }
+}
+
+fn is_without_answer(error: &DbErr) -> bool {
+    // 57P01 to 57P03 end the connection of a server that stops, perhaps after the commit; 08 says that it broke.
+    database_error(error).is_none_or(|error| {
+        error
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+    })
 }
 
 impl From<DbErr> for StorageError {

@@ -72,9 +72,15 @@ impl Db {
         if self.backend() == Backend::Sqlite {
             return Ok(None);
         }
-        let pool = self.pool().get_postgres_connection_pool();
-        let mut listener = PgListener::connect_with(pool).await.map_err(unavailable)?;
+        // Hints save a poll at best, so a listener never takes the last connection that is to be had.
+        let spare = self.require_another_connection().await.map_err(unavailable)?;
+        // Kept for as long as it listens.
+        let own = self.reopen().await?;
+        let mut listener = PgListener::connect_with(own.pool().postgres())
+            .await
+            .map_err(unavailable)?;
         listener.listen(channel.name()).await.map_err(unavailable)?;
+        drop(spare);
         Ok(Some(Hints(listener)))
     }
 }

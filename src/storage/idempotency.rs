@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, Q
 use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
+use super::progress::untracked;
 use super::row::Row;
 use super::{Db, Reader, StorageError, Writer, in_micros};
 
@@ -85,10 +86,8 @@ pub async fn reserve(
             key: key.key.clone(),
         };
         let write = db.begin_single_write().await?;
-        let reserved = Entity::insert(row.into_active_model())
-            .on_conflict(take_over_if_lapsed(now))
-            .exec_without_returning(write.connection())
-            .await?;
+        let reserve = Entity::insert(row.into_active_model()).on_conflict(take_over_if_lapsed(now));
+        let reserved = untracked(reserve.exec_without_returning(write.connection())).await?;
         write.keep().await?;
         if reserved > 0 {
             return Ok(Reservation::Reserved(ReservationId(reservation)));
@@ -126,10 +125,8 @@ pub async fn complete(
 /// Frees the key of a request that created nothing. A key that was completed or lost stays as it is.
 pub async fn release(db: &Db, key: &IdempotencyKey, reservation: ReservationId) -> Result<(), StorageError> {
     let write = db.begin_single_write().await?;
-    Entity::delete_many()
-        .filter(is_held(key, reservation))
-        .exec(write.connection())
-        .await?;
+    let release = Entity::delete_many().filter(is_held(key, reservation));
+    untracked(release.exec(write.connection())).await?;
     write.keep().await
 }
 

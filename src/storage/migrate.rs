@@ -22,20 +22,22 @@ impl Db {
             return Ok(());
         }
         let tx = self.begin_migration().await?;
-        refuse_newer_schema(tx.connection()).await?;
-        Migrator::up(tx.connection(), None).await?;
+        refuse_newer_schema(tx.connection().inner()).await?;
+        Migrator::up(tx.connection().inner(), None).await?;
         tx.commit().await
     }
 
     /// Whether any migration was applied.
     pub async fn has_schema(&self) -> Result<bool, StorageError> {
-        Ok(!Migrator::get_applied_migrations_read_only(self.pool())
-            .await?
-            .is_empty())
+        Ok(
+            !Migrator::get_applied_migrations_read_only(self.pool().connection())
+                .await?
+                .is_empty(),
+        )
     }
 
     async fn is_current(&self) -> Result<bool, StorageError> {
-        match Migrator::get_pending_migrations_read_only(self.pool()).await {
+        match Migrator::get_pending_migrations_read_only(self.pool().connection()).await {
             Ok(pending) => Ok(pending.is_empty()),
             // It has migrations that this program does not know.
             Err(DbErr::Custom(_)) => Ok(false),
@@ -46,7 +48,7 @@ impl Db {
     /// Takes every migration back, and all data with them. For tests.
     pub async fn rollback_all(&self) -> Result<(), StorageError> {
         let tx = self.begin_migration().await?;
-        Migrator::down(tx.connection(), None).await?;
+        Migrator::down(tx.connection().inner(), None).await?;
         tx.commit().await
     }
 

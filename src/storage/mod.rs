@@ -18,12 +18,20 @@ mod entity;
 mod error;
 mod etag;
 mod hints;
+mod hosts;
+mod lane;
 mod many;
 mod migrate;
 mod page;
+mod pool;
+mod pooler;
+mod postgres;
+mod postgres_url;
+mod progress;
 mod reader;
 mod row;
 mod selection;
+mod statements;
 mod stored;
 mod time;
 mod transaction;
@@ -63,11 +71,14 @@ pub mod users;
 
 pub use authority::Authority;
 pub use connect::{
-    Backend, Db, Durability, FileState, Gate, connect, create_sqlite, file_state, sqlite_path,
+    Backend, ConnectSettings, Db, Durability, FileState, Gate, connect, create_sqlite, file_state,
+    sqlite_path,
 };
 pub use error::{StorageError, UniqueKey};
 pub use hints::{Hint, HintChannel, Hints, pushes_in};
 pub use page::{Page, PageRequest};
+pub use pool::PoolStatus;
+pub use progress::{WriteProgress, track_writes};
 pub use reader::{Reader, Writer};
 pub use selection::AppSelection;
 pub use stored::Stored;

@@ -104,7 +104,7 @@ pub(super) async fn list_all_of(
         ReleaseSelection::All => rows,
         ReleaseSelection::Effective => rows.filter(Column::State.is_in(["published", "recalled"])),
     };
-    let mut rows = within_load(async { Ok(rows.stream(tx.transaction()).await?) }).await?;
+    let mut rows = within_load(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
     let mut releases = ByApp::new();
     while let Some(model) = within_load(async { Ok(rows.try_next().await?) }).await? {
         let app = model.app_id;

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
-    ExprTrait, IsolationLevel, QueryFilter, QuerySelect, Statement, TransactionTrait,
+    AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait,
+    IsolationLevel, QueryFilter, QuerySelect, Statement, TransactionTrait,
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,14 +16,18 @@ use super::authority::{Authority, Hold};
 use super::connect::{Backend, Db, within_load};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
+use super::statements::Transaction;
 use super::write::WriteTransaction;
 use super::{StorageError, Stored, users};
 use crate::access::{TenantScope, User};
 use crate::catalog::ids::{AppId, TenantId, UserId};
 
+/// A load works on what it has read before it reads on, which takes long in a large tenant. It blocks no writer.
+const WHILE_COMPILING: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
+
 /// Reads one state of the database, whatever is written meanwhile. Ends when dropped.
 #[derive(Debug)]
-pub struct ReadTx(DatabaseTransaction);
+pub struct ReadTx(Transaction);
 
 /// Writes what no check is answered from. Dropped without [`Tx::commit`] it changes nothing.
 #[derive(Debug)]
@@ -68,8 +72,17 @@ impl Db {
             Backend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
             Backend::Sqlite => (None, None),
         };
-        let begin = self.pool().begin_with_config(isolation_level, access_mode);
-        within_load(async { Ok(ReadTx(begin.await?)) }).await
+        let pool = self.pool();
+        let begin =
+            Box::pin(pool.begin(|| pool.connection().begin_with_config(isolation_level, access_mode)));
+        within_load(async {
+            let tx = begin.await?;
+            if self.backend() == Backend::Postgres {
+                tx.execute_unprepared(WHILE_COMPILING).await?;
+            }
+            Ok(ReadTx(tx))
+        })
+        .await
     }
 
     /// Begins a write of the program's own, for which no caller asked.
@@ -146,7 +159,7 @@ impl Db {
 /// tenant has no row yet; two that create the same one meet at its primary key.
 ///
 /// The isolation must stay READ COMMITTED: statements after the wait then see what the other one committed.
-async fn lock_catalog(tx: &DatabaseTransaction, tenant: TenantId) -> Result<(), DbErr> {
+async fn lock_catalog(tx: &Transaction, tenant: TenantId) -> Result<(), DbErr> {
     catalog_revision::Entity::find_by_id(tenant.get())
         .lock_exclusive()
         .one(tx)
@@ -155,19 +168,19 @@ async fn lock_catalog(tx: &DatabaseTransaction, tenant: TenantId) -> Result<(), 
 }
 
 impl ReadTx {
-    pub(super) fn transaction(&self) -> &DatabaseTransaction {
+    pub(super) fn transaction(&self) -> &Transaction {
         &self.0
     }
 }
 
 impl Tx {
-    /// Keeps what was written. After an error it may have been kept or not.
+    /// Keeps what was written. It may have been kept after [`StorageError::InDoubt`], and after no other error.
     pub async fn commit(self) -> Result<(), StorageError> {
         self.authority.confirm(&self, Hold::Shared).await?;
         self.tx.commit().await
     }
 
-    pub(super) const fn transaction(&self) -> &DatabaseTransaction {
+    pub(super) const fn transaction(&self) -> &Transaction {
         self.tx.connection()
     }
 }
@@ -182,7 +195,7 @@ impl CatalogTx {
         self.scope.tenant().get()
     }
 
-    pub(super) const fn transaction(&self) -> &DatabaseTransaction {
+    pub(super) const fn transaction(&self) -> &Transaction {
         self.tx.connection()
     }
 
@@ -195,7 +208,7 @@ impl CatalogTx {
     }
 
     /// Advances the pairs of the touched apps and of the tenant, and keeps what was written. Returns the tenant's
-    /// new pair. After an error it may have been kept or not.
+    /// new pair. It may have been kept after [`StorageError::InDoubt`], and after no other error.
     ///
     /// The position is drawn last, so it is the order of commits but for transactions that commit at the same
     /// moment; who follows the catalog therefore compares pairs and takes no position for an end of what to read.

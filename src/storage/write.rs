@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait as _,
-};
+use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::StorageError;
 use super::connect::{DatabaseFile, Db, LOCK_TIMEOUT};
+use super::pool::Pool;
+use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 
 /// What all writes to one database share.
@@ -95,16 +94,16 @@ impl Drop for Turn {
 #[derive(Debug)]
 pub(super) struct WriteTransaction {
     // Rolled back before the next writer has its turn.
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
     turn: Turn,
 }
 
 impl WriteTransaction {
-    pub(super) const fn connection(&self) -> &DatabaseTransaction {
+    pub(super) const fn connection(&self) -> &Transaction {
         &self.transaction
     }
 
-    /// Keeps what was written. After an error it may have been kept or not.
+    /// Keeps what was written. It may have been kept after [`StorageError::InDoubt`].
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         self.transaction.commit().await?;
         self.turn.keep().await
@@ -114,12 +113,12 @@ impl WriteTransaction {
 /// A write of one statement, which is a transaction by itself.
 #[derive(Debug)]
 pub(super) struct SingleWrite<'a> {
-    connection: &'a DatabaseConnection,
+    connection: &'a Pool,
     turn: Turn,
 }
 
 impl SingleWrite<'_> {
-    pub(super) const fn connection(&self) -> &DatabaseConnection {
+    pub(super) const fn connection(&self) -> &Pool {
         self.connection
     }
 
@@ -135,11 +134,14 @@ impl Db {
     pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
         self.within_a_turn(async {
             let turn = Turn::begin(self.writes()).await?;
-            let options = TransactionOptions {
+            let options = || TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..Default::default()
             };
-            let transaction = self.pool().begin_with_options(options).await?;
+            let pool = self.pool();
+            let transaction = pool
+                .begin(|| pool.connection().begin_with_options(options()))
+                .await?;
             Ok(WriteTransaction { transaction, turn })
         })
         .await

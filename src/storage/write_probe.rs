@@ -5,10 +5,11 @@ use std::io::{Error, ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, Statement};
+use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 use uuid::Uuid;
 
 use super::connect::{Backend, Db};
+use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 use super::{StorageError, nodes};
 
@@ -42,7 +43,7 @@ pub async fn prove_writable(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(
     Ok(())
 }
 
-async fn lock_like_a_write(tx: &DatabaseTransaction) -> Result<(), StorageError> {
+async fn lock_like_a_write(tx: &Transaction) -> Result<(), StorageError> {
     tx.execute_unprepared(GIVE_UP_SOON).await?;
     let tables = Statement::from_string(tx.get_database_backend(), OWN_TABLES);
     let row = tx.query_one_raw(tables).await?;

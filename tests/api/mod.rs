@@ -24,7 +24,7 @@ mod exact_numbers;
 mod explain;
 mod failed_logins;
 mod gateway;
-mod harness;
+pub(crate) mod harness;
 mod housekeeping;
 mod idempotency;
 mod key_facts;

@@ -1,14 +1,17 @@
 //! The fault runner: three nodes and PostgreSQL, as processes, under writes and checks while all that can break does.
 //! What is done, compared and demanded is told in `docs/faults.md`.
 
+mod connections;
 mod database_file;
 mod device;
 mod full_disk;
 mod history;
 mod installation;
 mod node;
+mod pgbouncer;
 mod plan;
 mod round;
+mod silent_calls;
 mod state;
 mod verify;
 mod writer;

@@ -108,6 +108,18 @@ impl Cluster {
         self.standby = Some(standby);
     }
 
+    /// Whether the standby has everything that the primary has now.
+    pub(crate) async fn standby_has_caught_up(&self) -> bool {
+        let position = self.primary.wal_position().await;
+        let standby = self.standby.as_ref().expect("there is a standby");
+        standby.has_replayed(&position).await
+    }
+
+    /// The socket of the standby.
+    pub(crate) fn standby_socket(&self) -> PathBuf {
+        self.standby.as_ref().expect("there is a standby").socket()
+    }
+
     /// From here on the standby misses what is committed.
     pub(crate) fn leave_standby_behind(&self) {
         self.replication.set(Mode::Refuse);

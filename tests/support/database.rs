@@ -63,6 +63,11 @@ impl TestDatabase {
         connection.close().await.unwrap();
     }
 
+    /// A database of a server that a test has started itself.
+    pub(crate) async fn at(url: &str) -> Self {
+        Self::open(url.to_owned(), None).await
+    }
+
     async fn open(url: String, directory: Option<TempDir>) -> Self {
         let db = connect(&url, Durability::Relaxed)
             .await

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncWrite, copy, copy_bidirectional, sink};
@@ -24,6 +25,8 @@ pub(crate) enum Mode {
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     mode: watch::Sender<Mode>,
+    /// Connections that are forwarded.
+    forwarded: Arc<AtomicUsize>,
     accepting: AbortHandle,
 }
 
@@ -42,11 +45,22 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mode = watch::Sender::new(Mode::Open);
-        let accepting = tokio::spawn(accept(listener, target, mode.clone())).abort_handle();
+        let forwarded = Arc::<AtomicUsize>::default();
+        let accepting =
+            tokio::spawn(accept(listener, target, (mode.clone(), forwarded.clone()))).abort_handle();
         Self {
             port,
             mode,
+            forwarded,
             accepting,
+        }
+    }
+
+    /// Silences every connection, and returns once nothing is forwarded.
+    pub(crate) async fn silence(&self) {
+        self.set(Mode::Silent);
+        while self.forwarded.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -61,7 +75,9 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: Target, mode: watch::Sender<Mode>) {
+type Control = (watch::Sender<Mode>, Arc<AtomicUsize>);
+
+async fn accept(listener: TcpListener, target: Target, (mode, forwarded): Control) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
@@ -69,12 +85,14 @@ async fn accept(listener: TcpListener, target: Target, mode: watch::Sender<Mode>
         };
         while connections.try_join_next().is_some() {}
         let server = target.lock().unwrap().clone();
-        connections.spawn(connection(client, server, mode.subscribe()));
+        connections.spawn(connection(client, server, (mode.subscribe(), forwarded.clone())));
     }
 }
 
-async fn connection(client: TcpStream, server: Endpoint, mode: watch::Receiver<Mode>) {
-    let now = *mode.borrow();
+type State = (watch::Receiver<Mode>, Arc<AtomicUsize>);
+
+async fn connection(client: TcpStream, server: Endpoint, mode: State) {
+    let now = *mode.0.borrow();
     match now {
         Mode::Open => forward(client, server, mode).await,
         Mode::Refuse => {}
@@ -82,7 +100,7 @@ async fn connection(client: TcpStream, server: Endpoint, mode: watch::Receiver<M
     }
 }
 
-async fn forward(client: TcpStream, server: Endpoint, mode: watch::Receiver<Mode>) {
+async fn forward(client: TcpStream, server: Endpoint, mode: State) {
     match server {
         Endpoint::Socket(path) => {
             if let Ok(server) = UnixStream::connect(path).await {
@@ -100,13 +118,15 @@ async fn forward(client: TcpStream, server: Endpoint, mode: watch::Receiver<Mode
 async fn between(
     mut client: TcpStream,
     mut server: impl AsyncRead + AsyncWrite + Unpin,
-    mut mode: watch::Receiver<Mode>,
+    (mut mode, forwarded): State,
 ) {
+    forwarded.fetch_add(1, Ordering::AcqRel);
     let fault = tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut server) => return,
-        fault = mode.wait_for(|mode| *mode != Mode::Open) => fault.map_or(Mode::Refuse, |fault| *fault),
+        _ = copy_bidirectional(&mut client, &mut server) => None,
+        fault = mode.wait_for(|mode| *mode != Mode::Open) => Some(fault.map_or(Mode::Refuse, |fault| *fault)),
     };
-    if fault == Mode::Silent {
+    forwarded.fetch_sub(1, Ordering::AcqRel);
+    if fault == Some(Mode::Silent) {
         let until_the_server_learns = async {
             // The proxy is gone: as good as the end of the silence.
             let _ = mode.wait_for(|mode| *mode != Mode::Silent).await;
@@ -119,4 +139,14 @@ async fn between(
 /// Takes what comes until the other end gives up.
 async fn swallow(mut client: impl AsyncRead + Unpin) {
     let _ = copy(&mut client, &mut sink()).await;
+}
+
+/// Starts a proxy to a test's database on a Unix socket, and names the database as it is reached through it.
+pub(crate) async fn behind(url: &str) -> (Proxy, String) {
+    let (address, directory) = url.split_once("?host=").expect("the database is on a socket");
+    let (_, database) = address.rsplit_once('/').expect("a URL names its database");
+    let socket = PathBuf::from(directory).join(".s.PGSQL.5432");
+    let proxy = Proxy::start(Arc::new(Mutex::new(Endpoint::Socket(socket)))).await;
+    let url = format!("postgres://slipway@127.0.0.1:{}/{database}", proxy.port);
+    (proxy, url)
 }

@@ -18,8 +18,8 @@ use crate::access::may_push;
 use crate::catalog::push::PushTarget;
 use crate::http::problem::Problem;
 use crate::http::request_ids;
-use crate::services::ServiceError;
 use crate::services::pushes::{PushRefusal, create_with_key};
+use crate::services::{ServiceError, within_deadline};
 
 pub(super) const METHOD: Method = Method {
     name: "yunos.miniapp.offlinepkg.push",
@@ -64,8 +64,14 @@ async fn push(call: &MethodCall<'_>) -> Result<Outcome, GatewayError> {
     }
     let permit = call.ctx.costly_calls.begin(request_ids::next());
     let _permit = permit.map_err(failure)?;
-    let taken = create_with_key(call.ctx, call.key, call.asked.request_id, request).await;
-    match taken {
+    let created = Box::pin(create_with_key(
+        call.ctx,
+        call.key,
+        call.asked.request_id,
+        request,
+    ));
+    let taken = within_deadline(created).await;
+    match taken.map_err(failure)? {
         Ok(_) => Ok(Outcome {
             success: true,
             code: "200",

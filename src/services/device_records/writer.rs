@@ -121,7 +121,7 @@ impl DeviceRecordWriter {
         let mut backoff = Backoff::default();
         loop {
             match self.write_once(batch).await {
-                Err(StorageError::Unavailable(error)) => {
+                Err(error) if error.is_passing() => {
                     tracing::warn!(%error, "device records cannot be written now; they are kept and tried again");
                     tokio::time::sleep(backoff.next()).await;
                 }

@@ -197,7 +197,7 @@ impl DeliveryWriter {
         loop {
             match self.write_once(delivered).await {
                 Ok(()) => return,
-                Err(StorageError::Unavailable(error)) => {
+                Err(error) if error.is_passing() => {
                     tracing::debug!(%error, "deliveries of pushes cannot be written now; they are tried again");
                     tokio::time::sleep(backoff.next()).await;
                 }

@@ -121,9 +121,10 @@ pub struct DeliveryStatus {
 }
 
 impl PushDelivery {
-    /// `node` names this run of the node in the database; `locked_out` tells of those whose streams and polls must end.
+    /// Polls for pushes on `pollers`, and writes through `db`. `node` names this run of the node in the database;
+    /// `locked_out` tells of those whose streams and polls must end.
     pub fn new(
-        db: &Db,
+        (db, pollers): (&Db, &Db),
         clock: Arc<dyn Clock>,
         node: Uuid,
         settings: DeliverySettings,
@@ -135,9 +136,15 @@ impl PushDelivery {
         let (told, heard) = mpsc::channel(TOLD);
         let (deliveries, writer) = Deliveries::new(db.clone(), clock.clone());
         let (hints, sent) = settings.hints.then(|| mpsc::channel(TOLD)).unzip();
-        let follower = Follower::new(db.clone(), clock.clone(), (hub.clone(), waiting.clone()), heard);
+        let follower = Follower::new(
+            pollers.clone(),
+            clock.clone(),
+            (hub.clone(), waiting.clone()),
+            heard,
+        );
         let tasks = DeliveryTasks {
-            hints: sent.map(|sent| hints::Hints::new(db.clone(), sent, told.clone(), follower.reconnected())),
+            hints: sent
+                .map(|sent| hints::Hints::new(pollers.clone(), sent, told.clone(), follower.reconnected())),
             follower,
             writer,
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),

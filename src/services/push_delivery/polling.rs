@@ -11,7 +11,7 @@ use super::open_pushes::{delivered_by, read_open};
 use super::schedule::Redelivery;
 use crate::catalog::push::Channel;
 use crate::services::enrolment::DevicePass;
-use crate::services::{Context, ServiceError};
+use crate::services::{Context, ServiceError, suspend_deadline};
 
 /// The longest that a poll may wait, in seconds.
 pub const MAX_POLL_WAIT_S: u32 = 60;
@@ -65,6 +65,8 @@ async fn hand_over(
 async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDelta>) {
     let next = next.map(|wait| Instant::now() + wait.to_std().unwrap_or_default().max(LEAST_PAUSE));
     let first = next.map_or(deadline, |next| next.min(deadline));
+    // The device asked to wait.
+    let _suspended = suspend_deadline();
     tokio::select! {
         () = listener.woken() => {}
         () = sleep_until(first) => {}

@@ -20,7 +20,7 @@ async fn end_of_probe(connection: &mut SqliteConnection) -> Result<bool, sqlx::E
 
 /// A transaction that began before this statement has an earlier time. An aborted one refuses the statement. Sent as a
 /// simple query, since the messages of a prepared one have each a time of their own.
-pub(super) async fn prove_postgres(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(in crate::storage) async fn prove_postgres(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let probe = sqlx::raw_sql("SELECT now() = statement_timestamp()");
     let row = probe.fetch_one(connection).await;
     Ok(report(row.and_then(|row| row.try_get(0))))

@@ -125,6 +125,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         operations_listen: None,
         data_dir: std::env::temp_dir(),
         database_url: Some(database_url.to_owned()),
+        database_connections: None,
         admin_username: ADMIN.to_owned(),
         admin_password: Some(PASSWORD.to_owned()),
         secret_key: Some(SECRET_KEY.to_owned()),

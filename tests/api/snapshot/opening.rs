@@ -73,8 +73,9 @@ fn catalog(database: &TestDatabase) -> Arc<Live> {
         stale_after: TimeDelta::seconds(900),
         hints: false,
     };
+    let db = &database.db;
     Follower::new(
-        database.db.clone(),
+        (db.clone(), db.clone(), db.clone()),
         clock(),
         Arc::new(keyring()),
         follower_settings,

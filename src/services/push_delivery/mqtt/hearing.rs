@@ -24,7 +24,7 @@ use crate::catalog::ids::PushId;
 use crate::catalog::push::Acknowledgement;
 use crate::catalog::text::PushDetail;
 use crate::services::push_delivery::acknowledge;
-use crate::services::{Context, ServiceError};
+use crate::services::{Context, ServiceError, within_deadline};
 use crate::storage::Authority;
 
 /// Acknowledgements that are written at a time.
@@ -170,16 +170,16 @@ async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
     }
     let mut backoff = Backoff::default();
     loop {
-        let taken = acknowledge(
+        let acknowledged = acknowledge(
             ctx,
             (scope, Authority::Program),
             said.push,
             (said.state, said.detail.clone()),
-        )
-        .await;
+        );
+        let taken = within_deadline(acknowledged).await.flatten();
         match taken {
             Ok(_) => return "taken",
-            Err(error @ ServiceError::Unavailable { .. }) => {
+            Err(error) if error.is_passing() => {
                 tracing::debug!(%error, "an acknowledgement cannot be written now; it is tried again");
                 tokio::time::sleep(backoff.next()).await;
             }

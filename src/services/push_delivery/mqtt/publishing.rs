@@ -46,7 +46,7 @@ pub(super) async fn run(ctx: Arc<Context>, broker: Broker, mut over: watch::Rece
             match publish_due(&ctx, &broker).await {
                 Ok(count) if count < BATCH => break,
                 Ok(_) => {}
-                Err(StorageError::Unavailable(error)) => {
+                Err(error) if error.is_passing() => {
                     tracing::debug!(%error, "what is due for the broker cannot be claimed now");
                     break;
                 }
@@ -103,7 +103,7 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
 async fn give_back(ctx: &Context, keys: &[TargetKey]) {
     match give_back_for_mqtt(&ctx.db, keys, ctx.now()).await {
         Ok(()) => {}
-        Err(StorageError::Unavailable(error)) => {
+        Err(error) if error.is_passing() => {
             tracing::debug!(%error, "what was not published cannot be given back now");
         }
         Err(error) => tracing::error!(%error, "what was not published cannot be given back"),

@@ -1,0 +1,183 @@
+//! Chooses the server of PostgreSQL among several, and notices when another has to take its place.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
+use sea_orm::sqlx::{self, ConnectOptions, Executor, PgPool, Row};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::postgres;
+use super::postgres_url::{Servers, Wanted};
+
+/// How often the chosen server is asked whether it is still the right one.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How long a server may take to accept a connection or to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// Tells whether a connection is outside of a transaction and what its server may be used for, in one round trip.
+const STATE: &str = "SELECT transaction_timestamp() = statement_timestamp(), \
+     current_setting('transaction_read_only') = 'off', NOT pg_is_in_recovery()";
+
+/// The servers of an installation, and which of them is used.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    servers: Servers,
+    chosen: Mutex<Choice>,
+    /// Counts choices, so that a pool sees that it has to follow.
+    number: AtomicU64,
+    /// A connection found that its server is no longer the right one.
+    is_wrong: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    index: usize,
+    at: Instant,
+}
+
+impl Hosts {
+    /// Starts to watch the servers, for as long as the result is used.
+    pub(super) async fn watched(mut servers: Servers) -> Arc<Self> {
+        servers.options = servers
+            .options
+            .into_iter()
+            .map(postgres::connect_options)
+            .collect();
+        let hosts = Arc::new(Self {
+            servers,
+            chosen: Mutex::new(Choice {
+                index: 0,
+                at: Instant::now(),
+            }),
+            number: AtomicU64::new(1),
+            is_wrong: Notify::new(),
+        });
+        if hosts.has_choice() {
+            // A start does not wait for servers that are away.
+            let watch = timeout(ANSWER_LIMIT, hosts.choose()).await.ok().flatten();
+            tokio::spawn(watch_while_used(Arc::downgrade(&hosts), watch));
+        }
+        hosts
+    }
+
+    fn has_choice(&self) -> bool {
+        self.servers.options.len() > 1 || self.servers.wanted != Wanted::Any
+    }
+
+    fn choice(&self) -> Choice {
+        *self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How to connect to the chosen server.
+    pub(super) fn connect_options(&self) -> PgConnectOptions {
+        self.servers.options[self.choice().index].clone()
+    }
+
+    /// Makes a pool connect to the chosen server. `followed` is the choice that it follows so far.
+    pub(super) fn follow(&self, pool: &PgPool, followed: &AtomicU64) {
+        let number = self.number.load(Ordering::Acquire);
+        if followed.swap(number, Ordering::AcqRel) != number {
+            pool.set_connect_options(self.connect_options());
+        }
+    }
+
+    /// Whether a pooled connection of this age may be used: it is outside of a transaction, and its server the chosen
+    /// one and the right one.
+    pub(super) async fn is_usable(
+        &self,
+        connection: &mut PgConnection,
+        age: Duration,
+    ) -> Result<bool, sqlx::Error> {
+        if age > self.choice().at.elapsed() && self.number.load(Ordering::Acquire) > 1 {
+            return Ok(false);
+        }
+        let (is_outside, is_right) = self.state(connection).await?;
+        if !is_right {
+            self.is_wrong.notify_one();
+        }
+        Ok(is_outside && is_right)
+    }
+
+    /// Refuses a new connection whose server is not the right one.
+    pub(super) async fn require_right(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if !self.has_choice() || self.state(connection).await?.1 {
+            return Ok(());
+        }
+        self.is_wrong.notify_one();
+        Err(sqlx::Error::Configuration(
+            "this server of the database URL is not the one that target_session_attrs demands".into(),
+        ))
+    }
+
+    /// Whether the connection is outside of a transaction, and whether its server is one that is wanted.
+    async fn state(&self, connection: &mut PgConnection) -> Result<(bool, bool), sqlx::Error> {
+        let row = connection.fetch_one(STATE).await?;
+        let is_right = match self.servers.wanted {
+            Wanted::Any => true,
+            Wanted::ReadWrite => row.try_get(1)?,
+            Wanted::Primary => row.try_get(2)?,
+        };
+        Ok((row.try_get(0)?, is_right))
+    }
+
+    /// Tries the servers in their order, chooses the first that is right, and returns a connection to it. Where none is,
+    /// the choice stays.
+    async fn choose(&self) -> Option<PgConnection> {
+        for (index, options) in self.servers.options.iter().enumerate() {
+            if let Some(connection) = self.try_server(options).await {
+                self.take(index);
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn try_server(&self, options: &PgConnectOptions) -> Option<PgConnection> {
+        let connection = async {
+            let mut connection = options.connect().await.ok()?;
+            postgres::prepare(&mut connection).await.ok()?;
+            let (_, is_right) = self.state(&mut connection).await.ok()?;
+            is_right.then_some(connection)
+        };
+        timeout(ANSWER_LIMIT, connection).await.ok().flatten()
+    }
+
+    fn take(&self, index: usize) {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        if chosen.index != index || self.number.load(Ordering::Acquire) == 1 {
+            *chosen = Choice {
+                index,
+                at: Instant::now(),
+            };
+            self.number.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    async fn is_still_right(&self, connection: &mut PgConnection) -> bool {
+        let state = timeout(ANSWER_LIMIT, self.state(connection)).await;
+        matches!(state, Ok(Ok((_, true))))
+    }
+}
+
+/// Asks the chosen server each second on a connection that is kept, and chooses anew when it is gone or demoted.
+async fn watch_while_used(hosts: Weak<Hosts>, mut watch: Option<PgConnection>) {
+    loop {
+        let Some(hosts) = hosts.upgrade() else {
+            return;
+        };
+        if let Some(connection) = &mut watch
+            && hosts.is_still_right(connection).await
+        {
+            let _ = timeout(WATCH_EVERY, hosts.is_wrong.notified()).await;
+            continue;
+        }
+        // The old connection is dropped, not closed: its server may be silent.
+        watch = hosts.choose().await;
+        if watch.is_none() {
+            let _ = timeout(WATCH_EVERY, std::future::pending::<()>()).await;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The queue in front of a pool: as many callers as it can have connections, the others wait in their order.
+//!
+//! Where PostgreSQL refuses further connections, fewer callers are let in, who share those that there are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use sea_orm::{ConnAcquireErr, DbErr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// How long a caller waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    turns: Arc<Semaphore>,
+    limit: u32,
+    waiting: AtomicU32,
+    /// Turns that are withheld, since the database gave no connection for them.
+    withheld: AtomicU32,
+    /// Somebody asks the database for more.
+    is_asking: AtomicBool,
+}
+
+/// The use of one connection until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(OwnedSemaphorePermit);
+
+/// Counted while a caller waits.
+struct Waiting<'a>(&'a Lane);
+
+impl Lane {
+    pub(super) fn new(limit: u32) -> Arc<Self> {
+        Arc::new(Self {
+            turns: Arc::new(Semaphore::new(usize::try_from(limit).unwrap_or(1))),
+            limit,
+            waiting: AtomicU32::new(0),
+            withheld: AtomicU32::new(0),
+            is_asking: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) async fn take_turn(&self) -> Result<Turn, DbErr> {
+        let _waiting = Waiting::begin(self);
+        match timeout(TURN_LIMIT, self.turns.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn(permit)),
+            Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
+            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+        }
+    }
+
+    /// Withholds a turn that the database gave no connection for, and free ones beyond the connections that are `open`.
+    /// `false` for the last one, which is always left.
+    pub(super) fn withhold(&self, turn: Turn, open: u32) -> bool {
+        let is_withheld = self.withhold_one(turn);
+        while self.allowed() > open.max(1)
+            && let Ok(free) = self.turns.clone().try_acquire_owned()
+        {
+            if !self.withhold_one(Turn(free)) {
+                break;
+            }
+        }
+        is_withheld
+    }
+
+    /// How many connections the database is asked for at the moment.
+    pub(super) fn allowed(&self) -> u32 {
+        self.limit.saturating_sub(self.withheld())
+    }
+
+    fn withhold_one(&self, turn: Turn) -> bool {
+        let most = self.limit.saturating_sub(1);
+        let one_more = |withheld: u32| (withheld < most).then_some(withheld + 1);
+        let is_withheld = self
+            .withheld
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more)
+            .is_ok();
+        if is_withheld {
+            turn.0.forget();
+        }
+        is_withheld
+    }
+
+    /// Gives some of the withheld turns back, and returns how many are left.
+    pub(super) fn give_back(&self, count: u32) -> u32 {
+        let before = self
+            .withheld
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |withheld| {
+                Some(withheld.saturating_sub(count))
+            })
+            .unwrap_or_default();
+        let given = before.min(count);
+        self.turns.add_permits(usize::try_from(given).unwrap_or_default());
+        before - given
+    }
+
+    /// `false` while somebody else asks the database for more connections.
+    pub(super) fn begin_asking(&self) -> bool {
+        !self.is_asking.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn end_asking(&self) {
+        self.is_asking.store(false, Ordering::Release);
+    }
+
+    pub(super) const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn withheld(&self) -> u32 {
+        self.withheld.load(Ordering::Relaxed)
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(lane: &'a Lane) -> Self {
+        lane.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(lane)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_are_withheld_but_for_one_and_given_back() {
+        let lane = Lane::new(3);
+        let turns = [
+            lane.take_turn().await.unwrap(),
+            lane.take_turn().await.unwrap(),
+            lane.take_turn().await.unwrap(),
+        ];
+        let withheld: Vec<_> = turns.into_iter().map(|turn| lane.withhold(turn, 3)).collect();
+        assert_eq!(withheld, [true, true, false]);
+        let free = || lane.turns.available_permits();
+        assert_eq!(free(), 1);
+        assert_eq!((lane.give_back(1), free()), (1, 2));
+        assert_eq!((lane.give_back(5), free()), (0, 3), "no more than the limit");
+        assert_eq!((lane.waiting(), lane.withheld(), lane.limit()), (0, 0, 3));
+    }
+}

@@ -1,0 +1,265 @@
+//! A pool of connections: its callers wait in one queue, its statements have a limit, and it follows the chosen server.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::sqlx::{self, ConnectOptions as _, PgPool};
+use sea_orm::{
+    ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, RuntimeErr, Statement,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::hosts::Hosts;
+use super::lane::{Lane, Turn};
+use super::progress::send_write;
+use super::statements::{BEGIN_LIMIT, STATEMENT_LIMIT, Transaction, is_refusal, limited, may_write};
+
+/// How long a caller goes on to look for a connection.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(8);
+/// How long a server may take to say why it refuses a connection.
+const REASON_LIMIT: Duration = Duration::from_secs(1);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
+/// How often a server that refused connections is asked for one more.
+const ASK_AGAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Statements on this are committed by themselves.
+#[derive(Debug, Clone)]
+pub(super) struct Pool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connection: DatabaseConnection,
+    lane: Arc<Lane>,
+    /// `None` on SQLite.
+    hosts: Option<Arc<Hosts>>,
+    /// The choice of a host that the pool follows.
+    followed: AtomicU64,
+}
+
+/// What a pool has, for gauges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    pub open: u32,
+    pub idle: u32,
+    pub limit: u32,
+    /// Callers that wait for a connection.
+    pub waiting: u32,
+    /// How many fewer than the limit the server is asked for, since it refused more.
+    pub withheld: u32,
+}
+
+impl Pool {
+    pub(super) fn new(connection: DatabaseConnection, limit: u32, hosts: Option<Arc<Hosts>>) -> Self {
+        Self(Arc::new(Inner {
+            connection,
+            lane: Lane::new(limit),
+            hosts,
+            followed: AtomicU64::new(0),
+        }))
+    }
+
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.0.connection
+    }
+
+    /// For a listener, which takes its connection by itself.
+    pub(super) fn postgres(&self) -> &PgPool {
+        let pool = self.0.connection.get_postgres_connection_pool();
+        self.follow(pool);
+        pool
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let (open, idle) = if self.0.hosts.is_some() {
+            let pool = self.0.connection.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.0.connection.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        };
+        PoolStatus {
+            open,
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+            limit: self.0.lane.limit(),
+            waiting: self.0.lane.waiting(),
+            withheld: self.0.lane.withheld(),
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin<F>(&self, begin: impl Fn() -> F) -> Result<Transaction, DbErr>
+    where
+        F: Future<Output = Result<DatabaseTransaction, DbErr>>,
+    {
+        let begin = || Box::pin(limited(BEGIN_LIMIT, begin()));
+        let (transaction, turn) = Box::pin(self.with_connection(begin)).await?;
+        Ok(Transaction::new(transaction, turn))
+    }
+
+    async fn run<T, F>(&self, may_write: bool, statement: impl Fn() -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let sent = may_write.then(send_write);
+        let done = self
+            .with_connection(|| limited(STATEMENT_LIMIT, statement()))
+            .await;
+        match done {
+            Ok((done, _)) => Ok(done),
+            Err(error) => {
+                if let Some(sent) = sent
+                    && is_refusal(&error)
+                {
+                    sent.refused();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs what takes a connection of the pool. Where the server accepts no further connections, it waits for one of
+    /// those that there are.
+    async fn with_connection<T, F>(&self, act: impl Fn() -> F) -> Result<(T, Turn), DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let deadline = Instant::now() + CONNECTION_LIMIT;
+        loop {
+            let turn = self.0.lane.take_turn().await?;
+            if self.0.hosts.is_some() {
+                let pool = self.0.connection.get_postgres_connection_pool();
+                self.follow(pool);
+                self.wait_for_idle(pool).await;
+            }
+            let error = match act().await {
+                Ok(done) => return Ok((done, turn)),
+                Err(error) => error,
+            };
+            let error = self.reason(error).await;
+            let is_withheld = is_too_many(&error) && self.0.lane.withhold(turn, self.status().open);
+            if is_withheld {
+                self.ask_again_later();
+            }
+            if !is_withheld || Instant::now() >= deadline {
+                return Err(error);
+            }
+        }
+    }
+
+    /// A connection comes back to the pool a moment after its turn ends. While the server accepts no further one, it is
+    /// waited for: the pool would rather ask for another.
+    async fn wait_for_idle(&self, pool: &PgPool) {
+        let deadline = Instant::now() + REASON_LIMIT;
+        while self.0.lane.withheld() > 0
+            && pool.num_idle() == 0
+            && pool.size() >= self.0.lane.allowed()
+            && Instant::now() < deadline
+        {
+            sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+
+    fn follow(&self, pool: &PgPool) {
+        if let Some(hosts) = &self.0.hosts {
+            hosts.follow(pool, &self.0.followed);
+        }
+    }
+
+    /// The pool tells only that it got no connection in time; the server tells why.
+    async fn reason(&self, error: DbErr) -> DbErr {
+        let (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), Some(hosts)) = (&error, &self.0.hosts) else {
+            return error;
+        };
+        match timeout(REASON_LIMIT, hosts.connect_options().connect()).await {
+            Ok(Err(reason)) => DbErr::Conn(RuntimeErr::SqlxError(reason.into())),
+            Ok(Ok(_)) | Err(_) => error,
+        }
+    }
+
+    /// Asks whether the server accepts further connections, for as long as fewer are used than allowed.
+    fn ask_again_later(&self) {
+        let Some(hosts) = self.0.hosts.clone() else {
+            return;
+        };
+        if !self.0.lane.begin_asking() {
+            return;
+        }
+        let lane = Arc::downgrade(&self.0.lane);
+        tokio::spawn(async move {
+            let mut count = 1;
+            loop {
+                sleep(ASK_AGAIN_EVERY).await;
+                let Some(lane) = lane.upgrade() else {
+                    return;
+                };
+                let connection = timeout(ASK_AGAIN_EVERY, hosts.connect_options().connect()).await;
+                let is_accepted = matches!(connection, Ok(Ok(_)));
+                drop(connection);
+                count = if is_accepted { count * 2 } else { 1 };
+                if is_accepted && lane.give_back(count / 2) == 0 {
+                    lane.end_asking();
+                    // A turn may have been withheld meanwhile.
+                    if lane.withheld() == 0 || !lane.begin_asking() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Whether the server, or a pooler in front of it, accepts no further connection.
+fn is_too_many(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
+        return false;
+    };
+    match error.as_ref() {
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            // PgBouncer has no code of its own for it.
+            code.as_deref() == Some("53300")
+                || code.as_deref() == Some("08P01") && error.message().contains("no more connections")
+        }
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.connection.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(may_write(&statement.sql), || {
+            self.0.connection.execute_raw(statement.clone())
+        })
+        .await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(may_write(sql), || self.0.connection.execute_unprepared(sql))
+            .await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(may_write(&statement.sql), || {
+            self.0.connection.query_one_raw(statement.clone())
+        })
+        .await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(may_write(&statement.sql), || {
+            self.0.connection.query_all_raw(statement.clone())
+        })
+        .await
+    }
+
+    fn support_returning(&self) -> bool {
+        self.0.connection.support_returning()
+    }
+}

@@ -1,0 +1,102 @@
+//! The limits of statements: none waits for ever for a connection that has gone silent.
+
+use std::time::Duration;
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+};
+
+use super::StorageError;
+use super::lane::Turn;
+use super::progress::send_write;
+
+/// Longer than PostgreSQL lets a statement take, so that only a connection without an answer is given up.
+pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
+/// How long taking a connection and beginning a transaction may take together.
+pub(super) const BEGIN_LIMIT: Duration = Duration::from_secs(15);
+
+/// A transaction whose statements have a limit.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    // Ended before its turn is.
+    inner: DatabaseTransaction,
+    _turn: Turn,
+}
+
+impl Transaction {
+    pub(super) const fn new(inner: DatabaseTransaction, turn: Turn) -> Self {
+        Self { inner, _turn: turn }
+    }
+
+    /// Without a limit; for streams, which have one of their own.
+    pub(super) const fn inner(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
+    /// The answer to a COMMIT that does not come leaves it in doubt.
+    pub(super) async fn commit(self) -> Result<(), StorageError> {
+        let sent = send_write();
+        let committed = limited(STATEMENT_LIMIT, self.inner.commit()).await;
+        committed.map_err(|error| {
+            let error = StorageError::on_commit(error);
+            if !matches!(error, StorageError::InDoubt(_)) {
+                sent.refused();
+            }
+            error
+        })
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        limited(STATEMENT_LIMIT, self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        limited(STATEMENT_LIMIT, self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        limited(STATEMENT_LIMIT, self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        limited(STATEMENT_LIMIT, self.inner.query_all_raw(statement)).await
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner.support_returning()
+    }
+}
+
+pub(super) fn may_write(sql: &str) -> bool {
+    !sql.trim_start()
+        .get(..6)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case("select"))
+}
+
+/// Whether the database said that it did not do what was asked, or was never asked.
+pub(super) fn is_refusal(error: &DbErr) -> bool {
+    let is_without_connection = matches!(
+        error,
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::SqlxError(_))
+    );
+    is_without_connection || StorageError::is_refusal(error)
+}
+
+/// Gives up what is not answered in time. Its connection is closed when it comes back to the pool.
+pub(super) async fn limited<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", limit.as_secs());
+        Err(DbErr::Conn(RuntimeErr::Internal(message)))
+    })
+}
