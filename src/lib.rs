@@ -10,6 +10,7 @@
 //! - [`live`]: the published catalog in memory, following the database.
 //! - [`broker`]: the MQTT broker; the only room that knows its client.
 //! - [`services`]: the use cases; they own transactions and audit.
+//! - [`supervision`]: background tasks, restarted when they fail.
 //! - [`http`]: the faces; the only room that knows the web framework.
 //! - [`commands`]: what an integrator runs against a server.
 //! - [`maintenance`]: what an operator runs against the database.
@@ -33,4 +34,5 @@ pub mod resolve;
 pub mod secrets;
 pub mod services;
 pub mod storage;
+pub mod supervision;
 pub mod telemetry;

@@ -1,7 +1,9 @@
 //! The `slipway` program: arguments, logs, and over to the library.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use slipway::app::{self, Start};
@@ -13,8 +15,10 @@ use slipway::config::Config;
 use slipway::maintenance::admin::{self, AdminCommand};
 use slipway::maintenance::rekey::{self, RekeyCommand};
 use slipway::maintenance::restore_finish::{self, RestoreFinishCommand};
+use slipway::services::installation::FirstAdministrator;
 use slipway::storage::Durability;
 use slipway::{data_directory, demo, http, telemetry};
+use tokio::runtime::Runtime;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,17 +63,24 @@ enum Command {
     Device(Box<DeviceCommand>),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Time for work on blocking threads when everything else has ended.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
     data_directory::keep_files_private();
     let arguments = Arguments::parse();
-    match run(arguments).await {
-        Ok(code) => code,
+    let done = Runtime::new().map_err(anyhow::Error::new).and_then(|runtime| {
+        let done = runtime.block_on(run(arguments));
+        runtime.shutdown_timeout(END_WITHIN);
+        done
+    });
+    match done {
+        Ok(code) => {
+            telemetry::flush_log();
+            code
+        }
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word to whoever started the program")]
-            {
-                eprintln!("slipway: {error:#}");
-            }
+            telemetry::print_error(&format!("slipway: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -122,18 +133,28 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     running.wait().await
 }
 
-#[expect(clippy::print_stdout, reason = "a password is printed once, and never logged")]
-fn announce(first: &slipway::services::installation::FirstAdministrator) {
-    if let Some(password) = &first.password {
-        println!(
-            "First administrator: {} with the password {password} (shown only now)",
-            first.username
+/// A password is printed once, and never logged.
+fn announce(first: &FirstAdministrator) {
+    let Some(password) = &first.password else {
+        return;
+    };
+    let printed = telemetry::print_line(&format!(
+        "First administrator: {} with the password {password} (shown only now)",
+        first.username
+    ));
+    if let Err(error) = printed {
+        tracing::error!(
+            %error,
+            username = %first.username,
+            "the first administrator's password could not be printed and is lost; reset it"
         );
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn print_openapi() -> anyhow::Result<()> {
-    println!("{}", http::openapi().to_pretty_json()?);
-    Ok(())
+    Ok(writeln!(
+        io::stdout().lock(),
+        "{}",
+        http::openapi().to_pretty_json()?
+    )?)
 }

@@ -10,7 +10,7 @@ struct Room {
     libraries: &'static [&'static str],
 }
 
-const ROOMS: [Room; 14] = [
+const ROOMS: [Room; 15] = [
     Room {
         name: "catalog",
         may_name: &[],
@@ -39,8 +39,21 @@ const ROOMS: [Room; 14] = [
     Room {
         name: "live",
         may_name: &[
-            "catalog", "access", "resolve", "secrets", "storage", "causes", "clock", "backoff",
+            "catalog",
+            "access",
+            "resolve",
+            "secrets",
+            "storage",
+            "causes",
+            "clock",
+            "backoff",
+            "supervision",
         ],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Room {
+        name: "supervision",
+        may_name: &["backoff"],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Room {
@@ -51,8 +64,17 @@ const ROOMS: [Room; 14] = [
     Room {
         name: "services",
         may_name: &[
-            "catalog", "access", "resolve", "secrets", "storage", "live", "broker", "causes", "clock",
+            "catalog",
+            "access",
+            "resolve",
+            "secrets",
+            "storage",
+            "live",
+            "broker",
+            "causes",
+            "clock",
             "backoff",
+            "supervision",
         ],
         libraries: &["tokio", "tracing", "metrics"],
     },
@@ -70,7 +92,7 @@ const ROOMS: [Room; 14] = [
     },
     Room {
         name: "demo",
-        may_name: &["app", "clock", "config", "secrets", "storage"],
+        may_name: &["app", "clock", "config", "secrets", "storage", "telemetry"],
         libraries: &["reqwest"],
     },
     Room {
@@ -106,6 +128,7 @@ const ROOMS: [Room; 14] = [
             "secrets",
             "services",
             "storage",
+            "supervision",
             "telemetry",
         ],
         libraries: &["actix_web", "tokio", "tracing"],
@@ -159,6 +182,7 @@ fn rooms_name_only_the_rooms_they_may() {
         "secrets",
         "services",
         "storage",
+        "supervision",
         "telemetry",
     ];
     for room in &ROOMS {

@@ -3,27 +3,30 @@
 mod database;
 mod servers;
 mod settings;
+mod stop;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::servers::{RunningServers, ServerHandles, Servers};
+use self::servers::{RunningServers, Servers};
 use self::settings::{
     administrator_name, broker_settings, delivery_settings, device_records, follower_settings, login_limits,
 };
+use self::stop::StopOnSignal;
+use self::tasks::{CatalogTask, ServerTasks};
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
-use crate::live::snapshot::{SnapshotDirectory, SnapshotWriter};
+use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
 use crate::live::{DeviceTokenFollower, Follower, Live, Lockouts, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::services::checks::CheckCounts;
@@ -32,12 +35,13 @@ use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{FirstAdministrator, OpenError, Opening};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
-use crate::services::write_health::{self, WriteHealth};
+use crate::services::write_health::WriteHealth;
 use crate::services::{
     CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, LoginFailures, NewDevices,
-    Settings, TokenLookups, housekeeping, installation,
+    Settings, TokenLookups, installation,
 };
 use crate::storage::{Db, Durability, Gate, sqlite_path};
+use crate::supervision::Tasks;
 use crate::telemetry;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
@@ -130,13 +134,13 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
         announce: start.announce,
     };
     let directory = SnapshotDirectory::new(config.data_dir.join("snapshots"));
-    let is_open = begin(config, &opening, &mut follower, &directory).await?;
+    let (is_open, origin) = begin(config, &opening, &mut follower, &directory).await?;
     let snapshots = SnapshotWriter::new(
         live.clone(),
         keyring.clone(),
         start.clock.clone(),
         directory,
-        !is_open,
+        origin,
     );
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
@@ -174,32 +178,26 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     };
     let context = Arc::new(parts.context(config));
     let servers = Servers::bind(config, &context, &metrics)?;
-    let mut tasks = vec![
-        tokio::spawn(follow(is_open, opening, follower)),
-        tokio::spawn(housekeeping::run(context.clone())),
-        tokio::spawn(write_health::run(context.clone())),
-        tokio::spawn(device_tokens.run()),
-        tokio::spawn(key_use_writer.run()),
-        tokio::spawn(device_changes.run()),
-        tokio::spawn(telemetry::tend_metrics(metrics)),
-    ];
-    if let (Some(writer), Some(every)) = (snapshots.clone(), config.snapshot_interval()) {
-        tasks.push(tokio::spawn(async move { writer.run(every).await }));
-    }
-    if start.heed_signals {
-        let drain = Duration::from_secs(config.drain_s.into());
-        tasks.push(tokio::spawn(stop_on_signal(
-            servers.handles(),
-            context.clone(),
-            drain,
-        )));
-    }
+    let drain = Duration::from_secs(config.drain_s.into());
+    let stop = || StopOnSignal::new(servers.handles(), context.clone(), drain);
+    let server_tasks = ServerTasks {
+        catalog: CatalogTask {
+            opening: (!is_open).then_some(opening),
+            follower,
+        },
+        device_tokens,
+        key_uses: key_use_writer,
+        device_changes,
+        metrics,
+        snapshots: snapshots.clone().zip(config.snapshot_interval()),
+        stop: start.heed_signals.then(stop).transpose()?,
+    };
     Ok(Running {
         address: servers.address,
         operations_address: servers.operations_address,
         servers: servers.start(),
-        tasks,
-        device_records: writer.map(|writer| tokio::spawn(writer.run())),
+        tasks: server_tasks.spawn(&context.tasks, &context),
+        device_records: writer.map(|writer| tasks::spawn_device_records(&context.tasks, writer)),
         delivery: delivery.start(&context),
         snapshots,
         context,
@@ -213,26 +211,6 @@ async fn own_connections(db: &Db, gate: &Arc<Gate>) -> anyhow::Result<(Db, Db)> 
     let following = db.with_own_connection().await?;
     let pollers = db.with_own_connection().await?.behind(gate);
     Ok((following, pollers))
-}
-
-/// Stops at SIGINT, and at SIGTERM after a while in which the node says that it is about to.
-async fn stop_on_signal(servers: ServerHandles, context: Arc<Context>, drain: Duration) {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        tracing::error!("SIGTERM cannot be heard; stop with SIGKILL");
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {
-            tracing::info!(drain_s = drain.as_secs(), "about to stop");
-            context.is_draining.store(true, Ordering::Relaxed);
-            // Devices come back to other nodes; those that the balancer still sends here are told to try again.
-            context.push_delivery.end_streams();
-            tokio::time::sleep(drain).await;
-        }
-    }
-    context.push_delivery.end_streams();
-    servers.stop().await;
 }
 
 /// What a context is made of beside settings.
@@ -274,6 +252,7 @@ impl ContextParts {
             device_records: self.device_records,
             push_delivery: self.push_delivery,
             write_health: WriteHealth::default(),
+            tasks: Tasks::default(),
             settings: Settings {
                 next_check_s: config.next_check_s,
                 next_check_after_offer_s: config.next_check_after_offer_s,
@@ -295,13 +274,13 @@ async fn begin(
     opening: &Opening,
     follower: &mut Follower,
     snapshots: &SnapshotDirectory,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<(bool, Origin)> {
     let may_begin_without = config.uses_postgres();
     match open_and_load(config, opening, follower).await {
-        Ok(()) => Ok(true),
+        Ok(()) => Ok((true, Origin::DATABASE)),
         Err(error) if may_begin_without && error.is_unavailability() => {
-            follower.begin_without_database(snapshots, &format!("{:#}", anyhow::Error::new(error)));
-            Ok(false)
+            let why = format!("{:#}", anyhow::Error::new(error));
+            Ok((false, follower.begin_without_database(snapshots, &why)))
         }
         Err(error) => Err(error.into()),
     }
@@ -314,16 +293,6 @@ async fn open_and_load(config: &Config, opening: &Opening, follower: &mut Follow
     }
     follower.belong_to(installation);
     follower.load().await.map_err(OpenError::Catalog)
-}
-
-/// Follows the database, once it is open.
-async fn follow(is_open: bool, opening: Opening, follower: Follower) {
-    if !is_open {
-        follower.belong_to(opening.until_open().await);
-    }
-    // With it goes its hold on the first connection, which the follower may replace.
-    drop(opening);
-    follower.run().await;
 }
 
 /// Opens the database that the settings name, and brings its schema up to date.

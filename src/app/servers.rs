@@ -14,7 +14,7 @@ use crate::http::{self, Faces, Parts, TrustedProxies};
 use crate::services::Context;
 
 /// How long requests in flight may take when the server stops, in seconds.
-const STOP_WITHIN_S: u64 = 30;
+pub(super) const STOP_WITHIN_S: u64 = 30;
 /// Connections of operators: monitoring, and a few people.
 const OPERATIONS_CONNECTIONS: usize = 256;
 

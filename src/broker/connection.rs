@@ -81,7 +81,15 @@ impl Connection {
     }
 
     /// Runs until it is told to disconnect.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
+        let has_run_before = self.link.borrow().number > 0;
+        if has_run_before {
+            // That run may have stopped anywhere in the protocol.
+            self.events.clean();
+            self.events
+                .drain_pending_as_failed(NoticeFailureReason::SessionReset);
+            self.begin_link(None);
+        }
         self.prepare();
         loop {
             match self.next_event().await {

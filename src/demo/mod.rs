@@ -12,6 +12,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::secrets::new_password;
 use crate::storage::Durability;
+use crate::telemetry;
 
 /// Runs until it is interrupted; the data goes with it.
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
@@ -38,13 +39,9 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let url = format!("http://{}", running.address);
     let program = std::env::current_exe()?;
     let made = catalog::fill(&url, &config.admin_username, &password).await?;
-    print(&lines::what_to_try(
-        &url,
-        &config.admin_username,
-        &password,
-        &made,
-        &program,
-    ));
+    let what_to_try = lines::what_to_try(&url, &config.admin_username, &password, &made, &program);
+    // The server runs without it too.
+    let _ = telemetry::print_line(&what_to_try);
     running.wait().await
 }
 
@@ -55,9 +52,4 @@ fn default_password(listen: SocketAddr) -> String {
     } else {
         new_password()
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn print(text: &str) {
-    println!("{text}");
 }

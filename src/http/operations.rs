@@ -23,8 +23,9 @@ struct HealthResponse {
 /// Whether the node can answer, and from what.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReadinessResponse {
-    /// `ready`, `degraded` (answers, but writes fail or the catalog is stale), `draining` (answers, and is about to
-    /// stop) or `unready`.
+    /// `ready`, `degraded` (answers, but writes fail, the catalog is stale, or a background task is down), `draining`
+    /// (answers, and is about to stop) or `unready` (there is no catalog, or answers could be wrong because the task that
+    /// follows the catalog or revoked device tokens is down).
     status: &'static str,
     /// `working` or `failing`.
     writes: &'static str,
@@ -42,6 +43,9 @@ struct ReadinessResponse {
     /// acknowledgements), `disconnected`, or `none` where none is set. A node without its broker is ready all the same:
     /// devices get pushes by HTTP.
     mqtt: &'static str,
+    /// Names of background tasks that have failed and do not run again yet.
+    #[schema(example = json!([]))]
+    tasks_down: Vec<&'static str>,
     catalog: CatalogReadiness,
 }
 
@@ -73,7 +77,7 @@ pub(super) async fn get_health() -> HttpResponse {
 /// ready, but says so.
 #[utoipa::path(operation_id = "get_readiness", tag = "operations", security(()), responses(
     (status = 200, description = "Checks are answered", body = ReadinessResponse),
-    (status = 503, description = "There is no catalog to answer from, or the node is about to stop", body = ReadinessResponse),
+    (status = 503, description = "There is no catalog to answer from, answers could be wrong, or the node is about to stop", body = ReadinessResponse),
 ))]
 #[get("/readyz")]
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
@@ -83,14 +87,16 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     let write_failure = ctx.write_failure(database_answers);
     let stale = ctx.live.stale_for(now).is_some();
     let is_draining = ctx.is_draining.load(Ordering::Relaxed);
+    let tasks_down = ctx.tasks.down();
     let status = match catalog.compared_at {
         None => "unready",
         Some(_) if is_draining => "draining",
-        Some(_) if stale || write_failure.is_some() => "degraded",
+        Some(_) if tasks_down.has_essential => "unready",
+        Some(_) if stale || write_failure.is_some() || !tasks_down.names.is_empty() => "degraded",
         Some(_) => "ready",
     };
-    let mut response = match catalog.compared_at {
-        Some(_) if !is_draining => HttpResponse::Ok(),
+    let mut response = match status {
+        "ready" | "degraded" => HttpResponse::Ok(),
         _ => HttpResponse::ServiceUnavailable(),
     };
     response.json(ReadinessResponse {
@@ -108,6 +114,7 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
             "unreachable"
         },
         mqtt: describe_broker(ctx.push_delivery.status()),
+        tasks_down: tasks_down.names,
         catalog: CatalogReadiness {
             loaded: catalog.compared_at.is_some(),
             age_s: catalog.compared_at.map(|at| (now - at).num_seconds()),

@@ -160,7 +160,7 @@ impl DeviceTokenFollower {
     }
 
     /// Follows until the task is dropped. Until it has read everything, tokens that were replaced are good for checks.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::hints::{self, Signals};
 use super::loader::{Loaded, Loader};
-use super::snapshot::SnapshotDirectory;
+use super::snapshot::{Origin, SnapshotDirectory};
 use super::{Live, Lockouts, Wish};
 use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::secrets::Keyring;
 use crate::storage::feed::{self, CatalogState};
 use crate::storage::{CatalogPair, Db, StorageError};
+use crate::supervision::{Importance, Tasks};
 
 /// How many of the tenants that changed last a poll looks at.
 const NEWEST: u64 = 64;
@@ -96,20 +98,22 @@ impl Follower {
 
     /// Serves the newest snapshot until the database can be followed; without one, nothing is known. `why` the database
     /// is unavailable is for the log.
-    pub fn begin_without_database(&self, snapshots: &SnapshotDirectory, why: &str) {
+    pub fn begin_without_database(&self, snapshots: &SnapshotDirectory, why: &str) -> Origin {
         let Some(snapshot) = snapshots.load_newest(&self.keyring) else {
             tracing::error!(
                 why,
                 "the database is unavailable and there is no snapshot; checks are refused until it comes"
             );
-            return;
+            return Origin::DATABASE;
         };
+        let origin = snapshot.origin();
         tracing::warn!(
             why,
             as_of = %snapshot.as_of,
             "the database is unavailable; this node begins with the catalog of a snapshot"
         );
         self.live.serve_snapshot(snapshot, self.clock.now());
+        origin
     }
 
     /// Tells whose database is about to be followed; see [`Live::belong_to`].
@@ -117,13 +121,32 @@ impl Follower {
         self.live.belong_to(installation);
     }
 
-    /// Follows until the task is dropped.
-    pub async fn run(mut self) {
-        let mut side_tasks = JoinSet::new();
-        if self.settings.hints {
-            side_tasks.spawn(hints::send(self.pollers.clone(), self.signals.clone()));
-            side_tasks.spawn(hints::hear(self.pollers.clone(), self.signals.clone()));
+    /// Spawns the tasks that exchange hints with other nodes, if hints are switched on.
+    pub fn spawn_hint_tasks(&self, tasks: &Tasks) -> Vec<JoinHandle<()>> {
+        if !self.settings.hints {
+            return Vec::new();
         }
+        let state = || (self.pollers.clone(), self.signals.clone());
+        vec![
+            tasks.supervise(
+                "catalog_hint_sender",
+                Importance::Auxiliary,
+                state(),
+                |(db, signals)| hints::send(db, signals).boxed(),
+            ),
+            tasks.supervise(
+                "catalog_hint_listener",
+                Importance::Auxiliary,
+                state(),
+                |(db, signals)| hints::hear(db, signals).boxed(),
+            ),
+        ]
+    }
+
+    /// Follows until the task is dropped.
+    pub async fn run(&mut self) {
+        // A run before this one may have stopped at any await.
+        self.must_compare_all = true;
         let mut ticks = interval(self.settings.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
@@ -300,6 +323,14 @@ fn alarm(tenant: TenantId, refusal: &Loaded) {
                 tenant.id = %tenant,
                 error = causes(error),
                 "a tenant's rows cannot be read; its last good catalog stays"
+            );
+            metrics::counter!("slipway_catalog_unreadable_total").increment(1);
+        }
+        Loaded::Panicked(message) => {
+            tracing::error!(
+                tenant.id = %tenant,
+                message,
+                "loading a tenant's rows panicked; its last good catalog stays"
             );
             metrics::counter!("slipway_catalog_unreadable_total").increment(1);
         }

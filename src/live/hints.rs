@@ -1,6 +1,6 @@
 //! Hints that something changed: sent after this node's own commits, heard from the other nodes.
 
-use std::sync::Arc;
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) struct Signals {
 }
 
 /// Sends hints until it is dropped. One that cannot be sent is not missed: the others poll.
-pub(super) async fn send(db: Db, signals: Arc<Signals>) {
+pub(super) async fn send(db: &Db, signals: &Signals) {
     loop {
         signals.committed.notified().await;
         if let Err(error) = db.hint().await {
@@ -35,8 +35,8 @@ pub(super) async fn send(db: Db, signals: Arc<Signals>) {
 }
 
 /// Hears hints until it is dropped.
-pub(super) async fn hear(db: Db, signals: Arc<Signals>) {
-    hear_all(&db, HintChannel::Catalog, |hint| {
+pub(super) async fn hear(db: &Db, signals: &Signals) {
+    hear_all(db, HintChannel::Catalog, |hint| {
         if hint == Hint::Reconnected {
             signals.compare_all.store(true, Ordering::Relaxed);
         }
@@ -46,12 +46,12 @@ pub(super) async fn hear(db: Db, signals: Arc<Signals>) {
 }
 
 /// Hears every hint of a channel until it is dropped, on a connection that is made again whenever it is lost;
-/// [`Hint::Reconnected`] comes first. Returns at once on a database without hints.
+/// [`Hint::Reconnected`] comes first. A database without hints is never heard.
 pub(crate) async fn hear_all(db: &Db, channel: HintChannel, mut take: impl FnMut(Hint)) {
     let mut backoff = Backoff::default();
     loop {
         match db.listen(channel).await {
-            Ok(None) => return,
+            Ok(None) => pending().await,
             Ok(Some(mut hints)) => {
                 backoff = Backoff::default();
                 take(Hint::Reconnected);

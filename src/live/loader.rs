@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -17,6 +18,7 @@ use crate::storage::app_keys::SealedSecrets;
 use crate::storage::feed::{self, AppRows, TenantRows};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
+use crate::supervision::contain_panic;
 
 /// How many tenants are read together.
 const GROUP: usize = 64;
@@ -30,6 +32,8 @@ pub(super) enum Loaded {
     Absent,
     /// Rows that cannot be read.
     Unreadable(StorageError),
+    /// Rows that the program fails on.
+    Panicked(String),
     /// Most rows are gone and nobody deleted them.
     Suspicious {
         rows_before: i64,
@@ -140,21 +144,21 @@ impl Loader {
 
     /// Rows of one tenant that cannot be read must not keep the others of its group away.
     async fn load_group(&self, db: &Db, group: &[TenantId]) -> Result<Vec<(TenantId, Loaded)>, StorageError> {
-        match self.read_group(db, group).await {
-            Err(error) if group.len() == 1 => match error {
-                StorageError::CorruptRow { .. } | StorageError::Other(_) => {
-                    Ok(vec![(group[0], Loaded::Unreadable(error))])
-                }
-                error => Err(error),
-            },
-            Err(StorageError::CorruptRow { .. } | StorageError::Other(_)) => {
+        match contain_panic(self.read_group(db, group)).boxed().await {
+            Ok(Err(error @ (StorageError::CorruptRow { .. } | StorageError::Other(_))))
+                if group.len() == 1 =>
+            {
+                Ok(vec![(group[0], Loaded::Unreadable(error))])
+            }
+            Err(panic) if group.len() == 1 => Ok(vec![(group[0], Loaded::Panicked(panic))]),
+            Ok(Err(StorageError::CorruptRow { .. } | StorageError::Other(_))) | Err(_) => {
                 let mut loaded = Vec::with_capacity(group.len());
                 for tenant in group {
                     loaded.extend(Box::pin(self.load_group(db, &[*tenant])).await?);
                 }
                 Ok(loaded)
             }
-            other => other,
+            Ok(other) => other,
         }
     }
 

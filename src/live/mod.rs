@@ -182,6 +182,12 @@ impl Live {
         }
         // A clock that was set back must not make it younger than it can be.
         let as_of = snapshot.as_of.min(now);
+        // What was lost may have halted a rollout: partial rollouts are withheld, as when it is old.
+        let as_of = if snapshot.is_outdated {
+            as_of.min(now - self.stale_after - TimeDelta::seconds(1))
+        } else {
+            as_of
+        };
         self.compared_at_us
             .store(as_of.timestamp_micros(), Ordering::Relaxed);
     }

@@ -2,6 +2,7 @@
 //! threads do it that stand back behind all others.
 
 use std::num::NonZero;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -92,7 +93,8 @@ fn hash_for_ever(waiting: &Mutex<mpsc::Receiver<Work>>) {
         let Ok(work) = next else {
             return;
         };
-        work();
+        // Whoever waits for this hash gets no answer, but the thread goes on for the others.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(work));
     }
 }
 

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::live::{Live, Lookup, NewestTokens};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::storage::{Authority, CatalogPair, CatalogTx, Cause, Db, Stored, Tx, in_micros, tenants};
+use crate::supervision::Tasks;
 
 /// The parts of a running server that use cases need.
 pub struct Context {
@@ -51,6 +52,8 @@ pub struct Context {
     pub device_records: DeviceRecorder,
     pub push_delivery: PushDelivery,
     pub write_health: WriteHealth,
+    /// The background tasks of this node.
+    pub tasks: Tasks,
     pub settings: Settings,
 }
 

@@ -1,7 +1,6 @@
 //! Removes what would grow for ever: idempotency records, ended sessions, old pushes, what tells repeated ones, expired
 //! codes, nodes that are gone. One node at a time does it, by a lease. The audit is kept.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -46,15 +45,15 @@ pub struct Removed {
 }
 
 /// Cleans every minute until the task is dropped.
-pub async fn run(ctx: Arc<Context>) {
+pub async fn run(ctx: &Context) {
     let holder = Uuid::new_v4().to_string();
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = rekey::observe(&ctx).await {
+        if let Err(error) = rekey::observe(ctx).await {
             tracing::debug!(%error, "secrets under old keys could not be counted");
         }
-        match clean(&ctx, &holder).await {
+        match clean(ctx, &holder).await {
             Ok(Some(removed)) => tracing::debug!(?removed, "housekeeping"),
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "housekeeping failed; it is tried again in a minute"),

@@ -13,6 +13,7 @@ use super::batches::{self, Batch};
 use crate::backoff::Backoff;
 use crate::storage::key_uses::{self, KeyRef};
 use crate::storage::{Db, StorageError};
+use crate::supervision::Exit;
 
 /// First uses that may wait for the database. A key that finds the queue full is noted at its next use.
 const QUEUE: usize = 4_096;
@@ -74,7 +75,7 @@ impl KeyUses {
 
 impl KeyUseWriter {
     /// Writes until the queue is closed.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) -> Exit {
         loop {
             let mut batch = Vec::new();
             let next = batches::collect(&mut self.queue, WAIT, |first_use| {
@@ -85,7 +86,7 @@ impl KeyUseWriter {
             batch.sort_unstable();
             self.write_when_possible(&batch).await;
             if next == ControlFlow::Break(()) {
-                return;
+                return Exit::Finished;
             }
         }
     }

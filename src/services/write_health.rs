@@ -1,6 +1,6 @@
 //! Whether this node can write: proved every few seconds by a write, which also says that the node runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Context;
@@ -75,9 +75,9 @@ impl WriteHealth {
 }
 
 /// Goes on until the task is dropped.
-pub async fn run(ctx: Arc<Context>) {
+pub async fn run(ctx: &Context) {
     loop {
-        let proof = prove(&ctx).await;
+        let proof = prove(ctx).await;
         ctx.write_health.note(&proof);
         let pause = if proof.is_ok() { EVERY } else { SOON };
         tokio::select! {

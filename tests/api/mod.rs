@@ -55,6 +55,7 @@ mod secret_key_file;
 mod sessions;
 mod snapshot;
 mod strictness;
+mod supervision;
 mod tenancy;
 mod token_limits;
 mod top_call;

@@ -122,6 +122,10 @@ impl Stage {
             client,
             data_dir,
         } = self;
+        // The one that the journal of a new installation begins with.
+        for file in files_in(data_dir.path()) {
+            fs::remove_file(file).unwrap();
+        }
         app.running.stop().await.unwrap();
         let stopped = Stopped {
             merchant,
@@ -175,6 +179,7 @@ fn files_in(data_dir: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_none_or(|kind| kind != "journal"))
         .collect();
     files.sort();
     files

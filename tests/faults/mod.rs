@@ -7,12 +7,14 @@ mod device;
 mod full_disk;
 mod history;
 mod installation;
+mod journal;
 mod node;
 mod pgbouncer;
 mod plan;
 mod round;
 mod silent_calls;
 mod state;
+mod unwritable_log;
 mod verify;
 mod writer;
 

@@ -206,13 +206,13 @@ impl Node {
         let prepared = prepare_with(settings, "$share/slipway/slipway/+/devices/+/acks", TIMING);
         let Prepared {
             broker,
-            connection,
+            mut connection,
             received,
         } = prepared.unwrap();
         Self {
             broker,
             received,
-            connection: tokio::spawn(connection.run()),
+            connection: tokio::spawn(async move { connection.run().await }),
         }
     }
 

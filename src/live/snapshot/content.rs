@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zstd::zstd_safe::{CCtx, CParameter};
 
@@ -41,7 +42,7 @@ struct Written<'a> {
 }
 
 #[derive(Serialize)]
-struct WrittenAppKey<'a> {
+pub(super) struct WrittenAppKey<'a> {
     app_key: &'a str,
     id: KeyId,
     role: AppKeyRole,
@@ -62,7 +63,7 @@ struct Read {
 }
 
 #[derive(Deserialize)]
-struct ReadAppKey {
+pub(super) struct ReadAppKey {
     app_key: String,
     id: KeyId,
     role: AppKeyRole,
@@ -92,6 +93,15 @@ impl<'p> Packer<'p> {
         id: TenantId,
         published: Option<&PublishedTenant>,
     ) -> Result<Packed, SnapshotError> {
+        self.pack_value(id, &published.map(Written::of))
+    }
+
+    /// Packs anything of a tenant.
+    pub(super) fn pack_value(
+        &mut self,
+        id: TenantId,
+        value: &impl Serialize,
+    ) -> Result<Packed, SnapshotError> {
         let counting = Counting {
             inner: zstd::Encoder::with_context(Vec::new(), &mut self.context),
             count: 0,
@@ -99,7 +109,7 @@ impl<'p> Packer<'p> {
         };
         // Only writing can fail, and it writes to memory.
         let pieces = BufWriter::with_capacity(PIECE_BYTES, counting);
-        let pieces = postcard::to_io(&published.map(Written::of), pieces).map_err(io::Error::other)?;
+        let pieces = postcard::to_io(value, pieces).map_err(io::Error::other)?;
         let written = pieces.into_inner().map_err(IntoInnerError::into_error)?;
         if written.count > MAX_UNPACKED_BYTES {
             return Err(SnapshotError::TooLarge(id));
@@ -118,31 +128,33 @@ impl<'p> Packer<'p> {
 
 /// The tenant of a verified block.
 pub(super) fn unpack(block: &Block<'_>, keyring: &Keyring) -> Result<Option<PublishedTenant>, SnapshotError> {
-    let refuse = |reason: String| SnapshotError::Contents {
-        tenant: block.tenant,
-        reason,
-    };
-    let bytes = zstd::bulk::decompress(block.bytes, block.unpacked).map_err(|why| refuse(why.to_string()))?;
-    let (read, rest) =
-        postcard::take_from_bytes::<Option<Read>>(&bytes).map_err(|why| refuse(why.to_string()))?;
-    let is_whole = rest.is_empty() && read.as_ref().is_none_or(|read| read.tenant.id == block.tenant);
-    if !is_whole {
-        return Err(refuse(
-            "it is another tenant's, or longer than its parts".to_owned(),
-        ));
+    let read: Option<Read> = unpack_value(block)?;
+    if read.as_ref().is_some_and(|read| read.tenant.id != block.tenant) {
+        return Err(refuse(block, "it is another tenant's"));
     }
     Ok(read.map(|read| read.publish(keyring)))
 }
 
+/// What [`Packer::pack_value`] packed.
+pub(super) fn unpack_value<T: DeserializeOwned>(block: &Block<'_>) -> Result<T, SnapshotError> {
+    let bytes = zstd::bulk::decompress(block.bytes, block.unpacked).map_err(|why| refuse(block, why))?;
+    let (value, rest) = postcard::take_from_bytes(&bytes).map_err(|why| refuse(block, why))?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(refuse(block, "it is longer than its parts"))
+    }
+}
+
+pub(super) fn refuse(block: &Block<'_>, reason: impl ToString) -> SnapshotError {
+    SnapshotError::Contents {
+        tenant: block.tenant,
+        reason: reason.to_string(),
+    }
+}
+
 impl<'a> Written<'a> {
     fn of(published: &'a PublishedTenant) -> Self {
-        let app_keys = published.app_keys.iter().map(|(app_key, live)| WrittenAppKey {
-            app_key,
-            id: live.id,
-            role: live.role,
-            expires_at: live.expires_at,
-            sealed: &live.sealed,
-        });
         let apps = published
             .loaded_apps()
             .map(|loaded| (loaded.id, &loaded.pair, &*loaded.app));
@@ -152,20 +164,42 @@ impl<'a> Written<'a> {
             directory_etag: published.directory_etag.as_deref(),
             directory: &published.directory,
             device_keys: &published.device_keys,
-            app_keys: app_keys.collect(),
+            app_keys: WrittenAppKey::all_of(published).collect(),
             apps: apps.collect(),
             row_count: published.row_count,
         }
     }
 }
 
+impl<'a> WrittenAppKey<'a> {
+    pub(super) fn all_of(published: &'a PublishedTenant) -> impl Iterator<Item = Self> {
+        published.app_keys.iter().map(|(app_key, live)| Self {
+            app_key,
+            id: live.id,
+            role: live.role,
+            expires_at: live.expires_at,
+            sealed: &live.sealed,
+        })
+    }
+}
+
+impl ReadAppKey {
+    /// The name of a key, and the key with its secrets opened.
+    pub(super) fn open(self, keyring: &Keyring, tenant: TenantId) -> (String, Arc<LiveAppKey>) {
+        let live = LiveAppKey::open(
+            keyring,
+            tenant,
+            (self.id, self.role, self.expires_at),
+            self.sealed,
+        );
+        (self.app_key, live.into())
+    }
+}
+
 impl Read {
     fn publish(self, keyring: &Keyring) -> PublishedTenant {
         let tenant = self.tenant.id;
-        let app_keys = self.app_keys.into_iter().map(|key| {
-            let live = LiveAppKey::open(keyring, tenant, (key.id, key.role, key.expires_at), key.sealed);
-            (key.app_key, live.into())
-        });
+        let app_keys = self.app_keys.into_iter().map(|key| key.open(keyring, tenant));
         let apps = self.apps.into_iter().map(|(id, pair, app)| LoadedApp {
             id,
             pair,

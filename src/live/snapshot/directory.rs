@@ -1,13 +1,16 @@
 //! The directory of a node's snapshots: a few generations, each written whole or not at all.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
+use super::frames::{Frames, read_journal_number};
+use super::journal::{self, ChainPosition};
 use super::{Snapshot, SnapshotError, read};
 use crate::secrets::Keyring;
+use crate::supervision::panic_message;
 
 /// How many snapshots are kept: were the newest damaged, an older one still starts a node.
 const GENERATIONS: usize = 3;
@@ -17,6 +20,8 @@ const SUFFIX: &str = ".snapshot";
 const SYNCHRONISED_BYTES: usize = 4 << 20;
 /// Of a file that is being written, or that a killed process left.
 const UNFINISHED: &str = ".unfinished";
+/// Of a segment of the journal.
+const JOURNAL: &str = ".journal";
 
 /// Where a node keeps its snapshots, as `catalog-<microseconds since 1970>.snapshot`.
 #[derive(Debug, Clone)]
@@ -36,16 +41,88 @@ impl SnapshotDirectory {
                 return None;
             }
         };
+        let mut snapshot = self.newest_accepted(&generations, |path| load(path, keyring))?;
+        journal::replay(self, &mut snapshot, keyring);
+        tell_age(snapshot.as_of);
+        Some(snapshot)
+    }
+
+    /// Where the journal behind the newest acceptable snapshot goes on.
+    pub(super) fn end_of_journal(&self, keyring: &Keyring) -> JournalEnd {
+        let generations = self.generations().unwrap_or_default();
+        let newest = self.newest_accepted(&generations, |path| {
+            Ok(Frames::verify(&fs::read(path)?, keyring)?.journal)
+        });
+        JournalEnd {
+            has_snapshot: newest.is_some(),
+            position: journal::end_of(self, newest.unwrap_or(ChainPosition::START), keyring),
+        }
+    }
+
+    fn newest_accepted<T>(
+        &self,
+        generations: &[i64],
+        read: impl Fn(&Path) -> Result<T, SnapshotError>,
+    ) -> Option<T> {
         generations.iter().rev().find_map(|number| {
             let path = self.path_of(*number);
-            load(&path, keyring)
+            read(&path)
                 .inspect_err(|error| {
                     tracing::error!(file = %path.display(), %error, "a snapshot is not accepted");
                     metrics::counter!("slipway_snapshot_refused_total").increment(1);
                 })
-                .inspect(|snapshot| tell_age(snapshot.as_of))
                 .ok()
         })
+    }
+
+    /// The segments of journals, in the order of their numbers.
+    pub(super) fn segments(&self) -> io::Result<Vec<SegmentFile>> {
+        let mut numbers: Vec<u64> = self
+            .names()?
+            .iter()
+            .filter_map(|name| name.strip_prefix(PREFIX)?.strip_suffix(JOURNAL)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        let file = |number| SegmentFile {
+            number,
+            path: self.segment_path(number),
+        };
+        Ok(numbers.into_iter().map(file).collect())
+    }
+
+    /// Makes a segment's file for its owner alone; fails if there is one.
+    pub(super) fn create_segment(&self, number: u64) -> io::Result<File> {
+        self.make()?;
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(self.segment_path(number))?;
+        self.sync()?;
+        Ok(file)
+    }
+
+    pub(super) fn remove_segment(&self, number: u64) -> io::Result<()> {
+        fs::remove_file(self.segment_path(number))
+    }
+
+    /// Removes segments that no snapshot here is continued by.
+    pub(super) fn remove_old_segments(&self, keyring: &Keyring) -> io::Result<()> {
+        let needed = self.generations()?.into_iter().filter_map(|number| {
+            let file = File::open(self.path_of(number)).ok()?;
+            read_journal_number(&file, keyring).ok()
+        });
+        let Some(oldest) = needed.min() else {
+            return Ok(());
+        };
+        for segment in self.segments()?.iter().filter(|segment| segment.number < oldest) {
+            fs::remove_file(&segment.path)?;
+        }
+        Ok(())
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.0.join(format!("{PREFIX}{number}{JOURNAL}"))
     }
 
     /// Writes a new generation and removes those that are too old. Returns its file, and what `write` does.
@@ -123,6 +200,18 @@ impl SnapshotDirectory {
     }
 }
 
+/// Where a journal goes on, and whether there is a snapshot before it.
+pub(super) struct JournalEnd {
+    pub(super) position: ChainPosition,
+    pub(super) has_snapshot: bool,
+}
+
+/// A segment of the journal.
+pub(super) struct SegmentFile {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+}
+
 /// Brings to the disk bit by bit what is written: all at once it would hold up whoever else waits for that disk.
 pub(super) struct Steady<'a> {
     file: &'a mut File,
@@ -155,7 +244,9 @@ impl Write for Steady<'_> {
 }
 
 fn load(path: &Path, keyring: &Keyring) -> Result<Snapshot, SnapshotError> {
-    read(&fs::read(path)?, keyring)
+    // A panic on one generation must not keep the node from starting with another.
+    std::panic::catch_unwind(|| read(&fs::read(path)?, keyring))
+        .unwrap_or_else(|panic| Err(SnapshotError::Panicked(panic_message(&*panic))))
 }
 
 /// Of the newest snapshot.

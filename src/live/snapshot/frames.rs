@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::journal::ChainPosition;
 use super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
@@ -14,16 +15,20 @@ const MAGIC: &[u8] = b"SLIPWAY1";
 const END: &[u8] = b"SLIPWEND";
 const KEY_ID_BYTES: usize = 12;
 const UUID_BYTES: usize = 16;
+/// More than a header has.
+const HEADER_BYTES: u64 = 256;
 /// A block with no bytes of its own.
 const SMALLEST_BLOCK: usize = 3 * 8 + TAG_BYTES;
 
-type Tag = [u8; TAG_BYTES];
+pub(super) type Tag = [u8; TAG_BYTES];
 
 /// What a snapshot's header tells.
 pub(super) struct Header {
     pub(super) as_of: DateTime<Utc>,
     pub(super) installation: Uuid,
     pub(super) block_count: u64,
+    /// Where the journal behind the snapshot begins.
+    pub(super) journal: ChainPosition,
 }
 
 /// A tenant's packed bytes.
@@ -38,6 +43,7 @@ pub(super) struct Block<'a> {
 pub(super) struct Frames<'a> {
     pub(super) as_of: DateTime<Utc>,
     pub(super) installation: Uuid,
+    pub(super) journal: ChainPosition,
     pub(super) blocks: Vec<Block<'a>>,
 }
 
@@ -82,6 +88,8 @@ impl<'k, W: Write> FrameWriter<'k, W> {
             header.installation.as_bytes(),
             Uuid::new_v4().as_bytes(),
             &header.block_count.to_le_bytes(),
+            &header.journal.number.to_le_bytes(),
+            &header.journal.tail,
         ]
         .concat();
         let header_tag = key.tag(&[b"header", &bytes]);
@@ -174,6 +182,7 @@ impl<'a> Frames<'a> {
         Ok(Self {
             as_of: header.as_of,
             installation: header.installation,
+            journal: header.journal,
             blocks,
         })
     }
@@ -185,7 +194,25 @@ fn read_header<'k>(
 ) -> Result<(Header, &'k MacKey, Tag), SnapshotError> {
     let damaged = || SnapshotError::Damaged("the header".to_owned());
     let whole = rest.0;
-    if rest.take(MAGIC.len()) != Some(MAGIC) {
+    let key = read_key(rest, MAGIC, keyring)?;
+    let header = read_facts(rest).ok_or_else(damaged)?;
+    let bytes = &whole[..whole.len() - rest.0.len()];
+    let tag: Tag = rest.array().ok_or_else(damaged)?;
+    if !key.verify(&[b"header", bytes], &tag) {
+        return Err(damaged());
+    }
+    Ok((header, key, tag))
+}
+
+/// Reads how a file begins, and finds the key that it was made with.
+pub(super) fn read_key<'k>(
+    rest: &mut Rest<'_>,
+    magic: &[u8],
+    keyring: &'k Keyring,
+) -> Result<&'k MacKey, SnapshotError> {
+    let damaged = || SnapshotError::Damaged("the header".to_owned());
+    let begin = rest.take(magic.len()).ok_or_else(damaged)?;
+    if begin != magic {
         return Err(SnapshotError::NotASnapshot);
     }
     // Another format may have another header: nothing behind the format can be told before it is known.
@@ -198,16 +225,17 @@ fn read_header<'k>(
         .and_then(|id| str::from_utf8(id).ok())
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .ok_or_else(damaged)?;
-    let key = keyring
+    keyring
         .find_snapshot_key(key_id)
-        .ok_or_else(|| SnapshotError::KeyMissing(key_id.to_owned()))?;
-    let header = read_facts(rest).ok_or_else(damaged)?;
-    let bytes = &whole[..whole.len() - rest.0.len()];
-    let tag: Tag = rest.array().ok_or_else(damaged)?;
-    if !key.verify(&[b"header", bytes], &tag) {
-        return Err(damaged());
-    }
-    Ok((header, key, tag))
+        .ok_or_else(|| SnapshotError::KeyMissing(key_id.to_owned()))
+}
+
+/// The number of the journal that continues a snapshot, from its header alone.
+pub(super) fn read_journal_number(file: &File, keyring: &Keyring) -> Result<u64, SnapshotError> {
+    let mut bytes = Vec::new();
+    file.take(HEADER_BYTES).read_to_end(&mut bytes)?;
+    let (header, ..) = read_header(&mut Rest(&bytes), keyring)?;
+    Ok(header.journal.number)
 }
 
 fn read_facts(rest: &mut Rest<'_>) -> Option<Header> {
@@ -219,6 +247,10 @@ fn read_facts(rest: &mut Rest<'_>) -> Option<Header> {
         as_of,
         installation,
         block_count: u64::from_le_bytes(rest.array()?),
+        journal: ChainPosition {
+            number: u64::from_le_bytes(rest.array()?),
+            tail: rest.array()?,
+        },
     })
 }
 
@@ -257,16 +289,16 @@ fn read_block<'a>(
 }
 
 /// What is left to read.
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! header  "SLIPWAY1" · format u32 · key id [12] · as of i64 (µs since 1970) · installation [16] · nonce [16]
-//!         · number of blocks u64 · tag over "header" and all of this
+//!         · number of blocks u64 · the journal that continues it: number u64, tag before [32]
+//!         · tag over "header" and all of this
 //! block   tenant i64 · bytes stored u64 · bytes unpacked u64 · the bytes (zstd over postcard)
 //!         · tag over "block", the header's tag, the block's position u64 and all of this
 //! end     "SLIPWEND" · tag over "end", the header's tag and the tags of all blocks
@@ -17,12 +18,14 @@
 mod content;
 mod directory;
 mod frames;
+mod journal;
 mod pace;
 mod previous;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -35,12 +38,13 @@ pub use directory::SnapshotDirectory;
 pub use writer::SnapshotWriter;
 
 use self::frames::{Block, Frames};
+use self::journal::ChainPosition;
 use super::PublishedTenant;
 use crate::catalog::ids::TenantId;
 use crate::secrets::Keyring;
 
 /// Raised with every change of what a block holds.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// The most bytes that one tenant's catalog may unpack to.
 const MAX_UNPACKED_BYTES: u64 = 4 << 30;
 
@@ -61,6 +65,10 @@ pub enum SnapshotError {
     Contents { tenant: TenantId, reason: String },
     #[error("the catalog of tenant {0} is too large for a snapshot")]
     TooLarge(TenantId),
+    #[error("it has grown too large and waits for a snapshot to take its place")]
+    JournalFull,
+    #[error("reading it panicked: {0}")]
+    Panicked(String),
 }
 
 /// A catalog out of a snapshot.
@@ -70,7 +78,27 @@ pub struct Snapshot {
     /// Whose catalog it is.
     pub installation: Uuid,
     /// `None` for a tenant whose rows could not be read then.
-    pub(super) tenants: Vec<(TenantId, Option<PublishedTenant>)>,
+    pub(super) tenants: BTreeMap<TenantId, Option<PublishedTenant>>,
+    /// Where the journal behind it goes on.
+    journal: ChainPosition,
+    /// Something newer was written, and is damaged.
+    pub(super) is_outdated: bool,
+}
+
+/// Where the catalog in memory came from when the node started.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin(Option<ChainPosition>);
+
+impl Origin {
+    /// From the database, or from nowhere yet.
+    pub const DATABASE: Self = Self(None);
+}
+
+impl Snapshot {
+    /// The origin of a node that serves this.
+    pub const fn origin(&self) -> Origin {
+        Origin(Some(self.journal))
+    }
 }
 
 /// Reads a snapshot; accepts only what [`SnapshotWriter`] wrote with one of these keys, to the last byte.
@@ -79,7 +107,9 @@ pub fn read(bytes: &[u8], keyring: &Keyring) -> Result<Snapshot, SnapshotError> 
     Ok(Snapshot {
         as_of: frames.as_of,
         installation: frames.installation,
-        tenants: unpack_all(&frames.blocks, keyring)?,
+        tenants: unpack_all(&frames.blocks, keyring)?.into_iter().collect(),
+        journal: frames.journal,
+        is_outdated: false,
     })
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::FORMAT;
 use super::content::{self, Packer};
 use super::frames::{Block, FrameWriter, Header, Packed};
+use super::journal::ChainPosition;
 use super::pace::Pace;
 use super::previous::{BlockOf, Contents, Previous};
 use crate::access::AppKeyRole;
@@ -50,8 +51,8 @@ fn what_a_block_holds_changes_with_the_format_alone() {
     let bytes = zstd::decode_all(packed.bytes.as_slice()).unwrap();
     assert_eq!(bytes.len() as u64, packed.unpacked);
     let digest = hex::encode(Sha256::digest(&bytes));
-    let known = "99f450256fb23d8ed7983c72a1a80af6cc54eca7af42a31a809d83acf0c75857";
-    assert_eq!((FORMAT, digest.as_str()), (5, known));
+    let known = "48db496905ab84736c951f8d5059aacb05b86d2f78f894403c0b6d5ba873f97d";
+    assert_eq!((FORMAT, digest.as_str()), (6, known));
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn blocks_of_what_did_not_change_are_copied_unless_they_are_damaged() {
     (&previous.file).rewind().unwrap();
     (&previous.file).read_to_end(&mut bytes).unwrap();
     // All between the header and the end is the block.
-    let (header, end) = (8 + 4 + 12 + 8 + 16 + 16 + 8 + 32, 8 + 32);
+    let (header, end) = (8 + 4 + 12 + 8 + 16 + 16 + 8 + 8 + 32 + 32, 8 + 32);
     for damaged in header..bytes.len() - end {
         (&previous.file).seek(SeekFrom::Start(damaged as u64)).unwrap();
         (&previous.file).write_all(&[bytes[damaged] ^ 1]).unwrap();
@@ -104,6 +105,7 @@ fn previous(keyring: &Keyring, published: &Arc<PublishedTenant>, packed: &Packed
         as_of: DateTime::UNIX_EPOCH,
         installation: uuid(5),
         block_count: 1,
+        journal: ChainPosition::START,
     };
     let file = tempfile::tempfile().unwrap();
     let mut frames = FrameWriter::begin(&file, keyring, &header).unwrap();

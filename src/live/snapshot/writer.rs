@@ -9,16 +9,20 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::SnapshotError;
 use super::content::Packer;
 use super::directory::{SnapshotDirectory, tell_age};
 use super::frames::{FrameWriter, Header, Packed};
+use super::journal::{ChainPosition, Journal};
 use super::pace::Pace;
 use super::previous::{BlockOf, Contents, Previous};
+use super::{Origin, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::live::{Live, PublishedTenant};
 use crate::secrets::Keyring;
+
+/// Time between snapshots that a large journal asks for.
+const AFTER_LARGE_JOURNAL: Duration = Duration::from_secs(10);
 
 /// Saves what a node serves.
 pub struct SnapshotWriter {
@@ -27,6 +31,7 @@ pub struct SnapshotWriter {
     clock: Arc<dyn Clock>,
     directory: SnapshotDirectory,
     pace: Arc<Pace>,
+    journal: Arc<Journal>,
     saved: Mutex<Saved>,
 }
 
@@ -53,9 +58,9 @@ impl SnapshotWriter {
         keyring: Arc<Keyring>,
         clock: Arc<dyn Clock>,
         directory: SnapshotDirectory,
-        is_from_snapshot: bool,
+        origin: Origin,
     ) -> Self {
-        let saved = if is_from_snapshot {
+        let saved = if origin.0.is_some() {
             Saved {
                 change_count: live.change_count(),
                 as_of: live.compared_at(),
@@ -64,12 +69,20 @@ impl SnapshotWriter {
         } else {
             Saved::default()
         };
+        let pace = Arc::<Pace>::default();
+        let journal = Journal::new(
+            (live.clone(), keyring.clone()),
+            directory.clone(),
+            pace.clone(),
+            origin.0,
+        );
         Self {
             live,
             keyring,
             clock,
             directory,
-            pace: Arc::default(),
+            pace,
+            journal: Arc::new(journal),
             saved: Mutex::new(saved),
         }
     }
@@ -81,12 +94,25 @@ impl SnapshotWriter {
         }
         let mut ticks = tokio::time::interval(every);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.journal.wants_snapshot() => {
+                    // One that fails is not tried again at once.
+                    self.save().await;
+                    tokio::time::sleep(AFTER_LARGE_JOURNAL.min(every)).await;
+                    continue;
+                }
+            }
             let has_changed = self.saved.lock().await.change_count != self.live.change_count();
             if has_changed {
                 self.save().await;
             }
         }
+    }
+
+    /// Keeps the journal behind the newest snapshot until the task is dropped.
+    pub async fn run_journal(&self) {
+        self.journal.run().await;
     }
 
     /// Saves what has changed once more, without regard for checks: there are none any more.
@@ -99,13 +125,16 @@ impl SnapshotWriter {
     async fn save(&self) {
         let mut saved = self.saved.lock().await;
         let now = self.clock.now();
-        let is_worth_it = self.live.compared_at() > saved.as_of && self.live.stale_for(now).is_none();
         // Read first: what changes meanwhile is saved again next time.
         let change_count = self.live.change_count();
-        let Some(served) = Served::now(&self.live).filter(|_| is_worth_it) else {
+        let compared_at = self.live.compared_at();
+        let is_newer =
+            compared_at > saved.as_of || (compared_at == saved.as_of && change_count != saved.change_count);
+        let is_worth_it = is_newer && self.live.stale_for(now).is_none();
+        if !is_worth_it {
             return;
-        };
-        let as_of = served.as_of;
+        }
+        let (live, journal) = (self.live.clone(), self.journal.clone());
         let saving = Saving {
             keyring: self.keyring.clone(),
             pace: self.pace.clone(),
@@ -113,12 +142,20 @@ impl SnapshotWriter {
         };
         let directory = self.directory.clone();
         let save = tokio::task::spawn_blocking(move || {
-            let (file, contents) = directory.save(now, |out| saving.write(out, served))?;
-            count_saved(as_of, file.metadata()?.len());
-            Ok(Previous { file, contents })
+            let Some((position, served)) = journal.rotate(|| Served::now(&live))? else {
+                return Ok(None);
+            };
+            let (as_of, tenants) = (served.as_of, served.tenants.clone());
+            let (file, contents) = directory.save(now, |out| saving.write(out, served, position))?;
+            let bytes = file.metadata()?.len();
+            count_saved(as_of, bytes);
+            journal.continue_snapshot(tenants, bytes);
+            directory.remove_old_segments(&saving.keyring)?;
+            Ok(Some((as_of, Previous { file, contents })))
         });
         match save.await.map_err(std::io::Error::other) {
-            Ok(Ok(previous)) => {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some((as_of, previous)))) => {
                 *saved = Saved {
                     change_count,
                     as_of: Some(as_of),
@@ -152,11 +189,17 @@ struct Saving {
 
 impl Saving {
     /// Writes tenant by tenant: beside what is served only one tenant's packed bytes are in memory.
-    fn write(&self, out: impl Write, served: Served) -> Result<Contents, SnapshotError> {
+    fn write(
+        &self,
+        out: impl Write,
+        served: Served,
+        journal: ChainPosition,
+    ) -> Result<Contents, SnapshotError> {
         let header = Header {
             as_of: served.as_of,
             installation: served.installation,
             block_count: served.tenants.len() as u64,
+            journal,
         };
         let mut packer = Packer::new(self.pace.begin());
         let mut frames = FrameWriter::begin(out, &self.keyring, &header)?;

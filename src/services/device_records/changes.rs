@@ -41,7 +41,7 @@ impl DeviceChangeReader {
     }
 
     /// Reads each second until the task is dropped.
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let mut position = self.begin().await;
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -19,6 +19,7 @@ use crate::catalog::ids::TenantId;
 use crate::services::NewDevices;
 use crate::services::batches::{self, Batch};
 use crate::storage::{Db, StorageError, Tx, device_changes, device_installs, devices};
+use crate::supervision::{Exit, contain_panic};
 
 /// When a batch is written, and how much of what is new.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,20 @@ pub struct DeviceRecordWriter {
     counts: Arc<Counts>,
     settings: WriterSettings,
     new_devices: Arc<NewDevices>,
+    /// Records that were taken from the queue.
+    batch: Vec<Observation>,
+    /// Records of a batch that is being written.
+    unwritten: usize,
+    is_last: bool,
+}
+
+/// Why a batch was not written, though the database is available.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Refused(#[from] StorageError),
+    #[error("writing it panicked: {0}")]
+    Panicked(String),
 }
 
 /// What one transaction did.
@@ -63,26 +78,39 @@ impl DeviceRecordWriter {
             counts,
             settings,
             new_devices,
+            batch: Vec::new(),
+            unwritten: 0,
+            is_last: false,
         }
     }
 
     /// Writes until [`super::DeviceRecorder::finish`] and everything before it.
-    pub async fn run(mut self) {
-        loop {
-            let mut batch = Vec::new();
-            let next = self.collect(&mut batch).await;
+    pub async fn run(&mut self) -> Exit {
+        self.drop_unwritten();
+        while !self.is_last {
+            if self.collect().await.is_break() {
+                self.is_last = true;
+            }
+            let batch = std::mem::take(&mut self.batch);
             if !batch.is_empty() {
                 self.write(batch).await;
             }
-            if next.is_break() {
-                return;
-            }
         }
+        Exit::Finished
+    }
+
+    /// Drops what the run before this one failed on: it would fail on it again.
+    fn drop_unwritten(&mut self) {
+        let dropped = std::mem::take(&mut self.unwritten);
+        if dropped > 0 {
+            tracing::error!(dropped, "device records are dropped because writing them failed");
+        }
+        (0..dropped).for_each(|_| self.counts.dropped());
     }
 
     /// Fills a batch until it is full, its time is up, or there is nothing more to come.
-    async fn collect(&mut self, batch: &mut Vec<Observation>) -> ControlFlow<()> {
-        let settings = self.settings;
+    async fn collect(&mut self) -> ControlFlow<()> {
+        let (settings, batch) = (self.settings, &mut self.batch);
         batches::collect(&mut self.messages, settings.wait, |message| match message {
             Message::Record(record) => {
                 batch.push(*record);
@@ -93,12 +121,14 @@ impl DeviceRecordWriter {
         .await
     }
 
-    /// Writes a batch. What the database refuses is halved until the record that it refuses is alone, and dropped.
+    /// Writes a batch. One that fails is halved until the record at fault is alone; that one is dropped.
     async fn write(&mut self, batch: Vec<Observation>) {
+        self.unwritten = batch.len();
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             match self.write_when_possible(&part).await {
                 Ok(written) => {
+                    self.unwritten -= part.len();
                     self.counts.batch(part.len(), written.devices, written.over_limit);
                     for (tenant, day, added) in written.new_devices {
                         self.new_devices.add(tenant, day, &added);
@@ -109,7 +139,8 @@ impl DeviceRecordWriter {
                     parts.push(part);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "a device record is refused by the database and dropped");
+                    tracing::error!(%error, "a device record cannot be written and is dropped");
+                    self.unwritten -= 1;
                     self.counts.dropped();
                 }
             }
@@ -117,15 +148,16 @@ impl DeviceRecordWriter {
     }
 
     /// Tries again for as long as the database is away; the queue fills meanwhile.
-    async fn write_when_possible(&self, batch: &[Observation]) -> Result<Written, StorageError> {
+    async fn write_when_possible(&self, batch: &[Observation]) -> Result<Written, WriteError> {
         let mut backoff = Backoff::default();
         loop {
-            match self.write_once(batch).await {
+            let written = contain_panic(self.write_once(batch)).await;
+            match written.map_err(WriteError::Panicked)? {
                 Err(error) if error.is_passing() => {
                     tracing::warn!(%error, "device records cannot be written now; they are kept and tried again");
                     tokio::time::sleep(backoff.next()).await;
                 }
-                done => return done,
+                done => return Ok(done?),
             }
         }
     }

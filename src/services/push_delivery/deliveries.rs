@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::services::batches::{self, Batch};
 use crate::storage::push_targets::{TargetKey, mark_delivered};
 use crate::storage::{Db, StorageError};
+use crate::supervision::Exit;
 
 /// Deliveries that may wait to be written.
 const QUEUE: usize = 65_536;
@@ -61,6 +62,9 @@ pub(super) struct DeliveryWriter {
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
     unwritten: Arc<Unwritten>,
+    batch: Handed,
+    is_writing: bool,
+    is_last: bool,
 }
 
 impl Deliveries {
@@ -80,6 +84,9 @@ impl Deliveries {
             clock,
             messages,
             unwritten,
+            batch: Handed::default(),
+            is_writing: false,
+            is_last: false,
         };
         (deliveries, writer)
     }
@@ -160,26 +167,37 @@ struct Handed {
 
 impl DeliveryWriter {
     /// Writes until [`Deliveries::finish`] and everything before it.
-    pub(super) async fn run(mut self) {
-        loop {
-            let mut batch = Handed::default();
-            let next = self.collect(&mut batch).await;
-            if !batch.delivered.is_empty() {
-                self.write(&batch.delivered).await;
-                self.unwritten.remove(&batch.delivered);
+    pub(super) async fn run(&mut self) -> Exit {
+        if std::mem::take(&mut self.is_writing) {
+            // The run before this one failed on it; this one would too.
+            tracing::error!("deliveries of pushes cannot be written; they are delivered again");
+            self.end_batch();
+        }
+        while !self.is_last {
+            if self.collect().await.is_break() {
+                self.is_last = true;
             }
-            for waiting in batch.waiting {
-                // Who stopped waiting does not mind.
-                let _ = waiting.send(());
-            }
-            if next.is_break() {
-                return;
-            }
+            self.is_writing = true;
+            self.write(&self.batch.delivered).await;
+            self.is_writing = false;
+            self.end_batch();
+        }
+        Exit::Finished
+    }
+
+    /// Forgets a batch, written or not, and notifies those who wait for it.
+    fn end_batch(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.unwritten.remove(&batch.delivered);
+        for waiting in batch.waiting {
+            // The caller may have stopped waiting.
+            let _ = waiting.send(());
         }
     }
 
     /// Fills a batch until it is full, its time is up, or there is nothing more to come.
-    async fn collect(&mut self, batch: &mut Handed) -> ControlFlow<()> {
+    async fn collect(&mut self) -> ControlFlow<()> {
+        let batch = &mut self.batch;
         batches::collect(&mut self.messages, WAIT, |message| match message {
             Message::Delivered(delivered, waiting) => {
                 batch.delivered.extend(delivered);

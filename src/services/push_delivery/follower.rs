@@ -86,7 +86,9 @@ impl Follower {
     }
 
     /// Follows until the task is dropped.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
+        // A run before this one may have stopped at any await: pushes that it was told of may be lost.
+        self.comparison.due_at = Instant::now();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();

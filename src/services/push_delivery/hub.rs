@@ -117,6 +117,11 @@ impl Hub {
         self.lock().contains_key(device)
     }
 
+    /// Every device that listens here.
+    pub(super) fn devices(&self) -> Vec<DeviceKey> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// Ends every listener, and lets no more come.
     pub(super) fn end(&self) {
         let devices = self.lock();

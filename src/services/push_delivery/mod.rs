@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -38,6 +39,7 @@ pub use stream::{EventStream, StreamEvent, open_stream};
 
 use self::deliveries::{Deliveries, DeliveryWriter};
 use self::follower::Follower;
+use self::hints::{HintListener, HintSender};
 use self::hub::{Hub, ListenerKind};
 use self::mqtt::{MqttTasks, RunningMqtt};
 use self::presence::PresenceWriter;
@@ -49,6 +51,7 @@ use crate::live::{DeviceKey, LockedOut};
 use crate::services::Context;
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
+use crate::supervision::Importance::Auxiliary;
 
 /// Pushes that may be told of and not yet looked at; what does not fit is found by the next look.
 const TOLD: usize = 4_096;
@@ -83,7 +86,7 @@ pub struct PushDelivery {
 /// The parts that run by themselves.
 pub struct DeliveryTasks {
     follower: Follower,
-    hints: Option<hints::Hints>,
+    hints: Option<(HintSender, HintListener)>,
     writer: DeliveryWriter,
     presence: PresenceWriter,
     locked_out: mpsc::UnboundedReceiver<LockedOut>,
@@ -143,8 +146,10 @@ impl PushDelivery {
             heard,
         );
         let tasks = DeliveryTasks {
-            hints: sent
-                .map(|sent| hints::Hints::new(pollers.clone(), sent, told.clone(), follower.reconnected())),
+            hints: sent.map(|sent| {
+                let listener = HintListener::new(pollers.clone(), told.clone(), follower.reconnected());
+                (HintSender::new(pollers.clone(), sent), listener)
+            }),
             follower,
             writer,
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
@@ -204,21 +209,50 @@ impl PushDelivery {
 
 impl DeliveryTasks {
     pub fn start(self, ctx: &Arc<Context>) -> RunningDelivery {
-        let (is_over, mut over) = watch::channel(false);
-        let mut tasks = vec![
-            tokio::spawn(self.follower.run()),
-            tokio::spawn(expiry::run(self.db, self.clock)),
-            tokio::spawn(lockouts::run(self.locked_out, self.hub)),
+        let (is_over, over) = watch::channel(false);
+        let tasks = &ctx.tasks;
+        let mut running = vec![
+            tasks.supervise("push_follower", Auxiliary, self.follower, |follower| {
+                follower.run().boxed()
+            }),
+            tasks.supervise("push_expiry", Auxiliary, (self.db, self.clock), |(db, clock)| {
+                expiry::run(db, &**clock).boxed()
+            }),
+            tasks.supervise(
+                "lockouts",
+                Auxiliary,
+                (self.locked_out, self.hub),
+                |(locked_out, hub)| lockouts::run(locked_out, hub).boxed(),
+            ),
         ];
-        tasks.extend(self.hints.map(|hints| tokio::spawn(hints.run())));
-        let is_over_once = async move {
-            // A sender that is gone means the same.
-            let _ = over.wait_for(|is_over| *is_over).await;
-        };
+        if let Some((sender, listener)) = self.hints {
+            running.extend([
+                tasks.supervise("push_hint_sender", Auxiliary, sender, |sender| {
+                    sender.run().boxed()
+                }),
+                tasks.supervise("push_hint_listener", Auxiliary, listener, |listener| {
+                    listener.run().boxed()
+                }),
+            ]);
+        }
         RunningDelivery {
-            tasks,
-            writer: tokio::spawn(self.writer.run()),
-            presence: tokio::spawn(self.presence.run(is_over_once)),
+            tasks: running,
+            writer: tasks.supervise("delivery_writer", Auxiliary, self.writer, |writer| {
+                writer.run().boxed()
+            }),
+            presence: tasks.supervise(
+                "presence_writer",
+                Auxiliary,
+                (self.presence, over),
+                |(presence, over)| {
+                    let mut over = over.clone();
+                    let is_over = async move {
+                        // A sender that is gone means the same.
+                        let _ = over.wait_for(|is_over| *is_over).await;
+                    };
+                    presence.run(is_over).boxed()
+                },
+            ),
             mqtt: self.mqtt.map(|mqtt| mqtt.start(ctx)),
             is_over,
         }

@@ -13,6 +13,7 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 use crate::live::DeviceKey;
 use crate::storage::{Db, StorageError, device_presence};
+use crate::supervision::Exit;
 
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// A device that comes back within so long was not away: one that polls lets go between two polls.
@@ -81,7 +82,8 @@ impl PresenceWriter {
     }
 
     /// Writes until `is_over` returns, and then what is left, for some seconds at most.
-    pub(super) async fn run(mut self, is_over: impl Future<Output = ()>) {
+    pub(super) async fn run(&mut self, is_over: impl Future<Output = ()>) -> Exit {
+        self.reconsider_all();
         let mut ticks = interval(WRITE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(is_over);
@@ -97,6 +99,14 @@ impl PresenceWriter {
         {
             tracing::warn!("which devices went could not be written; they count as gone once this node does");
         }
+        Exit::Finished
+    }
+
+    /// Compares every device: the run before this one may have lost changes.
+    fn reconsider_all(&self) {
+        let now = Instant::now();
+        let devices = self.hub.devices().into_iter().chain(self.written.iter().cloned());
+        self.hub.presence.put_back(devices.map(|device| (device, now)));
     }
 
     async fn write(&mut self, grace: Duration) {

@@ -13,7 +13,9 @@ use crate::support::database::TestDatabase;
 /// Variants of each kind of damage.
 const VARIANTS: usize = 4_000;
 
-const HEADER: usize = 8 + 4 + 12 + 8 + 16 + 16 + 8;
+const COUNT_AT: usize = 8 + 4 + 12 + 8 + 16 + 16;
+/// The number of blocks is followed by where the journal goes on.
+const HEADER: usize = COUNT_AT + 8 + 8 + 32;
 const TAG: usize = 32;
 const LENGTHS: usize = 24;
 
@@ -28,7 +30,7 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn of(bytes: &[u8]) -> Self {
         let (header, mut rest) = bytes.split_at(HEADER + TAG);
-        let count = number(&header[HEADER - 8..]);
+        let count = number(&header[COUNT_AT..]);
         let mut blocks = Vec::new();
         for _ in 0..count {
             let (block, behind) = rest.split_at(LENGTHS + number(&rest[8..]) + TAG);
@@ -255,7 +257,7 @@ async fn a_block_of_another_tenant_position_or_generation_is_refused() {
     );
     for count in [0, 1, 3, u64::from(u32::MAX), u64::MAX] {
         let wrong = |frames: &mut Frames| {
-            frames.header[HEADER - 8..HEADER].copy_from_slice(&count.to_le_bytes());
+            frames.header[COUNT_AT..COUNT_AT + 8].copy_from_slice(&count.to_le_bytes());
         };
         refuse_frames(&wrong, "a wrong count");
     }

@@ -26,6 +26,7 @@ use crate::catalog::text::PushDetail;
 use crate::services::push_delivery::acknowledge;
 use crate::services::{Context, ServiceError, within_deadline};
 use crate::storage::Authority;
+use crate::supervision::{Exit, contain_panic};
 
 /// Acknowledgements that are written at a time.
 const AT_ONCE: usize = 8;
@@ -40,6 +41,8 @@ pub(super) struct Hearer {
     queues: Queues<Vec<u8>, Heard>,
     /// Each gives its topic back.
     writing: FuturesUnordered<BoxFuture<'static, Vec<u8>>>,
+    /// Whether more can be received.
+    is_open: bool,
 }
 
 /// A message that is an acknowledgement.
@@ -84,27 +87,27 @@ impl Hearer {
             received,
             queues: Queues::new(),
             writing: FuturesUnordered::new(),
+            is_open: true,
         }
     }
 
     /// Hears until it is over or the connection has ended, and then writes what has come.
-    pub(super) async fn run(mut self, mut over: watch::Receiver<bool>) {
+    pub(super) async fn run(&mut self, mut over: watch::Receiver<bool>) -> Exit {
         let over = async move {
             // A sender that is gone means the same.
             let _ = over.wait_for(|is_over| *is_over).await;
         };
         let mut over = pin!(over.fuse());
-        let mut is_open = true;
         loop {
             self.write_next();
-            if !is_open && self.writing.is_empty() {
-                return;
+            if !self.is_open && self.writing.is_empty() {
+                return Exit::Finished;
             }
             tokio::select! {
                 Some(topic) = self.writing.next() => self.queues.end(topic),
-                message = self.received.recv(), if is_open && self.queues.len() < WAITING => match message {
+                message = self.received.recv(), if self.is_open && self.queues.len() < WAITING => match message {
                     Some(message) => self.hear(message).await,
-                    None => is_open = false,
+                    None => self.is_open = false,
                 },
                 () = &mut over => self.received.close(),
             }
@@ -136,7 +139,11 @@ impl Hearer {
         {
             let ctx = self.ctx.clone();
             self.writing.push(Box::pin(async move {
-                count(take(&ctx, &heard.scope, heard.said).await);
+                let taken = contain_panic(take(&ctx, &heard.scope, heard.said)).await;
+                count(taken.unwrap_or_else(|panic| {
+                    tracing::error!(panic, "writing an acknowledgement panicked; it is dropped");
+                    "failed"
+                }));
                 heard.message.confirm().await;
                 topic
             }));

@@ -12,6 +12,7 @@ mod topics;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,6 +23,7 @@ use crate::broker::{self, Broker, BrokerSettings, BrokerSettingsError, Prepared}
 use crate::catalog::ids::TenantId;
 use crate::live::Lookup;
 use crate::services::Context;
+use crate::supervision::{Exit, Importance};
 
 /// What is being published when the node stops has so long to come to its end.
 const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);
@@ -70,21 +72,37 @@ impl MqttTasks {
     }
 
     pub(super) fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
+        let tasks = &ctx.tasks;
         let Prepared {
             broker,
             connection,
             received,
         } = self.0;
         let (publishing_is_over, over) = watch::channel(false);
-        let publisher = tokio::spawn(publishing::run(ctx.clone(), broker.clone(), over));
+        let publisher = tasks.supervise(
+            "push_publisher",
+            Importance::Auxiliary,
+            (ctx.clone(), broker.clone(), over),
+            |(ctx, broker, over)| publishing::run(ctx, broker, over).boxed(),
+        );
         let (hearing_is_over, over) = watch::channel(false);
-        let hearer = tokio::spawn(Hearer::new(ctx.clone(), received).run(over));
+        let hearer = tasks.supervise(
+            "mqtt_acknowledgements",
+            Importance::Auxiliary,
+            (Hearer::new(ctx.clone(), received), over),
+            |(hearer, over)| hearer.run(over.clone()).boxed(),
+        );
         RunningMqtt {
             publishing_is_over,
             publisher,
             hearing_is_over,
             hearer,
-            connection: tokio::spawn(connection.run()),
+            connection: tasks.supervise(
+                "mqtt_connection",
+                Importance::Auxiliary,
+                connection,
+                |connection| connection.run().map(|()| Exit::Finished).boxed(),
+            ),
             broker,
         }
     }

@@ -1,6 +1,5 @@
 //! Publishes what is due to the broker. Of several nodes one claims a target, and so publishes it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,6 +23,7 @@ use crate::storage::StorageError;
 use crate::storage::push_targets::{
     ClaimedTarget, StoredTarget, TargetKey, claim_due_for_mqtt, give_back_for_mqtt,
 };
+use crate::supervision::Exit;
 
 /// What is due by time is looked for so often; what is pushed wakes the task.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -33,17 +33,17 @@ const BATCH: u64 = 500;
 const UNHEARD: u32 = 12;
 
 /// Publishes until it is over, and then ends what it has begun.
-pub(super) async fn run(ctx: Arc<Context>, broker: Broker, mut over: watch::Receiver<bool>) {
+pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiver<bool>) -> Exit {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // A sender that is gone means the same.
-            _ = over.wait_for(|is_over| *is_over) => return,
-            () = may_be_due(&ctx, &broker, &mut ticks) => {}
+            _ = over.wait_for(|is_over| *is_over) => return Exit::Finished,
+            () = may_be_due(ctx, broker, &mut ticks) => {}
         }
         while !*over.borrow() && broker.is_connected() {
-            match publish_due(&ctx, &broker).await {
+            match publish_due(ctx, broker).await {
                 Ok(count) if count < BATCH => break,
                 Ok(_) => {}
                 Err(error) if error.is_passing() => {

@@ -1,0 +1,104 @@
+//! The background tasks of a server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinHandle;
+
+use super::stop::StopOnSignal;
+use crate::live::snapshot::SnapshotWriter;
+use crate::live::{DeviceTokenFollower, Follower};
+use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
+use crate::services::installation::Opening;
+use crate::services::key_uses::KeyUseWriter;
+use crate::services::{Context, housekeeping, write_health};
+use crate::supervision::Importance::{Auxiliary, Essential};
+use crate::supervision::Tasks;
+use crate::telemetry;
+
+/// State of the tasks that run until the server has stopped.
+pub(super) struct ServerTasks {
+    pub(super) catalog: CatalogTask,
+    pub(super) device_tokens: DeviceTokenFollower,
+    pub(super) key_uses: KeyUseWriter,
+    pub(super) device_changes: DeviceChangeReader,
+    pub(super) metrics: PrometheusHandle,
+    /// `None` when snapshots are switched off.
+    pub(super) snapshots: Option<(Arc<SnapshotWriter>, Duration)>,
+    /// `None` when signals are not handled.
+    pub(super) stop: Option<StopOnSignal>,
+}
+
+/// Follows the database, once it is open.
+pub(super) struct CatalogTask {
+    /// `None` once the database is open: an opening holds on to the first connection, which the follower may replace.
+    pub(super) opening: Option<Opening>,
+    pub(super) follower: Follower,
+}
+
+impl ServerTasks {
+    pub(super) fn spawn(self, tasks: &Tasks, context: &Arc<Context>) -> Vec<JoinHandle<()>> {
+        let mut running = self.catalog.follower.spawn_hint_tasks(tasks);
+        running.extend([
+            tasks.supervise("catalog_follower", Essential, self.catalog, |catalog| {
+                catalog.run().boxed()
+            }),
+            tasks.supervise(
+                "device_token_follower",
+                Essential,
+                self.device_tokens,
+                |follower| follower.run().boxed(),
+            ),
+            tasks.supervise("housekeeping", Auxiliary, context.clone(), |context| {
+                housekeeping::run(context).boxed()
+            }),
+            tasks.supervise("device_changes", Auxiliary, self.device_changes, |changes| {
+                changes.run().boxed()
+            }),
+            tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
+                write_health::run(context).boxed()
+            }),
+            tasks.supervise("key_use_writer", Auxiliary, self.key_uses, |writer| {
+                writer.run().boxed()
+            }),
+            tasks.supervise("metrics_upkeep", Auxiliary, self.metrics, |metrics| {
+                telemetry::tend_metrics(metrics).boxed()
+            }),
+        ]);
+        if let Some(snapshots) = self.snapshots {
+            running.push(
+                tasks.supervise("snapshot_journal", Auxiliary, snapshots.0.clone(), |writer| {
+                    writer.run_journal().boxed()
+                }),
+            );
+            running.push(
+                tasks.supervise("snapshot_writer", Auxiliary, snapshots, |(writer, every)| {
+                    writer.run(*every).boxed()
+                }),
+            );
+        }
+        if let Some(stop) = self.stop {
+            running.push(tasks.supervise("signal_handler", Auxiliary, stop, |stop| stop.run().boxed()));
+        }
+        running
+    }
+}
+
+/// Spawns the task that ends with [`crate::services::device_records::DeviceRecorder::finish`].
+pub(super) fn spawn_device_records(tasks: &Tasks, writer: DeviceRecordWriter) -> JoinHandle<()> {
+    tasks.supervise("device_record_writer", Auxiliary, writer, |writer| {
+        writer.run().boxed()
+    })
+}
+
+impl CatalogTask {
+    async fn run(&mut self) {
+        if let Some(opening) = &self.opening {
+            self.follower.belong_to(opening.until_open().await);
+            self.opening = None;
+        }
+        self.follower.run().await;
+    }
+}

@@ -1,0 +1,243 @@
+//! Segments of a journal and their records, with their tags.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::super::frames::{Block, Packed, Rest, Tag, read_key};
+use super::super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
+use crate::catalog::ids::TenantId;
+use crate::secrets::{Keyring, MacKey, TAG_BYTES};
+
+const MAGIC: &[u8] = b"SLIPWJNL";
+const NONCE_BYTES: usize = 16;
+/// Kind, number and the two lengths.
+const RECORD_HEAD_BYTES: usize = 1 + 3 * 8;
+
+const TENANT: u8 = 1;
+const UNREAD: u8 = 2;
+const REMOVED: u8 = 3;
+const AS_OF: u8 = 4;
+
+/// Where a chain goes on: the number of the next segment, and the last tag before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::live::snapshot) struct ChainPosition {
+    pub(in crate::live::snapshot) number: u64,
+    pub(in crate::live::snapshot) tail: Tag,
+}
+
+impl ChainPosition {
+    /// Behind no snapshot.
+    pub(in crate::live::snapshot) const START: Self = Self {
+        number: 1,
+        tail: [0; TAG_BYTES],
+    };
+}
+
+/// One change of what is served.
+pub(super) enum Record<B> {
+    /// What changed of a tenant.
+    Tenant(TenantId, B),
+    /// A tenant whose rows cannot be read.
+    Unread(TenantId),
+    Removed(TenantId),
+    /// Everything before it was served at this comparison with the database.
+    AsOf(DateTime<Utc>),
+}
+
+/// A segment that is being written.
+pub(super) struct SegmentWriter {
+    file: File,
+    position: ChainPosition,
+    length: u64,
+}
+
+/// The accepted records of a segment.
+pub(super) struct Segment<'a> {
+    pub(super) number: u64,
+    pub(super) tail_before: Tag,
+    pub(super) records: Vec<Record<Block<'a>>>,
+    /// The tag of the last record.
+    pub(super) tail: Tag,
+    pub(super) end: SegmentEnd,
+}
+
+/// What stands behind the last accepted record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SegmentEnd {
+    Whole,
+    /// A part of a record: it was being written.
+    Torn,
+    /// A record that does not verify.
+    Damaged,
+}
+
+impl SegmentWriter {
+    pub(super) fn begin(
+        mut file: File,
+        keyring: &Keyring,
+        position: ChainPosition,
+    ) -> Result<Self, SnapshotError> {
+        let (key_id, key) = keyring.snapshot_key();
+        let bytes = [
+            MAGIC,
+            &FORMAT.to_le_bytes(),
+            key_id.as_bytes(),
+            &position.number.to_le_bytes(),
+            &position.tail,
+            Uuid::new_v4().as_bytes(),
+        ]
+        .concat();
+        let tail = key.tag(&[b"journal", &bytes]);
+        file.write_all(&[bytes.as_slice(), &tail].concat())?;
+        Ok(Self {
+            file,
+            position: ChainPosition { tail, ..position },
+            length: (bytes.len() + TAG_BYTES) as u64,
+        })
+    }
+
+    /// Appends a record. After a failure the file ends with the record before.
+    pub(super) fn append(
+        &mut self,
+        keyring: &Keyring,
+        record: &Record<Packed>,
+    ) -> Result<u64, SnapshotError> {
+        let (kind, number, bytes, unpacked) = match record {
+            Record::Tenant(tenant, packed) => {
+                (TENANT, tenant.get(), packed.bytes.as_slice(), packed.unpacked)
+            }
+            Record::Unread(tenant) => (UNREAD, tenant.get(), [].as_slice(), 0),
+            Record::Removed(tenant) => (REMOVED, tenant.get(), [].as_slice(), 0),
+            Record::AsOf(as_of) => (AS_OF, as_of.timestamp_micros(), [].as_slice(), 0),
+        };
+        let head = [
+            [kind].as_slice(),
+            &number.to_le_bytes(),
+            &(bytes.len() as u64).to_le_bytes(),
+            &unpacked.to_le_bytes(),
+        ]
+        .concat();
+        let (_, key) = keyring.snapshot_key();
+        let tag = key.tag(&[b"record", &self.position.tail, &head, bytes]);
+        let whole = [head.as_slice(), bytes, &tag].concat();
+        if let Err(error) = self.file.write_all(&whole) {
+            self.file.set_len(self.length)?;
+            return Err(error.into());
+        }
+        self.length += whole.len() as u64;
+        self.position.tail = tag;
+        Ok(whole.len() as u64)
+    }
+
+    pub(super) fn synchronise(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Where the next segment goes on.
+    pub(super) fn next(&self) -> ChainPosition {
+        ChainPosition {
+            number: self.position.number + 1,
+            ..self.position
+        }
+    }
+}
+
+/// Reads the records of a segment up to the first that cannot be accepted. `None` for a header that was not written to
+/// its end.
+pub(super) fn read_segment<'a>(
+    bytes: &'a [u8],
+    keyring: &Keyring,
+) -> Result<Option<Segment<'a>>, SnapshotError> {
+    let damaged = || SnapshotError::Damaged("the header of a journal".to_owned());
+    let mut rest = Rest(bytes);
+    let key = match read_key(&mut rest, MAGIC, keyring) {
+        Err(SnapshotError::Damaged(_)) => return Ok(None),
+        key => key?,
+    };
+    let Some((number, tail_before)) = read_facts(&mut rest) else {
+        return Ok(None);
+    };
+    let header = &bytes[..bytes.len() - rest.0.len()];
+    let Some(tag) = rest.array::<TAG_BYTES>() else {
+        return Ok(None);
+    };
+    if !key.verify(&[b"journal", header], &tag) {
+        return Err(damaged());
+    }
+    let mut segment = Segment {
+        number,
+        tail_before,
+        records: Vec::new(),
+        tail: tag,
+        end: SegmentEnd::Whole,
+    };
+    while !rest.0.is_empty() {
+        match read_record(&mut rest, key, &segment.tail) {
+            Ok((record, tag)) => {
+                segment.records.push(record);
+                segment.tail = tag;
+            }
+            Err(end) => {
+                segment.end = end;
+                break;
+            }
+        }
+    }
+    Ok(Some(segment))
+}
+
+fn read_facts(rest: &mut Rest<'_>) -> Option<(u64, Tag)> {
+    let number = u64::from_le_bytes(rest.array()?);
+    let tail_before = rest.array()?;
+    rest.take(NONCE_BYTES)?;
+    Some((number, tail_before))
+}
+
+fn read_record<'a>(
+    rest: &mut Rest<'a>,
+    key: &MacKey,
+    tail: &Tag,
+) -> Result<(Record<Block<'a>>, Tag), SegmentEnd> {
+    let head = rest.take(RECORD_HEAD_BYTES).ok_or(SegmentEnd::Torn)?;
+    let (kind, number, stored, unpacked) = read_head(head).ok_or(SegmentEnd::Damaged)?;
+    let bytes = rest.take(stored).ok_or(SegmentEnd::Torn)?;
+    let tag: Tag = rest.array().ok_or(SegmentEnd::Torn)?;
+    if !key.verify(&[b"record", tail, head, bytes], &tag) {
+        return Err(SegmentEnd::Damaged);
+    }
+    let record = record_of(kind, number, bytes, unpacked).ok_or(SegmentEnd::Damaged)?;
+    Ok((record, tag))
+}
+
+fn read_head(head: &[u8]) -> Option<(u8, i64, usize, usize)> {
+    let mut head = Rest(head);
+    let [kind] = head.array()?;
+    let number = i64::from_le_bytes(head.array()?);
+    let stored = usize::try_from(u64::from_le_bytes(head.array()?)).ok()?;
+    let unpacked = u64::from_le_bytes(head.array()?);
+    let unpacked = usize::try_from(unpacked)
+        .ok()
+        .filter(|_| unpacked <= MAX_UNPACKED_BYTES)?;
+    Some((kind, number, stored, unpacked))
+}
+
+fn record_of(kind: u8, number: i64, bytes: &[u8], unpacked: usize) -> Option<Record<Block<'_>>> {
+    let tenant = || TenantId::parse(number).ok();
+    Some(match kind {
+        TENANT => Record::Tenant(
+            tenant()?,
+            Block {
+                tenant: tenant()?,
+                bytes,
+                unpacked,
+            },
+        ),
+        UNREAD => Record::Unread(tenant()?),
+        REMOVED => Record::Removed(tenant()?),
+        AS_OF => Record::AsOf(DateTime::from_timestamp_micros(number)?),
+        _ => return None,
+    })
+}

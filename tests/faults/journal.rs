@@ -1,0 +1,159 @@
+//! A node that is killed while its database is away goes on where it was, however shortly before it was told.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::cluster::Cluster;
+use crate::support::node::NodeProcess;
+use crate::support::proxy::Mode;
+use crate::support::wait::until;
+
+const TENANT: i64 = 10_000_000;
+const PACKAGE: &str = "com.hema.wms";
+const WITHIN: Duration = Duration::from_mins(1);
+/// What a node has served for this long survives `kill -9`.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+const ROUNDS: i64 = 4;
+
+struct Stage {
+    node: NodeProcess,
+    _cluster: Cluster,
+    admin: String,
+    device: String,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let cluster = Cluster::start().await;
+        let settings = vec![("SLIPWAY_SNAPSHOT_INTERVAL_S", "86400".to_owned())];
+        let node = NodeProcess::start(0, cluster.target.clone(), settings).await;
+        let admin = node.sign_in().await;
+        let mut stage = Self {
+            node,
+            _cluster: cluster,
+            admin,
+            device: String::new(),
+        };
+        let tenant = json!({"id": TENANT, "name": "A tenant"});
+        stage.make("/api/v1/tenants", &tenant).await;
+        let app = json!({"package_name": PACKAGE, "app_name": "An app"});
+        stage.make(&in_tenant("/apps"), &app).await;
+        let key = stage
+            .make(&in_tenant("/device-keys"), &json!({"name": "devices"}))
+            .await;
+        key["device_key"].as_str().unwrap().clone_into(&mut stage.device);
+        stage
+    }
+
+    async fn make(&self, path: &str, body: &Value) -> Value {
+        let answer = self
+            .node
+            .call(Method::POST, path, Some(&self.admin), body, WITHIN)
+            .await
+            .unwrap();
+        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
+        answer.body
+    }
+
+    /// Publishes a version and returns the release's path.
+    async fn publish(&self, version: i64) -> String {
+        let releases = in_tenant(&format!("/apps/{PACKAGE}/releases"));
+        let release = json!({
+            "identifier": PACKAGE, "version_code": version, "version_name": version.to_string(),
+            "download_url": format!("https://files.example/{version}.apk"),
+            "md5": format!("{version:032x}"), "size": 1_000, "publish": true,
+        });
+        let made = self.make(&releases, &release).await;
+        format!("{releases}/{}", made["id"].as_str().unwrap())
+    }
+
+    /// The version that a device is offered, and whether the node says that it is stale.
+    async fn offered(&self) -> (Option<i64>, bool) {
+        let check = json!({"package_name": PACKAGE, "version_code": 1, "device_id": "PDA001"});
+        let answer = self
+            .node
+            .call(Method::POST, "/v1/check", Some(&self.device), &check, WITHIN)
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (answer.body["data"][0]["version_code"].as_i64(), answer.stale)
+    }
+
+    /// Cuts the database off, kills the node and starts it without.
+    async fn kill_without_database(&self) {
+        self.node.proxy.set(Mode::Refuse);
+        self.node.kill();
+        self.node.start_again().await;
+    }
+
+    async fn give_database_back(&self) {
+        self.node.proxy.set(Mode::Open);
+        until("the node is ready", WITHIN, async || {
+            let ready = self
+                .node
+                .call(Method::GET, "/readyz", None, &Value::Null, WITHIN)
+                .await;
+            ready.is_ok_and(|answer| answer.body["status"] == "ready")
+        })
+        .await;
+    }
+}
+
+fn in_tenant(rest: &str) -> String {
+    format!("/api/v1/tenants/{TENANT}{rest}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_has_served_survives_a_kill_without_the_database() {
+    let stage = Stage::set().await;
+    for round in 0..ROUNDS {
+        let (kept, recalled) = (10 + 2 * round, 11 + 2 * round);
+        stage.publish(kept).await;
+        let release = stage.publish(recalled).await;
+        assert_eq!(stage.offered().await, (Some(recalled), false));
+        let recall = json!({"mode": "stop", "reason": "it crashes"});
+        stage.make(&format!("{release}/recall"), &recall).await;
+        assert_eq!(stage.offered().await, (Some(kept), false));
+        tokio::time::sleep(WRITTEN_WITHIN).await;
+        stage.kill_without_database().await;
+        assert_eq!(stage.offered().await, (Some(kept), false), "round {round}");
+        if round % 2 == 0 {
+            stage.kill_without_database().await;
+            assert_eq!(stage.offered().await, (Some(kept), false), "killed twice");
+        }
+        stage.give_database_back().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_a_node_never_goes_back_behind_what_it_had_served_a_second_before() {
+    let stage = Stage::set().await;
+    let mut version = 10;
+    let mut rng = fastrand::Rng::with_seed(13);
+    for _ in 0..ROUNDS {
+        let mut settled = version;
+        let moment = Duration::from_millis(rng.u64(0..1_500));
+        let begun = std::time::Instant::now();
+        let mut served = Vec::new();
+        while begun.elapsed() < moment {
+            version += 1;
+            stage.publish(version).await;
+            served.push((version, std::time::Instant::now()));
+        }
+        for (version, at) in served {
+            if at.elapsed() >= WRITTEN_WITHIN {
+                settled = version;
+            }
+        }
+        stage.kill_without_database().await;
+        let (offered, is_stale) = stage.offered().await;
+        assert!(offered.unwrap_or(10) >= settled, "{offered:?} after {settled}");
+        assert!(!is_stale);
+        stage.give_database_back().await;
+        version += 1;
+        stage.publish(version).await;
+        tokio::time::sleep(WRITTEN_WITHIN).await;
+    }
+}
