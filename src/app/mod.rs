@@ -113,8 +113,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let db = database::open(config, start.durability).await?;
     let is_sealed = !config.uses_postgres() && installation::is_sealed(&db).await?;
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
-    let (gated, gate) = db.behind_gate().await?;
-    let (following, pollers) = own_connections(&db, &gate).await?;
+    let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
     let (lockouts, locked_out) = Lockouts::new();
     let (mut follower, live) = Follower::new(
@@ -205,12 +204,13 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     })
 }
 
-/// The follower's connection and that of the other pollers. They are taken first and kept: a recall that is acknowledged
+/// The pool behind a gate, the follower's connection, and that of the other pollers. The last two are taken first and kept: a recall that is acknowledged
 /// must be served, however busy the pool is.
-async fn own_connections(db: &Db, gate: &Arc<Gate>) -> anyhow::Result<(Db, Db)> {
+async fn own_connections(db: &Db) -> anyhow::Result<((Db, Arc<Gate>), Db, Db)> {
+    let (gated, gate) = db.behind_gate().await?;
     let following = db.with_own_connection().await?;
-    let pollers = db.with_own_connection().await?.behind(gate);
-    Ok((following, pollers))
+    let pollers = db.with_own_connection().await?.behind(&gate);
+    Ok(((gated, gate), following, pollers))
 }
 
 /// What a context is made of beside settings.

@@ -56,7 +56,12 @@ struct Row {
 
 /// Announces the writes of this transaction to other nodes: a row for all, in place of one for each.
 pub async fn announce_recorded(tx: &Tx, writer: &str, devices: &[u64]) -> Result<(), StorageError> {
-    let devices: String = devices.iter().map(|hash| format!("{hash:016x}")).collect();
+    let devices = hex::encode(
+        devices
+            .iter()
+            .flat_map(|hash| hash.to_be_bytes())
+            .collect::<Vec<_>>(),
+    );
     execute(
         tx,
         "INSERT INTO device_changes (writer, devices) VALUES ($1, $2)",

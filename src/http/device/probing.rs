@@ -142,7 +142,7 @@ impl<S: Stream<Item = Result<Bytes, Infallible>>> Stream for Probing<S> {
                 let probe = this.poll_probe();
                 probe.map(|()| Some(Ok(Bytes::from_static(COMMENT))))
             }
-            ready => {
+            ready @ Poll::Ready(_) => {
                 this.follow_up = Some(SENT);
                 ready
             }

@@ -95,7 +95,9 @@ impl DeviceChangeReader {
                 self.forgotten.increment(1);
             }
             DeviceChange::Recorded { writer, devices } if *writer != self.writer => {
-                devices.iter().for_each(|hash| states.forget(*hash));
+                for hash in devices {
+                    states.forget(*hash);
+                }
                 self.forgotten.increment(devices.len() as u64);
             }
             DeviceChange::Recorded { .. } => {}
