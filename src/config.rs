@@ -119,12 +119,13 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
     pub workers: Option<usize>,
 
-    /// Connections that one worker holds; further ones wait unaccepted.
+    /// Connections that one worker holds, or fewer if the limit of open files demands it; further ones wait unaccepted.
     #[arg(long, env = "SLIPWAY_CONNECTIONS_PER_WORKER", default_value_t = 25_000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_worker: u32,
 
-    /// Calls at a time that cost much (logins, writes, imports); further ones are answered 503 with Retry-After.
+    /// Calls at a time that cost much, of each kind: logins, refreshes, devices, people, and what stops offers. One tenant
+    /// or network has at most half of what the others leave; further calls are answered 503 with Retry-After.
     #[arg(long, env = "SLIPWAY_COSTLY_CALLS", default_value_t = 64,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub costly_calls: u32,

@@ -74,6 +74,8 @@ pub(crate) enum Part {
     Overload,
     /// Checks while logins and publishes are hammered.
     Costly,
+    /// Checks beside each attack.
+    Attacks,
     /// Memory per release.
     Memory,
     /// Start from PostgreSQL.

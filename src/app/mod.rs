@@ -1,6 +1,7 @@
 //! The composition root: settings in, a running server out.
 
 mod database;
+mod listen;
 mod servers;
 mod settings;
 mod stop;
@@ -37,7 +38,7 @@ use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::WriteHealth;
 use crate::services::{
-    CallLimits, Context, CostlyCalls, DeviceLimits, HeavyCalls, LoginAttempts, LoginFailures, NewDevices,
+    CallLimits, Context, DeviceLimits, HeavyCalls, LoginAttempts, LoginFailures, NewDevices, Permits,
     Settings, TokenLookups, installation,
 };
 use crate::storage::{Db, Durability, Gate, sqlite_path};
@@ -244,7 +245,7 @@ impl ContextParts {
             device_limits: DeviceLimits::new(config.delivery.device_rate),
             enrolment_limits: EnrolmentLimits::new(),
             new_devices: self.new_devices,
-            costly_calls: CostlyCalls::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
+            permits: Permits::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
             heavy_calls: HeavyCalls::start(),
             is_draining: AtomicBool::new(false),
             check_counts: CheckCounts::new(),

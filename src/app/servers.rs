@@ -3,20 +3,20 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
+use super::listen::serve;
 use crate::config::Config;
-use crate::http::{self, Faces, Parts, TrustedProxies};
+use crate::http::{Faces, Parts, TrustedProxies};
 use crate::services::Context;
 
 /// How long requests in flight may take when the server stops, in seconds.
 pub(super) const STOP_WITHIN_S: u64 = 30;
 /// Connections of operators: monitoring, and a few people.
-const OPERATIONS_CONNECTIONS: usize = 256;
+const OPERATIONS_CONNECTIONS: u32 = 256;
 
 /// Servers that are bound and not started.
 pub(super) struct Servers {
@@ -58,7 +58,7 @@ impl Servers {
             None => Faces::All,
         };
         let (address, listener) = listen(config.listen, "SLIPWAY_LISTEN")?;
-        let connections = usize::try_from(config.connections_per_worker).unwrap_or(usize::MAX);
+        let connections = config.connections_per_worker;
         let main = serve(parts(faces), listener, config.workers, connections)?;
         let Some(operations) = config.operations_listen else {
             return Ok(Self {
@@ -129,20 +129,4 @@ fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<(SocketAddr, Tcp
     let listener = TcpListener::bind(address)
         .with_context(|| format!("{address} cannot be listened on; set {setting}"))?;
     Ok((listener.local_addr()?, listener))
-}
-
-fn serve(
-    parts: Parts,
-    listener: TcpListener,
-    workers: Option<usize>,
-    connections: usize,
-) -> std::io::Result<Server> {
-    let mut server = HttpServer::new(move || http::server(&parts))
-        .max_connections(connections)
-        .disable_signals()
-        .shutdown_timeout(STOP_WITHIN_S);
-    if let Some(workers) = workers {
-        server = server.workers(workers);
-    }
-    Ok(server.listen(listener)?.run())
 }

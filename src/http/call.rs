@@ -1,4 +1,5 @@
-//! A call of the admin API: authenticated first, then its path, then its body.
+//! A call of the admin API. Its body is read of somebody who is authenticated, and before anything is taken that others
+//! may have to wait for. Then, since reading may have taken a while, the caller is authenticated once more.
 
 use std::net::IpAddr;
 
@@ -8,7 +9,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::body::{FromBody, Json, read_body};
+use super::body::{Body, BodyPolicy, FromBody, Json, read_body};
+use super::body_memory::Owner;
 use super::client_address::client_address;
 use super::fields::explain_members;
 use super::heavy;
@@ -17,7 +19,7 @@ use super::problem::Problem;
 use super::request_ids;
 use super::telemetry::{RequestId, note_principal};
 use crate::catalog::field::FieldError;
-use crate::services::{Caller, Context, CostlyCall, IdempotentRequest, Precondition, sessions};
+use crate::services::{Caller, Context, IdempotentRequest, Permit, PermitClass, Precondition, sessions};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
@@ -28,7 +30,8 @@ pub(super) struct Call<P = (), B = ()> {
     pub(super) body: B,
     pub(super) request: HttpRequest,
     /// Held for as long as the call takes; reading needs none.
-    _permit: Option<CostlyCall>,
+    _permit: Option<Permit>,
+    _bytes: Body,
 }
 
 impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P, B> {
@@ -40,25 +43,31 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
         let mut payload = payload.take();
         Box::pin(async move {
             let ctx = context(&request);
-            let permit = begin_costly(&ctx, &request)?;
+            let is_write = !request.method().is_safe();
             let address = address(&request);
-            let bytes = match B::MAX_BYTES {
-                Some(max_bytes) => {
-                    // A body is only read of somebody who is known, and whoever was may be no longer once it is read.
-                    sessions::authenticate(&ctx, bearer(request.headers()), address).await?;
-                    read_body(&request, &mut payload, max_bytes).await?
-                }
-                None => web::Bytes::new(),
-            };
-            let principal = sessions::authenticate(&ctx, bearer(request.headers()), address).await?;
+            let authenticate =
+                async || sessions::authenticate(&ctx, is_write, bearer(request.headers()), address).await;
+            let mut principal = authenticate().await?;
+            let owner = Owner::of(principal.tenant);
+            let bytes = read_body(&request, &mut payload, owner, BodyPolicy::of_size(B::MAX_BYTES)).await?;
+            if bytes.was_awaited {
+                principal = authenticate().await?;
+            }
             note_principal(&request, &principal);
+            let path = P::from_path(&request)?;
+            let body: B = heavy::parse(&ctx, principal.tenant, bytes.bytes.clone()).await?;
+            let is_urgent = is_write && body.is_urgent();
+            let permit = match (is_write, is_urgent) {
+                (false, _) => None,
+                (true, true) => Some(acquire(&ctx, PermitClass::Urgent(principal.tenant))?),
+                (true, false) => Some(acquire(&ctx, PermitClass::Person(principal.tenant))?),
+            };
             let caller = Caller {
                 principal,
                 request_id: request_id(&request),
                 address,
+                is_urgent,
             };
-            let path = P::from_path(&request)?;
-            let body = heavy::parse(&ctx, &caller, bytes).await?;
             Ok(Self {
                 ctx,
                 caller,
@@ -66,6 +75,7 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
                 body,
                 request,
                 _permit: permit,
+                _bytes: bytes,
             })
         })
     }
@@ -114,12 +124,9 @@ impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
     }
 }
 
-/// Leave for a call that may write.
-pub(super) fn begin_costly(ctx: &Context, request: &HttpRequest) -> Result<Option<CostlyCall>, Problem> {
-    if request.method().is_safe() {
-        return Ok(None);
-    }
-    Ok(Some(ctx.costly_calls.begin(request_ids::next())?))
+/// Acquires a permit for a call that costs much.
+pub(super) fn acquire(ctx: &Context, class: PermitClass) -> Result<Permit, Problem> {
+    Ok(ctx.permits.acquire(class, request_ids::next())?)
 }
 
 /// The parts of the server that use cases need; put there when the server was built.

@@ -7,6 +7,7 @@ use actix_web::web::{self, Bytes};
 use super::body::FromBody;
 use super::call::Call;
 use super::problem::Problem;
+use crate::catalog::ids::TenantId;
 use crate::services::{Caller, Context};
 
 /// Bodies of more bytes are parsed on the threads for heavy work.
@@ -29,12 +30,12 @@ impl<P, B> Call<P, B> {
 /// Parses a body: a small one here, a large one where it holds up nobody's check.
 pub(super) async fn parse<B: FromBody + Send + 'static>(
     ctx: &web::Data<Context>,
-    caller: &Caller,
+    owner: Option<TenantId>,
     bytes: Bytes,
 ) -> Result<B, Problem> {
     if bytes.len() <= LARGE_BODY_BYTES {
         return B::from_bytes(&bytes);
     }
     let parse = async move || B::from_bytes(&bytes);
-    ctx.heavy_calls.run(caller.principal.tenant, parse).await?
+    ctx.heavy_calls.run(owner, parse).await?
 }

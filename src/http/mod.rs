@@ -3,8 +3,10 @@
 
 mod admin;
 mod body;
+mod body_memory;
 mod call;
 mod client_address;
+mod connection;
 mod device;
 mod documentation;
 mod fallback;
@@ -34,6 +36,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
 
 pub use client_address::{ForwardedHeader, TrustedProxies};
+pub(crate) use connection::TimedStream;
 
 use crate::services::Context;
 

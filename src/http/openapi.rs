@@ -85,7 +85,7 @@ impl IntoResponses for ReadProblems {
 
 impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503])
+        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503])
     }
 }
 
@@ -110,6 +110,7 @@ const fn described(status: u16) -> &'static str {
         401 => "No valid credential",
         403 => "The role is too small",
         404 => "Absent, or another tenant's",
+        408 => "The body did not arrive in time; the connection is closed",
         409 => "Exists already, wrong state, or a conflict of versions; `code` tells which",
         412 => "The object changed since its `ETag`",
         413 => "The body is too large",

@@ -50,6 +50,7 @@ codes! {
     IdempotencyKeyInUse, "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
     SecretAlreadyShown, "secret_already_shown", CONFLICT, "Secret already shown";
     Stale, "stale", PRECONDITION_FAILED, "Stale";
+    RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "Request timeout";
     TooLarge, "too_large", PAYLOAD_TOO_LARGE, "Too large";
     UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
@@ -134,6 +135,14 @@ impl Problem {
         Self {
             errors,
             ..Self::new(ProblemCode::InvalidParameter, detail)
+        }
+    }
+
+    /// The node has too much to do at the moment.
+    pub(super) fn busy(detail: impl Into<String>) -> Self {
+        Self {
+            retry_after_s: Some(5),
+            ..Self::new(ProblemCode::Unavailable, detail)
         }
     }
 
@@ -279,6 +288,10 @@ impl ResponseError for Problem {
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.code == ProblemCode::RequestTimeout {
+            // What may still come of the body is not waited for.
+            response.force_close();
         }
         if self.code == ProblemCode::UnsupportedMediaType {
             response.insert_header((ACCEPT_ENCODING, HeaderValue::from_static("identity")));

@@ -19,6 +19,7 @@ use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
 use super::client_address::client_address;
+use super::connection::{RequestInProgress, TrackedBody};
 use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
@@ -65,6 +66,7 @@ pub(super) async fn surround(
         request.extensions_mut().insert(RequestId(id.clone()));
         tracing::error_span!("request", request.id = %id)
     };
+    let in_progress = RequestInProgress::of(&request);
     let began = Instant::now();
     // A check asks no database, and the gateway's push has an answer of its own to a call that is given up.
     let has_deadline = check_path.is_none();
@@ -123,7 +125,9 @@ pub(super) async fn surround(
     if path == "/docs" || path.starts_with("/docs/") {
         documentation::confine(&mut response);
     }
-    Ok(response.map_into_boxed_body())
+    Ok(response
+        .map_into_boxed_body()
+        .map_body(|_, body| TrackedBody::new(body, in_progress)))
 }
 
 /// Adds what every answer says of itself.

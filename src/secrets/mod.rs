@@ -17,7 +17,9 @@ pub use device_token::{NewDeviceToken, PresentedDeviceToken};
 pub use enrolment_code::{NewEnrolmentCode, PresentedEnrolmentCode};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 pub use mac::{MacKey, TAG_BYTES};
-pub use password::{PasswordHash, hash_password, parse_password, verify_password, verify_unknown};
+pub use password::{
+    PasswordHash, hash_password, parse_password, verify_own_password, verify_password, verify_unknown,
+};
 pub use refresh_token::RefreshToken;
 pub use token::{
     NewToken, PresentedToken, TokenKind, new_app_key, new_app_secret, new_password, secret_matches,

@@ -1,9 +1,10 @@
 //! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so a few
 //! threads do it that stand back behind all others.
 
+use std::collections::VecDeque;
 use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
@@ -20,8 +21,51 @@ const NICENESS: i32 = 19;
 
 type Work = Box<dyn FnOnce() + Send>;
 
+/// Who waits for a hash. A flood of logins must not hold up people who are signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    SignedIn,
+    Login,
+}
+
+/// What waits for the threads.
+#[derive(Default)]
+struct Queue {
+    lanes: Mutex<Lanes>,
+    has_work: Condvar,
+}
+
+#[derive(Default)]
+struct Lanes {
+    signed_in: VecDeque<Work>,
+    logins: VecDeque<Work>,
+}
+
+impl Queue {
+    fn push(&self, lane: Lane, work: Work) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        match lane {
+            Lane::SignedIn => lanes.signed_in.push_back(work),
+            Lane::Login => lanes.logins.push_back(work),
+        }
+        self.has_work.notify_one();
+    }
+
+    /// Waits for the next; logins come last.
+    fn pop(&self) -> Work {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let next = lanes.signed_in.pop_front();
+            if let Some(work) = next.or_else(|| lanes.logins.pop_front()) {
+                return work;
+            }
+            lanes = self.has_work.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 /// The way to the threads, which are started with the first hash.
-static QUEUE: LazyLock<mpsc::Sender<Work>> = LazyLock::new(start_hashers);
+static QUEUE: LazyLock<Arc<Queue>> = LazyLock::new(start_hashers);
 
 /// What a password is compared with when there is no such person, so that both take as long.
 static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash(hash("nobody has this password")));
@@ -50,49 +94,51 @@ pub fn parse_password(text: &str) -> Result<&str, Invalid> {
 }
 
 pub async fn hash_password(password: String) -> PasswordHash {
-    on_hasher(move || PasswordHash(hash(&password))).await
+    on_hasher(Lane::SignedIn, move || PasswordHash(hash(&password))).await
 }
 
+/// Verifies the password of a login.
 pub async fn verify_password(password: String, stored: PasswordHash) -> bool {
-    on_hasher(move || matches(&password, &stored)).await
+    on_hasher(Lane::Login, move || matches(&password, &stored)).await
+}
+
+/// Verifies the password of somebody who is signed in, before those of logins.
+pub async fn verify_own_password(password: String, stored: PasswordHash) -> bool {
+    on_hasher(Lane::SignedIn, move || matches(&password, &stored)).await
 }
 
 /// Takes as long as [`verify_password`], and never succeeds.
 pub async fn verify_unknown(password: String) {
-    on_hasher(move || matches(&password, &NOBODY)).await;
+    on_hasher(Lane::Login, move || matches(&password, &NOBODY)).await;
 }
 
-async fn on_hasher<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+async fn on_hasher<T: Send + 'static>(lane: Lane, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = oneshot::channel();
     let work = move || {
         // Whoever asked may have gone.
         let _ = tell.send(work());
     };
-    QUEUE.send(Box::new(work)).expect("the hashing threads never end");
+    QUEUE.push(lane, Box::new(work));
     told.await.expect("hashing does not panic")
 }
 
-fn start_hashers() -> mpsc::Sender<Work> {
-    let (queue, waiting) = mpsc::channel();
-    let waiting = Arc::new(Mutex::new(waiting));
+fn start_hashers() -> Arc<Queue> {
+    let queue = Arc::new(Queue::default());
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     for _ in 0..MOST_HASHERS.min(cores) {
-        let waiting = waiting.clone();
+        let queue = queue.clone();
         thread::Builder::new()
             .name("password-hasher".to_owned())
-            .spawn(move || hash_for_ever(&waiting))
+            .spawn(move || hash_for_ever(&queue))
             .expect("the system lets threads be started");
     }
     queue
 }
 
-fn hash_for_ever(waiting: &Mutex<mpsc::Receiver<Work>>) {
+fn hash_for_ever(queue: &Queue) -> ! {
     stand_back();
     loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(work) = next else {
-            return;
-        };
+        let work = queue.pop();
         // Whoever waits for this hash gets no answer, but the thread goes on for the others.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(work));
     }

@@ -172,7 +172,8 @@ impl Device {
         })
     }
 
-    pub(super) fn tenant_id(&self) -> TenantId {
+    /// The tenant of the credential.
+    pub fn tenant_id(&self) -> TenantId {
         self.tenant.tenant.id
     }
 

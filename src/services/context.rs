@@ -16,7 +16,7 @@ use super::login_attempts::LoginAttempts;
 use super::login_failures::LoginFailures;
 use super::push_delivery::PushDelivery;
 use super::write_health::{WriteFailure, WriteHealth};
-use super::{CallLimits, CostlyCalls, DeviceLimits, HeavyCalls, NewDevices, ServiceError, TokenLookups};
+use super::{CallLimits, DeviceLimits, HeavyCalls, NewDevices, Permits, ServiceError, TokenLookups};
 use crate::access::{Action, Principal, Role, TenantScope, User, enter_tenant};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::push::PushLifetimes;
@@ -43,7 +43,7 @@ pub struct Context {
     pub device_limits: DeviceLimits,
     pub enrolment_limits: EnrolmentLimits,
     pub new_devices: Arc<NewDevices>,
-    pub costly_calls: CostlyCalls,
+    pub permits: Permits,
     pub heavy_calls: HeavyCalls,
     /// Set when the node is about to stop, so that balancers send nothing more.
     pub is_draining: AtomicBool,
@@ -98,15 +98,26 @@ impl Context {
     ) -> Result<TenantScope, ServiceError> {
         let scope = enter_tenant(&caller.principal, tenant, action)?;
         // A tenant's own people prove by being there that it exists.
-        if caller.principal.role == Role::PlatformAdmin && tenants::find(&self.db, tenant).await?.is_none() {
+        if caller.principal.role == Role::PlatformAdmin
+            && tenants::find(&self.db_for(caller), tenant).await?.is_none()
+        {
             return Err(ServiceError::NotFound("tenant"));
         }
         Ok(scope)
     }
 
+    /// Where the caller's statements go: what is urgent does not wait for the connections of others.
+    pub(super) fn db_for(&self, caller: &Caller) -> Db {
+        if caller.is_urgent {
+            self.db.urgent()
+        } else {
+            self.db.clone()
+        }
+    }
+
     /// Begins a write in the caller's name.
     pub(super) async fn begin(&self, caller: &Caller) -> Result<Tx, ServiceError> {
-        Ok(self.db.begin_as(caller.authority()).await?)
+        Ok(self.db_for(caller).begin_as(caller.authority()).await?)
     }
 
     /// Begins a write that may end or change the caller's own credential, or that of `other`.
@@ -115,7 +126,8 @@ impl Context {
         caller: &Caller,
         other: Option<UserId>,
     ) -> Result<Tx, ServiceError> {
-        Ok(self.db.begin_on_credentials(caller.authority(), other).await?)
+        let db = self.db_for(caller);
+        Ok(db.begin_on_credentials(caller.authority(), other).await?)
     }
 
     /// Begins a write that may end any administrator of the platform, and returns all of them.
@@ -123,7 +135,10 @@ impl Context {
         &self,
         caller: &Caller,
     ) -> Result<(Tx, Vec<Stored<User>>), ServiceError> {
-        Ok(self.db.begin_on_administrators(caller.authority()).await?)
+        Ok(self
+            .db_for(caller)
+            .begin_on_administrators(caller.authority())
+            .await?)
     }
 
     /// Begins a change of a tenant's catalog in the caller's name.
@@ -132,7 +147,8 @@ impl Context {
         caller: &Caller,
         scope: TenantScope,
     ) -> Result<CatalogTx, ServiceError> {
-        Ok(self.db.begin_catalog_as(scope, caller.authority()).await?)
+        let db = self.db_for(caller);
+        Ok(db.begin_catalog_as(scope, caller.authority()).await?)
     }
 
     /// Commits a change of the catalog and returns when this node serves it.
@@ -163,6 +179,8 @@ pub struct Caller {
     pub principal: Principal,
     pub request_id: String,
     pub address: Option<IpAddr>,
+    /// Whether the call stops offers or takes a credential away, so that it must not wait behind others.
+    pub is_urgent: bool,
 }
 
 impl Caller {

@@ -125,7 +125,7 @@ fn refusal(wait: Duration) -> ServiceError {
 }
 
 /// The network of one customer, which counts as one source: who has an IPv6 address has the whole /64.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -5,7 +5,7 @@ use super::login_attempts::count_login_attempt;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Action, enter_platform};
 use crate::catalog::field::FieldError;
-use crate::secrets::{PasswordHash, hash_password, verify_password};
+use crate::secrets::{PasswordHash, hash_password, verify_own_password};
 use crate::storage::{sessions, users};
 
 /// Changes the caller's own password and ends all of their sessions, this one too.
@@ -27,7 +27,7 @@ pub async fn change_password(
     let user = found.user;
     // Guessing here must not be cheaper than at the login.
     count_login_attempt(ctx, user.value.username.as_str(), caller.address).await?;
-    if !verify_password(current, PasswordHash::from_stored(found.password_hash)).await {
+    if !verify_own_password(current, PasswordHash::from_stored(found.password_hash)).await {
         let error = FieldError::invalid("current", "is not your password");
         return Err(ServiceError::Invalid(vec![error]));
     }

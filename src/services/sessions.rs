@@ -19,7 +19,7 @@ use crate::secrets::{
 use crate::storage::key_uses::KeyRef;
 use crate::storage::sessions::Session;
 use crate::storage::users::UserWithPassword;
-use crate::storage::{api_tokens, sessions, tenants, users};
+use crate::storage::{Db, api_tokens, sessions, tenants, users};
 
 /// A session ends so long after its login, however often it is refreshed.
 const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
@@ -76,7 +76,7 @@ pub async fn login(
         };
         return Err(fail(Some(user), reason).await);
     }
-    refuse_disabled_tenant(ctx, user.tenant).await?;
+    refuse_disabled_tenant(&ctx.db, user.tenant).await?;
     let session = SessionId::generate();
     let now = ctx.now();
     let tx = ctx.db.begin().await?;
@@ -124,30 +124,33 @@ pub async fn logout(ctx: &Context, caller: &Caller) -> Result<(), ServiceError> 
     Ok(())
 }
 
-/// Who presents this bearer token.
+/// Who presents this bearer token. Of whoever writes it is asked where nobody has to wait for a connection.
 pub async fn authenticate(
     ctx: &Context,
+    is_write: bool,
     bearer: Option<&str>,
     address: Option<IpAddr>,
 ) -> Result<Principal, ServiceError> {
     let bearer = bearer.ok_or(WRONG_CREDENTIAL)?;
+    let db = if is_write { ctx.db.urgent() } else { ctx.db.clone() };
     let principal = match PresentedToken::parse(bearer) {
-        Some(token) if token.kind == TokenKind::Api => by_api_token(ctx, &token, address).await?,
+        Some(token) if token.kind == TokenKind::Api => by_api_token(ctx, &db, &token, address).await?,
         Some(_) => return Err(WRONG_CREDENTIAL),
-        None => by_access_token(ctx, bearer).await?,
+        None => by_access_token(ctx, &db, bearer).await?,
     };
-    refuse_disabled_tenant(ctx, principal.tenant).await?;
+    refuse_disabled_tenant(&db, principal.tenant).await?;
     Ok(principal)
 }
 
 async fn by_api_token(
     ctx: &Context,
+    db: &Db,
     presented: &PresentedToken,
     address: Option<IpAddr>,
 ) -> Result<Principal, ServiceError> {
     let hash = presented.secret_hash();
     ctx.token_lookups.admit(hash.as_str(), address)?;
-    let found = api_tokens::find_anywhere_by_secret_hash(&ctx.db, &hash).await?;
+    let found = api_tokens::find_anywhere_by_secret_hash(db, &hash).await?;
     let found = found.filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id));
     let Some((tenant, token)) = found else {
         ctx.token_lookups.refuse(hash.as_str(), address);
@@ -171,13 +174,13 @@ async fn by_api_token(
     })
 }
 
-async fn by_access_token(ctx: &Context, token: &str) -> Result<Principal, ServiceError> {
+async fn by_access_token(ctx: &Context, db: &Db, token: &str) -> Result<Principal, ServiceError> {
     let claims = ctx
         .access_tokens
         .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
     ctx.token_lookups.admit_session(claims.session)?;
-    let Some(user) = find_user_of_session(ctx, claims).await? else {
+    let Some(user) = find_user_of_session(ctx, db, claims).await? else {
         ctx.token_lookups.refuse_session(claims.session);
         return Err(WRONG_CREDENTIAL);
     };
@@ -193,21 +196,25 @@ async fn by_access_token(ctx: &Context, token: &str) -> Result<Principal, Servic
 }
 
 /// The person of a session, while it lives: the token does not say whether it does.
-async fn find_user_of_session(ctx: &Context, claims: AccessClaims) -> Result<Option<User>, ServiceError> {
+async fn find_user_of_session(
+    ctx: &Context,
+    db: &Db,
+    claims: AccessClaims,
+) -> Result<Option<User>, ServiceError> {
     let now = ctx.now();
-    let session = sessions::find(&ctx.db, claims.session).await?;
+    let session = sessions::find(db, claims.session).await?;
     if !session.is_some_and(|session| session.user == claims.user && now < session.expires_at) {
         return Ok(None);
     }
-    let user = users::find_anywhere(&ctx.db, claims.user).await?;
+    let user = users::find_anywhere(db, claims.user).await?;
     Ok(user.map(|found| found.user.value).filter(|user| user.enabled))
 }
 
-async fn refuse_disabled_tenant(ctx: &Context, tenant: Option<TenantId>) -> Result<(), ServiceError> {
+async fn refuse_disabled_tenant(db: &Db, tenant: Option<TenantId>) -> Result<(), ServiceError> {
     let Some(tenant) = tenant else {
         return Ok(());
     };
-    match tenants::find(&ctx.db, tenant).await? {
+    match tenants::find(db, tenant).await? {
         Some(found) if found.value.enabled => Ok(()),
         _ => Err(ServiceError::tenant_disabled()),
     }

@@ -19,6 +19,7 @@ pub use self::file::{FileState, create_sqlite, file_state, sqlite_path};
 use super::hosts::Hosts;
 use super::pool::{Pool, PoolStatus};
 use super::postgres;
+use super::turns::TenantTurns;
 use super::write::WriteControl;
 use super::{StorageError, postgres_url};
 
@@ -27,6 +28,8 @@ pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// Connections that are kept for what must not wait: authenticating writers, stopping offers, revoking credentials.
+const RESERVED_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a statement may take that only looks for changes: a connection that is half open, its other end gone
@@ -43,6 +46,18 @@ pub struct Db {
     target: Arc<Target>,
     gate: Option<Arc<Gate>>,
     writes: Arc<WriteControl>,
+    reserved: Arc<Reserved>,
+    /// Whether this goes before others.
+    is_urgent: bool,
+}
+
+/// What urgent calls have for themselves, and the turns that they take before others.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    /// Its connections are made when they are needed.
+    connection: Pool,
+    /// Writers of one tenant's catalog.
+    pub(super) tenants: TenantTurns,
 }
 
 /// Keeps statements away from a database that may not be used yet.
@@ -154,7 +169,15 @@ impl Db {
     ) -> Result<Self, StorageError> {
         let options = target.options(limit, writes.file().cloned());
         let connection = Database::connect(options).await.map_err(without_the_url)?;
+        let mut options = target.options(RESERVED_CONNECTIONS, writes.file().cloned());
+        options.connect_lazy(true).min_connections(0);
+        let reserved = Database::connect(options).await.map_err(without_the_url)?;
         Ok(Self {
+            reserved: Arc::new(Reserved {
+                connection: Pool::new(reserved, RESERVED_CONNECTIONS, target.hosts.clone()),
+                tenants: TenantTurns::default(),
+            }),
+            is_urgent: false,
             connection: Pool::new(connection, limit, target.hosts.clone()),
             backend,
             target,
@@ -235,8 +258,26 @@ impl Db {
         within(LOOK_TIMEOUT, look).await
     }
 
+    /// The same database for what must not wait behind other work: through connections of its own, and first in turn.
+    #[must_use]
+    pub fn urgent(&self) -> Self {
+        Self {
+            is_urgent: true,
+            ..self.clone()
+        }
+    }
+
+    pub(super) const fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
+    pub(super) fn reserved(&self) -> &Reserved {
+        &self.reserved
+    }
+
     /// Closes the pool once the connections in use are back.
     pub async fn close(self) -> Result<(), StorageError> {
+        self.reserved.connection.connection().clone().close().await?;
         self.connection.connection().clone().close().await?;
         match self.writes.file() {
             Some(file) => file.close().await,
@@ -256,6 +297,7 @@ impl Db {
     pub(super) fn pool(&self) -> &Pool {
         match &self.gate {
             Some(gate) if !gate.is_open.load(Ordering::Acquire) => &gate.closed,
+            _ if self.is_urgent => &self.reserved.connection,
             _ => &self.connection,
         }
     }

@@ -35,6 +35,7 @@ mod statements;
 mod stored;
 mod time;
 mod transaction;
+mod turns;
 mod unavailability;
 mod write;
 mod write_probe;

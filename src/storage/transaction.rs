@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -11,12 +11,15 @@ use sea_orm::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::authority::{Authority, Hold};
-use super::connect::{Backend, Db, within_load};
+use super::connect::{Backend, Db, LOCK_TIMEOUT, within_load};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
 use super::statements::Transaction;
+use super::turns::{Turn, Turns};
+use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::{StorageError, Stored, users};
 use crate::access::{TenantScope, User};
@@ -32,7 +35,7 @@ pub struct ReadTx(Transaction);
 /// Writes what no check is answered from. Dropped without [`Tx::commit`] it changes nothing.
 #[derive(Debug)]
 pub struct Tx {
-    tx: WriteTransaction,
+    inner: WriteTransaction,
     /// Checked before the commit.
     authority: Authority,
 }
@@ -48,6 +51,8 @@ pub struct CatalogTx {
     touched_apps: Mutex<BTreeSet<AppId>>,
     /// Checked before the commit.
     authority: Authority,
+    /// Given back after the transaction has ended: fields are dropped in this order.
+    _turn: CatalogTurn,
 }
 
 /// Names one state of a tenant's catalog or of an app. Two pairs are compared for difference, never for order: after
@@ -88,7 +93,7 @@ impl Db {
     /// Begins a write of the program's own, for which no caller asked.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(Tx {
-            tx: self.begin_write().await?,
+            inner: self.begin_write().await?,
             authority: Authority::Program,
         })
     }
@@ -96,8 +101,8 @@ impl Db {
     /// Begins a write in a caller's name. The credential is checked here and before the commit.
     pub async fn begin_as(&self, authority: Authority) -> Result<Tx, StorageError> {
         let tx = Tx {
-            tx: self.begin_write().await?,
             authority,
+            ..self.begin().await?
         };
         tx.authority.confirm(&tx, Hold::None).await?;
         Ok(tx)
@@ -141,9 +146,11 @@ impl Db {
         scope: TenantScope,
         authority: Authority,
     ) -> Result<CatalogTx, StorageError> {
+        let turn = self.catalog_turn(scope.tenant()).await?;
         let tx = self.begin_write().await?;
         lock_catalog(tx.connection(), scope.tenant()).await?;
         let tx = CatalogTx {
+            _turn: turn,
             tx,
             scope,
             backend: self.backend(),
@@ -152,6 +159,25 @@ impl Db {
         };
         tx.authority.confirm(&tx, Hold::None).await?;
         Ok(tx)
+    }
+}
+
+/// A turn of the tenant's writers in this process, with what keeps their order.
+type CatalogTurn = Option<(Turn, Arc<Turns>)>;
+
+impl Db {
+    /// Waits for the tenant's other writers here rather than on a connection each. SQLite's writers take turns anyway.
+    async fn catalog_turn(&self, tenant: TenantId) -> Result<CatalogTurn, StorageError> {
+        if self.backend() == Backend::Sqlite {
+            return Ok(None);
+        }
+        let turns = self.reserved().tenants.of(tenant);
+        let turn = timeout(LOCK_TIMEOUT, turns.take(self.is_urgent())).await;
+        let turn = turn.map_err(|_| {
+            let why = format!("no turn to write within {} s", LOCK_TIMEOUT.as_secs());
+            Unavailability::new(Cause::Locked, DbErr::Custom(why))
+        })?;
+        Ok(Some((turn, turns)))
     }
 }
 
@@ -177,11 +203,11 @@ impl Tx {
     /// Keeps what was written. It may have been kept after [`StorageError::InDoubt`], and after no other error.
     pub async fn commit(self) -> Result<(), StorageError> {
         self.authority.confirm(&self, Hold::Shared).await?;
-        self.tx.commit().await
+        self.inner.commit().await
     }
 
     pub(super) const fn transaction(&self) -> &Transaction {
-        self.tx.connection()
+        self.inner.connection()
     }
 }
 

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::StorageError;
 use super::connect::{DatabaseFile, Db, LOCK_TIMEOUT};
 use super::pool::Pool;
 use super::statements::Transaction;
+use super::turns::{self, Turns};
 use super::unavailability::{Cause, Unavailability};
 
 /// What all writes to one database share.
 #[derive(Debug)]
 pub(super) struct WriteControl {
     file: Option<Arc<DatabaseFile>>,
-    /// SQLite has one writer at a time. The others wait here in their order, and not each on a connection of the pool.
-    turns: Option<Arc<Semaphore>>,
+    /// SQLite has one writer at a time. The others wait here in their order, urgent ones first, and not each on a connection of the pool.
+    turns: Option<Turns>,
     /// Told of each write that was not kept: it may be the first that fails.
     unkept: Notify,
 }
@@ -26,7 +27,7 @@ impl WriteControl {
     pub(super) fn of_sqlite(file: Option<Arc<DatabaseFile>>) -> Self {
         Self {
             file,
-            turns: Some(Arc::new(Semaphore::new(1))),
+            turns: Some(Turns::default()),
             unkept: Notify::new(),
         }
     }
@@ -55,19 +56,19 @@ impl WriteControl {
 #[derive(Debug)]
 struct Turn {
     control: Arc<WriteControl>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _held: Option<turns::Turn>,
     is_kept: bool,
 }
 
 impl Turn {
-    async fn begin(control: &Arc<WriteControl>) -> Result<Self, StorageError> {
+    async fn begin(control: &Arc<WriteControl>, is_urgent: bool) -> Result<Self, StorageError> {
         let permit = match &control.turns {
-            Some(turns) => turns.clone().acquire_owned().await.ok(),
+            Some(turns) => Some(turns.take(is_urgent).await),
             None => None,
         };
         let turn = Self {
             control: control.clone(),
-            _permit: permit,
+            _held: permit,
             is_kept: false,
         };
         control.check_file().await?;
@@ -133,7 +134,7 @@ impl Db {
     /// and writes then is refused at once when another has written in between, however long it might wait.
     pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
         self.within_a_turn(async {
-            let turn = Turn::begin(self.writes()).await?;
+            let turn = Turn::begin(self.writes(), self.is_urgent()).await?;
             let options = || TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..Default::default()
@@ -150,7 +151,7 @@ impl Db {
     pub(super) async fn begin_single_write(&self) -> Result<SingleWrite<'_>, StorageError> {
         self.within_a_turn(async {
             Ok(SingleWrite {
-                turn: Turn::begin(self.writes()).await?,
+                turn: Turn::begin(self.writes(), self.is_urgent()).await?,
                 connection: self.pool(),
             })
         })

@@ -53,6 +53,7 @@ mod roles;
 mod sdk_clients;
 mod secret_key_file;
 mod sessions;
+mod slow_bodies;
 mod snapshot;
 mod strictness;
 mod supervision;

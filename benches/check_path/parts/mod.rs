@@ -1,5 +1,6 @@
 //! The parts of the benchmark, one after the other.
 
+mod attacks;
 mod heavy_load;
 mod latency;
 mod publish;
@@ -127,7 +128,7 @@ fn measure_starts(arguments: &Arguments, stage: &Stage, report: &mut Report) -> 
 /// Everything that one node on one core answers.
 fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
     type Measure = fn(&Stage, &Node, &mut Report) -> anyhow::Result<()>;
-    let all: [(Part, Measure); 8] = [
+    let all: [(Part, Measure); 9] = [
         (Part::Gateway, throughput::measure_gateway),
         (Part::Native, throughput::measure_native),
         (Part::Query, throughput::measure_query),
@@ -136,6 +137,7 @@ fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> 
         (Part::Statements, statements::measure),
         (Part::Overload, heavy_load::measure_overload),
         (Part::Costly, heavy_load::measure_costly),
+        (Part::Attacks, attacks::measure),
     ];
     let wanted: Vec<_> = all.iter().filter(|(part, _)| arguments.measures(*part)).collect();
     if wanted.is_empty() {

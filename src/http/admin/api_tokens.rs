@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::key_fields::{KeyFactsResponse, read_expiry};
 use crate::access::{Action, ApiToken, Role};
 use crate::catalog::text::Name;
-use crate::http::body::Json;
+use crate::http::body::{Json, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -132,7 +132,7 @@ pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, P
 #[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath),
     responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/api-tokens/{id}")]
-pub(super) async fn delete_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_api_token(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     api_tokens::delete(
         &call.ctx,

@@ -10,7 +10,7 @@ use super::key_fields::{KeyFactsResponse, read_expiry};
 use super::release_life::NoArguments;
 use crate::access::{Action, AppKey, AppKeyRole};
 use crate::catalog::text::Name;
-use crate::http::body::Json;
+use crate::http::body::{Json, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -152,7 +152,7 @@ pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Pro
 #[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
     responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]
-pub(super) async fn delete_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_app_key(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let done = app_keys::delete(
         &call.ctx,

@@ -9,7 +9,7 @@ use crate::access::Action;
 use crate::catalog::app::App;
 use crate::catalog::field::Invalid;
 use crate::catalog::text::{Name, PackageName, Url};
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, Json, MayBeUrgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -158,14 +158,20 @@ pub(super) async fn get_app(call: Call<AppPath>) -> Result<HttpResponse, Problem
     Ok(respond::object(&AppResponse::from(&stored), &stored.etag))
 }
 
+impl MayBeUrgent for UpdateAppRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false))
+    }
+}
+
 /// Change an app
 #[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath), request_body = UpdateAppRequest,
     responses((status = 200, description = "Changed", body = AppResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn update_app(
-    mut call: Call<AppPath, Json<UpdateAppRequest>>,
+    mut call: Call<AppPath, ClassifiedJson<UpdateAppRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = std::mem::take(call.body.get_mut());
     let mut fields = Fields::of_change();
     let changes = AppChanges {
         app_name: fields.changed("app_name", body.app_name, Name::parse),

@@ -5,12 +5,14 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
-use crate::http::call::{Call, address, begin_costly, context};
+use crate::http::body::{BodyPolicy, FromBody, Json, MAX_BODY_BYTES, read_body};
+use crate::http::body_memory::Owner;
+use crate::http::call::{Call, acquire, address, context};
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::services::sessions::{self, Client, SignedIn};
+use crate::services::{PermitClass, network_of};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,8 +62,8 @@ impl From<SignedIn> for LoginResponse {
 #[post("/auth/login")]
 pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    let _permit = begin_costly(&ctx, &request)?;
     let body: LoginRequest = public_body(&request, payload).await?;
+    let _permit = acquire(&ctx, PermitClass::Login(address(&request)))?;
     let mut fields = Fields::default();
     let username = fields.required("username", body.username, Ok);
     let password = fields.required("password", body.password, Ok);
@@ -81,8 +83,8 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
 #[post("/auth/refresh")]
 pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    let _permit = begin_costly(&ctx, &request)?;
     let body: RefreshRequest = public_body(&request, payload).await?;
+    let _permit = acquire(&ctx, PermitClass::Refresh(address(&request)))?;
     let mut fields = Fields::default();
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
         return Err(fields.refusal());
@@ -114,6 +116,8 @@ async fn public_body<T: serde::de::DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<T, Problem> {
-    let bytes = read_body(request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
-    Ok(Json::<T>::from_bytes(&bytes)?.value)
+    let owner = Owner::Source(address(request).map(network_of));
+    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
+    let body = read_body(request, &mut payload.into_inner(), owner, policy).await?;
+    Ok(Json::<T>::from_bytes(&body.bytes)?.value)
 }

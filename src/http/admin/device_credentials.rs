@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Action;
-use crate::http::body::Json;
+use crate::http::body::{Json, Urgent};
 use crate::http::call::Call;
 use crate::http::openapi::WriteProblems;
 use crate::http::path::DevicePath;
@@ -66,7 +66,7 @@ pub(super) async fn create_enrolment_code(
 #[utoipa::path(tag = "devices", operation_id = "revoke_device_token", params(DevicePath),
     responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/devices/{device_id}/token")]
-pub(super) async fn revoke_device_token(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn revoke_device_token(call: Call<DevicePath, Urgent>) -> Result<HttpResponse, Problem> {
     let DevicePath { tenant_id, device_id } = &call.path;
     devices::revoke_token(&call.ctx, &call.caller, *tenant_id, device_id).await?;
     Ok(respond::deleted(None))

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::key_fields::{KeyFactsResponse, read_expiry};
 use crate::access::{Action, DeviceKey};
 use crate::catalog::text::Name;
-use crate::http::body::Json;
+use crate::http::body::{Json, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -126,7 +126,7 @@ pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, 
 #[utoipa::path(tag = "keys", operation_id = "delete_device_key", params(KeyPath),
     responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/device-keys/{id}")]
-pub(super) async fn delete_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_device_key(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let done = device_keys::delete(
         &call.ctx,

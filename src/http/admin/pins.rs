@@ -10,7 +10,7 @@ use crate::catalog::field::FieldError;
 use crate::catalog::pin::{PinMode, PinModeError, PinTarget};
 use crate::catalog::text::{DeviceId, Identifier, PackageName, Reason};
 use crate::catalog::version::parse_version_code;
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, MayBeUrgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch, parse_instant};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -114,14 +114,20 @@ impl From<&NamedPin> for PinResponse {
 
 /// Set a pin
 ///
+impl MayBeUrgent for PutPinRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(&self.mode, Patch::Value(mode) if mode == "hold")
+    }
+}
+
 /// The same target again replaces the pin and keeps its id.
 #[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath), request_body = PutPinRequest,
     responses((status = 200, description = "Set", body = PinResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/pins")]
 pub(super) async fn put_pin(
-    mut call: Call<TenantPath, Json<PutPinRequest>>,
+    mut call: Call<TenantPath, ClassifiedJson<PutPinRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = read_new(std::mem::take(&mut call.body.value))?;
+    let new = read_new(std::mem::take(call.body.get_mut()))?;
     let precondition = call.precondition()?;
     let done = pins::put(&call.ctx, &call.caller, call.path.tenant_id, new, &precondition).await?;
     Ok(respond::written(

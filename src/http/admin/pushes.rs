@@ -12,7 +12,7 @@ use super::push_fields::{CreatePushRequest, ReadPush, explain};
 use crate::access::Action;
 use crate::catalog::push::{Channel, Push, TargetState};
 use crate::catalog::text::TraceId;
-use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
+use crate::http::body::{Json, MAX_BULK_BODY_BYTES, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::Fields;
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -260,7 +260,7 @@ pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Probl
 #[utoipa::path(tag = "pushes", operation_id = "withdraw_push", params(PushPath),
     responses((status = 200, description = "The push as it is now", body = PushWithTargetsResponse), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pushes/{push_id}")]
-pub(super) async fn withdraw_push(call: Call<PushPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn withdraw_push(call: Call<PushPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, call.path.push_id);
     let now = pushes::withdraw(&call.ctx, &call.caller, path, &precondition).await?;

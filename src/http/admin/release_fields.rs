@@ -14,6 +14,7 @@ use crate::catalog::text::{
     ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
 use crate::catalog::version::parse_version_code;
+use crate::http::body::MayBeUrgent;
 use crate::http::fields::{Fields, Patch, parse_instant};
 use crate::http::object::Object;
 
@@ -200,6 +201,13 @@ pub(super) struct RolloutFields {
     #[schema(value_type = Option<String>, example = "device")]
     #[serde(default)]
     unit: Patch<String>,
+}
+
+impl MayBeUrgent for RolloutFields {
+    /// To 0 percent.
+    fn is_urgent(&self) -> bool {
+        matches!(&self.percent, Patch::Value(percent) if percent.as_f64() == Some(0.0))
+    }
 }
 
 impl RolloutFields {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::release_response::ReleaseResponse;
 use crate::catalog::release::{RecallMode, Step};
 use crate::catalog::text::Reason;
-use crate::http::body::{FromBody, Json};
+use crate::http::body::{FromBody, Json, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
@@ -69,7 +69,7 @@ pub(super) async fn publish_release(
     responses((status = 200, description = "Paused", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/pause")]
 pub(super) async fn pause_release(
-    call: Call<ReleasePath, Json<NoArguments>>,
+    call: Call<ReleasePath, Urgent<Json<NoArguments>>>,
 ) -> Result<HttpResponse, Problem> {
     take(&call, Wish::plain(Step::Pause)).await
 }
@@ -105,9 +105,9 @@ pub(super) async fn discard_release(
     responses((status = 200, description = "Recalled", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall")]
 pub(super) async fn recall_release(
-    mut call: Call<ReleasePath, Json<RecallReleaseRequest>>,
+    mut call: Call<ReleasePath, Urgent<Json<RecallReleaseRequest>>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = std::mem::take(&mut call.body.get_mut().value);
     let mut fields = Fields::default();
     let mode = fields.required("mode", body.mode, |text: String| RecallMode::parse(&text));
     let reason = fields.required("reason", body.reason, Reason::parse);

@@ -11,7 +11,7 @@ use crate::access::Action;
 use crate::catalog::field::FieldError;
 use crate::catalog::release::ReleaseState;
 use crate::catalog::text::Identifier;
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, Json};
 use crate::http::call::Call;
 use crate::http::fields::Fields;
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -189,10 +189,10 @@ pub(super) async fn update_release(
     responses((status = 200, description = "Set", body = ReleaseResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout")]
 pub(super) async fn set_rollout(
-    mut call: Call<ReleasePath, Json<RolloutFields>>,
+    mut call: Call<ReleasePath, ClassifiedJson<RolloutFields>>,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::of_change();
-    let rollout = std::mem::take(&mut call.body.value);
+    let rollout = std::mem::take(call.body.get_mut());
     if rollout.is_empty() {
         fields.error(FieldError::required("percent"));
     }

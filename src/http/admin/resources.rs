@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::app::{Resource, ResourceKind};
 use crate::catalog::text::Name;
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, MayBeUrgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -96,15 +96,21 @@ pub(super) async fn get_resource(call: Call<ResourcePath>) -> Result<HttpRespons
     Ok(respond::object(&ResourceResponse::from(&stored), &stored.etag))
 }
 
+impl MayBeUrgent for UpdateResourceRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false))
+    }
+}
+
 /// Change a resource's settings
 #[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath),
     request_body = UpdateResourceRequest,
     responses((status = 200, description = "Changed", body = ResourceResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
 pub(super) async fn update_resource(
-    mut call: Call<ResourcePath, Json<UpdateResourceRequest>>,
+    mut call: Call<ResourcePath, ClassifiedJson<UpdateResourceRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = std::mem::take(call.body.get_mut());
     let mut fields = Fields::of_change();
     let changes = ResourceChanges {
         name: fields.nullable("name", body.name, Name::parse),

@@ -11,7 +11,7 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, Json, MayBeUrgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::object::Bounded;
@@ -149,15 +149,21 @@ pub(super) async fn get_tenant(call: Call<TenantPath>) -> Result<HttpResponse, P
     Ok(respond::object(&TenantResponse::from(&stored), &stored.etag))
 }
 
+impl MayBeUrgent for UpdateTenantRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false)) || matches!(self.offers_enabled, Patch::Value(false))
+    }
+}
+
 /// Change a tenant
 #[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath),
     request_body = UpdateTenantRequest,
     responses((status = 200, description = "Changed", body = TenantResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}")]
 pub(super) async fn update_tenant(
-    mut call: Call<TenantPath, Json<UpdateTenantRequest>>,
+    mut call: Call<TenantPath, ClassifiedJson<UpdateTenantRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = std::mem::take(call.body.get_mut());
     let mut fields = Fields::of_change();
     let changes = TenantChanges {
         name: fields.changed("name", body.name, Name::parse),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::access::{Action, Role, User};
 use crate::catalog::field::Invalid;
 use crate::catalog::text::Username;
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, Json, MayBeUrgent, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -143,14 +143,20 @@ pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Probl
 
 /// Change a person
 ///
+impl MayBeUrgent for UpdateUserRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false))
+    }
+}
+
 /// Any change ends the person's sessions.
 #[utoipa::path(tag = "people", operation_id = "update_user", params(UserPath), request_body = UpdateUserRequest,
     responses((status = 200, description = "Changed", body = UserResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn update_user(
-    mut call: Call<UserPath, Json<UpdateUserRequest>>,
+    mut call: Call<UserPath, ClassifiedJson<UpdateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = std::mem::take(call.body.get_mut());
     let mut fields = Fields::of_change();
     let changes = UserChanges {
         role: fields.changed("role", body.role, read_role),
@@ -168,7 +174,7 @@ pub(super) async fn update_user(
 #[utoipa::path(tag = "people", operation_id = "delete_user", params(UserPath),
     responses((status = 204, description = "Removed"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/users/{id}")]
-pub(super) async fn delete_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_user(call: Call<UserPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     users::delete(
         &call.ctx,

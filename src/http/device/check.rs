@@ -11,7 +11,8 @@ use super::check_response::{CheckResponse, QueryParameters};
 use super::given::GivenFields;
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
-use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body::{BodyPolicy, MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body_memory::Owner;
 use crate::http::call::{bearer, context};
 use crate::http::client_address::client_address;
 use crate::http::form::{FormError, read_form};
@@ -100,11 +101,15 @@ async fn answer_posted(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    authenticate(ctx, bearer(request.headers()))?;
-    let body = read_body(request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
-    // Once more: the credential may have ended while the body arrived.
-    let device = authenticate(ctx, bearer(request.headers()))?;
-    let fields: CheckRequest<'_> = parse_json(&body)?;
+    let mut device = authenticate(ctx, bearer(request.headers()))?;
+    let owner = Owner::Tenant(device.tenant_id());
+    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
+    let body = read_body(request, &mut payload.into_inner(), owner, policy).await?;
+    if body.was_awaited {
+        // The credential may have ended meanwhile.
+        device = authenticate(ctx, bearer(request.headers()))?;
+    }
+    let fields: CheckRequest<'_> = parse_json(&body.bytes)?;
     let given = GivenFields::new([
         fields.package_name,
         fields.version_code,

@@ -9,13 +9,15 @@ use super::given::GivenFields;
 use crate::catalog::device::{DeviceAttributes, EnrollingDevice, OrgInfo};
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
-use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
-use crate::http::call::{address, bearer, begin_costly, context, request_id};
+use crate::http::body::{BodyPolicy, MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body_memory::Owner;
+use crate::http::call::{acquire, address, bearer, context, request_id};
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::resolve::{Attribute, read_device_attributes, read_memberships};
 use crate::secrets::PresentedEnrolmentCode;
+use crate::services::PermitClass;
 use crate::services::checks::authenticate;
 use crate::services::enrolment::{EnrolmentRequest, enrol};
 
@@ -70,12 +72,13 @@ pub(super) async fn enrol_device(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    let _permit = begin_costly(&ctx, &request)?;
-    authenticate(&ctx, bearer(request.headers()))?;
-    let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    let tenant = authenticate(&ctx, bearer(request.headers()))?.tenant_id();
+    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
+    let body = read_body(&request, &mut payload.into_inner(), Owner::Tenant(tenant), policy).await?;
     // Once more: the credential may have ended while the body arrived.
     let caller = authenticate(&ctx, bearer(request.headers()))?;
-    let fields: EnrolDeviceRequest<'_> = parse_json(&body)?;
+    let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
+    let fields: EnrolDeviceRequest<'_> = parse_json(&body.bytes)?;
     let (device, code) = fields.read()?;
     let asked = EnrolmentRequest {
         device,

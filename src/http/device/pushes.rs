@@ -12,8 +12,9 @@ use super::push_response::PushesResponse;
 use crate::catalog::field::Invalid;
 use crate::catalog::push::Acknowledgement;
 use crate::catalog::text::PushDetail;
-use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
-use crate::http::call::{bearer, context, read_query};
+use crate::http::body::{BodyPolicy, MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body_memory::Owner;
+use crate::http::call::{acquire, address, bearer, context, read_query};
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
@@ -22,6 +23,7 @@ use crate::http::telemetry::is_head;
 use crate::services::checks::authenticate;
 use crate::services::enrolment::authenticate_device;
 use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
+use crate::services::{PermitClass, network_of};
 use crate::storage::push_targets::StoredTarget;
 
 #[derive(Deserialize, IntoParams)]
@@ -117,11 +119,17 @@ pub(super) async fn acknowledge_push(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnPushPath::from_path(&request)?;
-    authenticate(&ctx, bearer(request.headers()))?;
-    let body = read_body(&request, &mut payload.into_inner(), MAX_BODY_BYTES).await?;
+    let tenant = match authenticate(&ctx, bearer(request.headers())) {
+        Ok(device) => Owner::Tenant(device.tenant_id()),
+        // What is wrong is said below.
+        Err(_) => Owner::Source(address(&request).map(network_of)),
+    };
+    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
+    let body = read_body(&request, &mut payload.into_inner(), tenant, policy).await?;
     // After the body, while which arrived the token may have ended.
     let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
-    let body: AcknowledgePushRequest = parse_json(&body)?;
+    let _permit = acquire(&ctx, PermitClass::Device(pass.scope.tenant().tenant()))?;
+    let body: AcknowledgePushRequest = parse_json(&body.bytes)?;
     let mut fields = Fields::default();
     let said = fields.required("state", body.state, |text| Acknowledgement::parse(&text));
     let detail = fields.optional("detail", body.detail, PushDetail::parse);

@@ -9,6 +9,8 @@ pub(super) struct GatewayError {
     pub(super) message: String,
     pub(super) sub_code: Option<String>,
     pub(super) sub_message: Option<String>,
+    /// Whether the connection is closed after the answer.
+    pub(super) ends_connection: bool,
 }
 
 impl GatewayError {
@@ -18,6 +20,7 @@ impl GatewayError {
             message: message.to_owned(),
             sub_code: None,
             sub_message: None,
+            ends_connection: false,
         }
     }
 
@@ -123,6 +126,15 @@ impl GatewayError {
         Self::plain(43, "Parameter error")
             .with_sub_code("isv.request-too-large")
             .saying(why)
+    }
+
+    pub(super) fn too_slow(why: &str) -> Self {
+        Self {
+            ends_connection: true,
+            ..Self::plain(43, "Parameter error")
+                .with_sub_code("isv.request-timeout")
+                .saying(why)
+        }
     }
 
     pub(super) fn invalid_encoding() -> Self {

@@ -20,17 +20,19 @@ mod value_kind;
 
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 
 use self::envelope::Format;
 use self::error::GatewayError;
 use self::methods::Asked;
 use self::params::{BodyKind, Params};
-use super::body::{BodyError, MAX_BODY_BYTES, collect, require_identity};
-use super::call::context;
+use super::body::{Body, BodyError, BodyPolicy, MAX_BODY_BYTES, collect, require_identity};
+use super::body_memory::Owner;
+use super::call::{address, context};
 use super::client_address::client_address;
 use super::request_ids;
+use crate::services::network_of;
 
 /// Both paths. They take every verb, since a wrong one has an answer of its own.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -45,7 +47,7 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
         Ok(body) => body,
         Err(error) => return respond_early_failure(&request, &error, &id),
     };
-    let (params, format) = match read_params(&request, &body) {
+    let (params, format) = match read_params(&request, &body.bytes) {
         Ok(read) => read,
         Err(error) => return respond_early_failure(&request, &error, &id),
     };
@@ -73,7 +75,11 @@ fn respond_early_failure(request: &HttpRequest, error: &GatewayError, id: &str) 
 
 fn respond_failure(request: &HttpRequest, format: Format, error: &GatewayError, id: &str) -> HttpResponse {
     let body = envelope::failure(format, error, id);
-    envelope::respond(request, HttpResponse::Ok(), format, body)
+    let mut response = HttpResponse::Ok();
+    if error.ends_connection {
+        response.force_close();
+    }
+    envelope::respond(request, response, format, body)
 }
 
 async fn read_and_answer_batch(
@@ -85,7 +91,7 @@ async fn read_and_answer_batch(
     }
     let query = Params::of_query(request.query_string())?;
     let body = read_body(request, payload).await?;
-    let body = std::str::from_utf8(&body).map_err(|_| GatewayError::invalid_encoding())?;
+    let body = std::str::from_utf8(&body.bytes).map_err(|_| GatewayError::invalid_encoding())?;
     let format = pipeline::format_of(&query)?;
     let separator = request
         .headers()
@@ -103,7 +109,7 @@ async fn read_and_answer_batch(
     Ok((format, answers))
 }
 
-async fn read_call(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, GatewayError> {
+async fn read_call(request: &HttpRequest, payload: web::Payload) -> Result<Body, GatewayError> {
     if request.method() != Verb::GET && request.method() != Verb::POST {
         return Err(GatewayError::verb_not_allowed());
     }
@@ -120,9 +126,14 @@ fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'
     Ok((params, format))
 }
 
-async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Bytes, GatewayError> {
+/// The caller is not known before the signature, which covers the body.
+async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Body, GatewayError> {
     require_identity(request.headers()).map_err(|coding| GatewayError::unsupported_encoding(&coding))?;
-    match collect(&mut payload.into_inner(), MAX_BODY_BYTES).await {
+    let owner = Owner::Source(address(request).map(network_of));
+    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
+    match collect(&mut payload.into_inner(), owner, policy).await {
+        Err(BodyError::TooSlow) => Err(GatewayError::too_slow("the body did not arrive in time")),
+        Err(BodyError::NoMemory) => Err(GatewayError::unavailable()),
         Ok(body) => Ok(body),
         Err(BodyError::TooLarge) => Err(GatewayError::too_large("a body of at most 1 MiB is read")),
         Err(BodyError::BrokeOff) => Err(GatewayError::invalid_encoding()),

@@ -19,7 +19,7 @@ use crate::catalog::push::PushTarget;
 use crate::http::problem::Problem;
 use crate::http::request_ids;
 use crate::services::pushes::{PushRefusal, create_with_key};
-use crate::services::{ServiceError, within_deadline};
+use crate::services::{PermitClass, ServiceError, within_deadline};
 
 pub(super) const METHOD: Method = Method {
     name: "yunos.miniapp.offlinepkg.push",
@@ -62,7 +62,8 @@ async fn push(call: &MethodCall<'_>) -> Result<Outcome, GatewayError> {
     if !call.key.is_good() {
         return Err(GatewayError::not_permitted());
     }
-    let permit = call.ctx.costly_calls.begin(request_ids::next());
+    let class = PermitClass::Device(call.key.tenant());
+    let permit = call.ctx.permits.acquire(class, request_ids::next());
     let _permit = permit.map_err(failure)?;
     let created = Box::pin(create_with_key(
         call.ctx,

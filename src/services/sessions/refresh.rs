@@ -91,7 +91,7 @@ async fn find_user(ctx: &Context, session: &Session) -> Result<User, ServiceErro
     if !user.enabled {
         return Err(WRONG_REFRESH);
     }
-    refuse_disabled_tenant(ctx, user.tenant).await?;
+    refuse_disabled_tenant(&ctx.db, user.tenant).await?;
     Ok(user)
 }
 

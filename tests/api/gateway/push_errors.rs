@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
 use super::stage::{ALIPAY_CONTEXT, DEVICE_CHECK, TIMESTAMP, push_call, push_req, stage};
+use slipway::catalog::ids::TenantId;
+use slipway::services::PermitClass;
+
 use crate::api::harness::{Answer, CHECK, PUSH, TENANT, TopCall, TopClient};
 use crate::support::database::{TestDatabase, on_both_databases};
 
@@ -195,8 +198,9 @@ async fn a_node_that_is_busy_asks_to_be_called_again(database: TestDatabase) {
     let stage = stage(database).await;
     let operator = stage.operator(&["A"]).await;
     let call = push_call(&operator, &push_req(&["A"], json!({})));
-    let costly_calls = &stage.app.running.context.costly_calls;
-    let held: Vec<_> = std::iter::from_fn(|| costly_calls.begin(0).ok()).collect();
+    let permits = &stage.app.running.context.permits;
+    let class = PermitClass::Device(TenantId::parse(TENANT).unwrap());
+    let held: Vec<_> = std::iter::from_fn(|| permits.acquire(class, 0).ok()).collect();
     for (form, judge) in [
         ("json", Judge::judge_json as fn(&mut Judge, &Answer, Row<'_>)),
         ("xml", Judge::judge_xml),

@@ -1,0 +1,123 @@
+//! Memory for bodies that arrive slowly: bounded in the node, and shared between their senders.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use crate::catalog::ids::TenantId;
+
+/// What all unfinished bodies of a node may take.
+const OF_THE_NODE: usize = 256 * 1024 * 1024;
+
+/// Whose memory a body takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    /// Nobody is authenticated: the network that it comes from.
+    Source(Option<IpAddr>),
+    Tenant(TenantId),
+    /// The platform's own administrators.
+    Platform,
+}
+
+impl Owner {
+    pub(super) fn of(tenant: Option<TenantId>) -> Self {
+        tenant.map_or(Self::Platform, Self::Tenant)
+    }
+}
+
+/// An owner gets at most half of what the others have left: the more it has, the less it gets.
+pub(super) struct BodyMemory {
+    size: usize,
+    taken: Mutex<HashMap<Owner, usize>>,
+}
+
+/// Memory of one body, until it is dropped.
+pub(super) struct Reservation {
+    memory: &'static BodyMemory,
+    owner: Owner,
+    bytes: usize,
+}
+
+/// The owner has its share.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoMemory;
+
+static MEMORY: LazyLock<BodyMemory> = LazyLock::new(|| BodyMemory::new(OF_THE_NODE));
+
+impl BodyMemory {
+    pub(super) fn of_the_node() -> &'static Self {
+        &MEMORY
+    }
+
+    fn new(size: usize) -> Self {
+        Self {
+            size,
+            taken: Mutex::default(),
+        }
+    }
+
+    pub(super) fn reserve_for(&'static self, owner: Owner) -> Reservation {
+        Reservation {
+            memory: self,
+            owner,
+            bytes: 0,
+        }
+    }
+
+    fn change(&self, owner: Owner, more: usize, less: usize) -> Result<(), NoMemory> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.get(&owner).copied().unwrap_or_default();
+        if more > 0 {
+            let all: usize = taken.values().sum();
+            if own + more > self.size.saturating_sub(all) {
+                return Err(NoMemory);
+            }
+        }
+        match (own + more).saturating_sub(less) {
+            0 => drop(taken.remove(&owner)),
+            left => drop(taken.insert(owner, left)),
+        }
+        Ok(())
+    }
+}
+
+impl Reservation {
+    /// Takes what is missing to this size.
+    pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), NoMemory> {
+        let more = bytes.saturating_sub(self.bytes);
+        if more > 0 {
+            self.memory.change(self.owner, more, 0)?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            // Giving back never fails.
+            let _ = self.memory.change(self.owner, 0, self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_owner_leaves_memory_to_the_others() {
+        let memory: &'static BodyMemory = Box::leak(Box::new(BodyMemory::new(1_000)));
+        let owner = |number| Owner::Tenant(TenantId::parse(number).unwrap());
+        let mut first = memory.reserve_for(owner(1));
+        assert_eq!(first.grow_to(500), Ok(()));
+        assert_eq!(first.grow_to(501), Err(NoMemory));
+        let mut second = memory.reserve_for(owner(2));
+        assert_eq!(second.grow_to(200), Ok(()));
+        let mut third = memory.reserve_for(owner(3));
+        assert_eq!(third.grow_to(200), Ok(()));
+        drop((first, second, third));
+        assert!(memory.taken.lock().unwrap().is_empty());
+    }
+}

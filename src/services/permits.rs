@@ -1,0 +1,193 @@
+//! Permits for calls that cost much more than a check: logins, writes, uploads. Beyond them a node answers at once that
+//! the caller should come back, so that checks go on. Permits are taken once the body is there.
+//!
+//! Each kind of caller has permits of its own, and within a kind they are shared between tenants (or, where nobody is
+//! authenticated, between networks): one may have at most half of what the others leave.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::ServiceError;
+use super::login_attempts::network_of;
+use crate::catalog::ids::TenantId;
+
+/// Callers are told to come back after so many seconds, spread so that they do not come together.
+const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=8;
+
+/// Who asks for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PermitClass {
+    /// A password is verified.
+    Login(Option<IpAddr>),
+    /// A session is refreshed.
+    Refresh(Option<IpAddr>),
+    /// A device, or a client of the gateway.
+    Device(TenantId),
+    /// A person or an API token; `None` for the platform's own.
+    Person(Option<TenantId>),
+    /// The same, where a release stops being offered or a credential is taken away.
+    Urgent(Option<TenantId>),
+}
+
+pub struct Permits {
+    logins: Arc<Pool<Option<IpAddr>>>,
+    refreshes: Arc<Pool<Option<IpAddr>>>,
+    devices: Arc<Pool<Option<TenantId>>>,
+    people: Arc<Pool<Option<TenantId>>>,
+    urgent: Arc<Pool<Option<TenantId>>>,
+}
+
+/// The right to one call, until it is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    _held: Held,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held for its drop")]
+enum Held {
+    OfNetwork(Slot<Option<IpAddr>>),
+    OfTenant(Slot<Option<TenantId>>),
+}
+
+impl Permits {
+    /// Allows so many of each kind at a time.
+    pub fn new(at_once: usize) -> Self {
+        Self {
+            logins: Pool::new(at_once),
+            refreshes: Pool::new(at_once),
+            devices: Pool::new(at_once),
+            people: Pool::new(at_once),
+            urgent: Pool::new(at_once),
+        }
+    }
+
+    /// `random` spreads what callers are told who have to come back.
+    pub fn acquire(&self, class: PermitClass, random: u64) -> Result<Permit, ServiceError> {
+        let of_network = |pool: &Arc<Pool<_>>, source: Option<IpAddr>| {
+            pool.acquire(source.map(network_of)).map(Held::OfNetwork)
+        };
+        let (held, kind) = match class {
+            PermitClass::Login(source) => (of_network(&self.logins, source), "login"),
+            PermitClass::Refresh(source) => (of_network(&self.refreshes, source), "refresh"),
+            PermitClass::Device(tenant) => (self.devices.acquire(Some(tenant)).map(Held::OfTenant), "device"),
+            PermitClass::Person(tenant) => (self.people.acquire(tenant).map(Held::OfTenant), "person"),
+            PermitClass::Urgent(tenant) => (self.urgent.acquire(tenant).map(Held::OfTenant), "urgent"),
+        };
+        if let Some(held) = held {
+            return Ok(Permit { _held: held });
+        }
+        metrics::counter!("slipway_costly_calls_refused_total", "kind" => kind).increment(1);
+        let range = RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1;
+        Err(ServiceError::Busy {
+            retry_after_s: RETRY_AFTER_S.start() + random % range,
+        })
+    }
+}
+
+/// Permits of one kind, shared between those who have a key each.
+#[derive(Debug)]
+struct Pool<K: Eq + Hash> {
+    size: usize,
+    taken: Mutex<HashMap<K, usize>>,
+}
+
+#[derive(Debug)]
+struct Slot<K: Eq + Hash> {
+    pool: Arc<Pool<K>>,
+    key: K,
+}
+
+impl<K: Eq + Hash + Copy> Pool<K> {
+    fn new(size: usize) -> Arc<Self> {
+        Arc::new(Self {
+            size,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// One that has none gets one even where the others have them all, up to twice the size in all.
+    fn acquire(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = taken.values().sum();
+        let own = taken.get(&key).copied().unwrap_or_default();
+        let is_first = own == 0 && (all < 2 * self.size);
+        if !is_first && own >= self.size.saturating_sub(all) {
+            return None;
+        }
+        taken.insert(key, own + 1);
+        Some(Slot {
+            pool: self.clone(),
+            key,
+        })
+    }
+}
+
+impl<K: Eq + Hash> Drop for Slot<K> {
+    fn drop(&mut self) {
+        let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.key) {
+            *own -= 1;
+            if *own == 0 {
+                taken.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(tenant: i64) -> PermitClass {
+        PermitClass::Person(TenantId::parse(tenant).ok())
+    }
+
+    fn acquire_all(permits: &Permits, class: PermitClass) -> Vec<Permit> {
+        std::iter::from_fn(|| permits.acquire(class, 0).ok()).collect()
+    }
+
+    #[test]
+    fn beyond_the_permits_callers_are_told_when_to_come_back() {
+        let permits = Permits::new(1);
+        let first = permits.acquire(person(1), 0).unwrap();
+        let told: Vec<_> = (0..20)
+            .map(|random| match permits.acquire(person(1), random) {
+                Err(ServiceError::Busy { retry_after_s }) => retry_after_s,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(told.iter().min().zip(told.iter().max()), Some((&1, &8)));
+        drop(first);
+        assert!(permits.acquire(person(1), 0).is_ok());
+    }
+
+    #[test]
+    fn a_tenant_leaves_permits_to_the_others() {
+        let permits = Permits::new(64);
+        let first = acquire_all(&permits, person(1));
+        assert_eq!(first.len(), 32);
+        let others: Vec<_> = (2..=60)
+            .map(|tenant| acquire_all(&permits, person(tenant)))
+            .collect();
+        assert!(
+            others.iter().all(|held| !held.is_empty()),
+            "each gets at least one"
+        );
+    }
+
+    #[test]
+    fn kinds_do_not_take_each_others_permits() {
+        let permits = Permits::new(2);
+        let tenant = TenantId::parse(1).ok();
+        let _people = acquire_all(&permits, person(1));
+        let _logins: Vec<_> = (0..20)
+            .map(|last| permits.acquire(PermitClass::Login(Some([192, 0, 2, last].into())), 0))
+            .collect();
+        assert!(permits.acquire(PermitClass::Refresh(None), 0).is_ok());
+        assert!(permits.acquire(PermitClass::Urgent(tenant), 0).is_ok());
+        assert!(permits.acquire(PermitClass::Device(tenant.unwrap()), 0).is_ok());
+    }
+}
