@@ -51,7 +51,7 @@ pub struct Db {
     is_urgent: bool,
 }
 
-/// What urgent calls have for themselves, and the turns that they take before others.
+/// What urgent calls have when the others have taken every connection, and the turns that they take before others.
 #[derive(Debug)]
 pub(super) struct Reserved {
     /// Its connections are made when they are needed.
@@ -297,7 +297,7 @@ impl Db {
     pub(super) fn pool(&self) -> &Pool {
         match &self.gate {
             Some(gate) if !gate.is_open.load(Ordering::Acquire) => &gate.closed,
-            _ if self.is_urgent => &self.reserved.connection,
+            _ if self.is_urgent && self.connection.is_exhausted() => &self.reserved.connection,
             _ => &self.connection,
         }
     }

@@ -89,6 +89,14 @@ impl Pool {
         }
     }
 
+    /// Whether a caller would have to wait for others. Where the server gives fewer connections than the limit, there are
+    /// none to be had elsewhere, and callers wait here in their order.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let status = self.status();
+        let is_full = status.idle == 0 && status.open >= status.limit;
+        status.withheld == 0 && (is_full || status.waiting > 0)
+    }
+
     /// Begins a transaction.
     pub(super) async fn begin<F>(&self, begin: impl Fn() -> F) -> Result<Transaction, DbErr>
     where
