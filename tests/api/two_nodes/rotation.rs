@@ -156,7 +156,7 @@ impl Rotation {
         for made in &mut self.made {
             let body = json!({"refresh_token": made.refresh_token});
             let pair = node.post("/api/v1/auth/refresh", &body).await.expect(200);
-            made.refresh_token = text(&pair["refresh_token"]).to_owned();
+            text(&pair["refresh_token"]).clone_into(&mut made.refresh_token);
         }
     }
 
@@ -199,6 +199,7 @@ async fn metric(http: &Client, node: &Node, kind: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a rotation, step by step")]
 async fn a_rotation_in_two_steps_breaks_nothing_at_any_moment() {
     let database = TestDatabase::postgres().await;
     let url = database.url.clone();

@@ -139,7 +139,7 @@ impl Hearer {
         {
             let ctx = self.ctx.clone();
             self.writing.push(Box::pin(async move {
-                let taken = contain_panic(take(&ctx, &heard.scope, heard.said)).await;
+                let taken = contain_panic(Box::pin(take(&ctx, &heard.scope, heard.said))).await;
                 count(taken.unwrap_or_else(|panic| {
                     tracing::error!(panic, "writing an acknowledgement panicked; it is dropped");
                     "failed"
