@@ -83,7 +83,8 @@ const ROOMS: [Room; 15] = [
         may_name: &[
             "catalog", "access", "resolve", "secrets", "storage", "services", "causes",
         ],
-        libraries: &["actix_web", "utoipa", "tracing", "metrics"],
+        // Its time limits on connections and bodies are those of the runtime.
+        libraries: &["actix_web", "utoipa", "tokio", "tracing", "metrics"],
     },
     Room {
         name: "commands",

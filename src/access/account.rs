@@ -42,7 +42,7 @@ impl KeyFacts {
     }
 }
 
-/// Whether a key with this expiry is invalid now.
+/// True if a key with this expiry is invalid now.
 pub fn has_expired(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     expires_at.is_some_and(|expires_at| expires_at <= now)
 }

@@ -16,11 +16,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::servers::STOP_WITHIN_S;
 use crate::http::{self, Parts, TimedStream};
 
-/// How long the head of the first request on a connection may take.
+/// Time that the head of the first request on a connection may take.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long a connection is kept without a request.
+/// Time that a connection is kept without a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// How long a client may take to close its end.
+/// Time that a client may take to close its end.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// File descriptors that are not for connections of clients: the database, the broker, snapshots, logs.
 const OTHER_FILES: u64 = 160;

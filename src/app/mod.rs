@@ -46,7 +46,7 @@ use crate::supervision::Tasks;
 use crate::telemetry;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
-/// How long connections in use may take then to come back.
+/// Time that connections in use may take then to come back.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a server is started, beside its settings.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::http::{Faces, Parts, TrustedProxies};
 use crate::services::Context;
 
-/// How long requests in flight may take when the server stops, in seconds.
+/// Time that requests in flight may take when the server stops, in seconds.
 pub(super) const STOP_WITHIN_S: u64 = 30;
 /// Connections of operators: monitoring, and a few people.
 const OPERATIONS_CONNECTIONS: u32 = 256;

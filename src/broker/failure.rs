@@ -59,7 +59,7 @@ impl Failure {
         }
     }
 
-    /// Whether the connection's task was told to end.
+    /// True if the connection's task was told to end.
     pub(super) const fn is_end(&self) -> bool {
         matches!(
             self,

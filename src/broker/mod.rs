@@ -242,7 +242,7 @@ impl Broker {
         self.link.borrow().is_ready
     }
 
-    /// Whether devices' messages arrive.
+    /// True if devices' messages arrive.
     pub fn is_subscribed(&self) -> bool {
         self.link.borrow().is_subscribed
     }

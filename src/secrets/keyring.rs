@@ -152,7 +152,7 @@ impl Keyring {
         self.first().fingerprint(text)
     }
 
-    /// Whether one of the keys made this fingerprint of the text.
+    /// True if one of the keys made this fingerprint of the text.
     pub fn has_fingerprint(&self, text: &str, fingerprint: &str) -> bool {
         self.keys.iter().any(|key| key.fingerprint(text) == fingerprint)
     }

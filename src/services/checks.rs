@@ -59,7 +59,7 @@ pub struct CheckAnswer<'a> {
     pub stale_for: Option<TimeDelta>,
     /// How many pushes wait for the device; only for one that proved by its own token to be the one that it says.
     pub pushes_waiting: Option<usize>,
-    /// Whether the device should enrol again: its token needs a secret key that is about to be dropped.
+    /// True if the device should enrol again: its token needs a secret key that is about to be dropped.
     pub token_renewal_due: bool,
 }
 

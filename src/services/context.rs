@@ -179,7 +179,7 @@ pub struct Caller {
     pub principal: Principal,
     pub request_id: String,
     pub address: Option<IpAddr>,
-    /// Whether the call stops offers or takes a credential away, so that it must not wait behind others.
+    /// True if the call stops offers or takes a credential away, so that it must not wait behind others.
     pub is_urgent: bool,
 }
 

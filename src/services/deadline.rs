@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::ServiceError;
 use crate::storage::{WriteProgress, track_writes};
 
-/// How long a use case may take.
+/// Time that a use case may take.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 tokio::task_local! {

@@ -71,7 +71,7 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    /// Whether the database's trouble made it fail, so that the same may succeed later.
+    /// True if the database's trouble made it fail, so that the same may succeed later.
     pub const fn is_passing(&self) -> bool {
         matches!(
             self,

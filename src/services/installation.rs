@@ -186,7 +186,7 @@ fn read_canary(stored: &str) -> Result<SealedSecret, KeyringError> {
     })
 }
 
-/// Whether a database that is migrated holds what only a certain key opens.
+/// True if a database that is migrated holds what only a certain key opens.
 pub async fn is_sealed(db: &Db) -> Result<bool, StorageError> {
     Ok(settings::find(db, CANARY).await?.is_some())
 }

@@ -18,7 +18,7 @@ use crate::supervision::Exit;
 /// First uses that may wait for the database. A key that finds the queue full is noted at its next use.
 const QUEUE: usize = 4_096;
 const BATCH: usize = 500;
-/// How long the first use of a batch waits for others.
+/// Time that the first use of a batch waits for others.
 const WAIT: Duration = Duration::from_millis(500);
 
 /// The first use of a key on a day. Sorted, so that nodes lock rows in the same order.

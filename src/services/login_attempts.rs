@@ -101,7 +101,7 @@ pub(super) async fn count_login_attempt(
     Err(refusal(wait))
 }
 
-/// Whether the account has a session that was used from this network, perhaps at another node or before a restart.
+/// True if the account has a session that was used from this network, perhaps at another node or before a restart.
 async fn signed_in_before(
     ctx: &Context,
     account: &str,

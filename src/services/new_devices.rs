@@ -46,7 +46,7 @@ pub(super) struct Allowance<'a> {
 }
 
 impl Allowance<'_> {
-    /// Whether one more may come from a network, when `planned` others do.
+    /// True if one more may come from a network, when `planned` others do.
     pub(super) fn admits(&self, planned: u64, network: Option<IpAddr>) -> bool {
         let count = self.counted.saturating_add(planned);
         let is_scarce = count >= self.per_day / 2;

@@ -99,7 +99,7 @@ impl RateLimit {
         self.refused(counted)
     }
 
-    /// Whether one more would be allowed, which is not counted.
+    /// True if one more would be allowed, which is not counted.
     pub(super) fn probe(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
         let probed = self.whole_at.update(key, |whole_at| {

@@ -1,4 +1,4 @@
-//! Whether this node can write: proved every few seconds by a write, which also says that the node runs.
+//! Proves every few seconds by a write that this node can write, which also says that the node runs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -35,7 +35,7 @@ pub enum Authority {
     Tenant(TenantScope),
 }
 
-/// Whether the rows of a credential are locked while they are read.
+/// True if the rows of a credential are locked while they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hold {
     None,

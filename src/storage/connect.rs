@@ -23,7 +23,7 @@ use super::turns::TenantTurns;
 use super::write::WriteControl;
 use super::{StorageError, postgres_url};
 
-/// How long a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
+/// Time that a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -47,7 +47,7 @@ pub struct Db {
     gate: Option<Arc<Gate>>,
     writes: Arc<WriteControl>,
     reserved: Arc<Reserved>,
-    /// Whether this goes before others.
+    /// True if this goes before others.
     is_urgent: bool,
 }
 

@@ -162,13 +162,13 @@ impl StorageError {
 }
 
 impl StorageError {
-    /// Whether the same may succeed later. What is in doubt may have been done, so it is only for writes that can be
+    /// True if the same may succeed later. What is in doubt may have been done, so it is only for writes that can be
     /// repeated.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
     }
 
-    /// Whether the database said that it did not do what was asked.
+    /// True if the database said that it did not do what was asked.
     pub(super) fn is_refusal(error: &DbErr) -> bool {
         !is_without_answer(error)
     }

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use super::postgres;
 use super::postgres_url::{Servers, Wanted};
 
-/// How often the chosen server is asked whether it is still the right one.
+/// Interval at which the chosen server is asked whether it is still the right one.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// How long a server may take to accept a connection or to answer.
+/// Time that a server may take to accept a connection or to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Tells whether a connection is outside of a transaction and what its server may be used for, in one round trip.
@@ -84,7 +84,7 @@ impl Hosts {
         }
     }
 
-    /// Whether a pooled connection of this age may be used: it is outside of a transaction, and its server the chosen
+    /// True if a pooled connection of this age may be used: it is outside of a transaction, and its server the chosen
     /// one and the right one.
     pub(super) async fn is_usable(
         &self,
@@ -112,7 +112,7 @@ impl Hosts {
         ))
     }
 
-    /// Whether the connection is outside of a transaction, and whether its server is one that is wanted.
+    /// True if the connection is outside of a transaction, and whether its server is one that is wanted.
     async fn state(&self, connection: &mut PgConnection) -> Result<(bool, bool), sqlx::Error> {
         let row = connection.fetch_one(STATE).await?;
         let is_right = match self.servers.wanted {

@@ -10,7 +10,7 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a caller waits for its turn.
+/// Time that a caller waits for its turn.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]

@@ -27,7 +27,7 @@ impl Db {
         tx.commit().await
     }
 
-    /// Whether any migration was applied.
+    /// True if any migration was applied.
     pub async fn has_schema(&self) -> Result<bool, StorageError> {
         Ok(
             !Migrator::get_applied_migrations_read_only(self.pool().connection())

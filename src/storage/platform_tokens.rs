@@ -59,7 +59,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Whether there was such a token.
+/// True if there was such a token.
 pub async fn delete(writer: &impl Writer, id: KeyId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id(id.uuid()).exec(writer.connection()).await?;
     Ok(deleted.rows_affected > 0)

@@ -17,12 +17,12 @@ use super::lane::{Lane, Turn};
 use super::progress::send_write;
 use super::statements::{BEGIN_LIMIT, STATEMENT_LIMIT, Transaction, is_refusal, limited, may_write};
 
-/// How long a caller goes on to look for a connection.
+/// Time that a caller goes on to look for a connection.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(8);
-/// How long a server may take to say why it refuses a connection.
+/// Time that a server may take to say why it refuses a connection.
 const REASON_LIMIT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
-/// How often a server that refused connections is asked for one more.
+/// Interval at which a server that refused connections is asked for one more.
 const ASK_AGAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Statements on this are committed by themselves.
@@ -89,7 +89,7 @@ impl Pool {
         }
     }
 
-    /// Whether a caller would have to wait for others. Where the server gives fewer connections than the limit, there are
+    /// True if a caller would have to wait for others. Where the server gives fewer connections than the limit, there are
     /// none to be had elsewhere, and callers wait here in their order.
     pub(super) fn is_exhausted(&self) -> bool {
         let status = self.status();
@@ -219,7 +219,7 @@ impl Pool {
     }
 }
 
-/// Whether the server, or a pooler in front of it, accepts no further connection.
+/// True if the server, or a pooler in front of it, accepts no further connection.
 fn is_too_many(error: &DbErr) -> bool {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
         return false;

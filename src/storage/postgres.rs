@@ -17,7 +17,7 @@ use super::hosts::Hosts;
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '15s'";
 
-/// How long a connection may take for a check before it is closed.
+/// Time that a connection may take for a check before it is closed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// Sets what every connection has.

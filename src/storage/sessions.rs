@@ -40,7 +40,7 @@ pub async fn find(reader: &impl Reader, id: SessionId) -> Result<Option<Session>
     row.map(read).transpose()
 }
 
-/// Whether a person has a session that was used last from this network.
+/// True if a person has a session that was used last from this network.
 pub async fn is_of_network(
     reader: &impl Reader,
     user: UserId,

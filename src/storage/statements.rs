@@ -13,7 +13,7 @@ use super::progress::send_write;
 
 /// Longer than PostgreSQL lets a statement take, so that only a connection without an answer is given up.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
-/// How long taking a connection and beginning a transaction may take together.
+/// Time that taking a connection and beginning a transaction may take together.
 pub(super) const BEGIN_LIMIT: Duration = Duration::from_secs(15);
 
 /// A transaction whose statements have a limit.
@@ -81,7 +81,7 @@ pub(super) fn may_write(sql: &str) -> bool {
         .is_some_and(|verb| verb.eq_ignore_ascii_case("select"))
 }
 
-/// Whether the database said that it did not do what was asked, or was never asked.
+/// True if the database said that it did not do what was asked, or was never asked.
 pub(super) fn is_refusal(error: &DbErr) -> bool {
     let is_without_connection = matches!(
         error,

@@ -19,7 +19,7 @@ pub struct Tasks(Arc<Mutex<BTreeMap<&'static str, Arc<Task>>>>);
 pub struct DownTasks {
     /// In alphabetical order.
     pub names: Vec<&'static str>,
-    /// Whether checks could be wrong without one of them.
+    /// True if checks could be wrong without one of them.
     pub has_essential: bool,
 }
 

@@ -157,7 +157,14 @@ async fn readiness_says_what_the_node_answers_from(database: TestDatabase) {
     let catalog = json!({"loaded": true, "age_s": 0, "stale": false, "tenants": 2, "apps": 1, "releases": 1});
     assert_eq!(
         ready,
-        json!({"status": "ready", "database": "reachable", "mqtt": "none", "catalog": catalog})
+        json!({
+            "status": "ready",
+            "writes": "working",
+            "database": "reachable",
+            "mqtt": "none",
+            "tasks_down": [],
+            "catalog": catalog,
+        })
     );
 }
 

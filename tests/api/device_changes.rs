@@ -34,7 +34,7 @@ fn path(device: &str) -> String {
     in_tenant(&format!("/devices/{device}"))
 }
 
-/// Whether the registry has what [`check`] says.
+/// True if the registry has what [`check`] says.
 async fn is_recorded(merchant: &Merchant, device: &str, store: &str) -> bool {
     let shown = merchant.admin.get(&path(device)).await;
     shown.status == 200
@@ -67,7 +67,8 @@ async fn imports_deletions_and_sql_are_corrected_by_the_next_checks(database: Te
     let app = TestApp::start(database).await;
     let merchant = merchant(&app).await;
     checks_correct(&merchant).await;
-    let wrong = json!({"devices": [{"device_id": "A", "org_info": {"l1Code": "XX"}}]});
+    let wrong =
+        json!({"devices": [{"device_id": "A", "project_id": "handhelds", "org_info": {"l1Code": "XX"}}]});
     let imported = merchant.admin.post(&in_tenant("/devices"), &wrong).await;
     assert!(imported.status < 300, "{}", imported.text);
     assert!(!is_recorded(&merchant, "A", "HM").await);

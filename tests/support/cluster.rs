@@ -108,7 +108,7 @@ impl Cluster {
         self.standby = Some(standby);
     }
 
-    /// Whether the standby has everything that the primary has now.
+    /// True if the standby has everything that the primary has now.
     pub(crate) async fn standby_has_caught_up(&self) -> bool {
         let position = self.primary.wal_position().await;
         let standby = self.standby.as_ref().expect("there is a standby");

@@ -21,7 +21,7 @@ use crate::wrk;
 const LOGIN_CONNECTIONS: usize = 32;
 /// Connections that are opened and kept.
 const SLOW_CONNECTIONS: usize = 500;
-/// How often a slow connection sends its next byte.
+/// Interval at which a slow connection sends its next byte.
 const DRIP: Duration = Duration::from_secs(1);
 
 /// An attack: its name, and what one thread of it does until the flag is set.

@@ -78,7 +78,7 @@ impl Client {
         self.connect.clean_start
     }
 
-    /// Whether the session is to outlast the connection.
+    /// True if the session is to outlast the connection.
     pub(super) fn is_kept(&self) -> bool {
         let properties = self.connect.properties.as_ref();
         properties.and_then(|properties| properties.session_expiry_interval) > Some(0)

@@ -137,7 +137,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Whether a number is written as an integer of at most 64 bits. `-0` is none: other readers take it for a fraction.
+/// True if a number is written as an integer of at most 64 bits. `-0` is none: other readers take it for a fraction.
 pub fn is_integer(number: &str) -> bool {
     number != "-0" && (number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok())
 }

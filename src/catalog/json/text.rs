@@ -56,7 +56,7 @@ impl JsonText {
         self.as_str().starts_with('{')
     }
 
-    /// Whether both hold the same, whatever the order of members. Numbers are the same when their texts are: 1 and 1.0
+    /// True if both hold the same, whatever the order of members. Numbers are the same when their texts are: 1 and 1.0
     /// differ.
     pub fn is_equivalent_to(&self, other: &Self) -> bool {
         let sorted = |json: &Self| Node::of_raw(&json.0, usize::MAX).map(|node| node.sorted().into_owned());

@@ -17,7 +17,7 @@ use crate::storage::{Db, StorageError};
 const EVERY: Duration = Duration::from_secs(1);
 /// A node that could not read for longer than this forgets every device.
 const KEPT_FOR: Duration = Duration::from_mins(10);
-/// How often positions are noted, and changes that are old are removed.
+/// Interval at which positions are noted, and changes that are old are removed.
 const REMOVE_EVERY: Duration = Duration::from_mins(1);
 
 /// Reads what changed, and has the node forget those devices.

@@ -119,7 +119,7 @@ pub struct DeliveryStatus {
     pub waiting_devices: usize,
     /// Whether there is a connection to the broker; `None` without a broker.
     pub is_broker_connected: Option<bool>,
-    /// Whether the broker granted the subscription, so that devices' acknowledgements arrive.
+    /// True if the broker granted the subscription, so that devices' acknowledgements arrive.
     pub is_broker_subscribed: Option<bool>,
 }
 

@@ -153,6 +153,11 @@ impl Stage {
                 .expect(200),
         );
         lists.push(self.admin.get(&app_path("/releases?limit=200")).await.expect(200));
+        // A refused request uses its credential all the same.
+        let items = lists.iter_mut().filter_map(|list| list["items"].as_array_mut());
+        for item in items.flatten().filter_map(Value::as_object_mut) {
+            item.remove("last_used_on");
+        }
         lists
     }
 

@@ -243,7 +243,7 @@ impl Journal {
 }
 
 impl State {
-    /// Whether the disk has exactly this of a tenant.
+    /// True if the disk has exactly this of a tenant.
     fn has(&self, tenant: TenantId, published: Option<&Arc<PublishedTenant>>) -> bool {
         let recorded = self.known.get(&tenant);
         let is_same = |other: &Option<Arc<PublishedTenant>>| match (other, published) {

@@ -41,7 +41,7 @@ pub(super) struct Hearer {
     queues: Queues<Vec<u8>, Heard>,
     /// Each gives its topic back.
     writing: FuturesUnordered<BoxFuture<'static, Vec<u8>>>,
-    /// Whether more can be received.
+    /// True if more can be received.
     is_open: bool,
 }
 
