@@ -7,7 +7,7 @@ use serde_json::json;
 use slipway::secrets::Keyring;
 use tempfile::TempDir;
 
-use super::harness::{PASSWORD, TENANT, TestApp, in_tenant};
+use super::harness::{TENANT, TestApp, in_tenant};
 use crate::support::database::TestDatabase;
 use crate::support::program;
 
@@ -40,7 +40,7 @@ async fn the_key_in_the_data_directory_is_rotated_by_its_lines() {
     for keys in [format!("{old}{new}\n"), format!("{new}\n{old}")] {
         fs::write(&file, keys).unwrap();
         let app = start(database.again().await, directory.path()).await;
-        app.login(&format!("admin-{TENANT}"), PASSWORD).await;
+        app.platform_admin().await;
         app.running.stop().await.unwrap();
     }
 
@@ -56,5 +56,5 @@ async fn the_key_in_the_data_directory_is_rotated_by_its_lines() {
     assert!(said.contains("nothing needs it"), "{said}");
     fs::write(&file, &new).unwrap();
     let app = start(database.again().await, directory.path()).await;
-    app.login(&format!("admin-{TENANT}"), PASSWORD).await;
+    app.platform_admin().await;
 }

@@ -134,7 +134,8 @@ async fn an_older_snapshot_starts_a_node_when_the_newer_ones_are_damaged(databas
     } = stopped;
     let node = super::node(TestDatabase::unavailable().await, data_dir.path()).await;
     let answer = merchant.device.at(&node).post("/v1/check", &check_fields()).await;
-    assert_eq!(answer.expect(200)["data"][0]["version_code"], 240);
+    // The journal behind the older snapshot holds that the app was switched off.
+    assert_eq!(answer.expect(200)["data"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +163,8 @@ async fn a_node_catches_up_when_its_database_comes_back() {
         .post("/v1/check", &of_new)
         .await;
     assert_eq!(answer.expect(200)["msg_code"], "", "one's own write is served");
-    let ready = stage.app.anyone().get("/readyz").await.expect(200);
-    assert_eq!(ready["status"], "ready", "{ready}");
+    // That writes work again is found by a probe.
+    until(async || stage.app.anyone().get("/readyz").await.expect(200)["status"] == "ready").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
