@@ -6,11 +6,18 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
 /// Where PostgreSQL is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Servers {
     /// In the order in which they are tried; one at least.
     pub(super) options: Vec<PgConnectOptions>,
     pub(super) wanted: Wanted,
+}
+
+/// The driver's options would show the password.
+impl std::fmt::Debug for Servers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Servers").finish_non_exhaustive()
+    }
 }
 
 /// Which server may be used (`target_session_attrs`).
@@ -111,6 +118,9 @@ impl Parts {
             return Ok(());
         }
         for host in hosts.split(',') {
+            if host.contains(char::is_whitespace) {
+                return Err("a host of the database URL must not contain white space".to_owned());
+            }
             let (host, port) = split_port(host)?;
             self.hosts.push(decode(host)?);
             self.ports.push(port.to_owned());

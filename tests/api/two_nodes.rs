@@ -215,7 +215,11 @@ async fn a_session_is_good_on_every_node() {
         .await
         .expect(200);
     assert_eq!(again["refresh_token"], renewed["refresh_token"]);
-    nodes.first.post("/api/v1/auth/logout", &json!({})).await.expect(204);
+    nodes
+        .first
+        .post("/api/v1/auth/logout", &json!({}))
+        .await
+        .expect(204);
     nodes.first.get("/api/v1/me").await.expect(401);
     nodes.second.get("/api/v1/me").await.expect(401);
 }
