@@ -38,18 +38,16 @@ pub fn trace_of_installation(path: &Path) -> Option<&'static str> {
 }
 
 /// Leaves a trace of the installation whose database is in the directory.
-pub fn note_installation(path: &Path, database: &Path, installation: Uuid) {
+pub fn note_installation(path: &Path, database: &Path, installation: Uuid) -> std::io::Result<()> {
     if database.parent() != Some(path) {
-        return;
+        return Ok(());
     }
     let path = path.join(INSTALLATION);
     let text = format!("{installation}\n");
     if fs::read_to_string(&path).is_ok_and(|noted| noted == text) {
-        return;
+        return Ok(());
     }
-    if let Err(error) = fs::write(&path, text) {
-        tracing::warn!(%error, path = %path.display(), "the installation cannot be noted");
-    }
+    fs::write(&path, text)
 }
 
 /// The keys that were given, else the one kept in the data directory, which is made at the first start. It `may_be_made`

@@ -290,7 +290,10 @@ async fn begin(
 async fn open_and_load(config: &Config, opening: &Opening, follower: &mut Follower) -> Result<(), OpenError> {
     let installation = opening.open().await?;
     if let Some(file) = opening.db.sqlite_file() {
-        data_directory::note_installation(&config.data_dir, file, installation);
+        // A server that cannot write this may serve: the note only tells a lost database from a new directory.
+        if let Err(error) = data_directory::note_installation(&config.data_dir, file, installation) {
+            tracing::warn!(%error, "the installation cannot be noted in the data directory");
+        }
     }
     follower.belong_to(installation);
     follower.load().await.map_err(OpenError::Catalog)
