@@ -205,8 +205,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     })
 }
 
-/// The pool behind a gate, the follower's connection, and that of the other pollers. The last two are taken first and kept: a recall that is acknowledged
-/// must be served, however busy the pool is.
+/// The pool behind a gate, the follower's connection, and that of the other pollers. The last two are taken first and
+/// kept: a recall that is acknowledged must be served, however busy the pool is.
 async fn own_connections(db: &Db) -> anyhow::Result<((Db, Arc<Gate>), Db, Db)> {
     let (gated, gate) = db.behind_gate().await?;
     let following = db.with_own_connection().await?;

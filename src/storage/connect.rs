@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 use sea_orm::{ConnectOptions, Database, DbErr, RuntimeErr, sqlx};
 
 pub(super) use self::file::DatabaseFile;
@@ -200,13 +200,24 @@ impl Db {
         Some(self.target.hosts.as_ref()?.connect_options())
     }
 
-    /// Proves that PostgreSQL gives a further connection, for as long as the result is kept.
-    pub(super) async fn require_another_connection(&self) -> Result<Option<PgConnection>, sqlx::Error> {
+    /// Proves that PostgreSQL gives two further connections at this moment. Neither is asked for twice, and both are
+    /// closed again: what is held while it waits for more is missing elsewhere.
+    pub(super) async fn require_two_connections(&self) -> Result<(), sqlx::Error> {
         let Some(options) = self.connect_options() else {
-            return Ok(None);
+            return Ok(());
         };
-        let connection = tokio::time::timeout(POSTGRES_CONNECT_TIMEOUT, options.connect()).await;
-        connection.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(Some)
+        let connect = async || {
+            let connection: Result<PgConnection, _> =
+                tokio::time::timeout(POSTGRES_CONNECT_TIMEOUT, options.connect())
+                    .await
+                    .unwrap_or(Err(sqlx::Error::PoolTimedOut));
+            connection
+        };
+        let first = connect().await?;
+        let second = connect().await?;
+        // Without waiting for their ends, the next connection might still be refused.
+        let _ = tokio::join!(first.close(), second.close());
+        Ok(())
     }
 
     /// What the pool has at the moment.

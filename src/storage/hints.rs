@@ -73,14 +73,13 @@ impl Db {
             return Ok(None);
         }
         // Hints save a poll at best, so a listener never takes the last connection that is to be had.
-        let spare = self.require_another_connection().await.map_err(unavailable)?;
+        self.require_two_connections().await.map_err(unavailable)?;
         // Kept for as long as it listens.
         let own = self.reopen().await?;
         let mut listener = PgListener::connect_with(own.pool().postgres())
             .await
             .map_err(unavailable)?;
         listener.listen(channel.name()).await.map_err(unavailable)?;
-        drop(spare);
         Ok(Some(Hints(listener)))
     }
 }

@@ -147,14 +147,21 @@ impl Pool {
                 Err(error) => error,
             };
             let error = self.reason(error).await;
-            let is_withheld = is_too_many(&error) && self.0.lane.withhold(turn, self.status().open);
-            if is_withheld {
-                self.ask_again_later();
-            }
-            if !is_withheld || Instant::now() >= deadline {
+            if !is_too_many(&error) || !self.shares(turn) || Instant::now() >= deadline {
                 return Err(error);
             }
         }
+    }
+
+    /// Lets fewer callers in, after the server refused a connection. `false` if there is none to share.
+    fn shares(&self, turn: Turn) -> bool {
+        let open = self.status().open;
+        let is_withheld = self.0.lane.withhold(turn, open);
+        if is_withheld {
+            self.ask_again_later();
+        }
+        // The last turn is never withheld. Its caller waits for a connection that another caller has.
+        is_withheld || open > 0
     }
 
     /// A connection comes back to the pool a moment after its turn ends. While the server accepts no further one, it is
