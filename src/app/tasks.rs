@@ -67,6 +67,13 @@ impl ServerTasks {
                 telemetry::tend_metrics(metrics).boxed()
             }),
         ]);
+        if context.db.has_choice_of_server() {
+            running.push(
+                tasks.supervise("server_watch", Auxiliary, context.clone(), |context| {
+                    context.db.watch_server().boxed()
+                }),
+            );
+        }
         if let Some(snapshots) = self.snapshots {
             running.push(
                 tasks.supervise("snapshot_journal", Auxiliary, snapshots.0.clone(), |writer| {

@@ -59,6 +59,7 @@ impl Authority {
             Self::DeviceKey { tenant, key } => {
                 confirm_tenant(tx, *tenant, Hold::None).await?;
                 let row = device_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
+                let row = row.apply_if(credential_lock(hold), QuerySelect::lock);
                 require(row.one(tx.connection()).await?.is_some())
             }
             Self::AppKey { tenant, key, role } => {
@@ -161,7 +162,7 @@ fn shared_lock(hold: Hold, lock: LockType) -> Option<LockType> {
     (hold == Hold::Shared).then_some(lock)
 }
 
-/// Sessions and API tokens end by being deleted, which the weakest lock keeps off; refreshing a session does not wait.
+/// Sessions, API tokens and device keys end by being deleted, which the weakest lock keeps off; refreshing a session does not wait.
 fn credential_lock(hold: Hold) -> Option<LockType> {
     match hold {
         Hold::None => None,

@@ -2,6 +2,7 @@
 
 mod file;
 pub(super) mod idle;
+mod options;
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 use sea_orm::{ConnectOptions, Database, DbErr, RuntimeErr, sqlx};
 
@@ -18,14 +18,12 @@ pub(super) use self::file::DatabaseFile;
 pub use self::file::{FileState, create_sqlite, file_state, sqlite_path};
 use super::hosts::Hosts;
 use super::pool::{Pool, PoolStatus};
-use super::postgres;
 use super::turns::TenantTurns;
 use super::write::WriteControl;
 use super::{StorageError, postgres_url};
 
 /// Time that a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Connections that are kept for what must not wait: authenticating writers, stopping offers, revoking credentials.
@@ -141,7 +139,7 @@ pub async fn connect(url: &str, settings: impl Into<ConnectSettings>) -> Result<
         }
         Some(("postgres" | "postgresql", _)) => {
             let servers = postgres_url::parse(url).map_err(|why| StorageError::Other(DbErr::Custom(why)))?;
-            let hosts = Some(Hosts::watched(servers).await);
+            let hosts = Some(Hosts::new(servers).await);
             (
                 Backend::Postgres,
                 hosts,
@@ -220,6 +218,19 @@ impl Db {
         Ok(())
     }
 
+    /// True if the URL has several servers, or demands what one may cease to be.
+    pub fn has_choice_of_server(&self) -> bool {
+        self.target.hosts.as_ref().is_some_and(|hosts| hosts.has_choice())
+    }
+
+    /// Follows the server that takes writes, until it is dropped.
+    pub async fn watch_server(&self) {
+        match &self.target.hosts {
+            Some(hosts) => hosts.watch().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// What the pool has at the moment.
     pub fn pool_status(&self) -> PoolStatus {
         self.connection.status()
@@ -274,6 +285,7 @@ impl Db {
     pub fn urgent(&self) -> Self {
         Self {
             is_urgent: true,
+            connection: self.connection.urgent(),
             ..self.clone()
         }
     }
@@ -306,9 +318,18 @@ impl Db {
     }
 
     pub(super) fn pool(&self) -> &Pool {
+        self.pool_for(self.is_urgent)
+    }
+
+    /// Who has the turn to write on SQLite must not wait for readers: urgent writers may wait for its end.
+    pub(super) fn pool_of_writer(&self) -> &Pool {
+        self.pool_for(self.is_urgent || self.backend == Backend::Sqlite)
+    }
+
+    fn pool_for(&self, is_urgent: bool) -> &Pool {
         match &self.gate {
             Some(gate) if !gate.is_open.load(Ordering::Acquire) => &gate.closed,
-            _ if self.is_urgent && self.connection.is_exhausted() => &self.reserved.connection,
+            _ if is_urgent && self.connection.is_exhausted() => &self.reserved.connection,
             _ => &self.connection,
         }
     }
@@ -317,8 +338,8 @@ impl Db {
 impl Target {
     fn options(&self, limit: u32, file: Option<Arc<DatabaseFile>>) -> ConnectOptions {
         match &self.hosts {
-            Some(hosts) => postgres_options(hosts, limit),
-            None => sqlite_options(&self.url, self.settings.durability, limit, file),
+            Some(hosts) => options::postgres(hosts, limit),
+            None => options::sqlite(&self.url, self.settings.durability, limit, file),
         }
     }
 }
@@ -337,65 +358,6 @@ async fn within<T>(
     tokio::time::timeout(limit, statement)
         .await
         .unwrap_or_else(|_| Err(StorageError::no_answer(limit)))
-}
-
-fn sqlite_options(
-    url: &str,
-    durability: Durability,
-    limit: u32,
-    file: Option<Arc<DatabaseFile>>,
-) -> ConnectOptions {
-    let synchronous = match durability {
-        Durability::Full => SqliteSynchronous::Full,
-        Durability::Relaxed => SqliteSynchronous::Normal,
-    };
-    let mut options = ConnectOptions::new(url);
-    options
-        .sqlx_logging(false)
-        // One connection, the ORM's default, deadlocks when the pool is used beside an open transaction.
-        .max_connections(limit)
-        .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
-        // The proof below asks the connection more than that.
-        .test_before_acquire(false)
-        .map_sqlx_sqlite_pool_opts(move |pool| {
-            let file = file.clone();
-            // Nothing but a fault makes a new connection better than an old one, which has the right file open.
-            pool.max_lifetime(None)
-                .idle_timeout(None)
-                .after_connect(move |_, _| {
-                    let found = file.as_ref().map_or(Ok(()), |file| file.check_now());
-                    Box::pin(async move { found.map_err(|why| sqlx::Error::Configuration(why.into())) })
-                })
-                .before_acquire(|connection, _| Box::pin(idle::prove_sqlite(connection)))
-                .after_release(|connection, _| Box::pin(idle::prove_sqlite(connection)))
-        })
-        .map_sqlx_sqlite_opts(move |sqlite| {
-            sqlite
-                .create_if_missing(false)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(synchronous)
-                .busy_timeout(LOCK_TIMEOUT)
-                .foreign_keys(true)
-        });
-    options
-}
-
-fn postgres_options(hosts: &Arc<Hosts>, limit: u32) -> ConnectOptions {
-    // The ORM wants a URL of its own; where to connect comes from the hosts.
-    let mut options = ConnectOptions::new("postgres://localhost");
-    let (connect, checks) = (hosts.connect_options(), hosts.clone());
-    options
-        .sqlx_logging(false)
-        .connect_lazy(true)
-        .max_connections(limit)
-        .acquire_timeout(POSTGRES_CONNECT_TIMEOUT)
-        .map_sqlx_postgres_opts(move |_| connect.clone())
-        .map_sqlx_postgres_pool_opts(move |pool| postgres::pool_options(pool, &checks));
-    if limit == 1 {
-        // A connection of a follower is kept: another may not be had again.
-        options.idle_timeout(None).max_lifetime(None);
-    }
-    options
 }
 
 /// The ORM repeats a URL that it cannot read, with the password that it may hold.

@@ -63,7 +63,7 @@ pub async fn announce_recorded(tx: &Tx, writer: &str, devices: &[u64]) -> Result
             .collect::<Vec<_>>(),
     );
     execute(
-        tx,
+        tx.transaction(),
         "INSERT INTO device_changes (writer, devices) VALUES ($1, $2)",
         [writer.into(), devices.into()],
     )
@@ -88,7 +88,7 @@ async fn set_recording(tx: &Tx, is_on: bool) -> Result<(), StorageError> {
         (Backend::Sqlite, true) => "UPDATE device_recording SET is_on = 1",
         (Backend::Sqlite, false) => "UPDATE device_recording SET is_on = 0",
     };
-    execute(tx, statement, []).await?;
+    execute(tx.transaction(), statement, []).await?;
     Ok(())
 }
 
@@ -192,7 +192,9 @@ pub async fn remove_before(db: &Db, position: &Position) -> Result<bool, Storage
         "DELETE FROM device_changes WHERE id IN (SELECT id FROM device_changes WHERE {condition} AND id < (SELECT \
          max(id) FROM device_changes) LIMIT $2)"
     );
-    let removed = execute(db, &text, [bound.into(), REMOVED_AT_ONCE.into()]).await?;
+    let write = db.begin_single_write().await?;
+    let removed = execute(write.connection(), &text, [bound.into(), REMOVED_AT_ONCE.into()]).await?;
+    write.keep().await?;
     Ok(removed >= REMOVED_AT_ONCE.unsigned_abs())
 }
 
@@ -214,11 +216,10 @@ async fn one(
 }
 
 async fn execute(
-    reader: &impl Reader,
+    connection: &impl ConnectionTrait,
     text: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, StorageError> {
-    let connection = reader.connection();
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }

@@ -1,13 +1,13 @@
 //! Chooses the server of PostgreSQL among several, and notices when another has to take its place.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, ConnectOptions, Executor, PgPool, Row};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::postgres;
 use super::postgres_url::{Servers, Wanted};
@@ -39,8 +39,8 @@ struct Choice {
 }
 
 impl Hosts {
-    /// Starts to watch the servers, for as long as the result is used.
-    pub(super) async fn watched(mut servers: Servers) -> Arc<Self> {
+    /// Chooses one of the servers, unless all are away: a start does not wait for them.
+    pub(super) async fn new(mut servers: Servers) -> Arc<Self> {
         servers.options = servers
             .options
             .into_iter()
@@ -56,14 +56,13 @@ impl Hosts {
             is_wrong: Notify::new(),
         });
         if hosts.has_choice() {
-            // A start does not wait for servers that are away.
-            let watch = timeout(ANSWER_LIMIT, hosts.choose()).await.ok().flatten();
-            tokio::spawn(watch_while_used(Arc::downgrade(&hosts), watch));
+            let _ = timeout(ANSWER_LIMIT, hosts.choose()).await;
         }
         hosts
     }
 
-    fn has_choice(&self) -> bool {
+    /// True if another server may have to take the place of the chosen one.
+    pub(super) fn has_choice(&self) -> bool {
         self.servers.options.len() > 1 || self.servers.wanted != Wanted::Any
     }
 
@@ -160,24 +159,22 @@ impl Hosts {
         let state = timeout(ANSWER_LIMIT, self.state(connection)).await;
         matches!(state, Ok(Ok((_, true))))
     }
-}
 
-/// Asks the chosen server each second on a connection that is kept, and chooses anew when it is gone or demoted.
-async fn watch_while_used(hosts: Weak<Hosts>, mut watch: Option<PgConnection>) {
-    loop {
-        let Some(hosts) = hosts.upgrade() else {
-            return;
-        };
-        if let Some(connection) = &mut watch
-            && hosts.is_still_right(connection).await
-        {
-            let _ = timeout(WATCH_EVERY, hosts.is_wrong.notified()).await;
-            continue;
-        }
-        // The old connection is dropped, not closed: its server may be silent.
-        watch = hosts.choose().await;
-        if watch.is_none() {
-            let _ = timeout(WATCH_EVERY, std::future::pending::<()>()).await;
+    /// Asks the chosen server each second on a connection that is kept, and chooses anew when it is gone or demoted.
+    pub(super) async fn watch(&self) {
+        let mut watched = None;
+        loop {
+            if let Some(connection) = &mut watched
+                && self.is_still_right(connection).await
+            {
+                let _ = timeout(WATCH_EVERY, self.is_wrong.notified()).await;
+                continue;
+            }
+            // The old connection is dropped, not closed: its server may be silent.
+            watched = self.choose().await;
+            if watched.is_none() {
+                sleep(WATCH_EVERY).await;
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ConnAcquireErr, DbErr};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Time that a caller waits for its turn.
@@ -16,6 +16,8 @@ const TURN_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Lane {
     turns: Arc<Semaphore>,
+    /// Of the callers that are not urgent, one at a time waits for a turn: urgent ones wait behind one other at most.
+    queue: Mutex<()>,
     limit: u32,
     waiting: AtomicU32,
     /// Turns that are withheld, since the database gave no connection for them.
@@ -35,6 +37,7 @@ impl Lane {
     pub(super) fn new(limit: u32) -> Arc<Self> {
         Arc::new(Self {
             turns: Arc::new(Semaphore::new(usize::try_from(limit).unwrap_or(1))),
+            queue: Mutex::const_new(()),
             limit,
             waiting: AtomicU32::new(0),
             withheld: AtomicU32::new(0),
@@ -42,9 +45,17 @@ impl Lane {
         })
     }
 
-    pub(super) async fn take_turn(&self) -> Result<Turn, DbErr> {
+    pub(super) async fn take_turn(&self, is_urgent: bool) -> Result<Turn, DbErr> {
         let _waiting = Waiting::begin(self);
-        match timeout(TURN_LIMIT, self.turns.clone().acquire_owned()).await {
+        let turn = async {
+            let _queued = if is_urgent {
+                None
+            } else {
+                Some(self.queue.lock().await)
+            };
+            self.turns.clone().acquire_owned().await
+        };
+        match timeout(TURN_LIMIT, turn).await {
             Ok(Ok(permit)) => Ok(Turn(permit)),
             Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
             Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
@@ -133,15 +144,17 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
     async fn turns_are_withheld_but_for_one_and_given_back() {
         let lane = Lane::new(3);
         let turns = [
-            lane.take_turn().await.unwrap(),
-            lane.take_turn().await.unwrap(),
-            lane.take_turn().await.unwrap(),
+            lane.take_turn(false).await.unwrap(),
+            lane.take_turn(false).await.unwrap(),
+            lane.take_turn(false).await.unwrap(),
         ];
         let withheld: Vec<_> = turns.into_iter().map(|turn| lane.withhold(turn, 3)).collect();
         assert_eq!(withheld, [true, true, false]);
@@ -150,5 +163,22 @@ mod tests {
         assert_eq!((lane.give_back(1), free()), (1, 2));
         assert_eq!((lane.give_back(5), free()), (0, 3), "no more than the limit");
         assert_eq!((lane.waiting(), lane.withheld(), lane.limit()), (0, 0, 3));
+    }
+
+    #[tokio::test]
+    async fn an_urgent_caller_waits_behind_one_other_at_most() {
+        let lane = Lane::new(1);
+        let first = lane.take_turn(false).await.unwrap();
+        let mut second = Box::pin(lane.take_turn(false));
+        let mut third = Box::pin(lane.take_turn(false));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(third.as_mut().now_or_never().is_none());
+        let mut urgent = Box::pin(lane.take_turn(true));
+        assert!(urgent.as_mut().now_or_never().is_none());
+        drop(first);
+        drop(second.await.unwrap());
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(urgent.await.unwrap());
+        assert!(third.await.is_ok());
     }
 }

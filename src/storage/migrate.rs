@@ -1,16 +1,22 @@
 //! Bringing the schema up to this program's version, one node at a time.
 
+use std::time::Duration;
+
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement};
+use tokio::time::sleep;
 
 use super::StorageError;
 use super::connect::{Backend, Db};
+use super::statements::Transaction;
 use super::write::WriteTransaction;
 
-/// Taken by every node that migrates; any number that nothing else in the database uses.
-const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(7017190131)";
-/// Waiting for another node, and a large change, may take longer than a statement otherwise may.
-const WAIT_AS_LONG_AS_NEEDED: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+/// Taken by every node that migrates; any number that nothing else in the database uses. Asked for again and again: a
+/// server goes on waiting for a lock when its client has given up.
+const LOCK_POSTGRES: &str = "SELECT pg_try_advisory_xact_lock(7017190131) AS is_held";
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// A large change may take longer than a statement otherwise may.
+const NO_LIMITS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 
 impl Db {
     /// Applies the migrations that are missing. Nodes that start together wait for each other.
@@ -58,10 +64,28 @@ impl Db {
     async fn begin_migration(&self) -> Result<WriteTransaction, StorageError> {
         let tx = self.begin_write().await?;
         if self.backend() == Backend::Postgres {
-            tx.connection().execute_unprepared(WAIT_AS_LONG_AS_NEEDED).await?;
-            tx.connection().execute_unprepared(LOCK_POSTGRES).await?;
+            take_lock(tx.connection()).await?;
+            tx.connection().execute_unprepared(NO_LIMITS).await?;
         }
         Ok(tx)
+    }
+}
+
+/// Waits for as long as another node migrates.
+async fn take_lock(tx: &Transaction) -> Result<(), StorageError> {
+    let mut is_waiting = false;
+    loop {
+        let statement = Statement::from_string(tx.get_database_backend(), LOCK_POSTGRES);
+        let row = tx.query_one_raw(statement).await?;
+        let is_held = row.map(|row| row.try_get("", "is_held")).transpose()?;
+        if is_held == Some(true) {
+            return Ok(());
+        }
+        if !is_waiting {
+            tracing::info!("waiting until another node has migrated the database");
+        }
+        is_waiting = true;
+        sleep(LOOK_AGAIN_AFTER).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! A pool of connections: its callers wait in one queue, its statements have a limit, and it follows the chosen server.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
@@ -27,10 +27,14 @@ const ASK_AGAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Statements on this are committed by themselves.
 #[derive(Debug, Clone)]
-pub(super) struct Pool(Arc<Inner>);
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    /// True if its callers go before others.
+    is_urgent: bool,
+}
 
 #[derive(Debug)]
-struct Inner {
+struct Shared {
     connection: DatabaseConnection,
     lane: Arc<Lane>,
     /// `None` on SQLite.
@@ -53,39 +57,50 @@ pub struct PoolStatus {
 
 impl Pool {
     pub(super) fn new(connection: DatabaseConnection, limit: u32, hosts: Option<Arc<Hosts>>) -> Self {
-        Self(Arc::new(Inner {
-            connection,
-            lane: Lane::new(limit),
-            hosts,
-            followed: AtomicU64::new(0),
-        }))
+        Self {
+            shared: Arc::new(Shared {
+                connection,
+                lane: Lane::new(limit),
+                hosts,
+                followed: AtomicU64::new(0),
+            }),
+            is_urgent: false,
+        }
+    }
+
+    /// The same pool for callers who go before others.
+    pub(super) fn urgent(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            is_urgent: true,
+        }
     }
 
     pub(super) fn connection(&self) -> &DatabaseConnection {
-        &self.0.connection
+        &self.shared.connection
     }
 
     /// For a listener, which takes its connection by itself.
     pub(super) fn postgres(&self) -> &PgPool {
-        let pool = self.0.connection.get_postgres_connection_pool();
+        let pool = self.shared.connection.get_postgres_connection_pool();
         self.follow(pool);
         pool
     }
 
     pub(super) fn status(&self) -> PoolStatus {
-        let (open, idle) = if self.0.hosts.is_some() {
-            let pool = self.0.connection.get_postgres_connection_pool();
+        let (open, idle) = if self.shared.hosts.is_some() {
+            let pool = self.shared.connection.get_postgres_connection_pool();
             (pool.size(), pool.num_idle())
         } else {
-            let pool = self.0.connection.get_sqlite_connection_pool();
+            let pool = self.shared.connection.get_sqlite_connection_pool();
             (pool.size(), pool.num_idle())
         };
         PoolStatus {
             open,
             idle: u32::try_from(idle).unwrap_or(u32::MAX),
-            limit: self.0.lane.limit(),
-            waiting: self.0.lane.waiting(),
-            withheld: self.0.lane.withheld(),
+            limit: self.shared.lane.limit(),
+            waiting: self.shared.lane.waiting(),
+            withheld: self.shared.lane.withheld(),
         }
     }
 
@@ -136,9 +151,9 @@ impl Pool {
     {
         let deadline = Instant::now() + CONNECTION_LIMIT;
         loop {
-            let turn = self.0.lane.take_turn().await?;
-            if self.0.hosts.is_some() {
-                let pool = self.0.connection.get_postgres_connection_pool();
+            let turn = self.shared.lane.take_turn(self.is_urgent).await?;
+            if self.shared.hosts.is_some() {
+                let pool = self.shared.connection.get_postgres_connection_pool();
                 self.follow(pool);
                 self.wait_for_idle(pool).await;
             }
@@ -156,7 +171,7 @@ impl Pool {
     /// Lets fewer callers in, after the server refused a connection. `false` if there is none to share.
     fn shares(&self, turn: Turn) -> bool {
         let open = self.status().open;
-        let is_withheld = self.0.lane.withhold(turn, open);
+        let is_withheld = self.shared.lane.withhold(turn, open);
         if is_withheld {
             self.ask_again_later();
         }
@@ -168,9 +183,9 @@ impl Pool {
     /// waited for: the pool would rather ask for another.
     async fn wait_for_idle(&self, pool: &PgPool) {
         let deadline = Instant::now() + REASON_LIMIT;
-        while self.0.lane.withheld() > 0
+        while self.shared.lane.withheld() > 0
             && pool.num_idle() == 0
-            && pool.size() >= self.0.lane.allowed()
+            && pool.size() >= self.shared.lane.allowed()
             && Instant::now() < deadline
         {
             sleep(LOOK_AGAIN_AFTER).await;
@@ -178,14 +193,15 @@ impl Pool {
     }
 
     fn follow(&self, pool: &PgPool) {
-        if let Some(hosts) = &self.0.hosts {
-            hosts.follow(pool, &self.0.followed);
+        if let Some(hosts) = &self.shared.hosts {
+            hosts.follow(pool, &self.shared.followed);
         }
     }
 
     /// The pool tells only that it got no connection in time; the server tells why.
     async fn reason(&self, error: DbErr) -> DbErr {
-        let (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), Some(hosts)) = (&error, &self.0.hosts) else {
+        let (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), Some(hosts)) = (&error, &self.shared.hosts)
+        else {
             return error;
         };
         match timeout(REASON_LIMIT, hosts.connect_options().connect()).await {
@@ -196,18 +212,19 @@ impl Pool {
 
     /// Asks whether the server accepts further connections, for as long as fewer are used than allowed.
     fn ask_again_later(&self) {
-        let Some(hosts) = self.0.hosts.clone() else {
+        let Some(hosts) = self.shared.hosts.clone() else {
             return;
         };
-        if !self.0.lane.begin_asking() {
+        if !self.shared.lane.begin_asking() {
             return;
         }
-        let lane = Arc::downgrade(&self.0.lane);
+        // Another caller begins again where this task is dropped, with its runtime or by a panic.
+        let mut asking = Asking(Arc::downgrade(&self.shared.lane));
         tokio::spawn(async move {
             let mut count = 1;
             loop {
                 sleep(ASK_AGAIN_EVERY).await;
-                let Some(lane) = lane.upgrade() else {
+                let Some(lane) = asking.0.upgrade() else {
                     return;
                 };
                 let connection = timeout(ASK_AGAIN_EVERY, hosts.connect_options().connect()).await;
@@ -215,14 +232,26 @@ impl Pool {
                 drop(connection);
                 count = if is_accepted { count * 2 } else { 1 };
                 if is_accepted && lane.give_back(count / 2) == 0 {
-                    lane.end_asking();
+                    drop(asking);
                     // A turn may have been withheld meanwhile.
                     if lane.withheld() == 0 || !lane.begin_asking() {
                         return;
                     }
+                    asking = Asking(Arc::downgrade(&lane));
                 }
             }
         });
+    }
+}
+
+/// Asks for further connections, until it is dropped.
+struct Asking(Weak<Lane>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(lane) = self.0.upgrade() {
+            lane.end_asking();
+        }
     }
 }
 
@@ -245,36 +274,36 @@ fn is_too_many(error: &DbErr) -> bool {
 #[async_trait]
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.connection.get_database_backend()
+        self.shared.connection.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.run(may_write(&statement.sql), || {
-            self.0.connection.execute_raw(statement.clone())
+            self.shared.connection.execute_raw(statement.clone())
         })
         .await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run(may_write(sql), || self.0.connection.execute_unprepared(sql))
+        self.run(may_write(sql), || self.shared.connection.execute_unprepared(sql))
             .await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.run(may_write(&statement.sql), || {
-            self.0.connection.query_one_raw(statement.clone())
+            self.shared.connection.query_one_raw(statement.clone())
         })
         .await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.run(may_write(&statement.sql), || {
-            self.0.connection.query_all_raw(statement.clone())
+            self.shared.connection.query_all_raw(statement.clone())
         })
         .await
     }
 
     fn support_returning(&self) -> bool {
-        self.0.connection.support_returning()
+        self.shared.connection.support_returning()
     }
 }

@@ -167,12 +167,14 @@ type CatalogTurn = Option<(Turn, Arc<Turns>)>;
 
 impl Db {
     /// Waits for the tenant's other writers here rather than on a connection each. SQLite's writers take turns anyway.
+    /// Urgent writers meet the others at the lock of the tenant's row alone: whoever has the turn may still wait for a
+    /// connection, of which urgent writers have their own.
     async fn catalog_turn(&self, tenant: TenantId) -> Result<CatalogTurn, StorageError> {
-        if self.backend() == Backend::Sqlite {
+        if self.backend() == Backend::Sqlite || self.is_urgent() {
             return Ok(None);
         }
         let turns = self.reserved().tenants.of(tenant);
-        let turn = timeout(LOCK_TIMEOUT, turns.take(self.is_urgent())).await;
+        let turn = timeout(LOCK_TIMEOUT, turns.take(false)).await;
         let turn = turn.map_err(|_| {
             let why = format!("no turn to write within {} s", LOCK_TIMEOUT.as_secs());
             Unavailability::new(Cause::Locked, DbErr::Custom(why))

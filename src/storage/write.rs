@@ -17,7 +17,8 @@ use super::unavailability::{Cause, Unavailability};
 #[derive(Debug)]
 pub(super) struct WriteControl {
     file: Option<Arc<DatabaseFile>>,
-    /// SQLite has one writer at a time. The others wait here in their order, urgent ones first, and not each on a connection of the pool.
+    /// SQLite has one writer at a time. The others wait here in their order, urgent ones first, and not each on a
+    /// connection of the pool.
     turns: Option<Turns>,
     /// Told of each write that was not kept: it may be the first that fails.
     unkept: Notify,
@@ -139,7 +140,7 @@ impl Db {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..Default::default()
             };
-            let pool = self.pool();
+            let pool = self.pool_of_writer();
             let transaction = pool
                 .begin(|| pool.connection().begin_with_options(options()))
                 .await?;
@@ -152,7 +153,7 @@ impl Db {
         self.within_a_turn(async {
             Ok(SingleWrite {
                 turn: Turn::begin(self.writes(), self.is_urgent()).await?,
-                connection: self.pool(),
+                connection: self.pool_of_writer(),
             })
         })
         .await

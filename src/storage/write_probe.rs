@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait as _, DbErr, Statement};
+use sea_orm::{ConnectionTrait as _, DbErr};
 use uuid::Uuid;
 
 use super::connect::{Backend, Db};
@@ -15,9 +15,37 @@ use super::{StorageError, nodes};
 
 /// Shorter than the second after which PostgreSQL looks for deadlocks: a migration must never be their victim.
 const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
-const OWN_TABLES: &str = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ' ORDER BY tablename) AS names \
-    FROM pg_tables WHERE schemaname = current_schema() \
-    AND has_table_privilege(format('%I.%I', schemaname, tablename), 'INSERT')";
+/// In the order in which they are locked. Other programs may have tables in the same schema.
+const TABLES: [&str; 28] = [
+    "api_tokens",
+    "app_keys",
+    "apps",
+    "audit_events",
+    "catalog_revisions",
+    "deleted_apps",
+    "device_changes",
+    "device_installs",
+    "device_keys",
+    "device_tokens",
+    "devices",
+    "enrolment_codes",
+    "idempotency_records",
+    "leases",
+    "nodes",
+    "org_directories",
+    "package_names",
+    "pins",
+    "platform_tokens",
+    "push_repeats",
+    "push_targets",
+    "pushes",
+    "releases",
+    "resources",
+    "sessions",
+    "settings",
+    "tenants",
+    "users",
+];
 /// Writes a temporary file of half a megabyte beside the tables: rows may still fit where a full disk has no new page.
 const TAKE_SPACE: &str = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 15000)";
 /// What is written beside a SQLite file, for the same reason.
@@ -45,13 +73,8 @@ pub async fn prove_writable(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(
 
 async fn lock_like_a_write(tx: &Transaction) -> Result<(), StorageError> {
     tx.execute_unprepared(GIVE_UP_SOON).await?;
-    let tables = Statement::from_string(tx.get_database_backend(), OWN_TABLES);
-    let row = tx.query_one_raw(tables).await?;
-    let names: Option<String> = row.map(|row| row.try_get("", "names")).transpose()?.flatten();
-    if let Some(names) = names {
-        tx.execute_unprepared(&format!("LOCK TABLE {names} IN ROW EXCLUSIVE MODE"))
-            .await?;
-    }
+    tx.execute_unprepared(&format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", TABLES.join(", ")))
+        .await?;
     tx.execute_unprepared(TAKE_SPACE).await?;
     Ok(())
 }
@@ -71,4 +94,27 @@ fn of_disk(error: Error) -> StorageError {
     };
     let why = format!("a file beside the database cannot be written: {error}");
     Unavailability::new(cause, DbErr::Custom(why)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::Statement;
+
+    use super::*;
+    use crate::storage::{Durability, connect, create_sqlite};
+
+    #[tokio::test]
+    async fn every_table_is_proven() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("slipway.db").display());
+        create_sqlite(&url).await.unwrap();
+        let db = connect(&url, Durability::Relaxed).await.unwrap();
+        db.migrate().await.unwrap();
+        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('seaql_migrations', \
+            'sqlite_sequence', 'catalog_position', 'device_recording') ORDER BY name";
+        let statement = Statement::from_string(db.pool().get_database_backend(), tables);
+        let rows = db.pool().query_all_raw(statement).await.unwrap();
+        let names: Vec<String> = rows.iter().map(|row| row.try_get("", "name").unwrap()).collect();
+        assert_eq!(names, TABLES);
+    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{find, new_administrator, of_update, require_another, write};
+use super::{new_administrator, of_update, require_another, write};
 use crate::access::User;
 use crate::catalog::text::Username;
 use crate::secrets::hash_password;
@@ -75,13 +75,12 @@ async fn change(
     now: DateTime<Utc>,
 ) -> Result<Stored<User>, ServiceError> {
     let (tx, administrators) = db.begin_on_administrators(Authority::Program).await?;
-    let named = administrators
+    let before = administrators
         .iter()
         .find(|stored| stored.value.username == *username)
         .ok_or(ServiceError::NotFound(
             "administrator of the platform; `slipway admin list` shows them",
         ))?;
-    let before = find(&administrators, named.value.id)?;
     let after = User {
         enabled: enabled.unwrap_or(before.value.enabled),
         ..before.value.clone()
