@@ -1,5 +1,7 @@
 //! A node that is killed while its database is away goes on where it was, however shortly before it was told.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -156,4 +158,32 @@ async fn killed_at_any_moment_a_node_never_goes_back_behind_what_it_had_served_a
         stage.publish(version).await;
         tokio::time::sleep(WRITTEN_WITHIN).await;
     }
+}
+
+/// Flips a bit of the last record of the newest segment.
+fn damage_journal(data_dir: &Path) {
+    let files = fs::read_dir(data_dir.join("snapshots")).unwrap();
+    let segments = files.map(|file| file.unwrap().path());
+    let segments = segments.filter(|path| path.extension().is_some_and(|name| name == "journal"));
+    let newest = segments.max().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(newest, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_journal_was_damaged_stays_stale_until_it_has_compared_itself() {
+    let stage = Stage::set().await;
+    stage.publish(10).await;
+    tokio::time::sleep(WRITTEN_WITHIN).await;
+    stage.node.proxy.set(Mode::Refuse);
+    stage.node.kill();
+    damage_journal(stage.node.data_dir());
+    stage.node.start_again().await;
+    assert!(stage.offered().await.1, "it knows that something is lost");
+    tokio::time::sleep(WRITTEN_WITHIN).await;
+    stage.kill_without_database().await;
+    assert!(stage.offered().await.1, "it still knows");
+    stage.give_database_back().await;
+    assert_eq!(stage.offered().await, (Some(10), false));
 }

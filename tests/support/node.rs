@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -131,6 +132,10 @@ impl NodeProcess {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data_dir.path()
     }
 
     pub(crate) fn is_up(&self) -> bool {

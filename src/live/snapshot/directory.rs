@@ -102,10 +102,6 @@ impl SnapshotDirectory {
         Ok(file)
     }
 
-    pub(super) fn remove_segment(&self, number: u64) -> io::Result<()> {
-        fs::remove_file(self.segment_path(number))
-    }
-
     /// Removes segments that no snapshot here is continued by.
     pub(super) fn remove_old_segments(&self, keyring: &Keyring) -> io::Result<()> {
         let needed = self.generations()?.into_iter().filter_map(|number| {

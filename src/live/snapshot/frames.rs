@@ -13,7 +13,7 @@ use crate::secrets::{Keyring, MacKey, TAG_BYTES};
 
 const MAGIC: &[u8] = b"SLIPWAY1";
 const END: &[u8] = b"SLIPWEND";
-const KEY_ID_BYTES: usize = 12;
+pub(super) const KEY_ID_BYTES: usize = 12;
 const UUID_BYTES: usize = 16;
 /// More than a header has.
 const HEADER_BYTES: u64 = 256;

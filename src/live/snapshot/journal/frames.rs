@@ -6,13 +6,15 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::super::frames::{Block, Packed, Rest, Tag, read_key};
+use super::super::frames::{Block, KEY_ID_BYTES, Packed, Rest, Tag, read_key};
 use super::super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
 
 const MAGIC: &[u8] = b"SLIPWJNL";
 const NONCE_BYTES: usize = 16;
+/// Magic, format, key, number, the tag before, the nonce and the header's own tag.
+const HEADER_BYTES: usize = MAGIC.len() + 4 + KEY_ID_BYTES + 8 + TAG_BYTES + NONCE_BYTES + TAG_BYTES;
 /// Kind, number and the two lengths.
 const RECORD_HEAD_BYTES: usize = 1 + 3 * 8;
 
@@ -121,8 +123,9 @@ impl SegmentWriter {
         ]
         .concat();
         let (_, key) = keyring.snapshot_key();
+        let head_tag = key.tag(&[b"head", &self.position.tail, &head]);
         let tag = key.tag(&[b"record", &self.position.tail, &head, bytes]);
-        let whole = [head.as_slice(), bytes, &tag].concat();
+        let whole = [head.as_slice(), &head_tag, bytes, &tag].concat();
         if let Err(error) = self.file.write_all(&whole) {
             self.file.set_len(self.length)?;
             return Err(error.into());
@@ -152,18 +155,14 @@ pub(super) fn read_segment<'a>(
     keyring: &Keyring,
 ) -> Result<Option<Segment<'a>>, SnapshotError> {
     let damaged = || SnapshotError::Damaged("the header of a journal".to_owned());
+    if bytes.len() < HEADER_BYTES {
+        return Ok(None);
+    }
     let mut rest = Rest(bytes);
-    let key = match read_key(&mut rest, MAGIC, keyring) {
-        Err(SnapshotError::Damaged(_)) => return Ok(None),
-        key => key?,
-    };
-    let Some((number, tail_before)) = read_facts(&mut rest) else {
-        return Ok(None);
-    };
+    let key = read_key(&mut rest, MAGIC, keyring)?;
+    let (number, tail_before) = read_facts(&mut rest).ok_or_else(damaged)?;
     let header = &bytes[..bytes.len() - rest.0.len()];
-    let Some(tag) = rest.array::<TAG_BYTES>() else {
-        return Ok(None);
-    };
+    let tag = rest.array::<TAG_BYTES>().ok_or_else(damaged)?;
     if !key.verify(&[b"journal", header], &tag) {
         return Err(damaged());
     }
@@ -202,6 +201,11 @@ fn read_record<'a>(
     tail: &Tag,
 ) -> Result<(Record<Block<'a>>, Tag), SegmentEnd> {
     let head = rest.take(RECORD_HEAD_BYTES).ok_or(SegmentEnd::Torn)?;
+    // Without a tag of its own, a wrong length would look like a record that was being written.
+    let head_tag: Tag = rest.array().ok_or(SegmentEnd::Torn)?;
+    if !key.verify(&[b"head", tail, head], &head_tag) {
+        return Err(SegmentEnd::Damaged);
+    }
     let (kind, number, stored, unpacked) = read_head(head).ok_or(SegmentEnd::Damaged)?;
     let bytes = rest.take(stored).ok_or(SegmentEnd::Torn)?;
     let tag: Tag = rest.array().ok_or(SegmentEnd::Torn)?;

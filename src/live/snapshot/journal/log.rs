@@ -65,6 +65,8 @@ impl Journal {
         position: Option<ChainPosition>,
     ) -> Self {
         let served: Tenants = live.every_tenant().into_iter().collect();
+        // A comparison that the chain has already must not be written once more behind damage: nothing was compared.
+        let as_of = position.and_then(|_| live.compared_at());
         let (known, baseline) = match position {
             Some(_) => (served, None),
             None => (Tenants::new(), Some(served)),
@@ -81,7 +83,7 @@ impl Journal {
                 known,
                 baseline,
                 change_count: None,
-                as_of: None,
+                as_of,
                 bytes: 0,
                 limit: SMALLEST_LIMIT,
             }),
@@ -146,8 +148,8 @@ impl Journal {
             self.write(&mut state, &Record::AsOf(as_of))?;
             state.as_of = Some(as_of);
         }
-        if has_changed && let Some(segment) = &state.segment {
-            segment.synchronise()?;
+        if has_changed {
+            self.synchronise(&mut state)?;
         }
         state.change_count = Some(change_count);
         if state.bytes > state.limit {
@@ -160,11 +162,16 @@ impl Journal {
         let mut packer = Packer::new(self.pace.begin());
         let baseline = state.baseline.iter().flat_map(HashMap::keys);
         let mut vanished: HashSet<TenantId> = state.known.keys().chain(baseline).copied().collect();
+        let mut changed = Vec::new();
         for (tenant, published) in self.live.every_tenant() {
             vanished.remove(&tenant);
-            if state.has(tenant, published.as_ref()) {
-                continue;
+            if !state.has(tenant, published.as_ref()) {
+                changed.push((tenant, published));
             }
+        }
+        // A large tenant takes seconds, for which a recall in a small one must not wait.
+        changed.sort_by_key(|(_, published)| published.as_ref().map_or(0, |now| now.row_count));
+        for (tenant, published) in changed {
             let record = match &published {
                 Some(now) if state.is_too_large(now) => continue,
                 Some(now) => {
@@ -204,28 +211,46 @@ impl Journal {
             }
             Err(error) => {
                 // The file may end in the middle of a record: what follows goes into another one.
-                state.position = Some(segment.next());
-                state.segment = None;
+                self.synchronise(state)?;
+                Self::drop_segment(state);
                 Err(error)
             }
         }
     }
 
+    /// Brings what was appended to the disk. A failure is told once, and may leave records out for good: only a snapshot
+    /// has them again, and what follows goes into another segment, which tells of the loss.
+    fn synchronise(&self, state: &mut State) -> Result<(), SnapshotError> {
+        let Some(segment) = &state.segment else {
+            return Ok(());
+        };
+        segment.synchronise().map_err(|error| {
+            Self::drop_segment(state);
+            self.wants_snapshot.notify_one();
+            error.into()
+        })
+    }
+
+    fn drop_segment(state: &mut State) {
+        if let Some(segment) = state.segment.take() {
+            state.position = Some(segment.next());
+        }
+    }
+
     fn begin_segment(&self, state: &mut State) -> Result<SegmentWriter, SnapshotError> {
         let position = self.position(state);
+        // Whatever fails, the file may be there, and its number is used up. A chain may have gaps in its numbers.
+        state.position = Some(ChainPosition {
+            number: position.number + 1,
+            ..position
+        });
         let file = self.directory.create_segment(position.number)?;
-        let segment = SegmentWriter::begin(file, &self.keyring, position);
-        if segment.is_err() {
-            self.directory.remove_segment(position.number)?;
-        }
-        segment
+        SegmentWriter::begin(file, &self.keyring, position)
     }
 
     fn end_segment(&self, state: &mut State) -> Result<ChainPosition, SnapshotError> {
-        if let Some(segment) = state.segment.take() {
-            state.position = Some(segment.next());
-            segment.synchronise()?;
-        }
+        self.synchronise(state)?;
+        Self::drop_segment(state);
         Ok(self.position(state))
     }
 

@@ -133,6 +133,23 @@ fn damage_anywhere_is_noticed_and_what_is_before_it_is_used() {
 }
 
 #[test]
+fn damage_of_the_last_segment_is_no_torn_end() {
+    let disk = Disk::new();
+    let second = disk.write(START, &[1, 2], 10);
+    disk.write(second, &[3], 20);
+    let whole = fs::read(disk.path(8)).unwrap();
+    for index in 0..whole.len() {
+        for bit in 0..8 {
+            disk.change(8, |bytes| bytes[index] ^= 1 << bit);
+            let (tenants, as_of, is_outdated) = disk.found();
+            assert!(is_outdated, "{index}");
+            assert!(tenants.len() <= 3 && as_of == 10, "{index}: {tenants:?} {as_of}");
+            fs::write(disk.path(8), &whole).unwrap();
+        }
+    }
+}
+
+#[test]
 fn what_is_missing_from_the_middle_is_noticed() {
     let disk = Disk::new();
     let second = disk.write(START, &[1, 2], 10);
