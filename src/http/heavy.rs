@@ -8,7 +8,7 @@ use super::body::FromBody;
 use super::call::Call;
 use super::problem::Problem;
 use crate::catalog::ids::TenantId;
-use crate::services::{Caller, Context};
+use crate::services::{Caller, Context, ServiceError};
 
 /// Bodies of more bytes are parsed on the threads for heavy work.
 const LARGE_BODY_BYTES: usize = 128 * 1024;
@@ -20,6 +20,15 @@ impl<P, B> Call<P, B> {
         &self,
         work: impl AsyncFnOnce(Arc<Context>, Caller) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.run_heavy_use_case(async move |ctx, caller| Ok(work(ctx, caller).await))
+            .await?
+    }
+
+    /// The same for a use case whose answer is rendered later.
+    pub(super) async fn run_heavy_use_case<T: Send + 'static>(
+        &self,
+        work: impl AsyncFnOnce(Arc<Context>, Caller) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let (ctx, caller) = (self.ctx.clone().into_inner(), self.caller.clone());
         let owner = caller.principal.tenant;
         let work = async move || work(ctx, caller).await;

@@ -1,5 +1,7 @@
 //! Successful answers: bodies, entity tags, the catalog's revision, and creates that are done once.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, ETAG, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -105,21 +107,24 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
     call: &Call<P, Json<B, MAX>>,
     permission: (Option<TenantId>, Action),
     render: fn(&T) -> Answer,
-    act: impl AsyncFnOnce(&Ticket) -> Result<Written<T>, ServiceError>,
+    act: impl AsyncFnOnce(&Arc<Ticket>) -> Result<Written<T>, ServiceError>,
 ) -> Result<HttpResponse, Problem> {
     let ticket =
         match begin_idempotent(&call.ctx, &call.caller, permission, call.idempotent_request()?).await? {
             Begun::Replay(answer) => return Ok(answered(answer, None, true)),
-            Begun::Go(ticket) => ticket,
+            Begun::Go(ticket) => Arc::new(ticket),
         };
-    match act(&ticket).await {
+    let made = act(&ticket).await;
+    // Another thread may still have it after a failure; the key is freed when the last one drops it.
+    let ticket = Arc::into_inner(ticket);
+    match made {
         Ok(made) => {
-            ticket.keep();
+            ticket.into_iter().for_each(Ticket::keep);
             Ok(answered(render(&made.value), made.pair.as_ref(), false))
         }
         Err(error) => {
             // A database in trouble is not waited for: the key is freed when the ticket is dropped.
-            if !error.is_passing() {
+            if let Some(ticket) = ticket.filter(|_| !error.is_passing()) {
                 ticket.release().await;
             }
             Err(error.into())

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::thread;
@@ -84,9 +85,12 @@ impl PasswordHash {
     }
 }
 
+/// The length of a password in characters.
+const LENGTH: RangeInclusive<usize> = 10..=256;
+
 /// A password that may be set: 10 to 256 characters.
 pub fn parse_password(text: &str) -> Result<&str, Invalid> {
-    if (10..=256).contains(&text.chars().count()) {
+    if LENGTH.contains(&text.chars().count()) {
         Ok(text)
     } else {
         Err(Invalid::new("must be 10 to 256 characters long"))
@@ -99,7 +103,7 @@ pub async fn hash_password(password: String) -> PasswordHash {
 
 /// Verifies the password of a login.
 pub async fn verify_password(password: String, stored: PasswordHash) -> bool {
-    on_hasher(Lane::Login, move || matches(&password, &stored)).await
+    may_be_set(&password) && on_hasher(Lane::Login, move || matches(&password, &stored)).await
 }
 
 /// Verifies the password of somebody who is signed in, before those of logins.
@@ -109,17 +113,28 @@ pub async fn verify_own_password(password: String, stored: PasswordHash) -> bool
 
 /// Takes as long as [`verify_password`], and never succeeds.
 pub async fn verify_unknown(password: String) {
-    on_hasher(Lane::Login, move || matches(&password, &NOBODY)).await;
+    if may_be_set(&password) {
+        on_hasher(Lane::Login, move || matches(&password, &NOBODY)).await;
+    }
+}
+
+/// A login may bring a megabyte, which must neither wait in the queue nor be hashed.
+fn may_be_set(password: &str) -> bool {
+    password.chars().take(LENGTH.end() + 1).count() <= *LENGTH.end()
 }
 
 async fn on_hasher<T: Send + 'static>(lane: Lane, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = oneshot::channel();
-    let work = move || {
-        // Whoever asked may have gone.
-        let _ = tell.send(work());
-    };
-    QUEUE.push(lane, Box::new(work));
+    QUEUE.push(lane, Box::new(move || tell_unless_gone(tell, work)));
     told.await.expect("hashing does not panic")
+}
+
+/// Nothing is hashed for a caller who has gone: after a flood of logins the queue must be short again at once.
+fn tell_unless_gone<T>(tell: oneshot::Sender<T>, work: impl FnOnce() -> T) {
+    if !tell.is_closed() {
+        // The caller may go meanwhile.
+        let _ = tell.send(work());
+    }
 }
 
 fn start_hashers() -> Arc<Queue> {
@@ -164,4 +179,27 @@ fn matches(password: &str, stored: &PasswordHash) -> bool {
             .verify_password(password.as_bytes(), &hash)
             .is_ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_hashed_for_a_caller_who_has_gone() {
+        let (tell, told) = oneshot::channel();
+        drop(told);
+        tell_unless_gone(tell, || panic!("the work is done"));
+        let (tell, mut told) = oneshot::channel();
+        tell_unless_gone(tell, || 1);
+        assert_eq!(told.try_recv(), Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_too_long_to_be_one_is_not_hashed() {
+        let stored = hash_password("x".repeat(257)).await;
+        assert!(!verify_password("x".repeat(257), stored).await);
+        let stored = hash_password("店".repeat(256)).await;
+        assert!(verify_password("店".repeat(256), stored).await);
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServiceError;
-use crate::storage::{WriteProgress, track_writes};
+use crate::storage::{WriteProgress, current_writes, track_writes};
 
 /// Time that a use case may take.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
@@ -56,6 +56,37 @@ impl Drop for Suspended {
     fn drop(&mut self) {
         if let Some(clock) = &self.0 {
             clock.restart();
+        }
+    }
+}
+
+/// The deadline and the record of writes of a call, to be carried to another thread.
+#[derive(Default)]
+pub(super) struct CallScope {
+    clock: Option<Arc<CallClock>>,
+    writes: Option<Arc<WriteProgress>>,
+}
+
+impl CallScope {
+    /// Those of the call that runs here.
+    pub(super) fn current() -> Self {
+        Self {
+            clock: CLOCK.try_with(Clone::clone).ok(),
+            writes: current_writes(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_deadline(&self) -> bool {
+        self.clock.is_some()
+    }
+
+    /// Runs a part of the call.
+    pub(super) async fn run<T>(self, part: impl Future<Output = T>) -> T {
+        let part = track_writes(self.writes.unwrap_or_default(), part);
+        match self.clock {
+            Some(clock) => CLOCK.scope(clock, part).await,
+            None => part.await,
         }
     }
 }

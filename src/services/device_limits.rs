@@ -30,11 +30,18 @@ impl DeviceLimits {
         }
     }
 
+    /// Refuses a device that has sent too many acknowledgements; nothing is counted.
+    pub(super) fn admit_acknowledgement(&self, scope: &DeviceScope) -> Result<(), ServiceError> {
+        let device = (scope.tenant().tenant(), scope.device());
+        let probed = self.acknowledgements.probe(device);
+        probed.map_err(too_many_acknowledgements)
+    }
+
     /// Counts an acknowledgement of a device; the error says how long to wait.
     pub(super) fn count_acknowledgement(&self, scope: &DeviceScope) -> Result<(), ServiceError> {
         let device = (scope.tenant().tenant(), scope.device());
         let counted = self.acknowledgements.count(device);
-        counted.map_err(|wait| refusal("this device sends too many acknowledgements", wait))
+        counted.map_err(too_many_acknowledgements)
     }
 
     /// Counts a push for each of its devices, or for none of them.
@@ -49,6 +56,10 @@ impl DeviceLimits {
         }
         Ok(())
     }
+}
+
+fn too_many_acknowledgements(wait: Duration) -> ServiceError {
+    refusal("this device sends too many acknowledgements", wait)
 }
 
 fn refusal(what: &'static str, wait: Duration) -> ServiceError {

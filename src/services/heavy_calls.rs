@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::ServiceError;
+use super::deadline::CallScope;
 use crate::catalog::ids::TenantId;
 
 /// How many calls of one tenant may wait.
@@ -87,19 +88,27 @@ impl HeavyCalls {
         }
     }
 
-    /// Runs a call on these threads and returns what it came to. A call whose caller has gone before its turn is not
-    /// run.
+    /// Runs a call on these threads and returns what it came to. It belongs to the call that runs here: it has the same
+    /// deadline, and it ends with its caller, also in the middle.
     pub async fn run<T: Send + 'static>(
         &self,
         owner: Owner,
         call: impl AsyncFnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let (tell, told) = oneshot::channel();
+        let (mut tell, told) = oneshot::channel();
         let runtime = self.runtime.clone();
+        let scope = CallScope::current();
         let work = move || {
-            if !tell.is_closed() {
-                // The caller may go meanwhile.
-                let _ = tell.send(runtime.block_on(call()));
+            let done = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = tell.closed() => None,
+                    done = scope.run(async move { call().await }) => Some(done),
+                }
+            });
+            if let Some(done) = done {
+                // The caller may have gone meanwhile.
+                let _ = tell.send(done);
             }
         };
         if !self.queues.push(owner, Box::new(work)) {
@@ -216,6 +225,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::services::within_deadline;
 
     fn tenant(number: i64) -> Owner {
         TenantId::parse(number).ok()
@@ -263,7 +273,10 @@ mod tests {
         for call in waiting {
             call.await.unwrap().unwrap();
         }
-        assert!(calls.queues.lock().by_owner.is_empty());
+        // A call is answered a moment before its owner is forgotten.
+        while !calls.queues.lock().by_owner.is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -295,5 +308,26 @@ mod tests {
         first.await.unwrap().unwrap();
         calls.run(None, async || ()).await.unwrap();
         assert!(has_run.try_recv().is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_call_ends_with_its_caller_and_knows_its_deadline() {
+        let calls = Arc::new(HeavyCalls::with_threads(1));
+        let (began, has_begun) = oneshot::channel();
+        let (kept, mut is_dropped) = oneshot::channel::<()>();
+        let running = calls.clone();
+        let call = tokio::spawn(within_deadline(async move {
+            let work = async move || {
+                let _kept = kept;
+                began.send(CallScope::current().has_deadline()).unwrap();
+                std::future::pending::<()>().await;
+            };
+            running.run(None, work).await
+        }));
+        assert!(has_begun.await.unwrap(), "the deadline is carried to the thread");
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        calls.run(None, async || ()).await.unwrap();
+        assert_eq!(is_dropped.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 }

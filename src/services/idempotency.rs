@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on creates: the answer is stored in the transaction of the create, so that a repeat gets the
 //! first answer even when the server died between the commit and the response.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -15,7 +16,7 @@ use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
 use crate::catalog::json::JsonText;
 use crate::storage::idempotency::{self, IdempotencyKey, Reservation, ReservationId, Retention};
-use crate::storage::{Db, StorageError, Writer};
+use crate::storage::{Db, StorageError, WriteProgress, Writer};
 
 const RETENTION: Retention = Retention {
     // A request that neither finished nor failed (its server died) blocks its key for so long.
@@ -49,11 +50,14 @@ pub enum Begun {
 /// so that a create whose caller hung up or whose deadline came can be repeated at once.
 pub struct Ticket(Option<Held>);
 
-/// A key that this request holds.
+/// A key that this request holds, or tries to.
+#[derive(Clone)]
 struct Held {
     db: Db,
     key: IdempotencyKey,
     reservation: ReservationId,
+    /// Says whether the reservation was sent to the database.
+    sent: Arc<WriteProgress>,
 }
 
 /// What a create is answered with.
@@ -108,23 +112,25 @@ pub async fn begin(
     };
     // A body may hold a password, which must not be guessable from what is stored.
     let own_hash = ctx.keyring.fingerprint(&request.body_hash);
-    let reservation = idempotency::reserve(&ctx.db, &key, &own_hash, ctx.now(), RETENTION).await?;
-    match reservation {
-        Reservation::Reserved(reservation) => Ok(Begun::Go(Ticket(Some(Held {
-            db: ctx.db.clone(),
-            key,
-            reservation,
-        })))),
-        Reservation::Found { body_hash, .. }
-            if !ctx.keyring.has_fingerprint(&request.body_hash, &body_hash) =>
-        {
-            Err(ServiceError::IdempotencyKeyReused)
-        }
-        Reservation::Found { answer: None, .. } => Err(ServiceError::IdempotencyKeyInUse),
-        Reservation::Found {
-            answer: Some(answer), ..
-        } => replay(answer),
+    let held = Held {
+        db: ctx.db.clone(),
+        key,
+        reservation: ReservationId::generate(),
+        sent: Arc::default(),
+    };
+    // There before its key is taken: a reservation whose answer does not come must be freed too.
+    let ticket = Ticket(Some(held.clone()));
+    let reservation = (held.reservation, &held.sent);
+    let retention = (ctx.now(), RETENTION);
+    let found = match idempotency::reserve(&ctx.db, &held.key, reservation, &own_hash, retention).await? {
+        Reservation::Reserved => return Ok(Begun::Go(ticket)),
+        Reservation::Found(found) => found,
+    };
+    ticket.keep();
+    if !ctx.keyring.has_fingerprint(&request.body_hash, &found.body_hash) {
+        return Err(ServiceError::IdempotencyKeyReused);
     }
+    replay(found.answer.ok_or(ServiceError::IdempotencyKeyInUse)?)
 }
 
 fn replay(answer: idempotency::Answer) -> Result<Begun, ServiceError> {
@@ -180,7 +186,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let (Some(held), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+        let held = self.0.take().filter(|held| held.sent.may_be_done());
+        if let (Some(held), Ok(runtime)) = (held, Handle::try_current()) {
             runtime.spawn(held.release_when_possible());
         }
     }

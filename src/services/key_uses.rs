@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use foldhash::quality::RandomState;
 use tokio::sync::mpsc;
 
 use super::batches::{self, Batch};
@@ -31,7 +32,7 @@ struct FirstUse {
 /// Notes uses of keys.
 pub struct KeyUses {
     /// The last day (counted from 1970) that was noted of each key.
-    days: papaya::HashMap<KeyRef, i64>,
+    days: papaya::HashMap<KeyRef, i64, RandomState>,
     queue: mpsc::Sender<FirstUse>,
 }
 
@@ -39,16 +40,23 @@ pub struct KeyUses {
 pub struct KeyUseWriter {
     db: Db,
     queue: mpsc::Receiver<FirstUse>,
+    /// Not written yet; survives a panic.
+    batch: Vec<FirstUse>,
 }
 
 impl KeyUses {
     pub fn new(db: Db) -> (Self, KeyUseWriter) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let uses = Self {
-            days: papaya::HashMap::new(),
+            days: papaya::HashMap::default(),
             queue: sender,
         };
-        (uses, KeyUseWriter { db, queue: receiver })
+        let writer = KeyUseWriter {
+            db,
+            queue: receiver,
+            batch: Vec::new(),
+        };
+        (uses, writer)
     }
 
     /// Notes that a key was used.
@@ -77,14 +85,15 @@ impl KeyUseWriter {
     /// Writes until the queue is closed.
     pub async fn run(&mut self) -> Exit {
         loop {
-            let mut batch = Vec::new();
+            let batch = &mut self.batch;
             let next = batches::collect(&mut self.queue, WAIT, |first_use| {
                 batch.push(first_use);
                 Batch::of(batch.len(), BATCH)
             })
             .await;
             batch.sort_unstable();
-            self.write_when_possible(&batch).await;
+            self.write_when_possible().await;
+            self.batch.clear();
             if next == ControlFlow::Break(()) {
                 return Exit::Finished;
             }
@@ -92,14 +101,16 @@ impl KeyUseWriter {
     }
 
     /// Retries while the database is away. Another error loses the batch: the keys are noted again on the next day.
-    async fn write_when_possible(&self, batch: &[FirstUse]) {
+    async fn write_when_possible(&self) {
         let mut backoff = Backoff::default();
         loop {
-            match self.write(batch).await {
+            match self.write(&self.batch).await {
                 Ok(()) => return,
-                Err(StorageError::Unavailable(_)) => tokio::time::sleep(backoff.next()).await,
+                // A batch that was written may be written again.
+                Err(error) if error.is_passing() => tokio::time::sleep(backoff.next()).await,
                 Err(error) => {
-                    tracing::error!(%error, keys = batch.len(), "the last use of keys could not be written");
+                    let keys = self.batch.len();
+                    tracing::error!(%error, keys, "the last use of keys could not be written");
                     return;
                 }
             }
@@ -127,7 +138,7 @@ mod tests {
     fn a_key_is_queued_once_a_day_and_again_when_the_queue_was_full() {
         let (sender, mut queue) = mpsc::channel(1);
         let uses = KeyUses {
-            days: papaya::HashMap::new(),
+            days: papaya::HashMap::default(),
             queue: sender,
         };
         let tenant = TenantId::parse(1).unwrap();

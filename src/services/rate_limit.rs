@@ -89,13 +89,12 @@ impl RateLimit {
     /// Counts one; the error is how long to wait for the next.
     pub(super) fn count(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
-        let counted = self.whole_at.update(key, |whole_at| {
-            let next = whole_at.max(now) + self.interval;
-            match next.saturating_sub(now).checked_sub(self.allowance) {
-                None | Some(0) => (Some(next), Ok(())),
-                Some(wait) => (None, Err(Duration::from_nanos(wait))),
-            }
-        });
+        let counted = self
+            .whole_at
+            .update(key, |whole_at| match self.after_one_more(whole_at, now) {
+                Ok(next) => (Some(next), Ok(())),
+                Err(wait) => (None, Err(wait)),
+            });
         self.refused(counted)
     }
 
@@ -103,16 +102,18 @@ impl RateLimit {
     pub(super) fn probe(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
         let probed = self.whole_at.update(key, |whole_at| {
-            let next = whole_at.max(now) + self.interval;
-            (
-                None,
-                match next.saturating_sub(now).checked_sub(self.allowance) {
-                    None | Some(0) => Ok(()),
-                    Some(wait) => Err(Duration::from_nanos(wait)),
-                },
-            )
+            (None, self.after_one_more(whole_at, now).map(|_| ()))
         });
         self.refused(probed)
+    }
+
+    /// When the whole allowance would be back; the error is how long to wait.
+    fn after_one_more(&self, whole_at: u64, now: u64) -> Result<u64, Duration> {
+        let next = whole_at.max(now) + self.interval;
+        match next.saturating_sub(now).checked_sub(self.allowance) {
+            None | Some(0) => Ok(next),
+            Some(wait) => Err(Duration::from_nanos(wait)),
+        }
     }
 
     fn refused(&self, outcome: Result<(), Duration>) -> Result<(), Duration> {

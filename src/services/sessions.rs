@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use self::refresh::{Client, refresh};
 use super::login_attempts::count_login_attempt;
 use super::login_failures::{self, LoginFailure};
+use super::token_lookups::Admission;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Credential, Principal, User, has_expired};
 use crate::catalog::ids::{KeyId, SessionId, TenantId};
@@ -149,7 +150,9 @@ async fn by_api_token(
     address: Option<IpAddr>,
 ) -> Result<Principal, ServiceError> {
     let hash = presented.secret_hash();
-    ctx.token_lookups.admit(hash.as_str(), address)?;
+    if ctx.token_lookups.admit(hash.as_str(), address)? == Admission::KnownInvalid {
+        return Err(WRONG_CREDENTIAL);
+    }
     let found = api_tokens::find_anywhere_by_secret_hash(db, &hash).await?;
     let found = found.filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id));
     let Some((tenant, token)) = found else {
@@ -158,7 +161,7 @@ async fn by_api_token(
     };
     let now = ctx.now();
     if has_expired(token.value.facts.expires_at, now) {
-        ctx.token_lookups.refuse(hash.as_str(), address);
+        ctx.token_lookups.refuse_expired(hash.as_str());
         return Err(EXPIRED_TOKEN);
     }
     ctx.token_lookups.accept(hash.as_str());

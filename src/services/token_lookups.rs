@@ -1,8 +1,10 @@
 //! A limit on lookups of invalid tokens. Kept by each node for itself.
 //!
 //! API tokens and sessions are looked up in the database, so made-up, revoked and ended ones would cost a query each.
-//! A network that presents many invalid API tokens has to wait, except with tokens that were valid here lately: others
-//! behind the same address go on working. Nobody can make up a token of a session, so those count by session.
+//! A network that presents many different invalid API tokens has to wait, except with tokens that were valid here
+//! lately: others behind the same address go on working. An invalid token that comes again is refused without a lookup
+//! and not counted: a forgotten job must not use up what its neighbours have. Nobody can make up an expired token or one
+//! of a session, so those count by themselves.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -16,12 +18,23 @@ use crate::catalog::ids::SessionId;
 const PERIOD: Duration = Duration::from_mins(5);
 /// A token that was valid is looked up without this limit for so long after its last use.
 const TRUSTED_FOR: Duration = Duration::from_hours(24);
+/// How long an invalid token is refused without another lookup. A restore may make it valid again.
+const INVALID_FOR: Duration = Duration::from_mins(5);
 
 pub struct TokenLookups {
     /// By network.
     invalid: RateLimit,
     ended_sessions: RateLimit,
+    expired: RateLimit,
     valid: RecentKeys,
+    known_invalid: RecentKeys,
+}
+
+/// Whether a token must be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    LookUp,
+    KnownInvalid,
 }
 
 impl TokenLookups {
@@ -31,16 +44,26 @@ impl TokenLookups {
         Self {
             invalid: limit("invalid_tokens"),
             ended_sessions: limit("ended_sessions"),
+            expired: limit("expired_tokens"),
             valid: RecentKeys::new(TRUSTED_FOR),
+            known_invalid: RecentKeys::new(INVALID_FOR),
         }
     }
 
     /// Admits a lookup, or says how long to wait.
-    pub(super) fn admit(&self, token: impl Hash, source: Option<IpAddr>) -> Result<(), ServiceError> {
-        let Some(source) = source.filter(|_| !self.valid.contains(token)) else {
-            return Ok(());
-        };
-        self.invalid.probe(network_of(source)).map_err(refusal)
+    pub(super) fn admit(
+        &self,
+        token: impl Hash + Copy,
+        source: Option<IpAddr>,
+    ) -> Result<Admission, ServiceError> {
+        if self.known_invalid.contains(token) {
+            return Ok(Admission::KnownInvalid);
+        }
+        self.expired.probe(token).map_err(refusal)?;
+        if let Some(source) = source.filter(|_| !self.valid.contains(token)) {
+            self.invalid.probe(network_of(source)).map_err(refusal)?;
+        }
+        Ok(Admission::LookUp)
     }
 
     /// Admits the lookup of a session whose token is ours.
@@ -59,9 +82,16 @@ impl TokenLookups {
         self.valid.insert(token);
     }
 
+    /// Notes that a token has expired.
+    pub(super) fn refuse_expired(&self, token: impl Hash) {
+        // The next lookup is told to wait.
+        let _ = self.expired.count(token);
+    }
+
     /// Notes that a token is invalid.
-    pub(super) fn refuse(&self, token: impl Hash, source: Option<IpAddr>) {
+    pub(super) fn refuse(&self, token: impl Hash + Copy, source: Option<IpAddr>) {
         self.valid.remove(token);
+        self.known_invalid.insert(token);
         if let Some(source) = source {
             // The next lookup is told to wait.
             let _ = self.invalid.count(network_of(source));
@@ -105,7 +135,28 @@ mod tests {
         assert!(lookups.admit("d", elsewhere).is_ok());
         assert!(lookups.admit("valid", here).is_ok());
         lookups.refuse("valid", here);
-        assert!(lookups.admit("valid", here).is_err());
+        assert!(matches!(
+            lookups.admit("valid", here),
+            Ok(Admission::KnownInvalid)
+        ));
         assert!(lookups.admit("d", None).is_ok());
+    }
+
+    #[test]
+    fn one_invalid_token_uses_up_nothing_of_its_neighbours() {
+        let lookups = TokenLookups::new(3);
+        let here = Some([192, 0, 2, 1].into());
+        for _ in 0..10 {
+            if lookups.admit("deleted", here).unwrap() == Admission::LookUp {
+                lookups.refuse("deleted", here);
+            }
+        }
+        let mut expired = 0;
+        while lookups.admit("expired", here).is_ok() {
+            lookups.refuse_expired("expired");
+            expired += 1;
+        }
+        assert_eq!(expired, 3);
+        assert!(matches!(lookups.admit("valid", here), Ok(Admission::LookUp)));
     }
 }

@@ -3,13 +3,15 @@
 //! A request first reserves its key, then completes the reservation in the transaction of the create itself, so that
 //! the answer is there exactly when the object is.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
-use super::progress::untracked;
+use super::progress::{WriteProgress, track_writes, untracked};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Writer, in_micros};
 
@@ -31,22 +33,31 @@ pub struct Retention {
     pub answered: TimeDelta,
 }
 
-/// Stands for one request that holds a key.
+/// Stands for one request that holds a key, or tries to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReservationId(Uuid);
+
+impl ReservationId {
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
 
 /// What came of trying to reserve a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
     /// The key is this request's until it completes or releases it.
-    Reserved(ReservationId),
+    Reserved,
     /// Another request has it.
-    Found {
-        /// Of the body that the other request had.
-        body_hash: String,
-        /// `None` while the other one is in flight.
-        answer: Option<Answer>,
-    },
+    Found(FoundRecord),
+}
+
+/// The record of another request with the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundRecord {
+    pub body_hash: String,
+    /// `None` while the other request is in flight.
+    pub answer: Option<Answer>,
 }
 
 /// What a create was answered.
@@ -61,16 +72,18 @@ pub struct Answer {
 }
 
 /// Takes the key unless another request has it. A reservation that ran out and an expired answer count as none.
+///
+/// Where this fails or is given up, `sent` tells whether the key may have been taken all the same.
 pub async fn reserve(
     db: &Db,
     key: &IdempotencyKey,
+    reservation: (ReservationId, &Arc<WriteProgress>),
     body_hash: &str,
-    now: DateTime<Utc>,
-    retention: Retention,
+    (now, retention): (DateTime<Utc>, Retention),
 ) -> Result<Reservation, StorageError> {
     let now = in_micros(now);
+    let (ReservationId(reservation), sent) = reservation;
     loop {
-        let reservation = Uuid::new_v4();
         let row = Model {
             body_hash: body_hash.to_owned(),
             reservation,
@@ -87,10 +100,11 @@ pub async fn reserve(
         };
         let write = db.begin_single_write().await?;
         let reserve = Entity::insert(row.into_active_model()).on_conflict(take_over_if_lapsed(now));
-        let reserved = untracked(reserve.exec_without_returning(write.connection())).await?;
+        let reserve = reserve.exec_without_returning(write.connection());
+        let reserved = track_writes(sent.clone(), reserve).await?;
         write.keep().await?;
         if reserved > 0 {
-            return Ok(Reservation::Reserved(ReservationId(reservation)));
+            return Ok(Reservation::Reserved);
         }
         let found = Entity::find().filter(is_key(key)).one(db.connection()).await?;
         if let Some(found) = found {
@@ -179,7 +193,7 @@ fn is_held(key: &IdempotencyKey, reservation: ReservationId) -> Condition {
 fn read(model: Model) -> Result<Reservation, StorageError> {
     let row = Row::of("idempotency_records", model.reservation);
     let status = row.column("status", model.status.map(u16::try_from).transpose())?;
-    Ok(Reservation::Found {
+    Ok(Reservation::Found(FoundRecord {
         body_hash: model.body_hash,
         answer: status.map(|status| Answer {
             status,
@@ -187,5 +201,5 @@ fn read(model: Model) -> Result<Reservation, StorageError> {
             shows_secret: model.shows_secret,
             object_id: model.object_id,
         }),
-    })
+    }))
 }

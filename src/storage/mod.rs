@@ -79,7 +79,7 @@ pub use error::{StorageError, UniqueKey};
 pub use hints::{Hint, HintChannel, Hints, pushes_in};
 pub use page::{Page, PageRequest};
 pub use pool::PoolStatus;
-pub use progress::{WriteProgress, track_writes};
+pub use progress::{WriteProgress, current_writes, track_writes};
 pub use reader::{Reader, Writer};
 pub use selection::AppSelection;
 pub use stored::Stored;

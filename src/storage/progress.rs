@@ -20,6 +20,11 @@ impl WriteProgress {
     }
 }
 
+/// The record of the call that runs here, if it has one.
+pub fn current_writes() -> Option<Arc<WriteProgress>> {
+    WRITES.try_with(Clone::clone).ok()
+}
+
 /// Runs a call and records its writes in `progress`.
 pub async fn track_writes<T>(progress: Arc<WriteProgress>, call: impl Future<Output = T>) -> T {
     WRITES.scope(progress, call).await

@@ -44,7 +44,7 @@ async fn invalid_api_tokens_of_a_network_have_to_wait(database: TestDatabase) {
         .expect(401);
 }
 
-async fn a_token_that_was_deleted_is_looked_up_a_few_times_only(database: TestDatabase) {
+async fn a_token_that_was_deleted_uses_up_nothing_of_its_neighbours(database: TestDatabase) {
     let app = TestApp::start_with(database, |config| config.invalid_tokens_per_source = 3).await;
     let admin = app.tenant_admin(TENANT).await;
     let body = json!({"name": "ci", "role": "viewer"});
@@ -53,10 +53,27 @@ async fn a_token_that_was_deleted_is_looked_up_a_few_times_only(database: TestDa
     pipeline.get(ME).await.expect(200);
     let path = in_tenant(&format!("/api-tokens/{}", made["id"].as_str().unwrap()));
     admin.delete(&path).await.expect(204);
+    for _ in 0..10 {
+        pipeline.get(ME).await.problem(401, "unauthenticated");
+    }
+    let neighbour = app.bearer(&made_up());
+    neighbour.get(ME).await.problem(401, "unauthenticated");
+}
+
+async fn a_token_that_has_expired_uses_up_nothing_of_its_neighbours(database: TestDatabase) {
+    let app = TestApp::start_with(database, |config| config.invalid_tokens_per_source = 3).await;
+    let admin = app.tenant_admin(TENANT).await;
+    let expires_at = "2026-03-03T02:00:00Z";
+    let body = json!({"name": "ci", "role": "viewer", "expires_at": expires_at});
+    let made = admin.post(&in_tenant("/api-tokens"), &body).await.expect(201);
+    let pipeline = app.bearer(made["token"].as_str().unwrap());
+    app.set_clock(expires_at);
     for _ in 0..3 {
         pipeline.get(ME).await.expect(401);
     }
     pipeline.get(ME).await.problem(429, "rate_limited");
+    let neighbour = app.bearer(&made_up());
+    neighbour.get(ME).await.problem(401, "unauthenticated");
 }
 
 async fn a_session_that_has_ended_is_looked_up_a_few_times_only(database: TestDatabase) {
@@ -72,6 +89,7 @@ async fn a_session_that_has_ended_is_looked_up_a_few_times_only(database: TestDa
 
 on_both_databases!(
     invalid_api_tokens_of_a_network_have_to_wait,
-    a_token_that_was_deleted_is_looked_up_a_few_times_only,
+    a_token_that_was_deleted_uses_up_nothing_of_its_neighbours,
+    a_token_that_has_expired_uses_up_nothing_of_its_neighbours,
     a_session_that_has_ended_is_looked_up_a_few_times_only,
 );

@@ -25,6 +25,8 @@ const DEFERRED_TRIGGER: &str = "
     CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock_shared(13); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER wait_at_commit AFTER INSERT OR UPDATE ON releases
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_at_commit();
+    CREATE CONSTRAINT TRIGGER wait_at_commit AFTER INSERT OR UPDATE ON org_directories
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_at_commit()";
 
 /// A server behind a proxy to its database, and a connection that goes straight there.
@@ -136,6 +138,29 @@ async fn a_write_that_goes_silent_in_its_commit_may_have_been_done_and_is_done_o
     assert_eq!(again.header("idempotency-replayed"), "true");
     let releases = admin.get(&path).await.expect(200);
     assert_eq!(releases["items"].as_array().unwrap().len(), 1);
+}
+
+/// Writes of whole lists run on other threads, with the same deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heavy_write_that_goes_silent_in_its_commit_may_have_been_done() {
+    let mut ground = Ground::start().await;
+    let Merchant { admin, .. } = ground.app.merchant().await;
+    let path = in_tenant("/org-directory");
+    let body = json!({"nodes": [{"path": ["HM", "HM-SH", "8007"]}]});
+
+    ground.execute(DEFERRED_TRIGGER).await;
+    ground.execute(COMMIT_LOCK).await;
+    let call = called(&admin, Method::PUT, &path, "", &body);
+    ground.a_session_waits().await;
+    ground.proxy.silence().await;
+    ground.execute("SELECT pg_advisory_unlock_all()").await;
+
+    let (answer, took) = call.await.unwrap();
+    ground.proxy.set(Mode::Open);
+    let problem = answer.problem(503, "unavailable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("may have been done"), "{detail}");
+    assert!(took < ANSWERED_WITHIN, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! Creates that are asked for again.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use slipway::storage::idempotency::{
-    Answer, IdempotencyKey, Reservation, ReservationId, Retention, complete, delete_expired, release, reserve,
+    Answer, FoundRecord, IdempotencyKey, Reservation, ReservationId, Retention, complete, delete_expired,
+    release, reserve,
 };
 use slipway::storage::{Db, StorageError};
 
@@ -40,18 +43,22 @@ fn answer() -> Answer {
     }
 }
 
-async fn reserve_after(db: &Db, elapsed: TimeDelta) -> Reservation {
-    reserve(db, &key(), "hash", now() + elapsed, RETENTION)
+async fn reserve_as(db: &Db, id: ReservationId, elapsed: TimeDelta) -> Reservation {
+    let retention = (now() + elapsed, RETENTION);
+    reserve(db, &key(), (id, &Arc::default()), "hash", retention)
         .await
         .unwrap()
 }
 
+async fn reserve_after(db: &Db, elapsed: TimeDelta) -> Reservation {
+    reserve_as(db, ReservationId::generate(), elapsed).await
+}
+
 async fn reserved(db: &Db) -> ReservationId {
     db.migrate().await.unwrap();
-    match reserve_after(db, TimeDelta::zero()).await {
-        Reservation::Reserved(id) => id,
-        found @ Reservation::Found { .. } => panic!("{found:?}"),
-    }
+    let id = ReservationId::generate();
+    assert_eq!(reserve_as(db, id, TimeDelta::zero()).await, Reservation::Reserved);
+    id
 }
 
 async fn complete_in_tx(db: &Db, id: ReservationId) -> Result<(), StorageError> {
@@ -61,17 +68,17 @@ async fn complete_in_tx(db: &Db, id: ReservationId) -> Result<(), StorageError> 
 }
 
 fn in_flight() -> Reservation {
-    Reservation::Found {
+    Reservation::Found(FoundRecord {
         body_hash: "hash".to_owned(),
         answer: None,
-    }
+    })
 }
 
 fn answered() -> Reservation {
-    Reservation::Found {
+    Reservation::Found(FoundRecord {
         body_hash: "hash".to_owned(),
         answer: Some(answer()),
-    }
+    })
 }
 
 async fn a_key_is_reserved_once(database: TestDatabase) {
@@ -104,7 +111,7 @@ async fn a_released_key_is_free_again(database: TestDatabase) {
     release(db, &key(), id).await.unwrap();
     assert!(matches!(
         reserve_after(db, TimeDelta::zero()).await,
-        Reservation::Reserved(_)
+        Reservation::Reserved
     ));
 }
 
@@ -112,9 +119,9 @@ async fn an_abandoned_reservation_is_taken_over(database: TestDatabase) {
     let db = &database.db;
     let first = reserved(db).await;
     assert_eq!(reserve_after(db, TimeDelta::seconds(59)).await, in_flight());
-    let Reservation::Reserved(second) = reserve_after(db, TimeDelta::seconds(60)).await else {
-        panic!("the reservation ran out");
-    };
+    let second = ReservationId::generate();
+    let taken = reserve_as(db, second, TimeDelta::seconds(60)).await;
+    assert_eq!(taken, Reservation::Reserved, "the first ran out");
     assert!(matches!(
         complete_in_tx(db, first).await,
         Err(StorageError::ReservationLost)
@@ -129,7 +136,7 @@ async fn expired_answers_are_forgotten(database: TestDatabase) {
     complete_in_tx(db, id).await.unwrap();
     assert!(matches!(
         reserve_after(db, TimeDelta::hours(24)).await,
-        Reservation::Reserved(_)
+        Reservation::Reserved
     ));
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(47)).await.unwrap(), 0);
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(48)).await.unwrap(), 1);

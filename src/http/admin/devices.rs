@@ -232,6 +232,7 @@ pub(super) async fn import_devices(
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
     let imported = call.run_heavy(async move |_, _| body.read()).await?;
+    let tenant = call.path.tenant_id;
     let render = |done: &Imported| -> Answer {
         let body = ImportDevicesResponse {
             created: done.created,
@@ -239,15 +240,12 @@ pub(super) async fn import_devices(
         };
         respond::untagged(StatusCode::OK, &body)
     };
-    let permission = (Some(call.path.tenant_id), Action::WriteDevices);
+    let permission = (Some(tenant), Action::WriteDevices);
     respond::create(&call, permission, render, async |ticket| {
-        devices::import(
-            &call.ctx,
-            &call.caller,
-            call.path.tenant_id,
-            imported,
-            ticket.once(render),
-        )
+        let ticket = ticket.clone();
+        call.run_heavy_use_case(async move |ctx, caller| {
+            devices::import(&ctx, &caller, tenant, imported, ticket.once(render)).await
+        })
         .await
     })
     .await

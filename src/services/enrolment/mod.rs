@@ -70,6 +70,25 @@ pub async fn authenticate_device(
     bearer: Option<&str>,
     device_id: &DeviceId,
 ) -> Result<DevicePass, ServiceError> {
+    authenticate_admitted(ctx, bearer, device_id, |_| Ok(())).await
+}
+
+/// The same for a device that acknowledges a push. One that sends too many is refused without a look at the database.
+pub async fn authenticate_acknowledging(
+    ctx: &Context,
+    bearer: Option<&str>,
+    device_id: &DeviceId,
+) -> Result<DevicePass, ServiceError> {
+    let admit = |scope: &DeviceScope| ctx.device_limits.admit_acknowledgement(scope);
+    authenticate_admitted(ctx, bearer, device_id, admit).await
+}
+
+async fn authenticate_admitted(
+    ctx: &Context,
+    bearer: Option<&str>,
+    device_id: &DeviceId,
+    admit: impl FnOnce(&DeviceScope) -> Result<(), ServiceError>,
+) -> Result<DevicePass, ServiceError> {
     let caller = authenticate(ctx, bearer).map_err(|error| match error {
         ServiceError::Unauthenticated(_) => NO_TOKEN,
         other => other,
@@ -84,11 +103,16 @@ pub async fn authenticate_device(
         return Err(tenant_is_refused());
     }
     let scope = enter_device(token.tenant, device_id.clone());
+    let was_ended = || {
+        ctx.newest_tokens
+            .have_replaced(token.tenant, device_id.as_str(), token.generation)
+    };
+    if was_ended() {
+        return Err(NOT_GOOD);
+    }
+    admit(&scope)?;
     let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
-    let was_ended = ctx
-        .newest_tokens
-        .have_replaced(token.tenant, device_id.as_str(), token.generation);
-    if is_newest(token, stored.as_ref()) && !was_ended {
+    if is_newest(token, stored.as_ref()) && !was_ended() {
         Ok(DevicePass {
             scope,
             generation: token.generation,
