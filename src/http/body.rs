@@ -30,28 +30,6 @@ const PROGRESS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a body may take in all.
 const WHOLE_WITHIN: Duration = Duration::from_secs(30);
 
-/// How a body is read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BodyPolicy {
-    pub(super) max_bytes: usize,
-    pub(super) time: TimeLimit,
-}
-
-/// How long a body may take in all.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum TimeLimit {
-    Whole(Duration),
-}
-
-impl BodyPolicy {
-    pub(super) const fn of_size(max_bytes: usize) -> Self {
-        Self {
-            max_bytes,
-            time: TimeLimit::Whole(WHOLE_WITHIN),
-        }
-    }
-}
-
 /// What a call takes as its body.
 pub(super) trait FromBody: Sized {
     /// The largest body; 0 for calls that take none, where what is sent must be empty or is passed over.
@@ -154,9 +132,9 @@ pub(super) async fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
     owner: Owner,
-    policy: BodyPolicy,
+    max_bytes: usize,
 ) -> Result<Body, Problem> {
-    if policy.max_bytes == 0 {
+    if max_bytes == 0 {
         return pass_over(request, payload).await;
     }
     require_identity(request.headers()).map_err(|coding| {
@@ -164,14 +142,14 @@ pub(super) async fn read_body(
         Problem::new(ProblemCode::UnsupportedMediaType, detail)
     })?;
     require_json(request)?;
-    collect(payload, owner, policy)
+    collect(payload, || owner, max_bytes)
         .await
-        .map_err(|error| problem_of(error, policy.max_bytes))
+        .map_err(|error| problem_of(error, max_bytes))
 }
 
 /// Reads what is sent to a call that takes no body, without keeping it.
 async fn pass_over(request: &HttpRequest, payload: &mut Payload) -> Result<Body, Problem> {
-    let mut reader = PacedReader::new(payload, BodyPolicy::of_size(MAX_BODY_BYTES));
+    let mut reader = PacedReader::new(payload);
     let mut read = 0;
     if is_announced(request) {
         while let Some(piece) = reader
@@ -233,20 +211,20 @@ pub(super) enum BodyError {
 /// kept for the moment that a call takes.
 pub(super) async fn collect(
     payload: &mut Payload,
-    owner: Owner,
-    policy: BodyPolicy,
+    owner: impl Fn() -> Owner,
+    max_bytes: usize,
 ) -> Result<Body, BodyError> {
-    let mut reader = PacedReader::new(payload, policy);
-    let first = reader.next(policy.max_bytes).await?.unwrap_or_default();
+    let mut reader = PacedReader::new(payload);
+    let first = reader.next(max_bytes).await?.unwrap_or_default();
     let mut memory = None;
     let mut bytes = BytesMut::new();
     let mut read = first.len();
     let whole = loop {
         if reader.is_waiting() {
-            let kept = memory.get_or_insert_with(|| BodyMemory::of_the_node().reserve_for(owner));
+            let kept = memory.get_or_insert_with(|| BodyMemory::of_the_node().reserve_for(owner()));
             kept.grow_to(read).map_err(|_| BodyError::NoMemory)?;
         }
-        let Some(piece) = reader.next(policy.max_bytes - read).await? else {
+        let Some(piece) = reader.next(max_bytes - read).await? else {
             break if bytes.is_empty() { first } else { bytes.freeze() };
         };
         if bytes.is_empty() {
@@ -265,7 +243,6 @@ pub(super) async fn collect(
 /// Reads a body piece by piece and keeps the time. A body that has arrived costs no timer.
 struct PacedReader<'p> {
     payload: &'p mut Payload,
-    time: TimeLimit,
     /// Asked for ahead, to see whether there is something to wait for.
     next: Poll<Option<Result<Bytes, BodyError>>>,
     began: Option<Instant>,
@@ -275,10 +252,9 @@ struct PacedReader<'p> {
 }
 
 impl<'p> PacedReader<'p> {
-    fn new(payload: &'p mut Payload, policy: BodyPolicy) -> Self {
+    fn new(payload: &'p mut Payload) -> Self {
         Self {
             payload,
-            time: policy.time,
             next: Poll::Pending,
             began: None,
             has_waited: false,
@@ -317,8 +293,7 @@ impl<'p> PacedReader<'p> {
     async fn wait(&mut self) -> Result<Option<Result<Bytes, actix_web::error::PayloadError>>, BodyError> {
         let now = Instant::now();
         let began = *self.began.get_or_insert(now);
-        let TimeLimit::Whole(whole) = self.time;
-        let deadline = (now + PROGRESS_WITHIN).min(began + whole);
+        let deadline = (now + PROGRESS_WITHIN).min(began + WHOLE_WITHIN);
         timeout_at(deadline, self.payload.next())
             .await
             .map_err(|_| BodyError::TooSlow)

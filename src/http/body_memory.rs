@@ -28,7 +28,14 @@ impl Owner {
 /// An owner gets at most half of what the others have left: the more it has, the less it gets.
 pub(super) struct BodyMemory {
     size: usize,
-    taken: Mutex<HashMap<Owner, usize>>,
+    taken: Mutex<Taken>,
+}
+
+/// Bytes that are taken.
+#[derive(Default)]
+struct Taken {
+    by_owner: HashMap<Owner, usize>,
+    total: usize,
 }
 
 /// Memory of one body, until it is dropped.
@@ -66,16 +73,15 @@ impl BodyMemory {
 
     fn change(&self, owner: Owner, more: usize, less: usize) -> Result<(), NoMemory> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.get(&owner).copied().unwrap_or_default();
-        if more > 0 {
-            let all: usize = taken.values().sum();
-            if own + more > self.size.saturating_sub(all) {
-                return Err(NoMemory);
-            }
+        let own = taken.by_owner.get(&owner).copied().unwrap_or_default();
+        if more > 0 && own + more > self.size.saturating_sub(taken.total) {
+            return Err(NoMemory);
         }
-        match (own + more).saturating_sub(less) {
-            0 => drop(taken.remove(&owner)),
-            left => drop(taken.insert(owner, left)),
+        let left = (own + more).saturating_sub(less);
+        taken.total = (taken.total + left).saturating_sub(own);
+        match left {
+            0 => drop(taken.by_owner.remove(&owner)),
+            left => drop(taken.by_owner.insert(owner, left)),
         }
         Ok(())
     }
@@ -118,6 +124,7 @@ mod tests {
         let mut third = memory.reserve_for(owner(3));
         assert_eq!(third.grow_to(200), Ok(()));
         drop((first, second, third));
-        assert!(memory.taken.lock().unwrap().is_empty());
+        let taken = memory.taken.lock().unwrap();
+        assert_eq!((taken.by_owner.len(), taken.total), (0, 0));
     }
 }

@@ -1,15 +1,13 @@
 //! A call of the admin API. Its body is read of somebody who is authenticated, and before anything is taken that others
 //! may have to wait for. Then, since reading may have taken a while, the caller is authenticated once more.
 
-use std::net::IpAddr;
-
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, IF_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::body::{Body, BodyPolicy, FromBody, Json, read_body};
+use super::body::{Body, FromBody, Json, read_body};
 use super::body_memory::Owner;
 use super::client_address::client_address;
 use super::fields::explain_members;
@@ -44,12 +42,12 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
         Box::pin(async move {
             let ctx = context(&request);
             let is_write = !request.method().is_safe();
-            let address = address(&request);
+            let address = client_address(&request);
             let authenticate =
                 async || sessions::authenticate(&ctx, is_write, bearer(request.headers()), address).await;
             let mut principal = authenticate().await?;
             let owner = Owner::of(principal.tenant);
-            let bytes = read_body(&request, &mut payload, owner, BodyPolicy::of_size(B::MAX_BYTES)).await?;
+            let bytes = read_body(&request, &mut payload, owner, B::MAX_BYTES).await?;
             if bytes.was_awaited {
                 principal = authenticate().await?;
             }
@@ -149,10 +147,6 @@ pub(super) fn request_id(request: &HttpRequest) -> String {
         .get::<RequestId>()
         .map(|id| id.0.clone())
         .unwrap_or_default()
-}
-
-pub(super) fn address(request: &HttpRequest) -> Option<IpAddr> {
-    client_address(request)
 }
 
 /// RFC 9110, section 13.1.1. A weak tag never matches, since the comparison is strong.

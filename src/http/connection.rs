@@ -20,8 +20,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a connection may be without a request in progress.
 const IDLE_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what is written to it.
+/// How long a client may take for [`WRITE_PROGRESS`] of what is written to it, or for all that is left.
 const WRITE_PROGRESS_WITHIN: Duration = Duration::from_secs(30);
+/// A client that takes a byte now and then would keep its answer in memory for hours.
+const WRITE_PROGRESS: usize = 64 * 1024;
+/// A large answer goes out in pieces: the library copies each piece, and takes the next when most of it is gone.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// What goes on on a connection.
 struct Activity {
@@ -37,6 +41,8 @@ pub(crate) struct TimedStream {
     activity: Rc<Activity>,
     idle: Option<Pin<Box<Sleep>>>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Bytes that the client took since the timer was set.
+    taken: usize,
 }
 
 /// A request in progress, until its answer is sent or given up.
@@ -54,6 +60,7 @@ impl TimedStream {
             }),
             idle: Some(Box::pin(sleep_until(now + IDLE_WITHIN))),
             stalled: None,
+            taken: 0,
         }
     }
 
@@ -66,7 +73,8 @@ impl TimedStream {
         let activity = &self.activity;
         loop {
             let Some(idle) = &mut self.idle else {
-                if activity.requests.get() > 0 {
+                // The end of an answer may still be on its way, which has a limit of its own.
+                if activity.requests.get() > 0 || self.stalled.is_some() {
                     *activity.waker.borrow_mut() = Some(cx.waker().clone());
                     return Ok(());
                 }
@@ -78,7 +86,8 @@ impl TimedStream {
                 return Ok(());
             }
             self.idle = None;
-            if activity.requests.get() == 0 && activity.idle_since.get().elapsed() >= IDLE_WITHIN {
+            let is_idle = activity.requests.get() == 0 && self.stalled.is_none();
+            if is_idle && activity.idle_since.get().elapsed() >= IDLE_WITHIN {
                 metrics::counter!("slipway_connections_timed_out_total", "waiting_for" => "request")
                     .increment(1);
                 return Err(io::ErrorKind::ConnectionAborted.into());
@@ -86,11 +95,25 @@ impl TimedStream {
         }
     }
 
-    /// Keeps the time of a write that makes no progress.
-    fn keep_time<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Keeps the time of a write that makes too little progress.
+    fn keep_time(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: Poll<io::Result<usize>>,
+        offered: usize,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written)) = write {
+            self.taken += written;
+            let has_progressed = written == offered || self.taken >= WRITE_PROGRESS;
+            if has_progressed && self.stalled.take().is_some() {
+                self.activity.idle_since.set(Instant::now());
+            }
+        }
         if write.is_ready() {
-            self.stalled = None;
             return write;
+        }
+        if self.stalled.is_none() {
+            self.taken = 0;
         }
         let stalled = self
             .stalled
@@ -122,7 +145,7 @@ impl AsyncRead for TimedStream {
 impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.keep_time(cx, write)
+        self.keep_time(cx, write, bytes.len())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -157,12 +180,19 @@ impl Drop for RequestInProgress {
 /// The body of an answer, while which is sent the request is in progress.
 pub(super) struct TrackedBody {
     body: BoxBody,
-    request: Option<RequestInProgress>,
+    /// What is left of a large piece.
+    rest: Bytes,
+    /// Until the body is dropped.
+    _request: Option<RequestInProgress>,
 }
 
 impl TrackedBody {
     pub(super) fn new(body: BoxBody, request: Option<RequestInProgress>) -> Self {
-        Self { body, request }
+        Self {
+            body,
+            rest: Bytes::new(),
+            _request: request,
+        }
     }
 }
 
@@ -174,11 +204,13 @@ impl MessageBody for TrackedBody {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
-
-    fn try_into_bytes(self) -> Result<Bytes, Self> {
-        let request = self.request;
-        self.body.try_into_bytes().map_err(|body| Self { body, request })
+        if self.rest.is_empty() {
+            match Pin::new(&mut self.body).poll_next(cx) {
+                Poll::Ready(Some(Ok(piece))) => self.rest = piece,
+                other => return other,
+            }
+        }
+        let end = self.rest.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(self.rest.split_to(end))))
     }
 }

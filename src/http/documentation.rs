@@ -1,22 +1,62 @@
 //! The API's documentation: its description, and pages to read and try it.
 
-use actix_web::dev::ServiceResponse;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS};
-use actix_web::web;
-use utoipa::openapi::OpenApi;
-use utoipa_swagger_ui::SwaggerUi;
+use std::borrow::Cow;
+use std::sync::Arc;
 
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentEncoding, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS,
+};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpResponse, ResponseError, guard};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::Config;
+
+use super::problem::Problem;
+use crate::catalog::json::JsonText;
+
+const DESCRIPTION: &str = "/openapi.json";
+const PAGES: &str = "/docs/{file:.*}";
 /// Paths of the documentation, which the API's description does not name.
-pub(super) const PATHS: [&str; 2] = ["/openapi.json", "/docs/{file:.*}"];
+pub(super) const PATHS: [&str; 2] = [DESCRIPTION, PAGES];
+
+/// The API's description as JSON.
+struct Description(Bytes);
 
 /// What the pages may load and call.
 struct ContentPolicy(HeaderValue);
 
-pub(super) fn routes(config: &mut web::ServiceConfig, api: OpenApi, public_url: Option<&str>) {
+/// The library's own routes copy a file of a megabyte for each request, and write the description anew.
+pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url: Option<&str>) {
+    let description = Bytes::from(JsonText::of(api).into_string());
     config
         .app_data(web::Data::new(ContentPolicy(policy(public_url))))
+        .app_data(web::Data::new(Description(description)))
+        .app_data(web::Data::new(Config::new([DESCRIPTION])))
         .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api));
+        .service(web::resource(DESCRIPTION).guard(guard::Get()).to(describe))
+        .service(web::resource(PAGES).guard(guard::Get()).to(show));
+}
+
+async fn describe(description: web::Data<Description>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(description.0.clone())
+}
+
+async fn show(file: web::Path<String>, pages: web::Data<Config<'static>>) -> HttpResponse {
+    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&pages));
+    let Ok(Some(file)) = found.inspect_err(|error| tracing::error!(%error, "a page cannot be shown")) else {
+        return Problem::not_found().error_response();
+    };
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip));
+    }
+    response.content_type(file.content_type).body(match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    })
 }
 
 /// Confines a page: it loads what this server has, calls the API, and is shown in no frame.

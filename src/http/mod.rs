@@ -104,7 +104,7 @@ pub fn server(
         .configure(|config| {
             if faces.has_operations() {
                 let (_, api) = described(App::new().into_utoipa_app(), public_url, Faces::All);
-                documentation::routes(config, api, public_url);
+                documentation::routes(config, &api, public_url);
             }
         })
         .default_service(web::to(fallback::answer))

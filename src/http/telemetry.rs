@@ -121,8 +121,10 @@ pub(super) async fn surround(
     };
     span.in_scope(|| answered.log(Some(response.request())));
     measure(&method, &route, response.status(), took);
-    complete(response.headers_mut(), &id, &path);
-    if path == "/docs" || path.starts_with("/docs/") {
+    // Routes are found by the decoded path, which the path as it was sent does not tell.
+    let place = if route == "none" { &*path } else { &*route };
+    complete(response.headers_mut(), &id, place);
+    if place == "/docs" || place.starts_with("/docs/") {
         documentation::confine(&mut response);
     }
     Ok(response

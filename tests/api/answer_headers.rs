@@ -20,6 +20,7 @@ async fn answers_with_secrets_are_not_stored(database: TestDatabase) {
             .post("/api/v1/auth/refresh", &json!({"refresh_token": "x"}))
             .await,
         app.anyone().post("/api/v1/auth/login", &json!({})).await,
+        app.anyone().post("/%61pi/v1/auth/login", &login).await,
         signed_in,
     ];
     let enrolment = json!({"device_id": "PDA001", "project_id": "stores"});
@@ -64,6 +65,7 @@ async fn the_documentation_loads_its_own_files_alone_and_is_in_no_frame(database
         "/docs/index.html",
         "/docs/swagger-initializer.js",
         "/docs/nothing",
+        "/%64ocs/",
     ] {
         let answer = app.anyone().get(path).await;
         let policy = answer.header("content-security-policy");

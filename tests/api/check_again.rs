@@ -138,6 +138,9 @@ async fn wrong_parameters_are_named(database: TestDatabase) {
     ] {
         assert_eq!(device.get(path).await.wrong_fields(), fields, "{path}");
     }
+    let names: Vec<_> = (0..101).map(|number| format!("x{number}=1")).collect();
+    let many = device.get(&format!("/v1/check?{}", names.join("&"))).await;
+    assert_eq!(many.wrong_fields(), ["query"]);
     let foreign = device.get(&format!("{PATH}&tenant_id=20000000")).await;
     foreign.problem(403, "permission_denied");
     let nobody: Value = app.anyone().get(PATH).await.problem(401, "unauthenticated");

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::users::{UserResponse, read_password, read_username};
 use crate::access::{Action, Role, User};
-use crate::http::body::Json;
+use crate::http::body::{ClassifiedJson, Json, MayBeUrgent, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -106,6 +106,12 @@ pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<H
     Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
 }
 
+impl MayBeUrgent for UpdateAdministratorRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false))
+    }
+}
+
 /// Update an administrator of the platform
 ///
 /// Any change ends the person's sessions. The last enabled administrator cannot be disabled.
@@ -114,9 +120,9 @@ pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<H
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/users/{id}")]
 pub(super) async fn update_administrator(
-    mut call: Call<AdministratorPath, Json<UpdateAdministratorRequest>>,
+    mut call: Call<AdministratorPath, ClassifiedJson<UpdateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = std::mem::take(call.body.get_mut());
     let mut fields = Fields::of_change();
     let changes = UserChanges {
         role: fields.changed("role", body.role, read_role),
@@ -136,7 +142,9 @@ pub(super) async fn update_administrator(
 #[utoipa::path(tag = "platform", operation_id = "delete_administrator", params(AdministratorPath),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/users/{id}")]
-pub(super) async fn delete_administrator(call: Call<AdministratorPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_administrator(
+    call: Call<AdministratorPath, Urgent>,
+) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     administrators::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
     Ok(respond::deleted(None))

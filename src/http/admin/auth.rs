@@ -5,9 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::body::{BodyPolicy, FromBody, Json, MAX_BODY_BYTES, read_body};
+use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
 use crate::http::body_memory::Owner;
-use crate::http::call::{Call, acquire, address, context};
+use crate::http::call::{Call, acquire, context};
+use crate::http::client_address::client_address;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
@@ -63,7 +64,7 @@ impl From<SignedIn> for LoginResponse {
 pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let body: LoginRequest = public_body(&request, payload).await?;
-    let _permit = acquire(&ctx, PermitClass::Login(address(&request)))?;
+    let _permit = acquire(&ctx, PermitClass::Login(client_address(&request)))?;
     let mut fields = Fields::default();
     let username = fields.required("username", body.username, Ok);
     let password = fields.required("password", body.password, Ok);
@@ -84,7 +85,7 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
 pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let body: RefreshRequest = public_body(&request, payload).await?;
-    let _permit = acquire(&ctx, PermitClass::Refresh(address(&request)))?;
+    let _permit = acquire(&ctx, PermitClass::Refresh(client_address(&request)))?;
     let mut fields = Fields::default();
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
         return Err(fields.refusal());
@@ -106,7 +107,7 @@ pub(super) async fn logout(call: Call) -> Result<HttpResponse, Problem> {
 fn client(request: &HttpRequest) -> Client<'_> {
     let user_agent = request.headers().get(USER_AGENT);
     Client {
-        address: address(request),
+        address: client_address(request),
         user_agent: user_agent.and_then(|text| text.to_str().ok()).unwrap_or_default(),
     }
 }
@@ -116,8 +117,7 @@ async fn public_body<T: serde::de::DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<T, Problem> {
-    let owner = Owner::Source(address(request).map(network_of));
-    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
-    let body = read_body(request, &mut payload.into_inner(), owner, policy).await?;
+    let owner = Owner::Source(client_address(request).map(network_of));
+    let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     Ok(Json::<T>::from_bytes(&body.bytes)?.value)
 }

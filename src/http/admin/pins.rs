@@ -112,14 +112,14 @@ impl From<&NamedPin> for PinResponse {
     }
 }
 
-/// Set a pin
-///
 impl MayBeUrgent for PutPinRequest {
     fn is_urgent(&self) -> bool {
         matches!(&self.mode, Patch::Value(mode) if mode == "hold")
     }
 }
 
+/// Set a pin
+///
 /// The same target again replaces the pin and keeps its id.
 #[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath), request_body = PutPinRequest,
     responses((status = 200, description = "Set", body = PinResponse), WriteProblems))]

@@ -8,7 +8,7 @@ use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse, render_made};
 use super::key_fields::read_expiry;
 use crate::access::{Action, Role};
 use crate::catalog::text::Name;
-use crate::http::body::Json;
+use crate::http::body::{Json, Urgent};
 use crate::http::call::Call;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
@@ -90,7 +90,9 @@ pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<
 #[utoipa::path(tag = "platform", operation_id = "delete_platform_token", params(PlatformTokenPath),
     responses((status = 204, description = "Deleted; it is invalid from now on"), WriteProblems))]
 #[delete("/api-tokens/{id}")]
-pub(super) async fn delete_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_platform_token(
+    call: Call<PlatformTokenPath, Urgent>,
+) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     platform_tokens::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
     Ok(respond::deleted(None))

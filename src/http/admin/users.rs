@@ -141,14 +141,14 @@ pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Probl
     Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
 }
 
-/// Change a person
-///
 impl MayBeUrgent for UpdateUserRequest {
     fn is_urgent(&self) -> bool {
         matches!(self.enabled, Patch::Value(false))
     }
 }
 
+/// Update a person
+///
 /// Any change ends the person's sessions.
 #[utoipa::path(tag = "people", operation_id = "update_user", params(UserPath), request_body = UpdateUserRequest,
     responses((status = 200, description = "Changed", body = UserResponse), WriteProblems))]

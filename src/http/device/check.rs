@@ -11,7 +11,7 @@ use super::check_response::{CheckResponse, QueryParameters};
 use super::given::GivenFields;
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
-use crate::http::body::{BodyPolicy, MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{bearer, context};
 use crate::http::client_address::client_address;
@@ -22,6 +22,9 @@ use crate::http::respond::insert_check_headers;
 use crate::resolve::{Check, CheckFields, Form, Given, read_check, read_integer};
 use crate::services::Context;
 use crate::services::checks::{CheckAnswer, authenticate};
+
+/// The most parameters of a query. A check has 8; a client may add some of its own.
+const MAX_PARAMETERS: usize = 100;
 
 /// What a device asks. Further members are ignored.
 #[derive(Default, Deserialize, ToSchema)]
@@ -103,8 +106,7 @@ async fn answer_posted(
 ) -> Result<HttpResponse, Problem> {
     let mut device = authenticate(ctx, bearer(request.headers()))?;
     let owner = Owner::Tenant(device.tenant_id());
-    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
-    let body = read_body(request, &mut payload.into_inner(), owner, policy).await?;
+    let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     if body.was_awaited {
         // The credential may have ended meanwhile.
         device = authenticate(ctx, bearer(request.headers()))?;
@@ -127,12 +129,14 @@ async fn answer_posted(
 
 fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let device = authenticate(ctx, bearer(request.headers()))?;
-    let query = read_form(request.query_string().as_bytes()).map_err(|FormError::NotUtf8| {
-        Problem::invalid(vec![FieldError::invalid(
-            "query",
-            "must be percent-encoded UTF-8",
-        )])
-    })?;
+    let text = request.query_string();
+    if text.matches('&').nth(MAX_PARAMETERS - 1).is_some() {
+        return Err(query_problem(&format!(
+            "must have at most {MAX_PARAMETERS} parameters"
+        )));
+    }
+    let query = read_form(text.as_bytes())
+        .map_err(|FormError::NotUtf8| query_problem("must be percent-encoded UTF-8"))?;
     query_fields_stand_once(&query)?;
     let given = |name: &str| {
         let value = query.iter().find(|(own, _)| own == name);
@@ -159,7 +163,11 @@ fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, 
     Ok(rendered.respond(response, &answer))
 }
 
-/// Of a parameter that stands twice nobody knows which counts.
+fn query_problem(message: &str) -> Problem {
+    Problem::invalid(vec![FieldError::invalid("query", message)])
+}
+
+/// A parameter that stands twice is ambiguous.
 fn query_fields_stand_once(
     query: &[(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)],
 ) -> Result<(), Problem> {

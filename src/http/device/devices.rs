@@ -9,9 +9,10 @@ use super::given::GivenFields;
 use crate::catalog::device::{DeviceAttributes, EnrollingDevice, OrgInfo};
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
-use crate::http::body::{BodyPolicy, MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
-use crate::http::call::{acquire, address, bearer, context, request_id};
+use crate::http::call::{acquire, bearer, context, request_id};
+use crate::http::client_address::client_address;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
@@ -73,8 +74,13 @@ pub(super) async fn enrol_device(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let tenant = authenticate(&ctx, bearer(request.headers()))?.tenant_id();
-    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
-    let body = read_body(&request, &mut payload.into_inner(), Owner::Tenant(tenant), policy).await?;
+    let body = read_body(
+        &request,
+        &mut payload.into_inner(),
+        Owner::Tenant(tenant),
+        MAX_BODY_BYTES,
+    )
+    .await?;
     // Once more: the credential may have ended while the body arrived.
     let caller = authenticate(&ctx, bearer(request.headers()))?;
     let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
@@ -84,7 +90,7 @@ pub(super) async fn enrol_device(
         device,
         code,
         request_id: request_id(&request),
-        address: address(&request),
+        address: client_address(&request),
     };
     let enrolled = enrol(&ctx, &caller, asked).await?;
     let mut response = if enrolled.is_first {

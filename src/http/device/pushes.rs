@@ -12,16 +12,17 @@ use super::push_response::PushesResponse;
 use crate::catalog::field::Invalid;
 use crate::catalog::push::Acknowledgement;
 use crate::catalog::text::PushDetail;
-use crate::http::body::{BodyPolicy, MAX_BODY_BYTES, parse_json, read_body};
+use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
-use crate::http::call::{acquire, address, bearer, context, read_query};
+use crate::http::call::{acquire, bearer, context, read_query};
+use crate::http::client_address::client_address;
 use crate::http::fields::{Fields, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
 use crate::http::telemetry::is_head;
 use crate::services::checks::authenticate;
-use crate::services::enrolment::authenticate_device;
+use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
 use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::services::{PermitClass, network_of};
 use crate::storage::push_targets::StoredTarget;
@@ -122,12 +123,11 @@ pub(super) async fn acknowledge_push(
     let tenant = match authenticate(&ctx, bearer(request.headers())) {
         Ok(device) => Owner::Tenant(device.tenant_id()),
         // What is wrong is said below.
-        Err(_) => Owner::Source(address(&request).map(network_of)),
+        Err(_) => Owner::Source(client_address(&request).map(network_of)),
     };
-    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
-    let body = read_body(&request, &mut payload.into_inner(), tenant, policy).await?;
+    let body = read_body(&request, &mut payload.into_inner(), tenant, MAX_BODY_BYTES).await?;
     // After the body, while which arrived the token may have ended.
-    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let pass = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
     let _permit = acquire(&ctx, PermitClass::Device(pass.scope.tenant().tenant()))?;
     let body: AcknowledgePushRequest = parse_json(&body.bytes)?;
     let mut fields = Fields::default();

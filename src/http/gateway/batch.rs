@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::web;
+use tokio::time::Instant;
 
 use super::envelope::{self, Format};
 use super::error::GatewayError;
@@ -11,7 +12,7 @@ use super::params::{BodyKind, Params};
 use super::pipeline;
 use super::request_id;
 use crate::catalog::field::excerpt;
-use crate::services::Context;
+use crate::services::{CALL_LIMIT, Context};
 
 /// More calls than one batch may have.
 const MAX_CALLS: usize = 50;
@@ -77,19 +78,27 @@ pub(super) async fn answer(
         ));
     }
     let mut answers = Vec::new();
+    let began = Instant::now();
     for (index, piece) in pieces.into_iter().enumerate() {
         if index > 0 {
             answers.extend_from_slice(separator.as_bytes());
             // A batch is as much work as many requests; those of others go between.
             tokio::task::yield_now().await;
         }
-        if answers.len() < MAX_ANSWER_BYTES {
-            answers.extend(answer_one(ctx, &verified, format, shared, piece).await);
-        } else {
-            let error = GatewayError::too_large(
+        let refusal = if began.elapsed() >= CALL_LIMIT {
+            Some(GatewayError::remote_unavailable(
+                "the calls of this batch before it took too long; it was not done: send it again",
+            ))
+        } else if answers.len() >= MAX_ANSWER_BYTES {
+            Some(GatewayError::too_large(
                 "the answers of this batch are larger than 4 MiB; send this call again in another batch",
-            );
-            answers.extend(envelope::failure(format, &error, &request_id()));
+            ))
+        } else {
+            None
+        };
+        match refusal {
+            None => answers.extend(answer_one(ctx, &verified, format, shared, piece).await),
+            Some(error) => answers.extend(envelope::failure(format, &error, &request_id())),
         }
     }
     Ok(answers)

@@ -27,9 +27,9 @@ use self::envelope::Format;
 use self::error::GatewayError;
 use self::methods::Asked;
 use self::params::{BodyKind, Params};
-use super::body::{Body, BodyError, BodyPolicy, MAX_BODY_BYTES, collect, require_identity};
+use super::body::{Body, BodyError, MAX_BODY_BYTES, collect, require_identity};
 use super::body_memory::Owner;
-use super::call::{address, context};
+use super::call::context;
 use super::client_address::client_address;
 use super::request_ids;
 use crate::services::network_of;
@@ -129,9 +129,8 @@ fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'
 /// The caller is not known before the signature, which covers the body.
 async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Body, GatewayError> {
     require_identity(request.headers()).map_err(|coding| GatewayError::unsupported_encoding(&coding))?;
-    let owner = Owner::Source(address(request).map(network_of));
-    let policy = BodyPolicy::of_size(MAX_BODY_BYTES);
-    match collect(&mut payload.into_inner(), owner, policy).await {
+    let owner = || Owner::Source(client_address(request).map(network_of));
+    match collect(&mut payload.into_inner(), owner, MAX_BODY_BYTES).await {
         Err(BodyError::TooSlow) => Err(GatewayError::too_slow("the body did not arrive in time")),
         Err(BodyError::NoMemory) => Err(GatewayError::unavailable()),
         Ok(body) => Ok(body),
