@@ -1,78 +1,45 @@
 //! Checks beside each attack. An attack runs in threads of the benchmark until it is told that it is over.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+mod calls;
+mod connections;
+
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::ensure;
-use serde_json::json;
-
+use self::connections::{SLOW_BODY, SLOW_HEAD, drip};
 use super::Stage;
-use crate::connection::Connection;
+use super::publish::sign_in;
 use crate::measure::{Contestant, Rounds, Sample};
-use crate::node::{ADMIN, Node};
+use crate::node::Node;
 use crate::process::settle;
 use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 use crate::wrk;
 
-const LOGIN_CONNECTIONS: usize = 32;
-/// Connections that are opened and kept.
-const SLOW_CONNECTIONS: usize = 500;
-/// Interval at which a slow connection sends its next byte.
-const DRIP: Duration = Duration::from_secs(1);
-
 /// An attack: its name, and what one thread of it does until the flag is set.
-struct Attack {
+struct Attack<'a> {
     name: &'static str,
     threads: usize,
-    act: fn(SocketAddr, &AtomicBool) -> anyhow::Result<()>,
+    act: Box<dyn Fn(&AtomicBool) -> anyhow::Result<()> + Sync + 'a>,
 }
-
-const ATTACKS: [Attack; 4] = [
-    Attack {
-        name: "bodies that arrive byte by byte",
-        threads: 1,
-        act: |address, is_over| drip(address, SLOW_BODY, is_over),
-    },
-    Attack {
-        name: "heads that do not end",
-        threads: 1,
-        act: |address, is_over| drip(address, SLOW_HEAD, is_over),
-    },
-    Attack {
-        name: "idle connections",
-        threads: 1,
-        act: |address, is_over| drip(address, b"", is_over),
-    },
-    Attack {
-        name: "a flood of logins",
-        threads: LOGIN_CONNECTIONS,
-        act: flood_with_logins,
-    },
-];
-
-const SLOW_BODY: &[u8] =
-    b"POST /api/v1/auth/login HTTP/1.1\r\nHost: slipway\r\nContent-Type: application/json\r\n\
-    Content-Length: 10000\r\n\r\n{";
-const SLOW_HEAD: &[u8] = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: slipway\r\nX-Padding: ";
 
 /// The rate of checks beside each attack, of that without.
 pub(super) fn measure(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
-    for attack in &ATTACKS {
+    let token = sign_in(node.address)?;
+    calls::prepare(node.address, &token)?;
+    settle();
+    for attack in &attacks(node.address, &token) {
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         for _ in 0..stage.plan.rounds {
             requests.write()?;
             alone.push(Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)?);
             settle();
             requests.write()?;
-            beside.push(attack.during(node.address, || {
-                Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)
-            })?);
+            beside.push(attack.during(|| Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load))?);
             settle();
         }
         let seen = format!(
@@ -90,12 +57,63 @@ pub(super) fn measure(stage: &Stage, node: &Node, report: &mut Report) -> anyhow
     Ok(())
 }
 
-impl Attack {
-    fn during<T>(&self, address: SocketAddr, act: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+fn attacks(address: SocketAddr, token: &str) -> Vec<Attack<'_>> {
+    let slow = |name, head: &'static [u8]| Attack {
+        name,
+        threads: 1,
+        act: Box::new(move |is_over| drip(address, head, is_over)),
+    };
+    vec![
+        slow("bodies that arrive byte by byte", SLOW_BODY),
+        slow("heads that do not end", SLOW_HEAD),
+        slow("idle connections", b""),
+        Attack::of_calls("a flood of logins", 32, 0, address, calls::wrong_password),
+        Attack::of_calls("invalid API tokens", 8, 20, address, calls::invalid_token),
+        Attack::of_calls(
+            "checks with the most attributes",
+            4,
+            40,
+            address,
+            calls::check_with_many_attributes,
+        ),
+        Attack::of_calls(
+            "batches of 50 long names",
+            2,
+            200,
+            address,
+            calls::batch_of_long_names,
+        ),
+        Attack::of_calls("pages of long lists", 2, 0, address, || {
+            calls::page_of_long_lists(token)
+        }),
+        Attack::of_calls("explanations by 100,000 nodes", 4, 0, address, || {
+            calls::explanation(token)
+        }),
+    ]
+}
+
+impl<'a> Attack<'a> {
+    /// Sends the same call on some connections, `pause_ms` after each answer.
+    fn of_calls(
+        name: &'static str,
+        connections: usize,
+        pause_ms: u64,
+        address: SocketAddr,
+        request: impl Fn() -> Vec<u8> + Sync + 'a,
+    ) -> Self {
+        let pause = Duration::from_millis(pause_ms);
+        Self {
+            name,
+            threads: connections,
+            act: Box::new(move |is_over| calls::repeat(address, pause, is_over, &request)),
+        }
+    }
+
+    fn during<T>(&self, act: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
             let attackers: Vec<_> = (0..self.threads)
-                .map(|_| scope.spawn(|| (self.act)(address, &is_over)))
+                .map(|_| scope.spawn(|| (self.act)(&is_over)))
                 .collect();
             let acted = act();
             is_over.store(true, Ordering::Relaxed);
@@ -105,41 +123,4 @@ impl Attack {
             acted
         })
     }
-}
-
-/// Keeps many connections on which a request begins with `head` and goes on one byte at a time. What the server closes
-/// is opened again. With an empty `head` nothing is sent.
-fn drip(address: SocketAddr, head: &[u8], is_over: &AtomicBool) -> anyhow::Result<()> {
-    let open = || -> std::io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.write_all(head)?;
-        stream.set_nonblocking(true)?;
-        Ok(stream)
-    };
-    let mut streams: Vec<_> = (0..SLOW_CONNECTIONS).map(|_| open()).collect::<Result<_, _>>()?;
-    while !is_over.load(Ordering::Relaxed) {
-        for stream in &mut streams {
-            let has_ended = match stream.read(&mut [0; 1_024]) {
-                Ok(_) => true,
-                Err(error) => error.kind() != ErrorKind::WouldBlock,
-            };
-            let is_open = !has_ended && (head.is_empty() || stream.write_all(b"x").is_ok());
-            if !is_open {
-                *stream = open()?;
-            }
-        }
-        thread::sleep(DRIP);
-    }
-    Ok(())
-}
-
-fn flood_with_logins(address: SocketAddr, is_over: &AtomicBool) -> anyhow::Result<()> {
-    let mut connection = Connection::open(address)?;
-    while !is_over.load(Ordering::Relaxed) {
-        let body = json!({"username": ADMIN, "password": "a wrong password"});
-        let answer = connection.post("/api/v1/auth/login", None, &body)?;
-        let is_expected = matches!(answer.status, 401 | 429 | 503);
-        ensure!(is_expected, "a login was answered with {}", answer.status);
-    }
-    Ok(())
 }
