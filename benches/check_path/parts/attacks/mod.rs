@@ -18,11 +18,14 @@ use crate::report::{Goal, Report};
 use crate::requests::{Face, Spread};
 use crate::wrk;
 
-/// An attack: its name, and what one thread of it does until the flag is set.
+/// Goes on until the flag is set.
+type Act<'a> = Box<dyn Fn(&AtomicBool) -> anyhow::Result<()> + Sync + 'a>;
+
+/// An attack by some threads that act alike.
 struct Attack<'a> {
     name: &'static str,
     threads: usize,
-    act: Box<dyn Fn(&AtomicBool) -> anyhow::Result<()> + Sync + 'a>,
+    act: Act<'a>,
 }
 
 /// The rate of checks beside each attack, of that without.
