@@ -1,7 +1,7 @@
-//! The schema of Slipway, version by version.
+//! Schema of Slipway, version by version.
 //!
-//! A migration is frozen once merged and names tables and columns as text, so that later changes of the program's
-//! entities cannot change what an old migration did. Its helpers live inside its own folder for the same reason.
+//! A merged migration is frozen. It names tables and columns as text, so that later changes of the program's entities
+//! cannot change an old migration. Its helpers are in its own folder for the same reason.
 
 mod m0001_initial;
 mod m0002_app_secret_rotation;
@@ -15,7 +15,7 @@ mod m0008_limits;
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
 
-/// All versions of the schema, oldest first.
+/// List of all migrations, oldest first.
 #[derive(Debug)]
 pub struct Migrator;
 

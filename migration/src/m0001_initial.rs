@@ -1,4 +1,4 @@
-//! The first schema: the catalog, the people and keys, and what the program notes down about its own work.
+//! Initial schema: the catalog, people and keys, and operational records.
 
 mod catalog;
 mod columns;
@@ -56,7 +56,7 @@ async fn create_all(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 async fn drop_all(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     catalog::drop_position(manager).await?;
-    // Children before their parents: neither database drops a table that another refers to.
+    // Children before their parents: neither database drops a table with references to it.
     for name in [operation::NAMES, identity::NAMES, catalog::NAMES]
         .into_iter()
         .flat_map(|names| names.iter().rev())

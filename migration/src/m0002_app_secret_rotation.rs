@@ -1,4 +1,4 @@
-//! A second secret for app keys, so that one can be replaced while devices still sign with the other.
+//! Second secret of app keys, so that one can be replaced while devices still sign with the other.
 
 use sea_orm_migration::prelude::*;
 
@@ -19,7 +19,7 @@ impl MigrationName for AppSecretRotation {
 )]
 impl MigrationTrait for AppSecretRotation {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // One alteration per statement: SQLite takes no more.
+        // One column per statement, because SQLite accepts only one alteration.
         for column in COLUMNS {
             let add = Table::alter()
                 .table("app_keys")

@@ -1,4 +1,4 @@
-//! Devices and what is installed on them, as imports and checks tell it.
+//! Devices and their installs, as reported by imports and checks.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -46,9 +46,9 @@ fn devices(backend: DbBackend) -> TableCreateStatement {
         .col(key("device_id", backend).not_null())
         .col(key("project_id", backend).null())
         .col(ColumnDef::new("device_type").text().null())
-        // JSON; null while nothing is known.
+        // JSON; null while unknown.
         .col(ColumnDef::new("org_info").text().null())
-        // What made the row: new ids are limited when checks bring them.
+        // Source of the row: the number of new ids from checks is limited.
         .col(ColumnDef::new("source").text().not_null())
         .col(ColumnDef::new("first_seen_at").timestamp_with_time_zone().null())
         .col(ColumnDef::new("last_seen_at").timestamp_with_time_zone().null())
@@ -85,7 +85,7 @@ fn device_installs(backend: DbBackend) -> TableCreateStatement {
         .take()
 }
 
-/// The instants that every day rewrites are in no index, so that PostgreSQL rewrites no index for them.
+/// Returns the indexes. They contain no instant that changes every day, so that PostgreSQL rewrites no index for it.
 fn indexes() -> [IndexCreateStatement; 3] {
     [
         index("devices_project_idx", &["tenant_id", "project_id", "device_id"])
@@ -103,7 +103,7 @@ fn indexes() -> [IndexCreateStatement; 3] {
     ]
 }
 
-/// Text that rows are found or sorted by: compared bytewise on both databases.
+/// Text that rows are found or sorted by, compared bytewise on both databases.
 fn key(name: &'static str, backend: DbBackend) -> ColumnDef {
     let mut column = ColumnDef::new(name).text().take();
     if backend == DbBackend::Postgres {

@@ -1,4 +1,4 @@
-//! Pushes to named devices, and what a device holds for itself.
+//! Pushes to named devices, and the devices' own credentials.
 
 use sea_orm_migration::prelude::*;
 
@@ -8,7 +8,7 @@ mod pushes;
 
 pub(crate) struct Pushes;
 
-/// Columns that tables from before get.
+/// Existing tables that get new columns.
 const ADDED: [&str; 2] = ["devices", "tenants"];
 
 impl MigrationName for Pushes {
@@ -27,7 +27,7 @@ impl MigrationTrait for Pushes {
         let backend = manager.get_database_backend();
         for table in ADDED {
             for column in added_to(table) {
-                // One alteration per statement: SQLite takes no more.
+                // One column per statement, because SQLite accepts only one alteration.
                 let add = Table::alter().table(table).add_column(column).to_owned();
                 manager.alter_table(add).await?;
             }
@@ -68,26 +68,26 @@ impl MigrationTrait for Pushes {
 fn added_to(table: &str) -> Vec<ColumnDef> {
     if table == "devices" {
         return vec![
-            // The sequence of the newest push to the device.
+            // Sequence of the newest push to the device.
             ColumnDef::new("push_sequence")
                 .big_integer()
                 .not_null()
                 .default(0)
                 .take(),
-            // The node that the device hangs on, if any.
+            // Node that the device is connected to, if any.
             ColumnDef::new("connected_node").uuid().null().take(),
-            // JSON, as the device told it when it enrolled.
+            // Attributes from the device's enrolment, as JSON.
             ColumnDef::new("attributes").text().null().take(),
         ];
     }
     vec![
-        // What the first enrolment of a device takes: `key` or `code`.
+        // Credential that the first enrolment of a device requires: `key` or `code`.
         ColumnDef::new("enrolment")
             .text()
             .not_null()
             .default("key")
             .take(),
-        // JSON list; null is any scheme but those that run or read something on the device.
+        // JSON list; null allows any scheme except those that run or read something on the device.
         ColumnDef::new("push_url_schemes").text().null().take(),
     ]
 }

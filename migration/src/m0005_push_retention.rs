@@ -1,4 +1,4 @@
-//! Finds pushes by when they expire, so that old ones can be removed.
+//! Index of pushes by expiry, for the removal of old ones.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Platform API tokens; maker, last use and expiry of tokens and keys; the secret key that each device token needs.
+//! Platform API tokens; creator, last use and expiry of tokens and keys; the secret key that each device token needs.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -72,7 +72,7 @@ impl MigrationTrait for PeopleAndKeys {
     }
 }
 
-/// Tokens of pipelines that administer the installation. Those of tenants have the tenant in their primary key.
+/// Tokens of pipelines that administer the installation. Tokens of tenants have the tenant in their primary key.
 fn platform_tokens(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("platform_tokens")
@@ -87,7 +87,7 @@ fn platform_tokens(backend: DbBackend) -> TableCreateStatement {
         .take()
 }
 
-/// Name of the person or token that made the key, as it was then.
+/// Name of the person or token that created the key, at that time.
 fn created_by() -> ColumnDef {
     ColumnDef::new("created_by").text().null().take()
 }
@@ -103,7 +103,7 @@ fn last_used_on() -> ColumnDef {
     ColumnDef::new("last_used_on").date().null().take()
 }
 
-/// Text that rows are found by: compared bytewise on both databases.
+/// Text that rows are found by, compared bytewise on both databases.
 fn key_text(name: &'static str, backend: DbBackend) -> ColumnDef {
     let mut column = ColumnDef::new(name).text().take();
     if backend == DbBackend::Postgres {

@@ -1,7 +1,10 @@
-//! Tells nodes which devices were written past them, and installs of a deleted app from those of a new one.
+//! Change feed of devices, and the app id of each install.
 //!
-//! Triggers announce every write to a device's row, whoever makes it, except those of the recorder itself: it says so
-//! in its transaction (a local setting on PostgreSQL, a row on SQLite) and announces a whole batch in one row.
+//! The feed tells nodes which devices another writer changed. The app id separates installs of a deleted app from those
+//! of a new app with the same name.
+//!
+//! Triggers announce every write to a device's row by any client, except writes of the recorder. The recorder marks its
+//! transaction (a local setting on PostgreSQL, a row on SQLite) and announces a whole batch in one row.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -50,8 +53,9 @@ async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbE
     Ok(())
 }
 
-/// An install belongs to an app, not to a name that another app may have later. No foreign key: installs of a deleted
-/// app are removed bit by bit, as `deleted_apps` asks.
+/// An install belongs to an app, not to a name that another app may have later.
+///
+/// There is no foreign key: installs of a deleted app are removed in batches, as `deleted_apps` requests.
 const COMMON_UP: &[&str] = &[
     "ALTER TABLE device_installs ADD COLUMN app_id UUID",
     "UPDATE device_installs SET app_id = (SELECT id FROM apps WHERE apps.tenant_id = device_installs.tenant_id \
@@ -65,7 +69,7 @@ const COMMON_DOWN: &[&str] = &[
     "ALTER TABLE device_installs DROP COLUMN app_id",
 ];
 
-/// `xid` is the transaction's: identifiers of rows are not in the order of commits.
+/// `xid` is the id of the transaction, because ids of rows are not in the order of commits.
 const POSTGRES_UP: &[&str] = &[
     "CREATE TABLE device_changes (id BIGSERIAL PRIMARY KEY, stamp TEXT NOT NULL DEFAULT gen_random_uuid()::text, \
      xid BIGINT NOT NULL DEFAULT pg_current_xact_id()::text::bigint, writer TEXT, tenant_id BIGINT, device_id TEXT, \

@@ -1,6 +1,6 @@
-//! Sessions count their refresh tokens and remember where they are used from.
+//! Refresh token counters of sessions, and the networks that sessions are used from.
 //!
-//! Sessions of before end: their refresh tokens were random and known by their hashes alone.
+//! Existing sessions end: their refresh tokens were random, and only their hashes were stored.
 
 use sea_orm_migration::prelude::*;
 
@@ -27,7 +27,7 @@ impl MigrationTrait for Limits {
             .drop_column(OLD_COLUMN)
             .to_owned();
         manager.alter_table(remove).await?;
-        // One alteration per statement: SQLite takes no more.
+        // One column per statement, because SQLite accepts only one alteration.
         for column in columns() {
             let add = Table::alter().table("sessions").add_column(column).to_owned();
             manager.alter_table(add).await?;

@@ -11,7 +11,7 @@ use crate::access::{ApiToken, KeyFacts, Role, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 
-/// For whoever shows the token: in all tenants, and among the platform's (`None`).
+/// Finds the token that a caller presented, among all tenants and the platform (tenant `None`).
 pub async fn find_anywhere_by_secret_hash(
     reader: &impl Reader,
     secret_hash: &str,
@@ -39,7 +39,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// In the order of creation.
+/// Lists the API tokens of a tenant in order of creation.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -78,7 +78,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Whether there was such a token.
+/// Returns `true` if the token existed.
 pub async fn delete(writer: &impl Writer, scope: TenantScope, id: KeyId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id((scope.tenant().get(), id.uuid()))
         .exec(writer.connection())

@@ -1,4 +1,4 @@
-//! Keys of the gateway. Nodes hold them in memory, so writing one takes a [`CatalogTx`].
+//! Gateway keys. Nodes cache them in memory, so a write requires a [`CatalogTx`].
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Condition, Expr};
@@ -14,19 +14,19 @@ use crate::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 
-/// A secret encrypted so that it can be read back.
+/// Encrypted secret, which can be decrypted again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedSecret {
     pub text: String,
-    /// Which of the configured keys opens it.
+    /// Id of the configured key that decrypts the secret.
     pub sealing_key_id: String,
 }
 
-/// The secrets of a key that are good now.
+/// Currently valid secrets of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedSecrets {
     pub current: SealedSecret,
-    /// The one before a rotation.
+    /// Secret from before the last rotation.
     pub previous: Option<SealedSecret>,
 }
 
@@ -41,7 +41,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// In the order of creation.
+/// Lists the gateway keys of a tenant in order of creation.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -54,7 +54,7 @@ pub async fn list(
     .try_map(read)
 }
 
-/// All keys of these tenants with their secrets, in the order of creation.
+/// Lists all keys of these tenants with their secrets, in order of creation.
 pub(super) async fn list_with_secrets(
     reader: &impl Reader,
     scopes: &[TenantScope],
@@ -71,7 +71,7 @@ pub(super) async fn list_with_secrets(
     Ok(by_tenant(keys.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
-/// Leaves a model without its secrets.
+/// Moves the secrets out of a model.
 fn take_secrets(model: &mut Model) -> SealedSecrets {
     let previous = model
         .previous_secret_sealed
@@ -86,7 +86,7 @@ fn take_secrets(model: &mut Model) -> SealedSecrets {
     }
 }
 
-/// A key of any tenant with its secrets.
+/// Key of any tenant with its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedAppKey {
     pub tenant: TenantId,
@@ -94,7 +94,7 @@ pub struct SealedAppKey {
     pub secrets: SealedSecrets,
 }
 
-/// Keys of all tenants with a secret that was not sealed with this key, in the order of tenant and id.
+/// Lists the keys of all tenants with a secret that another key sealed, ordered by tenant and id.
 pub async fn list_not_sealed_with(
     reader: &impl Reader,
     sealing_key_id: &str,
@@ -123,7 +123,7 @@ pub async fn list_not_sealed_with(
         .collect()
 }
 
-/// Replaces the secrets of a key if they are still the ones that were read. The key's entity tag stays.
+/// Replaces the secrets of a key if they still equal `read`. The key's entity tag is unchanged.
 pub async fn replace_secrets(
     tx: &CatalogTx,
     id: KeyId,
@@ -152,7 +152,7 @@ pub async fn replace_secrets(
     Ok(updated.rows_affected > 0)
 }
 
-/// Clashes: [`UniqueKey::AppKey`].
+/// Errors: [`StorageError::Conflict`] with [`UniqueKey::AppKey`].
 pub async fn insert(
     tx: &CatalogTx,
     value: AppKey,
@@ -183,7 +183,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Puts a new secret in the place of the current one, which becomes the previous one. `None` when there is no such key.
+/// Sets a new current secret and keeps the old one as the previous secret. Returns `None` if the key does not exist.
 pub async fn rotate(
     tx: &CatalogTx,
     before: &Stored<AppKey>,
@@ -210,7 +210,7 @@ pub async fn rotate(
     read(written).map(Some)
 }
 
-/// Whether there was such a key.
+/// Returns `true` if the key existed.
 pub async fn delete(tx: &CatalogTx, id: KeyId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
         .exec(tx.connection())

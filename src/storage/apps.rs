@@ -1,4 +1,4 @@
-//! Apps and all their names.
+//! Apps with their current and old package names.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::catalog::app::App;
 use crate::catalog::ids::{AppId, TenantId};
 use crate::catalog::text::{Name, PackageName, Url};
 
-/// These apps, each with its pair.
+/// Lists these apps, each with its revision.
 pub(super) async fn list_all_of(
     reader: &impl Reader,
     apps: &AppSelection<'_>,
@@ -48,7 +48,7 @@ pub(super) async fn list_all_of(
         .collect()
 }
 
-/// Every app of these tenants with its pair.
+/// Lists every app of these tenants with its revision.
 pub(super) async fn list_pairs(
     reader: &impl Reader,
     scopes: &[TenantScope],
@@ -74,7 +74,7 @@ pub async fn find_by_id(
     one(reader, scope, of_tenant(scope).filter(Column::Id.eq(id.uuid()))).await
 }
 
-/// The app that is called so now.
+/// Finds the app with this current package name.
 pub async fn find_by_package_name(
     reader: &impl Reader,
     scope: TenantScope,
@@ -84,7 +84,7 @@ pub async fn find_by_package_name(
     one(reader, scope, named).await
 }
 
-/// By package name, bytewise.
+/// Lists the apps of a tenant by package name, bytewise.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -106,13 +106,13 @@ pub async fn list(
     })
 }
 
-/// Clashes: [`UniqueKey::PackageName`], for the current name as for the old ones.
+/// Errors: [`StorageError::Conflict`] with [`UniqueKey::PackageName`], for the current name and for old names.
 pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Stored<App>, StorageError> {
     tx.touch_app(value.id);
     let stored = Stored::new(value, now);
     let row = ActiveModel {
         package_name: Set(stored.value.package_name.as_str().to_owned()),
-        // The commit makes it 1 and draws the head.
+        // The commit sets the revision to 1 and generates the head.
         revision: Set(0),
         head: Set(String::new()),
         created_at: Set(stored.created_at),
@@ -125,9 +125,10 @@ pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<St
     Ok(stored)
 }
 
-/// Writes everything but the package name, which never changes.
+/// Updates everything except the package name, which never changes.
 ///
-/// Refuses with [`StorageError::Changed`] when the row is no longer `before`. Clashes: [`UniqueKey::PackageName`].
+/// Errors: [`StorageError::Changed`] if the row differs from `before`, and [`StorageError::Conflict`] with
+/// [`UniqueKey::PackageName`].
 pub async fn update(
     tx: &CatalogTx,
     before: &Stored<App>,
@@ -148,7 +149,7 @@ pub async fn update(
     Ok(stored)
 }
 
-/// Deletes the app with its names, resources, releases and pins. Whether there was one.
+/// Deletes the app with its names, resources, releases and pins. Returns `true` if the app existed.
 pub async fn delete(tx: &CatalogTx, id: AppId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
         .exec(tx.connection())
@@ -172,7 +173,7 @@ async fn one(
     read(row, old_names.unwrap_or_default()).map(Some)
 }
 
-/// The old names of each of a page of apps, in their order.
+/// Returns the old names of each app on a page, in their order.
 async fn old_names(
     reader: &impl Reader,
     scope: TenantScope,
@@ -185,7 +186,7 @@ async fn old_names(
     names_where(reader, Condition::all().add(of_page)).await
 }
 
-/// The old names of each app that a condition selects, in their order.
+/// Returns the old names of each app that a condition selects, in their order.
 async fn names_where(
     reader: &impl Reader,
     condition: Condition,

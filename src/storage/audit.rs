@@ -1,4 +1,6 @@
-//! The audit: who changed what, when, before and after. Written in the transaction of the change, never altered.
+//! Audit log: the actor, the time, and the state before and after each change.
+//!
+//! An event is written in the transaction of its change and never altered.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
@@ -14,10 +16,10 @@ use crate::catalog::json::JsonText;
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
     pub id: AuditId,
-    /// `None` for what concerns the installation.
+    /// `None` for an event of the installation.
     pub tenant: Option<TenantId>,
     pub at: DateTime<Utc>,
-    /// `Principal::key` of whoever did it.
+    /// `Principal::key` of the actor.
     pub actor_key: String,
     pub actor_name: String,
     pub action: String,
@@ -48,7 +50,7 @@ pub async fn insert(writer: &impl Writer, event: AuditEvent) -> Result<(), Stora
     Ok(())
 }
 
-/// The newest first.
+/// Lists the events of a tenant, newest first.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -60,7 +62,7 @@ pub async fn list(
         .try_map(read)
 }
 
-/// What belongs to no tenant, the newest first.
+/// Lists the events that belong to no tenant, newest first.
 pub async fn list_platform(
     reader: &impl Reader,
     page: &PageRequest,
@@ -71,7 +73,7 @@ pub async fn list_platform(
         .try_map(read)
 }
 
-/// How many of these package names the audit says were deleted.
+/// Counts those of these package names whose deletion is in the audit log.
 pub(super) async fn count_deleted_apps(
     reader: &impl Reader,
     scope: TenantScope,

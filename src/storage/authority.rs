@@ -1,9 +1,11 @@
-//! The credential in whose name a transaction writes, and the proof that it is still good.
+//! Credential of a write transaction, and the proof that it is still valid.
 //!
-//! A request takes time: its body arrives, it waits for a connection and for locks. Its credential may end meanwhile.
-//! So every write in a caller's name reads the credential again when its transaction begins, and once more as the last
-//! statement before the commit. There the rows are locked, which orders the write and the end of the credential. They
-//! are locked for that moment alone: a caller with slow writes must not be able to delay its own revocation.
+//! A credential may be revoked while its request receives a body or waits for a connection or for locks. A write in a
+//! caller's name therefore reads the credential when its transaction begins, and again as the last statement before the
+//! commit.
+//!
+//! The last read locks the rows, which orders the write and the revocation. The lock lasts only for that moment, so
+//! that a caller with slow writes cannot delay its own revocation.
 
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
@@ -14,40 +16,42 @@ use super::{Reader, StorageError};
 use crate::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId, UserId};
 
-/// In whose name a transaction writes.
+/// Credential in whose name a transaction writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authority {
-    /// The program's own work, for which no caller asked.
+    /// Internal work, which has no caller.
     Program,
-    /// A person or an API token, as it was authenticated.
+    /// An authenticated person or API token.
     Principal(Principal),
-    /// A device, by a token of this generation.
+    /// A device with a token of this generation.
     Device { device: DeviceScope, generation: i64 },
-    /// Whoever holds a device key.
+    /// The holder of a device key.
     DeviceKey { tenant: TenantScope, key: KeyId },
-    /// Whoever holds a gateway key with this role.
+    /// The holder of a gateway key with this role.
     AppKey {
         tenant: TenantScope,
         key: KeyId,
         role: AppKeyRole,
     },
-    /// A tenant, where the transaction itself verifies and replaces the credential.
+    /// A tenant, for a transaction that verifies and replaces the credential itself.
     Tenant(TenantScope),
 }
 
-/// True if the rows of a credential are locked while they are read.
+/// Lock on the rows of a credential while they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hold {
     None,
-    /// Until the commit, which follows at once.
+    /// Shared lock until the commit, which follows immediately.
     Shared,
-    /// Exclusively, for a transaction that changes the credential or a user: those lock first and write then, in one
-    /// order, so that two of them do not wait for each other.
+    /// Exclusive lock, for a transaction that changes the credential or a user.
+    ///
+    /// Such transactions acquire their locks before they write, in one order, which prevents deadlocks between them.
     Exclusive(Option<UserId>),
 }
 
 impl Authority {
-    /// Reads the credential again. Errors: [`StorageError::CredentialEnded`], [`StorageError::TenantDisabled`].
+    /// Confirms that the credential is valid. Errors: [`StorageError::CredentialEnded`],
+    /// [`StorageError::TenantDisabled`].
     pub(super) async fn confirm(&self, tx: &impl Reader, hold: Hold) -> Result<(), StorageError> {
         match self {
             Self::Program => Ok(()),
@@ -74,10 +78,10 @@ impl Authority {
     }
 }
 
-/// Locks the tenant, then the user, then the session, in the order in which deleting a user cascades.
+/// Locks the tenant, the user and the session, in the order in which the deletion of a user cascades.
 async fn confirm_principal(tx: &impl Reader, principal: &Principal, hold: Hold) -> Result<(), StorageError> {
     if let Some(tenant) = principal.tenant {
-        // Switching a tenant off must not wait for whoever changes users in it.
+        // Disabling a tenant must not wait for a transaction that changes the tenant's users.
         let hold = if hold == Hold::Shared { hold } else { Hold::None };
         confirm_tenant(tx, TenantScope::of_the_program(tenant), hold).await?;
     }
@@ -162,7 +166,10 @@ fn shared_lock(hold: Hold, lock: LockType) -> Option<LockType> {
     (hold == Hold::Shared).then_some(lock)
 }
 
-/// Sessions, API tokens and device keys end by being deleted, which the weakest lock keeps off; refreshing a session does not wait.
+/// Returns the lock for the row of a credential.
+///
+/// Sessions, API tokens and device keys are revoked by deletion, which the weakest lock blocks. A refresh of a session
+/// does not wait for that lock.
 fn credential_lock(hold: Hold) -> Option<LockType> {
     match hold {
         Hold::None => None,

@@ -1,4 +1,4 @@
-//! Opening a database, with the options that each of the two needs.
+//! Opens a database with the connection options of its backend.
 
 mod file;
 pub(super) mod idle;
@@ -22,21 +22,22 @@ use super::turns::TenantTurns;
 use super::write::WriteControl;
 use super::{StorageError, postgres_url};
 
-/// Time that a statement waits for a lock that another holds. On SQLite that is the one writer at a time.
+/// Time limit for waiting on a lock that another transaction holds. On SQLite this is the database's write lock.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_CONNECTIONS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// Connections that are kept for what must not wait: authenticating writers, stopping offers, revoking credentials.
+/// Connections reserved for urgent calls: authentication of writers, stopping offers, revocation of credentials.
 const RESERVED_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a statement may take that only looks for changes: a connection that is half open, its other end gone
-/// without a word, would otherwise keep a node waiting for minutes.
+/// Time limit of a statement that polls for changes.
+///
+/// Without a limit, a half-open connection would block a node for minutes.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
-/// The same for a statement of a load, which may have more to do until its first row.
+/// Time limit of a statement of a load, which may need longer to return its first row.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A pool of connections to the installation's database.
+/// Connection pool of the installation's database.
 #[derive(Debug, Clone)]
 pub struct Db {
     connection: Pool,
@@ -45,35 +46,35 @@ pub struct Db {
     gate: Option<Arc<Gate>>,
     writes: Arc<WriteControl>,
     reserved: Arc<Reserved>,
-    /// True if this goes before others.
+    /// `true` if calls through this handle take priority.
     is_urgent: bool,
 }
 
-/// What urgent calls have when the others have taken every connection, and the turns that they take before others.
+/// Connections for urgent calls while all others are in use, and the write locks of the tenants.
 #[derive(Debug)]
 pub(super) struct Reserved {
-    /// Its connections are made when they are needed.
+    /// Opens its connections on demand.
     connection: Pool,
-    /// Writers of one tenant's catalog.
+    /// Locks for the writers of each tenant's catalog.
     pub(super) tenants: TenantTurns,
 }
 
-/// Keeps statements away from a database that may not be used yet.
+/// Gate that blocks statements until the database may be used.
 #[derive(Debug)]
 pub struct Gate {
     is_open: AtomicBool,
-    /// A closed pool, which answers everything with "unavailable".
+    /// A closed pool, on which every call fails as unavailable.
     closed: Pool,
 }
 
 impl Gate {
-    /// Lets statements through from now on.
+    /// Opens the gate for all statements.
     pub fn open(&self) {
         self.is_open.store(true, Ordering::Release);
     }
 }
 
-/// Where the database is. Its URL may hold a password.
+/// Location of the database. The URL may contain a password.
 struct Target {
     url: String,
     settings: ConnectSettings,
@@ -81,11 +82,11 @@ struct Target {
     hosts: Option<Arc<Hosts>>,
 }
 
-/// How a database is used.
+/// Durability and pool size of a database.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectSettings {
     pub durability: Durability,
-    /// The most that the pool has; `None`: as is usual for the database.
+    /// Maximum size of the pool; `None` selects the default of the backend.
     pub connections: Option<u32>,
 }
 
@@ -104,25 +105,25 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Which of the two databases it is.
+/// Database system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     Sqlite,
     Postgres,
 }
 
-/// What a commit means on SQLite. PostgreSQL's own configuration says it there.
+/// Durability of a commit on SQLite. On PostgreSQL, the server's configuration determines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// A commit survives a power cut.
     Full,
-    /// A commit survives the end of the process, but may be lost in a power cut. For demos and tests.
+    /// A commit survives the end of the process but may be lost in a power cut. For demos and tests.
     Relaxed,
 }
 
-/// Opens the database at a `sqlite:` or `postgres:` URL. A SQLite file must be there; see [`create_sqlite`].
+/// Opens the database at a `sqlite:` or `postgres:` URL. A SQLite file must already exist; see [`create_sqlite`].
 ///
-/// Does not wait for PostgreSQL: a node must be able to start without it. [`Db::ping`] says whether it is there.
+/// Does not wait for PostgreSQL, because a node must be able to start without it. [`Db::ping`] checks that it responds.
 pub async fn connect(url: &str, settings: impl Into<ConnectSettings>) -> Result<Db, StorageError> {
     let (backend, hosts, writes, usual) = match url.split_once(':') {
         Some(("sqlite", _)) => {
@@ -188,18 +189,20 @@ impl Db {
         self.backend
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), StorageError> {
         Ok(self.pool().connection().ping().await?)
     }
 
-    /// How to connect to the chosen server; `None` on SQLite.
+    /// Returns the connection options of the chosen server; `None` on SQLite.
     pub(super) fn connect_options(&self) -> Option<PgConnectOptions> {
         Some(self.target.hosts.as_ref()?.connect_options())
     }
 
-    /// Proves that PostgreSQL gives two further connections at this moment. Neither is asked for twice, and both are
-    /// closed again: what is held while it waits for more is missing elsewhere.
+    /// Checks that PostgreSQL currently accepts two more connections.
+    ///
+    /// Each connection is requested once, and both are closed again. A connection that is held while waiting for
+    /// another one would be missing elsewhere.
     pub(super) async fn require_two_connections(&self) -> Result<(), sqlx::Error> {
         let Some(options) = self.connect_options() else {
             return Ok(());
@@ -213,17 +216,17 @@ impl Db {
         };
         let first = connect().await?;
         let second = connect().await?;
-        // Without waiting for their ends, the next connection might still be refused.
+        // Until both are closed, the server might refuse the next connection.
         let _ = tokio::join!(first.close(), second.close());
         Ok(())
     }
 
-    /// True if the URL has several servers, or demands what one may cease to be.
+    /// Returns `true` if the URL lists several servers, or has a requirement that a server may stop meeting.
     pub fn has_choice_of_server(&self) -> bool {
         self.target.hosts.as_ref().is_some_and(|hosts| hosts.has_choice())
     }
 
-    /// Follows the server that takes writes, until it is dropped.
+    /// Monitors the chosen server and fails over to another one. Runs until it is dropped.
     pub async fn watch_server(&self) {
         match &self.target.hosts {
             Some(hosts) => hosts.watch().await,
@@ -231,18 +234,19 @@ impl Db {
         }
     }
 
-    /// What the pool has at the moment.
+    /// Returns the current usage of the pool.
     pub fn pool_status(&self) -> PoolStatus {
         self.connection.status()
     }
 
-    /// One connection to the same database that nobody else uses, kept from its first use on.
+    /// Opens a pool with one dedicated connection to the same database, kept open after its first use.
     pub async fn with_own_connection(&self) -> Result<Self, StorageError> {
         Self::open(self.backend, self.target.clone(), self.writes.clone(), 1).await
     }
 
-    /// The same pool behind a gate: until it is opened, everything but [`Db::close`] is
-    /// [`StorageError::Unavailable`]. For a database whose schema has not been checked yet.
+    /// Returns the same pool behind a closed gate, for a database whose schema is unchecked.
+    ///
+    /// Until the gate opens, every call except [`Db::close`] fails with [`StorageError::Unavailable`].
     pub async fn behind_gate(&self) -> Result<(Self, Arc<Gate>), StorageError> {
         let mut options = self.target.options(1, None);
         options.connect_lazy(true);
@@ -255,7 +259,7 @@ impl Db {
         Ok((self.behind(&gate), gate))
     }
 
-    /// The same pool behind a gate that another has too.
+    /// Returns the same pool behind an existing gate.
     #[must_use]
     pub fn behind(&self, gate: &Arc<Gate>) -> Self {
         Self {
@@ -264,7 +268,7 @@ impl Db {
         }
     }
 
-    /// The same with a new connection of its own: the old one may be half open.
+    /// Returns the same handle with a new dedicated connection, because the old one may be half open.
     pub async fn reopen(&self) -> Result<Self, StorageError> {
         Ok(Self {
             gate: self.gate.clone(),
@@ -272,7 +276,7 @@ impl Db {
         })
     }
 
-    /// Gives a short statement up that is not answered in time.
+    /// Runs a short statement and cancels it if the answer exceeds the time limit.
     pub async fn within_look<T>(
         &self,
         look: impl Future<Output = Result<T, StorageError>>,
@@ -280,7 +284,7 @@ impl Db {
         within(LOOK_TIMEOUT, look).await
     }
 
-    /// The same database for what must not wait behind other work: through connections of its own, and first in turn.
+    /// Returns a handle for urgent calls, with reserved connections and priority over other calls.
     #[must_use]
     pub fn urgent(&self) -> Self {
         Self {
@@ -298,7 +302,7 @@ impl Db {
         &self.reserved
     }
 
-    /// Closes the pool once the connections in use are back.
+    /// Closes the pool after the connections in use are returned.
     pub async fn close(self) -> Result<(), StorageError> {
         self.reserved.connection.connection().clone().close().await?;
         self.connection.connection().clone().close().await?;
@@ -308,7 +312,7 @@ impl Db {
         }
     }
 
-    /// The file that holds the database; `None` for PostgreSQL.
+    /// Returns the path of the database file; `None` on PostgreSQL and for a database in memory.
     pub fn sqlite_file(&self) -> Option<&Path> {
         self.writes.file().map(|file| file.path())
     }
@@ -321,7 +325,10 @@ impl Db {
         self.pool_for(self.is_urgent)
     }
 
-    /// Who has the turn to write on SQLite must not wait for readers: urgent writers may wait for its end.
+    /// Returns the pool for a writer.
+    ///
+    /// On SQLite a writer holds the write lock. It must not wait for readers, because urgent writers may wait for that
+    /// lock.
     pub(super) fn pool_of_writer(&self) -> &Pool {
         self.pool_for(self.is_urgent || self.backend == Backend::Sqlite)
     }
@@ -344,7 +351,7 @@ impl Target {
     }
 }
 
-/// Gives a statement of a load up that is not answered in time, or whose next row does not come.
+/// Runs a statement of a load and cancels it if the answer or the next row exceeds the time limit.
 pub(super) async fn within_load<T>(
     statement: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
@@ -360,7 +367,7 @@ async fn within<T>(
         .unwrap_or_else(|_| Err(StorageError::no_answer(limit)))
 }
 
-/// The ORM repeats a URL that it cannot read, with the password that it may hold.
+/// Removes the URL from an error. The ORM repeats an unreadable URL, which may contain a password.
 fn without_the_url(error: DbErr) -> DbErr {
     match error {
         DbErr::Conn(RuntimeErr::Internal(_)) => unreadable_url(),
@@ -373,7 +380,7 @@ fn without_the_url(error: DbErr) -> DbErr {
 
 fn unreadable_url() -> DbErr {
     DbErr::Custom(
-        "the database URL must be like sqlite:///path/slipway.db or postgres://user:password@host/database"
+        "the database URL must have the form sqlite:///path/slipway.db or postgres://user:password@host/database"
             .to_owned(),
     )
 }

@@ -1,46 +1,46 @@
-//! Changes of devices that nodes learn of, as triggers and recorders announce them in `device_changes`.
+//! Change feed of devices for the nodes. Triggers and recorders append rows to `device_changes`.
 //!
-//! Rows are read once each. On PostgreSQL a transaction may commit after one that began later, so a reader remembers the
-//! transactions that were still running, and asks for their rows again. On SQLite writers come one after the other.
+//! A reader reads each row once. On PostgreSQL a transaction may commit after one that began later. A reader therefore
+//! remembers the transactions that were still running and queries their rows again. On SQLite writes are serialized.
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use super::connect::Backend;
 use super::{Db, Reader, StorageError, Tx};
 
-/// More changes than these are not read one by one.
+/// Maximum number of changes that are read individually.
 const AT_ONCE: i64 = 10_000;
-/// Rows that are removed in one statement.
+/// Rows deleted by one statement.
 const REMOVED_AT_ONCE: i64 = 5_000;
 
-/// How far a reader has come.
+/// Position of a reader in the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     id: i64,
-    /// Of the row with that id: another one tells that the database is not the one that was read before.
+    /// Stamp of the row with that id. A different stamp reveals that this is another database than before.
     stamp: String,
-    /// Transactions that had not ended.
+    /// Transactions that were still running.
     running: Vec<i64>,
-    /// Every transaction below has ended.
+    /// All transactions below this id have ended.
     ended_below: i64,
 }
 
-/// A change of devices.
+/// Entry of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceChange {
-    /// Of one device, not by a recorder.
+    /// Change of one device by a writer other than a recorder.
     Device { tenant: i64, device: String },
-    /// Of those with these hashes, by the recorder of a node.
+    /// Change of the devices with these hashes, by the recorder of a node.
     Recorded { writer: String, devices: Vec<u64> },
-    /// Of nobody knows which.
+    /// Change of unknown devices.
     Every,
 }
 
-/// What came since a position.
+/// Changes since a position.
 #[derive(Debug)]
 pub enum News {
     Changes(Vec<DeviceChange>),
-    /// Anything may have changed: there was too much to read, or this is another history.
+    /// Any device may have changed: the changes are too many, or the history is another one.
     Unknown,
 }
 
@@ -54,7 +54,7 @@ struct Row {
     devices: Option<String>,
 }
 
-/// Announces the writes of this transaction to other nodes: a row for all, in place of one for each.
+/// Announces the recorded devices of this transaction to other nodes, with one row for all instead of one for each.
 pub async fn announce_recorded(tx: &Tx, writer: &str, devices: &[u64]) -> Result<(), StorageError> {
     let devices = hex::encode(
         devices
@@ -71,12 +71,12 @@ pub async fn announce_recorded(tx: &Tx, writer: &str, devices: &[u64]) -> Result
     Ok(())
 }
 
-/// From here on triggers announce nothing of this transaction, until [`end_recording`].
+/// Suppresses the announcements of triggers in this transaction until [`end_recording`].
 pub async fn begin_recording(tx: &Tx) -> Result<(), StorageError> {
     set_recording(tx, true).await
 }
 
-/// Has triggers announce writes again. Where a transaction ends without it, nothing of it is kept.
+/// Enables the announcements of triggers again. A rollback without this call enables them too.
 pub async fn end_recording(tx: &Tx) -> Result<(), StorageError> {
     set_recording(tx, false).await
 }
@@ -92,7 +92,7 @@ async fn set_recording(tx: &Tx, is_on: bool) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// The end of what there is now, marked by a row of its own.
+/// Returns the current end of the feed, marked by a new row.
 pub async fn mark_end(db: &Db, writer: &str) -> Result<Position, StorageError> {
     let tx = db.begin().await?;
     announce_recorded(&tx, writer, &[]).await?;
@@ -100,7 +100,7 @@ pub async fn mark_end(db: &Db, writer: &str) -> Result<Position, StorageError> {
     end(&db.begin_read().await?).await
 }
 
-/// What came since `position`, which advances.
+/// Reads the changes since `position` and advances it.
 pub async fn read_since(db: &Db, position: &mut Position) -> Result<News, StorageError> {
     let reader = db.begin_read().await?;
     let is_known = one(
@@ -167,22 +167,23 @@ async fn end(reader: &impl Reader) -> Result<Position, StorageError> {
     })
 }
 
-/// The transactions that run, and the number below which all have ended.
+/// Returns the running transactions, and the id below which all transactions have ended.
 async fn snapshot(reader: &impl Reader) -> Result<(Vec<i64>, i64), StorageError> {
     if backend(reader) == Backend::Sqlite {
         return Ok((Vec::new(), 0));
     }
     let row = one(reader, "SELECT pg_current_snapshot()::text AS it", []).await?;
     let text: String = row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "it"))?;
-    // `xmin:xmax:` and those that run in between.
+    // `xmin:xmax:`, followed by the running transactions in between.
     let mut parts = text.split(':');
     let ended_below = parts.next().and_then(|xmin| xmin.parse().ok()).unwrap_or(0);
     let running = parts.nth(1).unwrap_or_default().split(',');
     Ok((running.filter_map(|xid| xid.parse().ok()).collect(), ended_below))
 }
 
-/// Removes some of what every reader has read that was at `position` or beyond, except the newest row. Returns whether
-/// there may be more.
+/// Deletes some of the rows that every reader at `position` or beyond has read, except the newest row.
+///
+/// Returns `true` if more of them may remain.
 pub async fn remove_before(db: &Db, position: &Position) -> Result<bool, StorageError> {
     let (condition, bound) = match db.backend() {
         Backend::Postgres => ("xid < $1", position.ended_below),

@@ -1,4 +1,4 @@
-//! What is installed on devices, and how many have each version.
+//! Installed resources of devices, and the number of devices per version.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, IntoIden, OnConflict, SelectStatement};
@@ -17,16 +17,16 @@ use crate::catalog::ids::AppId;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
 use crate::catalog::version::VersionCode;
 
-/// A resource on a device.
+/// Resource installed on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Install {
     pub device: DeviceId,
-    /// The app that has the package name, or had it until it was deleted.
+    /// App that has the package name, or had it until the app was deleted.
     pub app: Option<AppId>,
     pub package_name: PackageName,
     pub identifier: Identifier,
     pub version_code: VersionCode,
-    /// When a check told so first on that day, or last changed it.
+    /// Time of the first check that reported the install on that day, or of the last check that changed it.
     pub seen_at: DateTime<Utc>,
 }
 
@@ -36,7 +36,7 @@ impl Install {
     }
 }
 
-/// An app, a resource or a version that a device must have.
+/// Filter for devices with an app, a resource or a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallFilter<'a> {
     pub package_name: &'a PackageName,
@@ -44,7 +44,7 @@ pub struct InstallFilter<'a> {
     pub version_code: Option<VersionCode>,
 }
 
-/// How many devices have a version.
+/// Number of devices with a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionCount {
     pub identifier: Identifier,
@@ -52,7 +52,7 @@ pub struct VersionCount {
     pub devices: u64,
 }
 
-/// What these devices have, in the order of device, app and identifier.
+/// Lists the installs of these devices, ordered by device, app and identifier.
 pub async fn list_of_devices(
     reader: &impl Reader,
     scope: TenantScope,
@@ -61,7 +61,7 @@ pub async fn list_of_devices(
     list(reader, of_tenant(scope), devices).await
 }
 
-/// The same with what is left of deleted apps.
+/// Lists the installs of these devices like [`list_of_devices`], including those of deleted apps.
 pub async fn list_recorded(
     reader: &impl Reader,
     scope: TenantScope,
@@ -92,8 +92,9 @@ async fn list(
     Ok(found)
 }
 
-/// The devices of each version of an app's resources that told of it since an instant; by identifier, the newest
-/// version first.
+/// Counts the devices per version of an app's resources, among installs reported since an instant.
+///
+/// The result is ordered by identifier, with the newest version first.
 pub async fn count_versions(
     reader: &impl Reader,
     scope: TenantScope,
@@ -128,7 +129,7 @@ pub async fn count_versions(
     counts.into_iter().map(read).collect()
 }
 
-/// Writes what checks told; each install once. What was seen before what is stored changes nothing.
+/// Writes installs reported by checks, each at most once. A report older than the stored one changes nothing.
 pub async fn upsert(tx: &Tx, scope: TenantScope, mut installs: Vec<Install>) -> Result<(), StorageError> {
     installs.sort_unstable_by(|a, b| a.key().cmp(&b.key()));
     let is_later =
@@ -146,7 +147,7 @@ pub async fn upsert(tx: &Tx, scope: TenantScope, mut installs: Vec<Install>) -> 
     many::upsert::<Entity>(tx, rows, &overwrite).await
 }
 
-/// Removes what a device no longer has, unless a later check saw it there.
+/// Deletes an install that a device no longer has, unless a later check reported it.
 pub async fn delete(tx: &Tx, scope: TenantScope, gone: &Install) -> Result<(), StorageError> {
     Entity::delete_many()
         .filter(Column::TenantId.eq(scope.tenant().get()))
@@ -159,7 +160,7 @@ pub async fn delete(tx: &Tx, scope: TenantScope, gone: &Install) -> Result<(), S
     Ok(())
 }
 
-/// The ids of the devices that have something.
+/// Returns a query for the ids of the devices that match a filter.
 pub(super) fn devices_with(scope: TenantScope, filter: &InstallFilter<'_>) -> SelectStatement {
     of_tenant(scope)
         .filter(Column::PackageName.eq(filter.package_name.as_str()))
@@ -174,7 +175,7 @@ pub(super) fn devices_with(scope: TenantScope, filter: &InstallFilter<'_>) -> Se
         .into_query()
 }
 
-/// Installs of apps that are there.
+/// Selects the installs of existing apps.
 fn of_tenant(scope: TenantScope) -> Select<Entity> {
     let apps = app::Entity::find()
         .filter(app::Column::TenantId.eq(scope.tenant().get()))
@@ -188,7 +189,7 @@ fn recorded(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-/// Has the installs of an app that is being deleted removed later.
+/// Schedules the removal of the installs of an app that is being deleted.
 pub async fn remove_later(
     tx: &CatalogTx,
     (app, package_name): (AppId, &PackageName),
@@ -206,8 +207,10 @@ pub async fn remove_later(
     Ok(())
 }
 
-/// Removes up to so many installs of a deleted app, and returns how many that was; `None` once there is none left of an
-/// app that was deleted before `since`. Nodes that did not know of the deletion yet may have written some until then.
+/// Deletes up to `limit` installs of a deleted app and returns their number.
+///
+/// Returns `None` once no app that was deleted before `since` is left. Nodes may write installs of a deleted app until
+/// they learn of its deletion.
 pub async fn remove_of_deleted(
     db: &Db,
     since: DateTime<Utc>,
@@ -220,7 +223,7 @@ pub async fn remove_of_deleted(
         .await?;
     let Some(deleted) = next else { return Ok(None) };
     let tx = db.begin().await?;
-    // No check can count for the app, so no node need hear of it.
+    // No check depends on the installs of a deleted app, so other nodes need no announcement.
     device_changes::begin_recording(&tx).await?;
     let some = Entity::find()
         .filter(Column::TenantId.eq(deleted.tenant_id))

@@ -1,4 +1,4 @@
-//! Keys of the device API. Nodes hold them in memory, so writing one takes a [`CatalogTx`].
+//! Keys of the device API. Nodes cache them in memory, so a write requires a [`CatalogTx`].
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
@@ -25,7 +25,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// In the order of creation.
+/// Lists the device keys of a tenant in order of creation.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -38,14 +38,14 @@ pub async fn list(
     .try_map(read)
 }
 
-/// What a device key is verified against.
+/// Verification data of a device key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceKeyHash {
     pub hash: String,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What each key of these tenants is verified against.
+/// Lists the verification data of each key of these tenants.
 pub(super) async fn list_secret_hashes(
     reader: &impl Reader,
     scopes: &[TenantScope],
@@ -94,7 +94,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Whether there was such a key.
+/// Returns `true` if the key existed.
 pub async fn delete(tx: &CatalogTx, id: KeyId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
         .exec(tx.connection())

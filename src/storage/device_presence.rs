@@ -1,4 +1,4 @@
-//! Which node each device hangs on.
+//! Node that each device is connected to.
 
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -8,7 +8,7 @@ use super::entity::device::{Column, Entity};
 use super::{Reader, StorageError, Tx};
 use crate::access::TenantScope;
 
-/// Notes that devices hang on a node, whichever one they hung on before. Unknown devices are passed over.
+/// Records that devices are connected to a node, in place of any other node. Unknown devices are skipped.
 pub async fn set_connected(
     tx: &Tx,
     scope: TenantScope,
@@ -18,7 +18,8 @@ pub async fn set_connected(
     write(tx, scope, devices, Expr::value(node), None).await
 }
 
-/// Notes that devices hang on a node no more; those that hang on another one by now are left alone.
+/// Records that devices are no longer connected to a node. Devices that are now connected to another node are
+/// unchanged.
 pub async fn set_disconnected(
     tx: &Tx,
     scope: TenantScope,
@@ -29,7 +30,7 @@ pub async fn set_disconnected(
     write(tx, scope, devices, Expr::value(None::<Uuid>), Some(from)).await
 }
 
-/// Locks the rows in the order of their ids first, as everybody does who writes several devices.
+/// Locks the rows in the order of their ids before the update, like every writer of several devices.
 async fn write(
     tx: &Tx,
     scope: TenantScope,

@@ -1,6 +1,6 @@
-//! What the tokens that devices hold for themselves are verified against: of each device the newest alone.
+//! Verification data of device tokens: only the newest token of each device.
 //!
-//! A row outlasts the token and even the device, so that nodes learn which older tokens are good no more.
+//! A row outlives the token and even the device, so that nodes learn which older tokens are invalid.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -16,22 +16,22 @@ use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
-/// Rows in one statement of a look at many.
+/// Rows per statement of a scan.
 const ROWS: u64 = 10_000;
 
-/// Devices that are raised in one transaction.
+/// Devices per transaction of [`raise`].
 const RAISED_AT_ONCE: u64 = 500;
-/// The setting of [`find_floor`].
+/// Name of the setting that [`find_floor`] reads.
 const FLOOR: &str = "device_token_floor";
 
 const VALID: &str = "valid";
 const REVOKED: &str = "revoked";
 const FORGOTTEN: &str = "forgotten";
 
-/// The newest token of a device, or what became of it.
+/// State of the newest token of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceToken {
-    /// Counts the tokens of the device and their revocations, from 1. Tokens of a lower one are good no more.
+    /// Number of the device's tokens and revocations, counted from 1. Tokens of a lower generation are invalid.
     pub generation: i64,
     pub state: TokenState,
 }
@@ -40,16 +40,16 @@ pub struct DeviceToken {
 pub enum TokenState {
     Valid {
         hash: String,
-        /// The secret key that verifies the token; `None` for one made before this was recorded.
+        /// Id of the secret key that verifies the token; `None` for a token from before the id was recorded.
         key_id: Option<String>,
     },
-    /// Somebody revoked it: the device may have got into other hands.
+    /// The token was revoked, because the device may be in other hands.
     Revoked,
     /// The device was deleted.
     Forgotten,
 }
 
-/// The newest generation of a device's tokens.
+/// Newest token generation of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenGeneration {
     pub tenant: TenantId,
@@ -57,7 +57,7 @@ pub struct TokenGeneration {
     pub generation: i64,
 }
 
-/// `None` for a device that never had a token.
+/// Returns `None` for a device that never had a token.
 pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
@@ -69,7 +69,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// Writes what is newest of a device.
+/// Writes the newest token state of a device.
 pub async fn upsert(
     tx: &Tx,
     scope: TenantScope,
@@ -107,7 +107,7 @@ pub async fn upsert(
     Ok(())
 }
 
-/// Those of the devices that hold a token that is good, in no order.
+/// Returns those of the devices that hold a valid token, in no particular order.
 pub async fn list_enrolled(
     reader: &impl Reader,
     scope: TenantScope,
@@ -121,8 +121,9 @@ pub async fn list_enrolled(
     Ok(rows.into_iter().map(|row| row.device_id).collect())
 }
 
-/// The devices of all tenants whose first token above the floor was replaced or revoked; with an instant, those that
-/// were so since.
+/// Lists the devices of all tenants whose first token above the floor was replaced or revoked.
+///
+/// With `since`, the list contains only devices whose token was replaced or revoked at or after that instant.
 pub async fn list_replaced_anywhere(
     db: &Db,
     floor: i64,
@@ -158,7 +159,7 @@ pub async fn list_replaced_anywhere(
     }
 }
 
-/// The generation up to which every token is invalid; 0 until a restore was finished.
+/// Returns the generation up to which every token is invalid; 0 until a restore has been finished.
 pub async fn find_floor(reader: &impl Reader) -> Result<i64, StorageError> {
     let Some(text) = settings::find(reader, FLOOR).await? else {
         return Ok(0);
@@ -166,7 +167,7 @@ pub async fn find_floor(reader: &impl Reader) -> Result<i64, StorageError> {
     Row::of("settings", FLOOR).column("value", text.parse::<i64>())
 }
 
-/// The same for a task that looks again and again.
+/// Reads the floor with the time limit of a poll.
 pub async fn look_for_floor(db: &Db) -> Result<i64, StorageError> {
     db.within_look(find_floor(db)).await
 }
@@ -175,8 +176,9 @@ pub async fn set_floor(tx: &Tx, generation: i64) -> Result<(), StorageError> {
     settings::upsert(tx, FLOOR, &generation.to_string()).await
 }
 
-/// Raises every device of a tenant to a generation, a batch in each transaction; those with a valid token get the
-/// state instead. Returns how many these were.
+/// Raises every device of a tenant to a generation, one batch per transaction.
+///
+/// Devices with a valid token also get the given state. Returns the number of these devices.
 pub async fn raise(
     db: &Db,
     scope: TenantScope,
@@ -226,7 +228,7 @@ pub async fn raise(
     }
 }
 
-/// Tells if valid tokens from before their key was recorded are left.
+/// Returns `true` if valid tokens without a recorded key id remain.
 pub async fn lack_key_ids(reader: &impl Reader) -> Result<bool, StorageError> {
     let found = Entity::find()
         .filter(Column::KeyId.is_null())
@@ -237,7 +239,7 @@ pub async fn lack_key_ids(reader: &impl Reader) -> Result<bool, StorageError> {
     Ok(found.is_some())
 }
 
-/// Notes the key of valid tokens from before it was recorded.
+/// Records the key id of valid tokens from before the id was recorded.
 pub async fn fill_key_ids(tx: &Tx, key_id: &str) -> Result<(), StorageError> {
     Entity::update_many()
         .col_expr(Column::KeyId, Expr::value(key_id))
@@ -248,7 +250,7 @@ pub async fn fill_key_ids(tx: &Tx, key_id: &str) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Revokes some of the tokens that were made with another key. Returns how many; 0 when none is left.
+/// Revokes up to `limit` tokens that were issued with another key. Returns their number; 0 when none is left.
 pub async fn revoke_not_made_with(
     db: &Db,
     key_id: &str,
@@ -272,7 +274,7 @@ pub async fn revoke_not_made_with(
             .col_expr(Column::IssuedAt, Expr::value(in_micros(now)))
             .filter(Column::TenantId.eq(row.tenant_id))
             .filter(Column::DeviceId.eq(row.device_id.as_str()))
-            // A device that renewed its token meanwhile keeps it.
+            // A device that renewed its token in the meantime keeps the new one.
             .filter(Column::Generation.eq(row.generation))
             .exec(tx.connection())
             .await?;
@@ -294,7 +296,7 @@ fn read(model: Model) -> Result<DeviceToken, StorageError> {
         }),
         (REVOKED, None) => Ok(TokenState::Revoked),
         (FORGOTTEN, None) => Ok(TokenState::Forgotten),
-        _ => Err("does not fit the token's hash"),
+        _ => Err("does not match the token's hash"),
     };
     Ok(DeviceToken {
         generation: model.generation,

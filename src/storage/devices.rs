@@ -1,7 +1,7 @@
-//! Devices. No check is answered from them, so they are written through a plain [`Tx`].
+//! Devices. No check depends on them, so a plain [`Tx`] writes them.
 //!
-//! Several rows are written by one statement, in the order of their keys: nodes that write the same devices at once
-//! then wait for each other and never in a circle. The two databases differ in the name of one function.
+//! One statement writes several rows in the order of their keys, which prevents deadlocks between nodes that write the
+//! same devices. The two databases differ in the name of one function.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, IntoIden, OnConflict, SimpleExpr};
@@ -22,35 +22,35 @@ use crate::catalog::device::{Device, DeviceAttributes, EnrollingDevice, OrgInfo}
 use crate::catalog::org::OrgScope;
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
 
-/// Made known by a device itself, which checked or enrolled.
+/// Source of a device that checked or enrolled by itself.
 const BY_CHECK: &str = "check";
 const BY_IMPORT: &str = "import";
 
-/// A device with when it told of itself.
+/// Device with the times of its own reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDevice {
     pub device: Device,
     pub first_seen_at: Option<DateTime<Utc>>,
     pub last_seen_at: Option<DateTime<Utc>>,
-    /// The node that it hangs on, or did when that node was killed.
+    /// Node that the device is connected to, or was when that node was killed.
     pub connected_node: Option<Uuid>,
-    /// As it enrolled with them.
+    /// Attributes from the device's enrolment.
     pub attributes: Option<DeviceAttributes>,
 }
 
-/// Which devices of a tenant a list holds. What is absent does not count.
+/// Filter for a list of a tenant's devices. An absent field matches every device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceFilter<'a> {
     pub project: Option<&'a ProjectId>,
     pub device_type: Option<&'a DeviceType>,
-    /// Codes from l1 down: devices at or below this org node.
+    /// Codes from l1 down. Matches devices at or below this org node.
     pub org: Option<&'a OrgScope>,
     pub install: Option<InstallFilter<'a>>,
-    /// Whether devices must hang on a node that runs, or on none.
+    /// `true` for devices connected to a running node; `false` for devices connected to no running node.
     pub is_connected: Option<bool>,
 }
 
-/// What checks told of a device last.
+/// Device data from its last checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenDevice {
     pub device: DeviceId,
@@ -70,7 +70,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// Those of the devices that are known, in no order.
+/// Returns those of the devices that exist, in no particular order.
 pub async fn find_many(
     reader: &impl Reader,
     scope: TenantScope,
@@ -89,7 +89,7 @@ pub async fn find_many(
     Ok(found)
 }
 
-/// By id, bytewise. `nodes` are those that run.
+/// Lists devices by id, bytewise. `nodes` are the running nodes.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -119,7 +119,7 @@ pub async fn list(
     .try_map(read)
 }
 
-/// The device, which nobody else writes until the transaction ends.
+/// Reads a device and locks it until the transaction ends.
 pub async fn lock(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<Option<StoredDevice>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.as_str().to_owned()))
         .lock_exclusive()
@@ -128,7 +128,7 @@ pub async fn lock(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<Option<S
     row.map(read).transpose()
 }
 
-/// How many devices became known by a check or an enrolment since an instant.
+/// Counts the devices first seen by a check or an enrolment since an instant.
 pub async fn count_new(
     reader: &impl Reader,
     scope: TenantScope,
@@ -142,7 +142,7 @@ pub async fn count_new(
     Ok(count)
 }
 
-/// Makes a device known that came itself. `false` when it was known.
+/// Inserts a device that reported itself. Returns `false` if the device already exists.
 pub async fn insert_if_absent(
     tx: &Tx,
     scope: TenantScope,
@@ -172,7 +172,7 @@ pub async fn insert_if_absent(
     Ok(inserted > 0)
 }
 
-/// Writes what a device that is known enrols with. What it left out leaves what is stored.
+/// Writes the enrolment data of an existing device. Omitted fields keep their stored values.
 pub async fn update_enrolled(
     tx: &Tx,
     scope: TenantScope,
@@ -205,7 +205,7 @@ pub async fn update_enrolled(
     Ok(())
 }
 
-/// Removes a device with what it has installed, its codes and what was pushed to it.
+/// Deletes a device with its installs, codes and push targets.
 pub async fn delete(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<(), StorageError> {
     Entity::delete_by_id((scope.tenant().get(), id.as_str().to_owned()))
         .exec(tx.connection())
@@ -213,8 +213,9 @@ pub async fn delete(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<(), St
     Ok(())
 }
 
-/// Writes what checks told; each device once. What was seen before what is stored changes nothing, and what a check
-/// left out leaves what is stored.
+/// Writes device data from checks, each device at most once.
+///
+/// Data older than the stored data changes nothing. Omitted fields keep their stored values.
 pub async fn upsert_seen(tx: &Tx, scope: TenantScope, mut seen: Vec<SeenDevice>) -> Result<(), StorageError> {
     seen.sort_unstable_by(|a, b| a.device.cmp(&b.device));
     let is_later = stored(Column::LastSeenAt)
@@ -242,8 +243,9 @@ pub async fn upsert_seen(tx: &Tx, scope: TenantScope, mut seen: Vec<SeenDevice>)
     upsert::<Entity>(tx, rows, &overwrite).await
 }
 
-/// Writes imported devices; each once. What the import left out leaves what is stored, and when a device was seen is
-/// no matter of an import.
+/// Writes imported devices, each at most once.
+///
+/// Omitted fields keep their stored values. An import does not change the times at which a device was seen.
 pub async fn upsert_imported(
     tx: &Tx,
     scope: TenantScope,
@@ -280,18 +282,20 @@ fn keeping_what_is_left_out() -> OnConflict {
     overwrite
 }
 
-/// The value of the row that was to be inserted.
+/// Returns the value of the row to be inserted.
 fn given(column: Column) -> SimpleExpr {
     Expr::col(("excluded".into_iden(), column))
 }
 
-/// The value of the row that is there.
+/// Returns the value of the existing row.
 fn stored(column: Column) -> SimpleExpr {
     Expr::col((Entity, column))
 }
 
-/// The codes stand in the stored JSON in the order of their levels and without blanks, and no text inside it can hold
-/// an unescaped quote: the beginning of a membership is found as it would be written.
+/// Matches devices at or below an org node by the serialized beginning of their membership.
+///
+/// The stored JSON contains the codes in the order of their levels and without spaces. No text inside it can contain an
+/// unescaped quote.
 fn is_below(backend: DbBackend, org: &OrgScope) -> SimpleExpr {
     let mut beginning = to_json(org);
     beginning.pop();

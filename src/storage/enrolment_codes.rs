@@ -9,7 +9,7 @@ use super::{Db, Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::text::DeviceId;
 
-/// A code as it is stored.
+/// Enrolment code with its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCode {
     pub id: Uuid,
@@ -19,7 +19,7 @@ pub struct StoredCode {
     pub expires_at: DateTime<Utc>,
 }
 
-/// The hashes of a device's codes that are good now.
+/// Lists the hashes of a device's valid codes.
 pub async fn list_hashes(
     reader: &impl Reader,
     scope: TenantScope,
@@ -50,7 +50,7 @@ pub async fn insert(tx: &Tx, scope: TenantScope, code: StoredCode) -> Result<(),
     Ok(())
 }
 
-/// Removes every code of a device.
+/// Deletes every code of a device.
 pub async fn delete_of_device(tx: &Tx, scope: TenantScope, device: &DeviceId) -> Result<(), StorageError> {
     Entity::delete_many()
         .filter(Column::TenantId.eq(scope.tenant().get()))
@@ -60,13 +60,13 @@ pub async fn delete_of_device(tx: &Tx, scope: TenantScope, device: &DeviceId) ->
     Ok(())
 }
 
-/// Removes every code of all tenants. Returns how many.
+/// Deletes every code of all tenants and returns their number.
 pub async fn delete_all(tx: &Tx) -> Result<u64, StorageError> {
     let deleted = Entity::delete_many().exec(tx.connection()).await?;
     Ok(deleted.rows_affected)
 }
 
-/// Removes what has expired, of all tenants. Returns how many.
+/// Deletes the expired codes of all tenants and returns their number.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()

@@ -1,6 +1,6 @@
-//! What can go wrong with the database, told apart by what the caller can do about it.
+//! Database errors, classified by the possible reaction of the caller.
 //!
-//! The only reader of the ORM's errors: the two databases word the same clash differently.
+//! This module interprets the ORM's errors, because the two databases report the same conflict differently.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 use super::unavailability::{Cause, Unavailability};
 
-/// Why something was not read or written. After any of these the transaction must be dropped.
+/// Error of a read or write. The caller must drop the transaction after any of them.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Another row has it already.
+    /// Another row already has the unique key.
     #[error("the {0} is taken")]
     Conflict(UniqueKey),
-    /// What the row refers to is not there (any more), or still referred to.
-    #[error("a row refers to one that does not exist")]
+    /// A referenced row does not exist, or the row is still referenced.
+    #[error("a reference to another row is broken")]
     BrokenReference,
-    /// The row is no longer what the caller read: changed or deleted meanwhile.
-    #[error("the row was changed or deleted meanwhile")]
+    /// The row was changed or deleted after the caller read it.
+    #[error("the row was changed or deleted concurrently")]
     Changed,
-    /// The reservation of an idempotency key ran out, and another request has it now.
+    /// The reservation of the idempotency key expired, and another request holds it now.
     #[error("the idempotency key is no longer reserved by this request")]
     ReservationLost,
-    /// The credential of the caller was deleted or changed while the request was under way.
-    #[error("the credential in whose name this was to be written is no longer valid")]
+    /// The caller's credential was deleted or changed during the request.
+    #[error("the credential of this write is no longer valid")]
     CredentialEnded,
-    /// The caller's tenant was disabled while the request was under way.
-    #[error("the tenant in whose name this was to be written is disabled")]
+    /// The caller's tenant was disabled during the request.
+    #[error("the tenant of this write is disabled")]
     TenantDisabled,
-    /// A stored value that the program does not understand.
+    /// A stored value that the program cannot interpret.
     #[error("{table} {id}: {column} {reason}")]
     CorruptRow {
         table: &'static str,
@@ -38,47 +38,47 @@ pub enum StorageError {
         id: String,
         reason: String,
     },
-    /// The database was migrated by a newer program.
+    /// A newer version of Slipway has migrated the database.
     #[error(
-        "the database has migrations that this version of Slipway does not know ({0}): run the newer Slipway that \
-         made them, or restore a backup from before the upgrade"
+        "the database has migrations unknown to this version of Slipway ({0}): run the newer version that applied \
+         them, or restore a backup from before the upgrade"
     )]
     NewerSchema(String),
-    /// Its transactions have no session of their own.
+    /// The database is behind a pooler that gives transactions no session of their own.
     #[error(
-        "the database URL leads to a pooler that keeps no session for a connection (PgBouncer's pool_mode transaction or \
-         statement): set pool_mode = session for Slipway's database, or connect to PostgreSQL itself; \
-         SLIPWAY_DATABASE_CONNECTIONS bounds the connections of a node"
+        "the database URL points to a pooler that gives a connection no session of its own (PgBouncer's pool_mode \
+         transaction or statement): set pool_mode = session for Slipway's database, or connect to PostgreSQL directly; \
+         SLIPWAY_DATABASE_CONNECTIONS limits the connections of a node"
     )]
     TransactionPooler,
-    /// The cursor of a list is none that a page of it gave.
-    #[error("the cursor is none that this list gave")]
+    /// The cursor was not issued by this list.
+    #[error("the cursor was not issued by this list")]
     BadCursor,
-    /// The database cannot be used for the moment; the same may succeed later.
+    /// The database is temporarily unavailable. A retry may succeed.
     #[error("the database is unavailable")]
     Unavailable(#[source] Unavailability),
-    /// The connection was lost after COMMIT was sent: the transaction may have been committed.
+    /// The connection was lost after COMMIT was sent. The transaction may have been committed.
     #[error("the connection was lost during a commit")]
     InDoubt(#[source] DbErr),
-    #[error("the database refused a statement")]
+    #[error("the database rejected a statement")]
     Other(#[source] DbErr),
 }
 
-/// What must be unique, by the word for it.
+/// Unique key that a write can violate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UniqueKey {
     TenantId,
-    /// A current or an old name of an app, in its tenant.
+    /// Current or old name of an app, unique within its tenant.
     PackageName,
     Resource,
-    /// A version code among the releases of a resource that are not discarded.
+    /// Version code, unique among the releases of a resource that are not discarded.
     VersionCode,
     Username,
     AppKey,
 }
 
 impl UniqueKey {
-    /// The constraint on PostgreSQL, and the columns that SQLite's message names.
+    /// Returns the constraint name on PostgreSQL, and the columns in SQLite's message.
     const fn marks(self) -> (&'static str, &'static str) {
         match self {
             Self::TenantId => ("tenants_pkey", "tenants.id"),
@@ -99,8 +99,9 @@ impl UniqueKey {
         }
     }
 
-    /// Whether this is the key that a write clashed with. PostgreSQL's messages are in the server's language, so its
-    /// constraint is asked for.
+    /// Returns `true` if the error is a violation of this key.
+    ///
+    /// PostgreSQL's messages are in the server's language, so its constraint name is compared instead.
     fn is_clashed_with(self, error: &DbErr, message: &str) -> bool {
         let (constraint, columns) = self.marks();
         match database_error(error).and_then(|error| error.constraint()) {
@@ -133,13 +134,13 @@ impl fmt::Display for UniqueKey {
 }
 
 impl StorageError {
-    /// The database gave no answer within a time.
+    /// Returns the error of a database that gave no answer within `limit`.
     pub fn no_answer(limit: Duration) -> Self {
         let message = format!("no answer within {} s", limit.as_secs());
         Unavailability::new(Cause::Away, DbErr::Custom(message)).into()
     }
 
-    /// For a write that can hit `key`.
+    /// Returns the error mapping for a write that can violate `key`.
     pub(super) fn on_writing(key: UniqueKey) -> impl Fn(DbErr) -> Self {
         move |error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(message)) if key.is_clashed_with(&error, &message) => {
@@ -151,7 +152,7 @@ impl StorageError {
 }
 
 impl StorageError {
-    /// For a COMMIT: where the answer did not arrive, nobody knows whether it was done.
+    /// Maps the error of a COMMIT. Without an answer, the outcome of the transaction is unknown.
     pub(super) fn on_commit(error: DbErr) -> Self {
         if is_without_answer(&error) {
             count("in_doubt");
@@ -162,20 +163,22 @@ impl StorageError {
 }
 
 impl StorageError {
-    /// True if the same may succeed later. What is in doubt may have been done, so it is only for writes that can be
-    /// repeated.
+    /// Returns `true` if a retry may succeed.
+    ///
+    /// A write in doubt may have been committed, so only repeatable writes may be retried after it.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
     }
 
-    /// True if the database said that it did not do what was asked.
+    /// Returns `true` if the database reported that it did not execute the statement.
     pub(super) fn is_refusal(error: &DbErr) -> bool {
         !is_without_answer(error)
     }
 }
 
 fn is_without_answer(error: &DbErr) -> bool {
-    // 57P01 to 57P03 end the connection of a server that stops, perhaps after the commit; 08 says that it broke.
+    // 57P01 to 57P03 end the connection during a server shutdown, possibly after the commit. Class 08 is a lost
+    // connection.
     database_error(error).is_none_or(|error| {
         error
             .code()

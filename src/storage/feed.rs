@@ -1,4 +1,4 @@
-//! What a node follows the catalog by: which tenants are in which state, and all that checks are answered from.
+//! Catalog data for nodes: the state of each tenant, and all data that checks depend on.
 
 use std::collections::HashMap;
 
@@ -23,32 +23,32 @@ use crate::catalog::pin::Pin;
 use crate::catalog::release::Release;
 use crate::catalog::tenant::Tenant;
 
-/// In which state a tenant's catalog is.
+/// State of a tenant's catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogState {
     pub tenant: TenantId,
     pub pair: CatalogPair,
-    /// Higher the later it changed, nearly; see [`super::CatalogTx::commit`].
+    /// Approximate order of changes: the later, the higher. See [`super::CatalogTx::commit`].
     pub position: i64,
 }
 
-/// A tenant without its org directory and without what its apps hold.
+/// Tenant without its org directory and without the content of its apps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantRows {
     pub tenant: Tenant,
     pub pair: CatalogPair,
-    /// Tells whether the org directory changed; absent while there is none.
+    /// Entity tag that reveals a change of the org directory; absent without a directory.
     pub directory_etag: Option<String>,
-    /// Each device key with what it is verified against.
+    /// Device keys with their verification data.
     pub device_keys: Vec<(KeyId, DeviceKeyHash)>,
     pub app_keys: Vec<(AppKey, SealedSecrets)>,
-    /// Every app with its pair.
+    /// Every app with its revision.
     pub apps: Vec<(AppId, CatalogPair)>,
-    /// Apps, and releases in any state.
+    /// Number of apps, and of releases in any state.
     pub row_count: i64,
 }
 
-/// An app with all that it holds.
+/// App with its resources, releases and pins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppRows {
     pub tenant: TenantId,
@@ -59,7 +59,7 @@ pub struct AppRows {
     pub pins: Vec<Pin>,
 }
 
-/// The tenants that changed last, the latest first.
+/// Lists the tenants with the latest changes, latest first.
 pub async fn newest(db: &Db, limit: u64) -> Result<Vec<CatalogState>, StorageError> {
     let newest = catalog_revision::Entity::find()
         .order_by_desc(catalog_revision::Column::Position)
@@ -67,7 +67,7 @@ pub async fn newest(db: &Db, limit: u64) -> Result<Vec<CatalogState>, StorageErr
     read_states(db, newest).await
 }
 
-/// Every tenant.
+/// Lists every tenant.
 pub async fn all(db: &Db) -> Result<Vec<CatalogState>, StorageError> {
     let every = catalog_revision::Entity::find().order_by_asc(catalog_revision::Column::TenantId);
     read_states(db, every).await
@@ -82,13 +82,13 @@ async fn read_states(
     rows.into_iter().map(read_state).collect()
 }
 
-/// In which state a tenant's catalog is; `None` when there is no such tenant.
+/// Returns the revision of a tenant's catalog; `None` if the tenant does not exist.
 pub async fn find_pair(reader: &impl Reader, tenant: TenantId) -> Result<Option<CatalogPair>, StorageError> {
     let scope = TenantScope::of_the_program(tenant);
     Ok(find_state(reader, scope).await?.map(|state| state.pair))
 }
 
-/// These tenants, but those that are not there (any more).
+/// Loads those of these tenants that exist.
 pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<TenantRows>, StorageError> {
     let states = within_load(list_states(tx, scopes)).await?;
     let mut directory_etags = within_load(org_directories::list_etags(tx, scopes)).await?;
@@ -118,13 +118,13 @@ pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<Ten
     Ok(loaded.collect())
 }
 
-/// A tenant's org directory, empty while it has none.
+/// Loads a tenant's org directory; empty if it has none.
 pub async fn load_directory(tx: &ReadTx, scope: TenantScope) -> Result<Vec<OrgNode>, StorageError> {
     let directory = within_load(org_directories::find(tx, scope)).await?;
     Ok(directory.map(|stored| stored.nodes).unwrap_or_default())
 }
 
-/// These apps, but those that are not there (any more).
+/// Loads those of these apps that exist.
 pub async fn load_apps(
     tx: &ReadTx,
     apps: AppSelection<'_>,
@@ -145,7 +145,7 @@ pub async fn load_apps(
     Ok(loaded.collect())
 }
 
-/// How many of these apps, which are gone, the audit says were deleted.
+/// Counts those of these missing apps whose deletion is in the audit log.
 pub async fn count_audited_deletions(
     tx: &ReadTx,
     scope: TenantScope,

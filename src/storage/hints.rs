@@ -1,5 +1,7 @@
-//! Hints between the nodes of one PostgreSQL that something changed. A hint says little more, and may be lost: who
-//! follows the database compares states anyway. SQLite has one process and needs none.
+//! Change notifications between the nodes of one PostgreSQL database.
+//!
+//! A notification carries little data and may be lost, because nodes compare states anyway. SQLite has a single process
+//! and needs no notifications.
 
 use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement, sqlx};
@@ -8,10 +10,10 @@ use super::StorageError;
 use super::connect::{Backend, Db};
 use crate::catalog::ids::PushId;
 
-/// Ids in one hint: PostgreSQL takes less than 8,000 bytes, and an id has 36 and a comma.
+/// Ids per notification. PostgreSQL accepts less than 8,000 bytes, and an id has 36 bytes and a comma.
 const PUSHES_IN_A_HINT: usize = 200;
 
-/// What hints are of.
+/// Subject of notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HintChannel {
     Catalog,
@@ -27,26 +29,27 @@ impl HintChannel {
     }
 }
 
-/// What a listener hears.
+/// Event of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
-    /// With what the hint names; see [`pushes_in`].
+    /// Change, with the payload of the notification; see [`pushes_in`].
     Changed(String),
-    /// The connection was lost and made again: hints in between were not heard.
+    /// The connection was lost and restored. Notifications in between are lost.
     Reconnected,
 }
 
-/// Listens on a connection of its own.
+/// Listener with a dedicated connection.
 pub struct Hints(PgListener);
 
 impl Db {
-    /// Tells the other nodes that something of the catalog was committed. Outside of any transaction: inside,
-    /// PostgreSQL would make commits wait for one another.
+    /// Notifies the other nodes of a committed catalog change.
+    ///
+    /// Runs outside any transaction: inside one, PostgreSQL would make commits wait for each other.
     pub async fn hint(&self) -> Result<(), StorageError> {
         self.notify(HintChannel::Catalog, "").await
     }
 
-    /// Tells the other nodes that something of these pushes was committed; the same holds.
+    /// Notifies the other nodes of committed changes to these pushes, outside any transaction.
     pub async fn hint_of_pushes(&self, pushes: &[PushId]) -> Result<(), StorageError> {
         for pushes in pushes.chunks(PUSHES_IN_A_HINT) {
             let named: Vec<_> = pushes.iter().map(ToString::to_string).collect();
@@ -67,14 +70,14 @@ impl Db {
         Ok(())
     }
 
-    /// Begins to listen; `None` on SQLite.
+    /// Starts a listener; `None` on SQLite.
     pub async fn listen(&self, channel: HintChannel) -> Result<Option<Hints>, StorageError> {
         if self.backend() == Backend::Sqlite {
             return Ok(None);
         }
-        // Hints save a poll at best, so a listener never takes the last connection that is to be had.
+        // A notification saves one poll at most, so a listener never takes the last available connection.
         self.require_two_connections().await.map_err(unavailable)?;
-        // Kept for as long as it listens.
+        // Kept open for the life of the listener.
         let own = self.reopen().await?;
         let mut listener = PgListener::connect_with(own.pool().postgres())
             .await
@@ -84,13 +87,13 @@ impl Db {
     }
 }
 
-/// The pushes that a hint names. What is no id is left out: whoever may send hints may as well send nonsense.
+/// Returns the pushes that a notification names. Invalid ids are skipped, because a sender may send any text.
 pub fn pushes_in(hint: &str) -> impl Iterator<Item = PushId> + '_ {
     hint.split(',').filter_map(|id| id.parse().ok())
 }
 
 impl Hints {
-    /// Waits for the next hint. An error is a connection that could not be made again.
+    /// Waits for the next event. Fails if a lost connection cannot be restored.
     pub async fn next(&mut self) -> Result<Hint, StorageError> {
         match self.0.try_recv().await {
             Ok(Some(heard)) => Ok(Hint::Changed(heard.payload().to_owned())),

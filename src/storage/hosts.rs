@@ -1,4 +1,4 @@
-//! Chooses the server of PostgreSQL among several, and notices when another has to take its place.
+//! Choice of a PostgreSQL server among several, and failover to another one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,23 +12,24 @@ use tokio::time::{sleep, timeout};
 use super::postgres;
 use super::postgres_url::{Servers, Wanted};
 
-/// Interval at which the chosen server is asked whether it is still the right one.
+/// Interval between checks that the chosen server is still suitable.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// Time that a server may take to accept a connection or to answer.
+/// Time limit for a server to accept a connection or to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// Tells whether a connection is outside of a transaction and what its server may be used for, in one round trip.
+/// Checks in one round trip that a connection is outside a transaction, that it may write, and that its server is a
+/// primary.
 const STATE: &str = "SELECT transaction_timestamp() = statement_timestamp(), \
      current_setting('transaction_read_only') = 'off', NOT pg_is_in_recovery()";
 
-/// The servers of an installation, and which of them is used.
+/// PostgreSQL servers of an installation, and the chosen one.
 #[derive(Debug)]
 pub(super) struct Hosts {
     servers: Servers,
     chosen: Mutex<Choice>,
-    /// Counts choices, so that a pool sees that it has to follow.
+    /// Number of choices made. A pool compares it to detect a new choice.
     number: AtomicU64,
-    /// A connection found that its server is no longer the right one.
+    /// Notified when a connection finds that its server is unsuitable.
     is_wrong: Notify,
 }
 
@@ -39,7 +40,7 @@ struct Choice {
 }
 
 impl Hosts {
-    /// Chooses one of the servers, unless all are away: a start does not wait for them.
+    /// Chooses a server, unless none responds: a start does not wait for them.
     pub(super) async fn new(mut servers: Servers) -> Arc<Self> {
         servers.options = servers
             .options
@@ -61,7 +62,7 @@ impl Hosts {
         hosts
     }
 
-    /// True if another server may have to take the place of the chosen one.
+    /// Returns `true` if another server may have to replace the chosen one.
     pub(super) fn has_choice(&self) -> bool {
         self.servers.options.len() > 1 || self.servers.wanted != Wanted::Any
     }
@@ -70,12 +71,12 @@ impl Hosts {
         *self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How to connect to the chosen server.
+    /// Returns the connection options of the chosen server.
     pub(super) fn connect_options(&self) -> PgConnectOptions {
         self.servers.options[self.choice().index].clone()
     }
 
-    /// Makes a pool connect to the chosen server. `followed` is the choice that it follows so far.
+    /// Connects a pool to the chosen server. `followed` is the choice that the pool has used so far.
     pub(super) fn follow(&self, pool: &PgPool, followed: &AtomicU64) {
         let number = self.number.load(Ordering::Acquire);
         if followed.swap(number, Ordering::AcqRel) != number {
@@ -83,8 +84,8 @@ impl Hosts {
         }
     }
 
-    /// True if a pooled connection of this age may be used: it is outside of a transaction, and its server the chosen
-    /// one and the right one.
+    /// Returns `true` if a pooled connection of this age is usable: outside a transaction, and on the chosen and
+    /// suitable server.
     pub(super) async fn is_usable(
         &self,
         connection: &mut PgConnection,
@@ -100,18 +101,18 @@ impl Hosts {
         Ok(is_outside && is_right)
     }
 
-    /// Refuses a new connection whose server is not the right one.
+    /// Refuses a new connection to an unsuitable server.
     pub(super) async fn require_right(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if !self.has_choice() || self.state(connection).await?.1 {
             return Ok(());
         }
         self.is_wrong.notify_one();
         Err(sqlx::Error::Configuration(
-            "this server of the database URL is not the one that target_session_attrs demands".into(),
+            "this server of the database URL does not match target_session_attrs".into(),
         ))
     }
 
-    /// True if the connection is outside of a transaction, and whether its server is one that is wanted.
+    /// Returns two flags: the connection is outside a transaction, and its server is suitable.
     async fn state(&self, connection: &mut PgConnection) -> Result<(bool, bool), sqlx::Error> {
         let row = connection.fetch_one(STATE).await?;
         let is_right = match self.servers.wanted {
@@ -122,8 +123,9 @@ impl Hosts {
         Ok((row.try_get(0)?, is_right))
     }
 
-    /// Tries the servers in their order, chooses the first that is right, and returns a connection to it. Where none is,
-    /// the choice stays.
+    /// Tries the servers in order, chooses the first suitable one and returns a connection to it.
+    ///
+    /// The choice is unchanged if no server is suitable.
     async fn choose(&self) -> Option<PgConnection> {
         for (index, options) in self.servers.options.iter().enumerate() {
             if let Some(connection) = self.try_server(options).await {
@@ -160,7 +162,7 @@ impl Hosts {
         matches!(state, Ok(Ok((_, true))))
     }
 
-    /// Asks the chosen server each second on a connection that is kept, and chooses anew when it is gone or demoted.
+    /// Checks the chosen server every second on a dedicated connection. Chooses again when it fails or is demoted.
     pub(super) async fn watch(&self) {
         let mut watched = None;
         loop {
@@ -170,7 +172,7 @@ impl Hosts {
                 let _ = timeout(WATCH_EVERY, self.is_wrong.notified()).await;
                 continue;
             }
-            // The old connection is dropped, not closed: its server may be silent.
+            // The old connection is dropped, not closed, because its server may not respond.
             watched = self.choose().await;
             if watched.is_none() {
                 sleep(WATCH_EVERY).await;

@@ -1,7 +1,7 @@
-//! Creates that carry an `Idempotency-Key`: each is done once, and asked for again it is answered as before.
+//! Creates with an `Idempotency-Key`: each runs once, and a repeat returns the stored response.
 //!
-//! A request first reserves its key, then completes the reservation in the transaction of the create itself, so that
-//! the answer is there exactly when the object is.
+//! A request first reserves its key. It completes the reservation in the transaction of the create, so that the
+//! response exists if and only if the object does.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::progress::{WriteProgress, track_writes, untracked};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Writer, in_micros};
 
-/// What tells one create from another: the key counts by caller, method and path.
+/// Identity of a create: the key is scoped to caller, method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     pub caller: String,
@@ -24,16 +24,16 @@ pub struct IdempotencyKey {
     pub key: String,
 }
 
-/// How long a key is held.
+/// Lifetimes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// By a request that neither completes nor releases it, because its node died.
+    /// Lifetime of a reservation that is neither completed nor released, because the node of its request died.
     pub in_flight: TimeDelta,
-    /// With its answer.
+    /// Lifetime of a stored response.
     pub answered: TimeDelta,
 }
 
-/// Stands for one request that holds a key, or tries to.
+/// Id of one request that holds a key or tries to reserve it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReservationId(Uuid);
 
@@ -43,16 +43,16 @@ impl ReservationId {
     }
 }
 
-/// What came of trying to reserve a key.
+/// Result of an attempt to reserve a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reservation {
-    /// The key is this request's until it completes or releases it.
+    /// This request holds the key until it completes or releases it.
     Reserved,
-    /// Another request has it.
+    /// Another request holds the key.
     Found(FoundRecord),
 }
 
-/// The record of another request with the same key.
+/// Record of another request with the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundRecord {
     pub body_hash: String,
@@ -60,20 +60,20 @@ pub struct FoundRecord {
     pub answer: Option<Answer>,
 }
 
-/// What a create was answered.
+/// Response of a create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Absent when it shows a secret, which is not stored.
+    /// Absent if it shows a secret, which is not stored.
     pub body: Option<String>,
     pub shows_secret: bool,
-    /// The id of what was created.
+    /// Id of the created object.
     pub object_id: Option<String>,
 }
 
-/// Takes the key unless another request has it. A reservation that ran out and an expired answer count as none.
+/// Reserves the key unless another request holds it. Lapsed reservations and expired responses are replaced.
 ///
-/// Where this fails or is given up, `sent` tells whether the key may have been taken all the same.
+/// After an error or a cancellation, the [`WriteProgress`] of `reservation` shows whether the key may be reserved.
 pub async fn reserve(
     db: &Db,
     key: &IdempotencyKey,
@@ -110,12 +110,14 @@ pub async fn reserve(
         if let Some(found) = found {
             return read(found);
         }
-        // The other request released the key in between: it is free again.
+        // The other request released the key in between, so the key is free again.
     }
 }
 
-/// Keeps the answer under the key. Refuses with [`StorageError::ReservationLost`] when another request has taken the
-/// key over meanwhile, and so undoes this request's create with the transaction.
+/// Stores the response under the key.
+///
+/// Fails with [`StorageError::ReservationLost`] if another request has taken over the key. The transaction of this
+/// request's create then rolls back.
 pub async fn complete(
     writer: &impl Writer,
     key: &IdempotencyKey,
@@ -136,7 +138,7 @@ pub async fn complete(
     Ok(())
 }
 
-/// Frees the key of a request that created nothing. A key that was completed or lost stays as it is.
+/// Releases the key of a request that created nothing. A completed or lost key is unchanged.
 pub async fn release(db: &Db, key: &IdempotencyKey, reservation: ReservationId) -> Result<(), StorageError> {
     let write = db.begin_single_write().await?;
     let release = Entity::delete_many().filter(is_held(key, reservation));
@@ -144,7 +146,7 @@ pub async fn release(db: &Db, key: &IdempotencyKey, reservation: ReservationId) 
     write.keep().await
 }
 
-/// Returns how many there were.
+/// Deletes expired records and returns their number.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()

@@ -1,15 +1,15 @@
-//! What needs which of the installation's secret keys.
+//! Secrets that depend on each of the installation's secret keys.
 
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 use super::entity::{app_key, device_token};
 use super::{Reader, StorageError};
 
-/// A kind of secret that a secret key seals or verifies.
+/// Kind of secret that a secret key seals or verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretKind {
     AppSecret,
-    /// The secret of an app key from before its rotation.
+    /// Secret of an app key from before its rotation.
     PreviousAppSecret,
     DeviceToken,
 }
@@ -17,7 +17,7 @@ pub enum SecretKind {
 impl SecretKind {
     pub const ALL: [Self; 3] = [Self::AppSecret, Self::PreviousAppSecret, Self::DeviceToken];
 
-    /// As metrics and the command name it.
+    /// Returns the name in metrics and in the output of the command.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AppSecret => "app_secret",
@@ -27,7 +27,7 @@ impl SecretKind {
     }
 }
 
-/// How many secrets of one kind need one key.
+/// Number of secrets of one kind that need one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyNeed {
     pub kind: SecretKind,
@@ -35,7 +35,8 @@ pub struct KeyNeed {
     pub count: u64,
 }
 
-/// What needs keys other than this one. What needs this one is not counted: that is nearly everything.
+/// Counts the secrets that need keys other than `key_id`. The secrets of `key_id` are omitted, because they are nearly
+/// all.
 pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyNeed>, StorageError> {
     let mut needs = Vec::new();
     for (kind, column) in [
@@ -77,7 +78,9 @@ pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyNe
     Ok(needs)
 }
 
-/// The keys that tokens of devices were made with. Goes from key to key in the index, however many tokens there are.
+/// Lists the keys that device tokens were issued with.
+///
+/// Skips from key to key in the index, regardless of the number of tokens.
 async fn device_token_keys(reader: &impl Reader) -> Result<Vec<String>, StorageError> {
     use device_token::{Column, Entity};
     let mut keys: Vec<String> = Vec::new();

@@ -1,5 +1,6 @@
-//! The day on which API tokens and keys were last used. No check is answered from it, so a plain [`Tx`] writes it, and
-//! the rows keep their entity tags.
+//! Day of the last use of API tokens and keys.
+//!
+//! No check depends on it, so a plain [`Tx`] writes it. The rows keep their entity tags.
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, SimpleExpr};
@@ -9,7 +10,7 @@ use super::entity::{api_token, app_key, device_key, platform_token};
 use super::{Reader as _, StorageError, Tx};
 use crate::catalog::ids::{KeyId, TenantId};
 
-/// A token or key; one of the platform has no tenant.
+/// Token or key. A token of the platform has no tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyRef {
     ApiToken(TenantId, KeyId),
@@ -18,7 +19,7 @@ pub enum KeyRef {
     PlatformToken(KeyId),
 }
 
-/// Notes that a key was used on a day, unless a later day is known.
+/// Records that a key was used on a day, unless a later day is stored.
 pub async fn note(tx: &Tx, key: KeyRef, day: NaiveDate) -> Result<(), StorageError> {
     match key {
         KeyRef::ApiToken(tenant, id) => {

@@ -1,6 +1,6 @@
-//! The queue in front of a pool: as many callers as it can have connections, the others wait in their order.
+//! Queue in front of a pool. It admits as many callers as there can be connections; the others wait in order.
 //!
-//! Where PostgreSQL refuses further connections, fewer callers are let in, who share those that there are.
+//! If PostgreSQL refuses more connections, the queue admits fewer callers, which share the existing connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,27 +10,28 @@ use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Time that a caller waits for its turn.
+/// Time limit of a caller's wait for a permit.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Lane {
     turns: Arc<Semaphore>,
-    /// Of the callers that are not urgent, one at a time waits for a turn: urgent ones wait behind one other at most.
+    /// Admits one non-urgent caller at a time to the wait for a permit. An urgent caller waits behind at most one of
+    /// them.
     queue: Mutex<()>,
     limit: u32,
     waiting: AtomicU32,
-    /// Turns that are withheld, since the database gave no connection for them.
+    /// Number of permits withheld because the database granted no connection for them.
     withheld: AtomicU32,
-    /// Somebody asks the database for more.
+    /// `true` while a caller probes the database for more connections.
     is_asking: AtomicBool,
 }
 
-/// The use of one connection until it is dropped.
+/// Permit to use one connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn(OwnedSemaphorePermit);
 
-/// Counted while a caller waits.
+/// Counts a waiting caller until it is dropped.
 struct Waiting<'a>(&'a Lane);
 
 impl Lane {
@@ -62,8 +63,9 @@ impl Lane {
         }
     }
 
-    /// Withholds a turn that the database gave no connection for, and free ones beyond the connections that are `open`.
-    /// `false` for the last one, which is always left.
+    /// Withholds a permit that the database granted no connection for, and free permits beyond the `open` connections.
+    ///
+    /// Returns `false` for the last permit, which is never withheld.
     pub(super) fn withhold(&self, turn: Turn, open: u32) -> bool {
         let is_withheld = self.withhold_one(turn);
         while self.allowed() > open.max(1)
@@ -76,7 +78,7 @@ impl Lane {
         is_withheld
     }
 
-    /// How many connections the database is asked for at the moment.
+    /// Returns the maximum number of connections that the pool currently requests.
     pub(super) fn allowed(&self) -> u32 {
         self.limit.saturating_sub(self.withheld())
     }
@@ -94,7 +96,7 @@ impl Lane {
         is_withheld
     }
 
-    /// Gives some of the withheld turns back, and returns how many are left.
+    /// Releases up to `count` withheld permits and returns the number that remain withheld.
     pub(super) fn give_back(&self, count: u32) -> u32 {
         let before = self
             .withheld
@@ -107,7 +109,7 @@ impl Lane {
         before - given
     }
 
-    /// `false` while somebody else asks the database for more connections.
+    /// Marks a probe for more connections as running. Returns `false` if one is already running.
     pub(super) fn begin_asking(&self) -> bool {
         !self.is_asking.swap(true, Ordering::AcqRel)
     }

@@ -1,4 +1,4 @@
-//! Leases: work that one node at a time does.
+//! Leases for work that one node does at a time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -7,9 +7,9 @@ use sea_orm::{EntityTrait, ExprTrait, IntoActiveModel};
 use super::entity::lease::{Column, Entity, Model};
 use super::{Db, StorageError, in_micros};
 
-/// Takes the lease for `ttl`, or keeps it when the holder has it already. `false` while another holder has it.
+/// Acquires the lease for `ttl`, or renews it for its holder. Returns `false` while another holder has it.
 ///
-/// The nodes' clocks decide when it runs out, so `ttl` must be far above their difference.
+/// The nodes' clocks determine its expiry, so `ttl` must be far above their difference.
 pub async fn try_take(
     db: &Db,
     name: &str,

@@ -1,15 +1,16 @@
-//! Many rows by one statement.
+//! Writes of many rows in one statement.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, IntoActiveModel};
 
 use super::{Reader, StorageError, Tx};
 
-/// Rows or ids in one statement: SQLite binds 32,766 values at most, and no row that is written so has more than 32.
+/// Rows or ids per statement. SQLite binds at most 32,766 values, and no row written this way has more than 32.
 pub(super) const ROWS: usize = 1_000;
 
-/// Inserts rows, and does what `overwrite` says with those that are there, each with its own values. They come in the
-/// order of their keys.
+/// Inserts rows and applies `overwrite` to existing ones, each with its own values.
+///
+/// Callers must pass the rows in the order of their keys.
 pub(super) async fn upsert<E: EntityTrait>(
     tx: &Tx,
     rows: impl IntoIterator<Item = E::Model>,

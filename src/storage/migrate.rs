@@ -1,4 +1,4 @@
-//! Bringing the schema up to this program's version, one node at a time.
+//! Schema migrations, applied by one node at a time.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use super::connect::{Backend, Db};
 use super::statements::Transaction;
 use super::write::WriteTransaction;
 
-/// Taken by every node that migrates; any number that nothing else in the database uses. Asked for again and again: a
-/// server goes on waiting for a lock when its client has given up.
+/// Lock of every migrating node. The number is arbitrary and unused elsewhere in the database.
+///
+/// The lock is polled, because a server continues to wait for a lock after its client has given up.
 const LOCK_POSTGRES: &str = "SELECT pg_try_advisory_xact_lock(7017190131) AS is_held";
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
-/// A large change may take longer than a statement otherwise may.
+/// Disables the time limits, because a large migration may exceed them.
 const NO_LIMITS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 
 impl Db {
-    /// Applies the migrations that are missing. Nodes that start together wait for each other.
+    /// Applies the pending migrations. Nodes that start together wait for each other.
     ///
-    /// Refuses a database that a newer Slipway has migrated already ([`StorageError::NewerSchema`]).
+    /// Fails with [`StorageError::NewerSchema`] if a newer version of Slipway has migrated the database.
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        // A node can begin on a database that is full or read-only for the moment.
+        // This check needs no write, so a node can start on a database that is temporarily full or read-only.
         if self.is_current().await? {
             return Ok(());
         }
@@ -33,7 +34,7 @@ impl Db {
         tx.commit().await
     }
 
-    /// True if any migration was applied.
+    /// Returns `true` if any migration was applied.
     pub async fn has_schema(&self) -> Result<bool, StorageError> {
         Ok(
             !Migrator::get_applied_migrations_read_only(self.pool().connection())
@@ -45,22 +46,22 @@ impl Db {
     async fn is_current(&self) -> Result<bool, StorageError> {
         match Migrator::get_pending_migrations_read_only(self.pool().connection()).await {
             Ok(pending) => Ok(pending.is_empty()),
-            // It has migrations that this program does not know.
+            // The database has migrations unknown to this program.
             Err(DbErr::Custom(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Takes every migration back, and all data with them. For tests.
+    /// Reverts every migration and deletes all data. For tests.
     pub async fn rollback_all(&self) -> Result<(), StorageError> {
         let tx = self.begin_migration().await?;
         Migrator::down(tx.connection().inner(), None).await?;
         tx.commit().await
     }
 
-    /// One transaction is both the lock and the unit of change: a node that dies in the middle leaves neither.
+    /// Begins a transaction that is both the lock and the unit of change: a node that dies midway leaves neither.
     ///
-    /// SQLite has one writer at a time, and this transaction is it from its beginning.
+    /// SQLite has a single writer, and this transaction is the writer from its beginning.
     async fn begin_migration(&self) -> Result<WriteTransaction, StorageError> {
         let tx = self.begin_write().await?;
         if self.backend() == Backend::Postgres {
@@ -71,7 +72,7 @@ impl Db {
     }
 }
 
-/// Waits for as long as another node migrates.
+/// Waits while another node migrates.
 async fn take_lock(tx: &Transaction) -> Result<(), StorageError> {
     let mut is_waiting = false;
     loop {
@@ -82,7 +83,7 @@ async fn take_lock(tx: &Transaction) -> Result<(), StorageError> {
             return Ok(());
         }
         if !is_waiting {
-            tracing::info!("waiting until another node has migrated the database");
+            tracing::info!("waiting for another node to migrate the database");
         }
         is_waiting = true;
         sleep(LOOK_AGAIN_AFTER).await;

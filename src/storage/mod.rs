@@ -1,12 +1,12 @@
-//! The only room that knows the ORM: what is kept in the database, and how it is read and written.
+//! Database access: the only module that uses the ORM.
 //!
-//! One file per noun, with free functions that take what they read from ([`Reader`]) or write to ([`Tx`],
-//! [`CatalogTx`]) first and the tenant's scope second. Services own the transactions. A write that can change the
-//! answer of a check takes a [`CatalogTx`], whose commit advances the tenant's [`CatalogPair`]: forgetting to cannot
-//! be written. Nothing here decides anything, reads a clock, or knows of a status code.
+//! Each file covers one noun with free functions. Their first parameter is a [`Reader`], [`Tx`] or [`CatalogTx`], and
+//! their second is the tenant's scope. Services own the transactions. A write that can change the result of a check
+//! requires a [`CatalogTx`], whose commit always advances the tenant's [`CatalogPair`]. This module makes no decisions,
+//! reads no clock and knows no status codes.
 //!
-//! SQLite and PostgreSQL are served by the same statements. Where they differ, the file says so: `connect.rs`,
-//! `migrate.rs`, `transaction.rs` and `error.rs`.
+//! SQLite and PostgreSQL run the same statements. Files with differences document them: `connect.rs`, `migrate.rs`,
+//! `transaction.rs` and `error.rs`.
 
 mod authority;
 mod connect;

@@ -1,4 +1,4 @@
-//! The servers of this installation that run, or ran lately.
+//! Servers of this installation that run or ran recently.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::entity::node::{Column, Entity, Model};
 use super::{Db, Reader, StorageError, Tx, in_micros};
 
-/// Notes that a node runs.
+/// Records that a node runs.
 pub async fn upsert_seen(tx: &Tx, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
     let row = Model {
         id: node,
@@ -24,7 +24,7 @@ pub async fn upsert_seen(tx: &Tx, node: Uuid, now: DateTime<Utc>) -> Result<(), 
     Ok(())
 }
 
-/// The nodes that were seen after an instant.
+/// Lists the nodes seen after an instant.
 pub async fn list_seen_after(reader: &impl Reader, after: DateTime<Utc>) -> Result<Vec<Uuid>, StorageError> {
     let rows = Entity::find()
         .filter(Column::SeenAt.gt(in_micros(after)))
@@ -33,7 +33,7 @@ pub async fn list_seen_after(reader: &impl Reader, after: DateTime<Utc>) -> Resu
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// Removes nodes that were not seen since an instant. Returns how many.
+/// Deletes the nodes last seen before an instant and returns their number.
 pub async fn delete_seen_before(db: &Db, before: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()

@@ -1,4 +1,4 @@
-//! Org directories: one document per tenant, read and written whole.
+//! Org directories: one document per tenant, read and written as a whole.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
@@ -12,7 +12,7 @@ use super::{CatalogTx, Reader, StorageError, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::org::OrgNode;
 
-/// A tenant's whole directory.
+/// Org directory of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDirectory {
     pub nodes: Vec<OrgNode>,
@@ -20,14 +20,14 @@ pub struct StoredDirectory {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A tenant's whole directory, its nodes as JSON. It is passed on without being parsed.
+/// Org directory of a tenant with its nodes as JSON, which is passed on without being parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryText {
     pub nodes: String,
     pub etag: String,
 }
 
-/// `None` until the first directory is written.
+/// Returns `None` until the first directory is written.
 pub async fn find_text(
     reader: &impl Reader,
     scope: TenantScope,
@@ -41,7 +41,7 @@ pub async fn find_text(
     Ok(row.map(|(nodes, etag)| DirectoryText { nodes, etag }))
 }
 
-/// `None` until the first directory is written.
+/// Returns `None` until the first directory is written.
 pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<StoredDirectory>, StorageError> {
     let row = Entity::find_by_id(scope.tenant().get())
         .one(reader.connection())
@@ -49,7 +49,7 @@ pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<Sto
     row.map(read).transpose()
 }
 
-/// The tags of these tenants' directories.
+/// Lists the entity tags of these tenants' directories.
 pub(super) async fn list_etags(
     reader: &impl Reader,
     scopes: &[TenantScope],
@@ -64,7 +64,7 @@ pub(super) async fn list_etags(
     Ok(by_tenant(rows))
 }
 
-/// Puts these nodes in the place of whatever was there.
+/// Replaces the tenant's directory.
 pub async fn replace(
     tx: &CatalogTx,
     nodes: Vec<OrgNode>,

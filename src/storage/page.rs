@@ -1,5 +1,7 @@
-//! Lists in pages, bounded by rows and by bytes. A page begins after the sort key of the last item seen, so rows that come or go meanwhile neither
-//! repeat nor hide others.
+//! Lists in pages, bounded by rows and by bytes.
+//!
+//! A page begins after the sort key of the last item seen. Rows that are inserted or deleted meanwhile neither repeat
+//! nor hide others.
 
 use std::str::FromStr;
 
@@ -10,42 +12,43 @@ use sea_orm::{
 
 use super::{Reader, StorageError};
 
-/// A page ends early where its rows reach this many bytes; it holds one row at least.
+/// Size at which a page ends early, in bytes. A page contains at least one row.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// How many rows that may be large are in memory beyond those that the page takes.
+/// Number of possibly large rows in memory in addition to the rows of the page.
 const LARGE_ROWS_AT_ONCE: u64 = 8;
 
-/// Which page of a list is wanted.
+/// Request for one page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// The most items that the page may hold.
+    /// Maximum number of items.
     pub limit: u64,
-    /// [`Page::next`] of the page before; absent for the first.
+    /// [`Page::next`] of the previous page; absent for the first page.
     pub after: Option<String>,
 }
 
-/// Some of the items of a list, in its order.
+/// Part of a list, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// Where the next page begins; absent when this is the last.
+    /// Cursor of the next page; absent on the last page.
     pub next: Option<String>,
 }
 
-/// The column that a list is sorted by. Its values are unique within the list.
+/// Sort column of a list. Its values are unique within the list.
 pub(super) enum SortBy<Column> {
     Ascending(Column),
     Descending(Column),
 }
 
 impl PageRequest {
-    /// The first page.
+    /// Returns a request for the first page.
     pub const fn first(limit: u64) -> Self {
         Self { limit, after: None }
     }
 
-    /// Fetches the page of `rows` sorted by one column, whose value `key` reads from a row. The rows are read at once, so
-    /// each must be small.
+    /// Fetches the page of `rows`, sorted by one column whose value `key` reads from a row.
+    ///
+    /// The rows are read at once, so each must be small.
     pub(super) async fn fetch<E, K>(
         &self,
         reader: &impl Reader,
@@ -60,7 +63,7 @@ impl PageRequest {
         self.fetch_in_pieces(reader, rows, (sort_by, u64::MAX), key).await
     }
 
-    /// Fetches a page of rows that may be large, few at a time.
+    /// Fetches a page of possibly large rows, a few at a time.
     pub(super) async fn fetch_large<E, K>(
         &self,
         reader: &impl Reader,
@@ -91,7 +94,7 @@ impl PageRequest {
         let mut after = after.map_err(|_| StorageError::BadCursor)?;
         let mut page = PageInProgress::new(self.limit);
         loop {
-            // One more than the page may hold shows whether there is a next page.
+            // One row more than the page may hold shows whether there is a next page.
             let asked = page.missing().saturating_add(1).min(at_once);
             let piece = sort_by
                 .after(rows.clone(), after)
@@ -113,7 +116,7 @@ impl PageRequest {
 }
 
 impl<Column: ColumnTrait> SortBy<Column> {
-    /// The rows behind this key, in order.
+    /// Selects the rows after this key, in order.
     fn after<E: EntityTrait>(&self, rows: Select<E>, after: Option<impl Into<Value>>) -> Select<E> {
         match self {
             Self::Ascending(column) => rows
@@ -126,7 +129,7 @@ impl<Column: ColumnTrait> SortBy<Column> {
     }
 }
 
-/// A page while rows are added.
+/// Page under construction.
 struct PageInProgress<T> {
     items: Vec<T>,
     bytes: usize,
@@ -142,12 +145,12 @@ impl<T> PageInProgress<T> {
         }
     }
 
-    /// How many more rows it may hold.
+    /// Returns the number of rows that the page can still hold.
     fn missing(&self) -> u64 {
         self.limit.saturating_sub(self.items.len() as u64)
     }
 
-    /// Adds a row; `false` when the page is full.
+    /// Adds a row. Returns `false` if the page is full.
     fn take<E: EntityTrait<Model = T>>(&mut self, row: T) -> bool
     where
         T: ModelTrait<Entity = E>,
@@ -176,7 +179,7 @@ impl<T> PageInProgress<T> {
     }
 }
 
-/// Bytes of a row's texts; its other columns are small.
+/// Returns the size of a row's texts in bytes; the other columns are small.
 fn text_bytes<E: EntityTrait>(row: &E::Model) -> usize {
     let length = |column| match row.get(column) {
         Value::String(Some(text)) => text.len(),
@@ -186,7 +189,7 @@ fn text_bytes<E: EntityTrait>(row: &E::Model) -> usize {
 }
 
 impl<T> Page<T> {
-    /// The page with every item mapped, or the first error.
+    /// Maps every item, or returns the first error.
     pub(super) fn try_map<U>(
         self,
         map: impl FnMut(T) -> Result<U, StorageError>,

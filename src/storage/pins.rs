@@ -1,4 +1,4 @@
-//! Pins.
+//! Pins of tenants.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
@@ -16,7 +16,7 @@ use crate::catalog::org::OrgCode;
 use crate::catalog::pin::{Pin, PinMode, PinModeError, PinTarget};
 use crate::catalog::text::{DeviceId, Identifier, Reason};
 
-/// Which pins of a tenant a list holds. What is absent does not count.
+/// Filter for a list of a tenant's pins. An absent field matches every pin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PinFilter<'a> {
     pub app: Option<AppId>,
@@ -34,7 +34,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// The pin that a resource has for a target.
+/// Finds the pin of a resource for a target.
 pub async fn find_by_target(
     reader: &impl Reader,
     scope: TenantScope,
@@ -51,7 +51,7 @@ pub async fn find_by_target(
     row.map(read).transpose()
 }
 
-/// In the order of creation.
+/// Lists the pins of a tenant in order of creation.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -68,7 +68,7 @@ pub async fn list(
         .try_map(read)
 }
 
-/// All pins of these apps, in the order of creation.
+/// Lists all pins of these apps in order of creation.
 pub(super) async fn list_all_of(
     reader: &impl Reader,
     apps: &AppSelection<'_>,
@@ -82,7 +82,7 @@ pub(super) async fn list_all_of(
     Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
-/// Writes the pin of a target. One that is there already is replaced and keeps its id, which the answer says.
+/// Writes the pin of a target. An existing pin is replaced and keeps its id, which the result contains.
 pub async fn upsert(tx: &CatalogTx, mut value: Pin, now: DateTime<Utc>) -> Result<Stored<Pin>, StorageError> {
     tx.touch_app(value.app_id);
     value.expires_at = value.expires_at.map(in_micros);
@@ -109,7 +109,7 @@ pub async fn upsert(tx: &CatalogTx, mut value: Pin, now: DateTime<Utc>) -> Resul
     read(row)
 }
 
-/// Deletes a pin of the app. Whether there was one.
+/// Deletes a pin of the app. Returns `true` if the pin existed.
 pub async fn delete(tx: &CatalogTx, app: AppId, id: PinId) -> Result<bool, StorageError> {
     tx.touch_app(app);
     let deleted = Entity::delete_many()

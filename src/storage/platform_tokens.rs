@@ -1,4 +1,4 @@
-//! API tokens of the platform: they administer the installation and belong to no tenant.
+//! API tokens of the platform, which administer the installation and belong to no tenant.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
@@ -27,7 +27,7 @@ pub async fn find(reader: &impl Reader, id: KeyId) -> Result<Option<Stored<ApiTo
     row.map(read).transpose()
 }
 
-/// In the order of creation.
+/// Lists the tokens in order of creation.
 pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Stored<ApiToken>>, StorageError> {
     page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
         row.id
@@ -59,7 +59,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// True if there was such a token.
+/// Returns `true` if the token existed.
 pub async fn delete(writer: &impl Writer, id: KeyId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id(id.uuid()).exec(writer.connection()).await?;
     Ok(deleted.rows_affected > 0)

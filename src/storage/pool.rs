@@ -1,4 +1,4 @@
-//! A pool of connections: its callers wait in one queue, its statements have a limit, and it follows the chosen server.
+//! Connection pool with one queue of callers and time limits for statements. It follows the chosen server.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
@@ -17,19 +17,19 @@ use super::lane::{Lane, Turn};
 use super::progress::send_write;
 use super::statements::{BEGIN_LIMIT, STATEMENT_LIMIT, Transaction, is_refusal, limited, may_write};
 
-/// Time that a caller goes on to look for a connection.
+/// Time limit for a caller's attempts to obtain a connection.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(8);
-/// Time that a server may take to say why it refuses a connection.
+/// Time limit for a server to give the reason why it refuses a connection.
 const REASON_LIMIT: Duration = Duration::from_secs(1);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
-/// Interval at which a server that refused connections is asked for one more.
+/// Interval between requests for one more connection, after a server refused connections.
 const ASK_AGAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Statements on this are committed by themselves.
+/// Connection pool. Each statement on it is committed by itself.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     shared: Arc<Shared>,
-    /// True if its callers go before others.
+    /// `true` if callers take priority.
     is_urgent: bool,
 }
 
@@ -39,19 +39,19 @@ struct Shared {
     lane: Arc<Lane>,
     /// `None` on SQLite.
     hosts: Option<Arc<Hosts>>,
-    /// The choice of a host that the pool follows.
+    /// Number of the host choice that the pool uses.
     followed: AtomicU64,
 }
 
-/// What a pool has, for gauges.
+/// Usage of a pool, for gauges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStatus {
     pub open: u32,
     pub idle: u32,
     pub limit: u32,
-    /// Callers that wait for a connection.
+    /// Number of callers waiting for a connection.
     pub waiting: u32,
-    /// How many fewer than the limit the server is asked for, since it refused more.
+    /// Number of connections below the limit that are not requested, because the server refused more.
     pub withheld: u32,
 }
 
@@ -68,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// The same pool for callers who go before others.
+    /// Returns the same pool for callers with priority.
     pub(super) fn urgent(&self) -> Self {
         Self {
             shared: self.shared.clone(),
@@ -80,7 +80,7 @@ impl Pool {
         &self.shared.connection
     }
 
-    /// For a listener, which takes its connection by itself.
+    /// Returns the driver's pool, for a listener that acquires its connection by itself.
     pub(super) fn postgres(&self) -> &PgPool {
         let pool = self.shared.connection.get_postgres_connection_pool();
         self.follow(pool);
@@ -104,15 +104,16 @@ impl Pool {
         }
     }
 
-    /// True if a caller would have to wait for others. Where the server gives fewer connections than the limit, there are
-    /// none to be had elsewhere, and callers wait here in their order.
+    /// Returns `true` if a caller would have to wait for others.
+    ///
+    /// Returns `false` while the server grants fewer connections than the limit. No other pool would get one, so
+    /// callers wait in order in this queue.
     pub(super) fn is_exhausted(&self) -> bool {
         let status = self.status();
         let is_full = status.idle == 0 && status.open >= status.limit;
         status.withheld == 0 && (is_full || status.waiting > 0)
     }
 
-    /// Begins a transaction.
     pub(super) async fn begin<F>(&self, begin: impl Fn() -> F) -> Result<Transaction, DbErr>
     where
         F: Future<Output = Result<DatabaseTransaction, DbErr>>,
@@ -143,8 +144,8 @@ impl Pool {
         }
     }
 
-    /// Runs what takes a connection of the pool. Where the server accepts no further connections, it waits for one of
-    /// those that there are.
+    /// Runs an operation that acquires a connection. If the server accepts no more connections, it waits for an
+    /// existing one.
     async fn with_connection<T, F>(&self, act: impl Fn() -> F) -> Result<(T, Turn), DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
@@ -168,19 +169,21 @@ impl Pool {
         }
     }
 
-    /// Lets fewer callers in, after the server refused a connection. `false` if there is none to share.
+    /// Admits fewer callers after the server refused a connection. Returns `false` if there is no connection to share.
     fn shares(&self, turn: Turn) -> bool {
         let open = self.status().open;
         let is_withheld = self.shared.lane.withhold(turn, open);
         if is_withheld {
             self.ask_again_later();
         }
-        // The last turn is never withheld. Its caller waits for a connection that another caller has.
+        // The last permit is never withheld. Its caller waits for the connection of another caller.
         is_withheld || open > 0
     }
 
-    /// A connection comes back to the pool a moment after its turn ends. While the server accepts no further one, it is
-    /// waited for: the pool would rather ask for another.
+    /// Waits for an idle connection while the server accepts no more connections.
+    ///
+    /// A connection returns to the pool shortly after its permit. Without this wait, the pool would request another
+    /// one.
     async fn wait_for_idle(&self, pool: &PgPool) {
         let deadline = Instant::now() + REASON_LIMIT;
         while self.shared.lane.withheld() > 0
@@ -198,7 +201,7 @@ impl Pool {
         }
     }
 
-    /// The pool tells only that it got no connection in time; the server tells why.
+    /// Asks the server for the reason of an acquire timeout, which the pool does not report.
     async fn reason(&self, error: DbErr) -> DbErr {
         let (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), Some(hosts)) = (&error, &self.shared.hosts)
         else {
@@ -210,7 +213,7 @@ impl Pool {
         }
     }
 
-    /// Asks whether the server accepts further connections, for as long as fewer are used than allowed.
+    /// Probes the server for more connections until the full limit is allowed again.
     fn ask_again_later(&self) {
         let Some(hosts) = self.shared.hosts.clone() else {
             return;
@@ -218,7 +221,7 @@ impl Pool {
         if !self.shared.lane.begin_asking() {
             return;
         }
-        // Another caller begins again where this task is dropped, with its runtime or by a panic.
+        // If this task is dropped, with its runtime or by a panic, another caller starts a new one.
         let mut asking = Asking(Arc::downgrade(&self.shared.lane));
         tokio::spawn(async move {
             let mut count = 1;
@@ -233,7 +236,7 @@ impl Pool {
                 count = if is_accepted { count * 2 } else { 1 };
                 if is_accepted && lane.give_back(count / 2) == 0 {
                     drop(asking);
-                    // A turn may have been withheld meanwhile.
+                    // A permit may have been withheld in the meantime.
                     if lane.withheld() == 0 || !lane.begin_asking() {
                         return;
                     }
@@ -244,7 +247,7 @@ impl Pool {
     }
 }
 
-/// Asks for further connections, until it is dropped.
+/// Marks the probe for more connections as running until it is dropped.
 struct Asking(Weak<Lane>);
 
 impl Drop for Asking {
@@ -255,7 +258,7 @@ impl Drop for Asking {
     }
 }
 
-/// True if the server, or a pooler in front of it, accepts no further connection.
+/// Returns `true` if the server, or a pooler in front of it, accepts no more connections.
 fn is_too_many(error: &DbErr) -> bool {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
         return false;
@@ -263,7 +266,7 @@ fn is_too_many(error: &DbErr) -> bool {
     match error.as_ref() {
         sqlx::Error::Database(error) => {
             let code = error.code();
-            // PgBouncer has no code of its own for it.
+            // PgBouncer has no specific code for this.
             code.as_deref() == Some("53300")
                 || code.as_deref() == Some("08P01") && error.message().contains("no more connections")
         }

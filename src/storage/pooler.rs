@@ -1,5 +1,6 @@
-//! Refuses a pooler that gives each transaction another session: prepared statements, notifications and the settings of
-//! a session would be lost or mixed up without an error.
+//! Detection of a pooler that assigns each transaction another session.
+//!
+//! Such a pooler would lose or mix up prepared statements, notifications and session settings without an error.
 
 use std::time::Duration;
 
@@ -10,14 +11,14 @@ use tokio::time::timeout;
 use super::StorageError;
 use super::connect::Db;
 
-/// Where the second connection is not to be had in time, nothing is found out.
+/// Time limit of the check. If the second connection is unavailable in time, the result is inconclusive.
 const LIMIT: Duration = Duration::from_secs(3);
-/// Other callers of the pooler may hide what is looked for once, but hardly each time.
+/// Number of comparisons. Other clients of the pooler may hide a changing session once, but rarely every time.
 const ATTEMPTS: usize = 5;
 const SESSION: &str = "SELECT pg_backend_pid()";
 
 impl Db {
-    /// Refuses a database behind a pooler in transaction or statement mode.
+    /// Fails with [`StorageError::TransactionPooler`] behind a pooler in transaction or statement mode.
     pub async fn require_sessions(&self) -> Result<(), StorageError> {
         let Some(options) = self.connect_options() else {
             return Ok(());
@@ -29,7 +30,7 @@ impl Db {
     }
 }
 
-/// Two connections that are open at a time have two sessions, which stay the same.
+/// Returns `true` if two connections, open at the same time, have two different sessions that stay the same.
 async fn has_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let mut first = options.connect().await?;
     let session = session_of(&mut first).await?;

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL: what each is set to, and when the pool lets it go.
+//! Session settings of PostgreSQL connections, and the checks that close them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Executor as _};
 use super::connect::idle;
 use super::hosts::Hosts;
 
-/// What every session is set to. Sent as statements, since `PgBouncer` refuses them as options of the start.
+/// Settings of every session, sent as statements because `PgBouncer` refuses them as startup options.
 ///
-/// A statement may not take longer than 30 s. A transaction whose node has gone silent is ended after 15 s, longer than
-/// a call may take: until then it blocks other writers and the repeat of its own call.
+/// A statement may take 30 s. A transaction whose node is silent ends after 15 s, longer than a call may take. Until
+/// then it blocks other writers and the retry of its own call.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '15s'";
 
-/// Time that a connection may take for a check before it is closed.
+/// Time limit of a check, after which the connection is closed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
-/// Sets what every connection has.
+/// Sets the options of every connection.
 pub(super) fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
-    // PgBouncer knows no such parameter. Numbers are exact by default since PostgreSQL 12.
+    // PgBouncer does not know this parameter. Numbers are exact by default since PostgreSQL 12.
     let options = options.extra_float_digits(None).disable_statement_logging();
     match options.get_application_name() {
         Some(_) => options,
@@ -30,7 +30,7 @@ pub(super) fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
     }
 }
 
-/// Adds the checks of connections to a pool.
+/// Adds the connection checks to a pool.
 pub(super) fn pool_options(options: PoolOptions<Postgres>, hosts: &Arc<Hosts>) -> PoolOptions<Postgres> {
     let (of_new, of_idle) = (hosts.clone(), hosts.clone());
     options
@@ -44,7 +44,7 @@ pub(super) fn pool_options(options: PoolOptions<Postgres>, hosts: &Arc<Hosts>) -
         })
         .before_acquire(move |connection, meta| {
             let hosts = of_idle.clone();
-            // A transaction can stay open where its BEGIN was abandoned: what is written in it would be lost.
+            // A cancelled BEGIN can leave a transaction open, and writes in it would be lost.
             Box::pin(async move { checked(hosts.is_usable(connection, meta.age)).await })
         })
         .after_release(|connection, _| Box::pin(is_finished(connection)))
@@ -54,7 +54,8 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
     connection.execute(SESSION).await.map(drop)
 }
 
-/// Ends what was abandoned, and rolls back. A connection without an answer must not keep its place in the pool.
+/// Ends abandoned work with a rollback and checks that no transaction is open. A connection that does not respond must
+/// not keep its place in the pool.
 async fn is_finished(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     checked(idle::prove_postgres(connection)).await
 }

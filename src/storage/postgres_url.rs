@@ -1,36 +1,36 @@
-//! URLs of PostgreSQL as libpq reads them: one or more hosts, and which of them is wanted.
+//! Parser of PostgreSQL URLs in libpq's format: one or more hosts, and the required type of server.
 //!
-//! No error repeats anything of a URL: a password that is not percent-encoded can turn up in any part of it.
+//! No error repeats any part of a URL: a password without percent-encoding can appear in every part.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
-/// Where PostgreSQL is.
+/// PostgreSQL servers of a URL.
 #[derive(Clone)]
 pub(super) struct Servers {
-    /// In the order in which they are tried; one at least.
+    /// Servers in the order of connection attempts; at least one.
     pub(super) options: Vec<PgConnectOptions>,
     pub(super) wanted: Wanted,
 }
 
-/// The driver's options would show the password.
+/// Omits the driver's options, which would show the password.
 impl std::fmt::Debug for Servers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Servers").finish_non_exhaustive()
     }
 }
 
-/// Which server may be used (`target_session_attrs`).
+/// Required type of server (`target_session_attrs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Any,
-    /// One on which transactions may write.
+    /// A server that accepts writing transactions.
     ReadWrite,
-    /// One that is no standby.
+    /// A server that is not a standby.
     Primary,
 }
 
-/// Parameters that the driver reads.
+/// Parameters that are passed to the driver.
 const PASSED_ON: [&str; 12] = [
     "application_name",
     "options",
@@ -45,7 +45,7 @@ const PASSED_ON: [&str; 12] = [
     "sslrootcert",
     "statement-cache-capacity",
 ];
-/// Parameters of libpq that change nothing here.
+/// Parameters of libpq that are accepted and ignored.
 const WITHOUT_EFFECT: [&str; 16] = [
     "channel_binding",
     "client_encoding",
@@ -68,7 +68,7 @@ const WITHOUT_EFFECT: [&str; 16] = [
 const ENCODE: &str =
     "percent-encode user names, passwords and paths in the database URL (@ is %40, / is %2F, : is %3A)";
 
-/// What a URL says, decoded.
+/// Decoded components of a URL.
 #[derive(Debug, Default)]
 struct Parts {
     user: Option<String>,
@@ -80,7 +80,7 @@ struct Parts {
     rest: Vec<(String, String)>,
 }
 
-/// Reads `postgres://user:password@host:port,host:port/database?parameter=value`.
+/// Parses `postgres://user:password@host:port,host:port/database?parameter=value`.
 pub(super) fn parse(url: &str) -> Result<Servers, String> {
     let (_, rest) = url.split_once("://").ok_or(ENCODE)?;
     if rest.contains('#') {
@@ -133,7 +133,7 @@ impl Parts {
         let (name, value) = (decode(name)?, decode(value)?);
         let listed = |value: &str| value.split(',').map(|item| item.trim().to_owned()).collect();
         match name.as_str() {
-            // An address takes the place of the name that it belongs to.
+            // An address replaces the name of its host.
             "host" | "hostaddr" => self.hosts = listed(&value),
             "port" => self.ports = listed(&value),
             "user" => self.user = Some(value),
@@ -143,16 +143,15 @@ impl Parts {
             "load_balance_hosts" if value == "disable" => {}
             "load_balance_hosts" => {
                 return Err(
-                    "hosts of the database URL are tried in their order: leave load_balance_hosts out"
-                        .to_owned(),
+                    "hosts of the database URL are tried in order: remove load_balance_hosts".to_owned(),
                 );
             }
             known if WITHOUT_EFFECT.contains(&known) => {}
             known if PASSED_ON.contains(&known) || is_option(known) => self.rest.push((name, value)),
             _ => {
                 return Err(format!(
-                    "the database URL has a parameter that is not known; known are host, hostaddr, port, user, password, \
-                     dbname, target_session_attrs, {} and options[…]; {ENCODE}",
+                    "the database URL has an unknown parameter; known parameters are host, hostaddr, port, user, \
+                     password, dbname, target_session_attrs, {} and options[…]; {ENCODE}",
                     PASSED_ON.join(", ")
                 ));
             }
@@ -162,7 +161,7 @@ impl Parts {
 
     fn servers(mut self) -> Result<Servers, String> {
         if self.hosts.is_empty() {
-            // The driver's default: a socket where there is one, else this machine.
+            // The driver's default: a socket if there is one, otherwise this machine.
             self.hosts.push(String::new());
         }
         self.ports.retain(|port| !port.is_empty() || self.hosts.len() > 1);
@@ -177,7 +176,8 @@ impl Parts {
         })
     }
 
-    /// Several hosts are a primary and its standbys, and only the primary can be written to.
+    /// Returns the required type of server. Several hosts are a primary with standbys, of which only the primary is
+    /// writable.
     fn wanted(&self) -> Result<Wanted, String> {
         match self.target_session_attrs.as_deref() {
             None if self.hosts.len() > 1 => Ok(Wanted::ReadWrite),
@@ -192,7 +192,8 @@ impl Parts {
         }
     }
 
-    /// One host, as a URL that the driver reads: so a password file and the environment count as usual.
+    /// Builds a single-host URL and lets the driver parse it, so that the password file and the environment apply as
+    /// usual.
     fn options(&self, index: usize) -> Result<PgConnectOptions, String> {
         let host = self.hosts.get(index).map_or("", String::as_str);
         let port = match self.ports.as_slice() {
@@ -221,9 +222,7 @@ impl Parts {
         let database = encode(self.database.as_deref().unwrap_or_default());
         format!("postgres:///{database}?{}", query.join("&"))
             .parse()
-            .map_err(|_| {
-                format!("a parameter of the database URL has a value that is not accepted; {ENCODE}")
-            })
+            .map_err(|_| format!("a parameter of the database URL has an invalid value; {ENCODE}"))
     }
 }
 
@@ -231,7 +230,7 @@ fn is_option(name: &str) -> bool {
     name.starts_with("options[") && name.ends_with(']')
 }
 
-/// The port is what follows the last colon, but for those of an IPv6 address.
+/// Splits a host at the last colon into name and port, except for the colons of an IPv6 address.
 fn split_port(host: &str) -> Result<(&str, &str), String> {
     if host.starts_with('[') {
         let end = host
@@ -241,7 +240,7 @@ fn split_port(host: &str) -> Result<(&str, &str), String> {
         return match rest.strip_prefix(':') {
             Some(port) => Ok((address, port)),
             None if rest.is_empty() => Ok((address, "")),
-            None => Err("a host of the database URL must be like host:port".to_owned()),
+            None => Err("a host of the database URL must have the form host:port".to_owned()),
         };
     }
     match host.split_once(':') {
@@ -278,7 +277,7 @@ fn encode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Each host with its port, or a socket's path.
+    /// Returns each host with its port, or the path of a socket.
     fn hosts(url: &str) -> Vec<String> {
         let servers = parse(url).unwrap();
         let address = |options: &PgConnectOptions| match options.get_socket() {

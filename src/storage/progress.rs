@@ -1,4 +1,4 @@
-//! Tracks the writes of a call, so that a call which is abandoned can tell its caller whether it may have written.
+//! Tracks the writes of a call, so that a cancelled call can report whether it may have written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ tokio::task_local! {
     static WRITES: Arc<WriteProgress>;
 }
 
-/// Records whether a call has sent something to the database that may have been committed.
+/// Record of whether a call has sent a write that may have been committed.
 #[derive(Debug, Default)]
 pub struct WriteProgress {
     may_be_done: AtomicBool,
@@ -20,7 +20,7 @@ impl WriteProgress {
     }
 }
 
-/// The record of the call that runs here, if it has one.
+/// Returns the record of the current call, if it has one.
 pub fn current_writes() -> Option<Arc<WriteProgress>> {
     WRITES.try_with(Clone::clone).ok()
 }
@@ -30,7 +30,7 @@ pub async fn track_writes<T>(progress: Arc<WriteProgress>, call: impl Future<Out
     WRITES.scope(progress, call).await
 }
 
-/// Runs statements that are no part of what the caller asked for, such as the reservation of an idempotency key.
+/// Runs statements beyond the caller's request, such as the reservation of an idempotency key, without recording them.
 pub(super) async fn untracked<T>(statements: impl Future<Output = T>) -> T {
     WRITES.scope(Arc::default(), statements).await
 }
@@ -40,7 +40,7 @@ pub(super) struct SentWrite {
     may_have_been_done_before: bool,
 }
 
-/// Records that a write is about to be sent. It counts until the database refuses it.
+/// Records that a write is about to be sent. The record stands until the database refuses the write.
 pub(super) fn send_write() -> SentWrite {
     let before = WRITES.try_with(|writes| writes.may_be_done.swap(true, Ordering::Relaxed));
     SentWrite {
@@ -49,10 +49,10 @@ pub(super) fn send_write() -> SentWrite {
 }
 
 impl SentWrite {
-    /// The database said that it did not do it.
+    /// Reverts the record after the database refused the write.
     pub(super) fn refused(self) {
         let before = self.may_have_been_done_before;
-        // Outside of a call there is nothing to record.
+        // Outside a call there is nothing to record.
         let _ = WRITES.try_with(|writes| writes.may_be_done.store(before, Ordering::Relaxed));
     }
 }

@@ -1,4 +1,4 @@
-//! Devices as a push is queued for them: locked in the order of their ids, each with a sequence that counts its pushes.
+//! Devices of a push that is being queued: locked in the order of their ids, each with a sequence of its pushes.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -10,17 +10,18 @@ use super::{Reader, StorageError, Tx};
 use crate::access::TenantScope;
 use crate::catalog::text::{DeviceId, ProjectId};
 
-/// A device that a push is about to be queued for.
+/// Device that a push is about to be queued for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushedDevice {
     pub id: DeviceId,
     pub project: Option<ProjectId>,
-    /// The sequence of the newest push to it.
+    /// Sequence of the newest push to the device.
     pub push_sequence: i64,
 }
 
-/// Those of the devices that are known, by id, kept from every other transaction that pushes to them: their sequences
-/// are in the order of commits so.
+/// Returns those of the devices that exist, by id, and locks them against other transactions that push to them.
+///
+/// The locks keep the sequences in the order of commits.
 pub async fn lock(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<Vec<PushedDevice>, StorageError> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
@@ -48,7 +49,7 @@ pub async fn lock(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<Vec<Pushe
     Ok(locked)
 }
 
-/// Counts one more push to each of these devices, which are locked.
+/// Advances the sequence of each of these devices, which must be locked.
 pub async fn advance_sequences(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<(), StorageError> {
     for ids in ids.chunks(ROWS) {
         Entity::update_many()

@@ -1,5 +1,6 @@
-//! Pushes, and what tells that one is sent again. No check is answered from them, so they are written through a plain
-//! [`Tx`].
+//! Pushes, and the records that reveal a repeated push.
+//!
+//! No check depends on them, so a plain [`Tx`] writes them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, OnConflict, Query};
@@ -37,7 +38,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// Those of these pushes of a tenant that are there, in no order.
+/// Returns those of these pushes that exist, in no particular order.
 pub async fn find_many(
     reader: &impl Reader,
     scope: TenantScope,
@@ -56,7 +57,7 @@ pub async fn find_many(
     Ok(found)
 }
 
-/// The newest first; with a trace id only those that have it.
+/// Lists the pushes of a tenant, newest first. With a trace id, the list contains only pushes that have it.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -71,9 +72,10 @@ pub async fn list(
         .try_map(read)
 }
 
-/// Notes what tells repeats of a push, which is there already. The answer is the push that was accepted before: with the
-/// same digest, from the same origin, and less than `within` ago. Of two calls that race the second waits here for the
-/// first to commit.
+/// Records a stored push for the detection of repeats.
+///
+/// Returns the push with the same digest and origin that was accepted less than `within` ago, if there is one. Of two
+/// concurrent calls, the second waits here for the first to commit.
 pub async fn note_repeatable(
     tx: &Tx,
     scope: TenantScope,
@@ -103,12 +105,12 @@ pub async fn note_repeatable(
         return Ok(None);
     }
     let earlier = Entity::find_by_id(key).one(tx.connection()).await?;
-    // Nobody removes what tells repeats but housekeeping, which waits for longer.
+    // Only housekeeping deletes these records, and it waits longer than that.
     let earlier = earlier.ok_or(StorageError::Changed)?;
     Ok(Some(PushId::from_uuid(earlier.push_id)))
 }
 
-/// Removes what tells repeats of pushes from before an instant, and returns how many.
+/// Deletes the repeat records of pushes accepted before an instant and returns their number.
 pub async fn delete_repeatable_before(db: &Db, instant: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;
     let deleted = push_repeat::Entity::delete_many()
@@ -119,8 +121,9 @@ pub async fn delete_repeatable_before(db: &Db, instant: DateTime<Utc>) -> Result
     Ok(deleted.rows_affected)
 }
 
-/// Removes up to `limit` pushes that expired before an instant, with their targets, and returns how many. One that is
-/// still open on a device stays.
+/// Deletes up to `limit` pushes that expired before an instant, with their targets, and returns the number of pushes.
+///
+/// A push that is still open on a device is kept.
 pub async fn delete_expired_before(db: &Db, instant: DateTime<Utc>, limit: u64) -> Result<u64, StorageError> {
     let is_of_push = Expr::col((push_target::Entity, push_target::Column::PushId))
         .equals((Entity, Column::Id))
@@ -142,7 +145,7 @@ pub async fn delete_expired_before(db: &Db, instant: DateTime<Utc>, limit: u64) 
         .order_by_asc(Column::ExpiresAt)
         .limit(limit)
         .into_query();
-    // Targets go with their push.
+    // Targets are deleted with their push.
     let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()
         .filter(Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::Id)]).in_subquery(old))

@@ -1,16 +1,16 @@
-//! What one can read from and write to, without naming the ORM.
+//! Connections for reads and writes, without the types of the ORM.
 
 use sea_orm::ConnectionTrait;
 
 use super::connect::Db;
 use super::transaction::{CatalogTx, ReadTx, Tx};
 
-/// The pool, or any transaction on it.
+/// Pool, or a transaction on it.
 pub trait Reader: Sync {
     fn connection(&self) -> &impl ConnectionTrait;
 }
 
-/// A transaction that may write. What only [`CatalogTx`] may write asks for that.
+/// Write transaction. Functions whose writes require a [`CatalogTx`] take that type instead.
 pub trait Writer: Reader {}
 
 impl Reader for Db {

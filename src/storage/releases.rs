@@ -1,4 +1,4 @@
-//! Releases.
+//! Releases of apps.
 
 mod row;
 
@@ -21,17 +21,17 @@ use crate::catalog::release::{Release, ReleaseState};
 use crate::catalog::text::{Identifier, Reason, VersionName};
 use crate::catalog::version::VersionCode;
 
-/// A release and what is remembered of its life.
+/// Release with facts of its life cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRecord {
     pub release: Release,
-    /// Why it was recalled.
+    /// Reason for the recall.
     pub recall_reason: Option<Reason>,
-    /// When it was first published.
+    /// Time of the first publication.
     pub published_at: Option<DateTime<Utc>>,
 }
 
-/// Which releases of an app a list holds. What is absent does not count.
+/// Filter for a list of an app's releases. An absent field matches every release.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseFilter<'a> {
     pub identifier: Option<&'a Identifier>,
@@ -39,11 +39,11 @@ pub struct ReleaseFilter<'a> {
     pub state: Option<&'a str>,
 }
 
-/// Which releases of an app a load reads.
+/// Releases of an app that a load reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseSelection {
     All,
-    /// Those that an answer to a device can depend on: published or recalled.
+    /// Releases that a response to a device can depend on: published or recalled.
     Effective,
 }
 
@@ -58,7 +58,7 @@ pub async fn find(
     row.map(row::read).transpose()
 }
 
-/// The release that has the version code now; discarded ones have given theirs back.
+/// Finds the release that has this version code. Discarded releases have freed theirs.
 pub async fn find_by_version(
     reader: &impl Reader,
     scope: TenantScope,
@@ -75,7 +75,7 @@ pub async fn find_by_version(
     row.map(row::read).transpose()
 }
 
-/// The newest first, by when they were created.
+/// Lists the releases of an app by creation, newest first.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -93,7 +93,7 @@ pub async fn list(
         .try_map(row::read)
 }
 
-/// Every release of these apps, or every one that counts for devices, in no certain order.
+/// Lists the selected releases of these apps, in no particular order.
 pub(super) async fn list_all_of(
     tx: &ReadTx,
     apps: &AppSelection<'_>,
@@ -114,7 +114,7 @@ pub(super) async fn list_all_of(
     Ok(releases)
 }
 
-/// How many releases in any state each of these tenants has.
+/// Counts the releases of each of these tenants, in any state.
 pub(super) async fn count_by_tenant(
     reader: &impl Reader,
     scopes: &[TenantScope],
@@ -131,7 +131,7 @@ pub(super) async fn count_by_tenant(
     Ok(by_tenant(rows))
 }
 
-/// The versions of a resource's published and paused releases, each with its code and name, by code.
+/// Lists code and name of a resource's published and paused releases, by code.
 pub async fn list_names_of(
     reader: &impl Reader,
     scope: TenantScope,
@@ -153,7 +153,7 @@ pub async fn list_names_of(
         .collect()
 }
 
-/// Whether any release of the app is published or paused.
+/// Returns `true` if any release of the app is published or paused.
 pub async fn exists_published_or_paused(
     reader: &impl Reader,
     scope: TenantScope,
@@ -164,7 +164,8 @@ pub async fn exists_published_or_paused(
         .await?)
 }
 
-/// Its resource must be there ([`StorageError::BrokenReference`]). Clashes: [`UniqueKey::VersionCode`].
+/// Errors: [`StorageError::BrokenReference`] without its resource, and [`StorageError::Conflict`] with
+/// [`UniqueKey::VersionCode`].
 pub async fn insert(
     tx: &CatalogTx,
     value: ReleaseRecord,
@@ -179,7 +180,8 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Refuses with [`StorageError::Changed`] when the row is no longer `before`. Clashes: [`UniqueKey::VersionCode`].
+/// Errors: [`StorageError::Changed`] if the row differs from `before`, and [`StorageError::Conflict`] with
+/// [`UniqueKey::VersionCode`].
 pub async fn update(
     tx: &CatalogTx,
     before: &Stored<ReleaseRecord>,
@@ -212,7 +214,7 @@ fn active(tx: &CatalogTx, stored: &Stored<ReleaseRecord>) -> ActiveModel {
     row::write(tx.tenant_id(), stored).into_active_model().reset_all()
 }
 
-/// The record with its instants as the database will keep them.
+/// Reduces the instants of a record to the precision of the database.
 fn with_kept_instants(mut record: ReleaseRecord) -> ReleaseRecord {
     let content = &mut record.release.content;
     content.starts_at = content.starts_at.map(in_micros);

@@ -26,7 +26,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// By identifier, bytewise.
+/// Lists the resources of an app by identifier, bytewise.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -43,7 +43,7 @@ pub async fn list(
     .try_map(read)
 }
 
-/// All resources of these apps, by identifier.
+/// Lists all resources of these apps by identifier.
 pub(super) async fn list_all_of(
     reader: &impl Reader,
     apps: &AppSelection<'_>,
@@ -57,7 +57,7 @@ pub(super) async fn list_all_of(
     Ok(by_app(resources.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
-/// The identifiers of all resources of an app, bytewise.
+/// Lists the identifiers of all resources of an app, bytewise.
 pub async fn list_identifiers(
     reader: &impl Reader,
     scope: TenantScope,
@@ -77,7 +77,7 @@ pub async fn list_identifiers(
         .collect()
 }
 
-/// Clashes: [`UniqueKey::Resource`].
+/// Errors: [`StorageError::Conflict`] with [`UniqueKey::Resource`].
 pub async fn insert(
     tx: &CatalogTx,
     value: Resource,
@@ -96,7 +96,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+/// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update(
     tx: &CatalogTx,
     before: &Stored<Resource>,

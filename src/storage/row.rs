@@ -1,4 +1,4 @@
-//! From the plain columns of a row to values of the domain, and back.
+//! Conversion between the plain columns of a row and domain values.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::StorageError;
 
-/// Names a row in the error of a column that cannot be read.
+/// Identity of a row, for errors of unreadable columns.
 pub(super) struct Row<Id> {
     table: &'static str,
     id: Id,
@@ -17,7 +17,7 @@ impl<Id: Display> Row<Id> {
         Self { table, id }
     }
 
-    /// The parsed column, or which row and column is corrupt and why.
+    /// Returns the parsed column, or an error that names the row, the column and the reason.
     pub(super) fn column<T, E: Display>(
         &self,
         column: &'static str,
@@ -32,7 +32,7 @@ impl<Id: Display> Row<Id> {
     }
 }
 
-/// Text for a JSON column.
+/// Returns a value as text for a JSON column.
 pub(super) fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("values of the catalog have text keys and serialise")
 }

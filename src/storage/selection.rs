@@ -1,4 +1,4 @@
-//! Rows of several tenants or apps at once: for the program's own loads, where no caller asks.
+//! Rows of several tenants or apps at once, for internal loads without a caller.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use sea_orm::{ColumnTrait, Condition};
 use crate::access::TenantScope;
 use crate::catalog::ids::AppId;
 
-/// What was read, by the tenant's number.
+/// Values grouped by tenant number.
 pub(super) type ByTenant<T> = HashMap<i64, Vec<T>>;
 
-/// What was read, by app.
+/// Values grouped by app.
 pub(super) type ByApp<T> = HashMap<AppId, Vec<T>>;
 
-/// Which apps a load reads.
+/// Apps that a load reads.
 #[derive(Debug, Clone, Copy)]
 pub enum AppSelection<'a> {
     /// Every app of these tenants.

@@ -1,4 +1,5 @@
-//! Sessions of people, from login to logout. Whoever reads one has proved to hold it, so no tenant is asked for.
+//! Sessions of people, from login to logout. A reader of a session has proved to hold it, so no tenant scope is
+//! required.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
@@ -14,24 +15,24 @@ use crate::catalog::ids::{SessionId, UserId};
 pub struct Session {
     pub id: SessionId,
     pub user: UserId,
-    /// Which of the session's refresh tokens is current; they are counted from 1.
+    /// Number of the current refresh token, counted from 1.
     pub generation: i64,
-    /// The refreshes of the last moments, oldest first.
+    /// Most recent refreshes, oldest first.
     pub recent_refreshes: Vec<Refresh>,
-    /// Where the session was used last to sign in or refresh.
+    /// Network of the last sign-in or refresh.
     pub network: Option<String>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
-/// A refresh token that was traded for the next.
+/// Exchange of a refresh token for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refresh {
-    /// Of the token that was traded.
+    /// Generation of the exchanged token.
     pub generation: i64,
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub at: DateTime<Utc>,
-    /// A digest of who traded it.
+    /// Digest of the client that exchanged the token.
     pub client: String,
 }
 
@@ -40,7 +41,7 @@ pub async fn find(reader: &impl Reader, id: SessionId) -> Result<Option<Session>
     row.map(read).transpose()
 }
 
-/// True if a person has a session that was used last from this network.
+/// Returns `true` if a person has a session that was last used from this network.
 pub async fn is_of_network(
     reader: &impl Reader,
     user: UserId,
@@ -72,8 +73,9 @@ pub async fn insert(writer: &impl Writer, session: Session) -> Result<(), Storag
     Ok(())
 }
 
-/// Makes the next refresh token the current one. `false` when the session is not as it was read (any more): of two
-/// requests with the same token only one gets through.
+/// Makes the next refresh token the current one.
+///
+/// Returns `false` if the session differs from `read`: of two requests with the same token only one succeeds.
 pub async fn rotate(
     writer: &impl Writer,
     read: &Session,
@@ -91,13 +93,13 @@ pub async fn rotate(
     Ok(updated.rows_affected > 0)
 }
 
-/// Whether there was such a session.
+/// Returns `true` if the session existed.
 pub async fn delete(writer: &impl Writer, id: SessionId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_by_id(id.uuid()).exec(writer.connection()).await?;
     Ok(deleted.rows_affected > 0)
 }
 
-/// Ends all sessions of a person; returns how many there were.
+/// Deletes all sessions of a person and returns their number.
 pub async fn delete_of_user(writer: &impl Writer, user: UserId) -> Result<u64, StorageError> {
     let deleted = Entity::delete_many()
         .filter(Column::UserId.eq(user.uuid()))
@@ -106,13 +108,13 @@ pub async fn delete_of_user(writer: &impl Writer, user: UserId) -> Result<u64, S
     Ok(deleted.rows_affected)
 }
 
-/// Ends all sessions; returns how many there were.
+/// Deletes all sessions and returns their number.
 pub async fn delete_all(writer: &impl Writer) -> Result<u64, StorageError> {
     let deleted = Entity::delete_many().exec(writer.connection()).await?;
     Ok(deleted.rows_affected)
 }
 
-/// Returns how many there were.
+/// Deletes expired sessions and returns their number.
 pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;
     let deleted = Entity::delete_many()

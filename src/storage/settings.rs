@@ -1,4 +1,4 @@
-//! Values of the installation that its nodes must agree on.
+//! Values of the installation that all nodes must agree on.
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, IntoActiveModel};
@@ -13,7 +13,7 @@ pub async fn find(reader: &impl Reader, name: &str) -> Result<Option<String>, St
     Ok(row.map(|row| row.value))
 }
 
-/// Writes the value unless there is one. `false` when there is: of nodes that start together one writes it.
+/// Writes the value if it is absent. Returns `false` if it exists: of nodes that start together, one writes it.
 pub async fn insert_if_absent(writer: &impl Writer, name: &str, value: &str) -> Result<bool, StorageError> {
     let inserted = Entity::insert(row(name, value).into_active_model())
         .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
@@ -22,7 +22,7 @@ pub async fn insert_if_absent(writer: &impl Writer, name: &str, value: &str) -> 
     Ok(inserted > 0)
 }
 
-/// Writes the value, whatever there was.
+/// Writes the value, in place of any existing one.
 pub async fn upsert(writer: &impl Writer, name: &str, value: &str) -> Result<(), StorageError> {
     let overwrite = OnConflict::column(Column::Name)
         .update_column(Column::Value)

@@ -1,4 +1,4 @@
-//! The limits of statements: none waits for ever for a connection that has gone silent.
+//! Time limits of statements: none waits forever for a silent connection.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::StorageError;
 use super::lane::Turn;
 use super::progress::send_write;
 
-/// Longer than PostgreSQL lets a statement take, so that only a connection without an answer is given up.
+/// Exceeds PostgreSQL's own limit of a statement, so that only a connection without an answer is given up.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
-/// Time that taking a connection and beginning a transaction may take together.
+/// Time limit for acquiring a connection and beginning a transaction together.
 pub(super) const BEGIN_LIMIT: Duration = Duration::from_secs(15);
 
-/// A transaction whose statements have a limit.
+/// Transaction with time limits for its statements.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    // Ended before its turn is.
+    // Ends before its permit is released.
     inner: DatabaseTransaction,
     _turn: Turn,
 }
@@ -29,12 +29,12 @@ impl Transaction {
         Self { inner, _turn: turn }
     }
 
-    /// Without a limit; for streams, which have one of their own.
+    /// Returns the transaction without time limits, for streams that have their own.
     pub(super) const fn inner(&self) -> &DatabaseTransaction {
         &self.inner
     }
 
-    /// The answer to a COMMIT that does not come leaves it in doubt.
+    /// Commits the transaction. Without an answer to COMMIT, its outcome is in doubt.
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         let sent = send_write();
         let committed = limited(STATEMENT_LIMIT, self.inner.commit()).await;
@@ -81,7 +81,7 @@ pub(super) fn may_write(sql: &str) -> bool {
         .is_some_and(|verb| verb.eq_ignore_ascii_case("select"))
 }
 
-/// True if the database said that it did not do what was asked, or was never asked.
+/// Returns `true` if the database reported that it did not execute the statement, or never received it.
 pub(super) fn is_refusal(error: &DbErr) -> bool {
     let is_without_connection = matches!(
         error,
@@ -90,7 +90,7 @@ pub(super) fn is_refusal(error: &DbErr) -> bool {
     is_without_connection || StorageError::is_refusal(error)
 }
 
-/// Gives up what is not answered in time. Its connection is closed when it comes back to the pool.
+/// Cancels an operation that is not answered in time. Its connection is closed when it returns to the pool.
 pub(super) async fn limited<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, DbErr>>,

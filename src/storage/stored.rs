@@ -1,15 +1,15 @@
-//! A value together with what storage knows of its row.
+//! Values with the metadata of their rows.
 
 use chrono::{DateTime, Utc};
 
 use super::etag::random_tag;
 use super::time::in_micros;
 
-/// A stored value.
+/// Value with the metadata of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored<T> {
     pub value: T,
-    /// Tells this state of the row from every other; new with each write.
+    /// Tag that distinguishes this state of the row from every other; new with each write.
     pub etag: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -26,7 +26,7 @@ impl<T> Stored<T> {
         }
     }
 
-    /// The row after it was written again.
+    /// Returns the row after an update.
     pub(super) fn rewritten(&self, value: T, now: DateTime<Utc>) -> Self {
         Self {
             created_at: self.created_at,

@@ -1,4 +1,4 @@
-//! Tenants. A platform matter: reading them takes no scope.
+//! Tenants. They belong to the platform, so reads require no scope.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
@@ -15,7 +15,7 @@ use crate::catalog::push::UrlSchemes;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
 
-/// By number, the lowest first.
+/// Lists the tenants by number, lowest first.
 pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Stored<Tenant>>, StorageError> {
     page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
         row.id
@@ -40,7 +40,9 @@ pub(super) async fn list_all_of(
     rows.into_iter().map(|row| Ok(read(row)?.value)).collect()
 }
 
-/// Creates the tenant of the transaction's scope, which `value` must be. Clashes: [`UniqueKey::TenantId`].
+/// Creates the tenant of the transaction's scope, which `value` must be.
+///
+/// Errors: [`StorageError::Conflict`] with [`UniqueKey::TenantId`].
 pub async fn insert(
     tx: &CatalogTx,
     value: Tenant,
@@ -59,7 +61,7 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+/// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update(
     tx: &CatalogTx,
     before: &Stored<Tenant>,

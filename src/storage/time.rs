@@ -1,10 +1,10 @@
-//! Instants as both databases keep them.
+//! Instants in the precision of both databases.
 
 use chrono::{DateTime, Utc};
 
-/// Cuts an instant to the microseconds that PostgreSQL keeps, so that what is read equals what was written.
+/// Truncates an instant to the microseconds that PostgreSQL stores, so that a read returns what was written.
 pub fn in_micros(instant: DateTime<Utc>) -> DateTime<Utc> {
-    // A leap second becomes the second after it, as PostgreSQL has it.
+    // A leap second becomes the following second, as in PostgreSQL.
     DateTime::from_timestamp_micros(instant.timestamp_micros()).unwrap_or(instant)
 }
 

@@ -1,4 +1,4 @@
-//! Transactions: for reading one consistent state, for writing, and for writing what checks are answered from.
+//! Transactions: for reads of one consistent state, for writes, and for writes that checks depend on.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,42 +25,44 @@ use super::{StorageError, Stored, users};
 use crate::access::{TenantScope, User};
 use crate::catalog::ids::{AppId, TenantId, UserId};
 
-/// A load works on what it has read before it reads on, which takes long in a large tenant. It blocks no writer.
+/// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
 const WHILE_COMPILING: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
-/// Reads one state of the database, whatever is written meanwhile. Ends when dropped.
+/// Read transaction on one snapshot of the database. Ends when dropped.
 #[derive(Debug)]
 pub struct ReadTx(Transaction);
 
-/// Writes what no check is answered from. Dropped without [`Tx::commit`] it changes nothing.
+/// Write transaction for data that no check depends on. Rolls back when dropped without [`Tx::commit`].
 #[derive(Debug)]
 pub struct Tx {
     inner: WriteTransaction,
-    /// Checked before the commit.
+    /// Confirmed before the commit.
     authority: Authority,
 }
 
-/// Writes what checks of one tenant are answered from, and can only end by advancing the tenant's pair.
+/// Write transaction for data that checks of one tenant depend on. Its commit always advances the tenant's revision.
 ///
-/// Dropped without [`CatalogTx::commit`] it changes nothing.
+/// Rolls back when dropped without [`CatalogTx::commit`].
 #[derive(Debug)]
 pub struct CatalogTx {
     tx: WriteTransaction,
     scope: TenantScope,
     backend: Backend,
     touched_apps: Mutex<BTreeSet<AppId>>,
-    /// Checked before the commit.
+    /// Confirmed before the commit.
     authority: Authority,
-    /// Given back after the transaction has ended: fields are dropped in this order.
+    /// Released after the transaction has ended, because fields are dropped in this order.
     _turn: CatalogTurn,
 }
 
-/// Names one state of a tenant's catalog or of an app. Two pairs are compared for difference, never for order: after
-/// a failover to a standby that lags behind, a revision may come again, but not with the same head.
+/// Identifier of one state of a tenant's catalog or of an app.
+///
+/// Pairs are compared for equality, never for order. After a failover to a lagging standby a revision may repeat, but
+/// with another head.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CatalogPair {
     pub revision: i64,
-    /// 16 lower-case hexadecimal digits, random.
+    /// Random tag of 16 lower-case hexadecimal digits.
     pub head: String,
 }
 
@@ -72,7 +74,7 @@ impl fmt::Display for CatalogPair {
 
 impl Db {
     pub async fn begin_read(&self) -> Result<ReadTx, StorageError> {
-        // A transaction of SQLite sees one state anyway, and knows neither setting.
+        // A SQLite transaction reads one snapshot anyway and supports neither setting.
         let (isolation_level, access_mode) = match self.backend() {
             Backend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
             Backend::Sqlite => (None, None),
@@ -90,7 +92,7 @@ impl Db {
         .await
     }
 
-    /// Begins a write of the program's own, for which no caller asked.
+    /// Begins an internal write, which has no caller.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(Tx {
             inner: self.begin_write().await?,
@@ -98,7 +100,7 @@ impl Db {
         })
     }
 
-    /// Begins a write in a caller's name. The credential is checked here and before the commit.
+    /// Begins a write in a caller's name. The credential is confirmed now and again before the commit.
     pub async fn begin_as(&self, authority: Authority) -> Result<Tx, StorageError> {
         let tx = Tx {
             authority,
@@ -108,8 +110,9 @@ impl Db {
         Ok(tx)
     }
 
-    /// Begins a write that may end or change the caller's own credential. It is locked and checked here; `other` is
-    /// another user that is about to change.
+    /// Begins a write that may revoke or change the caller's own credential.
+    ///
+    /// The credential is locked and confirmed now. `other` is another user that is about to change.
     pub async fn begin_on_credentials(
         &self,
         authority: Authority,
@@ -120,8 +123,10 @@ impl Db {
         Ok(tx)
     }
 
-    /// Begins a write that may end any administrator of the platform. All of them are locked, in the order of their
-    /// ids, before the caller's credential is: two callers that locked their own first would wait for each other.
+    /// Begins a write that may remove any administrator of the platform.
+    ///
+    /// All administrators are locked in the order of their ids, before the caller's credential. Two callers that locked
+    /// their own credential first would deadlock.
     pub async fn begin_on_administrators(
         &self,
         authority: Authority,
@@ -134,13 +139,15 @@ impl Db {
 
     /// Begins a change of one tenant's catalog.
     ///
-    /// Such changes come one after the other in a tenant, from here to the commit, so that a service may read,
-    /// decide and write without another changing in between what it has read.
+    /// Changes of one tenant are serialized from here to the commit. A service can therefore read, decide and write
+    /// without interference.
     pub async fn begin_catalog(&self, scope: TenantScope) -> Result<CatalogTx, StorageError> {
         self.begin_catalog_as(scope, Authority::Program).await
     }
 
-    /// The same in a caller's name. The credential is checked once it is this one's turn, and before the commit.
+    /// Begins a change of one tenant's catalog in a caller's name.
+    ///
+    /// The credential is confirmed once the catalog is locked, and again before the commit.
     pub async fn begin_catalog_as(
         &self,
         scope: TenantScope,
@@ -162,13 +169,14 @@ impl Db {
     }
 }
 
-/// A turn of the tenant's writers in this process, with what keeps their order.
+/// Lock of a tenant's writers in this process, with the object that orders them.
 type CatalogTurn = Option<(Turn, Arc<Turns>)>;
 
 impl Db {
-    /// Waits for the tenant's other writers here rather than on a connection each. SQLite's writers take turns anyway.
-    /// Urgent writers meet the others at the lock of the tenant's row alone: whoever has the turn may still wait for a
-    /// connection, of which urgent writers have their own.
+    /// Waits for the tenant's other writers here, so that waiting writers hold no connections.
+    ///
+    /// SQLite's writers are serialized anyway. Urgent writers wait only for the lock on the tenant's row. A writer that
+    /// holds this lock may still wait for a connection, while urgent writers have reserved ones.
     async fn catalog_turn(&self, tenant: TenantId) -> Result<CatalogTurn, StorageError> {
         if self.backend() == Backend::Sqlite || self.is_urgent() {
             return Ok(None);
@@ -176,17 +184,18 @@ impl Db {
         let turns = self.reserved().tenants.of(tenant);
         let turn = timeout(LOCK_TIMEOUT, turns.take(false)).await;
         let turn = turn.map_err(|_| {
-            let why = format!("no turn to write within {} s", LOCK_TIMEOUT.as_secs());
+            let why = format!("no write lock within {} s", LOCK_TIMEOUT.as_secs());
             Unavailability::new(Cause::Locked, DbErr::Custom(why))
         })?;
         Ok(Some((turn, turns)))
     }
 }
 
-/// Waits for the tenant's other catalog transaction. SQLite has only one writer anyway and ignores the lock. A new
-/// tenant has no row yet; two that create the same one meet at its primary key.
+/// Waits for the tenant's other catalog transaction. SQLite has a single writer and ignores the lock.
 ///
-/// The isolation must stay READ COMMITTED: statements after the wait then see what the other one committed.
+/// A new tenant has no row yet. Two transactions that create the same tenant conflict on its primary key.
+///
+/// The isolation level must stay READ COMMITTED, so that statements after the wait see the other transaction's commit.
 async fn lock_catalog(tx: &Transaction, tenant: TenantId) -> Result<(), DbErr> {
     catalog_revision::Entity::find_by_id(tenant.get())
         .lock_exclusive()
@@ -202,7 +211,7 @@ impl ReadTx {
 }
 
 impl Tx {
-    /// Keeps what was written. It may have been kept after [`StorageError::InDoubt`], and after no other error.
+    /// Commits the transaction. After [`StorageError::InDoubt`] it may be committed; after any other error it is not.
     pub async fn commit(self) -> Result<(), StorageError> {
         self.authority.confirm(&self, Hold::Shared).await?;
         self.inner.commit().await
@@ -214,7 +223,7 @@ impl Tx {
 }
 
 impl CatalogTx {
-    /// The tenant that is written to; the storage functions take it from here.
+    /// Returns the scope of the written tenant, which the storage functions use.
     pub const fn scope(&self) -> TenantScope {
         self.scope
     }
@@ -227,7 +236,7 @@ impl CatalogTx {
         self.tx.connection()
     }
 
-    /// Notes that the app's own pair must advance too.
+    /// Records that the app's own revision must advance too.
     pub(super) fn touch_app(&self, app: AppId) {
         self.touched_apps
             .lock()
@@ -235,11 +244,12 @@ impl CatalogTx {
             .insert(app);
     }
 
-    /// Advances the pairs of the touched apps and of the tenant, and keeps what was written. Returns the tenant's
-    /// new pair. It may have been kept after [`StorageError::InDoubt`], and after no other error.
+    /// Advances the revisions of the touched apps and of the tenant, commits, and returns the tenant's new revision.
     ///
-    /// The position is drawn last, so it is the order of commits but for transactions that commit at the same
-    /// moment; who follows the catalog therefore compares pairs and takes no position for an end of what to read.
+    /// After [`StorageError::InDoubt`] the transaction may be committed; after any other error it is not.
+    ///
+    /// The position is drawn last. Positions therefore follow the order of commits, except for simultaneous commits.
+    /// Catalog sync compares revisions and never uses a position as the end of a read.
     pub async fn commit(self) -> Result<CatalogPair, StorageError> {
         self.authority.confirm(&self, Hold::Shared).await?;
         self.advance_apps().await?;

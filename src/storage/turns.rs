@@ -1,4 +1,4 @@
-//! Turns of writers within this process. Urgent writers wait behind one other at most, however many there are.
+//! Locks for the writers within this process. An urgent writer waits behind at most one non-urgent writer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
@@ -7,14 +7,14 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::catalog::ids::TenantId;
 
-/// A lock for which urgent writers do not queue: of the others only one at a time waits for it.
+/// Lock that urgent writers acquire without queueing: only one non-urgent writer at a time waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     queue: Arc<Mutex<()>>,
     turn: Arc<Mutex<()>>,
 }
 
-/// A turn, until it is dropped.
+/// Guard that holds the lock until it is dropped.
 pub(super) type Turn = OwnedMutexGuard<()>;
 
 impl Turns {
@@ -28,7 +28,7 @@ impl Turns {
     }
 }
 
-/// The turns of each tenant whose catalog is being written.
+/// Locks of the tenants whose catalogs are being written.
 #[derive(Debug, Default)]
 pub(super) struct TenantTurns(SyncMutex<HashMap<TenantId, Weak<Turns>>>);
 

@@ -1,44 +1,44 @@
-//! Why the database cannot be used for the moment, read from the codes of both databases.
+//! Causes of an unavailable database, derived from the error codes of both backends.
 
 use std::fmt;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-/// The database cannot be used: the same may succeed once its cause is gone.
+/// Error of an unavailable database. A retry may succeed once the cause is gone.
 #[derive(Debug)]
 pub struct Unavailability {
     cause: Cause,
     source: DbErr,
 }
 
-/// Names the causes that somebody can do something about.
+/// Cause that an operator can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Not reachable, or it gives no connection in time.
+    /// The database is unreachable or grants no connection in time.
     Away,
-    /// No space left for what is written, or a quota.
+    /// The disk is full or a quota is exhausted.
     Full,
-    /// A standby, a primary that was demoted, or a file without permission to write.
+    /// The server is a standby or a demoted primary, or the file is not writable.
     ReadOnly,
-    /// Another transaction holds what a statement waited for.
+    /// Another transaction holds a required lock.
     Locked,
-    /// A statement took too long and was ended.
+    /// A statement took too long and was cancelled.
     TimedOut,
-    /// The SQLite file is absent, is another one, or cannot be opened.
+    /// The SQLite file is absent, was replaced or cannot be opened.
     FileMissing,
-    /// The login or a right of it is refused.
+    /// The server refuses the login or a required privilege.
     Refused,
-    /// More connections than the server accepts.
+    /// The server accepts no more connections.
     TooManyConnections,
     OutOfMemory,
-    /// Reading or writing its files failed.
+    /// A database file could not be read or written.
     DiskError,
-    /// What is stored is damaged.
+    /// The stored data is damaged.
     Damaged,
 }
 
 impl Cause {
-    /// A stable word, for labels and programs.
+    /// Returns a stable identifier for metric labels and programs.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Away => "away",
@@ -55,7 +55,7 @@ impl Cause {
         }
     }
 
-    /// `None` where the same statement would fail again, since it is wrong itself.
+    /// Returns `None` if the statement itself is wrong and would fail again.
     fn of(error: &DbErr) -> Option<Self> {
         match error {
             DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(Self::of_driver(error).unwrap_or(Self::Away)),
@@ -82,7 +82,8 @@ impl Cause {
         }
     }
 
-    /// PostgreSQL's codes are five characters; SQLite's are numbers whose low byte is the primary result code.
+    /// Classifies a code. PostgreSQL's have five characters; SQLite's are numbers whose low byte is the primary result
+    /// code.
     fn of_code(code: &str) -> Option<Self> {
         if code.len() == 5 {
             return Self::of_postgres(code);
@@ -107,7 +108,7 @@ impl Cause {
                 // Connection exception, other insufficient resources, operator intervention.
                 "08" | "53" | "57" => Self::Away,
                 "28" => Self::Refused,
-                // A system error of the server, such as of its disk.
+                // A system error of the server, such as a disk error.
                 "58" => Self::DiskError,
                 _ => return None,
             },
@@ -115,7 +116,7 @@ impl Cause {
     }
 
     const fn of_sqlite(code: u32) -> Option<Self> {
-        /// The memory that processes share could not grow.
+        /// The memory shared by processes could not grow.
         const IO_ERROR_SHM_SIZE: u32 = 4874;
         const IO_ERROR_NO_MEMORY: u32 = 3082;
         /// The file was moved or deleted.
@@ -127,7 +128,7 @@ impl Cause {
             READ_ONLY_DB_MOVED => Self::FileMissing,
             _ => match code & 0xff {
                 3 | 23 => Self::Refused,
-                // Busy, locked, and the locking protocol's race.
+                // Busy, locked, and a race in the locking protocol.
                 5 | 6 | 15 => Self::Locked,
                 7 => Self::OutOfMemory,
                 8 => Self::ReadOnly,
@@ -145,16 +146,16 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Away => "the database is away: it cannot be reached or gives no connection",
+            Self::Away => "the database is unreachable or grants no connection",
             Self::Full => "the database's disk is full",
             Self::ReadOnly => "the database is read-only",
-            Self::Locked => "the database is locked: another transaction holds what this one waited for",
-            Self::TimedOut => "the database took too long for a statement, which was ended",
+            Self::Locked => "the database is locked: another transaction holds a required lock",
+            Self::TimedOut => "the database took too long for a statement, which was cancelled",
             Self::FileMissing => "the database file is missing, was replaced or cannot be opened",
-            Self::Refused => "the database refuses this server's login or a right of it",
+            Self::Refused => "the database refuses this server's login or a required privilege",
             Self::TooManyConnections => "the database accepts no more connections",
             Self::OutOfMemory => "the database is out of memory",
-            Self::DiskError => "the database's disk fails: a file could not be read or written",
+            Self::DiskError => "the database's disk failed: a file could not be read or written",
             Self::Damaged => "the database is damaged",
         })
     }
@@ -165,7 +166,7 @@ impl Unavailability {
         Self { cause, source }
     }
 
-    /// The error itself where it is of another kind.
+    /// Classifies an error. Returns the error itself if it is of another kind.
     pub(super) fn read(error: DbErr) -> Result<Self, DbErr> {
         match Cause::of(&error) {
             Some(cause) => Ok(Self::new(cause, error)),
@@ -220,7 +221,7 @@ mod tests {
     #[test]
     fn codes_of_sqlite_name_their_cause() {
         let cases = [
-            // Busy, and by its extended codes.
+            // Busy, as the primary code and as an extended code.
             ("5", Cause::Locked),
             ("773", Cause::Locked),
             ("6", Cause::Locked),
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn statements_that_are_wrong_have_no_cause() {
-        // SQLite's 2067 is a unique clash, 787 a broken reference.
+        // On SQLite, 2067 is a unique violation and 787 a foreign key violation.
         for lasting in ["1", "2067", "787", "1555", "23505", "42P01", "25P02", ""] {
             assert_eq!(Cause::of_code(lasting), None, "{lasting}");
         }

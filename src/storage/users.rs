@@ -1,4 +1,4 @@
-//! People. Usernames are unique in the installation, so signing in looks for them in all tenants.
+//! People. Usernames are unique in the installation, so sign-in searches all tenants.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -13,14 +13,14 @@ use crate::access::{Role, TenantScope, User};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::text::Username;
 
-/// A person with what their password is verified against.
+/// Person with the hash of their password.
 #[derive(Clone)]
 pub struct UserWithPassword {
     pub user: Stored<User>,
     pub password_hash: String,
 }
 
-/// For signing in: in all tenants, and those of none.
+/// Finds a person for sign-in, in all tenants and among the platform's administrators.
 pub async fn find_anywhere_by_username(
     reader: &impl Reader,
     username: &Username,
@@ -32,7 +32,7 @@ pub async fn find_anywhere_by_username(
     row.map(read_with_password).transpose()
 }
 
-/// For whoever has proved to be this person: in all tenants, and those of none.
+/// Finds a person who has proved their identity, in all tenants and among the platform's administrators.
 pub async fn find_anywhere(
     reader: &impl Reader,
     id: UserId,
@@ -41,7 +41,7 @@ pub async fn find_anywhere(
     row.map(read_with_password).transpose()
 }
 
-/// Reads a person and keeps others from changing them until the transaction ends (SQLite has one writer anyway).
+/// Reads a person and locks them until the transaction ends. SQLite has a single writer and needs no lock.
 pub async fn lock(writer: &impl Writer, id: UserId) -> Result<Option<Stored<User>>, StorageError> {
     let row = Entity::find_by_id(id.uuid())
         .lock_exclusive()
@@ -62,7 +62,7 @@ pub async fn find(
     row.map(read).transpose()
 }
 
-/// In the order of creation.
+/// Lists the people of a tenant in order of creation.
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
@@ -75,7 +75,7 @@ pub async fn list(
     .try_map(read)
 }
 
-/// The platform's administrators, in the order of creation.
+/// Lists the platform's administrators in order of creation.
 pub async fn list_administrators(
     reader: &impl Reader,
     page: &PageRequest,
@@ -98,7 +98,7 @@ pub async fn find_administrator(
     row.map(read).transpose()
 }
 
-/// Reads the platform's administrators and keeps others from changing any of them until the transaction ends.
+/// Reads the platform's administrators and locks all of them until the transaction ends.
 pub async fn lock_administrators(writer: &impl Writer) -> Result<Vec<Stored<User>>, StorageError> {
     let rows = administrators()
         .order_by_asc(Column::Id)
@@ -118,12 +118,14 @@ pub async fn delete_administrator(writer: &impl Writer, id: UserId) -> Result<()
     Ok(())
 }
 
-/// Whether there is anybody at all; there is not at the first start.
+/// Returns `true` if there is any person. There is none at the first start.
 pub async fn exists_any(reader: &impl Reader) -> Result<bool, StorageError> {
     Ok(Entity::find().exists(reader.connection()).await?)
 }
 
-/// Inserts the person into the tenant that the value names, if any. Clashes: [`UniqueKey::Username`].
+/// Inserts the person into the tenant that the value names, if any.
+///
+/// Errors: [`StorageError::Conflict`] with [`UniqueKey::Username`].
 pub async fn insert(
     writer: &impl Writer,
     value: User,
@@ -145,9 +147,9 @@ pub async fn insert(
     Ok(stored)
 }
 
-/// Writes role and `enabled`; tenant and username never change.
+/// Updates role and `enabled`; tenant and username never change.
 ///
-/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+/// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update(
     writer: &impl Writer,
     before: &Stored<User>,
@@ -163,7 +165,7 @@ pub async fn update(
     Ok(stored)
 }
 
-/// Refuses with [`StorageError::Changed`] when the row is no longer `before`.
+/// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update_password(
     writer: &impl Writer,
     before: &Stored<User>,
@@ -183,7 +185,7 @@ pub async fn update_password(
     Ok(stored)
 }
 
-/// Deletes the person with their sessions. Whether there was one.
+/// Deletes the person with their sessions. Returns `true` if the person existed.
 pub async fn delete(writer: &impl Writer, scope: TenantScope, id: UserId) -> Result<bool, StorageError> {
     let deleted = Entity::delete_many()
         .filter(Column::TenantId.eq(scope.tenant().get()))

@@ -1,4 +1,4 @@
-//! Writes: one at a time on SQLite, and acknowledged only while the file that has them is there.
+//! Writes: serialized on SQLite, and acknowledged only while the database file is present.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use super::statements::Transaction;
 use super::turns::{self, Turns};
 use super::unavailability::{Cause, Unavailability};
 
-/// What all writes to one database share.
+/// State shared by all writes to one database.
 #[derive(Debug)]
 pub(super) struct WriteControl {
     file: Option<Arc<DatabaseFile>>,
-    /// SQLite has one writer at a time. The others wait here in their order, urgent ones first, and not each on a
-    /// connection of the pool.
+    /// Lock of SQLite's single writer. Writers wait here in order, urgent ones first, and hold no pooled connection
+    /// meanwhile.
     turns: Option<Turns>,
-    /// Told of each write that was not kept: it may be the first that fails.
+    /// Notified of each write that was not committed, because it may be the first of a fault.
     unkept: Notify,
 }
 
@@ -53,7 +53,7 @@ impl WriteControl {
     }
 }
 
-/// One write, from before it begins until its end.
+/// Scope of one write, from before it begins until its end.
 #[derive(Debug)]
 struct Turn {
     control: Arc<WriteControl>,
@@ -76,7 +76,7 @@ impl Turn {
         Ok(turn)
     }
 
-    /// Ends a write that was committed. What went into a file that is gone must not be acknowledged.
+    /// Ends a committed write. A write to a file that has disappeared must not be acknowledged.
     async fn keep(mut self) -> Result<(), StorageError> {
         self.control.check_file().await?;
         self.is_kept = true;
@@ -92,10 +92,10 @@ impl Drop for Turn {
     }
 }
 
-/// A transaction that writes. Dropped without a commit it changes nothing.
+/// Write transaction. Rolls back when dropped without a commit.
 #[derive(Debug)]
 pub(super) struct WriteTransaction {
-    // Rolled back before the next writer has its turn.
+    // Rolled back before the next writer acquires the lock.
     transaction: Transaction,
     turn: Turn,
 }
@@ -105,14 +105,14 @@ impl WriteTransaction {
         &self.transaction
     }
 
-    /// Keeps what was written. It may have been kept after [`StorageError::InDoubt`].
+    /// Commits the transaction. After [`StorageError::InDoubt`] it may be committed.
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         self.transaction.commit().await?;
         self.turn.keep().await
     }
 }
 
-/// A write of one statement, which is a transaction by itself.
+/// Write of a single statement, which is a transaction by itself.
 #[derive(Debug)]
 pub(super) struct SingleWrite<'a> {
     connection: &'a Pool,
@@ -124,15 +124,17 @@ impl SingleWrite<'_> {
         self.connection
     }
 
-    /// To be called once the statement has succeeded.
+    /// Ends the write. Must be called after the statement has succeeded.
     pub(super) async fn keep(self) -> Result<(), StorageError> {
         self.turn.keep().await
     }
 }
 
 impl Db {
-    /// Begins a transaction that writes. On SQLite it is the writer from its first statement on: one that reads first
-    /// and writes then is refused at once when another has written in between, however long it might wait.
+    /// Begins a write transaction.
+    ///
+    /// On SQLite it acquires the write lock with its first statement. A transaction that reads first and writes later
+    /// is refused at once if another one has written in between, regardless of its timeout.
     pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
         self.within_a_turn(async {
             let turn = Turn::begin(self.writes(), self.is_urgent()).await?;
@@ -159,12 +161,13 @@ impl Db {
         .await
     }
 
-    /// Waits until a write was given up or failed.
+    /// Waits until a write fails or is abandoned.
     pub async fn write_was_not_kept(&self) {
         self.writes().unkept.notified().await;
     }
 
-    /// Waiting for other writers of this process and for the lock of the file takes no longer together than one lock.
+    /// Limits the total wait for other writers of this process and for the lock of the file to the time limit of one
+    /// lock.
     async fn within_a_turn<T>(
         &self,
         begin: impl Future<Output = Result<T, StorageError>>,
@@ -173,7 +176,7 @@ impl Db {
             return begin.await;
         }
         timeout(LOCK_TIMEOUT, begin).await.unwrap_or_else(|_| {
-            let why = format!("no turn to write within {} s", LOCK_TIMEOUT.as_secs());
+            let why = format!("no write lock within {} s", LOCK_TIMEOUT.as_secs());
             Err(Unavailability::new(Cause::Locked, DbErr::Custom(why)).into())
         })
     }

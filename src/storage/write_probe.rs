@@ -1,4 +1,4 @@
-//! Proves that the database accepts writes, by a write of every kind of trouble that a small one would pass over.
+//! Write probe. It also detects faults that a small write would miss.
 
 use std::fs;
 use std::io::{Error, ErrorKind, Write as _};
@@ -13,9 +13,12 @@ use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 use super::{StorageError, nodes};
 
-/// Shorter than the second after which PostgreSQL looks for deadlocks: a migration must never be their victim.
+/// Timeouts of the probe's locks and statements.
+///
+/// The lock timeout is below one second, after which PostgreSQL checks for deadlocks. A migration must never become the
+/// victim of such a deadlock.
 const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
-/// In the order in which they are locked. Other programs may have tables in the same schema.
+/// Tables in locking order. They are listed because other programs may have tables in the same schema.
 const TABLES: [&str; 28] = [
     "api_tokens",
     "app_keys",
@@ -46,13 +49,14 @@ const TABLES: [&str; 28] = [
     "tenants",
     "users",
 ];
-/// Writes a temporary file of half a megabyte beside the tables: rows may still fit where a full disk has no new page.
+/// Writes a temporary file of half a megabyte next to the tables: rows may still fit on a full disk without a new page.
 const TAKE_SPACE: &str = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 15000)";
-/// What is written beside a SQLite file, for the same reason.
+/// Size of the file written next to a SQLite file, in bytes. A small row may still fit on a full disk.
 const SPACE: usize = 256 * 1024;
 
-/// Notes that a node runs, in a transaction that needs what any write may need: no lock on any table that keeps writes
-/// off, and space on the disk.
+/// Records that a node runs, in a transaction with the requirements of any write.
+///
+/// The requirements are space on the disk and the absence of table locks that block writes.
 pub async fn prove_writable(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
     let tx = db.begin().await?;
     if db.backend() == Backend::Postgres {
@@ -92,7 +96,7 @@ fn of_disk(error: Error) -> StorageError {
         ErrorKind::NotFound => Cause::FileMissing,
         _ => Cause::DiskError,
     };
-    let why = format!("a file beside the database cannot be written: {error}");
+    let why = format!("a file next to the database cannot be written: {error}");
     Unavailability::new(cause, DbErr::Custom(why)).into()
 }
 

@@ -1,4 +1,4 @@
-//! What devices are offered: tenants, apps, resources, releases and pins, and the pairs that say which state it is.
+//! Catalog: tenants, apps, resources, releases and pins, and the revisions that identify its state.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -8,7 +8,7 @@ use super::columns::{
     owned_by, primary_key, small_number, text, unique_key, uuid,
 };
 
-/// The tables, parents before children.
+/// Tables, parents before children.
 pub(super) const NAMES: &[&str] = &[
     "tenants",
     "catalog_revisions",
@@ -51,7 +51,7 @@ pub(super) fn indexes() -> Vec<IndexCreateStatement> {
     ]
 }
 
-/// A discarded release frees its version code, so the key is a partial index.
+/// Creates the unique key of version codes. It is a partial index, because a discarded release frees its code.
 pub(super) async fn create_version_key(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let statement = "CREATE UNIQUE INDEX releases_version_key \
                      ON releases (tenant_id, app_id, identifier, version_code) WHERE state <> 'discarded'";
@@ -62,7 +62,8 @@ pub(super) async fn create_version_key(manager: &SchemaManager<'_>) -> Result<()
         .map(drop)
 }
 
-/// The one source of `catalog_revisions.position`: a sequence, or on SQLite, which has none, a table of one row.
+/// Creates the source of `catalog_revisions.position`: a sequence, or on SQLite, which has no sequences, a table of one
+/// row.
 pub(super) async fn create_position(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let statements: &[&str] = match manager.get_database_backend() {
         DbBackend::Postgres => &["CREATE SEQUENCE catalog_position"],
@@ -147,7 +148,7 @@ fn apps(columns: &Columns) -> TableCreateStatement {
         .take()
 }
 
-/// Every name of every app, so that all of them are unique in a tenant: the current one at position 0, then the old.
+/// Every name of every app, so that all names are unique in a tenant. The current name has position 0.
 fn package_names(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("package_names")
@@ -242,7 +243,7 @@ fn pins(columns: &Columns) -> TableCreateStatement {
         .col(uuid("id"))
         .col(uuid("app_id"))
         .col(columns.key("identifier"))
-        // One text per device or org node: the unique key cannot span a nullable id and a JSON path.
+        // One text for a device or an org node: the unique key cannot span a nullable id and a JSON path.
         .col(columns.key("target_key"))
         .col(nullable_text("device_id"))
         .col(nullable_text("org_path"))

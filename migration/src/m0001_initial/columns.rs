@@ -1,9 +1,9 @@
-//! The few kinds of columns that every table is made of.
+//! Column types of the tables.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// Builds columns, each `NOT NULL` unless its name says otherwise.
+/// Builder of columns. A column is `NOT NULL` unless its name says otherwise.
 pub(super) struct Columns {
     backend: DbBackend,
 }
@@ -13,7 +13,7 @@ impl Columns {
         Self { backend }
     }
 
-    /// Text that rows are found or sorted by: compared bytewise on both databases, whatever PostgreSQL's locale.
+    /// Text that rows are found or sorted by, compared bytewise on both databases regardless of PostgreSQL's locale.
     pub(super) fn key(&self, name: &'static str) -> ColumnDef {
         let mut column = text(name);
         if self.backend == DbBackend::Postgres {
@@ -23,7 +23,7 @@ impl Columns {
     }
 }
 
-/// Text that is only kept. Lists and documents are JSON in here, since `jsonb` refuses `\u0000`.
+/// Text that is only stored. Lists and documents are JSON in such columns, because `jsonb` refuses `\u0000`.
 pub(super) fn text(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).text().not_null().take()
 }
@@ -64,7 +64,7 @@ pub(super) fn nullable_instant(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).timestamp_with_time_zone().null().take()
 }
 
-/// A primary key of several columns. Named alike on both databases; PostgreSQL's messages say the name.
+/// Primary key of several columns. Its name is the same on both databases and appears in PostgreSQL's messages.
 pub(super) fn primary_key<const N: usize>(
     name: &'static str,
     columns: [&'static str; N],
@@ -79,7 +79,7 @@ pub(super) fn unique_key<const N: usize>(
     index(name, columns).unique().take()
 }
 
-/// An index for [`SchemaManager::create_index`].
+/// Index for [`SchemaManager::create_index`].
 pub(super) fn index_on<const N: usize>(
     table: &'static str,
     name: &'static str,
@@ -96,7 +96,7 @@ fn index<const N: usize>(name: &'static str, columns: [&'static str; N]) -> Inde
     index
 }
 
-/// A reference whose row goes with the one it refers to.
+/// Foreign key whose row is deleted with the row that it references.
 pub(super) fn owned_by<const N: usize>(
     name: &'static str,
     (table, columns): (&'static str, [&'static str; N]),
@@ -107,7 +107,7 @@ pub(super) fn owned_by<const N: usize>(
         .take()
 }
 
-/// A reference to a tenant. Tenants are never deleted, so nothing goes with one.
+/// Foreign key to a tenant. Tenants are never deleted, so it does not cascade.
 pub(super) fn of_tenant(name: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
     reference(name, (table, ["tenant_id"]), ("tenants", ["id"]))
 }

@@ -1,4 +1,4 @@
-//! Who may ask: people with their sessions, and the keys and tokens of programs and devices.
+//! Principals: people with their sessions, and the keys and tokens of programs and devices.
 
 use sea_orm_migration::prelude::*;
 
@@ -7,7 +7,7 @@ use super::columns::{
     unique_key, uuid,
 };
 
-/// The tables, parents before children.
+/// Tables, parents before children.
 pub(super) const NAMES: &[&str] = &["users", "sessions", "api_tokens", "device_keys", "app_keys"];
 
 pub(super) fn tables(columns: &Columns) -> Vec<TableCreateStatement> {
@@ -28,7 +28,7 @@ pub(super) fn indexes() -> Vec<IndexCreateStatement> {
     ]
 }
 
-/// A user without a tenant runs the installation.
+/// A user without a tenant administers the installation.
 fn users(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("users")
@@ -62,7 +62,7 @@ fn sessions() -> TableCreateStatement {
         .take()
 }
 
-/// A token says nothing but itself, so it is found by its hash.
+/// A token contains no id, so it is found by its hash.
 fn api_tokens(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("api_tokens")
@@ -94,7 +94,8 @@ fn device_keys(columns: &Columns) -> TableCreateStatement {
         .take()
 }
 
-/// The secret is sealed, not hashed: signatures are verified with it. `sealing_key_id` says which key opens it.
+/// The secret is sealed instead of hashed, because it verifies signatures. `sealing_key_id` names the key that opens
+/// it.
 fn app_keys(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("app_keys")

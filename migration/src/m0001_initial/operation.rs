@@ -1,4 +1,4 @@
-//! What the program notes down about its own work: the audit, answers that may be asked for again, leases, settings.
+//! Operational records: the audit log, responses for repeated requests, leases and settings.
 
 use sea_orm_migration::prelude::*;
 
@@ -29,7 +29,7 @@ pub(super) fn indexes() -> Vec<IndexCreateStatement> {
     ]
 }
 
-/// Refers to nothing: the audit outlives what it tells of.
+/// Has no foreign keys, because the audit log outlives the objects that it describes.
 fn audit_events() -> TableCreateStatement {
     Table::create()
         .table("audit_events")

@@ -1,9 +1,9 @@
-//! The kinds of columns of this version's tables.
+//! Column types of this migration's tables.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// Text that rows are found or sorted by: compared bytewise on both databases.
+/// Text that rows are found or sorted by, compared bytewise on both databases.
 pub(super) fn key(name: &'static str, backend: DbBackend) -> ColumnDef {
     nullable_key(name, backend).not_null().take()
 }
@@ -51,7 +51,7 @@ pub(super) fn primary_key<const N: usize>(
     index
 }
 
-/// A reference whose row goes with the one it refers to.
+/// Foreign key whose row is deleted with the row that it references.
 pub(super) fn owned_by<const N: usize>(
     name: &'static str,
     (table, columns): (&'static str, [&'static str; N]),

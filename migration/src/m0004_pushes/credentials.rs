@@ -1,4 +1,4 @@
-//! What a device proves itself with, and the nodes that devices hang on.
+//! Credentials of devices, and the nodes that devices are connected to.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -9,7 +9,7 @@ pub(super) const NAMES: [&str; 3] = ["nodes", "enrolment_codes", "device_tokens"
 
 pub(super) const INDEXES: [&str; 2] = [
     "CREATE INDEX enrolment_codes_device_idx ON enrolment_codes (tenant_id, device_id)",
-    // Only tokens that were replaced are followed.
+    // Nodes track only tokens that were replaced.
     "CREATE INDEX device_tokens_replaced_idx ON device_tokens (issued_at) WHERE generation > 1",
 ];
 
@@ -17,16 +17,16 @@ pub(super) fn tables(backend: DbBackend) -> [TableCreateStatement; 3] {
     [device_tokens(backend), enrolment_codes(backend), nodes()]
 }
 
-/// A row outlasts its device: an old token must stay refused.
+/// A row outlives its device, because an old token must stay invalid.
 fn device_tokens(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("device_tokens")
         .col(number("tenant_id"))
         .col(key("device_id", backend))
-        // Counts the tokens of the device, from 1, and their revocations; only the newest is good.
+        // Number of the device's tokens and revocations, counted from 1; only the newest token is valid.
         .col(number("generation"))
         .col(text("state").default("valid").take())
-        // Null when no token is good.
+        // Null without a valid token.
         .col(nullable_text("token_hash"))
         .col(instant("issued_at"))
         .primary_key(&mut primary_key("device_tokens_pkey", ["tenant_id", "device_id"]))

@@ -1,4 +1,4 @@
-//! Pushes, and each of their targets.
+//! Pushes and their targets.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -9,11 +9,11 @@ use super::columns::{
 
 pub(super) const NAMES: [&str; 3] = ["push_targets", "push_repeats", "pushes"];
 
-/// As text, since the conditions of partial indexes are written alike on both databases.
+/// Indexes as text, because both databases have the same syntax for conditions of partial indexes.
 pub(super) const INDEXES: [&str; 6] = [
     "CREATE INDEX pushes_trace_id_idx ON pushes (tenant_id, trace_id, id) WHERE trace_id IS NOT NULL",
     "CREATE INDEX push_repeats_accepted_at_idx ON push_repeats (accepted_at)",
-    // The push first, so that nodes find what a hint names without its tenant.
+    // The push comes first, so that nodes find the targets of a notified push without its tenant.
     "CREATE UNIQUE INDEX push_targets_push_idx ON push_targets (push_id, tenant_id, device_id)",
     "CREATE INDEX push_targets_changed_at_idx ON push_targets (changed_at)",
     "CREATE INDEX push_targets_open_until_idx ON push_targets (open_until) WHERE open_until IS NOT NULL",
@@ -29,7 +29,7 @@ fn pushes(backend: DbBackend) -> TableCreateStatement {
         .table("pushes")
         .col(number("tenant_id"))
         .col(uuid("id"))
-        // Who sent it: `app_key:…`, `user:…` or `token:…`.
+        // Sender: `app_key:…`, `user:…` or `token:…`.
         .col(text("origin"))
         .col(nullable_key("trace_id", backend))
         .col(text("action"))
@@ -37,7 +37,7 @@ fn pushes(backend: DbBackend) -> TableCreateStatement {
         .col(text("app_type"))
         .col(text("pack_url"))
         .col(nullable_text("source_url"))
-        // The gateway's `alipay_context`, as it was sent.
+        // The gateway's `alipay_context`, unchanged.
         .col(nullable_text("context"))
         .col(instant("created_at"))
         .col(instant("expires_at"))
@@ -51,7 +51,7 @@ fn pushes(backend: DbBackend) -> TableCreateStatement {
         .take()
 }
 
-/// What was accepted lately, so that a repeat is told.
+/// Recently accepted pushes, for the detection of repeats.
 fn push_repeats(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("push_repeats")
@@ -77,25 +77,25 @@ fn push_targets(backend: DbBackend) -> TableCreateStatement {
         .table("push_targets")
         .col(number("tenant_id"))
         .col(key("device_id", backend))
-        // Counts the pushes to the device, from 1.
+        // Number of the push to the device, counted from 1.
         .col(number("sequence"))
         .col(uuid("push_id"))
         .col(key("project_id", backend))
         .col(text("state"))
-        // When it expires; null once it needs to be offered no more.
+        // Time of expiry; null once the delivery has ended.
         .col(nullable_instant("open_until"))
-        // When it is to be published to the broker next; null: never.
+        // Time of the next publication to the broker; null means never.
         .col(nullable_instant("mqtt_due_at"))
-        // How it was delivered last: `events`, `poll` or `mqtt`.
+        // Channel of the last delivery: `events`, `poll` or `mqtt`.
         .col(nullable_text("channel"))
         .col(number("deliveries"))
         .col(instant("changed_at"))
         .col(nullable_instant("delivered_at"))
         .col(nullable_instant("received_at"))
         .col(nullable_instant("opened_at"))
-        // When it was applied, failed, expired or was withdrawn.
+        // Time at which it was applied, failed, expired or was withdrawn.
         .col(nullable_instant("ended_at"))
-        // What the device said of it.
+        // Detail reported by the device.
         .col(nullable_text("detail"))
         .primary_key(&mut primary_key(
             "push_targets_pkey",

@@ -1,7 +1,7 @@
-//! The file of a SQLite database: made in one explicit step, and watched for as long as it is used.
+//! File of a SQLite database: created in an explicit step and monitored while in use.
 //!
-//! SQLite goes on with a file that was deleted or replaced: what it writes then is gone with the process. Its files
-//! are never opened here besides, since closing them would release the process's locks on them.
+//! SQLite continues to use a file that was deleted or replaced, and later writes are lost with the process. This module
+//! never opens the files itself, because closing them would release the process's locks on them.
 
 use std::fs;
 use std::io::{Error, ErrorKind};
@@ -18,21 +18,21 @@ use super::unreadable_url;
 use crate::storage::StorageError;
 use crate::storage::unavailability::{Cause, Unavailability};
 
-/// A file smaller than SQLite's smallest page holds no database.
+/// Size of SQLite's smallest page in bytes. A smaller file contains no database.
 const SMALLEST: u64 = 512;
 
-/// What is found where a SQLite database is to be.
+/// State of the file at the path of a SQLite database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileState {
     Absent,
-    /// There is a file of no length.
+    /// The file has no content.
     Empty,
-    /// A write-ahead log of a database that is absent.
+    /// A write-ahead log exists without its database.
     OnlyLog,
     Present,
 }
 
-/// The path of the SQLite database that a URL names; `None` for one in memory and for PostgreSQL.
+/// Returns the path of the SQLite database in a URL; `None` for a database in memory and for PostgreSQL.
 pub fn sqlite_path(url: &str) -> Result<Option<PathBuf>, StorageError> {
     if !url.starts_with("sqlite:") {
         return Ok(None);
@@ -42,10 +42,10 @@ pub fn sqlite_path(url: &str) -> Result<Option<PathBuf>, StorageError> {
     Ok(is_file.then(|| options.get_filename().to_owned()))
 }
 
-/// Looks without opening it.
+/// Returns the state of a file without opening it.
 pub fn file_state(path: &Path) -> Result<FileState, Error> {
     let size = |path: &Path| match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(Error::new(ErrorKind::IsADirectory, "it is a directory")),
+        Ok(found) if found.is_dir() => Err(Error::new(ErrorKind::IsADirectory, "the path is a directory")),
         Ok(found) => Ok(Some(found.len())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -58,11 +58,11 @@ pub fn file_state(path: &Path) -> Result<FileState, Error> {
     })
 }
 
-/// Makes the file of a new database. Connections never do.
+/// Creates the file of a new database. Connections never create it.
 pub async fn create_sqlite(url: &str) -> Result<(), StorageError> {
     let options = options(url)?
         .create_if_missing(true)
-        // Writes its first page, so that it is a database from now on.
+        // Writes the first page, so that the file is a valid database.
         .journal_mode(SqliteJournalMode::Wal);
     let connection = options.connect().await.map_err(connection_error)?;
     Ok(connection.close().await.map_err(connection_error)?)
@@ -82,11 +82,11 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The files that the connections have open.
+/// Files that the connections have open.
 #[derive(Debug)]
 pub(in crate::storage) struct DatabaseFile {
     files: Vec<WatchedFile>,
-    /// Stays open, so that SQLite never removes the log and the index beside the database, as the last connection does.
+    /// Connection that keeps the log and the index: SQLite removes them when the last connection closes.
     anchor: Mutex<Option<SqliteConnection>>,
 }
 
@@ -99,21 +99,21 @@ struct WatchedFile {
 }
 
 impl DatabaseFile {
-    /// Opens the file, which must be there.
+    /// Opens an existing file.
     pub(super) async fn open(path: &Path, url: &str) -> Result<Arc<Self>, StorageError> {
         let mut anchor = options(url)?
             .create_if_missing(false)
             .connect()
             .await
             .map_err(connection_error)?;
-        // The log and the index are made at the first use.
+        // SQLite creates the log and the index at the first use.
         sqlx::raw_sql("SELECT count(*) FROM sqlite_schema")
             .execute(&mut anchor)
             .await
             .map_err(connection_error)?;
         let database = WatchedFile::find(path.to_owned(), SMALLEST);
         let mut files = vec![database.map_err(|error| missing(error.to_string()))?];
-        // One that is read only may have neither.
+        // A read-only database may have neither.
         files.extend(
             ["-wal", "-shm"]
                 .iter()
@@ -125,9 +125,9 @@ impl DatabaseFile {
         }))
     }
 
-    /// Proves that the files are those that the connections have open.
+    /// Checks that the paths still lead to the files that the connections have open.
     ///
-    /// On a thread of its own: the directory may be on a file system that does not answer.
+    /// Runs on a separate thread, because the file system of the directory may not respond.
     pub(in crate::storage) async fn check(self: &Arc<Self>) -> Result<(), StorageError> {
         let file = self.clone();
         let checked = tokio::task::spawn_blocking(move || file.check_now()).await;
@@ -140,7 +140,7 @@ impl DatabaseFile {
         self.files.iter().try_for_each(WatchedFile::check)
     }
 
-    /// Moves what the log holds into the database, for whoever copies or moves the file of a server that has stopped.
+    /// Moves the content of the log into the database, so that the file of a stopped server can be copied or moved.
     pub(super) async fn close(&self) -> Result<(), StorageError> {
         let anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut anchor) = anchor else { return Ok(()) };
@@ -171,7 +171,7 @@ impl WatchedFile {
         let path = self.path.display();
         let found = fs::metadata(&self.path).map_err(|error| format!("{path}: {error}"))?;
         if (found.dev(), found.ino()) != (self.device, self.inode) {
-            return Err(format!("{path} is another file than the one that was opened"));
+            return Err(format!("{path} is no longer the file that was opened"));
         }
         if found.len() < self.smallest {
             return Err(format!("{path} was truncated"));

@@ -1,4 +1,4 @@
-//! Options of the pools of connections, for each of the two databases.
+//! Pool options of each backend.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,14 +26,14 @@ pub(super) fn sqlite(
     let mut options = ConnectOptions::new(url);
     options
         .sqlx_logging(false)
-        // One connection, the ORM's default, deadlocks when the pool is used beside an open transaction.
+        // A single connection, the ORM's default, deadlocks when the pool is used next to an open transaction.
         .max_connections(limit)
         .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
-        // The proof below asks the connection more than that.
+        // `before_acquire` below is a stricter test.
         .test_before_acquire(false)
         .map_sqlx_sqlite_pool_opts(move |pool| {
             let file = file.clone();
-            // Nothing but a fault makes a new connection better than an old one, which has the right file open.
+            // Connections are replaced only after a fault: an old connection has the correct file open.
             pool.max_lifetime(None)
                 .idle_timeout(None)
                 .after_connect(move |_, _| {
@@ -55,7 +55,7 @@ pub(super) fn sqlite(
 }
 
 pub(super) fn postgres(hosts: &Arc<Hosts>, limit: u32) -> ConnectOptions {
-    // The ORM wants a URL of its own; where to connect comes from the hosts.
+    // The ORM requires a URL; `hosts` determines the server.
     let mut options = ConnectOptions::new("postgres://localhost");
     let (connect, checks) = (hosts.connect_options(), hosts.clone());
     options
@@ -66,7 +66,7 @@ pub(super) fn postgres(hosts: &Arc<Hosts>, limit: u32) -> ConnectOptions {
         .map_sqlx_postgres_opts(move |_| connect.clone())
         .map_sqlx_postgres_pool_opts(move |pool| pool_options(pool, &checks));
     if limit == 1 {
-        // A connection of a follower is kept: another may not be had again.
+        // A dedicated connection stays open, because a replacement may be unavailable.
         options.idle_timeout(None).max_lifetime(None);
     }
     options

@@ -1,4 +1,4 @@
-//! An entry of the audit; `before` and `after` are JSON.
+//! An event of the audit log; `before` and `after` are JSON.
 
 use sea_orm::entity::prelude::*;
 

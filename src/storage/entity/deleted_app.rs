@@ -1,4 +1,4 @@
-//! An app that was deleted and whose installs are yet to be removed.
+//! A deleted app whose installs are not yet removed.
 
 use sea_orm::entity::prelude::*;
 

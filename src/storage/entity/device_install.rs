@@ -1,4 +1,4 @@
-//! One resource that a device has, with its version.
+//! A resource installed on a device, with its version.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,7 +14,7 @@ pub struct Model {
     pub package_name: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub identifier: String,
-    /// As the name was when a check told so; the app may have been deleted since.
+    /// App that had the package name at the time of the check. The app may have been deleted since.
     pub app_id: Option<Uuid>,
     pub version_code: i64,
     pub seen_at: DateTimeUtc,

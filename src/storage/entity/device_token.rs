@@ -1,4 +1,4 @@
-//! What a device's own token is verified against.
+//! Verification data of a device's own token.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,7 +13,7 @@ pub struct Model {
     pub generation: i64,
     pub state: String,
     pub token_hash: Option<String>,
-    /// The secret key that verifies the token; absent unless the token is valid.
+    /// Id of the secret key that verifies the token; absent unless the token is valid.
     pub key_id: Option<String>,
     pub issued_at: DateTimeUtc,
 }

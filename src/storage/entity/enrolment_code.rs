@@ -1,4 +1,4 @@
-//! A code that enrols a device once.
+//! A one-time code that enrols a device.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A create that may be asked for again; without a status it is in flight.
+//! A create that may be repeated; it is in flight while `status` is absent.
 
 use sea_orm::entity::prelude::*;
 

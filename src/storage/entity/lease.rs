@@ -1,4 +1,4 @@
-//! The right of one node to do something.
+//! A lease of one node on a kind of work.
 
 use sea_orm::entity::prelude::*;
 

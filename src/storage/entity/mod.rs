@@ -1,4 +1,4 @@
-//! The tables as rows of plain columns. What they mean is told where they are mapped: one room up, file by noun.
+//! Tables as rows of plain columns. The files of the parent module map them and document their meaning.
 
 pub(super) mod api_token;
 pub(super) mod app;

@@ -1,4 +1,4 @@
-//! A server that runs, or ran lately.
+//! A server that runs or ran recently.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A tenant's whole org directory; `nodes` is JSON.
+//! The org directory of a tenant; `nodes` is JSON.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! One of the names of an app: the current one at position 0, then the old ones.
+//! A name of an app: the current one has position 0, old ones have higher positions.
 
 use sea_orm::entity::prelude::*;
 

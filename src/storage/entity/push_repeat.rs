@@ -1,4 +1,4 @@
-//! What tells a repeated push.
+//! A record that reveals a repeated push.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A device that a push is for.
+//! A device that a push is addressed to.
 
 use sea_orm::entity::prelude::*;
 

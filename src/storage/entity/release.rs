@@ -1,4 +1,4 @@
-//! A release; `config_json` and `targeting` are JSON, `rollout_share` hundredths of a percent.
+//! A release; `config_json` and `targeting` are JSON, and `rollout_share` is in hundredths of a percent.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A person; without a tenant one who runs the installation.
+//! A person; one without a tenant administers the installation.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Everything that happens to a target after it was queued.
+//! State changes of a target after it was queued.
 
 use std::collections::HashMap;
 
@@ -17,17 +17,19 @@ use crate::storage::connect::within_load;
 use crate::storage::many::{ROWS, upsert};
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
 
-/// What an acknowledgement came to.
+/// Result of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// The state before.
+    /// State before the acknowledgement.
     pub before: TargetState,
-    /// As it is now.
+    /// Target after the acknowledgement.
     pub target: StoredTarget,
 }
 
-/// Notes what a device said of a push; `None` where the device has no such push. What was said already changes
-/// nothing. Any acknowledgement ends the offering; one of what had ended unsaid, expired or withdrawn, takes that back.
+/// Records a device's acknowledgement of a push. Returns `None` if the device has no such push.
+///
+/// A repeated acknowledgement changes nothing. Any acknowledgement ends the delivery. It also replaces the state of a
+/// target that had expired or was withdrawn.
 pub async fn acknowledge(
     tx: &Tx,
     scope: TenantScope,
@@ -88,7 +90,7 @@ async fn write_acknowledged(tx: &Tx, target: &StoredTarget) -> Result<(), Storag
     Ok(())
 }
 
-/// The targets of a push, by device id bytewise, kept from every other transaction that writes them.
+/// Returns the targets of a push by device id, bytewise, and locks them against all other writers.
 pub async fn lock_of_push(
     tx: &Tx,
     scope: TenantScope,
@@ -100,7 +102,7 @@ pub async fn lock_of_push(
     lock(tx, is_of_push).await?.into_iter().map(read).collect()
 }
 
-/// Takes a push back where it was not delivered yet, and returns those targets.
+/// Withdraws a push from the targets that it was not delivered to yet, and returns these targets.
 pub async fn withdraw(
     tx: &Tx,
     scope: TenantScope,
@@ -115,7 +117,7 @@ pub async fn withdraw(
     end(tx, &rows, TargetState::Withdrawn, now).await
 }
 
-/// Ends up to `limit` targets whose time has run out, and returns them. Every node may do so at any time.
+/// Expires up to `limit` overdue targets and returns them. Every node may call this at any time.
 pub async fn expire_due(db: &Db, now: DateTime<Utc>, limit: u64) -> Result<Vec<TargetKey>, StorageError> {
     let now = in_micros(now);
     let is_due = || is_due(Column::OpenUntil, now);
@@ -129,7 +131,7 @@ pub async fn expire_due(db: &Db, now: DateTime<Utc>, limit: u64) -> Result<Vec<T
     Ok(expired)
 }
 
-/// Ends rows that are locked.
+/// Ends rows that are already locked.
 async fn end(
     tx: &Tx,
     rows: &[Model],
@@ -152,26 +154,27 @@ async fn end(
     Ok(keys)
 }
 
-/// A target that one node is to publish to the broker.
+/// Target that one node is to publish to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedTarget {
     pub target: StoredTarget,
     pub push: Push,
-    /// When it is to be published once more.
+    /// Time of the next publication.
     pub due_again: DateTime<Utc>,
 }
 
-/// What a claim came to.
+/// Result of a claim.
 #[derive(Debug, Default)]
 pub struct Claim {
     pub claimed: Vec<ClaimedTarget>,
-    /// Targets that cannot be read, or that lack their push. They are not due any more, so that they hold up nobody.
+    /// Number of targets that cannot be read or lack their push. They are no longer due, so that they delay no others.
     pub set_aside: usize,
 }
 
-/// Gives up to `limit` targets that are due to the caller, who publishes them to the broker, with their pushes. No
-/// other node gets one of them before it is `due_again`, which is when it is to be published once more. It is given up
-/// after some seconds, so that a connection that is half open stops nobody for long.
+/// Claims up to `limit` due targets with their pushes for the caller, which publishes them to the broker.
+///
+/// No other node gets a claimed target before its `due_again`, the time of its next publication. The call is cancelled
+/// after some seconds, so that a half-open connection does not block delivery for long.
 pub async fn claim_due_for_mqtt(
     db: &Db,
     now: DateTime<Utc>,
@@ -211,8 +214,9 @@ async fn claim(
     Ok(Claim { claimed, set_aside })
 }
 
-/// Writes that column of rows that are locked: when those that are claimed are due again, of the others nothing. Each
-/// row with its own value: as a conflict with what would be inserted, which both databases do in one statement.
+/// Writes `mqtt_due_at` of locked rows: the next publication of claimed targets, and null for the others.
+///
+/// Each row has its own value. An insert that always conflicts does this in one statement on both databases.
 async fn write_mqtt_due_at(tx: &Tx, rows: Vec<Model>, claimed: &[ClaimedTarget]) -> Result<(), StorageError> {
     let due_again: HashMap<_, _> = claimed
         .iter()
@@ -231,8 +235,9 @@ async fn write_mqtt_due_at(tx: &Tx, rows: Vec<Model>, claimed: &[ClaimedTarget])
     upsert::<Entity>(tx, rows, &overwrite).await
 }
 
-/// Gives targets back that were claimed and could not be published: those that are still open are due at once. It is
-/// given up after some seconds, like a claim.
+/// Releases claimed targets that could not be published. Targets that are still open become due immediately.
+///
+/// The call is cancelled after some seconds, like a claim.
 pub async fn give_back_for_mqtt(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
     within_load(give_back(db, keys, now)).await
 }
@@ -251,8 +256,10 @@ async fn give_back(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<()
     tx.commit().await
 }
 
-/// Notes that targets were handed to a channel, at an instant or before. What was acknowledged, withdrawn or has
-/// expired meanwhile keeps its state; what was acknowledged before had been delivered by then.
+/// Records that targets were handed to a channel at or before an instant.
+///
+/// A target that was acknowledged, was withdrawn or has expired meanwhile keeps its state. The time of an earlier
+/// acknowledgement becomes the time of its delivery.
 pub async fn mark_delivered(
     tx: &Tx,
     keys: &[TargetKey],
@@ -280,7 +287,7 @@ pub async fn mark_delivered(
     Ok(())
 }
 
-/// [`TargetState::after_delivery`] of the state that is stored.
+/// Returns [`TargetState::after_delivery`] of the stored state as an expression.
 fn state_after_delivery() -> SimpleExpr {
     CaseStatement::new()
         .case(
@@ -292,11 +299,11 @@ fn state_after_delivery() -> SimpleExpr {
 }
 
 fn is_due(column: Column, now: DateTime<Utc>) -> SimpleExpr {
-    // The first half lets the index of such rows be used.
+    // The first condition enables the partial index.
     column.is_not_null().and(column.lte(now))
 }
 
-/// Looked at before a transaction is begun: on SQLite that would stop every writer.
+/// Checks for rows before a transaction begins, because on SQLite a transaction stops every writer.
 async fn is_any(db: &Db, condition: SimpleExpr) -> Result<bool, StorageError> {
     let any: Option<i64> = Entity::find()
         .select_only()

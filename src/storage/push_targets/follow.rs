@@ -1,4 +1,4 @@
-//! What nodes follow deliveries by. The first three read across tenants: for the program alone, where no caller asks.
+//! Queries for nodes that track deliveries. The first three read across tenants, for internal work without a caller.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,16 +17,16 @@ use crate::catalog::text::DeviceId;
 use crate::storage::many::ROWS;
 use crate::storage::{Reader, StorageError, in_micros, pushes};
 
-/// Whether one target must be offered, and until when.
+/// Target with the time until which it must be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenTarget {
     pub key: TargetKey,
     pub push: PushId,
-    /// `None` once it needs to be offered no more.
+    /// Time of expiry; `None` once the delivery has ended.
     pub open_until: Option<DateTime<Utc>>,
 }
 
-/// The targets of these pushes, in no order.
+/// Lists the targets of these pushes, in no particular order.
 pub async fn of_pushes(reader: &impl Reader, pushes: &[PushId]) -> Result<Vec<OpenTarget>, StorageError> {
     let mut found = Vec::new();
     for pushes in pushes.chunks(ROWS) {
@@ -36,8 +36,10 @@ pub async fn of_pushes(reader: &impl Reader, pushes: &[PushId]) -> Result<Vec<Op
     Ok(found)
 }
 
-/// The targets of which anything was written at or after an instant, in no order. Instants are those of the nodes'
-/// clocks, and a transaction commits later than it writes: look back by more than both.
+/// Lists the targets that were written at or after an instant, in no particular order.
+///
+/// Instants are those of the nodes' clocks, and a transaction commits later than it writes. Callers must look back by
+/// more than both differences.
 pub async fn changed_since(
     reader: &impl Reader,
     since: DateTime<Utc>,
@@ -46,8 +48,9 @@ pub async fn changed_since(
     read_all(reader, changed).await
 }
 
-/// Up to `limit` targets that must be offered, after a key, in the order of their keys; time that has run out is not
-/// looked at. Fewer than `limit` are the last.
+/// Lists up to `limit` open targets after a key, in the order of their keys, regardless of their expiry.
+///
+/// A result of fewer than `limit` targets is the last.
 pub async fn all_open(
     reader: &impl Reader,
     after: Option<&TargetKey>,
@@ -63,7 +66,7 @@ pub async fn all_open(
     read_all(reader, open).await
 }
 
-/// Up to `limit` pushes that must be offered to a device, those with a sequence above `after`, by sequence.
+/// Lists up to `limit` open pushes of a device with a sequence above `after`, by sequence.
 pub async fn open_of_device(
     reader: &impl Reader,
     scope: TenantScope,
@@ -85,7 +88,7 @@ pub async fn open_of_device(
     with_pushes(reader, scope, targets).await
 }
 
-/// Each target with its push.
+/// Pairs each target with its push.
 pub(super) async fn with_pushes(
     reader: &impl Reader,
     scope: TenantScope,
@@ -102,7 +105,7 @@ pub(super) async fn with_pushes(
     Ok(paired.collect())
 }
 
-/// Tenant, device, sequence, push, and until when it is open.
+/// Tenant, device, sequence, push and time of expiry.
 type OpenRow = (i64, String, i64, Uuid, Option<DateTime<Utc>>);
 
 async fn read_all(reader: &impl Reader, rows: Select<Entity>) -> Result<Vec<OpenTarget>, StorageError> {

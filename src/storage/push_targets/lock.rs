@@ -1,4 +1,4 @@
-//! Locking rows before several of them are written.
+//! Row locks for writes of several targets.
 
 use sea_orm::sea_query::{Asterisk, Expr, LockBehavior, LockType, Query, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, Order, QueryFilter, QueryOrder, QuerySelect};
@@ -8,7 +8,7 @@ use crate::storage::{Reader, StorageError, Tx};
 
 pub(super) const KEY: [Column; 3] = [Column::TenantId, Column::DeviceId, Column::Sequence];
 
-/// Locks these rows in the order of their keys, waiting for whoever holds one.
+/// Locks these rows in the order of their keys and waits for other holders.
 pub(super) async fn lock(tx: &Tx, condition: Condition) -> Result<Vec<Model>, StorageError> {
     let rows = Entity::find()
         .filter(condition)
@@ -21,8 +21,9 @@ pub(super) async fn lock(tx: &Tx, condition: Condition) -> Result<Vec<Model>, St
     Ok(rows)
 }
 
-/// Locks up to `limit` rows whose instant has come, the earliest first, but those that another node is at. SQLite has
-/// one writer anyway.
+/// Locks up to `limit` due rows, earliest first, and skips rows that another node has locked.
+///
+/// SQLite has a single writer and needs no locks.
 pub(super) async fn lock_due(
     tx: &Tx,
     (column, condition): (Column, SimpleExpr),
@@ -38,12 +39,12 @@ pub(super) async fn lock_due(
     Ok(rows)
 }
 
-/// The rows with one of these keys, of which there must be some.
+/// Matches the rows with one of these keys, of which there must be at least one.
 pub(super) fn is_one_of(keys: &[TargetKey]) -> SimpleExpr {
     let values = keys
         .iter()
         .map(|key| (key.tenant.get(), key.device.as_str().to_owned(), key.sequence));
-    // SQLite takes a list of rows only from a subquery.
+    // SQLite accepts a list of rows only from a subquery.
     let listed = Query::select()
         .expr(Expr::col(Asterisk))
         .from_values(values, "keys")
@@ -51,7 +52,7 @@ pub(super) fn is_one_of(keys: &[TargetKey]) -> SimpleExpr {
     key_columns().in_subquery(listed)
 }
 
-/// The rows whose key sorts after this one.
+/// Matches the rows whose key sorts after this one.
 pub(super) fn is_after(key: &TargetKey) -> SimpleExpr {
     key_columns().gt(Expr::tuple([
         Expr::val(key.tenant.get()),
@@ -64,17 +65,17 @@ fn key_columns() -> SimpleExpr {
     Expr::tuple(KEY.map(|column| Expr::col((Entity, column))))
 }
 
-/// What one row is known by in a condition of several.
+/// Returns the key of a row.
 pub(super) fn of_model(model: &Model) -> Result<TargetKey, StorageError> {
     super::read_key(model.tenant_id, &model.device_id, model.sequence)
 }
 
-/// A condition of one expression.
+/// Returns a condition of one expression.
 pub(super) fn when(expression: SimpleExpr) -> Condition {
     Condition::all().add(expression)
 }
 
-/// Whether a row must still be offered; the first half lets the index of open rows be used.
+/// Matches the rows that are still open. The first condition enables the index of open rows.
 pub(super) fn is_open_at(now: chrono::DateTime<chrono::Utc>) -> Condition {
     Condition::all()
         .add(Column::OpenUntil.is_not_null())

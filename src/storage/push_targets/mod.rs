@@ -1,7 +1,7 @@
-//! The devices that pushes are for, and how far each push has come there.
+//! Push targets: the devices of each push, and the state of its delivery there.
 //!
-//! Writers of several rows lock them first, in the order of their keys: no two wait for each other in a circle. A row
-//! is looked for by its `open_until` or `mqtt_due_at` wherever possible, since only the few open ones are indexed so.
+//! A writer of several rows locks them first, in the order of their keys, which prevents deadlocks. Queries use
+//! `open_until` or `mqtt_due_at` wherever possible, because their indexes contain only the few open rows.
 
 mod deliver;
 mod follow;
@@ -27,7 +27,7 @@ use crate::catalog::ids::{PushId, TenantId};
 use crate::catalog::push::{Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, ProjectId, PushDetail};
 
-/// Names one target: the sequence counts the pushes to a device, from 1.
+/// Key of a target. The sequence counts the pushes to a device, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKey {
     pub tenant: TenantId,
@@ -35,31 +35,31 @@ pub struct TargetKey {
     pub sequence: i64,
 }
 
-/// How far a push has come on one device.
+/// State of a push on one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTarget {
     pub key: TargetKey,
     pub push: PushId,
-    /// The device's project when the push was accepted.
+    /// Project of the device at the time when the push was accepted.
     pub project: ProjectId,
     pub state: TargetState,
-    /// When it expires; `None` once it needs to be offered no more.
+    /// Time of expiry; `None` once the delivery has ended.
     pub open_until: Option<DateTime<Utc>>,
-    /// How it was delivered last.
+    /// Channel of the last delivery.
     pub channel: Option<Channel>,
     pub deliveries: i64,
-    /// The last write of anything here.
+    /// Time of the last write to the row.
     pub changed_at: DateTime<Utc>,
-    /// The last delivery.
+    /// Time of the last delivery.
     pub delivered_at: Option<DateTime<Utc>>,
     pub received_at: Option<DateTime<Utc>>,
     pub opened_at: Option<DateTime<Utc>>,
-    /// When it was applied, failed, expired or was withdrawn.
+    /// Time at which it was applied, failed, expired or was withdrawn.
     pub ended_at: Option<DateTime<Utc>>,
     pub detail: Option<PushDetail>,
 }
 
-/// A target of a push that is accepted.
+/// Target of a push that is being accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTarget {
     pub device: DeviceId,
@@ -67,7 +67,7 @@ pub struct NewTarget {
     pub sequence: i64,
 }
 
-/// Queues a push for its targets. `mqtt_due_at` is when it is to be published to the broker; `None` without one.
+/// Queues a push for its targets. `mqtt_due_at` is the time of its publication to the broker; `None` without a broker.
 pub async fn insert(
     tx: &Tx,
     scope: TenantScope,
@@ -108,7 +108,7 @@ fn queued(scope: TenantScope, push: &Push, target: NewTarget, mqtt_due_at: Optio
     }
 }
 
-/// The targets of a push, by device id bytewise.
+/// Lists the targets of a push by device id, bytewise.
 pub async fn list_of_push(
     reader: &impl Reader,
     scope: TenantScope,
@@ -122,7 +122,7 @@ pub async fn list_of_push(
     rows.into_iter().map(read).collect()
 }
 
-/// How many targets of each of these pushes are in which state; states without a target are left out.
+/// Counts the targets of each of these pushes by state. States without targets are omitted.
 pub async fn count_by_state(
     reader: &impl Reader,
     scope: TenantScope,

@@ -1,4 +1,4 @@
-//! A release as a row, and back.
+//! Conversion between releases and rows.
 
 use sea_orm::prelude::Uuid;
 
@@ -126,7 +126,7 @@ fn read_state(name: &str, recall_mode: Option<&str>) -> Result<ReleaseState, Inv
         ("discarded", None) => Ok(ReleaseState::Discarded),
         ("recalled", Some(mode)) => RecallMode::parse(mode).map(ReleaseState::Recalled),
         _ => Err(Invalid::new(format!(
-            "{name:?} with recall_mode {recall_mode:?} is no state"
+            "{name:?} with recall_mode {recall_mode:?} is not a state"
         ))),
     }
 }
