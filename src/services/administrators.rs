@@ -1,7 +1,7 @@
-//! The platform's administrators, over the API. `offline` has the same for the command line.
+//! Platform administrators, managed over the API. `offline` is the equivalent for the command line.
 //!
-//! At least one of them stays enabled: whoever removes or disables one first locks all of them, so that of two who
-//! disable each other one finds that it is the last.
+//! At least one administrator stays enabled. A removal or disabling therefore locks all administrators first: if two
+//! disable each other concurrently, the second finds that it is the last.
 
 mod offline;
 
@@ -134,7 +134,7 @@ fn find(administrators: &[Stored<User>], id: UserId) -> Result<&Stored<User>, Se
         .ok_or(ServiceError::NotFound("user"))
 }
 
-/// Refuses what would leave nobody who can administer the platform. The administrators must be locked.
+/// Fails if no other enabled administrator would remain. The administrators must be locked.
 fn require_another(administrators: &[Stored<User>], id: UserId) -> Result<(), ServiceError> {
     let is_another = |stored: &Stored<User>| stored.value.id != id && stored.value.enabled;
     if administrators.iter().any(is_another) {

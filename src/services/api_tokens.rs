@@ -1,4 +1,4 @@
-//! Tokens for pipelines. The secret is shown once and stored as a hash.
+//! API tokens for pipelines. The secret is shown once and stored as a hash.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::{Page, PageRequest, Stored, api_tokens};
 
-/// A token that was just made, with the text that is shown once.
+/// A new API token with its text, which is shown once.
 pub struct MadeApiToken {
     pub stored: Stored<ApiToken>,
     pub token: String,

@@ -1,4 +1,4 @@
-//! Keys of the gateway. The secret must be read back to verify signatures, so it is stored encrypted; shown once.
+//! Gateway keys. The secret is shown once. It is stored encrypted, because it must be readable to verify signatures.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::catalog::text::Name;
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
 use crate::storage::{Page, PageRequest, Stored, app_keys};
 
-/// A key that was just made, with the secret that is shown once.
+/// A new or rotated gateway key with its secret, which is shown once.
 pub struct MadeAppKey {
     pub stored: Stored<AppKey>,
     pub app_secret: String,
@@ -47,7 +47,7 @@ pub async fn create(
     Ok(Written::changed(made, ctx.commit(tx).await?))
 }
 
-/// Gives a key a new secret; the one before stays good until the next rotation.
+/// Rotates the secret of a key. The previous secret remains valid until the next rotation.
 pub async fn rotate(
     ctx: &Context,
     caller: &Caller,

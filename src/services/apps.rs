@@ -10,7 +10,7 @@ use crate::catalog::ids::{AppId, TenantId};
 use crate::catalog::text::{Name, PackageName, Url};
 use crate::storage::{Page, PageRequest, Reader, Stored, apps, device_installs, releases, resources};
 
-/// An app to be.
+/// Input for a new app.
 pub struct NewApp {
     pub package_name: PackageName,
     pub app_name: Name,
@@ -18,7 +18,7 @@ pub struct NewApp {
     pub icon_url: Option<Url>,
 }
 
-/// What is left out stays.
+/// Changes to an app. Absent fields stay unchanged.
 #[derive(Default)]
 pub struct AppChanges {
     pub app_name: Option<Name>,
@@ -118,8 +118,9 @@ pub async fn update(
     Ok(Written::changed(stored, ctx.commit(tx).await?))
 }
 
-/// Deletes an app with all that belongs to it but its audit; its names are free again. Refused while devices may be
-/// offered something of it.
+/// Deletes an app and everything that belongs to it except its audit. Its names become available again.
+///
+/// Fails while the app has published or paused releases, because devices may be offered them.
 pub async fn delete(
     ctx: &Context,
     caller: &Caller,
@@ -148,7 +149,7 @@ pub async fn delete(
     Ok(Written::changed((), ctx.commit(tx).await?))
 }
 
-/// The app that is called so now.
+/// Finds the app by its current package name.
 pub(super) async fn find(
     reader: &impl Reader,
     scope: TenantScope,
@@ -159,7 +160,8 @@ pub(super) async fn find(
         .ok_or(ServiceError::NotFound("app"))
 }
 
-/// Devices under an old name report the app itself by it, so it cannot be a resource's too.
+/// Fails if an old package name is the identifier of a resource. Devices under an old name report the app itself by
+/// that name.
 async fn refuse_identifiers_as_old_names(
     reader: &impl Reader,
     scope: TenantScope,

@@ -1,4 +1,6 @@
-//! Who changed what, when, before and after. Written in the transaction of the change, and kept for ever.
+//! Audit trail: the actor, time and object of each change, with its states before and after.
+//!
+//! An event is written in the transaction of the change and kept forever.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,8 +20,9 @@ use crate::storage::audit::AuditEvent;
 use crate::storage::releases::ReleaseRecord;
 use crate::storage::{Page, PageRequest, StorageError, Writer, audit};
 
-/// A change of one object. Without `before` it was made, without `after` it is gone. Both are `serde_json::Value`s where
-/// they hold no JSON of a caller's, and [`JsonText`] where they do.
+/// Change of one object. `before` is `None` for a creation, `after` is `None` for a deletion.
+///
+/// The states are `serde_json::Value`s, or [`JsonText`] if they contain JSON of a caller.
 pub(super) struct Change<S = Value> {
     /// `<object>.<verb>`, e.g. `release.publish`.
     pub(super) action: &'static str,
@@ -28,13 +31,13 @@ pub(super) struct Change<S = Value> {
     pub(super) after: Option<S>,
 }
 
-/// Who changed something, and in which request.
+/// Author of a change and the request that made it.
 #[derive(Clone)]
 pub(super) struct Actor<'a> {
-    /// `user:…`, `token:…`, or another kind of credential with its id.
+    /// `user:…`, `token:…`, or another credential kind with its id.
     pub(super) key: String,
     pub(super) name: String,
-    /// Empty where there is no request.
+    /// Empty outside a request.
     pub(super) request_id: &'a str,
 }
 
@@ -47,7 +50,7 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Whoever runs `slipway admin`, `rekey` or `restore-finish`.
+    /// Returns the actor for `slipway admin`, `rekey` and `restore-finish`.
     pub(super) fn of_command_line() -> Self {
         Self {
             key: "command_line".to_owned(),
@@ -57,7 +60,7 @@ impl<'a> Actor<'a> {
     }
 }
 
-/// Records a change by a caller. `tenant` is `None` for what belongs to the installation.
+/// Records a change by a caller. `tenant` is `None` for objects of the installation.
 pub(super) async fn record(
     writer: &impl Writer,
     ctx: &Context,
@@ -68,7 +71,7 @@ pub(super) async fn record(
     record_by(writer, ctx, Actor::of(caller), tenant, change).await
 }
 
-/// Records a change by somebody who is no caller of the admin API.
+/// Records a change by an actor that is not a caller of the admin API.
 pub(super) async fn record_by(
     writer: &impl Writer,
     ctx: &Context,
@@ -79,7 +82,7 @@ pub(super) async fn record_by(
     record_at(writer, ctx.now(), actor, tenant, change).await
 }
 
-/// Records a change where no server runs.
+/// Records a change made outside a running server.
 pub(super) async fn record_at(
     writer: &impl Writer,
     now: DateTime<Utc>,
@@ -104,7 +107,7 @@ pub(super) async fn record_at(
     audit::insert(writer, event).await
 }
 
-/// The audit of a tenant, newest first.
+/// Lists the audit events of a tenant, newest first.
 pub async fn list(
     ctx: &Context,
     caller: &Caller,
@@ -115,7 +118,7 @@ pub async fn list(
     Ok(audit::list(&ctx.db, scope, page).await?)
 }
 
-/// The audit of the installation, newest first: what belongs to no tenant.
+/// Lists the audit events of the installation, newest first. These belong to no tenant.
 pub async fn list_platform(
     ctx: &Context,
     caller: &Caller,

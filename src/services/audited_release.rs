@@ -1,4 +1,4 @@
-//! A release as the audit shows it.
+//! Representation of a release in the audit.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::catalog::targeting::Targeting;
 use crate::catalog::text::{PackageName, Reason, Sha256, Url};
 use crate::storage::releases::ReleaseRecord;
 
-/// Serialises without `serde_json::Value` what callers wrote as JSON, so that their numbers keep their text.
+/// Serializable release. It avoids `serde_json::Value` for JSON of callers, so that numbers keep their original text.
 #[derive(Serialize)]
 pub(super) struct AuditedRelease<'a> {
     package_name: &'a PackageName,

@@ -1,4 +1,4 @@
-//! What comes through a queue, taken in batches.
+//! Batching of messages from a queue.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -6,24 +6,25 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-/// What a batch is once something was put into it.
+/// State of a batch after a message was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Batch {
     HasRoom,
     IsFull,
-    /// Nothing comes after this.
+    /// No message follows.
     IsLast,
 }
 
 impl Batch {
-    /// With so many items of at most so many.
+    /// Returns the state of a batch with `items` messages and room for `most`.
     pub(super) const fn of(items: usize, most: usize) -> Self {
         if items < most { Self::HasRoom } else { Self::IsFull }
     }
 }
 
-/// Puts messages into a batch until it is full, the first of them has waited for so long, or there is nothing more to
-/// come, which breaks.
+/// Collects messages into a batch until it is full or its first message has waited for `wait`.
+///
+/// Returns `Break` if no message follows: after `Batch::IsLast`, or once the queue is closed.
 pub(super) async fn collect<M>(
     messages: &mut mpsc::Receiver<M>,
     wait: Duration,

@@ -1,4 +1,4 @@
-//! A limit on calls of the gateway, by key, device and network. Kept by each node for itself; off unless configured.
+//! Rate limit on gateway calls, by key, device and network. Each node counts separately; disabled by default.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::login_attempts::network_of;
 use super::rate_limit::{RateLimit, retry_after_s};
 
-/// Room for a fleet: four times this table's 65,536 keys.
+/// Table size for a fleet: four times the usual 65,536 keys.
 const ROOM: usize = 4;
 
 pub struct CallLimits {
-    /// `None`: no limit.
+    /// `None` = no limit.
     limit: Option<RateLimit>,
 }
 
 impl CallLimits {
-    /// Allows so many calls a minute; 0 is no limit.
+    /// Allows `calls_per_minute` calls per key, device and network; 0 = no limit.
     pub fn new(calls_per_minute: u32) -> Self {
         let limit =
             || RateLimit::in_period("gateway", calls_per_minute, Duration::from_mins(1)).with_room(ROOM);
@@ -24,8 +24,10 @@ impl CallLimits {
         }
     }
 
-    /// Counts a call whose signature is valid; the error is how many seconds to wait. By network too: a key is in
-    /// every copy of an app, and whoever took it out must not use up what another's device may call.
+    /// Counts a call with a valid signature. The error is the wait in seconds.
+    ///
+    /// The network is part of the limit because every copy of an app contains its key. An extracted key must not use up
+    /// the calls of another device.
     pub fn count(&self, app_key: &str, device_id: &str, source: Option<IpAddr>) -> Result<(), u64> {
         let Some(limit) = &self.limit else {
             return Ok(());

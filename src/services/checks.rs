@@ -1,4 +1,4 @@
-//! The check: from a device's key and question to its offers, from memory alone.
+//! The check: authenticates a device and computes its offers, from memory alone.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,51 +20,51 @@ const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
     "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",
 );
 const EXPIRED_KEY: ServiceError =
-    ServiceError::Unauthenticated("this device key has expired; ask the tenant's administrators for another");
+    ServiceError::Unauthenticated("this device key has expired; ask a tenant administrator for a new one");
 pub(super) const WRONG_TOKEN: ServiceError = ServiceError::Unauthenticated(
-    "the token is not this device_id's, or was replaced or revoked; enrol the device again by POST /v1/devices",
+    "the token belongs to another device_id, or was replaced or revoked; enrol the device again with POST /v1/devices",
 );
 
-/// Somebody with a credential of a tenant's devices.
+/// A caller with a device credential of a tenant.
 pub struct Device {
     tenant: Arc<PublishedTenant>,
     pub(super) credential: DeviceCredential,
 }
 
-/// What a device presents.
+/// Credential that a device presents.
 pub(super) enum DeviceCredential {
-    /// The key that all devices of the tenant share, believed.
+    /// The tenant's shared device key, verified.
     Key(KeyId),
-    /// A token of one device. Not yet believed: only with the device's id can it be verified.
+    /// A token of one device, not verified yet. Verification needs the device's id.
     Token(PresentedDeviceToken),
 }
 
-/// A token that is the device's own.
+/// State of the device's own token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OwnToken {
     Current,
-    /// Made with another secret key than the first.
+    /// Made with a secret key other than the first.
     UnderOldKey,
 }
 
-/// What a device is told.
+/// Answer to a check.
 pub struct CheckAnswer<'a> {
     pub offers: Vec<Offer<'a>>,
-    /// `APP_UNKNOWN`, or empty.
+    /// `APP_UNKNOWN` or empty.
     pub msg_code: &'static str,
     pub msg_info: String,
     pub next_check_after_s: u32,
-    /// The state of the catalog that the answer was made from, as `<revision>.<head>`.
+    /// Revision of the catalog behind the answer, as `<revision>.<head>`.
     pub revision: &'a str,
     pub stale_for: Option<TimeDelta>,
-    /// How many pushes wait for the device; only for one that proved by its own token to be the one that it says.
+    /// Number of pending pushes. `None` unless the device authenticated with its own token.
     pub pushes_waiting: Option<usize>,
-    /// True if the device should enrol again: its token needs a secret key that is about to be dropped.
+    /// `true` if the device should enrol again, because its token needs a secret key that is about to be removed.
     pub token_renewal_due: bool,
 }
 
 impl CheckAnswer<'_> {
-    /// Appends the offers, each between `before` and `after`.
+    /// Appends each offer between `before` and `after`.
     pub fn write_offers(&self, form: Form, (before, after): (&[u8], &[u8]), out: &mut Vec<u8>) {
         for offer in &self.offers {
             out.extend_from_slice(before);
@@ -74,7 +74,7 @@ impl CheckAnswer<'_> {
     }
 }
 
-/// Counts checks by what came of them.
+/// Counters of checks by outcome.
 pub struct CheckCounts {
     offer: Counter,
     up_to_date: Counter,
@@ -83,7 +83,7 @@ pub struct CheckCounts {
 }
 
 impl CheckCounts {
-    /// Asks the recorder of metrics once for the counters: asking at each check would cost more than deciding it.
+    /// Registers the counters once. A lookup in the metrics recorder at each check would cost more than the decision.
     pub fn new() -> Self {
         let of = |outcome: &'static str| counter!("slipway_checks_total", "outcome" => outcome);
         Self {
@@ -94,7 +94,7 @@ impl CheckCounts {
         }
     }
 
-    /// Counts a check that was not answered.
+    /// Counts a check that was refused.
     pub fn refused(&self) {
         self.refused.increment(1);
     }
@@ -117,7 +117,7 @@ impl Default for CheckCounts {
     }
 }
 
-/// Whose device key this is. A device's own token is verified once the device's id has been read.
+/// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.
 pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, ServiceError> {
     let Some(presented) = bearer.and_then(PresentedToken::parse) else {
         let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
@@ -147,13 +147,13 @@ fn find_tenant(ctx: &Context, tenant: TenantId) -> Result<Arc<PublishedTenant>, 
     match ctx.live.tenant(tenant) {
         Lookup::Found(tenant) => Ok(tenant),
         Lookup::Absent => Err(WRONG_KEY),
-        // Nothing is known of the tenant, so nothing may be said of its keys.
+        // The tenant is not loaded, so the validity of its keys is unknown.
         Lookup::Unknown => Err(ServiceError::NoCatalog),
     }
 }
 
 impl Device {
-    /// Answers a check for the tenant that the request claims, if it does.
+    /// Answers a check. `claimed` is the tenant named in the request, if any.
     pub fn check<'a>(
         &'a self,
         ctx: &Context,
@@ -172,7 +172,6 @@ impl Device {
         })
     }
 
-    /// The tenant of the credential.
     pub fn tenant_id(&self) -> TenantId {
         self.tenant.tenant.id
     }
@@ -181,8 +180,9 @@ impl Device {
         self.tenant.tenant.enabled
     }
 
-    /// The device's own token, if that is the credential; an error when it is another's, or was replaced as far as
-    /// this node knows.
+    /// Returns the state of the device's own token, or `None` for a device key.
+    ///
+    /// Fails if the token belongs to another device or if this node knows that it was replaced.
     fn proves_to_be(&self, ctx: &Context, device: &str) -> Result<Option<OwnToken>, ServiceError> {
         let DeviceCredential::Token(token) = &self.credential else {
             return Ok(None);
@@ -202,13 +202,15 @@ impl Device {
     }
 }
 
-/// Unknown, disabled and foreign tenants look alike.
+/// Returns the same error for unknown, disabled and foreign tenants.
 pub(super) fn tenant_is_refused() -> ServiceError {
-    ServiceError::PermissionDenied("the credential has no right to this tenant".to_owned())
+    ServiceError::PermissionDenied("the credential has no access to this tenant".to_owned())
 }
 
-/// Answers a check with a key of `tenant`. `claimed` is the tenant that the request names, if it does: a claim to be
-/// compared with the key's tenant, never the source of what may be seen.
+/// Answers a check for a credential of `tenant`.
+///
+/// `claimed` is the tenant named in the request, if any. It is only compared with `tenant` and never decides what the
+/// caller may see.
 pub(super) fn answer<'a>(
     ctx: &Context,
     tenant: &'a PublishedTenant,
@@ -260,8 +262,9 @@ pub(super) fn answer<'a>(
     })
 }
 
-/// Spreads an interval by ±10 % so that devices started together do not ask together. The same device gets the same
-/// spread within an hour.
+/// Spreads an interval by ±10 %, so that devices that started together do not check at the same time.
+///
+/// A device gets the same spread within an hour.
 fn spread(seconds: u32, device_id: &str, now: DateTime<Utc>) -> u32 {
     let hour = u64::try_from(now.timestamp() / 3_600).unwrap_or_default();
     let fraction = xxh3_64_with_seed(device_id.as_bytes(), hour) & u64::from(u16::MAX);

@@ -1,4 +1,4 @@
-//! What every use case works with.
+//! Shared context of all use cases.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use crate::secrets::{AccessTokens, Keyring};
 use crate::storage::{Authority, CatalogPair, CatalogTx, Cause, Db, Stored, Tx, in_micros, tenants};
 use crate::supervision::Tasks;
 
-/// The parts of a running server that use cases need.
+/// Components of a running server that use cases need.
 pub struct Context {
     pub db: Db,
     pub live: Arc<Live>,
     pub newest_tokens: Arc<NewestTokens>,
-    /// Tells this run of this node from every other.
+    /// Id of this run of the node.
     pub node: Uuid,
     pub clock: Arc<dyn Clock>,
     pub keyring: Arc<Keyring>,
@@ -45,51 +45,50 @@ pub struct Context {
     pub new_devices: Arc<NewDevices>,
     pub permits: Permits,
     pub heavy_calls: HeavyCalls,
-    /// Set when the node is about to stop, so that balancers send nothing more.
+    /// Set shortly before the node stops, so that load balancers send no more requests.
     pub is_draining: AtomicBool,
     pub check_counts: CheckCounts,
     pub key_uses: KeyUses,
     pub device_records: DeviceRecorder,
     pub push_delivery: PushDelivery,
     pub write_health: WriteHealth,
-    /// The background tasks of this node.
     pub tasks: Tasks,
     pub settings: Settings,
 }
 
-/// Numbers of the configuration that use cases read.
+/// Configuration values that use cases read.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Seconds until a device that got nothing asks again.
+    /// Seconds until the next check of a device that got no offer.
     pub next_check_s: u32,
-    /// Seconds until a device that got an offer asks again.
+    /// Seconds until the next check of a device that got an offer.
     pub next_check_after_offer_s: u32,
     pub push_lifetimes: PushLifetimes,
-    /// How long a push is kept after it expired; `None`: for ever.
+    /// Retention of a push after its expiry; `None` = forever.
     pub push_retention: Option<TimeDelta>,
-    /// Whether pushes are published to an MQTT broker.
+    /// `true` if pushes are published to an MQTT broker.
     pub has_broker: bool,
 }
 
 impl Context {
-    /// The current instant, in whole microseconds: what both databases keep and the API shows.
+    /// Returns the current time in whole microseconds, the precision of both databases and the API.
     pub fn now(&self) -> DateTime<Utc> {
         in_micros(self.clock.now())
     }
 
-    /// Whether the database answers within a second.
+    /// Returns `true` if the database answers within a second.
     pub async fn database_answers(&self) -> bool {
         let answer = tokio::time::timeout(Duration::from_secs(1), self.db.ping()).await;
         matches!(answer, Ok(Ok(())))
     }
 
-    /// Why nothing can be written, if so.
+    /// Returns the reason that writes fail, or `None` while they work.
     pub fn write_failure(&self, database_answers: bool) -> Option<WriteFailure> {
         let is_away = || (!database_answers).then(|| WriteFailure::by(Cause::Away));
         self.write_health.failure().or_else(is_away)
     }
 
-    /// Lets a caller into a tenant that exists.
+    /// Authorizes a caller for an action in a tenant. Fails if the tenant does not exist.
     pub(super) async fn enter(
         &self,
         caller: &Caller,
@@ -97,7 +96,7 @@ impl Context {
         action: Action,
     ) -> Result<TenantScope, ServiceError> {
         let scope = enter_tenant(&caller.principal, tenant, action)?;
-        // A tenant's own people prove by being there that it exists.
+        // The tenant exists if the caller is one of its own users or tokens.
         if caller.principal.role == Role::PlatformAdmin
             && tenants::find(&self.db_for(caller), tenant).await?.is_none()
         {
@@ -106,7 +105,7 @@ impl Context {
         Ok(scope)
     }
 
-    /// Where the caller's statements go: what is urgent does not wait for the connections of others.
+    /// Returns the database for the caller's statements. Urgent callers use connections of their own and go first.
     pub(super) fn db_for(&self, caller: &Caller) -> Db {
         if caller.is_urgent {
             self.db.urgent()
@@ -115,12 +114,12 @@ impl Context {
         }
     }
 
-    /// Begins a write in the caller's name.
+    /// Begins a write with the caller's authority.
     pub(super) async fn begin(&self, caller: &Caller) -> Result<Tx, ServiceError> {
         Ok(self.db_for(caller).begin_as(caller.authority()).await?)
     }
 
-    /// Begins a write that may end or change the caller's own credential, or that of `other`.
+    /// Begins a write that may revoke or change the credential of the caller or of the user `other`.
     pub(super) async fn begin_on_credentials(
         &self,
         caller: &Caller,
@@ -130,7 +129,7 @@ impl Context {
         Ok(db.begin_on_credentials(caller.authority(), other).await?)
     }
 
-    /// Begins a write that may end any administrator of the platform, and returns all of them.
+    /// Begins a write that may remove or disable any platform administrator. Returns all administrators.
     pub(super) async fn begin_on_administrators(
         &self,
         caller: &Caller,
@@ -141,7 +140,7 @@ impl Context {
             .await?)
     }
 
-    /// Begins a change of a tenant's catalog in the caller's name.
+    /// Begins a catalog write with the caller's authority.
     pub(super) async fn begin_catalog(
         &self,
         caller: &Caller,
@@ -151,7 +150,7 @@ impl Context {
         Ok(db.begin_catalog_as(scope, caller.authority()).await?)
     }
 
-    /// Commits a change of the catalog and returns when this node serves it.
+    /// Commits a catalog write and waits until this node serves it.
     pub(super) async fn commit(&self, tx: CatalogTx) -> Result<CatalogPair, ServiceError> {
         let tenant = tx.scope().tenant();
         let pair = tx.commit().await?;
@@ -159,8 +158,9 @@ impl Context {
         Ok(pair)
     }
 
-    /// Ends a write that found everything as it should be. Another node may have taken the change a moment ago, so
-    /// this one too returns only when it serves it.
+    /// Ends a write that changes nothing.
+    ///
+    /// Another node may have committed the same change a moment ago, so this also waits until this node serves it.
     pub(super) async fn unchanged<T>(&self, tx: CatalogTx, value: T) -> Written<T> {
         let tenant = tx.scope().tenant();
         drop(tx);
@@ -173,24 +173,24 @@ impl Context {
     }
 }
 
-/// Who asks, and in which request.
+/// Authenticated caller and its request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub principal: Principal,
     pub request_id: String,
     pub address: Option<IpAddr>,
-    /// True if the call stops offers or takes a credential away, so that it must not wait behind others.
+    /// `true` if the call stops offers or revokes a credential, so that it must not queue behind others.
     pub is_urgent: bool,
 }
 
 impl Caller {
-    /// In whose name the caller writes.
+    /// Returns the authority that the caller's writes are checked against.
     pub(super) fn authority(&self) -> Authority {
         Authority::Principal(self.principal.clone())
     }
 }
 
-/// What a write came to, and the state of the catalog that has it (absent for what no check is answered from).
+/// Result of a write and the catalog revision that contains it. `pair` is `None` if no check depends on the value.
 #[derive(Debug, Clone)]
 pub struct Written<T> {
     pub value: T,
@@ -206,14 +206,14 @@ impl<T> Written<T> {
     }
 }
 
-/// What an `If-Match` demands of the object that is about to change (RFC 9110, section 13.1.1).
+/// `If-Match` condition on the object to change (RFC 9110, section 13.1.1).
 #[derive(Debug, Clone, Default)]
 pub enum Precondition {
     #[default]
     None,
-    /// The object must be there.
+    /// The object must exist.
     Exists,
-    /// The object must be in one of these states.
+    /// The object must have one of these entity tags.
     OneOf(Vec<String>),
 }
 

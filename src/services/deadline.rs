@@ -1,5 +1,6 @@
-//! The deadline of a use case: no caller waits longer for a database that has gone silent, and whoever is turned away
-//! learns whether the write may have been done.
+//! Deadline of a use case.
+//!
+//! It bounds the wait for an unresponsive database. The error says whether the write may have been done.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +12,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::ServiceError;
 use crate::storage::{WriteProgress, current_writes, track_writes};
 
-/// Time that a use case may take.
+/// Time limit of a use case.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     static CLOCK: Arc<CallClock>;
 }
 
-/// Tells when a call is given up.
+/// Deadline of one call.
 struct CallClock {
     limit: Duration,
     /// `None` while the call waits for its caller.
@@ -39,11 +40,12 @@ impl CallClock {
     }
 }
 
-/// Stops a call's clock while it waits for its caller, for example for the rest of a body. The call has its whole time
-/// again when this is dropped.
+/// Guard that suspends a call's deadline while the call waits for its caller, for example for the rest of a body.
+///
+/// Dropping it restarts the full time limit.
 pub struct Suspended(Option<Arc<CallClock>>);
 
-/// Stops the clock of the current call, if it has one.
+/// Suspends the deadline of the current call, if it has one.
 pub fn suspend_deadline() -> Suspended {
     let clock = CLOCK.try_with(Clone::clone).ok();
     if let Some(clock) = &clock {
@@ -60,7 +62,7 @@ impl Drop for Suspended {
     }
 }
 
-/// The deadline and the record of writes of a call, to be carried to another thread.
+/// Deadline and write progress of a call, for use on another thread.
 #[derive(Default)]
 pub(super) struct CallScope {
     clock: Option<Arc<CallClock>>,
@@ -68,7 +70,7 @@ pub(super) struct CallScope {
 }
 
 impl CallScope {
-    /// Those of the call that runs here.
+    /// Returns the scope of the current call.
     pub(super) fn current() -> Self {
         Self {
             clock: CLOCK.try_with(Clone::clone).ok(),
@@ -81,7 +83,7 @@ impl CallScope {
         self.clock.is_some()
     }
 
-    /// Runs a part of the call.
+    /// Runs a part of the call in this scope.
     pub(super) async fn run<T>(self, part: impl Future<Output = T>) -> T {
         let part = track_writes(self.writes.unwrap_or_default(), part);
         match self.clock {
@@ -91,7 +93,8 @@ impl CallScope {
     }
 }
 
-/// Runs a call until its end or its deadline. A call that is given up is dropped, with its permits and transactions.
+/// Runs a call until it completes or reaches its deadline. A call that reaches it is dropped, with its permits and
+/// transactions.
 pub async fn within_deadline<T>(call: impl Future<Output = T>) -> Result<T, ServiceError> {
     within(CALL_LIMIT, call).await
 }
@@ -118,7 +121,7 @@ async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Result<T, 
     .await
 }
 
-/// A timer that follows a deadline; most calls end before they need one.
+/// Lazy timer for a movable deadline. Most calls complete before they need it.
 #[derive(Default)]
 struct Alarm(Option<Pin<Box<Sleep>>>);
 

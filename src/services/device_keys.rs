@@ -1,4 +1,4 @@
-//! Keys of the device API: one is good for every device of the tenant. Stored as a hash, shown once.
+//! Device keys, each shared by all devices of a tenant. The key is shown once and stored as a hash.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::{Page, PageRequest, Stored, device_keys};
 
-/// A key that was just made, with the text that is shown once.
+/// A new device key with its text, which is shown once.
 pub struct MadeDeviceKey {
     pub stored: Stored<DeviceKey>,
     pub device_key: String,

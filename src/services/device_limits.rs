@@ -1,5 +1,6 @@
-//! Limits on what comes from one device, and on what is sent to one, the same over HTTP, the gateway and MQTT. Kept by
-//! each node for itself.
+//! Rate limits on acknowledgements from a device and pushes to a device.
+//!
+//! They are shared by HTTP, the gateway and MQTT. Each node counts separately.
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use crate::access::DeviceScope;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::PushTarget;
 
-/// What may come at once, in seconds of what may come all the time: a device that was away has much to say.
+/// Burst, in seconds of the sustained rate. A device that was offline acknowledges many pushes at once.
 const BURST_S: u32 = 15;
-/// Room for a fleet: four times a table's 65,536 keys.
+/// Table size for a fleet: four times the usual 65,536 keys.
 const ROOM: usize = 4;
 
 pub struct DeviceLimits {
@@ -20,7 +21,7 @@ pub struct DeviceLimits {
 }
 
 impl DeviceLimits {
-    /// Allows so many of each in a second. Each costs a transaction.
+    /// Allows `per_second` acknowledgements and pushes for each device. Each of them costs a transaction.
     pub fn new(per_second: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.max(1);
         let limit = |name| RateLimit::new(name, per_second * BURST_S, interval).with_room(ROOM);
@@ -30,28 +31,28 @@ impl DeviceLimits {
         }
     }
 
-    /// Refuses a device that has sent too many acknowledgements; nothing is counted.
+    /// Fails if the device has sent too many acknowledgements. Counts nothing.
     pub(super) fn admit_acknowledgement(&self, scope: &DeviceScope) -> Result<(), ServiceError> {
         let device = (scope.tenant().tenant(), scope.device());
         let probed = self.acknowledgements.probe(device);
         probed.map_err(too_many_acknowledgements)
     }
 
-    /// Counts an acknowledgement of a device; the error says how long to wait.
+    /// Counts an acknowledgement of a device. The error contains the wait.
     pub(super) fn count_acknowledgement(&self, scope: &DeviceScope) -> Result<(), ServiceError> {
         let device = (scope.tenant().tenant(), scope.device());
         let counted = self.acknowledgements.count(device);
         counted.map_err(too_many_acknowledgements)
     }
 
-    /// Counts a push for each of its devices, or for none of them.
+    /// Counts a push for all of its devices, or for none if one is over its limit.
     pub(super) fn count_push(&self, tenant: TenantId, targets: &[PushTarget]) -> Result<(), ServiceError> {
         let refused = |wait| refusal("too many pushes were sent to one of these devices", wait);
         for target in targets {
             self.pushes.probe((tenant, &target.device)).map_err(refused)?;
         }
         for target in targets {
-            // Another push may have been counted meanwhile; this one was admitted.
+            // A concurrent push may have used up the limit since the probe; this push stays admitted.
             let _ = self.pushes.count((tenant, &target.device));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The devices of a tenant: their import, and what is known of them.
+//! Devices of a tenant: queries, import, deletion, token revocation and adoption.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,23 +20,23 @@ use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, DeviceFilter, StoredDevice};
 use crate::storage::{Page, PageRequest, Reader, Tx};
 
-/// A device as the registry shows it.
+/// A registered device with its derived state.
 pub struct RegisteredDevice {
     pub stored: StoredDevice,
-    /// Whether it holds a token of its own that is good.
+    /// `true` if it has a valid token of its own.
     pub is_enrolled: bool,
-    /// Whether it hangs on a node that runs.
+    /// `true` if it is connected to a running node.
     pub is_connected: bool,
 }
 
-/// A device with what it has.
+/// A device with its installs.
 pub struct DeviceWithInstalls {
     pub device: RegisteredDevice,
-    /// By app and identifier.
+    /// Ordered by app and identifier.
     pub installs: Vec<Install>,
 }
 
-/// What an import changed. Devices that were so already count as neither.
+/// Result of an import. Unchanged devices are counted in neither field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Imported {
     pub created: usize,
@@ -109,8 +109,9 @@ async fn register(
     Ok(stored.into_iter().map(register).collect())
 }
 
-/// Forgets a device, with its token and codes, what it has installed and what was pushed to it. `etag_of` names the
-/// state that the precondition is about.
+/// Deletes a device with its token, codes, installs and pushes.
+///
+/// `etag_of` computes the entity tag that the precondition is checked against.
 pub async fn delete(
     ctx: &Context,
     caller: &Caller,
@@ -142,7 +143,7 @@ pub async fn delete(
     Ok(())
 }
 
-/// Makes the token of a device good for nothing. Only a code enrols the device again.
+/// Revokes the token of a device. Only a one-time code enrols the device again.
 pub async fn revoke_token(
     ctx: &Context,
     caller: &Caller,
@@ -170,8 +171,9 @@ pub async fn revoke_token(
     Ok(())
 }
 
-/// Ends the token of a device. What is left of it, with the generation that is returned, tells the nodes that it is good
-/// no more.
+/// Ends the token of a device and returns the new generation.
+///
+/// The row stays: its generation tells the nodes that the token is invalid.
 async fn end_token(
     ctx: &Context,
     tx: &Tx,
@@ -185,7 +187,7 @@ async fn end_token(
     Ok(generation)
 }
 
-/// Tells this node at once of an end that was committed.
+/// Notifies this node immediately of a token that ended. Call this after the commit.
 fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: i64) {
     ctx.newest_tokens.note(DeviceKey::of(tenant, id), generation);
 }
@@ -204,7 +206,7 @@ fn of_device(device: &RegisteredDevice) -> Value {
     })
 }
 
-/// Sets what is given of each device; devices that are not known yet become so. The same import again changes nothing.
+/// Imports devices: creates unknown ones and sets the given fields of known ones. Repeating an import changes nothing.
 pub async fn import(
     ctx: &Context,
     caller: &Caller,
@@ -263,7 +265,7 @@ fn given_twice(imported: &[Device]) -> Vec<FieldError> {
         .collect()
 }
 
-/// As a check's memberships are completed, so that both are found by the same org node.
+/// Completes org memberships in the same way as those of a check, so that the same org node matches both.
 pub(super) fn complete_org_info<'a>(
     ctx: &Context,
     tenant: TenantId,
@@ -279,7 +281,7 @@ pub(super) fn complete_org_info<'a>(
     }
 }
 
-/// Whether everything that an import gives is known already.
+/// Returns `true` if the stored device already has every value of the import.
 fn says(known: &Device, imported: &Device) -> bool {
     fn is_so<T: PartialEq>(imported: Option<&T>, known: Option<&T>) -> bool {
         imported.is_none() || imported == known
@@ -289,8 +291,10 @@ fn says(known: &Device, imported: &Device) -> bool {
         && is_so(imported.org_info.as_ref(), known.org_info.as_ref())
 }
 
-/// How many devices have each version of an app's resources, of those that checked for the app within so many days.
-/// The app itself first, then by identifier; the newest version first.
+/// Counts the devices on each version of an app's resources. Only devices that checked for the app in the last
+/// `seen_within_days` days count.
+///
+/// The app itself comes first, then its resources by identifier, each with the newest version first.
 pub async fn adoption(
     ctx: &Context,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! Why a use case did not happen. `http::problem` turns each into a response.
+//! Errors of use cases. `http::problem` maps each of them to a response.
 
 use super::CALL_LIMIT;
 use crate::access::Refusal;
@@ -10,68 +10,63 @@ const CREDENTIAL_ENDED: &str = "the credential was revoked, or its role changed,
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    #[error("the request has fields that cannot be accepted")]
+    #[error("the request has invalid fields")]
     Invalid(Vec<FieldError>),
     #[error("{0}")]
     Unauthenticated(&'static str),
     #[error("{0}")]
     PermissionDenied(String),
-    /// Absent, or another tenant's: the caller must not be able to tell.
-    #[error("there is no such {0}")]
+    /// The object is absent or belongs to another tenant. The caller must not be able to tell which.
+    #[error("no such {0}")]
     NotFound(&'static str),
     #[error("{0}")]
     AlreadyExists(String),
-    /// A device key alone does not enrol an id that holds a token.
+    /// A device key alone cannot enrol an id that has a token.
     #[error("{0}")]
     AlreadyEnrolled(&'static str),
-    /// `fields` are those that the state does not let change.
+    /// `fields` are those that the current state does not allow to change.
     #[error("{detail}")]
     WrongState { detail: String, fields: Vec<FieldError> },
     #[error("{0}")]
     VersionConflict(String),
-    #[error(
-        "the object has changed since it was read; read it again and repeat the change on what it is now"
-    )]
+    #[error("the object has changed since it was read; read it again and repeat the change")]
     Stale,
     #[error("this Idempotency-Key was used with another body; use a new key for another request")]
     IdempotencyKeyReused,
-    #[error("a request with this Idempotency-Key is still being worked on; repeat it in a moment")]
+    #[error("a request with this Idempotency-Key is in progress; repeat it in a moment")]
     IdempotencyKeyInUse,
     #[error("this request was answered before with a secret that is shown once; the object's id is {id}")]
     SecretAlreadyShown { id: String },
     #[error("{what}; wait {retry_after_s} seconds")]
     RateLimited { what: &'static str, retry_after_s: u64 },
-    /// Passing trouble of the server's own: repeating later makes sense.
+    /// Temporary failure on the server's side: the request can be repeated later.
     #[error("{cause}; {}", remedy(*.cause))]
     Unavailable {
         cause: Cause,
         #[source]
         source: StorageError,
     },
-    /// The connection was lost while the write was being committed.
-    #[error(
-        "the database did not answer whether the write was done; {}",
-        after_a_write(true)
-    )]
+    /// The connection was lost during the commit.
+    #[error("the database did not confirm the write; {}", after_a_write(true))]
     InDoubt(#[source] StorageError),
-    /// The use case was given up at its deadline.
+    /// The use case reached its deadline.
     #[error("the database did not answer within {} seconds; {}", CALL_LIMIT.as_secs(), after_a_write(*may_be_done))]
     GivenUp { may_be_done: bool },
-    /// As many costly calls as this node allows are under way.
+    /// The node's limit of concurrent expensive calls is reached.
     #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
-    /// This node is about to stop: whoever comes back reaches another, or this one once it runs again.
+    /// The node is about to stop. A new connection reaches another node, or this one after its restart.
     #[error("this node is about to stop; connect again after Retry-After")]
     Stopping,
-    /// This node has no catalog to answer from yet.
+    /// This node has not loaded a catalog yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
     NoCatalog,
-    #[error("an unexpected failure")]
+    #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ServiceError {
-    /// True if the database's trouble made it fail, so that the same may succeed later.
+    /// Returns `true` if the database caused the failure, so that a repetition may succeed.
     pub const fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -79,7 +74,7 @@ impl ServiceError {
         )
     }
 
-    /// One field that is wrong.
+    /// Creates an error for one invalid field.
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::invalid(field, message)])
     }
@@ -100,7 +95,7 @@ impl ServiceError {
     }
 }
 
-/// What the caller of a write needs to know before it repeats the request.
+/// Returns the advice for repeating a failed write.
 fn after_a_write(may_be_done: bool) -> &'static str {
     if may_be_done {
         "the write may have been done: repeat the request with the same Idempotency-Key, or read the object first"
@@ -132,7 +127,7 @@ impl From<StorageError> for ServiceError {
                 Self::invalid("cursor", "cursor must be a next_cursor that this list gave")
             }
             StorageError::Conflict(key) => Self::AlreadyExists(already_exists(key).to_owned()),
-            // Somebody was faster: what this request decided on is no longer so.
+            // A concurrent request changed the state that this request was decided on.
             StorageError::Changed => Self::Stale,
             StorageError::ReservationLost => Self::IdempotencyKeyInUse,
             StorageError::CredentialEnded => Self::Unauthenticated(CREDENTIAL_ENDED),
@@ -143,7 +138,7 @@ impl From<StorageError> for ServiceError {
     }
 }
 
-/// Tells what to do about a database that cannot be used.
+/// Returns the advice for an unusable database.
 pub(super) fn remedy(cause: Cause) -> &'static str {
     match cause {
         Cause::Away => "repeat the request later",
@@ -163,12 +158,12 @@ pub(super) fn remedy(cause: Cause) -> &'static str {
             "raise its max_connections or run fewer servers, or repeat the request later"
         }
         Cause::OutOfMemory => "give it more memory, or repeat the request later",
-        Cause::DiskError => "look into its log and check its disk, then repeat the request",
+        Cause::DiskError => "check its log and its disk, then repeat the request",
         Cause::Damaged => "restore a backup, then repeat the request",
     }
 }
 
-/// What is taken, and what to do about it.
+/// Returns the conflict and the advice for it.
 fn already_exists(key: UniqueKey) -> &'static str {
     match key {
         UniqueKey::TenantId => "a tenant with this id exists; choose another id",
@@ -177,11 +172,11 @@ fn already_exists(key: UniqueKey) -> &'static str {
         }
         UniqueKey::Username => "this username is taken; choose another",
         UniqueKey::VersionCode => "this version_code is taken in its resource; choose another",
-        UniqueKey::Resource | UniqueKey::AppKey => "such an object exists already; repeat the request",
+        UniqueKey::Resource | UniqueKey::AppKey => "this object already exists; repeat the request",
     }
 }
 
-/// A list of wrong fields as a result: `Ok` when it is empty.
+/// Returns `Ok` if there are no invalid fields.
 pub(super) fn accept(errors: Vec<FieldError>) -> Result<(), ServiceError> {
     if errors.is_empty() {
         Ok(())

@@ -1,4 +1,4 @@
-//! Why a device gets what it gets: the check's own decision, with the verdict of every release.
+//! Explanation of a check: the decision of the check itself, with the verdict on every release.
 
 use std::sync::Arc;
 
@@ -16,15 +16,16 @@ use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, CatalogPair, ReadTx, StorageError};
 
 pub struct Explanation {
-    /// The state of the tenant's catalog that was explained.
+    /// Catalog revision that was explained.
     pub pair: CatalogPair,
-    /// The instant that was taken for now.
+    /// Time for which the check was explained.
     pub at: DateTime<Utc>,
     pub resources: Vec<ExplainedResource>,
 }
 
-/// Explains a check as it would be answered at an instant. Read from the database, since drafts and paused releases
-/// have verdicts too and nodes do not keep those in memory.
+/// Explains the answer to a check at a given time.
+///
+/// Reads the database: drafts and paused releases also have verdicts, and nodes do not keep them in memory.
 pub async fn explain_check(
     ctx: &Context,
     caller: &Caller,
@@ -62,8 +63,9 @@ pub async fn explain_check(
     })
 }
 
-/// The directory that checks are completed from, where it is the one of these rows; parsing and indexing a large one
-/// takes seconds.
+/// Returns the org directory that completes checks.
+///
+/// Uses the one in memory if it matches the rows, because parsing and indexing a large directory takes seconds.
 async fn find_directory(
     ctx: &Context,
     reader: &ReadTx,

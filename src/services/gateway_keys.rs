@@ -1,4 +1,4 @@
-//! Gateway keys at work: whose key it is, what it may do, and its checks. From memory alone.
+//! Use of gateway keys: lookup, permissions and checks, from memory alone.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use crate::live::{LiveAppKey, Lookup, PublishedTenant};
 use crate::resolve::Check;
 use crate::storage::key_uses::KeyRef;
 
-/// A key of the gateway with its tenant. Its caller is not known before a signature was verified with its secrets.
+/// A gateway key with its tenant. The caller is authenticated only once a signature is verified with one of its
+/// secrets.
 pub struct GatewayKey {
     tenant: Arc<PublishedTenant>,
     app_key: String,
     key: Arc<LiveAppKey>,
 }
 
-/// The key of this name. Errors: not found or expired, or the node has no catalog yet.
+/// Finds a key by name. Fails if the key is absent or expired, or if the node has no catalog yet.
 pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError> {
     let tenant = match ctx.live.tenant_of_app_key(app_key) {
         Lookup::Found(tenant) => tenant,
@@ -38,7 +39,7 @@ pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError
 }
 
 impl GatewayKey {
-    /// The secrets that are good now: the current one, and the one before a rotation.
+    /// Returns the valid secrets: the current one, and the one before the last rotation.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.key.secrets.iter().map(AsRef::as_ref)
     }
@@ -55,12 +56,12 @@ impl GatewayKey {
         self.tenant.tenant.id
     }
 
-    /// Whether the key's tenant is not disabled.
+    /// Returns `true` if the tenant of the key is enabled.
     pub fn is_good(&self) -> bool {
         self.tenant.tenant.enabled
     }
 
-    /// Notes that somebody proved to hold the key.
+    /// Records that a caller authenticated with the key.
     pub fn note_use(&self, ctx: &Context) {
         let key = KeyRef::AppKey(self.tenant(), self.key.id);
         ctx.key_uses.note(key, ctx.now());
@@ -70,7 +71,7 @@ impl GatewayKey {
         &self.app_key
     }
 
-    /// Answers a check for the tenant that the request claims.
+    /// Answers a check. `claimed` is the tenant named in the request.
     pub fn check<'a>(
         &'a self,
         ctx: &Context,

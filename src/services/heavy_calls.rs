@@ -1,8 +1,8 @@
-//! Threads for calls that keep a core busy for long: they read or write whole lists, or parse large bodies. The threads
-//! that answer checks do none of that.
+//! Threads for calls that occupy a core for a long time: calls that read or write whole lists, or parse large bodies.
 //!
-//! Tenants take turns. A tenant that calls more than its queue holds is told to come back, and so is everybody once
-//! the queues of all tenants are full.
+//! The threads that answer checks run none of these.
+//!
+//! Tenants are served in turn. A call is refused if the queue of its tenant or the total of all queues is full.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZero;
@@ -18,26 +18,25 @@ use super::ServiceError;
 use super::deadline::CallScope;
 use crate::catalog::ids::TenantId;
 
-/// How many calls of one tenant may wait.
+/// Maximum number of waiting calls per tenant.
 const WAITING_PER_TENANT: usize = 8;
-/// How many calls of all tenants may wait.
+/// Maximum number of waiting calls of all tenants.
 const WAITING: usize = 64;
-/// How many seconds a refused caller is told to wait.
+/// `Retry-After` of a refused call, in seconds.
 const RETRY_AFTER_S: u64 = 2;
-/// The most threads. Each may hold a largest answer in memory.
+/// Maximum number of threads. Each may hold an answer of maximum size in memory.
 const MOST_THREADS: usize = 4;
-/// How far the threads stand back where cores are scarce, as `nice` counts: each then gets about a tenth of a core that
-/// is wanted for checks.
+/// Niceness of the threads. If cores are scarce, each thread gets about a tenth of a core that checks also need.
 const NICENESS: i32 = 10;
 
-/// Whose calls are counted together; `None` is the installation's own people.
+/// Owner of a queue; `None` is the platform itself.
 type Owner = Option<TenantId>;
 
 type Work = Box<dyn FnOnce() + Send>;
 
 pub struct HeavyCalls {
     queues: Arc<Queues>,
-    /// Where the work's connections and timers live.
+    /// Runtime for the connections and timers of the calls.
     runtime: Handle,
 }
 
@@ -49,7 +48,7 @@ struct Queues {
 #[derive(Default)]
 struct State {
     by_owner: HashMap<Owner, Queue>,
-    /// Owners with waiting calls, the next to be served first.
+    /// Owners with waiting calls, in the order of service.
     turns: VecDeque<Owner>,
     waiting: usize,
     is_over: bool,
@@ -62,7 +61,7 @@ struct Queue {
 }
 
 impl HeavyCalls {
-    /// Starts the threads: half as many as there are cores, two at least. To be called within a runtime.
+    /// Starts the threads: half the number of cores, at least two and at most four. Must be called within a runtime.
     pub fn start() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self::with_threads((cores / 2).clamp(2, MOST_THREADS))
@@ -73,7 +72,7 @@ impl HeavyCalls {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        // One tenant leaves a thread to the others.
+        // One tenant leaves at least one thread to the others.
         let most_of_one = threads.saturating_sub(1).max(1);
         for _ in 0..threads {
             let queues = queues.clone();
@@ -88,8 +87,9 @@ impl HeavyCalls {
         }
     }
 
-    /// Runs a call on these threads and returns what it came to. It belongs to the call that runs here: it has the same
-    /// deadline, and it ends with its caller, also in the middle.
+    /// Runs a call on these threads and returns its result.
+    ///
+    /// The call keeps the deadline of the current call. It is cancelled when its caller goes away, even while it runs.
     pub async fn run<T: Send + 'static>(
         &self,
         owner: Owner,
@@ -107,7 +107,7 @@ impl HeavyCalls {
                 }
             });
             if let Some(done) = done {
-                // The caller may have gone meanwhile.
+                // The caller may be gone.
                 let _ = tell.send(done);
             }
         };
@@ -133,7 +133,7 @@ impl Queues {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a call; `false` when there is no room for it.
+    /// Queues a call. Returns `false` if a queue is full.
     fn push(&self, owner: Owner, work: Work) -> bool {
         let mut state = self.lock();
         if state.waiting == WAITING {
@@ -157,13 +157,13 @@ impl Queues {
     fn work(&self, most_of_one: usize) {
         stand_back();
         while let Some((owner, work)) = self.next(most_of_one) {
-            // The panic was logged by the panic hook, and its caller is told of a failure.
+            // The panic hook has logged the panic, and the caller gets an error.
             let _ = catch_unwind(AssertUnwindSafe(work));
             self.end(owner);
         }
     }
 
-    /// Waits for the next call; `None` once the threads are to end.
+    /// Waits for the next call. Returns `None` once the threads must end.
     fn next(&self, most_of_one: usize) -> Option<(Owner, Work)> {
         let mut state = self.lock();
         loop {
@@ -187,13 +187,13 @@ impl Queues {
             }
         }
         drop(state);
-        // A call that waited for this owner's other calls may be run by any thread.
+        // Any thread may run a call that waited for another call of this owner.
         self.changed.notify_all();
     }
 }
 
 impl State {
-    /// The oldest call of the first owner in turn that does not have its share of threads already.
+    /// Takes the oldest call of the first owner that has not reached its share of the threads.
     fn next(&mut self, most_of_one: usize) -> Option<(Owner, Work)> {
         let by_owner = &self.by_owner;
         let has_room = |owner: &Owner| {
@@ -214,7 +214,8 @@ impl State {
     }
 }
 
-/// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
+/// Lowers the priority of the current thread. Only Linux has priorities per thread; elsewhere this would slow down the
+/// whole process.
 fn stand_back() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
@@ -231,7 +232,7 @@ mod tests {
         TenantId::parse(number).ok()
     }
 
-    /// Blocks a thread until the sender is dropped.
+    /// Returns a call that blocks its thread until the sender is dropped.
     fn blocked() -> (mpsc::Sender<()>, impl AsyncFnOnce() + Send + 'static) {
         let (end, ended) = mpsc::channel::<()>();
         (end, async move || {
@@ -273,7 +274,7 @@ mod tests {
         for call in waiting {
             call.await.unwrap().unwrap();
         }
-        // A call is answered a moment before its owner is forgotten.
+        // The caller gets its answer shortly before the owner's queue is removed.
         while !calls.queues.lock().by_owner.is_empty() {
             tokio::task::yield_now().await;
         }

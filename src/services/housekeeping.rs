@@ -1,5 +1,9 @@
-//! Removes what would grow for ever: idempotency records, ended sessions, old pushes, what tells repeated ones, expired
-//! codes, nodes that are gone. One node at a time does it, by a lease. The audit is kept.
+//! Removes data that would otherwise grow without bound.
+//!
+//! This covers idempotency records, ended sessions, old pushes and their repeat records, expired codes, stopped nodes
+//! and installs of deleted apps. The audit is kept.
+//!
+//! One node at a time does this, under a lease.
 
 use std::time::Duration;
 
@@ -11,40 +15,40 @@ use crate::storage::{device_installs, enrolment_codes, idempotency, leases, node
 
 const LEASE: &str = "housekeeping";
 const EVERY: Duration = Duration::from_mins(1);
-/// Longer than the interval, so that the holder keeps the lease, and above any difference between clocks.
+/// Longer than the interval, so that the holder keeps the lease; also longer than any clock difference.
 const LEASE_FOR: TimeDelta = TimeDelta::minutes(5);
-/// How long what tells repeated pushes is kept: longer than it counts, by more than any difference between clocks.
+/// Retention of repeat records of pushes. It exceeds their validity by more than any clock difference.
 const REPEATS_FOR: TimeDelta = TimeDelta::hours(1);
 
-/// How long a node that is gone is remembered.
+/// Retention of nodes that have stopped.
 const NODES_FOR: TimeDelta = TimeDelta::days(1);
 
-/// Pushes that are removed in one statement, each with up to 1,000 targets: on SQLite other writers wait for it.
+/// Pushes removed by one statement, each with up to 1,000 targets. On SQLite other writers wait for it.
 const PUSHES_AT_ONCE: u64 = 20;
-/// Statements in one round, so that what else it does comes often enough; the rest is for the next.
+/// Statements per round, so that the other tasks run often enough. The next round continues.
 const PUSH_STATEMENTS: usize = 500;
 
-/// Installs that are removed in one transaction.
+/// Installs removed in one transaction.
 const INSTALLS_AT_ONCE: u64 = 1_000;
 const INSTALL_STATEMENTS: usize = 100;
-/// Nodes may record checks for an app that was deleted for this long, if they could not follow.
+/// Time after the deletion of an app during which a node that is behind may still record checks for it.
 const RECORDED_FOR: TimeDelta = TimeDelta::minutes(5);
 
-/// What one round removed.
+/// Result of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     pub idempotency_records: u64,
     pub sessions: u64,
-    /// What told repeats of pushes that are too old to be repeated.
+    /// Repeat records of pushes that are too old to be repeated.
     pub push_repeats: u64,
     pub pushes: u64,
     pub enrolment_codes: u64,
     pub nodes: u64,
-    /// Installs of apps that were deleted.
+    /// Installs of deleted apps.
     pub installs: u64,
 }
 
-/// Cleans every minute until the task is dropped.
+/// Removes old data every minute until the task is dropped.
 pub async fn run(ctx: &Context) {
     let holder = Uuid::new_v4().to_string();
     let mut ticks = tokio::time::interval(EVERY);
@@ -56,12 +60,12 @@ pub async fn run(ctx: &Context) {
         match clean(ctx, &holder).await {
             Ok(Some(removed)) => tracing::debug!(?removed, "housekeeping"),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "housekeeping failed; it is tried again in a minute"),
+            Err(error) => tracing::warn!(%error, "housekeeping failed; retrying in a minute"),
         }
     }
 }
 
-/// One round; `None` when another node holds the lease.
+/// Runs one round. Returns `None` if another node holds the lease.
 pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, ServiceError> {
     let now = ctx.now();
     ctx.key_uses.forget_quiet(now);
@@ -79,7 +83,8 @@ pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, Servi
     }))
 }
 
-/// Some, so that what else it does comes often enough; the rest is for the next round.
+/// Removes installs of deleted apps, with a limit per round, so that the other tasks run often enough. The next round
+/// continues.
 async fn remove_installs_of_deleted_apps(ctx: &Context) -> Result<u64, ServiceError> {
     let mut removed = 0;
     for _ in 0..INSTALL_STATEMENTS {
@@ -92,7 +97,7 @@ async fn remove_installs_of_deleted_apps(ctx: &Context) -> Result<u64, ServiceEr
     Ok(removed)
 }
 
-/// Those whose time after they expired is over. A device may acknowledge a push that it received until then.
+/// Removes pushes whose retention after expiry has ended. Until then a device may acknowledge a push that it received.
 async fn remove_old_pushes(ctx: &Context) -> Result<u64, ServiceError> {
     let Some(kept_for) = ctx.settings.push_retention else {
         return Ok(0);

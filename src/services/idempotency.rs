@@ -1,5 +1,7 @@
-//! `Idempotency-Key` on creates: the answer is stored in the transaction of the create, so that a repeat gets the
-//! first answer even when the server died between the commit and the response.
+//! `Idempotency-Key` on creates.
+//!
+//! The answer is stored in the transaction of the create. A repetition therefore gets the first answer, even if the
+//! server died between the commit and the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,48 +21,50 @@ use crate::storage::idempotency::{self, IdempotencyKey, Reservation, Reservation
 use crate::storage::{Db, StorageError, WriteProgress, Writer};
 
 const RETENTION: Retention = Retention {
-    // A request that neither finished nor failed (its server died) blocks its key for so long.
+    // Time for which a request blocks its key if it neither completed nor failed, because its server died.
     in_flight: TimeDelta::seconds(60),
     answered: TimeDelta::hours(24),
 };
 
-/// As long as a reservation in flight.
+/// Equal to the retention of a reservation in flight.
 const RELEASE_WITHIN: Duration = Duration::from_mins(1);
 
-/// A create with a key, by whom and where.
+/// A create with an idempotency key, its caller and its endpoint.
 #[derive(Debug, Clone)]
 pub struct IdempotentRequest {
     pub caller: String,
     pub method: String,
     pub path: String,
     pub key: String,
-    /// SHA-256 of the body; the same key with another body is a mistake.
+    /// SHA-256 of the body. The same key with another body is an error.
     pub body_hash: String,
 }
 
-/// What to do with a create.
+/// Next step for a create.
 pub enum Begun {
-    /// It was done before: answer this.
+    /// The create was done before: return this answer.
     Replay(Answer),
-    /// Do it.
+    /// The create is new: run it.
     Go(Ticket),
 }
 
-/// The right to do a create once; empty when the caller gave no key. Dropped before [`Ticket::keep`] it frees the key,
-/// so that a create whose caller hung up or whose deadline came can be repeated at once.
+/// Right to run a create once; empty if the caller gave no key.
+///
+/// Dropping it before [`Ticket::keep`] releases the key. A create can therefore be repeated immediately after a
+/// disconnect or a deadline.
 pub struct Ticket(Option<Held>);
 
-/// A key that this request holds, or tries to.
+/// A key that this request holds or tries to reserve.
 #[derive(Clone)]
 struct Held {
     db: Db,
     key: IdempotencyKey,
     reservation: ReservationId,
-    /// Says whether the reservation was sent to the database.
+    /// Progress of the reservation's write, which shows whether it may have reached the database.
     sent: Arc<WriteProgress>,
 }
 
-/// What a create is answered with.
+/// Answer to a create.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -68,7 +72,7 @@ pub struct Answer {
     pub etag: Option<String>,
 }
 
-/// How an answer is stored. Its body is text within the text, so that a repeat gets it to the byte.
+/// Stored form of an answer. Its body is JSON text, so that a repetition gets identical bytes.
 #[derive(Serialize)]
 struct AnswerText<'a> {
     body: &'a JsonText,
@@ -81,16 +85,17 @@ struct StoredAnswer {
     etag: Option<String>,
 }
 
-/// Does a create once: renders the answer and stores it with the change.
+/// Idempotent write: renders the answer and stores it with the change.
 pub struct Once<'a, T> {
     ticket: &'a Ticket,
     render: fn(&T) -> Answer,
-    /// The member of the body that is shown once and never stored, and the object's id.
+    /// Returns the id of the object, for an answer with a secret that is shown once and never stored.
     secret: Option<fn(&T) -> String>,
 }
 
-/// Looks the key up and reserves it. The caller must be allowed the create now, so that a replay tells nobody what they
-/// may not do any more. `tenant` is `None` for what belongs to the installation.
+/// Looks up the key and reserves it. `tenant` is `None` for objects of the installation.
+///
+/// The caller must currently be authorized for the create, so that a replay reveals nothing after a loss of rights.
 pub async fn begin(
     ctx: &Context,
     caller: &Caller,
@@ -110,7 +115,7 @@ pub async fn begin(
         path: request.path,
         key: request.key,
     };
-    // A body may hold a password, which must not be guessable from what is stored.
+    // A body may contain a password, which must not be guessable from the stored hash.
     let own_hash = ctx.keyring.fingerprint(&request.body_hash);
     let held = Held {
         db: ctx.db.clone(),
@@ -118,7 +123,7 @@ pub async fn begin(
         reservation: ReservationId::generate(),
         sent: Arc::default(),
     };
-    // There before its key is taken: a reservation whose answer does not come must be freed too.
+    // Created before the reservation: a reservation whose answer is lost must also be released.
     let ticket = Ticket(Some(held.clone()));
     let reservation = (held.reservation, &held.sent);
     let retention = (ctx.now(), RETENTION);
@@ -157,7 +162,8 @@ impl Ticket {
         }
     }
 
-    /// For an answer that shows a secret: `id` names the object, and the answer is stored without its body.
+    /// Returns the write for an answer that contains a secret. The answer is stored without its body; `id` names the
+    /// object.
     pub fn once_with_secret<T>(&self, render: fn(&T) -> Answer, id: fn(&T) -> String) -> Once<'_, T> {
         Once {
             ticket: self,
@@ -166,20 +172,20 @@ impl Ticket {
         }
     }
 
-    /// Ends the request with the key's answer stored.
+    /// Ends the request and keeps the stored answer of the key.
     pub fn keep(mut self) {
         self.0 = None;
     }
 
-    /// Frees the key after a create that failed, so that it may be tried again.
+    /// Releases the key after a failed create, so that the create can be repeated.
     pub async fn release(mut self) {
         let Some(held) = &self.0 else {
             return;
         };
         match held.release().await {
             Ok(()) => self.0 = None,
-            // Tried again when this is dropped.
-            Err(error) => tracing::debug!(%error, "an idempotency key could not be freed"),
+            // Retried when this is dropped.
+            Err(error) => tracing::debug!(%error, "an idempotency key could not be released"),
         }
     }
 }
@@ -194,22 +200,22 @@ impl Drop for Ticket {
 }
 
 impl Held {
-    /// Leaves a key that has its answer as it is, also one whose answer is just being committed.
+    /// Releases the key unless it has an answer, even one whose commit is in progress.
     async fn release(&self) -> Result<(), StorageError> {
         idempotency::release(&self.db, &self.key, self.reservation).await
     }
 
-    /// Tries until the reservation ends by itself.
+    /// Retries until the reservation expires.
     async fn release_when_possible(self) {
         let mut backoff = Backoff::default();
         let released = timeout(RELEASE_WITHIN, async {
             while let Err(error) = self.release().await {
-                tracing::debug!(%error, "an idempotency key could not be freed; it is tried again");
+                tracing::debug!(%error, "an idempotency key could not be released; retrying");
                 sleep(backoff.next()).await;
             }
         });
         if released.await.is_err() {
-            tracing::warn!("an idempotency key stays reserved until its reservation ends");
+            tracing::warn!("an idempotency key stays reserved until its reservation expires");
         }
     }
 }

@@ -1,5 +1,7 @@
-//! What happens once at a start, when the database first answers: its schema is brought up to date, the secret key
-//! proves that it opens what is stored, and the first administrator is made. Nothing follows or writes before.
+//! Initialization of the database at startup, when it is first reachable.
+//!
+//! It migrates the schema, verifies the secret keys and creates the first administrator. No other task reads or writes
+//! the database before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,47 +19,47 @@ use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_pas
 use crate::storage::key_needs::{self, KeyNeed, SecretKind};
 use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, in_micros, settings, users};
 
-/// Sealed at the first start and opened at every later one.
+/// Setting that is sealed at the first start and opened at every later start.
 const CANARY: &str = "secret_key_canary";
-/// A random id that tells installations apart.
+/// Random id of the installation.
 const INSTALLATION: &str = "installation_id";
-/// How long a running node waits before it asks a database again that it may not use.
+/// Delay before a running node tries a refused database again.
 const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 
-/// Opens the installation's database for this node.
+/// Opening of the installation's database on this node.
 pub struct Opening {
-    /// Not behind the gate.
+    /// Database handle that bypasses the gate.
     pub db: Db,
-    /// Keeps everything else from the database until it is open.
+    /// Gate that blocks all other access until the database is open.
     pub gate: Arc<Gate>,
     pub keyring: Arc<Keyring>,
     pub clock: Arc<dyn Clock>,
     pub username: Username,
-    /// `None`: to be made up.
+    /// `None` = generate a password.
     pub password: Option<String>,
-    /// Told of the first administrator when this node made it.
+    /// Callback for the first administrator, if this node created it.
     pub announce: fn(&FirstAdministrator),
 }
 
-/// Why a database may not be used, or not now.
+/// Reason that the database cannot be used, temporarily or permanently.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
     Sessions(StorageError),
-    #[error("the database's schema cannot be brought up to date")]
+    #[error("the database schema cannot be migrated")]
     Schema(#[source] StorageError),
     #[error(transparent)]
     Key(#[from] KeyringError),
     #[error("the installation's settings cannot be read")]
     Settings(#[from] StorageError),
-    #[error("the first administrator cannot be made")]
+    #[error("the first administrator cannot be created")]
     Administrator(#[source] ServiceError),
     #[error("the catalog cannot be loaded")]
     Catalog(#[source] StorageError),
 }
 
 impl OpenError {
-    /// Whether the same may succeed later without anybody doing anything about it here.
+    /// Returns `true` if a retry may succeed without any change on this node.
     pub fn is_unavailability(&self) -> bool {
         match self {
             Self::Schema(error) | Self::Settings(error) | Self::Catalog(error) => error.is_passing(),
@@ -68,8 +70,7 @@ impl OpenError {
 }
 
 impl Opening {
-    /// Checks and completes what must be so before the database is used, and lets everything through to it. Returns
-    /// the installation's id.
+    /// Checks and initializes the database, then opens the gate. Returns the installation's id.
     pub async fn open(&self) -> Result<Uuid, OpenError> {
         self.db.require_sessions().await.map_err(OpenError::Sessions)?;
         self.db.migrate().await.map_err(OpenError::Schema)?;
@@ -86,7 +87,7 @@ impl Opening {
         Ok(installation)
     }
 
-    /// Tries until the database is open. The node serves meanwhile what it has in memory.
+    /// Retries until the database is open. Meanwhile the node serves the catalog in its memory.
     pub async fn until_open(&self) -> Uuid {
         let mut backoff = Backoff::default();
         loop {
@@ -97,7 +98,7 @@ impl Opening {
                     backoff.next()
                 }
                 Err(error) => {
-                    tracing::error!(error = causes(&error), "this node may not use its database");
+                    tracing::error!(error = causes(&error), "this node cannot use its database");
                     AFTER_REFUSAL
                 }
             };
@@ -105,12 +106,12 @@ impl Opening {
         }
     }
 
-    /// Makes the first administrator if there is nobody yet.
+    /// Creates the first administrator if there are no users.
     async fn ensure_administrator(&self) -> Result<Option<FirstAdministrator>, ServiceError> {
         if users::exists_any(&self.db).await? {
             if self.password.is_some() {
                 tracing::warn!(
-                    "SLIPWAY_ADMIN_PASSWORD is ignored: it counts at the first start only, and there are people \
+                    "SLIPWAY_ADMIN_PASSWORD is ignored: it applies to the first start only, and users exist \
                      already; set a new password with `slipway admin reset-password`, and unset the variable"
                 );
             }
@@ -134,7 +135,7 @@ impl Opening {
         let now = in_micros(self.clock.now());
         match users::insert(&tx, user, hash.as_str().to_owned(), now).await {
             Ok(_) => tx.commit().await?,
-            // Another node starting at the same moment was first.
+            // Another node that started at the same time was first.
             Err(StorageError::Conflict(UniqueKey::Username)) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
@@ -145,20 +146,20 @@ impl Opening {
     }
 }
 
-/// The first administrator, when this start made one.
+/// The first administrator, created by this start.
 pub struct FirstAdministrator {
     pub username: String,
-    /// Only when it was made up; to be printed once.
+    /// Generated password, to be printed once. `None` if the password was configured.
     pub password: Option<String>,
 }
 
-/// Refuses keys that cannot open or verify what is stored: better not to start than to lose secrets bit by bit.
+/// Fails if the keys cannot open or verify the stored secrets. Refusing to start prevents a gradual loss of secrets.
 pub(super) async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
     refuse_missing_keys(db, keyring).await?;
     if let Some(stored) = settings::find(db, CANARY).await? {
         let stored = read_canary(&stored)?;
         keyring.open(&stored, CANARY)?;
-        // A database that is full or read-only for the moment can be opened.
+        // No write is needed, so that a full or read-only database can be opened.
         if stored.key_id == keyring.first_id() && !device_tokens::lack_key_ids(db).await? {
             return Ok(());
         }
@@ -166,14 +167,14 @@ pub(super) async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), Open
     let sealed = keyring.seal("slipway", CANARY)?;
     let text = format!("{}.{}", sealed.key_id, sealed.sealed);
     let tx = db.begin().await?;
-    // Of nodes that start together with different keys the first wins, and the others see it here.
+    // If nodes start together with different keys, the first one wins and the others detect it here.
     settings::insert_if_absent(&tx, CANARY, &text).await?;
     let stored = settings::find(&tx, CANARY).await?.unwrap_or_default();
     let stored = read_canary(&stored)?;
-    // Tokens from before their key was recorded were made with the first key of the last start.
+    // Tokens without a recorded key were made with the first key of the last start.
     device_tokens::fill_key_ids(&tx, &stored.key_id).await?;
     keyring.open(&stored, CANARY)?;
-    // Sealed anew at each start, so that a retired key can be dropped once nothing else needs it.
+    // Sealed again with the first key, so that a retired key can be removed once nothing else needs it.
     settings::upsert(&tx, CANARY, &text).await?;
     Ok(tx.commit().await?)
 }
@@ -186,12 +187,12 @@ fn read_canary(stored: &str) -> Result<SealedSecret, KeyringError> {
     })
 }
 
-/// True if a database that is migrated holds what only a certain key opens.
+/// Returns `true` if a migrated database contains data that only a certain key opens.
 pub async fn is_sealed(db: &Db) -> Result<bool, StorageError> {
     Ok(settings::find(db, CANARY).await?.is_some())
 }
 
-/// Names what needs a key that was not given.
+/// Fails if stored secrets need a key that was not given. The error names them.
 async fn refuse_missing_keys(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
     let needs = key_needs::list_except(db, keyring.first_id()).await?;
     let missing = |need: &&KeyNeed| keyring.ids().all(|id| id != need.key_id);
@@ -217,7 +218,7 @@ const fn words_for(kind: SecretKind) -> &'static str {
     }
 }
 
-/// The installation's id, made at the first start.
+/// Returns the installation's id, which is created at the first start.
 async fn installation_id(db: &Db) -> Result<Uuid, OpenError> {
     let stored = match settings::find(db, INSTALLATION).await? {
         Some(stored) => stored,
@@ -240,7 +241,7 @@ async fn make_installation(db: &Db) -> Result<String, StorageError> {
     if is_new {
         tracing::warn!(
             installation = stored,
-            "a new installation is created: it knows no tenant, no person and no device of any other"
+            "a new installation is created: it has no tenants, users or devices of another installation"
         );
     }
     Ok(stored)

@@ -1,7 +1,7 @@
-//! The last day on which each API token and key was used.
+//! Day of the last use of each API token and key.
 //!
-//! A call looks at a table in memory. Only the first use of a key on a day goes through a bounded queue to one task,
-//! which writes batches, so calls cause no writes of their own and never wait for one.
+//! A call only reads a table in memory. The first use of a key on a day enters a bounded queue, which one task writes
+//! in batches. Calls therefore neither write nor wait for a write.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -16,31 +16,31 @@ use crate::storage::key_uses::{self, KeyRef};
 use crate::storage::{Db, StorageError};
 use crate::supervision::Exit;
 
-/// First uses that may wait for the database. A key that finds the queue full is noted at its next use.
+/// Capacity of the queue of first uses. If the queue is full, the key is recorded at its next use.
 const QUEUE: usize = 4_096;
 const BATCH: usize = 500;
 /// Time that the first use of a batch waits for others.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// The first use of a key on a day. Sorted, so that nodes lock rows in the same order.
+/// First use of a key on a day. Ordered, so that nodes lock rows in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct FirstUse {
     key: KeyRef,
     day: NaiveDate,
 }
 
-/// Notes uses of keys.
+/// Recorder of key uses.
 pub struct KeyUses {
-    /// The last day (counted from 1970) that was noted of each key.
+    /// Last recorded day of each key, in days since 1970.
     days: papaya::HashMap<KeyRef, i64, RandomState>,
     queue: mpsc::Sender<FirstUse>,
 }
 
-/// The task that writes what was noted.
+/// Task that writes recorded uses.
 pub struct KeyUseWriter {
     db: Db,
     queue: mpsc::Receiver<FirstUse>,
-    /// Not written yet; survives a panic.
+    /// Unwritten uses; they survive a panic.
     batch: Vec<FirstUse>,
 }
 
@@ -59,7 +59,7 @@ impl KeyUses {
         (uses, writer)
     }
 
-    /// Notes that a key was used.
+    /// Records the use of a key.
     pub fn note(&self, key: KeyRef, now: DateTime<Utc>) {
         let today = now.timestamp().div_euclid(86_400);
         let days = self.days.pin();
@@ -68,13 +68,13 @@ impl KeyUses {
         }
         let day = now.date_naive();
         let first_use = FirstUse { key, day };
-        // The table learns of it only when the queue has it.
+        // Only a queued use enters the table, so that a dropped one is retried.
         if self.queue.try_send(first_use).is_ok() {
             days.insert(key, today);
         }
     }
 
-    /// Forgets keys that were not used since yesterday, so that deleted ones do not stay.
+    /// Removes keys that were last used before yesterday, so that deleted keys do not stay in memory.
     pub(super) fn forget_quiet(&self, now: DateTime<Utc>) {
         let yesterday = now.timestamp().div_euclid(86_400) - 1;
         self.days.pin().retain(|_, day| *day >= yesterday);
@@ -100,13 +100,14 @@ impl KeyUseWriter {
         }
     }
 
-    /// Retries while the database is away. Another error loses the batch: the keys are noted again on the next day.
+    /// Retries while the database is unavailable. Another error drops the batch: the keys are recorded again on the
+    /// next day.
     async fn write_when_possible(&self) {
         let mut backoff = Backoff::default();
         loop {
             match self.write(&self.batch).await {
                 Ok(()) => return,
-                // A batch that was written may be written again.
+                // The batch may already be written. Writing it again is harmless.
                 Err(error) if error.is_passing() => tokio::time::sleep(backoff.next()).await,
                 Err(error) => {
                     let keys = self.batch.len();

@@ -1,8 +1,10 @@
-//! Limits on login attempts. Kept by each node for itself.
+//! Rate limits on login attempts. Each node counts separately.
 //!
-//! Attempts count by account and network together, so that a stranger who guesses locks out nobody but itself. Guesses
-//! from many networks are bounded by a far larger limit by account, which does not apply where the account signed in
-//! from lately.
+//! Attempts are counted by account and network, so that an attacker who guesses passwords locks out only their own
+//! network.
+//!
+//! A far larger limit by account bounds guesses from many networks. It does not apply to networks from which the
+//! account signed in recently.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -12,32 +14,32 @@ use super::{Context, ServiceError};
 use crate::catalog::text::Username;
 use crate::storage::{sessions, users};
 
-/// The period over which the configured attempts are allowed.
+/// Period of the configured limits.
 const PERIOD: Duration = Duration::from_mins(5);
-/// A network counts as the account's own for so long after it signed in there, like the longest session.
+/// Time after a sign-in during which a network is known for the account. Equals the longest session.
 const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Attempts that are allowed in five minutes.
+/// Limits on login attempts in five minutes.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginLimits {
-    /// For one account from one network.
+    /// Limit for one account from one network.
     pub per_account: u32,
-    /// For one account from everywhere that it did not sign in from lately.
+    /// Limit for one account from all networks without a recent sign-in of that account.
     pub per_account_anywhere: u32,
-    /// From one network, over all accounts that did not sign in from there lately.
+    /// Limit for one network, over all accounts without a recent sign-in from there.
     pub per_source: u32,
 }
 
 pub struct LoginAttempts {
     by_account_and_network: RateLimit,
     by_account: RateLimit,
-    /// By network, and by account where it is one that the network is known of.
+    /// Keyed by network. An account that signed in from the network recently has a limit of its own there.
     by_source: RateLimit,
-    /// Accounts with the networks that they signed in from.
+    /// Accounts with the networks from which they signed in.
     known: RecentKeys,
 }
 
-/// An attempt that is refused unless the account signed in from there before, as far as the database remembers.
+/// Refusal unless the database has a session of the account from that network.
 #[derive(Debug, PartialEq, Eq)]
 struct TooManyAnywhere(Duration);
 
@@ -52,12 +54,12 @@ impl LoginAttempts {
         }
     }
 
-    /// Counts an attempt. An account that does not exist counts alike.
+    /// Counts an attempt. An unknown account is counted in the same way.
     fn count(&self, account: &str, source: Option<IpAddr>) -> Result<Result<(), TooManyAnywhere>, Duration> {
         let network = source.map(network_of);
         let is_known = self.known.contains((account, network));
         if network.is_some() {
-            // Others behind the same address cannot use up what is left for those who sign in there every day.
+            // Other clients behind the same address must not use up the attempts of accounts known there.
             self.by_source.count((network, is_known.then_some(account)))?;
         }
         self.by_account_and_network.count((account, network))?;
@@ -67,7 +69,7 @@ impl LoginAttempts {
         Ok(self.by_account.count(account).map_err(TooManyAnywhere))
     }
 
-    /// Remembers that an account signed in, or stayed signed in, from there.
+    /// Records that an account signed in or refreshed its session from a network.
     pub(super) fn signed_in(&self, account: &Username, source: Option<IpAddr>) {
         self.know(account.as_str(), source.map(network_of));
     }
@@ -75,20 +77,20 @@ impl LoginAttempts {
     fn know(&self, account: &str, network: Option<IpAddr>) {
         let key = (account, network);
         if network.is_some() && !self.known.contains(key) {
-            // This attempt counted for the network at large; the next ones count here.
+            // This attempt was counted for the whole network; later ones are counted for the account there.
             let _ = self.by_source.count((network, Some(account)));
         }
         self.known.insert(key);
     }
 }
 
-/// Counts an attempt at an account's password; the error says how long to wait.
+/// Counts a password attempt for an account. The error contains the wait.
 pub(super) async fn count_login_attempt(
     ctx: &Context,
     account: &str,
     source: Option<IpAddr>,
 ) -> Result<(), ServiceError> {
-    // A longer text is no account.
+    // Usernames have at most 128 characters.
     let account: String = account.chars().take(128).collect();
     let counted = ctx.login_attempts.count(&account, source);
     let Err(TooManyAnywhere(wait)) = counted.map_err(refusal)? else {
@@ -101,7 +103,8 @@ pub(super) async fn count_login_attempt(
     Err(refusal(wait))
 }
 
-/// True if the account has a session that was used from this network, perhaps at another node or before a restart.
+/// Returns `true` if the account has a session that was used from this network. It may be from another node or from
+/// before a restart.
 async fn signed_in_before(
     ctx: &Context,
     account: &str,
@@ -124,7 +127,7 @@ fn refusal(wait: Duration) -> ServiceError {
     }
 }
 
-/// The network of one customer, which counts as one source: who has an IPv6 address has the whole /64.
+/// Returns the network that counts as one source. An IPv6 customer has a whole /64.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -162,7 +165,7 @@ mod tests {
         assert!(is_admitted(&attempts, "anna", source));
         assert!(is_admitted(&attempts, "anna", source));
         assert!(!is_admitted(&attempts, "anna", source));
-        // The source has used up its three as well.
+        // The source has also used up its three attempts.
         assert!(!is_admitted(&attempts, "berta", source));
         assert!(is_admitted(&attempts, "anna", address("192.0.2.2")));
         assert!(is_admitted(&attempts, "berta", address("192.0.2.2")));

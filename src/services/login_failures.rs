@@ -1,7 +1,9 @@
-//! Failed logins, in the log and in the audit.
+//! Failed logins in the log and the audit.
 //!
-//! Each one is logged. The audit has the first of an account and network in five minutes, and a bounded number for each
-//! network and of unknown accounts, so that nobody can fill it. An event says how many were left out before it.
+//! Every failure is logged. The audit has the first failure of an account and network in five minutes.
+//!
+//! Further limits by network and for unknown accounts keep an attacker from filling the audit. An event contains the
+//! number of omitted ones before it.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +19,12 @@ use crate::access::User;
 use crate::catalog::text::Username;
 
 const PERIOD: Duration = Duration::from_mins(5);
-/// Events for one network in a period, whatever the accounts.
+/// Audited failures from one network per period, for all accounts together.
 const OF_NETWORK: u32 = 20;
-/// Events of unknown accounts in an hour, whatever the networks.
+/// Audited failures of unknown accounts per hour, from all networks together.
 const OF_UNKNOWN_ACCOUNTS: u32 = 200;
 
-/// Bounds what the audit has of failed logins. Kept by each node for itself.
+/// Limits on audited login failures. Each node counts separately.
 pub struct LoginFailures {
     of_account: RateLimit,
     of_network: RateLimit,
@@ -30,9 +32,9 @@ pub struct LoginFailures {
     left_out: AtomicU64,
 }
 
-/// A login that failed.
+/// A failed login.
 pub(super) struct LoginFailure<'a> {
-    /// The username as it was sent, which may be a password that was typed into the wrong field.
+    /// Username as sent. It may be a password that was typed into the wrong field.
     pub(super) given: &'a str,
     /// `None` for an unknown account.
     pub(super) user: Option<&'a User>,
@@ -69,7 +71,7 @@ impl Default for LoginFailures {
 }
 
 impl LoginFailure<'_> {
-    /// The account as the log and the audit show it. A text that cannot be a username is not repeated.
+    /// Returns the account for the log and the audit. Text that is not a valid username is replaced.
     fn account(&self) -> &str {
         match self.user {
             Some(user) => user.username.as_str(),
@@ -79,7 +81,7 @@ impl LoginFailure<'_> {
     }
 }
 
-/// Logs a failed login and, within bounds, audits it.
+/// Logs a failed login and audits it within the limits.
 pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
     let account = failure.account();
     let address = failure.address.map(|address| address.to_string());

@@ -1,4 +1,4 @@
-//! One's own account.
+//! The caller's own account.
 
 use super::audit::{self, Change};
 use super::login_attempts::count_login_attempt;
@@ -8,7 +8,7 @@ use crate::catalog::field::FieldError;
 use crate::secrets::{PasswordHash, hash_password, verify_own_password};
 use crate::storage::{sessions, users};
 
-/// Changes the caller's own password and ends all of their sessions, this one too.
+/// Changes the caller's password and ends all of their sessions, including the current one.
 pub async fn change_password(
     ctx: &Context,
     caller: &Caller,
@@ -25,7 +25,7 @@ pub async fn change_password(
         .await?
         .ok_or(ServiceError::NotFound("user"))?;
     let user = found.user;
-    // Guessing here must not be cheaper than at the login.
+    // Guessing a password must not be cheaper here than at the login.
     count_login_attempt(ctx, user.value.username.as_str(), caller.address).await?;
     if !verify_own_password(current, PasswordHash::from_stored(found.password_hash)).await {
         let error = FieldError::invalid("current", "is not your password");

@@ -1,4 +1,6 @@
-//! The use cases: authorise, load, decide, save, audit. They own the transactions and name neither HTTP nor SQL.
+//! Use cases: authorize, load, decide, save, audit.
+//!
+//! They own the transactions and depend neither on HTTP nor on SQL.
 
 mod audit;
 mod audited_release;

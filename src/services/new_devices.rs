@@ -1,8 +1,9 @@
-//! The limit on devices that make themselves known in a tenant on one day, by a check or by enrolling: whoever has the
-//! device key could otherwise fill the registry.
+//! Daily limit on new devices of a tenant, whether they appear by a check or by enrolment.
 //!
-//! Once half of the day's devices have come, each network may add a small share only, so that a stranger who took the
-//! key out of a device cannot use up what the tenant's own devices need.
+//! Without it a holder of the device key could fill the registry.
+//!
+//! After half of the daily limit, each network may add only a small share. A device key extracted by an attacker
+//! therefore cannot use up the limit of the tenant's own devices.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,28 +17,29 @@ use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
 use crate::storage::{Reader, StorageError, devices};
 
-/// A network's share of a day's devices is one of so many parts.
+/// A network's share is this fraction of the daily limit.
 const SHARES: u64 = 20;
-/// The least share, so that small limits are shared by coming first.
+/// Minimum share. Small limits are therefore used first come, first served.
 const LEAST_SHARE: u64 = 100;
 const DAY: Duration = Duration::from_hours(24);
 
 pub struct NewDevices {
     per_day: u64,
     counted: Mutex<HashMap<TenantId, Counted>>,
-    /// By tenant and network.
+    /// Keyed by tenant and network.
     shares: RateLimit,
 }
 
-/// How many devices became known in a tenant on a day: at first those in the database, then also what this node adds.
-/// What other nodes add meanwhile is not seen.
+/// Number of new devices of a tenant on a day: those in the database at first, then also those that this node adds.
+///
+/// Devices added later by other nodes are not counted.
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     day: NaiveDate,
     count: u64,
 }
 
-/// How many more devices may come, and from where.
+/// Remaining new devices of a tenant on a day.
 pub(super) struct Allowance<'a> {
     tenant: TenantId,
     per_day: u64,
@@ -46,7 +48,7 @@ pub(super) struct Allowance<'a> {
 }
 
 impl Allowance<'_> {
-    /// True if one more may come from a network, when `planned` others do.
+    /// Returns `true` if one more device from a network is allowed, in addition to `planned` others.
     pub(super) fn admits(&self, planned: u64, network: Option<IpAddr>) -> bool {
         let count = self.counted.saturating_add(planned);
         let is_scarce = count >= self.per_day / 2;
@@ -55,7 +57,7 @@ impl Allowance<'_> {
 }
 
 impl NewDevices {
-    /// Allows so many in each tenant on one day (UTC).
+    /// Allows `per_day` new devices per tenant and day (UTC).
     pub fn new(per_day: u64) -> Self {
         let share = (per_day / SHARES).max(LEAST_SHARE);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
@@ -66,7 +68,7 @@ impl NewDevices {
         }
     }
 
-    /// How many more may come on a day. To be asked before a transaction adds any itself.
+    /// Returns the remaining new devices of a day. Must be called before the transaction adds any.
     pub(super) async fn allowance(
         &self,
         reader: &impl Reader,
@@ -85,10 +87,10 @@ impl NewDevices {
         })
     }
 
-    /// Counts devices that became known, by their networks, once that is committed.
+    /// Counts new devices by network. Call this after the commit.
     pub(super) fn add(&self, tenant: TenantId, day: NaiveDate, networks: &[Option<IpAddr>]) {
         for network in networks {
-            // One above its share was admitted while there was enough for everybody.
+            // A network may exceed its share while the daily limit is not scarce.
             let _ = self.shares.count((tenant, *network));
         }
         let mut all = self.counted.lock().unwrap_or_else(PoisonError::into_inner);

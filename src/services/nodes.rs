@@ -1,4 +1,4 @@
-//! The nodes of the installation: each says with its proofs of writing that it runs ([`super::write_health`]).
+//! Nodes of the installation. Each node's write probes also show that it runs ([`super::write_health`]).
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -6,10 +6,10 @@ use uuid::Uuid;
 use super::{Context, ServiceError};
 use crate::storage::{Reader, nodes};
 
-/// Several times the interval of the proofs, so that a few late ones do no harm.
+/// Several times the interval of the write probes, so that a few late ones are harmless.
 const ALIVE_FOR: TimeDelta = TimeDelta::seconds(30);
 
-/// The nodes that said lately that they run.
+/// Lists the nodes with a recent write probe.
 pub(super) async fn alive(ctx: &Context, reader: &impl Reader) -> Result<Vec<Uuid>, ServiceError> {
     Ok(nodes::list_seen_after(reader, ctx.now() - ALIVE_FOR).await?)
 }

@@ -1,4 +1,4 @@
-//! A tenant's list of org nodes, written and read whole.
+//! Org directory of a tenant, read and replaced as a whole.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::org::{OrgCode, OrgNode, check_directory};
 use crate::storage::org_directories::{self, DirectoryText, StoredDirectory};
 
-/// How many differing nodes an audit entry shows of each side; the counts are always whole.
+/// Maximum number of differing nodes per side in an audit event. The counts are always complete.
 const AUDITED_NODES: usize = 1_000;
-/// The tag of a directory that was never written.
+/// Entity tag of a directory that was never written.
 const NO_DIRECTORY: &str = "none";
 
-/// The directory as text; an empty one where none was written.
+/// Returns the directory as text; an empty one if none was written.
 pub async fn get_text(
     ctx: &Context,
     caller: &Caller,
@@ -67,7 +67,8 @@ fn none_yet(ctx: &Context) -> StoredDirectory {
     }
 }
 
-/// The nodes that `others` has not, or has otherwise: a directory is too large to keep whole in each entry.
+/// Returns the nodes that `others` lacks or has with other values. A directory is too large to store it in every audit
+/// event.
 fn differing_nodes(nodes: &[OrgNode], others: &[OrgNode]) -> Value {
     let others_by_path: HashMap<&[OrgCode], &OrgNode> =
         others.iter().map(|node| (node.path.as_slice(), node)).collect();

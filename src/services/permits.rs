@@ -1,8 +1,10 @@
-//! Permits for calls that cost much more than a check: logins, writes, uploads. Beyond them a node answers at once that
-//! the caller should come back, so that checks go on. Permits are taken once the body is there.
+//! Permits for calls that cost much more than a check: logins, writes, uploads.
 //!
-//! Each kind of caller has permits of its own, and within a kind they are shared between tenants (or, where nobody is
-//! authenticated, between networks): one may have at most half of what the others leave.
+//! Without a free permit a node refuses the call immediately, so that checks are still answered. A permit is acquired
+//! after the body has been read.
+//!
+//! Each kind of caller has its own pool, shared by tenants, or by networks for unauthenticated calls. One of them gets
+//! at most half of what the others leave.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,21 +15,21 @@ use super::ServiceError;
 use super::login_attempts::network_of;
 use crate::catalog::ids::TenantId;
 
-/// Callers are told to come back after so many seconds, spread so that they do not come together.
+/// Range of `Retry-After` in seconds. Values are spread, so that callers do not return together.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=8;
 
-/// Who asks for a permit.
+/// Kind of caller, with the tenant or network that shares the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PermitClass {
-    /// A password is verified.
+    /// Password verification.
     Login(Option<IpAddr>),
-    /// A session is refreshed.
+    /// Session refresh.
     Refresh(Option<IpAddr>),
-    /// A device, or a client of the gateway.
+    /// A device or a client of the gateway.
     Device(TenantId),
-    /// A person or an API token; `None` for the platform's own.
+    /// A user or an API token; `None` for the platform's own.
     Person(Option<TenantId>),
-    /// The same, where a release stops being offered or a credential is taken away.
+    /// A user or an API token whose call stops offers or revokes a credential.
     Urgent(Option<TenantId>),
 }
 
@@ -39,7 +41,7 @@ pub struct Permits {
     urgent: Arc<Pool<Option<TenantId>>>,
 }
 
-/// The right to one call, until it is dropped.
+/// Right to run one call, until it is dropped.
 #[derive(Debug)]
 pub struct Permit {
     _held: Held,
@@ -53,7 +55,7 @@ enum Held {
 }
 
 impl Permits {
-    /// Allows so many of each kind at a time.
+    /// Allows `at_once` concurrent calls of each kind.
     pub fn new(at_once: usize) -> Self {
         Self {
             logins: Pool::new(at_once),
@@ -64,7 +66,7 @@ impl Permits {
         }
     }
 
-    /// `random` spreads what callers are told who have to come back.
+    /// Acquires a permit or fails at once. `random` spreads the `Retry-After` of refused callers.
     pub fn acquire(&self, class: PermitClass, random: u64) -> Result<Permit, ServiceError> {
         let of_network = |pool: &Arc<Pool<_>>, source: Option<IpAddr>| {
             pool.acquire(source.map(network_of)).map(Held::OfNetwork)
@@ -87,7 +89,7 @@ impl Permits {
     }
 }
 
-/// Permits of one kind, shared between those who have a key each.
+/// Permits of one kind, shared by keys (tenants or networks).
 #[derive(Debug)]
 struct Pool<K: Eq + Hash> {
     size: usize,
@@ -108,7 +110,8 @@ impl<K: Eq + Hash + Copy> Pool<K> {
         })
     }
 
-    /// One that has none gets one even where the others have them all, up to twice the size in all.
+    /// Acquires a permit. A key without a permit gets one even if the pool is used up, until twice the pool's size is
+    /// reached.
     fn acquire(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = taken.values().sum();

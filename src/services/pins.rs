@@ -1,4 +1,4 @@
-//! Pins: who must stay behind, or on exactly one version.
+//! Pins: hold devices back, or on exactly one version.
 
 use super::audit::{self, Change, of_pin};
 use super::{Caller, Context, Precondition, ServiceError, Written, apps};
@@ -10,7 +10,7 @@ use crate::catalog::text::{Identifier, PackageName, Reason};
 use crate::storage::pins::PinFilter;
 use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, pins, releases, resources};
 
-/// A pin to be.
+/// Input for a new pin.
 pub struct NewPin {
     pub package_name: PackageName,
     pub identifier: Identifier,
@@ -20,14 +20,14 @@ pub struct NewPin {
     pub expires_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// A pin with the name of its app.
+/// A pin with the package name of its app.
 #[derive(Debug, Clone)]
 pub struct NamedPin {
     pub package_name: PackageName,
     pub pin: Stored<Pin>,
 }
 
-/// Sets a pin; the same target again replaces the one that is there and keeps its id.
+/// Creates a pin. A pin with the same target is replaced and keeps its id.
 pub async fn put(
     ctx: &Context,
     caller: &Caller,
@@ -74,7 +74,7 @@ pub async fn put(
     Ok(Written::changed(named(stored), ctx.commit(tx).await?))
 }
 
-/// The app that the body names; a body's mistake is a field's, not a path's.
+/// Finds the app named in the body. An unknown app is an invalid field, not an unknown path.
 async fn find_app(reader: &impl Reader, scope: TenantScope, name: &PackageName) -> Result<App, ServiceError> {
     match apps::find(reader, scope, name).await {
         Ok(found) => Ok(found.value),
@@ -86,7 +86,7 @@ async fn find_app(reader: &impl Reader, scope: TenantScope, name: &PackageName) 
     }
 }
 
-/// A pin to what does not exist would hold nobody, silently.
+/// Fails if the resource or version does not exist. Such a pin would have no effect and nobody would notice.
 async fn refuse_unknown_resource(tx: &CatalogTx, app: &App, new: &NewPin) -> Result<(), ServiceError> {
     let scope = tx.scope();
     if resources::find(tx, scope, app.id, &new.identifier)
@@ -95,7 +95,7 @@ async fn refuse_unknown_resource(tx: &CatalogTx, app: &App, new: &NewPin) -> Res
     {
         return Err(ServiceError::invalid(
             "identifier",
-            "must be a resource of the app; one comes into being with its first release",
+            "must be a resource of the app; a resource is created by its first release",
         ));
     }
     let PinMode::Exact(version) = new.mode else {
@@ -109,7 +109,7 @@ async fn refuse_unknown_resource(tx: &CatalogTx, app: &App, new: &NewPin) -> Res
     } else {
         Err(ServiceError::invalid(
             "version_code",
-            format!("must be a version that has a release that is not discarded; {version} has none"),
+            format!("must be a version with a release that is not discarded; {version} has none"),
         ))
     }
 }

@@ -1,5 +1,6 @@
-//! Pushes: taken whole or not at all, once however often they are sent, and stored before they are answered. How they
-//! reach their devices is delivery's.
+//! Pushes: accepted as a whole or not at all, deduplicated, and stored before they are answered.
+//!
+//! [`super::push_delivery`] delivers them to the devices.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,39 +21,40 @@ use crate::storage::{
     Authority, Page, PageRequest, Reader, StorageError, Tx, pushed_devices, pushes, tenants,
 };
 
-/// For how long the same push sent again is the one that was taken before.
+/// Period in which a repeated push is recognized.
 const REPEATS_WITHIN: TimeDelta = TimeDelta::minutes(10);
-/// For how long a signature is good at most: ten minutes either way of its timestamp. Nothing but the same request has it.
+/// Maximum validity of a signature: ten minutes before and after its timestamp. Only a repeated request has the same
+/// signature.
 const REPLAYS_WITHIN: TimeDelta = TimeDelta::minutes(20);
 
-/// A push with how far it has come on each device.
+/// A push with its progress on each device.
 #[derive(Debug, Clone)]
 pub struct PushWithTargets {
     pub push: Push,
-    /// By device id, bytewise.
+    /// Ordered by device id, bytewise.
     pub targets: Vec<StoredTarget>,
 }
 
-/// A push with how many of its targets are in which state.
+/// A push with the number of its targets in each state.
 #[derive(Debug, Clone)]
 pub struct PushWithCounts {
     pub push: Push,
-    /// States that no target is in are left out.
+    /// States without targets are absent.
     pub targets: BTreeMap<TargetState, u64>,
 }
 
-/// What came of a push that was not refused.
+/// Result of an accepted or repeated push.
 #[derive(Debug, Clone)]
 pub struct Taken {
     pub push: PushWithTargets,
-    /// It was taken before, and nothing was done now.
+    /// `true` if the push was accepted before, so that nothing was stored now.
     pub is_repeat: bool,
 }
 
-/// Why a push was not taken. Nothing of it was stored.
+/// Reason that a push was refused. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PushRefusal {
-    /// The tenant does not allow the schemes of these members.
+    /// The tenant does not allow the URL schemes of these fields.
     #[error("{} must have a scheme that the tenant allows", .0.join(" and "))]
     Schemes(Vec<&'static str>),
     /// The tenant has no such devices in these projects.
@@ -69,7 +71,7 @@ impl From<StorageError> for PushRefusal {
 }
 
 impl PushWithTargets {
-    /// Tells this state of the push from every other.
+    /// Returns the entity tag of the push in its current state.
     pub fn etag(&self) -> String {
         let mut digest = Sha256::new_with_prefix(self.push.id.uuid().as_bytes());
         for target in &self.targets {
@@ -81,7 +83,7 @@ impl PushWithTargets {
     }
 }
 
-/// Who pushes, and over which face.
+/// Sender of a push and the API it uses.
 struct Sender<'a> {
     scope: TenantScope,
     actor: Actor<'a>,
@@ -89,7 +91,7 @@ struct Sender<'a> {
     face: &'static str,
 }
 
-/// Takes a push over the admin API.
+/// Accepts a push over the admin API.
 pub async fn create(
     ctx: &Context,
     caller: &Caller,
@@ -107,7 +109,7 @@ pub async fn create(
     take(ctx, &sender, request, Some(once)).await
 }
 
-/// Takes a push over the gateway; the tenant is the key's, which may be disabled.
+/// Accepts a push over the gateway, for the tenant of the key. The transaction refuses a disabled tenant.
 pub async fn create_with_key(
     ctx: &Context,
     key: &GatewayKey,
@@ -187,7 +189,7 @@ async fn allowed_schemes(ctx: &Context, sender: &Sender<'_>) -> Result<UrlScheme
     Ok(tenant.value.push_url_schemes)
 }
 
-/// The members whose URL the tenant does not allow.
+/// Returns the fields whose URL the tenant does not allow.
 fn refused_urls(schemes: &UrlSchemes, content: &PushContent) -> Vec<&'static str> {
     let mut refused = Vec::new();
     if !schemes.allow(&content.pack_url) {
@@ -199,9 +201,10 @@ fn refused_urls(schemes: &UrlSchemes, content: &PushContent) -> Vec<&'static str
     refused
 }
 
-/// Stores a push, unless it repeats one, which is then told and the transaction to be dropped.
+/// Stores a push, or returns the earlier push that it repeats. In the latter case the transaction must be dropped.
 ///
-/// What tells repeats is written before any device is locked: identical calls that race wait for each other here.
+/// The repeat record is written before any device is locked, so that identical concurrent calls wait for each other
+/// here.
 async fn store_or_find(
     tx: &Tx,
     scope: TenantScope,
@@ -237,7 +240,7 @@ async fn repeat(
     Ok(taken)
 }
 
-/// Queues a push for its devices, each of which must be known in its project.
+/// Queues a push for its devices. Each device must be known in its project.
 async fn queue(
     ctx: &Context,
     tx: &Tx,
@@ -246,7 +249,7 @@ async fn queue(
     targets: &[PushTarget],
 ) -> Result<(), PushRefusal> {
     let mut ids: Vec<_> = targets.iter().map(|target| target.device.as_str()).collect();
-    // Two claims of a device's project stand side by side.
+    // Targets with the same device and different projects are adjacent.
     ids.dedup();
     let locked = pushed_devices::lock(tx, scope, &ids).await?;
     let known: HashMap<_, _> = locked
@@ -282,7 +285,7 @@ fn count(face: &'static str, targets: usize) {
         .increment(u64::try_from(targets).unwrap_or(u64::MAX));
 }
 
-/// The newest first; with a trace id only those that have it.
+/// Lists pushes, newest first; with a trace id only those that have it.
 pub async fn list(
     ctx: &Context,
     caller: &Caller,
@@ -315,8 +318,8 @@ pub async fn get(
     find(ctx, scope, id).await
 }
 
-/// Takes a push back from the devices that it was not delivered to yet. What was delivered stays, and so it may be
-/// asked for again.
+/// Withdraws a push from the devices to which it has not been delivered. Delivered targets stay as they are, so that
+/// the call can be repeated.
 pub async fn withdraw(
     ctx: &Context,
     caller: &Caller,

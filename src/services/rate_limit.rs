@@ -1,7 +1,8 @@
-//! Rate limits by key, and keys that were seen lately, in tables of a fixed size: strangers choose the keys.
+//! Rate limits by key, and sets of recent keys, in tables of a fixed size, because untrusted clients choose the keys.
 //!
-//! Each node keeps its own. A key is kept as a hash under a random secret. Where a row of the table is full, the least
-//! used key of the row is forgotten, so that a flood of new keys relieves nobody who is over a limit.
+//! Each node has its own tables. A key is stored as a hash under a random secret.
+//!
+//! A full row evicts its least used key, so that a flood of new keys does not reset a key that is over its limit.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -9,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use metrics::counter;
 
-/// Keys in one row.
+/// Keys per row.
 const ROW: usize = 8;
-/// Rows of a table, which then takes 1 MiB.
+/// Rows per table, which then takes 1 MiB.
 const ROWS: usize = 8_192;
 
-/// Numbers by key; 0 for those that are not in the table.
+/// Number per key; 0 for absent keys.
 struct Table {
     rows: Box<[Mutex<[Cell; ROW]>]>,
     hasher: RandomState,
@@ -34,8 +35,7 @@ impl Table {
         }
     }
 
-    /// Replaces the number of a key by what `next` makes of it, if it makes one. The least number of the row goes where
-    /// there is no room.
+    /// Replaces the number of a key by the one that `next` returns, if any. A full row evicts its smallest number.
     fn update<R>(&self, key: impl Hash, next: impl FnOnce(u64) -> (Option<u64>, R)) -> R {
         let key = self.hasher.hash_one(key);
         let row = usize::try_from(key % self.rows.len() as u64).unwrap_or_default();
@@ -51,10 +51,9 @@ impl Table {
     }
 }
 
-/// A limit on how often something may happen for each key: so many at once, and again one after each interval
-/// (the generic cell rate algorithm).
+/// Rate limit per key: a burst, then one more per interval (generic cell rate algorithm).
 pub(super) struct RateLimit {
-    /// By key the instant at which its whole allowance is back, in nanoseconds of this limit's life.
+    /// Time at which the whole allowance of a key is restored, in nanoseconds since `began`.
     whole_at: Table,
     began: Instant,
     interval: u64,
@@ -63,7 +62,7 @@ pub(super) struct RateLimit {
 }
 
 impl RateLimit {
-    /// `name` is its label in the metrics.
+    /// Creates a limit. `name` is its label in the metrics.
     pub(super) fn new(name: &'static str, burst: u32, interval: Duration) -> Self {
         let interval = nanoseconds(interval).max(1);
         Self {
@@ -75,18 +74,18 @@ impl RateLimit {
         }
     }
 
-    /// Allows so many in a period.
+    /// Allows `burst` events per period.
     pub(super) fn in_period(name: &'static str, burst: u32, period: Duration) -> Self {
         Self::new(name, burst, period / burst.max(1))
     }
 
-    /// The same for more keys, `factor` times as many.
+    /// Enlarges the table by `factor`.
     pub(super) fn with_room(mut self, factor: usize) -> Self {
         self.whole_at = Table::new(ROWS * factor);
         self
     }
 
-    /// Counts one; the error is how long to wait for the next.
+    /// Counts an event. The error is the wait for the next one.
     pub(super) fn count(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
         let counted = self
@@ -98,7 +97,7 @@ impl RateLimit {
         self.refused(counted)
     }
 
-    /// True if one more would be allowed, which is not counted.
+    /// Checks whether an event would be allowed, without counting it. The error is the wait.
     pub(super) fn probe(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
         let probed = self.whole_at.update(key, |whole_at| {
@@ -107,7 +106,7 @@ impl RateLimit {
         self.refused(probed)
     }
 
-    /// When the whole allowance would be back; the error is how long to wait.
+    /// Returns the time at which the whole allowance is restored after one more event. The error is the wait.
     fn after_one_more(&self, whole_at: u64, now: u64) -> Result<u64, Duration> {
         let next = whole_at.max(now) + self.interval;
         match next.saturating_sub(now).checked_sub(self.allowance) {
@@ -125,9 +124,9 @@ impl RateLimit {
     }
 }
 
-/// Keys that were seen in the last while.
+/// Set of recently used keys.
 pub(super) struct RecentKeys {
-    /// By key when it was seen last, in nanoseconds of this set's life.
+    /// Time of the last use of a key, in nanoseconds since `began`.
     seen_at: Table,
     began: Instant,
     lifetime: u64,
@@ -160,7 +159,7 @@ impl RecentKeys {
         })
     }
 
-    /// Never 0, which means absent.
+    /// Returns the current time, never 0: absent keys are 0.
     fn now(&self) -> u64 {
         nanoseconds(self.began.elapsed()) + 1
     }
@@ -170,7 +169,7 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
 }
 
-/// What `Retry-After` says of a wait.
+/// Converts a wait to the seconds of `Retry-After`.
 pub(super) const fn retry_after_s(wait: Duration) -> u64 {
     wait.as_secs() + 1
 }

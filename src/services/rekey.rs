@@ -1,4 +1,5 @@
-//! Rotation of the installation's secret keys: what still needs an old key, and sealing it again with the first one.
+//! Rotation of the installation's secret keys: lists the secrets under old keys and seals them again with the first
+//! key.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +15,15 @@ use crate::storage::app_keys::{self, SealedAppKey, SealedSecrets};
 use crate::storage::key_needs::{self, KeyNeed, SecretKind};
 use crate::storage::{Db, device_tokens};
 
-/// Keys in one statement, and so at most in one transaction of a tenant.
+/// App keys per statement. A transaction of a tenant therefore has at most as many.
 const BATCH: u64 = 200;
 
-/// Everything that needs a key other than the first one.
+/// Lists all secrets that need a key other than the first.
 pub async fn list_needs(db: &Db, keyring: &Keyring) -> Result<Vec<KeyNeed>, ServiceError> {
     Ok(key_needs::list_except(db, keyring.first_id()).await?)
 }
 
-/// Sets the gauges of what needs an old key.
+/// Updates the gauges of secrets under old keys.
 pub(super) async fn observe(ctx: &Context) -> Result<(), ServiceError> {
     let needs = list_needs(&ctx.db, &ctx.keyring).await?;
     for kind in SecretKind::ALL {
@@ -34,19 +35,21 @@ pub(super) async fn observe(ctx: &Context) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// What sealing again came to.
+/// Result of a rekey.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rekeyed {
     /// App keys whose secrets were sealed again.
     pub app_keys: u64,
-    /// App keys that somebody changed meanwhile; they are sealed with the first key of whoever did.
+    /// App keys that were changed concurrently. Their writer sealed them with its own first key.
     pub changed: u64,
-    /// App keys with a secret that no key given opens.
+    /// App keys with a secret that none of the given keys opens.
     pub unreadable: u64,
 }
 
-/// Seals with the first key what another one sealed, a batch in each transaction, so that it can be interrupted and
-/// run again, beside nodes that run. Nodes load the tenants that changed, and save them in their snapshots.
+/// Seals secrets under old keys again with the first key, one batch per transaction.
+///
+/// It can be interrupted and repeated, and it can run beside running nodes. Nodes load the changed tenants and save
+/// them in their snapshots.
 pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rekeyed, ServiceError> {
     installation::check_keyring(db, keyring)
         .await
@@ -133,8 +136,9 @@ fn seal_again(keyring: &Keyring, id: KeyId, secrets: &SealedSecrets) -> Result<S
     })
 }
 
-/// Revokes the tokens of devices that need an old key, so that it can be dropped. Such a device enrols again with a
-/// one-time code. Returns how many there were.
+/// Revokes device tokens that need an old key, so that the key can be removed. Returns the number of tokens.
+///
+/// Such a device enrols again with a one-time code.
 pub async fn revoke_old_device_tokens(
     db: &Db,
     keyring: &Keyring,

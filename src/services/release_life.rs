@@ -1,4 +1,4 @@
-//! The life of a release: publish, pause, resume, discard, recall. Verbs are idempotent.
+//! Transitions of a release: publish, pause, resume, discard, recall. All of them are idempotent.
 
 use super::audit::{self, Change, of_release};
 use super::{Caller, Context, Precondition, ServiceError, Written, apps, releases};
@@ -11,12 +11,12 @@ use crate::catalog::version::names_contradict_codes;
 use crate::storage::releases::{ReleaseRecord, list_names_of, update};
 use crate::storage::{CatalogTx, Stored, resources};
 
-/// A step that somebody wants a release to take.
+/// Request for a transition of a release.
 pub struct Wish {
     pub step: Step,
-    /// Why, for a recall.
+    /// Reason of a recall.
     pub reason: Option<Reason>,
-    /// Publish although version names contradict the codes.
+    /// Publish even if version names contradict the version codes.
     pub force: bool,
 }
 
@@ -30,7 +30,7 @@ impl Wish {
     }
 }
 
-/// Takes a release one step on.
+/// Applies a transition to a release.
 pub async fn take_step(
     ctx: &Context,
     caller: &Caller,
@@ -64,7 +64,7 @@ pub async fn take_step(
     }
 }
 
-/// Where a step is taken: by whom, in which transaction, with which app.
+/// Context of a transition: caller, transaction and app.
 pub(super) struct Stage<'a> {
     pub(super) ctx: &'a Context,
     pub(super) caller: &'a Caller,
@@ -72,7 +72,7 @@ pub(super) struct Stage<'a> {
     pub(super) app: &'a App,
 }
 
-/// Publishes within a transaction; `None` when the release is published already.
+/// Publishes a release within a transaction. Returns `None` if it is already published.
 pub(super) async fn publish_in(
     change: &Stage<'_>,
     before: &Stored<ReleaseRecord>,
@@ -129,7 +129,8 @@ const fn audited_as(step: Step) -> &'static str {
     }
 }
 
-/// People read version names: one that says older where the code says newer is likely a mistake.
+/// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
+/// mistake.
 async fn refuse_contradicting_names(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
     let own = (release.content.version_code, &release.content.version_name);
     let others = list_names_of(tx, tx.scope(), release.app_id, &release.identifier).await?;

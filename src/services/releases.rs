@@ -1,4 +1,4 @@
-//! Releases: made, read and changed. Their life from draft to recall is [`super::release_life`].
+//! Releases: create, list, get and update. [`super::release_life`] contains their transitions.
 
 use super::audit::{self, Change, of_release};
 use super::error::accept;
@@ -14,30 +14,31 @@ use crate::catalog::text::{Identifier, PackageName};
 use crate::storage::releases::{ReleaseFilter, ReleaseRecord};
 use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, releases, resources};
 
-/// A release to be.
+/// Input for a new release.
 pub struct NewRelease {
     pub identifier: Identifier,
     pub content: ReleaseContent,
-    /// The fields that the caller gave, of which `content` was made.
+    /// Fields given by the caller, from which `content` was built.
     pub given: ReleaseChanges,
-    /// Publish at once.
+    /// Publish immediately.
     pub publish: bool,
-    /// Publish although version names contradict the codes.
+    /// Publish even if version names contradict the version codes.
     pub force: bool,
 }
 
-/// What creating a release came to.
+/// Result of creating a release.
 #[derive(Debug, Clone)]
 pub struct CreatedRelease {
     pub stored: Stored<ReleaseRecord>,
-    /// `false` when the version was there already.
+    /// `false` if the version already existed.
     pub is_new: bool,
     /// Fields that differ from the stored release and were not applied.
     pub ignored: Vec<&'static str>,
 }
 
-/// Makes a draft, or publishes at once. The same version with the same digests is a success that changes nothing but,
-/// if asked for, publishes the draft.
+/// Creates a draft and publishes it if requested.
+///
+/// If the version already exists with the same digests, the call succeeds and only publishes the draft if requested.
 pub async fn create(
     ctx: &Context,
     caller: &Caller,
@@ -73,7 +74,7 @@ pub async fn create(
         created.stored = published.unwrap_or(created.stored);
     }
     once.record(&tx, &created).await?;
-    // Where the catalog did not change the answer may have to be kept; an advance that changes nothing is harmless.
+    // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
     Ok(Written::changed(created, ctx.commit(tx).await?))
 }
 
@@ -95,7 +96,7 @@ fn found_again(existing: Stored<ReleaseRecord>, new: NewRelease) -> Result<Creat
     let stored = &existing.value.release.content;
     if !stored.file.same_digests(&new.content.file) {
         return Err(ServiceError::VersionConflict(format!(
-            "version {} exists with another digest (md5 {}); use a new version_code for new bytes",
+            "version {} exists with another digest (md5 {}); use a new version_code for a new file",
             stored.version_code,
             stored.file.md5.as_str()
         )));
@@ -176,7 +177,7 @@ pub async fn get(
     find(&ctx.db, scope, &app.value, id).await
 }
 
-/// Changes a release. Of one that was published, file facts and versions stay; a discarded one stays as it is.
+/// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.
 pub async fn update(
     ctx: &Context,
     caller: &Caller,
@@ -190,7 +191,7 @@ pub async fn update(
     .await
 }
 
-/// Sets the rollout; what is left out stays.
+/// Updates the rollout. Absent fields stay unchanged.
 pub async fn set_rollout(
     ctx: &Context,
     caller: &Caller,
@@ -249,13 +250,13 @@ fn refuse_fixed(before: &Release, after: &ReleaseContent) -> Result<(), ServiceE
         .map(|field| {
             FieldError::invalid(
                 field,
-                "cannot change any more; create a release with a new version_code",
+                "can no longer change; create a release with a new version_code",
             )
         })
         .collect();
     Err(ServiceError::WrongState {
         detail: format!(
-            "the release is {}: its file facts and versions do not change any more",
+            "the release is {}: its file facts and versions can no longer change",
             before.state.name()
         ),
         fields,
@@ -271,7 +272,7 @@ fn version_taken(error: crate::storage::StorageError) -> ServiceError {
     }
 }
 
-/// A release of this app.
+/// Finds a release of this app.
 pub(super) async fn find(
     reader: &impl Reader,
     scope: crate::access::TenantScope,

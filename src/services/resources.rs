@@ -1,4 +1,4 @@
-//! The resources of an app and their settings.
+//! Resources of an app and their settings.
 
 use super::audit::{self, Change, of_resource};
 use super::{Caller, Context, Precondition, ServiceError, Written, apps};
@@ -8,7 +8,7 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::text::{Identifier, Name, PackageName};
 use crate::storage::{Page, PageRequest, Stored, resources};
 
-/// What is left out stays.
+/// Changes to a resource. Absent fields stay unchanged.
 #[derive(Default)]
 pub struct ResourceChanges {
     pub name: Option<Option<Name>>,

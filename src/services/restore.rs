@@ -1,5 +1,5 @@
-//! What remains to be done after the database was restored from a backup: credentials that were revoked after the
-//! backup are in it as if they were valid.
+//! Revocation of credentials after a restore of the database. A backup contains credentials that were revoked later as
+//! if they were valid.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
@@ -14,16 +14,16 @@ use crate::storage::{
     tenants, users,
 };
 
-/// Objects in one page; a page is one statement.
+/// Objects per page; each page is one statement.
 const PAGE: u64 = 200;
 
-/// What `restore-finish` ended.
+/// Result of `restore-finish`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
     pub sessions: u64,
     pub enrolment_codes: u64,
     pub device_tokens: u64,
-    /// Tokens of devices up to this generation are invalid.
+    /// Generation up to which device tokens are invalid.
     pub generation: i64,
 }
 
@@ -31,7 +31,7 @@ pub struct Finished {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     pub kind: &'static str,
-    /// `None` for the platform's own.
+    /// `None` for credentials of the platform.
     pub tenant: Option<TenantId>,
     pub id: String,
     pub name: String,
@@ -42,18 +42,19 @@ pub struct Credential {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Ends every session, every one-time code, and every token that a device holds.
+/// Ends all sessions, one-time codes and device tokens.
 ///
-/// The generation is raised to the microseconds since 1970: above any that a token had before or after the backup,
-/// also for devices that are not in the backup, and above that of an earlier restore. `guard` keeps the ids for
-/// devices that bring a one-time code; otherwise a device enrols as at the first time.
+/// The generation is raised to the current time in microseconds since 1970. It then exceeds every generation before or
+/// after the backup, also for devices absent from it. It also exceeds the generation of an earlier restore.
+///
+/// With `guard` a device enrols its id again only with a one-time code. Otherwise it enrols as if for the first time.
 pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Finished, ServiceError> {
     let generation = device_tokens::find_floor(db)
         .await?
         .max(now.timestamp_micros() - 1)
         + 1;
     let tx = db.begin().await?;
-    // First of all, so that nodes refuse old tokens while the rows are still being written.
+    // Done first, so that nodes refuse old tokens while the rows are still being written.
     device_tokens::set_floor(&tx, generation).await?;
     let sessions = sessions::delete_all(&tx).await?;
     let enrolment_codes = enrolment_codes::delete_all(&tx).await?;
@@ -101,7 +102,7 @@ async fn list_tenants(db: &Db) -> Result<Vec<TenantId>, ServiceError> {
     .await
 }
 
-/// Every credential that the database accepts, of people, programs and devices' shared keys.
+/// Lists every credential that the database accepts: users, API tokens, and shared keys of devices and the gateway.
 pub async fn list_credentials(db: &Db) -> Result<Vec<Credential>, ServiceError> {
     let mut all = every_page(
         async |page| users::list_administrators(db, &page).await,
@@ -203,7 +204,7 @@ fn of_key(
     }
 }
 
-/// Everything of a list, each item mapped.
+/// Fetches all pages of a list and maps each item.
 async fn every_page<T, U>(
     fetch: impl AsyncFn(PageRequest) -> Result<crate::storage::Page<T>, crate::storage::StorageError>,
     map: impl Fn(T) -> U,

@@ -1,4 +1,4 @@
-//! Signing in: a short access token and a rotating refresh token, both bound to a session that can be ended.
+//! Sessions: a short-lived access token and a rotating refresh token. Both are bound to a session that can be ended.
 
 mod refresh;
 
@@ -22,10 +22,10 @@ use crate::storage::sessions::Session;
 use crate::storage::users::UserWithPassword;
 use crate::storage::{Db, api_tokens, sessions, tenants, users};
 
-/// A session ends so long after its login, however often it is refreshed.
+/// Time from the login to the end of a session, regardless of refreshes.
 const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
 
-/// The number of a session's first refresh token.
+/// Generation of a session's first refresh token.
 const FIRST_GENERATION: i64 = 1;
 
 const WRONG_LOGIN: ServiceError = ServiceError::Unauthenticated("the username or the password is wrong");
@@ -33,9 +33,9 @@ const WRONG_CREDENTIAL: ServiceError = ServiceError::Unauthenticated(
     "send a valid access token or API token as Authorization: Bearer …; an access token that expired can be refreshed",
 );
 const EXPIRED_TOKEN: ServiceError =
-    ServiceError::Unauthenticated("this API token has expired; ask an administrator for another");
+    ServiceError::Unauthenticated("this API token has expired; ask an administrator for a new one");
 
-/// What a client gets for signing in or refreshing.
+/// Tokens issued by a login or a refresh.
 pub struct SignedIn {
     pub access_token: String,
     pub refresh_token: String,
@@ -43,7 +43,8 @@ pub struct SignedIn {
     pub expires_in: i64,
 }
 
-/// Checks a password and begins a session. Wrong name and wrong password take as long and look alike.
+/// Verifies a password and starts a session. An unknown username and a wrong password take equally long and give the
+/// same error.
 pub async fn login(
     ctx: &Context,
     client: Client<'_>,
@@ -81,8 +82,8 @@ pub async fn login(
     let session = SessionId::generate();
     let now = ctx.now();
     let tx = ctx.db.begin().await?;
-    // Hashing took a while: whoever changed the password or the person meanwhile has ended all sessions, and this one
-    // must not slip in behind.
+    // The user may have changed while the password was hashed. Such a change ends all sessions, so this session must
+    // not start.
     let unchanged = users::lock(&tx, user.id)
         .await?
         .is_some_and(|now| now.etag == found.user.etag);
@@ -104,7 +105,7 @@ pub async fn login(
     signed_in(ctx, user, (session, FIRST_GENERATION), now)
 }
 
-/// A text that cannot be a username is nobody's.
+/// Finds a user. Text that is not a valid username matches no user.
 async fn find_user(ctx: &Context, username: &str) -> Result<Option<UserWithPassword>, ServiceError> {
     match Username::parse(username) {
         Ok(username) => Ok(users::find_anywhere_by_username(&ctx.db, &username).await?),
@@ -112,7 +113,7 @@ async fn find_user(ctx: &Context, username: &str) -> Result<Option<UserWithPassw
     }
 }
 
-/// Ends the caller's session; an API token has none.
+/// Ends the caller's session. An API token has none.
 pub async fn logout(ctx: &Context, caller: &Caller) -> Result<(), ServiceError> {
     let Credential::Session { session, .. } = caller.principal.credential else {
         return Err(ServiceError::PermissionDenied(
@@ -125,7 +126,7 @@ pub async fn logout(ctx: &Context, caller: &Caller) -> Result<(), ServiceError> 
     Ok(())
 }
 
-/// Who presents this bearer token. Of whoever writes it is asked where nobody has to wait for a connection.
+/// Authenticates a bearer token. A write uses the urgent connections, so that it does not queue for one.
 pub async fn authenticate(
     ctx: &Context,
     is_write: bool,
@@ -198,7 +199,7 @@ async fn by_access_token(ctx: &Context, db: &Db, token: &str) -> Result<Principa
     })
 }
 
-/// The person of a session, while it lives: the token does not say whether it does.
+/// Returns the user of an active session. The access token does not show whether its session has ended.
 async fn find_user_of_session(
     ctx: &Context,
     db: &Db,
@@ -223,7 +224,7 @@ async fn refuse_disabled_tenant(db: &Db, tenant: Option<TenantId>) -> Result<(),
     }
 }
 
-/// The pair that a session was given at an instant: the same whenever and wherever it is made.
+/// Returns the token pair of a session for an instant. The result is the same at any time and on any node.
 fn signed_in(
     ctx: &Context,
     user: &User,

@@ -1,4 +1,4 @@
-//! Tenants, which the platform's administrators make and switch.
+//! Tenants, managed by platform administrators.
 
 use super::audit::{self, Change, of_tenant};
 use super::{Caller, Context, Once, Precondition, ServiceError, Written};
@@ -10,7 +10,7 @@ use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
 use crate::storage::{Page, PageRequest, Stored, tenants};
 
-/// What is left out stays.
+/// Changes to a tenant. Absent fields stay unchanged.
 #[derive(Default)]
 pub struct TenantChanges {
     pub name: Option<Name>,

@@ -1,10 +1,14 @@
-//! A limit on lookups of invalid tokens. Kept by each node for itself.
+//! Rate limit on lookups of invalid tokens. Each node counts separately.
 //!
-//! API tokens and sessions are looked up in the database, so made-up, revoked and ended ones would cost a query each.
-//! A network that presents many different invalid API tokens has to wait, except with tokens that were valid here
-//! lately: others behind the same address go on working. An invalid token that comes again is refused without a lookup
-//! and not counted: a forgotten job must not use up what its neighbours have. Nobody can make up an expired token or one
-//! of a session, so those count by themselves.
+//! API tokens and sessions are looked up in the database, so every invalid token would cost a query.
+//!
+//! A network that presents many different invalid API tokens must wait. Tokens that were recently valid on this node
+//! are exempt, so that other clients behind the same address keep working.
+//!
+//! A repeated invalid token is refused without a lookup and not counted. A forgotten job must not use up the limit of
+//! its neighbours.
+//!
+//! Expired tokens and session tokens cannot be forged, so they are counted separately.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -16,13 +20,13 @@ use super::rate_limit::{RateLimit, RecentKeys, retry_after_s};
 use crate::catalog::ids::SessionId;
 
 const PERIOD: Duration = Duration::from_mins(5);
-/// A token that was valid is looked up without this limit for so long after its last use.
+/// Time after its last use during which a valid token is exempt from the limit.
 const TRUSTED_FOR: Duration = Duration::from_hours(24);
-/// How long an invalid token is refused without another lookup. A restore may make it valid again.
+/// Time during which an invalid token is refused without another lookup. A restore may make it valid again.
 const INVALID_FOR: Duration = Duration::from_mins(5);
 
 pub struct TokenLookups {
-    /// By network.
+    /// Keyed by network.
     invalid: RateLimit,
     ended_sessions: RateLimit,
     expired: RateLimit,
@@ -30,7 +34,7 @@ pub struct TokenLookups {
     known_invalid: RecentKeys,
 }
 
-/// Whether a token must be looked up.
+/// Decision on a token before its lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     LookUp,
@@ -38,7 +42,8 @@ pub(super) enum Admission {
 }
 
 impl TokenLookups {
-    /// Allows so many invalid tokens from one network, and of one session, in five minutes.
+    /// Allows `invalid_per_source` invalid tokens per network, and as many lookups per ended session or expired token,
+    /// in five minutes.
     pub fn new(invalid_per_source: u32) -> Self {
         let limit = |name| RateLimit::in_period(name, invalid_per_source, PERIOD);
         Self {
@@ -50,7 +55,7 @@ impl TokenLookups {
         }
     }
 
-    /// Admits a lookup, or says how long to wait.
+    /// Admits a lookup. The error contains the wait.
     pub(super) fn admit(
         &self,
         token: impl Hash + Copy,
@@ -66,34 +71,34 @@ impl TokenLookups {
         Ok(Admission::LookUp)
     }
 
-    /// Admits the lookup of a session whose token is ours.
+    /// Admits the lookup of a session with a valid access token.
     pub(super) fn admit_session(&self, session: SessionId) -> Result<(), ServiceError> {
         self.ended_sessions.probe(session).map_err(refusal)
     }
 
-    /// Notes that a session has ended.
+    /// Records that a session has ended.
     pub(super) fn refuse_session(&self, session: SessionId) {
-        // The next lookup is told to wait.
+        // An exceeded limit refuses the next lookup.
         let _ = self.ended_sessions.count(session);
     }
 
-    /// Notes that a token is valid.
+    /// Records that a token is valid.
     pub(super) fn accept(&self, token: impl Hash) {
         self.valid.insert(token);
     }
 
-    /// Notes that a token has expired.
+    /// Records that a token has expired.
     pub(super) fn refuse_expired(&self, token: impl Hash) {
-        // The next lookup is told to wait.
+        // An exceeded limit refuses the next lookup.
         let _ = self.expired.count(token);
     }
 
-    /// Notes that a token is invalid.
+    /// Records that a token is invalid.
     pub(super) fn refuse(&self, token: impl Hash + Copy, source: Option<IpAddr>) {
         self.valid.remove(token);
         self.known_invalid.insert(token);
         if let Some(source) = source {
-            // The next lookup is told to wait.
+            // An exceeded limit refuses the next lookup.
             let _ = self.invalid.count(network_of(source));
         }
     }

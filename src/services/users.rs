@@ -1,4 +1,4 @@
-//! The people of a tenant.
+//! Users of a tenant.
 
 use super::audit::{self, Change, of_user};
 use super::{Caller, Context, Once, Precondition, ServiceError};
@@ -8,14 +8,14 @@ use crate::catalog::text::Username;
 use crate::secrets::hash_password;
 use crate::storage::{Page, PageRequest, Stored, sessions, users};
 
-/// A person to be.
+/// Input for a new user.
 pub struct NewUser {
     pub username: Username,
     pub password: String,
     pub role: Role,
 }
 
-/// What is left out stays.
+/// Changes to a user. Absent fields stay unchanged.
 #[derive(Default)]
 pub struct UserChanges {
     pub role: Option<Role>,
@@ -75,7 +75,7 @@ pub async fn get(
         .ok_or(ServiceError::NotFound("user"))
 }
 
-/// Changes a person. A new password, a new role and disabling end the person's sessions.
+/// Updates a user. Any change ends the user's sessions.
 pub async fn update(
     ctx: &Context,
     caller: &Caller,

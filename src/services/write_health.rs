@@ -1,4 +1,5 @@
-//! Proves every few seconds by a write that this node can write, which also says that the node runs.
+//! Write probes: a small write every few seconds proves that this node can write. It also shows other nodes that it
+//! runs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,23 +9,23 @@ use super::error::remedy;
 use crate::causes::causes;
 use crate::storage::{Backend, Cause, StorageError, prove_writable};
 
-/// While writes work. Others count on a node's row to be no older than 30 seconds.
+/// Interval while writes work. Other nodes regard a node as running for 30 seconds after its last probe.
 const EVERY: Duration = Duration::from_secs(5);
-/// While they fail, after one that was not kept, and before a lock is taken for a lasting one.
+/// Delay after a failed probe or a failed write, and before a lock is regarded as permanent.
 const SOON: Duration = Duration::from_secs(1);
-/// Longer than a proof may wait for anything by itself.
+/// Longer than any single wait of a probe.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The newest proof.
+/// Result of the last probe.
 #[derive(Debug, Default)]
 pub struct WriteHealth(Mutex<Option<WriteFailure>>);
 
-/// Why nothing can be written.
+/// Reason that writes fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteFailure {
-    /// A stable word for the cause.
+    /// Stable name of the cause.
     pub cause: &'static str,
-    /// The cause and what to do.
+    /// Cause and remedy.
     pub detail: String,
 }
 
@@ -34,7 +35,7 @@ impl WriteFailure {
             StorageError::Unavailable(unavailability) => Self::by(unavailability.cause()),
             _ => Self {
                 cause: "other",
-                detail: "the database refuses a write; the server's log says why".to_owned(),
+                detail: "the database rejects a write; see the server's log".to_owned(),
             },
         }
     }
@@ -48,12 +49,12 @@ impl WriteFailure {
 }
 
 impl WriteHealth {
-    /// `None` while writes work.
+    /// Returns the failure, or `None` while writes work.
     pub fn failure(&self) -> Option<WriteFailure> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces what is known; returns whether it is different.
+    /// Replaces the known state. Returns `true` if it differs.
     fn replace(&self, failure: Option<WriteFailure>) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let differs = *known != failure;
@@ -69,12 +70,12 @@ impl WriteHealth {
         }
         match proof {
             Ok(()) => tracing::info!("the database accepts writes again"),
-            Err(error) => tracing::error!(error = causes(error), "nothing can be written"),
+            Err(error) => tracing::error!(error = causes(error), "the database accepts no writes"),
         }
     }
 }
 
-/// Goes on until the task is dropped.
+/// Probes until the task is dropped.
 pub async fn run(ctx: &Context) {
     loop {
         let proof = prove(ctx).await;
@@ -87,7 +88,7 @@ pub async fn run(ctx: &Context) {
     }
 }
 
-/// A lock on a table of PostgreSQL counts once it outlasts two proofs: a migration takes some for a moment.
+/// Probes once, and again after a second if a PostgreSQL table is locked. A migration holds such locks only briefly.
 async fn prove(ctx: &Context) -> Result<(), StorageError> {
     let proof = prove_once(ctx).await;
     match &proof {

@@ -1,4 +1,4 @@
-//! Administrators, managed against the database by whoever may read the installation's settings.
+//! Platform administrators, managed directly in the database by an operator who can read the installation's settings.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::services::ServiceError;
 use crate::services::audit::{self, Actor, Change, of_user};
 use crate::storage::{Authority, Db, PageRequest, Stored, users};
 
-/// Administrators in one statement; there are few.
+/// Administrators in one statement; an installation has only a few.
 const PAGE: u64 = 200;
 
 pub async fn create(
@@ -33,7 +33,7 @@ pub async fn create(
     Ok(stored)
 }
 
-/// In the order of creation.
+/// Lists all administrators, in the order of creation.
 pub async fn list(db: &Db) -> Result<Vec<Stored<User>>, ServiceError> {
     let mut page = PageRequest::first(PAGE);
     let mut all = Vec::new();
@@ -47,7 +47,7 @@ pub async fn list(db: &Db) -> Result<Vec<Stored<User>>, ServiceError> {
     }
 }
 
-/// Sets a new password and ends the person's sessions.
+/// Sets a new password and ends the administrator's sessions.
 pub async fn reset_password(
     db: &Db,
     username: &Username,
@@ -79,7 +79,7 @@ async fn change(
         .iter()
         .find(|stored| stored.value.username == *username)
         .ok_or(ServiceError::NotFound(
-            "administrator of the platform; `slipway admin list` shows them",
+            "platform administrator; list them with `slipway admin list`",
         ))?;
     let after = User {
         enabled: enabled.unwrap_or(before.value.enabled),

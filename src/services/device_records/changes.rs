@@ -1,5 +1,6 @@
-//! Corrects what a node remembers of devices when somebody else has written them: another node, an import, a deletion,
-//! or a person with SQL. Forgetting a device costs one comparison at its next check, and a write only if it differs.
+//! Invalidates a node's cached device states after a write by another node, an import, a deletion or manual SQL.
+//!
+//! An invalidated device costs one comparison at its next check, and a write only if its state differs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,17 +16,17 @@ use crate::storage::device_changes::{DeviceChange, News, Position, mark_end, rea
 use crate::storage::{Db, StorageError};
 
 const EVERY: Duration = Duration::from_secs(1);
-/// A node that could not read for longer than this forgets every device.
+/// Retention of changes. A node that cannot read them for longer invalidates every device.
 const KEPT_FOR: Duration = Duration::from_mins(10);
-/// Interval at which positions are noted, and changes that are old are removed.
+/// Interval at which positions are saved and old changes are removed.
 const REMOVE_EVERY: Duration = Duration::from_mins(1);
 
-/// Reads what changed, and has the node forget those devices.
+/// Reader of device changes, which invalidates the cached states of those devices.
 pub struct DeviceChangeReader {
     db: Db,
-    /// `None` where nothing is recorded, and so nothing remembered.
+    /// `None` if recording is disabled, so that no state is cached.
     states: Option<Arc<SeenStates>>,
-    /// What this node's own recorder signs with.
+    /// Writer name of this node's own recorder.
     writer: String,
     forgotten: Counter,
 }
@@ -40,7 +41,7 @@ impl DeviceChangeReader {
         }
     }
 
-    /// Reads each second until the task is dropped.
+    /// Polls every second until the task is dropped.
     pub async fn run(&self) {
         let mut position = self.begin().await;
         let mut ticks = interval(EVERY);
@@ -49,7 +50,7 @@ impl DeviceChangeReader {
         loop {
             ticks.tick().await;
             if let Err(error) = self.read(&mut position).await {
-                tracing::debug!(%error, "changes of devices cannot be read now");
+                tracing::debug!(%error, "device changes cannot be read now");
                 continue;
             }
             if old.back().is_none_or(|(at, _)| at.elapsed() >= REMOVE_EVERY) {
@@ -64,12 +65,12 @@ impl DeviceChangeReader {
         loop {
             match mark_end(&self.db, &self.writer).await {
                 Ok(position) => {
-                    // What was noted before may have been changed before, too.
+                    // Cached states may predate changes before this position.
                     self.forget_all();
                     return position;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "changes of devices cannot be read yet");
+                    tracing::debug!(%error, "device changes cannot be read yet");
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
@@ -80,7 +81,7 @@ impl DeviceChangeReader {
         match read_since(&self.db, position).await? {
             News::Changes(changes) => changes.iter().for_each(|change| self.forget(change)),
             News::Unknown => {
-                tracing::info!("the database's history or very many devices changed: all are compared again");
+                tracing::info!("device changes are unknown; all cached device states are invalidated");
                 self.forget_all();
             }
         }
@@ -111,7 +112,8 @@ impl DeviceChangeReader {
         }
     }
 
-    /// Every node does so, and none minds that another was faster.
+    /// Removes changes that are older than the retention. Every node does this; a change that is already removed is no
+    /// error.
     async fn remove_old(&self, old: &mut VecDeque<(Instant, Position)>) {
         let mut last = None;
         while old.front().is_some_and(|(at, _)| at.elapsed() >= KEPT_FOR) {
@@ -123,7 +125,7 @@ impl DeviceChangeReader {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::debug!(%error, "old changes of devices cannot be removed now");
+                    tracing::debug!(%error, "old device changes cannot be removed now");
                     return;
                 }
             }

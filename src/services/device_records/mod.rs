@@ -1,8 +1,10 @@
-//! Who checked, with what, and when: kept without a check ever waiting for it.
+//! Records of checks (device, versions, time), written without delaying a check.
 //!
-//! A check compares a fingerprint of the device's state, its day included, with a table of what was noted last. Only
-//! when it differs is the state put into a bounded queue, from which one task writes batches to the database. A full
-//! queue drops the record and counts it; the device's next check tries again.
+//! A check compares a fingerprint of the device's state and day with the last recorded one. If it differs, the state
+//! enters a bounded queue.
+//!
+//! One task writes the queue to the database in batches. A full queue drops the record and counts it; the device's next
+//! check tries again.
 
 mod changes;
 mod plan;
@@ -38,42 +40,42 @@ pub use self::changes::DeviceChangeReader;
 pub use self::status::DeviceRecordStatus;
 pub use self::writer::{DeviceRecordWriter, WriterSettings};
 
-/// How long the last records may take when the server ends.
+/// Time limit for writing the last records at shutdown.
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(10);
 const DAY_MS: u64 = 86_400_000;
 
-/// Takes notes of checks.
+/// Recorder of checks.
 pub struct DeviceRecorder {
     counts: Arc<Counts>,
-    /// `None` when nothing is to be recorded.
+    /// `None` if recording is disabled.
     on: Option<Recording>,
 }
 
 struct Recording {
-    /// Made at start, so that nobody can choose device ids that collide.
+    /// Random keys, generated at startup, so that no client can choose device ids that collide.
     keys: RandomState,
     states: Arc<SeenStates>,
     queue: mpsc::Sender<Message>,
 }
 
-/// What goes through the queue.
+/// Message in the queue.
 enum Message {
     Record(Box<Observation>),
-    /// Nothing comes after this.
+    /// No message follows.
     Stop,
 }
 
-/// How much a recorder keeps.
+/// Capacity of a recorder.
 #[derive(Debug, Clone, Copy)]
 pub struct RecorderSettings {
-    /// States of devices that are remembered, eight bytes each; rounded up to a power of two.
+    /// Number of cached device states, eight bytes each; rounded up to a power of two.
     pub states: usize,
-    /// Records that may wait to be written.
+    /// Maximum number of records in the queue.
     pub queue: usize,
 }
 
 impl DeviceRecorder {
-    /// A recorder, and the task's part that writes what it notes.
+    /// Creates a recorder, the writer of its records and the reader of device changes.
     pub fn new(
         db: Db,
         settings: RecorderSettings,
@@ -97,7 +99,7 @@ impl DeviceRecorder {
         (recorder, writer, reader)
     }
 
-    /// A recorder that notes nothing. Its reader of changes only removes those that are old.
+    /// Creates a disabled recorder. Its change reader only removes old changes.
     pub fn off(db: Db) -> (Self, DeviceChangeReader) {
         let recorder = Self {
             counts: Arc::default(),
@@ -106,7 +108,7 @@ impl DeviceRecorder {
         (recorder, DeviceChangeReader::new(db, None, String::new()))
     }
 
-    /// Notes a check that was answered. Waits for nothing; allocates only when the device's state has changed.
+    /// Records an answered check. Never blocks, and allocates only if the device's state has changed.
     pub fn note(
         &self,
         tenant: TenantId,
@@ -125,7 +127,7 @@ impl DeviceRecorder {
         let Some(observation) = observe(tenant, app, check, now, source) else {
             return;
         };
-        // Before it is sent: the writer may have it written at once.
+        // Count before sending: the writer may write the record immediately.
         self.counts.queued();
         match recording.queue.try_send(Message::Record(Box::new(observation))) {
             Ok(()) => place.keep(),
@@ -133,7 +135,7 @@ impl DeviceRecorder {
         }
     }
 
-    /// Returns when everything that was noted so far is written and the writer's task has ended, or after ten seconds.
+    /// Waits until all records are written and the writer's task has ended, for at most ten seconds.
     pub async fn finish(&self, writer: JoinHandle<()>) {
         let abort = writer.abort_handle();
         let written = timeout(WRITE_LAST_WITHIN, async {
@@ -170,7 +172,7 @@ impl Recording {
         let mut hasher = self.keys.build_hasher();
         tenant.hash(&mut hasher);
         check.device_id.hash(&mut hasher);
-        // A device may have several apps, each with a state of its own; those that are unknown count as one.
+        // A device may have several apps, each with its own state. All unknown apps share one state.
         app.map(|app| app.id).hash(&mut hasher);
         let subject = hasher.finish();
         self.states.epoch(device).hash(&mut hasher);
@@ -187,18 +189,19 @@ impl Recording {
     }
 }
 
-/// The same on every node, unlike the keyed hashes of states.
+/// Hashes a device. All nodes compute the same hash, unlike the keyed hashes of states.
 fn hash_of(tenant: i64, device: &str) -> u64 {
     xxh3_64_with_seed(device.as_bytes(), tenant.cast_unsigned())
 }
 
-/// The day of a device. Each has its own midnight, so that a fleet's first checks of a day are spread over it.
+/// Returns the day of an instant for a device. Each device has its own midnight, which spreads the first checks of a
+/// day in a fleet.
 fn day_of(instant: DateTime<Utc>, device: u64) -> NaiveDate {
     let offset = TimeDelta::milliseconds(i64::try_from(device % DAY_MS).unwrap_or(0));
     (instant - offset).date_naive()
 }
 
-/// The app itself and those of its resources that are on the device; what the catalog does not know is left out.
+/// Returns the versions of the app and of its resources on the device. Resources absent from the catalog are skipped.
 fn installed<'a>(
     app: &'a PublishedApp,
     check: &'a Check<'_>,
@@ -212,8 +215,10 @@ fn installed<'a>(
         .filter(|(_, version)| *version > 0)
 }
 
-/// `None` for an id that no device can have, which reading the check refuses already. A type or code that no release
-/// can be targeted at is left out.
+/// Builds the record of a check.
+///
+/// Returns `None` for an invalid device id; parsing the check rejects these already. A device type or org code that no
+/// release can target is omitted.
 fn observe(
     tenant: TenantId,
     app: Option<&PublishedApp>,
@@ -264,7 +269,7 @@ mod tests {
             let hour = later.iter().position(|day| *day != first).unwrap();
             begun[hour] += 1;
         }
-        // A thousand each, give or take six standard deviations.
+        // 1,000 per hour, within six standard deviations.
         assert!(
             begun.iter().all(|count| (800..1_200).contains(count)),
             "{begun:?}"

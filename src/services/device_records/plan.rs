@@ -1,4 +1,4 @@
-//! What a batch of records changes of one tenant's devices, decided without a database.
+//! Plan of the writes for a batch of records of one tenant, computed without a database.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -11,29 +11,29 @@ use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
 use crate::storage::device_installs::Install;
 use crate::storage::devices::{SeenDevice, StoredDevice};
 
-/// What is known of the devices in question.
+/// Stored state of the devices in a batch.
 pub(super) struct Known {
     devices: HashMap<DeviceId, StoredDevice>,
-    /// By device, in any order.
+    /// Grouped by device, in any order.
     installs: HashMap<DeviceId, Vec<Install>>,
 }
 
-/// What is to be written.
+/// Rows to write.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) devices: Vec<SeenDevice>,
     pub(super) installs: Vec<Install>,
-    /// No longer there, as of [`Install::seen_at`].
+    /// Removed installs, as of [`Install::seen_at`].
     pub(super) gone: Vec<Install>,
-    /// The network of each new device.
+    /// Network of each new device.
     pub(super) new_devices: Vec<Option<IpAddr>>,
-    /// Records of devices that are not written because too many are new.
+    /// Number of records skipped because their device is new and over the limit.
     pub(super) over_limit: usize,
 }
 
-/// A device as the batch has it: the newest of what was told.
+/// Latest state of a device in a batch.
 struct Newest {
-    /// The hash of its id.
+    /// Hash of the device id.
     hash: u64,
     seen: SeenDevice,
     apps: BTreeMap<PackageName, (InstalledApp, DateTime<Utc>)>,
@@ -56,7 +56,7 @@ impl Known {
         }
     }
 
-    /// Whether a record of the same day says nothing that is not stored.
+    /// Returns `true` if the stored device already has these values for the same day.
     fn says(&self, seen: &SeenDevice, hash: u64) -> bool {
         let Some(stored) = self.devices.get(&seen.device) else {
             return false;
@@ -84,8 +84,9 @@ fn is_left_out_or<T: PartialEq>(seen: Option<&T>, stored: Option<&T>) -> bool {
     seen.is_none() || seen == stored
 }
 
-/// Decides for records of one tenant. New devices that `admits` refuses are left out; it is given how many the plan
-/// has already.
+/// Plans the writes for records of one tenant.
+///
+/// `admits` decides on each new device; its first argument is the number of new devices already in the plan.
 pub(super) fn plan(
     records: &[&Observation],
     known: &Known,
@@ -135,7 +136,7 @@ impl Newest {
         }
     }
 
-    /// Takes a record that is not older than those before.
+    /// Merges a record that is not older than the previous ones.
     fn take(&mut self, record: &Observation) {
         self.records += 1;
         self.network = record.network;

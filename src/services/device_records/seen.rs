@@ -1,17 +1,19 @@
-//! The states of devices that were noted last: a table of fixed size that is read and written without a lock.
+//! Cache of the last recorded device states: a table of fixed size with lock-free reads and writes.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// States that share a cache line.
+/// States in one cache line.
 const WAYS: usize = 8;
-/// States for each epoch: so few other devices are forgotten with one.
+/// States per epoch. Invalidating one device therefore invalidates only a few others.
 const STATES_PER_EPOCH: usize = 4;
 
-/// What was noted last of each device and app, as far as it fits. A full bucket forgets one of its states, whose
-/// device is then noted once more than needed; a change is never missed for want of room.
+/// Last recorded state of each device and app, limited by the table size.
+///
+/// A full bucket evicts one state, so that its device is recorded once more than necessary. An eviction never hides a
+/// change.
 pub(super) struct SeenStates {
     buckets: Box<[Bucket]>,
-    /// By the hash of the device: a number that is part of its states. Another number forgets them.
+    /// Epochs, indexed by device hash. The epoch is part of each state, so that a new epoch invalidates the states.
     epochs: Box<[AtomicU32]>,
 }
 
@@ -19,7 +21,7 @@ pub(super) struct SeenStates {
 #[repr(align(64))]
 struct Bucket([AtomicU64; WAYS]);
 
-/// Hashes of a device with an app, and of the state that they are in.
+/// Hashes of a device with an app, and of their state.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fingerprint {
     pub(super) subject: u64,
@@ -27,19 +29,19 @@ pub(super) struct Fingerprint {
 }
 
 pub(super) enum Look<'a> {
-    /// The state is the one that was kept last.
+    /// The state equals the stored one.
     Unchanged,
     Changed(Place<'a>),
 }
 
-/// Where a state is to be kept.
+/// Slot for a new state.
 pub(super) struct Place<'a> {
     slot: &'a AtomicU64,
     entry: u64,
 }
 
 impl SeenStates {
-    /// Room for this many states, rounded up to a power of two.
+    /// Creates a table for this many states, rounded up to a power of two.
     pub(super) fn new(states: usize) -> Self {
         let buckets = states.div_ceil(WAYS).next_power_of_two();
         Self {
@@ -50,12 +52,12 @@ impl SeenStates {
         }
     }
 
-    /// Part of the states of a device from now on, until it is forgotten.
+    /// Returns the current epoch of a device. It changes when the device is invalidated.
     pub(super) fn epoch(&self, device: u64) -> u32 {
         self.epoch_of(device).load(Ordering::Relaxed)
     }
 
-    /// Forgets the states of a device, whatever apps they are of, and those of a few others.
+    /// Invalidates the states of a device for all apps, and the states of a few other devices.
     pub(super) fn forget(&self, device: u64) {
         self.epoch_of(device).fetch_add(1, Ordering::Relaxed);
     }
@@ -99,20 +101,23 @@ impl Place<'_> {
     }
 }
 
-/// Sixteen bits of the subject above 48 of the state. Two subjects of one bucket that are alike in the sixteen take
-/// each other's place; two states that are alike in the 48 are taken for one until the next day.
+/// Table entry: the upper 16 bits of the subject, followed by the upper 48 bits of the state.
+///
+/// Two subjects in a bucket with the same 16 bits evict each other. Two states with the same 48 bits are treated as
+/// equal until the next day.
 impl Fingerprint {
-    /// Never 0, which is an empty slot.
+    /// Returns the table entry, never 0: an empty slot is 0.
     fn entry(self) -> u64 {
         (self.subject & !(u64::MAX >> 16) | self.state >> 16).max(1)
     }
 
-    /// `buckets` is a power of two.
+    /// Returns the bucket index. `buckets` must be a power of two.
     fn bucket(self, buckets: usize) -> usize {
         usize::try_from(self.subject & (buckets as u64 - 1)).unwrap_or(0)
     }
 
-    /// The state to forget when none is free: always the same for a subject, so that it has one place only.
+    /// Returns the slot to evict from a full bucket. It is constant per subject, so that a subject occupies one slot
+    /// only.
     fn way(self) -> usize {
         usize::from((self.subject >> 45 & 0b111) as u8)
     }

@@ -1,11 +1,11 @@
-//! What became of the records, in numbers.
+//! Statistics of the recorder.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Since the start of the node.
+/// Counters since the start of the node.
 #[derive(Default)]
 pub(super) struct Counts {
-    /// Noted, and neither written nor dropped yet: in the queue or in the writer's hands.
+    /// Records that are neither written nor dropped yet: in the queue or in the writer's batch.
     queued: AtomicU64,
     written: AtomicU64,
     batches: AtomicU64,
@@ -15,15 +15,15 @@ pub(super) struct Counts {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceRecordStatus {
-    /// Records that wait to be written.
+    /// Records waiting to be written.
     pub queued: u64,
-    /// Rows of devices that were written.
+    /// Device rows written.
     pub written: u64,
-    /// Transactions that were committed.
+    /// Transactions committed.
     pub batches: u64,
-    /// Records lost because the queue was full or the database refuses them.
+    /// Records lost because the queue was full or the database rejected them.
     pub dropped: u64,
-    /// Records of new ids beyond the tenant's limit of the day.
+    /// Records of new devices beyond the tenant's daily limit.
     pub over_limit: u64,
 }
 
@@ -32,7 +32,7 @@ impl Counts {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A transaction for so many records.
+    /// Counts a transaction for `records` records.
     pub(super) fn batch(&self, records: usize, written: usize, over_limit: usize) {
         self.queued.fetch_sub(records as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
@@ -40,7 +40,7 @@ impl Counts {
         self.over_limit.fetch_add(over_limit as u64, Ordering::Relaxed);
     }
 
-    /// A record that was counted as queued is lost.
+    /// Counts a queued record as lost.
     pub(super) fn dropped(&self) {
         self.queued.fetch_sub(1, Ordering::Relaxed);
         self.dropped.fetch_add(1, Ordering::Relaxed);

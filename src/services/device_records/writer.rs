@@ -1,4 +1,4 @@
-//! The task that writes records, a batch in each transaction.
+//! Task that writes records to the database, one batch per transaction.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,41 +21,41 @@ use crate::services::batches::{self, Batch};
 use crate::storage::{Db, StorageError, Tx, device_changes, device_installs, devices};
 use crate::supervision::{Exit, contain_panic};
 
-/// When a batch is written, and how much of what is new.
+/// Size and timing of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterSettings {
-    /// Records in one transaction.
+    /// Maximum number of records in one transaction.
     pub batch: usize,
-    /// How long the first record of a batch waits for others.
+    /// Time that the first record of a batch waits for others.
     pub wait: Duration,
 }
 
-/// Writes what a recorder notes.
+/// Writer of device records.
 pub struct DeviceRecordWriter {
     db: Db,
-    /// Signs what it writes, so that this node need not read it as news.
+    /// Name on the announced changes, so that this node skips its own.
     name: String,
     messages: mpsc::Receiver<Message>,
     counts: Arc<Counts>,
     settings: WriterSettings,
     new_devices: Arc<NewDevices>,
-    /// Records that were taken from the queue.
+    /// Records taken from the queue.
     batch: Vec<Observation>,
-    /// Records of a batch that is being written.
+    /// Number of unwritten records in the current batch.
     unwritten: usize,
     is_last: bool,
 }
 
-/// Why a batch was not written, though the database is available.
+/// Reason that a batch was not written although the database is available.
 #[derive(Debug, thiserror::Error)]
 enum WriteError {
     #[error(transparent)]
     Refused(#[from] StorageError),
-    #[error("writing it panicked: {0}")]
+    #[error("the write panicked: {0}")]
     Panicked(String),
 }
 
-/// What one transaction did.
+/// Result of one transaction.
 #[derive(Default)]
 struct Written {
     devices: usize,
@@ -84,7 +84,7 @@ impl DeviceRecordWriter {
         }
     }
 
-    /// Writes until [`super::DeviceRecorder::finish`] and everything before it.
+    /// Writes records until [`super::DeviceRecorder::finish`], including all records queued before it.
     pub async fn run(&mut self) -> Exit {
         self.drop_unwritten();
         while !self.is_last {
@@ -99,7 +99,7 @@ impl DeviceRecordWriter {
         Exit::Finished
     }
 
-    /// Drops what the run before this one failed on: it would fail on it again.
+    /// Drops the records on which the previous run failed. They would fail again.
     fn drop_unwritten(&mut self) {
         let dropped = std::mem::take(&mut self.unwritten);
         if dropped > 0 {
@@ -108,7 +108,7 @@ impl DeviceRecordWriter {
         (0..dropped).for_each(|_| self.counts.dropped());
     }
 
-    /// Fills a batch until it is full, its time is up, or there is nothing more to come.
+    /// Fills a batch until it is full, its time is up, or no message follows.
     async fn collect(&mut self) -> ControlFlow<()> {
         let (settings, batch) = (self.settings, &mut self.batch);
         batches::collect(&mut self.messages, settings.wait, |message| match message {
@@ -121,7 +121,7 @@ impl DeviceRecordWriter {
         .await
     }
 
-    /// Writes a batch. One that fails is halved until the record at fault is alone; that one is dropped.
+    /// Writes a batch. A failed batch is split in halves until the faulty record is alone; that record is dropped.
     async fn write(&mut self, batch: Vec<Observation>) {
         self.unwritten = batch.len();
         let mut parts = vec![batch];
@@ -147,14 +147,14 @@ impl DeviceRecordWriter {
         }
     }
 
-    /// Tries again for as long as the database is away; the queue fills meanwhile.
+    /// Retries while the database is unavailable. The queue fills meanwhile.
     async fn write_when_possible(&self, batch: &[Observation]) -> Result<Written, WriteError> {
         let mut backoff = Backoff::default();
         loop {
             let written = contain_panic(self.write_once(batch)).await;
             match written.map_err(WriteError::Panicked)? {
                 Err(error) if error.is_passing() => {
-                    tracing::warn!(%error, "device records cannot be written now; they are kept and tried again");
+                    tracing::warn!(%error, "device records cannot be written now; retrying");
                     tokio::time::sleep(backoff.next()).await;
                 }
                 done => return Ok(done?),
@@ -162,7 +162,8 @@ impl DeviceRecordWriter {
         }
     }
 
-    /// Tenants come in the order of their ids, for the reason that rows have an order.
+    /// Writes a batch in one transaction. Tenants are processed in the order of their ids, so that nodes lock rows in
+    /// the same order.
     async fn write_once(&self, batch: &[Observation]) -> Result<Written, StorageError> {
         let mut by_tenant: BTreeMap<TenantId, Vec<&Observation>> = BTreeMap::new();
         for record in batch {

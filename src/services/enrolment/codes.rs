@@ -1,5 +1,7 @@
-//! One-time codes, which somebody of the tenant makes for a device that cannot prove itself any more, or must not
-//! enrol by the device key alone.
+//! One-time enrolment codes.
+//!
+//! A user of the tenant creates one for a device that has lost its token, or that must not enrol with the device key
+//! alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -16,7 +18,7 @@ use crate::storage::enrolment_codes::{self, StoredCode};
 
 const GOOD_FOR: TimeDelta = TimeDelta::hours(24);
 
-/// A code that was just made.
+/// A new enrolment code.
 pub struct MadeEnrolmentCode {
     pub id: Uuid,
     /// Shown once.
@@ -24,7 +26,7 @@ pub struct MadeEnrolmentCode {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Makes a code for a device that is known. The one made before it is good no more.
+/// Creates a code for a known device. The previous code becomes invalid.
 pub async fn create_code(
     ctx: &Context,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! A device gets a token of its own, or the next one.
+//! Enrolment: issues a device its first token, or the next one.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, StoredDevice};
 use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
 
-/// What a device asks for.
+/// Enrolment request of a device.
 pub struct EnrolmentRequest {
     pub device: EnrollingDevice,
     pub code: Option<PresentedEnrolmentCode>,
@@ -30,15 +30,15 @@ pub struct EnrolmentRequest {
     pub address: Option<IpAddr>,
 }
 
-/// A device with its new token.
+/// Result of an enrolment: the new token.
 pub struct Enrolled {
     /// Shown once.
     pub device_token: String,
-    /// Whether the device had no token before.
+    /// `true` if the device had no valid token before.
     pub is_first: bool,
 }
 
-/// An attempt that has been authenticated, in its transaction.
+/// An authenticated enrolment attempt.
 struct Attempt<'a> {
     ctx: &'a Context,
     caller: &'a Device,
@@ -47,7 +47,7 @@ struct Attempt<'a> {
     now: DateTime<Utc>,
 }
 
-/// Gives a device a token, in place of the one that it may have.
+/// Issues a token to a device. It replaces the current one, if any.
 pub async fn enrol(
     ctx: &Context,
     caller: &Device,
@@ -77,7 +77,8 @@ pub async fn enrol(
 }
 
 impl Attempt<'_> {
-    /// A device's own token is verified and replaced in the transaction, under the lock of the device.
+    /// Returns the authority for the transaction. A device's own token is verified and replaced inside it, under the
+    /// device's lock.
     fn authority(&self) -> Authority {
         match &self.caller.credential {
             DeviceCredential::Key(key) => Authority::DeviceKey {
@@ -95,12 +96,12 @@ impl Attempt<'_> {
         let tenant = tenant.filter(|stored| stored.value.enabled);
         let enrolment = tenant.ok_or_else(tenant_is_refused)?.value.enrolment;
         let network = self.request.address.map(network_of);
-        // Asked for before the device is inserted, which would count.
+        // Read before the device is inserted, because the insert would count.
         let allowance = ctx
             .new_devices
             .allowance(&tx, scope, self.now.date_naive())
             .await?;
-        // Whoever enrols the same id at once waits here: its row is inserted or locked by one alone.
+        // Concurrent enrolments of the same id wait here: only one of them inserts or locks the row.
         let is_new = devices::insert_if_absent(&tx, scope, id, self.now).await?;
         let known = devices::lock(&tx, scope, id)
             .await?
@@ -131,7 +132,7 @@ impl Attempt<'_> {
         Ok(enrolled)
     }
 
-    /// What the device proves itself with. A code that is given must be good, whatever else is.
+    /// Determines the proof of the device. A code must be valid if it is given, even with another valid proof.
     async fn prove(&self, tx: &Tx, stored: Option<&DeviceToken>) -> Result<EnrolmentProof, ServiceError> {
         let floor = device_tokens::find_floor(tx).await?;
         let proof = match &self.caller.credential {
@@ -151,11 +152,11 @@ impl Attempt<'_> {
         }
         Err(ServiceError::invalid(
             "enrolment_code",
-            "enrolment_code must be one that was made for this device in the last 24 hours and was not used yet",
+            "enrolment_code must be an unused code that was created for this device in the last 24 hours",
         ))
     }
 
-    /// Returns the token and its generation.
+    /// Writes the device and its new token. Returns the token and its generation.
     async fn write(
         &self,
         tx: &Tx,
@@ -179,7 +180,7 @@ impl Attempt<'_> {
         if proof == EnrolmentProof::Code {
             enrolment_codes::delete_of_device(tx, scope, &device.id).await?;
         }
-        // A device that renews its own token does so as often as it likes.
+        // A device may renew its own token any number of times, so a renewal within its project is not audited.
         if proof != EnrolmentProof::OwnToken || known.device.project.as_ref() != Some(&device.project) {
             self.audit_enrolment(tx, proof, &known).await?;
         }
@@ -212,7 +213,7 @@ impl Attempt<'_> {
         self.audit(tx, change).await
     }
 
-    /// The error of a refusal, once it is audited.
+    /// Audits a refusal and returns its error.
     async fn refuse(&self, refusal: EnrolmentRefusal) -> Result<ServiceError, ServiceError> {
         let (reason, error) = explain(refusal);
         let device = &self.request.device;
@@ -254,7 +255,7 @@ impl Attempt<'_> {
     }
 }
 
-/// The reason in a word, and what the device is told.
+/// Returns the audited reason and the error for the device.
 fn explain(refusal: EnrolmentRefusal) -> (&'static str, ServiceError) {
     match refusal {
         EnrolmentRefusal::AlreadyEnrolled => (
@@ -285,7 +286,7 @@ fn too_many_new(now: DateTime<Utc>) -> ServiceError {
     let next_day = now.date_naive() + TimeDelta::days(1);
     let wait = next_day.and_time(NaiveTime::MIN).and_utc() - now;
     ServiceError::RateLimited {
-        what: "as many new devices as this tenant may have in a day have come",
+        what: "this tenant has reached its daily limit of new devices",
         retry_after_s: u64::try_from(wait.num_seconds()).unwrap_or(0) + 1,
     }
 }

@@ -1,4 +1,4 @@
-//! Limits on attempts to enrol. Kept by each node for itself.
+//! Rate limits on enrolment attempts. Each node counts separately.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,14 +9,16 @@ use crate::services::ServiceError;
 use crate::services::login_attempts::network_of;
 use crate::services::rate_limit::{RateLimit, retry_after_s};
 
-/// Codes that may be tried for one device from one network in five minutes. Not by device alone: whoever has the
-/// device key could otherwise keep a device out.
+/// Enrolment codes that may be tried for one device from one network in five minutes.
+///
+/// The network is part of the limit: otherwise any holder of the device key could lock a device out.
 const CODES: u32 = 10;
 const CODES_PERIOD: Duration = Duration::from_mins(5);
-/// At most so often a refused attempt on one device from one network is audited: who repeats it must not fill the
+/// Minimum interval between audited refusals for one device and network, so that repeated attempts do not fill the
 /// audit.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
-/// The same from everywhere, in an hour. More than one, or a stranger's attempt would hide the next one's.
+/// Audited refusals for one device from all networks in an hour. More than one, so that an attacker's attempt does not
+/// hide another.
 const AUDITS: u32 = 5;
 
 pub struct EnrolmentLimits {
@@ -34,7 +36,7 @@ impl EnrolmentLimits {
         }
     }
 
-    /// Counts a code that is tried; the error says how long to wait.
+    /// Counts an attempt with a code. The error contains the wait.
     pub(super) fn count_code(
         &self,
         tenant: TenantId,
@@ -48,7 +50,7 @@ impl EnrolmentLimits {
         })
     }
 
-    /// Whether an attempt that was refused is to be audited.
+    /// Returns `true` if a refused attempt is audited.
     pub(super) fn audits(&self, tenant: TenantId, device: &DeviceId, source: Option<IpAddr>) -> bool {
         self.audits
             .count((tenant, device, source.map(network_of)))

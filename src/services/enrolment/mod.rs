@@ -1,4 +1,4 @@
-//! Devices that hold a credential of their own: how they get it, and how they prove it.
+//! Device tokens: enrolment and authentication of single devices.
 
 mod codes;
 mod enrol;
@@ -18,16 +18,16 @@ use crate::storage::Authority;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 
 const NOT_GOOD: ServiceError = ServiceError::Unauthenticated(
-    "the device's token was replaced or revoked; enrol the device again by POST /v1/devices",
+    "the device's token was replaced or revoked; enrol the device again with POST /v1/devices",
 );
 const NO_TOKEN: ServiceError = ServiceError::Unauthenticated(
     "send the device's own token as Authorization: Bearer slipway_devicetoken_…",
 );
 
-/// A device that was let in to what is its own.
+/// A device that was authenticated with its own token.
 pub struct DevicePass {
     pub scope: DeviceScope,
-    /// Of the token that it showed.
+    /// Generation of the presented token.
     generation: i64,
 }
 
@@ -36,7 +36,7 @@ impl DevicePass {
         DeviceKey::of(self.scope.tenant().tenant(), self.scope.device())
     }
 
-    /// In whose name the device writes.
+    /// Returns the authority that the device's writes are checked against.
     pub fn authority(&self) -> Authority {
         Authority::Device {
             device: self.scope.clone(),
@@ -44,13 +44,13 @@ impl DevicePass {
         }
     }
 
-    /// Whether the device would be let in again, as far as this node knows without asking the database.
+    /// Checks from memory alone whether the device is still authorized, as far as this node knows.
     pub(super) fn confirm(&self, ctx: &Context) -> Result<(), ServiceError> {
         let (tenant, device) = (self.scope.tenant().tenant(), self.scope.device().as_str());
         let tenant_is_enabled = match ctx.live.tenant(tenant) {
             Lookup::Found(tenant) => tenant.tenant.enabled,
             Lookup::Absent => false,
-            // Nothing new is known.
+            // The tenant is not loaded, so its state is unchanged as far as this node knows.
             Lookup::Unknown => true,
         };
         if !tenant_is_enabled {
@@ -63,8 +63,9 @@ impl DevicePass {
     }
 }
 
-/// Lets a device in to what is its own: with its newest token alone. A tenant's device key and another device's token
-/// are told that nothing is there.
+/// Authenticates a device by its newest token.
+///
+/// A tenant's device key and another device's token get `NotFound`.
 pub async fn authenticate_device(
     ctx: &Context,
     bearer: Option<&str>,
@@ -73,7 +74,7 @@ pub async fn authenticate_device(
     authenticate_admitted(ctx, bearer, device_id, |_| Ok(())).await
 }
 
-/// The same for a device that acknowledges a push. One that sends too many is refused without a look at the database.
+/// Authenticates a device that acknowledges a push. A device over its limit is refused without a database query.
 pub async fn authenticate_acknowledging(
     ctx: &Context,
     bearer: Option<&str>,

@@ -1,4 +1,4 @@
-//! What devices say of pushes, whichever way they say it.
+//! Acknowledgements of pushes by devices, over every channel.
 
 use crate::access::DeviceScope;
 use crate::catalog::ids::PushId;
@@ -8,7 +8,7 @@ use crate::services::{Context, ServiceError};
 use crate::storage::push_targets::{self, StoredTarget};
 use crate::storage::{Authority, pushes};
 
-/// The same as [`acknowledge`], unless the device sends too many.
+/// Calls [`acknowledge`] unless the device exceeds its rate limit.
 pub async fn acknowledge_within_limit(
     ctx: &Context,
     (scope, authority): (&DeviceScope, Authority),
@@ -19,9 +19,9 @@ pub async fn acknowledge_within_limit(
     acknowledge(ctx, (scope, authority), push, said).await
 }
 
-/// Notes what a device says of a push, which ends its offering. The answer is how far the push has come by now: what
-/// is said late or twice is a success that changes nothing.
-/// The broker vouches for devices that acknowledge through it, which have no authority of their own here.
+/// Records an acknowledgement, which stops further delivery of the push. Returns the current state of the target. A
+/// late or repeated acknowledgement succeeds and changes nothing. Over MQTT the broker authenticates the device, so
+/// `authority` is that of the program.
 pub async fn acknowledge(
     ctx: &Context,
     (scope, authority): (&DeviceScope, Authority),
@@ -45,10 +45,10 @@ pub async fn acknowledge(
     Ok(done.target)
 }
 
-/// Measures the time from accepting a push to its first acknowledgement.
+/// Records the time from the creation of a push to its first acknowledgement as a metric.
 async fn measure(ctx: &Context, scope: &DeviceScope, target: &StoredTarget) {
     let Ok(Some(push)) = pushes::find(&ctx.db, scope.tenant(), target.push).await else {
-        // The acknowledgement counts all the same.
+        // The acknowledgement is stored regardless of the metric.
         return;
     };
     let taken = target.changed_at - push.created_at;
@@ -56,7 +56,7 @@ async fn measure(ctx: &Context, scope: &DeviceScope, target: &StoredTarget) {
         .push_delivery
         .deliveries
         .unwritten_channel(target.push, scope.device());
-    // One that was delivered by another node a moment ago may not be written yet.
+    // Another node may have delivered the push without having written the delivery yet.
     let channel = unwritten.or(target.channel).map_or("unknown", Channel::as_str);
     metrics::histogram!("slipway_push_acknowledge_seconds", "channel" => channel)
         .record(taken.as_seconds_f64());

@@ -1,4 +1,4 @@
-//! A push as every channel shows it to a device.
+//! The representation of a push that every channel sends to a device.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::catalog::push::Push;
 use crate::catalog::text::{PushUrl, TraceId};
 use crate::storage::push_targets::StoredTarget;
 
-/// A push for one device.
+/// A push with its target device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveredPush {
     pub(super) target: StoredTarget,
@@ -32,12 +32,12 @@ struct Shown<'a> {
 }
 
 impl DeliveredPush {
-    /// Counts the pushes to the device, from 1.
+    /// Sequence number of the push among those to the device, from 1.
     pub fn sequence(&self) -> i64 {
         self.target.key.sequence
     }
 
-    /// One line of JSON.
+    /// Serializes the push as one line of JSON.
     pub fn json(&self) -> String {
         let content = &self.push.content;
         let shown = Shown {
@@ -52,7 +52,7 @@ impl DeliveredPush {
             created_at: self.push.created_at,
             expires_at: self.push.expires_at,
         };
-        // Texts, numbers and instants always serialise.
+        // Strings, numbers and timestamps always serialize.
         serde_json::to_string(&shown).unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
-//! What was handed to devices, written in batches that nobody waits for for long.
+//! Batched writes of push deliveries. Callers wait for a write for a short time at most.
 //!
-//! What is lost here is only delivered once more.
+//! A delivery that is lost here only causes another delivery of the push.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -22,23 +22,23 @@ use crate::storage::push_targets::{TargetKey, mark_delivered};
 use crate::storage::{Db, StorageError};
 use crate::supervision::Exit;
 
-/// Deliveries that may wait to be written.
+/// Maximum number of messages that wait for the writer.
 const QUEUE: usize = 65_536;
 const BATCH: usize = 1_000;
-/// How long the first of a batch waits for others.
+/// Time that the first delivery of a batch waits for others.
 const WAIT: Duration = Duration::from_millis(20);
-/// How long somebody waits who wants to know it written.
+/// Time limit for a caller that waits for its deliveries to be written.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
-/// Takes notes of deliveries.
+/// Queue of deliveries for the writer.
 pub(super) struct Deliveries {
     queue: mpsc::Sender<Message>,
     unwritten: Arc<Unwritten>,
     counters: [(Channel, Counter); 3],
 }
 
-/// A push that was handed to a channel for a device.
+/// A push that was handed to a channel for one device.
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
     pub(super) target: TargetKey,
@@ -48,15 +48,15 @@ pub(super) struct Delivery {
 
 enum Message {
     Delivered(Vec<Delivery>, Option<oneshot::Sender<()>>),
-    /// Nothing comes after this.
+    /// The last message.
     Stop,
 }
 
-/// By which channel what is not written yet was delivered: a device may acknowledge faster than that is.
+/// Channels of deliveries that are not written yet: a device may acknowledge a push before its delivery is written.
 #[derive(Default)]
 struct Unwritten(Mutex<HashMap<(PushId, DeviceId), Channel>>);
 
-/// Writes what [`Deliveries`] notes.
+/// Writes the deliveries from [`Deliveries`] to the database.
 pub(super) struct DeliveryWriter {
     db: Db,
     clock: Arc<dyn Clock>,
@@ -91,25 +91,25 @@ impl Deliveries {
         (deliveries, writer)
     }
 
-    /// Notes deliveries by one channel, and waits for nothing.
+    /// Queues deliveries for writing, without waiting.
     pub(super) fn note(&self, delivered: Vec<Delivery>) {
         self.send(delivered, None);
     }
 
-    /// Notes deliveries that are about to happen, and returns when that is written, or soon anyway.
+    /// Queues imminent deliveries, and waits until they are written or a time limit passes.
     pub(super) async fn note_and_wait(&self, delivered: Vec<Delivery>) {
         let (done, written) = oneshot::channel();
         self.send(delivered, Some(done));
-        // Written too late, the same is only delivered twice.
+        // A late write only causes a second delivery.
         let _ = timeout(WRITTEN_WITHIN, written).await;
     }
 
-    /// By which channel a push was delivered that is not written yet.
+    /// Returns the channel of a delivery that is not written yet.
     pub(super) fn unwritten_channel(&self, push: PushId, device: &DeviceId) -> Option<Channel> {
         self.unwritten.lock().get(&(push, device.clone())).copied()
     }
 
-    /// Returns when everything that was noted is written and the writer has ended, or after some seconds.
+    /// Waits until the queue is written and the writer has ended, or a time limit passes.
     pub(super) async fn finish(&self, writer: JoinHandle<()>) {
         let abort = writer.abort_handle();
         let written = timeout(WRITE_LAST_WITHIN, async {
@@ -119,7 +119,7 @@ impl Deliveries {
         });
         if !matches!(written.await, Ok(Ok(()))) {
             abort.abort();
-            tracing::warn!("the last deliveries of pushes could not be written; they are delivered again");
+            tracing::warn!("the last push deliveries were not written; the pushes will be delivered again");
         }
     }
 
@@ -158,7 +158,7 @@ impl Unwritten {
     }
 }
 
-/// Deliveries of one transaction, and who waits for it.
+/// Deliveries of one transaction, and the callers that wait for it.
 #[derive(Default)]
 struct Handed {
     delivered: Vec<Delivery>,
@@ -166,11 +166,11 @@ struct Handed {
 }
 
 impl DeliveryWriter {
-    /// Writes until [`Deliveries::finish`] and everything before it.
+    /// Writes deliveries until it receives the message from [`Deliveries::finish`].
     pub(super) async fn run(&mut self) -> Exit {
         if std::mem::take(&mut self.is_writing) {
-            // The run before this one failed on it; this one would too.
-            tracing::error!("deliveries of pushes cannot be written; they are delivered again");
+            // The previous run failed on this batch, and a retry would fail again.
+            tracing::error!("cannot write push deliveries; the pushes will be delivered again");
             self.end_batch();
         }
         while !self.is_last {
@@ -185,7 +185,7 @@ impl DeliveryWriter {
         Exit::Finished
     }
 
-    /// Forgets a batch, written or not, and notifies those who wait for it.
+    /// Drops a batch, written or not, and notifies the callers that wait for it.
     fn end_batch(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         self.unwritten.remove(&batch.delivered);
@@ -195,7 +195,7 @@ impl DeliveryWriter {
         }
     }
 
-    /// Fills a batch until it is full, its time is up, or there is nothing more to come.
+    /// Fills a batch until it is full, its wait is over or the queue has ended.
     async fn collect(&mut self) -> ControlFlow<()> {
         let batch = &mut self.batch;
         batches::collect(&mut self.messages, WAIT, |message| match message {
@@ -209,25 +209,25 @@ impl DeliveryWriter {
         .await
     }
 
-    /// Tries again for as long as the database is away; the queue fills meanwhile.
+    /// Retries while the database is unavailable. Meanwhile the queue fills.
     async fn write(&self, delivered: &[Delivery]) {
         let mut backoff = Backoff::default();
         loop {
             match self.write_once(delivered).await {
                 Ok(()) => return,
                 Err(error) if error.is_passing() => {
-                    tracing::debug!(%error, "deliveries of pushes cannot be written now; they are tried again");
+                    tracing::debug!(%error, "cannot write push deliveries now; retrying");
                     tokio::time::sleep(backoff.next()).await;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "deliveries of pushes cannot be written; they are delivered again");
+                    tracing::error!(%error, "cannot write push deliveries; the pushes will be delivered again");
                     return;
                 }
             }
         }
     }
 
-    /// Each channel in a transaction of its own, since rows are locked in the order of their keys.
+    /// Writes each channel in a separate transaction, because rows are locked in the order of their keys.
     async fn write_once(&self, delivered: &[Delivery]) -> Result<(), StorageError> {
         let now = self.clock.now();
         for channel in Channel::ALL {

@@ -1,4 +1,4 @@
-//! Ends pushes whose time has run out. Every node does so, and none minds that another was faster.
+//! Expires overdue pushes. Every node does this, and nodes do not conflict.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::storage::Db;
 use crate::storage::push_targets::expire_due;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Targets that are ended in one transaction.
+/// Maximum number of targets that expire in one transaction.
 const BATCH: u64 = 500;
 
-/// Looks each second until the task is dropped.
+/// Checks for overdue targets every second until the task is dropped.
 pub(super) async fn run(db: &Db, clock: &dyn Clock) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -28,7 +28,7 @@ pub(super) async fn run(db: &Db, clock: &dyn Clock) {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "pushes cannot be ended now; they are no more offered anyway");
+                    tracing::debug!(%error, "cannot expire pushes now; expired pushes are not delivered anyway");
                     break;
                 }
             }

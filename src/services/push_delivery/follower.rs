@@ -1,7 +1,7 @@
-//! Keeps in memory which pushes wait, by comparing with the database, and wakes whoever listens for one.
+//! Synchronizes the in-memory set of open pushes with the database, and wakes listeners for new ones.
 //!
-//! What it is told of it looks at at once. Each second it looks at what was written lately, and each minute it compares
-//! everything, as at start and whenever something may have been missed.
+//! Pushes named in a notification are loaded immediately. The follower polls for recent changes every second. It
+//! compares everything every minute, at start, and after a possible loss of notifications.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,16 +23,15 @@ use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A look goes back by so much before the one before it: transactions commit later than they write, and nodes' clocks
-/// differ.
+/// Overlap of each poll with the one before: transactions commit later than they write, and the clocks of nodes differ.
 const OVERLAP: TimeDelta = TimeDelta::seconds(5);
-/// How often everything is compared, unless that takes long.
+/// Interval between full comparisons, unless they take long.
 const COMPARE_EVERY: Duration = Duration::from_mins(1);
-/// Of all time, comparing everything takes this part at most.
+/// Minimum ratio between the pause after a full comparison and its duration.
 const COMPARE_SHARE: u32 = 20;
-/// Rows that a comparison reads in one statement.
+/// Rows that a comparison reads per statement.
 const PAGE: u64 = 10_000;
-/// Pushes that are looked at together.
+/// Number of pushes in a batch at which it stops draining the queue.
 const TOLD_TOGETHER: usize = 200;
 
 pub(super) struct Follower {
@@ -46,12 +45,12 @@ pub(super) struct Follower {
     comparison: Comparison,
 }
 
-/// Everything compared, by a task beside the looks, which must not wait for it.
+/// A full comparison, which runs as a separate task so that polls continue meanwhile.
 struct Comparison {
     task: JoinSet<Result<HashMap<DeviceKey, Vec<Open>>, StorageError>>,
     began_at: Instant,
     due_at: Instant,
-    /// What looks found changed since it began, about which they know better.
+    /// Devices that polls found changed since the comparison began. The polls have newer data than the comparison.
     changed: HashSet<DeviceKey>,
 }
 
@@ -80,14 +79,14 @@ impl Follower {
         }
     }
 
-    /// Whoever may have missed something says so here.
+    /// Returns the handle that requests a full comparison, for tasks that may have lost notifications.
     pub(super) fn reconnected(&self) -> Arc<Notify> {
         self.reconnected.clone()
     }
 
-    /// Follows until the task is dropped.
+    /// Runs until the task is dropped.
     pub(super) async fn run(&mut self) {
-        // A run before this one may have stopped at any await: pushes that it was told of may be lost.
+        // A previous run may have stopped at any await, so notifications may be lost.
         self.comparison.due_at = Instant::now();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,7 +98,7 @@ impl Follower {
                 Some(compared) = self.comparison.task.join_next() => match compared {
                     Ok(found) => self.take_comparison(found),
                     Err(error) => {
-                        tracing::error!(%error, "comparing all pushes has failed");
+                        tracing::error!(%error, "comparing all pushes failed");
                         Ok(())
                     }
                 },
@@ -112,8 +111,8 @@ impl Follower {
             match done {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
-                    tracing::debug!(%error, "pushes cannot be looked for now");
-                    // What was told meanwhile may be lost.
+                    tracing::debug!(%error, "cannot poll for pushes now; retrying");
+                    // Notifications that arrived meanwhile may be lost.
                     self.comparison.due_at = Instant::now();
                     tokio::time::sleep(backoff.next()).await;
                 }
@@ -121,7 +120,7 @@ impl Follower {
         }
     }
 
-    /// Looks at certain pushes.
+    /// Loads the pushes of a notification and of others that are queued.
     async fn look_at(&mut self, mut pushes: Vec<PushId>) -> Result<(), StorageError> {
         while pushes.len() < TOLD_TOGETHER
             && let Ok(more) = self.told.try_recv()
@@ -136,7 +135,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Looks at what was written lately, and begins to compare everything when it is time.
+    /// Polls for recent changes, and starts a full comparison if one is due.
     async fn look(&mut self) -> Result<(), StorageError> {
         let now = self.clock.now();
         let since = self.looked_at - OVERLAP;

@@ -1,5 +1,5 @@
-//! Hints between nodes that name pushes: sent after this node's own commits, heard from the others. One that is lost
-//! is not missed: every node looks for itself each second.
+//! Notifications between nodes that name pushes: sent after commits of this node, received from other nodes. A lost
+//! notification is harmless, because every node polls every second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::live::hear_hints;
 use crate::storage::{Db, Hint, HintChannel, pushes_in};
 use crate::supervision::Exit;
 
-/// Commits within so short a time share a hint.
+/// Commits within this time share a notification.
 const DEBOUNCE: Duration = Duration::from_millis(5);
-/// Pushes in one round of hints.
+/// Number of pushes in a batch at which it stops draining the queue.
 const AT_ONCE: usize = 2_000;
 
-/// Sends hints of this node's own pushes.
+/// Notifies other nodes of this node's pushes.
 pub(super) struct HintSender {
     db: Db,
     own: mpsc::Receiver<Vec<PushId>>,
 }
 
-/// Hears of the other nodes' pushes.
+/// Receives notifications of pushes from other nodes.
 pub(super) struct HintListener {
     db: Db,
     told: mpsc::Sender<Vec<PushId>>,
@@ -31,12 +31,12 @@ pub(super) struct HintListener {
 }
 
 impl HintSender {
-    /// `own` are the pushes that other nodes are to hear of.
+    /// `own` receives the pushes to announce to other nodes.
     pub(super) fn new(db: Db, own: mpsc::Receiver<Vec<PushId>>) -> Self {
         Self { db, own }
     }
 
-    /// Sends until it is dropped or there can be no more pushes.
+    /// Sends notifications until it is dropped or its queue is closed.
     pub(super) async fn run(&mut self) -> Exit {
         while let Some(mut pushes) = self.own.recv().await {
             tokio::time::sleep(DEBOUNCE).await;
@@ -46,7 +46,7 @@ impl HintSender {
                 pushes.extend(more);
             }
             if let Err(error) = self.db.hint_of_pushes(&pushes).await {
-                tracing::debug!(%error, "a hint of pushes could not be sent");
+                tracing::debug!(%error, "cannot notify other nodes of pushes");
             }
         }
         Exit::Finished
@@ -54,7 +54,7 @@ impl HintSender {
 }
 
 impl HintListener {
-    /// `told` gets the pushes that others tell of; `reconnected` is notified when hints may have been lost.
+    /// `told` gets the announced pushes. `reconnected` is notified when notifications may have been lost.
     pub(super) fn new(db: Db, told: mpsc::Sender<Vec<PushId>>, reconnected: Arc<Notify>) -> Self {
         Self {
             db,
@@ -67,7 +67,7 @@ impl HintListener {
     pub(super) async fn run(&self) {
         hear_hints(&self.db, HintChannel::Pushes, |hint| match hint {
             Hint::Changed(named) => {
-                // What does not fit is found by the next look.
+                // The next poll finds pushes that do not fit.
                 let _ = self.told.try_send(pushes_in(&named).collect());
             }
             Hint::Reconnected => self.reconnected.notify_one(),

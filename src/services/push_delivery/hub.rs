@@ -1,4 +1,4 @@
-//! Who hangs on this node: the event streams and long polls of devices, woken when something is pushed to them.
+//! The event streams and long polls open on this node. A push to a device wakes the device's listeners.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use super::presence::Presence;
 use crate::catalog::ids::TenantId;
 use crate::live::DeviceKey;
 
-/// Streams and polls that one device may have here at a time. Beyond it the oldest is ended: it may be a connection
-/// that died unnoticed, while the newest is certainly alive.
+/// Maximum number of streams and polls per device on this node. Above it the oldest is ended: its connection may have
+/// died unnoticed, while the newest is certainly alive.
 const LISTENERS_OF_A_DEVICE: usize = 8;
 
-/// Every listener of this node, by device.
+/// All listeners of this node, by device.
 #[derive(Default)]
 pub(super) struct Hub {
     devices: Mutex<HashMap<DeviceKey, Vec<Arc<Signal>>>>,
@@ -25,21 +25,20 @@ pub(super) struct Hub {
     pub(super) presence: Presence,
 }
 
-/// Which kind of listener it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ListenerKind {
     Stream,
     Poll,
 }
 
-/// How a listener is told something.
+/// Shared state of a listener: its wake-up and its end.
 #[derive(Default)]
 struct Signal {
     wake: Notify,
     is_ended: AtomicBool,
 }
 
-/// Leave to listen; it ends when it is dropped.
+/// A registered listener. Dropping it unregisters it.
 pub(super) struct Listener {
     hub: Arc<Hub>,
     device: DeviceKey,
@@ -48,18 +47,18 @@ pub(super) struct Listener {
 }
 
 impl Hub {
-    /// Begins to listen, or `None` when this node is about to stop. Whoever listens reads afterwards what is open: what
-    /// is pushed later wakes them.
+    /// Registers a listener. Returns `None` if this node is stopping. The caller must read the open pushes afterwards;
+    /// any later push wakes the listener.
     pub(super) fn listen(self: &Arc<Self>, device: DeviceKey, kind: ListenerKind) -> Option<Listener> {
         let signal = Arc::new(Signal::default());
         let mut devices = self.lock();
-        // Asked under the lock, so that nobody comes after all were ended.
+        // Checked under the lock, so that no listener can register after all were ended.
         if self.is_ended.load(Ordering::Relaxed) {
             return None;
         }
         let listeners = devices.entry(device.clone()).or_default();
         if listeners.len() >= LISTENERS_OF_A_DEVICE {
-            // It leaves the list by itself once its stream ends.
+            // The listener unregisters when its stream ends.
             if let Some(oldest) = listeners.iter().find(|signal| !signal.is_ended()) {
                 oldest.end();
             }
@@ -79,25 +78,25 @@ impl Hub {
         })
     }
 
-    /// Something was pushed to a device: wakes everybody who listens for it, and who listens for all.
+    /// Wakes all listeners of a device that was pushed to, and the MQTT publisher.
     pub(super) fn pushed(&self, device: &DeviceKey) {
         self.wake(device);
         self.something_pushed.notify_one();
     }
 
-    /// Wakes everybody who listens for a device.
+    /// Wakes all listeners of a device.
     pub(super) fn wake(&self, device: &DeviceKey) {
         for signal in self.lock().get(device).into_iter().flatten() {
             signal.wake.notify_one();
         }
     }
 
-    /// Returns once something was pushed to any device since it returned last.
+    /// Waits for a push to any device since the last call returned.
     pub(super) async fn something_pushed(&self) {
         self.something_pushed.notified().await;
     }
 
-    /// Wakes everybody who listens for a device of a tenant.
+    /// Wakes all listeners of a tenant's devices.
     pub(super) fn wake_tenant(&self, tenant: TenantId) {
         let devices = self.lock();
         let of_tenant = devices.iter().filter(|(device, _)| device.tenant == tenant);
@@ -106,7 +105,6 @@ impl Hub {
         }
     }
 
-    /// Wakes everybody.
     pub(super) fn wake_all(&self) {
         for signal in self.lock().values().flatten() {
             signal.wake.notify_one();
@@ -117,12 +115,12 @@ impl Hub {
         self.lock().contains_key(device)
     }
 
-    /// Every device that listens here.
+    /// Returns the devices that have a listener on this node.
     pub(super) fn devices(&self) -> Vec<DeviceKey> {
         self.lock().keys().cloned().collect()
     }
 
-    /// Ends every listener, and lets no more come.
+    /// Ends all listeners, and refuses new ones.
     pub(super) fn end(&self) {
         let devices = self.lock();
         self.is_ended.store(true, Ordering::Relaxed);
@@ -131,7 +129,7 @@ impl Hub {
         }
     }
 
-    /// How many listeners of a kind there are.
+    /// Returns the number of listeners of a kind.
     pub(super) fn count_of(&self, kind: ListenerKind) -> usize {
         self.count(kind).load(Ordering::Relaxed)
     }
@@ -160,8 +158,7 @@ impl Signal {
 }
 
 impl Listener {
-    /// Returns once something was pushed since it returned last, the listener was ended, or its device may be let in
-    /// no more.
+    /// Waits until a push arrives, the listener is ended or its device may have lost access.
     pub(super) async fn woken(&self) {
         self.signal.wake.notified().await;
     }

@@ -1,4 +1,4 @@
-//! Devices that hang here and are let in no more.
+//! Revocation of access for devices that are connected to this node.
 
 use tokio::sync::mpsc;
 
@@ -6,7 +6,8 @@ use super::hub::Hub;
 use crate::live::LockedOut;
 use crate::supervision::Exit;
 
-/// Wakes them, so that each sees for itself whether it is still let in, until the task is dropped or there can be no more of them.
+/// Wakes the listeners of affected devices, so that each checks its access again. Runs until the task is dropped or the
+/// queue is closed.
 pub(super) async fn run(locked_out: &mut mpsc::UnboundedReceiver<LockedOut>, hub: &Hub) -> Exit {
     while let Some(who) = locked_out.recv().await {
         match who {

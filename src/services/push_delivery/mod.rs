@@ -1,10 +1,11 @@
-//! Pushes on their way to devices: at least once, over every channel, whichever node took the push and whichever one
-//! the device hangs on.
+//! Delivery of pushes to devices, at least once and over every channel. The node that accepts a push and the node to
+//! which the device is connected may differ.
 //!
-//! The database alone says what is open. A follower keeps in memory which pushes wait for which devices, and wakes
-//! whoever listens here for one of them: event streams and long polls, which then read from the database what to hand
-//! over. It hears of pushes by hints, which may be lost, and looks for itself each second. What was handed over is
-//! offered again until the device acknowledges it or it expires.
+//! The database is the only source of open pushes: those that are not acknowledged, expired or withdrawn. A follower
+//! keeps in memory which devices have open pushes, and wakes their listeners on this node. Listeners are event streams
+//! and long polls; they read the pushes to deliver from the database. Other nodes notify the follower of pushes.
+//! Notifications may be lost, so the follower also polls every second. A push is delivered again until the device
+//! acknowledges it or it expires.
 
 mod acknowledging;
 mod delivered_push;
@@ -53,24 +54,24 @@ use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 use crate::supervision::Importance::Auxiliary;
 
-/// Pushes that may be told of and not yet looked at; what does not fit is found by the next look.
+/// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.
 const TOLD: usize = 4_096;
-/// Reads of what is open for a device at a time: a push to a thousand connected devices leaves the database to others
-/// too.
+/// Maximum number of concurrent reads of open pushes. A push to a thousand connected devices must leave database
+/// capacity to others.
 const READS_AT_ONCE: usize = 8;
 
-/// Numbers and switches of delivery.
+/// Settings of delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliverySettings {
-    /// When a stream or a poll offers again what was not acknowledged.
+    /// Waits between deliveries of an unacknowledged push over a stream or a poll.
     pub redelivery: Redelivery,
-    /// How long a stream is silent at most.
+    /// Maximum time that a stream is silent.
     pub heartbeat: Duration,
-    /// Send and heed hints between nodes.
+    /// Send and receive notifications between nodes.
     pub hints: bool,
 }
 
-/// What the other parts of a server have of delivery.
+/// Push delivery as used by the other parts of a server.
 pub struct PushDelivery {
     hub: Arc<Hub>,
     waiting: Arc<Waiting>,
@@ -78,12 +79,12 @@ pub struct PushDelivery {
     told: mpsc::Sender<Vec<PushId>>,
     hints: Option<mpsc::Sender<Vec<PushId>>>,
     reads: Semaphore,
-    /// `None` without one in the settings.
+    /// `None` if no broker is configured.
     broker: Option<Broker>,
     settings: DeliverySettings,
 }
 
-/// The parts that run by themselves.
+/// The background tasks of delivery, not started.
 pub struct DeliveryTasks {
     follower: Follower,
     hints: Option<(HintSender, HintListener)>,
@@ -96,7 +97,7 @@ pub struct DeliveryTasks {
     clock: Arc<dyn Clock>,
 }
 
-/// The tasks, running.
+/// The background tasks of delivery, started.
 pub struct RunningDelivery {
     tasks: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
@@ -105,27 +106,28 @@ pub struct RunningDelivery {
     is_over: watch::Sender<bool>,
 }
 
-/// The device that a target is for.
+/// Returns the device of a target.
 fn device_of(target: &TargetKey) -> DeviceKey {
     DeviceKey::of(target.tenant, &target.device)
 }
 
-/// How much delivery does right now, for metrics.
+/// Current load of delivery, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryStatus {
     pub streams: usize,
     pub polls: usize,
-    /// Devices of the whole installation that something waits for.
+    /// Number of devices with open pushes, over all nodes.
     pub waiting_devices: usize,
-    /// Whether there is a connection to the broker; `None` without a broker.
+    /// True if the broker is connected; `None` if no broker is configured.
     pub is_broker_connected: Option<bool>,
-    /// True if the broker granted the subscription, so that devices' acknowledgements arrive.
+    /// True if the broker granted the subscription, without which acknowledgements do not arrive. `None` if no broker
+    /// is configured.
     pub is_broker_subscribed: Option<bool>,
 }
 
 impl PushDelivery {
-    /// Polls for pushes on `pollers`, and writes through `db`. `node` names this run of the node in the database;
-    /// `locked_out` tells of those whose streams and polls must end.
+    /// Creates delivery, which polls through `pollers` and writes through `db`. `node` identifies this run of the node
+    /// in the database. `locked_out` receives the devices whose streams and polls must end.
     pub fn new(
         (db, pollers): (&Db, &Db),
         clock: Arc<dyn Clock>,
@@ -172,8 +174,8 @@ impl PushDelivery {
         Ok((delivery, tasks))
     }
 
-    /// Tells this node and the others that something of a push was committed. To be called after the commit; what is
-    /// not told is found within a second.
+    /// Notifies this node and the others of a committed change to a push. Must be called after the commit. If a
+    /// notification is lost, polls find the change within a second.
     pub fn tell(&self, push: PushId) {
         self.tell_here(push);
         if let Some(hints) = &self.hints {
@@ -181,17 +183,17 @@ impl PushDelivery {
         }
     }
 
-    /// Tells this node alone: for what nobody waits for elsewhere.
+    /// Notifies only this node, for changes that no other node waits for.
     fn tell_here(&self, push: PushId) {
         let _ = self.told.try_send(vec![push]);
     }
 
-    /// How many pushes wait for a device, from memory and without a lock.
+    /// Returns the number of open pushes of a device, from memory and without a lock.
     pub fn waiting_for(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
         self.waiting.count(tenant, device, now)
     }
 
-    /// Ends every stream and poll of this node, so that devices turn to other nodes, and begins no more.
+    /// Ends all streams and polls of this node, so that devices connect to other nodes, and refuses new ones.
     pub fn end_streams(&self) {
         self.hub.end();
     }
@@ -247,7 +249,7 @@ impl DeliveryTasks {
                 |(presence, over)| {
                     let mut over = over.clone();
                     let is_over = async move {
-                        // A sender that is gone means the same.
+                        // A dropped sender also means the end.
                         let _ = over.wait_for(|is_over| *is_over).await;
                     };
                     presence.run(is_over).boxed()
@@ -260,7 +262,7 @@ impl DeliveryTasks {
 }
 
 impl RunningDelivery {
-    /// Writes what is still to be written, once nobody is delivered to any more.
+    /// Writes all remaining data. Must be called after the last delivery to a device.
     pub async fn finish(self, delivery: &PushDelivery) {
         if let Some(mqtt) = self.mqtt {
             mqtt.finish().await;
@@ -269,10 +271,10 @@ impl RunningDelivery {
             task.abort();
         }
         delivery.deliveries.finish(self.writer).await;
-        // The task may have ended by itself only when it panicked.
+        // The receiver is gone only if the task panicked.
         let _ = self.is_over.send(true);
         if let Err(error) = self.presence.await {
-            tracing::error!(%error, "the task that writes who is connected has failed");
+            tracing::error!(%error, "the presence writer failed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is open for one device, read from the database, which alone knows it.
+//! Reads the open pushes of a device from the database, which is their only source.
 
 use super::DeliveredPush;
 use super::deliveries::Delivery;
@@ -8,10 +8,10 @@ use crate::services::Context;
 use crate::storage::StorageError;
 use crate::storage::push_targets::open_of_device;
 
-/// Pushes that one statement reads.
+/// Pushes read per statement.
 const PAGE: u64 = 200;
 
-/// Every open push of a device with a higher sequence, by sequence.
+/// Returns all open pushes of a device with a sequence above `after`, by sequence.
 pub(super) async fn read_open(
     ctx: &Context,
     scope: &DeviceScope,
@@ -19,7 +19,7 @@ pub(super) async fn read_open(
 ) -> Result<Vec<DeliveredPush>, StorageError> {
     let mut found = Vec::new();
     loop {
-        // Only closed with the program.
+        // The semaphore is never closed.
         let _permit = ctx.push_delivery.reads.acquire().await;
         let page = open_of_device(&ctx.db, scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
         let is_last = (page.len() as u64) < PAGE;

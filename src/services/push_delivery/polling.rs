@@ -1,4 +1,4 @@
-//! A long poll: what is to be handed over now, or as soon as something is.
+//! Long polls: return the pushes that are due, or wait for the first one.
 
 use std::time::Duration;
 
@@ -13,16 +13,15 @@ use crate::catalog::push::Channel;
 use crate::services::enrolment::DevicePass;
 use crate::services::{Context, ServiceError, suspend_deadline};
 
-/// The longest that a poll may wait, in seconds.
+/// Maximum wait of a poll, in seconds.
 pub const MAX_POLL_WAIT_S: u32 = 60;
-/// The most pushes that one poll gives; acknowledging them makes room for the next.
+/// Maximum number of pushes per poll. Acknowledging them makes room for the next ones.
 pub const MAX_POLLED: usize = 200;
-/// A poll that nothing wakes looks no more often than this.
+/// Minimum time between reads of a poll that is not woken.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The open pushes of a device, by sequence. Without waiting that is everything; a poll that waits gives again what was
-/// delivered lately, by whichever channel but MQTT, only when that is due. It ends with an error once the device is let in no
-/// more.
+/// Returns up to [`MAX_POLLED`] open pushes of a device, by sequence. With a wait, a push that was last delivered over
+/// a stream or a poll is left out until it is due again. Fails once the device has lost access.
 pub async fn poll(
     ctx: &Context,
     pass: &DevicePass,
@@ -49,7 +48,7 @@ pub async fn poll(
     }
 }
 
-/// Notes that pushes are delivered before they are, so that the next poll does not give them once more.
+/// Records the deliveries before they happen, so that the next poll does not return the same pushes.
 async fn hand_over(
     ctx: &Context,
     mut pushes: Vec<DeliveredPush>,
@@ -65,7 +64,7 @@ async fn hand_over(
 async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDelta>) {
     let next = next.map(|wait| Instant::now() + wait.to_std().unwrap_or_default().max(LEAST_PAUSE));
     let first = next.map_or(deadline, |next| next.min(deadline));
-    // The device asked to wait.
+    // The device requested the wait.
     let _suspended = suspend_deadline();
     tokio::select! {
         () = listener.woken() => {}
@@ -73,7 +72,7 @@ async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDel
     }
 }
 
-/// Those of the open pushes that are to be given now, and how long until the first of the others is.
+/// Returns the open pushes that are due, and the time until the first of the others is due.
 fn due(
     open: Vec<DeliveredPush>,
     now: DateTime<Utc>,
@@ -91,12 +90,12 @@ fn due(
     (due, next)
 }
 
-/// How long until a push is to be given (again).
+/// Returns the time until a push is due for delivery.
 fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: Redelivery) -> TimeDelta {
     let Some(delivered_at) = push.target.delivered_at else {
         return TimeDelta::zero();
     };
-    // A broker takes a push for a device that is not there, and would keep it from one that polls.
+    // A broker accepts a push for an absent device. The push must not be withheld from a poll for that reason.
     if push.target.channel == Some(Channel::Mqtt) {
         return TimeDelta::zero();
     }

@@ -1,4 +1,5 @@
-//! Which devices hang on this node, told to the database in batches, so that any node can say who is connected.
+//! Writes to the database which devices are connected to this node, in batches. Any node can then list connected
+//! devices.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +17,13 @@ use crate::storage::{Db, StorageError, device_presence};
 use crate::supervision::Exit;
 
 const WRITE_EVERY: Duration = Duration::from_secs(1);
-/// A device that comes back within so long was not away: one that polls lets go between two polls.
+/// A device that reconnects within this time stays connected: a polling device is absent between two polls.
 const GRACE: Duration = Duration::from_secs(5);
-/// Rows in one transaction, so that a push to one of the devices never waits long.
+/// Rows per transaction, so that a push to one of these devices waits only briefly.
 const BATCH: usize = 500;
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
-/// The devices that came or went since the last write, and when.
+/// Devices that connected or disconnected since the last write, with the time.
 #[derive(Default)]
 pub(super) struct Presence {
     changed: Mutex<HashMap<DeviceKey, Instant>>,
@@ -38,7 +39,7 @@ impl Presence {
         std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives back what is to be looked at again, unless it changed meanwhile.
+    /// Puts devices back for the next write, unless they changed meanwhile.
     fn put_back(&self, again: impl IntoIterator<Item = (DeviceKey, Instant)>) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         for (device, at) in again {
@@ -47,24 +48,24 @@ impl Presence {
     }
 }
 
-/// Writes what [`Presence`] notes.
+/// Writes the changes from [`Presence`] to the database.
 pub(super) struct PresenceWriter {
     db: Db,
     hub: Arc<Hub>,
-    /// This node, as the database knows it.
+    /// Id of this run of the node in the database.
     node: Uuid,
-    /// The devices that the database says hang here.
+    /// Devices that are connected to this node according to the database.
     written: HashSet<DeviceKey>,
 }
 
-/// A device that came or went.
+/// Connection or disconnection of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Change {
     device: DeviceKey,
     is_connected: bool,
 }
 
-/// What changed, and what may still change back.
+/// Changes to write, and devices to check again after the grace period.
 #[derive(Debug, Default)]
 struct Decided {
     changes: Vec<Change>,
@@ -81,7 +82,7 @@ impl PresenceWriter {
         }
     }
 
-    /// Writes until `is_over` returns, and then what is left, for some seconds at most.
+    /// Writes until `is_over` returns, and then writes the remaining changes within a time limit.
     pub(super) async fn run(&mut self, is_over: impl Future<Output = ()>) -> Exit {
         self.reconsider_all();
         let mut ticks = interval(WRITE_EVERY);
@@ -97,12 +98,12 @@ impl PresenceWriter {
             .await
             .is_err()
         {
-            tracing::warn!("which devices went could not be written; they count as gone once this node does");
+            tracing::warn!("the last disconnects were not written; they take effect once this node expires");
         }
         Exit::Finished
     }
 
-    /// Compares every device: the run before this one may have lost changes.
+    /// Checks every device again: the previous run may have lost changes.
     fn reconsider_all(&self) {
         let now = Instant::now();
         let devices = self.hub.devices().into_iter().chain(self.written.iter().cloned());
@@ -115,7 +116,7 @@ impl PresenceWriter {
         let mut unwritten = decided.changes.as_slice();
         while let Some(batch) = unwritten.chunks(BATCH).next() {
             if let Err(error) = self.write_batch(batch).await {
-                tracing::debug!(%error, "which devices are connected cannot be written now");
+                tracing::debug!(%error, "cannot write the connected devices now; retrying");
                 let now = Instant::now();
                 let again = unwritten.iter().map(|change| (change.device.clone(), now));
                 self.hub.presence.put_back(again);
@@ -139,7 +140,7 @@ impl PresenceWriter {
                 decided.changes.push(Change { device, is_connected });
             }
         }
-        // By tenant first, since they are written so.
+        // Sorted by tenant first, because they are written by tenant.
         decided
             .changes
             .sort_unstable_by(|a, b| a.sorted_by().cmp(&b.sorted_by()));

@@ -1,4 +1,4 @@
-//! When a push that was offered is offered again.
+//! The schedule of repeated deliveries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::catalog::ids::PushId;
 
-/// How long what was not acknowledged waits before it is offered again: twice as long each time.
+/// Waits between deliveries of an unacknowledged push. The wait doubles each time, from `first` to `longest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Redelivery {
     pub first: Duration,
@@ -16,8 +16,8 @@ pub struct Redelivery {
 }
 
 impl Redelivery {
-    /// How long to wait after a push was offered `times` times, spread so that devices which got it together do not
-    /// get it again together. The same push and count wait equally long on every node.
+    /// Returns the wait after `times` deliveries. Waits are spread, so that devices that got a push together do not get
+    /// it again together. For the same push and count, the wait is the same on every node.
     pub(super) fn wait(self, push: PushId, times: u32) -> Duration {
         let doublings = times.saturating_sub(1).min(20);
         let wait = self.first.saturating_mul(1 << doublings).min(self.longest);
@@ -25,19 +25,19 @@ impl Redelivery {
     }
 }
 
-/// Takes up to a quarter away or adds as much. `random` decides.
+/// Varies a wait by up to a quarter in either direction, as determined by `random`.
 pub(super) fn spread(wait: Duration, random: u64) -> Duration {
     let share = u32::try_from(random % 1_001).unwrap_or_default();
     wait * 3 / 4 + wait / 2 * share / 1_000
 }
 
-/// What one stream has offered, by sequence, and when each is offered again.
+/// The pushes that one stream has delivered, by sequence, and the time at which each is due again.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     offered: BTreeMap<i64, Turn>,
-    /// The device says that it has what comes up to here.
+    /// The device reports that it has all pushes up to this sequence.
     has_up_to: i64,
-    /// The highest sequence that was seen.
+    /// The highest sequence seen.
     highest: i64,
 }
 
@@ -48,7 +48,7 @@ struct Turn {
 }
 
 impl Turns {
-    /// For a device that says it has everything up to a sequence, 0 for nothing.
+    /// Creates the schedule for a device that reports that it has all pushes up to a sequence; 0 for none.
     pub(super) fn resumed_after(has_up_to: i64) -> Self {
         Self {
             has_up_to,
@@ -56,8 +56,8 @@ impl Turns {
         }
     }
 
-    /// Whether an open push is to be offered now; then the next time is set. What the device says it has already is
-    /// offered later, since only an acknowledgement ends it.
+    /// Returns `true` if an open push is due, and then schedules its next delivery. A push that the device reports to
+    /// have is first due after one wait, because only an acknowledgement ends delivery.
     pub(super) fn take(&mut self, sequence: i64, push: PushId, now: Instant, redelivery: Redelivery) -> bool {
         self.highest = self.highest.max(sequence);
         let turn = self
@@ -73,24 +73,24 @@ impl Turns {
         is_now && !has_it_already
     }
 
-    /// Forgets what has not been found open any more, of the sequences from `from` on.
+    /// Removes pushes that are no longer open, among the sequences from `from` on. `open` must be sorted.
     pub(super) fn keep_only(&mut self, open: &[i64], from: i64) {
         self.offered
             .retain(|sequence, _| *sequence < from || open.binary_search(sequence).is_ok());
     }
 
-    /// When something is to be offered again next.
+    /// Returns the time at which the next push is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.offered.values().map(|turn| turn.due).min()
     }
 
-    /// The lowest sequence that is due.
+    /// Returns the lowest sequence that is due.
     pub(super) fn lowest_due(&self, now: Instant) -> Option<i64> {
         let mut due = self.offered.iter().filter(|(_, turn)| turn.due <= now);
         due.next().map(|(sequence, _)| *sequence)
     }
 
-    /// What is pushed from now on has a higher sequence: they are given in the order of commits.
+    /// Returns the highest sequence seen. New pushes have a higher one, because sequences follow the order of commits.
     pub(super) fn highest(&self) -> i64 {
         self.highest
     }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is open when: nothing is offered twice before its wait is over, and nothing is left out for ever.
+        /// For any sequence of reads, no push is delivered before its wait is over, and every due push is delivered.
         #[test]
         fn nothing_comes_early_and_everything_comes(steps in prop::collection::vec((1_i64..6, 0_u64..400), 1..60)) {
             let (push, mut now) = (PushId::generate(), Instant::now());

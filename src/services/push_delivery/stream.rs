@@ -1,4 +1,4 @@
-//! One device's stream of events: what is open at once, what is pushed later as it comes, and everything again until
+//! The event stream of a device: delivers open pushes immediately, new pushes as they arrive, and each push again until
 //! it is acknowledged.
 
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use crate::catalog::push::Channel;
 use crate::services::enrolment::DevicePass;
 use crate::services::{Context, ServiceError};
 
-/// How long to wait after the database did not answer, spread.
+/// Wait after a database error before the next read, spread by device.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// What a stream gives next.
+/// An item of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamEvent {
-    /// At least one, by sequence.
+    /// Not empty, by sequence.
     Pushes(Vec<DeliveredPush>),
-    /// Nothing for a while: only to show that both ends are there.
+    /// Sent after a period of silence, to show both ends that the connection is alive.
     Idle,
 }
 
-/// An open stream; it is over when it is dropped.
+/// An open stream. Dropping it ends it.
 pub struct EventStream {
     ctx: Arc<Context>,
     pass: DevicePass,
     listener: Listener,
     turns: Turns,
-    /// What is open above this sequence is to be read, now or at an instant.
+    /// Exclusive lower bound of the sequences to read, and the time at which to read them.
     unread: Option<(i64, Instant)>,
     heartbeat_at: Instant,
 }
 
-/// Begins a stream for a device that says it has what comes up to a sequence (0: nothing).
+/// Opens a stream for a device that reports that it has all pushes up to a sequence (0: none).
 pub fn open_stream(ctx: Arc<Context>, pass: DevicePass, has_up_to: i64) -> Result<EventStream, ServiceError> {
     let listener = ctx
         .push_delivery
@@ -55,15 +55,15 @@ pub fn open_stream(ctx: Arc<Context>, pass: DevicePass, has_up_to: i64) -> Resul
 }
 
 impl EventStream {
-    /// What comes next; `None` when this node ends the stream, or lets the device in no more. While the database is away
-    /// the stream stays, and what it missed comes later.
+    /// Waits for the next item. Returns `None` if this node ends the stream or the device has lost access. The stream
+    /// stays open while the database is unavailable, and delivers the missed pushes later.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         while !self.listener.is_ended() && self.pass.confirm(&self.ctx).is_ok() {
             let now = Instant::now();
             if let Some((after, at)) = self.unread
                 && at <= now
             {
-                // In a box, so that a stream which waits, as nearly all do, is small.
+                // Boxed, so that a waiting stream is small. Nearly all streams wait.
                 let pushes = Box::pin(self.read(after)).await;
                 if !pushes.is_empty() {
                     self.heartbeat_at = Instant::now() + self.ctx.push_delivery.settings.heartbeat;
@@ -92,19 +92,19 @@ impl EventStream {
         }
     }
 
-    /// Notes that what is above a sequence is to be read, beside what was to be read anyway.
+    /// Schedules a read of the sequences above `after`, in addition to a read already scheduled.
     fn read_soon(&mut self, after: i64, at: Instant) {
         let after = self.unread.map_or(after, |(unread, _)| unread.min(after));
         self.unread = Some((after, at));
     }
 
-    /// The pushes above a sequence that are to be offered now.
+    /// Reads the open pushes above a sequence, and returns those that are due.
     async fn read(&mut self, after: i64) -> Vec<DeliveredPush> {
         self.unread = None;
         let mut open = match read_open(&self.ctx, &self.pass.scope, after).await {
             Ok(open) => open,
             Err(error) => {
-                tracing::debug!(%error, "a device's pushes cannot be read now");
+                tracing::debug!(%error, "cannot read the open pushes of a device now; retrying");
                 let pause = spread(READ_AGAIN_AFTER, hash_of(&self.pass));
                 self.read_soon(after, Instant::now() + pause);
                 return Vec::new();
@@ -122,7 +122,7 @@ impl EventStream {
     }
 }
 
-/// Spreads devices that lost the database at the same time.
+/// Hashes the device id. Devices that lost the database at the same time thus retry at different times.
 fn hash_of(pass: &DevicePass) -> u64 {
     xxhash_rust::xxh3::xxh3_64(pass.scope.device().as_str().as_bytes())
 }

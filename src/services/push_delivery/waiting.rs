@@ -1,5 +1,5 @@
-//! Which pushes wait for which devices, of the whole installation, in memory: read by checks without a lock, written
-//! by the follower alone.
+//! The open pushes of all devices, over all nodes, in memory. Checks read them without a lock; only the follower writes
+//! them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::catalog::ids::TenantId;
 use crate::live::{BorrowedDeviceKey, DeviceKey};
 use crate::storage::push_targets::OpenTarget;
 
-/// The open pushes of each device that has some.
+/// Open pushes by device. Devices without open pushes are absent.
 #[derive(Default)]
 pub(super) struct Waiting {
     devices: papaya::HashMap<DeviceKey, Arc<[Open]>>,
@@ -21,12 +21,12 @@ pub(super) struct Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Open {
     pub(super) sequence: i64,
-    /// When it expires, in microseconds since 1970.
+    /// Expiry, in microseconds since 1970.
     pub(super) until_us: i64,
 }
 
 impl Waiting {
-    /// How many pushes wait for a device.
+    /// Returns the number of open pushes of a device.
     pub(super) fn count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
         let now_us = now.timestamp_micros();
         self.devices
@@ -37,7 +37,7 @@ impl Waiting {
             })
     }
 
-    /// Takes in how a target is now. Whether it is open and was not known as such.
+    /// Stores the current state of a target. Returns `true` if it is open and was not stored as open before.
     pub(super) fn note(&self, target: &OpenTarget) -> bool {
         let key = device_of(&target.key);
         let devices = self.devices.pin();
@@ -59,8 +59,8 @@ impl Waiting {
         !was_open
     }
 
-    /// Takes in every open target there is, but leaves the devices alone that changed since that was read. Returns the
-    /// devices that have something new.
+    /// Replaces all targets except those of devices in `changed_since`, which changed after `found` was read. Returns
+    /// the devices with newly open targets.
     pub(super) fn replace_all(
         &self,
         found: HashMap<DeviceKey, Vec<Open>>,
@@ -93,13 +93,13 @@ impl Waiting {
         have_something_new
     }
 
-    /// How many devices something waits for.
+    /// Returns the number of devices with open pushes.
     pub(super) fn device_count(&self) -> usize {
         self.devices.len()
     }
 }
 
-/// The target as it is kept, if it is open.
+/// Converts a target, if it is open.
 pub(super) fn open_of(target: &OpenTarget) -> Option<Open> {
     Some(Open {
         sequence: target.key.sequence,

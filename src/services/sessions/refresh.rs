@@ -1,8 +1,10 @@
-//! Trades a refresh token for the next pair.
+//! Exchange of a refresh token for the next token pair.
 //!
-//! A token counts once. Browser tabs share one, though, and an answer may be lost on its way: for a moment the same
-//! client that traded a token gets the same pair for it again. Anybody else, and anybody later, has a stolen token:
-//! its session ends. A token that this installation never made ends nothing.
+//! A refresh token is valid once. Browser tabs share a token, however, and a response may be lost: for 30 seconds the
+//! same client gets the same pair again.
+//!
+//! Any other reuse means that the token was stolen, so its session ends. A token that this installation did not issue
+//! ends no session.
 
 use std::net::IpAddr;
 
@@ -18,35 +20,35 @@ use crate::services::{Context, ServiceError};
 use crate::storage::sessions::{self, Refresh, Session};
 use crate::storage::users;
 
-/// For so long the same client gets the same pair again.
+/// Time during which the same client gets the same pair again.
 const REPEATABLE_FOR: TimeDelta = TimeDelta::seconds(30);
-/// Refreshes of that time that a session remembers.
+/// Maximum number of recent refreshes stored with a session.
 const MAX_RECENT: usize = 16;
 
 const WRONG_REFRESH: ServiceError =
-    ServiceError::Unauthenticated("the refresh token is not valid (any more); sign in again");
+    ServiceError::Unauthenticated("the refresh token is invalid; sign in again");
 
-/// Somebody who refreshes.
+/// Client that signs in or refreshes.
 #[derive(Debug, Clone, Copy)]
 pub struct Client<'a> {
     pub address: Option<IpAddr>,
-    /// What it says that it is; empty where it says nothing.
+    /// `User-Agent` header; empty if absent.
     pub user_agent: &'a str,
 }
 
-/// What a token of a session is by now.
+/// State of a presented refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Current,
-    /// It was traded at this instant, by the same client and a moment ago.
+    /// Exchanged at this time, recently and by the same client.
     Repeated(DateTime<Utc>),
-    /// It was traded before.
+    /// Exchanged before.
     Reused,
-    /// The session is not as far as that: the database was set back.
+    /// Newer than the session: the database was restored to an older state.
     Unknown,
 }
 
-/// Trades a refresh token for a new pair.
+/// Exchanges a refresh token for a new pair.
 pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<SignedIn, ServiceError> {
     let token = RefreshToken::verify(&ctx.keyring, token).ok_or(WRONG_REFRESH)?;
     loop {
@@ -55,7 +57,7 @@ pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<S
         let user = find_user(ctx, &session).await?;
         let traded_at = match standing(&session, token.generation, &client.digest(), now) {
             Standing::Current if rotate(ctx, &session, client, now).await? => now,
-            // Another request with this token was faster: look at what it left.
+            // Another request with this token was faster: load the session again.
             Standing::Current => continue,
             Standing::Repeated(at) => at,
             Standing::Reused => {
@@ -69,7 +71,7 @@ pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<S
     }
 }
 
-/// The session of a token that is ours.
+/// Finds the session of a verified token.
 async fn find_session(
     ctx: &Context,
     token: RefreshToken,
@@ -145,13 +147,14 @@ fn standing(session: &Session, generation: i64, client: &str, now: DateTime<Utc>
         .map_or(Standing::Reused, |refresh| Standing::Repeated(refresh.at))
 }
 
-/// Clocks of nodes differ, so an instant of another node may be a little ahead.
+/// Returns `true` if a refresh is recent. The clocks of nodes differ, so the time of another node may be slightly
+/// ahead.
 fn is_recent(refresh: &Refresh, now: DateTime<Utc>) -> bool {
     (now - refresh.at).abs() <= REPEATABLE_FOR
 }
 
 impl Client<'_> {
-    /// Tells clients apart by network and user agent.
+    /// Returns a digest of the network and the user agent, which identifies a client.
     fn digest(&self) -> String {
         let network = self.network().unwrap_or_default();
         let digest = Sha256::digest(format!("{network}\n{}", self.user_agent));

@@ -1,7 +1,8 @@
-//! What devices acknowledge over MQTT.
+//! Acknowledgements that devices publish over MQTT.
 //!
-//! The broker keeps a message until it is written here, so that none is lost with a connection. Of each device one is
-//! written at a time, and devices take turns: one that says a lot does not hold up the others.
+//! A message is confirmed to the broker only after it is written to the database, so that a lost connection loses no
+//! messages. One message per device is written at a time, and devices take turns: a busy device does not delay the
+//! others.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,31 +29,31 @@ use crate::services::{Context, ServiceError, within_deadline};
 use crate::storage::Authority;
 use crate::supervision::{Exit, contain_panic};
 
-/// Acknowledgements that are written at a time.
+/// Maximum number of concurrent writes.
 const AT_ONCE: usize = 8;
-/// Acknowledgements that wait here; further ones wait at the broker.
+/// Maximum number of acknowledgements queued in memory. Further ones wait at the broker.
 const WAITING: usize = 2_048;
 
-/// Hears what devices say.
+/// Consumer of the acknowledgements from devices.
 pub(super) struct Hearer {
     ctx: Arc<Context>,
     received: mpsc::Receiver<Received>,
-    /// By the topic, which is one device's.
+    /// By topic, which belongs to one device.
     queues: Queues<Vec<u8>, Heard>,
-    /// Each gives its topic back.
+    /// Writes in progress. Each returns its topic.
     writing: FuturesUnordered<BoxFuture<'static, Vec<u8>>>,
-    /// True if more can be received.
+    /// True while more messages can be received.
     is_open: bool,
 }
 
-/// A message that is an acknowledgement.
+/// A valid acknowledgement with its message.
 struct Heard {
     message: Received,
     scope: DeviceScope,
     said: Said,
 }
 
-/// What a device sends.
+/// The JSON body of an acknowledgement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -61,7 +62,7 @@ struct Body {
     detail: Option<String>,
 }
 
-/// What a device said of a push.
+/// An acknowledgement of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
     push: PushId,
@@ -69,10 +70,10 @@ struct Said {
     detail: Option<PushDetail>,
 }
 
-/// Why a message is no acknowledgement.
+/// Reason why a message is not a valid acknowledgement.
 #[derive(Debug, thiserror::Error)]
 enum Bad {
-    #[error("the topic is of no device")]
+    #[error("the topic does not belong to a device")]
     Topic,
     #[error("the body must be JSON: {{push_id, state, detail?}}: {0}")]
     Body(#[from] serde_json::Error),
@@ -91,10 +92,10 @@ impl Hearer {
         }
     }
 
-    /// Hears until it is over or the connection has ended, and then writes what has come.
+    /// Receives messages until `over` is set or the connection has ended, and then writes the queued ones.
     pub(super) async fn run(&mut self, mut over: watch::Receiver<bool>) -> Exit {
         let over = async move {
-            // A sender that is gone means the same.
+            // A dropped sender also means the end.
             let _ = over.wait_for(|is_over| *is_over).await;
         };
         let mut over = pin!(over.fuse());
@@ -118,7 +119,7 @@ impl Hearer {
         let (scope, said) = match read(message.topic(), message.payload()) {
             Ok(read) => read,
             Err(error) => {
-                tracing::debug!(%error, ?message, "a message is no acknowledgement");
+                tracing::debug!(%error, ?message, "a message is not a valid acknowledgement");
                 count("bad");
                 return message.confirm().await;
             }
@@ -132,7 +133,7 @@ impl Hearer {
         self.queues.push(topic, heard);
     }
 
-    /// Begins to write as many as may be written at a time.
+    /// Starts writes up to the concurrency limit.
     fn write_next(&mut self) {
         while self.writing.len() < AT_ONCE
             && let Some((topic, heard)) = self.queues.begin()
@@ -141,7 +142,7 @@ impl Hearer {
             self.writing.push(Box::pin(async move {
                 let taken = contain_panic(Box::pin(take(&ctx, &heard.scope, heard.said))).await;
                 count(taken.unwrap_or_else(|panic| {
-                    tracing::error!(panic, "writing an acknowledgement panicked; it is dropped");
+                    tracing::error!(panic, "dropped an acknowledgement, because writing it panicked");
                     "failed"
                 }));
                 heard.message.confirm().await;
@@ -169,8 +170,8 @@ fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, Said), Bad> {
     Ok((scope, said))
 }
 
-/// Tries again for as long as the database is away. Of a tenant that is not known here the
-/// database tells whether the device has the push.
+/// Writes an acknowledgement, and retries while the database is unavailable. If the tenant is not loaded on this node,
+/// the database decides if the device has the push.
 async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
     if standing(ctx, scope.tenant().tenant()) == Standing::Disabled {
         return "refused";
@@ -187,15 +188,15 @@ async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
         match taken {
             Ok(_) => return "taken",
             Err(error) if error.is_passing() => {
-                tracing::debug!(%error, "an acknowledgement cannot be written now; it is tried again");
+                tracing::debug!(%error, "cannot write an acknowledgement now; retrying");
                 tokio::time::sleep(backoff.next()).await;
             }
             Err(ServiceError::NotFound(_)) => {
-                tracing::debug!(push = %said.push, "an acknowledgement is of no push of its device");
+                tracing::debug!(push = %said.push, "an acknowledgement names a push that its device does not have");
                 return "refused";
             }
             Err(error) => {
-                tracing::error!(%error, push = %said.push, "an acknowledgement cannot be written");
+                tracing::error!(%error, push = %said.push, "cannot write an acknowledgement");
                 return "failed";
             }
         }

@@ -1,8 +1,9 @@
-//! Pushes over the MQTT broker: published by whichever node claims them, acknowledged on a topic of the device.
+//! Push delivery over the MQTT broker: the node that claims a push publishes it, and the device acknowledges it on a
+//! topic of its own.
 //!
-//! The broker's receipt proves nothing about the device: a push is published again and again, ever more rarely, until
-//! the device acknowledges it or it expires. A device that hangs on a stream too may get a push over both; it has the
-//! same id and sequence.
+//! The broker's receipt proves nothing about the device. A push is published at growing intervals until the device
+//! acknowledges it or it expires. A device that also has a stream may get a push over both channels, with the same id
+//! and sequence.
 
 mod hearing;
 mod publishing;
@@ -25,15 +26,15 @@ use crate::live::Lookup;
 use crate::services::Context;
 use crate::supervision::{Exit, Importance};
 
-/// What is being published when the node stops has so long to come to its end.
+/// Time limit for publishes in progress when the node stops.
 const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);
-/// What was received when the node stops is written for so long.
+/// Time limit for writing received acknowledgements when the node stops.
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
-/// The parts that run by themselves.
+/// The MQTT tasks, not started.
 pub(super) struct MqttTasks(Prepared);
 
-/// The tasks, running.
+/// The MQTT tasks, started.
 pub(super) struct RunningMqtt {
     broker: Broker,
     publishing_is_over: watch::Sender<bool>,
@@ -43,18 +44,18 @@ pub(super) struct RunningMqtt {
     connection: JoinHandle<()>,
 }
 
-/// Prepares what publishes and hears.
+/// Prepares the connection, the publisher and the consumer of acknowledgements.
 pub(super) fn prepare(settings: BrokerSettings) -> Result<MqttTasks, BrokerSettingsError> {
     broker::prepare(settings, topics::ACKNOWLEDGEMENTS).map(MqttTasks)
 }
 
-/// What this node knows of a tenant.
+/// State of a tenant as known to this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Enabled,
-    /// It gets nothing and may say nothing over any channel.
+    /// Gets no pushes and may not acknowledge any, over any channel.
     Disabled,
-    /// Its catalog has not been loaded here (yet).
+    /// The tenant's catalog is not loaded on this node.
     Unknown,
 }
 
@@ -109,8 +110,8 @@ impl MqttTasks {
 }
 
 impl RunningMqtt {
-    /// Lets what is being published come to its end, turns the devices' messages over to other nodes, writes those
-    /// that have come, and leaves the broker. Each has a few seconds.
+    /// Finishes publishes in progress, unsubscribes so that other nodes get new messages, writes the received
+    /// acknowledgements and disconnects. Each step is bounded to a few seconds.
     pub(super) async fn finish(self) {
         self.publishing_is_over.send_replace(true);
         let (is_published, ()) = join(
@@ -119,25 +120,25 @@ impl RunningMqtt {
         )
         .await;
         if !is_published {
-            tracing::warn!("some pushes may not have been published; they are due again later");
+            tracing::warn!("some pushes may not have been published; they will be due again later");
         }
         self.hearing_is_over.send_replace(true);
         let is_written = ended_within(WRITE_LAST_WITHIN, self.hearer).await;
         if !is_written {
             tracing::warn!(
-                "some of what devices acknowledged could not be written; the broker keeps it for a while"
+                "some acknowledgements of devices were not written; the broker keeps them for a while"
             );
         }
         self.broker.disconnect(self.connection, is_written).await;
     }
 }
 
-/// Whether a task has ended in time; otherwise it is ended.
+/// Waits for a task to end, and aborts it after `limit`. Returns `true` if it ended in time without failure.
 async fn ended_within(limit: Duration, mut task: JoinHandle<()>) -> bool {
     match timeout(limit, &mut task).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            tracing::error!(%error, "a task that serves the broker has failed");
+            tracing::error!(%error, "an MQTT task failed");
             false
         }
         Err(_) => {

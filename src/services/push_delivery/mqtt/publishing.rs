@@ -1,4 +1,4 @@
-//! Publishes what is due to the broker. Of several nodes one claims a target, and so publishes it.
+//! Publishes due pushes to the broker. A target is claimed, and so published, by one node only.
 
 use std::time::Duration;
 
@@ -25,20 +25,21 @@ use crate::storage::push_targets::{
 };
 use crate::supervision::Exit;
 
-/// What is due by time is looked for so often; what is pushed wakes the task.
+/// Interval between polls for targets that have become due. New pushes wake the task.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Targets that are claimed and published together.
 const BATCH: u64 = 500;
-/// How many times longer than any other a push waits at most that the broker has never had anybody for.
+/// Factor for the longest wait of a push whose last delivery, if any, was not over MQTT. Its device may not use MQTT at
+/// all.
 const UNHEARD: u32 = 12;
 
-/// Publishes until it is over, and then ends what it has begun.
+/// Publishes until `over` is set, and then finishes the current batch.
 pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiver<bool>) -> Exit {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            // A sender that is gone means the same.
+            // A dropped sender also means the end.
             _ = over.wait_for(|is_over| *is_over) => return Exit::Finished,
             () = may_be_due(ctx, broker, &mut ticks) => {}
         }
@@ -47,11 +48,11 @@ pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiv
                 Ok(count) if count < BATCH => break,
                 Ok(_) => {}
                 Err(error) if error.is_passing() => {
-                    tracing::debug!(%error, "what is due for the broker cannot be claimed now");
+                    tracing::debug!(%error, "cannot claim targets that are due for MQTT now; retrying");
                     break;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "what is due for the broker cannot be claimed");
+                    tracing::error!(%error, "cannot claim targets that are due for MQTT");
                     break;
                 }
             }
@@ -59,7 +60,7 @@ pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiv
     }
 }
 
-/// Returns when there is a broker and perhaps something to publish.
+/// Waits until the broker is connected and a push may be due.
 async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
     broker.connected().await;
     tokio::select! {
@@ -68,7 +69,7 @@ async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
     }
 }
 
-/// Publishes some of what is due, and returns how many targets that was.
+/// Claims and publishes a batch of due targets, and returns their number.
 async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
     let (now, redelivery) = (ctx.now(), ctx.push_delivery.settings.redelivery);
     let due_again = |target: &StoredTarget, push: &Push| due_again(target, push, now, redelivery);
@@ -77,7 +78,7 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
     if claim.set_aside > 0 {
         tracing::error!(
             targets = claim.set_aside,
-            "some targets of pushes cannot be read, and are not published"
+            "some push targets cannot be read and are not published"
         );
     }
     let publishing = claim
@@ -87,7 +88,7 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
         .filter(|(standing, claimed)| claimed.push.expires_at > now && *standing != Standing::Disabled)
         .map(|(standing, claimed)| async move {
             let key = claimed.target.key.clone();
-            // Another node may know the tenant.
+            // If the tenant is unknown here, another node may know it.
             let is_lost =
                 standing == Standing::Unknown || publish(ctx, broker, claimed, now).await == Outcome::Lost;
             is_lost.then_some(key)
@@ -99,18 +100,19 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
     Ok(count)
 }
 
-/// Lets whichever node has a broker publish them; where that cannot be written they are due again anyway.
+/// Makes targets due immediately, so that any node with a broker can publish them. If this fails, they become due again
+/// at the end of their wait.
 async fn give_back(ctx: &Context, keys: &[TargetKey]) {
     match give_back_for_mqtt(&ctx.db, keys, ctx.now()).await {
         Ok(()) => {}
         Err(error) if error.is_passing() => {
-            tracing::debug!(%error, "what was not published cannot be given back now");
+            tracing::debug!(%error, "cannot release the claim on unpublished targets now");
         }
-        Err(error) => tracing::error!(%error, "what was not published cannot be given back"),
+        Err(error) => tracing::error!(%error, "cannot release the claim on unpublished targets"),
     }
 }
 
-/// When what is published now is to be published again.
+/// Returns the time of the next publish if the target is published now.
 fn due_again(
     target: &StoredTarget,
     push: &Push,
@@ -123,8 +125,8 @@ fn due_again(
     now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
 }
 
-/// The bounds of a wait, by the channel of the last delivery. A device that the broker took nothing for may not use
-/// MQTT at all, and is to cost less.
+/// Returns the bounds of a wait, by the channel of the last delivery. A device without a delivery over MQTT may not use
+/// MQTT at all, so its pushes are published less often.
 fn bounds_after(channel: Option<Channel>, redelivery: Redelivery) -> Redelivery {
     let longest = match channel {
         Some(Channel::Mqtt) => redelivery.longest,
@@ -136,23 +138,23 @@ fn bounds_after(channel: Option<Channel>, redelivery: Redelivery) -> Redelivery 
     }
 }
 
-/// How long until a push of an age is published again: as long as it is old, within bounds. So one that nobody takes
-/// is published ever more rarely, whichever nodes do it. The devices of one push are spread, so that they do not get it
-/// again together.
+/// Returns the wait until the next publish: the age of the push, within bounds. An unacknowledged push is thus
+/// published at growing intervals, whichever node publishes it. The waits of a push's devices are spread, so that the
+/// devices do not get it again at the same time.
 fn wait_at(age: Duration, (push, device): (PushId, &DeviceId), bounds: Redelivery) -> Duration {
     let wait = age.min(bounds.longest).max(bounds.first);
     let seed = xxh3_64_with_seed(push.uuid().as_bytes(), age.as_secs());
     spread(wait, xxh3_64_with_seed(device.as_str().as_bytes(), seed))
 }
 
-/// How a publish came out.
+/// Result of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Taken,
-    /// Nobody had subscribed, so it was not delivered.
+    /// No subscriber, so the push was not delivered.
     Nobody,
     Refused,
-    /// The connection broke; the broker may have it or not.
+    /// The connection broke. The broker may or may not have the message.
     Lost,
 }
 
@@ -191,7 +193,7 @@ async fn publish(ctx: &Context, broker: &Broker, claimed: ClaimedTarget, now: Da
         }
         Ok(Receipt::NobodySubscribed) => Outcome::Nobody,
         Err(error @ PublishError::Refused(_)) => {
-            tracing::warn!(%error, push = %push.push.id, "a push could not be published; it is tried again");
+            tracing::warn!(%error, push = %push.push.id, "could not publish a push; it will be retried");
             Outcome::Refused
         }
         Err(PublishError::Disconnected) => Outcome::Lost,
@@ -200,8 +202,8 @@ async fn publish(ctx: &Context, broker: &Broker, claimed: ClaimedTarget, now: Da
     outcome
 }
 
-/// The first message lives as long as the push. A repeat lives until the next, so that they do not pile up at a broker
-/// that keeps them for a device which is away.
+/// Returns the expiry of a message. The first message expires with the push. A repeat expires when the next one is due,
+/// so that a broker that queues messages for an absent device does not accumulate repeats.
 fn message_lifetime(claimed: &ClaimedTarget, now: DateTime<Utc>) -> Duration {
     let until = if claimed.target.deliveries == 0 {
         claimed.push.expires_at

@@ -1,15 +1,15 @@
-//! What waits to be done, by whom it is from: one thing of each at a time, and all of them in turn.
+//! Work queues by key: one item per key at a time, with keys taking turns.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// Items by key. Of one key each comes after the one before it has ended; keys take turns, so that one with many
-/// items does not hold up the others.
+/// Items by key. The next item of a key starts after the previous one has ended. Keys take turns, so that a key with
+/// many items does not delay the others.
 #[derive(Debug)]
 pub(super) struct Queues<K, T> {
-    /// Those that have items waiting, or one under way.
+    /// Keys with waiting items or an item in progress.
     by_key: HashMap<K, VecDeque<T>>,
-    /// Those that have items waiting and none under way, in the order of their turns.
+    /// Keys with waiting items and none in progress, in the order of their turns.
     turns: VecDeque<K>,
     waiting: usize,
 }
@@ -23,7 +23,7 @@ impl<K: Eq + Hash + Clone, T> Queues<K, T> {
         }
     }
 
-    /// Items that wait.
+    /// Returns the number of waiting items.
     pub(super) const fn len(&self) -> usize {
         self.waiting
     }
@@ -38,7 +38,7 @@ impl<K: Eq + Hash + Clone, T> Queues<K, T> {
         self.by_key.insert(key, VecDeque::from([item]));
     }
 
-    /// The next item, which is under way until [`Self::end`]; `None` while nothing can be begun.
+    /// Returns the next item, which is in progress until [`Self::end`]. Returns `None` if no item can start.
     pub(super) fn begin(&mut self) -> Option<(K, T)> {
         let key = self.turns.pop_front()?;
         let item = self.by_key.get_mut(&key)?.pop_front()?;
@@ -46,7 +46,7 @@ impl<K: Eq + Hash + Clone, T> Queues<K, T> {
         Some((key, item))
     }
 
-    /// The item that was begun of a key has ended.
+    /// Ends the item of a key that is in progress.
     pub(super) fn end(&mut self, key: K) {
         match self.by_key.get(&key) {
             Some(queue) if !queue.is_empty() => self.turns.push_back(key),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and ends when: of a key everything comes once, in its order, and never two at a time.
+        /// For any sequence of pushes and ends, each key yields all its items once, in order, and one at a time.
         #[test]
         fn of_each_key_everything_comes_in_order(steps in prop::collection::vec((0_u8..4, any::<bool>()), 0..200)) {
             let mut queues = Queues::new();

@@ -6,20 +6,21 @@ use crate::access::{DeviceScope, enter_device};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
-/// Where every device acknowledges. Nodes share the subscription, so that each message comes to one of them. The first
-/// of a push that is lost with its node is said again, since the device gets the push again; a later one is not.
+/// Shared subscription to the acknowledgement topics of all devices: each message goes to one node. If a node loses the
+/// first acknowledgement of a push, the device gets the push again and acknowledges it again. A later acknowledgement
+/// is not repeated.
 pub(super) const ACKNOWLEDGEMENTS: &str = "$share/slipway/slipway/+/devices/+/acks";
 
-/// Every byte of an id but letters, digits, `.`, `_` and `-`.
+/// All bytes except letters, digits, `.`, `_` and `-`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
 
-/// Where a device gets its pushes.
+/// Returns the topic on which a device gets its pushes.
 pub(super) fn pushes_of(tenant: TenantId, device: &DeviceId) -> String {
     format!("slipway/{tenant}/devices/{}/pushes", encode(device.as_str()))
 }
 
-/// The device that a topic of acknowledgements is of. The broker lets nobody else write there, which is the device's
-/// proof; so only the one spelling of its topic counts.
+/// Returns the device of an acknowledgement topic. The topic authenticates the device, because the broker lets no other
+/// client publish to it. Only the canonical spelling of the topic is accepted.
 pub(super) fn acknowledging_device(topic: &str) -> Option<DeviceScope> {
     let (tenant, device) = topic
         .strip_prefix("slipway/")?
