@@ -1,11 +1,11 @@
-//! How long to wait after one failure after another.
+//! Exponential backoff between retries.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-/// Twice as long each time, up to a longest wait, and spread, so that nodes do not come back together. The default is
-/// for a database that is away: from a tenth of a second to five seconds.
+/// Wait time that doubles with each failure up to a limit, with jitter so that nodes do not retry in step. The default
+/// suits an unavailable database: from 0.1 to 5 seconds.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -20,7 +20,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Waits from `first` up to `longest`.
+    /// Creates a backoff whose waits grow from `first` to `longest`.
     pub(crate) const fn between(first: Duration, longest: Duration) -> Self {
         Self {
             first,
@@ -29,7 +29,7 @@ impl Backoff {
         }
     }
 
-    /// The next wait: from half of its length to the whole.
+    /// Returns the next wait: between half of the current length and all of it.
     pub(crate) fn next(&mut self) -> Duration {
         let whole = self
             .first
@@ -40,7 +40,7 @@ impl Backoff {
         whole.mul_f64(fraction.midpoint(1.0))
     }
 
-    /// Something worked: the next failure is the first again.
+    /// Restarts from the first wait, after a success.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }

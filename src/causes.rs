@@ -1,8 +1,8 @@
-//! Errors as the log tells them.
+//! Error formatting for the log.
 
 use std::error::Error;
 
-/// An error and what caused it, in one line.
+/// Formats an error and its chain of sources in one line.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| (**error).source())
         .map(ToString::to_string)

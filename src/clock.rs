@@ -1,15 +1,14 @@
-//! The one place that reads the clock.
+//! The clock. No other module reads the system time.
 
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 
-/// Gives the current instant.
+/// Source of the current time.
 pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The system's clock.
 pub struct SystemClock;
 
 impl Clock for SystemClock {
@@ -19,7 +18,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands where it is set, for tests.
+/// A clock for tests that always returns the time it was set to.
 pub struct FixedClock(Mutex<DateTime<Utc>>);
 
 impl FixedClock {

@@ -1,4 +1,4 @@
-//! Every setting, from flags and the environment, in one place. `--help` is generated from here.
+//! All settings of the program, from flags and the environment. Their doc comments are the text of `--help`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,150 +10,157 @@ use ipnet::IpNet;
 
 use crate::http::ForwardedHeader;
 
-/// More threads than any machine has cores for.
+/// Upper limit of worker threads, above the core count of any machine.
 const MAX_WORKERS: usize = 512;
 
 /// Settings of a server.
 #[derive(Clone, Args)]
 pub struct Config {
-    /// Address to listen on.
+    /// Address on which the server listens for requests.
     #[arg(long, env = "SLIPWAY_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Address for /metrics, /docs and /openapi.json, which then are absent from the other; /healthz and /readyz are on
-    /// both. Absent: everything is on one address.
+    /// Separate address for /metrics, /docs and /openapi.json, which are then absent from the main address. /healthz
+    /// and /readyz are served on both. If absent, one address serves everything.
     #[arg(long, env = "SLIPWAY_OPERATIONS_LISTEN")]
     pub operations_listen: Option<SocketAddr>,
 
-    /// Directory of the embedded database, the secret key, snapshots and the name at the broker; made if absent.
+    /// Directory for the embedded database, the secret key, snapshots and the id of this node at the MQTT broker. It is
+    /// created if absent.
     #[arg(long, env = "SLIPWAY_DATA_DIR", default_value = "./slipway-data")]
     pub data_dir: PathBuf,
 
-    /// postgres://… (with several hosts: `postgres://user:password@host1,host2/database`) or sqlite://…; absent: SQLite in the
-    /// data directory.
+    /// Database URL: `postgres://…` or `sqlite://…`. With several PostgreSQL hosts:
+    /// `postgres://user:password@host1,host2/database`. If absent, SQLite in the data directory.
     #[arg(long, env = "SLIPWAY_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// Connections to the database that requests of this node share, from 2 to 1,000; absent: 16 with PostgreSQL, 8 with
-    /// SQLite. With PostgreSQL the node's own tasks take 4 more, and 1 more with several hosts.
+    /// Database connections that the requests of this node share, from 2 to 1,000. If absent, 16 with PostgreSQL and 8
+    /// with SQLite. With PostgreSQL, background tasks of the node use 4 more, and 1 more if the URL has several hosts.
     #[arg(long, env = "SLIPWAY_DATABASE_CONNECTIONS", value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub database_connections: Option<u32>,
 
-    /// Name of the first administrator, made at the first start.
+    /// User name of the first administrator, who is created at the first start.
     #[arg(long, env = "SLIPWAY_ADMIN_USERNAME", default_value = "admin")]
     pub admin_username: String,
 
-    /// Password of the first administrator; absent: made up and printed once.
+    /// Password of the first administrator. If absent, a password is generated and printed once.
     #[arg(long, env = "SLIPWAY_ADMIN_PASSWORD", hide_env_values = true)]
     pub admin_password: Option<String>,
 
-    /// One or more comma-separated base64 keys of 32 bytes: the first encrypts and signs, all decrypt and verify.
-    /// Absent: made and kept in the data directory; required with PostgreSQL, where all nodes must share it.
+    /// Secret keys: one or more base64 keys of 32 bytes, comma-separated. The first key encrypts and signs; all keys
+    /// decrypt and verify. If absent, a key is generated and stored in the data directory. Required with PostgreSQL,
+    /// where all nodes must use the same keys.
     #[arg(long, env = "SLIPWAY_SECRET_KEY", hide_env_values = true)]
     pub secret_key: Option<String>,
 
-    /// Networks or addresses of proxies (comma-separated, e.g. 10.0.0.0/8) whose forwarding headers name the client;
-    /// otherwise the peer address does.
+    /// Trusted proxies: comma-separated networks or addresses, e.g. 10.0.0.0/8. Their forwarding headers name the
+    /// client. Without a trusted proxy, the client is the peer address of the connection.
     #[arg(long, env = "SLIPWAY_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Header in which those proxies name the client. `auto` takes either, and neither where both are present and
-    /// name different clients, since one may be the client's own.
+    /// Header in which trusted proxies name the client. `auto` accepts either header. If both are present and name
+    /// different clients, `auto` ignores both, because the client may have sent one of them.
     #[arg(long, env = "SLIPWAY_FORWARDED_HEADER", value_enum, default_value_t)]
     pub forwarded_header: ForwardedHeader,
 
-    /// Address under which clients reach this server, named in the API description.
+    /// Public URL of this server, shown in the API description.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL")]
     pub public_url: Option<String>,
 
-    /// Seconds after which a device asks again when it got nothing; spread by ±10 %.
+    /// Seconds until a device checks again after a check without an offer, varied by ±10 %.
     #[arg(long, env = "SLIPWAY_NEXT_CHECK_S", default_value_t = 3_600,
         value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub next_check_s: u32,
 
-    /// Seconds after which a device asks again when it got an offer; spread by ±10 %.
+    /// Seconds until a device checks again after a check with an offer, varied by ±10 %.
     #[arg(long, env = "SLIPWAY_NEXT_CHECK_AFTER_OFFER_S", default_value_t = 300,
         value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub next_check_after_offer_s: u32,
 
-    /// Milliseconds between looks at the database for changes made by other nodes.
+    /// Milliseconds between polls of the database for changes made by other nodes.
     #[arg(long, env = "SLIPWAY_POLL_INTERVAL_MS", default_value_t = 250,
         value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub poll_interval_ms: u64,
 
-    /// Tell other nodes of changes at once (PostgreSQL's NOTIFY) instead of leaving them to their polls.
+    /// Notify other nodes of changes immediately (PostgreSQL NOTIFY). If false, other nodes find changes at their next
+    /// poll.
     #[arg(long, env = "SLIPWAY_HINTS", default_value_t = true, action = clap::ArgAction::Set)]
     pub hints: bool,
 
-    /// Seconds without the database after which this node is stale and withholds partial rollouts.
+    /// Seconds without the database after which this node is stale. A stale node withholds partial rollouts.
     #[arg(long, env = "SLIPWAY_STALE_AFTER_S", default_value_t = 900,
         value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub stale_after_s: u32,
 
-    /// Seconds between snapshots of the catalog, from which a node starts when its database is unavailable; 0: none.
+    /// Seconds between snapshots of the catalog; 0 disables snapshots. A node starts from the newest snapshot if its
+    /// database is unavailable.
     #[arg(long, env = "SLIPWAY_SNAPSHOT_INTERVAL_S", default_value_t = 300,
         value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub snapshot_interval_s: u32,
 
-    /// Gateway calls allowed for one key and device in a minute; 0: no limit.
+    /// Gateway calls allowed per minute for one key and device; 0 disables the limit.
     #[arg(long, env = "SLIPWAY_GATEWAY_CALLS_PER_MINUTE", default_value_t = 0,
         value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub gateway_calls_per_minute: u32,
 
-    /// Seconds for which a push with the action `preview` is offered to a device that does not acknowledge it.
+    /// Seconds until a push with the action `preview` expires if the device does not acknowledge it.
     #[arg(long, env = "SLIPWAY_PUSH_PREVIEW_LIFETIME_S", default_value_t = 600,
         value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub push_preview_lifetime_s: u32,
 
-    /// The same for every other push.
+    /// Seconds until a push with any action other than `preview` expires if the device does not acknowledge it.
     #[arg(long, env = "SLIPWAY_PUSH_LIFETIME_S", default_value_t = 604_800,
         value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub push_lifetime_s: u32,
 
-    /// Days for which a push is kept after it expired; 0: for ever.
+    /// Days until an expired push is deleted; 0 keeps expired pushes forever.
     #[arg(long, env = "SLIPWAY_PUSH_RETENTION_DAYS", default_value_t = 90,
         value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub push_retention_days: u32,
 
-    /// Threads that answer requests; absent: one for each core.
+    /// Number of threads that answer requests. If absent, one per core.
     #[arg(long, env = "SLIPWAY_WORKERS", value_parser = parse_workers)]
     pub workers: Option<usize>,
 
-    /// Connections that one worker holds, or fewer if the limit of open files demands it; further ones wait unaccepted.
+    /// Maximum number of connections per worker. The limit of open files may lower it. Further connections wait to be
+    /// accepted.
     #[arg(long, env = "SLIPWAY_CONNECTIONS_PER_WORKER", default_value_t = 25_000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_worker: u32,
 
-    /// Calls at a time that cost much, of each kind: logins, refreshes, devices, people, and what stops offers. One tenant
-    /// or network has at most half of what the others leave; further calls are answered 503 with Retry-After.
+    /// Maximum number of concurrent expensive calls of each kind: logins, session refreshes, device calls, user calls,
+    /// and calls that stop offers. One tenant or network gets at most half of what the others leave free. Further calls
+    /// are answered 503 with Retry-After.
     #[arg(long, env = "SLIPWAY_COSTLY_CALLS", default_value_t = 64,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub costly_calls: u32,
 
-    /// Seconds between SIGTERM and the stop, in which /readyz says 503 and everything is answered, so that balancers
-    /// turn to other nodes first.
+    /// Seconds between SIGTERM and the stop. During this time the node answers requests, but /readyz returns 503, so
+    /// that load balancers switch to other nodes.
     #[arg(long, env = "SLIPWAY_DRAIN_S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     pub drain_s: u32,
 
-    /// Login attempts allowed for one account from one network (an IPv4 address, an IPv6 /64) in five minutes.
+    /// Login attempts allowed in five minutes for one account from one network (an IPv4 address or an IPv6 /64).
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub login_attempts_per_account: u32,
 
-    /// Login attempts allowed for one account from everywhere in five minutes; networks from which the account signed
-    /// in during the last 30 days do not count and are not refused.
+    /// Login attempts allowed in five minutes for one account from all networks together. Networks from which the
+    /// account signed in during the last 30 days are exempt.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT_ANYWHERE", default_value_t = 1_000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub login_attempts_per_account_anywhere: u32,
 
-    /// Login attempts allowed from one network in five minutes, over all accounts; an account that signed in from there
-    /// during the last 30 days has this number for itself.
+    /// Login attempts allowed in five minutes from one network, over all accounts. An account that signed in from the
+    /// network during the last 30 days has a separate limit of the same size.
     #[arg(long, env = "SLIPWAY_LOGIN_ATTEMPTS_PER_SOURCE", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub login_attempts_per_source: u32,
 
-    /// Invalid API tokens and ended sessions that one network may present in five minutes; beyond it, it waits with
-    /// tokens that were not valid at this node during the last day.
+    /// Invalid API tokens allowed in five minutes from one network; also the calls allowed with one expired token or
+    /// one ended session. Above the limit, the network can only use tokens that were valid at this node within the last
+    /// day.
     #[arg(long, env = "SLIPWAY_INVALID_TOKENS_PER_SOURCE", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub invalid_tokens_per_source: u32,
@@ -168,82 +175,86 @@ pub struct Config {
     pub mqtt: MqttConfig,
 }
 
-/// Settings of the broker over which pushes go too.
+/// MQTT broker settings.
 #[derive(Clone, Args)]
 pub struct MqttConfig {
-    /// mqtt://host:port or mqtts://host:port of an MQTT 5 broker that pushes are published to, the same on every node;
-    /// absent: devices get pushes by HTTP alone.
-    // Read later: an error here would repeat what was given, and somebody may have put a password into it.
+    /// URL of an MQTT 5 broker to which pushes are published: mqtt://host:port or mqtts://host:port. All nodes must use
+    /// the same broker. If absent, devices get pushes over HTTP only.
+    // Parsed later: a parse error here would print the value, which may contain a password.
     #[arg(long = "mqtt-url", env = "SLIPWAY_MQTT_URL", hide_env_values = true)]
     pub url: Option<String>,
 
-    /// Name under which nodes sign in at the broker.
+    /// User name with which nodes authenticate to the MQTT broker.
     #[arg(long = "mqtt-username", env = "SLIPWAY_MQTT_USERNAME")]
     pub username: Option<String>,
 
-    /// The password for it.
+    /// Password with which nodes authenticate to the MQTT broker.
     #[arg(long = "mqtt-password", env = "SLIPWAY_MQTT_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
 
-    /// File with the certificates (PEM) that the broker's must descend from; absent: those that the system trusts.
+    /// PEM file of the CA certificates that are trusted for the MQTT broker. If absent, the CA certificates that the
+    /// system trusts.
     #[arg(long = "mqtt-ca-file", env = "SLIPWAY_MQTT_CA_FILE")]
     pub ca_file: Option<PathBuf>,
 }
 
-/// Settings of how pushes are handed to devices.
+/// Push delivery settings.
 #[derive(Clone, Args)]
 pub struct DeliveryConfig {
-    /// Milliseconds after which a push that the device did not acknowledge is offered again; twice as long each time.
+    /// Milliseconds until an unacknowledged push is delivered again for the first time. The wait doubles with each
+    /// delivery.
     #[arg(long = "push-redelivery-ms", env = "SLIPWAY_PUSH_REDELIVERY_MS", default_value_t = 15_000,
         value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
     pub redelivery_ms: u64,
 
-    /// The longest that it gets.
+    /// Maximum wait in milliseconds until an unacknowledged push is delivered again.
     #[arg(long = "push-redelivery-max-ms", env = "SLIPWAY_PUSH_REDELIVERY_MAX_MS", default_value_t = 300_000,
         value_parser = clap::value_parser!(u64).range(10..=86_400_000))]
     pub redelivery_max_ms: u64,
 
-    /// Acknowledgements taken from one device in a second, and pushes to one, over all channels; 15 times as many at
-    /// once.
+    /// Acknowledgements accepted per second from one device, and pushes accepted per second for one device, over all
+    /// channels. A burst may be 15 times as large.
     #[arg(long = "push-device-rate", env = "SLIPWAY_PUSH_DEVICE_RATE", default_value_t = 20,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub device_rate: u32,
 
-    /// Milliseconds after which an event stream that was silent sends a comment, so that both ends know they are there.
+    /// Milliseconds without an event after which an event stream sends a comment. The comment shows both ends that the
+    /// connection is alive.
     #[arg(long = "push-heartbeat-ms", env = "SLIPWAY_PUSH_HEARTBEAT_MS", default_value_t = 20_000,
         value_parser = clap::value_parser!(u64).range(10..=600_000))]
     pub heartbeat_ms: u64,
 }
 
-/// Settings of what is kept of checking devices.
+/// Settings of device records, which are written when devices check.
 #[derive(Clone, Args)]
 pub struct DeviceRecordConfig {
-    /// Whether to record which devices check, with what installed: true or false.
+    /// Record the devices that check and their installed versions: true or false.
     #[arg(long = "device-records", env = "SLIPWAY_DEVICE_RECORDS", default_value_t = true, action = ArgAction::Set)]
     pub enabled: bool,
 
-    /// Devices that checks may make known in one tenant on one day (UTC); beyond it they are answered, not recorded.
-    /// Once half of them have come, one network may add a twentieth (at least 100) in a day.
+    /// Maximum number of new devices that checks may record per tenant and day (UTC). Checks of further new devices are
+    /// answered but not recorded. Above half of the limit, one network may add at most a twentieth of it (at least 100)
+    /// per day.
     #[arg(long, env = "SLIPWAY_NEW_DEVICES_PER_DAY", default_value_t = 100_000)]
     pub new_devices_per_day: u64,
 
-    /// States of devices remembered in memory, so that an unchanged one writes nothing; eight bytes each, rounded up to
-    /// a power of two. Give twice the devices that check at this node.
+    /// Number of device states cached in memory, so that an unchanged device writes nothing. Each takes 8 bytes; the
+    /// number is rounded up to a power of two. Recommended: twice the number of devices that check at this node.
     #[arg(long = "device-record-states", env = "SLIPWAY_DEVICE_RECORD_STATES", default_value_t = 262_144,
         value_parser = clap::value_parser!(u32).range(1..=268_435_456))]
     pub states: u32,
 
-    /// Records that may wait for the database; beyond it they are dropped and counted.
+    /// Maximum number of device records that wait for the database. Further records are dropped and counted.
     #[arg(long = "device-record-queue", env = "SLIPWAY_DEVICE_RECORD_QUEUE", default_value_t = 65_536,
         value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub queue: u32,
 
-    /// Records written in one transaction.
+    /// Maximum number of device records written in one transaction.
     #[arg(long = "device-record-batch", env = "SLIPWAY_DEVICE_RECORD_BATCH", default_value_t = 500,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch: u32,
 
-    /// Milliseconds that the first record of a batch waits for others.
+    /// Milliseconds that the first device record of a batch waits for others.
     #[arg(long = "device-record-wait-ms", env = "SLIPWAY_DEVICE_RECORD_WAIT_MS", default_value_t = 1_000,
         value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     pub wait_ms: u64,
@@ -256,7 +267,7 @@ fn parse_workers(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A network, or an address as a network of its own.
+/// Parses a network. A single address becomes a network of its own.
 fn parse_network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse()
@@ -269,19 +280,19 @@ impl Config {
         Duration::from_millis(self.poll_interval_ms)
     }
 
-    /// `None` when snapshots are switched off.
+    /// Returns `None` if snapshots are disabled.
     pub fn snapshot_interval(&self) -> Option<Duration> {
         let every = Duration::from_secs(self.snapshot_interval_s.into());
         (!every.is_zero()).then_some(every)
     }
 
-    /// How long a push is kept after it expired; `None`: for ever.
+    /// Time that an expired push is kept; `None` keeps it forever.
     pub fn push_retention(&self) -> Option<TimeDelta> {
         let days = TimeDelta::days(self.push_retention_days.into());
         (!days.is_zero()).then_some(days)
     }
 
-    /// The database to use: the one given, else a file in the data directory.
+    /// Returns the configured database URL, or the URL of a SQLite file in the data directory.
     pub fn database_url_or_embedded(&self) -> String {
         self.database_url
             .clone()

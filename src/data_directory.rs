@@ -1,4 +1,4 @@
-//! The data directory: the secret key that is kept in it where none is given, and the node's name at the broker.
+//! The data directory: the secret key, if none is configured, and the name of this node at the MQTT broker.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -13,13 +13,13 @@ use crate::secrets::Keyring;
 const SECRET_KEY: &str = "secret.key";
 const INSTALLATION: &str = "installation.id";
 
-/// Lets nobody but the owner read what this process creates from now on: the database and its logs, snapshots, keys.
+/// Restricts files that this process creates to their owner: the database and its logs, snapshots, keys.
 pub fn keep_files_private() {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
-/// Makes the directory for its owner alone, if it is absent: it holds the secret key.
+/// Creates the directory if absent. Only the owner has access, because it holds the secret key.
 pub fn make(path: &Path) -> anyhow::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -27,17 +27,17 @@ pub fn make(path: &Path) -> anyhow::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(path)
-        .with_context(|| format!("the data directory {} cannot be made", path.display()))
+        .with_context(|| format!("cannot create the data directory {}", path.display()))
 }
 
-/// Names the file that shows that the directory has had an installation.
+/// Returns the name of a file that proves that the directory belongs to an installation.
 pub fn trace_of_installation(path: &Path) -> Option<&'static str> {
     [SECRET_KEY, INSTALLATION]
         .into_iter()
         .find(|name| path.join(name).exists())
 }
 
-/// Leaves a trace of the installation whose database is in the directory.
+/// Writes the installation id to the directory if the directory contains the database.
 pub fn note_installation(path: &Path, database: &Path, installation: Uuid) -> std::io::Result<()> {
     if database.parent() != Some(path) {
         return Ok(());
@@ -50,8 +50,8 @@ pub fn note_installation(path: &Path, database: &Path, installation: Uuid) -> st
     fs::write(&path, text)
 }
 
-/// The keys that were given, else the one kept in the data directory, which is made at the first start. It `may_be_made`
-/// unless what is stored needs another.
+/// Loads the configured keys, or the key in the data directory, which is created at the first start. `may_be_made` is
+/// false if stored data requires an existing key.
 pub fn keyring(config: &Config, may_be_made: bool) -> anyhow::Result<Keyring> {
     if let Some(keys) = &config.secret_key {
         return Ok(Keyring::parse(keys)?);
@@ -79,30 +79,30 @@ pub fn keyring(config: &Config, may_be_made: bool) -> anyhow::Result<Keyring> {
     Keyring::parse(text.trim()).with_context(|| format!("{} holds no usable key", path.display()))
 }
 
-/// Writes a key that only the owner can read; fails if there is one.
+/// Writes a new key that only the owner can read. Fails if the file exists.
 fn write_new_key(path: &Path) -> std::io::Result<String> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    // With its line end, so that another key can be appended on a line of its own.
+    // Includes the line end, so that an operator can append another key on its own line.
     let text = Keyring::generate_text().map_err(std::io::Error::other)? + "\n";
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(text)
 }
 
-/// What a node is called at the broker, which keeps for a while what is for it.
+/// Name of this node at the broker. The broker keeps a session under this name for a limited time.
 #[derive(Debug)]
 pub struct NodeName {
     pub name: Uuid,
-    /// Locked for as long as the name is used.
+    /// Locked while the name is in use.
     _file: Option<File>,
 }
 
-/// The name that is kept in the data directory, so that it is the same after a restart; made at the first start. While
-/// another process uses it, this one gets a name for itself: the broker lets nobody in twice.
+/// Returns the name from the data directory, which persists over restarts and is created at the first start. If another
+/// process holds it, returns a random name: the broker accepts a name only once.
 pub fn node_name(path: &Path) -> anyhow::Result<NodeName> {
     let path = path.join("node.id");
     let mut options = OpenOptions::new();
@@ -124,7 +124,7 @@ fn kept_name(mut file: File) -> std::io::Result<NodeName> {
     file.read_to_string(&mut text)?;
     let name = match text.trim().parse() {
         Ok(name) => name,
-        // It is new, or was not written to its end.
+        // The file is new or was only partly written.
         Err(_) => write_new_name(&mut file)?,
     };
     let file = Some(file);

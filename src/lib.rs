@@ -1,20 +1,21 @@
 //! Slipway: release management for fleets of devices.
 //!
-//! The rooms, from the inside out. Dependencies point inwards only; `tests/architecture.rs` checks it.
+//! The layers, from the inside out. Dependencies point inwards only; `tests/architecture.rs` checks this.
 //!
-//! - [`catalog`]: the nouns and their rules. Pure.
-//! - [`resolve`]: the decision what a device gets, and why. Pure.
-//! - [`access`]: who may do what. Pure.
+//! - [`catalog`]: the domain types and their rules. Pure.
+//! - [`resolve`]: decides what a device gets, with the reason. Pure.
+//! - [`access`]: the authorization rules. Pure.
 //! - [`secrets`]: passwords, tokens, encryption.
-//! - [`storage`]: the database; the only room that knows the ORM.
-//! - [`live`]: the published catalog in memory, following the database.
-//! - [`broker`]: the MQTT broker; the only room that knows its client.
+//! - [`storage`]: the database; the only module that uses the ORM.
+//! - [`live`]: the published catalog in memory, kept in sync with the database.
+//! - [`broker`]: the MQTT broker; the only module that uses the MQTT client library.
 //! - [`services`]: the use cases; they own transactions and audit.
-//! - [`supervision`]: background tasks, restarted when they fail.
-//! - [`http`]: the faces; the only room that knows the web framework.
-//! - [`commands`]: what an integrator runs against a server.
-//! - [`maintenance`]: what an operator runs against the database.
-//! - [`app`]: puts the parts together. [`demo`]: a server to try.
+//! - [`supervision`]: runs background tasks and restarts them after failures.
+//! - [`http`]: the HTTP APIs; the only module that uses the web framework.
+//! - [`commands`]: commands that an integrator runs against a server.
+//! - [`maintenance`]: commands that an operator runs against the database.
+//! - [`app`]: the composition root.
+//! - [`demo`]: a server with sample data.
 
 pub mod access;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The `slipway` program: arguments, logs, and over to the library.
+//! The `slipway` program: parses arguments, starts logging and calls the library.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -27,8 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// What to log: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`.
-    /// Absent: info, and warn for the demo and the client commands.
+    /// Log filter: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`. If absent,
+    /// warn for `admin`, `rekey`, `restore-finish`, `demo` and the client commands, and info for other commands.
     #[arg(long, env = "SLIPWAY_LOG", global = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -39,31 +39,31 @@ struct Arguments {
 enum Command {
     /// Run a server.
     Serve(Box<Config>),
-    /// Run a server on a throw-away database with a sample catalog, and print what to try.
+    /// Run a server on a temporary database with a sample catalog, and print commands to try.
     Demo(Box<Config>),
-    /// Bring the database's schema up to date, as `serve` also does.
+    /// Migrate the database schema to the current version. `serve` does this too.
     Migrate(Box<Config>),
-    /// Manage the platform's administrators in the database, while servers run or not.
+    /// Manage platform administrators directly in the database. Servers may run meanwhile.
     Admin {
         #[command(subcommand)]
         command: AdminCommand,
     },
-    /// Seal again with the first secret key what another one sealed, and show what still needs another.
+    /// Re-encrypt stored secrets with the first secret key, and list what still needs another key.
     Rekey(Box<RekeyCommand>),
-    /// After a restore from a backup: end sessions, one-time codes and device tokens, and list the credentials that the
-    /// restored database accepts.
+    /// Finish a restore from a backup: end sessions, one-time codes and device tokens, and list the credentials that
+    /// the restored database accepts.
     RestoreFinish(Box<RestoreFinishCommand>),
-    /// Print the description of the API.
+    /// Print the OpenAPI description of the API.
     Openapi,
-    /// Sign a call of the gateway, send it, and show what was sent, signed and answered.
+    /// Sign and send a gateway call, and print the request, the signed text and the response.
     TopCall(Box<TopCall>),
-    /// Push a package to devices, and follow how far it comes.
+    /// Push a package to devices, and follow its progress.
     Push(Box<PushCommand>),
-    /// Play a device: enrol, check, receive and acknowledge pushes.
+    /// Simulate a device: enrol, check, receive and acknowledge pushes.
     Device(Box<DeviceCommand>),
 }
 
-/// Time for work on blocking threads when everything else has ended.
+/// Time limit for work on blocking threads after everything else has ended.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
@@ -133,7 +133,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     running.wait().await
 }
 
-/// A password is printed once, and never logged.
+/// Prints a generated password once. It is never logged.
 fn announce(first: &FirstAdministrator) {
     let Some(password) = &first.password else {
         return;

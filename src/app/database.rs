@@ -1,4 +1,4 @@
-//! Opening the installation's database, which is made only where nothing says that there was one.
+//! Opens the installation's database. A new one is created only if there is no trace of an earlier installation.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::storage::{
     ConnectSettings, Db, Durability, FileState, connect, create_sqlite, file_state, sqlite_path,
 };
 
-/// Opens the database that the settings name. Where a SQLite file is absent it is made, unless the data directory has
-/// had an installation: an empty one in its place would accept none of its devices.
+/// Opens the configured database. Creates an absent SQLite file, unless the data directory belongs to an installation:
+/// an empty database in its place would reject all of its devices.
 pub(super) async fn open(config: &Config, durability: Durability) -> anyhow::Result<Db> {
     let url = config.database_url_or_embedded();
     let cannot_be_opened = "the database cannot be opened";
@@ -35,7 +35,7 @@ pub(super) async fn open(config: &Config, durability: Durability) -> anyhow::Res
         if !is_new {
             refuse_a_lost_installation(config, &path, "empty")?;
         }
-        // Before a key is made: a key without an installation would look as if that had been lost.
+        // Migrates before a key is created: a key without a database looks like a lost installation.
         db.migrate()
             .await
             .context("the database's schema cannot be brought up to date")?;
@@ -56,7 +56,7 @@ async fn make(config: &Config, url: &str, path: &Path, state: FileState) -> anyh
     create_sqlite(url)
         .await
         .with_context(|| format!("the database {} cannot be created", path.display()))?;
-    tracing::warn!(path = %path.display(), "a new and empty database is created");
+    tracing::warn!(path = %path.display(), "created a new, empty database");
     Ok(())
 }
 

@@ -16,16 +16,16 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::servers::STOP_WITHIN_S;
 use crate::http::{self, Parts, TimedStream};
 
-/// Time that the head of the first request on a connection may take.
+/// Time limit for the head of the first request on a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// Time that a connection is kept without a request.
+/// Time that an idle connection is kept open.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Time that a client may take to close its end.
+/// Time limit for a client to close its end of the connection.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// File descriptors that are not for connections of clients: the database, the broker, snapshots, logs.
+/// File descriptors reserved for the database, the broker, snapshots and logs.
 const OTHER_FILES: u64 = 160;
 
-/// Serves on this listener, with as many connections as there are file descriptors for.
+/// Serves on this listener. The number of connections is bounded by the available file descriptors.
 pub(super) fn serve(
     parts: Parts,
     listener: TcpListener,
@@ -58,7 +58,7 @@ pub(super) fn serve(
     Ok(server.run())
 }
 
-/// Raises the soft limit of open files to the hard one; returns it.
+/// Raises the soft limit of open files to the hard limit, and returns the result.
 fn raise_file_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -67,13 +67,13 @@ fn raise_file_limit() -> Option<u64> {
             maximum: limit.maximum,
         };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, "the limit of open files cannot be raised");
+            tracing::warn!(%error, "cannot raise the limit of open files");
         }
     }
     getrlimit(Resource::Nofile).current
 }
 
-/// The setting, or fewer where files would run out.
+/// Returns the configured number of connections, reduced if file descriptors would run out.
 fn connections_per_worker(wanted: u32, files: Option<u64>, workers: usize) -> usize {
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     let Some(files) = files else {

@@ -1,4 +1,4 @@
-//! The composition root: settings in, a running server out.
+//! The composition root: builds a running server from settings.
 
 mod database;
 mod listen;
@@ -46,30 +46,30 @@ use crate::supervision::Tasks;
 use crate::telemetry;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
-/// Time that connections in use may take then to come back.
+/// Time limit for connections in use to return to the pool at a stop.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How a server is started, beside its settings.
+/// Options of a server start that are not settings.
 pub struct Start {
     pub clock: Arc<dyn Clock>,
     pub durability: Durability,
     /// Stop on SIGINT and SIGTERM.
     pub heed_signals: bool,
-    /// Told of the first administrator, if there was nobody yet: once the database answers.
+    /// Called after the first administrator was created, once the database answers.
     pub announce: fn(&FirstAdministrator),
 }
 
 /// A server that answers requests.
 pub struct Running {
     pub address: SocketAddr,
-    /// Where metrics and documentation are, if they have an address of their own.
+    /// Address of metrics and documentation, if separate.
     pub operations_address: Option<SocketAddr>,
     pub context: Arc<Context>,
     servers: RunningServers,
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
     delivery: RunningDelivery,
-    /// `None` when snapshots are switched off.
+    /// `None` if snapshots are disabled.
     snapshots: Option<Arc<SnapshotWriter>>,
     /// `None` without a broker.
     _node_name: Option<NodeName>,
@@ -86,7 +86,7 @@ impl Running {
             task.abort();
         }
         if let Some(task) = self.device_records {
-            // Nobody checks any more: what is queued is all there is.
+            // No further checks can arrive, so the queue holds all remaining records.
             self.context.device_records.finish(task).await;
         }
         self.delivery.finish(&self.context.push_delivery).await;
@@ -97,7 +97,7 @@ impl Running {
         stopped
     }
 
-    /// Lets requests in flight finish, and stops.
+    /// Finishes requests in flight, and stops.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.context.push_delivery.end_streams();
         self.servers.handles().stop().await;
@@ -105,10 +105,10 @@ impl Running {
     }
 }
 
-/// Opens the database, loads the catalog and starts answering. Where PostgreSQL is unavailable it begins with what the
-/// newest snapshot has, and opens the database when it comes.
+/// Opens the database, loads the catalog and starts answering. If PostgreSQL is unavailable, the server starts from the
+/// newest snapshot and opens the database later.
 pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
-    // Before anything asks for a counter.
+    // The recorder must exist before any counter is created.
     let metrics = telemetry::metrics_recorder()?;
     data_directory::make(&config.data_dir)?;
     let db = database::open(config, start.durability).await?;
@@ -147,7 +147,7 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let (mut device_tokens, newest_tokens) =
         DeviceTokenFollower::new(pollers.clone(), start.clock.clone(), lockouts);
     if is_open && let Err(error) = device_tokens.look().await {
-        tracing::warn!(%error, "tokens of devices that were replaced are not known yet");
+        tracing::warn!(%error, "revoked device tokens are not loaded yet");
     }
     let (key_uses, key_use_writer) = KeyUses::new(gated.clone());
     let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
@@ -205,8 +205,8 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     })
 }
 
-/// The pool behind a gate, the follower's connection, and that of the other pollers. The last two are taken first and
-/// kept: a recall that is acknowledged must be served, however busy the pool is.
+/// Returns the gated pool, the catalog follower's connection and the connection of the other pollers. The last two are
+/// reserved first: an acknowledged recall must be served even if the pool is busy.
 async fn own_connections(db: &Db) -> anyhow::Result<((Db, Arc<Gate>), Db, Db)> {
     let (gated, gate) = db.behind_gate().await?;
     let following = db.with_own_connection().await?;
@@ -214,7 +214,7 @@ async fn own_connections(db: &Db) -> anyhow::Result<((Db, Arc<Gate>), Db, Db)> {
     Ok(((gated, gate), following, pollers))
 }
 
-/// What a context is made of beside settings.
+/// Components of a context that are not settings.
 struct ContextParts {
     db: Db,
     live: Arc<Live>,
@@ -268,8 +268,8 @@ impl ContextParts {
     }
 }
 
-/// Opens the database and loads the catalog. `false` where PostgreSQL is unavailable: then the node begins with the
-/// newest snapshot, or with nothing.
+/// Opens the database and loads the catalog. Returns `false` if PostgreSQL is unavailable; the node then starts from
+/// the newest snapshot, or with an empty catalog.
 async fn begin(
     config: &Config,
     opening: &Opening,
@@ -290,16 +290,17 @@ async fn begin(
 async fn open_and_load(config: &Config, opening: &Opening, follower: &mut Follower) -> Result<(), OpenError> {
     let installation = opening.open().await?;
     if let Some(file) = opening.db.sqlite_file() {
-        // A server that cannot write this may serve: the note only tells a lost database from a new directory.
+        // A server that cannot write this file may still serve: the file only distinguishes a lost database from a new
+        // directory.
         if let Err(error) = data_directory::note_installation(&config.data_dir, file, installation) {
-            tracing::warn!(%error, "the installation cannot be noted in the data directory");
+            tracing::warn!(%error, "cannot write the installation id to the data directory");
         }
     }
     follower.belong_to(installation);
     follower.load().await.map_err(OpenError::Catalog)
 }
 
-/// Opens the database that the settings name, and brings its schema up to date.
+/// Opens the configured database and migrates its schema.
 pub async fn open_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
     let db = database::open(config, durability).await?;
     db.migrate()
@@ -308,7 +309,7 @@ pub async fn open_database(config: &Config, durability: Durability) -> anyhow::R
     Ok(db)
 }
 
-/// Opens the database of an installation that is there already: a command must not create one in the wrong directory.
+/// Opens the database of an existing installation: a command must not create one in the wrong directory.
 pub async fn open_existing_database(config: &Config, durability: Durability) -> anyhow::Result<Db> {
     if let Some(path) = sqlite_path(&config.database_url_or_embedded())?
         && !path.exists()

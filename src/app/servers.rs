@@ -1,4 +1,4 @@
-//! The listening servers: one for all faces, or two, where operators have an address of their own.
+//! The listening servers: one for all APIs, or two if operators have a separate address.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::config::Config;
 use crate::http::{Faces, Parts, TrustedProxies};
 use crate::services::Context;
 
-/// Time that requests in flight may take when the server stops, in seconds.
+/// Time limit in seconds for requests in flight when the server stops.
 pub(super) const STOP_WITHIN_S: u64 = 30;
-/// Connections of operators: monitoring, and a few people.
+/// Maximum number of connections to the operations server: monitoring and a few people.
 const OPERATIONS_CONNECTIONS: u32 = 256;
 
-/// Servers that are bound and not started.
+/// Servers that are bound but not started.
 pub(super) struct Servers {
     pub(super) address: SocketAddr,
     pub(super) operations_address: Option<SocketAddr>,
@@ -26,14 +26,14 @@ pub(super) struct Servers {
     operations: Option<Server>,
 }
 
-/// Servers that answer.
+/// Servers that are started.
 pub(super) struct RunningServers {
     main: JoinHandle<std::io::Result<()>>,
     operations: Option<JoinHandle<std::io::Result<()>>>,
     handles: ServerHandles,
 }
 
-/// Stops servers.
+/// Handles that stop the servers.
 #[derive(Clone)]
 pub(super) struct ServerHandles {
     main: ServerHandle,
@@ -104,7 +104,7 @@ impl RunningServers {
         self.handles.clone()
     }
 
-    /// Waits until the servers have stopped; operators are answered for as long as anybody is.
+    /// Waits until the servers have stopped. The operations server stops last, so that monitoring works until then.
     pub(super) async fn wait(self) -> anyhow::Result<()> {
         let stopped = self.main.await;
         if let (Some(handle), Some(server)) = (self.handles.operations, self.operations) {
@@ -116,7 +116,7 @@ impl RunningServers {
 }
 
 impl ServerHandles {
-    /// Lets requests in flight finish, and stops.
+    /// Finishes requests in flight, and stops.
     pub(super) async fn stop(&self) {
         self.main.stop(true).await;
         if let Some(operations) = &self.operations {
@@ -127,6 +127,6 @@ impl ServerHandles {
 
 fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<(SocketAddr, TcpListener)> {
     let listener = TcpListener::bind(address)
-        .with_context(|| format!("{address} cannot be listened on; set {setting}"))?;
+        .with_context(|| format!("cannot listen on {address}; change {setting}"))?;
     Ok((listener.local_addr()?, listener))
 }

@@ -1,4 +1,4 @@
-//! What the parts of a server are given, from its settings.
+//! Converts the configuration into the settings of each component.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
     }
 }
 
-/// How to reach the broker, if there is one, and the node's name there, which is to be held for as long as it is used.
+/// Returns the broker settings, if a broker is configured, and the node name, which must be held while it is in use.
 pub(super) fn broker_settings(
     config: &MqttConfig,
     data_dir: &Path,
@@ -97,7 +97,7 @@ pub(super) fn device_records(
     (recorder, Some(writer), changes)
 }
 
-/// The name of the first administrator. A password that is given is checked here too: it may be needed much later.
+/// Returns the name of the first administrator. Also validates a given password, because it may be used much later.
 pub(super) fn administrator_name(config: &Config) -> anyhow::Result<Username> {
     if let Some(password) = &config.admin_password {
         parse_password(password).map_err(|why| anyhow::anyhow!("SLIPWAY_ADMIN_PASSWORD {why}"))?;

@@ -1,4 +1,4 @@
-//! Stopping a server by signals, in bounded time.
+//! Stops the server on signals, in bounded time.
 
 use std::process;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::services::Context;
 use crate::supervision::Exit;
 use crate::telemetry;
 
-/// Time for everything after requests in flight: the last snapshot, device records, deliveries and the broker.
+/// Time limit for all work after requests in flight: the last snapshot, device records, deliveries and the broker.
 const FINISH_WITHIN: Duration = Duration::from_secs(45);
 
-/// Stops the server at SIGINT, and at SIGTERM after a drain in which readiness says `draining`.
+/// Stops the server on SIGINT immediately, and on SIGTERM after a drain in which readiness reports `draining`.
 pub(super) struct StopOnSignal {
     servers: ServerHandles,
     context: Arc<Context>,
     drain: Duration,
-    /// Signals are received from the start, not from the first run.
+    /// Registered at creation, so that signals before the first run are not lost.
     interrupt: Signal,
     terminate: Signal,
     stage: Stage,
@@ -46,13 +46,13 @@ impl StopOnSignal {
             servers,
             context,
             drain,
-            interrupt: signal(SignalKind::interrupt()).context("signals cannot be received")?,
-            terminate: signal(SignalKind::terminate()).context("signals cannot be received")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot receive signals")?,
+            terminate: signal(SignalKind::terminate()).context("cannot receive signals")?,
             stage: Stage::Running,
         })
     }
 
-    /// Runs until the server has stopped. After a failure the next run continues at the same stage.
+    /// Runs until the server has stopped. After a failure, the next run continues at the same stage.
     pub(super) async fn run(&mut self) -> Exit {
         if self.stage == Stage::Running {
             self.stage = self.receive().await;
@@ -61,7 +61,7 @@ impl StopOnSignal {
         // Devices reconnect to other nodes.
         self.context.push_delivery.end_streams();
         if self.stage == Stage::Draining {
-            tracing::info!(drain_s = self.drain.as_secs(), "about to stop");
+            tracing::info!(drain_s = self.drain.as_secs(), "draining; the server will stop");
             self.context.is_draining.store(true, Ordering::Relaxed);
             // A second signal ends the drain.
             let _ = timeout(self.drain, self.receive()).await;
@@ -79,7 +79,7 @@ impl StopOnSignal {
     }
 }
 
-/// Ends the process if it has not stopped by then: a task or a disk may hang.
+/// Ends the process if it has not stopped within `limit`: a task or a disk may hang.
 fn end_process_within(limit: Duration) {
     let watchdog = thread::Builder::new().name("stop-watchdog".to_owned());
     let started = watchdog.spawn(move || {
@@ -92,6 +92,6 @@ fn end_process_within(limit: Duration) {
         process::exit(1);
     });
     if let Err(error) = started {
-        tracing::error!(%error, "the time to stop is not bounded");
+        tracing::error!(%error, "cannot start the stop watchdog; the time to stop is unbounded");
     }
 }

@@ -25,15 +25,15 @@ pub(super) struct ServerTasks {
     pub(super) key_uses: KeyUseWriter,
     pub(super) device_changes: DeviceChangeReader,
     pub(super) metrics: PrometheusHandle,
-    /// `None` when snapshots are switched off.
+    /// `None` if snapshots are disabled.
     pub(super) snapshots: Option<(Arc<SnapshotWriter>, Duration)>,
-    /// `None` when signals are not handled.
+    /// `None` if signals are not handled.
     pub(super) stop: Option<StopOnSignal>,
 }
 
-/// Follows the database, once it is open.
+/// Opens the database if necessary, and then follows it.
 pub(super) struct CatalogTask {
-    /// `None` once the database is open: an opening holds on to the first connection, which the follower may replace.
+    /// `None` once the database is open: an opening holds the first connection, which the follower may replace.
     pub(super) opening: Option<Opening>,
     pub(super) follower: Follower,
 }
@@ -93,7 +93,7 @@ impl ServerTasks {
     }
 }
 
-/// Spawns the task that ends with [`crate::services::device_records::DeviceRecorder::finish`].
+/// Spawns the device record writer, which runs until [`crate::services::device_records::DeviceRecorder::finish`].
 pub(super) fn spawn_device_records(tasks: &Tasks, writer: DeviceRecordWriter) -> JoinHandle<()> {
     tasks.supervise("device_record_writer", Auxiliary, writer, |writer| {
         writer.run().boxed()

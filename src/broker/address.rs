@@ -1,21 +1,21 @@
-//! Where a broker is.
+//! Address of the MQTT broker.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::{Host, Url};
 
-/// `mqtt://host[:1883]` or `mqtts://host[:8883]`.
+/// Broker address, parsed from `mqtt://host[:1883]` or `mqtts://host[:8883]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerAddress {
-    /// A name or an address, the latter without brackets.
+    /// Host name or IP address. An IPv6 address has no brackets.
     pub host: String,
     pub port: u16,
-    /// Over TLS.
+    /// True for TLS.
     pub is_secure: bool,
 }
 
-/// Why a text is no address of a broker.
+/// Error for a text that is not a valid broker address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be mqtt://host:port, or mqtts://host:port for TLS, and nothing more; credentials go into SLIPWAY_MQTT_USERNAME \

@@ -1,4 +1,4 @@
-//! The connection's task: it connects, reconnects after a while, and hands on the messages that arrive.
+//! The connection task: connects, reconnects with backoff and forwards received messages.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,25 +16,25 @@ use super::subscription::{Step, Subscription};
 use super::{Broker, Received, UNCONFIRMED, session};
 use crate::backoff::Backoff;
 
-/// While there is no connection, the log repeats why after this long.
+/// Interval at which the log repeats the cause while there is no connection.
 const LOG_AGAIN_AFTER: Duration = Duration::from_mins(1);
-/// After so many connections in a row that ended before they served, the session at the broker may be the cause, and is
-/// discarded.
+/// Number of consecutive connections that ended before they were ready, after which the session is discarded. The
+/// session at the broker may be the cause.
 const CLEAN_AFTER: u32 = 4;
-/// After so many in a row that served and soon ended while the broker kept the session, another process probably uses the
-/// same client id: not every broker says so.
+/// Number of consecutive short connections with a kept session, after which the client id is changed. Another process
+/// probably uses the same client id; not every broker reports that.
 const RENAME_AFTER: u32 = 4;
 
 /// The state of the connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Link {
-    /// Another one for each connection, and for the time without one.
+    /// Incremented for each connection, and for each period without one.
     pub(super) number: u64,
-    /// Connected, and the broker has answered the subscription.
+    /// True if connected and the broker has answered the subscription.
     pub(super) is_ready: bool,
-    /// The broker granted the subscription.
+    /// True if the broker granted the subscription.
     pub(super) is_subscribed: bool,
-    /// The largest packet that the broker takes, in bytes.
+    /// Maximum packet size that the broker accepts, in bytes.
     pub(super) largest_packet: Option<u32>,
 }
 
@@ -47,11 +47,11 @@ pub struct Connection {
     lost: Counter,
     subscription: Subscription,
     connected_at: Option<Instant>,
-    /// Connections in a row that ended before they served.
+    /// Number of consecutive connections that ended before they were ready.
     useless_connections: u32,
-    /// Connections in a row that served and soon ended.
+    /// Number of consecutive connections that were ready but ended soon.
     short_connections: u32,
-    /// The next connection only discards the session, since this node changes its client id.
+    /// The next connection only discards the session, and then this node changes its client id.
     is_leaving: bool,
     backoff: Backoff,
     logged: Option<(FailureKind, Instant)>,
@@ -80,11 +80,11 @@ impl Connection {
         }
     }
 
-    /// Runs until it is told to disconnect.
+    /// Runs until a disconnect is requested.
     pub async fn run(&mut self) {
         let has_run_before = self.link.borrow().number > 0;
         if has_run_before {
-            // That run may have stopped anywhere in the protocol.
+            // The previous run may have stopped at any point of the protocol.
             self.events.clean();
             self.events
                 .drain_pending_as_failed(NoticeFailureReason::SessionReset);
@@ -108,7 +108,7 @@ impl Connection {
         self.begin_link(None);
     }
 
-    /// The next event of the connection, while the subscription is seen to.
+    /// Returns the next event of the connection, and drives the subscription meanwhile.
     async fn next_event(&mut self) -> Result<Event, Failure> {
         let mut event = pin!(self.events.poll());
         loop {
@@ -126,7 +126,7 @@ impl Connection {
         }
     }
 
-    /// From now on messages of the link before cannot be confirmed.
+    /// Starts a new link. Messages of the previous link can no longer be acknowledged.
     fn begin_link(&self, largest_packet: Option<u32>) {
         self.link.send_modify(|link| {
             *link = Link {
@@ -147,7 +147,7 @@ impl Connection {
                 .and_then(|limits| limits.max_packet_size),
         );
         self.connected_at = Some(Instant::now());
-        // What was not answered over the link before says nothing about this one.
+        // A timeout on the previous link says nothing about this connection.
         let _ = self.broker.silence.notified().now_or_never();
         if !answer.session_present {
             self.short_connections = 0;
@@ -158,7 +158,7 @@ impl Connection {
         self.subscription.request(&self.broker);
     }
 
-    /// Only now the node is ready for the acknowledgements of what it publishes.
+    /// Marks the link as ready: only after the subscription is answered can acknowledgements of publishes arrive.
     fn subscribed(&mut self, answer: &SubAck) {
         let is_granted = self.subscription.answered(answer);
         if is_granted {
@@ -167,7 +167,7 @@ impl Connection {
             tracing::error!(
                 answer = ?answer.return_codes, filter = self.broker.filter,
                 "the MQTT broker refuses the subscription: devices' acknowledgements over MQTT do not arrive; check the \
-                 broker's access rules; the subscription is tried again"
+                 broker's access rules; the subscription will be retried"
             );
         }
         self.logged = None;
@@ -178,7 +178,7 @@ impl Connection {
     }
 
     fn receive(&self, publish: Publish) {
-        // There is always room for what the broker waits for.
+        // Messages that the broker keeps until they are acknowledged always have room.
         let has_room = publish.qos != QoS::AtMostOnce || self.received.capacity() > usize::from(UNCONFIRMED);
         let received = Received::new(publish, &self.broker);
         if !has_room || self.received.try_send(received).is_err() {
@@ -186,7 +186,8 @@ impl Connection {
         }
     }
 
-    /// Publishers learn that what the broker has not acknowledged by now is lost, and begin again.
+    /// Fails all publishes that the broker has not acknowledged, so that publishers retry them, and prepares the next
+    /// connection.
     fn disconnected(&mut self, failure: &Failure) {
         // Closes the connection if it is still open.
         self.events.clean();
@@ -234,12 +235,12 @@ impl Connection {
         let (reason, advice) = (kind.as_str(), kind.advice());
         tracing::warn!(
             error = %failure, reason, advice,
-            "no connection to the MQTT broker: pushes over MQTT wait; it is tried again"
+            "no connection to the MQTT broker: pushes over MQTT wait; retrying"
         );
     }
 
     fn prepare(&mut self) {
-        // Now and then, since the broker may be one that resumes sessions whatever it is asked for.
+        // Not on every attempt, because some brokers resume a session even for a clean start.
         let is_useless = self.useless_connections >= CLEAN_AFTER && !self.events.options.clean_start();
         let session = match (self.is_leaving, is_useless) {
             (true, _) => Session::Discard,
@@ -250,8 +251,8 @@ impl Connection {
         session::prepare(&mut self.events, number, session);
     }
 
-    /// The session was discarded, and ends with this connection: the broker keeps nothing for a client id that perhaps
-    /// nobody has.
+    /// Leaves the old client id. The session was discarded and ends with this connection, so that the broker keeps
+    /// nothing for a client id that may be unused.
     fn leave(&mut self) {
         self.events.clean();
         self.is_leaving = false;
@@ -260,7 +261,7 @@ impl Connection {
         self.prepare();
     }
 
-    /// Two processes under one client id would end each other's connections for ever.
+    /// Changes the client id: two processes with the same client id would end each other's connections forever.
     fn rename(&mut self) {
         (self.useless_connections, self.short_connections) = (0, 0);
         self.backoff.reset();

@@ -1,8 +1,8 @@
-//! Why a connection to the broker failed, for the log and for metrics.
+//! Connection failures, classified for the log and metrics.
 
 use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateError};
 
-/// A connection that was not made, or has ended.
+/// Reason why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -11,7 +11,6 @@ pub(super) enum Failure {
     Unanswered(&'static str),
 }
 
-/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureKind {
     /// No connection could be made.
@@ -19,20 +18,20 @@ pub(super) enum FailureKind {
     Tls,
     /// The broker does not accept the user name or password.
     Unauthorized,
-    /// The broker refuses the connection for another reason, or ended it.
+    /// The broker refused or ended the connection for another reason.
     Refused,
-    /// The broker did not start the session that was asked for.
+    /// The broker did not start the requested session.
     Session,
     /// Another client connected under the same client id.
     TakenOver,
-    /// The broker went silent.
+    /// The broker stopped responding.
     Unanswered,
     /// The connection broke.
     Lost,
 }
 
 impl Failure {
-    /// Classifies the failure; `was_connected` tells an end from a failed attempt.
+    /// Classifies the failure. `was_connected` distinguishes the end of a connection from a failed attempt.
     pub(super) fn kind(&self, was_connected: bool) -> FailureKind {
         let Self::Client(error) = self else {
             return FailureKind::Unanswered;
@@ -59,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// True if the connection's task was told to end.
+    /// True if the connection task was told to end.
     pub(super) const fn is_end(&self) -> bool {
         matches!(
             self,
@@ -69,7 +68,7 @@ impl Failure {
 }
 
 impl FailureKind {
-    /// The label in metrics.
+    /// Returns the metric label.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
@@ -83,7 +82,7 @@ impl FailureKind {
         }
     }
 
-    /// What an operator can do.
+    /// Returns advice for an operator.
     pub(super) const fn advice(self) -> &'static str {
         match self {
             Self::Unreachable => {
@@ -97,10 +96,10 @@ impl FailureKind {
             Self::Session => "the next attempt asks for the other kind of session",
             Self::TakenOver => {
                 "another process uses the same client id: each node needs a data directory of its own, not a copy; this \
-                 node goes on under another client id"
+                 node continues under another client id"
             }
-            Self::Unanswered => "check the broker's load, and the network between",
-            Self::Lost => "nothing need be done if the connection comes back",
+            Self::Unanswered => "check the broker's load and the network to it",
+            Self::Lost => "no action is needed if the connection comes back",
         }
     }
 }

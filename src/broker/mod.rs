@@ -1,5 +1,5 @@
-//! The MQTT 5 broker: the only room that knows the client library. It keeps the connection, publishes with an outcome
-//! for each message, and hands on what comes in. What the messages are about is others' business.
+//! The MQTT 5 broker; the only module that uses the client library. Maintains the connection, publishes messages with a
+//! result for each, and forwards received messages. It does not interpret payloads.
 
 mod address;
 mod connection;
@@ -29,39 +29,39 @@ pub use received::Received;
 
 use self::connection::Link;
 
-/// Messages that wait for the connection's task: few, since they age meanwhile.
+/// Capacity of the queue to the connection task. It is small because messages age in it.
 const QUEUE: usize = 64;
-/// Messages that the broker may hand over before it was told that those before are taken care of.
+/// Maximum number of unacknowledged messages that the broker may send.
 const UNCONFIRMED: u16 = 1_024;
-/// Messages that came in and that nobody has taken yet. There are more than those above, since nothing holds back
-/// what is sent without a guarantee (`QoS` 0).
+/// Capacity of the queue of received messages. It is larger than [`UNCONFIRMED`], because that limit does not apply to
+/// messages with `QoS` 0.
 const RECEIVED: usize = 10_000;
-/// Seconds for which the broker keeps for a node what it could not hand over: time for a restart. Meanwhile a node
-/// that does not come back keeps its share of the messages from the others.
+/// Seconds that the broker keeps the session of a disconnected node: time for a restart. If the node does not return,
+/// its share of the messages is withheld from the other nodes for this time.
 const SESSION_S: u32 = 120;
-/// Seconds without a packet after which the broker is asked whether it is there.
+/// Seconds without a packet after which the client pings the broker.
 const KEEP_ALIVE_S: u16 = 15;
-/// The largest packet that the broker may send, in bytes: several times what an acknowledgement can be. It is told so,
-/// and keeps larger ones back; without that, one of them would end the connection.
+/// Maximum packet size in bytes that the broker may send, several times that of an acknowledgement. It is announced to
+/// the broker, which then withholds larger packets. Otherwise a larger packet would end the connection.
 const LARGEST_PACKET: u32 = 64 * 1024;
-/// Bytes that a published packet has beside its topic and payload, at most: headers and properties.
+/// Upper bound of the bytes that a published packet adds to its topic and payload: headers and properties.
 const PACKET_OVERHEAD: usize = 64;
-/// How long a stop waits for the broker to send no more, and then for what is in flight.
+/// Time limit for each step of a stop: the unsubscribe, and then the messages in flight.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// How patient the connection is.
+/// Timeouts and waits of the connection.
 #[derive(Debug, Clone, Copy)]
 struct Timing {
-    /// The broker has this long to acknowledge a message.
+    /// Time limit for the broker to acknowledge a message.
     acknowledged_within: Duration,
-    /// The broker has this long to answer a subscription.
+    /// Time limit for the broker to answer a subscription.
     subscribed_within: Duration,
-    /// A refused subscription is tried again after this long: access rules can be corrected at any time.
+    /// Wait before a refused subscription is retried: access rules can be corrected at any time.
     subscribe_again_after: Duration,
-    /// The first and the longest pause before it connects again.
+    /// First and longest wait before a reconnect.
     pauses: (Duration, Duration),
-    /// A connection that lasted so long was a good one: the next failure is the first again. Longer than the longest
-    /// pause, after which another process with the same client id would be back.
+    /// Duration after which a connection counts as good and resets the backoff. It exceeds the longest wait, after
+    /// which another process with the same client id would reconnect.
     good_after: Duration,
 }
 
@@ -77,63 +77,63 @@ impl Default for Timing {
     }
 }
 
-/// Where the broker is, and how to get in.
+/// Address of the broker, and credentials for it.
 #[derive(Clone)]
 pub struct BrokerSettings {
     pub address: BrokerAddress,
-    /// What this node is called there. No two may have the same name at a time; one that is the same after a restart
-    /// gets what the broker kept for it.
+    /// Id of this node, from which its client id is derived. No two running nodes may share it. If it is the same after
+    /// a restart, the node gets the messages that the broker kept for it.
     pub node: Uuid,
     pub username: Option<String>,
-    /// Counts with a username only.
+    /// Ignored without a username.
     pub password: Option<String>,
-    /// Certificates in PEM that a broker's must descend from; absent: those that the system trusts.
+    /// PEM certificates of the CAs that are trusted for the broker. If `None`, the CAs that the system trusts.
     pub ca: Option<Vec<u8>>,
 }
 
-/// What publishes.
+/// Handle for publishing to the broker.
 #[derive(Clone)]
 pub struct Broker {
     client: AsyncClient,
-    /// What the node subscribes to.
+    /// Topic filter that the node subscribes to.
     filter: String,
     link: watch::Receiver<Link>,
-    /// Notified when the broker does not acknowledge a message.
+    /// Notified when the broker does not acknowledge a message in time.
     silence: Arc<Notify>,
     timing: Timing,
 }
 
-/// A message to publish: text, at least once, not retained.
+/// A text message, published at least once and not retained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub topic: String,
-    /// JSON.
+    /// JSON text.
     pub payload: String,
-    /// The broker forgets the message after so long, in whole seconds.
+    /// Time after which the broker drops the message, in whole seconds.
     pub expires_in: Duration,
 }
 
-/// What the broker said of a message that it took.
+/// Acknowledgement of a message by the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    /// It has the message, for somebody as far as it says.
+    /// The broker accepted the message, and did not report that there is no subscriber.
     Taken,
-    /// Nobody has subscribed, so that it threw the message away.
+    /// The broker dropped the message, because there is no subscriber.
     NobodySubscribed,
 }
 
-/// Why a message may not have got there.
+/// Reason why a message may not have reached the broker.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PublishError {
-    /// The connection broke before the broker acknowledged, or there was none.
+    /// There was no connection, or it broke before the broker acknowledged.
     #[error("the connection to the broker broke")]
     Disconnected,
-    /// The broker does not want it, e.g. because its access rules forbid it.
+    /// The broker refuses the message, e.g. because of its access rules.
     #[error("the broker refused the message: {0}")]
     Refused(String),
 }
 
-/// Why there can be no connection, whatever the broker does.
+/// Settings with which no connection is possible.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerSettingsError {
     #[error("SLIPWAY_MQTT_CA_FILE must be a file with certificates in PEM: {0}")]
@@ -144,10 +144,10 @@ pub enum BrokerSettingsError {
     Options(String),
 }
 
-/// What a node has of the broker before it connects.
+/// Parts of the broker connection before it connects.
 pub struct Prepared {
     pub broker: Broker,
-    /// Connects once it is run.
+    /// Connects when it is run.
     pub connection: Connection,
     pub received: mpsc::Receiver<Received>,
 }
@@ -164,7 +164,7 @@ pub fn read_certificates(path: &Path) -> Result<Vec<u8>, BrokerSettingsError> {
     }
 }
 
-/// Prepares a connection; `filter` is subscribed to whenever it is made.
+/// Prepares a connection. It subscribes to `filter` each time it is established.
 pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<Prepared, BrokerSettingsError> {
     prepare_with(settings, filter, Timing::default())
 }
@@ -197,7 +197,7 @@ fn prepare_with(
 fn options(settings: BrokerSettings) -> Result<MqttOptions, BrokerSettingsError> {
     let address = settings.address;
     let mut options = MqttOptions::new(client_id(settings.node), (address.host, address.port));
-    // Messages are small and far between: none waits until the one before it is confirmed.
+    // Messages are small and infrequent, so Nagle's algorithm would only delay them.
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
@@ -242,12 +242,12 @@ impl Broker {
         self.link.borrow().is_ready
     }
 
-    /// True if devices' messages arrive.
+    /// True if messages from devices arrive.
     pub fn is_subscribed(&self) -> bool {
         self.link.borrow().is_subscribed
     }
 
-    /// Returns once there is a connection; never when there will be none any more.
+    /// Waits until there is a connection. Never returns if no connection is possible any longer.
     pub async fn connected(&self) {
         let mut link = self.link.clone();
         if link.wait_for(|link| link.is_ready).await.is_err() {
@@ -255,8 +255,8 @@ impl Broker {
         }
     }
 
-    /// Publishes a message and returns what the broker said, after half a minute at most; at once where there is no
-    /// connection, so that nothing waits here until it is out of date.
+    /// Publishes a message and returns the answer of the broker. Waits at most 30 seconds. Fails immediately without a
+    /// connection, so that no message becomes outdated in the queue.
     pub async fn publish(&self, message: Message) -> Result<Receipt, PublishError> {
         let link = *self.link.borrow();
         if !link.is_ready {
@@ -276,7 +276,8 @@ impl Broker {
                 .publish_tracked(message.topic, message.payload, options)
                 .await
                 .map_err(|error| PublishError::Refused(error.to_string()))?;
-            // The only other reasons are about what is never sent: retained messages, aliases, other guarantees.
+            // The other errors only concern features that are not used: retained messages, aliases and other `QoS`
+            // levels.
             notice.wait_async().await.map_err(|_| PublishError::Disconnected)
         });
         let Ok(said) = said.await else {
@@ -295,7 +296,8 @@ impl Broker {
         }
     }
 
-    /// Asks the broker for no more messages, and returns when it has agreed or would not. Then it gives them to others.
+    /// Unsubscribes, so that the broker sends further messages to other nodes. Returns after the answer or a time
+    /// limit.
     pub async fn unsubscribe(&self) {
         if !self.is_connected() {
             return;
@@ -305,12 +307,12 @@ impl Broker {
             notice.ok()?.wait_async().await.ok()
         });
         if !matches!(agreed.await, Ok(Some(_))) {
-            tracing::debug!("the broker may have sent messages that are not heard any more");
+            tracing::debug!("the broker may have sent messages that will not be processed");
         }
     }
 
-    /// Lets what is in flight finish, says goodbye, and returns when the connection's task has ended or would not. What
-    /// was not confirmed the broker keeps for a while, unless it `is_for_good`.
+    /// Finishes messages in flight, disconnects, and waits for the connection task within a time limit. The broker
+    /// keeps unacknowledged messages for a limited time, or drops them if `is_for_good`.
     pub async fn disconnect(&self, mut connection: JoinHandle<()>, is_for_good: bool) {
         let properties = DisconnectProperties {
             session_expiry_interval: is_for_good.then_some(0),
@@ -326,14 +328,15 @@ impl Broker {
                 .await
                 .is_ok()
         {
-            // A little more than the library takes.
+            // Slightly longer than the time limit of the library.
             let _ = timeout(LEAVE_WITHIN * 2, &mut connection).await;
         }
         connection.abort();
     }
 }
 
-/// A larger packet than the broker takes would end the connection, and everybody's messages with it.
+/// Rejects a message that is larger than the broker accepts: the broker would end the connection, which carries all
+/// messages.
 fn require_size(message: &Message, largest: Option<u32>) -> Result<(), PublishError> {
     let size = message.topic.len() + message.payload.len() + PACKET_OVERHEAD;
     match largest.map(|largest| usize::try_from(largest).unwrap_or(usize::MAX)) {
@@ -344,7 +347,7 @@ fn require_size(message: &Message, largest: Option<u32>) -> Result<(), PublishEr
     }
 }
 
-/// At least one, since 0 would be no time at all.
+/// Rounds down to seconds, but at least 1: with 0 the message would expire immediately.
 fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).max(1)
 }

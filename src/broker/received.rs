@@ -1,4 +1,4 @@
-//! A message that came in, and telling the broker that it is taken care of.
+//! Received messages and their acknowledgement to the broker.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use rumqttc::Publish;
 
 use super::Broker;
 
-/// A message that came in. Until it is [confirmed](Self::confirm) the broker keeps it for this node, and sends it again
-/// over the next connection.
+/// A received message. The broker keeps it for this node until [`confirm`](Self::confirm), and sends it again over the
+/// next connection.
 pub struct Received {
     publish: Publish,
     broker: Broker,
-    /// The link that it came over.
+    /// Number of the link over which the message arrived.
     link: u64,
 }
 
@@ -32,16 +32,16 @@ impl Received {
         &self.publish.payload
     }
 
-    /// Lets the broker forget the message. Where the connection has broken since, it comes once more.
+    /// Acknowledges the message to the broker. If the connection has broken meanwhile, the message arrives again.
     pub async fn confirm(self) {
         let mut link = self.broker.link.clone();
         tokio::select! {
             biased;
-            // The number of a message counts in its own connection only.
+            // A packet identifier is valid in its own connection only.
             _ = link.wait_for(|link| link.number != self.link) => {}
             told = self.broker.client.ack(&self.publish) => {
                 if let Err(error) = told {
-                    tracing::debug!(%error, "a message cannot be confirmed to the broker");
+                    tracing::debug!(%error, "cannot acknowledge a message to the broker");
                 }
             }
         }

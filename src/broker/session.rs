@@ -1,9 +1,9 @@
-//! The session at the broker, as the client library sees it.
+//! The MQTT session at the broker and its state in the client library.
 //!
 //! The broker keeps this node's subscription and undelivered messages across connections and restarts. The node keeps
-//! nothing: the database has what was published, and the broker sends again what was not confirmed. The library uses a
-//! resumed session only if it has a state of its own for it; without one it accepts the connection, and then rejects
-//! every subscription and publish. So it gets an empty state before each connection.
+//! no session state: published pushes are in the database, and the broker sends unacknowledged messages again. The
+//! library uses a resumed session only if it has a stored state for it. Without one it accepts the connection, and then
+//! rejects every subscription and publish. Therefore it gets an empty state before each connection.
 
 use futures_util::future::BoxFuture;
 use rumqttc::{
@@ -15,7 +15,7 @@ use super::SESSION_S;
 
 type Stored<'a, T> = BoxFuture<'a, Result<T, SessionStoreError>>;
 
-/// A store that always has an empty state, and saves nothing.
+/// A session store that always loads an empty state and saves nothing.
 #[derive(Debug)]
 struct EmptySession(PersistedSession);
 
@@ -53,30 +53,30 @@ impl SessionStore for EmptySession {
     }
 }
 
-/// The session of a connection.
+/// Session mode of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Session {
-    /// The one that the broker kept, if there is one.
+    /// Resumes the session that the broker kept, if any.
     Resume,
-    /// A new one.
+    /// Starts a new session.
     Restart,
-    /// A new one that ends with the connection.
+    /// Starts a new session that ends with the connection.
     Discard,
 }
 
-/// Prepares the next connection, which is the `number`th: the library forgets the one before.
+/// Prepares connection `number`. The library forgets the previous connection.
 pub(super) fn prepare(events: &mut EventLoop, number: u64, session: Session) {
     let options = &mut events.options;
     options.set_clean_start(session != Session::Resume);
     let kept_s = if session == Session::Discard { 0 } else { SESSION_S };
     options.set_session_expiry_interval(Some(kept_s));
-    // With another scope the library drops its state, and loads the one of the store.
+    // With a new scope the library drops its state and loads that of the store.
     options.set_session_store_scope(number.to_string());
     let session = EmptySession::new(options);
     options.set_session_store(session);
 }
 
-/// Once connected, the library need not build checkpoints that nobody stores.
+/// Removes the store after the connect, so that the library builds no checkpoints, which would not be saved.
 pub(super) fn stop_saving(events: &mut EventLoop) {
     events.options.clear_session_store();
 }

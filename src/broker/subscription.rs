@@ -1,4 +1,5 @@
-//! The subscription of a connection: made each time, since the broker may not have kept the session.
+//! The subscription of a connection. It is requested on each connection, because the broker may not have kept the
+//! session.
 
 use rumqttc::{QoS, SubAck, SubscribeReasonCode};
 use tokio::time::{Instant, sleep_until};
@@ -19,27 +20,27 @@ pub(super) enum Subscription {
     },
 }
 
-/// What is to be done about a subscription.
+/// The next action for a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The broker did not answer: the connection is of no use.
+    /// End the connection, because the broker did not answer.
     GiveUp,
     /// Subscribe again.
     Request,
 }
 
 impl Subscription {
-    /// Asks the broker for the node's messages.
+    /// Subscribes to the node's topic filter.
     pub(super) fn request(&mut self, broker: &Broker) {
         let filter = broker.filter.as_str();
         if let Err(error) = broker.client.try_subscribe(filter, QoS::AtLeastOnce) {
-            // The missing answer ends the connection.
+            // The connection ends when the answer times out.
             tracing::error!(%error, filter, "cannot subscribe at the MQTT broker");
         }
         *self = Self::Requested { at: Instant::now() };
     }
 
-    /// Notes the broker's answer, and returns whether it granted the subscription.
+    /// Records the broker's answer. Returns `true` if the subscription was granted.
     pub(super) fn answered(&mut self, answer: &SubAck) -> bool {
         let is_success = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
         let is_granted = answer.return_codes.iter().all(is_success);
@@ -51,7 +52,7 @@ impl Subscription {
         is_granted
     }
 
-    /// Returns when something is to be done, perhaps never.
+    /// Waits until an action is due, possibly forever.
     pub(super) async fn step(self, timing: &Timing) -> Step {
         let (at, step) = match self {
             Self::None | Self::Granted => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! Brokers that misbehave, each as a script. Real ones are in `tests/api/push_delivery/mqtt`.
+//! Scripted brokers that misbehave. Tests with real brokers are in `tests/api/push_delivery/mqtt`.
 
 mod scripted;
 
@@ -22,7 +22,7 @@ async fn a_session_that_only_the_broker_kept_serves_again() {
     node.becomes_ready().await;
     let (published, ()) = tokio::join!(node.publish("one"), client.acknowledge());
     assert_eq!(published, Ok(Receipt::Taken));
-    // The same after the connection broke, whether the broker kept the session or not.
+    // The same after a lost connection, with and without a kept session.
     for is_resumed in [true, false, true] {
         drop(client);
         node.becomes_disconnected().await;
@@ -41,7 +41,7 @@ async fn a_message_that_the_broker_kept_can_be_confirmed() {
     let mut node = Node::start(&broker);
     let mut client = broker.accept().await;
     client.accept_session(true).await;
-    // Brokers send what they kept before the subscription is renewed.
+    // Brokers send kept messages before the subscription is renewed.
     client.send_message(7).await;
     client.answer_subscription(GRANTED).await;
     node.received().await.confirm().await;
@@ -125,7 +125,7 @@ async fn a_message_that_is_too_large_for_the_broker_leaves_the_connection_alone(
     assert_eq!(published, Ok(Receipt::Taken));
 }
 
-/// Two processes with one client id would otherwise end each other's connections for ever.
+/// Otherwise two processes with the same client id would end each other's connections forever.
 #[tokio::test]
 async fn a_node_whose_session_is_taken_over_goes_on_under_another_client_id() {
     let broker = ScriptedBroker::listen().await;
@@ -145,7 +145,7 @@ async fn a_node_whose_session_is_taken_over_goes_on_under_another_client_id() {
     node.becomes_ready().await;
 }
 
-/// Some brokers just close the connection.
+/// Some brokers only close the connection.
 #[tokio::test]
 async fn a_takeover_that_the_broker_does_not_announce_is_noticed() {
     let broker = ScriptedBroker::listen().await;
@@ -173,7 +173,7 @@ async fn a_takeover_that_the_broker_does_not_announce_is_noticed() {
     node.becomes_ready().await;
 }
 
-/// The broker may keep something that ends each connection.
+/// The broker may keep a message that ends each connection.
 #[tokio::test]
 async fn a_session_in_which_no_connection_serves_is_discarded() {
     let broker = ScriptedBroker::listen().await;
@@ -182,7 +182,7 @@ async fn a_session_in_which_no_connection_serves_is_discarded() {
     for _ in 0..8 {
         let mut client = broker.accept().await;
         cleans.push(client.starts_clean());
-        // A broker may keep the session all the same, which is no end of it either.
+        // A broker may keep the session even after a clean start; the node must retry in that case too.
         client.accept_session(true).await;
     }
     let expected = [false, false, false, false, true, false, true, false];

@@ -1,4 +1,4 @@
-//! The sample catalog: a retailer's handheld app with its modules, three org levels, a rollout under way, a recall.
+//! The sample catalog: a retailer's handheld app with modules, three org levels, a rollout in progress and a recall.
 
 use serde_json::{Value, json};
 
@@ -6,15 +6,15 @@ use super::client::{ApiClient, text};
 
 pub(super) const TENANT: u32 = 10_000_000;
 pub(super) const APP: &str = "com.freshmart.handheld";
-/// The device that the lines play, in a store of the directory.
+/// The device that the printed commands simulate. Its store is in the org directory.
 pub(super) const DEVICE: &str = "FM8007PDA001";
-/// The project of that device.
+/// The project of [`DEVICE`].
 pub(super) const PROJECT: &str = "handhelds";
 
-/// What was made, for the lines to paste.
+/// Credentials of the sample catalog that the printed commands use.
 pub(super) struct Made {
     pub(super) device_key: String,
-    /// Of [`DEVICE`] alone.
+    /// Valid for [`DEVICE`] only.
     pub(super) device_token: String,
     pub(super) api_token: String,
     pub(super) app_key: String,
@@ -65,7 +65,7 @@ fn org_directory() -> Value {
     ]})
 }
 
-/// One published release of a module; `more` overrides and adds.
+/// Builds a published release of a module. `more` adds or overrides fields.
 fn release(identifier: &str, version_code: u32, version_name: &str, more: &Value) -> Value {
     let mut release = json!({
         "identifier": identifier,
@@ -112,7 +112,7 @@ fn releases() -> Vec<Value> {
 
 async fn recall_a_bad_release(admin: &ApiClient, tenant: &str) -> anyhow::Result<()> {
     let bad = release(&format!("{APP}.stocktaking"), 31, "2.1.0", &json!({}));
-    // The same version again answers with the stored release, and so with its id.
+    // Posting the same version again returns the stored release with its id.
     let stored = admin.post(&format!("{tenant}/apps/{APP}/releases"), &bad).await?;
     let path = format!("{tenant}/apps/{APP}/releases/{}/recall", text(&stored, "id"));
     let recall = json!({"mode": "rollback", "reason": "Counts are doubled after a reconnect"});
@@ -138,7 +138,7 @@ async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<Made
     })
 }
 
-/// As the device does it itself; returns its token.
+/// Enrols the device over the device API, and returns its token.
 async fn enrol(url: &str, device_key: &str) -> anyhow::Result<String> {
     let device = ApiClient::new(format!("{url}/v1"), device_key.to_owned())?;
     let itself = json!({"device_id": DEVICE, "project_id": PROJECT, "device_type": "10013", "org_info": {"l3Code": "8007"}});

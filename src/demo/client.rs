@@ -1,4 +1,4 @@
-//! A small client of the API.
+//! A minimal API client.
 
 use anyhow::bail;
 use reqwest::{Client, Method};
@@ -11,14 +11,14 @@ pub(super) struct ApiClient {
 }
 
 impl ApiClient {
-    /// For the paths below `url`, with a key or token.
+    /// Creates a client for paths below `url`, with a key or token.
     pub(super) fn new(url: String, token: String) -> anyhow::Result<Self> {
-        // The server of the demo speaks plain HTTP, and the machine may have no certificates.
+        // The demo server uses plain HTTP, and the machine may have no certificates.
         let http = Client::builder().tls_certs_only([]).build()?;
         Ok(Self { url, token, http })
     }
 
-    /// For the admin API.
+    /// Creates a client for the admin API.
     pub(super) async fn login(url: &str, username: &str, password: &str) -> anyhow::Result<Self> {
         let mut client = Self::new(format!("{url}/api/v1"), String::new())?;
         let login = json!({"username": username, "password": password});
@@ -51,7 +51,7 @@ impl ApiClient {
     }
 }
 
-/// A member of an answer that is a text.
+/// Returns a string member of an answer, or an empty string.
 pub(super) fn text(answer: &Value, member: &str) -> String {
     answer[member].as_str().unwrap_or_default().to_owned()
 }

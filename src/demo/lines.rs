@@ -1,4 +1,4 @@
-//! What the demo prints: the address, the keys, and lines that work when pasted.
+//! The text that the demo prints: the address, the keys, and commands to paste.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::catalog::{APP, DEVICE, Made, PROJECT, TENANT};
 
-/// `program` is the path of this program, for the lines that call it.
+/// Formats the text. `program` is the path of this executable, for the commands that call it.
 pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made, program: &Path) -> String {
     let device = format!("-H 'Authorization: Bearer {}'", made.device_key);
     let pipeline = format!("-H 'Authorization: Bearer {}'", made.api_token);
@@ -55,7 +55,7 @@ pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made
     )
 }
 
-/// A check by the host app's newest version, with these modules.
+/// Builds a check by the newest version of the host app, with these modules.
 fn check(old_versions: &Value) -> Value {
     json!({
         "package_name": APP,
@@ -67,7 +67,7 @@ fn check(old_versions: &Value) -> Value {
     })
 }
 
-/// The check through the gateway, where every field is a text.
+/// Formats a command that sends the check through the gateway, where every field is a string.
 fn top_call(program: &Path, url: &str, made: &Made, check: &Value) -> String {
     let fields = check.as_object().into_iter().flatten();
     let parameters: Vec<_> = fields
@@ -85,7 +85,7 @@ fn top_call(program: &Path, url: &str, made: &Made, check: &Value) -> String {
     )
 }
 
-/// Plays the device.
+/// Formats a command that simulates the device.
 fn listen(program: &Path, url: &str, made: &Made) -> String {
     format!(
         "{} device listen --url {url} --device {DEVICE} --token {} --acknowledge applied --count 1 &",
@@ -103,12 +103,12 @@ fn push(program: &Path, url: &str, made: &Made) -> String {
     )
 }
 
-/// One word of a shell.
+/// Quotes a text as one shell word.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// One line; the body's texts hold no single quotes.
+/// Formats a command in one line. The strings of the body contain no single quotes.
 fn curl(url: &str, authorization: &str, body: &Value) -> String {
     format!("curl -s {url} {authorization} -H 'Content-Type: application/json' -d '{body}'")
 }

@@ -1,4 +1,4 @@
-//! `slipway demo`: a server on a throw-away database with a lifelike catalog, and lines to paste.
+//! `slipway demo`: a server on a temporary database with a realistic catalog, and commands to paste.
 
 mod catalog;
 mod client;
@@ -14,14 +14,14 @@ use crate::secrets::new_password;
 use crate::storage::Durability;
 use crate::telemetry;
 
-/// Runs until it is interrupted; the data goes with it.
+/// Runs until interrupted, and then deletes the data.
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let directory = tempfile::Builder::new().prefix("slipway-demo-").tempdir()?;
     config.data_dir = directory.path().to_owned();
     config.database_url = None;
     config.secret_key = None;
     if TcpListener::bind(config.listen).is_err() {
-        // Somebody else has the usual port; a demo may take any.
+        // The default port is in use; the demo may use any port.
         config.listen.set_port(0);
     }
     let password = config
@@ -32,7 +32,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         durability: Durability::Relaxed,
         heed_signals: true,
-        // Its password is given.
+        // The password is given, so there is nothing to announce.
         announce: |_| {},
     };
     let running = app::start(&config, start).await?;
@@ -40,12 +40,13 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let program = std::env::current_exe()?;
     let made = catalog::fill(&url, &config.admin_username, &password).await?;
     let what_to_try = lines::what_to_try(&url, &config.admin_username, &password, &made, &program);
-    // The server runs without it too.
+    // The server is useful even if this fails.
     let _ = telemetry::print_line(&what_to_try);
     running.wait().await
 }
 
-/// The same each time at this machine alone; where others can reach the demo, everybody knows that one.
+/// Returns a fixed password for a loopback address. Otherwise generates one: a fixed password would be public where
+/// others can reach the demo.
 fn default_password(listen: SocketAddr) -> String {
     if listen.ip().to_canonical().is_loopback() {
         "slipway-demo".to_owned()

@@ -1,4 +1,4 @@
-//! `slipway admin`: the platform's administrators, for whoever may read the installation's settings.
+//! `slipway admin`: manages platform administrators, for anyone who can read the installation's settings.
 
 use std::io::{BufRead as _, Read as _};
 
@@ -14,7 +14,7 @@ use crate::secrets::{new_password, parse_password};
 use crate::services::administrators;
 use crate::storage::{Db, Durability, Stored};
 
-/// Longer than any password, so that a line without an end takes no memory.
+/// Longer than any password, so that an endless line does not exhaust memory.
 const MAX_LINE: u64 = 4_096;
 
 #[derive(Subcommand)]
@@ -25,7 +25,7 @@ pub enum AdminCommand {
     ResetPassword(Box<WithPassword>),
     /// List the administrators.
     List(Box<Config>),
-    /// Disable an administrator and end their sessions; the last enabled one cannot be disabled.
+    /// Disable an administrator and end their sessions. The last enabled administrator cannot be disabled.
     Disable(Box<Named>),
     /// Enable an administrator again.
     Enable(Box<Named>),
@@ -52,8 +52,8 @@ pub struct Named {
     config: Config,
 }
 
-/// The password is never an argument, which other users of the machine could read: it comes from standard input, else
-/// from `SLIPWAY_ADMIN_PASSWORD`, else it is generated and printed once.
+/// Command that sets a password. The password is never an argument, because other users of the machine could read it.
+/// It comes from standard input, or from `SLIPWAY_ADMIN_PASSWORD`, or is generated and printed once.
 #[derive(Args)]
 pub struct WithPassword {
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub struct WithPassword {
     password_stdin: bool,
 }
 
-/// Runs the command; prints what it did to `out`.
+/// Runs the command and prints its results to `out`.
 pub async fn run(
     command: AdminCommand,
     clock: &dyn Clock,
@@ -116,7 +116,6 @@ impl Named {
     }
 }
 
-/// A password to set.
 struct NewPassword {
     text: String,
     is_generated: bool,

@@ -1,5 +1,5 @@
-//! What an operator runs against the installation's database, while servers run or not: `slipway admin`, `rekey` and
-//! `restore-finish`.
+//! Commands that an operator runs against the installation's database: `slipway admin`, `rekey` and `restore-finish`.
+//! Servers may run meanwhile.
 
 pub mod admin;
 pub mod rekey;

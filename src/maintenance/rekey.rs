@@ -1,4 +1,4 @@
-//! `slipway rekey`: the last steps of a rotation of the secret key.
+//! `slipway rekey`: the last steps of a secret key rotation.
 
 use std::io::Write;
 
@@ -15,24 +15,24 @@ use crate::storage::{Db, Durability};
 
 #[derive(Args)]
 pub struct RekeyCommand {
-    /// Only show what still needs a key other than the first.
+    /// Only list what still needs a key other than the first.
     #[arg(long)]
     status: bool,
-    /// Also revoke the tokens of devices that were made with another key than the first; such a device needs a
-    /// one-time code to enrol again.
+    /// Also revoke device tokens that were issued with a key other than the first. Their devices need a one-time code
+    /// to enrol again.
     #[arg(long, conflicts_with = "status")]
     revoke_old_device_tokens: bool,
     #[command(flatten)]
     config: Config,
 }
 
-/// Runs the command; prints what it did to `out`.
+/// Runs the command and prints its results to `out`.
 pub async fn run(
     command: &RekeyCommand,
     clock: &dyn Clock,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<()> {
-    // First, since reading the keys would create one in a directory without a database.
+    // The database is opened first: loading the keys could create a key in a directory without a database.
     let db = app::open_existing_database(&command.config, Durability::Full).await?;
     let keyring = data_directory::keyring(&command.config, false)?;
     if !command.status {
@@ -58,7 +58,7 @@ async fn seal_again(
     }
     if done.unreadable > 0 {
         bail!(
-            "{} app keys have a secret that no key given opens; the log names them",
+            "{} app keys have a secret that none of the given keys decrypts; the log names them",
             done.unreadable
         );
     }

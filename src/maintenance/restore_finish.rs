@@ -1,4 +1,4 @@
-//! `slipway restore-finish`: what remains to be done after the database was restored from a backup.
+//! `slipway restore-finish`: the remaining steps after the database was restored from a backup.
 
 use std::io::Write;
 
@@ -12,14 +12,14 @@ use crate::storage::Durability;
 
 #[derive(Args)]
 pub struct RestoreFinishCommand {
-    /// Let devices enrol again with a one-time code alone, not with their tenant's device key.
+    /// Require a one-time code from devices that enrol again; the device key of their tenant is then not enough.
     #[arg(long)]
     guard_devices: bool,
     #[command(flatten)]
     config: Config,
 }
 
-/// Runs the command; prints what it did to `out`.
+/// Runs the command and prints its results to `out`.
 pub async fn run(
     command: &RestoreFinishCommand,
     clock: &dyn Clock,
@@ -61,7 +61,7 @@ fn line(credential: &Credential) -> String {
         credential.kind.to_owned(),
         or_dash(credential.tenant.map(|tenant| tenant.to_string())),
         credential.id.clone(),
-        // A name is one line, but may hold a tab.
+        // A name is a single line but may contain a tab.
         credential.name.replace('\t', " "),
         credential.role.to_owned(),
         or_dash(credential.created_by.clone()).replace('\t', " "),

@@ -1,5 +1,5 @@
-//! Supervision of background tasks: a task that panics or returns unexpectedly is logged, counted and restarted with
-//! backoff. While it is down, readiness names it.
+//! Supervision of background tasks. A task that panics or returns unexpectedly is logged, counted and restarted with
+//! backoff. Readiness names tasks that are down.
 
 mod registry;
 #[cfg(test)]
@@ -22,12 +22,12 @@ use crate::backoff::Backoff;
 
 const FIRST_RESTART_AFTER: Duration = Duration::from_millis(100);
 const LONGEST_RESTART_AFTER: Duration = Duration::from_secs(10);
-/// A restarted task counts as down until it has run for this long.
+/// Run time after which a restarted task no longer counts as down.
 const RECOVERED_AFTER: Duration = Duration::from_secs(1);
-/// A failure after this long is the first again.
+/// Run time after which a failure restarts the backoff.
 const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
-/// Effect of a task's absence on readiness.
+/// Effect on readiness while the task is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Importance {
     /// Checks could be wrong without it: the node is `unready`.
@@ -36,17 +36,17 @@ pub enum Importance {
     Auxiliary,
 }
 
-/// Reason for which a run of a task ended by itself.
+/// Reason why a run of a task ended without a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The task was told to stop and has stopped: it is not restarted.
+    /// The task stopped on request. It is not restarted.
     Finished,
     /// A task that should run until it is aborted has returned.
     Unexpected,
 }
 
 impl From<()> for Exit {
-    /// A task whose run has no result is never meant to return.
+    /// A task without a result must run until it is aborted.
     fn from((): ()) -> Self {
         Self::Unexpected
     }
@@ -55,8 +55,8 @@ impl From<()> for Exit {
 impl Tasks {
     /// Spawns a task and keeps it running until the handle is aborted or a run returns [`Exit::Finished`].
     ///
-    /// `state` outlives each run, so that queues and receivers survive a panic. `run` must leave `state` in a
-    /// condition from which the next run can continue, whichever await it stopped at.
+    /// `state` outlives each run, so that queues and receivers survive a panic. A run may stop at any await and must
+    /// leave `state` in a condition from which the next run can continue.
     pub fn supervise<S, R, E>(
         &self,
         name: &'static str,
@@ -93,7 +93,7 @@ impl Tasks {
     }
 }
 
-/// Runs a task once. A fault that a test injects ends it at its next await.
+/// Runs a task once. An injected fault ends it at its next await.
 async fn run_once<S, R, E>(task: &Task, state: &mut S, run: &mut R) -> Exit
 where
     R: for<'s> FnMut(&'s mut S) -> BoxFuture<'s, E>,
@@ -117,7 +117,7 @@ where
     }
 }
 
-/// The message of a caught panic.
+/// Returns the message of a caught panic.
 pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -125,8 +125,8 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> String {
         .to_owned()
 }
 
-/// Runs one unit of work; a panic in it becomes an error with the panic's message. What the work borrows must be valid
-/// after a panic at any await.
+/// Runs one unit of work, and converts a panic to an error with the panic message. Borrowed data must be valid after a
+/// panic at any await.
 pub(crate) async fn contain_panic<T>(work: impl Future<Output = T>) -> Result<T, String> {
     AssertUnwindSafe(work)
         .catch_unwind()

@@ -1,4 +1,4 @@
-//! The tasks of a node by name, and which of them are down.
+//! Registry of a node's tasks and their state.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,7 @@ pub(super) struct Task {
 }
 
 impl Tasks {
-    /// The tasks that are down now.
+    /// Returns the tasks that are down now.
     pub fn down(&self) -> DownTasks {
         let tasks = self.lock();
         let down = tasks.values().filter(|task| task.is_down());
@@ -52,7 +52,6 @@ impl Tasks {
         })
     }
 
-    /// Names of all tasks.
     pub fn names(&self) -> Vec<&'static str> {
         self.lock().keys().copied().collect()
     }
@@ -102,23 +101,23 @@ impl Task {
             task = self.name,
             reason,
             restart_in_ms = wait.as_secs_f64() * 1_000.0,
-            "a background task has failed and is restarted"
+            "a background task failed and will be restarted"
         );
     }
 
     pub(super) fn recover(&self) {
         self.is_down.store(false, Ordering::Release);
         self.down.set(0.0);
-        tracing::info!(task = self.name, "a background task runs again");
+        tracing::info!(task = self.name, "a background task recovered");
     }
 
-    /// A task that has stopped because it was told to is not down.
+    /// Marks a task that stopped on request. It is not down.
     pub(super) fn finish(&self) {
         self.is_down.store(false, Ordering::Release);
         self.down.set(0.0);
     }
 
-    /// Returns the next injected fault.
+    /// Waits for the next injected fault.
     pub(super) async fn injected_fault(&self) -> Fault {
         loop {
             self.fault_injected.notified().await;

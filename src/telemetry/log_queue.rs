@@ -1,7 +1,7 @@
-//! A bounded queue of log lines and the thread that writes them.
+//! A bounded queue of log lines and its writer thread.
 //!
-//! A caller is never blocked and never sees an error: a line that does not fit into the queue or that cannot be
-//! written is dropped and counted. The next line that is written says how many were lost before it.
+//! Logging never blocks the caller and never returns an error. A line that does not fit into the queue or cannot be
+//! written is dropped and counted. The next written line is preceded by a notice with the number of dropped lines.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 use metrics::Counter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes of lines that wait to be written.
+/// Maximum size of the queued lines, in bytes.
 const CAPACITY_BYTES: usize = 4 << 20;
-/// Time between two attempts at a non-blocking file that takes no more.
+/// Wait before another write to a non-blocking file that is full.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 
-/// Formats the line that says how many lines were dropped.
+/// Function that formats the notice of dropped lines.
 pub(super) type FormatNotice = fn(u64) -> String;
 
-/// Puts log lines into the queue of a writer thread.
+/// Producer side of the queue of log lines.
 #[derive(Clone)]
 pub(super) struct LogQueue(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// There is something to write.
+    /// Signals that there are entries to write.
     filled: Condvar,
-    /// Everything was written.
+    /// Signals that all entries are written.
     drained: Condvar,
     capacity_bytes: usize,
     dropped_total: AtomicU64,
@@ -40,12 +40,12 @@ struct Shared {
 struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// Lines that did not fit since the last one that did.
+    /// Lines dropped since the last line that fitted.
     dropped: u64,
     is_writing: bool,
 }
 
-/// A line, and how many were dropped before it.
+/// A line, and the number of lines dropped before it.
 struct Entry {
     dropped: u64,
     line: Vec<u8>,
@@ -95,7 +95,7 @@ impl LogQueue {
         self.0.filled.notify_one();
     }
 
-    /// Waits until every line was written or dropped, for a limited time.
+    /// Waits until every line is written or dropped, or the time limit passes.
     pub(super) fn flush(&self, within: Duration) {
         let deadline = Instant::now() + within;
         let mut state = self.0.lock();
@@ -109,10 +109,10 @@ impl LogQueue {
         }
     }
 
-    /// Counts dropped lines, those before included, as a metric.
+    /// Counts dropped lines as a metric, including earlier ones.
     pub(super) fn count_with(&self, counter: Counter) {
         counter.absolute(self.0.dropped_total.load(Ordering::Relaxed));
-        // The recorder of a process is installed once.
+        // Fails only for a second counter. The metrics recorder is installed once per process.
         let _ = self.0.counter.set(counter);
     }
 }
@@ -156,9 +156,9 @@ impl Shared {
 struct Writer<W> {
     out: W,
     notice: FormatNotice,
-    /// Dropped lines of which the log does not tell yet.
+    /// Dropped lines that the log does not report yet.
     untold: u64,
-    /// The last write stopped in the middle of a line.
+    /// True if the last write stopped in the middle of a line.
     is_torn: bool,
 }
 
@@ -180,7 +180,7 @@ impl<W: Write> Writer<W> {
                 self.untold += 1;
                 shared.count_dropped();
             } else if entry.line.is_empty() {
-                // The notice itself may fail; the next line tries again.
+                // If the notice fails, it is retried with the next line.
                 let _ = self.tell();
             }
         }
@@ -238,7 +238,7 @@ impl<'a> MakeWriter<'a> for LogQueue {
     }
 }
 
-/// Takes one event, which the formatter writes at once.
+/// Writer for one event, which the formatter passes in one call.
 pub(super) struct LineWriter<'a>(&'a LogQueue);
 
 impl Write for LineWriter<'_> {
@@ -264,14 +264,14 @@ mod tests {
         format!("{count} dropped\n")
     }
 
-    /// A file whose disk a test can fill, or that a test can let block.
+    /// A file whose disk a test can fill.
     #[derive(Clone, Default)]
     struct Disk(Arc<Mutex<DiskState>>);
 
     #[derive(Default)]
     struct DiskState {
         text: Vec<u8>,
-        /// Bytes that still fit.
+        /// Bytes that still fit; `None` is unlimited.
         room: Option<usize>,
     }
 
@@ -344,7 +344,7 @@ mod tests {
         for line in &lines {
             queue.push(line.as_bytes());
         }
-        // At most those that fit, and the one that the thread has in hand.
+        // Four lines fit into the queue, and the writer thread may hold one more.
         let lost = dropped(&queue);
         assert!((95..=96).contains(&lost), "{lost}");
         queue.flush(Duration::from_millis(1));

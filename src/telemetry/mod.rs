@@ -18,36 +18,36 @@ use tracing_subscriber::EnvFilter;
 
 use self::log_queue::{FormatNotice, LogQueue};
 
-/// Latencies from a tenth of a millisecond to ten seconds.
+/// Latencies from 0.1 milliseconds to 10 seconds.
 const LATENCY_BUCKETS: [f64; 12] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0,
 ];
 
-/// From a hundredth of a second, when a device hangs on the server, to a week, when it was switched off.
+/// Acknowledgement times from 0.01 seconds, for a connected device, to a week, for one that was switched off.
 const ACKNOWLEDGE_BUCKETS: [f64; 14] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0,
 ];
 
-/// Time to write what remains of the log when the process ends.
+/// Time limit for writing the remaining log when the process ends.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
-/// Time for standard output to take a line.
+/// Time limit for writing a line to standard output.
 const PRINT_WITHIN: Duration = Duration::from_secs(2);
 
-/// The process's one log, once it was started.
+/// The log of the process, once started.
 static LOG: OnceLock<LogQueue> = OnceLock::new();
 
-/// Writes logs to standard error: JSON lines, or text where a person reads along. `filter` is a level such as `info`,
-/// or directives such as `info,slipway=debug`. Panics are logged too.
+/// Starts logging to standard error, as text on a terminal and as JSON lines otherwise. `filter` is a level such as
+/// `info`, or directives such as `info,slipway=debug`. Panics are logged too.
 ///
-/// Logging never blocks and never fails: what cannot be written is dropped and counted.
+/// Logging never blocks and never fails: lines that cannot be written are dropped and counted.
 pub fn start_logging(filter: &str) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(filter).context("SLIPWAY_LOG must be a level or directives of tracing")?;
     let is_terminal = io::stderr().is_terminal();
     let notice: FormatNotice = if is_terminal { text_notice } else { json_notice };
-    // A file of its own: whoever prints to standard error holds a lock, perhaps for ever.
+    // A separate file handle: another writer may hold the lock of standard error forever.
     let out = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let queue = LogQueue::start(out, notice).context("the thread that writes the log cannot be started")?;
+    let queue = LogQueue::start(out, notice).context("cannot start the log writer thread")?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false)
@@ -69,7 +69,7 @@ fn text_notice(dropped: u64) -> String {
     )
 }
 
-/// The form of every other line, without the formatter, which cannot be used inside the writer.
+/// Formats a notice like other JSON lines. The formatter cannot be used inside the writer.
 fn json_notice(dropped: u64) -> String {
     format!(
         "{{\"timestamp\":\"{}\",\"level\":\"WARN\",\"fields\":{{\"message\":\"log lines were dropped because \
@@ -78,7 +78,7 @@ fn json_notice(dropped: u64) -> String {
     )
 }
 
-/// The time of a line, as the formatter has it.
+/// Returns the current time in the format of the log.
 #[expect(
     clippy::disallowed_methods,
     reason = "the log tells the real time, whatever a test's clock says"
@@ -87,14 +87,14 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Waits until the log is written, for two seconds at most.
+/// Waits until the log is written, for at most 2 seconds.
 pub fn flush_log() {
     if let Some(log) = LOG.get() {
         log.flush(FLUSH_WITHIN);
     }
 }
 
-/// Prints a last message to standard error, after the log, and returns within bounded time.
+/// Prints a last message to standard error after the log, in bounded time.
 pub fn print_error(message: &str) {
     let line = format!("{message}\n");
     match LOG.get() {
@@ -102,12 +102,12 @@ pub fn print_error(message: &str) {
             log.push(line.as_bytes());
             log.flush(FLUSH_WITHIN);
         }
-        // Nobody can be told of a failure.
+        // There is no way to report a failure.
         None => drop(io::stderr().write_all(line.as_bytes())),
     }
 }
 
-/// Prints a line to standard output, and returns within bounded time: a reader may have stopped reading.
+/// Prints a line to standard output in bounded time, because a reader may have stopped reading.
 pub fn print_line(line: &str) -> io::Result<()> {
     let (done, is_done) = mpsc::sync_channel(1);
     let line = format!("{line}\n");
@@ -122,10 +122,10 @@ pub fn print_line(line: &str) -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// The process's one recorder of metrics; installed when it is first asked for.
+/// Returns the metrics recorder of the process, and installs it at the first call.
 pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
     static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
-    // Servers that start at once in one process share the recorder: the second waits until the first has it.
+    // Concurrent starts of servers in one process share the recorder. Later ones wait until the first has installed it.
     let mut installed = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(recorder) = &*installed {
         return Ok(recorder.clone());
@@ -138,7 +138,7 @@ pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
         )?
         .build_recorder();
     let handle = recorder.handle();
-    metrics::set_global_recorder(recorder).context("another recorder of metrics is installed")?;
+    metrics::set_global_recorder(recorder).context("another metrics recorder is already installed")?;
     if let Some(log) = LOG.get() {
         log.count_with(metrics::counter!("slipway_log_lines_dropped_total"));
     }
@@ -146,7 +146,7 @@ pub fn metrics_recorder() -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// Keeps histograms small until the task is dropped.
+/// Trims histograms until the task is dropped.
 pub async fn tend_metrics(recorder: &PrometheusHandle) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {

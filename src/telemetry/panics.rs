@@ -1,10 +1,10 @@
-//! Panics in the log, instead of on standard error, where printing them could block.
+//! Logging of panics. The default hook prints to standard error, which could block.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::thread;
 
-/// Logs every panic of the process from now on, with a backtrace if `RUST_BACKTRACE` asks for one.
+/// Installs a hook that logs every panic, with a backtrace if `RUST_BACKTRACE` is set.
 pub(super) fn log_panics() {
     panic::set_hook(Box::new(log));
 }

@@ -1,4 +1,4 @@
-//! A broker that does what a test says, and a node at it.
+//! A broker that follows the script of a test, and a node connected to it.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const TIMING: Timing = Timing {
     subscribed_within: Duration::from_millis(300),
     subscribe_again_after: Duration::from_millis(50),
     pauses: (Duration::from_millis(1), Duration::from_millis(10)),
-    // None lasts so long.
+    // Longer than any connection of these tests.
     good_after: Duration::from_mins(10),
 };
 
@@ -53,7 +53,7 @@ impl ScriptedBroker {
         Self { listener }
     }
 
-    /// The next client that says who it is.
+    /// Accepts the next client and reads its CONNECT packet.
     pub(super) async fn accept(&self) -> Client {
         let (stream, _) = timeout(DEADLINE, self.listener.accept()).await.unwrap().unwrap();
         let mut buffer = BytesMut::new();
@@ -78,7 +78,7 @@ impl Client {
         self.connect.clean_start
     }
 
-    /// True if the session is to outlast the connection.
+    /// True if the client requests a session that outlasts the connection.
     pub(super) fn is_kept(&self) -> bool {
         let properties = self.connect.properties.as_ref();
         properties.and_then(|properties| properties.session_expiry_interval) > Some(0)
@@ -142,7 +142,7 @@ impl Client {
         self.send(&Packet::Publish(publish)).await;
     }
 
-    /// The number of the message that the node confirms next.
+    /// Returns the packet identifier of the next message that the node acknowledges.
     pub(super) async fn confirmed_message(&mut self) -> u16 {
         match self.read().await {
             Packet::PubAck(acknowledgement) => acknowledgement.pkid,
