@@ -1,4 +1,4 @@
-//! Bodies: JSON only, limited in size and time, read strictly.
+//! Request bodies: JSON only, limited in size and time, parsed strictly.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -20,36 +20,36 @@ use super::problem::{Problem, ProblemCode};
 use crate::catalog::field::FieldError;
 use crate::services::{Suspended, suspend_deadline};
 
-/// Most bodies: 1 MiB.
+/// Size limit of most bodies: 1 MiB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// Org directories, imports and pushes: 16 MiB.
+/// Size limit of org directories, imports and pushes: 16 MiB.
 pub(super) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Without another byte for so long a body is given up.
+/// Maximum time without progress of a body.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(10);
-/// How long a body may take in all.
+/// Maximum time of a whole body.
 const WHOLE_WITHIN: Duration = Duration::from_secs(30);
 
-/// What a call takes as its body.
+/// Type that a handler reads from the request body.
 pub(super) trait FromBody: Sized {
-    /// The largest body; 0 for calls that take none, where what is sent must be empty or is passed over.
+    /// Maximum body size in bytes. 0 for requests without a body; any content is then read and discarded.
     const MAX_BYTES: usize;
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Problem>;
 
-    /// Whether the call stops devices from being offered something, or takes a credential away. Such a call does not
-    /// wait behind others.
+    /// Returns true if the call stops offers to devices or revokes a credential. Urgent calls do not wait behind other
+    /// calls.
     fn is_urgent(&self) -> bool {
         false
     }
 }
 
-/// A JSON body of a call that may be urgent.
+/// JSON body of a call that may be urgent.
 pub(super) trait MayBeUrgent {
     fn is_urgent(&self) -> bool;
 }
 
-/// No body.
+/// Empty body.
 impl FromBody for () {
     const MAX_BYTES: usize = 0;
 
@@ -58,10 +58,10 @@ impl FromBody for () {
     }
 }
 
-/// A JSON body as a `T`; unknown and repeated members are refused by `T`'s own attributes.
+/// JSON body as a `T`. The attributes of `T` reject unknown and repeated members.
 pub(super) struct Json<T, const MAX: usize = MAX_BODY_BYTES> {
     pub(super) value: T,
-    /// Digest of the bytes as sent.
+    /// SHA-256 digest of the raw bytes.
     pub(super) hash: String,
 }
 
@@ -76,10 +76,10 @@ impl<T: DeserializeOwned, const MAX: usize> FromBody for Json<T, MAX> {
     }
 }
 
-/// The body of a call that is always urgent.
+/// Body of a call that is always urgent.
 pub(super) struct Urgent<B = ()>(B);
 
-/// The body of a call that is urgent by what it says.
+/// Body of a call whose urgency depends on its content.
 pub(super) struct ClassifiedJson<T>(Json<T>);
 
 impl<B: FromBody> FromBody for Urgent<B> {
@@ -118,16 +118,16 @@ impl<T> ClassifiedJson<T> {
     }
 }
 
-/// A whole body.
+/// Complete body.
 pub(super) struct Body {
     pub(super) bytes: Bytes,
-    /// Whether it arrived later than the head, so that what was known then may have changed.
+    /// True if the body arrived after the head. Conditions checked earlier may then have changed.
     pub(super) was_awaited: bool,
-    /// The memory that it takes, for as long as it is kept.
+    /// Reserved memory, held as long as the body.
     _memory: Option<super::body_memory::Reservation>,
 }
 
-/// Reads a whole body of the right type and size.
+/// Reads a complete body and checks its type and size.
 pub(super) async fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -138,7 +138,7 @@ pub(super) async fn read_body(
         return pass_over(request, payload).await;
     }
     require_identity(request.headers()).map_err(|coding| {
-        let detail = format!("the body's Content-Encoding {coding} is not decoded; send the body as it is");
+        let detail = format!("Content-Encoding {coding} is not supported; send the body without it");
         Problem::new(ProblemCode::UnsupportedMediaType, detail)
     })?;
     require_json(request)?;
@@ -147,7 +147,7 @@ pub(super) async fn read_body(
         .map_err(|error| problem_of(error, max_bytes))
 }
 
-/// Reads what is sent to a call that takes no body, without keeping it.
+/// Reads and discards the body of a request that takes none.
 async fn pass_over(request: &HttpRequest, payload: &mut Payload) -> Result<Body, Problem> {
     let mut reader = PacedReader::new(payload);
     let mut read = 0;
@@ -177,7 +177,7 @@ fn is_announced(request: &HttpRequest) -> bool {
 
 fn problem_of(error: BodyError, max_bytes: usize) -> Problem {
     match error {
-        BodyError::BrokeOff => body_error("broke off before its end"),
+        BodyError::BrokeOff => body_error("ended prematurely"),
         BodyError::TooLarge => {
             let detail = format!("the body is larger than {max_bytes} bytes");
             Problem::new(ProblemCode::TooLarge, detail)
@@ -185,30 +185,30 @@ fn problem_of(error: BodyError, max_bytes: usize) -> Problem {
         BodyError::TooSlow => Problem::new(
             ProblemCode::RequestTimeout,
             format!(
-                "the body did not arrive in time: send it without pauses of {} s, and within {} s in all",
+                "the body did not arrive in time; it may pause for at most {} s and take at most {} s in total",
                 PROGRESS_WITHIN.as_secs(),
                 WHOLE_WITHIN.as_secs()
             ),
         ),
         BodyError::NoMemory => Problem::busy(
-            "this node holds as many unfinished bodies as it may; send the body without pauses, later",
+            "the memory for slow request bodies is exhausted; retry later and send the body without pauses",
         ),
     }
 }
 
-/// Why a body was not read.
+/// Reason for not reading a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyError {
     BrokeOff,
     TooLarge,
-    /// It made no progress for too long, or took too long in all.
+    /// No progress for too long, or too slow as a whole.
     TooSlow,
-    /// Bodies that arrive slowly take as much memory as they may.
+    /// The memory for slow bodies is exhausted.
     NoMemory,
 }
 
-/// Reads the bytes of a whole body. Most arrive in one piece, which is not copied and counts as nobody's memory: it is
-/// kept for the moment that a call takes.
+/// Reads the bytes of a complete body. Most bodies arrive in one piece, which is neither copied nor charged to an
+/// owner, because it is kept only during the call.
 pub(super) async fn collect(
     payload: &mut Payload,
     owner: impl Fn() -> Owner,
@@ -240,14 +240,14 @@ pub(super) async fn collect(
     })
 }
 
-/// Reads a body piece by piece and keeps the time. A body that has arrived costs no timer.
+/// Reads a body in pieces and enforces its time limits. A body that has already arrived needs no timer.
 struct PacedReader<'p> {
     payload: &'p mut Payload,
-    /// Asked for ahead, to see whether there is something to wait for.
+    /// Read ahead, to find out whether the next piece has arrived.
     next: Poll<Option<Result<Bytes, BodyError>>>,
     began: Option<Instant>,
     has_waited: bool,
-    /// The deadline of the call is for the database, not for a slow sender.
+    /// Suspends the deadline of the call, which limits the database and not a slow sender.
     _suspended: Suspended,
 }
 
@@ -262,7 +262,7 @@ impl<'p> PacedReader<'p> {
         }
     }
 
-    /// Whether the next piece, or the end, has not arrived yet.
+    /// Returns true if neither the next piece nor the end has arrived yet.
     fn is_waiting(&mut self) -> bool {
         if self.next.is_pending()
             && let Some(piece) = self.payload.next().now_or_never()
@@ -272,7 +272,7 @@ impl<'p> PacedReader<'p> {
         self.next.is_pending()
     }
 
-    /// The next piece, `None` at the end.
+    /// Returns the next piece, or `None` at the end.
     async fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, BodyError> {
         if self.is_waiting() {
             self.has_waited = true;
@@ -300,8 +300,8 @@ impl<'p> PacedReader<'p> {
     }
 }
 
-/// No coding of a body is undone (RFC 9110, section 8.4), so that no small body becomes a large one. The error is the
-/// coding that is asked for.
+/// Rejects content codings (RFC 9110, section 8.4), so that a small body cannot expand into a large one. The error is
+/// the rejected coding.
 pub(super) fn require_identity(headers: &HeaderMap) -> Result<(), String> {
     for header in headers.get_all(CONTENT_ENCODING) {
         let codings = String::from_utf8_lossy(header.as_bytes());
@@ -314,7 +314,7 @@ pub(super) fn require_identity(headers: &HeaderMap) -> Result<(), String> {
     Ok(())
 }
 
-/// RFC 9110, section 8.3: a body without a type may be taken for what is expected.
+/// Requires a JSON content type. A body without a type is accepted (RFC 9110, section 8.3).
 fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     let Some(header) = request.headers().get(CONTENT_TYPE) else {
         return Ok(());
@@ -337,14 +337,14 @@ fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// A body is one object. An empty one counts as `{}`, so that verbs without arguments need none.
+/// Parses a body of one JSON object. An empty body counts as `{}`, so that calls without arguments need no body.
 pub(super) fn parse_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Problem> {
     let text = if bytes.trim_ascii().is_empty() {
         b"{}"
     } else {
         bytes
     };
-    // Following the path of each member takes time, and only an error needs it.
+    // Tracking the path of each member takes time, and only an error needs it.
     match std::str::from_utf8(text).map(serde_json::from_str) {
         Ok(Ok(Object(value))) => Ok(value),
         _ => parse_json_for_its_error(text),

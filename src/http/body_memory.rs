@@ -1,4 +1,4 @@
-//! Memory for bodies that arrive slowly: bounded in the node, and shared between their senders.
+//! Memory for slow request bodies: limited for the node, and shared between their senders.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,16 +6,16 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::catalog::ids::TenantId;
 
-/// What all unfinished bodies of a node may take.
+/// Memory limit in bytes for all incomplete bodies of a node.
 const OF_THE_NODE: usize = 256 * 1024 * 1024;
 
-/// Whose memory a body takes.
+/// Owner that the memory of a body is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
-    /// Nobody is authenticated: the network that it comes from.
+    /// Network of a caller that is not authenticated.
     Source(Option<IpAddr>),
     Tenant(TenantId),
-    /// The platform's own administrators.
+    /// Administrators of the platform.
     Platform,
 }
 
@@ -25,27 +25,27 @@ impl Owner {
     }
 }
 
-/// An owner gets at most half of what the others have left: the more it has, the less it gets.
+/// Memory pool. An owner gets at most half of the memory that other owners leave free.
 pub(super) struct BodyMemory {
     size: usize,
     taken: Mutex<Taken>,
 }
 
-/// Bytes that are taken.
+/// Reserved bytes.
 #[derive(Default)]
 struct Taken {
     by_owner: HashMap<Owner, usize>,
     total: usize,
 }
 
-/// Memory of one body, until it is dropped.
+/// Memory of one body, released on drop.
 pub(super) struct Reservation {
     memory: &'static BodyMemory,
     owner: Owner,
     bytes: usize,
 }
 
-/// The owner has its share.
+/// Error of an owner that has used up its share.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoMemory;
 
@@ -88,7 +88,7 @@ impl BodyMemory {
 }
 
 impl Reservation {
-    /// Takes what is missing to this size.
+    /// Extends the reservation to a size.
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), NoMemory> {
         let more = bytes.saturating_sub(self.bytes);
         if more > 0 {
@@ -102,7 +102,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            // Giving back never fails.
+            // A release never fails.
             let _ = self.memory.change(self.owner, 0, self.bytes);
         }
     }

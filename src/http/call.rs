@@ -1,5 +1,6 @@
-//! A call of the admin API. Its body is read of somebody who is authenticated, and before anything is taken that others
-//! may have to wait for. Then, since reading may have taken a while, the caller is authenticated once more.
+//! Extractor for calls of the admin API. It authenticates the caller before it reads the body, and acquires a permit
+//! only afterwards, so that a slow sender holds none. If the body arrives late, it authenticates the caller again,
+//! because the credential may have changed.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, IF_MATCH};
@@ -27,7 +28,7 @@ pub(super) struct Call<P = (), B = ()> {
     pub(super) path: P,
     pub(super) body: B,
     pub(super) request: HttpRequest,
-    /// Held for as long as the call takes; reading needs none.
+    /// Permit of a write, held during the call; reads need none.
     _permit: Option<Permit>,
     _bytes: Body,
 }
@@ -80,7 +81,7 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
 }
 
 impl<P, B> Call<P, B> {
-    /// The `If-Match` of the request.
+    /// Parses the `If-Match` header.
     pub(super) fn precondition(&self) -> Result<Precondition, Problem> {
         let Some(header) = self.request.headers().get(IF_MATCH) else {
             return Ok(Precondition::None);
@@ -88,19 +89,19 @@ impl<P, B> Call<P, B> {
         header.to_str().ok().and_then(parse_if_match).ok_or_else(|| {
             Problem::invalid(vec![FieldError::invalid(
                 "If-Match",
-                "must be * or entity tags in quotes, as an ETag gave them",
+                "must be * or a list of quoted entity tags, as in ETag",
             )])
         })
     }
 
-    /// The query, in which unknown parameters are refused: a misspelt filter must not list everything.
+    /// Parses the query. Unknown parameters are rejected, so that a misspelt filter does not list everything.
     pub(super) fn query<Q: DeserializeOwned>(&self) -> Result<Q, Problem> {
         read_query(&self.request)
     }
 }
 
 impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
-    /// The request as its `Idempotency-Key` tells it from others, if it has one.
+    /// Returns the key and the fingerprint of a request with an `Idempotency-Key`.
     pub(super) fn idempotent_request(&self) -> Result<Option<IdempotentRequest>, Problem> {
         let Some(header) = self.request.headers().get(IDEMPOTENCY_KEY) else {
             return Ok(None);
@@ -122,12 +123,12 @@ impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
     }
 }
 
-/// Acquires a permit for a call that costs much.
+/// Acquires a permit for an expensive call.
 pub(super) fn acquire(ctx: &Context, class: PermitClass) -> Result<Permit, Problem> {
     Ok(ctx.permits.acquire(class, request_ids::next())?)
 }
 
-/// The parts of the server that use cases need; put there when the server was built.
+/// Returns the application context, which is stored when the server is built.
 pub(super) fn context(request: &HttpRequest) -> web::Data<Context> {
     request
         .app_data::<web::Data<Context>>()
@@ -135,7 +136,7 @@ pub(super) fn context(request: &HttpRequest) -> web::Data<Context> {
         .clone()
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750); the scheme's case does not matter.
+/// Returns the token of `Authorization: Bearer …` (RFC 6750). The scheme is case-insensitive.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
@@ -149,7 +150,7 @@ pub(super) fn request_id(request: &HttpRequest) -> String {
         .unwrap_or_default()
 }
 
-/// RFC 9110, section 13.1.1. A weak tag never matches, since the comparison is strong.
+/// Parses `If-Match` (RFC 9110, section 13.1.1). A weak tag never matches, because the comparison is strong.
 fn parse_if_match(header: &str) -> Option<Precondition> {
     if header.trim() == "*" {
         return Some(Precondition::Exists);
@@ -166,7 +167,7 @@ fn parse_if_match(header: &str) -> Option<Precondition> {
     Some(Precondition::OneOf(etags))
 }
 
-/// The query of a request; unknown parameters are refused by `Q`'s own attributes.
+/// Parses the query. The attributes of `Q` reject unknown parameters.
 pub(super) fn read_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
     web::Query::<Q>::from_query(request.query_string())
         .map(web::Query::into_inner)

@@ -1,4 +1,4 @@
-//! The address a request comes from, behind proxies that are trusted.
+//! Client address of a request behind trusted proxies.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::forwarded::{Hop, forwarded, x_forwarded_for};
 
-/// Header in which proxies name their clients.
+/// Header in which proxies record their clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ForwardedHeader {
-    /// Either of them.
+    /// Either header.
     #[default]
     Auto,
     XForwardedFor,
-    /// RFC 7239.
+    /// `Forwarded` (RFC 7239).
     Forwarded,
 }
 
-/// The networks of proxies whose forwarding headers count, and which header they write.
+/// Networks of the trusted proxies, and the header that they write.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
     networks: Arc<[IpNet]>,
@@ -41,8 +41,8 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// The client of a request from this peer. Where both headers are there and disagree, one of them may be the
-    /// client's own: then neither counts.
+    /// Returns the client of a request from this peer. If both headers are present and disagree, the client may have
+    /// sent one of them. Both are then ignored.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -63,7 +63,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Walks back from the peer through the addresses that trusted proxies noted, to the first that is not one.
+    /// Walks back from the peer through the addresses recorded by trusted proxies, up to the first untrusted address.
     fn origin(&self, peer: IpAddr, hops: &[Hop]) -> IpAddr {
         let mut origin = peer;
         for hop in hops.iter().rev() {
@@ -79,7 +79,8 @@ impl TrustedProxies {
     }
 }
 
-/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: addresses are compared in that form.
+/// Converts an IPv4-mapped network to IPv4, because addresses are compared in that form. For example,
+/// `::ffff:10.0.0.0/104` becomes `10.0.0.0/8`.
 fn canonical(network: IpNet) -> IpNet {
     let IpNet::V6(mapped) = network else {
         return network;
@@ -93,7 +94,7 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
-/// The client's address; `None` when the connection has none (a unix socket).
+/// Returns the client address; `None` if the connection has none (a Unix socket).
 pub(super) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     Some(match request.app_data::<web::Data<TrustedProxies>>() {

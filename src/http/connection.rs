@@ -1,8 +1,8 @@
-//! Time limits of a connection that the HTTP library does not keep: its own limit on the head covers the first request
-//! of a connection alone, and it has none for an answer that is not read.
+//! Connection time limits that actix-web lacks. Its head timeout covers only the first request of a connection, and it
+//! has no timeout for a response that the client does not read.
 //!
-//! A connection without a request in progress is closed after a while, whatever it sends: an unfinished head, or the
-//! rest of a body that was refused. So is one that does not take what is written to it.
+//! A connection without a request in progress is closed after a timeout, even if it sends an unfinished head or the
+//! rest of a rejected body. A connection whose client stops reading is closed too.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,34 +18,35 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long a connection may be without a request in progress.
+/// Maximum time of a connection without a request in progress.
 const IDLE_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client may take for [`WRITE_PROGRESS`] of what is written to it, or for all that is left.
+/// Maximum time for a client to read [`WRITE_PROGRESS`] bytes, or everything that is left.
 const WRITE_PROGRESS_WITHIN: Duration = Duration::from_secs(30);
-/// A client that takes a byte now and then would keep its answer in memory for hours.
+/// Bytes that count as progress. Without a minimum, a client that reads single bytes could keep a response in memory
+/// for hours.
 const WRITE_PROGRESS: usize = 64 * 1024;
-/// A large answer goes out in pieces: the library copies each piece, and takes the next when most of it is gone.
+/// Chunk size of large responses. The library copies each chunk, and requests the next one when most of it is sent.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// What goes on on a connection.
+/// State of a connection.
 struct Activity {
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
-    /// The connection, when nothing else wakes it at its next idle time.
+    /// Waker of the connection, set while no idle timer is running.
     waker: RefCell<Option<Waker>>,
 }
 
-/// A connection with its time limits.
+/// TCP stream that enforces the time limits.
 pub(crate) struct TimedStream {
     stream: TcpStream,
     activity: Rc<Activity>,
     idle: Option<Pin<Box<Sleep>>>,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Bytes that the client took since the timer was set.
+    /// Bytes that the client has read since the timer was set.
     taken: usize,
 }
 
-/// A request in progress, until its answer is sent or given up.
+/// Request in progress, until its response is sent or abandoned.
 pub(super) struct RequestInProgress(Rc<Activity>);
 
 impl TimedStream {
@@ -64,7 +65,7 @@ impl TimedStream {
         }
     }
 
-    /// Lets the requests of the connection find its activity.
+    /// Stores the activity where requests of the connection can find it.
     pub(crate) fn on_connect(&self, extensions: &mut Extensions) {
         extensions.insert(self.activity.clone());
     }
@@ -73,7 +74,7 @@ impl TimedStream {
         let activity = &self.activity;
         loop {
             let Some(idle) = &mut self.idle else {
-                // The end of an answer may still be on its way, which has a limit of its own.
+                // The end of a response may still be in transit, which has its own time limit.
                 if activity.requests.get() > 0 || self.stalled.is_some() {
                     *activity.waker.borrow_mut() = Some(cx.waker().clone());
                     return Ok(());
@@ -95,7 +96,7 @@ impl TimedStream {
         }
     }
 
-    /// Keeps the time of a write that makes too little progress.
+    /// Starts, resets or enforces the timer of a stalled write.
     fn keep_time(
         &mut self,
         cx: &mut Context<'_>,
@@ -158,7 +159,7 @@ impl AsyncWrite for TimedStream {
 }
 
 impl RequestInProgress {
-    /// `None` where the connection keeps no time.
+    /// Returns `None` if the connection has no time limits.
     pub(super) fn of(request: &ServiceRequest) -> Option<Self> {
         let activity = request.conn_data::<Rc<Activity>>()?.clone();
         activity.requests.set(activity.requests.get() + 1);
@@ -177,12 +178,12 @@ impl Drop for RequestInProgress {
     }
 }
 
-/// The body of an answer, while which is sent the request is in progress.
+/// Response body that keeps its request in progress until it is sent.
 pub(super) struct TrackedBody {
     body: BoxBody,
-    /// What is left of a large piece.
+    /// Rest of a large chunk.
     rest: Bytes,
-    /// Until the body is dropped.
+    /// Held until the body is dropped.
     _request: Option<RequestInProgress>,
 }
 

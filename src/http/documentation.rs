@@ -1,4 +1,4 @@
-//! The API's documentation: its description, and pages to read and try it.
+//! API documentation: the OpenAPI description, and pages to read and try it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,16 +17,17 @@ use crate::catalog::json::JsonText;
 
 const DESCRIPTION: &str = "/openapi.json";
 const PAGES: &str = "/docs/{file:.*}";
-/// Paths of the documentation, which the API's description does not name.
+/// Paths of the documentation, which the description does not contain.
 pub(super) const PATHS: [&str; 2] = [DESCRIPTION, PAGES];
 
-/// The API's description as JSON.
+/// OpenAPI description as JSON.
 struct Description(Bytes);
 
-/// What the pages may load and call.
+/// Content security policy of the pages.
 struct ContentPolicy(HeaderValue);
 
-/// The library's own routes copy a file of a megabyte for each request, and write the description anew.
+/// Registers the documentation routes. The library's own routes would copy a file of 1 MB and serialize the description
+/// for each request.
 pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url: Option<&str>) {
     let description = Bytes::from(JsonText::of(api).into_string());
     config
@@ -46,7 +47,7 @@ async fn describe(description: web::Data<Description>) -> HttpResponse {
 
 async fn show(file: web::Path<String>, pages: web::Data<Config<'static>>) -> HttpResponse {
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&pages));
-    let Ok(Some(file)) = found.inspect_err(|error| tracing::error!(%error, "a page cannot be shown")) else {
+    let Ok(Some(file)) = found.inspect_err(|error| tracing::error!(%error, "a page failed to load")) else {
         return Problem::not_found().error_response();
     };
     let mut response = HttpResponse::Ok();
@@ -59,7 +60,7 @@ async fn show(file: web::Path<String>, pages: web::Data<Config<'static>>) -> Htt
     })
 }
 
-/// Confines a page: it loads what this server has, calls the API, and is shown in no frame.
+/// Restricts a page: it may load files of this server and call the API, and it may not be framed.
 pub(super) fn confine<B>(response: &mut ServiceResponse<B>) {
     let policy = response.request().app_data::<web::Data<ContentPolicy>>();
     let policy = policy.map_or_else(|| policy_for(""), |policy| policy.0.clone());
@@ -69,23 +70,24 @@ pub(super) fn confine<B>(response: &mut ServiceResponse<B>) {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-/// The pages call the address that the description names, which may be another than they come from.
+/// Builds the policy. The pages call the address in the description, which may differ from their own origin.
 fn policy(public_url: Option<&str>) -> HeaderValue {
     policy_for(public_url.and_then(origin_of).unwrap_or_default())
 }
 
-/// The library of the pages sets styles from scripts and holds its icons as data.
+/// Builds the policy for an API origin. The pages' library sets styles from scripts and embeds its icons as `data:`
+/// URLs.
 fn policy_for(origin: &str) -> HeaderValue {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
          font-src 'self'; connect-src 'self' {origin}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
-    // An origin holds nothing that a header cannot.
+    // An origin contains only characters that are valid in a header.
     HeaderValue::try_from(policy.replace(" ;", ";"))
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Scheme and host of an address; `None` where it holds what could say more than that in a policy.
+/// Returns the scheme and host of a URL; `None` if it contains characters with a meaning in a policy.
 fn origin_of(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next()?;

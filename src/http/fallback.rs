@@ -1,4 +1,4 @@
-//! What no route answers: 405 where the path has other methods, else 404.
+//! Fallback for requests without a route: 405 if the path has other methods, otherwise 404.
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::ALLOW;
@@ -9,7 +9,7 @@ use utoipa::openapi::path::PathItem;
 use super::problem::{Problem, ProblemCode};
 use super::{Faces, documentation};
 
-/// Every path of the API and its methods.
+/// Paths of the API with their methods.
 pub(super) struct KnownPaths(Vec<(ResourceDef, String)>);
 
 impl KnownPaths {
@@ -47,7 +47,7 @@ pub(super) async fn answer(request: HttpRequest, known: web::Data<KnownPaths>) -
     let Some((_, methods)) = path else {
         return Problem::not_found().error_response();
     };
-    let detail = format!("this path answers {methods}");
+    let detail = format!("this path supports {methods}");
     let mut response = Problem::new(ProblemCode::MethodNotAllowed, detail).error_response();
     if let Ok(allow) = methods.parse() {
         response.headers_mut().insert(ALLOW, allow);

@@ -1,4 +1,5 @@
-//! Fields of a request's body: absent, null or given; read one by one, so that every wrong one is named at once.
+//! Fields of a request body: absent, null or given. They are parsed one by one, so that a response can report every
+//! invalid field.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
@@ -7,7 +8,7 @@ use super::problem::Problem;
 use crate::catalog::field::{FieldError, FieldErrorCode, Invalid};
 use crate::storage::in_micros;
 
-/// A member of a body. Absent, null and a value mean three things in a PATCH.
+/// Member of a body. In a PATCH, absent, null and a value have different meanings.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Patch<T> {
     #[default]
@@ -31,31 +32,31 @@ impl<T> Patch<T> {
     }
 }
 
-/// The most wrong fields that one answer names: who sends more has made the same mistake again and again.
+/// Maximum number of field errors in a response. A request with more errors repeats the same mistake.
 pub(super) const MAX_ERRORS: usize = 100;
 
-/// Reads fields and collects what is wrong with them, up to [`MAX_ERRORS`].
+/// Reads fields and collects their errors, up to [`MAX_ERRORS`].
 #[derive(Default)]
 pub(super) struct Fields {
     errors: Vec<FieldError>,
-    /// What a field that is left out comes to.
+    /// Meaning of an absent field.
     absent: Absent,
-    /// Fields that were given as null and have none.
+    /// Fields that were null although they have no null value.
     nulls: Vec<String>,
 }
 
-/// What a field that is left out of a body comes to.
+/// Meaning of a field that is absent from a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Absent {
-    /// In a create or an action.
+    /// The default value, in a create or an action.
     #[default]
     Default,
-    /// In a change of what there is.
+    /// The current value, in an update.
     Kept,
 }
 
 impl Fields {
-    /// For a change of something, which keeps what is left out.
+    /// Creates a reader for an update, in which absent fields keep their values.
     pub(super) fn of_change() -> Self {
         Self {
             absent: Absent::Kept,
@@ -63,7 +64,7 @@ impl Fields {
         }
     }
 
-    /// A field that must be given.
+    /// Reads a required field.
     pub(super) fn required<R, T>(
         &mut self,
         field: &str,
@@ -79,7 +80,7 @@ impl Fields {
         }
     }
 
-    /// A field that may be absent or null.
+    /// Reads a field that may be absent or null.
     pub(super) fn optional<R, T>(
         &mut self,
         field: &str,
@@ -89,7 +90,7 @@ impl Fields {
         given.value().and_then(|value| self.keep(field, parse(value)))
     }
 
-    /// A field that may be left out but has no null.
+    /// Reads a field that may be absent but not null.
     pub(super) fn changed<R, T>(
         &mut self,
         field: &str,
@@ -113,7 +114,7 @@ impl Fields {
         })
     }
 
-    /// A field that null makes absent.
+    /// Reads a field that null clears.
     #[expect(clippy::option_option, reason = "left as it is, made absent, or given")]
     pub(super) fn nullable<R, T>(
         &mut self,
@@ -128,7 +129,7 @@ impl Fields {
         }
     }
 
-    /// The items of a list; errors name the item, `field[3]`.
+    /// Reads the items of a list. Errors name the item, such as `field[3]`.
     pub(super) fn list<R, T>(
         &mut self,
         field: &str,
@@ -144,7 +145,7 @@ impl Fields {
         Some(parsed)
     }
 
-    /// A query parameter that may be absent.
+    /// Reads an optional query parameter.
     pub(super) fn given<R, T>(
         &mut self,
         field: &str,
@@ -154,13 +155,13 @@ impl Fields {
         given.and_then(|value| self.keep(field, parse(value)))
     }
 
-    /// Whether this field has an error already.
+    /// Returns true if the field already has an error.
     pub(super) fn names(&self, field: &str) -> bool {
         self.errors.iter().any(|known| known.field == field)
     }
 
-    /// Adds the error of a field that is missing, unless it has one already, which then says more. A field that must be
-    /// given cannot be left out in place of null.
+    /// Adds the error of a missing field, unless the field already has a more specific error. An error for null is
+    /// replaced, because its advice to leave the field out does not apply to a required field.
     pub(super) fn missing(&mut self, error: FieldError) {
         if self.nulls.contains(&error.field) {
             self.errors.retain(|known| known.field != error.field);
@@ -176,7 +177,7 @@ impl Fields {
         }
     }
 
-    /// `Ok` when nothing was wrong so far.
+    /// Returns `Ok` if there were no errors.
     pub(super) fn finish(self) -> Result<(), Problem> {
         if self.errors.is_empty() {
             Ok(())
@@ -185,20 +186,20 @@ impl Fields {
         }
     }
 
-    /// The answer when a required field could not be read.
+    /// Returns the problem after a required field could not be read.
     pub(super) fn refusal(self) -> Problem {
         Problem::invalid(self.errors)
     }
 
-    /// A value that was read, or the error of its field.
+    /// Returns a parsed value, or records the error of its field.
     pub(super) fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.error(invalid.at(field))).ok()
     }
 }
 
-/// An instant as RFC 3339 writes it, in the years 1970 to 9999, cut to microseconds (what both databases keep).
+/// Parses an RFC 3339 timestamp in the years 1970 to 9999, truncated to microseconds (the precision of both databases).
 pub(super) fn parse_instant(text: String) -> Result<DateTime<Utc>, Invalid> {
-    let refusal = || Invalid::new("must be an instant of RFC 3339 such as 2026-03-02T02:00:00Z");
+    let refusal = || Invalid::new("must be an RFC 3339 timestamp such as 2026-03-02T02:00:00Z");
     let instant = DateTime::parse_from_rfc3339(&text)
         .map_err(|_| refusal())?
         .to_utc();
@@ -210,7 +211,7 @@ pub(super) fn parse_instant(text: String) -> Result<DateTime<Utc>, Invalid> {
     Ok(in_micros(instant))
 }
 
-/// What serde says of a body, as a field and what is wrong with it.
+/// Converts a serde error into a field error.
 pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let path = error.path().to_string();
     let message = error.inner().to_string();
@@ -232,7 +233,8 @@ pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error
     FieldError::invalid(field, in_json_words(without_position))
 }
 
-/// What serde says of an object's members, if that is what it speaks of; `inside` is the object's path.
+/// Converts a serde error about the members of an object into a field error; `None` for other errors. `inside` is the
+/// path of the object.
 pub(super) fn explain_members(inside: &str, message: &str) -> Option<FieldError> {
     if let Some(unknown) = message.strip_prefix("unknown field `") {
         let (name, accepted) = unknown
@@ -262,7 +264,7 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// The path of an unknown field: the tracked path ends with it or stops before it.
+/// Returns the path of an unknown field. The tracked path either ends with the field or stops before it.
 fn unknown_field_path(path: &str, name: &str) -> String {
     if path == name || path.ends_with(&format!(".{name}")) {
         path.to_owned()
@@ -271,10 +273,11 @@ fn unknown_field_path(path: &str, name: &str) -> String {
     }
 }
 
-/// serde names Rust's types; a caller knows JSON's. What was given is named by its kind, a number by its value.
+/// Rewrites a serde message, which names Rust types, in JSON terms. The given value is described by its kind, and a
+/// number by its value.
 fn in_json_words(message: &str) -> String {
     let Some((given, expected)) = message.rsplit_once(", expected ") else {
-        // Our own words need no introduction.
+        // Messages of this crate need no prefix.
         let is_own = message.starts_with("must ");
         return if is_own {
             message.to_owned()

@@ -1,20 +1,20 @@
-//! `application/x-www-form-urlencoded`, in queries and bodies: names and values borrowed where nothing is encoded.
+//! Reader for `application/x-www-form-urlencoded` queries and bodies. Names and values without escapes are borrowed.
 
 use std::borrow::Cow;
 
 use memchr::{memchr_iter, memchr2};
 
-/// A name and its value, decoded.
+/// Decoded name and value.
 pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// Why a text cannot be read.
+/// Reason for rejecting a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FormError {
-    /// A name or a value is no UTF-8 once it is decoded.
+    /// A decoded name or value is not valid UTF-8.
     NotUtf8,
 }
 
-/// The pairs in their order. A space arrives as `+` or as `%20`; a name alone has an empty value.
+/// Parses the pairs in order. A space is encoded as `+` or `%20`. A name without `=` has an empty value.
 pub(super) fn read_form(text: &[u8]) -> Result<Vec<Pair<'_>>, FormError> {
     if text.is_empty() {
         return Ok(Vec::new());
@@ -27,7 +27,7 @@ pub(super) fn read_form(text: &[u8]) -> Result<Vec<Pair<'_>>, FormError> {
         if piece.is_empty() {
             continue;
         }
-        // Names are short, so that looking for their end byte by byte is quickest.
+        // Names are short, so a byte-by-byte search is fastest.
         let (name, value) = match piece.iter().position(|byte| *byte == b'=') {
             Some(middle) => (&piece[..middle], &piece[middle + 1..]),
             None => (piece, &b""[..]),
@@ -43,7 +43,7 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, FormError> {
             .map(Cow::Borrowed)
             .map_err(|_| FormError::NotUtf8);
     };
-    // JSON arrives as one escape after the other, for which the libraries' iterators take three times as long.
+    // JSON is encoded as a sequence of escapes, for which the libraries' iterators take three times as long.
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     let mut next = Some(first);
@@ -60,7 +60,8 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, FormError> {
         .map_err(|_| FormError::NotUtf8)
 }
 
-/// What a text that begins with `+` or `%` stands for, and how many bytes say so. A `%` without two digits is itself.
+/// Decodes the escape at the beginning of a text, and returns the byte and the length of the escape. A `%` without two
+/// hexadecimal digits stands for itself.
 fn unescape(text: &[u8]) -> (u8, usize) {
     match text {
         [b'+', ..] => (b' ', 1),
@@ -72,7 +73,7 @@ fn unescape(text: &[u8]) -> (u8, usize) {
     }
 }
 
-/// The number of each hexadecimal digit; 255 for other bytes.
+/// Values of the hexadecimal digits; 255 for other bytes.
 const HEX_DIGITS: [u8; 256] = {
     let mut digits = [u8::MAX; 256];
     let mut number: u8 = 0;
@@ -96,7 +97,7 @@ mod tests {
         assert!(matches!(pairs[3].1, Cow::Borrowed(_)));
     }
 
-    /// As the URL standard decodes: what is no escape stays as it is.
+    /// Invalid escapes are kept unchanged, as in the URL standard.
     #[test]
     fn broken_escapes_are_texts() {
         let pairs = read_form(b"a=%&b=%2&c=%zz%4&d=%%41").unwrap();

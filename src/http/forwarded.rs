@@ -1,4 +1,4 @@
-//! Reads the addresses that proxies note of their clients: `X-Forwarded-For` and `Forwarded` (RFC 7239).
+//! Parsers for the client addresses recorded by proxies: `X-Forwarded-For` and `Forwarded` (RFC 7239).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,10 +7,10 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 
-/// One noted client, in the order of the requests' way. `None`: the note names no address.
+/// Recorded client of one hop; `None` if the entry contains no address.
 pub(super) type Hop = Option<IpAddr>;
 
-/// The hops of every `X-Forwarded-For`, the client's end first.
+/// Parses the hops of every `X-Forwarded-For` header, starting at the client.
 pub(super) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
     let mut hops = Vec::new();
     for header in headers.get_all(X_FORWARDED_FOR) {
@@ -18,19 +18,19 @@ pub(super) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
             hops.push(None);
             continue;
         };
-        // RFC 9110, section 5.6.1: empty elements of a list do not count.
+        // Empty elements of a list are ignored (RFC 9110, section 5.6.1).
         let notes = text.split(',').map(str::trim).filter(|note| !note.is_empty());
         hops.extend(notes.map(|note| parse_node(without_quotes(note))));
     }
     hops
 }
 
-/// The hops of every `Forwarded`, the client's end first.
+/// Parses the hops of every `Forwarded` header, starting at the client.
 pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
     let mut hops = Vec::new();
     for header in headers.get_all(FORWARDED) {
-        // A header that cannot be read as a whole names nobody: a client may have begun a quoted string that swallows
-        // what a proxy wrote behind it.
+        // A malformed header identifies no client. A client may have opened a quoted string that swallows the entry
+        // appended by a proxy.
         match header.to_str().ok().and_then(parse_forwarded) {
             Some(elements) => hops.extend(elements),
             None => hops.push(None),
@@ -45,7 +45,7 @@ fn without_quotes(note: &str) -> &str {
         .unwrap_or(note)
 }
 
-/// The `for` of each element of a `Forwarded` header (RFC 7239, section 4); `None` when the header is malformed.
+/// Parses the `for` of each element of a `Forwarded` header (RFC 7239, section 4); `None` if the header is malformed.
 fn parse_forwarded(text: &str) -> Option<Vec<Hop>> {
     let mut hops = Vec::new();
     let mut rest = text.trim();
@@ -61,7 +61,7 @@ fn parse_forwarded(text: &str) -> Option<Vec<Hop>> {
     Some(hops)
 }
 
-/// Reads the pairs up to the next comma. The outer `Option` of the hop is `None` for an empty element.
+/// Parses the pairs up to the next comma. The outer `Option` of the hop is `None` for an empty element.
 fn parse_element(text: &str) -> Option<(Option<Hop>, &str)> {
     let (mut hop, mut is_empty, mut named) = (None, true, false);
     let mut rest = text;
@@ -93,7 +93,7 @@ fn parse_element(text: &str) -> Option<(Option<Hop>, &str)> {
     }
 }
 
-/// A token or a quoted string (RFC 9110, section 5.6). Some proxies leave the quotes of an IPv6 address out.
+/// Parses a token or a quoted string (RFC 9110, section 5.6). Some proxies omit the quotes around an IPv6 address.
 fn parse_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ';', ' ', '\t']).unwrap_or(text.len());
@@ -121,8 +121,8 @@ const fn is_token_byte(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-/// An address as proxies write it: with or without brackets, port and zone. `unknown` and obfuscated names (`_x`) are
-/// none.
+/// Parses an address in the forms that proxies write: with or without brackets, port and zone. `unknown` and obfuscated
+/// names (`_x`) yield `None`.
 fn parse_node(text: &str) -> Hop {
     let text = text.trim();
     if let Some(bracketed) = text.strip_prefix('[') {
@@ -142,7 +142,7 @@ fn parse_node(text: &str) -> Hop {
     }
 }
 
-/// A zone only tells one node's own interfaces apart.
+/// Parses an IPv6 address. The zone is dropped, because it only has a meaning on the host that recorded it.
 fn parse_v6(text: &str) -> Hop {
     let address = match text.split_once('%') {
         Some((_, "")) => return None,
@@ -153,7 +153,7 @@ fn parse_v6(text: &str) -> Hop {
     Some(IpAddr::V6(address).to_canonical())
 }
 
-/// A port, or an obfuscated one (RFC 7239, section 6.2).
+/// Returns true for a port or an obfuscated port (RFC 7239, section 6.2).
 fn is_port(text: &str) -> bool {
     match text.strip_prefix('_') {
         Some(hidden) => {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a client writes, what a proxy appends is the last hop, or nothing of the header counts.
+        /// For any client input, the entry appended by a proxy is the last hop, or the whole header is ignored.
         #[test]
         fn what_a_client_writes_hides_no_note_of_a_proxy(sent in "[a-z0-9=;:,\"\\\\\\[\\] .]{0,40}", quoted in any::<bool>()) {
             let noted = if quoted { "for=\"[2001:db8::9]:80\"" } else { "for=203.0.113.9" };

@@ -1,4 +1,4 @@
-//! Calls that run on the threads for heavy work, and large bodies that are parsed there.
+//! Calls on the threads for heavy work, and parsing of large bodies on those threads.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::problem::Problem;
 use crate::catalog::ids::TenantId;
 use crate::services::{Caller, Context, ServiceError};
 
-/// Bodies of more bytes are parsed on the threads for heavy work.
+/// Size in bytes above which a body is parsed on the threads for heavy work.
 const LARGE_BODY_BYTES: usize = 128 * 1024;
 
 impl<P, B> Call<P, B> {
-    /// Does a call's work away from the threads that answer checks. What it returns is bytes: an answer is written there
-    /// too.
+    /// Runs a call on the threads for heavy work, so that it does not delay checks. `work` returns bytes, because the
+    /// response is serialized on those threads too.
     pub(super) async fn run_heavy<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(Arc<Context>, Caller) -> Result<T, Problem> + Send + 'static,
@@ -24,7 +24,7 @@ impl<P, B> Call<P, B> {
             .await?
     }
 
-    /// The same for a use case whose answer is rendered later.
+    /// Runs a use case on the threads for heavy work; its response is rendered later.
     pub(super) async fn run_heavy_use_case<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(Arc<Context>, Caller) -> Result<T, ServiceError> + Send + 'static,
@@ -36,7 +36,7 @@ impl<P, B> Call<P, B> {
     }
 }
 
-/// Parses a body: a small one here, a large one where it holds up nobody's check.
+/// Parses a body. A large one is parsed on the threads for heavy work, so that it does not delay checks.
 pub(super) async fn parse<B: FromBody + Send + 'static>(
     ctx: &web::Data<Context>,
     owner: Option<TenantId>,

@@ -1,5 +1,5 @@
-//! The faces on HTTP: the only room that knows actix-web and utoipa. Handlers parse, call one service function and
-//! map its outcome; they decide nothing.
+//! HTTP APIs. Only this module depends on actix-web and utoipa. Handlers parse the request, call one service function
+//! and map its result. They contain no business logic.
 
 mod admin;
 mod body;
@@ -40,24 +40,24 @@ pub(crate) use connection::TimedStream;
 
 use crate::services::Context;
 
-/// What a server is built from.
+/// Dependencies of a server.
 #[derive(Clone)]
 pub struct Parts {
     pub context: Arc<Context>,
     pub trusted_proxies: TrustedProxies,
     pub metrics: PrometheusHandle,
-    /// Where clients reach the server, for the API's description.
+    /// Public address of the server, for the API description.
     pub public_url: Option<String>,
     pub faces: Faces,
 }
 
-/// Which faces a server shows. All show health and readiness.
+/// APIs that a server exposes. Health and readiness are always exposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Faces {
     All,
-    /// What devices, people and pipelines call.
+    /// APIs for devices, people and pipelines.
     Calls,
-    /// What operators read: metrics and documentation.
+    /// Metrics and documentation, for operators.
     Operations,
 }
 
@@ -71,12 +71,12 @@ impl Faces {
     }
 }
 
-/// The description of the API, without a server.
+/// Returns the API description without a server.
 pub fn openapi() -> OpenApi {
     described(App::new().into_utoipa_app(), None, Faces::All).1
 }
 
-/// The whole server, every face that it shows and middleware.
+/// Builds the application with the exposed APIs and the middleware.
 pub fn server(
     parts: &Parts,
 ) -> App<
@@ -89,7 +89,7 @@ pub fn server(
     > + use<>,
 > {
     let (faces, public_url) = (parts.faces, parts.public_url.as_deref());
-    // Devices ask most, so their routes come first.
+    // Devices send most of the requests, so their routes come first.
     let app = App::new()
         .configure(|config| {
             if faces.has_calls() {
@@ -111,7 +111,7 @@ pub fn server(
         .wrap(from_fn(telemetry::surround))
 }
 
-/// Adds the documented routes of these faces; this is the one list of routes.
+/// Adds the documented routes of the exposed APIs. This is the only list of routes.
 fn described<T>(
     app: utoipa_actix_web::UtoipaApp<T>,
     public_url: Option<&str>,

@@ -1,4 +1,4 @@
-//! Objects and lists in bodies: members have names, and lists an end.
+//! Objects and lists in bodies: members must be named, and lists are bounded.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A `T` that is written as a JSON object. By itself a derived struct is read from an array too, its members by
-/// position: `[]` would change nothing and succeed, and `["x"]` would set whichever member comes first.
+/// `T` that must be written as a JSON object. A derived struct alone also accepts an array, with its members by
+/// position. `[]` would then succeed without a change, and `["x"]` would set the first member.
 #[derive(Default)]
 pub(super) struct Object<T>(pub(super) T);
 
@@ -32,7 +32,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     }
 }
 
-/// One object, or a list of them.
+/// One object, or a list of objects.
 #[derive(Debug, Default)]
 pub(super) struct OneOrMore<T>(pub(super) Vec<T>);
 
@@ -66,7 +66,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMoreVisitor<T> {
     }
 }
 
-/// A list that is not read beyond `MAX` items, whatever the body holds.
+/// List that is parsed up to `MAX` items, whatever the body contains.
 #[derive(Debug, Default)]
 pub(super) struct Bounded<T, const MAX: usize>(pub(super) Vec<T>);
 

@@ -1,4 +1,5 @@
-//! The API's description: generated from the handlers, kept in `openapi/slipway.json`, served at `/openapi.json`.
+//! API description, generated from the handlers. It is committed as `openapi/slipway.json` and served at
+//! `/openapi.json`.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,8 @@ use super::problem::{PROBLEM_JSON, ProblemDocument};
 #[openapi(
     info(
         title = "Slipway",
-        description = "Release management for fleets of devices. Errors are RFC 9457 problem documents with a stable \
-            `code`; lists page by `cursor`; single objects carry an `ETag` that `If-Match` may demand; creates take an \
+        description = "Release management for device fleets. Errors are RFC 9457 problem documents with a stable `code`. \
+            Lists are paginated by `cursor`. Single objects have an `ETag` for use in `If-Match`. Creates accept an \
             `Idempotency-Key`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -21,20 +22,20 @@ use super::problem::{PROBLEM_JSON, ProblemDocument};
     security(("bearer" = [])),
     modifiers(&Credentials),
     tags(
-        (name = "auth", description = "Signing in and out"),
-        (name = "tenants", description = "Tenants (platform administrators)"),
-        (name = "platform", description = "The platform's administrators, API tokens and audit"),
-        (name = "people", description = "People and one's own account"),
-        (name = "keys", description = "Keys and tokens; each secret is shown once"),
-        (name = "org directory", description = "A tenant's list of org nodes"),
+        (name = "auth", description = "Login, refresh and logout"),
+        (name = "tenants", description = "Tenants, managed by platform administrators"),
+        (name = "platform", description = "Administrators, API tokens and audit log of the platform"),
+        (name = "people", description = "Users, and the caller's own account"),
+        (name = "keys", description = "Keys and tokens, whose secrets are shown once"),
+        (name = "org directory", description = "Org nodes of a tenant"),
         (name = "apps", description = "Apps and their resources"),
-        (name = "releases", description = "Releases and their life"),
-        (name = "pins", description = "Who must stay behind, or on one version"),
-        (name = "devices", description = "Devices, and what they have installed"),
-        (name = "pushes", description = "Packages sent to named devices, and how far each has come"),
-        (name = "audit", description = "Who changed what"),
-        (name = "device", description = "What devices call"),
-        (name = "operations", description = "Health, readiness, metrics"),
+        (name = "releases", description = "Releases and their lifecycle"),
+        (name = "pins", description = "Pins, which limit a device or org node to certain versions"),
+        (name = "devices", description = "Devices and their installed resources"),
+        (name = "pushes", description = "Packages sent to named devices, and their delivery state"),
+        (name = "audit", description = "Audit log of changes"),
+        (name = "device", description = "Device API"),
+        (name = "operations", description = "Health, readiness and metrics"),
     )
 )]
 struct Base;
@@ -52,17 +53,17 @@ impl Modify for Credentials {
         let components = api.components.get_or_insert_with(Default::default);
         components.add_security_scheme(
             "bearer",
-            scheme("An access token from the login, or an API token"),
+            scheme("Access token returned by a login, or an API token"),
         );
-        components.add_security_scheme("device_key", scheme("A tenant's device key"));
+        components.add_security_scheme("device_key", scheme("Device key of a tenant"));
         components.add_security_scheme(
             "device_token",
-            scheme("The token that a device got when it enrolled"),
+            scheme("Token that a device received at its enrolment"),
         );
     }
 }
 
-/// What the paths are added to.
+/// Returns the API description without paths.
 pub(super) fn base(public_url: Option<&str>) -> OpenApi {
     let mut api = Base::openapi();
     if let Some(url) = public_url {
@@ -71,10 +72,10 @@ pub(super) fn base(public_url: Option<&str>) -> OpenApi {
     api
 }
 
-/// The problems that any reading call may answer.
+/// Problems that any read may return.
 pub(super) struct ReadProblems;
 
-/// The problems that any writing call may answer.
+/// Problems that any write may return.
 pub(super) struct WriteProblems;
 
 impl IntoResponses for ReadProblems {
@@ -106,17 +107,17 @@ fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
 
 const fn described(status: u16) -> &'static str {
     match status {
-        400 => "A field is wrong; `errors` names it",
-        401 => "No valid credential",
-        403 => "The role is too small",
-        404 => "Absent, or another tenant's",
-        408 => "The body did not arrive in time; the connection is closed",
-        409 => "Exists already, wrong state, or a conflict of versions; `code` tells which",
-        412 => "The object changed since its `ETag`",
-        413 => "The body is too large",
-        415 => "The body is no JSON, or is encoded",
-        422 => "The `Idempotency-Key` was used with another body",
-        429 => "Too many attempts; see `Retry-After`",
-        _ => "Unavailable for the moment; see `Retry-After`",
+        400 => "Invalid fields, listed in `errors`",
+        401 => "Missing or invalid credential",
+        403 => "Permission denied",
+        404 => "Not found, or owned by another tenant",
+        408 => "Body not received in time; the connection is closed",
+        409 => "Already exists, wrong state or version conflict; `code` names the reason",
+        412 => "Object changed since the `ETag` in `If-Match`",
+        413 => "Body too large",
+        415 => "Body with a type other than JSON, or with a content coding",
+        422 => "`Idempotency-Key` already used with another body",
+        429 => "Too many requests; see `Retry-After`",
+        _ => "Temporarily unavailable; see `Retry-After`",
     }
 }

@@ -1,4 +1,4 @@
-//! For operators: health, readiness, metrics.
+//! Handlers for operators: health, readiness and metrics.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::services::Context;
 use crate::services::push_delivery::DeliveryStatus;
 
-/// Whether the process runs.
+/// Health of the process.
 #[derive(Debug, Serialize, ToSchema)]
 struct HealthResponse {
     #[schema(example = "ok")]
@@ -20,30 +20,31 @@ struct HealthResponse {
     version: &'static str,
 }
 
-/// Whether the node can answer, and from what.
+/// Readiness of the node.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReadinessResponse {
-    /// `ready`, `degraded` (answers, but writes fail, the catalog is stale, or a background task is down), `draining`
-    /// (answers, and is about to stop) or `unready` (there is no catalog, or answers could be wrong because the task that
-    /// follows the catalog or revoked device tokens is down).
+    /// Status of the node: `ready`, `degraded`, `draining` or `unready`. A `degraded` node answers checks, but writes
+    /// fail, the catalog is stale, or a background task is down. A `draining` node answers checks, but is about to
+    /// stop. An `unready` node has no catalog, or its answers could be wrong. They could be wrong if the task that
+    /// syncs the catalog or the revoked device tokens is down.
     status: &'static str,
-    /// `working` or `failing`.
+    /// State of writes: `working` or `failing`.
     writes: &'static str,
-    /// Why writes fail: `away`, `full`, `read_only`, `locked`, `timed_out`, `file_missing`, `refused`,
+    /// Cause of failing writes: `away`, `full`, `read_only`, `locked`, `timed_out`, `file_missing`, `refused`,
     /// `too_many_connections`, `out_of_memory`, `disk_error`, `damaged` or `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'static str>,
-    /// Why writes fail, and what to do.
+    /// Explanation of failing writes, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// `reachable` or `unreachable`. A database that this node may not use counts as unreachable: it is let in once the
-    /// schema and the secret key were checked, and the log tells what they lack.
+    /// State of the database: `reachable` or `unreachable`. A database counts as unreachable until this node has
+    /// verified its schema and the secret key. The log names any mismatch.
     database: &'static str,
-    /// `connected` to the MQTT broker, `unsubscribed` (connected, but the broker refuses the subscription to devices'
-    /// acknowledgements), `disconnected`, or `none` where none is set. A node without its broker is ready all the same:
-    /// devices get pushes by HTTP.
+    /// Connection to the MQTT broker: `connected`, `unsubscribed`, `disconnected`, or `none` if no broker is
+    /// configured. `unsubscribed` means that the node is connected, but the broker refuses the subscription to the
+    /// devices' acknowledgements. A node without its broker is still ready, because devices receive pushes over HTTP.
     mqtt: &'static str,
-    /// Names of background tasks that have failed and do not run again yet.
+    /// Names of background tasks that have failed and have not been restarted yet.
     #[schema(example = json!([]))]
     tasks_down: Vec<&'static str>,
     catalog: CatalogReadiness,
@@ -52,7 +53,7 @@ struct ReadinessResponse {
 #[derive(Debug, Serialize, ToSchema)]
 struct CatalogReadiness {
     loaded: bool,
-    /// Seconds since the catalog was last known to equal the database.
+    /// Seconds since the catalog last matched the database.
     age_s: Option<i64>,
     stale: bool,
     tenants: usize,
@@ -60,9 +61,11 @@ struct CatalogReadiness {
     releases: usize,
 }
 
-/// Whether the process runs
+/// Get the health of the process
+///
+/// The response shows that the process is running.
 #[utoipa::path(operation_id = "get_health", tag = "operations", security(()),
-    responses((status = 200, description = "It runs", body = HealthResponse)))]
+    responses((status = 200, description = "The process is running", body = HealthResponse)))]
 #[get("/healthz")]
 pub(super) async fn get_health() -> HttpResponse {
     HttpResponse::Ok().json(HealthResponse {
@@ -71,13 +74,13 @@ pub(super) async fn get_health() -> HttpResponse {
     })
 }
 
-/// Whether the node can answer checks
+/// Get the readiness of the node
 ///
-/// A node without its database goes on answering from memory, or from its snapshot if it started without, and stays
-/// ready, but says so.
+/// A node that loses its database continues to answer from memory. A node that started without its database answers
+/// from its snapshot. Such a node stays ready, and the response reports the failure.
 #[utoipa::path(operation_id = "get_readiness", tag = "operations", security(()), responses(
-    (status = 200, description = "Checks are answered", body = ReadinessResponse),
-    (status = 503, description = "There is no catalog to answer from, answers could be wrong, or the node is about to stop", body = ReadinessResponse),
+    (status = 200, description = "The node answers checks", body = ReadinessResponse),
+    (status = 503, description = "No catalog is loaded, answers could be wrong, or the node is about to stop", body = ReadinessResponse),
 ))]
 #[get("/readyz")]
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
@@ -135,7 +138,9 @@ const fn describe_broker(status: DeliveryStatus) -> &'static str {
     }
 }
 
-/// Metrics in the Prometheus text format
+/// Get the metrics
+///
+/// Returns all metrics in the Prometheus text format.
 #[utoipa::path(operation_id = "get_metrics", tag = "operations", security(()),
     responses((status = 200, description = "All metrics", body = String, content_type = "text/plain")))]
 #[get("/metrics")]
@@ -152,7 +157,7 @@ pub(super) async fn get_metrics(
         .body(recorder.render())
 }
 
-/// Gauges are set when they are asked for: the catalog itself knows them.
+/// Sets the gauges at the time of the request, because the catalog holds their values.
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^52")]
 fn describe_catalog(ctx: &Context) {
     let now = ctx.now();

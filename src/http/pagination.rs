@@ -1,4 +1,4 @@
-//! Lists: a page at a time, by cursor.
+//! Cursor pagination of lists.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,19 +12,19 @@ use crate::storage::{Page, PageRequest};
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
 
-/// Which page of a list.
+/// Pagination of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
-    /// How many items at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     pub(super) limit: Option<String>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub(super) cursor: Option<String>,
 }
 
-/// Reads the two parameters that every list has.
+/// Parses the pagination parameters.
 pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
     let limit = limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.parse().ok());
     let limit = limit
@@ -36,9 +36,9 @@ pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<
                 .decode(cursor)
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok())
-                // No key that lists are sorted by holds one, and PostgreSQL takes no NUL.
+                // No sort key contains a control character, and PostgreSQL rejects NUL.
                 .filter(|key| !key.contains(char::is_control))
-                .ok_or_else(|| invalid("cursor", "must be a next_cursor that this list gave".to_owned()))
+                .ok_or_else(|| invalid("cursor", "must be a next_cursor returned by this list".to_owned()))
         })
         .transpose()?;
     Ok(PageRequest { limit, after })
@@ -48,11 +48,11 @@ fn invalid(field: &str, message: String) -> Problem {
     Problem::invalid(vec![FieldError::invalid(field, message)])
 }
 
-/// A page of a list.
+/// Page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PageResponse<T> {
     pub(super) items: Vec<T>,
-    /// Gives the next page as `cursor`; null on the last one.
+    /// `cursor` of the next page; null on the last page.
     pub(super) next_cursor: Option<String>,
 }
 

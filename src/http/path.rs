@@ -1,4 +1,4 @@
-//! Ids in paths, typed. What is no id is not there.
+//! Typed ids in paths. An invalid id is answered with 404.
 
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
@@ -7,7 +7,7 @@ use super::problem::Problem;
 use crate::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
 
-/// What a call takes from its path.
+/// Type that a handler reads from the path.
 pub(super) trait FromPath: Sized {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem>;
 }
@@ -43,7 +43,7 @@ macro_rules! paths {
 }
 
 fn tenant(text: String) -> Option<TenantId> {
-    // Only the one spelling: a number with a sign or leading zeros is another path.
+    // Only the canonical spelling: a number with a sign or leading zeros is a different path.
     let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then(|| TenantId::parse(number).ok())?
 }
@@ -52,7 +52,8 @@ fn package(text: String) -> Option<PackageName> {
     PackageName::parse(text).ok()
 }
 
-/// The router leaves `%25`, `%2B` and `%2F` as they are, so that a slash in an id divides no path.
+/// Decodes a device id. The router does not decode `%25`, `%2B` and `%2F`, so that a slash in an id does not split the
+/// path.
 fn device(text: String) -> Option<DeviceId> {
     let text = percent_decode_str(&text).decode_utf8().ok()?;
     DeviceId::parse(text).ok()

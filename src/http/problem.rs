@@ -1,4 +1,4 @@
-//! Errors on the wire: RFC 9457 problem documents. The one place that turns an error into a status.
+//! RFC 9457 problem documents. Errors are mapped to HTTP statuses only in this module.
 
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
@@ -11,12 +11,12 @@ use crate::catalog::field::{FieldError, excerpt};
 use crate::causes::causes;
 use crate::services::ServiceError;
 
-/// The content type of a problem document.
+/// Media type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 macro_rules! codes {
     ($($name:ident, $text:literal, $status:ident, $title:literal;)*) => {
-        /// Every code that a problem can have; stable, for programs.
+        /// Stable problem code for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub(super) enum ProblemCode { $($name,)* }
@@ -59,34 +59,34 @@ codes! {
     Unavailable, "unavailable", SERVICE_UNAVAILABLE, "Unavailable";
 }
 
-/// An RFC 9457 problem document.
+/// RFC 9457 problem document.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemDocument {
-    /// `urn:slipway:problem:` and the code.
+    /// `urn:slipway:problem:` followed by the code.
     #[serde(rename = "type")]
     pub kind: String,
     pub title: &'static str,
     #[schema(example = 400)]
     pub status: u16,
-    /// What was wrong and what to do.
+    /// Explanation of the problem, and the remedy.
     pub detail: String,
     pub code: ProblemCode,
-    /// The fields that are wrong, where fields are.
+    /// Invalid fields; empty if the problem does not concern fields.
     pub errors: Vec<ProblemField>,
-    /// The object that a `secret_already_shown` is about.
+    /// Id of the object, for `secret_already_shown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
 
-/// One field that is wrong.
+/// Invalid field.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ProblemField {
     #[schema(example = "md5")]
     pub field: String,
     #[schema(example = "invalid")]
     pub code: &'static str,
-    /// What is wrong and what is accepted.
+    /// Explanation of the error, and the accepted values.
     pub message: String,
 }
 
@@ -100,7 +100,7 @@ impl From<FieldError> for ProblemField {
     }
 }
 
-/// An error on its way out.
+/// Error that is returned as a problem document.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {detail}", .code.as_str())]
 pub(super) struct Problem {
@@ -122,7 +122,8 @@ impl Problem {
         }
     }
 
-    /// Fields that are wrong; the detail repeats what is wrong with them. However much was sent, the answer is short.
+    /// Creates a problem for invalid fields, whose messages are combined in its detail. The response is short,
+    /// regardless of the size of the request.
     pub(super) fn invalid(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_ERRORS);
         for error in &mut errors {
@@ -138,7 +139,7 @@ impl Problem {
         }
     }
 
-    /// The node has too much to do at the moment.
+    /// Creates a problem for an overloaded node.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         Self {
             retry_after_s: Some(5),
@@ -149,11 +150,11 @@ impl Problem {
     pub(super) fn not_found() -> Self {
         Self::new(
             ProblemCode::NotFound,
-            "there is nothing here for you; check the path and the ids in it",
+            "the path or object does not exist, or is not accessible; check the path and its ids",
         )
     }
 
-    /// What was wrong and what to do, for faces with errors of another kind.
+    /// Returns the explanation and the remedy, for APIs with another error format.
     pub(super) fn detail(&self) -> &str {
         &self.detail
     }
@@ -171,12 +172,12 @@ impl Problem {
     }
 }
 
-/// The longest message of one field; the longest list of accepted values fits in.
+/// Maximum length of a field's message. The longest list of accepted values fits.
 const MAX_MESSAGE_CHARACTERS: usize = 1_000;
-/// The longest summary of all of them.
+/// Maximum length of the combined messages.
 const MAX_DETAIL_CHARACTERS: usize = 4_000;
 
-/// Cuts what many errors have made long.
+/// Truncates a text to a number of characters.
 fn shorten(text: &mut String, max_characters: usize) {
     if let Some((end, _)) = text.char_indices().nth(max_characters) {
         text.truncate(end);
@@ -184,7 +185,7 @@ fn shorten(text: &mut String, max_characters: usize) {
     }
 }
 
-/// The message, with the field's name before it where it does not begin with it.
+/// Returns the message, preceded by the field's name unless it begins with it.
 fn in_words(error: &FieldError) -> String {
     if error.message.starts_with(&error.field) {
         error.message.clone()
@@ -201,7 +202,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Invalid(errors) => Self::invalid(errors),
             ServiceError::Unauthenticated(_) => Self::new(Code::Unauthenticated, detail),
             ServiceError::PermissionDenied(_) => Self::new(Code::PermissionDenied, detail),
-            // Not yours and not there are one answer, to the byte.
+            // The responses for another tenant's object and for an absent object must be identical in every byte.
             ServiceError::NotFound(_) => Self::not_found(),
             ServiceError::AlreadyExists(_) => Self::new(Code::AlreadyExists, detail),
             ServiceError::AlreadyEnrolled(_) => Self::new(Code::AlreadyEnrolled, detail),
@@ -222,7 +223,7 @@ impl From<ServiceError> for Problem {
                 ..Self::new(Code::RateLimited, detail)
             },
             ServiceError::Unavailable { source, .. } => {
-                tracing::warn!(error = %causes(&source), "the database cannot be used");
+                tracing::warn!(error = %causes(&source), "the database is unavailable");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)
@@ -236,7 +237,7 @@ impl From<ServiceError> for Problem {
                 }
             }
             ServiceError::GivenUp { may_be_done } => {
-                tracing::warn!(may_be_done, "a call was given up at its deadline");
+                tracing::warn!(may_be_done, "a call missed its deadline");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)
@@ -259,21 +260,21 @@ impl From<ServiceError> for Problem {
 }
 
 impl Problem {
-    /// What became of a call that the database kept from its end.
+    /// Creates the problem for a call that the database did not complete in time.
     pub(super) fn of_call(method: &Method, error: ServiceError) -> Self {
         let problem = Self::from(error);
         if method.is_safe() {
-            let detail = "the database did not answer in time; repeat the request later".to_owned();
+            let detail = "the database did not respond in time; retry later".to_owned();
             return Self { detail, ..problem };
         }
         problem
     }
 
-    /// Says nothing of the cause, which is in the log under the request's id.
+    /// Creates a problem without the cause, which is logged under the request id.
     pub(super) fn internal() -> Self {
         Self::new(
             ProblemCode::Internal,
-            "an unexpected failure; the server's log has it under this answer's X-Request-Id",
+            "an unexpected error occurred; the server log contains it under the X-Request-Id of this response",
         )
     }
 }
@@ -290,7 +291,7 @@ impl ResponseError for Problem {
             response.insert_header((RETRY_AFTER, seconds));
         }
         if self.code == ProblemCode::RequestTimeout {
-            // What may still come of the body is not waited for.
+            // The connection is closed instead of waiting for the rest of the body.
             response.force_close();
         }
         if self.code == ProblemCode::UnsupportedMediaType {

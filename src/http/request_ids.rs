@@ -1,22 +1,23 @@
-//! Names for requests: unique, cheap, and no secret.
+//! Request ids: unique and cheap, but not secret.
 
 use std::cell::Cell;
 
 use uuid::Uuid;
 
 thread_local! {
-    /// Where this thread's names go on; it begins at random, so that threads and nodes do not meet.
+    /// Last number of this thread. It starts at random, so that threads and nodes use different ranges.
     static NEXT: Cell<u64> = Cell::new(Uuid::new_v4().as_u64_pair().0);
 }
 
-/// A number that no other request has: of one thread surely, else as surely as 64 random bits differ.
+/// Returns a number for a request. Numbers of one thread are unique. Numbers of different threads collide as rarely as
+/// random 64-bit numbers.
 pub(super) fn next() -> u64 {
     let count = NEXT.get().wrapping_add(1);
     NEXT.set(count);
     scatter(count)
 }
 
-/// A permutation of the numbers after which neighbours look unrelated (the finalizer of `SplitMix64`).
+/// Permutes the numbers, so that consecutive ones appear unrelated (the finalizer of `SplitMix64`).
 const fn scatter(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,4 +1,4 @@
-//! Successful answers: bodies, entity tags, the catalog's revision, and creates that are done once.
+//! Successful responses: bodies, entity tags, the catalog revision, and idempotent creates.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ use crate::services::checks::CheckAnswer;
 use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempotent};
 use crate::storage::CatalogPair;
 
-/// Names the state of the catalog that an answer was made from, or that has a write.
+/// Catalog revision that the response was computed from, or that contains the write.
 const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");
 
-/// For how many seconds the node that answered has not seen the database.
+/// Seconds since the responding node last reached the database.
 const SLIPWAY_STALE: HeaderName = HeaderName::from_static("slipway-stale");
 
-/// How many pushes wait for the device that checks, where it proved which one it is.
+/// Number of pushes waiting for the device, if it authenticated with its own token.
 const SLIPWAY_PUSHES_WAITING: HeaderName = HeaderName::from_static("slipway-pushes-waiting");
 
-/// Asks a device to enrol again with its token: the secret key that made it is about to be dropped.
+/// Asks a device to enrol again with its token, because the secret key of the token will be removed soon.
 const SLIPWAY_TOKEN_RENEWAL: HeaderName = HeaderName::from_static("slipway-token-renewal");
 
-/// What every answer to a check says in its headers, on each face.
+/// Inserts the headers of every check response, for the device API and the gateway.
 pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &CheckAnswer<'_>) {
     response.insert_header((SLIPWAY_REVISION, answer.revision));
     if let Some(stale_for) = answer.stale_for {
@@ -44,31 +44,31 @@ pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &
     }
 }
 
-/// Answers with an object in its current state.
+/// Responds with an object in its current state.
 pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
     tagged(StatusCode::OK, etag).json(body)
 }
 
-/// Answers with a body that is written already.
+/// Responds with a serialized body.
 pub(super) fn text(body: Vec<u8>) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 
-/// Answers with an object whose body is written already.
+/// Responds with a serialized object.
 pub(super) fn object_text(body: Vec<u8>, etag: &str) -> HttpResponse {
     tagged(StatusCode::OK, etag)
         .content_type(ContentType::json())
         .body(body)
 }
 
-/// Answers a write with a body that is written already.
+/// Responds to a write with a serialized body.
 pub(super) fn written_text(body: Vec<u8>, etag: &str, pair: Option<&CatalogPair>) -> HttpResponse {
     with_revision(tagged(StatusCode::OK, etag), pair)
         .content_type(ContentType::json())
         .body(body)
 }
 
-/// Answers with an object that keeps no tag of its own: the tag is made from what is shown.
+/// Responds with an object that stores no entity tag. The tag is a digest of the body.
 pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
     let text = text_of(body);
     tagged(StatusCode::OK, &digest_of(&text))
@@ -76,14 +76,14 @@ pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
         .body(text)
 }
 
-/// The tag that [`digested`] gives an object.
+/// Returns the entity tag that [`digested`] computes for an object.
 pub(super) fn digest(body: &impl Serialize) -> String {
     digest_of(&text_of(body))
 }
 
-/// An answer's body, to be sent by [`text`], [`object_text`] or [`written_text`].
+/// Serializes a body for [`text`], [`object_text`] or [`written_text`].
 pub(super) fn text_of(body: &impl Serialize) -> Vec<u8> {
-    // These bodies are structs of texts, numbers and lists, which always serialise.
+    // These bodies contain only texts, numbers and lists, which always serialize.
     serde_json::to_vec(body).unwrap_or_default()
 }
 
@@ -91,18 +91,18 @@ fn digest_of(text: &[u8]) -> String {
     hex::encode(&Sha256::digest(text)[..8])
 }
 
-/// Answers with an object after a write.
+/// Responds to a write with the object.
 pub(super) fn written(body: &impl Serialize, etag: &str, pair: Option<&CatalogPair>) -> HttpResponse {
     with_revision(tagged(StatusCode::OK, etag), pair).json(body)
 }
 
-/// Answers a deletion.
+/// Responds to a deletion.
 pub(super) fn deleted(pair: Option<&CatalogPair>) -> HttpResponse {
     with_revision(HttpResponse::NoContent(), pair).finish()
 }
 
-/// Does a create once per `Idempotency-Key`, and answers what it rendered. `permission` is what the create demands of
-/// its caller, and so does its replay.
+/// Executes a create once per `Idempotency-Key` and responds with its rendered answer. The caller needs `permission`
+/// for the create and for its replay.
 pub(super) async fn create<P, B, T, const MAX: usize>(
     call: &Call<P, Json<B, MAX>>,
     permission: (Option<TenantId>, Action),
@@ -115,7 +115,7 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
             Begun::Go(ticket) => Arc::new(ticket),
         };
     let made = act(&ticket).await;
-    // Another thread may still have it after a failure; the key is freed when the last one drops it.
+    // After a failure another thread may still hold the ticket. The key is released when the last holder drops it.
     let ticket = Arc::into_inner(ticket);
     match made {
         Ok(made) => {
@@ -123,7 +123,7 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
             Ok(answered(render(&made.value), made.pair.as_ref(), false))
         }
         Err(error) => {
-            // A database in trouble is not waited for: the key is freed when the ticket is dropped.
+            // A failing database is not waited for: dropping the ticket releases the key.
             if let Some(ticket) = ticket.filter(|_| !error.is_passing()) {
                 ticket.release().await;
             }
@@ -132,7 +132,7 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
     }
 }
 
-/// The answer of a create, to be sent and to be kept.
+/// Builds the answer of a create, which is both sent and stored.
 pub(super) fn created(body: &impl Serialize, etag: &str) -> Answer {
     answer(StatusCode::CREATED, body, etag)
 }
@@ -145,7 +145,7 @@ pub(super) fn answer(status: StatusCode, body: &impl Serialize, etag: &str) -> A
     }
 }
 
-/// The answer of a create that makes no single object.
+/// Builds the answer of a create that produces no single object.
 pub(super) fn untagged(status: StatusCode, body: &impl Serialize) -> Answer {
     Answer {
         etag: None,

@@ -1,4 +1,4 @@
-//! What surrounds every request: an id, a log line, metrics, and a net under panics.
+//! Middleware for every request: request id, access log, metrics and panic handling.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -28,32 +28,32 @@ use crate::catalog::field::MAX_ECHO_CHARACTERS;
 use crate::catalog::ids::TenantId;
 use crate::services::within_deadline;
 
-/// Names a request in its answer, in the log and in the audit.
+/// Id of a request in its response, the log and the audit.
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) String);
 
-/// Marks a request whose answer is sent without its body.
+/// Marks a request whose response is sent without a body.
 struct HeadOnly;
 
-/// Whether nobody gets the body of the answer, which is made all the same.
+/// Returns true for HEAD requests, whose response is computed but sent without a body.
 pub(super) fn is_head(request: &HttpRequest) -> bool {
     request.extensions().get::<HeadOnly>().is_some()
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The paths of checks. They are asked all day and have no parts that vary, so what is looked up for others is known.
+/// Paths of checks. They are requested most often and contain no parameters, so their route is known without a lookup.
 const CHECK_PATHS: [&str; 3] = ["/v1/check", "/router/rest", "/router/batch"];
 
-/// Gives the request an id, and measures, logs and protects it. HEAD is GET without the body (RFC 9110, 9.3.2),
-/// which the server's encoder leaves out by itself.
+/// Assigns a request id, then measures, logs and protects the request. A HEAD request is handled as GET (RFC 9110,
+/// section 9.3.2), and the server's encoder omits the body.
 pub(super) async fn surround(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = id_of(&request);
     let method = request.method().clone();
-    // The gateway has an answer of its own to verbs that it does not know.
+    // The gateway has its own response for unknown verbs.
     if method == Method::HEAD && !request.path().starts_with("/router/") {
         request.head_mut().method = Method::GET;
         request.extensions_mut().insert(HeadOnly);
@@ -68,7 +68,7 @@ pub(super) async fn surround(
     };
     let in_progress = RequestInProgress::of(&request);
     let began = Instant::now();
-    // A check asks no database, and the gateway's push has an answer of its own to a call that is given up.
+    // A check does not use the database, and the gateway's push has its own response to a missed deadline.
     let has_deadline = check_path.is_none();
     let answer = async {
         if has_deadline {
@@ -86,7 +86,7 @@ pub(super) async fn surround(
         failed => {
             let (end, problem) = match failed {
                 Ok(Err(error)) => ("given up", span.in_scope(|| Problem::of_call(&method, error))),
-                // The panic's own message was logged by the panic hook.
+                // The panic hook has logged the message.
                 _ => ("panicked", Problem::internal()),
             };
             let took = began.elapsed();
@@ -121,7 +121,7 @@ pub(super) async fn surround(
     };
     span.in_scope(|| answered.log(Some(response.request())));
     measure(&method, &route, response.status(), took);
-    // Routes are found by the decoded path, which the path as it was sent does not tell.
+    // Routes match the decoded path, which cannot be derived from the raw path.
     let place = if route == "none" { &*path } else { &*route };
     complete(response.headers_mut(), &id, place);
     if place == "/docs" || place.starts_with("/docs/") {
@@ -132,20 +132,20 @@ pub(super) async fn surround(
         .map_body(|_, body| TrackedBody::new(body, in_progress)))
 }
 
-/// Adds what every answer says of itself.
+/// Adds the headers of every response.
 fn complete(headers: &mut HeaderMap, id: &str, path: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Answers hold secrets or a tenant's data, whichever they are: a replay, a list or a problem.
+    // Any response may contain secrets or tenant data, including replays, lists and problems.
     if (path.starts_with("/api/") || path.starts_with("/v1/devices")) && !headers.contains_key(CACHE_CONTROL)
     {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
-/// The caller's own id where it is a plain word, so that requests can be followed across programs.
+/// Returns the caller's id if it is a plain word, so that requests can be traced across services.
 fn id_of(request: &ServiceRequest) -> String {
     request
         .headers()
@@ -159,13 +159,13 @@ fn id_of(request: &ServiceRequest) -> String {
         .map_or_else(made_id, str::to_owned)
 }
 
-/// 32 hexadecimal digits.
+/// Generates an id of 32 hexadecimal digits.
 fn made_id() -> String {
     let halves = [request_ids::next(), request_ids::next()].map(u64::to_be_bytes);
     hex::encode(halves.as_flattened())
 }
 
-/// The part of a path that the log repeats. A path that no route has is a stranger's own text.
+/// Returns the part of a path to log. A path without a route is arbitrary external text, so it is truncated.
 fn logged<'a>(path: &'a str, route: &str) -> &'a str {
     if route == "none" {
         path.get(..path.floor_char_boundary(MAX_ECHO_CHARACTERS))
@@ -175,21 +175,21 @@ fn logged<'a>(path: &'a str, route: &str) -> &'a str {
     }
 }
 
-/// The caller of a request, noted once the credential was verified.
+/// Authenticated caller of a request.
 struct NotedPrincipal(Principal);
 
-/// Notes for the access log who calls.
+/// Records the caller for the access log.
 pub(super) fn note_principal(request: &HttpRequest, principal: &Principal) {
     request.extensions_mut().insert(NotedPrincipal(principal.clone()));
 }
 
-/// Where a request came from, as far as that is known.
+/// Known origin of a request.
 #[derive(Default)]
 struct Origin {
-    /// `user:…` or `token:…`.
+    /// Key of the caller: `user:…` or `token:…`.
     principal: Option<String>,
     principal_name: Option<String>,
-    /// The tenant that the path names, else the caller's.
+    /// Tenant in the path, otherwise the tenant of the caller.
     tenant: Option<i64>,
     address: Option<String>,
     user_agent: Option<String>,
@@ -213,11 +213,11 @@ impl Origin {
     }
 }
 
-/// The most characters of a text from outside in one line of the log.
+/// Maximum number of characters of external text in a log line.
 const MAX_LOGGED: usize = 256;
 
-/// A text from outside as it may stand in the log: cut off, and without characters that a terminal obeys or that
-/// reorder what is shown.
+/// Prepares external text for the log. It is truncated, and characters that control a terminal or reorder text are
+/// escaped.
 fn printable(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars().take(MAX_LOGGED) {
@@ -232,7 +232,7 @@ fn printable(text: &str) -> String {
     shown
 }
 
-/// An answer for the access log.
+/// Response to log.
 struct Answered<'a> {
     method: &'a Method,
     path: &'a str,
@@ -242,7 +242,8 @@ struct Answered<'a> {
 }
 
 impl Answered<'_> {
-    /// Devices and probes ask all day: their requests are for debugging, people's and pipelines' for the record.
+    /// Logs the response. Devices and probes send requests all the time, so these are logged at debug level. Those of
+    /// people and pipelines are logged at info level, as are server errors.
     fn log(&self, request: Option<&HttpRequest>) {
         let is_for_the_record = self.route.starts_with("/api/") || self.status.as_u16() >= 500;
         if !is_for_the_record && !tracing::enabled!(tracing::Level::DEBUG) {
@@ -260,7 +261,7 @@ impl Answered<'_> {
             address,
             user_agent,
         } = &from;
-        // A field without a value is left out.
+        // A field without a value is omitted.
         macro_rules! record {
             ($level:ident) => {
                 tracing::$level!(
@@ -282,11 +283,12 @@ impl Answered<'_> {
     }
 }
 
-/// The metrics of one route, by method and status.
+/// Metrics of one route, by method and status.
 type RouteMetrics = Vec<(&'static str, StatusCode, Counter, Histogram)>;
 
 thread_local! {
-    /// What this thread has asked the recorder for: asking at each request would take a lock and build every label.
+    /// Metrics cached by this thread. Requesting them from the recorder each time would take a lock and build every
+    /// label.
     static METRICS: RefCell<Vec<(String, RouteMetrics)>> = RefCell::default();
 }
 
@@ -327,7 +329,7 @@ fn ask_for_metrics(
     (method, status, requests, durations)
 }
 
-/// A client may invent methods; a label may not grow by them.
+/// Maps a method to a label. Unknown methods share one label, because clients may invent any number of them.
 fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,4 @@
-//! The platform's administrators.
+//! Handlers for the platform's administrators.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
@@ -22,15 +22,15 @@ use crate::storage::Stored;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateAdministratorRequest {
-    /// Unique in the installation; kept in lower case.
+    /// Login name, unique across the installation; stored in lower case.
     #[schema(value_type = String, required, max_length = 128, example = "li.na")]
     #[serde(default)]
     username: Patch<String>,
-    /// 10 to 256 characters.
+    /// Password of 10 to 256 characters.
     #[schema(value_type = String, required, min_length = 10, max_length = 256)]
     #[serde(default)]
     password: Patch<String>,
-    /// `platform_admin`, which is also the default.
+    /// Role: `platform_admin`, which is also the default.
     #[schema(value_type = Option<String>, example = "platform_admin")]
     #[serde(default)]
     role: Patch<String>,
@@ -39,14 +39,14 @@ pub(super) struct CreateAdministratorRequest {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateAdministratorRequest {
-    /// `platform_admin`: there is no other role without a tenant.
+    /// Role: always `platform_admin`, the only role without a tenant.
     #[schema(value_type = Option<String>, example = "platform_admin")]
     #[serde(default)]
     role: Patch<String>,
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     enabled: Patch<bool>,
-    /// A new password, for a person who lost theirs.
+    /// New password of 10 to 256 characters, for a user who lost theirs.
     #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
     #[serde(default)]
     password: Patch<String>,
@@ -56,7 +56,7 @@ fn read_role(text: String) -> Result<Role, crate::catalog::field::Invalid> {
     Role::parse_of_platform(&text)
 }
 
-/// Create an administrator of the platform
+/// Create a platform administrator
 #[utoipa::path(tag = "platform", operation_id = "create_administrator",
     request_body = CreateAdministratorRequest,
     responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
@@ -86,9 +86,9 @@ pub(super) async fn create_administrator(
     .await
 }
 
-/// List the platform's administrators
+/// List platform administrators
 #[utoipa::path(tag = "platform", operation_id = "list_administrators", params(PageQuery),
-    responses((status = 200, description = "In the order of creation", body = PageResponse<UserResponse>), ReadProblems))]
+    responses((status = 200, description = "Administrators in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/users")]
 pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -97,7 +97,7 @@ pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Prob
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
 }
 
-/// Get an administrator of the platform
+/// Get a platform administrator
 #[utoipa::path(tag = "platform", operation_id = "get_administrator", params(AdministratorPath),
     responses((status = 200, description = "The administrator", body = UserResponse), ReadProblems))]
 #[get("/users/{id}")]
@@ -112,9 +112,9 @@ impl MayBeUrgent for UpdateAdministratorRequest {
     }
 }
 
-/// Update an administrator of the platform
+/// Update a platform administrator
 ///
-/// Any change ends the person's sessions. The last enabled administrator cannot be disabled.
+/// Any change ends the user's sessions. The last enabled administrator cannot be disabled.
 #[utoipa::path(tag = "platform", operation_id = "update_administrator", params(AdministratorPath),
     request_body = UpdateAdministratorRequest,
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
@@ -136,7 +136,7 @@ pub(super) async fn update_administrator(
     Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
 }
 
-/// Delete an administrator of the platform
+/// Delete a platform administrator
 ///
 /// The last enabled administrator cannot be deleted.
 #[utoipa::path(tag = "platform", operation_id = "delete_administrator", params(AdministratorPath),

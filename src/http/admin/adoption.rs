@@ -1,4 +1,4 @@
-//! How far the versions of an app's resources have come.
+//! Adoption of the versions of an app's resources.
 
 use actix_web::{HttpResponse, get};
 use serde::{Deserialize, Serialize};
@@ -18,37 +18,37 @@ use crate::storage::device_installs::VersionCount;
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 365;
 
-/// Which resources and devices count.
+/// Filters for the counted resources and devices.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct AdoptionQuery {
     /// Only this resource.
     identifier: Option<String>,
-    /// Devices count that checked for the app within so many days.
+    /// Only devices that checked for the app within this number of days, 1 to 365.
     #[param(default = 30, minimum = 1, maximum = 365, value_type = Option<u16>)]
     seen_within_days: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct AdoptionResponse {
-    /// The app itself first, then by identifier; a resource that no device has is not listed.
+    /// Adoption by resource: the app itself first, then by identifier. Resources that no device has are omitted.
     resources: Vec<ResourceAdoption>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct ResourceAdoption {
     identifier: String,
-    /// The newest first.
+    /// Installed versions, newest first.
     versions: Vec<VersionAdoption>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct VersionAdoption {
     version_code: i64,
-    /// How many devices have it.
+    /// Number of devices with this version.
     devices: u64,
-    /// Its part, 0 to 1, of the devices that have any version of the resource; rounded to four decimals.
+    /// Share, 0 to 1, among the devices that have any version of the resource; rounded to four decimals.
     share: f64,
 }
 
@@ -90,9 +90,9 @@ fn read_days(text: String) -> Result<u16, Invalid> {
     days.ok_or_else(|| Invalid::new(format!("must be an integer from 1 to {MAX_DAYS}")))
 }
 
-/// Count the devices of each version
+/// Get the number of devices on each version
 #[utoipa::path(tag = "devices", operation_id = "get_adoption", params(AppPath, AdoptionQuery),
-    responses((status = 200, description = "Devices by resource and version", body = AdoptionResponse), ReadProblems))]
+    responses((status = 200, description = "Number of devices by resource and version", body = AdoptionResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/adoption")]
 pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let query: AdoptionQuery = call.query()?;

@@ -1,4 +1,4 @@
-//! Tokens for pipelines.
+//! Handlers for API tokens of pipelines.
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
@@ -26,11 +26,11 @@ pub(super) struct CreateApiTokenRequest {
     #[schema(value_type = String, required, max_length = 128, example = "ci")]
     #[serde(default)]
     name: Patch<String>,
-    /// `admin`, `publisher` or `viewer`.
+    /// Role: `admin`, `publisher` or `viewer`.
     #[schema(value_type = String, required, example = "publisher")]
     #[serde(default)]
     role: Patch<String>,
-    /// The instant from which it is invalid; absent or null: it does not expire.
+    /// Time from which the token is invalid. If absent or null, the token does not expire.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     expires_at: Patch<String>,
@@ -50,7 +50,7 @@ pub(super) struct ApiTokenResponse {
 pub(super) struct CreatedApiTokenResponse {
     #[serde(flatten)]
     token_facts: ApiTokenResponse,
-    /// For `Authorization: Bearer …`; shown only here.
+    /// Secret for `Authorization: Bearer …`; shown only in this response.
     #[schema(example = "slipway_token_…")]
     token: String,
 }
@@ -67,7 +67,7 @@ impl From<&Stored<ApiToken>> for ApiTokenResponse {
     }
 }
 
-/// The answer to the call that made a token.
+/// Renders the response to the creation of a token.
 pub(super) fn render_made(made: &MadeApiToken) -> Answer {
     let response = CreatedApiTokenResponse {
         token_facts: ApiTokenResponse::from(&made.stored),
@@ -76,12 +76,12 @@ pub(super) fn render_made(made: &MadeApiToken) -> Answer {
     respond::created(&response, &made.stored.etag)
 }
 
-/// Make an API token
+/// Create an API token
 ///
-/// The token is shown only in this answer.
+/// The token is shown only in this response.
 #[utoipa::path(tag = "keys", operation_id = "create_api_token", params(TenantPath),
     request_body = CreateApiTokenRequest,
-    responses((status = 201, description = "Made", body = CreatedApiTokenResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/api-tokens")]
 pub(super) async fn create_api_token(
     mut call: Call<TenantPath, Json<CreateApiTokenRequest>>,
@@ -110,7 +110,7 @@ pub(super) async fn create_api_token(
 
 /// List API tokens
 #[utoipa::path(tag = "keys", operation_id = "list_api_tokens", params(TenantPath, PageQuery),
-    responses((status = 200, description = "Without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
+    responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens")]
 pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -119,9 +119,9 @@ pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpRespon
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
 }
 
-/// Read an API token
+/// Get an API token
 #[utoipa::path(tag = "keys", operation_id = "get_api_token", params(KeyPath),
-    responses((status = 200, description = "Without its secret", body = ApiTokenResponse), ReadProblems))]
+    responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = api_tokens::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
@@ -130,7 +130,7 @@ pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, P
 
 /// Delete an API token
 #[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath),
-    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+    responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn delete_api_token(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

@@ -1,4 +1,4 @@
-//! Keys of the gateway.
+//! Handlers for app keys of the gateway.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, post};
@@ -28,11 +28,11 @@ pub(super) struct CreateAppKeyRequest {
     #[schema(value_type = String, required, max_length = 128, example = "handheld SDK")]
     #[serde(default)]
     name: Patch<String>,
-    /// `device` may check, `operator` may also push.
+    /// Role: a `device` key may check; an `operator` key may also push.
     #[schema(value_type = String, required, example = "device")]
     #[serde(default)]
     role: Patch<String>,
-    /// The instant from which it is invalid; absent or null: it does not expire.
+    /// Time from which the key is invalid. If absent or null, the key does not expire.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     expires_at: Patch<String>,
@@ -43,7 +43,7 @@ struct AppKeyResponse {
     id: String,
     name: String,
     role: &'static str,
-    /// What a client sends as `app_key`.
+    /// Value that a client sends as `app_key`.
     #[schema(example = "123456789012")]
     app_key: String,
     created_at: DateTime<Utc>,
@@ -55,7 +55,7 @@ struct AppKeyResponse {
 struct CreatedAppKeyResponse {
     #[serde(flatten)]
     key_facts: AppKeyResponse,
-    /// What a client signs with; shown only here.
+    /// Secret that a client signs with; shown only in this response.
     app_secret: String,
 }
 
@@ -72,12 +72,12 @@ impl From<&Stored<AppKey>> for AppKeyResponse {
     }
 }
 
-/// Make an app key
+/// Create an app key
 ///
-/// The secret is shown only in this answer.
+/// The secret is shown only in this response.
 #[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath),
     request_body = CreateAppKeyRequest,
-    responses((status = 201, description = "Made", body = CreatedAppKeyResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = CreatedAppKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys")]
 pub(super) async fn create_app_key(
     mut call: Call<TenantPath, Json<CreateAppKeyRequest>>,
@@ -101,11 +101,12 @@ pub(super) async fn create_app_key(
     .await
 }
 
-/// Give an app key a new secret
+/// Rotate the secret of an app key
 ///
-/// The secret before stays good until the next rotation, so that devices can be moved one by one.
+/// The previous secret stays valid until the next rotation, so that devices can be migrated one by one. The new secret
+/// is shown only in this response.
 #[utoipa::path(tag = "keys", operation_id = "rotate_app_key", params(KeyPath), request_body = NoArguments,
-    responses((status = 200, description = "Rotated; the new secret is shown only here", body = CreatedAppKeyResponse),
+    responses((status = 200, description = "Rotated", body = CreatedAppKeyResponse),
         WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
 pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
@@ -130,7 +131,7 @@ fn render_made(status: StatusCode, made: &MadeAppKey) -> Answer {
 
 /// List app keys
 #[utoipa::path(tag = "keys", operation_id = "list_app_keys", params(TenantPath, PageQuery),
-    responses((status = 200, description = "Without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
+    responses((status = 200, description = "Keys without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys")]
 pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -139,9 +140,9 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppKeyResponse::from(&stored))))
 }
 
-/// Read an app key
+/// Get an app key
 #[utoipa::path(tag = "keys", operation_id = "get_app_key", params(KeyPath),
-    responses((status = 200, description = "Without its secret", body = AppKeyResponse), ReadProblems))]
+    responses((status = 200, description = "The key without its secret", body = AppKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = app_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
@@ -150,7 +151,7 @@ pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Pro
 
 /// Delete an app key
 #[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
-    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+    responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn delete_app_key(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

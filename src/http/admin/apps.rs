@@ -1,4 +1,4 @@
-//! Apps.
+//! Handlers for apps.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
@@ -23,14 +23,15 @@ use crate::storage::Stored;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateAppRequest {
-    /// Never changes; a renamed app is a new app with this among its old names.
+    /// Package name, which never changes. To rename an app, create a new app and list this name in its
+    /// `old_package_names`.
     #[schema(value_type = String, required, example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     #[serde(default)]
     package_name: Patch<String>,
     #[schema(value_type = String, required, max_length = 128, example = "Hema WMS")]
     #[serde(default)]
     app_name: Patch<String>,
-    /// Names under which older installs still ask.
+    /// Former package names, which older installs still send.
     #[schema(value_type = Option<Vec<String>>, max_items = 100)]
     #[serde(default)]
     old_package_names: Patch<Vec<String>>,
@@ -48,11 +49,11 @@ pub(super) struct UpdateAppRequest {
     #[schema(value_type = Option<Vec<String>>, max_items = 100)]
     #[serde(default)]
     old_package_names: Patch<Vec<String>>,
-    /// null takes it away.
+    /// Icon address; null removes it.
     #[schema(value_type = Option<String>, max_length = 2048)]
     #[serde(default)]
     icon_url: Patch<String>,
-    /// `false` is the app's off switch.
+    /// Off switch: `false` stops all offers of the app.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     enabled: Patch<bool>,
@@ -86,7 +87,7 @@ impl From<&Stored<App>> for AppResponse {
     }
 }
 
-/// An absent URL may also be written as an empty text.
+/// Reads a URL; an empty text means that it is absent.
 pub(super) fn read_optional_url(text: String) -> Result<Option<Url>, Invalid> {
     if text.is_empty() {
         return Ok(None);
@@ -94,9 +95,9 @@ pub(super) fn read_optional_url(text: String) -> Result<Option<Url>, Invalid> {
     Url::parse(text).map(Some)
 }
 
-/// Add an app
+/// Create an app
 #[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath), request_body = CreateAppRequest,
-    responses((status = 201, description = "Added", body = AppResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = AppResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps")]
 pub(super) async fn create_app(
     mut call: Call<TenantPath, Json<CreateAppRequest>>,
@@ -134,7 +135,7 @@ pub(super) async fn create_app(
 
 /// List apps
 #[utoipa::path(tag = "apps", operation_id = "list_apps", params(TenantPath, PageQuery),
-    responses((status = 200, description = "By package name", body = PageResponse<AppResponse>), ReadProblems))]
+    responses((status = 200, description = "Apps by package name", body = PageResponse<AppResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps")]
 pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -143,7 +144,7 @@ pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Pr
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppResponse::from(&stored))))
 }
 
-/// Read an app
+/// Get an app
 #[utoipa::path(tag = "apps", operation_id = "get_app", params(AppPath),
     responses((status = 200, description = "The app", body = AppResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}")]
@@ -164,9 +165,9 @@ impl MayBeUrgent for UpdateAppRequest {
     }
 }
 
-/// Change an app
+/// Update an app
 #[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath), request_body = UpdateAppRequest,
-    responses((status = 200, description = "Changed", body = AppResponse), WriteProblems))]
+    responses((status = 200, description = "Updated", body = AppResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn update_app(
     mut call: Call<AppPath, ClassifiedJson<UpdateAppRequest>>,
@@ -205,9 +206,10 @@ pub(super) async fn update_app(
 
 /// Delete an app
 ///
-/// With all that belongs to it but its audit; refused while it has published or paused releases.
+/// Deletes the app and everything that belongs to it, except its audit events. Refused while the app has published or
+/// paused releases.
 #[utoipa::path(tag = "apps", operation_id = "delete_app", params(AppPath),
-    responses((status = 204, description = "Gone; its names are free again"), WriteProblems))]
+    responses((status = 204, description = "Deleted; its names can be used again"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn delete_app(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

@@ -1,4 +1,4 @@
-//! The audit.
+//! Handlers for the audit log.
 
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
@@ -19,22 +19,23 @@ use crate::storage::audit::AuditEvent;
 struct AuditEventResponse {
     id: String,
     at: DateTime<Utc>,
-    /// `user:…` or `token:…`; `command_line`; a device is `device_key:…` with a key, `device:…` with a token of its own.
+    /// Key of the caller: `user:…`, `token:…` or `command_line`. A device is `device_key:…` with a device key, and
+    /// `device:…` with its own token.
     actor: String,
-    /// The name of the user, token or key as it was then, or the device's id.
+    /// Name of the user, token or key at the time of the event, or the device id.
     actor_name: String,
     #[schema(example = "release.publish")]
     action: String,
     #[schema(example = "release")]
     object_type: String,
     object_id: String,
-    /// The object before; absent when it was made.
+    /// Object before the change; absent if it was created.
     #[schema(value_type = Option<Object>)]
     before: Option<JsonText>,
-    /// The object after; absent when it is gone.
+    /// Object after the change; absent if it was deleted.
     #[schema(value_type = Option<Object>)]
     after: Option<JsonText>,
-    /// The `X-Request-Id` of the call.
+    /// `X-Request-Id` of the request.
     request_id: Option<String>,
 }
 
@@ -55,9 +56,11 @@ impl From<AuditEvent> for AuditEventResponse {
     }
 }
 
-/// Who changed what, when, before and after
+/// List a tenant's audit events
+///
+/// Each event names the caller, the time, and the object before and after the change.
 #[utoipa::path(tag = "audit", operation_id = "list_audit", params(TenantPath, PageQuery),
-    responses((status = 200, description = "Newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
+    responses((status = 200, description = "Audit events, newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/audit")]
 pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -75,11 +78,12 @@ pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, P
     Ok(respond::text(body))
 }
 
-/// Who changed what belongs to no tenant
+/// List the platform's audit events
 ///
-/// Administrators, platform tokens, tenants, maintenance by the command line, and failed logins of unknown accounts.
+/// Covers administrators, platform tokens, tenants, maintenance by the command line, and failed logins of unknown
+/// accounts.
 #[utoipa::path(tag = "audit", operation_id = "list_platform_audit", params(PageQuery),
-    responses((status = 200, description = "Newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
+    responses((status = 200, description = "Audit events, newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
 #[get("/audit")]
 pub(super) async fn list_platform_audit(call: Call) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Handlers for login, refresh and logout.
 
 use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, post, web};
@@ -36,13 +36,13 @@ struct RefreshRequest {
 
 #[derive(Serialize, ToSchema)]
 struct LoginResponse {
-    /// For `Authorization: Bearer …`.
+    /// Access token for `Authorization: Bearer …`.
     access_token: String,
-    /// For one refresh; the refresh gives the next.
+    /// Token for one refresh, whose response contains the next one.
     refresh_token: String,
     #[schema(example = "Bearer")]
     token_type: &'static str,
-    /// Seconds until the access token expires.
+    /// Lifetime of the access token, in seconds.
     expires_in: i64,
 }
 
@@ -57,9 +57,9 @@ impl From<SignedIn> for LoginResponse {
     }
 }
 
-/// Sign in with a username and a password
+/// Log in with a username and a password
 #[utoipa::path(tag = "auth", operation_id = "login", security(()), request_body = LoginRequest,
-    responses((status = 200, description = "Signed in", body = LoginResponse), WriteProblems))]
+    responses((status = 200, description = "Logged in", body = LoginResponse), WriteProblems))]
 #[post("/auth/login")]
 pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
@@ -75,12 +75,12 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 
-/// Trade a refresh token for a new pair
+/// Refresh an access token
 ///
-/// A refresh token is good once. For 30 seconds the same client (by network and `User-Agent`) gets the same pair for it
-/// again, so that browser tabs can share one. Used again otherwise, it ends its session.
+/// A refresh token is valid once. For 30 seconds the same client (by network and `User-Agent`) gets the same pair
+/// again, so that browser tabs can share a token. Any other reuse ends the session.
 #[utoipa::path(tag = "auth", operation_id = "refresh", security(()), request_body = RefreshRequest,
-    responses((status = 200, description = "A new pair", body = LoginResponse), WriteProblems))]
+    responses((status = 200, description = "New token pair", body = LoginResponse), WriteProblems))]
 #[post("/auth/refresh")]
 pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
@@ -94,16 +94,18 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
 }
 
-/// End the session
+/// Log out
+///
+/// Ends the current session.
 #[utoipa::path(tag = "auth", operation_id = "logout",
-    responses((status = 204, description = "The session has ended"), WriteProblems))]
+    responses((status = 204, description = "Session ended"), WriteProblems))]
 #[post("/auth/logout")]
 pub(super) async fn logout(call: Call) -> Result<HttpResponse, Problem> {
     sessions::logout(&call.ctx, &call.caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The caller as far as it can be told before it is authenticated.
+/// Describes the client, which is not authenticated yet.
 fn client(request: &HttpRequest) -> Client<'_> {
     let user_agent = request.headers().get(USER_AGENT);
     Client {
@@ -112,7 +114,7 @@ fn client(request: &HttpRequest) -> Client<'_> {
     }
 }
 
-/// The body of a call that nobody is authenticated for yet.
+/// Reads the body of a request without authentication.
 async fn public_body<T: serde::de::DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,

@@ -1,4 +1,4 @@
-//! What the tenant's people do about the credentials that devices hold for themselves.
+//! Handlers for the credentials that devices hold themselves.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, post};
@@ -16,7 +16,7 @@ use crate::http::respond;
 use crate::services::devices;
 use crate::services::enrolment::{self, MadeEnrolmentCode};
 
-/// Has no members.
+/// Empty request body.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateEnrolmentCodeRequest {}
@@ -24,21 +24,21 @@ pub(super) struct CreateEnrolmentCodeRequest {}
 #[derive(Serialize, ToSchema)]
 struct CreatedEnrolmentCodeResponse {
     id: String,
-    /// For one `POST /v1/devices` of this device; shown only here. Read in either case, with or without its hyphens
-    /// and its prefix.
+    /// Code for one `POST /v1/devices` of this device; shown only in this response. Case is ignored; hyphens and the
+    /// prefix may be omitted.
     #[schema(example = "slipway_code_…")]
     enrolment_code: String,
-    /// 24 hours after it was made.
+    /// Expiry, 24 hours after creation.
     expires_at: DateTime<Utc>,
 }
 
-/// Make an enrolment code
+/// Create an enrolment code
 ///
-/// Good once, for this device, for 24 hours; the one made before it is good no more. The code is shown only in this
-/// answer. A device must be known to have a code: import it first.
+/// The code is valid once, for this device, for 24 hours, and replaces the previous code. It is shown only in this
+/// response. The device must be known: import it first.
 #[utoipa::path(tag = "devices", operation_id = "create_enrolment_code", params(DevicePath),
     request_body = CreateEnrolmentCodeRequest,
-    responses((status = 201, description = "Made", body = CreatedEnrolmentCodeResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = CreatedEnrolmentCodeResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/devices/{device_id}/enrolment-codes")]
 pub(super) async fn create_enrolment_code(
     call: Call<DevicePath, Json<CreateEnrolmentCodeRequest>>,
@@ -62,9 +62,10 @@ pub(super) async fn create_enrolment_code(
 
 /// Revoke a device's token
 ///
-/// For a device that was lost: with the tenant's device key alone nobody enrols its id again, only with a code.
+/// Use this for a lost device. Its device id can then be enrolled only with an enrolment code. The tenant's device key
+/// alone is refused.
 #[utoipa::path(tag = "devices", operation_id = "revoke_device_token", params(DevicePath),
-    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+    responses((status = 204, description = "Revoked; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/devices/{device_id}/token")]
 pub(super) async fn revoke_device_token(call: Call<DevicePath, Urgent>) -> Result<HttpResponse, Problem> {
     let DevicePath { tenant_id, device_id } = &call.path;

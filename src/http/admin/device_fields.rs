@@ -1,4 +1,4 @@
-//! Devices as an import writes them.
+//! Request fields of imported devices.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,18 +14,18 @@ use crate::http::problem::Problem;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImportDevicesRequest {
-    /// At most 100,000, each id once.
+    /// Devices to import, at most 100,000, each id once.
     #[schema(value_type = Vec<ImportedDeviceFields>, required)]
     #[serde(default)]
     devices: Patch<Bounded<Object<ImportedDeviceFields>, MAX_IMPORTED_DEVICES>>,
 }
 
-/// What is left out or null stays as it is known.
+/// Device to import. Absent and null fields keep their stored values.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ImportedDevice)]
 struct ImportedDeviceFields {
-    /// 1 to 128 characters without control characters.
+    /// Device id of 1 to 128 characters without control characters.
     #[schema(value_type = String, required, max_length = 128, example = "PDA001")]
     #[serde(default)]
     device_id: Patch<String>,
@@ -35,7 +35,8 @@ struct ImportedDeviceFields {
     #[schema(value_type = Option<String>, max_length = 128, example = "10013")]
     #[serde(default)]
     device_type: Patch<String>,
-    /// The places that the device belongs to: one object of level codes, or a list of at most 8. An empty list is none.
+    /// Org nodes that the device belongs to: one object of level codes, or a list of at most 8. An empty list removes
+    /// them.
     #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 8)]
     #[serde(default)]
     org_info: Patch<OneOrMore<OrgScopeFields>>,
@@ -57,7 +58,7 @@ impl ImportDevicesRequest {
 }
 
 impl ImportedDeviceFields {
-    /// `place` is the path of the object in the body.
+    /// Reads one device; `place` is the path of the object in the body.
     fn read(self, place: &str, fields: &mut Fields) -> Option<Device> {
         let id = fields.required(&format!("{place}.device_id"), self.device_id, DeviceId::parse);
         let project = fields.required(&format!("{place}.project_id"), self.project_id, ProjectId::parse);

@@ -1,4 +1,4 @@
-//! Keys of the device API.
+//! Handlers for device keys of the device API.
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ pub(super) struct CreateDeviceKeyRequest {
     #[schema(value_type = String, required, max_length = 128, example = "handhelds")]
     #[serde(default)]
     name: Patch<String>,
-    /// The instant from which it is invalid; absent or null: it does not expire.
+    /// Time from which the key is invalid. If absent or null, the key does not expire.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     expires_at: Patch<String>,
@@ -44,7 +44,7 @@ struct DeviceKeyResponse {
 struct CreatedDeviceKeyResponse {
     #[serde(flatten)]
     key_facts: DeviceKeyResponse,
-    /// For `Authorization: Bearer …` on the device API; shown only here.
+    /// Secret for `Authorization: Bearer …` on the device API; shown only in this response.
     #[schema(example = "slipway_device_…")]
     device_key: String,
 }
@@ -60,12 +60,12 @@ impl From<&Stored<DeviceKey>> for DeviceKeyResponse {
     }
 }
 
-/// Make a device key
+/// Create a device key
 ///
-/// The key is shown only in this answer.
+/// The key is shown only in this response.
 #[utoipa::path(tag = "keys", operation_id = "create_device_key", params(TenantPath),
     request_body = CreateDeviceKeyRequest,
-    responses((status = 201, description = "Made", body = CreatedDeviceKeyResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = CreatedDeviceKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/device-keys")]
 pub(super) async fn create_device_key(
     mut call: Call<TenantPath, Json<CreateDeviceKeyRequest>>,
@@ -102,7 +102,7 @@ pub(super) async fn create_device_key(
 
 /// List device keys
 #[utoipa::path(tag = "keys", operation_id = "list_device_keys", params(TenantPath, PageQuery),
-    responses((status = 200, description = "Without their secrets", body = PageResponse<DeviceKeyResponse>), ReadProblems))]
+    responses((status = 200, description = "Keys without their secrets", body = PageResponse<DeviceKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys")]
 pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -113,9 +113,9 @@ pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpRespo
     })))
 }
 
-/// Read a device key
+/// Get a device key
 #[utoipa::path(tag = "keys", operation_id = "get_device_key", params(KeyPath),
-    responses((status = 200, description = "Without its secret", body = DeviceKeyResponse), ReadProblems))]
+    responses((status = 200, description = "The key without its secret", body = DeviceKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = device_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
@@ -124,7 +124,7 @@ pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, 
 
 /// Delete a device key
 #[utoipa::path(tag = "keys", operation_id = "delete_device_key", params(KeyPath),
-    responses((status = 204, description = "It is good for nothing any more"), WriteProblems))]
+    responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn delete_device_key(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

@@ -1,4 +1,4 @@
-//! The devices of a tenant.
+//! Handlers for the devices of a tenant.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, post};
@@ -28,86 +28,86 @@ use crate::services::devices::{self, DeviceWithInstalls, Imported, RegisteredDev
 use crate::storage::device_installs::{Install, InstallFilter};
 use crate::storage::devices::DeviceFilter;
 
-/// What an import changed; devices that were so already count as neither.
+/// Numbers of imported devices. Devices that did not change are not counted.
 #[derive(Serialize, ToSchema)]
 struct ImportDevicesResponse {
     created: usize,
     updated: usize,
 }
 
-/// A device as it is known.
+/// Registered device.
 #[derive(Serialize, ToSchema)]
 struct DeviceResponse {
     device_id: String,
-    /// null until an import or its enrolment gives one.
+    /// Project; null until an import or an enrolment sets it.
     project_id: Option<String>,
     device_type: Option<String>,
-    /// The places that it belongs to, completed from the org directory.
+    /// Org nodes of the device, completed from the org directory.
     #[schema(value_type = Vec<OrgScopeFields>)]
     org_info: Vec<OrgScope>,
-    /// What it told of itself when it enrolled: flattened names, and values as text. null before.
+    /// Attributes sent at enrolment, with flattened names and text values; null before.
     attributes: Option<DeviceAttributes>,
-    /// Whether it holds a token of its own that is good.
+    /// True if the device holds a valid token of its own.
     enrolled: bool,
-    /// Whether it waits for pushes now.
+    /// True if an event stream or a long poll of the device is open.
     connected: bool,
-    /// null until it checks or enrols.
+    /// Time of the first check or enrolment; null before.
     first_seen_at: Option<DateTime<Utc>>,
-    /// Its first check of the last day (UTC) on which it checked, or a later one of that day that told something new,
-    /// or its enrolment.
+    /// Time of the last recorded check or enrolment. Of one day's checks (UTC), only the first and those with new
+    /// information are recorded.
     last_seen_at: Option<DateTime<Utc>>,
 }
 
-/// A device with what it has.
+/// Device with its installed resources.
 #[derive(Serialize, ToSchema)]
 struct DeviceWithInstallsResponse {
     #[serde(flatten)]
     device: DeviceResponse,
-    /// By app and identifier; resources that the app does not have are not recorded.
+    /// Installed resources, by app and identifier. Resources that the app does not have are omitted.
     installs: Vec<InstallResponse>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Install)]
 struct InstallResponse {
-    /// The app, by its current name.
+    /// Current package name of the app.
     package_name: String,
     identifier: String,
     version_code: i64,
-    /// As `last_seen_at`, for this app.
+    /// Time of the last recorded check for this app, as in `last_seen_at`.
     seen_at: DateTime<Utc>,
 }
 
-/// Which devices a list holds.
+/// Pagination and filters of a device list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct DevicesQuery {
-    /// How many items at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
     /// Only devices of this project.
     project_id: Option<String>,
     /// Only devices of this type.
     device_type: Option<String>,
-    /// Only devices at or below this org node: its codes from l1 down, joined with `/`.
+    /// Only devices at or below this org node, given as its codes from l1 down, joined with `/`.
     #[param(example = "HM/HM-SH")]
     org: Option<String>,
-    /// Only devices with this app.
+    /// Only devices that have this app.
     package_name: Option<String>,
-    /// Only devices with this resource of the app `package_name`.
+    /// Only devices that have this resource of the app `package_name`.
     identifier: Option<String>,
-    /// Only devices with this version of the resource `identifier`.
+    /// Only devices that have this version of the resource `identifier`.
     #[param(value_type = Option<i64>, minimum = 1)]
     version_code: Option<String>,
-    /// Only devices that wait for pushes now, or only those that do not.
+    /// Only devices that are connected (`true`), or only those that are not (`false`).
     #[param(value_type = Option<bool>)]
     connected: Option<String>,
 }
 
-/// The filters of a query, read.
+/// Parsed filters of a device list.
 struct Filters {
     project: Option<ProjectId>,
     device_type: Option<DeviceType>,
@@ -157,7 +157,6 @@ impl From<&Install> for InstallResponse {
     }
 }
 
-/// Reads an integer of a query.
 fn read_version_code(text: String) -> Result<VersionCode, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
@@ -179,7 +178,7 @@ fn read_org(text: String) -> Result<OrgScope, Invalid> {
 }
 
 fn says_nothing_without(field: &str, needed: &str) -> FieldError {
-    FieldError::invalid(field, format!("is taken only together with {needed}"))
+    FieldError::invalid(field, format!("requires {needed}"))
 }
 
 impl Filters {
@@ -221,8 +220,8 @@ impl Filters {
 
 /// Import devices
 ///
-/// Sets the project, type and places of each device; those that are not known yet become so. The same import again
-/// changes nothing. A device's later checks may tell another type and other places, never another project.
+/// Sets the project, type and org nodes of each device, and registers unknown devices. Repeating an import changes
+/// nothing. Later checks of a device may change its type and org nodes, but never its project.
 #[utoipa::path(tag = "devices", operation_id = "import_devices", params(TenantPath),
     request_body = ImportDevicesRequest,
     responses((status = 200, description = "Imported", body = ImportDevicesResponse), WriteProblems))]
@@ -253,9 +252,9 @@ pub(super) async fn import_devices(
 
 /// List devices
 ///
-/// A device is known once it was imported, has enrolled or has checked.
+/// A device is registered by an import, an enrolment or its first check.
 #[utoipa::path(tag = "devices", operation_id = "list_devices", params(TenantPath, DevicesQuery),
-    responses((status = 200, description = "By id", body = PageResponse<DeviceResponse>), ReadProblems))]
+    responses((status = 200, description = "Devices by id", body = PageResponse<DeviceResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/devices")]
 pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: DevicesQuery = call.query()?;
@@ -272,9 +271,9 @@ pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse,
     Ok(respond::text(body))
 }
 
-/// Read a device
+/// Get a device
 ///
-/// With what it has installed, as its checks told.
+/// The response includes the installed resources that its checks reported.
 #[utoipa::path(tag = "devices", operation_id = "get_device", params(DevicePath),
     responses((status = 200, description = "The device", body = DeviceWithInstallsResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/devices/{device_id}")]
@@ -284,12 +283,12 @@ pub(super) async fn get_device(call: Call<DevicePath>) -> Result<HttpResponse, P
     Ok(respond::digested(&DeviceWithInstallsResponse::from(&found)))
 }
 
-/// Forget a device
+/// Delete a device
 ///
-/// With its token and codes, what it has installed and what was pushed to it. Its id may then be enrolled like any that
-/// is not known; a check makes it known again.
+/// Deletes the device with its token, enrolment codes, installed resources and pushes. Afterwards its id can be
+/// enrolled like an unknown one, and a check registers it again.
 #[utoipa::path(tag = "devices", operation_id = "delete_device", params(DevicePath),
-    responses((status = 204, description = "It is not known any more"), WriteProblems))]
+    responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/devices/{device_id}")]
 pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
     let DevicePath { tenant_id, device_id } = &call.path;

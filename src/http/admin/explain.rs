@@ -1,4 +1,4 @@
-//! Why a device gets what it gets.
+//! Explanation of the offers of a check.
 
 use actix_web::{HttpResponse, post};
 use chrono::{DateTime, Utc};
@@ -20,11 +20,11 @@ use crate::http::respond;
 use crate::resolve::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
 use crate::services::explain::{self, Explanation};
 
-/// The body of a check, and an instant.
+/// Body of a check, with an instant and a resource to explain.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExplainRequest {
-    /// The path's, where it is given.
+    /// Package name; if given, it must equal the one in the path.
     #[schema(value_type = Option<String>)]
     package_name: Option<Box<RawValue>>,
     #[schema(value_type = i64, required, minimum = 0, example = 50)]
@@ -39,10 +39,10 @@ pub(super) struct ExplainRequest {
     org_info: Option<Box<RawValue>>,
     #[schema(value_type = Option<Object>)]
     attributes: Option<Box<RawValue>>,
-    /// The path's, where it is given.
+    /// Tenant id; if given, it must equal the one in the path.
     #[schema(value_type = Option<i64>)]
     tenant_id: Option<Box<RawValue>>,
-    /// The instant to take for now; absent: now.
+    /// Time for which the check is explained; now if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     at: Patch<String>,
@@ -54,7 +54,7 @@ pub(super) struct ExplainRequest {
 
 #[derive(Serialize, ToSchema)]
 struct ExplainResponse {
-    /// The state of the catalog that was explained.
+    /// Catalog revision that was explained.
     revision: String,
     at: DateTime<Utc>,
     resources: Vec<ExplainedResourceResponse>,
@@ -63,14 +63,14 @@ struct ExplainResponse {
 #[derive(Serialize, ToSchema)]
 struct ExplainedResourceResponse {
     identifier: String,
-    /// 0: not installed.
+    /// Installed version; 0 if not installed.
     installed: i64,
-    /// The version that is offered, or to be removed.
+    /// Version that is offered or to be removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<i64>,
-    /// Highest version first.
+    /// Releases, highest version first.
     releases: Vec<ExplainedReleaseResponse>,
-    /// How many more releases the resource has: an answer explains as many as fit in 4 MiB. Ask for one resource by
+    /// Number of releases omitted from the response, which is limited to 4 MiB. To see more, request one resource by
     /// `identifier`.
     #[serde(skip_serializing_if = "is_zero")]
     releases_left_out: usize,
@@ -89,11 +89,11 @@ struct ExplainedReleaseResponse {
     verdict: &'static str,
     #[schema(value_type = RuleName)]
     rule: &'static str,
-    /// The rule in words, with the values that decided.
+    /// Explanation of the rule, with the deciding values.
     detail: String,
 }
 
-/// What became of a release.
+/// Verdict on a release.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(
@@ -107,7 +107,7 @@ enum VerdictName {
     Excluded,
 }
 
-/// The rule that decided on a release.
+/// Rule that decided on a release.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(
@@ -179,10 +179,10 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 
 /// Explain a check
 ///
-/// The verdict of every release of every resource of the app, or of one resource, and the rule that decided it: the check's own decision,
-/// at an instant of your choice.
+/// Returns the verdict on every release of the app or of one resource, and the rule that decided it. The decision is
+/// the same as that of a check at the given time.
 #[utoipa::path(tag = "releases", operation_id = "explain_check", params(AppPath), request_body = ExplainRequest,
-    responses((status = 200, description = "Every verdict", body = ExplainResponse), WriteProblems))]
+    responses((status = 200, description = "Verdicts on the releases", body = ExplainResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/explain")]
 pub(super) async fn explain_check(
     mut call: Call<AppPath, Json<ExplainRequest>>,
@@ -237,7 +237,7 @@ fn read<'a>(
             Ok(tenant) if tenant == Ok(path.tenant_id) => {}
             Ok(_) => fields.error(FieldError::invalid(
                 "tenant_id",
-                "must be the path's, or left out",
+                "must equal the one in the path, or be absent",
             )),
         }
     }
@@ -247,7 +247,7 @@ fn read<'a>(
             if check.package_name != path.package_name.as_str() {
                 fields.error(FieldError::invalid(
                     "package_name",
-                    "must be the path's, or left out",
+                    "must equal the one in the path, or be absent",
                 ));
             }
             fields.finish()?;

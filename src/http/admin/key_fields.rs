@@ -1,4 +1,4 @@
-//! What API tokens, device keys and app keys have in common on the wire.
+//! Common response fields of API tokens, device keys and app keys.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -10,11 +10,11 @@ use crate::http::fields::{Fields, Patch, parse_instant};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeyFactsResponse {
-    /// Name of the person or token that made it, as it was then; null for one made before this was recorded.
+    /// Name of the creator (user or token) at the time of creation. Null if the key is older than this field.
     created_by: Option<String>,
-    /// The last day (UTC) on which it was used; null until then.
+    /// Day (UTC) of the last use; null before the first use.
     last_used_on: Option<NaiveDate>,
-    /// The instant from which it is invalid; null: it does not expire.
+    /// Time from which the key is invalid; null if it does not expire.
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -28,7 +28,7 @@ impl From<&KeyFacts> for KeyFactsResponse {
     }
 }
 
-/// Reads the `expires_at` of a key that is being made.
+/// Reads the `expires_at` of a key to be created.
 pub(super) fn read_expiry(
     fields: &mut Fields,
     given: Patch<String>,

@@ -1,4 +1,4 @@
-//! One's own account.
+//! Handlers for the caller's own account.
 
 use actix_web::{HttpResponse, get, put};
 use serde::{Deserialize, Serialize};
@@ -15,14 +15,14 @@ use crate::services::me;
 
 #[derive(Serialize, ToSchema)]
 struct MeResponse {
-    /// `user` or `api_token`.
+    /// Kind of credential: `user` or `api_token`.
     kind: &'static str,
     id: String,
-    /// The username, or the token's name.
+    /// Username, or name of the token.
     name: String,
     #[schema(example = "publisher")]
     role: &'static str,
-    /// Absent for the platform's administrators.
+    /// Tenant of the caller; absent for platform administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_id: Option<i64>,
 }
@@ -33,15 +33,15 @@ pub(super) struct ChangePasswordRequest {
     #[schema(value_type = String, required)]
     #[serde(default)]
     current: Patch<String>,
-    /// 10 to 256 characters.
+    /// New password of 10 to 256 characters.
     #[schema(value_type = String, required)]
     #[serde(default)]
     new: Patch<String>,
 }
 
-/// Who the credential is
+/// Get the caller's account
 #[utoipa::path(tag = "people", operation_id = "get_me",
-    responses((status = 200, description = "The caller", body = MeResponse), ReadProblems))]
+    responses((status = 200, description = "The caller's account", body = MeResponse), ReadProblems))]
 #[get("/me")]
 pub(super) async fn get_me(call: Call) -> Result<HttpResponse, Problem> {
     let principal = &call.caller.principal;
@@ -58,11 +58,11 @@ pub(super) async fn get_me(call: Call) -> Result<HttpResponse, Problem> {
     }))
 }
 
-/// Change one's own password
+/// Change the caller's password
 ///
-/// Ends all of the caller's sessions, this one too.
+/// Ends all of the caller's sessions, including the current one.
 #[utoipa::path(tag = "people", operation_id = "change_password", request_body = ChangePasswordRequest,
-    responses((status = 204, description = "Changed; sign in again"), WriteProblems))]
+    responses((status = 204, description = "Changed; log in again"), WriteProblems))]
 #[put("/me/password")]
 pub(super) async fn change_password(
     call: Call<(), Json<ChangePasswordRequest>>,

@@ -1,4 +1,4 @@
-//! The admin API: one file per noun, each with its handlers and its request and response types.
+//! Admin API. Each file contains the handlers of one resource with their request and response types.
 
 mod administrators;
 mod adoption;
@@ -30,7 +30,7 @@ mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Every route below `/api/v1`.
+/// Registers every route below `/api/v1`.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(auth::login)

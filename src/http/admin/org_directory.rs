@@ -1,4 +1,4 @@
-//! A tenant's list of org nodes, whole.
+//! Handlers for a tenant's org directory, which is read and replaced as a whole.
 
 use actix_web::{HttpResponse, get, put};
 use chrono_tz::Tz;
@@ -22,7 +22,7 @@ use crate::storage::org_directories::StoredDirectory;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplaceOrgDirectoryRequest {
-    /// At most 100,000. Ancestors that are not listed are implied.
+    /// Org nodes, at most 100,000. Ancestors that are not listed are implied.
     #[schema(value_type = Vec<OrgNodeFields>, required)]
     #[serde(default)]
     nodes: Patch<Nodes>,
@@ -34,7 +34,7 @@ type Nodes = Bounded<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
 #[serde(deny_unknown_fields)]
 #[schema(as = OrgNode)]
 struct OrgNodeFields {
-    /// The codes from l1 down to the node, 1 to 5 of them.
+    /// Codes from l1 down to the node, 1 to 5 of them.
     #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 5,
         example = json!(["HM", "HM-SH", "8007"]))]
     #[serde(default)]
@@ -42,7 +42,7 @@ struct OrgNodeFields {
     #[schema(value_type = Option<String>, max_length = 128)]
     #[serde(default)]
     name: Patch<String>,
-    /// A name of the IANA time zone database.
+    /// Name in the IANA time zone database.
     #[schema(value_type = Option<String>, example = "Asia/Shanghai")]
     #[serde(default)]
     time_zone: Patch<String>,
@@ -54,7 +54,7 @@ struct OrgDirectoryResponse<'a> {
     nodes: &'a [OrgNode],
 }
 
-/// Reads a path of codes from l1 down.
+/// Reads a path of level codes from l1 down.
 pub(super) fn read_path(codes: Vec<String>) -> Result<Vec<OrgCode>, Invalid> {
     if codes.is_empty() || codes.len() > LEVELS {
         return Err(Invalid::new(format!("must be 1 to {LEVELS} codes, from l1 down")));
@@ -96,7 +96,7 @@ fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
 /// Replace the org directory
 #[utoipa::path(tag = "org directory", operation_id = "replace_org_directory", params(TenantPath),
     request_body = ReplaceOrgDirectoryRequest,
-    responses((status = 200, description = "The directory", body = OrgDirectoryResponse<'_>), WriteProblems))]
+    responses((status = 200, description = "The org directory", body = OrgDirectoryResponse<'_>), WriteProblems))]
 #[put("/tenants/{tenant_id}/org-directory")]
 pub(super) async fn replace_org_directory(
     mut call: Call<TenantPath, Json<ReplaceOrgDirectoryRequest, MAX_BULK_BODY_BYTES>>,
@@ -116,16 +116,16 @@ pub(super) async fn replace_org_directory(
     Ok(respond::written_text(body, &etag, pair.as_ref()))
 }
 
-/// Read the org directory
+/// Get the org directory
 #[utoipa::path(tag = "org directory", operation_id = "get_org_directory", params(TenantPath),
-    responses((status = 200, description = "The directory", body = OrgDirectoryResponse<'_>), ReadProblems))]
+    responses((status = 200, description = "The org directory", body = OrgDirectoryResponse<'_>), ReadProblems))]
 #[get("/tenants/{tenant_id}/org-directory")]
 pub(super) async fn get_org_directory(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let tenant = call.path.tenant_id;
     let (body, etag) = call
         .run_heavy(async move |ctx, caller| {
             let stored = org_directory::get_text(&ctx, &caller, tenant).await?;
-            // The nodes are stored in the form in which they are answered.
+            // The nodes are stored in their response format.
             Ok((format!("{{\"nodes\":{}}}", stored.nodes), stored.etag))
         })
         .await?;

@@ -1,4 +1,4 @@
-//! Pins.
+//! Handlers for pins.
 
 use actix_web::{HttpResponse, delete, get, put};
 use chrono::{DateTime, Utc};
@@ -29,27 +29,27 @@ pub(super) struct PutPinRequest {
     #[schema(value_type = String, required, example = "com.hema.wms.chuku")]
     #[serde(default)]
     identifier: Patch<String>,
-    /// The device; or give `org_path`.
+    /// Target device; exclusive with `org_path`.
     #[schema(value_type = Option<String>, max_length = 128)]
     #[serde(default)]
     device_id: Patch<String>,
-    /// The codes from l1 down to an org node; or give `device_id`.
+    /// Target org node as its codes from l1 down; exclusive with `device_id`.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
     #[serde(default)]
     org_path: Patch<Vec<String>>,
-    /// `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
+    /// Pin mode: `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
     #[schema(value_type = String, required, example = "ceiling")]
     #[serde(default)]
     mode: Patch<String>,
-    /// For `exact` and `ceiling`.
+    /// Version for `exact` and `ceiling`.
     #[schema(value_type = Option<i64>, minimum = 1)]
     #[serde(default)]
     version_code: Patch<i64>,
-    /// Why, for the record; 1 to 500 characters.
+    /// Reason for the audit log, 1 to 500 characters.
     #[schema(value_type = String, required, max_length = 500, example = "stock-taking")]
     #[serde(default)]
     reason: Patch<String>,
-    /// The pin counts until then; absent: until it is deleted.
+    /// End of the pin; if absent, it applies until it is deleted.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     expires_at: Patch<String>,
@@ -70,15 +70,15 @@ struct PinResponse {
     updated_at: DateTime<Utc>,
 }
 
-/// Which pins a list holds.
+/// Pagination and filters of a pin list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PinsQuery {
-    /// How many items at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
     /// Only pins of this app.
     package_name: Option<String>,
@@ -118,11 +118,11 @@ impl MayBeUrgent for PutPinRequest {
     }
 }
 
-/// Set a pin
+/// Create or replace a pin
 ///
-/// The same target again replaces the pin and keeps its id.
+/// A pin on the same target is replaced and keeps its id.
 #[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath), request_body = PutPinRequest,
-    responses((status = 200, description = "Set", body = PinResponse), WriteProblems))]
+    responses((status = 200, description = "Created or replaced", body = PinResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/pins")]
 pub(super) async fn put_pin(
     mut call: Call<TenantPath, ClassifiedJson<PutPinRequest>>,
@@ -157,7 +157,7 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
         (Some(_), Some(_)) => {
             fields.error(FieldError::invalid(
                 "org_path",
-                "must be left out when device_id is given",
+                "must be absent if device_id is given",
             ));
             None
         }
@@ -195,7 +195,7 @@ fn read_mode(mode: &str, version: Option<i64>, fields: &mut Fields) -> Option<Pi
 
 /// List pins
 #[utoipa::path(tag = "pins", operation_id = "list_pins", params(TenantPath, PinsQuery),
-    responses((status = 200, description = "In the order of creation", body = PageResponse<PinResponse>), ReadProblems))]
+    responses((status = 200, description = "Pins in order of creation", body = PageResponse<PinResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/pins")]
 pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PinsQuery = call.query()?;
@@ -217,7 +217,7 @@ pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Pr
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |pin| PinResponse::from(&pin))))
 }
 
-/// Read a pin
+/// Get a pin
 #[utoipa::path(tag = "pins", operation_id = "get_pin", params(PinPath),
     responses((status = 200, description = "The pin", body = PinResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/pins/{pin_id}")]
@@ -228,7 +228,7 @@ pub(super) async fn get_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem
 
 /// Delete a pin
 #[utoipa::path(tag = "pins", operation_id = "delete_pin", params(PinPath),
-    responses((status = 204, description = "It counts no more"), WriteProblems))]
+    responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pins/{pin_id}")]
 pub(super) async fn delete_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

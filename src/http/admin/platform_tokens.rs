@@ -1,4 +1,4 @@
-//! API tokens of the platform.
+//! Handlers for API tokens of the platform.
 
 use actix_web::{HttpResponse, delete, get, post};
 use serde::Deserialize;
@@ -25,19 +25,19 @@ pub(super) struct CreatePlatformTokenRequest {
     #[schema(value_type = String, required, max_length = 128, example = "provisioning")]
     #[serde(default)]
     name: Patch<String>,
-    /// `platform_admin`, which is also the default.
+    /// Role: `platform_admin`, which is also the default.
     #[schema(value_type = Option<String>, example = "platform_admin")]
     #[serde(default)]
     role: Patch<String>,
-    /// The instant from which it is invalid; absent or null: it does not expire.
+    /// Time from which the token is invalid. If absent or null, the token does not expire.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     expires_at: Patch<String>,
 }
 
-/// Create an API token of the platform
+/// Create a platform API token
 ///
-/// It may do what an administrator of the platform may. The token is shown only in this answer.
+/// The token has the permissions of a platform administrator. It is shown only in this response.
 #[utoipa::path(tag = "platform", operation_id = "create_platform_token",
     request_body = CreatePlatformTokenRequest,
     responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
@@ -66,9 +66,9 @@ pub(super) async fn create_platform_token(
     .await
 }
 
-/// List API tokens of the platform
+/// List platform API tokens
 #[utoipa::path(tag = "platform", operation_id = "list_platform_tokens", params(PageQuery),
-    responses((status = 200, description = "Without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
+    responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/api-tokens")]
 pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -77,18 +77,18 @@ pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Pro
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
 }
 
-/// Get an API token of the platform
+/// Get a platform API token
 #[utoipa::path(tag = "platform", operation_id = "get_platform_token", params(PlatformTokenPath),
-    responses((status = 200, description = "Without its secret", body = ApiTokenResponse), ReadProblems))]
+    responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/api-tokens/{id}")]
 pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
     let stored = platform_tokens::get(&call.ctx, &call.caller, call.path.id).await?;
     Ok(respond::object(&ApiTokenResponse::from(&stored), &stored.etag))
 }
 
-/// Delete an API token of the platform
+/// Delete a platform API token
 #[utoipa::path(tag = "platform", operation_id = "delete_platform_token", params(PlatformTokenPath),
-    responses((status = 204, description = "Deleted; it is invalid from now on"), WriteProblems))]
+    responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/api-tokens/{id}")]
 pub(super) async fn delete_platform_token(
     call: Call<PlatformTokenPath, Urgent>,

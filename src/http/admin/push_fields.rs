@@ -1,4 +1,4 @@
-//! A push as its sender writes it: the `req` of the gateway's method.
+//! Request fields of a push; the same structure as `req` in the gateway's method.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -17,22 +17,22 @@ use crate::services::pushes::PushRefusal;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreatePushRequest {
-    /// 1 to 1,000 devices; one that is listed again counts once. At most 10,000 entries are read.
+    /// Target devices, 1 to 1,000; duplicates count once. The list has at most 10,000 entries.
     #[schema(value_type = Vec<PushTargetFields>, required, min_items = 1, max_items = 10_000)]
     #[serde(default)]
     target_info: Patch<Bounded<Object<PushTargetFields>, MAX_LISTED_TARGETS>>,
     #[schema(value_type = PackagePushInfoFields, required)]
     #[serde(default)]
     package_push_info: Patch<Object<PackagePushInfoFields>>,
-    /// What the push is for. A `preview` is offered for a shorter time.
+    /// Purpose of the push. A `preview` expires earlier than other actions.
     #[schema(value_type = String, required, max_length = 128, example = "preview")]
     #[serde(default)]
     action: Patch<String>,
-    /// Finds the push again. The same one with the same content within ten minutes is one push.
+    /// Sender's id for the push. A push with the same id and content within ten minutes counts as a repeat.
     #[schema(value_type = Option<String>, max_length = 128, example = "build-4711")]
     #[serde(default)]
     trace_id: Patch<String>,
-    /// Where the sources are; the scheme must be one that the tenant allows.
+    /// Address of the sources; its scheme must be allowed by the tenant.
     #[schema(value_type = Option<String>, max_length = 2048, example = "https://git.example/demo")]
     #[serde(default)]
     source_url: Patch<String>,
@@ -42,11 +42,11 @@ pub(super) struct CreatePushRequest {
 #[serde(deny_unknown_fields)]
 #[schema(as = PushTarget)]
 struct PushTargetFields {
-    /// The device's id.
+    /// Device id.
     #[schema(value_type = String, required, max_length = 128, example = "PDA001")]
     #[serde(default)]
     hardware_id: Patch<String>,
-    /// The project that the device belongs to.
+    /// Project of the device.
     #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
     #[serde(default)]
     project_id: Patch<String>,
@@ -56,7 +56,7 @@ struct PushTargetFields {
 #[serde(deny_unknown_fields)]
 #[schema(as = PackagePushInfo)]
 struct PackagePushInfoFields {
-    /// Where the device gets the package; the scheme must be one that the tenant allows.
+    /// Address of the package for the device; its scheme must be allowed by the tenant.
     #[schema(value_type = String, required, max_length = 2048, example = "https://files.example/demo.amr")]
     #[serde(default)]
     pack_url: Patch<String>,
@@ -68,7 +68,7 @@ struct PackagePushInfoFields {
     app_id: Patch<String>,
 }
 
-/// A push that was read, and its targets as they were listed.
+/// Parsed push, with its targets as listed in the request.
 pub(super) struct ReadPush {
     pub(super) request: PushRequest,
     pub(super) listed: Vec<PushTarget>,
@@ -114,7 +114,7 @@ impl CreatePushRequest {
     }
 }
 
-/// `None` when one of them is wrong.
+/// Reads the listed targets; `None` if any of them is invalid.
 fn read_targets(given: Vec<Object<PushTargetFields>>, fields: &mut Fields) -> Option<Vec<PushTarget>> {
     let count = given.len();
     let mut listed = Vec::with_capacity(count);
@@ -149,7 +149,7 @@ impl PackagePushInfoFields {
     }
 }
 
-/// Why a push was not taken, in terms of what its sender wrote.
+/// Converts a refusal into an error that names the fields of the request.
 pub(super) fn explain(refusal: PushRefusal, listed: &[PushTarget]) -> ServiceError {
     match refusal {
         PushRefusal::Failed(error) => error,

@@ -1,4 +1,4 @@
-//! Pushes to named devices.
+//! Handlers for pushes to named devices.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,6 @@ use crate::services::pushes::{self, PushWithCounts, PushWithTargets, Taken};
 use crate::services::{Answer, Written};
 use crate::storage::push_targets::StoredTarget;
 
-/// A push.
 #[derive(Serialize, ToSchema)]
 struct PushResponse {
     id: String,
@@ -34,25 +33,25 @@ struct PushResponse {
     app_type: String,
     pack_url: String,
     source_url: Option<String>,
-    /// Who sent it: `app_key:…`, `user:…` or `token:…`, with the id.
+    /// Key and id of the sender: `app_key:…`, `user:…` or `token:…`.
     origin: String,
-    /// What the sender gave on the gateway.
+    /// `alipay_context` of a push sent over the gateway.
     alipay_context: Option<String>,
     created_at: DateTime<Utc>,
-    /// Until then it is offered to devices that do not acknowledge it.
+    /// Time until which the push is offered to devices that have not acknowledged it.
     expires_at: DateTime<Utc>,
 }
 
-/// A push with how far it has come on each device.
+/// Push with the state of each target.
 #[derive(Serialize, ToSchema)]
 struct PushWithTargetsResponse {
     #[serde(flatten)]
     push: PushResponse,
-    /// By device id.
+    /// Targets, by device id.
     targets: Vec<TargetResponse>,
 }
 
-/// A push with how many devices are in which state.
+/// Push with the number of targets in each state.
 #[derive(Serialize, ToSchema)]
 struct PushWithCountsResponse {
     #[serde(flatten)]
@@ -60,32 +59,32 @@ struct PushWithCountsResponse {
     target_counts: TargetCounts,
 }
 
-/// How far a push has come on one device.
+/// State of a push on one device.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Target)]
 struct TargetResponse {
     device_id: String,
-    /// The device's project when the push was taken.
+    /// Project of the device when the push was accepted.
     project_id: String,
-    /// `queued`, `delivered`, `received`, `opened`, `applied`, `failed`, `expired` or `withdrawn`.
+    /// State: `queued`, `delivered`, `received`, `opened`, `applied`, `failed`, `expired` or `withdrawn`.
     #[schema(example = "received")]
     state: &'static str,
-    /// Counts the pushes to the device.
+    /// Sequence number of the push among the pushes to the device.
     sequence: i64,
-    /// How it was delivered last: `events`, `poll` or `mqtt`.
+    /// Channel of the last delivery: `events`, `poll` or `mqtt`.
     channel: Option<&'static str>,
-    /// How often it was delivered.
+    /// Number of deliveries.
     deliveries: i64,
-    /// The last delivery.
+    /// Time of the last delivery.
     delivered_at: Option<DateTime<Utc>>,
-    /// The first acknowledgement.
+    /// Time of the first acknowledgement.
     received_at: Option<DateTime<Utc>>,
     opened_at: Option<DateTime<Utc>>,
-    /// When it was applied, failed, expired or was withdrawn.
+    /// Time at which the push was applied, failed, expired or was withdrawn.
     ended_at: Option<DateTime<Utc>>,
-    /// What the device said of it.
+    /// Detail reported by the device.
     detail: Option<String>,
-    /// The last time that anything of this changed.
+    /// Time of the last change.
     changed_at: DateTime<Utc>,
 }
 
@@ -101,15 +100,15 @@ struct TargetCounts {
     withdrawn: u64,
 }
 
-/// Which pushes a list holds.
+/// Pagination and filters of a push list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PushesQuery {
-    /// How many items at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
     /// Only pushes with this trace id.
     trace_id: Option<String>,
@@ -187,14 +186,14 @@ impl From<&BTreeMap<TargetState, u64>> for TargetCounts {
     }
 }
 
-/// Push a package to devices
+/// Create a push
 ///
-/// It is taken whole or not at all: every device must be known in the project that is named with it, and the schemes of
-/// the addresses must be allowed. It is stored before this answers, and offered to each device until the device
-/// acknowledges it or it expires. Nothing is fetched from the addresses.
+/// Sends a package to devices. The push is accepted as a whole or refused. Every device must be known in the given
+/// project, and the URL schemes must be allowed. The push is stored before the response is sent. It is offered to each
+/// device until the device acknowledges it or the push expires. Slipway does not fetch the addresses.
 #[utoipa::path(tag = "pushes", operation_id = "create_push", params(TenantPath), request_body = CreatePushRequest,
-    responses((status = 201, description = "Taken", body = PushWithTargetsResponse),
-        (status = 200, description = "It was taken before, within ten minutes: the same `trace_id`, the same content",
+    responses((status = 201, description = "Accepted", body = PushWithTargetsResponse),
+        (status = 200, description = "Repeat of a push with the same `trace_id` and content, accepted within the last ten minutes",
             body = PushWithTargetsResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/pushes")]
 pub(super) async fn create_push(
@@ -225,7 +224,7 @@ pub(super) async fn create_push(
 
 /// List pushes
 #[utoipa::path(tag = "pushes", operation_id = "list_pushes", params(TenantPath, PushesQuery),
-    responses((status = 200, description = "The newest first", body = PageResponse<PushWithCountsResponse>), ReadProblems))]
+    responses((status = 200, description = "Pushes, newest first", body = PageResponse<PushWithCountsResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/pushes")]
 pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PushesQuery = call.query()?;
@@ -240,9 +239,9 @@ pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, 
     })))
 }
 
-/// Read a push
+/// Get a push
 ///
-/// With how far it has come on each device. Only what a device acknowledged proves that it arrived.
+/// The response includes the state of each target. Only an acknowledgement by the device proves that the push arrived.
 #[utoipa::path(tag = "pushes", operation_id = "get_push", params(PushPath),
     responses((status = 200, description = "The push", body = PushWithTargetsResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/pushes/{push_id}")]
@@ -256,9 +255,10 @@ pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Probl
 
 /// Withdraw a push
 ///
-/// From the devices that it was not delivered to yet; what was delivered cannot be taken back. Again it changes nothing.
+/// Withdraws the push from devices to which it has not been delivered yet. A delivery cannot be undone. Repeating the
+/// call changes nothing.
 #[utoipa::path(tag = "pushes", operation_id = "withdraw_push", params(PushPath),
-    responses((status = 200, description = "The push as it is now", body = PushWithTargetsResponse), WriteProblems))]
+    responses((status = 200, description = "The push after the withdrawal", body = PushWithTargetsResponse), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pushes/{push_id}")]
 pub(super) async fn withdraw_push(call: Call<PushPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

@@ -1,4 +1,4 @@
-//! The fields of a release as a caller writes them, for creating and for changing one.
+//! Request fields for creating and updating a release.
 
 use serde::Deserialize;
 use serde_json::Number;
@@ -18,8 +18,8 @@ use crate::http::body::MayBeUrgent;
 use crate::http::fields::{Fields, Patch, parse_instant};
 use crate::http::object::Object;
 
-/// Everything of a release but what names it. Required to create one: `version_code`, `version_name`,
-/// `download_url`, `size` and `md5`.
+/// Defines a request type with every field of a release except its identifier. A new release requires `version_code`,
+/// `version_name`, `download_url`, `size` and `md5`.
 macro_rules! release_request {
     ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$doc])*
@@ -27,26 +27,26 @@ macro_rules! release_request {
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($own)*
-            /// The order of releases: 1 to 2^63 − 1. Clients in JavaScript are exact up to 2^53 − 1.
+            /// Version code, 1 to 2^63 − 1, which orders releases. JavaScript clients are exact up to 2^53 − 1.
             #[schema(value_type = i64, minimum = 1, example = 240)]
             #[serde(default)]
             pub(super) version_code: Patch<i64>,
-            /// For people.
+            /// Version name, for display.
             #[schema(value_type = String, max_length = 64, example = "1.1.10")]
             #[serde(default)]
             pub(super) version_name: Patch<String>,
             #[schema(value_type = String, max_length = 2048, example = "https://files.example/chuku/240.bin")]
             #[serde(default)]
             pub(super) download_url: Patch<String>,
-            /// Bytes.
+            /// File size in bytes.
             #[schema(value_type = i64, minimum = 0, example = 1_048_576)]
             #[serde(default)]
             pub(super) size: Patch<i64>,
-            /// 32 hexadecimal digits of any case.
+            /// MD5 digest: 32 hexadecimal digits, case-insensitive.
             #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{32}$", example = "0cc175b9c0f1b6a831c399e269772661")]
             #[serde(default)]
             pub(super) md5: Patch<String>,
-            /// 64 hexadecimal digits of any case.
+            /// SHA-256 digest: 64 hexadecimal digits, case-insensitive.
             #[schema(value_type = Option<String>, pattern = "^[0-9A-Fa-f]{64}$")]
             #[serde(default)]
             pub(super) sha256: Patch<String>,
@@ -56,35 +56,35 @@ macro_rules! release_request {
             #[schema(value_type = Option<bool>)]
             #[serde(default)]
             pub(super) auto_install: Patch<bool>,
-            /// An update over this release installs without asking, also when a newer one is chosen.
+            /// Mandatory release: an update from below it installs without asking, even if a newer release is offered.
             #[schema(value_type = Option<bool>)]
             #[serde(default)]
             pub(super) mandatory: Patch<bool>,
-            /// Must not be skipped by an update from below it.
+            /// Floor release: an update from below it must not skip it.
             #[schema(value_type = Option<bool>)]
             #[serde(default)]
             pub(super) floor: Patch<bool>,
             #[schema(value_type = Option<String>, max_length = 2048)]
             #[serde(default)]
             pub(super) qrcode: Patch<String>,
-            /// Absent: the app's.
+            /// Icon address; the app's icon if absent.
             #[schema(value_type = Option<String>, max_length = 2048)]
             #[serde(default)]
             pub(super) icon_url: Patch<String>,
-            /// Any JSON object, at most 64 KiB. Numbers are kept as they are written; of a repeated member the last
+            /// Any JSON object of at most 64 KiB. Numbers are stored as written. If a member is repeated, the last one
             /// counts.
             #[schema(value_type = Option<Object>)]
             #[serde(default)]
             pub(super) config_json: Patch<Box<RawValue>>,
-            /// Where it applies; empty: everywhere.
+            /// Org scopes that the release applies to; everywhere if empty.
             #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
             #[serde(default)]
             pub(super) org_scopes: Patch<Vec<Object<OrgScopeFields>>>,
-            /// Where it does not, unless a deeper scope says so.
+            /// Org scopes that are excluded, unless a deeper scope of `org_scopes` matches.
             #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
             #[serde(default)]
             pub(super) org_exclusions: Patch<Vec<Object<OrgScopeFields>>>,
-            /// Empty: every type.
+            /// Device types that the release applies to; every type if empty.
             #[schema(value_type = Option<Vec<String>>, max_items = 100)]
             #[serde(default)]
             pub(super) device_types: Patch<Vec<String>>,
@@ -96,29 +96,29 @@ macro_rules! release_request {
             #[schema(value_type = Option<i64>, minimum = 0)]
             #[serde(default)]
             pub(super) host_version_max: Patch<i64>,
-            /// All must be true.
+            /// Attribute rules, all of which must be true.
             #[schema(value_type = Option<Vec<AttributeRuleFields>>, max_items = 50)]
             #[serde(default)]
             pub(super) attribute_rules: Patch<Vec<Object<AttributeRuleFields>>>,
-            /// The allow-list: these devices pass the rollout whatever its share.
+            /// Allow-list: devices that pass the rollout regardless of its percentage.
             #[schema(value_type = Option<Vec<String>>, max_items = 10_000)]
             #[serde(default)]
             pub(super) device_ids: Patch<Vec<String>>,
             #[schema(value_type = Option<RolloutFields>)]
             #[serde(default)]
             pub(super) rollout: Patch<Object<RolloutFields>>,
-            /// First instant at which it is offered.
+            /// Time from which the release is offered.
             #[schema(value_type = Option<String>, format = DateTime)]
             #[serde(default)]
             pub(super) starts_at: Patch<String>,
-            /// First instant at which it is no longer offered.
+            /// Time from which the release is no longer offered.
             #[schema(value_type = Option<String>, format = DateTime)]
             #[serde(default)]
             pub(super) ends_at: Patch<String>,
         }
 
         impl $name {
-            /// Takes the fields out and reads them.
+            /// Removes the fields from the request and parses them.
             pub(super) fn read_changes(&mut self, fields: &mut Fields) -> ReleaseChanges {
                 ReleaseChanges {
                     version_code: fields.changed("version_code", take(&mut self.version_code), parse_version_code),
@@ -161,18 +161,18 @@ macro_rules! release_request {
 }
 
 release_request! {
-    /// A release to be.
+    /// New release.
     CreateReleaseRequest {
-        /// The resource; the app itself under its package name.
+        /// Identifier of the resource; the app itself is identified by its package name.
         #[schema(value_type = String, required, example = "com.hema.wms.chuku",
             pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
         #[serde(default)]
         pub(super) identifier: Patch<String>,
-        /// Publish at once instead of making a draft.
+        /// `true` publishes the release immediately instead of creating a draft.
         #[schema(value_type = Option<bool>)]
         #[serde(default)]
         pub(super) publish: Patch<bool>,
-        /// Publish although version names contradict the version codes.
+        /// `true` publishes the release even if version names contradict the version codes.
         #[schema(value_type = Option<bool>)]
         #[serde(default)]
         pub(super) force: Patch<bool>,
@@ -180,31 +180,33 @@ release_request! {
 }
 
 release_request! {
-    /// What is left out stays. File facts and versions change only while it is a draft.
+    /// Changes to a release. Absent fields keep their values. Version and file fields can be changed only in a draft.
     UpdateReleaseRequest {}
 }
 
-/// Which share of the devices gets a release.
+/// Share of the devices that are offered a release.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Rollout)]
 pub(super) struct RolloutFields {
-    /// 0 (nobody) to 100 (everybody), with at most two decimals.
+    /// Percentage, 0 (no device) to 100 (every device), with at most two decimals.
     #[schema(value_type = f64, minimum = 0, maximum = 100, example = 12.5)]
     #[serde(default)]
     percent: Patch<Number>,
-    /// Releases with the same key share their early devices; null: the release's own.
+    /// Key of the rollout. Releases with the same key are offered to the same devices first. Null: the id of the
+    /// release.
     #[schema(value_type = Option<String>, max_length = 128)]
     #[serde(default)]
     key: Patch<String>,
-    /// `device`, or `l1` to `l5`: everything below an org node of that level is in or out together.
+    /// Unit of the rollout: `device`, or `l1` to `l5`. Devices below the same org node of that level are included
+    /// together.
     #[schema(value_type = Option<String>, example = "device")]
     #[serde(default)]
     unit: Patch<String>,
 }
 
 impl MayBeUrgent for RolloutFields {
-    /// To 0 percent.
+    /// Returns true for a rollout of 0 percent.
     fn is_urgent(&self) -> bool {
         matches!(&self.percent, Patch::Value(percent) if percent.as_f64() == Some(0.0))
     }
@@ -218,7 +220,7 @@ impl RolloutFields {
         )
     }
 
-    /// `prefix` is the path of the object in the body.
+    /// Reads the fields; `prefix` is the path of the object in the body.
     pub(super) fn read(self, prefix: &str, fields: &mut Fields) -> RolloutChanges {
         RolloutChanges {
             share: fields.changed(&format!("{prefix}percent"), self.percent, |percent: Number| {

@@ -1,4 +1,4 @@
-//! The life of a release: publish, pause, resume, discard, recall. Each verb is idempotent.
+//! Handlers for the lifecycle of a release: publish, pause, resume, discard and recall. Each action is idempotent.
 
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
@@ -19,13 +19,13 @@ use crate::services::release_life::{Wish, take_step};
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PublishReleaseRequest {
-    /// Publish although version names contradict the version codes.
+    /// `true` publishes the release even if version names contradict the version codes.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     force: Patch<bool>,
 }
 
-/// A verb without arguments.
+/// Empty request body.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoArguments {}
@@ -33,17 +33,19 @@ pub(super) struct NoArguments {}
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecallReleaseRequest {
-    /// `stop`, `rollback` or `removal`.
+    /// Recall mode: `stop`, `rollback` or `removal`.
     #[schema(value_type = String, required, example = "stop")]
     #[serde(default)]
     mode: Patch<String>,
-    /// Why, for the record; 1 to 500 characters.
+    /// Reason for the audit log, 1 to 500 characters.
     #[schema(value_type = String, required, max_length = 500, example = "crashes at the till")]
     #[serde(default)]
     reason: Patch<String>,
 }
 
-/// Publish a draft
+/// Publish a release
+///
+/// Publishes a draft.
 #[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath),
     request_body = PublishReleaseRequest,
     responses((status = 200, description = "Published", body = ReleaseResponse), WriteProblems))]
@@ -62,9 +64,9 @@ pub(super) async fn publish_release(
     take(&call, wish).await
 }
 
-/// Pause a published release
+/// Pause a release
 ///
-/// Stops new offers and leaves who has it alone.
+/// Stops new offers. Devices that have installed the release keep it.
 #[utoipa::path(tag = "releases", operation_id = "pause_release", params(ReleasePath), request_body = NoArguments,
     responses((status = 200, description = "Paused", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/pause")]
@@ -74,7 +76,9 @@ pub(super) async fn pause_release(
     take(&call, Wish::plain(Step::Pause)).await
 }
 
-/// Resume a paused release
+/// Resume a release
+///
+/// Publishes a paused release again.
 #[utoipa::path(tag = "releases", operation_id = "resume_release", params(ReleasePath), request_body = NoArguments,
     responses((status = 200, description = "Published again", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/resume")]
@@ -84,9 +88,9 @@ pub(super) async fn resume_release(
     take(&call, Wish::plain(Step::Resume)).await
 }
 
-/// Discard a draft
+/// Discard a release
 ///
-/// Its version code is free again.
+/// Discards a draft. Its version code can be used again.
 #[utoipa::path(tag = "releases", operation_id = "discard_release", params(ReleasePath), request_body = NoArguments,
     responses((status = 200, description = "Discarded", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/discard")]
@@ -98,8 +102,8 @@ pub(super) async fn discard_release(
 
 /// Recall a release
 ///
-/// `stop` only stops offering it; `rollback` also offers who has it the newest older release that applies; `removal`
-/// tells who has it to remove it, when there is nothing else to offer.
+/// `stop` stops new offers. `rollback` also offers the newest applicable older release to devices that have installed
+/// the recalled one. `removal` tells those devices to remove it if there is nothing else to offer.
 #[utoipa::path(tag = "releases", operation_id = "recall_release", params(ReleasePath),
     request_body = RecallReleaseRequest,
     responses((status = 200, description = "Recalled", body = ReleaseResponse), WriteProblems))]

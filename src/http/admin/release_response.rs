@@ -1,4 +1,4 @@
-//! A release as it is answered.
+//! Response type of a release.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -20,10 +20,10 @@ pub(super) struct ReleaseResponse {
     identifier: String,
     version_code: i64,
     version_name: String,
-    /// `draft`, `published`, `paused`, `recalled` or `discarded`.
+    /// State: `draft`, `published`, `paused`, `recalled` or `discarded`.
     #[schema(example = "published")]
     state: &'static str,
-    /// `stop`, `rollback` or `removal`, of a recalled release.
+    /// Recall mode of a recalled release: `stop`, `rollback` or `removal`.
     recall_mode: Option<&'static str>,
     recall_reason: Option<String>,
     download_url: String,
@@ -122,11 +122,11 @@ impl From<&Stored<ReleaseRecord>> for ReleaseResponse {
     }
 }
 
-/// A release that was created, or was there already.
+/// Created release, or the existing release of the same version.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CreatedReleaseResponse {
     #[serde(flatten)]
     pub(super) release: ReleaseResponse,
-    /// Fields of the request that differ from the release that was there already, and were not applied.
+    /// Fields of the request that differ from the existing release and were not applied.
     pub(super) ignored: Vec<&'static str>,
 }

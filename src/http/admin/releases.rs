@@ -1,4 +1,4 @@
-//! Releases.
+//! Handlers for releases.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, patch, post, put};
@@ -22,15 +22,15 @@ use crate::http::respond;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
 use crate::storage::releases::ReleaseFilter;
 
-/// Which releases a list holds.
+/// Pagination and filters of a release list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReleasesQuery {
-    /// How many items at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
-    /// The `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
     /// Only releases of this resource.
     identifier: Option<String>,
@@ -38,15 +38,15 @@ struct ReleasesQuery {
     state: Option<String>,
 }
 
-/// Make a release
+/// Create a release
 ///
-/// A draft, or published at once with `"publish": true`. The same version with the same digests again answers 200
-/// with the stored release; what differs is listed in `ignored`.
+/// Creates a draft, or publishes immediately with `"publish": true`. Creating the same version with the same digests
+/// again returns 200 with the existing release. The fields that differ are listed in `ignored`.
 #[utoipa::path(tag = "releases", operation_id = "create_release", params(AppPath),
     request_body = CreateReleaseRequest,
     responses(
-        (status = 201, description = "Made", body = CreatedReleaseResponse),
-        (status = 200, description = "The version was there already", body = CreatedReleaseResponse),
+        (status = 201, description = "Created", body = CreatedReleaseResponse),
+        (status = 200, description = "The version already exists", body = CreatedReleaseResponse),
         WriteProblems
     ))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases")]
@@ -119,7 +119,7 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
 
 /// List releases
 #[utoipa::path(tag = "releases", operation_id = "list_releases", params(AppPath, ReleasesQuery),
-    responses((status = 200, description = "The latest made first", body = PageResponse<ReleaseResponse>), ReadProblems))]
+    responses((status = 200, description = "Releases, newest first", body = PageResponse<ReleaseResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/releases")]
 pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let query: ReleasesQuery = call.query()?;
@@ -145,7 +145,7 @@ pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, P
     Ok(respond::text(body))
 }
 
-/// Read a release
+/// Get a release
 #[utoipa::path(tag = "releases", operation_id = "get_release", params(ReleasePath),
     responses((status = 200, description = "The release", body = ReleaseResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
@@ -159,12 +159,12 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
     Ok(respond::object(&ReleaseResponse::from(&stored), &stored.etag))
 }
 
-/// Change a release
+/// Update a release
 ///
-/// Of a release that was published, file facts and versions never change.
+/// Version and file fields of a published release cannot be changed.
 #[utoipa::path(tag = "releases", operation_id = "update_release", params(ReleasePath),
     request_body = UpdateReleaseRequest,
-    responses((status = 200, description = "Changed", body = ReleaseResponse), WriteProblems))]
+    responses((status = 200, description = "Updated", body = ReleaseResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
 pub(super) async fn update_release(
     mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
@@ -182,11 +182,11 @@ pub(super) async fn update_release(
     ))
 }
 
-/// Set the rollout
+/// Update the rollout of a release
 ///
-/// What is left out stays. Raising the share only adds devices.
+/// Absent fields keep their values. Raising the percentage only adds devices.
 #[utoipa::path(tag = "releases", operation_id = "set_rollout", params(ReleasePath), request_body = RolloutFields,
-    responses((status = 200, description = "Set", body = ReleaseResponse), WriteProblems))]
+    responses((status = 200, description = "Updated", body = ReleaseResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout")]
 pub(super) async fn set_rollout(
     mut call: Call<ReleasePath, ClassifiedJson<RolloutFields>>,

@@ -1,4 +1,4 @@
-//! The resources of an app.
+//! Handlers for the resources of an app.
 
 use actix_web::{HttpResponse, get, patch};
 use chrono::{DateTime, Utc};
@@ -21,19 +21,19 @@ use crate::storage::Stored;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateResourceRequest {
-    /// null takes it away.
+    /// Display name; null removes it.
     #[schema(value_type = Option<String>, max_length = 128)]
     #[serde(default)]
     name: Patch<String>,
-    /// `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
+    /// Kind: `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
     #[schema(value_type = Option<String>, example = "miniapp")]
     #[serde(default)]
     kind: Patch<String>,
-    /// `false` is the resource's off switch.
+    /// Off switch: `false` stops all offers of the resource.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     enabled: Patch<bool>,
-    /// Offer the installed version again when the device reports another digest for it.
+    /// `true` offers the installed version again if the device reports another digest for it.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     repair_on_mismatch: Patch<bool>,
@@ -67,9 +67,9 @@ impl From<&Stored<Resource>> for ResourceResponse {
 
 /// List the resources of an app
 ///
-/// A resource comes into being with its first release.
+/// A resource is created with its first release.
 #[utoipa::path(tag = "apps", operation_id = "list_resources", params(AppPath, PageQuery),
-    responses((status = 200, description = "By identifier", body = PageResponse<ResourceResponse>), ReadProblems))]
+    responses((status = 200, description = "Resources by identifier", body = PageResponse<ResourceResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/resources")]
 pub(super) async fn list_resources(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -82,7 +82,7 @@ pub(super) async fn list_resources(call: Call<AppPath>) -> Result<HttpResponse, 
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ResourceResponse::from(&stored))))
 }
 
-/// Read a resource
+/// Get a resource
 #[utoipa::path(tag = "apps", operation_id = "get_resource", params(ResourcePath),
     responses((status = 200, description = "The resource", body = ResourceResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
@@ -102,10 +102,10 @@ impl MayBeUrgent for UpdateResourceRequest {
     }
 }
 
-/// Change a resource's settings
+/// Update a resource
 #[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath),
     request_body = UpdateResourceRequest,
-    responses((status = 200, description = "Changed", body = ResourceResponse), WriteProblems))]
+    responses((status = 200, description = "Updated", body = ResourceResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
 pub(super) async fn update_resource(
     mut call: Call<ResourcePath, ClassifiedJson<UpdateResourceRequest>>,

@@ -1,4 +1,4 @@
-//! Org scopes and attribute rules as a caller writes them.
+//! Request fields of org scopes and attribute rules.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -8,7 +8,7 @@ use crate::catalog::field::Invalid;
 use crate::catalog::json::JsonText;
 use crate::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
 
-/// Level codes; any subset of the levels, at least one.
+/// Level codes: any subset of the levels, at least one.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = OrgScope, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
@@ -49,17 +49,17 @@ impl OrgScopeFields {
     }
 }
 
-/// A rule on an attribute that the device sends.
+/// Rule on an attribute sent by the device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AttributeRule, example = json!({"name": "webview", "op": "semver", "value": ">=8.0, <12"}))]
 pub(super) struct AttributeRuleFields {
     #[schema(max_length = 128)]
     name: String,
-    /// `eq`, `ne`, `in`, `not_in`, `gt`, `ge`, `lt`, `le`, `semver` or `exists`.
+    /// Operator: `eq`, `ne`, `in`, `not_in`, `gt`, `ge`, `lt`, `le`, `semver` or `exists`.
     op: String,
-    /// A scalar; an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer
-    /// requirement for `semver`, a boolean for `exists`.
+    /// Operand: an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer requirement
+    /// for `semver`, a boolean for `exists`, otherwise a scalar.
     #[schema(value_type = Value)]
     value: JsonText,
 }

@@ -1,4 +1,4 @@
-//! Tenants.
+//! Handlers for tenants.
 
 use actix_web::{HttpResponse, get, patch, post};
 use chrono::{DateTime, Utc};
@@ -26,7 +26,7 @@ use crate::storage::Stored;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateTenantRequest {
-    /// The tenant's number, 1 to 2^63 − 1.
+    /// Tenant id, 1 to 2^63 − 1.
     #[schema(value_type = i64, required, example = 10_000_000, minimum = 1)]
     #[serde(default)]
     id: Patch<i64>,
@@ -41,20 +41,21 @@ pub(super) struct UpdateTenantRequest {
     #[schema(value_type = Option<String>, max_length = 128)]
     #[serde(default)]
     name: Patch<String>,
-    /// `false` disables the tenant: its keys and people get the permission error.
+    /// `false` disables the tenant: requests of its keys and users are denied.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     enabled: Patch<bool>,
-    /// `false` is the off switch: checks are answered with an empty list.
+    /// Off switch: with `false`, checks return an empty list.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     offers_enabled: Patch<bool>,
-    /// The schemes that addresses in pushes may have, in any case; at most 100. null: any but
-    /// harmful ones such as `javascript`, `data`, `file` and `intent`.
+    /// URL schemes allowed in pushes, case-insensitive, at most 100. Null allows any scheme except harmful ones such as
+    /// `javascript`, `data`, `file` and `intent`.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
     #[serde(default)]
     push_url_schemes: Patch<Bounded<String, MAX_URL_SCHEMES>>,
-    /// What the first enrolment of a device takes: `key`, the tenant's device key alone, or `code`, a one-time code too.
+    /// Credential for the first enrolment of a device: `key` requires the tenant's device key, `code` also a one-time
+    /// code.
     #[schema(value_type = Option<String>, example = "code")]
     #[serde(default)]
     enrolment: Patch<String>,
@@ -67,7 +68,8 @@ struct TenantResponse {
     name: String,
     enabled: bool,
     offers_enabled: bool,
-    /// null: any but harmful ones such as `javascript`, `data`, `file` and `intent`.
+    /// Allowed URL schemes; null allows any scheme except harmful ones such as `javascript`, `data`, `file` and
+    /// `intent`.
     #[schema(example = json!(["alipays", "https"]))]
     push_url_schemes: Option<Vec<String>>,
     #[schema(example = "key")]
@@ -95,7 +97,7 @@ impl From<&Stored<Tenant>> for TenantResponse {
     }
 }
 
-/// `None` where they stay as they are, or are wrong.
+/// Reads the allowed schemes; `None` if they are unchanged or invalid.
 fn read_schemes(given: Patch<Bounded<String, MAX_URL_SCHEMES>>, fields: &mut Fields) -> Option<UrlSchemes> {
     const FIELD: &str = "push_url_schemes";
     let Some(Bounded(given)) = fields.nullable(FIELD, given, Ok)? else {
@@ -103,13 +105,13 @@ fn read_schemes(given: Patch<Bounded<String, MAX_URL_SCHEMES>>, fields: &mut Fie
     };
     let count = given.len();
     let listed = fields.list(FIELD, Patch::Value(given), |text: String| UrlScheme::parse(&text))?;
-    // What is wrong with one of them was said.
+    // If one of them is invalid, its error is already recorded.
     (listed.len() == count).then(|| fields.keep(FIELD, UrlSchemes::only(listed)))?
 }
 
-/// Make a tenant
+/// Create a tenant
 #[utoipa::path(tag = "tenants", operation_id = "create_tenant", request_body = CreateTenantRequest,
-    responses((status = 201, description = "Made", body = TenantResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = TenantResponse), WriteProblems))]
 #[post("/tenants")]
 pub(super) async fn create_tenant(
     mut call: Call<(), Json<CreateTenantRequest>>,
@@ -131,7 +133,7 @@ pub(super) async fn create_tenant(
 
 /// List tenants
 #[utoipa::path(tag = "tenants", operation_id = "list_tenants", params(PageQuery),
-    responses((status = 200, description = "By id", body = PageResponse<TenantResponse>), ReadProblems))]
+    responses((status = 200, description = "Tenants by id", body = PageResponse<TenantResponse>), ReadProblems))]
 #[get("/tenants")]
 pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -140,7 +142,7 @@ pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| TenantResponse::from(&stored))))
 }
 
-/// Read a tenant
+/// Get a tenant
 #[utoipa::path(tag = "tenants", operation_id = "get_tenant", params(TenantPath),
     responses((status = 200, description = "The tenant", body = TenantResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}")]
@@ -155,10 +157,10 @@ impl MayBeUrgent for UpdateTenantRequest {
     }
 }
 
-/// Change a tenant
+/// Update a tenant
 #[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath),
     request_body = UpdateTenantRequest,
-    responses((status = 200, description = "Changed", body = TenantResponse), WriteProblems))]
+    responses((status = 200, description = "Updated", body = TenantResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}")]
 pub(super) async fn update_tenant(
     mut call: Call<TenantPath, ClassifiedJson<UpdateTenantRequest>>,

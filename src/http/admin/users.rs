@@ -1,4 +1,4 @@
-//! The people of a tenant.
+//! Handlers for the users of a tenant.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
@@ -24,15 +24,15 @@ use crate::storage::Stored;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateUserRequest {
-    /// Unique in the installation; kept in lower case.
+    /// Login name, unique across the installation; stored in lower case.
     #[schema(value_type = String, required, max_length = 128, example = "li.na")]
     #[serde(default)]
     username: Patch<String>,
-    /// 10 to 256 characters.
+    /// Password of 10 to 256 characters.
     #[schema(value_type = String, required, min_length = 10, max_length = 256)]
     #[serde(default)]
     password: Patch<String>,
-    /// `admin`, `publisher` or `viewer`.
+    /// Role: `admin`, `publisher` or `viewer`.
     #[schema(value_type = String, required, example = "publisher")]
     #[serde(default)]
     role: Patch<String>,
@@ -47,7 +47,7 @@ pub(super) struct UpdateUserRequest {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     enabled: Patch<bool>,
-    /// A new password, for a person who lost theirs.
+    /// New password of 10 to 256 characters, for a user who lost theirs.
     #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
     #[serde(default)]
     password: Patch<String>,
@@ -88,9 +88,9 @@ fn read_role(text: String) -> Result<Role, Invalid> {
     Role::parse_of_tenant(&text)
 }
 
-/// Add a person
+/// Create a user
 #[utoipa::path(tag = "people", operation_id = "create_user", params(TenantPath), request_body = CreateUserRequest,
-    responses((status = 201, description = "Added", body = UserResponse), WriteProblems))]
+    responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/users")]
 pub(super) async fn create_user(
     mut call: Call<TenantPath, Json<CreateUserRequest>>,
@@ -121,9 +121,9 @@ pub(super) async fn create_user(
     .await
 }
 
-/// List people
+/// List users
 #[utoipa::path(tag = "people", operation_id = "list_users", params(TenantPath, PageQuery),
-    responses((status = 200, description = "In the order of creation", body = PageResponse<UserResponse>), ReadProblems))]
+    responses((status = 200, description = "Users in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/users")]
 pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PageQuery = call.query()?;
@@ -132,9 +132,9 @@ pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, P
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
 }
 
-/// Read a person
+/// Get a user
 #[utoipa::path(tag = "people", operation_id = "get_user", params(UserPath),
-    responses((status = 200, description = "The person", body = UserResponse), ReadProblems))]
+    responses((status = 200, description = "The user", body = UserResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
     let stored = users::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
@@ -147,11 +147,11 @@ impl MayBeUrgent for UpdateUserRequest {
     }
 }
 
-/// Update a person
+/// Update a user
 ///
-/// Any change ends the person's sessions.
+/// Any change ends the user's sessions.
 #[utoipa::path(tag = "people", operation_id = "update_user", params(UserPath), request_body = UpdateUserRequest,
-    responses((status = 200, description = "Changed", body = UserResponse), WriteProblems))]
+    responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn update_user(
     mut call: Call<UserPath, ClassifiedJson<UpdateUserRequest>>,
@@ -170,9 +170,9 @@ pub(super) async fn update_user(
     Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
 }
 
-/// Remove a person
+/// Delete a user
 #[utoipa::path(tag = "people", operation_id = "delete_user", params(UserPath),
-    responses((status = 204, description = "Removed"), WriteProblems))]
+    responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn delete_user(call: Call<UserPath, Urgent>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;

@@ -1,4 +1,4 @@
-//! The native check.
+//! Handlers for the native check.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, web};
@@ -23,52 +23,52 @@ use crate::resolve::{Check, CheckFields, Form, Given, read_check, read_integer};
 use crate::services::Context;
 use crate::services::checks::{CheckAnswer, authenticate};
 
-/// The most parameters of a query. A check has 8; a client may add some of its own.
+/// Maximum number of query parameters. A check has 8; clients may add their own.
 const MAX_PARAMETERS: usize = 100;
 
-/// What a device asks. Further members are ignored.
+/// Check request. Unknown members are ignored.
 #[derive(Default, Deserialize, ToSchema)]
 struct CheckRequest<'a> {
-    /// The host app, under its current name or an old one.
+    /// Current or former package name of the host app.
     #[serde(borrow)]
     #[schema(value_type = String, required, example = "com.hema.wms")]
     package_name: Option<&'a RawValue>,
-    /// The installed version of the host app; a number or digits, 0 for none.
+    /// Installed version of the host app, as a number or digits; 0 if not installed.
     #[serde(borrow)]
     #[schema(value_type = i64, required, minimum = 0, example = 50)]
     version_code: Option<&'a RawValue>,
-    /// 1 to 128 characters, no control characters.
+    /// Device id of 1 to 128 characters without control characters.
     #[serde(borrow)]
     #[schema(value_type = String, required, max_length = 128, example = "HM8007PDA001")]
     device_id: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>, example = "10013")]
     device_type: Option<&'a RawValue>,
-    /// What else is installed: JSON, or a string that holds it.
+    /// Versions of the other installed resources, as JSON or as a string that contains JSON.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>, example = json!({"com.hema.wms.chuku": 230}))]
     old_versions: Option<&'a RawValue>,
-    /// Where the device belongs: JSON, or a string that holds it.
+    /// Org nodes of the device, as JSON or as a string that contains JSON.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
     org_info: Option<&'a RawValue>,
-    /// Whatever the device says of itself: JSON, or a string that holds it.
+    /// Attributes of the device, as JSON or as a string that contains JSON.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>, example = json!({"abi": "arm64-v8a"}))]
     attributes: Option<&'a RawValue>,
-    /// May be left out: the key says it.
+    /// Tenant id; optional, because the key identifies the tenant.
     #[serde(borrow)]
     #[schema(value_type = Option<i64>, example = 10_000_000)]
     tenant_id: Option<&'a RawValue>,
 }
 
-/// What is new for this device?
+/// Check for updates
 ///
-/// Answered from memory. Nothing to offer is an empty list and success; so is an app that the tenant does not have,
-/// with `msg_code` `APP_UNKNOWN`.
+/// The response is computed from memory. If there is nothing to offer, it is a success with an empty list. An app that
+/// the tenant does not have also gets an empty list, with `msg_code` `APP_UNKNOWN`.
 #[utoipa::path(tag = "device", operation_id = "check",
     security(("device_key" = []), ("device_token" = [])), request_body = CheckRequest<'_>,
-    responses((status = 200, description = "The offers, the app itself first; the `ETag` covers `data` and `msg_code`",
+    responses((status = 200, description = "Offers, the app itself first; the `ETag` covers `data` and `msg_code`",
         body = CheckResponse), WriteProblems))]
 #[post("/check")]
 pub(super) async fn answer_check(
@@ -79,13 +79,14 @@ pub(super) async fn answer_check(
     counted(&ctx, answer_posted(&ctx, &request, payload).await)
 }
 
-/// The same by query parameters, cheap to repeat: 304 while the offers are those that the device has seen.
+/// Check for updates by query parameters
 ///
-/// The three JSON fields are JSON as text.
+/// This form is cheap to repeat: it returns 304 while `If-None-Match` names the current offers. `old_versions`,
+/// `org_info` and `attributes` are JSON text.
 #[utoipa::path(tag = "device", operation_id = "check_again",
     security(("device_key" = []), ("device_token" = [])), params(QueryParameters),
-    responses((status = 200, description = "The offers, the app itself first; the `ETag` covers `data` and `msg_code`",
-        body = CheckResponse), (status = 304, description = "`If-None-Match` names the current `ETag`"), ReadProblems))]
+    responses((status = 200, description = "Offers, the app itself first; the `ETag` covers `data` and `msg_code`",
+        body = CheckResponse), (status = 304, description = "`If-None-Match` contains the current `ETag`"), ReadProblems))]
 #[get("/check")]
 pub(super) async fn answer_check_again(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
@@ -108,7 +109,7 @@ async fn answer_posted(
     let owner = Owner::Tenant(device.tenant_id());
     let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     if body.was_awaited {
-        // The credential may have ended meanwhile.
+        // The credential may have been revoked in the meantime.
         device = authenticate(ctx, bearer(request.headers()))?;
     }
     let fields: CheckRequest<'_> = parse_json(&body.bytes)?;
@@ -167,7 +168,7 @@ fn query_problem(message: &str) -> Problem {
     Problem::invalid(vec![FieldError::invalid("query", message)])
 }
 
-/// A parameter that stands twice is ambiguous.
+/// Rejects repeated parameters, which are ambiguous.
 fn query_fields_stand_once(
     query: &[(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)],
 ) -> Result<(), Problem> {
@@ -184,7 +185,7 @@ fn query_fields_stand_once(
     }
 }
 
-/// Reads the check and the tenant that it claims, if any.
+/// Parses the check and the tenant that it claims, if any.
 fn read<'a>(
     fields: &CheckFields<'a>,
     tenant_id: Given<'_>,
@@ -204,10 +205,10 @@ fn read<'a>(
     }
 }
 
-/// An answer in bytes.
+/// Serialized response.
 struct Rendered {
     body: Vec<u8>,
-    /// In quotes, as the header has it.
+    /// Entity tag in quotes, as in the header.
     etag: String,
 }
 
@@ -235,7 +236,7 @@ impl Rendered {
         Self { body, etag }
     }
 
-    /// The body stays away from an answer that it is known (RFC 9110, section 15.4.5).
+    /// Builds the response. A 304 has no body (RFC 9110, section 15.4.5).
     fn respond(self, mut response: HttpResponseBuilder, answer: &CheckAnswer<'_>) -> HttpResponse {
         insert_check_headers(&mut response, answer);
         response.insert_header((ETAG, self.etag));
@@ -250,13 +251,13 @@ impl Rendered {
     }
 }
 
-/// Appends a text or a number.
+/// Appends a text or a number as JSON.
 fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
-    // Writing such a value to memory does not fail.
+    // Serializing such a value into memory cannot fail.
     let _ = serde_json::to_writer(out, value);
 }
 
-/// The same on every node: devices meet another one at each request.
+/// Computes the entity tag. It must be equal on all nodes, because each request of a device may reach another node.
 fn etag(data: &[u8], msg_code: &str) -> String {
     let hash = xxh3_128_with_seed(data, xxh3_64(msg_code.as_bytes()));
     let mut etag = String::with_capacity(34);
@@ -266,7 +267,7 @@ fn etag(data: &[u8], msg_code: &str) -> String {
     etag
 }
 
-/// Whether `If-None-Match` names this tag (RFC 9110, section 13.1.2; the comparison is weak).
+/// Returns true if `If-None-Match` names this tag. The comparison is weak (RFC 9110, section 13.1.2).
 fn is_known(request: &HttpRequest, etag: &str) -> bool {
     request
         .headers()

@@ -1,4 +1,5 @@
-//! The native check as the API's description shows it. The bytes themselves are prepared where an app is compiled.
+//! Types that describe the native check in the API description. The bytes themselves are prepared when an app is
+//! compiled.
 #![expect(
     dead_code,
     reason = "describes what is written piece by piece; a test compares answers with the description"
@@ -11,25 +12,25 @@ use utoipa::{IntoParams, ToSchema};
 pub(super) struct CheckResponse {
     data: Vec<OfferResponse>,
     succeed: bool,
-    /// `APP_UNKNOWN`, or empty.
+    /// `APP_UNKNOWN`, or an empty string.
     msg_code: String,
     msg_info: String,
-    /// Seconds after which to ask again.
+    /// Seconds until the next check.
     next_check_after_s: u32,
-    /// How many pushes wait for the device, for a check made with its own token; not covered by the `ETag`, and in the
-    /// header `Slipway-Pushes-Waiting` too, which a 304 has as well.
+    /// Number of pushes waiting for the device; present in checks with the device's own token. The `ETag` does not
+    /// cover it. The header `Slipway-Pushes-Waiting` contains the same number, also in a 304 response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pushes_waiting: Option<u32>,
 }
 
-/// One release for this device, with every field of the seed's table.
+/// Offered release, with every field of the original API.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Offer)]
 pub(super) struct OfferResponse {
-    /// A JSON object in a string.
+    /// JSON object, encoded as a string.
     config_json: String,
     download_url: String,
-    /// 1; 0 tells to remove the release.
+    /// 1 to install the release, 0 to remove it.
     status: u8,
     qrcode: String,
     size: i64,
@@ -43,36 +44,36 @@ pub(super) struct OfferResponse {
     package_name: String,
     old_package_name: String,
     identifier: String,
-    /// 1 for a rollback to an older release, else absent.
+    /// 1 for a rollback to an older release, otherwise absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     uninstall_type: Option<u8>,
 }
 
-/// A check as query parameters. Further ones are ignored.
+/// Query parameters of a check. Unknown parameters are ignored.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct QueryParameters {
-    /// The host app, under its current name or an old one.
+    /// Current or former package name of the host app.
     #[param(example = "com.hema.wms")]
     package_name: String,
-    /// The installed version of the host app, 0 for none.
+    /// Installed version of the host app; 0 if not installed.
     #[param(minimum = 0, example = 50)]
     version_code: i64,
-    /// 1 to 128 characters, no control characters.
+    /// Device id of 1 to 128 characters without control characters.
     #[param(max_length = 128, example = "HM8007PDA001")]
     device_id: String,
     #[param(example = "10013")]
     device_type: Option<String>,
-    /// What else is installed: JSON as text.
+    /// Versions of the other installed resources, as JSON text.
     #[param(example = r#"{"com.hema.wms.chuku": 230}"#)]
     old_versions: Option<String>,
-    /// Where the device belongs: JSON as text.
+    /// Org nodes of the device, as JSON text.
     #[param(example = r#"{"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}"#)]
     org_info: Option<String>,
-    /// Whatever the device says of itself: JSON as text.
+    /// Attributes of the device, as JSON text.
     #[param(example = r#"{"abi": "arm64-v8a"}"#)]
     attributes: Option<String>,
-    /// May be left out: the key says it.
+    /// Tenant id; optional, because the key identifies the tenant.
     #[param(example = 10_000_000)]
     tenant_id: Option<i64>,
 }

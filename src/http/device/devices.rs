@@ -1,4 +1,4 @@
-//! Enrolment: a device gets a credential of its own.
+//! Enrolment, which gives a device its own credential.
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,11 @@ use crate::services::PermitClass;
 use crate::services::checks::authenticate;
 use crate::services::enrolment::{EnrolmentRequest, enrol};
 
-/// A device that enrols. What is left out or null stays as it is known.
+/// Device to enrol. Absent and null fields keep their stored values.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EnrolDeviceRequest<'a> {
-    /// 1 to 128 characters, no control characters.
+    /// Device id of 1 to 128 characters without control characters.
     #[schema(value_type = String, required, max_length = 128, example = "HM8007PDA001")]
     #[serde(default)]
     device_id: Patch<String>,
@@ -36,15 +36,15 @@ struct EnrolDeviceRequest<'a> {
     #[schema(value_type = Option<String>, max_length = 128, example = "10013")]
     #[serde(default)]
     device_type: Patch<String>,
-    /// Where the device belongs: JSON, or a string that holds it, as in a check.
+    /// Org nodes of the device, as JSON or as a string that contains JSON, as in a check.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
     org_info: Option<&'a RawValue>,
-    /// Whatever the device says of itself: JSON, or a string that holds it, as in a check.
+    /// Attributes of the device, as JSON or as a string that contains JSON, as in a check.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>, example = json!({"abi": "arm64-v8a"}))]
     attributes: Option<&'a RawValue>,
-    /// A one-time code, where the device key alone does not do.
+    /// One-time code, required if the device key alone is not sufficient.
     #[schema(value_type = Option<String>, example = "slipway_code_…")]
     #[serde(default)]
     enrolment_code: Patch<String>,
@@ -52,20 +52,21 @@ struct EnrolDeviceRequest<'a> {
 
 #[derive(Serialize, ToSchema)]
 struct EnrolledDeviceResponse {
-    /// For `Authorization: Bearer …` of this device alone; shown only here. The token before it is good no more.
+    /// Token for `Authorization: Bearer …` of this device only; shown only in this response. It replaces the previous
+    /// token, which becomes invalid.
     #[schema(example = "slipway_devicetoken_…")]
     device_token: String,
 }
 
 /// Enrol a device
 ///
-/// With the tenant's device key, or with the device's own token when it enrols again. While the id holds a token, or
-/// after somebody revoked it, the device key alone is 409 `already_enrolled`: it takes the token as bearer, or a
-/// one-time `enrolment_code`.
+/// Authenticate with the tenant's device key, or with the device's own token to enrol again. While the id holds a
+/// token, or after its token was revoked, the device key alone is refused with 409 `already_enrolled`. Send the token
+/// as bearer, or a one-time `enrolment_code`.
 #[utoipa::path(tag = "device", operation_id = "enrol_device",
     security(("device_key" = []), ("device_token" = [])), request_body = EnrolDeviceRequest<'_>,
     responses((status = 201, description = "Enrolled", body = EnrolledDeviceResponse),
-        (status = 200, description = "Enrolled again, in place of the token before", body = EnrolledDeviceResponse),
+        (status = 200, description = "Enrolled again; the previous token is replaced", body = EnrolledDeviceResponse),
         WriteProblems))]
 #[post("/devices")]
 pub(super) async fn enrol_device(
@@ -81,7 +82,7 @@ pub(super) async fn enrol_device(
         MAX_BODY_BYTES,
     )
     .await?;
-    // Once more: the credential may have ended while the body arrived.
+    // The credential may have been revoked while the body arrived.
     let caller = authenticate(&ctx, bearer(request.headers()))?;
     let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
     let fields: EnrolDeviceRequest<'_> = parse_json(&body.bytes)?;
@@ -142,10 +143,10 @@ fn keep<T>(fields: &mut Fields, read: Result<T, FieldError>) -> Option<T> {
 
 fn read_code(text: String) -> Result<PresentedEnrolmentCode, Invalid> {
     PresentedEnrolmentCode::parse(&text)
-        .ok_or_else(|| Invalid::new("must be an enrolment code as this API gave it"))
+        .ok_or_else(|| Invalid::new("must be an enrolment code issued by this API"))
 }
 
-/// `None` when nothing was given.
+/// Collects the attributes; `None` if there are none.
 fn told(attributes: Vec<Attribute<'_>>) -> Option<DeviceAttributes> {
     let told: DeviceAttributes = attributes
         .into_iter()

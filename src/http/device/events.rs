@@ -19,27 +19,27 @@ use crate::http::telemetry::is_head;
 use crate::services::enrolment::authenticate_device;
 use crate::services::push_delivery::{EventStream, StreamEvent, open_stream};
 
-/// Between these many milliseconds a device waits before it connects again, spread so that the devices of a node that
-/// stops do not come back together.
+/// Range of the reconnection delay, in milliseconds. The delay is random, so that the devices of a stopping node do not
+/// reconnect at once.
 const RETRY_MS: std::ops::Range<u64> = 1_000..5_000;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes the header")]
 struct ResumeHeader {
-    /// The `id` of the last event that the device has.
+    /// `id` of the last event that the device received.
     #[param(rename = "Last-Event-ID", required = false, minimum = 0, example = 12)]
     last_event_id: i64,
 }
 
-/// Receive pushes as they come
+/// Receive pushes as server-sent events
 ///
-/// Server-sent events: `event: push`, `id:` the push's sequence, `data:` the push as a poll has it; a comment from time
-/// to time. What is open comes at once, from after `Last-Event-ID` if that is sent, and again until it is acknowledged.
-/// The stream ends when the node stops: connect again. It ends too when the token is good no more.
+/// Each event has `event: push`, the push's sequence as `id:`, and the push as in a poll as `data:`. Comments are sent
+/// periodically. Open pushes after `Last-Event-ID` are sent immediately, and again until they are acknowledged. The
+/// stream ends when the node stops; the device should then reconnect. It also ends when the token becomes invalid.
 #[utoipa::path(tag = "device", operation_id = "receive_events", params(OwnDevicePath, ResumeHeader),
     security(("device_token" = [])),
-    responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), ReadProblems))]
+    responses((status = 200, description = "Event stream", body = String, content_type = "text/event-stream"), ReadProblems))]
 #[get("/devices/{device_id}/events")]
 pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request).into_inner();
@@ -50,13 +50,13 @@ pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse,
     response
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        // Some proxies hold answers back until they are whole.
+        // Some proxies buffer responses until they are complete.
         .insert_header(("X-Accel-Buffering", "no"));
     if is_head(&request) {
         return Ok(response.finish());
     }
     let stream = open_stream(ctx, pass, has_up_to)?;
-    // Nothing follows on a connection whose stream has ended, so that a stopping node need not wait for it.
+    // The connection is closed after the stream, so that a stopping node does not wait for it.
     Ok(response.force_close().streaming(Probing::new(body(stream))))
 }
 
@@ -86,7 +86,7 @@ fn render(event: &StreamEvent) -> Bytes {
     Bytes::from(events.collect::<String>())
 }
 
-/// 0 where nothing is sent: what a browser sends when it has had no event yet is empty.
+/// Parses `Last-Event-ID`; 0 if it is absent or empty. A browser that has received no event sends it empty.
 fn read_last_event_id(request: &HttpRequest) -> Result<i64, Problem> {
     let Some(header) = request.headers().get("Last-Event-ID") else {
         return Ok(0);

@@ -1,4 +1,4 @@
-//! The fields of a check as a JSON body has them.
+//! Fields of a check in a JSON body.
 
 use std::borrow::Cow;
 
@@ -6,14 +6,14 @@ use serde_json::value::RawValue;
 
 use crate::resolve::{CheckFields, Given};
 
-/// The raw members and, of those that are strings, the texts.
+/// Raw members, and the decoded text of string members.
 pub(in crate::http) struct GivenFields<'a> {
     raw: [Option<&'a RawValue>; 8],
     texts: [Option<Cow<'a, str>>; 8],
 }
 
 impl<'a> GivenFields<'a> {
-    /// In the order of the seed's table, the tenant last; null is absent.
+    /// Takes the members in the order of the original API's table, with the tenant last. Null counts as absent.
     pub(in crate::http) fn new(raw: [Option<&'a RawValue>; 8]) -> Self {
         let texts = raw.map(|raw| raw.and_then(text_of));
         Self { raw, texts }
@@ -35,7 +35,7 @@ impl<'a> GivenFields<'a> {
         }
     }
 
-    /// The fields of a check of a certain app, which need not name it.
+    /// Returns the fields of a check for a given app, whose name may be absent.
     pub(in crate::http) fn check_fields_of<'s>(&'s self, package_name: &'s str) -> CheckFields<'s> {
         let mut fields = self.check_fields();
         if fields.package_name.is_absent() {
@@ -53,7 +53,7 @@ impl<'a> GivenFields<'a> {
     }
 }
 
-/// The text of a JSON string, borrowed where nothing in it is escaped; `None` for any other value.
+/// Returns the text of a JSON string, borrowed if it contains no escapes; `None` for any other value.
 fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if quoted.as_bytes().contains(&b'\\') {

@@ -1,4 +1,4 @@
-//! The device API: what devices call with their tenant's key or a token of their own.
+//! Device API, called with the tenant's device key or the device's own token.
 
 mod check;
 mod check_response;
@@ -11,7 +11,7 @@ mod pushes;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// Every route below `/v1`.
+/// Registers every route below `/v1`.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(check::answer_check)

@@ -1,11 +1,12 @@
-//! Notices that a client closed its end of a stream.
+//! Detection of clients that have closed their end of a stream.
 //!
-//! A server learns of a closed connection only when it writes to it, which a stream does rarely. But the connection's
-//! task polls the stream's body when anything happens on the connection, its end included. So a poll that nothing in the
-//! stream asked for is answered with a few comments: if the client has gone, the second one fails, and the stream is
-//! dropped. A client that only closed its sending half gets the comments and goes on.
+//! A server detects a closed connection only when it writes, and an event stream writes rarely. The connection's task
+//! polls the body of the stream on any event of the connection, including its end. A poll that the stream did not
+//! request is therefore answered with a few comments. If the client is gone, the second write fails and the stream is
+//! dropped. A client that has closed only its sending half receives the comments and continues.
 //!
-//! The end may come together with something of the stream's own, and is not told again. So comments follow that, too.
+//! The end of the connection may coincide with an event of the stream, and is signalled only once. Comments therefore
+//! follow events too.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,39 +21,39 @@ use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep};
 
 const COMMENT: &[u8] = b":\n\n";
-/// Pauses before each comment after a poll that nothing explains.
+/// Delays before each comment after an unexplained poll.
 const UNEXPLAINED: &[Duration] = &[
     Duration::ZERO,
     Duration::from_millis(300),
     Duration::from_millis(700),
 ];
-/// The same after the stream's own wake-up that brought nothing.
+/// Delays before each comment after a wake-up of the stream without an event.
 const WOKEN: &[Duration] = &[Duration::from_millis(300), Duration::from_millis(700)];
-/// The same after something was sent, which was the first of the two writes.
+/// Delay before the comment after an event, which is the first of the two writes.
 const SENT: &[Duration] = &[Duration::from_secs(1)];
-/// Unexplained polls within this time after the last comment are left alone.
+/// Time after the last comment during which unexplained polls are ignored.
 const REST: Duration = Duration::from_secs(2);
 
-/// A stream of events that probes its client.
+/// Event stream that probes its client.
 pub(super) struct Probing<S> {
     events: Pin<Box<S>>,
     of_events: Arc<Signal>,
     of_probes: Arc<Signal>,
     probes: Option<Probes>,
     rests_until: Option<Instant>,
-    /// An item was returned: the body is polled again for the next.
+    /// True if an item was returned, after which the body is polled for the next one.
     has_returned: bool,
-    /// Comments to be sent once the stream has nothing else.
+    /// Delays of the comments to send once the stream has no event.
     follow_up: Option<&'static [Duration]>,
 }
 
-/// Comments that are yet to be sent.
+/// Pending comments.
 struct Probes {
     next: Pin<Box<Sleep>>,
     rest: &'static [Duration],
 }
 
-/// Passes wake-ups on, and remembers that there was one.
+/// Waker that forwards wake-ups to the connection and records them.
 #[derive(Default)]
 struct Signal {
     is_woken: AtomicBool,
@@ -96,7 +97,7 @@ impl<S> Probing<S> {
         }
     }
 
-    /// Starts comments if they are due and none are under way.
+    /// Schedules comments if they are due and none are pending.
     fn consider(&mut self, is_explained: bool) {
         let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
         let unexplained = (!is_explained && !rests).then_some(UNEXPLAINED);

@@ -1,4 +1,4 @@
-//! A push as the API's description shows it. What devices get is written in one place for every channel.
+//! Types that describe a push in the API description. The push itself is serialized in one place for all channels.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,16 +6,16 @@ use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct PushesResponse {
-    /// By sequence.
+    /// Pushes, by sequence.
     items: Vec<DeliveredPushResponse>,
 }
 
-/// A push for this device. One that comes again has the same `push_id` and `sequence`.
+/// Push for this device. A redelivery has the same `push_id` and `sequence`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeliveredPush)]
 pub(super) struct DeliveredPushResponse {
     push_id: String,
-    /// Counts the pushes to the device, from 1.
+    /// Sequence number among the pushes to the device, from 1.
     sequence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,

@@ -1,4 +1,4 @@
-//! Pushes as a device polls for them and acknowledges them.
+//! Handlers for polling and acknowledging pushes.
 
 use std::time::Duration;
 
@@ -31,20 +31,20 @@ use crate::storage::push_targets::StoredTarget;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PollQuery {
-    /// Seconds to wait for something to give. 0 answers at once with everything that is open.
+    /// Maximum time to wait for a push, in seconds. 0 returns all open pushes immediately.
     #[param(default = 0, minimum = 0, maximum = 60, value_type = Option<u32>)]
     wait_s: Option<String>,
 }
 
-/// How far a push has come on this device.
+/// State of a push on this device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AcknowledgePushRequest {
-    /// `received`, `opened`, `applied` or `failed`.
+    /// State: `received`, `opened`, `applied` or `failed`.
     #[serde(default)]
     #[schema(value_type = String, required, example = "received")]
     state: Patch<String>,
-    /// For people, e.g. why it failed.
+    /// Explanation for people, such as the reason for a failure.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 500)]
     detail: Patch<String>,
@@ -54,12 +54,12 @@ struct AcknowledgePushRequest {
 struct AcknowledgedPushResponse {
     push_id: String,
     sequence: i64,
-    /// The state that counts: what is said late or twice changes nothing.
+    /// Current state of the push. Late or repeated acknowledgements do not change it.
     #[schema(example = "received")]
     state: &'static str,
     received_at: Option<DateTime<Utc>>,
     opened_at: Option<DateTime<Utc>>,
-    /// When it was applied or failed.
+    /// Time at which the push was applied or failed.
     ended_at: Option<DateTime<Utc>>,
 }
 
@@ -76,13 +76,13 @@ impl From<&StoredTarget> for AcknowledgedPushResponse {
     }
 }
 
-/// Ask for pushes
+/// Poll for pushes
 ///
-/// What is open, by sequence, at most 200. A call that waits is answered as soon as there is something to give; what
-/// was delivered lately and not acknowledged is given again after a while.
+/// Returns the open pushes by sequence, at most 200. A call with `wait_s` returns as soon as a push is available. A
+/// recently delivered push without an acknowledgement is returned again after a delay.
 #[utoipa::path(tag = "device", operation_id = "poll_pushes", params(OwnDevicePath, PollQuery),
     security(("device_token" = [])),
-    responses((status = 200, description = "The pushes, perhaps none", body = PushesResponse), ReadProblems))]
+    responses((status = 200, description = "Open pushes, possibly none", body = PushesResponse), ReadProblems))]
 #[get("/devices/{device_id}/pushes")]
 pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
@@ -95,7 +95,7 @@ pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Pr
         .unwrap_or_default();
     fields.finish()?;
     let pushes = if is_head(&request) {
-        // Nobody gets them.
+        // A HEAD response has no body.
         Vec::new()
     } else {
         poll(&ctx, &pass, wait).await?
@@ -109,10 +109,11 @@ pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Pr
 
 /// Acknowledge a push
 ///
-/// Any acknowledgement ends the offering; later ones move it on. The same or an earlier state once more is a success.
+/// Any acknowledgement stops further deliveries. Later acknowledgements advance the state. Repeating the same or an
+/// earlier state is a success.
 #[utoipa::path(tag = "device", operation_id = "acknowledge_push", params(OwnPushPath),
     security(("device_token" = [])), request_body = AcknowledgePushRequest,
-    responses((status = 200, description = "How far it has come", body = AcknowledgedPushResponse), WriteProblems))]
+    responses((status = 200, description = "State of the push", body = AcknowledgedPushResponse), WriteProblems))]
 #[post("/devices/{device_id}/pushes/{push_id}/ack")]
 pub(super) async fn acknowledge_push(
     request: HttpRequest,
@@ -122,11 +123,11 @@ pub(super) async fn acknowledge_push(
     let path = OwnPushPath::from_path(&request)?;
     let tenant = match authenticate(&ctx, bearer(request.headers())) {
         Ok(device) => Owner::Tenant(device.tenant_id()),
-        // What is wrong is said below.
+        // The authentication below reports the error.
         Err(_) => Owner::Source(client_address(&request).map(network_of)),
     };
     let body = read_body(&request, &mut payload.into_inner(), tenant, MAX_BODY_BYTES).await?;
-    // After the body, while which arrived the token may have ended.
+    // Authenticated after the body, because the token may have been revoked while it arrived.
     let pass = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
     let _permit = acquire(&ctx, PermitClass::Device(pass.scope.tenant().tenant()))?;
     let body: AcknowledgePushRequest = parse_json(&body.bytes)?;

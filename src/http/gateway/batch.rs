@@ -1,4 +1,5 @@
-//! Several calls in one request: public parameters in the query, one URL-encoded text per call in the body.
+//! Batches: several calls in one request. The query contains the public parameters, the body one URL-encoded text per
+//! call.
 
 use std::net::IpAddr;
 
@@ -14,20 +15,20 @@ use super::request_id;
 use crate::catalog::field::excerpt;
 use crate::services::{CALL_LIMIT, Context};
 
-/// More calls than one batch may have.
+/// Maximum number of calls in a batch.
 const MAX_CALLS: usize = 50;
-/// The most bytes that the calls of a batch read together. What they share is read for each of them.
+/// Maximum bytes that the calls of a batch parse together. Shared parameters count once for each call.
 const MAX_READ_BYTES: usize = 4 * 1024 * 1024;
-/// Once the answers have this many bytes, the remaining calls are answered with an error.
+/// Maximum size of the answers. Beyond it, the remaining calls of the batch are answered with an error.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// The longest separator; it is repeated between the answers.
+/// Maximum length of the separator, which is repeated between the answers.
 const MAX_SEPARATOR_BYTES: usize = 128;
 const SEPARATOR: &str = "\r\n-S-\r\n";
-/// Before parameters that all calls share, in the first piece.
+/// Prefix of the first piece if it contains parameters shared by all calls.
 const PUBLIC_MARK: &str = "#PUBLIC#";
-/// Stands for a call without parameters of its own.
+/// Placeholder for a call without parameters of its own.
 const NO_PARAMETERS: &str = "N";
-/// What a batch's query may hold.
+/// Parameters allowed in the query of a batch.
 const QUERY_NAMES: [&str; 10] = [
     "app_key",
     "format",
@@ -40,12 +41,13 @@ const QUERY_NAMES: [&str; 10] = [
     "timestamp",
     "v",
 ];
-/// Those of the query that can be any text.
+/// Query parameters that may contain any text.
 const FREE_TEXTS: [&str; 4] = ["partner_id", "session", "simplify", "target_app_key"];
-/// How the signed text of a query ends.
+/// End of the signed text of a query.
 const END_OF_QUERY: &str = "v2.0";
 
-/// Answers a batch: the answers in their order, joined by the separator; an error is one for the whole batch.
+/// Answers a batch with the answers of its calls, in order and joined by the separator. An error applies to the whole
+/// batch.
 pub(super) async fn answer(
     ctx: &web::Data<Context>,
     query: &Params<'_>,
@@ -59,7 +61,7 @@ pub(super) async fn answer(
     let separator = separator.filter(|text| !text.is_empty()).unwrap_or(SEPARATOR);
     if separator.len() > MAX_SEPARATOR_BYTES {
         return Err(GatewayError::too_large(
-            "a separator of at most 128 bytes is taken",
+            "the separator may have at most 128 bytes",
         ));
     }
     let (shared, pieces) = split(body, separator);
@@ -74,7 +76,7 @@ pub(super) async fn answer(
     let own: usize = pieces.iter().map(|piece| piece.len()).sum();
     if shared.len().saturating_mul(pieces.len()).saturating_add(own) > MAX_READ_BYTES {
         return Err(GatewayError::too_large(
-            "the calls of a batch read at most 4 MiB together, and each reads what all share",
+            "the calls of a batch may have at most 4 MiB together; shared parameters count for each",
         ));
     }
     let mut answers = Vec::new();
@@ -82,12 +84,12 @@ pub(super) async fn answer(
     for (index, piece) in pieces.into_iter().enumerate() {
         if index > 0 {
             answers.extend_from_slice(separator.as_bytes());
-            // A batch is as much work as many requests; those of others go between.
+            // A batch is as much work as many requests, so it yields to other requests between its calls.
             tokio::task::yield_now().await;
         }
         let refusal = if began.elapsed() >= CALL_LIMIT {
             Some(GatewayError::remote_unavailable(
-                "the calls of this batch before it took too long; it was not done: send it again",
+                "earlier calls of this batch took too long; this call was not executed: send it again",
             ))
         } else if answers.len() >= MAX_ANSWER_BYTES {
             Some(GatewayError::too_large(
@@ -104,16 +106,18 @@ pub(super) async fn answer(
     Ok(answers)
 }
 
-/// The signed text is the query's with the body appended, so the border between them could move. `v` is the last name
-/// that a query may hold, and its value is exactly `2.0`: of two readings the one with the longer query has the
-/// `v2.0` that ends the shorter one inside of a value, since no name has a `v` before its end. The values that are not
-/// free (a known app key, a format, an algorithm, a timestamp) have none either, so it is inside of a free text; and
-/// such a text is refused.
+/// Rejects queries whose border to the body could move. The signed text is that of the query with the body appended.
+///
+/// The query ends with `v2.0`, because `v` is the last name that it may contain and its value is exactly `2.0`. Suppose
+/// a signed text has two readings. The longer query then contains the `v2.0` that ends the shorter one. This `v2.0`
+/// lies inside a value, because no other name contains a `v`. It cannot lie in a restricted value (a known app key, a
+/// format, an algorithm, a timestamp), because none contains `v2.0` either. It therefore lies inside a free text, and
+/// such a text is rejected.
 fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
     for (name, value) in query.as_one_set().unwrap_or_default().iter() {
         if !QUERY_NAMES.contains(&name) {
             let why = format!(
-                "the query of a batch holds public parameters alone, not {}",
+                "the query of a batch may only contain public parameters, not {}",
                 excerpt(name)
             );
             return Err(GatewayError::invalid_argument(name, &why));
@@ -127,10 +131,11 @@ fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// The parameters that all calls share, and each call's own. Every piece is a call, an empty one too, so that there are
-/// as many answers as a client that splits by the separator expects.
+/// Returns the parameters shared by all calls, and the own parameters of each call. Every piece is a call, even an
+/// empty one. The number of answers then equals the number that a client expects when it splits by the separator.
 fn split<'a>(body: &'a str, separator: &str) -> (&'a str, Vec<&'a str>) {
-    // Enough to see that there are too many: a separator may be one letter of a megabyte.
+    // Bounds the number of pieces, but still detects an excess. The separator may be a single letter in a body of 1
+    // MiB.
     let pieces = body.split(separator).take(MAX_CALLS + 2);
     let mut pieces: Vec<_> = pieces.map(without_line_breaks).collect();
     let shared = pieces.first().and_then(|first| first.strip_prefix(PUBLIC_MARK));
@@ -145,7 +150,8 @@ fn split<'a>(body: &'a str, separator: &str) -> (&'a str, Vec<&'a str>) {
     (shared.unwrap_or_default(), pieces)
 }
 
-/// A separator from a header cannot hold line breaks, but clients put them around it. URL-encoded text has none.
+/// Trims line breaks. A separator from a header cannot contain them, but clients add them around it. URL-encoded text
+/// contains none.
 fn without_line_breaks(piece: &str) -> &str {
     piece.trim_matches(['\r', '\n'])
 }

@@ -1,4 +1,4 @@
-//! `wdk.rexout.resource.list.check`: the check of the original API page, by the same resolver as the native one.
+//! `wdk.rexout.resource.list.check`: the check of the original API, which uses the same resolver as the native check.
 
 use actix_web::HttpResponse;
 use futures_util::FutureExt;
@@ -32,7 +32,7 @@ pub(super) const METHOD: Method = Method {
 };
 
 fn call(call: MethodCall<'_>) -> LocalBoxFuture<'_, Result<MethodAnswer, GatewayError>> {
-    // Answered from memory, so there is nothing to wait for.
+    // The answer is computed from memory and never waits.
     std::future::ready(answer(&call)).boxed_local()
 }
 

@@ -1,4 +1,4 @@
-//! gzip of answers, for clients that ask for it by name alone: several neither ask for it nor survive it.
+//! gzip for responses, only if `Accept-Encoding` names it. Several clients neither request it nor can decode it.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use actix_web::http::header::{AcceptEncoding, Encoding, Header, Preference, Qual
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Whether the request's `Accept-Encoding` names gzip with a weight over 0 (RFC 9110, section 12.5.3).
+/// Returns true if `Accept-Encoding` names gzip with a weight above 0 (RFC 9110, section 12.5.3).
 pub(super) fn accepts_gzip(request: &HttpRequest) -> bool {
     let gzip = Preference::Specific(Encoding::gzip());
     AcceptEncoding::parse(request).is_ok_and(|accepted| {
@@ -17,7 +17,7 @@ pub(super) fn accepts_gzip(request: &HttpRequest) -> bool {
     })
 }
 
-/// Answers are small and made while the client waits, so speed counts for more than the last percent.
+/// Compresses a body. Responses are small and the client is waiting, so speed matters more than the ratio.
 pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder

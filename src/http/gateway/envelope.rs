@@ -1,4 +1,4 @@
-//! Answers as the gateway wraps them, written member by member as JSON, simplified JSON or XML.
+//! Response envelope of the gateway, written member by member as JSON, simplified JSON or XML.
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -7,17 +7,17 @@ use super::compression::{accepts_gzip, gzip};
 use super::error::GatewayError;
 use crate::resolve::{Form, xml};
 
-/// In which form an answer is written; the `format` and `simplify` parameters alone decide.
+/// Response format, determined only by the parameters `format` and `simplify`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
-    /// Without the root and the wrappers of lists.
+    /// JSON without the root and the list wrappers.
     SimplifiedJson,
     Xml,
 }
 
 impl Format {
-    /// Reads the two parameters; `None` for a format that does not exist. Only the literal `true` simplifies.
+    /// Parses the two parameters; `None` for an unknown format. Only the literal `true` selects the simplified form.
     pub(super) fn parse(format: Option<&str>, simplify: Option<&str>) -> Option<Self> {
         match (format, simplify) {
             (None | Some("" | "xml"), _) => Some(Self::Xml),
@@ -27,7 +27,7 @@ impl Format {
         }
     }
 
-    /// The form of an error that comes before the format could be read.
+    /// Returns the format of an error that occurs before the format is parsed.
     pub(super) fn of_early_error(format_in_query: Option<&str>) -> Self {
         if format_in_query == Some("json") {
             Self::Json
@@ -46,10 +46,10 @@ impl From<Format> for Form {
     }
 }
 
-/// Most answers with an offer or two are shorter.
+/// Initial capacity, sufficient for most responses with one or two offers.
 const USUAL_BYTES: usize = 2_048;
 
-/// An answer while it is written: members in their order, what is absent has none.
+/// Response under construction. Members are written in order; absent values are omitted.
 pub(super) struct Envelope {
     format: Format,
     root: String,
@@ -59,7 +59,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Begins a successful answer of a method.
+    /// Starts the successful response of a method.
     pub(super) fn success(format: Format, method: &str) -> Self {
         let mut root = method.strip_prefix("taobao.").unwrap_or(method).replace('.', "_");
         root.push_str("_response");
@@ -90,7 +90,7 @@ impl Envelope {
         envelope
     }
 
-    /// Ends the answer with its id.
+    /// Finishes the response with its request id.
     pub(super) fn close(mut self, id: &str) -> Vec<u8> {
         self.text("request_id", id);
         match self.format {
@@ -110,7 +110,7 @@ impl Envelope {
             Format::Xml => xml::write_element(&mut self.out, name, text),
             Format::Json | Format::SimplifiedJson => {
                 self.begin_json(name);
-                // Writing a text to memory does not fail.
+                // Serializing a text into memory cannot fail.
                 let _ = serde_json::to_writer(&mut self.out, text);
             }
         }
@@ -138,7 +138,7 @@ impl Envelope {
         }
     }
 
-    /// A structure, whose members `write` adds.
+    /// Writes a structure, whose members `write` adds.
     pub(super) fn structure(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
         match self.format {
             Format::Xml => {
@@ -157,8 +157,8 @@ impl Envelope {
         }
     }
 
-    /// A list of structures, each wrapped in `wrapper`. `write` appends them, each between the two texts that it is
-    /// given; a JSON list is so left with a comma at its end, which goes.
+    /// Writes a list of structures, each wrapped in `wrapper`. `write` appends each structure between the two texts
+    /// that it receives. In JSON this leaves a trailing comma, which is removed.
     pub(super) fn list(
         &mut self,
         name: &str,
@@ -173,7 +173,7 @@ impl Envelope {
                 write((before.as_bytes(), after.as_bytes()), &mut self.out);
                 self.push(&format!("</{name}>"));
             }
-            // What the live gateway sends for an empty list.
+            // The original gateway sends this for an empty list.
             Format::Json if is_empty => {
                 self.begin_json(name);
                 self.push("{}");
@@ -212,7 +212,7 @@ impl Envelope {
     }
 }
 
-/// Writes an error; it keeps its wrapper when simplified.
+/// Writes an error, which keeps its wrapper in simplified JSON.
 pub(super) fn failure(format: Format, error: &GatewayError, id: &str) -> Vec<u8> {
     let mut envelope = Envelope::open(format, "error_response".to_owned(), true);
     envelope.integer("code", i64::from(error.code));
@@ -226,7 +226,8 @@ pub(super) fn failure(format: Format, error: &GatewayError, id: &str) -> Vec<u8>
     envelope.close(id)
 }
 
-/// An HTTP answer with the type that every client reads rightly, compressed if the request asks for it.
+/// Builds the HTTP response. All clients parse these content types correctly. The body is compressed if the client
+/// accepts gzip.
 pub(super) fn respond(
     request: &HttpRequest,
     mut headers: HttpResponseBuilder,
@@ -253,7 +254,7 @@ pub(super) fn respond(
 mod tests {
     use super::*;
 
-    /// An answer with one structure, or with none.
+    /// Writes a response with one structure or none.
     fn answer(format: Format, method: &str, item: Option<&str>) -> String {
         let mut envelope = Envelope::success(format, method);
         envelope.list("data", "d_t_o", item.is_none(), |(before, after), out| {

@@ -1,15 +1,15 @@
-//! The gateway's errors: one constructor per row of the protocol's table that is used here.
+//! Errors of the gateway. There is one constructor for each row of the protocol's error table in use.
 
 use crate::catalog::field::{FieldError, FieldErrorCode, excerpt};
 
-/// An error as the gateway answers it; always with HTTP 200, since clients lose the body of any other.
+/// Gateway error. The HTTP status is always 200, because clients discard the body of other statuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GatewayError {
     pub(super) code: u16,
     pub(super) message: String,
     pub(super) sub_code: Option<String>,
     pub(super) sub_message: Option<String>,
-    /// Whether the connection is closed after the answer.
+    /// True if the connection is closed after the response.
     pub(super) ends_connection: bool,
 }
 
@@ -48,12 +48,12 @@ impl GatewayError {
         Self::plain(10, "Service currently unavailable")
     }
 
-    /// The key may not call the method, or not act for the tenant that the request names.
+    /// Error for a key that may not call the method, or may not act for the tenant in the request.
     pub(super) fn not_permitted() -> Self {
         Self::plain(11, "Insufficient isv permissions").with_sub_code("isv.permission-api-package-limit")
     }
 
-    /// What the call needs fails for now: clients that repeat by themselves do so at this `sub_code`.
+    /// Error for a temporary failure. Clients with automatic retries repeat the call for this `sub_code`.
     pub(super) fn remote_unavailable(why: &str) -> Self {
         Self::plain(15, "Remote service error")
             .with_sub_code("isp.top-remote-service-unavailable")
@@ -145,11 +145,11 @@ impl GatewayError {
         Self::invalid_encoding()
             .with_sub_code("isv.unsupported-content-encoding")
             .saying(format!(
-                "Content-Encoding {coding} is not decoded; send the body as it is"
+                "Content-Encoding {coding} is not supported; send the body without it"
             ))
     }
 
-    /// Of several wrong arguments the first missing one is told, else the first invalid one.
+    /// Reports the first missing argument, otherwise the first invalid one.
     pub(super) fn wrong_arguments(errors: &[FieldError]) -> Self {
         let missing = errors.iter().find(|error| error.code == FieldErrorCode::Required);
         match (missing, errors.first()) {

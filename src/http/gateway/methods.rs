@@ -1,4 +1,4 @@
-//! The methods of the gateway: one file each, and one line in the table.
+//! Methods of the gateway, each in its own file and in the table `METHODS`.
 
 use std::net::IpAddr;
 
@@ -17,27 +17,27 @@ use crate::access::AppKeyRole;
 use crate::services::Context;
 use crate::services::gateway_keys::GatewayKey;
 
-/// A verified call.
+/// Verified call.
 pub(super) struct MethodCall<'a> {
     pub(super) ctx: &'a web::Data<Context>,
     pub(super) key: &'a GatewayKey,
     pub(super) params: &'a Params<'a>,
     pub(super) asked: Asked<'a>,
-    /// What was verified, as it was sent; calls of one batch share it.
+    /// Verified signature as sent, which all calls of a batch share.
     pub(super) signature: &'a str,
-    /// Where the call comes from.
+    /// Client address.
     pub(super) source: Option<IpAddr>,
 }
 
-/// How a call wants its answer.
+/// Requested form of the response.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) format: Format,
-    /// What names the answer.
+    /// Id of the response.
     pub(super) request_id: &'a str,
 }
 
-/// What a method answers: a whole envelope, and what the answer's headers say.
+/// Response of a method: a complete envelope, and a builder with its headers.
 pub(super) struct MethodAnswer {
     pub(super) body: Vec<u8>,
     pub(super) headers: HttpResponseBuilder,
@@ -45,35 +45,33 @@ pub(super) struct MethodAnswer {
 
 pub(super) struct Method {
     pub(super) name: &'static str,
-    /// Which keys may call it.
+    /// Returns true if a key with this role may call the method.
     pub(super) is_allowed: fn(AppKeyRole) -> bool,
-    /// The business parameters that must be given, in the order of the method's page.
+    /// Required business parameters, in the order of the method's documentation.
     pub(super) required: &'static [&'static str],
-    /// The business parameters that it reads, sorted by name.
+    /// Business parameters that the method reads, sorted by name.
     pub(super) reads: &'static [ReadParameter],
-    /// Whether every parameter that it does not know is refused. Text cannot hide there then, so no other reading of
-    /// any signature becomes such a call: what must not be done again by whoever recorded a request.
+    /// True if unknown parameters are rejected. Text then cannot hide in them, so no other reading of a signed text is
+    /// a call of this method. Required for methods that a recorded request must not trigger again.
     pub(super) refuses_others: bool,
     pub(super) call: for<'a> fn(MethodCall<'a>) -> LocalBoxFuture<'a, Result<MethodAnswer, GatewayError>>,
 }
 
-/// Every method.
 const METHODS: &[Method] = &[check::METHOD, push::METHOD];
 
-/// The public parameters that are only carried. They count like any parameter that nobody reads, but for methods that
-/// refuse those.
+/// Public parameters without an effect. They are treated like unknown parameters, except by methods that reject those.
 const CARRIED: [ReadParameter; 3] = [
     ("partner_id", ValueKind::Text),
     ("session", ValueKind::Text),
     ("target_app_key", ValueKind::Text),
 ];
 
-/// The public parameters that decide something.
+/// Public parameters with an effect.
 const PUBLIC: [ReadParameter; 7] = [
     ("app_key", ValueKind::Fixed),
     ("format", ValueKind::OneOf(&["json", "xml"])),
     ("method", ValueKind::Fixed),
-    // Its absence means something too, so it is not fixed.
+    // Its absence has a meaning too, so it is not fixed.
     ("sign_method", ValueKind::OneOf(&SignMethod::NAMES)),
     ("simplify", ValueKind::Text),
     ("timestamp", ValueKind::Timestamp),
@@ -84,23 +82,23 @@ pub(super) fn find(name: &str) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.name == name)
 }
 
-/// The public parameters without which no call is answered, beside `sign`, which is not signed.
+/// Public parameters that every call requires, besides `sign`, which is not signed.
 const PUBLIC_REQUIRED: [&str; 4] = ["app_key", "method", "timestamp", "v"];
 
 impl Method {
-    /// Every parameter that decides something of a call, in no certain order.
+    /// Returns the parameters that affect a call, in no particular order.
     pub(super) fn reads_of_any_kind(&self) -> impl Iterator<Item = ReadParameter> + Clone {
         let carried: &[_] = if self.refuses_others { &CARRIED } else { &[] };
         PUBLIC.iter().chain(carried).chain(self.reads).copied()
     }
 
-    /// A parameter of these that the method does not take.
+    /// Returns the first of these parameters that the method rejects.
     pub(super) fn refused<'p>(&self, mut names: impl Iterator<Item = &'p str>) -> Option<&'p str> {
         let knows = |name: &str| name == "sign" || self.reads_of_any_kind().any(|(known, _)| known == name);
         names.find(|name| self.refuses_others && !knows(name))
     }
 
-    /// Every parameter that decides something of a call.
+    /// Returns the parameters that affect a call, sorted by name.
     pub(super) fn all_reads(&self) -> ReadParameters {
         let mut all: Vec<_> = self.reads_of_any_kind().collect();
         all.sort_unstable_by_key(|(name, _)| *name);
@@ -113,7 +111,7 @@ impl Method {
 mod tests {
     use super::*;
 
-    /// What the argument of `readings` and the ends of values rest on.
+    /// Assumptions of `readings` and `value_kind` about the names.
     #[test]
     fn names_that_are_read_tell_themselves_from_each_other_and_from_values() {
         for method in METHODS {
@@ -123,7 +121,7 @@ mod tests {
                 let begins_like_json = ["true", "false", "null"]
                     .iter()
                     .any(|json| name.starts_with(json));
-                // A number could go on with an exponent.
+                // A number could continue with an exponent.
                 assert!(!begins_like_json && !name.starts_with('e'), "{name}");
                 let longer = all
                     .iter()

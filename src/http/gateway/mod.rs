@@ -1,4 +1,4 @@
-//! The gateway: the wire protocol of existing SDKs, kept out of the rest. Every answer is HTTP 200, errors included.
+//! Gateway: the wire protocol of existing SDKs, isolated from the rest. Every response is HTTP 200, including errors.
 
 mod batch;
 mod check;
@@ -34,7 +34,7 @@ use super::client_address::client_address;
 use super::request_ids;
 use crate::services::network_of;
 
-/// Both paths. They take every verb, since a wrong one has an answer of its own.
+/// Registers both paths for all verbs, because an unsupported verb has its own gateway error.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/router/rest", web::to(answer_call))
@@ -126,7 +126,8 @@ fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'
     Ok((params, format))
 }
 
-/// The caller is not known before the signature, which covers the body.
+/// Reads the body. Its memory is charged to the client's network, because the key is unknown until the signature, which
+/// covers the body, is verified.
 async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Body, GatewayError> {
     require_identity(request.headers()).map_err(|coding| GatewayError::unsupported_encoding(&coding))?;
     let owner = || Owner::Source(client_address(request).map(network_of));
@@ -139,7 +140,7 @@ async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Body,
     }
 }
 
-/// The form of an error that comes before the format could be read; an invalid format is answered in XML.
+/// Returns the format of an error that occurs before the format is parsed. An invalid format is answered in XML.
 fn early_format(request: &HttpRequest, error: &GatewayError) -> Format {
     if error.code == GatewayError::invalid_format().code {
         return Format::Xml;
@@ -148,7 +149,7 @@ fn early_format(request: &HttpRequest, error: &GatewayError) -> Format {
     Format::of_early_error(query.get("format"))
 }
 
-/// 13 lower-case letters and digits, as the clients know them.
+/// Generates an id of 13 lower-case letters and digits, the form that clients expect.
 fn request_id() -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut number = request_ids::next();

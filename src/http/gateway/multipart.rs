@@ -1,9 +1,9 @@
-//! `multipart/form-data` as the gateway's clients write it (RFC 7578, loosely): a CRLF may stand before the first
-//! boundary, boundaries may be numbers, parts need no type, and headers need no blanks.
+//! Lenient parser for the `multipart/form-data` of the gateway's clients (RFC 7578). A CRLF may precede the first
+//! boundary, boundaries may be numbers, parts need no content type, and headers need no spaces.
 
 use super::error::GatewayError;
 
-/// The boundary of a content type.
+/// Returns the boundary in a content type.
 pub(super) fn boundary(content_type: &str) -> Option<String> {
     let boundary = content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -14,8 +14,8 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
     (!boundary.is_empty() && boundary.len() <= 200).then(|| boundary.to_owned())
 }
 
-/// The parts without a file name, in their order. Error 47 where one is no UTF-8. What does not look like a part is
-/// passed over: the signature tells whether something is missing.
+/// Parses the parts without a file name, in order. Returns error 47 if one is not valid UTF-8. Anything that is not a
+/// part is skipped, because the signature detects missing parts.
 pub(super) fn read(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, GatewayError> {
     let delimiter = format!("--{boundary}").into_bytes();
     let mut parts = Vec::new();
@@ -35,7 +35,8 @@ pub(super) fn read(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>,
     Ok(parts)
 }
 
-/// Where the next line that begins with the delimiter begins; a delimiter within a value is part of the value.
+/// Returns the position of the next line that begins with the delimiter. A delimiter within a line is part of the
+/// value.
 fn find_delimiter(text: &[u8], delimiter: &[u8]) -> Option<usize> {
     (0..text.len().saturating_sub(delimiter.len() - 1)).find(|start| {
         let at_line_start = *start == 0 || text[start - 1] == b'\n';
@@ -43,7 +44,7 @@ fn find_delimiter(text: &[u8], delimiter: &[u8]) -> Option<usize> {
     })
 }
 
-/// A part between two delimiters: line break, headers, empty line, value, line break.
+/// Parses a part between two delimiters: line break, headers, empty line, value, line break.
 fn read_part(part: &[u8]) -> Result<Option<(String, String)>, GatewayError> {
     let part = after_line_break(part);
     let Some((head, value)) = split_at_empty_line(part) else {
@@ -92,7 +93,7 @@ fn before_line_break(text: &[u8]) -> &[u8] {
         .unwrap_or(text)
 }
 
-/// A parameter of a header, `name="x"` or `name=x`.
+/// Returns a parameter of a header, `name="x"` or `name=x`.
 fn parameter(header: &str, wanted: &str) -> Option<String> {
     header.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;

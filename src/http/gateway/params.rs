@@ -1,4 +1,4 @@
-//! The parameters of a request: query and body are one set, decoded once, and used exactly as decoded.
+//! Parameters of a request. Query and body form one set, which is decoded once and used exactly as decoded.
 
 use std::borrow::Cow;
 
@@ -9,34 +9,34 @@ use super::multipart;
 use super::sign::ParameterSet;
 use crate::http::form::{Pair, read_form};
 
-/// More parameters than any client sends.
+/// Maximum number of parameters, which exceeds what clients send.
 const MAX_PARAMETERS: usize = 100;
 
-/// Empty pieces are no parameters, but whoever sends so many `&` is no client either.
+/// Maximum number of pieces between `&`, including empty ones. No client sends as many.
 const MAX_PIECES: usize = 1_000;
 
-/// A request's parameters. Borrows from the request wherever nothing had to be decoded.
+/// Parameters of a request, borrowed from it unless they had to be decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Params<'a> {
-    /// By name; the body's where both places have one.
+    /// Sorted by name. The body takes precedence over the query.
     set: Vec<Pair<'a>>,
-    /// A name stands twice in the query or twice in the body.
+    /// True if a name is repeated within the query or within the body.
     has_repeated_name: bool,
 }
 
-/// How a body holds parameters.
+/// Encoding of the parameters in a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BodyKind {
     Form,
     Multipart {
         boundary: String,
     },
-    /// A type that holds no parameters.
+    /// Content type without parameters.
     Other,
 }
 
 impl BodyKind {
-    /// The charset of the type does not matter: values are UTF-8 whatever a client calls them.
+    /// Determines the encoding from the content type. Its charset is ignored: values are always UTF-8.
     pub(super) fn of(content_type: Option<&str>) -> Self {
         let Some(content_type) = content_type else {
             return Self::Form;
@@ -53,7 +53,7 @@ impl BodyKind {
 }
 
 impl<'a> Params<'a> {
-    /// Decodes both places. Errors: 47 where a text is no UTF-8, 43 where there are too many.
+    /// Decodes query and body. Returns error 47 for invalid UTF-8 and error 43 for too many parameters.
     pub(super) fn read(query: &'a str, body: &'a [u8], kind: &BodyKind) -> Result<Self, GatewayError> {
         if has_many_pieces(query.as_bytes()) || (*kind == BodyKind::Form && has_many_pieces(body)) {
             return Err(GatewayError::too_large("at most 100 parameters are read"));
@@ -73,12 +73,12 @@ impl<'a> Params<'a> {
         Ok(Self::of_both(of_query, of_body))
     }
 
-    /// Those of the query alone, for a batch.
+    /// Decodes the query only, for a batch.
     pub(super) fn of_query(query: &'a str) -> Result<Self, GatewayError> {
         Self::read(query, &[], &BodyKind::Form)
     }
 
-    /// Makes one set of both places. The sort keeps equal names in their order, the body's first.
+    /// Merges query and body. The sort is stable, so the body's pair precedes the query's pair of the same name.
     fn of_both(mut query: Vec<Pair<'a>>, body: Vec<Pair<'a>>) -> Self {
         let mut set = body;
         let mut has_repeated_name = sort_by_name(&mut set);
@@ -94,9 +94,9 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// A parameter's value; the body's counts where both places have one.
+    /// Returns the value of a parameter; the body takes precedence over the query.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        // Most names differ in length already, so a look at each is quicker than a search by order.
+        // Most names differ in length, so a linear scan is faster than a binary search.
         let found = self.set.iter().find(|(own, _)| own.as_ref() == name);
         found.map(|(_, value)| value.as_ref())
     }
@@ -105,12 +105,12 @@ impl<'a> Params<'a> {
         self.set.iter().map(|(name, _)| name.as_ref())
     }
 
-    /// A value that is there and not blank.
+    /// Returns a value unless it is blank.
     pub(super) fn given(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// The one set; `None` where a name stands twice in the query or twice in the body.
+    /// Returns the set; `None` if a name is repeated within the query or within the body.
     pub(super) fn as_one_set(&self) -> Option<ParameterSet<'_>> {
         let pairs = self
             .set
@@ -124,7 +124,7 @@ fn has_many_pieces(form: &[u8]) -> bool {
     memchr_iter(b'&', form).nth(MAX_PIECES).is_some()
 }
 
-/// Whether a name stands twice.
+/// Sorts the pairs, and returns true if a name is repeated.
 fn sort_by_name(pairs: &mut [Pair<'_>]) -> bool {
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     pairs.windows(2).any(|pair| pair[0].0 == pair[1].0)

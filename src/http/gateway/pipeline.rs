@@ -1,5 +1,5 @@
-//! From parameters to a verified call, in the order of the protocol's error table. Nothing of a request is trusted
-//! before its signature is verified.
+//! Steps from parameters to a verified call, in the order of the protocol's error table. No parameter is trusted before
+//! the signature is verified.
 
 use std::net::IpAddr;
 
@@ -16,20 +16,20 @@ use crate::catalog::field::{FieldError, excerpt};
 use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::{Context, ServiceError};
 
-/// A call whose caller is known.
+/// Call with a known caller.
 pub(super) struct Verified<'p> {
     pub(super) key: GatewayKey,
-    /// What was signed.
+    /// Signed parameters.
     signed: ParameterSet<'p>,
-    /// Its text.
+    /// Signed text.
     text: String,
-    /// As it was sent.
+    /// Signature as sent.
     signature: &'p str,
-    /// Where it comes from.
+    /// Client address.
     source: Option<IpAddr>,
 }
 
-/// The public parameters that every call must have, with the error for each, in the table's order.
+/// Required public parameter with the error for its absence.
 type Presence = (&'static str, fn() -> GatewayError);
 
 const PRESENT: [Presence; 5] = [
@@ -40,7 +40,7 @@ const PRESENT: [Presence; 5] = [
     ("sign", GatewayError::missing_signature),
 ];
 
-/// The form that the parameters ask for.
+/// Returns the response format that the parameters request.
 pub(super) fn format_of(params: &Params<'_>) -> Result<Format, GatewayError> {
     Format::parse(params.given("format"), params.get("simplify")).ok_or_else(GatewayError::invalid_format)
 }
@@ -62,7 +62,7 @@ pub(super) async fn answer(
     dispatch(ctx, params, method, &verified, asked).await
 }
 
-/// What a batch demands of its query: all but the method.
+/// Verifies a batch, whose query requires every public parameter except the method.
 pub(super) fn verify_batch<'p>(
     ctx: &web::Data<Context>,
     query: &'p Params<'_>,
@@ -73,7 +73,7 @@ pub(super) fn verify_batch<'p>(
     verify(ctx, query, body, source)
 }
 
-/// Answers one call of a batch, whose signature was the batch's.
+/// Answers one call of a batch, which the signature of the batch covers.
 pub(super) async fn answer_in_batch(
     ctx: &web::Data<Context>,
     params: &Params<'_>,
@@ -95,7 +95,8 @@ fn require(params: &Params<'_>, required: &[Presence]) -> Result<(), GatewayErro
     }
 }
 
-/// The key, the version, the clock and the signature, in this order. `body` is the raw text that a batch signs too.
+/// Verifies the key, the version, the timestamp and the signature, in this order. `body` is the raw text that a batch
+/// signs too.
 fn verify<'p>(
     ctx: &web::Data<Context>,
     params: &'p Params<'_>,
@@ -140,7 +141,7 @@ fn verify_signature<'p>(
         key.secrets()
             .any(|secret| algorithm.verify(secret, text, signature))
     };
-    // Clients disagree whether a parameter without a value is signed; both readings are the same request.
+    // Some clients sign parameters without a value and some do not. Both signed texts denote the same request.
     let mut signed = set;
     let mut text = canonical(&signed) + body;
     if !is_of_the_key(&text) {
@@ -169,7 +170,7 @@ fn permitted_method(params: &Params<'_>, verified: &Verified<'_>) -> Result<&'st
     }
 }
 
-/// Counted by key, device and network: a whole store sits behind one address.
+/// Counts the call by key, device and network, because a whole store may share one address.
 fn limit(ctx: &web::Data<Context>, params: &Params<'_>, verified: &Verified<'_>) -> Result<(), GatewayError> {
     let device = params.get("device_id").unwrap_or_default();
     ctx.call_limits
@@ -195,7 +196,7 @@ fn refuse_others(params: &Params<'_>, method: &Method) -> Result<(), GatewayErro
 }
 
 fn refuse_ambiguous(method: &Method, verified: &Verified<'_>) -> Result<(), GatewayError> {
-    // Nearly every request ends here, so what would take longer is only asked of the others.
+    // Nearly every request returns here, so that the slower analysis is rarely needed.
     if !may_hide_a_parameter(&verified.signed, &verified.text, method.reads_of_any_kind()) {
         return Ok(());
     }

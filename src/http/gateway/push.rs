@@ -1,9 +1,10 @@
-//! `yunos.miniapp.offlinepkg.push`: a package sent to named devices.
+//! `yunos.miniapp.offlinepkg.push`: sends a package to named devices.
 //!
-//! Whoever records a signed request may send it again, and read its signed text in other ways. The first finds the push
-//! that was taken before. The second never becomes a push: it refuses every parameter that it does not know, so the whole
-//! text must be what it reads, in one way (`readings`). Such a text begins with `alipay_context`. That of a batch begins
-//! with `app_key`, and so does that of a check, unless its client signs a parameter of its own that sorts before.
+//! An attacker who records a signed request could replay it, or send another request with the same signed text. A
+//! replay returns the push that was already accepted. Another request is never a push: the method rejects unknown
+//! parameters, so the whole text must consist of its own parameters, in one way (see `readings`). The signed text of a
+//! push begins with `alipay_context`. That of a batch begins with `app_key`. That of a check does too, unless its
+//! client signs a parameter of its own that sorts earlier.
 
 use actix_web::HttpResponse;
 use futures_util::FutureExt;
@@ -30,7 +31,7 @@ pub(super) const METHOD: Method = Method {
     call,
 };
 
-/// What the caller is told in-band.
+/// Result in the body of a successful response.
 struct Outcome {
     success: bool,
     code: &'static str,
@@ -92,10 +93,10 @@ fn refused(code: &'static str, message: String) -> Outcome {
     }
 }
 
-/// Names each device once.
+/// Lists each device once.
 fn unknown_devices(unknown: &[PushTarget]) -> String {
     let mut ids: Vec<_> = unknown.iter().map(|target| target.device.as_str()).collect();
-    // They stand in the order of their ids.
+    // Targets are sorted by device id.
     ids.dedup();
     format!("not known in their projects: {}", ids.join(", "))
 }
@@ -104,7 +105,7 @@ fn failure(error: ServiceError) -> GatewayError {
     match error {
         ServiceError::PermissionDenied(_) | ServiceError::NotFound(_) => GatewayError::not_permitted(),
         ServiceError::RateLimited { retry_after_s, .. } => GatewayError::call_limited(retry_after_s),
-        // As a problem it is logged with its causes.
+        // The conversion to a problem logs the error with its causes.
         other => GatewayError::remote_unavailable(Problem::from(other).detail()),
     }
 }

@@ -1,6 +1,6 @@
-//! The two business parameters of a push: from their JSON texts to a request, or to the members that are wrong.
+//! Parser for the two business parameters of a push. It returns a request, or the errors of all invalid members.
 //!
-//! Members that nobody knows are left alone, since clients add their own. Of a repeated one the last counts.
+//! Unknown members are ignored, because clients add their own. If a member is repeated, the last one counts.
 
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::json::{Members, Node};
@@ -9,14 +9,14 @@ use crate::catalog::push::{
 };
 use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
 
-/// The longest `alipay_context`, in bytes of its text.
+/// Maximum length of `alipay_context` in bytes.
 const MAX_CONTEXT_BYTES: usize = 4_096;
-/// Its members, all of them texts that may be empty.
+/// Members of `alipay_context`, all of them texts that may be empty.
 const CONTEXT_MEMBERS: [&str; 3] = ["havanaId", "loginId", "masterId"];
-/// The deepest nesting that is read; what clients add of their own may be nested too.
+/// Maximum nesting depth, which also applies to members that clients add.
 const MAX_DEPTH: usize = 100;
 
-/// Reads both. The errors name every member that is wrong by its path, such as `req.target_info[0].hardware_id`.
+/// Parses both parameters. Errors name each invalid member by its path, such as `req.target_info[0].hardware_id`.
 pub(super) fn read_push(
     alipay_context: &str,
     req: &str,
@@ -36,7 +36,7 @@ pub(super) fn read_push(
     }
 }
 
-/// Reads members and collects what is wrong with them.
+/// Reads members and collects their errors.
 #[derive(Default)]
 struct Reader {
     errors: Vec<FieldError>,
@@ -135,14 +135,14 @@ impl Reader {
         if let Ok(Node::Object(members)) = Node::parse(text, MAX_DEPTH) {
             Some(members)
         } else {
-            // The protocol's own words.
+            // Message defined by the protocol.
             let message = format!("{field}: not a JSON object");
             self.errors.push(FieldError::invalid(field, message));
             None
         }
     }
 
-    /// A text that is there and not blank.
+    /// Reads a text that must be present and not blank.
     fn required<T>(
         &mut self,
         members: &Members<'_>,
@@ -155,7 +155,7 @@ impl Reader {
         self.optional(members, place, name, parse)
     }
 
-    /// A member that is there and not null.
+    /// Requires a member that is present and not null.
     fn present<'a>(&mut self, field: &str, given: Option<&'a Node<'a>>) -> Option<&'a Node<'a>> {
         let present = given.filter(|value| **value != Node::Null);
         if present.is_none() {
@@ -195,13 +195,13 @@ impl Reader {
     }
 }
 
-/// The last member of this name.
+/// Returns the last member of this name.
 fn find<'m>(members: &'m Members<'m>, name: &str) -> Option<&'m Node<'m>> {
     let mut last_first = members.iter().rev();
     last_first.find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
-/// Null, or a text of nothing but white space.
+/// Returns true for null, and for a text of white space only.
 fn is_blank(value: &Node<'_>) -> bool {
     match value {
         Node::Null => true,
@@ -228,7 +228,7 @@ mod tests {
         })
     }
 
-    /// The paths of the members that are wrong, those that are missing with a question mark.
+    /// Returns the paths of the invalid members; those of missing members end with a question mark.
     fn wrong(context: &str, req: &str) -> Vec<String> {
         let errors = read_push(context, req, "abc").err().unwrap_or_default();
         let named = errors.into_iter().map(|error| {

@@ -1,16 +1,19 @@
-//! Other readings of a signature.
+//! Detection of ambiguous signatures.
 //!
-//! The signed text is names and values with nothing in between, so the text of one request is also that of others:
-//! `device_id` `1` with `device_type` `2` reads as `device_id` `1device_type2`. Whoever records a request could send it
-//! again with another meaning. For the parameters that a method reads, a request is therefore refused when its text
-//! has a reading (these parameters, in their order, the required ones among them, each with a value that it could have)
-//! in which a parameter begins inside one of its plain values.
+//! The signed text is a sequence of names and values without separators, so different requests can have the same text.
+//! For example, `device_id` `1` with `device_type` `2` has the same text as `device_id` `1device_type2`. An attacker
+//! who records a request could send it again with another meaning.
 //!
-//! Of two readings at most one is so accepted. Where they first differ they have the same name at the same place, since
-//! no name that is read begins with another, but for `v`, whose value tells it from `version_code`. So its two values
-//! end at different places, and where the shorter one ends the one reading has a parameter that begins inside the
-//! longer value of the other. That value is plain, since one JSON value has one end. Parameters that nobody reads
-//! divide a text into runs, and this holds within each run.
+//! A reading splits a text into parameters that the method reads, in their order. It includes the required ones, and
+//! each value must be possible for its parameter. A request is rejected if its text has a reading in which a parameter
+//! begins inside one of the request's plain values.
+//!
+//! This rule accepts at most one of two readings. Consider the first difference between them. Both have the same name
+//! at this position, because no name that is read is a prefix of another. (The exception is `v`, whose value
+//! distinguishes it from `version_code`.) The two values therefore end at different positions. At the end of the
+//! shorter value, its reading has a parameter that begins inside the longer value of the other reading. The longer
+//! value is plain, because a JSON value has only one end. Parameters that are not read divide the text into runs, and
+//! the argument holds within each run.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,18 +21,18 @@ use std::ops::Range;
 use super::sign::ParameterSet;
 use super::value_kind::{Ends, ValueKind};
 
-/// A parameter that is read, and what it can be.
+/// Parameter that is read, with the kind of its value.
 pub(super) type ReadParameter = (&'static str, ValueKind);
 
-/// What decides something of a call.
+/// Parameters that affect a call.
 pub(super) struct ReadParameters {
     /// Sorted by name.
     pub(super) all: Vec<ReadParameter>,
-    /// Those without which a call is refused.
+    /// Parameters that the call requires.
     pub(super) required: Vec<&'static str>,
 }
 
-/// Whether a parameter that is read could begin inside a plain value: without that there is no other reading.
+/// Returns true if a parameter that is read could begin inside a plain value. If not, the text has no other reading.
 ///
 /// `text` begins with the signed text of `params`.
 pub(super) fn may_hide_a_parameter(
@@ -57,7 +60,7 @@ pub(super) fn may_hide_a_parameter(
     })
 }
 
-/// Whether a text begins with this parameter, and with its value where it can only be one.
+/// Returns true if a text begins with this parameter, and with its value if the value is fixed.
 fn can_begin((name, kind): ReadParameter, text: &[u8], params: &ParameterSet<'_>) -> bool {
     let Some(rest) = text.strip_prefix(name.as_bytes()) else {
         return false;
@@ -66,7 +69,7 @@ fn can_begin((name, kind): ReadParameter, text: &[u8], params: &ParameterSet<'_>
     kind != ValueKind::Fixed || own.is_some_and(|(_, value)| rest.starts_with(value.as_bytes()))
 }
 
-/// The characters that parameters begin with, and those that come second, so that most places are passed over.
+/// First and second characters of the parameters, used to skip most positions.
 struct Beginnings {
     first: u128,
     second: u128,
@@ -79,7 +82,7 @@ impl Beginnings {
             beginnings.first |= bit(name.as_bytes()[0]);
             beginnings.second |= match name.as_bytes().get(1) {
                 Some(second) => bit(*second),
-                // After `v` comes its value.
+                // The name `v` is followed by its value.
                 None => after_name(name, kind, params),
             };
         }
@@ -91,7 +94,7 @@ impl Beginnings {
     }
 }
 
-/// The characters that a parameter's value can begin with.
+/// Returns the characters that a parameter's value can begin with.
 fn after_name(name: &str, kind: ValueKind, params: &ParameterSet<'_>) -> u128 {
     let own = params.signed().find(|(own, _)| *own == name);
     match (kind, own) {
@@ -100,12 +103,12 @@ fn after_name(name: &str, kind: ValueKind, params: &ParameterSet<'_>) -> u128 {
     }
 }
 
-/// A set of one ASCII character; empty for any other byte.
+/// Returns the set of one ASCII character; empty for any other byte.
 const fn bit(byte: u8) -> u128 {
     if byte.is_ascii() { 1 << byte } else { 0 }
 }
 
-/// The name of a parameter whose value makes the request readable in another way; `None` when there is no such way.
+/// Returns the name of a parameter whose value makes the request ambiguous; `None` if the request is unambiguous.
 ///
 /// `params` is the signed set without `sign`.
 pub(super) fn ambiguous_parameter<'a>(params: &ParameterSet<'a>, read: &ReadParameters) -> Option<&'a str> {
@@ -115,7 +118,7 @@ pub(super) fn ambiguous_parameter<'a>(params: &ParameterSet<'a>, read: &ReadPara
         if read.all.iter().any(|(known, _)| *known == name) {
             run.push((name, value));
         } else {
-            // A parameter that nobody reads ends a run: text may move into it, but not through it.
+            // A parameter that is not read ends a run. Text may move into it, but not across it.
             if let Some(found) = ambiguous_in_run(&run, lower, Some(name), read) {
                 return Some(found);
             }
@@ -153,41 +156,43 @@ fn ambiguous_in_run<'a>(
     Readings::of(&text, (&names, &required), &own).parameter_that_hides_another()
 }
 
-/// A parameter of the request itself.
+/// Parameter of the request.
 struct OwnParameter<'a> {
     name: &'a str,
-    /// Where its value is in the text.
+    /// Position of its value in the text.
     value: Range<usize>,
 }
 
-/// A parameter can begin at a place, and the text from there be read to its end.
+/// Suffix of the text that begins with a parameter and can be read to its end.
 #[derive(Clone, Copy)]
 struct Readable {
-    /// Where a reading of it has a parameter that begins inside a plain value of the request, if one has.
+    /// Position of a parameter inside a plain value of the request, if a reading of the suffix has one.
     differs_at: Option<usize>,
 }
 
-/// Where a parameter can begin.
+/// Position of a parameter in a reading.
 #[derive(Clone, Copy)]
 struct Place {
     position: usize,
     readable: Readable,
 }
 
-/// All readings of one text, found from right to left: whether a parameter can begin at a place is told by where its
-/// value can end, and by what can begin there. Each value is looked at once, so the time grows with the text's length
-/// times the number of names. (Values of two places overlap only inside of JSON texts, and there at most two at a time:
-/// where one has a name inside of a string, the other has it outside, which is no JSON.)
+/// All readings of a text, computed from right to left. A parameter can begin at a position if its value can end before
+/// another parameter or at the end of the text.
+///
+/// Each value is examined once, so the time is proportional to the length of the text times the number of names. The
+/// values of two positions overlap only inside JSON texts, at most two at a time. If one of the two has a name inside a
+/// string, the other has it outside, which is not valid JSON.
 struct Readings<'t, 'a> {
     text: &'t str,
     names: &'t [ReadParameter],
-    /// Which of the names no reading may do without.
+    /// For each name, true if every reading must contain it.
     required: &'t [bool],
     own: &'t [OwnParameter<'a>],
-    /// By place and index of the name.
+    /// By position and index of the name.
     readable: HashMap<(usize, usize), Readable>,
-    /// For each name, where it is last readable, and where with a difference: all that a value which may end anywhere
-    /// asks of what follows.
+    /// For each name, the last readable position, and the last one with a difference. A value that may end anywhere
+    /// needs no other information about the rest of the text.
     last: Vec<Option<Place>>,
     last_differing: Vec<Option<Place>>,
 }
@@ -233,7 +238,7 @@ impl<'t, 'a> Readings<'t, 'a> {
         }
     }
 
-    /// Whether the text can be read from the value of a parameter on; a reading that differs is preferred.
+    /// Returns the readable suffix from the value of a parameter on, preferably one with a difference.
     fn read_value(&self, start: usize, index: usize) -> Option<Readable> {
         let (name, kind) = self.names[index];
         let own = self.own.iter().find(|own| own.name == name);
@@ -267,20 +272,20 @@ impl<'t, 'a> Readings<'t, 'a> {
         }
     }
 
-    /// A text can end with any parameter after which none is required.
+    /// Returns a suffix if the text may end after this parameter, because no later parameter is required.
     fn end_after(&self, index: usize) -> Option<Readable> {
         let none_is_missing = !self.required[index + 1..].contains(&true);
         none_is_missing.then_some(Readable { differs_at: None })
     }
 
-    /// Whether the text can be read from here on with names from an index on.
+    /// Returns the readable suffix at a position whose first name has at least this index.
     fn read_from(&self, position: usize, first: usize) -> Option<Readable> {
         self.followers(first)
             .filter_map(|index| self.readable.get(&(position, index)).copied())
             .reduce(prefer_differing)
     }
 
-    /// The names from an index on that may come next: up to the first that is required.
+    /// Returns the names from an index on that may come next: all up to the first required one.
     fn followers(&self, first: usize) -> Range<usize> {
         let required = self.required[first..].iter().position(|required| *required);
         first..required.map_or(self.names.len(), |offset| first + offset + 1)
@@ -291,7 +296,7 @@ impl<'t, 'a> Readings<'t, 'a> {
         self.own_plain_value_at(differs_at).map(|own| own.name)
     }
 
-    /// The parameter of the request whose plain value a place is inside of.
+    /// Returns the parameter of the request whose plain value contains a position.
     fn own_plain_value_at(&self, position: usize) -> Option<&'t OwnParameter<'a>> {
         let next = self.own.partition_point(|own| own.value.end <= position);
         let holder = self.own.get(next).filter(|own| own.value.contains(&position))?;

@@ -1,4 +1,4 @@
-//! What a client encodes is what the server reads, and what it signs what the server verifies; by generated values.
+//! Property tests with generated values: the server decodes what a client encodes, and verifies what it signs.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use super::sign::{ParameterSet, canonical};
 
 type Set = BTreeMap<String, String>;
 
-/// How a client escapes one character.
+/// Escaping style of a client.
 #[derive(Debug, Clone, Copy)]
 enum Escaping {
-    /// All but letters and digits, in upper case.
+    /// Everything except letters and digits, in upper-case hexadecimal.
     Upper,
-    /// The same in lower case.
+    /// Everything except letters and digits, in lower-case hexadecimal.
     Lower,
-    /// Everything, letters too.
+    /// Everything, including letters and digits.
     All,
-    /// Only what a form cannot do without.
+    /// Only the characters that a form must escape.
     Least,
 }
 
@@ -33,7 +33,7 @@ fn escaping() -> impl Strategy<Value = Escaping> {
     ])
 }
 
-/// URL-encoded; a space is written as `+` or escaped.
+/// URL-encodes a text; a space becomes `+` or an escape.
 fn encode(text: &str, escaping: Escaping, plus: bool) -> Vec<u8> {
     let mut encoded = Vec::new();
     for byte in text.bytes() {
@@ -97,7 +97,7 @@ fn borrowed(set: &Set) -> ParameterSet<'_> {
         .collect()
 }
 
-/// The protocol's rule in its own words: sort by bytes, and concatenate.
+/// Implements the rule of the protocol literally: sort by bytes and concatenate.
 fn signed_text(set: &Set, keeps: impl Fn(&str) -> bool) -> String {
     let mut pairs: Vec<_> = set
         .iter()
@@ -138,7 +138,7 @@ proptest! {
     ) {
         let delimiter = format!("\n--{boundary}");
         prop_assume!(written.values().all(|value| !value.contains(&delimiter)));
-        // A value that begins like a delimiter would begin a line.
+        // Such a value would be a delimiter at the beginning of a line.
         prop_assume!(written.values().all(|value| !value.starts_with(&delimiter[1..])));
         let mut body = before.to_owned();
         for (name, value) in &written {

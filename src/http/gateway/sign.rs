@@ -1,14 +1,14 @@
-//! Signatures over a request's parameters.
+//! Signatures of a request's parameters.
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// The algorithms of `sign_method`.
+/// Algorithms of `sign_method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignMethod {
-    /// MD5 of secret, text, secret. The default of old clients.
+    /// MD5 of secret, text, secret; the default of old clients.
     Md5,
     /// HMAC-MD5.
     Hmac,
@@ -16,7 +16,7 @@ pub enum SignMethod {
 }
 
 impl SignMethod {
-    /// What [`SignMethod::parse`] reads.
+    /// Names that [`SignMethod::parse`] accepts.
     pub const NAMES: [&str; 3] = ["md5", "hmac", "hmac-sha256"];
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -28,7 +28,7 @@ impl SignMethod {
         }
     }
 
-    /// The signature's bytes.
+    /// Returns the bytes of the signature.
     pub fn sign(self, secret: &str, text: &str) -> Vec<u8> {
         match self {
             Self::Md5 => Md5::new()
@@ -42,7 +42,8 @@ impl SignMethod {
         }
     }
 
-    /// Whether `signature`, hexadecimal of either case, is the text's. Constant in time but for its length.
+    /// Returns true if `signature`, in hexadecimal of either case, is valid for the text. The time is constant except
+    /// for its length.
     pub fn verify(self, secret: &str, text: &str, signature: &str) -> bool {
         hex::decode(signature).is_ok_and(|presented| presented.ct_eq(&self.sign(secret, text)).into())
     }
@@ -54,11 +55,11 @@ fn mac<M: Mac + KeyInit>(secret: &str, text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// Parameters by name, bytewise; each name once.
+/// Parameters sorted by the bytes of their names; names are unique.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParameterSet<'a>(Vec<(&'a str, &'a str)>);
 
-/// Of a name that stands twice the last value counts.
+/// If a name is repeated, the last value counts.
 impl<'a> FromIterator<(&'a str, &'a str)> for ParameterSet<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
@@ -71,7 +72,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for ParameterSet<'a> {
 }
 
 impl<'a> ParameterSet<'a> {
-    /// Takes pairs that are in their order already, each name once.
+    /// Builds a set from pairs that are sorted and have unique names.
     pub(super) fn of_sorted(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let pairs: Vec<_> = pairs.collect();
         debug_assert!(pairs.is_sorted_by(|(one, _), (other, _)| one < other));
@@ -82,12 +83,12 @@ impl<'a> ParameterSet<'a> {
         self.0.iter().copied()
     }
 
-    /// What is signed: all but the signature itself.
+    /// Returns the signed parameters, which are all except `sign`.
     pub fn signed(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.iter().filter(|(name, _)| *name != "sign")
     }
 
-    /// Without parameters whose value is blank, which some clients send but do not sign.
+    /// Removes parameters with a blank value, which some clients send but do not sign.
     #[must_use]
     pub fn without_blanks(mut self) -> Self {
         self.0.retain(|(_, value)| !value.trim().is_empty());
@@ -95,7 +96,7 @@ impl<'a> ParameterSet<'a> {
     }
 }
 
-/// The signed text: names and values, with nothing in between.
+/// Returns the signed text: names and values without separators.
 pub fn canonical(params: &ParameterSet<'_>) -> String {
     let length = params.iter().map(|(name, value)| name.len() + value.len()).sum();
     let mut text = String::with_capacity(length);
@@ -129,7 +130,7 @@ mod tests {
         canonical(&params)
     }
 
-    /// The signatures of one request by the three algorithms, which are themselves signed parameters.
+    /// Returns the signatures of one request under the three algorithms. `sign_method` is itself a signed parameter.
     fn signatures(
         more: &[(&'static str, &'static str)],
         text: fn(ParameterSet<'_>) -> String,
@@ -189,7 +190,7 @@ mod tests {
         );
     }
 
-    /// The signatures of these parameters, with what a batch appends, by the three algorithms.
+    /// Returns the signatures of these parameters and an appended batch body under the three algorithms.
     fn signatures_of(params: &[(&str, &str)], appended: &str) -> Vec<String> {
         let signed = SignMethod::NAMES.map(|name| {
             let params = params.iter().copied().chain([("sign_method", name)]);
@@ -248,7 +249,7 @@ mod tests {
         );
     }
 
-    /// Vector F: right for one secret, wrong for any other.
+    /// Vector F: valid for one secret, invalid for any other.
     #[test]
     fn verifying_takes_either_case_and_no_other_secret() {
         let signature = "D005A231371375EF38C5F5FCF6BEB1DB";

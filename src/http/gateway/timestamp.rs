@@ -1,19 +1,19 @@
-//! The gateway's timestamps: text in the wall clock of UTC+8, or milliseconds since 1970.
+//! Timestamps of the gateway: text in UTC+8, or milliseconds since 1970.
 
 use std::ops::Range;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, TimeZone, Utc};
 
-/// How far a client's clock may be off, either way.
+/// Maximum deviation of a client's clock, in either direction.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(10);
-/// A digit where there is a 0.
+/// Format of a text timestamp, in which 0 stands for a digit.
 const SHAPE: &str = "0000-00-00 00:00:00";
-/// How long a timestamp can be: milliseconds, text.
+/// Possible lengths of a timestamp: milliseconds, text.
 pub(super) const LENGTHS: [usize; 2] = [MILLISECOND_DIGITS, SHAPE.len()];
 const MILLISECOND_DIGITS: usize = 13;
 const EIGHT_HOURS_S: i32 = 8 * 3_600;
 
-/// The instant that a timestamp names.
+/// Parses a timestamp.
 pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
     if text.len() == MILLISECOND_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return DateTime::from_timestamp_millis(text.parse().ok()?);
@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
         .map(|instant| instant.to_utc())
 }
 
-/// The text of an instant, as clients send it: the wall clock of UTC+8.
+/// Formats an instant as clients send it: text in UTC+8.
 pub fn wall_clock(instant: DateTime<Utc>) -> String {
     let zone = FixedOffset::east_opt(EIGHT_HOURS_S).expect("eight hours are less than a day");
     instant
@@ -48,7 +48,7 @@ pub fn wall_clock(instant: DateTime<Utc>) -> String {
         .to_string()
 }
 
-/// Whether a timestamp can be read and is near enough to now.
+/// Returns true if a timestamp is valid and within the tolerance.
 pub(super) fn is_current(text: &str, now: DateTime<Utc>) -> bool {
     parse(text).is_some_and(|instant| (now - instant).abs() <= TOLERANCE)
 }

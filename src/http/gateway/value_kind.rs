@@ -1,28 +1,27 @@
-//! What a value of a parameter can be, and so where it can end when nothing separates it from what follows.
+//! Kinds of parameter values. A kind determines the possible ends of a value when no separator follows it.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::timestamp;
 
-/// What a value of a parameter can be. Each kind takes at least what the server accepts of the parameter.
+/// Kind of a parameter's value. Each kind covers at least the values that the server accepts for the parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
     /// Any text.
     Text,
-    /// Digits, with blanks around them.
+    /// Digits, with optional white space around them.
     Integer,
-    /// Exactly one JSON value, or nothing but blanks.
+    /// Exactly one JSON value, or only white space.
     Json,
-    /// One of these texts, or nothing but blanks.
+    /// One of these texts, or only white space.
     OneOf(&'static [&'static str]),
-    /// A timestamp.
     Timestamp,
-    /// What this request has: another value would have another signature or another key.
+    /// The value in this request. Another value would need another signature or another key.
     Fixed,
 }
 
-/// Where a value can end, as lengths.
+/// Possible ends of a value, as lengths.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ends {
     Anywhere,
@@ -30,8 +29,9 @@ pub(super) enum Ends {
 }
 
 impl ValueKind {
-    /// Where a value that `text` begins with can end: at the end of the text, or before the name of a parameter that
-    /// is read. Such a name begins with a letter, so digits and blanks belong to the value before it.
+    /// Returns the possible ends of a value at the beginning of `text`. A value ends at the end of the text, or before
+    /// the name of a parameter that is read. Such a name begins with a letter, so digits and white space belong to the
+    /// preceding value.
     ///
     /// `own` is the parameter's value in the request.
     pub(super) fn ends(self, text: &str, own: Option<&str>) -> Ends {
@@ -71,12 +71,12 @@ fn integer_length(text: &str) -> usize {
     text.len() - rest.trim_start().len()
 }
 
-/// The length of the one JSON value that a text begins with, and the blanks around it. What follows does not matter:
-/// `nullv2.0` begins with `null`.
+/// Returns the length of the JSON value at the beginning of a text, including white space around it. The following text
+/// has no effect: `nullv2.0` begins with `null`.
 fn json_length(text: &str) -> Option<usize> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = <&RawValue>::deserialize(&mut reader).ok()?;
-    // The raw value leaves out the blanks before it.
+    // The raw value excludes leading white space.
     let begin = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
     let end = begin + value.get().len();
     Some(end + blank_length(&text[end..]))

@@ -83,7 +83,7 @@ fn a_value_that_hides_a_parameter_is_found() {
         ambiguous(&[("device_id", r#"1old_versions{""#), ("package_name", r#"":"a"}"#)]),
         Some("device_id")
     );
-    // The border between two parameters that are both there moves.
+    // The border between two present parameters moves.
     assert_eq!(
         ambiguous(&[("device_id", "1device_type9"), ("device_type", "2")]),
         Some("device_id")
@@ -118,7 +118,7 @@ fn a_reading_without_what_is_required_is_none() {
         ("package_name", "com.device_type.app"),
         ("version_code", "1"),
     ]);
-    // As `device_id` `1package_namecom.` with `device_type` `.appversion_code1`.
+    // Other reading: `device_id` `1package_namecom.` with `device_type` `.appversion_code1`.
     assert_eq!(ambiguous_parameter(&params, &read(&[])), Some("package_name"));
     assert_eq!(
         ambiguous_parameter(&params, &read(&["device_id", "package_name"])),
@@ -134,7 +134,7 @@ fn a_reading_without_what_is_required_is_none() {
     assert_eq!(ambiguous_parameter(&hidden, &required), Some("device_id"));
 }
 
-/// Texts of the largest size that a reading could be slow for. Trying every combination would not come to an end.
+/// Largest texts with many possible readings. Trying every combination would not terminate in practice.
 #[test]
 fn long_texts_of_names_are_read_once() {
     let pieces = [
