@@ -10,7 +10,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use slipway::resolve::{decide, explain, read_check};
 
-use self::sample_app::{FIELDS, app, check, situation};
+use self::sample_app::{FIELDS, app, check, check_context};
 
 const TEN_THOUSAND: usize = 10_000;
 
@@ -21,7 +21,7 @@ fn deciding(criterion: &mut Criterion) {
         let app = app(resources, releases);
         let shape = format!("{resources} resources of {releases} releases");
         group.bench_function(BenchmarkId::from_parameter(shape), |bencher| {
-            bencher.iter(|| decide(black_box(&app), black_box(&check), &situation()));
+            bencher.iter(|| decide(black_box(&app), black_box(&check), &check_context()));
         });
     }
     group.finish();
@@ -34,7 +34,7 @@ fn reading_and_explaining(criterion: &mut Criterion) {
     let app = app(10, TEN_THOUSAND / 10);
     let check = check();
     criterion.bench_function("explain 10,000 releases", |bencher| {
-        bencher.iter(|| explain(black_box(&app), black_box(&check), &situation()));
+        bencher.iter(|| explain(black_box(&app), black_box(&check), &check_context()));
     });
 }
 

@@ -20,7 +20,7 @@ pub fn keep_files_private() {
 }
 
 /// Creates the directory if absent. Only the owner has access, because it holds the secret key.
-pub fn make(path: &Path) -> anyhow::Result<()> {
+pub fn create(path: &Path) -> anyhow::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

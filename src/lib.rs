@@ -1,6 +1,6 @@
 //! Slipway: release management for fleets of devices.
 //!
-//! The layers, from the inside out. Dependencies point inwards only; `tests/architecture.rs` checks this.
+//! The layers, from the inside out. Dependencies point inwards only; `tests/architecture` checks this.
 //!
 //! - [`catalog`]: the domain types and their rules. Pure.
 //! - [`resolve`]: decides what a device gets, with the reason. Pure.
@@ -22,12 +22,12 @@ pub mod app;
 mod backoff;
 pub mod broker;
 pub mod catalog;
-mod causes;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod data_directory;
 pub mod demo;
+mod error_chain;
 pub mod http;
 pub mod live;
 pub mod maintenance;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use slipway::app::{self, Start};
+use slipway::app::{self, StartOptions};
 use slipway::clock::SystemClock;
 use slipway::commands::device::{self, DeviceCommand};
 use slipway::commands::push::{self, PushCommand};
@@ -102,7 +102,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(config) => serve(&config).await,
         Command::Demo(config) => demo::run(*config).await,
         Command::Migrate(config) => {
-            data_directory::make(&config.data_dir)?;
+            data_directory::create(&config.data_dir)?;
             app::open_database(&config, Durability::Full).await.map(drop)
         }
         Command::Admin { command } => admin::run(command, &SystemClock, &mut std::io::stdout()).await,
@@ -119,13 +119,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    let start = Start {
+    let options = StartOptions {
         clock: Arc::new(SystemClock),
         durability: Durability::Full,
-        heed_signals: true,
+        handle_signals: true,
         announce,
     };
-    let running = app::start(config, start).await?;
+    let running = app::start(config, options).await?;
     if let Some(address) = running.operations_address {
         tracing::info!(%address, "listening for operators");
     }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::ensure;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
-use slipway::http::gateway::sign::{SignMethod, canonical};
+use slipway::http::gateway::sign::{SignMethod, canonical_text};
 
 use crate::bulk_data::Catalog;
 use crate::connection::{Connection, post};
@@ -209,7 +209,7 @@ impl Question {
         params.extend(texts.iter().map(|(name, value)| (*name, value.as_str())));
         let signature = SignMethod::HmacSha256.sign(
             &self.tenant.app_secret(),
-            &canonical(&params.iter().map(|(name, value)| (*name, *value)).collect()),
+            &canonical_text(&params.iter().map(|(name, value)| (*name, *value)).collect()),
         );
         let signature = hex::encode_upper(signature);
         params.insert("sign", &signature);

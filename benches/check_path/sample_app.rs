@@ -9,7 +9,7 @@ use slipway::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway::catalog::text::{
     ConfigJson, Identifier, Md5, Name, PackageName, UpdateDescription, Url, VersionName,
 };
-use slipway::resolve::{Check, CheckFields, Given, PublishedApp, Situation, read_check};
+use slipway::resolve::{Check, CheckContext, CheckFields, PublishedApp, RawField, read_check};
 
 const APP: &str = "com.example.app";
 
@@ -83,23 +83,23 @@ fn release(app: &App, identifier: &Identifier, version: usize) -> Release {
 }
 
 pub(crate) const FIELDS: CheckFields<'static> = CheckFields {
-    package_name: Given::Text(APP),
-    version_code: Given::Text("50"),
-    device_id: Given::Text("FM8007PDA001"),
-    device_type: Given::Text("10013"),
-    old_versions: Given::Text(
+    package_name: RawField::Text(APP),
+    version_code: RawField::Text("50"),
+    device_id: RawField::Text("FM8007PDA001"),
+    device_type: RawField::Text("10013"),
+    old_versions: RawField::Text(
         r#"{"com.example.app.module0": 3, "com.example.app.module1": {"versionCode": 2}}"#,
     ),
-    org_info: Given::Text(r#"{"l1Code":"FM","l2Code":"EAST","l3Code":"8007"}"#),
-    attributes: Given::Text(r#"{"abi":"arm64-v8a","os":{"sdk":30}}"#),
+    org_info: RawField::Text(r#"{"l1Code":"FM","l2Code":"EAST","l3Code":"8007"}"#),
+    attributes: RawField::Text(r#"{"abi":"arm64-v8a","os":{"sdk":30}}"#),
 };
 
 pub(crate) fn check() -> Check<'static> {
     read_check(&FIELDS).expect("valid")
 }
 
-pub(crate) fn situation() -> Situation {
-    Situation {
+pub(crate) fn check_context() -> CheckContext {
+    CheckContext {
         now: DateTime::<Utc>::from_timestamp(1_800_000_000, 0).expect("valid"),
         offers_enabled: true,
         stale: false,

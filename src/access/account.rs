@@ -1,4 +1,4 @@
-//! People and keys, without their secrets.
+//! Users and keys, without their secrets.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,31 +8,31 @@ use crate::catalog::field::Invalid;
 use crate::catalog::ids::{KeyId, TenantId, UserId};
 use crate::catalog::text::{Name, Username};
 
-/// A person who signs in.
+/// Person who signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub id: UserId,
-    /// `None` for the platform's own administrators.
+    /// `None` for platform administrators.
     pub tenant: Option<TenantId>,
     pub username: Username,
     pub role: Role,
-    /// A disabled person has no session and cannot start one.
+    /// A disabled user has no session and cannot start one.
     pub enabled: bool,
 }
 
-/// Facts that every API token and key has.
+/// Metadata of an API token or key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// The name of the person or token that made it, as it was then.
+    /// Name of the user or token that created the key, at the time of creation.
     pub created_by: Option<String>,
-    /// The instant from which the key is invalid; `None`: it does not expire.
+    /// Time from which the key is invalid; `None` = never.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The last day (UTC) on which the key was used, as far as it has been written.
+    /// Last day (UTC) on which the key was used, as far as it has been recorded.
     pub last_used_on: Option<NaiveDate>,
 }
 
 impl KeyFacts {
-    /// The facts of a key that is being made.
+    /// Returns the metadata of a new key.
     pub fn new(maker: &Principal, expires_at: Option<DateTime<Utc>>) -> Self {
         Self {
             created_by: Some(maker.name.clone()),
@@ -42,12 +42,12 @@ impl KeyFacts {
     }
 }
 
-/// True if a key with this expiry is invalid now.
+/// Returns `true` if a key with this expiry is invalid now.
 pub fn has_expired(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     expires_at.is_some_and(|expires_at| expires_at <= now)
 }
 
-/// A token for a pipeline.
+/// API token, for a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiToken {
     pub id: KeyId,
@@ -56,7 +56,7 @@ pub struct ApiToken {
     pub facts: KeyFacts,
 }
 
-/// A key of the device API; good for the whole tenant.
+/// Key of the device API, valid for the whole tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceKey {
     pub id: KeyId,
@@ -64,18 +64,18 @@ pub struct DeviceKey {
     pub facts: KeyFacts,
 }
 
-/// A key of the gateway, whose secret signs requests.
+/// Key of the gateway, whose secret signs requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppKey {
     pub id: KeyId,
     pub name: Name,
     pub role: AppKeyRole,
-    /// What a client sends to name the key: a text of digits.
+    /// Text of digits that clients send to identify the key.
     pub app_key: String,
     pub facts: KeyFacts,
 }
 
-/// What a gateway key may do. A secret in a device's firmware must be assumed extracted.
+/// Permissions of a gateway key. A secret in a device's firmware must be assumed to be extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AppKeyRole {
     /// May check.

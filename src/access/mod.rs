@@ -1,7 +1,7 @@
-//! Who may do what: principals, roles and the one table of what a role allows.
+//! Authorization: principals, roles, and the single table of what a role permits.
 //!
-//! Pure: knows no HTTP, SQL, async, clock or environment. A [`TenantScope`] can only be had here, and storage asks
-//! for one wherever it touches a tenant's data.
+//! This module is pure: no HTTP, SQL, async, clock or environment. A [`TenantScope`] can only be created here, and
+//! storage requires one for every access to a tenant's data.
 
 mod account;
 mod policy;
@@ -10,8 +10,8 @@ mod scope;
 
 pub use account::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, User, has_expired};
 pub use policy::{
-    Action, Refusal, enter_by_key, enter_device, enter_platform, enter_tenant, enter_to_push, granted,
-    may_push,
+    Action, Refusal, authorize_platform, authorize_push, authorize_tenant, device_scope, is_permitted,
+    key_scope, may_push,
 };
 pub use principal::{Credential, Principal, Role};
 pub use scope::{DeviceScope, TenantScope};

@@ -2,10 +2,10 @@ use super::{AppKeyRole, DeviceScope, Principal, Role, TenantScope};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
-/// What can be asked for. Each operation of the admin API is one of these; `tests/api/roles.txt` shows which.
+/// Action to be authorized. Each operation of the admin API has one of these; `tests/api/roles.txt` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// The platform's people, tokens and audit.
+    /// The platform's users, tokens and audit log.
     ManagePlatform,
     ManageTenants,
     ManageUsers,
@@ -20,21 +20,21 @@ pub enum Action {
     ReadCatalog,
     ReadDevices,
     ReadAudit,
-    /// One's own account.
-    ManageOneself,
+    /// The caller's own account.
+    ManageOwnAccount,
 }
 
-/// Why a caller is turned away.
+/// Reason for refusing a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The tenant is not the caller's: it must look as if it were not there.
-    NotYours,
-    /// The caller's role does not allow the action.
-    RoleTooSmall(Action),
+    /// The tenant is not the caller's. It must appear not to exist.
+    OtherTenant,
+    /// The caller's role does not permit the action.
+    ForbiddenByRole(Action),
 }
 
-/// The one table of what a role allows.
-pub const fn granted(role: Role, action: Action) -> bool {
+/// Returns `true` if a role permits an action. This is the only table of permissions.
+pub const fn is_permitted(role: Role, action: Action) -> bool {
     use Role::{Admin, PlatformAdmin, Publisher, Viewer};
     match action {
         Action::ManagePlatform | Action::ManageTenants => matches!(role, PlatformAdmin),
@@ -49,54 +49,58 @@ pub const fn granted(role: Role, action: Action) -> bool {
         | Action::ReadAudit => {
             matches!(role, PlatformAdmin | Admin | Publisher)
         }
-        Action::ReadCatalog | Action::ReadDevices | Action::ManageOneself => {
+        Action::ReadCatalog | Action::ReadDevices | Action::ManageOwnAccount => {
             matches!(role, PlatformAdmin | Admin | Publisher | Viewer)
         }
     }
 }
 
-/// Lets a caller into a tenant for an action.
-pub fn enter_tenant(principal: &Principal, tenant: TenantId, action: Action) -> Result<TenantScope, Refusal> {
+/// Authorizes a caller for an action in a tenant.
+pub fn authorize_tenant(
+    principal: &Principal,
+    tenant: TenantId,
+    action: Action,
+) -> Result<TenantScope, Refusal> {
     let is_theirs = principal.role == Role::PlatformAdmin || principal.tenant == Some(tenant);
     if !is_theirs {
-        return Err(Refusal::NotYours);
+        return Err(Refusal::OtherTenant);
     }
-    if !granted(principal.role, action) {
-        return Err(Refusal::RoleTooSmall(action));
+    if !is_permitted(principal.role, action) {
+        return Err(Refusal::ForbiddenByRole(action));
     }
     Ok(TenantScope::new(tenant))
 }
 
-/// Whether a gateway key may push. Every one may check.
+/// Returns `true` if a gateway key may push. Every gateway key may check.
 pub const fn may_push(role: AppKeyRole) -> bool {
     matches!(role, AppKeyRole::Operator)
 }
 
-/// Lets the holder of a gateway key push in the key's tenant.
-pub fn enter_to_push(role: AppKeyRole, tenant: TenantId) -> Result<TenantScope, Refusal> {
+/// Authorizes the holder of a gateway key to push in the key's tenant.
+pub fn authorize_push(role: AppKeyRole, tenant: TenantId) -> Result<TenantScope, Refusal> {
     if may_push(role) {
         Ok(TenantScope::new(tenant))
     } else {
-        Err(Refusal::RoleTooSmall(Action::Push))
+        Err(Refusal::ForbiddenByRole(Action::Push))
     }
 }
 
-/// Lets a caller do what concerns the installation or only the caller.
-pub fn enter_platform(principal: &Principal, action: Action) -> Result<(), Refusal> {
-    if granted(principal.role, action) {
+/// Authorizes a caller for an action on the installation, or on the caller itself.
+pub fn authorize_platform(principal: &Principal, action: Action) -> Result<(), Refusal> {
+    if is_permitted(principal.role, action) {
         Ok(())
     } else {
-        Err(Refusal::RoleTooSmall(action))
+        Err(Refusal::ForbiddenByRole(action))
     }
 }
 
-/// Lets a caller into the tenant of the key that it proved to hold, for what such keys are there for.
-pub const fn enter_by_key(tenant: TenantId) -> TenantScope {
+/// Returns the scope of a key's tenant. The caller must have authenticated with that key.
+pub const fn key_scope(tenant: TenantId) -> TenantScope {
     TenantScope::new(tenant)
 }
 
-/// Lets a device in that proved to be this one: by its own token, or to the broker that lets nobody else write to its
-/// topic.
-pub const fn enter_device(tenant: TenantId, device: DeviceId) -> DeviceScope {
+/// Returns the scope of a device. The device must have authenticated by its own token, or to a broker that lets no
+/// other client write to its topic.
+pub const fn device_scope(tenant: TenantId, device: DeviceId) -> DeviceScope {
     DeviceScope::new(TenantScope::new(tenant), device)
 }

@@ -1,14 +1,14 @@
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::{KeyId, SessionId, TenantId, UserId};
 
-/// Who is calling the admin API, as its credential proved.
+/// Authenticated caller of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     pub credential: Credential,
-    /// The user's or the token's name, for the audit.
+    /// Name of the user or token, for the audit log.
     pub name: String,
     pub role: Role,
-    /// The tenant it belongs to; `None` for the platform's own administrators.
+    /// Tenant of the caller; `None` for platform administrators.
     pub tenant: Option<TenantId>,
 }
 
@@ -19,7 +19,7 @@ pub enum Credential {
 }
 
 impl Principal {
-    /// What stands for this caller wherever callers are told apart: `user:…` or `token:…`.
+    /// Returns a text that identifies the caller: `user:…` or `token:…`.
     pub fn key(&self) -> String {
         match self.credential {
             Credential::Session { user, .. } => format!("user:{user}"),
@@ -35,22 +35,22 @@ impl Principal {
     }
 }
 
-/// What a person or API token is there for.
+/// Role of a user or API token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Looks at everything of the catalog, changes nothing.
+    /// Reads the whole catalog and changes nothing.
     Viewer,
-    /// Publishes: apps, releases, rollouts, pins.
+    /// Publishes: manages apps, releases, rollouts and pins.
     Publisher,
-    /// Also runs the tenant: people, keys, org directory.
+    /// Also manages the tenant: users, keys and the org directory.
     Admin,
-    /// Runs the installation; may do everything in every tenant.
+    /// Manages the installation; may do everything in every tenant.
     PlatformAdmin,
 }
 
 impl Role {
     pub const ALL: [Self; 4] = [Self::PlatformAdmin, Self::Admin, Self::Publisher, Self::Viewer];
-    /// The roles that people and tokens of a tenant can have.
+    /// Roles that a tenant's users and tokens can have.
     pub const OF_TENANTS: [Self; 3] = [Self::Admin, Self::Publisher, Self::Viewer];
 
     pub const fn as_str(self) -> &'static str {
@@ -69,7 +69,7 @@ impl Role {
             .ok_or_else(|| Invalid::new("must be one of platform_admin, admin, publisher, viewer"))
     }
 
-    /// Reads a role of those who belong to no tenant.
+    /// Parses the role of a caller that belongs to no tenant.
     pub fn parse_of_platform(text: &str) -> Result<Self, Invalid> {
         if text == Self::PlatformAdmin.as_str() {
             Ok(Self::PlatformAdmin)
@@ -78,7 +78,7 @@ impl Role {
         }
     }
 
-    /// Reads a role that a tenant may give.
+    /// Parses a role that a tenant may assign.
     pub fn parse_of_tenant(text: &str) -> Result<Self, Invalid> {
         Self::OF_TENANTS
             .into_iter()

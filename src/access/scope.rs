@@ -1,8 +1,8 @@
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
-/// Leave to work on one tenant's data. Storage takes it first in every function on such data, so a query that
-/// forgets the tenant cannot be written without its absence being seen.
+/// Authorization to access one tenant's data. Every storage function on such data requires it, so that a query without
+/// the tenant is visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TenantScope(TenantId);
 
@@ -12,8 +12,8 @@ impl TenantScope {
         Self(tenant)
     }
 
-    /// For the program's own work on a tenant, where no caller asks: following the catalog.
-    pub const fn of_the_program(tenant: TenantId) -> Self {
+    /// Returns the scope for the program's own work without a caller, such as syncing the catalog.
+    pub const fn internal(tenant: TenantId) -> Self {
         Self(tenant)
     }
 
@@ -22,7 +22,7 @@ impl TenantScope {
     }
 }
 
-/// Leave to work on what one device has, for the device itself.
+/// Authorization of a device to access its own data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceScope {
     tenant: TenantScope,
@@ -35,7 +35,6 @@ impl DeviceScope {
         Self { tenant, device }
     }
 
-    /// The scope of the device's tenant.
     pub const fn tenant(&self) -> TenantScope {
         self.tenant
     }

@@ -33,7 +33,7 @@ pub(super) async fn open(config: &Config, durability: Durability) -> anyhow::Res
     let db = connect(&url, settings).await.with_context(cannot_be_opened)?;
     if !db.has_schema().await.with_context(cannot_be_opened)? {
         if !is_new {
-            refuse_a_lost_installation(config, &path, "empty")?;
+            require_no_earlier_installation(config, &path, "empty")?;
         }
         // Migrates before a key is created: a key without a database looks like a lost installation.
         db.migrate()
@@ -50,8 +50,8 @@ async fn make(config: &Config, url: &str, path: &Path, state: FileState) -> anyh
              begin a new installation, move the log away first",
             path.display()
         ),
-        FileState::Empty => refuse_a_lost_installation(config, path, "an empty file")?,
-        FileState::Absent | FileState::Present => refuse_a_lost_installation(config, path, "missing")?,
+        FileState::Empty => require_no_earlier_installation(config, path, "an empty file")?,
+        FileState::Absent | FileState::Present => require_no_earlier_installation(config, path, "missing")?,
     }
     create_sqlite(url)
         .await
@@ -60,7 +60,7 @@ async fn make(config: &Config, url: &str, path: &Path, state: FileState) -> anyh
     Ok(())
 }
 
-fn refuse_a_lost_installation(config: &Config, path: &Path, what: &str) -> anyhow::Result<()> {
+fn require_no_earlier_installation(config: &Config, path: &Path, what: &str) -> anyhow::Result<()> {
     let Some(trace) = data_directory::trace_of_installation(&config.data_dir) else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ use actix_web::rt::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::servers::STOP_WITHIN_S;
-use crate::http::{self, Parts, TimedStream};
+use crate::http::{self, ServerDependencies, TimedStream};
 
 /// Time limit for the head of the first request on a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const OTHER_FILES: u64 = 160;
 
 /// Serves on this listener. The number of connections is bounded by the available file descriptors.
 pub(super) fn serve(
-    parts: Parts,
+    dependencies: ServerDependencies,
     listener: TcpListener,
     workers: Option<usize>,
     connections: u32,
@@ -40,7 +40,7 @@ pub(super) fn serve(
         .disable_signals()
         .shutdown_timeout(STOP_WITHIN_S)
         .listen("slipway", listener, move || {
-            let app = http::server(&parts)
+            let app = http::server(&dependencies)
                 .into_factory()
                 .map_err(|error: actix_web::Error| error.error_response());
             let service = HttpService::build()

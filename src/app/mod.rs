@@ -19,21 +19,22 @@ use uuid::Uuid;
 
 use self::servers::{RunningServers, Servers};
 use self::settings::{
-    administrator_name, broker_settings, delivery_settings, device_records, follower_settings, login_limits,
+    administrator_name, broker_settings, catalog_sync_settings, delivery_settings, device_records,
+    login_limits,
 };
-use self::stop::StopOnSignal;
+use self::stop::SignalHandler;
 use self::tasks::{CatalogTask, ServerTasks};
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
-use crate::live::{DeviceTokenFollower, Follower, Live, Lockouts, NewestTokens};
+use crate::live::{CatalogCache, CatalogSync, Revocations, RevokedTokenSync, RevokedTokens};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::services::checks::CheckCounts;
 use crate::services::device_records::DeviceRecorder;
 use crate::services::enrolment::EnrolmentLimits;
-use crate::services::installation::{FirstAdministrator, OpenError, Opening};
+use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::WriteHealth;
@@ -50,11 +51,11 @@ const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Options of a server start that are not settings.
-pub struct Start {
+pub struct StartOptions {
     pub clock: Arc<dyn Clock>,
     pub durability: Durability,
     /// Stop on SIGINT and SIGTERM.
-    pub heed_signals: bool,
+    pub handle_signals: bool,
     /// Called after the first administrator was created, once the database answers.
     pub announce: fn(&FirstAdministrator),
 }
@@ -107,46 +108,46 @@ impl Running {
 
 /// Opens the database, loads the catalog and starts answering. If PostgreSQL is unavailable, the server starts from the
 /// newest snapshot and opens the database later.
-pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
+pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Running> {
     // The recorder must exist before any counter is created.
     let metrics = telemetry::metrics_recorder()?;
-    data_directory::make(&config.data_dir)?;
-    let db = database::open(config, start.durability).await?;
+    data_directory::create(&config.data_dir)?;
+    let db = database::open(config, options.durability).await?;
     let is_sealed = !config.uses_postgres() && installation::is_sealed(&db).await?;
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
-    let (lockouts, locked_out) = Lockouts::new();
-    let (mut follower, live) = Follower::new(
+    let (revocations, revoked) = Revocations::new();
+    let (mut catalog_sync, live) = CatalogSync::new(
         (following.clone(), pollers.clone(), db),
-        start.clock.clone(),
+        options.clock.clone(),
         keyring.clone(),
-        follower_settings(config),
-        lockouts.clone(),
+        catalog_sync_settings(config),
+        revocations.clone(),
     );
-    let opening = Opening {
+    let opener = DatabaseOpener {
         db: following,
         gate,
         keyring: keyring.clone(),
-        clock: start.clock.clone(),
+        clock: options.clock.clone(),
         username: administrator_name(config)?,
         password: config.admin_password.clone(),
-        announce: start.announce,
+        announce: options.announce,
     };
     let directory = SnapshotDirectory::new(config.data_dir.join("snapshots"));
-    let (is_open, origin) = begin(config, &opening, &mut follower, &directory).await?;
+    let (is_open, origin) = begin(config, &opener, &mut catalog_sync, &directory).await?;
     let snapshots = SnapshotWriter::new(
         live.clone(),
         keyring.clone(),
-        start.clock.clone(),
+        options.clock.clone(),
         directory,
         origin,
     );
     let snapshots = config.snapshot_interval().map(|_| Arc::new(snapshots));
 
-    let (mut device_tokens, newest_tokens) =
-        DeviceTokenFollower::new(pollers.clone(), start.clock.clone(), lockouts);
-    if is_open && let Err(error) = device_tokens.look().await {
+    let (mut device_tokens, revoked_tokens) =
+        RevokedTokenSync::new(pollers.clone(), options.clock.clone(), revocations);
+    if is_open && let Err(error) = device_tokens.poll().await {
         tracing::warn!(%error, "revoked device tokens are not loaded yet");
     }
     let (key_uses, key_use_writer) = KeyUses::new(gated.clone());
@@ -158,19 +159,19 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
     let (push_delivery, delivery) = PushDelivery::new(
         (&gated, &pollers),
-        start.clock.clone(),
+        options.clock.clone(),
         node,
         delivery_settings,
-        locked_out,
+        revoked,
         broker,
     )?;
     let parts = ContextParts {
         key_uses,
         db: gated,
         live,
-        newest_tokens,
+        revoked_tokens,
         node,
-        clock: start.clock,
+        clock: options.clock,
         keyring,
         new_devices,
         device_records,
@@ -179,18 +180,18 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     let context = Arc::new(parts.context(config));
     let servers = Servers::bind(config, &context, &metrics)?;
     let drain = Duration::from_secs(config.drain_s.into());
-    let stop = || StopOnSignal::new(servers.handles(), context.clone(), drain);
+    let stop = || SignalHandler::new(servers.handles(), context.clone(), drain);
     let server_tasks = ServerTasks {
         catalog: CatalogTask {
-            opening: (!is_open).then_some(opening),
-            follower,
+            opener: (!is_open).then_some(opener),
+            sync: catalog_sync,
         },
         device_tokens,
         key_uses: key_use_writer,
         device_changes,
         metrics,
         snapshots: snapshots.clone().zip(config.snapshot_interval()),
-        stop: start.heed_signals.then(stop).transpose()?,
+        stop: options.handle_signals.then(stop).transpose()?,
     };
     Ok(Running {
         address: servers.address,
@@ -205,21 +206,21 @@ pub async fn start(config: &Config, start: Start) -> anyhow::Result<Running> {
     })
 }
 
-/// Returns the gated pool, the catalog follower's connection and the connection of the other pollers. The last two are
+/// Returns the gated pool, the catalog sync's connection and the connection of the other pollers. The last two are
 /// reserved first: an acknowledged recall must be served even if the pool is busy.
 async fn own_connections(db: &Db) -> anyhow::Result<((Db, Arc<Gate>), Db, Db)> {
-    let (gated, gate) = db.behind_gate().await?;
-    let following = db.with_own_connection().await?;
-    let pollers = db.with_own_connection().await?.behind(&gate);
+    let (gated, gate) = db.with_closed_gate().await?;
+    let following = db.open_dedicated().await?;
+    let pollers = db.open_dedicated().await?.with_gate(&gate);
     Ok(((gated, gate), following, pollers))
 }
 
 /// Components of a context that are not settings.
 struct ContextParts {
     db: Db,
-    live: Arc<Live>,
+    live: Arc<CatalogCache>,
     node: Uuid,
-    newest_tokens: Arc<NewestTokens>,
+    revoked_tokens: Arc<RevokedTokens>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     key_uses: KeyUses,
@@ -234,7 +235,7 @@ impl ContextParts {
             db: self.db,
             live: self.live,
             node: self.node,
-            newest_tokens: self.newest_tokens,
+            revoked_tokens: self.revoked_tokens,
             clock: self.clock,
             access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
             keyring: self.keyring,
@@ -272,32 +273,36 @@ impl ContextParts {
 /// the newest snapshot, or with an empty catalog.
 async fn begin(
     config: &Config,
-    opening: &Opening,
-    follower: &mut Follower,
+    opener: &DatabaseOpener,
+    sync: &mut CatalogSync,
     snapshots: &SnapshotDirectory,
 ) -> anyhow::Result<(bool, Origin)> {
     let may_begin_without = config.uses_postgres();
-    match open_and_load(config, opening, follower).await {
+    match open_and_load(config, opener, sync).await {
         Ok(()) => Ok((true, Origin::DATABASE)),
         Err(error) if may_begin_without && error.is_unavailability() => {
             let why = format!("{:#}", anyhow::Error::new(error));
-            Ok((false, follower.begin_without_database(snapshots, &why)))
+            Ok((false, sync.start_from_snapshot(snapshots, &why)))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn open_and_load(config: &Config, opening: &Opening, follower: &mut Follower) -> Result<(), OpenError> {
-    let installation = opening.open().await?;
-    if let Some(file) = opening.db.sqlite_file() {
+async fn open_and_load(
+    config: &Config,
+    opener: &DatabaseOpener,
+    sync: &mut CatalogSync,
+) -> Result<(), OpenError> {
+    let installation = opener.open().await?;
+    if let Some(file) = opener.db.sqlite_file() {
         // A server that cannot write this file may still serve: the file only distinguishes a lost database from a new
         // directory.
         if let Err(error) = data_directory::note_installation(&config.data_dir, file, installation) {
             tracing::warn!(%error, "cannot write the installation id to the data directory");
         }
     }
-    follower.belong_to(installation);
-    follower.load().await.map_err(OpenError::Catalog)
+    sync.set_installation(installation);
+    sync.load().await.map_err(OpenError::Catalog)
 }
 
 /// Opens the configured database and migrates its schema.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::listen::serve;
 use crate::config::Config;
-use crate::http::{Faces, Parts, TrustedProxies};
+use crate::http::{ExposedApis, ServerDependencies, TrustedProxies};
 use crate::services::Context;
 
 /// Time limit in seconds for requests in flight when the server stops.
@@ -46,20 +46,20 @@ impl Servers {
         context: &Arc<Context>,
         metrics: &PrometheusHandle,
     ) -> anyhow::Result<Self> {
-        let parts = |faces| Parts {
+        let dependencies = |exposed| ServerDependencies {
             context: context.clone(),
             trusted_proxies: TrustedProxies::new(&config.trusted_proxies, config.forwarded_header),
             metrics: metrics.clone(),
             public_url: config.public_url.clone(),
-            faces,
+            exposed,
         };
-        let faces = match config.operations_listen {
-            Some(_) => Faces::Calls,
-            None => Faces::All,
+        let exposed = match config.operations_listen {
+            Some(_) => ExposedApis::Clients,
+            None => ExposedApis::All,
         };
         let (address, listener) = listen(config.listen, "SLIPWAY_LISTEN")?;
         let connections = config.connections_per_worker;
-        let main = serve(parts(faces), listener, config.workers, connections)?;
+        let main = serve(dependencies(exposed), listener, config.workers, connections)?;
         let Some(operations) = config.operations_listen else {
             return Ok(Self {
                 address,
@@ -70,7 +70,7 @@ impl Servers {
         };
         let (operations_address, listener) = listen(operations, "SLIPWAY_OPERATIONS_LISTEN")?;
         let operations = serve(
-            parts(Faces::Operations),
+            dependencies(ExposedApis::Operations),
             listener,
             Some(1),
             OPERATIONS_CONNECTIONS,

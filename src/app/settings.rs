@@ -11,7 +11,7 @@ use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
 use crate::catalog::text::Username;
 use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory::{self, NodeName};
-use crate::live::FollowerSettings;
+use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
@@ -59,8 +59,8 @@ pub(super) fn broker_settings(
     Ok(Some((settings, node_name)))
 }
 
-pub(super) fn follower_settings(config: &Config) -> FollowerSettings {
-    FollowerSettings {
+pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {
+    CatalogSyncSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
         hints: config.hints,

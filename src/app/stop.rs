@@ -19,7 +19,7 @@ use crate::telemetry;
 const FINISH_WITHIN: Duration = Duration::from_secs(45);
 
 /// Stops the server on SIGINT immediately, and on SIGTERM after a drain in which readiness reports `draining`.
-pub(super) struct StopOnSignal {
+pub(super) struct SignalHandler {
     servers: ServerHandles,
     context: Arc<Context>,
     drain: Duration,
@@ -36,7 +36,7 @@ enum Stage {
     Stopping,
 }
 
-impl StopOnSignal {
+impl SignalHandler {
     pub(super) fn new(
         servers: ServerHandles,
         context: Arc<Context>,

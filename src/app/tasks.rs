@@ -7,11 +7,11 @@ use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
-use super::stop::StopOnSignal;
+use super::stop::SignalHandler;
 use crate::live::snapshot::SnapshotWriter;
-use crate::live::{DeviceTokenFollower, Follower};
+use crate::live::{CatalogSync, RevokedTokenSync};
 use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
-use crate::services::installation::Opening;
+use crate::services::installation::DatabaseOpener;
 use crate::services::key_uses::KeyUseWriter;
 use crate::services::{Context, housekeeping, write_health};
 use crate::supervision::Importance::{Auxiliary, Essential};
@@ -21,36 +21,33 @@ use crate::telemetry;
 /// State of the tasks that run until the server has stopped.
 pub(super) struct ServerTasks {
     pub(super) catalog: CatalogTask,
-    pub(super) device_tokens: DeviceTokenFollower,
+    pub(super) device_tokens: RevokedTokenSync,
     pub(super) key_uses: KeyUseWriter,
     pub(super) device_changes: DeviceChangeReader,
     pub(super) metrics: PrometheusHandle,
     /// `None` if snapshots are disabled.
     pub(super) snapshots: Option<(Arc<SnapshotWriter>, Duration)>,
     /// `None` if signals are not handled.
-    pub(super) stop: Option<StopOnSignal>,
+    pub(super) stop: Option<SignalHandler>,
 }
 
-/// Opens the database if necessary, and then follows it.
+/// Opens the database if necessary, and then keeps the catalog in sync with it.
 pub(super) struct CatalogTask {
-    /// `None` once the database is open: an opening holds the first connection, which the follower may replace.
-    pub(super) opening: Option<Opening>,
-    pub(super) follower: Follower,
+    /// `None` once the database is open: an opener holds the first connection, which the sync may replace.
+    pub(super) opener: Option<DatabaseOpener>,
+    pub(super) sync: CatalogSync,
 }
 
 impl ServerTasks {
     pub(super) fn spawn(self, tasks: &Tasks, context: &Arc<Context>) -> Vec<JoinHandle<()>> {
-        let mut running = self.catalog.follower.spawn_hint_tasks(tasks);
+        let mut running = self.catalog.sync.spawn_hint_tasks(tasks);
         running.extend([
             tasks.supervise("catalog_follower", Essential, self.catalog, |catalog| {
                 catalog.run().boxed()
             }),
-            tasks.supervise(
-                "device_token_follower",
-                Essential,
-                self.device_tokens,
-                |follower| follower.run().boxed(),
-            ),
+            tasks.supervise("device_token_follower", Essential, self.device_tokens, |sync| {
+                sync.run().boxed()
+            }),
             tasks.supervise("housekeeping", Auxiliary, context.clone(), |context| {
                 housekeeping::run(context).boxed()
             }),
@@ -67,10 +64,10 @@ impl ServerTasks {
                 telemetry::tend_metrics(metrics).boxed()
             }),
         ]);
-        if context.db.has_choice_of_server() {
+        if context.db.has_failover() {
             running.push(
                 tasks.supervise("server_watch", Auxiliary, context.clone(), |context| {
-                    context.db.watch_server().boxed()
+                    context.db.monitor_server().boxed()
                 }),
             );
         }
@@ -102,10 +99,10 @@ pub(super) fn spawn_device_records(tasks: &Tasks, writer: DeviceRecordWriter) ->
 
 impl CatalogTask {
     async fn run(&mut self) {
-        if let Some(opening) = &self.opening {
-            self.follower.belong_to(opening.until_open().await);
-            self.opening = None;
+        if let Some(opener) = &self.opener {
+            self.sync.set_installation(opener.open_with_retry().await);
+            self.opener = None;
         }
-        self.follower.run().await;
+        self.sync.run().await;
     }
 }

@@ -21,17 +21,17 @@ pub struct BrokerAddress {
     "must be mqtt://host:port, or mqtts://host:port for TLS, and nothing more; credentials go into SLIPWAY_MQTT_USERNAME \
      and SLIPWAY_MQTT_PASSWORD"
 )]
-pub struct NoBrokerAddress;
+pub struct InvalidBrokerAddress;
 
 impl FromStr for BrokerAddress {
-    type Err = NoBrokerAddress;
+    type Err = InvalidBrokerAddress;
 
-    fn from_str(text: &str) -> Result<Self, NoBrokerAddress> {
-        let url = Url::parse(text).map_err(|_| NoBrokerAddress)?;
+    fn from_str(text: &str) -> Result<Self, InvalidBrokerAddress> {
+        let url = Url::parse(text).map_err(|_| InvalidBrokerAddress)?;
         let (is_secure, usual_port) = match url.scheme() {
             "mqtt" => (false, 1_883),
             "mqtts" => (true, 8_883),
-            _ => return Err(NoBrokerAddress),
+            _ => return Err(InvalidBrokerAddress),
         };
         let has_more = !url.username().is_empty()
             || url.password().is_some()
@@ -42,11 +42,11 @@ impl FromStr for BrokerAddress {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
-            _ => return Err(NoBrokerAddress),
+            _ => return Err(InvalidBrokerAddress),
         };
         let port = url.port().unwrap_or(usual_port);
         if has_more || port == 0 {
-            return Err(NoBrokerAddress);
+            return Err(InvalidBrokerAddress);
         }
         Ok(Self {
             host,
@@ -100,7 +100,7 @@ mod tests {
             "mqtt://broker/path",
             "mqtt://broker?x=1",
         ] {
-            assert_eq!(text.parse::<BrokerAddress>(), Err(NoBrokerAddress), "{text}");
+            assert_eq!(text.parse::<BrokerAddress>(), Err(InvalidBrokerAddress), "{text}");
         }
     }
 }

@@ -10,10 +10,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::{ConnectionFailure, FailureKind};
 use super::session::Session;
-use super::subscription::{Step, Subscription};
-use super::{Broker, Received, UNCONFIRMED, session};
+use super::subscription::{Subscription, SubscriptionAction};
+use super::{Broker, ReceivedMessage, UNCONFIRMED, session};
 use crate::backoff::Backoff;
 
 /// Interval at which the log repeats the cause while there is no connection.
@@ -43,7 +43,7 @@ pub struct Connection {
     broker: Broker,
     events: EventLoop,
     link: watch::Sender<Link>,
-    received: mpsc::Sender<Received>,
+    received: mpsc::Sender<ReceivedMessage>,
     lost: Counter,
     subscription: Subscription,
     connected_at: Option<Instant>,
@@ -61,7 +61,7 @@ impl Connection {
     pub(super) fn new(
         broker: Broker,
         events: EventLoop,
-        (link, received): (watch::Sender<Link>, mpsc::Sender<Received>),
+        (link, received): (watch::Sender<Link>, mpsc::Sender<ReceivedMessage>),
     ) -> Self {
         let (first_pause, longest_pause) = broker.timing.pauses;
         Self {
@@ -109,18 +109,18 @@ impl Connection {
     }
 
     /// Returns the next event of the connection, and drives the subscription meanwhile.
-    async fn next_event(&mut self) -> Result<Event, Failure> {
+    async fn next_event(&mut self) -> Result<Event, ConnectionFailure> {
         let mut event = pin!(self.events.poll());
         loop {
             tokio::select! {
                 biased;
-                event = &mut event => return event.map_err(Failure::Client),
-                step = self.subscription.step(&self.broker.timing) => match step {
-                    Step::GiveUp => return Err(Failure::Unanswered("the subscription")),
-                    Step::Request => self.subscription.request(&self.broker),
+                event = &mut event => return event.map_err(ConnectionFailure::Client),
+                action = self.subscription.next_action(&self.broker.timing) => match action {
+                    SubscriptionAction::GiveUp => return Err(ConnectionFailure::Timeout("the subscription")),
+                    SubscriptionAction::Request => self.subscription.request(&self.broker),
                 },
                 () = self.broker.silence.notified(), if self.connected_at.is_some() => {
-                    return Err(Failure::Unanswered("a publish"));
+                    return Err(ConnectionFailure::Timeout("a publish"));
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Connection {
     fn receive(&self, publish: Publish) {
         // Messages that the broker keeps until they are acknowledged always have room.
         let has_room = publish.qos != QoS::AtMostOnce || self.received.capacity() > usize::from(UNCONFIRMED);
-        let received = Received::new(publish, &self.broker);
+        let received = ReceivedMessage::new(publish, &self.broker);
         if !has_room || self.received.try_send(received).is_err() {
             self.lost.increment(1);
         }
@@ -188,7 +188,7 @@ impl Connection {
 
     /// Fails all publishes that the broker has not acknowledged, so that publishers retry them, and prepares the next
     /// connection.
-    fn disconnected(&mut self, failure: &Failure) {
+    fn disconnected(&mut self, failure: &ConnectionFailure) {
         // Closes the connection if it is still open.
         self.events.clean();
         self.events
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    fn log(&mut self, failure: &Failure, kind: FailureKind, was_connected: bool) {
+    fn log(&mut self, failure: &ConnectionFailure, kind: FailureKind, was_connected: bool) {
         let is_repeat = self
             .logged
             .is_some_and(|(logged, at)| logged == kind && at.elapsed() < LOG_AGAIN_AFTER);

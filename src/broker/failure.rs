@@ -4,11 +4,11 @@ use rumqttc::{ConnectReturnCode, ConnectionError, DisconnectReasonCode, StateErr
 
 /// Reason why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum ConnectionFailure {
     #[error(transparent)]
     Client(ConnectionError),
     #[error("the broker does not answer {0}")]
-    Unanswered(&'static str),
+    Timeout(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +25,16 @@ pub(super) enum FailureKind {
     /// Another client connected under the same client id.
     TakenOver,
     /// The broker stopped responding.
-    Unanswered,
+    Timeout,
     /// The connection broke.
     Lost,
 }
 
-impl Failure {
+impl ConnectionFailure {
     /// Classifies the failure. `was_connected` distinguishes the end of a connection from a failed attempt.
     pub(super) fn kind(&self, was_connected: bool) -> FailureKind {
         let Self::Client(error) = self else {
-            return FailureKind::Unanswered;
+            return FailureKind::Timeout;
         };
         match error {
             ConnectionError::ConnectionRefused(
@@ -45,7 +45,7 @@ impl Failure {
             ConnectionError::Tls(_) => FailureKind::Tls,
             ConnectionError::Timeout(_)
             | ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
-                FailureKind::Unanswered
+                FailureKind::Timeout
             }
             ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => match reason_code
             {
@@ -77,7 +77,7 @@ impl FailureKind {
             Self::Refused => "refused",
             Self::Session => "session",
             Self::TakenOver => "taken_over",
-            Self::Unanswered => "unanswered",
+            Self::Timeout => "unanswered",
             Self::Lost => "lost",
         }
     }
@@ -98,7 +98,7 @@ impl FailureKind {
                 "another process uses the same client id: each node needs a data directory of its own, not a copy; this \
                  node continues under another client id"
             }
-            Self::Unanswered => "check the broker's load and the network to it",
+            Self::Timeout => "check the broker's load and the network to it",
             Self::Lost => "no action is needed if the connection comes back",
         }
     }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 pub use address::BrokerAddress;
 pub use connection::Connection;
-pub use received::Received;
+pub use received::ReceivedMessage;
 
 use self::connection::Link;
 
@@ -117,9 +117,9 @@ pub struct Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
     /// The broker accepted the message, and did not report that there is no subscriber.
-    Taken,
+    Accepted,
     /// The broker dropped the message, because there is no subscriber.
-    NobodySubscribed,
+    NoSubscriber,
 }
 
 /// Reason why a message may not have reached the broker.
@@ -145,11 +145,11 @@ pub enum BrokerSettingsError {
 }
 
 /// Parts of the broker connection before it connects.
-pub struct Prepared {
+pub struct BrokerParts {
     pub broker: Broker,
     /// Connects when it is run.
     pub connection: Connection,
-    pub received: mpsc::Receiver<Received>,
+    pub received: mpsc::Receiver<ReceivedMessage>,
 }
 
 /// Reads the file that `SLIPWAY_MQTT_CA_FILE` names.
@@ -165,7 +165,7 @@ pub fn read_certificates(path: &Path) -> Result<Vec<u8>, BrokerSettingsError> {
 }
 
 /// Prepares a connection. It subscribes to `filter` each time it is established.
-pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<Prepared, BrokerSettingsError> {
+pub fn prepare(settings: BrokerSettings, filter: &str) -> Result<BrokerParts, BrokerSettingsError> {
     prepare_with(settings, filter, Timing::default())
 }
 
@@ -173,12 +173,12 @@ fn prepare_with(
     settings: BrokerSettings,
     filter: &str,
     timing: Timing,
-) -> Result<Prepared, BrokerSettingsError> {
+) -> Result<BrokerParts, BrokerSettingsError> {
     let (client, events) = AsyncClient::builder(options(settings)?)
         .capacity(QUEUE)
         .try_build()
         .map_err(|error| BrokerSettingsError::Options(error.to_string()))?;
-    let (told, link) = watch::channel(Link::default());
+    let (link_sender, link) = watch::channel(Link::default());
     let (sender, received) = mpsc::channel(RECEIVED);
     let broker = Broker {
         client,
@@ -187,8 +187,8 @@ fn prepare_with(
         silence: Arc::default(),
         timing,
     };
-    Ok(Prepared {
-        connection: Connection::new(broker.clone(), events, (told, sender)),
+    Ok(BrokerParts {
+        connection: Connection::new(broker.clone(), events, (link_sender, sender)),
         broker,
         received,
     })
@@ -288,8 +288,8 @@ impl Broker {
         };
         match said? {
             PublishResult::Qos1(said) => match said.reason {
-                PubAckReason::Success => Ok(Receipt::Taken),
-                PubAckReason::NoMatchingSubscribers => Ok(Receipt::NobodySubscribed),
+                PubAckReason::Success => Ok(Receipt::Accepted),
+                PubAckReason::NoMatchingSubscribers => Ok(Receipt::NoSubscriber),
                 reason => Err(PublishError::Refused(format!("{reason:?}"))),
             },
             other => Err(PublishError::Refused(format!("unexpected {other:?}"))),

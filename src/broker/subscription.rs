@@ -22,7 +22,7 @@ pub(super) enum Subscription {
 
 /// The next action for a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum SubscriptionAction {
     /// End the connection, because the broker did not answer.
     GiveUp,
     /// Subscribe again.
@@ -53,13 +53,13 @@ impl Subscription {
     }
 
     /// Waits until an action is due, possibly forever.
-    pub(super) async fn step(self, timing: &Timing) -> Step {
-        let (at, step) = match self {
+    pub(super) async fn next_action(self, timing: &Timing) -> SubscriptionAction {
+        let (at, action) = match self {
             Self::None | Self::Granted => std::future::pending().await,
-            Self::Requested { at } => (at + timing.subscribed_within, Step::GiveUp),
-            Self::Refused { at } => (at + timing.subscribe_again_after, Step::Request),
+            Self::Requested { at } => (at + timing.subscribed_within, SubscriptionAction::GiveUp),
+            Self::Refused { at } => (at + timing.subscribe_again_after, SubscriptionAction::Request),
         };
         sleep_until(at).await;
-        step
+        action
     }
 }

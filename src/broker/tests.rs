@@ -21,7 +21,7 @@ async fn a_session_that_only_the_broker_kept_serves_again() {
     client.answer_subscription(GRANTED).await;
     node.becomes_ready().await;
     let (published, ()) = tokio::join!(node.publish("one"), client.acknowledge());
-    assert_eq!(published, Ok(Receipt::Taken));
+    assert_eq!(published, Ok(Receipt::Accepted));
     // The same after a lost connection, with and without a kept session.
     for is_resumed in [true, false, true] {
         drop(client);
@@ -31,7 +31,7 @@ async fn a_session_that_only_the_broker_kept_serves_again() {
         client.answer_subscription(GRANTED).await;
         node.becomes_ready().await;
         let (published, ()) = tokio::join!(node.publish("again"), client.acknowledge());
-        assert_eq!(published, Ok(Receipt::Taken), "{is_resumed}");
+        assert_eq!(published, Ok(Receipt::Accepted), "{is_resumed}");
     }
 }
 
@@ -44,7 +44,7 @@ async fn a_message_that_the_broker_kept_can_be_confirmed() {
     // Brokers send kept messages before the subscription is renewed.
     client.send_message(7).await;
     client.answer_subscription(GRANTED).await;
-    node.received().await.confirm().await;
+    node.received().await.acknowledge().await;
     assert_eq!(client.confirmed_message().await, 7);
 }
 
@@ -60,7 +60,7 @@ async fn a_refused_subscription_is_tried_again_and_publishing_goes_on() {
     node.becomes_ready().await;
     assert!(!node.broker.is_subscribed());
     let (published, ()) = tokio::join!(node.publish("one"), client.acknowledge());
-    assert_eq!(published, Ok(Receipt::Taken));
+    assert_eq!(published, Ok(Receipt::Accepted));
     client.answer_subscription(GRANTED).await;
     node.becomes_subscribed().await;
 }
@@ -91,7 +91,7 @@ async fn a_broker_that_does_not_acknowledge_is_connected_to_again() {
     client.answer_subscription(GRANTED).await;
     node.becomes_ready().await;
     let (published, ()) = tokio::join!(node.publish("two"), client.acknowledge());
-    assert_eq!(published, Ok(Receipt::Taken));
+    assert_eq!(published, Ok(Receipt::Accepted));
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_message_that_is_too_large_for_the_broker_leaves_the_connection_alone(
     let refused = node.publish(&"x".repeat(500)).await.unwrap_err();
     assert!(refused.to_string().contains("takes 500"), "{refused}");
     let (published, ()) = tokio::join!(node.publish("small"), client.acknowledge());
-    assert_eq!(published, Ok(Receipt::Taken));
+    assert_eq!(published, Ok(Receipt::Accepted));
 }
 
 /// Otherwise two processes with the same client id would end each other's connections forever.

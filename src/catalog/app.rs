@@ -1,27 +1,27 @@
-//! An app and the resources that are released for it.
+//! Apps and the resources released for them.
 
 use super::field::{FieldError, Invalid};
 use super::ids::AppId;
 use super::text::{Identifier, Name, PackageName, Url};
 
-/// The host package on a device.
+/// Host package on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
     pub id: AppId,
     pub package_name: PackageName,
     pub app_name: Name,
-    /// Names under which older installs still ask, the first being the one that answers name.
+    /// Names that older installs still send. Answers contain the first one.
     pub old_package_names: Vec<PackageName>,
     pub icon_url: Option<Url>,
-    /// `false` is the app's off switch.
+    /// Off switch of the app: `false` offers nothing.
     pub enabled: bool,
 }
 
-/// The most old names an app may have.
+/// Maximum number of old names of an app.
 pub const MAX_OLD_PACKAGE_NAMES: usize = 100;
 
 impl App {
-    /// The rules between an app's own names; uniqueness in the tenant is the storage's to keep.
+    /// Checks the app's own names against each other. Storage enforces their uniqueness in the tenant.
     pub fn check_names(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if self.old_package_names.len() > MAX_OLD_PACKAGE_NAMES {
@@ -41,27 +41,27 @@ impl App {
         errors
     }
 
-    /// Whether `identifier` is the app itself, the resource named like its package.
+    /// Returns `true` if `identifier` is the app itself, the resource named like its package.
     pub fn is_itself(&self, identifier: &Identifier) -> bool {
         identifier.as_str() == self.package_name.as_str()
     }
 }
 
-/// A separately released part of an app; comes into being with its first release.
+/// Separately released part of an app, created by its first release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     pub app_id: AppId,
     pub identifier: Identifier,
     pub name: Option<Name>,
     pub kind: ResourceKind,
-    /// `false` is the resource's off switch.
+    /// Off switch of the resource: `false` offers nothing.
     pub enabled: bool,
-    /// Offer the installed version again when the device reports another digest for it.
+    /// Offers the installed version again if the device reports another digest for it.
     pub repair_on_mismatch: bool,
 }
 
 impl Resource {
-    /// The resource as it is before anybody sets anything: an `apk` if it is the app itself, else `other`.
+    /// Returns the resource with its default settings: an `apk` if it is the app itself, otherwise `other`.
     pub fn first_seen(app: &App, identifier: Identifier) -> Self {
         let kind = if app.is_itself(&identifier) {
             ResourceKind::Apk
@@ -111,17 +111,17 @@ impl ResourceKind {
     }
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        one_of(&Self::ALL, Self::as_str, text)
+        parse_name(&Self::ALL, Self::as_str, text)
     }
 
-    /// Android will not install an older version over a newer one.
+    /// Returns `false` for an apk, because Android does not install an older version over a newer one.
     pub const fn can_be_rolled_back(self) -> bool {
         !matches!(self, Self::Apk)
     }
 }
 
-/// The member of `all` that is called `text`; the error lists what is accepted.
-pub(super) fn one_of<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, Invalid> {
+/// Returns the member of `all` with the name `text`. The error lists the accepted names.
+pub(super) fn parse_name<T: Copy>(all: &[T], name: fn(T) -> &'static str, text: &str) -> Result<T, Invalid> {
     all.iter()
         .copied()
         .find(|item| name(*item) == text)

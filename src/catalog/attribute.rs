@@ -1,22 +1,22 @@
-//! Rules on what a device says of itself.
+//! Rules on the attributes of devices.
 
 use std::cmp::Ordering;
 
-use super::app::one_of;
+use super::app::parse_name;
 use super::field::Invalid;
 use super::json::{JsonText, Node};
 use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
-/// The most values one rule may list.
+/// Maximum number of values in a rule.
 pub const MAX_RULE_VALUES: usize = 100;
-/// The longest text or number of a rule. What a device sends is read as a number or a version up to this length too, so
-/// that a long text does not cost each rule a long search.
+/// Maximum length of a rule's text or number, in characters. A device's value is parsed as a number or version only up
+/// to this length, so that a long text does not slow down every rule.
 const MAX_VALUE_CHARACTERS: usize = 1_000;
 
-/// A rule as it is written: an attribute's name, an operator and the operator's value. Valid by construction.
+/// Rule in its source form: an attribute name, an operator and the operator's value. Valid by construction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "RawAttributeRule")]
 pub struct AttributeRule {
     name: String,
     op: RuleOp,
@@ -24,18 +24,18 @@ pub struct AttributeRule {
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct RawAttributeRule {
     name: String,
     op: String,
     value: JsonText,
 }
 
-impl TryFrom<Written> for AttributeRule {
+impl TryFrom<RawAttributeRule> for AttributeRule {
     type Error = Invalid;
 
-    fn try_from(written: Written) -> Result<Self, Invalid> {
-        let op = RuleOp::parse(&written.op)?;
-        Self::new(written.name, op, written.value)
+    fn try_from(raw: RawAttributeRule) -> Result<Self, Invalid> {
+        let op = RuleOp::parse(&raw.op)?;
+        Self::new(raw.name, op, raw.value)
     }
 }
 
@@ -84,12 +84,12 @@ impl RuleOp {
     }
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        one_of(&Self::ALL, Self::as_str, text)
+        parse_name(&Self::ALL, Self::as_str, text)
     }
 }
 
 impl AttributeRule {
-    /// Refuses a name that is blank or too long and a value that the operator cannot use.
+    /// Rejects a name that is blank or too long, and a value that the operator does not accept.
     pub fn new(name: String, op: RuleOp, value: JsonText) -> Result<Self, Invalid> {
         let length = name.chars().count();
         if name.trim().is_empty() || length > 128 || name.chars().any(char::is_control) {
@@ -114,11 +114,11 @@ impl AttributeRule {
         &self.value
     }
 
-    /// The rule in a form made for testing values.
+    /// Compiles the rule for testing values.
     pub fn compile(&self) -> Result<RuleTest, Invalid> {
-        // A scalar, or a list of them; whatever is deeper suits no operator.
+        // A scalar or a list of scalars. No operator accepts deeper values.
         let value = Node::of_raw(self.value.as_raw(), 1)
-            .map_err(|why| Invalid::new(format!("value {why}, and no operator takes that")))?;
+            .map_err(|why| Invalid::new(format!("value {why}, which no operator accepts")))?;
         match self.op {
             RuleOp::Eq => Ok(RuleTest::OneOf(vec![self.scalar(&value)?])),
             RuleOp::Ne => Ok(RuleTest::NoneOf(vec![self.scalar(&value)?])),
@@ -180,8 +180,8 @@ fn requirement(value: &Node<'_>) -> Result<RuleTest, Invalid> {
         .ok_or_else(|| Invalid::new("value must be a SemVer requirement such as \">=8.0, <12\" for semver"))
 }
 
-/// A scalar as the text it is compared as: 8 and "8" are equal, 8 and 8.0 are not. `None` for what is no scalar, or too
-/// long.
+/// Returns the text by which a scalar is compared: 8 and "8" are equal, 8 and 8.0 are not. Returns `None` if the value
+/// is not a scalar or is too long.
 fn scalar_text(value: &Node<'_>) -> Option<String> {
     match value {
         Node::Text(text) | Node::Number(text) => is_short(text).then(|| text.clone().into_owned()),
@@ -194,7 +194,7 @@ fn is_short(text: &str) -> bool {
     text.len() <= MAX_VALUE_CHARACTERS || text.chars().count() <= MAX_VALUE_CHARACTERS
 }
 
-/// A rule made for testing the value that a device sent.
+/// Rule compiled for testing the value that a device sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RuleTest {
     OneOf(Vec<String>),
@@ -208,9 +208,9 @@ pub enum RuleTest {
 }
 
 impl RuleTest {
-    /// Whether the rule holds for what the device sent. A rule on an attribute that was not sent is false, negative
-    /// ones too; only `exists: false` is true then.
-    pub fn holds(&self, sent: Option<&str>) -> bool {
+    /// Returns `true` if the rule holds for the value that the device sent. A rule on an absent attribute is false,
+    /// even if it is negative, except for `exists: false`.
+    pub fn matches(&self, sent: Option<&str>) -> bool {
         let Some(text) = sent else {
             return *self == Self::Exists(false);
         };
@@ -230,7 +230,7 @@ impl RuleTest {
     }
 }
 
-/// A version in which missing parts count as 0: 8.1 is 8.1.0.
+/// Parses a version whose missing parts count as 0: 8.1 is 8.1.0.
 fn padded_version(text: &str) -> Option<semver::Version> {
     let core_end = text.find(['-', '+']).unwrap_or(text.len());
     let (core, rest) = text.split_at(core_end);
@@ -242,7 +242,7 @@ fn padded_version(text: &str) -> Option<semver::Version> {
     semver::Version::parse(&format!("{core}{padding}{rest}")).ok()
 }
 
-/// A number of a rule or of a device. Integers are exact up to 2^63 − 1.
+/// Number in a rule or from a device. Integers are exact up to 2^63 − 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Decimal {
     Integer(i64),
@@ -288,7 +288,7 @@ mod tests {
     fn written_holds(op: RuleOp, value: &str, sent: Option<&str>) -> bool {
         let value = JsonText::checked(value.to_owned()).unwrap();
         let rule = AttributeRule::new("a".to_owned(), op, value).unwrap();
-        rule.compile().unwrap().holds(sent)
+        rule.compile().unwrap().matches(sent)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Devices: what a tenant knows of each, and what one check told of it.
+//! Devices: the stored state of each, and the observations from checks.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,28 +13,28 @@ use super::org::{Level, LevelCodes, OrgCode, OrgDirectory, OrgScope};
 use super::text::{DeviceId, DeviceType, Identifier, PackageName, ProjectId};
 use super::version::VersionCode;
 
-/// The most places a device may belong to.
+/// Maximum number of org places of a device.
 pub const MAX_MEMBERSHIPS: usize = 8;
-/// The most devices that one import may bring.
+/// Maximum number of devices in one import.
 pub const MAX_IMPORTED_DEVICES: usize = 100_000;
 
-/// A device as a tenant knows it.
+/// Device as stored for a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     pub id: DeviceId,
-    /// `None` until an import or enrolment gives one.
+    /// `None` until an import or enrolment sets it.
     pub project: Option<ProjectId>,
     pub device_type: Option<DeviceType>,
-    /// `None` while nothing is known.
+    /// `None` while unknown.
     pub org_info: Option<OrgInfo>,
 }
 
-/// What a device says of itself: flattened names, and values as text.
+/// Attributes that a device reports: flattened names, and values as text.
 pub type DeviceAttributes = BTreeMap<String, String>;
 
-/// A device as it enrols. What it leaves out is `None` and leaves what was known.
+/// Device as it enrols. `None` leaves the stored value unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnrollingDevice {
+pub struct DeviceEnrolment {
     pub id: DeviceId,
     pub project: ProjectId,
     pub device_type: Option<DeviceType>,
@@ -42,7 +42,7 @@ pub struct EnrollingDevice {
     pub attributes: Option<DeviceAttributes>,
 }
 
-/// The places a device belongs to, at most [`MAX_MEMBERSHIPS`]. As JSON a list of objects of level codes.
+/// Org places of a device, at most [`MAX_MEMBERSHIPS`]. The JSON form is a list of objects of level codes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrgInfo(Vec<OrgScope>);
@@ -58,8 +58,8 @@ impl OrgInfo {
         Ok(Self(memberships))
     }
 
-    /// What a check told. Codes that no org node can have are left out, since a device may send anything; `None` when
-    /// nothing is left.
+    /// Returns the places sent with a check. Codes that no org node can have are omitted, because a device may send
+    /// anything. Returns `None` if nothing is left.
     pub fn of_check(memberships: &[Membership<'_>]) -> Option<Self> {
         let readable = memberships.iter().map(readable_codes);
         let named: Vec<_> = readable.filter_map(|codes| OrgScope::new(codes).ok()).collect();
@@ -70,7 +70,7 @@ impl OrgInfo {
         &self.0
     }
 
-    /// Fills in what is left out of the places, as a check's are filled in.
+    /// Fills in the levels missing from the places, as for a check.
     #[must_use]
     pub fn completed(self, directory: &OrgDirectory) -> Self {
         let completed = self
@@ -91,7 +91,7 @@ fn readable_codes(sent: &Membership<'_>) -> LevelCodes {
     codes
 }
 
-/// What one check told of a device. What it left out is `None` and leaves what was known.
+/// Device as observed in one check. `None` leaves the stored value unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     pub tenant: TenantId,
@@ -99,17 +99,17 @@ pub struct Observation {
     pub device_type: Option<DeviceType>,
     pub org_info: Option<OrgInfo>,
     pub seen_at: DateTime<Utc>,
-    /// The network that the device is in, as far as the server can tell.
+    /// Network of the device, as far as the server can determine it.
     pub network: Option<IpAddr>,
-    /// `None` when the tenant has no such app.
+    /// `None` if the tenant has no such app.
     pub app: Option<InstalledApp>,
 }
 
-/// An app on a device with all of its resources that are installed there.
+/// App on a device, with all of its resources that are installed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledApp {
     pub id: AppId,
-    /// The app's current name.
+    /// Current package name of the app.
     pub package_name: PackageName,
     /// Each identifier once; versions are above 0.
     pub versions: Vec<(Identifier, VersionCode)>,

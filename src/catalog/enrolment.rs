@@ -1,50 +1,50 @@
-//! Enrolment: when a device is given a token of its own.
+//! Enrolment: the conditions under which a device gets a token of its own.
 
 use serde::{Deserialize, Serialize};
 
 use super::field::Invalid;
 use super::text::ProjectId;
 
-/// What the first enrolment of a tenant's devices takes.
+/// Credential required for the first enrolment of a tenant's devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Enrolment {
+pub enum EnrolmentPolicy {
     /// The tenant's device key.
     #[default]
     Key,
-    /// A one-time code too.
+    /// The tenant's device key and a one-time code.
     Code,
 }
 
-/// What a device proves with that it may enrol. The device key sits in firmware and must be assumed extracted.
+/// Credential with which a device enrols. The device key is in the firmware and must be assumed to be extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrolmentProof {
-    /// The tenant's device key and nothing else.
+    /// Only the tenant's device key.
     DeviceKey,
     /// The device's newest token.
     OwnToken,
-    /// A one-time code that somebody of the tenant made for this device.
+    /// A one-time code that a user of the tenant created for this device.
     Code,
 }
 
-/// What is known of the id that is to be enrolled.
+/// Stored state of the device id to be enrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnrolmentSubject<'a> {
     pub project: Option<&'a ProjectId>,
-    /// Whether the id holds a token, or did until somebody revoked it.
-    pub is_guarded: bool,
+    /// The id has a token, or had one until it was revoked.
+    pub has_had_token: bool,
 }
 
-/// Why a device is not enrolled.
+/// Reason for refusing an enrolment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrolmentRefusal {
     AlreadyEnrolled,
-    /// An import or an earlier enrolment has given another project.
+    /// An import or an earlier enrolment has set another project.
     OtherProject,
-    /// The tenant wants a code.
+    /// The tenant requires a code.
     CodeNeeded,
 }
 
-impl Enrolment {
+impl EnrolmentPolicy {
     pub const ALL: [Self; 2] = [Self::Key, Self::Code];
 
     pub const fn as_str(self) -> &'static str {
@@ -61,8 +61,8 @@ impl Enrolment {
             .ok_or_else(|| Invalid::new("must be one of key, code"))
     }
 
-    /// Whether a device may enrol for a project. With the device key alone only an id may that nobody holds, and only
-    /// for the project that it is known to have.
+    /// Checks that a device may enrol for a project. The device key alone is enough only for an id without a token, and
+    /// only for the id's known project.
     pub fn admits(
         self,
         proof: EnrolmentProof,
@@ -72,7 +72,7 @@ impl Enrolment {
         if proof != EnrolmentProof::DeviceKey {
             return Ok(());
         }
-        if subject.is_guarded {
+        if subject.has_had_token {
             return Err(EnrolmentRefusal::AlreadyEnrolled);
         }
         if self == Self::Code {
@@ -96,7 +96,7 @@ mod tests {
             ProjectId::parse("stores").unwrap(),
             ProjectId::parse("depots").unwrap(),
         );
-        for (project, is_guarded, by_key, by_code) in [
+        for (project, has_had_token, by_key, by_code) in [
             (None, false, Ok(()), Err(CodeNeeded)),
             (Some(&stores), false, Ok(()), Err(CodeNeeded)),
             (Some(&depots), false, Err(OtherProject), Err(CodeNeeded)),
@@ -104,8 +104,11 @@ mod tests {
             (Some(&stores), true, Err(AlreadyEnrolled), Err(AlreadyEnrolled)),
             (Some(&depots), true, Err(AlreadyEnrolled), Err(AlreadyEnrolled)),
         ] {
-            let subject = EnrolmentSubject { project, is_guarded };
-            for (enrolment, expected) in [(Enrolment::Key, by_key), (Enrolment::Code, by_code)] {
+            let subject = EnrolmentSubject {
+                project,
+                has_had_token,
+            };
+            for (enrolment, expected) in [(EnrolmentPolicy::Key, by_key), (EnrolmentPolicy::Code, by_code)] {
                 let admitted = enrolment.admits(EnrolmentProof::DeviceKey, subject, &stores);
                 assert_eq!(admitted, expected, "{enrolment:?} {subject:?}");
                 for proof in [EnrolmentProof::OwnToken, EnrolmentProof::Code] {

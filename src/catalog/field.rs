@@ -1,11 +1,11 @@
-//! What is wrong with one field of a request.
+//! Errors in a field of a request.
 
 use std::borrow::Cow;
 
-/// The most characters of a caller's own text that an answer, a log line or an audit entry repeats.
+/// Maximum number of characters of a caller's text that an answer, a log line or an audit entry repeats.
 pub const MAX_ECHO_CHARACTERS: usize = 128;
 
-/// The text, or its beginning with `…` where it is longer than what is repeated to a caller.
+/// Returns the text, or its beginning with `…` if it is too long to be repeated to a caller.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_ECHO_CHARACTERS || text.chars().nth(MAX_ECHO_CHARACTERS).is_none() {
         return Cow::Borrowed(text);
@@ -14,22 +14,22 @@ pub fn excerpt(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.chain(['…']).collect())
 }
 
-/// One field that cannot be accepted, and why.
+/// Invalid field, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// Path of the field as the caller wrote it, e.g. `org_scopes[2].l1Code`.
     pub field: String,
     pub code: FieldErrorCode,
-    /// What was wrong and what is accepted.
+    /// Description of the error and of the accepted values.
     pub message: String,
 }
 
-/// The kinds of mistakes that a program may want to tell apart.
+/// Kind of error, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldErrorCode {
-    /// The field must be given.
+    /// The field is missing.
     Required,
-    /// The value is not one of those accepted.
+    /// The value is not accepted.
     Invalid,
     /// The request has no such field.
     Unknown,
@@ -65,7 +65,7 @@ impl FieldError {
     }
 }
 
-/// Why a single value is refused; becomes a [`FieldError`] once the field's name is known.
+/// Reason for rejecting a single value. Becomes a [`FieldError`] once the name of the field is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);

@@ -1,4 +1,4 @@
-//! A type per identifier, so that one cannot stand where another belongs.
+//! One type per kind of identifier, so that they cannot be confused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::field::Invalid;
 
-/// A tenant's number, 1 to 2^63 − 1, chosen by the platform administrator.
+/// Number of a tenant, 1 to 2^63 − 1, chosen by the platform administrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(i64);
@@ -41,7 +41,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new identifier; later ones sort after earlier ones.
+            /// Generates an identifier. Later ones sort after earlier ones.
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -67,27 +67,24 @@ macro_rules! uuid_id {
             fn from_str(text: &str) -> Result<Self, Invalid> {
                 Uuid::parse_str(text)
                     .map(Self)
-                    .map_err(|_| Invalid::new("must be an id as this API gave it (a UUID)"))
+                    .map_err(|_| Invalid::new("must be an id returned by this API (a UUID)"))
             }
         }
     )*};
 }
 
 uuid_id! {
-    /// An app; stays the same for its whole life and is never used again.
+    /// Id of an app; never changes and is never reused.
     AppId;
-    /// A release.
     ReleaseId;
-    /// A pin.
     PinId;
-    /// A push.
     PushId;
-    /// A person who signs in.
+    /// Id of a person who signs in.
     UserId;
-    /// A person's session, from login to logout.
+    /// Id of a user's session, from login to logout.
     SessionId;
-    /// A gateway key, device key or API token.
+    /// Id of a gateway key, device key or API token.
     KeyId;
-    /// An entry of the audit.
+    /// Id of an entry in the audit log.
     AuditId;
 }

@@ -1,11 +1,11 @@
-//! The places a device says it belongs to.
+//! Org places that a device reports.
 
 use std::borrow::Cow;
 
 use super::org::{LEVELS, Level, LevelCodes};
 
-/// One place of a device: codes by level, any of them absent. Borrows what the device sent, and what a directory
-/// filled in.
+/// One org place of a device: codes by level, each of them optional. Borrows from the request, and from the directory
+/// that completed it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Membership<'a>([Option<Cow<'a, str>>; LEVELS]);
 
@@ -18,24 +18,24 @@ impl<'a> Membership<'a> {
         self.0[level.index()].as_deref()
     }
 
-    /// The deepest level given, with its code.
+    /// Returns the deepest level given, with its code.
     pub fn deepest(&self) -> Option<(Level, &str)> {
         Level::all()
             .filter_map(|level| self.get(level).map(|code| (level, code)))
             .last()
     }
 
-    /// The codes down to `level`, those that are known.
+    /// Returns the known codes down to `level`.
     pub fn down_to(&self, level: Level) -> impl Iterator<Item = &str> {
         self.0[..level.number()].iter().flatten().map(AsRef::as_ref)
     }
 
-    /// Every level that is known, with its code.
+    /// Returns every known level with its code.
     pub fn levels(&self) -> impl Iterator<Item = (Level, &str)> {
         Level::all().filter_map(|level| self.get(level).map(|code| (level, code)))
     }
 
-    /// The place that these codes name.
+    /// Returns the place named by these codes.
     pub(super) fn of_codes(codes: &'a LevelCodes) -> Self {
         let mut membership = Self::default();
         for level in Level::all() {
@@ -54,7 +54,7 @@ impl<'a> Membership<'a> {
         codes
     }
 
-    /// The place of a directory's node.
+    /// Returns the place of a directory node.
     pub(super) fn of_path(path: impl Iterator<Item = &'a str>) -> Self {
         let mut codes: [Option<Cow<'a, str>>; LEVELS] = Default::default();
         for (slot, code) in codes.iter_mut().zip(path) {

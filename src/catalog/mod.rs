@@ -1,7 +1,7 @@
-//! The nouns of Slipway and their rules, as `docs/rules.md` words them.
+//! Domain types of Slipway and their rules, as stated in `docs/rules.md`.
 //!
-//! Pure: knows no HTTP, SQL, async, clock or environment. A value of these types is valid by construction;
-//! what a caller sent becomes one through a `parse` function that says what is wrong and what is accepted.
+//! This module is pure: no HTTP, SQL, async, clock or environment. A value of these types is valid by construction.
+//! Input is converted by a `parse` function, whose error states the problem and the accepted values.
 
 pub mod app;
 pub mod attribute;

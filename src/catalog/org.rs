@@ -1,4 +1,4 @@
-//! The merchant structure a device belongs to: level codes, and the directory that completes them.
+//! Organization of a merchant, to which devices belong: level codes, and the directory that completes them.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,12 +11,12 @@ use super::membership::Membership;
 pub use super::org_directory::OrgDirectory;
 use super::text::Name;
 
-/// Levels l1 (headquarters) to l5.
+/// Number of levels, l1 (headquarters) to l5.
 pub const LEVELS: usize = 5;
-/// The most nodes an org directory may list.
+/// Maximum number of nodes in an org directory.
 pub const MAX_DIRECTORY_NODES: usize = 100_000;
 
-/// One code of one level: trimmed text of 1 to 128 characters, case-sensitive.
+/// Code at one level: trimmed text of 1 to 128 characters, case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrgCode(String);
@@ -38,7 +38,7 @@ impl OrgCode {
     }
 }
 
-/// One of the levels 1 to 5.
+/// Level from 1 to 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Level(u8);
 
@@ -47,12 +47,12 @@ impl Level {
         (1..=5).map(Self)
     }
 
-    /// 1 for l1.
+    /// Returns the number of the level: 1 for l1.
     pub const fn number(self) -> usize {
         self.0 as usize
     }
 
-    /// Position in an array of levels: 0 for l1.
+    /// Returns the position in an array of levels: 0 for l1.
     pub const fn index(self) -> usize {
         self.0 as usize - 1
     }
@@ -64,7 +64,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// Codes by level, any of them absent, as a scope or a pin names them.
+/// Codes by level, each of them optional, as named by a scope or a pin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LevelCodes([Option<Box<str>>; LEVELS]);
 
@@ -85,7 +85,7 @@ impl LevelCodes {
         self.0[level.index()].as_deref()
     }
 
-    /// The deepest level named, 0 when none is.
+    /// Returns the deepest level named, or 0 if there is none.
     pub fn depth(&self) -> usize {
         self.0
             .iter()
@@ -93,12 +93,12 @@ impl LevelCodes {
             .map_or(0, |index| index + 1)
     }
 
-    /// The code of the deepest level named.
+    /// Returns the code of the deepest level named.
     pub fn deepest(&self) -> Option<&str> {
         self.0.iter().rev().flatten().next().map(AsRef::as_ref)
     }
 
-    /// Whether each level named here is the same there.
+    /// Returns `true` if every level named here has the same code in the membership.
     pub fn is_matched_by(&self, device: &Membership<'_>) -> bool {
         Level::all().all(|level| {
             let named = self.get(level);
@@ -111,8 +111,8 @@ impl LevelCodes {
     }
 }
 
-/// A scope or exclusion of a release, or a place that a device belongs to: names at least one level. As JSON
-/// `{"l1Code": "HM", "l3Code": "8007"}`.
+/// Scope or exclusion of a release, or org place of a device. Names at least one level. The JSON form is `{"l1Code":
+/// "HM", "l3Code": "8007"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrgScope(LevelCodes);
 
@@ -130,7 +130,7 @@ impl OrgScope {
         &self.0
     }
 
-    /// Fills in the ancestors that a directory knows; for what a device belongs to.
+    /// Fills in the ancestors that a directory knows. Intended for the places of a device.
     #[must_use]
     pub fn completed(&self, directory: &OrgDirectory) -> Self {
         let mut place = Membership::of_codes(&self.0);
@@ -162,18 +162,18 @@ impl<'de> Deserialize<'de> for OrgScope {
     }
 }
 
-/// A node of the directory: the codes from l1 down to it.
+/// Node of the directory: the codes from l1 down to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrgNode {
     pub path: Vec<OrgCode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// A name of the IANA time zone database.
+    /// Name in the IANA time zone database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Tz>,
 }
 
-/// Checks a whole directory: its size, and that no path stands twice.
+/// Checks a whole directory: its size, and that no path occurs twice.
 pub fn check_directory(nodes: &[OrgNode]) -> Vec<FieldError> {
     if nodes.len() > MAX_DIRECTORY_NODES {
         return vec![FieldError::invalid(

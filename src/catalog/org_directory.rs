@@ -1,4 +1,4 @@
-//! A tenant's directory of org nodes, indexed to complete what devices send.
+//! Org directory of a tenant, indexed to complete the places that devices send.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 use super::membership::Membership;
 use super::org::{LEVELS, Level, OrgCode, OrgNode};
 
-/// The nodes of a directory. Codes are kept once and numbered in their order, so that a node takes 28 bytes, and a search
-/// among all nodes that share a code reads them in one sweep.
+/// Nodes of a directory. Codes are stored once and numbered in sorted order, so that a node takes 28 bytes. A search
+/// among all nodes that share a code reads contiguous memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct OrgDirectory {
     /// Sorted.
     codes: Box<[Box<str>]>,
-    /// Sorted, so that nodes of one level that share their own code stand together.
+    /// Sorted, so that nodes of one level with the same own code are contiguous.
     nodes: Box<[Node]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Node {
     level: Level,
-    /// The code of this level.
+    /// Number of the code at this level.
     own: u32,
-    /// The codes from l1 down; 0 below the level.
+    /// Numbers of the codes from l1 down; 0 below the level.
     path: [u32; LEVELS],
 }
 
 impl OrgDirectory {
-    /// Builds the index; ancestors that are not listed are implied.
+    /// Builds the index. Ancestors that are not listed are added.
     pub fn new<'a, S: AsRef<str> + 'a>(paths: impl IntoIterator<Item = &'a [S]>) -> Self {
         let paths: Vec<&[S]> = paths.into_iter().collect();
         let mut codes: Vec<&str> = paths.iter().copied().flatten().map(AsRef::as_ref).collect();
@@ -51,13 +51,13 @@ impl OrgDirectory {
         }
     }
 
-    /// Builds the index of a directory's nodes.
+    /// Builds the index from directory nodes.
     pub fn of_nodes(nodes: &[OrgNode]) -> Self {
         Self::new(nodes.iter().map(|node| node.path.as_slice()))
     }
 
-    /// Fills in the missing ancestors of a membership when exactly one node at the level of its deepest code has
-    /// that code and agrees with every level given; otherwise changes nothing.
+    /// Fills in the missing ancestors of a membership if exactly one node matches, and otherwise changes nothing. A
+    /// matching node has the membership's deepest code at that level, and agrees with every level given.
     pub fn complete<'a>(&'a self, membership: &mut Membership<'a>) {
         if let Some(node) = self.only_agreeing_node(membership) {
             let codes = &node.path[..node.level.number()];
@@ -69,7 +69,7 @@ impl OrgDirectory {
         let (level, _) = membership.deepest()?;
         let mut given = [None; LEVELS];
         for (level, code) in membership.levels() {
-            // No node agrees with a code that the directory does not have.
+            // A code that is not in the directory matches no node.
             given[level.index()] = Some(self.number(code)?);
         }
         let own = given[level.index()]?;
@@ -128,7 +128,7 @@ mod tests {
         OrgDirectory::new(paths)
     }
 
-    /// A place completed, as the numbers of its levels and their codes.
+    /// Returns the completed place, as level numbers and codes.
     fn completed(named: &[(usize, &'static str)]) -> Vec<(usize, String)> {
         let directory = directory();
         let mut membership = place(named);
@@ -153,7 +153,7 @@ mod tests {
             completed(&[(2, "HM-SH"), (3, "8007")]),
             as_pairs(&place(&[(1, "HM"), (2, "HM-SH"), (3, "8007")]))
         );
-        // An ancestor that is only implied is a node too.
+        // An ancestor that is not listed is a node too.
         assert_eq!(
             completed(&[(2, "HM-BJ")]),
             as_pairs(&place(&[(1, "HM"), (2, "HM-BJ")]))

@@ -1,4 +1,4 @@
-//! Who must stay behind, or on exactly one version.
+//! Pins, which hold devices back or restrict them to certain versions.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,11 +17,11 @@ pub struct Pin {
     pub target: PinTarget,
     pub mode: PinMode,
     pub reason: Reason,
-    /// The pin counts while now is before this instant.
+    /// Time from which the pin no longer applies.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Whom a pin is for.
+/// Devices that a pin applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinTarget {
     Device(DeviceId),
@@ -30,23 +30,23 @@ pub enum PinTarget {
 }
 
 impl PinTarget {
-    /// One text per target, so that a database can keep them unique.
+    /// Returns a distinct text for each target, so that a database can enforce uniqueness.
     pub fn key(&self) -> String {
         match self {
             Self::Device(id) => format!("d:{id}"),
             Self::OrgNode(path) => {
                 let codes: Vec<_> = path.iter().map(OrgCode::as_str).collect();
-                // Codes hold no control characters, so the separator cannot occur in one.
+                // Codes contain no control characters, so the separator cannot occur in one.
                 format!("o:{}", codes.join("\u{1f}"))
             }
         }
     }
 }
 
-/// What a pin lets through.
+/// Versions that a pin allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PinMode {
-    /// Nothing.
+    /// No version.
     Hold,
     /// Only this version.
     Exact(VersionCode),
@@ -70,7 +70,7 @@ impl PinMode {
         }
     }
 
-    /// Builds a mode from its name and version, which `exact` and `ceiling` need and `hold` must not have.
+    /// Builds a mode from its name and version. `exact` and `ceiling` require a version; `hold` must not have one.
     pub fn parse(name: &str, version: Option<VersionCode>) -> Result<Self, PinModeError> {
         match (name, version) {
             ("hold", None) => Ok(Self::Hold),
@@ -94,7 +94,8 @@ impl PinMode {
         }
     }
 
-    /// Smaller is stricter: hold, then the lowest version, then `exact` before `ceiling`.
+    /// Returns a sort key; smaller is stricter. `hold` comes first, then the lowest version, then `exact` before
+    /// `ceiling`.
     pub const fn strictness(self) -> (VersionCode, u8) {
         match self {
             Self::Hold => (0, 0),
@@ -104,7 +105,7 @@ impl PinMode {
     }
 }
 
-/// Which part of a pin's mode is wrong.
+/// Invalid part of a pin's mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinModeError {
     Mode(Invalid),

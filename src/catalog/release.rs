@@ -1,9 +1,9 @@
-//! One version of a resource: what it consists of, and its life.
+//! Release of one version of a resource: its content and its lifecycle.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::app::one_of;
+use super::app::parse_name;
 use super::field::{FieldError, Invalid};
 use super::ids::{AppId, ReleaseId};
 use super::rollout::Rollout;
@@ -20,7 +20,7 @@ pub struct Release {
     pub content: ReleaseContent,
 }
 
-/// What a publisher says of a release.
+/// Content of a release, as a publisher defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseContent {
     pub version_code: VersionCode,
@@ -28,33 +28,33 @@ pub struct ReleaseContent {
     pub file: FileFacts,
     pub update_desc: UpdateDescription,
     pub auto_install: bool,
-    /// An update over this release installs without asking, also when a newer one is chosen.
+    /// An update past this release installs without asking, even if a newer release is chosen.
     pub mandatory: bool,
-    /// Must not be skipped by an update from below it.
+    /// An update from a lower version must not skip this release.
     pub floor: bool,
     pub qrcode: Option<Url>,
     pub icon_url: Option<Url>,
     pub config_json: ConfigJson,
     pub targeting: Targeting,
     pub rollout: Rollout,
-    /// First instant at which it is offered.
+    /// Time from which the release is offered.
     pub starts_at: Option<DateTime<Utc>>,
-    /// First instant at which it is no longer offered.
+    /// Time from which the release is no longer offered.
     pub ends_at: Option<DateTime<Utc>>,
 }
 
-/// The artifact's facts.
+/// Properties of the artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFacts {
     pub download_url: Url,
-    /// Bytes, ≥ 0.
+    /// Size in bytes, ≥ 0.
     pub size: i64,
     pub md5: Md5,
     pub sha256: Option<Sha256>,
 }
 
 impl FileFacts {
-    /// Whether both describe the same bytes: the MD5s, and the SHA-256s where both are known.
+    /// Returns `true` if both describe the same bytes: equal MD5s, and equal SHA-256s if both are known.
     pub fn same_digests(&self, other: &Self) -> bool {
         self.md5 == other.md5
             && match (&self.sha256, &other.sha256) {
@@ -65,7 +65,7 @@ impl FileFacts {
 }
 
 impl ReleaseContent {
-    /// The rules between fields.
+    /// Checks the rules between fields.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = self.targeting.check();
         if let (Some(starts_at), Some(ends_at)) = (self.starts_at, self.ends_at)
@@ -76,7 +76,7 @@ impl ReleaseContent {
         errors
     }
 
-    /// The fields in which `other` differs and that never change once a release is published.
+    /// Returns the fields in which `other` differs, of those that are immutable once a release is published.
     pub fn changed_fixed_fields(&self, other: &Self) -> Vec<&'static str> {
         [
             ("version_code", self.version_code != other.version_code),
@@ -91,7 +91,7 @@ impl ReleaseContent {
         .collect()
     }
 
-    /// Every field in which `other` differs, by its name in the API.
+    /// Returns all fields in which `other` differs, by their names in the API.
     pub fn changed_fields(&self, other: &Self) -> Vec<&'static str> {
         let mut fields = self.changed_fixed_fields(other);
         let (mine, theirs) = (&self.targeting, &other.targeting);
@@ -134,7 +134,7 @@ impl ReleaseContent {
     }
 }
 
-/// Where a release is in its life: `draft → published ⇄ paused → recalled`, and `draft → discarded`.
+/// Lifecycle state of a release: `draft → published ⇄ paused → recalled`, and `draft → discarded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReleaseState {
     Draft,
@@ -144,14 +144,14 @@ pub enum ReleaseState {
     Discarded,
 }
 
-/// What a recall does to the devices that have the release.
+/// Effect of a recall on the devices that have the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecallMode {
-    /// Nothing; it is only not offered any more.
+    /// No effect; the release is only not offered any more.
     Stop,
-    /// They are offered the newest release that applies to them, though it is older.
+    /// Devices are offered the newest release that applies to them, although it is older.
     Rollback,
-    /// They are told to remove it, if there is nothing to offer instead.
+    /// Devices are told to remove the release, if there is no other offer.
     Removal,
 }
 
@@ -167,13 +167,13 @@ impl RecallMode {
     }
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        one_of(&Self::ALL, Self::as_str, text)
+        parse_name(&Self::ALL, Self::as_str, text)
     }
 }
 
-/// A step in a release's life.
+/// Transition in the lifecycle of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum Transition {
     Publish,
     Pause,
     Resume,
@@ -181,10 +181,10 @@ pub enum Step {
     Recall(RecallMode),
 }
 
-/// A step that the state does not allow.
+/// Transition that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a {state} release cannot be {participle}; {hint}", state = .state.name())]
-pub struct WrongState {
+pub struct InvalidTransition {
     pub state: ReleaseState,
     participle: &'static str,
     hint: &'static str,
@@ -193,9 +193,9 @@ pub struct WrongState {
 impl ReleaseState {
     pub const NAMES: [&'static str; 5] = ["draft", "published", "paused", "recalled", "discarded"];
 
-    /// One of [`Self::NAMES`], for filters.
+    /// Parses one of [`Self::NAMES`], for filters.
     pub fn parse_name(text: &str) -> Result<&'static str, Invalid> {
-        one_of(&Self::NAMES, |name| name, text)
+        parse_name(&Self::NAMES, |name| name, text)
     }
 
     pub const fn name(self) -> &'static str {
@@ -215,18 +215,18 @@ impl ReleaseState {
         }
     }
 
-    /// The state after `step`; the same state when the step was taken already (verbs are idempotent).
-    pub fn after(self, step: Step) -> Result<Self, WrongState> {
-        match step {
-            Step::Publish => self.published(),
-            Step::Pause => self.paused(),
-            Step::Resume => self.resumed(),
-            Step::Discard => self.discarded(),
-            Step::Recall(mode) => self.recalled(mode),
+    /// Returns the state after `transition`. Repeating a transition leaves the state unchanged (verbs are idempotent).
+    pub fn after(self, transition: Transition) -> Result<Self, InvalidTransition> {
+        match transition {
+            Transition::Publish => self.published(),
+            Transition::Pause => self.paused(),
+            Transition::Resume => self.resumed(),
+            Transition::Discard => self.discarded(),
+            Transition::Recall(mode) => self.recalled(mode),
         }
     }
 
-    fn published(self) -> Result<Self, WrongState> {
+    fn published(self) -> Result<Self, InvalidTransition> {
         match self {
             Self::Draft | Self::Published => Ok(Self::Published),
             Self::Paused => Err(self.refusal("published", "resume it")),
@@ -236,14 +236,14 @@ impl ReleaseState {
         }
     }
 
-    fn paused(self) -> Result<Self, WrongState> {
+    fn paused(self) -> Result<Self, InvalidTransition> {
         match self {
             Self::Published | Self::Paused => Ok(Self::Paused),
             _ => Err(self.refusal("paused", "only a published release can")),
         }
     }
 
-    fn resumed(self) -> Result<Self, WrongState> {
+    fn resumed(self) -> Result<Self, InvalidTransition> {
         match self {
             Self::Published | Self::Paused => Ok(Self::Published),
             Self::Draft => Err(self.refusal("resumed", "publish it")),
@@ -251,14 +251,14 @@ impl ReleaseState {
         }
     }
 
-    fn discarded(self) -> Result<Self, WrongState> {
+    fn discarded(self) -> Result<Self, InvalidTransition> {
         match self {
             Self::Draft | Self::Discarded => Ok(Self::Discarded),
             _ => Err(self.refusal("discarded", "devices may have it: recall it")),
         }
     }
 
-    fn recalled(self, mode: RecallMode) -> Result<Self, WrongState> {
+    fn recalled(self, mode: RecallMode) -> Result<Self, InvalidTransition> {
         match self {
             Self::Published | Self::Paused | Self::Recalled(_) => Ok(Self::Recalled(mode)),
             Self::Draft => Err(self.refusal("recalled", "no device has it: discard it")),
@@ -266,8 +266,8 @@ impl ReleaseState {
         }
     }
 
-    const fn refusal(self, participle: &'static str, hint: &'static str) -> WrongState {
-        WrongState {
+    const fn refusal(self, participle: &'static str, hint: &'static str) -> InvalidTransition {
+        InvalidTransition {
             state: self,
             participle,
             hint,
@@ -283,13 +283,13 @@ mod tests {
     fn the_table_of_transitions() {
         use RecallMode::{Removal, Rollback, Stop};
         use ReleaseState::{Discarded, Draft, Paused, Published, Recalled};
-        let steps = [
-            Step::Publish,
-            Step::Pause,
-            Step::Resume,
-            Step::Discard,
-            Step::Recall(Stop),
-            Step::Recall(Rollback),
+        let transitions = [
+            Transition::Publish,
+            Transition::Pause,
+            Transition::Resume,
+            Transition::Discard,
+            Transition::Recall(Stop),
+            Transition::Recall(Rollback),
         ];
         let (stop, back) = (Some(Recalled(Stop)), Some(Recalled(Rollback)));
         let table = [
@@ -304,15 +304,15 @@ mod tests {
             (Discarded, [None, None, None, Some(Discarded), None, None]),
         ];
         for (state, row) in table {
-            for (step, expected) in steps.into_iter().zip(row) {
-                assert_eq!(state.after(step).ok(), expected, "{state:?} {step:?}");
+            for (transition, expected) in transitions.into_iter().zip(row) {
+                assert_eq!(state.after(transition).ok(), expected, "{state:?} {transition:?}");
             }
         }
     }
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        let refusal = ReleaseState::Published.after(Step::Discard).unwrap_err();
+        let refusal = ReleaseState::Published.after(Transition::Discard).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "a published release cannot be discarded; devices may have it: recall it"

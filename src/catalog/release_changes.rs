@@ -1,4 +1,4 @@
-//! The fields of a release that a caller gives: all it takes to make one, or some to change one.
+//! Fields of a release that a caller sends: all required ones to create a release, or some to change one.
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ use super::text::{
 use super::version::VersionCode;
 use crate::catalog::attribute::AttributeRule;
 
-/// `None` is left as it is; where a field may be absent, `Some(None)` makes it so.
+/// Changes of a release. `None` leaves a field unchanged; `Some(None)` clears an optional field.
 #[derive(Debug, Clone, Default)]
 pub struct ReleaseChanges {
     pub version_code: Option<VersionCode>,
@@ -41,7 +41,7 @@ pub struct ReleaseChanges {
     pub ends_at: Option<Option<DateTime<Utc>>>,
 }
 
-/// What of a rollout is left out stays.
+/// Changes of a rollout; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct RolloutChanges {
     pub share: Option<Share>,
@@ -58,7 +58,7 @@ impl RolloutChanges {
 }
 
 impl ReleaseChanges {
-    /// A new release's content; the errors name the required fields that are missing.
+    /// Returns the content of a new release. The errors name the required fields that are missing.
     pub fn into_new(mut self) -> Result<ReleaseContent, Vec<FieldError>> {
         let required = (
             self.version_code.take(),
@@ -96,7 +96,7 @@ impl ReleaseChanges {
         Ok(content)
     }
 
-    /// Changes what is given; the rules between fields are [`ReleaseContent::check`]'s.
+    /// Applies the given changes. [`ReleaseContent::check`] checks the rules between fields.
     pub fn apply_to(self, content: &mut ReleaseContent) {
         replace(&mut content.version_code, self.version_code);
         replace(&mut content.version_name, self.version_name);

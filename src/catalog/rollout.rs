@@ -1,4 +1,4 @@
-//! Which share of the devices gets a release, and which devices those are.
+//! Rollouts: the share of the devices that gets a release, and the selection of these devices.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -8,7 +8,7 @@ use super::field::Invalid;
 use super::org::Level;
 use super::text::RolloutKey;
 
-/// A share in hundredths of a percent, 0 (nobody) to 10,000 (everybody).
+/// Share in hundredths of a percent, 0 (nobody) to 10,000 (everybody).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Share(u16);
 
@@ -27,7 +27,7 @@ impl Share {
             .ok_or_else(Self::refusal)
     }
 
-    /// Reads a percentage with at most two decimals, exactly: its decimal text is what counts.
+    /// Parses a percentage with at most two decimals. Its decimal text is parsed, so that the result is exact.
     pub fn from_percent(percent: &Number) -> Result<Self, Invalid> {
         let text = percent.to_string();
         let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
@@ -42,7 +42,7 @@ impl Share {
             .and_then(Self::from_hundredths)
     }
 
-    /// The percentage as JSON: an integer where it is one.
+    /// Returns the percentage as JSON, as an integer if it is one.
     pub fn to_percent(self) -> Number {
         if self.0.is_multiple_of(100) {
             Number::from(self.0 / 100)
@@ -51,7 +51,7 @@ impl Share {
         }
     }
 
-    /// Whether `bucket` (0 to 9,999) is in. Raising the share only adds.
+    /// Returns `true` if the share includes `bucket` (0 to 9,999). Raising the share only adds buckets.
     pub const fn selects(self, bucket: u16) -> bool {
         bucket < self.0
     }
@@ -61,7 +61,7 @@ impl Share {
     }
 }
 
-/// What is selected as a whole: a device, or everything below an org node of one level.
+/// Unit that is selected as a whole: a device, or everything below an org node of one level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RolloutUnit {
     Device,
@@ -92,7 +92,7 @@ impl std::fmt::Display for RolloutUnit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
     pub share: Share,
-    /// Absent: the release's own id.
+    /// `None` stands for the release's own id.
     pub key: Option<RolloutKey>,
     pub unit: RolloutUnit,
 }
@@ -107,10 +107,10 @@ impl Default for Rollout {
     }
 }
 
-/// The number of a unit among 10,000, the same on every node and for ever.
+/// Returns the bucket of a unit among 10,000, which is the same on every node and never changes.
 ///
-/// `u64` big-endian of the first 8 bytes of SHA-256("slipway-bucket-v1" ‖ 0 ‖ key ‖ 0 ‖ unit), mod 10,000; the unit
-/// comes in pieces that are hashed one after the other.
+/// The bucket is the big-endian `u64` of the first 8 bytes of SHA-256("slipway-bucket-v1" ‖ 0 ‖ key ‖ 0 ‖ unit), mod
+/// 10,000. The pieces of the unit are hashed one after the other.
 pub fn bucket<'a>(rollout_key: &str, unit: impl IntoIterator<Item = &'a str>) -> u16 {
     let mut hash = Sha256::new();
     hash.update(b"slipway-bucket-v1\0");

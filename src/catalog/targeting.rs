@@ -1,4 +1,4 @@
-//! Which devices a release applies to.
+//! Targeting: the devices that a release applies to.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,29 +14,29 @@ pub const MAX_DEVICE_TYPES: usize = 100;
 pub const MAX_ATTRIBUTE_RULES: usize = 50;
 pub const MAX_DEVICE_IDS: usize = 10_000;
 
-/// Everything about a release's devices but its rollout and time window. Empty means everybody.
+/// Conditions on the devices of a release, except its rollout and time window. Empty means everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Targeting {
     pub org_scopes: Vec<OrgScope>,
     pub org_exclusions: Vec<OrgScope>,
     pub device_types: Vec<DeviceType>,
-    /// Lowest version of the host app, inclusive.
+    /// Minimum version of the host app, inclusive.
     pub host_version_min: Option<VersionCode>,
-    /// Highest version of the host app, inclusive.
+    /// Maximum version of the host app, inclusive.
     pub host_version_max: Option<VersionCode>,
     pub attribute_rules: Vec<AttributeRule>,
-    /// The allow-list: these devices pass the rollout whatever its share.
+    /// Allow-list: these devices pass the rollout regardless of its share.
     pub device_ids: Vec<DeviceId>,
 }
 
 impl Targeting {
-    /// Whether it shuts nobody out and lists nobody.
+    /// Returns `true` if it excludes no device and lists none.
     pub fn is_for_everybody(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The limits of the lists and the order of the bounds.
+    /// Checks the limits of the lists and the order of the bounds.
     pub fn check(&self) -> Vec<FieldError> {
         let lists = [
             ("org_scopes", self.org_scopes.len(), MAX_ORG_SCOPES),

@@ -1,8 +1,8 @@
-//! A merchant that owns apps, devices and keys.
+//! Tenant: a merchant that owns apps, devices and keys.
 
 use serde::{Deserialize, Serialize};
 
-use super::enrolment::Enrolment;
+use super::enrolment::EnrolmentPolicy;
 use super::ids::TenantId;
 use super::push::UrlSchemes;
 use super::text::Name;
@@ -11,12 +11,12 @@ use super::text::Name;
 pub struct Tenant {
     pub id: TenantId,
     pub name: Name,
-    /// `false` disables the tenant: its keys and people get the permission error.
+    /// `false` disables the tenant: its keys and users get the permission error.
     pub enabled: bool,
-    /// `false` is the off switch: checks are answered with an empty list.
+    /// Off switch: with `false`, checks are answered with an empty list.
     pub offers_enabled: bool,
-    /// Which addresses a push may hold.
+    /// URL schemes that a push may contain.
     pub push_url_schemes: UrlSchemes,
-    /// What the first enrolment of a device takes.
-    pub enrolment: Enrolment,
+    /// Credential required for the first enrolment of a device.
+    pub enrolment: EnrolmentPolicy,
 }

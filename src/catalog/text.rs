@@ -1,4 +1,4 @@
-//! Texts of the catalog, each with its grammar and length. Lengths count Unicode scalar values.
+//! Text types of the catalog, each with its grammar and length. Lengths count Unicode scalar values.
 
 use std::fmt;
 
@@ -42,41 +42,41 @@ pub struct $name(String);
 }
 
 text_type! {
-    /// The name of an app's host package, e.g. `com.hema.wms`.
+    /// Name of an app's host package, e.g. `com.hema.wms`.
     PackageName, identifier_grammar;
-    /// The name of a resource, e.g. `com.hema.wms.chuku`.
+    /// Name of a resource, e.g. `com.hema.wms.chuku`.
     Identifier, identifier_grammar;
-    /// A name for people: of a tenant, an app, a resource, a key.
+    /// Display name of a tenant, an app, a resource or a key.
     Name, |text| one_line(text, 1, 128);
-    /// A version for people, e.g. `1.1.10`.
+    /// Display version, e.g. `1.1.10`.
     VersionName, |text| one_line(text, 1, 64);
-    /// What changed, for the people at the device.
+    /// Description of the changes, for the users of the device.
     UpdateDescription, |text| several_lines(text, 0, 4_000);
-    /// Why somebody did something; kept in the audit.
+    /// Reason for an action of a user, kept in the audit log.
     Reason, |text| several_lines(text, 1, 500);
-    /// An absolute URL of any scheme.
+    /// Absolute URL of any scheme.
     Url, url_grammar;
-    /// A device's id, unique in its tenant.
+    /// Id of a device, unique in its tenant.
     DeviceId, device_id_grammar;
-    /// The project that a device belongs to.
+    /// Project that a device belongs to.
     ProjectId, |text| one_line(text, 1, 128);
-    /// Finds a push again; its sender chooses it.
+    /// Id that the sender of a push chooses, to find the push again.
     TraceId, |text| one_line(text, 1, 128);
-    /// What a push is for, e.g. `preview`.
+    /// Purpose of a push, e.g. `preview`.
     PushAction, |text| one_line(text, 1, 128);
-    /// The id of the mini-app that a push brings; another world's than [`PackageName`].
+    /// Id of the mini-app in a push; unrelated to [`PackageName`].
     MiniAppId, |text| one_line(text, 1, 128);
-    /// The type of the mini-app that a push brings, e.g. `tinyApp`.
+    /// Type of the mini-app in a push, e.g. `tinyApp`.
     MiniAppType, |text| one_line(text, 1, 128);
-    /// An address in a push, opened by the device. Which schemes it may have is the tenant's to say.
+    /// URL in a push, opened by the device. The tenant determines the allowed schemes.
     PushUrl, |text| one_line(text, 1, 2_048);
-    /// What a device says of a push, e.g. why it failed.
+    /// Text of a device about a push, e.g. the reason for a failure.
     PushDetail, |text| several_lines(text, 1, 500);
-    /// A device's type, e.g. `10013`.
+    /// Type of a device, e.g. `10013`.
     DeviceType, |text| one_line(text, 1, 128);
-    /// Joins the rollouts of releases that share their early devices.
+    /// Key shared by the rollouts of releases that have the same early devices.
     RolloutKey, |text| one_line(text, 1, 128);
-    /// The name under which a person signs in, lower case.
+    /// Login name of a user, in lower case.
     Username, username_grammar;
 }
 
@@ -148,7 +148,8 @@ fn device_id_grammar(text: &str) -> Result<(), Invalid> {
     one_line(text, 1, 128)
 }
 
-/// RFC 3986, section 3: a scheme, a colon, and something after it; no blanks or control characters.
+/// Checks a URL by RFC 3986, section 3: a scheme, a colon, and something after it, without blanks or control
+/// characters.
 fn url_grammar(text: &str) -> Result<(), Invalid> {
     one_line(text, 1, 2_048)?;
     let accepted = text.split_once(':').is_some_and(|(scheme, rest)| {
@@ -175,7 +176,7 @@ macro_rules! digest_type {
         pub struct $name(String);
 
         impl $name {
-            /// Takes hexadecimal digits of any case and keeps them in lower case.
+            /// Accepts hexadecimal digits of any case and stores them in lower case.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 if text.len() == $digits && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                     Ok(Self(text.to_ascii_lowercase()))
@@ -198,7 +199,7 @@ digest_type! {
     Sha256, 64;
 }
 
-/// A release's own configuration: a JSON object as compact text, at most 64 KiB. Numbers keep the text that was sent.
+/// Configuration of a release: a JSON object as compact text, at most 64 KiB. Numbers keep the text that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigJson(JsonText);
 
@@ -219,7 +220,7 @@ impl ConfigJson {
         JsonText::compacted(sent).map(Self)
     }
 
-    /// Takes text that [`ConfigJson::as_str`] gave.
+    /// Accepts text that [`ConfigJson::as_str`] returned.
     pub fn from_stored(text: String) -> Result<Self, Invalid> {
         JsonText::checked(text)
             .ok()

@@ -1,14 +1,14 @@
-//! Version codes (the order) and version names (for people).
+//! Version codes (for the order) and version names (for display).
 
 use semver::Version;
 
 use super::field::Invalid;
 use super::text::VersionName;
 
-/// The order of the releases of a resource. As the version of an installed resource 0 means *not installed*.
+/// Order of the releases of a resource. For an installed resource, 0 means *not installed*.
 pub type VersionCode = i64;
 
-/// A release's own code: 1 to 2^63 − 1.
+/// Validates the version code of a release: 1 to 2^63 − 1.
 pub fn parse_version_code(number: i64) -> Result<VersionCode, Invalid> {
     if number >= 1 {
         Ok(number)
@@ -17,8 +17,8 @@ pub fn parse_version_code(number: i64) -> Result<VersionCode, Invalid> {
     }
 }
 
-/// Whether two version names contradict the order of their codes: both are `SemVer` and stand the other way round.
-/// Equal names are fine, and build metadata has no order (`SemVer` 2.0.0, rule 10).
+/// Returns `true` if two version names contradict the order of their codes: both are `SemVer`, in the reverse order.
+/// Equal names do not contradict it, and build metadata has no order (`SemVer` 2.0.0, rule 10).
 pub fn names_contradict_codes(a: (VersionCode, &VersionName), b: (VersionCode, &VersionName)) -> bool {
     let (Ok(name_a), Ok(name_b)) = (Version::parse(a.1.as_str()), Version::parse(b.1.as_str())) else {
         return false;

@@ -1,7 +1,7 @@
-//! Client commands: what an integrator runs against a server. They know the wire protocol alone, and so work against
+//! Client commands, which an integrator runs against a server. They use only the wire protocol, and therefore work with
 //! any server that speaks it.
 
-mod answer;
+mod response;
 mod server;
 
 pub mod device;

@@ -1,4 +1,4 @@
-//! `slipway push`: sends a package to devices over the admin API, and shows how far it comes on each.
+//! `slipway push`: sends a package to devices over the admin API, and shows its progress on each device.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -10,87 +10,94 @@ use clap::builder::NonEmptyStringValueParser;
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
-use super::answer::{body, one_line, post, print, text, why};
+use super::response::{body, one_line, post, print, refusal_reason, text};
 use super::server::{client, server_url};
 
-/// How often the states are asked for.
+/// Interval between polls of the states.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// States in which the sender need not wait: the device said something, or will not be asked any more.
-const SETTLED: [&str; 6] = ["received", "opened", "applied", "failed", "expired", "withdrawn"];
-/// Those of them in which the device has the push.
-const ARRIVED: [&str; 3] = ["received", "opened", "applied"];
+/// States in which the sender stops waiting: the device has acknowledged the push, or the push is no longer offered to
+/// it.
+const SETTLED_STATES: [&str; 6] = ["received", "opened", "applied", "failed", "expired", "withdrawn"];
+/// Settled states in which the device has the push.
+const ARRIVED_STATES: [&str; 3] = ["received", "opened", "applied"];
 
-/// A push.
+/// Arguments of `slipway push`.
 #[derive(Args)]
 pub struct PushCommand {
-    /// The server's base, `http://host:port`.
+    /// Base URL of the server, `http://host:port`.
     #[arg(long, value_parser = server_url)]
     url: Url,
 
-    /// An API token of the role publisher or above, or an access token. Other users of the machine can see a program's
-    /// arguments, but not its environment.
+    /// API token with the role publisher or above, or an access token. Prefer the environment variable: other users of
+    /// the machine can see the arguments of a program, but not its environment.
     #[arg(long, env = "SLIPWAY_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     token: String,
 
-    /// The tenant's number.
+    /// Number of the tenant.
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     tenant: i64,
 
-    /// A device and its project, as `id@project`; may be given again.
+    /// Device and its project, as `id@project`. Can be given several times.
     #[arg(long = "device", value_name = "ID@PROJECT", required = true, value_parser = device)]
     devices: Vec<(String, String)>,
 
-    /// The id of the mini-app.
+    /// Id of the mini-app.
     #[arg(long)]
     app_id: String,
 
-    /// The type of the mini-app.
+    /// Type of the mini-app.
     #[arg(long, default_value = "tinyApp")]
     app_type: String,
 
-    /// Where the device gets the package.
+    /// URL from which the device downloads the package.
     #[arg(long)]
     pack_url: String,
 
-    /// Where its sources are.
+    /// URL of the package's sources.
     #[arg(long)]
     source_url: Option<String>,
 
-    /// What the push is for; a `preview` is offered for a shorter time.
+    /// Purpose of the push. A `preview` is offered for a shorter time than other pushes.
     #[arg(long, default_value = "preview")]
     action: String,
 
-    /// Finds the push again; the same one with the same content within ten minutes is one push.
+    /// Id by which to find the push again. Pushes with the same trace id and content within ten minutes are one push.
     #[arg(long)]
     trace_id: Option<String>,
 
-    /// Show every change until each device has acknowledged the push, or it has expired or was withdrawn there.
+    /// Show every state change until each device has acknowledged the push, or the push has expired or was withdrawn.
     #[arg(long)]
     wait: bool,
 }
 
-/// The state of each device.
+/// State of each device.
 type States = BTreeMap<String, String>;
 
-/// Sends the push and prints the states. The exit code says whether it was taken, and with `--wait` whether it arrived on
-/// every device and failed on none.
+/// Sends the push and prints the states. The exit code is a success if the push was accepted. With `--wait`, the push
+/// must also have arrived on every device and failed on none.
 pub async fn run(push: &PushCommand) -> anyhow::Result<ExitCode> {
     let client = client(&push.url)?;
     let answer = push.send(&client).await?;
-    let id = answer["id"].as_str().context("the answer names no push")?;
+    let id = answer["id"].as_str().context("the answer contains no push id")?;
     let path = format!("{}/{id}", push.path());
-    let url = push.url.join(&path).context("the answer names no push")?;
+    let url = push.url.join(&path).context("the answer contains no push id")?;
     print(&format!("push {id}, expires {}\n", text(&answer["expires_at"])))?;
     let mut states = States::new();
     show(&mut states, &answer)?;
-    while push.wait && !states.values().all(|state| SETTLED.contains(&state.as_str())) {
+    while push.wait
+        && !states
+            .values()
+            .all(|state| SETTLED_STATES.contains(&state.as_str()))
+    {
         tokio::time::sleep(EVERY).await;
         if let Some(answer) = push.read(&client, url.clone()).await? {
             show(&mut states, &answer)?;
         }
     }
-    let has_arrived = states.values().all(|state| ARRIVED.contains(&state.as_str()));
+    let has_arrived = states
+        .values()
+        .all(|state| ARRIVED_STATES.contains(&state.as_str()));
     Ok(if has_arrived || !push.wait {
         ExitCode::SUCCESS
     } else {
@@ -99,7 +106,7 @@ pub async fn run(push: &PushCommand) -> anyhow::Result<ExitCode> {
 }
 
 impl PushCommand {
-    /// Where the tenant's pushes are.
+    /// Returns the path of the tenant's pushes.
     fn path(&self) -> String {
         format!("api/v1/tenants/{}/pushes", self.tenant)
     }
@@ -122,10 +129,10 @@ impl PushCommand {
         if status.is_success() {
             return Ok(answer);
         }
-        bail!("the push was not taken: {}", why(status, &answer))
+        bail!("the push was not accepted: {}", refusal_reason(status, &answer))
     }
 
-    /// The push as it is now; `None` where the server is away for a moment.
+    /// Returns the current push; `None` if the server is temporarily unavailable.
     async fn read(&self, client: &Client, url: Url) -> anyhow::Result<Option<Value>> {
         let Ok(response) = client.get(url).bearer_auth(&self.token).send().await else {
             return Ok(None);
@@ -133,12 +140,15 @@ impl PushCommand {
         match response.status() {
             StatusCode::OK => Ok(Some(body(response).await)),
             StatusCode::SERVICE_UNAVAILABLE => Ok(None),
-            status => bail!("the push cannot be read: {}", why(status, &body(response).await)),
+            status => bail!(
+                "the push cannot be read: {}",
+                refusal_reason(status, &body(response).await)
+            ),
         }
     }
 }
 
-/// Prints the states that are new.
+/// Prints the states that have changed.
 fn show(states: &mut States, push: &Value) -> anyhow::Result<()> {
     for target in push["targets"].as_array().into_iter().flatten() {
         let (device, state) = (text(&target["device_id"]), text(&target["state"]));
@@ -156,7 +166,7 @@ fn show(states: &mut States, push: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads `--device`. The last `@` divides, since an id may have one.
+/// Parses `--device`. The last `@` is the separator, because an id may contain one.
 fn device(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('@') {
         Some((device, project)) if !device.is_empty() && !project.is_empty() => {

@@ -1,4 +1,4 @@
-//! `slipway top-call`: signs one call of the gateway, sends it, and shows what was sent, signed and answered.
+//! `slipway top-call`: signs and sends one gateway call, and shows the request, the signed text and the answer.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,15 +16,15 @@ use serde_json::{Map, Value};
 
 use super::server::client;
 use crate::clock::Clock;
-use crate::http::gateway::sign::{SignMethod, canonical};
-use crate::http::gateway::timestamp::wall_clock;
+use crate::http::gateway::sign::{SignMethod, canonical_text};
+use crate::http::gateway::timestamp::format_utc8;
 
-/// Where a server has the gateway.
+/// Path of the gateway on a server.
 const PATH: &str = "/router/rest";
 const VERSION: &str = "2.0";
 
-/// The parameters that this command sets itself, and by what.
-const OWN: [(&str, &str); 8] = [
+/// Parameters that this command sets itself, and their sources.
+const RESERVED_PARAMETERS: [(&str, &str); 8] = [
     ("app_key", "it is set by --app-key"),
     ("format", "it is set by --format"),
     ("method", "it is the first argument, METHOD"),
@@ -35,10 +35,10 @@ const OWN: [(&str, &str); 8] = [
     ("v", "it is always 2.0"),
 ];
 
-/// A call of the gateway.
+/// Arguments of `slipway top-call`.
 #[derive(Args)]
 pub struct TopCall {
-    /// The server's base (`http://host:port`) or the whole address of its gateway, which ends with /router/rest.
+    /// Base URL of the server (`http://host:port`), or the full URL of its gateway, which ends with /router/rest.
     #[arg(long, value_parser = gateway_url)]
     url: Url,
 
@@ -46,48 +46,49 @@ pub struct TopCall {
     #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     app_key: String,
 
-    /// Its secret. Other users of the machine can see a program's arguments, but not its environment.
+    /// Secret of the app key. Prefer the environment variable: other users of the machine can see the arguments of a
+    /// program, but not its environment.
     #[arg(long, value_name = "SECRET", env = "SLIPWAY_APP_SECRET", hide_env_values = true,
         value_parser = NonEmptyStringValueParser::new())]
     app_secret: String,
 
-    /// How to sign.
+    /// Signature algorithm.
     #[arg(long, default_value = "hmac-sha256", value_parser = ["md5", "hmac", "hmac-sha256"])]
     sign_method: String,
 
-    /// The form of the answer.
+    /// Format of the answer.
     #[arg(long, default_value = "json", value_parser = ["json", "xml"])]
     format: String,
 
-    /// Ask for JSON without the wrappers of the answer and of its lists.
+    /// Request JSON without the wrappers of the answer and of its lists.
     #[arg(long)]
     simplify: bool,
 
-    /// Send a GET with everything in the query, not a POST with a form.
+    /// Send a GET request with all parameters in the query, instead of a POST request with a form.
     #[arg(long)]
     get: bool,
 
-    /// yyyy-MM-dd HH:mm:ss in the wall clock of UTC+8, or milliseconds since 1970; absent: now.
+    /// Timestamp of the call: yyyy-MM-dd HH:mm:ss in UTC+8, or milliseconds since 1970. Default: now.
     #[arg(long)]
     timestamp: Option<String>,
 
-    /// The API's name, such as wdk.rexout.resource.list.check.
+    /// Name of the API method, such as wdk.rexout.resource.list.check.
     #[arg(value_name = "METHOD", value_parser = method)]
     method: String,
 
-    /// Parameters, each once; a value may hold further `=`.
+    /// Parameters of the call, each given once. A value may contain further `=`.
     #[arg(value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
 }
 
-/// A call with its signature.
-struct Signed {
+/// Call with its signature.
+struct SignedCall {
     parameters: BTreeMap<String, String>,
-    canonical: String,
+    canonical_text: String,
 }
 
-/// Makes the call and prints its three parts. The exit code says whether it was answered with a success; it is 2 when
-/// a parameter was given twice.
+/// Makes the call and prints its three parts. The exit code is a success if the answer is one, and 2 if a parameter was
+/// given twice.
 pub async fn run(call: &TopCall, clock: &dyn Clock) -> anyhow::Result<ExitCode> {
     let parameters = match call.parameters(clock) {
         Ok(parameters) => parameters,
@@ -110,7 +111,7 @@ pub async fn run(call: &TopCall, clock: &dyn Clock) -> anyhow::Result<ExitCode> 
 }
 
 impl TopCall {
-    /// All parameters but the signature; the error is a name that was given twice.
+    /// Returns all parameters except the signature. The error names a parameter that was given twice.
     fn parameters(&self, clock: &dyn Clock) -> Result<BTreeMap<String, String>, clap::Error> {
         let timestamp = self.timestamp.clone();
         let mut parameters = BTreeMap::from([
@@ -120,7 +121,7 @@ impl TopCall {
             ("sign_method".to_owned(), self.sign_method.clone()),
             (
                 "timestamp".to_owned(),
-                timestamp.unwrap_or_else(|| wall_clock(clock.now())),
+                timestamp.unwrap_or_else(|| format_utc8(clock.now())),
             ),
             ("v".to_owned(), VERSION.to_owned()),
         ]);
@@ -130,29 +131,30 @@ impl TopCall {
         for (name, value) in &self.parameters {
             if parameters.insert(name.clone(), value.clone()).is_some() {
                 return Err(usage_error(&format!(
-                    "the parameter {name} is given twice; a call has each once"
+                    "the parameter {name} is given twice; give each parameter once"
                 )));
             }
         }
         Ok(parameters)
     }
 
-    fn sign(&self, mut parameters: BTreeMap<String, String>) -> Signed {
-        let algorithm = SignMethod::parse(&self.sign_method).expect("the argument takes these names alone");
+    fn sign(&self, mut parameters: BTreeMap<String, String>) -> SignedCall {
+        let algorithm = SignMethod::parse(&self.sign_method).expect("clap accepts only these names");
         let borrowed = parameters
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
-        let canonical = canonical(&borrowed.collect());
-        let signature = hex::encode_upper(algorithm.sign(&self.app_secret, &canonical));
+        let canonical_text = canonical_text(&borrowed.collect());
+        let signature = hex::encode_upper(algorithm.sign(&self.app_secret, &canonical_text));
         parameters.insert("sign".to_owned(), signature);
-        Signed {
+        SignedCall {
             parameters,
-            canonical,
+            canonical_text,
         }
     }
 
-    /// What is sent and what was signed, before it is sent: both are wanted most when nothing is answered.
-    fn describe(&self, signed: &Signed) -> String {
+    /// Describes the request and the signed text. Printed before sending, because they are needed most if there is no
+    /// answer.
+    fn describe(&self, signed: &SignedCall) -> String {
         let (verb, place) = if self.get {
             ("GET", "query")
         } else {
@@ -167,11 +169,11 @@ impl TopCall {
             "== request ==\n{verb} {}\n\n{place}:\n{}\n\n== canonical string ==\n{}\n\n",
             self.url,
             lines.join("\n"),
-            signed.canonical
+            signed.canonical_text
         )
     }
 
-    async fn send(&self, signed: &Signed) -> anyhow::Result<Response> {
+    async fn send(&self, signed: &SignedCall) -> anyhow::Result<Response> {
         let client = client(&self.url)?;
         let request = if self.get {
             client.get(self.url.clone()).query(&signed.parameters)
@@ -183,19 +185,19 @@ impl TopCall {
     }
 }
 
-/// In the form of clap's own, for what only all arguments together show.
+/// Builds an error in the format of clap, for conflicts that only all arguments together show.
 fn usage_error(why: &str) -> clap::Error {
     TopCall::augment_args(Command::new("slipway top-call")).error(ErrorKind::ArgumentConflict, why)
 }
 
-/// Reads `--url` and completes a server's base.
+/// Parses `--url` and completes a base URL.
 fn gateway_url(text: &str) -> Result<Url, String> {
     let mut url = Url::parse(text).map_err(|why| format!("{why}; give http://host:port"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("only http:// and https:// can be called".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("it ends with the path; parameters are given as NAME=VALUE".to_owned());
+        return Err("it must have no query or fragment; give parameters as NAME=VALUE".to_owned());
     }
     let base = url.path().trim_end_matches('/').to_owned();
     if !base.ends_with(PATH) {
@@ -204,7 +206,7 @@ fn gateway_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Reads `METHOD`; a parameter in its place means that it was forgotten.
+/// Parses `METHOD`. A parameter in its place means that the method was omitted.
 fn method(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains('=') {
         return Err(
@@ -214,7 +216,7 @@ fn method(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads `NAME=VALUE`.
+/// Parses `NAME=VALUE`.
 fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
@@ -222,8 +224,8 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     if name.is_empty() {
         return Err("a parameter is given as NAME=VALUE, and this has no name".to_owned());
     }
-    match OWN.iter().find(|(own, _)| *own == name) {
-        Some((_, how)) => Err(format!("{name} is no parameter to give: {how}")),
+    match RESERVED_PARAMETERS.iter().find(|(own, _)| *own == name) {
+        Some((_, how)) => Err(format!("{name} cannot be given as a parameter: {how}")),
         None => Ok((name.to_owned(), value.to_owned())),
     }
 }
@@ -234,7 +236,7 @@ fn describe_head(response: &Response) -> String {
     format!("status: {}\ncontent type: {content_type}", response.status())
 }
 
-/// Whether a body is an answer in the form that was asked for, and no `error_response`.
+/// Returns `true` if a body is an answer in the requested format, other than `error_response`.
 fn is_success(format: &str, body: &str) -> bool {
     if format == "json" {
         let root: Result<Map<String, Value>, _> = serde_json::from_str(body);

@@ -12,7 +12,7 @@ pub(super) const DEVICE: &str = "FM8007PDA001";
 pub(super) const PROJECT: &str = "handhelds";
 
 /// Credentials of the sample catalog that the printed commands use.
-pub(super) struct Made {
+pub(super) struct DemoCredentials {
     pub(super) device_key: String,
     /// Valid for [`DEVICE`] only.
     pub(super) device_token: String,
@@ -21,7 +21,7 @@ pub(super) struct Made {
     pub(super) app_secret: String,
 }
 
-pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::Result<Made> {
+pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::Result<DemoCredentials> {
     let admin = ApiClient::login(url, username, password).await?;
     admin
         .post("/tenants", &json!({"id": TENANT, "name": "Freshmart"}))
@@ -120,7 +120,7 @@ async fn recall_a_bad_release(admin: &ApiClient, tenant: &str) -> anyhow::Result
     Ok(())
 }
 
-async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<Made> {
+async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<DemoCredentials> {
     let device_key = admin
         .post(&format!("{tenant}/device-keys"), &json!({"name": "handhelds"}))
         .await?;
@@ -129,7 +129,7 @@ async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<Made
     let sdk = json!({"name": "handheld SDK", "role": "device"});
     let app_key = admin.post(&format!("{tenant}/app-keys"), &sdk).await?;
     let device_key = text(&device_key, "device_key");
-    Ok(Made {
+    Ok(DemoCredentials {
         device_token: enrol(url, &device_key).await?,
         device_key,
         api_token: text(&api_token, "token"),

@@ -4,12 +4,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::catalog::{APP, DEVICE, Made, PROJECT, TENANT};
+use super::catalog::{APP, DEVICE, DemoCredentials, PROJECT, TENANT};
 
 /// Formats the text. `program` is the path of this executable, for the commands that call it.
-pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made, program: &Path) -> String {
-    let device = format!("-H 'Authorization: Bearer {}'", made.device_key);
-    let pipeline = format!("-H 'Authorization: Bearer {}'", made.api_token);
+pub(super) fn format_instructions(
+    url: &str,
+    username: &str,
+    password: &str,
+    credentials: &DemoCredentials,
+    program: &Path,
+) -> String {
+    let device = format!("-H 'Authorization: Bearer {}'", credentials.device_key);
+    let pipeline = format!("-H 'Authorization: Bearer {}'", credentials.api_token);
     let app = format!("{url}/api/v1/tenants/{TENANT}/apps/{APP}");
     let outdated = check(&json!({}));
     let current = check(
@@ -40,18 +46,18 @@ pub(super) fn what_to_try(url: &str, username: &str, password: &str, made: &Made
          6. The same check as an existing SDK makes it, through the signed gateway:\n\n{}\n\n\
          7. The device, in the background, waits for one push and says that it applied it:\n\n{}\n\n\
          8. A package is pushed to the device, and seen to arrive:\n\n{}\n",
-        made.device_key,
-        made.api_token,
-        made.app_key,
-        made.app_secret,
+        credentials.device_key,
+        credentials.api_token,
+        credentials.app_key,
+        credentials.app_secret,
         curl(&format!("{url}/v1/check"), &device, &outdated),
         curl(&format!("{url}/v1/check"), &device, &current),
         curl(&format!("{app}/releases"), &pipeline, &new_version),
         curl(&format!("{url}/v1/check"), &device, &current),
         curl(&format!("{app}/explain"), &pipeline, &current),
-        top_call(program, url, made, &current),
-        listen(program, url, made),
-        push(program, url, made),
+        top_call(program, url, credentials, &current),
+        listen(program, url, credentials),
+        push(program, url, credentials),
     )
 }
 
@@ -68,7 +74,7 @@ fn check(old_versions: &Value) -> Value {
 }
 
 /// Formats a command that sends the check through the gateway, where every field is a string.
-fn top_call(program: &Path, url: &str, made: &Made, check: &Value) -> String {
+fn top_call(program: &Path, url: &str, credentials: &DemoCredentials, check: &Value) -> String {
     let fields = check.as_object().into_iter().flatten();
     let parameters: Vec<_> = fields
         .map(|(name, value)| {
@@ -79,27 +85,27 @@ fn top_call(program: &Path, url: &str, made: &Made, check: &Value) -> String {
     format!(
         "{} top-call --url {url} --app-key {} --app-secret {} wdk.rexout.resource.list.check tenant_id={TENANT} {}",
         quoted(&program.to_string_lossy()),
-        made.app_key,
-        made.app_secret,
+        credentials.app_key,
+        credentials.app_secret,
         parameters.join(" "),
     )
 }
 
 /// Formats a command that simulates the device.
-fn listen(program: &Path, url: &str, made: &Made) -> String {
+fn listen(program: &Path, url: &str, credentials: &DemoCredentials) -> String {
     format!(
         "{} device listen --url {url} --device {DEVICE} --token {} --acknowledge applied --count 1 &",
         quoted(&program.to_string_lossy()),
-        made.device_token,
+        credentials.device_token,
     )
 }
 
-fn push(program: &Path, url: &str, made: &Made) -> String {
+fn push(program: &Path, url: &str, credentials: &DemoCredentials) -> String {
     format!(
         "{} push --url {url} --token {} --tenant {TENANT} --device {DEVICE}@{PROJECT} --app-id 2021001 \
          --pack-url https://files.freshmart.example/shelf-labels.zip --wait",
         quoted(&program.to_string_lossy()),
-        made.api_token,
+        credentials.api_token,
     )
 }
 

@@ -7,7 +7,7 @@ mod lines;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use crate::app::{self, Start};
+use crate::app::{self, StartOptions};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::secrets::new_password;
@@ -28,20 +28,21 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         .admin_password
         .get_or_insert_with(|| default_password(config.listen))
         .clone();
-    let start = Start {
+    let options = StartOptions {
         clock: Arc::new(SystemClock),
         durability: Durability::Relaxed,
-        heed_signals: true,
+        handle_signals: true,
         // The password is given, so there is nothing to announce.
         announce: |_| {},
     };
-    let running = app::start(&config, start).await?;
+    let running = app::start(&config, options).await?;
     let url = format!("http://{}", running.address);
     let program = std::env::current_exe()?;
-    let made = catalog::fill(&url, &config.admin_username, &password).await?;
-    let what_to_try = lines::what_to_try(&url, &config.admin_username, &password, &made, &program);
+    let credentials = catalog::fill(&url, &config.admin_username, &password).await?;
+    let instructions =
+        lines::format_instructions(&url, &config.admin_username, &password, &credentials, &program);
     // The server is useful even if this fails.
-    let _ = telemetry::print_line(&what_to_try);
+    let _ = telemetry::print_line(&instructions);
     running.wait().await
 }
 

@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::body_memory::{BodyMemory, Owner};
-use super::fields::explain_serde;
+use super::fields::field_error_from_serde;
 use super::object::Object;
 use super::problem::{Problem, ProblemCode};
 use crate::catalog::field::FieldError;
-use crate::services::{Suspended, suspend_deadline};
+use crate::services::{DeadlineSuspension, suspend_deadline};
 
 /// Size limit of most bodies: 1 MiB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -26,9 +26,9 @@ pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub(super) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Maximum time without progress of a body.
-const PROGRESS_WITHIN: Duration = Duration::from_secs(10);
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time of a whole body.
-const WHOLE_WITHIN: Duration = Duration::from_secs(30);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Type that a handler reads from the request body.
 pub(super) trait FromBody: Sized {
@@ -45,7 +45,7 @@ pub(super) trait FromBody: Sized {
 }
 
 /// JSON body of a call that may be urgent.
-pub(super) trait MayBeUrgent {
+pub(super) trait RequestPriority {
     fn is_urgent(&self) -> bool;
 }
 
@@ -77,12 +77,12 @@ impl<T: DeserializeOwned, const MAX: usize> FromBody for Json<T, MAX> {
 }
 
 /// Body of a call that is always urgent.
-pub(super) struct Urgent<B = ()>(B);
+pub(super) struct UrgentBody<B = ()>(B);
 
 /// Body of a call whose urgency depends on its content.
-pub(super) struct ClassifiedJson<T>(Json<T>);
+pub(super) struct PrioritizedJson<T>(Json<T>);
 
-impl<B: FromBody> FromBody for Urgent<B> {
+impl<B: FromBody> FromBody for UrgentBody<B> {
     const MAX_BYTES: usize = B::MAX_BYTES;
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
@@ -94,7 +94,7 @@ impl<B: FromBody> FromBody for Urgent<B> {
     }
 }
 
-impl<T: DeserializeOwned + MayBeUrgent> FromBody for ClassifiedJson<T> {
+impl<T: DeserializeOwned + RequestPriority> FromBody for PrioritizedJson<T> {
     const MAX_BYTES: usize = MAX_BODY_BYTES;
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
@@ -106,13 +106,13 @@ impl<T: DeserializeOwned + MayBeUrgent> FromBody for ClassifiedJson<T> {
     }
 }
 
-impl<B> Urgent<B> {
+impl<B> UrgentBody<B> {
     pub(super) fn get_mut(&mut self) -> &mut B {
         &mut self.0
     }
 }
 
-impl<T> ClassifiedJson<T> {
+impl<T> PrioritizedJson<T> {
     pub(super) fn get_mut(&mut self) -> &mut T {
         &mut self.0.value
     }
@@ -122,7 +122,7 @@ impl<T> ClassifiedJson<T> {
 pub(super) struct Body {
     pub(super) bytes: Bytes,
     /// True if the body arrived after the head. Conditions checked earlier may then have changed.
-    pub(super) was_awaited: bool,
+    pub(super) arrived_late: bool,
     /// Reserved memory, held as long as the body.
     _memory: Option<super::body_memory::Reservation>,
 }
@@ -135,39 +135,39 @@ pub(super) async fn read_body(
     max_bytes: usize,
 ) -> Result<Body, Problem> {
     if max_bytes == 0 {
-        return pass_over(request, payload).await;
+        return discard_body(request, payload).await;
     }
     require_identity(request.headers()).map_err(|coding| {
         let detail = format!("Content-Encoding {coding} is not supported; send the body without it");
         Problem::new(ProblemCode::UnsupportedMediaType, detail)
     })?;
     require_json(request)?;
-    collect(payload, || owner, max_bytes)
+    read_to_end(payload, || owner, max_bytes)
         .await
-        .map_err(|error| problem_of(error, max_bytes))
+        .map_err(|error| into_problem(error, max_bytes))
 }
 
 /// Reads and discards the body of a request that takes none.
-async fn pass_over(request: &HttpRequest, payload: &mut Payload) -> Result<Body, Problem> {
+async fn discard_body(request: &HttpRequest, payload: &mut Payload) -> Result<Body, Problem> {
     let mut reader = PacedReader::new(payload);
     let mut read = 0;
-    if is_announced(request) {
+    if has_body(request) {
         while let Some(piece) = reader
             .next(MAX_BODY_BYTES - read)
             .await
-            .map_err(|error| problem_of(error, MAX_BODY_BYTES))?
+            .map_err(|error| into_problem(error, MAX_BODY_BYTES))?
         {
             read += piece.len();
         }
     }
     Ok(Body {
         bytes: Bytes::new(),
-        was_awaited: reader.has_waited,
+        arrived_late: reader.has_waited,
         _memory: None,
     })
 }
 
-fn is_announced(request: &HttpRequest) -> bool {
+fn has_body(request: &HttpRequest) -> bool {
     let headers = request.headers();
     headers.contains_key(TRANSFER_ENCODING)
         || headers
@@ -175,9 +175,9 @@ fn is_announced(request: &HttpRequest) -> bool {
             .is_some_and(|length| length.as_bytes() != b"0")
 }
 
-fn problem_of(error: BodyError, max_bytes: usize) -> Problem {
+fn into_problem(error: BodyError, max_bytes: usize) -> Problem {
     match error {
-        BodyError::BrokeOff => body_error("ended prematurely"),
+        BodyError::Incomplete => body_error("ended prematurely"),
         BodyError::TooLarge => {
             let detail = format!("the body is larger than {max_bytes} bytes");
             Problem::new(ProblemCode::TooLarge, detail)
@@ -186,8 +186,8 @@ fn problem_of(error: BodyError, max_bytes: usize) -> Problem {
             ProblemCode::RequestTimeout,
             format!(
                 "the body did not arrive in time; it may pause for at most {} s and take at most {} s in total",
-                PROGRESS_WITHIN.as_secs(),
-                WHOLE_WITHIN.as_secs()
+                PROGRESS_TIMEOUT.as_secs(),
+                TOTAL_TIMEOUT.as_secs()
             ),
         ),
         BodyError::NoMemory => Problem::busy(
@@ -199,7 +199,7 @@ fn problem_of(error: BodyError, max_bytes: usize) -> Problem {
 /// Reason for not reading a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyError {
-    BrokeOff,
+    Incomplete,
     TooLarge,
     /// No progress for too long, or too slow as a whole.
     TooSlow,
@@ -209,7 +209,7 @@ pub(super) enum BodyError {
 
 /// Reads the bytes of a complete body. Most bodies arrive in one piece, which is neither copied nor charged to an
 /// owner, because it is kept only during the call.
-pub(super) async fn collect(
+pub(super) async fn read_to_end(
     payload: &mut Payload,
     owner: impl Fn() -> Owner,
     max_bytes: usize,
@@ -221,7 +221,7 @@ pub(super) async fn collect(
     let mut read = first.len();
     let whole = loop {
         if reader.is_waiting() {
-            let kept = memory.get_or_insert_with(|| BodyMemory::of_the_node().reserve_for(owner()));
+            let kept = memory.get_or_insert_with(|| BodyMemory::global().reserve_for(owner()));
             kept.grow_to(read).map_err(|_| BodyError::NoMemory)?;
         }
         let Some(piece) = reader.next(max_bytes - read).await? else {
@@ -235,7 +235,7 @@ pub(super) async fn collect(
     };
     Ok(Body {
         bytes: whole,
-        was_awaited: reader.has_waited,
+        arrived_late: reader.has_waited,
         _memory: memory,
     })
 }
@@ -248,7 +248,7 @@ struct PacedReader<'p> {
     began: Option<Instant>,
     has_waited: bool,
     /// Suspends the deadline of the call, which limits the database and not a slow sender.
-    _suspended: Suspended,
+    _suspended: DeadlineSuspension,
 }
 
 impl<'p> PacedReader<'p> {
@@ -267,7 +267,7 @@ impl<'p> PacedReader<'p> {
         if self.next.is_pending()
             && let Some(piece) = self.payload.next().now_or_never()
         {
-            self.next = Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::BrokeOff)));
+            self.next = Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::Incomplete)));
         }
         self.next.is_pending()
     }
@@ -277,7 +277,7 @@ impl<'p> PacedReader<'p> {
         if self.is_waiting() {
             self.has_waited = true;
             let piece = self.wait().await?;
-            self.next = Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::BrokeOff)));
+            self.next = Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::Incomplete)));
         }
         let next = std::mem::replace(&mut self.next, Poll::Pending);
         let Poll::Ready(Some(piece)) = next else {
@@ -293,7 +293,7 @@ impl<'p> PacedReader<'p> {
     async fn wait(&mut self) -> Result<Option<Result<Bytes, actix_web::error::PayloadError>>, BodyError> {
         let now = Instant::now();
         let began = *self.began.get_or_insert(now);
-        let deadline = (now + PROGRESS_WITHIN).min(began + WHOLE_WITHIN);
+        let deadline = (now + PROGRESS_TIMEOUT).min(began + TOTAL_TIMEOUT);
         timeout_at(deadline, self.payload.next())
             .await
             .map_err(|_| BodyError::TooSlow)
@@ -354,7 +354,7 @@ pub(super) fn parse_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T
 fn parse_json_for_its_error<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let Object(value) = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| Problem::invalid(vec![explain_serde(&error)]))?;
+        .map_err(|error| Problem::invalid(vec![field_error_from_serde(&error)]))?;
     reader
         .end()
         .map_err(|error| body_error(&format!("is not one JSON value: {error}")))?;

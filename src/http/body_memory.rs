@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use crate::catalog::ids::TenantId;
 
 /// Memory limit in bytes for all incomplete bodies of a node.
-const OF_THE_NODE: usize = 256 * 1024 * 1024;
+const NODE_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 
 /// Owner that the memory of a body is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,12 +28,12 @@ impl Owner {
 /// Memory pool. An owner gets at most half of the memory that other owners leave free.
 pub(super) struct BodyMemory {
     size: usize,
-    taken: Mutex<Taken>,
+    usage: Mutex<MemoryUsage>,
 }
 
 /// Reserved bytes.
 #[derive(Default)]
-struct Taken {
+struct MemoryUsage {
     by_owner: HashMap<Owner, usize>,
     total: usize,
 }
@@ -49,17 +49,17 @@ pub(super) struct Reservation {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoMemory;
 
-static MEMORY: LazyLock<BodyMemory> = LazyLock::new(|| BodyMemory::new(OF_THE_NODE));
+static MEMORY: LazyLock<BodyMemory> = LazyLock::new(|| BodyMemory::new(NODE_LIMIT_BYTES));
 
 impl BodyMemory {
-    pub(super) fn of_the_node() -> &'static Self {
+    pub(super) fn global() -> &'static Self {
         &MEMORY
     }
 
     fn new(size: usize) -> Self {
         Self {
             size,
-            taken: Mutex::default(),
+            usage: Mutex::default(),
         }
     }
 
@@ -71,17 +71,17 @@ impl BodyMemory {
         }
     }
 
-    fn change(&self, owner: Owner, more: usize, less: usize) -> Result<(), NoMemory> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.by_owner.get(&owner).copied().unwrap_or_default();
-        if more > 0 && own + more > self.size.saturating_sub(taken.total) {
+    fn adjust(&self, owner: Owner, more: usize, less: usize) -> Result<(), NoMemory> {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = usage.by_owner.get(&owner).copied().unwrap_or_default();
+        if more > 0 && own + more > self.size.saturating_sub(usage.total) {
             return Err(NoMemory);
         }
         let left = (own + more).saturating_sub(less);
-        taken.total = (taken.total + left).saturating_sub(own);
+        usage.total = (usage.total + left).saturating_sub(own);
         match left {
-            0 => drop(taken.by_owner.remove(&owner)),
-            left => drop(taken.by_owner.insert(owner, left)),
+            0 => drop(usage.by_owner.remove(&owner)),
+            left => drop(usage.by_owner.insert(owner, left)),
         }
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Reservation {
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), NoMemory> {
         let more = bytes.saturating_sub(self.bytes);
         if more > 0 {
-            self.memory.change(self.owner, more, 0)?;
+            self.memory.adjust(self.owner, more, 0)?;
             self.bytes = bytes;
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if self.bytes > 0 {
             // A release never fails.
-            let _ = self.memory.change(self.owner, 0, self.bytes);
+            let _ = self.memory.adjust(self.owner, 0, self.bytes);
         }
     }
 }
@@ -124,7 +124,7 @@ mod tests {
         let mut third = memory.reserve_for(owner(3));
         assert_eq!(third.grow_to(200), Ok(()));
         drop((first, second, third));
-        let taken = memory.taken.lock().unwrap();
-        assert_eq!((taken.by_owner.len(), taken.total), (0, 0));
+        let usage = memory.usage.lock().unwrap();
+        assert_eq!((usage.by_owner.len(), usage.total), (0, 0));
     }
 }

@@ -16,7 +16,7 @@ use super::heavy;
 use super::path::FromPath;
 use super::problem::Problem;
 use super::request_ids;
-use super::telemetry::{RequestId, note_principal};
+use super::telemetry::{RequestId, record_principal};
 use crate::catalog::field::FieldError;
 use crate::services::{Caller, Context, IdempotentRequest, Permit, PermitClass, Precondition, sessions};
 
@@ -49,10 +49,10 @@ impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P
             let mut principal = authenticate().await?;
             let owner = Owner::of(principal.tenant);
             let bytes = read_body(&request, &mut payload, owner, B::MAX_BYTES).await?;
-            if bytes.was_awaited {
+            if bytes.arrived_late {
                 principal = authenticate().await?;
             }
-            note_principal(&request, &principal);
+            record_principal(&request, &principal);
             let path = P::from_path(&request)?;
             let body: B = heavy::parse(&ctx, principal.tenant, bytes.bytes.clone()).await?;
             let is_urgent = is_write && body.is_urgent();

@@ -19,9 +19,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Maximum time of a connection without a request in progress.
-const IDLE_WITHIN: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for a client to read [`WRITE_PROGRESS`] bytes, or everything that is left.
-const WRITE_PROGRESS_WITHIN: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that count as progress. Without a minimum, a client that reads single bytes could keep a response in memory
 /// for hours.
 const WRITE_PROGRESS: usize = 64 * 1024;
@@ -41,7 +41,7 @@ pub(crate) struct TimedStream {
     stream: TcpStream,
     activity: Rc<Activity>,
     idle: Option<Pin<Box<Sleep>>>,
-    stalled: Option<Pin<Box<Sleep>>>,
+    stall_timer: Option<Pin<Box<Sleep>>>,
     /// Bytes that the client has read since the timer was set.
     taken: usize,
 }
@@ -59,8 +59,8 @@ impl TimedStream {
                 idle_since: Cell::new(now),
                 waker: RefCell::default(),
             }),
-            idle: Some(Box::pin(sleep_until(now + IDLE_WITHIN))),
-            stalled: None,
+            idle: Some(Box::pin(sleep_until(now + IDLE_TIMEOUT))),
+            stall_timer: None,
             taken: 0,
         }
     }
@@ -75,11 +75,11 @@ impl TimedStream {
         loop {
             let Some(idle) = &mut self.idle else {
                 // The end of a response may still be in transit, which has its own time limit.
-                if activity.requests.get() > 0 || self.stalled.is_some() {
+                if activity.requests.get() > 0 || self.stall_timer.is_some() {
                     *activity.waker.borrow_mut() = Some(cx.waker().clone());
                     return Ok(());
                 }
-                let deadline = activity.idle_since.get() + IDLE_WITHIN;
+                let deadline = activity.idle_since.get() + IDLE_TIMEOUT;
                 self.idle = Some(Box::pin(sleep_until(deadline)));
                 continue;
             };
@@ -87,8 +87,8 @@ impl TimedStream {
                 return Ok(());
             }
             self.idle = None;
-            let is_idle = activity.requests.get() == 0 && self.stalled.is_none();
-            if is_idle && activity.idle_since.get().elapsed() >= IDLE_WITHIN {
+            let is_idle = activity.requests.get() == 0 && self.stall_timer.is_none();
+            if is_idle && activity.idle_since.get().elapsed() >= IDLE_TIMEOUT {
                 metrics::counter!("slipway_connections_timed_out_total", "waiting_for" => "request")
                     .increment(1);
                 return Err(io::ErrorKind::ConnectionAborted.into());
@@ -97,7 +97,7 @@ impl TimedStream {
     }
 
     /// Starts, resets or enforces the timer of a stalled write.
-    fn keep_time(
+    fn enforce_write_timeout(
         &mut self,
         cx: &mut Context<'_>,
         write: Poll<io::Result<usize>>,
@@ -106,20 +106,20 @@ impl TimedStream {
         if let Poll::Ready(Ok(written)) = write {
             self.taken += written;
             let has_progressed = written == offered || self.taken >= WRITE_PROGRESS;
-            if has_progressed && self.stalled.take().is_some() {
+            if has_progressed && self.stall_timer.take().is_some() {
                 self.activity.idle_since.set(Instant::now());
             }
         }
         if write.is_ready() {
             return write;
         }
-        if self.stalled.is_none() {
+        if self.stall_timer.is_none() {
             self.taken = 0;
         }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_PROGRESS_WITHIN)));
-        if stalled.as_mut().poll(cx).is_ready() {
+        let stall_timer = self
+            .stall_timer
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_TIMEOUT)));
+        if stall_timer.as_mut().poll(cx).is_ready() {
             metrics::counter!("slipway_connections_timed_out_total", "waiting_for" => "reader").increment(1);
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -146,7 +146,7 @@ impl AsyncRead for TimedStream {
 impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.keep_time(cx, write, bytes.len())
+        self.enforce_write_timeout(cx, write, bytes.len())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -35,17 +35,21 @@ pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url:
         .app_data(web::Data::new(Description(description)))
         .app_data(web::Data::new(Config::new([DESCRIPTION])))
         .service(web::redirect("/docs", "/docs/"))
-        .service(web::resource(DESCRIPTION).guard(guard::Get()).to(describe))
-        .service(web::resource(PAGES).guard(guard::Get()).to(show));
+        .service(
+            web::resource(DESCRIPTION)
+                .guard(guard::Get())
+                .to(serve_description),
+        )
+        .service(web::resource(PAGES).guard(guard::Get()).to(serve_page));
 }
 
-async fn describe(description: web::Data<Description>) -> HttpResponse {
+async fn serve_description(description: web::Data<Description>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(description.0.clone())
 }
 
-async fn show(file: web::Path<String>, pages: web::Data<Config<'static>>) -> HttpResponse {
+async fn serve_page(file: web::Path<String>, pages: web::Data<Config<'static>>) -> HttpResponse {
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&pages));
     let Ok(Some(file)) = found.inspect_err(|error| tracing::error!(%error, "a page failed to load")) else {
         return Problem::not_found().error_response();
@@ -60,8 +64,8 @@ async fn show(file: web::Path<String>, pages: web::Data<Config<'static>>) -> Htt
     })
 }
 
-/// Restricts a page: it may load files of this server and call the API, and it may not be framed.
-pub(super) fn confine<B>(response: &mut ServiceResponse<B>) {
+/// Adds the headers that restrict a page: it may load files of this server and call the API, and it may not be framed.
+pub(super) fn add_page_headers<B>(response: &mut ServiceResponse<B>) {
     let policy = response.request().app_data::<web::Data<ContentPolicy>>();
     let policy = policy.map_or_else(|| policy_for(""), |policy| policy.0.clone());
     let headers = response.headers_mut();

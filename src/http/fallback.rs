@@ -7,13 +7,13 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::PathItem;
 
 use super::problem::{Problem, ProblemCode};
-use super::{Faces, documentation};
+use super::{ExposedApis, documentation};
 
 /// Paths of the API with their methods.
-pub(super) struct KnownPaths(Vec<(ResourceDef, String)>);
+pub(super) struct PathMethods(Vec<(ResourceDef, String)>);
 
-impl KnownPaths {
-    pub(super) fn of(api: &OpenApi, faces: Faces) -> Self {
+impl PathMethods {
+    pub(super) fn of(api: &OpenApi, exposed: ExposedApis) -> Self {
         let known = api
             .paths
             .paths
@@ -21,7 +21,7 @@ impl KnownPaths {
             .map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
         let documentation = documentation::PATHS
             .into_iter()
-            .filter(|_| faces.has_operations())
+            .filter(|_| exposed.has_operations())
             .map(|path| (ResourceDef::new(path), "GET, HEAD".to_owned()));
         Self(known.chain(documentation).collect())
     }
@@ -42,7 +42,7 @@ fn methods(item: &PathItem) -> String {
     present.join(", ")
 }
 
-pub(super) async fn answer(request: HttpRequest, known: web::Data<KnownPaths>) -> HttpResponse {
+pub(super) async fn handle_unrouted(request: HttpRequest, known: web::Data<PathMethods>) -> HttpResponse {
     let path = known.0.iter().find(|(path, _)| path.is_match(request.path()));
     let Some((_, methods)) = path else {
         return Problem::not_found().error_response();

@@ -37,29 +37,29 @@ pub(super) const MAX_ERRORS: usize = 100;
 
 /// Reads fields and collects their errors, up to [`MAX_ERRORS`].
 #[derive(Default)]
-pub(super) struct Fields {
+pub(super) struct FieldReader {
     errors: Vec<FieldError>,
     /// Meaning of an absent field.
-    absent: Absent,
+    absent: AbsentField,
     /// Fields that were null although they have no null value.
     nulls: Vec<String>,
 }
 
 /// Meaning of a field that is absent from a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Absent {
+enum AbsentField {
     /// The default value, in a create or an action.
     #[default]
     Default,
     /// The current value, in an update.
-    Kept,
+    Keep,
 }
 
-impl Fields {
+impl FieldReader {
     /// Creates a reader for an update, in which absent fields keep their values.
-    pub(super) fn of_change() -> Self {
+    pub(super) fn for_update() -> Self {
         Self {
-            absent: Absent::Kept,
+            absent: AbsentField::Keep,
             ..Self::default()
         }
     }
@@ -72,9 +72,9 @@ impl Fields {
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<T> {
         match given {
-            Patch::Value(value) => self.keep(field, parse(value)),
+            Patch::Value(value) => self.record(field, parse(value)),
             Patch::Absent | Patch::Null => {
-                self.error(FieldError::required(field));
+                self.add_error(FieldError::required(field));
                 None
             }
         }
@@ -87,11 +87,11 @@ impl Fields {
         given: Patch<R>,
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<T> {
-        given.value().and_then(|value| self.keep(field, parse(value)))
+        given.value().and_then(|value| self.record(field, parse(value)))
     }
 
     /// Reads a field that may be absent but not null.
-    pub(super) fn changed<R, T>(
+    pub(super) fn optional_non_null<R, T>(
         &mut self,
         field: &str,
         given: Patch<R>,
@@ -101,16 +101,16 @@ impl Fields {
             Patch::Absent => None,
             Patch::Null => {
                 self.nulls.push(field.to_owned());
-                self.keep(field, Err(self.null_refused()))
+                self.record(field, Err(self.null_refused()))
             }
-            Patch::Value(value) => self.keep(field, parse(value)),
+            Patch::Value(value) => self.record(field, parse(value)),
         }
     }
 
     fn null_refused(&self) -> Invalid {
         Invalid::new(match self.absent {
-            Absent::Default => "must not be null; leave it out to get the default",
-            Absent::Kept => "must not be null; leave it out to keep it",
+            AbsentField::Default => "must not be null; leave it out to get the default",
+            AbsentField::Keep => "must not be null; leave it out to keep it",
         })
     }
 
@@ -125,7 +125,7 @@ impl Fields {
         match given {
             Patch::Absent => None,
             Patch::Null => Some(None),
-            Patch::Value(value) => self.keep(field, parse(value)).map(Some),
+            Patch::Value(value) => self.record(field, parse(value)).map(Some),
         }
     }
 
@@ -136,42 +136,42 @@ impl Fields {
         given: Patch<Vec<R>>,
         mut parse: impl FnMut(R) -> Result<T, Invalid>,
     ) -> Option<Vec<T>> {
-        let items = self.changed(field, given, Ok)?;
+        let items = self.optional_non_null(field, given, Ok)?;
         let parsed: Vec<_> = items
             .into_iter()
             .enumerate()
-            .filter_map(|(index, item)| self.keep(&format!("{field}[{index}]"), parse(item)))
+            .filter_map(|(index, item)| self.record(&format!("{field}[{index}]"), parse(item)))
             .collect();
         Some(parsed)
     }
 
     /// Reads an optional query parameter.
-    pub(super) fn given<R, T>(
+    pub(super) fn query_param<R, T>(
         &mut self,
         field: &str,
         given: Option<R>,
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<T> {
-        given.and_then(|value| self.keep(field, parse(value)))
+        given.and_then(|value| self.record(field, parse(value)))
     }
 
     /// Returns true if the field already has an error.
-    pub(super) fn names(&self, field: &str) -> bool {
+    pub(super) fn has_error(&self, field: &str) -> bool {
         self.errors.iter().any(|known| known.field == field)
     }
 
     /// Adds the error of a missing field, unless the field already has a more specific error. An error for null is
     /// replaced, because its advice to leave the field out does not apply to a required field.
-    pub(super) fn missing(&mut self, error: FieldError) {
+    pub(super) fn add_missing(&mut self, error: FieldError) {
         if self.nulls.contains(&error.field) {
             self.errors.retain(|known| known.field != error.field);
         }
-        if !self.names(&error.field) {
-            self.error(error);
+        if !self.has_error(&error.field) {
+            self.add_error(error);
         }
     }
 
-    pub(super) fn error(&mut self, error: FieldError) {
+    pub(super) fn add_error(&mut self, error: FieldError) {
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
         }
@@ -187,13 +187,13 @@ impl Fields {
     }
 
     /// Returns the problem after a required field could not be read.
-    pub(super) fn refusal(self) -> Problem {
+    pub(super) fn into_problem(self) -> Problem {
         Problem::invalid(self.errors)
     }
 
     /// Returns a parsed value, or records the error of its field.
-    pub(super) fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.error(invalid.at(field))).ok()
+    pub(super) fn record<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|invalid| self.add_error(invalid.at(field))).ok()
     }
 }
 
@@ -212,7 +212,7 @@ pub(super) fn parse_instant(text: String) -> Result<DateTime<Utc>, Invalid> {
 }
 
 /// Converts a serde error into a field error.
-pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+pub(super) fn field_error_from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let path = error.path().to_string();
     let message = error.inner().to_string();
     if error.inner().is_syntax() || error.inner().is_eof() || error.inner().is_io() {
@@ -230,7 +230,7 @@ pub(super) fn explain_serde(error: &serde_path_to_error::Error<serde_json::Error
     } else {
         inside
     };
-    FieldError::invalid(field, in_json_words(without_position))
+    FieldError::invalid(field, to_json_terms(without_position))
 }
 
 /// Converts a serde error about the members of an object into a field error; `None` for other errors. `inside` is the
@@ -275,7 +275,7 @@ fn unknown_field_path(path: &str, name: &str) -> String {
 
 /// Rewrites a serde message, which names Rust types, in JSON terms. The given value is described by its kind, and a
 /// number by its value.
-fn in_json_words(message: &str) -> String {
+fn to_json_terms(message: &str) -> String {
     let Some((given, expected)) = message.rsplit_once(", expected ") else {
         // Messages of this crate need no prefix.
         let is_own = message.starts_with("must ");
@@ -335,7 +335,7 @@ mod tests {
                 "must be an integer up to 9223372036854775807, not 9223372036854775808",
             ),
         ] {
-            assert_eq!(in_json_words(serde), json);
+            assert_eq!(to_json_terms(serde), json);
         }
     }
 }

@@ -42,43 +42,43 @@ use crate::services::Context;
 
 /// Dependencies of a server.
 #[derive(Clone)]
-pub struct Parts {
+pub struct ServerDependencies {
     pub context: Arc<Context>,
     pub trusted_proxies: TrustedProxies,
     pub metrics: PrometheusHandle,
     /// Public address of the server, for the API description.
     pub public_url: Option<String>,
-    pub faces: Faces,
+    pub exposed: ExposedApis,
 }
 
 /// APIs that a server exposes. Health and readiness are always exposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Faces {
+pub enum ExposedApis {
     All,
     /// APIs for devices, people and pipelines.
-    Calls,
+    Clients,
     /// Metrics and documentation, for operators.
     Operations,
 }
 
-impl Faces {
-    fn has_calls(self) -> bool {
+impl ExposedApis {
+    fn has_client_apis(self) -> bool {
         self != Self::Operations
     }
 
     fn has_operations(self) -> bool {
-        self != Self::Calls
+        self != Self::Clients
     }
 }
 
 /// Returns the API description without a server.
 pub fn openapi() -> OpenApi {
-    described(App::new().into_utoipa_app(), None, Faces::All).1
+    build_documented_app(App::new().into_utoipa_app(), None, ExposedApis::All).1
 }
 
 /// Builds the application with the exposed APIs and the middleware.
 pub fn server(
-    parts: &Parts,
+    dependencies: &ServerDependencies,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -88,40 +88,41 @@ pub fn server(
         InitError = (),
     > + use<>,
 > {
-    let (faces, public_url) = (parts.faces, parts.public_url.as_deref());
+    let (exposed, public_url) = (dependencies.exposed, dependencies.public_url.as_deref());
     // Devices send most of the requests, so their routes come first.
     let app = App::new()
         .configure(|config| {
-            if faces.has_calls() {
+            if exposed.has_client_apis() {
                 gateway::routes(config);
             }
         })
-        .app_data(web::Data::from(parts.context.clone()))
-        .app_data(web::Data::new(parts.trusted_proxies.clone()))
-        .app_data(web::Data::new(parts.metrics.clone()));
-    let (app, shown) = described(app.into_utoipa_app(), public_url, faces);
-    app.app_data(web::Data::new(fallback::KnownPaths::of(&shown, faces)))
+        .app_data(web::Data::from(dependencies.context.clone()))
+        .app_data(web::Data::new(dependencies.trusted_proxies.clone()))
+        .app_data(web::Data::new(dependencies.metrics.clone()));
+    let (app, shown) = build_documented_app(app.into_utoipa_app(), public_url, exposed);
+    app.app_data(web::Data::new(fallback::PathMethods::of(&shown, exposed)))
         .configure(|config| {
-            if faces.has_operations() {
-                let (_, api) = described(App::new().into_utoipa_app(), public_url, Faces::All);
+            if exposed.has_operations() {
+                let (_, api) =
+                    build_documented_app(App::new().into_utoipa_app(), public_url, ExposedApis::All);
                 documentation::routes(config, &api, public_url);
             }
         })
-        .default_service(web::to(fallback::answer))
-        .wrap(from_fn(telemetry::surround))
+        .default_service(web::to(fallback::handle_unrouted))
+        .wrap(from_fn(telemetry::instrument_request))
 }
 
 /// Adds the documented routes of the exposed APIs. This is the only list of routes.
-fn described<T>(
+fn build_documented_app<T>(
     app: utoipa_actix_web::UtoipaApp<T>,
     public_url: Option<&str>,
-    faces: Faces,
+    exposed: ExposedApis,
 ) -> (App<T>, OpenApi)
 where
     T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
 {
     let mut app = app.openapi(openapi::base(public_url));
-    if faces.has_calls() {
+    if exposed.has_client_apis() {
         app = app
             .service(scope("/v1").configure(device::routes))
             .service(scope("/api/v1").configure(admin::routes));
@@ -129,7 +130,7 @@ where
     app = app
         .service(operations::get_health)
         .service(operations::get_readiness);
-    if faces.has_operations() {
+    if exposed.has_operations() {
         app = app.service(operations::get_metrics);
     }
     app.split_for_parts()

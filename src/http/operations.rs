@@ -91,7 +91,7 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     let stale = ctx.live.stale_for(now).is_some();
     let is_draining = ctx.is_draining.load(Ordering::Relaxed);
     let tasks_down = ctx.tasks.down();
-    let status = match catalog.compared_at {
+    let status = match catalog.synced_at {
         None => "unready",
         Some(_) if is_draining => "draining",
         Some(_) if tasks_down.has_essential => "unready",
@@ -119,8 +119,8 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
         mqtt: describe_broker(ctx.push_delivery.status()),
         tasks_down: tasks_down.names,
         catalog: CatalogReadiness {
-            loaded: catalog.compared_at.is_some(),
-            age_s: catalog.compared_at.map(|at| (now - at).num_seconds()),
+            loaded: catalog.synced_at.is_some(),
+            age_s: catalog.synced_at.map(|at| (now - at).num_seconds()),
             stale,
             tenants: catalog.tenants,
             apps: catalog.apps,
@@ -148,10 +148,10 @@ pub(super) async fn get_metrics(
     ctx: web::Data<Context>,
     recorder: web::Data<PrometheusHandle>,
 ) -> HttpResponse {
-    describe_catalog(&ctx);
-    describe_database(&ctx);
-    describe_device_records(&ctx);
-    describe_push_delivery(&ctx);
+    record_catalog_metrics(&ctx);
+    record_database_metrics(&ctx);
+    record_device_record_metrics(&ctx);
+    record_push_delivery_metrics(&ctx);
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(recorder.render())
@@ -159,7 +159,7 @@ pub(super) async fn get_metrics(
 
 /// Sets the gauges at the time of the request, because the catalog holds their values.
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^52")]
-fn describe_catalog(ctx: &Context) {
+fn record_catalog_metrics(ctx: &Context) {
     let now = ctx.now();
     let catalog = ctx.live.status();
     metrics::gauge!("slipway_catalog_tenants").set(catalog.tenants as f64);
@@ -168,12 +168,12 @@ fn describe_catalog(ctx: &Context) {
     metrics::gauge!("slipway_catalog_prepared_bytes").set(catalog.prepared_bytes as f64);
     metrics::gauge!("slipway_catalog_revision").set(catalog.revision as f64);
     metrics::gauge!("slipway_catalog_stale").set(f64::from(u8::from(ctx.live.stale_for(now).is_some())));
-    if let Some(at) = catalog.compared_at {
+    if let Some(at) = catalog.synced_at {
         metrics::gauge!("slipway_catalog_age_seconds").set((now - at).num_milliseconds() as f64 / 1_000.0);
     }
 }
 
-fn describe_database(ctx: &Context) {
+fn record_database_metrics(ctx: &Context) {
     let pool = ctx.db.pool_status();
     let gauges = [
         ("open", pool.open),
@@ -189,7 +189,7 @@ fn describe_database(ctx: &Context) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a queue is far below 2^52")]
-fn describe_device_records(ctx: &Context) {
+fn record_device_record_metrics(ctx: &Context) {
     let status = ctx.device_records.status();
     metrics::gauge!("slipway_device_records_queued").set(status.queued as f64);
     metrics::counter!("slipway_device_records_written_total").absolute(status.written);
@@ -202,7 +202,7 @@ fn describe_device_records(ctx: &Context) {
     clippy::cast_precision_loss,
     reason = "connections and devices are far below 2^52"
 )]
-fn describe_push_delivery(ctx: &Context) {
+fn record_push_delivery_metrics(ctx: &Context) {
     let status = ctx.push_delivery.status();
     metrics::gauge!("slipway_push_streams").set(status.streams as f64);
     metrics::gauge!("slipway_push_polls").set(status.polls as f64);

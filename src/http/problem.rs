@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::fields::MAX_ERRORS;
 use crate::catalog::field::{FieldError, excerpt};
-use crate::causes::causes;
+use crate::error_chain::error_chain;
 use crate::services::ServiceError;
 
 /// Media type of a problem document.
@@ -223,21 +223,23 @@ impl From<ServiceError> for Problem {
                 ..Self::new(Code::RateLimited, detail)
             },
             ServiceError::Unavailable { source, .. } => {
-                tracing::warn!(error = %causes(&source), "the database is unavailable");
+                tracing::warn!(error = %error_chain(&source), "the database is unavailable");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)
                 }
             }
             ServiceError::InDoubt(source) => {
-                tracing::warn!(error = %causes(&source), "the outcome of a commit is unknown");
+                tracing::warn!(error = %error_chain(&source), "the outcome of a commit is unknown");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)
                 }
             }
-            ServiceError::GivenUp { may_be_done } => {
-                tracing::warn!(may_be_done, "a call missed its deadline");
+            ServiceError::GivenUp {
+                is_possibly_committed,
+            } => {
+                tracing::warn!(is_possibly_committed, "a call missed its deadline");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)
@@ -252,7 +254,7 @@ impl From<ServiceError> for Problem {
                 ..Self::new(Code::Unavailable, detail)
             },
             ServiceError::Internal(source) => {
-                tracing::error!(error = %causes(source.as_ref()), "a request failed unexpectedly");
+                tracing::error!(error = %error_chain(source.as_ref()), "a request failed unexpectedly");
                 Self::internal()
             }
         }

@@ -14,11 +14,11 @@ thread_local! {
 pub(super) fn next() -> u64 {
     let count = NEXT.get().wrapping_add(1);
     NEXT.set(count);
-    scatter(count)
+    mix_bits(count)
 }
 
 /// Permutes the numbers, so that consecutive ones appear unrelated (the finalizer of `SplitMix64`).
-const fn scatter(number: u64) -> u64 {
+const fn mix_bits(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)

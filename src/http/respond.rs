@@ -15,8 +15,10 @@ use crate::access::Action;
 use crate::catalog::ids::TenantId;
 use crate::catalog::json::JsonText;
 use crate::services::checks::CheckAnswer;
-use crate::services::{Answer, Begun, ServiceError, Ticket, Written, begin_idempotent};
-use crate::storage::CatalogPair;
+use crate::services::{
+    Answer, IdempotencyOutcome, Reservation, ServiceError, WriteResult, reserve_idempotency_key,
+};
+use crate::storage::CatalogRevision;
 
 /// Catalog revision that the response was computed from, or that contains the write.
 const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");
@@ -45,8 +47,8 @@ pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &
 }
 
 /// Responds with an object in its current state.
-pub(super) fn object(body: &impl Serialize, etag: &str) -> HttpResponse {
-    tagged(StatusCode::OK, etag).json(body)
+pub(super) fn respond_object(body: &impl Serialize, etag: &str) -> HttpResponse {
+    response_with_etag(StatusCode::OK, etag).json(body)
 }
 
 /// Responds with a serialized body.
@@ -56,27 +58,27 @@ pub(super) fn text(body: Vec<u8>) -> HttpResponse {
 
 /// Responds with a serialized object.
 pub(super) fn object_text(body: Vec<u8>, etag: &str) -> HttpResponse {
-    tagged(StatusCode::OK, etag)
+    response_with_etag(StatusCode::OK, etag)
         .content_type(ContentType::json())
         .body(body)
 }
 
 /// Responds to a write with a serialized body.
-pub(super) fn written_text(body: Vec<u8>, etag: &str, pair: Option<&CatalogPair>) -> HttpResponse {
-    with_revision(tagged(StatusCode::OK, etag), pair)
+pub(super) fn written_text(body: Vec<u8>, etag: &str, revision: Option<&CatalogRevision>) -> HttpResponse {
+    with_revision(response_with_etag(StatusCode::OK, etag), revision)
         .content_type(ContentType::json())
         .body(body)
 }
 
 /// Responds with an object that stores no entity tag. The tag is a digest of the body.
-pub(super) fn digested(body: &impl Serialize) -> HttpResponse {
+pub(super) fn respond_with_digest(body: &impl Serialize) -> HttpResponse {
     let text = text_of(body);
-    tagged(StatusCode::OK, &digest_of(&text))
+    response_with_etag(StatusCode::OK, &digest_of(&text))
         .content_type(ContentType::json())
         .body(text)
 }
 
-/// Returns the entity tag that [`digested`] computes for an object.
+/// Returns the entity tag that [`respond_with_digest`] computes for an object.
 pub(super) fn digest(body: &impl Serialize) -> String {
     digest_of(&text_of(body))
 }
@@ -92,13 +94,17 @@ fn digest_of(text: &[u8]) -> String {
 }
 
 /// Responds to a write with the object.
-pub(super) fn written(body: &impl Serialize, etag: &str, pair: Option<&CatalogPair>) -> HttpResponse {
-    with_revision(tagged(StatusCode::OK, etag), pair).json(body)
+pub(super) fn respond_written(
+    body: &impl Serialize,
+    etag: &str,
+    revision: Option<&CatalogRevision>,
+) -> HttpResponse {
+    with_revision(response_with_etag(StatusCode::OK, etag), revision).json(body)
 }
 
 /// Responds to a deletion.
-pub(super) fn deleted(pair: Option<&CatalogPair>) -> HttpResponse {
-    with_revision(HttpResponse::NoContent(), pair).finish()
+pub(super) fn respond_deleted(revision: Option<&CatalogRevision>) -> HttpResponse {
+    with_revision(HttpResponse::NoContent(), revision).finish()
 }
 
 /// Executes a create once per `Idempotency-Key` and responds with its rendered answer. The caller needs `permission`
@@ -107,25 +113,26 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
     call: &Call<P, Json<B, MAX>>,
     permission: (Option<TenantId>, Action),
     render: fn(&T) -> Answer,
-    act: impl AsyncFnOnce(&Arc<Ticket>) -> Result<Written<T>, ServiceError>,
+    act: impl AsyncFnOnce(&Arc<Reservation>) -> Result<WriteResult<T>, ServiceError>,
 ) -> Result<HttpResponse, Problem> {
-    let ticket =
-        match begin_idempotent(&call.ctx, &call.caller, permission, call.idempotent_request()?).await? {
-            Begun::Replay(answer) => return Ok(answered(answer, None, true)),
-            Begun::Go(ticket) => Arc::new(ticket),
+    let reservation =
+        match reserve_idempotency_key(&call.ctx, &call.caller, permission, call.idempotent_request()?).await?
+        {
+            IdempotencyOutcome::Replay(answer) => return Ok(send_answer(answer, None, true)),
+            IdempotencyOutcome::Proceed(reservation) => Arc::new(reservation),
         };
-    let made = act(&ticket).await;
-    // After a failure another thread may still hold the ticket. The key is released when the last holder drops it.
-    let ticket = Arc::into_inner(ticket);
+    let made = act(&reservation).await;
+    // After a failure another thread may still hold the reservation. The key is released when the last holder drops it.
+    let reservation = Arc::into_inner(reservation);
     match made {
         Ok(made) => {
-            ticket.into_iter().for_each(Ticket::keep);
-            Ok(answered(render(&made.value), made.pair.as_ref(), false))
+            reservation.into_iter().for_each(Reservation::complete);
+            Ok(send_answer(render(&made.value), made.revision.as_ref(), false))
         }
         Err(error) => {
-            // A failing database is not waited for: dropping the ticket releases the key.
-            if let Some(ticket) = ticket.filter(|_| !error.is_passing()) {
-                ticket.release().await;
+            // A failing database is not waited for: dropping the reservation releases the key.
+            if let Some(reservation) = reservation.filter(|_| !error.is_transient()) {
+                reservation.release().await;
             }
             Err(error.into())
         }
@@ -133,7 +140,7 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
 }
 
 /// Builds the answer of a create, which is both sent and stored.
-pub(super) fn created(body: &impl Serialize, etag: &str) -> Answer {
+pub(super) fn created_answer(body: &impl Serialize, etag: &str) -> Answer {
     answer(StatusCode::CREATED, body, etag)
 }
 
@@ -146,34 +153,37 @@ pub(super) fn answer(status: StatusCode, body: &impl Serialize, etag: &str) -> A
 }
 
 /// Builds the answer of a create that produces no single object.
-pub(super) fn untagged(status: StatusCode, body: &impl Serialize) -> Answer {
+pub(super) fn answer_without_etag(status: StatusCode, body: &impl Serialize) -> Answer {
     Answer {
         etag: None,
         ..answer(status, body, "")
     }
 }
 
-fn answered(answer: Answer, pair: Option<&CatalogPair>, is_replay: bool) -> HttpResponse {
+fn send_answer(answer: Answer, revision: Option<&CatalogRevision>, is_replay: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let mut response = match &answer.etag {
-        Some(etag) => tagged(status, etag),
+        Some(etag) => response_with_etag(status, etag),
         None => HttpResponse::build(status),
     };
     if is_replay {
         response.insert_header(("Idempotency-Replayed", "true"));
     }
-    with_revision(response, pair).json(answer.body)
+    with_revision(response, revision).json(answer.body)
 }
 
-fn tagged(status: StatusCode, etag: &str) -> HttpResponseBuilder {
+fn response_with_etag(status: StatusCode, etag: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((ETAG, format!("\"{etag}\"")));
     response
 }
 
-fn with_revision(mut response: HttpResponseBuilder, pair: Option<&CatalogPair>) -> HttpResponseBuilder {
-    if let Some(pair) = pair {
-        response.insert_header((SLIPWAY_REVISION, pair.to_string()));
+fn with_revision(
+    mut response: HttpResponseBuilder,
+    revision: Option<&CatalogRevision>,
+) -> HttpResponseBuilder {
+    if let Some(revision) = revision {
+        response.insert_header((SLIPWAY_REVISION, revision.to_string()));
     }
     response
 }

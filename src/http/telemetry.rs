@@ -47,11 +47,11 @@ const CHECK_PATHS: [&str; 3] = ["/v1/check", "/router/rest", "/router/batch"];
 
 /// Assigns a request id, then measures, logs and protects the request. A HEAD request is handled as GET (RFC 9110,
 /// section 9.3.2), and the server's encoder omits the body.
-pub(super) async fn surround(
+pub(super) async fn instrument_request(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let id = id_of(&request);
+    let id = request_id_from(&request);
     let method = request.method().clone();
     // The gateway has its own response for unknown verbs.
     if method == Method::HEAD && !request.path().starts_with("/router/") {
@@ -90,17 +90,17 @@ pub(super) async fn surround(
                 _ => ("panicked", Problem::internal()),
             };
             let took = began.elapsed();
-            let answered = Answered {
+            let entry = AccessLogEntry {
                 method: &method,
                 path: &path,
                 route: end,
                 status: problem.status_code(),
                 took,
             };
-            span.in_scope(|| answered.log(None));
+            span.in_scope(|| entry.log(None));
             measure(&method, end, problem.status_code(), took);
             let mut response = problem.error_response();
-            complete(response.headers_mut(), &id, &path);
+            add_common_headers(response.headers_mut(), &id, &path);
             return Err(InternalError::from_response(problem, response).into());
         }
     };
@@ -112,20 +112,20 @@ pub(super) async fn surround(
             .map_or(Cow::Borrowed("none"), Cow::Owned),
     };
     let took = began.elapsed();
-    let answered = Answered {
+    let entry = AccessLogEntry {
         method: &method,
-        path: logged(&path, &route),
+        path: loggable_path(&path, &route),
         route: &route,
         status: response.status(),
         took,
     };
-    span.in_scope(|| answered.log(Some(response.request())));
+    span.in_scope(|| entry.log(Some(response.request())));
     measure(&method, &route, response.status(), took);
     // Routes match the decoded path, which cannot be derived from the raw path.
     let place = if route == "none" { &*path } else { &*route };
-    complete(response.headers_mut(), &id, place);
+    add_common_headers(response.headers_mut(), &id, place);
     if place == "/docs" || place.starts_with("/docs/") {
-        documentation::confine(&mut response);
+        documentation::add_page_headers(&mut response);
     }
     Ok(response
         .map_into_boxed_body()
@@ -133,7 +133,7 @@ pub(super) async fn surround(
 }
 
 /// Adds the headers of every response.
-fn complete(headers: &mut HeaderMap, id: &str, path: &str) {
+fn add_common_headers(headers: &mut HeaderMap, id: &str, path: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, id);
     }
@@ -146,7 +146,7 @@ fn complete(headers: &mut HeaderMap, id: &str, path: &str) {
 }
 
 /// Returns the caller's id if it is a plain word, so that requests can be traced across services.
-fn id_of(request: &ServiceRequest) -> String {
+fn request_id_from(request: &ServiceRequest) -> String {
     request
         .headers()
         .get(X_REQUEST_ID)
@@ -156,17 +156,17 @@ fn id_of(request: &ServiceRequest) -> String {
             id.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         })
-        .map_or_else(made_id, str::to_owned)
+        .map_or_else(generate_id, str::to_owned)
 }
 
 /// Generates an id of 32 hexadecimal digits.
-fn made_id() -> String {
+fn generate_id() -> String {
     let halves = [request_ids::next(), request_ids::next()].map(u64::to_be_bytes);
     hex::encode(halves.as_flattened())
 }
 
 /// Returns the part of a path to log. A path without a route is arbitrary external text, so it is truncated.
-fn logged<'a>(path: &'a str, route: &str) -> &'a str {
+fn loggable_path<'a>(path: &'a str, route: &str) -> &'a str {
     if route == "none" {
         path.get(..path.floor_char_boundary(MAX_ECHO_CHARACTERS))
             .unwrap_or_default()
@@ -176,16 +176,18 @@ fn logged<'a>(path: &'a str, route: &str) -> &'a str {
 }
 
 /// Authenticated caller of a request.
-struct NotedPrincipal(Principal);
+struct RequestPrincipal(Principal);
 
 /// Records the caller for the access log.
-pub(super) fn note_principal(request: &HttpRequest, principal: &Principal) {
-    request.extensions_mut().insert(NotedPrincipal(principal.clone()));
+pub(super) fn record_principal(request: &HttpRequest, principal: &Principal) {
+    request
+        .extensions_mut()
+        .insert(RequestPrincipal(principal.clone()));
 }
 
 /// Known origin of a request.
 #[derive(Default)]
-struct Origin {
+struct RequestOrigin {
     /// Key of the caller: `user:…` or `token:…`.
     principal: Option<String>,
     principal_name: Option<String>,
@@ -195,10 +197,10 @@ struct Origin {
     user_agent: Option<String>,
 }
 
-impl Origin {
+impl RequestOrigin {
     fn of(request: &HttpRequest) -> Self {
         let extensions = request.extensions();
-        let principal = extensions.get::<NotedPrincipal>().map(|noted| &noted.0);
+        let principal = extensions.get::<RequestPrincipal>().map(|caller| &caller.0);
         let in_path = request.match_info().get("tenant_id");
         let in_path = in_path.and_then(|tenant| tenant.parse().ok());
         let own = principal.and_then(|principal| principal.tenant);
@@ -232,8 +234,8 @@ fn printable(text: &str) -> String {
     shown
 }
 
-/// Response to log.
-struct Answered<'a> {
+/// Entry of the access log: one response.
+struct AccessLogEntry<'a> {
     method: &'a Method,
     path: &'a str,
     route: &'a str,
@@ -241,7 +243,7 @@ struct Answered<'a> {
     took: Duration,
 }
 
-impl Answered<'_> {
+impl AccessLogEntry<'_> {
     /// Logs the response. Devices and probes send requests all the time, so these are logged at debug level. Those of
     /// people and pipelines are logged at info level, as are server errors.
     fn log(&self, request: Option<&HttpRequest>) {
@@ -253,8 +255,8 @@ impl Answered<'_> {
         let path = printable(self.path);
         let status = self.status.as_u16();
         let duration_ms = took.as_secs_f64() * 1_000.0;
-        let from = request.map(Origin::of).unwrap_or_default();
-        let Origin {
+        let from = request.map(RequestOrigin::of).unwrap_or_default();
+        let RequestOrigin {
             principal,
             principal_name,
             tenant,
@@ -293,7 +295,7 @@ thread_local! {
 }
 
 fn measure(method: &Method, route: &str, status: StatusCode, took: Duration) {
-    let method = known_method(method);
+    let method = method_label(method);
     METRICS.with_borrow_mut(|routes| {
         let index = routes.iter().position(|(known, _)| known == route);
         let index = index.unwrap_or_else(|| {
@@ -305,7 +307,7 @@ fn measure(method: &Method, route: &str, status: StatusCode, took: Duration) {
             .iter()
             .position(|(own, of_status, ..)| *own == method && *of_status == status);
         let index = known.unwrap_or_else(|| {
-            metrics.push(ask_for_metrics(method, route, status));
+            metrics.push(register_metrics(method, route, status));
             metrics.len() - 1
         });
         let (.., requests, durations) = &metrics[index];
@@ -314,7 +316,7 @@ fn measure(method: &Method, route: &str, status: StatusCode, took: Duration) {
     });
 }
 
-fn ask_for_metrics(
+fn register_metrics(
     method: &'static str,
     route: &str,
     status: StatusCode,
@@ -330,7 +332,7 @@ fn ask_for_metrics(
 }
 
 /// Maps a method to a label. Unknown methods share one label, because clients may invent any number of them.
-fn known_method(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

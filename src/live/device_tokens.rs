@@ -1,8 +1,8 @@
-//! Which tokens of devices were replaced or revoked, in memory: a token proves by itself for which device it was
-//! made, but not that it is still the newest.
+//! Revoked and replaced device tokens, in memory. A token authenticates its device by itself, but does not show whether
+//! it is still the newest.
 //!
-//! Only devices are kept that had more than one token or lost theirs. What this node does is noted at once; what other
-//! nodes do is looked for each second.
+//! The map holds only devices whose first token was replaced or revoked. Changes made on this node are recorded
+//! immediately. Changes made on other nodes are polled every second.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,68 +13,69 @@ use chrono::{DateTime, TimeDelta, Utc};
 use papaya::{Compute, Operation};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::device_key::{BorrowedDeviceKey, DeviceKey};
-use super::lockouts::{LockedOut, Lockouts};
+use super::device_ref::{BorrowedDeviceRef, DeviceRef};
+use super::revocations::{Revocation, Revocations};
 use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::storage::device_tokens::{self, TokenGeneration};
 use crate::storage::{Db, StorageError};
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How far a look reaches back before the one before it: above what the nodes' clocks differ by and what a
-/// transaction takes.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Overlap of a poll with the previous one. Exceeds the clock skew between nodes plus the duration of a transaction.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
-/// How often everything is read, whatever the looks saw.
-const READ_ALL_EVERY: Duration = Duration::from_mins(10);
+/// Interval between full reads, regardless of what the polls return.
+const RELOAD_INTERVAL: Duration = Duration::from_mins(10);
 
-/// The newest generation of the tokens of devices whose first one is good no more. Reading takes no lock.
-pub struct NewestTokens {
-    generations: papaya::HashMap<DeviceKey, i64>,
-    /// Every token up to this generation is invalid, since a restore was finished; 0: there was none.
+/// Newest token generation of each device whose first token is no longer valid. Reads take no lock.
+pub struct RevokedTokens {
+    generations: papaya::HashMap<DeviceRef, i64>,
+    /// Tokens up to this generation are invalid because a restore was completed; 0 = no restore.
     floor: AtomicI64,
-    lockouts: Lockouts,
+    revocations: Revocations,
 }
 
-impl NewestTokens {
-    fn new(lockouts: Lockouts) -> Self {
+impl RevokedTokens {
+    fn new(revocations: Revocations) -> Self {
         let generations = papaya::HashMap::new();
         Self {
             generations,
             floor: AtomicI64::new(0),
-            lockouts,
+            revocations,
         }
     }
 
-    /// Whether a later token took the place of this one, or it was revoked.
-    pub fn have_replaced(&self, tenant: TenantId, device: &str, generation: i64) -> bool {
-        let asked = BorrowedDeviceKey { tenant, device };
+    /// Returns `true` if the token was revoked or replaced by a later one.
+    pub fn is_revoked(&self, tenant: TenantId, device: &str, generation: i64) -> bool {
+        let asked = BorrowedDeviceRef { tenant, device };
         let newest = self.generations.pin().get(&asked).copied();
         generation <= self.floor.load(Ordering::Acquire) || newest.is_some_and(|newest| generation < newest)
     }
 
-    /// Follows the floor of the database, a lower one too: it may be an older state.
+    /// Adopts the floor stored in the database. A lower floor is accepted too, because the database may have been
+    /// replaced by an older state.
     fn set_floor(&self, floor: i64) {
         let before = self.floor.swap(floor, Ordering::AcqRel);
         if before < floor {
-            self.lockouts.tell(LockedOut::EveryDevice);
+            self.revocations.send(Revocation::EveryDevice);
         }
     }
 
-    /// Notes what was committed. Whoever read it earlier may note it later, so only what is newer counts.
-    pub fn note(&self, device: DeviceKey, generation: i64) {
+    /// Records a committed generation. Readers may record generations out of order, so only a newer one has an effect.
+    pub fn record_generation(&self, device: DeviceRef, generation: i64) {
         self.replace(device, generation, |known| generation > known.unwrap_or(1));
     }
 
-    /// Takes what the database has for the whole truth, lower generations too: it may be an older state.
-    async fn read_all(&self, db: &Db, floor: i64) -> Result<(), StorageError> {
+    /// Replaces the map with the state in the database. Lower generations are accepted too, because the database may
+    /// have been replaced by an older state.
+    async fn reload(&self, db: &Db, floor: i64) -> Result<(), StorageError> {
         let before = self.copy();
         let rows = device_tokens::list_replaced_anywhere(db, floor, None).await?;
-        self.take_all(before, &rows);
+        self.merge_rows(before, &rows);
         Ok(())
     }
 
-    fn copy(&self) -> HashMap<DeviceKey, i64> {
+    fn copy(&self) -> HashMap<DeviceRef, i64> {
         let generations = self.generations.pin();
         generations
             .iter()
@@ -82,8 +83,9 @@ impl NewestTokens {
             .collect()
     }
 
-    /// `before` is what was known before the rows were read. What was noted since then stays, unless the rows are newer.
-    fn take_all(&self, mut before: HashMap<DeviceKey, i64>, rows: &[TokenGeneration]) {
+    /// Merges rows read from the database. `before` is the map as it was before the read. Entries recorded since then
+    /// are kept unless the row is newer.
+    fn merge_rows(&self, mut before: HashMap<DeviceRef, i64>, rows: &[TokenGeneration]) {
         for row in rows {
             let (device, generation) = (owner_of(row), row.generation);
             let before = before.remove(&device);
@@ -93,13 +95,14 @@ impl NewestTokens {
         }
         let newest = self.generations.pin();
         for (device, before) in before {
-            // The error is that it was noted anew.
+            // An error means that the entry was updated meanwhile.
             let _ = newest.remove_if(&device, |_, known| *known == before);
         }
     }
 
-    /// Keeps a generation instead of the one that is known, where that is wanted; another one locks the device out.
-    fn replace(&self, device: DeviceKey, generation: i64, is_wanted: impl Fn(Option<i64>) -> bool) {
+    /// Sets the generation of a device if `is_wanted` accepts the known one. A change is reported as a revocation of
+    /// the device's tokens.
+    fn replace(&self, device: DeviceRef, generation: i64, is_wanted: impl Fn(Option<i64>) -> bool) {
         let generations = self.generations.pin();
         let replaced = generations.compute(device.clone(), |entry| {
             let known = entry.map(|(_, known)| *known);
@@ -110,68 +113,68 @@ impl NewestTokens {
             }
         });
         if !matches!(replaced, Compute::Aborted(())) {
-            self.lockouts.tell(LockedOut::Device(device));
+            self.revocations.send(Revocation::Device(device));
         }
     }
 }
 
-/// The task that follows what other nodes replace and revoke.
-pub struct DeviceTokenFollower {
+/// Background task that polls for tokens replaced or revoked on other nodes.
+pub struct RevokedTokenSync {
     db: Db,
     clock: Arc<dyn Clock>,
-    newest: Arc<NewestTokens>,
-    /// `None` when everything must be read.
-    looked_at: Option<DateTime<Utc>>,
-    read_all_at: Instant,
+    tokens: Arc<RevokedTokens>,
+    /// Time of the last poll; `None` forces a full read.
+    polled_at: Option<DateTime<Utc>>,
+    reloaded_at: Instant,
 }
 
-impl DeviceTokenFollower {
-    pub fn new(db: Db, clock: Arc<dyn Clock>, lockouts: Lockouts) -> (Self, Arc<NewestTokens>) {
-        let newest = Arc::new(NewestTokens::new(lockouts));
-        let follower = Self {
+impl RevokedTokenSync {
+    pub fn new(db: Db, clock: Arc<dyn Clock>, revocations: Revocations) -> (Self, Arc<RevokedTokens>) {
+        let tokens = Arc::new(RevokedTokens::new(revocations));
+        let sync = Self {
             db,
             clock,
-            newest: newest.clone(),
-            looked_at: None,
-            read_all_at: Instant::now(),
+            tokens: tokens.clone(),
+            polled_at: None,
+            reloaded_at: Instant::now(),
         };
-        (follower, newest)
+        (sync, tokens)
     }
 
-    /// Looks once.
-    pub async fn look(&mut self) -> Result<(), StorageError> {
+    /// Polls the database once.
+    pub async fn poll(&mut self) -> Result<(), StorageError> {
         let now = self.clock.now();
         let floor = device_tokens::look_for_floor(&self.db).await?;
-        self.newest.set_floor(floor);
-        match self.looked_at {
-            Some(before) if self.read_all_at.elapsed() < READ_ALL_EVERY => {
+        self.tokens.set_floor(floor);
+        match self.polled_at {
+            Some(before) if self.reloaded_at.elapsed() < RELOAD_INTERVAL => {
                 let since = before.min(now) - OVERLAP;
                 for row in device_tokens::list_replaced_anywhere(&self.db, floor, Some(since)).await? {
-                    self.newest.note(owner_of(&row), row.generation);
+                    self.tokens.record_generation(owner_of(&row), row.generation);
                 }
             }
             _ => {
-                self.newest.read_all(&self.db, floor).await?;
-                self.read_all_at = Instant::now();
+                self.tokens.reload(&self.db, floor).await?;
+                self.reloaded_at = Instant::now();
             }
         }
-        self.looked_at = Some(now);
+        self.polled_at = Some(now);
         Ok(())
     }
 
-    /// Follows until the task is dropped. Until it has read everything, tokens that were replaced are good for checks.
+    /// Polls until the task is dropped. Until the first full read, checks accept replaced tokens.
     pub async fn run(&mut self) {
-        let mut ticks = interval(LOOK_EVERY);
+        let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
         loop {
             ticks.tick().await;
-            match self.look().await {
+            match self.poll().await {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
-                    tracing::warn!(%error, "the tokens of devices could not be compared with the database");
+                    tracing::warn!(%error, "polling for revoked device tokens failed");
                     // The database may have been replaced by an older state meanwhile.
-                    self.looked_at = None;
+                    self.polled_at = None;
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
@@ -179,8 +182,8 @@ impl DeviceTokenFollower {
     }
 }
 
-fn owner_of(row: &TokenGeneration) -> DeviceKey {
-    DeviceKey::of(row.tenant, &row.device)
+fn owner_of(row: &TokenGeneration) -> DeviceRef {
+    DeviceRef::of(row.tenant, &row.device)
 }
 
 #[cfg(test)]
@@ -196,54 +199,54 @@ mod tests {
         }
     }
 
-    fn newest(tokens: &NewestTokens) -> Option<i64> {
+    fn newest(tokens: &RevokedTokens) -> Option<i64> {
         tokens.generations.pin().get(&owner_of(&row(1))).copied()
     }
 
     #[test]
     fn what_was_read_before_a_revocation_does_not_undo_it() {
-        let (lockouts, mut told) = Lockouts::new();
-        let tokens = NewestTokens::new(lockouts);
+        let (revocations, mut revoked) = Revocations::new();
+        let tokens = RevokedTokens::new(revocations);
         let device = owner_of(&row(1));
-        tokens.note(device.clone(), 1);
+        tokens.record_generation(device.clone(), 1);
         assert_eq!(newest(&tokens), None);
-        tokens.note(device.clone(), 3);
-        tokens.note(device.clone(), 2);
+        tokens.record_generation(device.clone(), 3);
+        tokens.record_generation(device.clone(), 2);
         assert_eq!(newest(&tokens), Some(3));
-        assert!(tokens.have_replaced(device.tenant, "PDA001", 2));
-        assert_eq!(told.try_recv().unwrap(), LockedOut::Device(device));
-        assert!(told.try_recv().is_err(), "it is locked out once");
+        assert!(tokens.is_revoked(device.tenant, "PDA001", 2));
+        assert_eq!(revoked.try_recv().unwrap(), Revocation::Device(device));
+        assert!(revoked.try_recv().is_err(), "it is revoked once");
     }
 
     #[test]
     fn a_floor_ends_every_token_up_to_it() {
-        let (lockouts, mut told) = Lockouts::new();
-        let tokens = NewestTokens::new(lockouts);
+        let (revocations, mut revoked) = Revocations::new();
+        let tokens = RevokedTokens::new(revocations);
         let tenant = TenantId::parse(1).unwrap();
-        assert!(!tokens.have_replaced(tenant, "PDA001", 1));
+        assert!(!tokens.is_revoked(tenant, "PDA001", 1));
         tokens.set_floor(1_000);
-        assert_eq!(told.try_recv().unwrap(), LockedOut::EveryDevice);
-        assert!(tokens.have_replaced(tenant, "PDA001", 1) && tokens.have_replaced(tenant, "PDA002", 1_000));
-        assert!(!tokens.have_replaced(tenant, "PDA001", 1_001));
+        assert_eq!(revoked.try_recv().unwrap(), Revocation::EveryDevice);
+        assert!(tokens.is_revoked(tenant, "PDA001", 1) && tokens.is_revoked(tenant, "PDA002", 1_000));
+        assert!(!tokens.is_revoked(tenant, "PDA001", 1_001));
         tokens.set_floor(1_000);
-        assert!(told.try_recv().is_err());
+        assert!(revoked.try_recv().is_err());
     }
 
     #[test]
     fn reading_everything_lowers_what_nobody_has_raised_meanwhile() {
-        let tokens = NewestTokens::new(Lockouts::new().0);
-        tokens.note(owner_of(&row(1)), 5);
-        tokens.take_all(tokens.copy(), &[row(4)]);
+        let tokens = RevokedTokens::new(Revocations::new().0);
+        tokens.record_generation(owner_of(&row(1)), 5);
+        tokens.merge_rows(tokens.copy(), &[row(4)]);
         assert_eq!(newest(&tokens), Some(4));
 
         let before = tokens.copy();
-        tokens.note(owner_of(&row(1)), 6);
-        tokens.take_all(before.clone(), &[row(4)]);
+        tokens.record_generation(owner_of(&row(1)), 6);
+        tokens.merge_rows(before.clone(), &[row(4)]);
         assert_eq!(newest(&tokens), Some(6));
-        tokens.take_all(before, &[]);
+        tokens.merge_rows(before, &[]);
         assert_eq!(newest(&tokens), Some(6));
 
-        tokens.take_all(tokens.copy(), &[]);
+        tokens.merge_rows(tokens.copy(), &[]);
         assert_eq!(newest(&tokens), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Hints that something changed: sent after this node's own commits, heard from the other nodes.
+//! Change notifications (hints) between nodes: sent after this node's commits, received from the other nodes.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,59 +7,64 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::backoff::Backoff;
-use crate::storage::{Db, Hint, HintChannel};
+use crate::storage::{Db, Notification, NotificationChannel};
 
-/// Commits within so short a time share a hint.
+/// Commits within this time share one hint.
 const DEBOUNCE: Duration = Duration::from_millis(5);
 
-/// What the tasks of this file and the follower tell one another.
+/// Signals between the hint tasks and the catalog sync.
 #[derive(Default)]
 pub(super) struct Signals {
-    /// Something may have changed: look now.
-    pub(super) look: Notify,
-    /// Hints were lost: compare every tenant.
+    /// Requests an immediate poll, because something may have changed.
+    pub(super) poll_now: Notify,
+    /// Requests a comparison of every tenant, because hints were lost.
     pub(super) compare_all: AtomicBool,
-    /// This node has committed something.
+    /// Reports a commit on this node.
     pub(super) committed: Notify,
 }
 
-/// Sends hints until it is dropped. One that cannot be sent is not missed: the others poll.
+/// Sends hints until dropped. A hint that cannot be sent is harmless, because the other nodes poll.
 pub(super) async fn send(db: &Db, signals: &Signals) {
     loop {
         signals.committed.notified().await;
-        if let Err(error) = db.hint().await {
-            tracing::debug!(%error, "a hint could not be sent");
+        if let Err(error) = db.notify_catalog().await {
+            tracing::debug!(%error, "sending a change notification failed");
         }
         tokio::time::sleep(DEBOUNCE).await;
     }
 }
 
-/// Hears hints until it is dropped.
-pub(super) async fn hear(db: &Db, signals: &Signals) {
-    hear_all(db, HintChannel::Catalog, |hint| {
-        if hint == Hint::Reconnected {
+/// Receives catalog hints until dropped.
+pub(super) async fn receive(db: &Db, signals: &Signals) {
+    receive_all(db, NotificationChannel::Catalog, |hint| {
+        if hint == Notification::Reconnected {
             signals.compare_all.store(true, Ordering::Relaxed);
         }
-        signals.look.notify_one();
+        signals.poll_now.notify_one();
     })
     .await;
 }
 
-/// Hears every hint of a channel until it is dropped, on a connection that is made again whenever it is lost;
-/// [`Hint::Reconnected`] comes first. A database without hints is never heard.
-pub(crate) async fn hear_all(db: &Db, channel: HintChannel, mut take: impl FnMut(Hint)) {
+/// Receives every hint of a channel until dropped, and reconnects whenever the connection is lost.
+///
+/// Each connection starts with [`Notification::Reconnected`]. If the database has no hints, the function waits forever.
+pub(crate) async fn receive_all(
+    db: &Db,
+    channel: NotificationChannel,
+    mut on_hint: impl FnMut(Notification),
+) {
     let mut backoff = Backoff::default();
     loop {
         match db.listen(channel).await {
             Ok(None) => pending().await,
             Ok(Some(mut hints)) => {
                 backoff = Backoff::default();
-                take(Hint::Reconnected);
+                on_hint(Notification::Reconnected);
                 while let Ok(hint) = hints.next().await {
-                    take(hint);
+                    on_hint(hint);
                 }
             }
-            Err(error) => tracing::debug!(%error, ?channel, "the database cannot be listened to"),
+            Err(error) => tracing::debug!(%error, ?channel, "listening for change notifications failed"),
         }
         tokio::time::sleep(backoff.next()).await;
     }

@@ -1,4 +1,4 @@
-//! From the rows of tenants to what is served: in one consistent read for each group of tenants, only what differs.
+//! Loads tenants from the database: each group in one consistent read, and only what differs from the cache.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Live;
+use super::CatalogCache;
 use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::access::{AppKey, TenantScope};
 use crate::catalog::ids::{AppId, TenantId};
@@ -15,33 +15,33 @@ use crate::catalog::org::OrgDirectory;
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::app_keys::SealedSecrets;
-use crate::storage::feed::{self, AppRows, TenantRows};
+use crate::storage::catalog_states::{self, AppRows, TenantRows};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
 
-/// How many tenants are read together.
+/// Number of tenants in a group, which is read in one transaction.
 const GROUP: usize = 64;
-/// How many groups are read at a time: while one is compiled, the database works on the next.
+/// Number of groups loaded concurrently: while one is compiled, the database works on the next.
 const GROUPS_AT_ONCE: usize = 3;
 
-/// What loading a tenant came to.
-pub(super) enum Loaded {
+/// Result of loading a tenant.
+pub(super) enum LoadResult {
     Tenant(Box<PublishedTenant>),
-    /// There is no such tenant.
+    /// The tenant does not exist.
     Absent,
-    /// Rows that cannot be read.
+    /// The rows cannot be read.
     Unreadable(StorageError),
-    /// Rows that the program fails on.
+    /// The program panicked on the rows.
     Panicked(String),
-    /// Most rows are gone and nobody deleted them.
+    /// Most rows are gone without an audited deletion.
     Suspicious {
         rows_before: i64,
         rows_now: i64,
     },
 }
 
-/// The groups of tenants that are still to be loaded.
+/// Queue of tenant groups that are not loaded yet.
 #[derive(Clone)]
 struct Groups(Arc<Mutex<Vec<Vec<TenantId>>>>);
 
@@ -68,37 +68,43 @@ impl Groups {
     }
 }
 
-/// Loads tenants from the database.
 #[derive(Clone)]
 pub(super) struct Loader {
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<CatalogCache>,
     pub(super) keyring: Arc<Keyring>,
-    /// Whether this database's history is the one that was followed so far.
-    pub(super) may_hold: bool,
+    /// The database still has the history that was synced. Only then can a loss of rows be suspicious.
+    pub(super) has_same_history: bool,
 }
 
 impl Loader {
-    /// Loads these tenants; what becomes of each is told as soon as its group is there.
+    /// Loads these tenants and passes each result to `on_loaded` as soon as its group is loaded.
     ///
-    /// The follower's own connection suffices. Helpers take groups too while the pool has connections for them.
+    /// The dedicated connection of the catalog sync is sufficient. Helper tasks load groups as well while the pool has
+    /// connections for them.
     pub(super) async fn load(
         &self,
         (own, pool): (&Db, &Db),
         tenants: &[TenantId],
-        mut tell: impl FnMut(TenantId, Loaded),
+        mut on_loaded: impl FnMut(TenantId, LoadResult),
     ) -> Result<(), StorageError> {
         let groups = Groups::of(tenants);
         let (sender, mut loaded) = mpsc::channel(GROUPS_AT_ONCE);
         let mut helpers = JoinSet::new();
         for _ in 1..groups.len().min(GROUPS_AT_ONCE) {
-            // Tasks of their own, so that groups are compiled on every core.
-            helpers.spawn(self.clone().help(pool.clone(), groups.clone(), sender.clone()));
+            // Separate tasks, so that groups are compiled on all cores.
+            helpers.spawn(
+                self.clone()
+                    .load_groups_as_helper(pool.clone(), groups.clone(), sender.clone()),
+            );
         }
         let mut all = JoinSet::new();
-        all.spawn(self.clone().load_all(own.clone(), groups, helpers, sender));
+        all.spawn(
+            self.clone()
+                .load_remaining_groups(own.clone(), groups, helpers, sender),
+        );
         while let Some(group) = loaded.recv().await {
             for (tenant, loaded) in group {
-                tell(tenant, loaded);
+                on_loaded(tenant, loaded);
             }
         }
         while let Some(done) = all.join_next().await {
@@ -107,13 +113,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Loads what is left until nothing is, also what helpers give back.
-    async fn load_all(
+    /// Loads groups until none is left, including those that helpers return.
+    async fn load_remaining_groups(
         self,
         db: Db,
         groups: Groups,
         mut helpers: JoinSet<()>,
-        loaded: mpsc::Sender<Vec<(TenantId, Loaded)>>,
+        loaded: mpsc::Sender<Vec<(TenantId, LoadResult)>>,
     ) -> Result<(), StorageError> {
         loop {
             while let Some(group) = groups.next() {
@@ -129,8 +135,13 @@ impl Loader {
         }
     }
 
-    /// Loads groups until none is left or one cannot be loaded here.
-    async fn help(self, db: Db, groups: Groups, loaded: mpsc::Sender<Vec<(TenantId, Loaded)>>) {
+    /// Loads groups until none is left or one fails to load.
+    async fn load_groups_as_helper(
+        self,
+        db: Db,
+        groups: Groups,
+        loaded: mpsc::Sender<Vec<(TenantId, LoadResult)>>,
+    ) {
         while let Some(group) = groups.next() {
             let Ok(done) = self.load_group(&db, &group).await else {
                 groups.give_back(group);
@@ -142,15 +153,20 @@ impl Loader {
         }
     }
 
-    /// Rows of one tenant that cannot be read must not keep the others of its group away.
-    async fn load_group(&self, db: &Db, group: &[TenantId]) -> Result<Vec<(TenantId, Loaded)>, StorageError> {
+    /// Loads a group. If its rows cannot be read, the tenants are loaded one by one, so that one tenant does not block
+    /// the others.
+    async fn load_group(
+        &self,
+        db: &Db,
+        group: &[TenantId],
+    ) -> Result<Vec<(TenantId, LoadResult)>, StorageError> {
         match contain_panic(self.read_group(db, group)).boxed().await {
             Ok(Err(error @ (StorageError::CorruptRow { .. } | StorageError::Other(_))))
                 if group.len() == 1 =>
             {
-                Ok(vec![(group[0], Loaded::Unreadable(error))])
+                Ok(vec![(group[0], LoadResult::Unreadable(error))])
             }
-            Err(panic) if group.len() == 1 => Ok(vec![(group[0], Loaded::Panicked(panic))]),
+            Err(panic) if group.len() == 1 => Ok(vec![(group[0], LoadResult::Panicked(panic))]),
             Ok(Err(StorageError::CorruptRow { .. } | StorageError::Other(_))) | Err(_) => {
                 let mut loaded = Vec::with_capacity(group.len());
                 for tenant in group {
@@ -162,10 +178,14 @@ impl Loader {
         }
     }
 
-    async fn read_group(&self, db: &Db, group: &[TenantId]) -> Result<Vec<(TenantId, Loaded)>, StorageError> {
+    async fn read_group(
+        &self,
+        db: &Db,
+        group: &[TenantId],
+    ) -> Result<Vec<(TenantId, LoadResult)>, StorageError> {
         let reader = db.begin_read().await?;
-        let scopes: Vec<_> = group.iter().copied().map(TenantScope::of_the_program).collect();
-        let rows = feed::load_tenants(&reader, &scopes).await?;
+        let scopes: Vec<_> = group.iter().copied().map(TenantScope::internal).collect();
+        let rows = catalog_states::load_tenants(&reader, &scopes).await?;
         let mut absent: HashSet<_> = group.iter().copied().collect();
         let mut new_apps = self.load_apps_of_new_tenants(&reader, &rows).await?;
         let mut loaded = Vec::with_capacity(group.len());
@@ -175,11 +195,11 @@ impl Loader {
             let apps = new_apps.remove(&tenant);
             loaded.push((tenant, self.assemble(&reader, row, apps).await?));
         }
-        loaded.extend(absent.into_iter().map(|tenant| (tenant, Loaded::Absent)));
+        loaded.extend(absent.into_iter().map(|tenant| (tenant, LoadResult::Absent)));
         Ok(loaded)
     }
 
-    /// Of tenants that are not served yet everything is read, all of them together.
+    /// Loads all apps of the tenants that are not cached yet, for all of these tenants together.
     async fn load_apps_of_new_tenants(
         &self,
         reader: &ReadTx,
@@ -189,14 +209,14 @@ impl Loader {
             .iter()
             .map(|row| row.tenant.id)
             .filter(|tenant| self.live.served(*tenant).is_none())
-            .map(TenantScope::of_the_program)
+            .map(TenantScope::internal)
             .collect();
         let mut loaded: HashMap<_, Vec<_>> = HashMap::new();
         if scopes.is_empty() {
             return Ok(loaded);
         }
         let apps = AppSelection::OfTenants(&scopes);
-        for rows in feed::load_apps(reader, apps, ReleaseSelection::Effective).await? {
+        for rows in catalog_states::load_apps(reader, apps, ReleaseSelection::Effective).await? {
             loaded.entry(rows.tenant).or_default().push(compile(rows));
         }
         Ok(loaded)
@@ -207,13 +227,13 @@ impl Loader {
         reader: &ReadTx,
         row: TenantRows,
         new_apps: Option<Vec<LoadedApp>>,
-    ) -> Result<Loaded, StorageError> {
-        let scope = TenantScope::of_the_program(row.tenant.id);
+    ) -> Result<LoadResult, StorageError> {
+        let scope = TenantScope::internal(row.tenant.id);
         let served = self.live.served(row.tenant.id);
         if let Some(served) = &served
             && self.is_suspicious(reader, scope, served, &row).await?
         {
-            return Ok(Loaded::Suspicious {
+            return Ok(LoadResult::Suspicious {
                 rows_before: served.row_count,
                 rows_now: row.row_count,
             });
@@ -229,7 +249,7 @@ impl Loader {
         let directory = match unchanged {
             Some(served) => served.directory.clone(),
             None => Arc::new(OrgDirectory::of_nodes(
-                &feed::load_directory(reader, scope).await?,
+                &catalog_states::load_directory(reader, scope).await?,
             )),
         };
         let app_keys = row
@@ -237,8 +257,8 @@ impl Loader {
             .iter()
             .map(|(key, secrets)| self.open(row.tenant.id, key, secrets))
             .collect();
-        Ok(Loaded::Tenant(Box::new(PublishedTenant::new(TenantParts {
-            pair: row.pair,
+        Ok(LoadResult::Tenant(Box::new(PublishedTenant::new(TenantParts {
+            revision: row.revision,
             tenant: row.tenant,
             directory_etag: row.directory_etag,
             directory,
@@ -249,8 +269,8 @@ impl Loader {
         }))))
     }
 
-    /// Whether most of a tenant's rows vanished within one history of the database and without an audited deletion:
-    /// somebody's mistake rather than a change, and not to be served.
+    /// Returns `true` if most of a tenant's rows vanished within one history of the database and without an audited
+    /// deletion. Such a loss is a mistake rather than a change, and must not be served.
     async fn is_suspicious(
         &self,
         reader: &ReadTx,
@@ -259,7 +279,7 @@ impl Loader {
         row: &TenantRows,
     ) -> Result<bool, StorageError> {
         let has_halved = row.row_count < served.row_count / 2 + served.row_count % 2;
-        if !self.may_hold || !has_halved {
+        if !self.has_same_history || !has_halved {
             return Ok(false);
         }
         let present: HashSet<_> = row.apps.iter().map(|(id, _)| *id).collect();
@@ -268,7 +288,7 @@ impl Loader {
             .filter(|loaded| !present.contains(&loaded.id))
             .map(|loaded| loaded.app.package_name.as_str().to_owned())
             .collect();
-        let audited = feed::count_audited_deletions(reader, scope, &gone).await?;
+        let audited = catalog_states::count_audited_deletions(reader, scope, &gone).await?;
         Ok(gone.is_empty() || audited < gone.len() as u64)
     }
 
@@ -290,7 +310,7 @@ impl Loader {
     }
 }
 
-/// The apps of a tenant as they are now; those whose pair is the one served are not read again.
+/// Returns the current apps of a tenant. Apps whose revision is the cached one are not read again.
 async fn load_changed_apps(
     reader: &ReadTx,
     scope: TenantScope,
@@ -299,15 +319,18 @@ async fn load_changed_apps(
 ) -> Result<Vec<LoadedApp>, StorageError> {
     let mut apps = Vec::with_capacity(row.apps.len());
     let mut changed: Vec<AppId> = Vec::new();
-    for (id, pair) in &row.apps {
-        match served.loaded_app(*id).filter(|loaded| loaded.pair == *pair) {
+    for (id, revision) in &row.apps {
+        match served
+            .loaded_app(*id)
+            .filter(|loaded| loaded.revision == *revision)
+        {
             Some(unchanged) => apps.push(unchanged.clone()),
             None => changed.push(*id),
         }
     }
     if !changed.is_empty() {
         let selection = AppSelection::Some(scope, &changed);
-        let rows = feed::load_apps(reader, selection, ReleaseSelection::Effective).await?;
+        let rows = catalog_states::load_apps(reader, selection, ReleaseSelection::Effective).await?;
         apps.extend(rows.into_iter().map(compile));
     }
     Ok(apps)
@@ -316,7 +339,7 @@ async fn load_changed_apps(
 fn compile(rows: AppRows) -> LoadedApp {
     LoadedApp {
         id: rows.app.id,
-        pair: rows.pair,
+        revision: rows.revision,
         app: Arc::new(PublishedApp::compile(
             &rows.app,
             rows.resources,

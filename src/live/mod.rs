@@ -1,15 +1,16 @@
-//! The published catalog in memory: what checks are answered from, and how it follows the database.
+//! In-memory cache of the published catalog, from which checks are answered, and its synchronisation with the database.
 //!
-//! Readers take no lock and touch no database. One task, the `follower`, loads what differs and swaps it in whole.
+//! Readers take no lock and do not access the database. One task, the catalog sync, loads the tenants that
+//! differ and swaps each in as a whole.
 
-mod device_key;
+mod device_ref;
 mod device_tokens;
-mod follower;
 mod hints;
 mod loader;
-mod lockouts;
 mod published;
+mod revocations;
 pub mod snapshot;
+mod sync;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -21,52 +22,52 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-pub use device_key::{BorrowedDeviceKey, DeviceKey};
-pub use device_tokens::{DeviceTokenFollower, NewestTokens};
-pub use follower::{Follower, FollowerSettings};
-pub(crate) use hints::hear_all as hear_hints;
-pub use lockouts::{LockedOut, Lockouts};
+pub use device_ref::{BorrowedDeviceRef, DeviceRef};
+pub use device_tokens::{RevokedTokenSync, RevokedTokens};
+pub(crate) use hints::receive_all as receive_hints;
 pub use published::{LiveAppKey, PublishedTenant};
+pub use revocations::{Revocation, Revocations};
+pub use sync::{CatalogSync, CatalogSyncSettings};
 
 use self::snapshot::Snapshot;
 use crate::catalog::ids::TenantId;
 
-/// How long a write waits until this node serves it; then it answers all the same.
+/// Maximum time that a write waits until this node serves it. The write is acknowledged even if the time expires.
 const READ_YOUR_WRITES_WITHIN: Duration = Duration::from_secs(2);
 
-/// The catalog of every tenant, as this node serves it.
-pub struct Live {
-    /// A change of a tenant swaps its slot and touches no other.
+/// Cached catalog of all tenants, as this node serves it.
+pub struct CatalogCache {
+    /// A change of a tenant swaps only that tenant's slot.
     slots: papaya::HashMap<TenantId, Arc<Slot>>,
-    /// Which tenant has a gateway key: its slot, so that nothing else is looked up.
+    /// Slot of the tenant that owns each gateway key, so that one lookup is enough.
     app_key_owners: papaya::HashMap<String, Arc<Slot>>,
-    wishes: mpsc::UnboundedSender<Wish>,
-    /// When every tenant that differed had last been loaded, in microseconds since 1970; 0 is never.
-    compared_at_us: AtomicI64,
-    /// Tenants whose slot is empty.
-    unread: AtomicI64,
-    /// Grows with every change of what is served.
+    sync_requests: mpsc::UnboundedSender<SyncRequest>,
+    /// Time of the last complete sync, in µs since the epoch; 0 = never.
+    synced_at_us: AtomicI64,
+    /// Number of tenants whose slot is empty.
+    unreadable: AtomicI64,
+    /// Number of changes of the served catalog so far.
     changes: AtomicU64,
-    /// Whose catalog this is, once that is known.
+    /// Installation that the catalog belongs to; `None` until it is known.
     installation: Mutex<Option<Uuid>>,
     stale_after: TimeDelta,
-    lockouts: Lockouts,
+    revocations: Revocations,
 }
 
-/// One tenant's place; empty while its rows could not be read.
+/// Slot of one tenant; empty while its rows cannot be read.
 type Slot = ArcSwapOption<PublishedTenant>;
 
-/// Somebody waits until a tenant has been compared with the database.
-struct Wish {
+/// Request to compare a tenant with the database and to notify `done` afterwards.
+struct SyncRequest {
     tenant: TenantId,
     done: oneshot::Sender<()>,
 }
 
-/// What the node knows of a tenant.
+/// Result of looking up a tenant.
 pub enum Lookup {
-    /// There is no such tenant.
+    /// The tenant does not exist.
     Absent,
-    /// Nothing can be said: its catalog has not been loaded.
+    /// The catalog has not been loaded, so neither presence nor absence is known.
     Unknown,
     Found(Arc<PublishedTenant>),
 }
@@ -77,48 +78,52 @@ impl Lookup {
     }
 }
 
-/// How current and how large the catalog is, for readiness and metrics.
+/// Age and size of the cached catalog, for readiness and metrics.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveStatus {
     pub tenants: usize,
     pub apps: usize,
     pub releases: usize,
-    /// Bytes that are prepared for answers.
+    /// Number of bytes prepared for answers.
     pub prepared_bytes: usize,
-    /// The sum of all tenants' revisions: it grows with every change that this node serves.
+    /// Sum of the revisions of all tenants; increases with every change that this node serves.
     pub revision: i64,
-    /// `None` until the first load.
-    pub compared_at: Option<DateTime<Utc>>,
+    /// Time of the last complete sync; `None` until the first load.
+    pub synced_at: Option<DateTime<Utc>>,
 }
 
-impl Live {
-    fn new(wishes: mpsc::UnboundedSender<Wish>, stale_after: TimeDelta, lockouts: Lockouts) -> Self {
+impl CatalogCache {
+    fn new(
+        sync_requests: mpsc::UnboundedSender<SyncRequest>,
+        stale_after: TimeDelta,
+        revocations: Revocations,
+    ) -> Self {
         Self {
             slots: papaya::HashMap::new(),
             app_key_owners: papaya::HashMap::new(),
-            wishes,
-            compared_at_us: AtomicI64::new(0),
-            unread: AtomicI64::new(0),
+            sync_requests,
+            synced_at_us: AtomicI64::new(0),
+            unreadable: AtomicI64::new(0),
             changes: AtomicU64::new(0),
             installation: Mutex::new(None),
             stale_after,
-            lockouts,
+            revocations,
         }
     }
 
     pub fn tenant(&self, id: TenantId) -> Lookup {
         match self.slots.pin().get(&id) {
             Some(slot) => Lookup::of(slot),
-            None if self.compared_at().is_none() => Lookup::Unknown,
+            None if self.synced_at().is_none() => Lookup::Unknown,
             None => Lookup::Absent,
         }
     }
 
-    /// The tenant whose gateway key this is. While a tenant's rows could not be read, a key that nobody else has may
-    /// be its own.
+    /// Looks up the tenant that owns a gateway key. While the rows of any tenant cannot be read, a key without a known
+    /// owner may belong to that tenant, so the result is [`Lookup::Unknown`].
     pub fn tenant_of_app_key(&self, app_key: &str) -> Lookup {
-        // Asked before the keys, which are there before a slot counts as filled.
-        let knows_every_tenant = self.compared_at().is_some() && self.unread.load(Ordering::Acquire) == 0;
+        // Read before the key index, because keys are indexed before a slot counts as filled.
+        let knows_every_tenant = self.synced_at().is_some() && self.unreadable.load(Ordering::Acquire) == 0;
         match self.app_key_owners.pin().get(app_key) {
             Some(slot) => Lookup::of(slot),
             None if knows_every_tenant => Lookup::Absent,
@@ -126,29 +131,29 @@ impl Live {
         }
     }
 
-    /// Waits until this node serves at least what is committed now for a tenant, at most two seconds.
+    /// Waits until this node serves at least the committed state of a tenant, for at most two seconds.
     pub async fn catch_up(&self, tenant: TenantId) {
         let (done, is_done) = oneshot::channel();
-        if self.wishes.send(Wish { tenant, done }).is_err() {
+        if self.sync_requests.send(SyncRequest { tenant, done }).is_err() {
             return;
         }
         let served = tokio::time::timeout(READ_YOUR_WRITES_WITHIN, is_done).await;
         if !matches!(served, Ok(Ok(()))) {
-            tracing::warn!(tenant.id = %tenant, "a write was acknowledged before this node serves it");
+            tracing::warn!(tenant.id = %tenant, "acknowledged a write before this node serves it");
         }
     }
 
-    /// When the catalog was last known to equal the database.
-    pub fn compared_at(&self) -> Option<DateTime<Utc>> {
-        match self.compared_at_us.load(Ordering::Relaxed) {
+    /// Returns the time at which the catalog was last known to equal the database.
+    pub fn synced_at(&self) -> Option<DateTime<Utc>> {
+        match self.synced_at_us.load(Ordering::Relaxed) {
             0 => None,
             micros => DateTime::from_timestamp_micros(micros),
         }
     }
 
-    /// For how long the catalog has been stale; `None` while it is not.
+    /// Returns the age of the catalog if it is stale.
     pub fn stale_for(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        let age = now - self.compared_at()?;
+        let age = now - self.synced_at()?;
         (age > self.stale_after).then_some(age)
     }
 
@@ -160,61 +165,61 @@ impl Live {
             releases: 0,
             prepared_bytes: 0,
             revision: 0,
-            compared_at: self.compared_at(),
+            synced_at: self.synced_at(),
         };
         for tenant in slots.values().filter_map(|slot| slot.load_full()) {
             status.apps += tenant.app_count();
             status.releases += tenant.release_count();
             status.prepared_bytes += tenant.prepared_byte_count();
-            status.revision += tenant.pair.revision;
+            status.revision += tenant.revision.revision;
         }
         status
     }
 
-    /// Serves what a snapshot has, until the database can be followed. It is as old as it was when it was saved.
+    /// Serves a snapshot until the database is available. The catalog has the age of the snapshot.
     pub fn serve_snapshot(&self, snapshot: Snapshot, now: DateTime<Utc>) {
-        self.set_installation(snapshot.installation);
+        self.store_installation(snapshot.installation);
         for (tenant, published) in snapshot.tenants {
             match published {
                 Some(published) => self.publish(tenant, published),
-                None => self.note_unread(tenant),
+                None => self.add_unreadable(tenant),
             }
         }
-        // A clock that was set back must not make it younger than it can be.
+        // A clock that was set back must not make the catalog appear younger.
         let as_of = snapshot.as_of.min(now);
-        // What was lost may have halted a rollout: partial rollouts are withheld, as when it is old.
+        // The lost records may have halted a rollout, so partial rollouts are withheld as for a stale catalog.
         let as_of = if snapshot.is_outdated {
             as_of.min(now - self.stale_after - TimeDelta::seconds(1))
         } else {
             as_of
         };
-        self.compared_at_us
+        self.synced_at_us
             .store(as_of.timestamp_micros(), Ordering::Relaxed);
     }
 
-    /// Tells whose database is about to be followed. What a snapshot of another installation had is forgotten: its
-    /// tenants would count as vanished, and stay.
-    pub fn belong_to(&self, installation: Uuid) {
+    /// Sets the installation whose database the catalog syncs with. Tenants from a snapshot of another installation
+    /// are removed, because they would count as vanished and be kept.
+    pub fn set_installation(&self, installation: Uuid) {
         let before = self.installation();
         if before.is_some_and(|before| before != installation) {
-            tracing::error!("the snapshot was another installation's; what it had is no longer served");
-            self.compared_at_us.store(0, Ordering::Relaxed);
+            tracing::error!("the snapshot belongs to another installation; its catalog is no longer served");
+            self.synced_at_us.store(0, Ordering::Relaxed);
             for (tenant, _) in self.every_tenant() {
                 self.remove(tenant);
             }
         }
-        self.set_installation(installation);
+        self.store_installation(installation);
     }
 
     fn installation(&self) -> Option<Uuid> {
         *self.installation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_installation(&self, installation: Uuid) {
+    fn store_installation(&self, installation: Uuid) {
         *self.installation.lock().unwrap_or_else(PoisonError::into_inner) = Some(installation);
     }
 
-    /// Every tenant in the order of their numbers; `None` for those whose rows could not be read.
+    /// Returns all tenants ordered by number; `None` for those whose rows could not be read.
     fn every_tenant(&self) -> Vec<(TenantId, Option<Arc<PublishedTenant>>)> {
         let slots = self.slots.pin();
         let mut tenants: Vec<_> = slots
@@ -229,40 +234,40 @@ impl Live {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// What is served of a tenant.
+    /// Returns the cached catalog of a tenant.
     fn served(&self, tenant: TenantId) -> Option<Arc<PublishedTenant>> {
         self.slots.pin().get(&tenant)?.load_full()
     }
 
-    /// Swaps a tenant's catalog in.
+    /// Swaps in the catalog of a tenant.
     fn publish(&self, tenant: TenantId, published: PublishedTenant) {
         let published = Arc::new(published);
         let slot = self.slot(tenant);
         let before = slot.swap(Some(published.clone()));
         self.index_app_keys(&slot, before.as_deref(), Some(&published));
         if before.is_none() {
-            self.unread.fetch_sub(1, Ordering::Release);
+            self.unreadable.fetch_sub(1, Ordering::Release);
         }
         self.changes.fetch_add(1, Ordering::Release);
         if before.is_some_and(|before| before.tenant.enabled) && !published.tenant.enabled {
-            self.lockouts.tell(LockedOut::Tenant(tenant));
+            self.revocations.send(Revocation::Tenant(tenant));
         }
     }
 
-    /// Notes that there is such a tenant, whose rows cannot be read.
-    fn note_unread(&self, tenant: TenantId) {
+    /// Records a tenant whose rows cannot be read.
+    fn add_unreadable(&self, tenant: TenantId) {
         self.slot(tenant);
     }
 
-    /// A tenant's slot, made empty where there is none.
+    /// Returns the slot of a tenant, and creates an empty one if there is none.
     fn slot(&self, tenant: TenantId) -> Arc<Slot> {
         let slots = self.slots.pin();
         if let Some(slot) = slots.get(&tenant) {
             return slot.clone();
         }
-        // Only the follower writes, so nobody else can have made it meanwhile.
+        // Only the catalog sync writes, so no other task can have created the slot meanwhile.
         let slot = Arc::new(Slot::empty());
-        self.unread.fetch_add(1, Ordering::Release);
+        self.unreadable.fetch_add(1, Ordering::Release);
         slots.insert(tenant, slot.clone());
         self.changes.fetch_add(1, Ordering::Release);
         slot
@@ -274,14 +279,14 @@ impl Live {
             let before = slot.load_full();
             self.index_app_keys(slot, before.as_deref(), None);
             if before.is_none() {
-                self.unread.fetch_sub(1, Ordering::Release);
+                self.unreadable.fetch_sub(1, Ordering::Release);
             }
             self.changes.fetch_add(1, Ordering::Release);
-            self.lockouts.tell(LockedOut::Tenant(tenant));
+            self.revocations.send(Revocation::Tenant(tenant));
         }
     }
 
-    /// Notes which gateway keys a tenant has gained or lost.
+    /// Indexes the gateway keys that a tenant has gained, and removes those it has lost.
     fn index_app_keys(
         &self,
         slot: &Arc<Slot>,

@@ -1,4 +1,4 @@
-//! One tenant's catalog, whole and unchanging.
+//! Immutable catalog of one tenant.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use crate::catalog::org::OrgDirectory;
 use crate::catalog::tenant::Tenant;
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
-use crate::storage::CatalogPair;
+use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 
 pub struct PublishedTenant {
-    /// The state of the database that this was loaded from.
-    pub pair: CatalogPair,
-    /// The pair as every answer names it.
-    pub revision: String,
+    /// Revision that this catalog was loaded from.
+    pub revision: CatalogRevision,
+    /// Text form of the revision, which every answer contains.
+    pub revision_text: String,
     pub tenant: Tenant,
     pub directory: Arc<OrgDirectory>,
-    /// Tells which directory it is; absent while there is none.
+    /// Version of the org directory; `None` if there is no directory.
     pub directory_etag: Option<String>,
-    /// The hash of each device key's secret, by the key's id.
+    /// Hash of each device key's secret, by key id.
     pub(super) device_keys: HashMap<KeyId, DeviceKeyHash>,
-    /// By what a client sends to name the key.
+    /// Gateway keys by the `app_key` that clients send.
     pub(super) app_keys: HashMap<String, Arc<LiveAppKey>>,
     apps: HashMap<AppId, LoadedApp>,
-    /// Current and old package names.
+    /// Apps by their current and old package names.
     by_name: HashMap<Box<str>, Arc<PublishedApp>>,
     release_count: usize,
     prepared_byte_count: usize,
-    /// Apps, and releases in any state, that the database had.
+    /// Number of apps, and of releases in any state, in the database.
     pub(super) row_count: i64,
 }
 
-/// What a tenant's catalog is made of.
+/// Parts of a tenant's catalog.
 pub(super) struct TenantParts {
-    pub(super) pair: CatalogPair,
+    pub(super) revision: CatalogRevision,
     pub(super) tenant: Tenant,
     pub(super) directory_etag: Option<String>,
     pub(super) directory: Arc<OrgDirectory>,
@@ -48,20 +48,20 @@ pub(super) struct TenantParts {
     pub(super) row_count: i64,
 }
 
-/// A gateway key with its secrets opened.
+/// Gateway key with its secrets decrypted.
 pub struct LiveAppKey {
     pub id: KeyId,
     pub role: AppKeyRole,
-    /// The instant from which the key is invalid.
+    /// Time from which the key is invalid.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The current one first.
+    /// Decrypted secrets, the current one first.
     pub secrets: Box<[Box<str>]>,
-    /// The same as the database has them: what may be written down.
+    /// The same secrets as stored in the database, encrypted. Only this form may be written to disk.
     pub(super) sealed: Box<[SealedSecret]>,
 }
 
 impl LiveAppKey {
-    /// Opens what can be opened of a key's secrets; what cannot is that key's trouble alone.
+    /// Decrypts the secrets of a key. A secret that cannot be decrypted is skipped, which affects only this key.
     pub(super) fn open(
         keyring: &Keyring,
         tenant: TenantId,
@@ -74,7 +74,7 @@ impl LiveAppKey {
             .filter_map(|secret| {
                 let opened = keyring.open(secret, &owner);
                 if let Err(error) = &opened {
-                    tracing::error!(tenant.id = %tenant, key.id = %id, %error, "an app secret cannot be opened");
+                    tracing::error!(tenant.id = %tenant, key.id = %id, %error, "an app secret cannot be decrypted");
                 }
                 opened.ok().map(Box::from)
             })
@@ -92,7 +92,7 @@ impl LiveAppKey {
 #[derive(Clone)]
 pub(super) struct LoadedApp {
     pub(super) id: AppId,
-    pub(super) pair: CatalogPair,
+    pub(super) revision: CatalogRevision,
     pub(super) app: Arc<PublishedApp>,
 }
 
@@ -105,8 +105,8 @@ impl PublishedTenant {
             }
         }
         Self {
-            revision: parts.pair.to_string(),
-            pair: parts.pair,
+            revision_text: parts.revision.to_string(),
+            revision: parts.revision,
             tenant: parts.tenant,
             directory: parts.directory,
             directory_etag: parts.directory_etag,
@@ -124,7 +124,7 @@ impl PublishedTenant {
         }
     }
 
-    /// The app that has this name, now or formerly.
+    /// Returns the app with this current or old name.
     pub fn app(&self, name: &str) -> Option<&PublishedApp> {
         self.by_name.get(name).map(AsRef::as_ref)
     }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::secrets::{new_password, parse_password};
 use crate::services::administrators;
-use crate::storage::{Db, Durability, Stored};
+use crate::storage::{Db, Durability, Versioned};
 
 /// Longer than any password, so that an endless line does not exhaust memory.
 const MAX_LINE: u64 = 4_096;
@@ -156,7 +156,7 @@ fn read_line() -> anyhow::Result<String> {
 
 fn report(
     out: &mut dyn std::io::Write,
-    administrator: &Stored<User>,
+    administrator: &Versioned<User>,
     what: &str,
     password: &NewPassword,
 ) -> anyhow::Result<()> {

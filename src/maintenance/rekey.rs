@@ -66,7 +66,7 @@ async fn seal_again(
 }
 
 async fn status(db: &Db, keyring: &Keyring, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
-    writeln!(out, "first key: {}", keyring.first_id())?;
+    writeln!(out, "first key: {}", keyring.primary_key_id())?;
     let needs = rekey::list_needs(db, keyring).await?;
     for need in &needs {
         writeln!(

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::services::restore::{self, Credential};
+use crate::services::restore::{self, CredentialSummary};
 use crate::storage::Durability;
 
 #[derive(Args)]
@@ -26,17 +26,17 @@ pub async fn run(
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<()> {
     let db = app::open_existing_database(&command.config, Durability::Full).await?;
-    let finished = restore::finish(&db, command.guard_devices, clock.now()).await?;
-    writeln!(out, "sessions ended: {}", finished.sessions)?;
+    let report = restore::finish(&db, command.guard_devices, clock.now()).await?;
+    writeln!(out, "sessions ended: {}", report.sessions)?;
     writeln!(
         out,
         "one-time enrolment codes deleted: {}",
-        finished.enrolment_codes
+        report.enrolment_codes
     )?;
     writeln!(
         out,
         "device tokens ended: {} (all up to generation {})",
-        finished.device_tokens, finished.generation
+        report.device_tokens, report.generation
     )?;
     let credentials = restore::list_credentials(&db).await?;
     writeln!(
@@ -54,7 +54,7 @@ pub async fn run(
     Ok(())
 }
 
-fn line(credential: &Credential) -> String {
+fn line(credential: &CredentialSummary) -> String {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let instant = |instant: chrono::DateTime<chrono::Utc>| instant.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     [

@@ -1,4 +1,4 @@
-//! What a device asks, once it is read. Borrows from the request wherever nothing had to be unescaped.
+//! Parsed check of a device. Borrows from the request wherever nothing had to be unescaped.
 
 use std::borrow::Cow;
 
@@ -6,21 +6,21 @@ use crate::catalog::membership::Membership;
 use crate::catalog::org::OrgDirectory;
 use crate::catalog::version::VersionCode;
 
-/// A flattened name and the text of its value.
+/// Flattened name and text of the value.
 pub type Attribute<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check<'a> {
-    /// The name the device asks under; perhaps an old one, perhaps unknown.
+    /// Package name as the device sent it; may be an old or an unknown name.
     pub package_name: &'a str,
-    /// The installed version of the host app; 0 is not installed.
+    /// Installed version of the host app; 0 = not installed.
     pub version_code: VersionCode,
     pub device_id: &'a str,
     pub device_type: Option<&'a str>,
     pub old_versions: Installed<'a>,
-    /// The places the device belongs to.
+    /// Org places of the device.
     pub memberships: Vec<Membership<'a>>,
-    /// By name.
+    /// Sorted by name.
     attributes: Vec<Attribute<'a>>,
 }
 
@@ -45,14 +45,14 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Fills in what devices leave out of their place (often everything above the store).
+    /// Fills in the levels that devices omit (often everything above the store).
     pub fn complete_memberships(&mut self, directory: &'a OrgDirectory) {
         for membership in &mut self.memberships {
             directory.complete(membership);
         }
     }
 
-    /// The text of an attribute, if it was sent.
+    /// Returns the text of an attribute if it was sent.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes
             .binary_search_by(|(own, _)| own.as_ref().cmp(name))
@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// What a device says is installed beside the host app.
+/// Resources that the device reports as installed, besides the host app.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Installed<'a>(Vec<InstalledEntry<'a>>);
 
@@ -74,19 +74,20 @@ pub struct InstalledEntry<'a> {
 }
 
 impl<'a> Installed<'a> {
-    /// Keeps the order of entries with the same identifier: of two digests for one version the first counts.
+    /// Keeps the order of entries with the same identifier, so that the first of two digests for one version applies.
     pub fn new(mut entries: Vec<InstalledEntry<'a>>) -> Self {
         entries.sort_by(|a, b| a.identifier.cmp(&b.identifier));
         Self(entries)
     }
 
-    /// The installed version, 0 when the identifier is not listed. Listed twice: the highest.
+    /// Returns the installed version, or 0 if the identifier is not listed. If it is listed twice, the highest version
+    /// applies.
     pub fn version_of(&self, identifier: &str) -> VersionCode {
         let versions = self.entries_of(identifier).iter().map(|entry| entry.version_code);
         versions.max().unwrap_or(0)
     }
 
-    /// The digest that was sent for this version.
+    /// Returns the digest that was sent for this version.
     pub fn md5_of(&self, identifier: &str, version: VersionCode) -> Option<&str> {
         self.entries_of(identifier)
             .iter()

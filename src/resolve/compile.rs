@@ -1,15 +1,15 @@
-//! An app in a form made for matching, with the bytes of its offers prepared.
+//! Apps compiled for matching, with the bytes of their offers prepared.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::prepare::{Form, Prepared, PreparedBytes, PreparedWriter};
-use super::read_ahead::read_ahead;
-use super::span::{Span, index};
+use super::list_ref::{ListRef, index};
+use super::prefetch::prefetch;
+use super::prepare::{OfferFormat, Prepared, PreparedBytes, PreparedWriter};
+use super::string_pool::{StringPool, StringPoolBuilder, StringRef};
 use super::targets::{Targets, TargetsCollector, TargetsIndex, TargetsTable};
-use super::texts::{Text, TextCollector, Texts};
 use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AppId, ReleaseId};
 use crate::catalog::org::{LevelCodes, OrgCode};
@@ -19,19 +19,19 @@ use crate::catalog::rollout::{RolloutUnit, Share};
 use crate::catalog::text::{Identifier, PackageName};
 use crate::catalog::version::VersionCode;
 
-/// An app with all that a check can need of it.
+/// App with all data that a check may need.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PublishedApp {
     pub id: AppId,
     pub package_name: PackageName,
     pub old_package_names: Box<[PackageName]>,
     pub(super) enabled: bool,
-    /// In the order of an answer: the app itself first, then by identifier, bytewise.
+    /// In the order of an answer: the app itself first, the others bytewise by identifier.
     pub(super) resources: Box<[PublishedResource]>,
-    /// Of all resources, each resource's together.
+    /// Grouped by resource.
     releases: Box<[CompiledRelease]>,
     targets: TargetsTable,
-    texts: Texts,
+    texts: StringPool,
     names: Prepared,
     bytes: PreparedBytes,
 }
@@ -39,24 +39,24 @@ pub struct PublishedApp {
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct PublishedResource {
-    identifier: Text,
-    /// It is the app itself.
+    identifier: StringRef,
+    /// The resource is the app itself.
     pub(super) is_app: bool,
     pub(super) enabled: bool,
     pub(super) repair_on_mismatch: bool,
     pub(super) can_be_rolled_back: bool,
-    /// Most resources have none of either, and need not look for any.
+    /// Most resources have no floors and no mandatory releases, and the flags avoid a search for them.
     pub(super) has_floors: bool,
     pub(super) has_mandatory: bool,
     pub(super) has_recalled: bool,
-    /// The highest version of its releases in any state; 0 without one.
+    /// Highest version of the resource's releases in any state; 0 if there are none.
     pub(super) highest_version: VersionCode,
-    releases: Span,
-    /// Most resources have none.
+    releases: ListRef,
+    /// `None` for most resources.
     pub(super) pins: Option<Box<CompiledPins>>,
 }
 
-/// A release without its texts, which stand among the app's prepared bytes.
+/// Release without its texts, which are part of the app's prepared bytes.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CompiledRelease {
     pub(super) id: ReleaseId,
@@ -84,14 +84,14 @@ pub(super) struct CompiledPin {
 }
 
 impl PublishedApp {
-    /// Compiles an app. Releases in any state may be given; which of them are candidates is the decision's business.
+    /// Compiles an app from releases in any state. The candidates among them are selected for each check.
     pub fn compile(
         app: &App,
         mut resources: Vec<Resource>,
         mut releases: Vec<Release>,
         pins: Vec<Pin>,
     ) -> Self {
-        resources.sort_by(|a, b| place_in_answer(app, a).cmp(&place_in_answer(app, b)));
+        resources.sort_by(|a, b| sort_key(app, a).cmp(&sort_key(app, b)));
         let mut builder = Builder::for_releases(releases.len());
         let mut compiled: Vec<_> = resources
             .iter()
@@ -134,43 +134,43 @@ impl PublishedApp {
         }
     }
 
-    /// The app's current name and its old ones.
+    /// Returns the app's current name and its old ones.
     pub fn every_name(&self) -> impl Iterator<Item = &PackageName> {
         std::iter::once(&self.package_name).chain(&self.old_package_names)
     }
 
-    /// The identifiers of its resources but the app itself, bytewise.
+    /// Returns the identifiers of all resources except the app itself, in bytewise order.
     pub fn part_identifiers(&self) -> impl Iterator<Item = &str> {
         let parts = self.resources.iter().filter(|resource| !resource.is_app);
         parts.filter_map(|resource| self.identifier_of(resource))
     }
 
-    /// Releases that checks can be answered from.
+    /// Returns the number of releases from which checks can be answered.
     pub fn release_count(&self) -> usize {
         self.releases.len()
     }
 
-    /// Asks for everything that deciding looks at.
-    pub(super) fn read_ahead(&self) {
-        read_ahead(&self.resources, |resource| {
+    /// Prefetches all data that a decision reads.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.resources, |resource| {
             let newest = self.releases_of(resource).first();
             newest.map_or(0, |release| u32::from(release.mandatory))
         });
-        self.targets.read_ahead();
-        self.texts.read_ahead();
+        self.targets.prefetch();
+        self.texts.prefetch();
     }
 
-    /// Bytes that are prepared for answers.
+    /// Returns the number of bytes prepared for answers.
     pub fn prepared_byte_count(&self) -> usize {
         self.bytes.byte_count()
     }
 
-    /// `None` when it is not there: then nobody knows what is installed of the resource.
+    /// Returns the identifier of a resource. If it is missing (`None`), the installed version is unknown.
     pub(super) fn identifier_of(&self, resource: &PublishedResource) -> Option<&str> {
         self.texts.get(resource.identifier)
     }
 
-    /// A resource's releases, highest version first. None that is not there is offered.
+    /// Returns the releases of a resource, highest version first. Missing releases are not offered.
     pub(super) fn releases_of(&self, resource: &PublishedResource) -> &[CompiledRelease] {
         resource.releases.of(&self.releases).unwrap_or_default()
     }
@@ -179,31 +179,31 @@ impl PublishedApp {
         self.targets.get(release.targets, &self.texts)
     }
 
-    pub(super) fn prepared(&self, release: &CompiledRelease, form: Form) -> &[u8] {
-        self.bytes.get(release.prepared, form)
+    pub(super) fn prepared(&self, release: &CompiledRelease, format: OfferFormat) -> &[u8] {
+        self.bytes.get(release.prepared, format)
     }
 
-    /// The digest of a release's file, 32 lower-case hexadecimal digits.
+    /// Returns the MD5 of a release's file as 32 lower-case hexadecimal digits.
     pub(super) fn md5_of(&self, release: &CompiledRelease) -> &[u8] {
         self.bytes.md5(release.prepared)
     }
 
-    pub(super) fn prepared_names(&self, form: Form) -> &[u8] {
-        self.bytes.get(self.names, form)
+    pub(super) fn prepared_names(&self, format: OfferFormat) -> &[u8] {
+        self.bytes.get(self.names, format)
     }
 }
 
-/// Where a resource stands among its app's.
-fn place_in_answer<'a>(app: &App, resource: &'a Resource) -> (bool, &'a str) {
+/// Returns the sort key of a resource within its app.
+fn sort_key<'a>(app: &App, resource: &'a Resource) -> (bool, &'a str) {
     (!app.is_itself(&resource.identifier), resource.identifier.as_str())
 }
 
-/// What is collected of an app's releases, in the order in which it is kept.
+/// Parts of an app's releases, collected in storage order.
 #[derive(Default)]
 struct Builder {
     releases: Vec<CompiledRelease>,
     targets: TargetsCollector,
-    texts: TextCollector,
+    texts: StringPoolBuilder,
     bytes: PreparedWriter,
 }
 
@@ -235,7 +235,7 @@ impl Builder {
 }
 
 impl PublishedResource {
-    fn new(app: &App, resource: &Resource, texts: &mut TextCollector) -> Self {
+    fn new(app: &App, resource: &Resource, texts: &mut StringPoolBuilder) -> Self {
         Self {
             identifier: texts.add(resource.identifier.as_str()),
             is_app: app.is_itself(&resource.identifier),
@@ -246,7 +246,7 @@ impl PublishedResource {
             has_mandatory: false,
             has_recalled: false,
             highest_version: 0,
-            releases: Span::default(),
+            releases: ListRef::default(),
             pins: None,
         }
     }

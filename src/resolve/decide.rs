@@ -1,38 +1,38 @@
-//! The eight steps of a check, in their order, for each resource of the app on its own:
+//! The eight steps of a check in their order, for each resource of the app separately:
 //!
-//! 1. [`switched_off`], 2. `is_current`, 3. `applies`, 4. `pin_of` and `is_within_pin` (the gates of one release),
-//! 5. [`choose`], 6. [`stop_at_floor`], 7. [`compare`], 8. [`auto_install`].
+//! 1. [`switched_off`], 2. `require_current`, 3. `require_targeted`, 4. `pin_of` and `require_allowed_by_pin` (the gates of one release),
+//! 5. [`choose`], 6. [`apply_floor`], 7. [`compare`], 8. [`auto_install`].
 
 use chrono::{DateTime, Utc};
 
 use super::check::Check;
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
-use super::gates::{Candidate, is_within_pin, pin_of};
+use super::gates::{Candidate, pin_of, require_allowed_by_pin};
 use super::offer::Offer;
 use super::verdict::Rule;
 use crate::catalog::pin::PinMode;
 use crate::catalog::release::{RecallMode, ReleaseState};
 use crate::catalog::version::VersionCode;
 
-/// What the server knows when it answers.
+/// State of the server that a decision depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation {
+pub struct CheckContext {
     pub now: DateTime<Utc>,
-    /// The tenant's off switch: `false` offers nothing.
+    /// Off switch of the tenant: `false` offers nothing.
     pub offers_enabled: bool,
-    /// The catalog has not been compared with the database for so long that a halt may have been missed.
+    /// The last comparison with the database is so old that a halted rollout may have been missed.
     pub stale: bool,
 }
 
-/// The offers for a device, in the order of the answer. The check's memberships must be complete.
-pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situation) -> Vec<Offer<'a>> {
-    app.read_ahead();
+/// Returns the offers for a device, in the order of the answer. The check's memberships must be completed first.
+pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, context: &CheckContext) -> Vec<Offer<'a>> {
+    app.prefetch();
     let old_package_name = old_package_name(app, check);
     app.resources
         .iter()
-        .filter(|resource| !is_settled(app, resource, check))
+        .filter(|resource| !needs_no_decision(app, resource, check))
         .filter_map(|resource| {
-            let decision = decide_resource(app, resource, check, situation);
+            let decision = decide_resource(app, resource, check, context);
             Some(Offer {
                 is_rollback: matches!(decision.outcome, Outcome::Rollback(_)),
                 auto_install: decision.auto_install,
@@ -45,28 +45,28 @@ pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, situation: &Situatio
         .collect()
 }
 
-/// Whether step 7 comes to nothing whatever is chosen: so it is for most resources of most devices, which are told
-/// without a look at their releases.
-fn is_settled(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> bool {
+/// Returns `true` if step 7 yields nothing for any choice. This holds for most resources of most devices, and avoids
+/// reading their releases.
+fn needs_no_decision(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> bool {
     !resource.has_recalled
         && !resource.repair_on_mismatch
         && resource.highest_version <= installed_version(app, resource, check)
 }
 
-/// How the decision on one resource went.
+/// Decision on one resource, with its intermediate results.
 pub(super) struct Decision<'a> {
     pub(super) switched_off: Option<Rule>,
     pub(super) installed: VersionCode,
     pub(super) pin: Option<PinMode>,
-    /// The highest release that passes, before floors.
+    /// Highest release that passes, before floors.
     pub(super) highest: Option<&'a CompiledRelease>,
-    /// The release after floors.
+    /// Chosen release, after floors.
     pub(super) choice: Option<&'a CompiledRelease>,
     pub(super) outcome: Outcome<'a>,
     auto_install: bool,
 }
 
-/// What comparing the choice with what is installed came to.
+/// Result of comparing the choice with the installed version.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome<'a> {
     Nothing,
@@ -92,13 +92,13 @@ pub(super) fn decide_resource<'a>(
     app: &'a PublishedApp,
     resource: &'a PublishedResource,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
 ) -> Decision<'a> {
     let installed = installed_version(app, resource, check);
     let mut decision = Decision {
-        switched_off: switched_off(app, resource, situation),
+        switched_off: switched_off(app, resource, context),
         installed,
-        pin: pin_of(resource, check, situation.now),
+        pin: pin_of(resource, check, context.now),
         highest: None,
         choice: None,
         outcome: Outcome::Nothing,
@@ -107,16 +107,16 @@ pub(super) fn decide_resource<'a>(
     if decision.switched_off.is_some() {
         return decision;
     }
-    let passes = |release: &CompiledRelease| gates(app, release, check, situation, decision.pin).is_ok();
+    let passes = |release: &CompiledRelease| gates(app, release, check, context, decision.pin).is_ok();
     decision.highest = choose(app.releases_of(resource), passes);
-    decision.choice = stop_at_floor(app, resource, installed, decision.highest, passes);
+    decision.choice = apply_floor(app, resource, installed, decision.highest, passes);
     decision.outcome = compare(app, resource, installed, decision.choice, decision.pin, check);
-    decision.auto_install = auto_install(app, resource, installed, decision.outcome, check, situation);
+    decision.auto_install = auto_install(app, resource, installed, decision.outcome, check, context);
     decision
 }
 
-/// For the app itself the request's version, for any other resource its entry in `old_versions`. A resource that has
-/// no name counts as the newest, so that none of its releases is offered.
+/// Returns the request's version for the app itself, and the entry in `old_versions` for other resources. A resource
+/// without an identifier counts as the newest, so that none of its releases is offered.
 fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
     if resource.is_app {
         check.version_code
@@ -128,9 +128,9 @@ fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &C
     }
 }
 
-/// Step 1: a tenant, app or resource that is switched off offers nothing.
-fn switched_off(app: &PublishedApp, resource: &PublishedResource, situation: &Situation) -> Option<Rule> {
-    if !situation.offers_enabled {
+/// Step 1: returns the switch that is off. A tenant, app or resource that is switched off offers nothing.
+fn switched_off(app: &PublishedApp, resource: &PublishedResource, context: &CheckContext) -> Option<Rule> {
+    if !context.offers_enabled {
         Some(Rule::TenantOff)
     } else if !app.enabled {
         Some(Rule::AppOff)
@@ -141,18 +141,18 @@ fn switched_off(app: &PublishedApp, resource: &PublishedResource, situation: &Si
     }
 }
 
-/// Steps 2 to 4 for one release; the error is the first rule that does not let it through.
+/// Steps 2 to 4 for one release. The error is the first rule that excludes the release.
 pub(super) fn gates(
     app: &PublishedApp,
     release: &CompiledRelease,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
     pin: Option<PinMode>,
 ) -> Result<(), Rule> {
     let candidate = candidate(app, release);
-    candidate.is_current(situation.now)?;
-    candidate.applies(check, situation)?;
-    is_within_pin(release, pin)
+    candidate.require_current(context.now)?;
+    candidate.require_targeted(check, context)?;
+    require_allowed_by_pin(release, pin)
 }
 
 fn candidate<'a>(app: &'a PublishedApp, release: &'a CompiledRelease) -> Candidate<'a> {
@@ -162,7 +162,8 @@ fn candidate<'a>(app: &'a PublishedApp, release: &'a CompiledRelease) -> Candida
     }
 }
 
-/// Step 5: the highest version that passes. Releases stand highest first, so the first that passes wins.
+/// Step 5: returns the highest version that passes. Releases are sorted highest first, so the first that passes is
+/// chosen.
 fn choose(
     releases: &[CompiledRelease],
     passes: impl Fn(&CompiledRelease) -> bool,
@@ -170,8 +171,9 @@ fn choose(
     releases.iter().find(|release| passes(release))
 }
 
-/// Step 6: the lowest passing floor between what is installed and the choice. Fresh installs skip floors.
-fn stop_at_floor<'a>(
+/// Step 6: returns the lowest passing floor between the installed version and the choice, otherwise the choice. Fresh
+/// installs skip floors.
+fn apply_floor<'a>(
     app: &'a PublishedApp,
     resource: &'a PublishedResource,
     installed: VersionCode,
@@ -191,7 +193,7 @@ fn stop_at_floor<'a>(
         .or(choice)
 }
 
-/// Step 7: the choice against what is installed.
+/// Step 7: compares the choice with the installed version.
 fn compare<'a>(
     app: &'a PublishedApp,
     resource: &'a PublishedResource,
@@ -213,7 +215,8 @@ fn compare<'a>(
     }
 }
 
-/// The installed version is newer than the choice, or there is none: only its own recall can say something.
+/// Step 7 without a choice, or with a choice older than the installed version. Only a recall of the installed version
+/// can yield an offer.
 fn compare_with_recalled<'a>(
     app: &'a PublishedApp,
     resource: &'a PublishedResource,
@@ -239,7 +242,7 @@ fn compare_with_recalled<'a>(
     }
 }
 
-/// Whether the device sent another digest for the version it has, and the resource repairs.
+/// Returns `true` if the resource repairs mismatches and the device sent another digest for its installed version.
 fn needs_repair(
     app: &PublishedApp,
     resource: &PublishedResource,
@@ -253,15 +256,15 @@ fn needs_repair(
             .is_some_and(|sent| !sent.as_bytes().eq_ignore_ascii_case(app.md5_of(release)))
 }
 
-/// Step 8: the choice says so itself, or an applicable mandatory release lies in (installed, chosen]: urgency
-/// survives skipping, and a pin that forbids the mandatory release.
+/// Step 8: returns `true` if the choice requires it, or if a mandatory release that applies lies in (installed,
+/// chosen]. The mandatory release counts even if it is skipped, or forbidden by a pin.
 fn auto_install(
     app: &PublishedApp,
     resource: &PublishedResource,
     installed: VersionCode,
     outcome: Outcome<'_>,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
 ) -> bool {
     let Some(chosen) = outcome.release() else {
         return false;
@@ -275,11 +278,12 @@ fn auto_install(
         .filter(|release| installed < release.version_code && release.version_code <= chosen.version_code)
         .map(|release| candidate(app, release))
         .any(|candidate| {
-            candidate.is_current(situation.now).is_ok() && candidate.applies(check, situation).is_ok()
+            candidate.require_current(context.now).is_ok()
+                && candidate.require_targeted(check, context).is_ok()
         })
 }
 
-/// The old name that the device asked under, else the first old name, else nothing.
+/// Returns the old name that the device sent, otherwise the first old name, otherwise an empty text.
 fn old_package_name<'a>(app: &'a PublishedApp, check: &Check<'_>) -> &'a str {
     let names = &app.old_package_names;
     names

@@ -1,4 +1,5 @@
-//! What a release must pass for one device: steps 2 to 4 of the decision. Each gate names the rule that closed it.
+//! Gates that a release must pass for one device: steps 2 to 4 of the decision. Each gate returns the rule that
+//! excludes the release.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -7,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::check::Check;
 use super::compile::{CompiledPin, CompiledRelease, PublishedResource};
-use super::decide::Situation;
+use super::decide::CheckContext;
 use super::targets::Targets;
 use super::verdict::Rule;
 use crate::catalog::membership::Membership;
@@ -16,7 +17,7 @@ use crate::catalog::pin::PinMode;
 use crate::catalog::release::ReleaseState;
 use crate::catalog::rollout::{RolloutUnit, Share, bucket};
 
-/// A release with what targets it, if anything does.
+/// Release and its targets, if it has any.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) release: &'a CompiledRelease,
@@ -24,8 +25,8 @@ pub(super) struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Step 2: published, and within its time window.
-    pub(super) fn is_current(self, now: DateTime<Utc>) -> Result<(), Rule> {
+    /// Step 2: requires a published release within its time window.
+    pub(super) fn require_current(self, now: DateTime<Utc>) -> Result<(), Rule> {
         if self.release.state != ReleaseState::Published {
             return Err(Rule::State);
         }
@@ -41,28 +42,28 @@ impl Candidate<'_> {
         Ok(())
     }
 
-    /// Step 3: everything that targets a release.
-    pub(super) fn applies(self, check: &Check<'_>, situation: &Situation) -> Result<(), Rule> {
+    /// Step 3: requires that all targets of the release match the device.
+    pub(super) fn require_targeted(self, check: &Check<'_>, context: &CheckContext) -> Result<(), Rule> {
         if let Some(targets) = self.targets {
             host_version_fits(targets, check)?;
             passes(targets.accepts_device_type(check.device_type), Rule::DeviceType)?;
             org_fits(targets, check)?;
             attributes_fit(targets, check)?;
         }
-        self.rollout_reaches(check, situation)
+        self.rollout_reaches(check, context)
     }
 
-    fn rollout_reaches(self, check: &Check<'_>, situation: &Situation) -> Result<(), Rule> {
+    fn rollout_reaches(self, check: &Check<'_>, context: &CheckContext) -> Result<(), Rule> {
         let share = self.release.share;
         let is_listed = || {
             self.targets
-                .is_some_and(|targets| targets.allows(check.device_id))
+                .is_some_and(|targets| targets.is_allow_listed(check.device_id))
         };
         if share == Share::EVERYBODY || is_listed() {
             return Ok(());
         }
-        // A stale node cannot see whether the rollout was halted, so it widens none.
-        if situation.stale {
+        // A stale node cannot see whether the rollout was halted, so it withholds partial rollouts.
+        if context.stale {
             return Err(Rule::Stale);
         }
         passes(self.is_selected(check), Rule::Rollout)
@@ -73,7 +74,7 @@ impl Candidate<'_> {
         let key = match self.targets.map(Targets::rollout_key) {
             None | Some(Some("")) => Cow::Owned(self.release.id.to_string()),
             Some(Some(key)) => Cow::Borrowed(key),
-            // Under another key other devices would be selected.
+            // Another key would select other devices.
             Some(None) => return false,
         };
         let by_device = || share.selects(bucket(&key, ["d:", check.device_id]));
@@ -88,8 +89,8 @@ impl Candidate<'_> {
                 if places.peek().is_none() {
                     return by_device();
                 }
-                // One selected place suffices.
-                places.any(|place| share.selects(bucket(&key, [place_unit(level, place).as_str()])))
+                // One selected place is enough.
+                places.any(|place| share.selects(bucket(&key, [org_rollout_unit(level, place).as_str()])))
             }
         }
     }
@@ -102,7 +103,8 @@ fn host_version_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule
     passes(!too_old && !too_new, Rule::HostVersion)
 }
 
-/// The deepest matching scope must be deeper than the deepest matching exclusion: most specific wins, a tie excludes.
+/// Requires that the deepest matching scope is deeper than the deepest matching exclusion. The most specific entry
+/// wins; a tie excludes.
 fn org_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
     let (Some(scopes), Some(exclusions)) = (targets.scopes(), targets.exclusions()) else {
         return Err(Rule::Org);
@@ -120,19 +122,20 @@ fn attributes_fit(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
     let all_hold = targets.rules().is_some_and(|rules| {
         rules
             .iter()
-            .all(|compiled| compiled.test.holds(check.attribute(compiled.rule.name())))
+            .all(|compiled| compiled.test.matches(check.attribute(compiled.rule.name())))
     });
     passes(all_hold, Rule::Attributes)
 }
 
-/// The unit of an org node, `o3:HM/HM-SH/8007`. Levels that stay unknown are left out, so that a store keeps together.
-fn place_unit(level: Level, place: &Membership<'_>) -> String {
+/// Returns the rollout unit of an org node, `o3:HM/HM-SH/8007`. Unknown levels are omitted, so that all devices of a
+/// store have the same unit.
+fn org_rollout_unit(level: Level, place: &Membership<'_>) -> String {
     let codes: Vec<_> = place.down_to(level).collect();
     format!("o{}:{}", level.number(), codes.join("/"))
 }
 
-/// Step 4: the pin that counts for this device. A device's own beats a node's, a deeper node's beats a shallower
-/// one's, and of equally deep ones the strictest counts.
+/// Step 4: returns the pin that applies to this device. A pin of the device overrides one of a node, and a deeper node
+/// overrides a shallower one. Of equally deep nodes, the strictest pin applies.
 pub(super) fn pin_of(resource: &PublishedResource, check: &Check<'_>, now: DateTime<Utc>) -> Option<PinMode> {
     let counts = |pin: &CompiledPin| pin.expires_at.is_none_or(|expires_at| now < expires_at);
     let pins = resource.pins.as_deref()?;
@@ -153,8 +156,8 @@ pub(super) fn pin_of(resource: &PublishedResource, check: &Check<'_>, now: DateT
         .map(|(_, pin)| pin.mode)
 }
 
-/// Step 4: whether the pin lets a version through.
-pub(super) fn is_within_pin(compiled: &CompiledRelease, pin: Option<PinMode>) -> Result<(), Rule> {
+/// Step 4: requires that the pin allows the version.
+pub(super) fn require_allowed_by_pin(compiled: &CompiledRelease, pin: Option<PinMode>) -> Result<(), Rule> {
     passes(pin.is_none_or(|pin| pin.allows(compiled.version_code)), Rule::Pin)
 }
 

@@ -1,38 +1,38 @@
-//! The bytes of an answer's offers, written once when an app is compiled: answering copies them.
+//! Prepared bytes of offers: written once when an app is compiled, and copied into answers.
 //!
-//! An offer's members stand in the order of the seed's table. What depends on the device (`auto_install`,
-//! `old_package_name`, `uninstall_type`) stands between the prepared pieces. JSON is the same on the native API and on
-//! the gateway.
+//! The members of an offer have the order of the specification's table. Members that depend on the device
+//! (`auto_install`, `old_package_name`, `uninstall_type`) are inserted between the prepared pieces. The native API and
+//! the gateway use the same JSON.
 
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::span::index;
+use super::list_ref::index;
 use super::xml::write_element;
 use crate::catalog::app::App;
 use crate::catalog::release::{RecallMode, Release, ReleaseState};
 
-/// How an offer is written.
+/// Serialization format of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum OfferFormat {
     Json,
     Xml,
 }
 
-/// What stands in the JSON behind the digits of `md5`.
+/// JSON text after the digits of `md5`.
 const AFTER_MD5: &[u8] = b"\",\"auto_install\":";
 const MD5_DIGITS: usize = 32;
 
-/// How many bytes stand in one allocation. An allocator rounds large ones up by several kilobytes, which many small
-/// apps would feel; this size it gives exactly.
+/// Size of one allocation in bytes. Allocators round large allocations up by several kilobytes, which adds up over many
+/// small apps. This size is allocated exactly.
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// Everything that is prepared of an app, in chunks.
+/// All prepared bytes of an app, in chunks.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PreparedBytes(Box<[Box<[u8]>]>);
 
-/// Where what is prepared of one thing stands among its app's bytes: JSON, then XML.
+/// Position of one prepared piece in its app's bytes: JSON, followed by XML.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Prepared {
     chunk: u32,
@@ -42,19 +42,19 @@ pub(super) struct Prepared {
 }
 
 impl PreparedBytes {
-    pub(super) fn get(&self, prepared: Prepared, form: Form) -> &[u8] {
+    pub(super) fn get(&self, prepared: Prepared, format: OfferFormat) -> &[u8] {
         let json_end = prepared.start as usize + prepared.json as usize;
-        let range = match form {
-            Form::Json => prepared.start as usize..json_end,
-            Form::Xml => json_end..json_end + prepared.xml as usize,
+        let range = match format {
+            OfferFormat::Json => prepared.start as usize..json_end,
+            OfferFormat::Xml => json_end..json_end + prepared.xml as usize,
         };
         let chunk = self.0.get(prepared.chunk as usize);
         chunk.and_then(|chunk| chunk.get(range)).unwrap_or_default()
     }
 
-    /// The digits of a release's digest, which its JSON has before its last member's name.
+    /// Returns the digits of a release's MD5, which precede the name of the last member in its JSON.
     pub(super) fn md5(&self, release: Prepared) -> &[u8] {
-        let json = self.get(release, Form::Json);
+        let json = self.get(release, OfferFormat::Json);
         let end = json.len().saturating_sub(AFTER_MD5.len());
         &json[end.saturating_sub(MD5_DIGITS)..end]
     }
@@ -64,7 +64,7 @@ impl PreparedBytes {
     }
 }
 
-/// Writes an app's prepared bytes.
+/// Writer of an app's prepared bytes.
 #[derive(Default)]
 pub(super) struct PreparedWriter {
     full: Vec<Box<[u8]>>,
@@ -73,13 +73,13 @@ pub(super) struct PreparedWriter {
 }
 
 impl PreparedWriter {
-    /// Everything of a release up to the value of `auto_install`.
+    /// Adds the members of a release up to the value of `auto_install`.
     pub(super) fn add_release(&mut self, app: &App, release: &Release) -> Prepared {
         let members = members(app, release);
         self.add(|out| write_json(out, &members), |out| write_xml(out, &members))
     }
 
-    /// An app's own members, from the end of `auto_install` to the value of `old_package_name`.
+    /// Adds the members of an app, from the end of `auto_install` to the value of `old_package_name`.
     pub(super) fn add_names(&mut self, app: &App) -> Prepared {
         self.add(|out| write_json_names(out, app), |out| write_xml_names(out, app))
     }
@@ -108,7 +108,7 @@ impl PreparedWriter {
 
     fn close_chunk(&mut self) {
         if !self.open.is_empty() {
-            // Copied: shrunk in place, the allocator would keep up to half as much again.
+            // Copied, because after shrinking in place the allocator would keep up to half as much again.
             self.full.push(Box::from(self.open.as_slice()));
             self.open.clear();
         }
@@ -131,7 +131,7 @@ fn members<'a>(app: &'a App, release: &'a Release) -> Members<'a> {
     let content = &release.content;
     let icon = content.icon_url.as_ref().or(app.icon_url.as_ref());
     let qrcode = content.qrcode.as_ref();
-    // Offered for nothing but to be removed.
+    // Such a release is offered only to be removed.
     let is_removal = release.state == ReleaseState::Recalled(RecallMode::Removal);
     let (download_url, status) = if is_removal {
         ("", 0)
@@ -161,7 +161,7 @@ fn write_json(bytes: &mut Vec<u8>, members: &Members<'_>) {
         };
         append(bytes, format_args!("\"{name}\":{value},"));
     }
-    // The last member ends with a comma already.
+    // The last member already ends with a comma.
     bytes.extend_from_slice(&AFTER_MD5[2..]);
 }
 
@@ -184,7 +184,7 @@ fn append(bytes: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = bytes.write_fmt(text);
 }
 
-// Package names hold nothing that either form would escape.
+// Package names contain nothing that needs escaping in either format.
 fn write_json_names(bytes: &mut Vec<u8>, app: &App) {
     let (name, package) = (json_text(app.app_name.as_str()), app.package_name.as_str());
     append(

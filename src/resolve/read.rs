@@ -1,7 +1,6 @@
-//! From what a device sent to a [`Check`], or to the fields that are wrong.
+//! Parser that turns the fields of a device into a [`Check`], or into errors for the invalid fields.
 //!
-//! A device never gets a silently different answer because of a typo: what is not understood is an error that names
-//! the field.
+//! A typo must not change an answer silently, so a value that cannot be interpreted is an error that names the field.
 
 use std::borrow::Cow;
 
@@ -13,24 +12,24 @@ use crate::catalog::field::FieldError;
 use crate::catalog::json::{Node, compact_length};
 use crate::catalog::membership::Membership;
 
-/// The largest JSON field, in bytes: of the text as sent, or of a plain value's compact form.
+/// Maximum size of a JSON field in bytes: of the text as sent, or of the compact form of a plain value.
 pub(super) const MAX_JSON_BYTES: usize = 64 * 1024;
-/// The deepest nesting that is read; `{}` has depth 1.
+/// Maximum nesting depth; `{}` has depth 1.
 const MAX_DEPTH: usize = 8;
 
-/// One field as it arrived.
+/// One field as received.
 #[derive(Debug, Clone, Copy, Default)]
-pub enum Given<'a> {
+pub enum RawField<'a> {
     #[default]
     Absent,
-    /// A text: a parameter of the gateway, or a JSON string.
+    /// Text: a parameter of the gateway, or a JSON string.
     Text(&'a str),
-    /// JSON other than a string or null, as it was written.
+    /// JSON other than a string or null, as sent.
     Json(&'a RawValue),
 }
 
-impl Given<'_> {
-    /// Absent, or a text of nothing but white space.
+impl RawField<'_> {
+    /// Returns `true` if the field is absent or contains only white space.
     pub fn is_blank(self) -> bool {
         match self {
             Self::Absent => true,
@@ -44,19 +43,19 @@ impl Given<'_> {
     }
 }
 
-/// The fields of a check but the tenant, by their names in the seed.
+/// Fields of a check except the tenant, named as in the specification.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CheckFields<'a> {
-    pub package_name: Given<'a>,
-    pub version_code: Given<'a>,
-    pub device_id: Given<'a>,
-    pub device_type: Given<'a>,
-    pub old_versions: Given<'a>,
-    pub org_info: Given<'a>,
-    pub attributes: Given<'a>,
+    pub package_name: RawField<'a>,
+    pub version_code: RawField<'a>,
+    pub device_id: RawField<'a>,
+    pub device_type: RawField<'a>,
+    pub old_versions: RawField<'a>,
+    pub org_info: RawField<'a>,
+    pub attributes: RawField<'a>,
 }
 
-/// Reads a whole check; the errors name every field that is wrong, in the order of the seed's table.
+/// Parses a check. The errors name every invalid field, in the order of the specification's table.
 pub fn read_check<'a>(fields: &CheckFields<'a>) -> Result<Check<'a>, Vec<FieldError>> {
     let package_name = read_required_text("package_name", fields.package_name);
     let version_code = read_integer("version_code", fields.version_code, 0);
@@ -97,13 +96,13 @@ pub fn read_check<'a>(fields: &CheckFields<'a>) -> Result<Check<'a>, Vec<FieldEr
     }
 }
 
-/// Reads an integer from `min` to 2^63 − 1 that came as a number or as ASCII digits with blanks around them.
-pub fn read_integer(field: &str, given: Given<'_>, min: i64) -> Result<i64, FieldError> {
+/// Parses an integer from `min` to 2^63 − 1, sent as a number or as ASCII digits with optional blanks around them.
+pub fn read_integer(field: &str, given: RawField<'_>, min: i64) -> Result<i64, FieldError> {
     let number = match given {
-        Given::Absent => return Err(FieldError::required(field)),
-        Given::Text(text) if text.trim().is_empty() => return Err(FieldError::required(field)),
-        Given::Text(text) => integer_from_digits(text),
-        Given::Json(raw) => raw.get().parse().ok(),
+        RawField::Absent => return Err(FieldError::required(field)),
+        RawField::Text(text) if text.trim().is_empty() => return Err(FieldError::required(field)),
+        RawField::Text(text) => integer_from_digits(text),
+        RawField::Json(raw) => raw.get().parse().ok(),
     };
     number.filter(|number| *number >= min).ok_or_else(|| {
         FieldError::invalid(
@@ -116,7 +115,7 @@ pub fn read_integer(field: &str, given: Given<'_>, min: i64) -> Result<i64, Fiel
     })
 }
 
-/// Leading zeros are allowed, a sign is not.
+/// Parses digits. Leading zeros are allowed, a sign is not.
 pub(super) fn integer_from_digits(text: &str) -> Option<i64> {
     let digits = text.trim();
     (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
@@ -124,40 +123,40 @@ pub(super) fn integer_from_digits(text: &str) -> Option<i64> {
         .flatten()
 }
 
-/// Reads the places that a device belongs to.
-pub fn read_memberships(given: Given<'_>) -> Result<Vec<Membership<'_>>, FieldError> {
+/// Parses the org places of a device.
+pub fn read_memberships(given: RawField<'_>) -> Result<Vec<Membership<'_>>, FieldError> {
     read_json("org_info", given, read_org_info)
 }
 
-/// Reads what a device says of itself, by flattened names.
-pub fn read_device_attributes(given: Given<'_>) -> Result<Vec<Attribute<'_>>, FieldError> {
+/// Parses the attributes that a device reports, by flattened names.
+pub fn read_device_attributes(given: RawField<'_>) -> Result<Vec<Attribute<'_>>, FieldError> {
     read_json("attributes", given, read_attributes)
 }
 
-fn read_required_text<'a>(field: &str, given: Given<'a>) -> Result<&'a str, FieldError> {
+fn read_required_text<'a>(field: &str, given: RawField<'a>) -> Result<&'a str, FieldError> {
     match given {
-        Given::Absent => Err(FieldError::required(field)),
-        Given::Text(text) if text.trim().is_empty() => Err(FieldError::required(field)),
-        Given::Text(text) => Ok(text),
-        Given::Json(_) => Err(FieldError::invalid(
+        RawField::Absent => Err(FieldError::required(field)),
+        RawField::Text(text) if text.trim().is_empty() => Err(FieldError::required(field)),
+        RawField::Text(text) => Ok(text),
+        RawField::Json(_) => Err(FieldError::invalid(
             field,
             format!("{field} must be a JSON string"),
         )),
     }
 }
 
-fn read_optional_text<'a>(field: &str, given: Given<'a>) -> Result<Option<&'a str>, FieldError> {
+fn read_optional_text<'a>(field: &str, given: RawField<'a>) -> Result<Option<&'a str>, FieldError> {
     match given {
-        Given::Absent => Ok(None),
-        Given::Text(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
-        Given::Json(_) => Err(FieldError::invalid(
+        RawField::Absent => Ok(None),
+        RawField::Text(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        RawField::Json(_) => Err(FieldError::invalid(
             field,
             format!("{field} must be a JSON string"),
         )),
     }
 }
 
-fn read_device_id(given: Given<'_>) -> Result<&str, FieldError> {
+fn read_device_id(given: RawField<'_>) -> Result<&str, FieldError> {
     let device_id = read_required_text("device_id", given)?;
     if device_id.chars().count() > 128 || device_id.chars().any(char::is_control) {
         return Err(FieldError::invalid(
@@ -168,10 +167,11 @@ fn read_device_id(given: Given<'_>) -> Result<&str, FieldError> {
     Ok(device_id)
 }
 
-/// Reads one of the three JSON fields: text is unwrapped, what means *nothing given* becomes the default.
+/// Parses one of the three JSON fields. A text is unwrapped first, and a value that means *nothing given* yields the
+/// default.
 fn read_json<'a, T: Default>(
     field: &str,
-    given: Given<'a>,
+    given: RawField<'a>,
     read: fn(Node<'a>) -> Result<T, String>,
 ) -> Result<T, FieldError> {
     json_node(given)
@@ -179,10 +179,10 @@ fn read_json<'a, T: Default>(
         .map_err(|problem| FieldError::invalid(field, format!("{field} {problem}")))
 }
 
-fn json_node(given: Given<'_>) -> Result<Option<Node<'_>>, String> {
+fn json_node(given: RawField<'_>) -> Result<Option<Node<'_>>, String> {
     let node = match given {
-        Given::Absent => return Ok(None),
-        Given::Text(text) => {
+        RawField::Absent => return Ok(None),
+        RawField::Text(text) => {
             if text.len() > MAX_JSON_BYTES {
                 return Err(too_large(text.len()));
             }
@@ -191,7 +191,7 @@ fn json_node(given: Given<'_>) -> Result<Option<Node<'_>>, String> {
             }
             unwrapped_once(Node::parse(text, MAX_DEPTH)?)?
         }
-        Given::Json(raw) => {
+        RawField::Json(raw) => {
             if raw.get().len() > MAX_JSON_BYTES {
                 let length = compact_length(raw);
                 if length > MAX_JSON_BYTES {
@@ -201,10 +201,10 @@ fn json_node(given: Given<'_>) -> Result<Option<Node<'_>>, String> {
             Node::of_raw(raw, MAX_DEPTH)?
         }
     };
-    Ok(Some(node).filter(|node| !means_nothing(node)))
+    Ok(Some(node).filter(|node| !is_empty(node)))
 }
 
-/// Some clients encode twice: a JSON string that holds JSON is that JSON.
+/// Unwraps a JSON string that contains JSON, because some clients encode twice.
 fn unwrapped_once(node: Node<'_>) -> Result<Node<'_>, String> {
     match node {
         Node::Text(inner) if inner.trim().is_empty() => Ok(Node::Null),
@@ -214,7 +214,7 @@ fn unwrapped_once(node: Node<'_>) -> Result<Node<'_>, String> {
     }
 }
 
-fn means_nothing(node: &Node<'_>) -> bool {
+fn is_empty(node: &Node<'_>) -> bool {
     match node {
         Node::Null => true,
         Node::Array(items) => items.is_empty(),

@@ -1,6 +1,6 @@
-//! The three JSON fields of a check, in every shape seen in the field.
+//! Parsers of the three JSON fields of a check, in every form seen in production.
 //!
-//! Each reader takes a value that is neither null nor empty; an error is a phrase that follows the field's name.
+//! Each parser takes a value that is neither null nor empty. An error is a phrase that follows the name of the field.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,13 +13,13 @@ use crate::catalog::membership::Membership;
 use crate::catalog::org::Level;
 use crate::catalog::version::VersionCode;
 
-/// The most places a device may belong to.
+/// Maximum number of org places of a device.
 const MAX_MEMBERSHIPS: usize = 8;
 
 const ENTRY_NAMES: [&str; 3] = ["identifier", "packageName", "package_name"];
 const ENTRY_VERSIONS: [&str; 2] = ["versionCode", "version_code"];
 
-/// `old_versions`: a map from identifier to version or entry, one entry, or an array of entries.
+/// Parses `old_versions`: a map from identifier to version or entry, one entry, or an array of entries.
 pub(super) fn read_old_versions(node: Node<'_>) -> Result<Installed<'_>, String> {
     let entries = match node {
         Node::Array(items) => items.into_iter().map(read_listed_entry).collect(),
@@ -64,7 +64,7 @@ fn read_entry(members: Members<'_>) -> Result<InstalledEntry<'_>, String> {
     entry_of(identifier, &members)
 }
 
-/// A member of the map form: `"com.a.b": 3` or `"com.a.b": {"versionCode": 3, "md5": "…"}`.
+/// Parses a member of the map form: `"com.a.b": 3` or `"com.a.b": {"versionCode": 3, "md5": "…"}`.
 fn read_map_entry<'a>((identifier, value): (Cow<'a, str>, Node<'a>)) -> Result<InstalledEntry<'a>, String> {
     match value {
         Node::Object(members) => entry_of(identifier, &last_of_each(members)),
@@ -99,7 +99,7 @@ fn entry_of<'a>(identifier: Cow<'a, str>, members: &Members<'a>) -> Result<Insta
     })
 }
 
-/// The value of the first of these names that is there and not null.
+/// Returns the value of the first of these names that is present and not null.
 fn first_given<'m, 'a>(members: &'m Members<'a>, names: &[&str]) -> Option<&'m Node<'a>> {
     names.iter().find_map(|name| {
         members
@@ -124,7 +124,7 @@ fn read_version(identifier: &str, version: Option<&Node<'_>>) -> Result<VersionC
     })
 }
 
-/// `org_info`: one membership, or an array of at most 8.
+/// Parses `org_info`: one membership, or an array of at most 8.
 pub(super) fn read_org_info(node: Node<'_>) -> Result<Vec<Membership<'_>>, String> {
     match node {
         Node::Object(members) => read_membership(members).map(|membership| vec![membership]),
@@ -149,7 +149,7 @@ pub(super) fn read_org_info(node: Node<'_>) -> Result<Vec<Membership<'_>>, Strin
     }
 }
 
-/// Each level's spellings, the strongest first.
+/// Spellings of each level, highest precedence first.
 const SPELLINGS: [[&str; 3]; 5] = [
     ["l1Code", "l1_code", "l1"],
     ["l2Code", "l2_code", "l2"],
@@ -162,7 +162,7 @@ fn read_membership(members: Members<'_>) -> Result<Membership<'_>, String> {
     let members = last_of_each(members);
     let mut membership = Membership::default();
     for (level, spellings) in Level::all().zip(SPELLINGS) {
-        // The weakest spelling first, so that a stronger one overwrites it.
+        // Lowest precedence first, so that a stronger spelling overwrites it.
         for spelling in spellings.into_iter().rev() {
             if let Some(code) = read_code(&members, spelling)? {
                 membership.set(level, code);
@@ -194,13 +194,15 @@ fn trimmed<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     }
 }
 
-/// The most attributes of a device, after flattening.
+/// Maximum number of attributes of a device after flattening.
 const MAX_ATTRIBUTES: usize = 256;
-/// The longest flattened name, in characters.
+/// Maximum length of a flattened name, in characters.
 const MAX_ATTRIBUTE_NAME: usize = 256;
 
-/// `attributes`: an object of scalars; nested objects are flattened with dots. Both limits are applied while names are
-/// made, so that a long key with many members under it costs no memory. Values stand once in what was sent.
+/// Parses `attributes`: an object of scalars. Nested objects are flattened with dots.
+///
+/// Both limits are enforced while names are built, so that a long key with many members costs no memory. Values need no
+/// such limit, because each occurs only once in the input.
 pub(super) fn read_attributes(node: Node<'_>) -> Result<Vec<Attribute<'_>>, String> {
     let Node::Object(members) = node else {
         return Err(format!("must be an object of scalars, not {}", node.kind()));
@@ -213,7 +215,7 @@ pub(super) fn read_attributes(node: Node<'_>) -> Result<Vec<Attribute<'_>>, Stri
     }
 }
 
-/// Fewer attributes than this are compared with one another; more are looked up.
+/// Lists with fewer attributes are compared pairwise; longer ones use a hash set.
 const FEW_ATTRIBUTES: usize = 16;
 
 fn repeated_name<'a>(flat: &'a [Attribute<'_>]) -> Option<&'a str> {
@@ -232,7 +234,7 @@ fn repeated_name<'a>(flat: &'a [Attribute<'_>]) -> Option<&'a str> {
 
 fn flatten<'a>(members: Members<'a>, prefix: &str, flat: &mut Vec<Attribute<'a>>) -> Result<(), String> {
     for (key, value) in last_of_each(members) {
-        if holds_nothing(&value) {
+        if is_empty(&value) {
             continue;
         }
         let name = flattened_name(prefix, key)?;
@@ -256,11 +258,11 @@ fn flatten<'a>(members: Members<'a>, prefix: &str, flat: &mut Vec<Attribute<'a>>
     Ok(())
 }
 
-/// Null, or an object of nothing else.
-fn holds_nothing(value: &Node<'_>) -> bool {
+/// Returns `true` for null, and for an object that contains nothing else.
+fn is_empty(value: &Node<'_>) -> bool {
     match value {
         Node::Null => true,
-        Node::Object(members) => members.iter().all(|(_, value)| holds_nothing(value)),
+        Node::Object(members) => members.iter().all(|(_, value)| is_empty(value)),
         _ => false,
     }
 }

@@ -1,36 +1,36 @@
-//! Org scopes in a form made for finding the deepest one that matches.
+//! Org scopes compiled for finding the deepest match.
 
 use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
-use super::texts::{Text, TextCollector, Texts};
+use super::string_pool::{StringPool, StringPoolBuilder, StringRef};
 use crate::catalog::membership::Membership;
 use crate::catalog::org::{LEVELS, Level, LevelCodes, OrgScope};
 
-/// A scope: its codes by level, the empty text where it names none.
+/// Codes of a scope by level; an empty text at levels that it does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Scope([Text; LEVELS]);
+pub(super) struct Scope([StringRef; LEVELS]);
 
-/// Scopes by the deepest level that they name, deepest first, then by the code there: what a device's own code at a
-/// level can match is found by halving, not by looking at every scope.
+/// Scopes sorted by the deepest level that they name, deepest first, then by the code at that level. Candidates for a
+/// device's code are therefore found by binary search.
 #[derive(Clone, Copy)]
 pub(super) struct Scopes<'a> {
     sorted: &'a [Scope],
-    texts: &'a Texts,
+    texts: &'a StringPool,
 }
 
 impl Scope {
-    /// These scopes in the order in which they are looked through.
-    pub(super) fn sorted(scopes: &[OrgScope], texts: &mut TextCollector) -> Vec<Self> {
+    /// Returns the scopes in search order.
+    pub(super) fn sorted(scopes: &[OrgScope], texts: &mut StringPoolBuilder) -> Vec<Self> {
         let mut codes: Vec<_> = scopes.iter().map(OrgScope::codes).collect();
         codes.sort_by_key(|codes| (Reverse(codes.depth()), codes.deepest()));
         let scope_of = |codes: &&_| Self::new(codes, texts);
         codes.iter().map(scope_of).collect()
     }
 
-    fn new(codes: &LevelCodes, texts: &mut TextCollector) -> Self {
-        let mut scope = [Text::default(); LEVELS];
+    fn new(codes: &LevelCodes, texts: &mut StringPoolBuilder) -> Self {
+        let mut scope = [StringRef::default(); LEVELS];
         for level in Level::all() {
             if let Some(code) = codes.get(level) {
                 scope[level.index()] = texts.add(code);
@@ -39,26 +39,26 @@ impl Scope {
         Self(scope)
     }
 
-    /// Whether all that it names was kept.
+    /// Returns `true` if all codes of the scope were stored.
     pub(super) fn is_whole(&self) -> bool {
-        !self.0.contains(&Text::NOWHERE)
+        !self.0.contains(&StringRef::INVALID)
     }
 
-    /// Where the text of its first level stands.
+    /// Returns the offset of the text of the first level.
     pub(super) fn start(&self) -> u32 {
         self.0[0].start()
     }
 
-    /// How many levels deep it goes, and the code there.
-    fn deepest(&self) -> (usize, Text) {
+    /// Returns the depth of the scope, and the code at that level.
+    fn deepest(&self) -> (usize, StringRef) {
         let deepest = self.0.iter().rposition(|code| !code.is_empty());
         deepest.map_or_else(Default::default, |index| (index + 1, self.0[index]))
     }
 }
 
 impl<'a> Scopes<'a> {
-    /// `sorted` as [`Scope::sorted`] made them.
-    pub(super) fn new(sorted: &'a [Scope], texts: &'a Texts) -> Self {
+    /// `sorted` must be a result of [`Scope::sorted`].
+    pub(super) fn new(sorted: &'a [Scope], texts: &'a StringPool) -> Self {
         Self { sorted, texts }
     }
 
@@ -66,7 +66,7 @@ impl<'a> Scopes<'a> {
         self.sorted.is_empty()
     }
 
-    /// The depth of the deepest scope that matches any of the memberships.
+    /// Returns the depth of the deepest scope that matches any of the memberships.
     pub(super) fn deepest_match(self, memberships: &[Membership<'_>]) -> Option<usize> {
         if self.is_empty() {
             return None;
@@ -89,26 +89,26 @@ impl<'a> Scopes<'a> {
             .map(Level::number)
     }
 
-    /// Whether a scope as deep as this level matches.
+    /// Returns `true` if a scope of exactly this depth matches.
     fn matches_at(self, level: Level, membership: &Membership<'_>) -> bool {
         let Some(code) = membership.get(level) else {
             return false;
         };
         let wanted = (Reverse(level.number()), Some(code));
-        let start = self.sorted.partition_point(|scope| self.place_of(scope) < wanted);
+        let start = self.sorted.partition_point(|scope| self.sort_key(scope) < wanted);
         self.sorted[start..]
             .iter()
-            .take_while(|scope| self.place_of(scope) == wanted)
+            .take_while(|scope| self.sort_key(scope) == wanted)
             .any(|scope| self.is_matched_by(scope, membership))
     }
 
-    /// Where a scope stands among the others.
-    fn place_of(self, scope: &Scope) -> (Reverse<usize>, Option<&'a str>) {
+    /// Returns the sort key of a scope.
+    fn sort_key(self, scope: &Scope) -> (Reverse<usize>, Option<&'a str>) {
         let (depth, code) = scope.deepest();
         (Reverse(depth), self.texts.get(code))
     }
 
-    /// Whether each level that the scope names is the same there.
+    /// Returns `true` if every level that the scope names has the same code in the membership.
     fn is_matched_by(self, scope: &Scope, membership: &Membership<'_>) -> bool {
         Level::all().all(|level| {
             let named = scope.0[level.index()];

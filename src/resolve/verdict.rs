@@ -1,24 +1,24 @@
-//! Explain: the same decision, with the verdict of every release and the rule that decided it.
+//! Explanation of a decision: the verdict of every release, and the rule that determined it.
 
 use super::check::Check;
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
-use super::decide::{Decision, Outcome, Situation, decide_resource, gates};
+use super::decide::{CheckContext, Decision, Outcome, decide_resource, gates};
 use super::targets::{CompiledRule, Targets};
 use crate::catalog::field::excerpt;
 use crate::catalog::ids::ReleaseId;
 use crate::catalog::pin::PinMode;
 use crate::catalog::version::VersionCode;
 
-/// What became of a release.
+/// Verdict on a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The device is offered it (or, for a removal, told to remove it).
+    /// The device is offered the release or, for a removal, told to remove it.
     Offered,
-    /// The choice, but the device needs nothing.
+    /// The release was chosen, but the device already has it or a newer one.
     UpToDate,
-    /// Passes every gate, but another release was chosen.
+    /// The release passes every gate, but another one was chosen.
     PassedOver,
-    /// A gate is closed.
+    /// A gate excludes the release.
     Excluded,
 }
 
@@ -35,14 +35,14 @@ impl Verdict {
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
-        /// The rule that decided on a release.
+        /// Rule that determined the verdict on a release.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Rule { $($(#[$doc])* $name,)* }
 
         impl Rule {
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The rule's name in the API.
+            /// Returns the rule's name in the API.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
@@ -57,54 +57,54 @@ rules! {
     AppOff => "app_off",
     /// Step 1: the resource is switched off.
     ResourceOff => "resource_off",
-    /// Step 2: not published.
+    /// Step 2: the release is not published.
     State => "state",
-    /// Step 2: not started yet.
+    /// Step 2: the release has not started.
     StartsAt => "starts_at",
-    /// Step 2: ended.
+    /// Step 2: the release has ended.
     EndsAt => "ends_at",
-    /// Step 3: outside the range of host versions.
+    /// Step 3: the host version is outside the range.
     HostVersion => "host_version",
-    /// Step 3: another device type, or none sent.
+    /// Step 3: the device type is not listed, or was not sent.
     DeviceType => "device_type",
-    /// Step 3: no scope matches, or an exclusion as specific does.
+    /// Step 3: no scope matches, or an exclusion matches that is at least as specific.
     Org => "org",
     /// Step 3: an attribute rule is false.
     Attributes => "attributes",
-    /// Step 3: outside the rollout.
+    /// Step 3: the device is outside the rollout.
     Rollout => "rollout",
-    /// Step 3: the node is stale and widens no partial rollout.
+    /// Step 3: the node is stale and withholds partial rollouts.
     Stale => "stale",
-    /// Step 4: a pin forbids it.
+    /// Step 4: a pin forbids the version.
     Pin => "pin",
     /// Step 5: a newer release passes.
     NewerPasses => "newer_passes",
-    /// Step 6: a floor comes first.
+    /// Step 6: a floor must be installed first.
     Floor => "floor",
-    /// Step 7: newer than what is installed.
+    /// Step 7: the release is newer than the installed version.
     Newer => "newer",
-    /// Step 7: installed already.
+    /// Step 7: the release is already installed.
     Installed => "installed",
-    /// Step 7: installed with another digest, and the resource repairs.
+    /// Step 7: the release is installed with another digest, and the resource repairs mismatches.
     Repair => "repair",
-    /// Step 7: older than what is installed.
+    /// Step 7: the release is older than the installed version.
     InstalledIsNewer => "installed_is_newer",
-    /// Step 7: older than what is installed, which was recalled with rollback.
+    /// Step 7: the release is older than the installed version, which was recalled with rollback.
     Rollback => "rollback",
-    /// Step 7: installed, and recalled with removal.
+    /// Step 7: the release is installed, and was recalled with removal.
     Removal => "removal",
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedResource {
     pub identifier: String,
-    /// 0 is not installed.
+    /// Installed version; 0 = not installed.
     pub installed: VersionCode,
-    /// The version that is offered (or to be removed).
+    /// Version that is offered, or to be removed.
     pub offer: Option<VersionCode>,
     /// Highest version first.
     pub releases: Vec<ExplainedRelease>,
-    /// How many releases more there are than the explanation has room for.
+    /// Number of releases that were omitted because the explanation reached its size limit.
     pub left_out: usize,
 }
 
@@ -114,50 +114,51 @@ pub struct ExplainedRelease {
     pub version_code: VersionCode,
     pub verdict: Verdict,
     pub rule: Rule,
-    /// The rule in words, with this device's and this release's values.
+    /// Explanation of the rule, with the values of this device and this release.
     pub detail: String,
 }
 
-/// Decides like [`super::decide`] and tells why, for every release of every resource.
-pub fn explain(app: &PublishedApp, check: &Check<'_>, situation: &Situation) -> Vec<ExplainedResource> {
-    explain_some(app, check, situation, |_| true)
+/// Decides like [`super::decide`], and returns the reason for every release of every resource.
+pub fn explain(app: &PublishedApp, check: &Check<'_>, context: &CheckContext) -> Vec<ExplainedResource> {
+    explain_selected(app, check, context, |_| true)
 }
 
-/// [`explain`] for the resources with these identifiers.
-pub fn explain_some(
+/// Explains the resources with the requested identifiers; see [`explain`].
+pub fn explain_selected(
     app: &PublishedApp,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
     is_asked_for: impl Fn(&str) -> bool,
 ) -> Vec<ExplainedResource> {
     let mut room = MAX_EXPLAINED_BYTES;
     app.resources
         .iter()
         .filter(|resource| is_asked_for(app.identifier_of(resource).unwrap_or_default()))
-        .map(|resource| explain_resource(app, resource, check, situation, &mut room))
+        .map(|resource| explain_resource(app, resource, check, context, &mut room))
         .collect()
 }
 
-/// An explanation has room for about so many bytes of answer.
+/// Approximate size limit of an explanation, in bytes of the answer.
 const MAX_EXPLAINED_BYTES: usize = 4 * 1024 * 1024;
-/// What a release takes beside its detail: its id, version, verdict and rule with their names.
+/// Bytes of a release besides its detail: id, version, verdict and rule, with their names.
 const BYTES_BESIDE_DETAIL: usize = 160;
 
-/// `room` is what earlier resources left; every resource has its installed version and its offer.
+/// Explains one resource. `room` is the number of bytes that earlier resources left. The installed version and the
+/// offer are always included.
 fn explain_resource(
     app: &PublishedApp,
     resource: &PublishedResource,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
     room: &mut usize,
 ) -> ExplainedResource {
-    let decision = decide_resource(app, resource, check, situation);
+    let decision = decide_resource(app, resource, check, context);
     let all = app.releases_of(resource);
     let mut releases = Vec::new();
     for release in all {
-        let (verdict, rule) = judge(app, release, &decision, check, situation);
+        let (verdict, rule) = verdict_of(app, release, &decision, check, context);
         let of_release = (release, app.targets_of(release));
-        let detail = detail(rule, of_release, &decision, check, situation);
+        let detail = detail(rule, of_release, &decision, check, context);
         let taken = detail.len() + BYTES_BESIDE_DETAIL;
         if taken > *room {
             *room = 0;
@@ -181,12 +182,12 @@ fn explain_resource(
     }
 }
 
-fn judge(
+fn verdict_of(
     app: &PublishedApp,
     release: &CompiledRelease,
     decision: &Decision<'_>,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
 ) -> (Verdict, Rule) {
     let is = |other: Option<&CompiledRelease>| other.is_some_and(|other| other.id == release.id);
     if let Some(rule) = decision.switched_off {
@@ -195,7 +196,7 @@ fn judge(
     if is(decision.outcome.release()) {
         return (Verdict::Offered, offered_by(decision.outcome));
     }
-    if let Err(rule) = gates(app, release, check, situation, decision.pin) {
+    if let Err(rule) = gates(app, release, check, context, decision.pin) {
         return (Verdict::Excluded, rule);
     }
     if is(decision.choice) {
@@ -230,7 +231,7 @@ fn detail(
     (release, targets): (&CompiledRelease, Option<Targets<'_>>),
     decision: &Decision<'_>,
     check: &Check<'_>,
-    situation: &Situation,
+    context: &CheckContext,
 ) -> String {
     let installed = decision.installed;
     let choice = decision.choice.map_or(0, |choice| choice.version_code);
@@ -242,12 +243,12 @@ fn detail(
         Rule::StartsAt => format!(
             "starts at {}, now is {}",
             instant(targets.and_then(|targets| targets.row.starts_at)),
-            situation.now.to_rfc3339()
+            context.now.to_rfc3339()
         ),
         Rule::EndsAt => format!(
             "ended at {}, now is {}",
             instant(targets.and_then(|targets| targets.row.ends_at)),
-            situation.now.to_rfc3339()
+            context.now.to_rfc3339()
         ),
         Rule::HostVersion => format!(
             "the host app's version is {}, accepted is {} to {}",
@@ -268,10 +269,10 @@ fn detail(
             release.unit
         ),
         Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
-        Rule::Pin => pin_in_words(decision.pin),
+        Rule::Pin => describe_pin(decision.pin),
         Rule::NewerPasses => format!("version {choice} is newer and passes too"),
         Rule::Floor => format!("version {choice} is a floor that must not be skipped"),
-        Rule::Newer => newer_in_words(release, decision),
+        Rule::Newer => describe_newer(release, decision),
         Rule::Installed => format!("version {installed} is installed"),
         Rule::Repair => format!("version {installed} is installed with another md5"),
         Rule::InstalledIsNewer => format!("version {installed} is installed and newer"),
@@ -293,7 +294,7 @@ fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
         .rules()
         .unwrap_or_default()
         .iter()
-        .find(|compiled| !compiled.test.holds(check.attribute(compiled.rule.name())))
+        .find(|compiled| !compiled.test.matches(check.attribute(compiled.rule.name())))
         .map_or_else(String::new, |CompiledRule { rule, .. }| {
             let name = rule.name();
             let sent = check.attribute(name).map_or("not sent".to_owned(), |sent| {
@@ -307,7 +308,7 @@ fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
         })
 }
 
-fn pin_in_words(pin: Option<PinMode>) -> String {
+fn describe_pin(pin: Option<PinMode>) -> String {
     match pin {
         Some(PinMode::Hold) => "a pin holds this resource".to_owned(),
         Some(PinMode::Exact(version)) => format!("a pin allows only version {version}"),
@@ -316,8 +317,8 @@ fn pin_in_words(pin: Option<PinMode>) -> String {
     }
 }
 
-/// An `exact` pin passes over floors; that is worth saying where it happens.
-fn newer_in_words(release: &CompiledRelease, decision: &Decision<'_>) -> String {
+/// Explains a newer release. An `exact` pin passes over floors, which the text mentions.
+fn describe_newer(release: &CompiledRelease, decision: &Decision<'_>) -> String {
     let installed = decision.installed;
     let older = match installed {
         0 => "nothing is installed".to_owned(),

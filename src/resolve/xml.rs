@@ -1,18 +1,18 @@
-//! Texts in XML 1.0.
+//! Text in XML 1.0.
 
 use std::borrow::Cow;
 
 use quick_xml::escape::partial_escape;
 
-/// Writes an element that holds a text.
+/// Writes an element that contains a text.
 pub fn write_element(out: &mut Vec<u8>, name: &str, text: &str) {
     for piece in ["<", name, ">", &escape(text), "</", name, ">"] {
         out.extend_from_slice(piece.as_bytes());
     }
 }
 
-/// Escapes a text. Drops what XML 1.0 forbids (section 2.2, Char), and keeps carriage returns, which a parser would
-/// make line feeds (section 2.11), as references.
+/// Escapes a text. Characters that XML 1.0 forbids (section 2.2, Char) are dropped. Carriage returns are written as
+/// references, because a parser would turn them into line feeds (section 2.11).
 pub fn escape(text: &str) -> Cow<'_, str> {
     let allowed = if text.chars().all(is_char) {
         Cow::Borrowed(text)

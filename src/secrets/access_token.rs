@@ -1,4 +1,4 @@
-//! Access tokens: short JWTs that name a session (RFC 7519). The sole user of `jsonwebtoken`.
+//! Access tokens: short-lived JWTs that identify a session (RFC 7519). No other module uses `jsonwebtoken`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
@@ -9,10 +9,10 @@ use crate::catalog::ids::{SessionId, UserId};
 
 const ISSUER: &str = "slipway";
 const AUDIENCE: &str = "slipway-admin";
-/// The one accepted algorithm; a token cannot choose another.
+/// The only accepted algorithm; a token cannot select another.
 const ALGORITHM: Algorithm = Algorithm::HS256;
 
-/// Whom a valid access token names.
+/// User and session of a valid access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessClaims {
     pub user: UserId,
@@ -29,7 +29,7 @@ struct Claims {
     exp: i64,
 }
 
-/// Signs and verifies access tokens.
+/// Issuer and verifier of access tokens.
 pub struct AccessTokens {
     key_id: String,
     signing: EncodingKey,
@@ -45,7 +45,7 @@ impl AccessTokens {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The library reads the system's clock; expiry is compared with ours in `verify`.
+        // The library reads the system clock; `verify` compares the expiry with the caller's clock instead.
         validation.validate_exp = false;
         Self {
             key_id: key_id.to_owned(),
@@ -63,7 +63,7 @@ impl AccessTokens {
         self.lifetime
     }
 
-    /// A token for a session; `None` if it cannot be signed.
+    /// Issues a token for a session; `None` if it cannot be signed.
     pub fn issue(&self, claims: AccessClaims, now: DateTime<Utc>) -> Option<String> {
         let mut header = Header::new(ALGORITHM);
         header.kid = Some(self.key_id.clone());
@@ -78,7 +78,8 @@ impl AccessTokens {
         encode(&header, &claims, &self.signing).ok()
     }
 
-    /// Whom the token names, if it is ours and has not expired. Whether the session still lives is not said here.
+    /// Returns the user and session of a token if its signature is valid and it has not expired. The caller must check
+    /// that the session still exists.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<AccessClaims> {
         let key_id = decode_header(token).ok()?.kid?;
         let (_, key) = self.verifying.iter().find(|(id, _)| *id == key_id)?;

@@ -1,8 +1,8 @@
-//! Tokens that devices hold for themselves: `slipway_devicetoken_<tenant>_<generation>_<random>_<tag>`.
+//! Tokens of single devices: `slipway_devicetoken_<tenant>_<generation>_<random>_<tag>`.
 //!
 //! The tag is an HMAC-SHA256 over the tenant, the generation, the random bytes and the device's id, under a key that
-//! HKDF derives from the installation's. So a check verifies a token from memory alone, and a token is good for one
-//! device only though it does not name it. Which generation counts is not said here.
+//! HKDF derives from the installation's. A check therefore verifies a token from memory alone. A token is valid for one
+//! device only, although it does not contain the device's id. Callers must check that the generation is current.
 
 use sha2::{Digest, Sha256};
 
@@ -14,18 +14,18 @@ use crate::catalog::text::DeviceId;
 const PREFIX: &str = "slipway_devicetoken_";
 const RANDOM_BYTES: usize = 16;
 
-/// A token that was just made.
+/// New token.
 pub struct NewDeviceToken {
     /// Shown once, to the device.
     pub text: String,
-    /// What is stored.
+    /// Hash to be stored.
     pub hash: String,
-    /// The secret key that made and verifies it.
+    /// Id of the secret key that makes and verifies the token.
     pub key_id: String,
 }
 
 impl NewDeviceToken {
-    /// Makes a token with the first of the installation's keys.
+    /// Makes a token with the installation's first key.
     pub fn make(keyring: &Keyring, tenant: TenantId, device: &DeviceId, generation: i64) -> Self {
         let mut token = PresentedDeviceToken {
             tenant,
@@ -43,17 +43,17 @@ impl NewDeviceToken {
     }
 }
 
-/// A token as a caller presents it, taken apart and not yet believed.
+/// Token as presented by a caller: parsed, but not verified yet.
 #[derive(Clone)]
 pub struct PresentedDeviceToken {
     pub tenant: TenantId,
-    /// Counts the tokens of the device, from 1.
+    /// Number of the token among those of the device, from 1.
     pub generation: i64,
     random: [u8; RANDOM_BYTES],
     tag: [u8; TAG_BYTES],
 }
 
-/// What a tag is made of. The device's id comes last, since it alone has no fixed length.
+/// Input of the tag. The device's id comes last, because only its length varies.
 struct Tagged<'a> {
     tenant: [u8; 8],
     generation: [u8; 8],
@@ -72,17 +72,17 @@ impl PresentedDeviceToken {
         };
         hex::decode_to_slice(pieces.next()?, &mut token.random).ok()?;
         hex::decode_to_slice(pieces.next()?, &mut token.tag).ok()?;
-        // Another spelling of the same numbers is another text, which nobody was given.
+        // Another spelling of the same numbers was never issued, so it is invalid.
         (token.text() == text).then_some(token)
     }
 
-    /// Whether this token was made for the device by a holder of one of the installation's keys. Whether it was
-    /// replaced or revoked since is not said here.
-    pub fn is_of(&self, keyring: &Keyring, device: &str) -> bool {
+    /// Returns `true` if one of the installation's keys made this token for the device. The caller must check that the
+    /// token was not replaced or revoked since.
+    pub fn is_valid_for(&self, keyring: &Keyring, device: &str) -> bool {
         self.key_id(keyring, device).is_some()
     }
 
-    /// The key that made this token for the device; `None` if no key given did.
+    /// Returns the id of the key that made this token for the device; `None` if no configured key did.
     pub fn key_id<'k>(&self, keyring: &'k Keyring, device: &str) -> Option<&'k str> {
         let tagged = self.tagged(device);
         let mut keys = keyring.device_token_keys();
@@ -90,7 +90,7 @@ impl PresentedDeviceToken {
         found.map(|(id, _)| id)
     }
 
-    /// Compares with the hash that is stored, in constant time.
+    /// Compares the token with the stored hash, in constant time.
     pub fn matches(&self, stored_hash: &str) -> bool {
         hash_matches(&self.hash(), stored_hash)
     }
@@ -105,7 +105,7 @@ impl PresentedDeviceToken {
         )
     }
 
-    /// The tag is made of everything else.
+    /// Hashes only the tag, which covers everything else.
     fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.tag).into()
     }
@@ -157,8 +157,8 @@ mod tests {
         let token = NewDeviceToken::make(&keyring, tenant(7), &device("A"), 3);
         let presented = PresentedDeviceToken::parse(&token.text).unwrap();
         assert_eq!((presented.tenant, presented.generation), (tenant(7), 3));
-        assert!(presented.is_of(&keyring, "A"));
-        assert!(!presented.is_of(&keyring, "B") && !presented.is_of(&keyring, "A\0"));
+        assert!(presented.is_valid_for(&keyring, "A"));
+        assert!(!presented.is_valid_for(&keyring, "B") && !presented.is_valid_for(&keyring, "A\0"));
         assert!(presented.matches(&token.hash));
         let other = NewDeviceToken::make(&keyring, tenant(7), &device("A"), 3);
         assert!(!presented.matches(&other.hash) && !presented.matches(""));
@@ -170,11 +170,15 @@ mod tests {
         let token = NewDeviceToken::make(&keyring, tenant(7), &device("A"), 1).text;
         for (from, to) in [("_7_1_", "_8_1_"), ("_7_1_", "_7_2_")] {
             let forged = PresentedDeviceToken::parse(&token.replacen(from, to, 1)).unwrap();
-            assert!(!forged.is_of(&keyring, "A"), "{to}");
+            assert!(!forged.is_valid_for(&keyring, "A"), "{to}");
         }
         let last = if token.ends_with('0') { "1" } else { "0" };
         let forged = format!("{}{last}", &token[..token.len() - 1]);
-        assert!(!PresentedDeviceToken::parse(&forged).unwrap().is_of(&keyring, "A"));
+        assert!(
+            !PresentedDeviceToken::parse(&forged)
+                .unwrap()
+                .is_valid_for(&keyring, "A")
+        );
         for text in [
             String::new(),
             token.to_uppercase(),
@@ -193,13 +197,13 @@ mod tests {
     fn the_first_key_makes_and_all_verify() {
         let old = NewDeviceToken::make(&keyring(&[1]), tenant(7), &device("A"), 1);
         let old = PresentedDeviceToken::parse(&old.text).unwrap();
-        assert!(old.is_of(&keyring(&[2, 1]), "A"));
-        assert!(!old.is_of(&keyring(&[2]), "A"));
+        assert!(old.is_valid_for(&keyring(&[2, 1]), "A"));
+        assert!(!old.is_valid_for(&keyring(&[2]), "A"));
         let new = NewDeviceToken::make(&keyring(&[2, 1]), tenant(7), &device("A"), 2);
         assert!(
             PresentedDeviceToken::parse(&new.text)
                 .unwrap()
-                .is_of(&keyring(&[2]), "A")
+                .is_valid_for(&keyring(&[2]), "A")
         );
     }
 }

@@ -1,27 +1,27 @@
-//! One-time codes that enrol a device, to be typed at it if need be: `slipway_code_` and four groups of six
-//! characters of Crockford's base32, 120 random bits.
+//! One-time codes that enrol a device, and can be typed on it: `slipway_code_` and four groups of six characters of
+//! Crockford's base32, 120 random bits.
 
 use sha2::{Digest, Sha256};
 
 use super::token::{hash_matches, random_bytes};
 
 const PREFIX: &str = "slipway_code_";
-/// Without letters that are taken for digits, and without U.
+/// Excludes letters that resemble digits, and U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CHARACTERS: usize = 24;
 const GROUP: usize = 6;
 
-/// A code that was just made.
+/// New code.
 pub struct NewEnrolmentCode {
-    /// Shown once, to whom it is for.
+    /// Shown once, to its recipient.
     pub text: String,
-    /// What is stored.
+    /// Hash to be stored.
     pub hash: String,
 }
 
 impl NewEnrolmentCode {
     pub fn generate() -> Self {
-        // 256 is a multiple of 32, so each character is as likely as any other.
+        // 256 is a multiple of 32, so all characters are equally likely.
         let bytes = random_bytes::<CHARACTERS>();
         let characters = bytes.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
         let groups: Vec<String> = characters
@@ -35,12 +35,12 @@ impl NewEnrolmentCode {
     }
 }
 
-/// A code as it was typed, not yet believed.
+/// Code as typed, not verified yet.
 pub struct PresentedEnrolmentCode([u8; 32]);
 
 impl PresentedEnrolmentCode {
-    /// Reads a code in either case, with or without prefix, hyphens and blanks, and with letters in the place of the
-    /// digits that they look like.
+    /// Parses a code in either case, with or without prefix, hyphens and blanks. Letters are accepted in place of the
+    /// digits that they resemble.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let prefix = text.get(..PREFIX.len());
@@ -49,19 +49,19 @@ impl PresentedEnrolmentCode {
         let characters: Vec<char> = code
             .chars()
             .filter(|character| !matches!(character, '-' | ' '))
-            .map(as_meant)
+            .map(normalize_character)
             .collect::<Option<_>>()?;
         let characters: [char; CHARACTERS] = characters.try_into().ok()?;
         Some(Self(hash(&characters)))
     }
 
-    /// Compares with the hash that is stored, in constant time.
+    /// Compares the code with the stored hash, in constant time.
     pub fn matches(&self, stored_hash: &str) -> bool {
         hash_matches(&self.0, stored_hash)
     }
 }
 
-fn as_meant(typed: char) -> Option<char> {
+fn normalize_character(typed: char) -> Option<char> {
     let character = match typed.to_ascii_uppercase() {
         'O' => '0',
         'I' | 'L' => '1',

@@ -1,4 +1,4 @@
-//! The installation's secret keys: the first encrypts and signs, all decrypt and verify.
+//! Secret keys of the installation: the first one encrypts and signs, all of them decrypt and verify.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::MacKey;
 use crate::catalog::ids::KeyId;
 
-/// Bytes of a secret key.
+/// Size of a secret key in bytes.
 const KEY_BYTES: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum KeyringError {
     )]
     Malformed(usize),
     #[error(
-        "SLIPWAY_SECRET_KEY: no key given opens what is stored (it was sealed with key {0}); \
+        "SLIPWAY_SECRET_KEY: none of the given keys opens the stored secrets (sealed with key {0}); \
          give the key that was used before, after a comma if there is a new one"
     )]
     KeyMissing(String),
@@ -39,16 +39,16 @@ pub enum KeyringError {
     Cryptography,
 }
 
-/// A secret that can be read back, encrypted: AES-256-GCM, bound to what it belongs to.
+/// Secret encrypted with AES-256-GCM and bound to its owner, which can be decrypted again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedSecret {
-    /// Which key sealed it.
+    /// Id of the key that encrypted the secret.
     pub key_id: String,
     /// Base64 of nonce, ciphertext and tag.
     pub sealed: String,
 }
 
-/// What the secret of a gateway key is sealed for, so that it opens for its own key alone.
+/// Returns the owner text of a gateway key's secret, so that the secret decrypts only for that key.
 pub fn sealed_for_app_key(id: KeyId) -> String {
     format!("app-key:{id}")
 }
@@ -68,7 +68,7 @@ struct Key {
 }
 
 impl Keyring {
-    /// Reads one or more base64 keys of 32 bytes, separated by commas or one on a line.
+    /// Parses one or more base64 keys of 32 bytes, separated by commas or line breaks.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         let lines = text.trim().lines().filter(|line| !line.trim().is_empty());
         let keys: Vec<Key> = lines
@@ -94,14 +94,14 @@ impl Keyring {
         Ok(Self { keys })
     }
 
-    /// A new random key in the form that [`Keyring::parse`] reads.
+    /// Generates a random key in the form that [`Keyring::parse`] accepts.
     pub fn generate_text() -> Result<String, KeyringError> {
         let mut bytes = [0; KEY_BYTES];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyringError::Cryptography)?;
         Ok(STANDARD.encode(bytes))
     }
 
-    /// Encrypts `secret`; it opens again only with the same `belongs_to`.
+    /// Encrypts `secret`. Decryption requires the same `belongs_to`.
     pub fn seal(&self, secret: &str, belongs_to: &str) -> Result<SealedSecret, KeyringError> {
         let key = self.first();
         let mut bytes = secret.as_bytes().to_vec();
@@ -137,33 +137,34 @@ impl Keyring {
         String::from_utf8(opened.to_vec()).map_err(|_| KeyringError::CannotOpen)
     }
 
-    /// The id of the key that encrypts and signs.
-    pub fn first_id(&self) -> &str {
+    /// Returns the id of the key that encrypts and signs.
+    pub fn primary_key_id(&self) -> &str {
         &self.first().id
     }
 
-    /// The ids of all keys, in their order.
+    /// Returns the ids of all keys, in their order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| key.id.as_str())
     }
 
-    /// A digest that only holders of the key can make, so that what was digested cannot be guessed from it.
+    /// Returns a keyed digest of a text. Only holders of the key can make it, so that the text cannot be guessed from
+    /// it.
     pub fn fingerprint(&self, text: &str) -> String {
         self.first().fingerprint(text)
     }
 
-    /// True if one of the keys made this fingerprint of the text.
+    /// Returns `true` if one of the keys made this fingerprint of the text.
     pub fn has_fingerprint(&self, text: &str, fingerprint: &str) -> bool {
         self.keys.iter().any(|key| key.fingerprint(text) == fingerprint)
     }
 
-    /// The key that snapshots are authenticated with, and its id.
+    /// Returns the key that authenticates snapshots, with its id.
     pub fn snapshot_key(&self) -> (&str, &MacKey) {
         let key = self.first();
         (&key.id, &key.snapshots)
     }
 
-    /// The key of this id for snapshots, if it is one of those given.
+    /// Returns the snapshot key with this id, if it is configured.
     pub fn find_snapshot_key(&self, id: &str) -> Option<&MacKey> {
         self.keys
             .iter()
@@ -171,23 +172,23 @@ impl Keyring {
             .map(|key| &key.snapshots)
     }
 
-    /// The key that makes tokens of devices.
+    /// Returns the key that makes device tokens, with its id.
     pub(super) fn device_token_key(&self) -> (&str, &MacKey) {
         let key = self.first();
         (&key.id, &key.device_tokens)
     }
 
-    /// The keys that verify tokens of devices, with their ids.
+    /// Returns the keys that verify device tokens, with their ids.
     pub(super) fn device_token_keys(&self) -> impl Iterator<Item = (&str, &MacKey)> {
         self.keys.iter().map(|key| (key.id.as_str(), &key.device_tokens))
     }
 
-    /// The key that makes refresh tokens.
+    /// Returns the key that makes refresh tokens.
     pub(super) fn refresh_token_key(&self) -> &MacKey {
         &self.first().refresh_tokens
     }
 
-    /// The keys that verify refresh tokens.
+    /// Returns the keys that verify refresh tokens.
     pub(super) fn refresh_token_keys(&self) -> impl Iterator<Item = &MacKey> {
         self.keys.iter().map(|key| &key.refresh_tokens)
     }
@@ -204,13 +205,13 @@ impl Keyring {
     }
 
     fn first(&self) -> &Key {
-        // `parse` made at least one key or failed.
+        // `parse` returns at least one key or fails.
         &self.keys[0]
     }
 }
 
 impl Key {
-    /// Separates the uses of one secret by HKDF (RFC 5869), so that none of them can stand in for another.
+    /// Derives one key per use by HKDF (RFC 5869), so that none of them can replace another.
     fn derive(secret: &[u8]) -> Result<Self, KeyringError> {
         let material = Salt::new(HKDF_SHA256, b"slipway").extract(secret);
         let derive = |purpose: &'static [u8]| {

@@ -1,11 +1,11 @@
-//! Proof that bytes were written by a holder of the installation's key: HMAC-SHA256.
+//! HMAC-SHA256 tags, which prove that bytes were written by a holder of the installation's key.
 
 use aws_lc_rs::{constant_time, hmac};
 
-/// Bytes of a tag.
+/// Size of a tag in bytes.
 pub const TAG_BYTES: usize = 32;
 
-/// Makes tags and verifies them.
+/// Key that makes and verifies tags.
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
@@ -13,7 +13,7 @@ impl MacKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The tag of these parts, one behind the other. Where one part ends must follow from the parts themselves.
+    /// Returns the tag of the concatenated parts. The end of each part must follow from the parts themselves.
     pub fn tag(&self, parts: &[&[u8]]) -> [u8; TAG_BYTES] {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
@@ -24,7 +24,7 @@ impl MacKey {
         tag
     }
 
-    /// Whether this is the tag of these parts; compared in constant time.
+    /// Returns `true` if this is the tag of these parts. Compares in constant time.
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         constant_time::verify_slices_are_equal(&self.tag(parts), tag).is_ok()
     }

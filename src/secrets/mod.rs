@@ -1,7 +1,8 @@
-//! Secrets: how they are made, hashed, encrypted and compared. The sole user of the cryptographic libraries.
+//! Creation, hashing, encryption and comparison of secrets. No other module uses `aws-lc-rs` and `argon2` directly.
 //!
-//! What is only ever compared is stored as a hash; what must be read back (the gateway's app secrets) is sealed with
-//! the installation's key. Nothing here is ever logged, and the types that hold a secret have no `Debug` that shows it.
+//! Secrets that are only compared are stored as hashes. Secrets that must be read back (the gateway's app secrets) are
+//! encrypted with the installation's key. No secret is ever logged, and the types that hold one have no `Debug` that
+//! shows it.
 
 mod access_token;
 mod device_token;
@@ -18,7 +19,7 @@ pub use enrolment_code::{NewEnrolmentCode, PresentedEnrolmentCode};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 pub use mac::{MacKey, TAG_BYTES};
 pub use password::{
-    PasswordHash, hash_password, parse_password, verify_own_password, verify_password, verify_unknown,
+    PasswordHash, hash_password, parse_password, verify_dummy, verify_own_password, verify_password,
 };
 pub use refresh_token::RefreshToken;
 pub use token::{

@@ -1,5 +1,5 @@
-//! Passwords of people: argon2id (RFC 9106) with its own salt. Hashing takes tens of milliseconds of a core, so a few
-//! threads do it that stand back behind all others.
+//! Passwords of users: argon2id (RFC 9106), each with its own salt. Hashing takes tens of milliseconds of a core, so a
+//! few threads of lowest priority do it.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -14,22 +14,22 @@ use tokio::sync::oneshot;
 
 use crate::catalog::field::Invalid;
 
-/// As many hashes at once, or as many as there are cores: a flood of logins must leave cores to the checks.
-const MOST_HASHERS: usize = 2;
-/// How far the threads stand back where cores are scarce, as `nice` counts (0 to 19): each then gets about a seventieth
-/// of a core that is wanted for checks, so that a login takes some seconds there.
+/// Maximum number of hashing threads, limited by the number of cores. A flood of logins must leave cores to the checks.
+const MAX_HASHERS: usize = 2;
+/// Niceness of the threads (0 to 19). If cores are scarce, each thread gets about a seventieth of a core that is needed
+/// for checks, so that a login takes some seconds.
 const NICENESS: i32 = 19;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Who waits for a hash. A flood of logins must not hold up people who are signed in.
+/// Priority of a hash. A flood of logins must not delay users who are signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lane {
+enum HashPriority {
     SignedIn,
     Login,
 }
 
-/// What waits for the threads.
+/// Work queued for the threads.
 #[derive(Default)]
 struct Queue {
     lanes: Mutex<Lanes>,
@@ -43,16 +43,16 @@ struct Lanes {
 }
 
 impl Queue {
-    fn push(&self, lane: Lane, work: Work) {
+    fn push(&self, priority: HashPriority, work: Work) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        match lane {
-            Lane::SignedIn => lanes.signed_in.push_back(work),
-            Lane::Login => lanes.logins.push_back(work),
+        match priority {
+            HashPriority::SignedIn => lanes.signed_in.push_back(work),
+            HashPriority::Login => lanes.logins.push_back(work),
         }
         self.has_work.notify_one();
     }
 
-    /// Waits for the next; logins come last.
+    /// Waits for the next work item; logins come last.
     fn pop(&self) -> Work {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -65,13 +65,13 @@ impl Queue {
     }
 }
 
-/// The way to the threads, which are started with the first hash.
+/// Queue of the threads, which are started with the first hash.
 static QUEUE: LazyLock<Arc<Queue>> = LazyLock::new(start_hashers);
 
-/// What a password is compared with when there is no such person, so that both take as long.
-static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash(hash("nobody has this password")));
+/// Hash to compare with if the user does not exist, so that both cases take the same time.
+static DUMMY_HASH: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash(hash("nobody has this password")));
 
-/// The text form of a hash (PHC string).
+/// Text form of a hash (PHC string).
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
@@ -85,10 +85,10 @@ impl PasswordHash {
     }
 }
 
-/// The length of a password in characters.
+/// Valid length of a password in characters.
 const LENGTH: RangeInclusive<usize> = 10..=256;
 
-/// A password that may be set: 10 to 256 characters.
+/// Validates a password to be set: 10 to 256 characters.
 pub fn parse_password(text: &str) -> Result<&str, Invalid> {
     if LENGTH.contains(&text.chars().count()) {
         Ok(text)
@@ -98,70 +98,75 @@ pub fn parse_password(text: &str) -> Result<&str, Invalid> {
 }
 
 pub async fn hash_password(password: String) -> PasswordHash {
-    on_hasher(Lane::SignedIn, move || PasswordHash(hash(&password))).await
+    run_on_hasher(HashPriority::SignedIn, move || PasswordHash(hash(&password))).await
 }
 
 /// Verifies the password of a login.
 pub async fn verify_password(password: String, stored: PasswordHash) -> bool {
-    may_be_set(&password) && on_hasher(Lane::Login, move || matches(&password, &stored)).await
+    is_within_length(&password)
+        && run_on_hasher(HashPriority::Login, move || matches(&password, &stored)).await
 }
 
-/// Verifies the password of somebody who is signed in, before those of logins.
+/// Verifies the password of a user who is signed in, before those of logins.
 pub async fn verify_own_password(password: String, stored: PasswordHash) -> bool {
-    on_hasher(Lane::SignedIn, move || matches(&password, &stored)).await
+    run_on_hasher(HashPriority::SignedIn, move || matches(&password, &stored)).await
 }
 
 /// Takes as long as [`verify_password`], and never succeeds.
-pub async fn verify_unknown(password: String) {
-    if may_be_set(&password) {
-        on_hasher(Lane::Login, move || matches(&password, &NOBODY)).await;
+pub async fn verify_dummy(password: String) {
+    if is_within_length(&password) {
+        run_on_hasher(HashPriority::Login, move || matches(&password, &DUMMY_HASH)).await;
     }
 }
 
-/// A login may bring a megabyte, which must neither wait in the queue nor be hashed.
-fn may_be_set(password: &str) -> bool {
+/// Returns `false` for a password that is too long. A login may send a megabyte, which must be neither queued nor
+/// hashed.
+fn is_within_length(password: &str) -> bool {
     password.chars().take(LENGTH.end() + 1).count() <= *LENGTH.end()
 }
 
-async fn on_hasher<T: Send + 'static>(lane: Lane, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (tell, told) = oneshot::channel();
-    QUEUE.push(lane, Box::new(move || tell_unless_gone(tell, work)));
-    told.await.expect("hashing does not panic")
+async fn run_on_hasher<T: Send + 'static>(
+    priority: HashPriority,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (sender, receiver) = oneshot::channel();
+    QUEUE.push(priority, Box::new(move || send_unless_closed(sender, work)));
+    receiver.await.expect("hashing does not panic")
 }
 
-/// Nothing is hashed for a caller who has gone: after a flood of logins the queue must be short again at once.
-fn tell_unless_gone<T>(tell: oneshot::Sender<T>, work: impl FnOnce() -> T) {
-    if !tell.is_closed() {
+/// Hashes nothing for a caller who has gone, so that the queue becomes short immediately after a flood of logins.
+fn send_unless_closed<T>(sender: oneshot::Sender<T>, work: impl FnOnce() -> T) {
+    if !sender.is_closed() {
         // The caller may go meanwhile.
-        let _ = tell.send(work());
+        let _ = sender.send(work());
     }
 }
 
 fn start_hashers() -> Arc<Queue> {
     let queue = Arc::new(Queue::default());
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    for _ in 0..MOST_HASHERS.min(cores) {
+    for _ in 0..MAX_HASHERS.min(cores) {
         let queue = queue.clone();
         thread::Builder::new()
             .name("password-hasher".to_owned())
-            .spawn(move || hash_for_ever(&queue))
-            .expect("the system lets threads be started");
+            .spawn(move || run_hasher(&queue))
+            .expect("the system can start threads");
     }
     queue
 }
 
-fn hash_for_ever(queue: &Queue) -> ! {
-    stand_back();
+fn run_hasher(queue: &Queue) -> ! {
+    lower_priority();
     loop {
         let work = queue.pop();
-        // Whoever waits for this hash gets no answer, but the thread goes on for the others.
+        // After a panic the caller gets no answer, but the thread continues for the others.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(work));
     }
 }
 
-/// Linux keeps a priority for each thread; elsewhere it is the whole process's, which must not stand back.
-fn stand_back() {
-    // Without it hashing works too.
+/// Lowers the priority of the thread on Linux. Elsewhere the priority is that of the whole process, which must stay.
+fn lower_priority() {
+    // Hashing also works without a lower priority.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
@@ -187,12 +192,12 @@ mod tests {
 
     #[test]
     fn nothing_is_hashed_for_a_caller_who_has_gone() {
-        let (tell, told) = oneshot::channel();
-        drop(told);
-        tell_unless_gone(tell, || panic!("the work is done"));
-        let (tell, mut told) = oneshot::channel();
-        tell_unless_gone(tell, || 1);
-        assert_eq!(told.try_recv(), Ok(1));
+        let (sender, receiver) = oneshot::channel();
+        drop(receiver);
+        send_unless_closed(sender, || panic!("the work is done"));
+        let (sender, mut receiver) = oneshot::channel();
+        send_unless_closed(sender, || 1);
+        assert_eq!(receiver.try_recv(), Ok(1));
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Refresh tokens of sessions: `slipway_refresh_<session>_<generation>_<tag>`.
 //!
 //! The tag is an HMAC-SHA256 over the session and the generation, under a key that HKDF derives from the
-//! installation's. So a made-up token is refused without a database, and the token that followed another can be made
-//! once more without being stored. Which generation is current is not said here.
+//! installation's. A forged token is therefore refused without a database access. The successor of a token can be made
+//! again without being stored. Callers must check that the generation is current.
 
 use uuid::Uuid;
 
@@ -10,23 +10,23 @@ use super::{Keyring, TAG_BYTES};
 
 const PREFIX: &str = "slipway_refresh_";
 
-/// The token of a session of one generation.
+/// Refresh token of one generation of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
     pub session: Uuid,
-    /// Counts the tokens of the session, from 1.
+    /// Number of the token among those of the session, from 1.
     pub generation: i64,
 }
 
 impl RefreshToken {
-    /// Writes the token with the first of the installation's keys.
+    /// Returns the text of the token, made with the installation's first key.
     pub fn text(self, keyring: &Keyring) -> String {
         let tag = keyring.refresh_token_key().tag(&self.tagged().parts());
         let (session, generation) = (self.session.simple(), self.generation);
         format!("{PREFIX}{session}_{generation}_{}", hex::encode(tag))
     }
 
-    /// Reads a token; `None` when none of the installation's keys made it.
+    /// Parses a token; `None` if none of the installation's keys made it.
     pub fn verify(keyring: &Keyring, text: &str) -> Option<Self> {
         let mut pieces = text.strip_prefix(PREFIX)?.split('_');
         let token = Self {
@@ -52,7 +52,7 @@ impl RefreshToken {
     }
 }
 
-/// The bytes that a tag is made of.
+/// Input of the tag.
 struct Tagged {
     session: [u8; 16],
     generation: [u8; 8],

@@ -1,5 +1,5 @@
-//! Keys and tokens that callers present: a recognisable prefix, an id to look up, and 32 random bytes of which only
-//! the SHA-256 is stored. A random secret needs no slow hash, and checks are frequent.
+//! Keys and tokens that callers present: a recognisable prefix, an id to look up, and 32 random bytes of which only the
+//! SHA-256 is stored. A random secret needs no slow hash, and checks are frequent.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::catalog::ids::TenantId;
 
-/// What a token is for; its prefix makes a leaked one recognisable.
+/// Purpose of a token. Its prefix makes a leaked token recognisable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// For a pipeline on the admin API.
     Api,
-    /// For the devices of a tenant; carries the tenant's number, so that a check finds it without a database.
+    /// For the devices of a tenant. Contains the tenant's number, so that a check finds it without a database access.
     DeviceKey(TenantId),
 }
 
@@ -25,11 +25,11 @@ impl TokenKind {
     }
 }
 
-/// A token that was just made.
+/// New token.
 pub struct NewToken {
-    /// Shown once, to whom it is for.
+    /// Shown once, to its recipient.
     pub text: String,
-    /// What is stored.
+    /// Hash to be stored.
     pub secret_hash: String,
 }
 
@@ -43,7 +43,7 @@ impl NewToken {
     }
 }
 
-/// A token as a caller presents it, taken apart and not yet believed.
+/// Token as presented by a caller: parsed, but not verified yet.
 #[derive(Clone)]
 pub struct PresentedToken {
     pub kind: TokenKind,
@@ -68,7 +68,7 @@ impl PresentedToken {
         })
     }
 
-    /// What a stored hash is looked up by.
+    /// Returns the hash in its stored form, for lookups.
     pub fn secret_hash(&self) -> String {
         hex::encode(self.secret_hash)
     }
@@ -85,18 +85,18 @@ pub(super) fn hash_matches(presented: &[u8; 32], stored_hash: &str) -> bool {
     hex::decode_to_slice(stored_hash, &mut stored).is_ok() && presented.ct_eq(&stored).into()
 }
 
-/// A gateway key: 12 digits, as its clients expect.
+/// Generates a gateway key: 12 digits, as its clients expect.
 pub fn new_app_key() -> String {
     let number = u64::from_be_bytes(random_bytes()) % 900_000_000_000;
     (number + 100_000_000_000).to_string()
 }
 
-/// A gateway secret: 32 hexadecimal digits.
+/// Generates a gateway secret: 32 hexadecimal digits.
 pub fn new_app_secret() -> String {
     hex::encode(random_bytes::<16>())
 }
 
-/// A password for a first administrator who gave none.
+/// Generates a password for a first administrator who gave none.
 pub fn new_password() -> String {
     hex::encode(random_bytes::<12>())
 }

@@ -9,12 +9,12 @@ pub use offline::{create as create_offline, list as list_offline, reset_password
 
 use super::audit::{self, Change, of_user};
 use super::users::UserChanges;
-use super::{Caller, Context, Once, Precondition, ServiceError};
-use crate::access::{Action, Role, User, enter_platform};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::access::{Action, Role, User, authorize_platform};
 use crate::catalog::ids::UserId;
 use crate::catalog::text::Username;
 use crate::secrets::hash_password;
-use crate::storage::{Page, PageRequest, Stored, Tx, sessions, users};
+use crate::storage::{Page, PageRequest, Tx, Versioned, sessions, users};
 
 const LAST_ADMINISTRATOR: &str = "this is the last enabled administrator of the platform; create another one first \
      (POST /api/v1/users, or `slipway admin create`)";
@@ -23,9 +23,9 @@ pub async fn create(
     ctx: &Context,
     caller: &Caller,
     (username, password): (Username, String),
-    once: Once<'_, Stored<User>>,
-) -> Result<Stored<User>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    once: IdempotentWrite<'_, Versioned<User>>,
+) -> Result<Versioned<User>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let hash = hash_password(password).await;
     let tx = ctx.begin(caller).await?;
     let stored = users::insert(
@@ -51,13 +51,13 @@ pub async fn list(
     ctx: &Context,
     caller: &Caller,
     page: &PageRequest,
-) -> Result<Page<Stored<User>>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+) -> Result<Page<Versioned<User>>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     Ok(users::list_administrators(&ctx.db, page).await?)
 }
 
-pub async fn get(ctx: &Context, caller: &Caller, id: UserId) -> Result<Stored<User>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+pub async fn get(ctx: &Context, caller: &Caller, id: UserId) -> Result<Versioned<User>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let found = users::find_administrator(&ctx.db, id).await?;
     found.ok_or(ServiceError::NotFound("user"))
 }
@@ -69,8 +69,8 @@ pub async fn update(
     id: UserId,
     changes: UserChanges,
     precondition: &Precondition,
-) -> Result<Stored<User>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+) -> Result<Versioned<User>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let hash = match changes.password {
         Some(password) => Some(hash_password(password).await.as_str().to_owned()),
         None => None,
@@ -100,7 +100,7 @@ pub async fn delete(
     id: UserId,
     precondition: &Precondition,
 ) -> Result<(), ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let (tx, administrators) = ctx.begin_on_administrators(caller).await?;
     let before = find(&administrators, id)?;
     precondition.check(&before.etag)?;
@@ -127,7 +127,7 @@ fn new_administrator(username: Username) -> User {
     }
 }
 
-fn find(administrators: &[Stored<User>], id: UserId) -> Result<&Stored<User>, ServiceError> {
+fn find(administrators: &[Versioned<User>], id: UserId) -> Result<&Versioned<User>, ServiceError> {
     administrators
         .iter()
         .find(|stored| stored.value.id == id)
@@ -135,8 +135,8 @@ fn find(administrators: &[Stored<User>], id: UserId) -> Result<&Stored<User>, Se
 }
 
 /// Fails if no other enabled administrator would remain. The administrators must be locked.
-fn require_another(administrators: &[Stored<User>], id: UserId) -> Result<(), ServiceError> {
-    let is_another = |stored: &Stored<User>| stored.value.id != id && stored.value.enabled;
+fn require_another(administrators: &[Versioned<User>], id: UserId) -> Result<(), ServiceError> {
+    let is_another = |stored: &Versioned<User>| stored.value.id != id && stored.value.enabled;
     if administrators.iter().any(is_another) {
         Ok(())
     } else {
@@ -147,10 +147,10 @@ fn require_another(administrators: &[Stored<User>], id: UserId) -> Result<(), Se
 /// Writes a changed administrator and ends their sessions.
 async fn write(
     tx: &Tx,
-    before: &Stored<User>,
+    before: &Versioned<User>,
     (after, password_hash): (User, Option<String>),
     now: chrono::DateTime<chrono::Utc>,
-) -> Result<Stored<User>, ServiceError> {
+) -> Result<Versioned<User>, ServiceError> {
     let id = after.id;
     let mut stored = users::update(tx, before, after, now).await?;
     if let Some(hash) = password_hash {
@@ -160,7 +160,7 @@ async fn write(
     Ok(stored)
 }
 
-fn of_update(before: &Stored<User>, after: &Stored<User>, has_new_password: bool) -> Change {
+fn of_update(before: &Versioned<User>, after: &Versioned<User>, has_new_password: bool) -> Change {
     Change {
         action: if has_new_password {
             "user.set_password"

@@ -3,16 +3,16 @@
 use chrono::{DateTime, Utc};
 
 use super::audit::{self, Change, of_api_token};
-use super::{Caller, Context, Once, Precondition, ServiceError};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::access::{Action, ApiToken, KeyFacts, Role};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
-use crate::storage::{Page, PageRequest, Stored, api_tokens};
+use crate::storage::{Page, PageRequest, Versioned, api_tokens};
 
 /// A new API token with its text, which is shown once.
-pub struct MadeApiToken {
-    pub stored: Stored<ApiToken>,
+pub struct IssuedApiToken {
+    pub stored: Versioned<ApiToken>,
     pub token: String,
 }
 
@@ -21,9 +21,9 @@ pub async fn create(
     caller: &Caller,
     tenant: TenantId,
     (name, role, expires_at): (Name, Role, Option<DateTime<Utc>>),
-    once: Once<'_, MadeApiToken>,
-) -> Result<MadeApiToken, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    once: IdempotentWrite<'_, IssuedApiToken>,
+) -> Result<IssuedApiToken, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let token = ApiToken {
         id: KeyId::generate(),
         name,
@@ -34,21 +34,21 @@ pub async fn create(
     let tx = ctx.begin(caller).await?;
     let hash = secret.secret_hash.clone();
     let stored = api_tokens::insert(&tx, scope, token, secret.secret_hash, ctx.now()).await?;
-    let made = MadeApiToken {
+    let issued = IssuedApiToken {
         stored,
         token: secret.text,
     };
     let change = Change {
         action: "api_token.create",
-        object_id: made.stored.value.id.to_string(),
+        object_id: issued.stored.value.id.to_string(),
         before: None,
-        after: Some(of_api_token(&made.stored.value)),
+        after: Some(of_api_token(&issued.stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &made).await?;
+    once.record(&tx, &issued).await?;
     tx.commit().await?;
-    ctx.token_lookups.accept(hash.as_str());
-    Ok(made)
+    ctx.token_lookups.record_valid(hash.as_str());
+    Ok(issued)
 }
 
 pub async fn list(
@@ -56,8 +56,8 @@ pub async fn list(
     caller: &Caller,
     tenant: TenantId,
     page: &PageRequest,
-) -> Result<Page<Stored<ApiToken>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<Page<Versioned<ApiToken>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     Ok(api_tokens::list(&ctx.db, scope, page).await?)
 }
 
@@ -66,8 +66,8 @@ pub async fn get(
     caller: &Caller,
     tenant: TenantId,
     id: KeyId,
-) -> Result<Stored<ApiToken>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<Versioned<ApiToken>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let found = api_tokens::find(&ctx.db, scope, id).await?;
     found.ok_or(ServiceError::NotFound("API token"))
 }
@@ -79,7 +79,7 @@ pub async fn delete(
     id: KeyId,
     precondition: &Precondition,
 ) -> Result<(), ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let tx = ctx.begin_on_credentials(caller, None).await?;
     let before = api_tokens::find(&tx, scope, id)
         .await?

@@ -3,16 +3,16 @@
 use chrono::{DateTime, Utc};
 
 use super::audit::{self, Change, of_app_key};
-use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::access::{Action, AppKey, AppKeyRole, KeyFacts};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
-use crate::storage::{Page, PageRequest, Stored, app_keys};
+use crate::storage::{Page, PageRequest, Versioned, app_keys};
 
 /// A new or rotated gateway key with its secret, which is shown once.
-pub struct MadeAppKey {
-    pub stored: Stored<AppKey>,
+pub struct IssuedAppKey {
+    pub stored: Versioned<AppKey>,
     pub app_secret: String,
 }
 
@@ -21,9 +21,9 @@ pub async fn create(
     caller: &Caller,
     tenant: TenantId,
     (name, role, expires_at): (Name, AppKeyRole, Option<DateTime<Utc>>),
-    once: Once<'_, MadeAppKey>,
-) -> Result<Written<MadeAppKey>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    once: IdempotentWrite<'_, IssuedAppKey>,
+) -> Result<WriteResult<IssuedAppKey>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let key = AppKey {
         id: KeyId::generate(),
         name,
@@ -35,16 +35,16 @@ pub async fn create(
     let sealed = seal(ctx, key.id, &app_secret)?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = app_keys::insert(&tx, key, sealed, ctx.now()).await?;
-    let made = MadeAppKey { stored, app_secret };
+    let issued = IssuedAppKey { stored, app_secret };
     let change = Change {
         action: "app_key.create",
-        object_id: made.stored.value.id.to_string(),
+        object_id: issued.stored.value.id.to_string(),
         before: None,
-        after: Some(of_app_key(&made.stored.value)),
+        after: Some(of_app_key(&issued.stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &made).await?;
-    Ok(Written::changed(made, ctx.commit(tx).await?))
+    once.record(&tx, &issued).await?;
+    Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
 }
 
 /// Rotates the secret of a key. The previous secret remains valid until the next rotation.
@@ -53,9 +53,9 @@ pub async fn rotate(
     caller: &Caller,
     (tenant, id): (TenantId, KeyId),
     precondition: &Precondition,
-    once: Once<'_, MadeAppKey>,
-) -> Result<Written<MadeAppKey>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    once: IdempotentWrite<'_, IssuedAppKey>,
+) -> Result<WriteResult<IssuedAppKey>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let app_secret = new_app_secret();
     let sealed = seal(ctx, id, &app_secret)?;
     let tx = ctx.begin_catalog(caller, scope).await?;
@@ -66,16 +66,16 @@ pub async fn rotate(
     let stored = app_keys::rotate(&tx, &before, sealed)
         .await?
         .ok_or(ServiceError::NotFound("app key"))?;
-    let made = MadeAppKey { stored, app_secret };
+    let issued = IssuedAppKey { stored, app_secret };
     let change = Change {
         action: "app_key.rotate",
         object_id: id.to_string(),
         before: Some(of_app_key(&before.value)),
-        after: Some(of_app_key(&made.stored.value)),
+        after: Some(of_app_key(&issued.stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &made).await?;
-    Ok(Written::changed(made, ctx.commit(tx).await?))
+    once.record(&tx, &issued).await?;
+    Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
 }
 
 fn seal(ctx: &Context, id: KeyId, app_secret: &str) -> Result<app_keys::SealedSecret, ServiceError> {
@@ -94,8 +94,8 @@ pub async fn list(
     caller: &Caller,
     tenant: TenantId,
     page: &PageRequest,
-) -> Result<Page<Stored<AppKey>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<Page<Versioned<AppKey>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     Ok(app_keys::list(&ctx.db, scope, page).await?)
 }
 
@@ -104,8 +104,8 @@ pub async fn get(
     caller: &Caller,
     tenant: TenantId,
     id: KeyId,
-) -> Result<Stored<AppKey>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<Versioned<AppKey>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let found = app_keys::find(&ctx.db, scope, id).await?;
     found.ok_or(ServiceError::NotFound("app key"))
 }
@@ -116,8 +116,8 @@ pub async fn delete(
     tenant: TenantId,
     id: KeyId,
     precondition: &Precondition,
-) -> Result<Written<()>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<WriteResult<()>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = app_keys::find(&tx, scope, id)
         .await?
@@ -131,5 +131,5 @@ pub async fn delete(
         after: None,
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed((), ctx.commit(tx).await?))
+    Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }

@@ -1,14 +1,14 @@
 //! Apps: the host packages of a tenant.
 
 use super::audit::{self, Change, of_app};
-use super::error::accept;
-use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use super::error::require_valid;
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::access::{Action, TenantScope};
 use crate::catalog::app::App;
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::{AppId, TenantId};
 use crate::catalog::text::{Name, PackageName, Url};
-use crate::storage::{Page, PageRequest, Reader, Stored, apps, device_installs, releases, resources};
+use crate::storage::{Page, PageRequest, Reader, Versioned, apps, device_installs, releases, resources};
 
 /// Input for a new app.
 pub struct NewApp {
@@ -32,9 +32,9 @@ pub async fn create(
     caller: &Caller,
     tenant: TenantId,
     new: NewApp,
-    once: Once<'_, Stored<App>>,
-) -> Result<Written<Stored<App>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
+    once: IdempotentWrite<'_, Versioned<App>>,
+) -> Result<WriteResult<Versioned<App>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteApps).await?;
     let app = App {
         id: AppId::generate(),
         package_name: new.package_name,
@@ -43,7 +43,7 @@ pub async fn create(
         icon_url: new.icon_url,
         enabled: true,
     };
-    accept(app.check_names())?;
+    require_valid(app.check_names())?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = apps::insert(&tx, app, ctx.now()).await?;
     let change = Change {
@@ -54,7 +54,7 @@ pub async fn create(
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &stored).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
 pub async fn list(
@@ -62,8 +62,8 @@ pub async fn list(
     caller: &Caller,
     tenant: TenantId,
     page: &PageRequest,
-) -> Result<Page<Stored<App>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+) -> Result<Page<Versioned<App>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     Ok(apps::list(&ctx.db, scope, page).await?)
 }
 
@@ -72,8 +72,8 @@ pub async fn get(
     caller: &Caller,
     tenant: TenantId,
     name: &PackageName,
-) -> Result<Stored<App>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+) -> Result<Versioned<App>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     find(&ctx.db, scope, name).await
 }
 
@@ -84,8 +84,8 @@ pub async fn update(
     name: &PackageName,
     changes: AppChanges,
     precondition: &Precondition,
-) -> Result<Written<Stored<App>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
+) -> Result<WriteResult<Versioned<App>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteApps).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = find(&tx, scope, name).await?;
     precondition.check(&before.etag)?;
@@ -105,8 +105,8 @@ pub async fn update(
     if after == before.value {
         return Ok(ctx.unchanged(tx, before).await);
     }
-    accept(after.check_names())?;
-    refuse_identifiers_as_old_names(&tx, scope, &after).await?;
+    require_valid(after.check_names())?;
+    check_old_names(&tx, scope, &after).await?;
     let stored = apps::update(&tx, &before, after, ctx.now()).await?;
     let change = Change {
         action: "app.update",
@@ -115,7 +115,7 @@ pub async fn update(
         after: Some(of_app(&stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
 /// Deletes an app and everything that belongs to it except its audit. Its names become available again.
@@ -127,8 +127,8 @@ pub async fn delete(
     tenant: TenantId,
     name: &PackageName,
     precondition: &Precondition,
-) -> Result<Written<()>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::DeleteApps).await?;
+) -> Result<WriteResult<()>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::DeleteApps).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = find(&tx, scope, name).await?;
     precondition.check(&before.etag)?;
@@ -146,7 +146,7 @@ pub async fn delete(
         after: None,
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed((), ctx.commit(tx).await?))
+    Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }
 
 /// Finds the app by its current package name.
@@ -154,7 +154,7 @@ pub(super) async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     name: &PackageName,
-) -> Result<Stored<App>, ServiceError> {
+) -> Result<Versioned<App>, ServiceError> {
     apps::find_by_package_name(reader, scope, name)
         .await?
         .ok_or(ServiceError::NotFound("app"))
@@ -162,11 +162,7 @@ pub(super) async fn find(
 
 /// Fails if an old package name is the identifier of a resource. Devices under an old name report the app itself by
 /// that name.
-async fn refuse_identifiers_as_old_names(
-    reader: &impl Reader,
-    scope: TenantScope,
-    app: &App,
-) -> Result<(), ServiceError> {
+async fn check_old_names(reader: &impl Reader, scope: TenantScope, app: &App) -> Result<(), ServiceError> {
     let identifiers = resources::list_identifiers(reader, scope, app.id).await?;
     let clashes = app
         .old_package_names
@@ -183,5 +179,5 @@ async fn refuse_identifiers_as_old_names(
                 "must not be the identifier of one of the app's resources",
             )
         });
-    accept(clashes.collect())
+    require_valid(clashes.collect())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::audited_release::AuditedRelease;
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, ApiToken, AppKey, DeviceKey, User, enter_platform};
+use crate::access::{Action, ApiToken, AppKey, DeviceKey, User, authorize_platform};
 use crate::catalog::app::{App, Resource};
 use crate::catalog::ids::{AuditId, TenantId};
 use crate::catalog::json::JsonText;
@@ -114,7 +114,7 @@ pub async fn list(
     tenant: TenantId,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadAudit).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadAudit).await?;
     Ok(audit::list(&ctx.db, scope, page).await?)
 }
 
@@ -124,7 +124,7 @@ pub async fn list_platform(
     caller: &Caller,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     Ok(audit::list_platform(&ctx.db, page).await?)
 }
 

@@ -8,14 +8,14 @@ use tokio::time::{Instant, timeout_at};
 
 /// State of a batch after a message was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Batch {
+pub(super) enum BatchState {
     HasRoom,
     IsFull,
     /// No message follows.
     IsLast,
 }
 
-impl Batch {
+impl BatchState {
     /// Returns the state of a batch with `items` messages and room for `most`.
     pub(super) const fn of(items: usize, most: usize) -> Self {
         if items < most { Self::HasRoom } else { Self::IsFull }
@@ -24,11 +24,11 @@ impl Batch {
 
 /// Collects messages into a batch until it is full or its first message has waited for `wait`.
 ///
-/// Returns `Break` if no message follows: after `Batch::IsLast`, or once the queue is closed.
+/// Returns `Break` if no message follows: after `BatchState::IsLast`, or once the queue is closed.
 pub(super) async fn collect<M>(
     messages: &mut mpsc::Receiver<M>,
     wait: Duration,
-    mut put: impl FnMut(M) -> Batch,
+    mut put: impl FnMut(M) -> BatchState,
 ) -> ControlFlow<()> {
     let mut deadline = None;
     loop {
@@ -39,10 +39,10 @@ pub(super) async fn collect<M>(
                 Err(_) => return ControlFlow::Continue(()),
             },
         };
-        match message.map_or(Batch::IsLast, &mut put) {
-            Batch::HasRoom => deadline.get_or_insert_with(|| Instant::now() + wait),
-            Batch::IsFull => return ControlFlow::Continue(()),
-            Batch::IsLast => return ControlFlow::Break(()),
+        match message.map_or(BatchState::IsLast, &mut put) {
+            BatchState::HasRoom => deadline.get_or_insert_with(|| Instant::now() + wait),
+            BatchState::IsFull => return ControlFlow::Continue(()),
+            BatchState::IsLast => return ControlFlow::Break(()),
         };
     }
 }
@@ -56,8 +56,8 @@ mod tests {
         let next = collect(messages, Duration::ZERO, |number| {
             batch.push(number);
             match number {
-                9 => Batch::IsLast,
-                _ => Batch::of(batch.len(), 3),
+                9 => BatchState::IsLast,
+                _ => BatchState::of(batch.len(), 3),
             }
         });
         let next = next.await;

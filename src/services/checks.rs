@@ -12,7 +12,7 @@ use crate::access::has_expired;
 use crate::catalog::field::excerpt;
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{Lookup, PublishedTenant};
-use crate::resolve::{Check, Form, Offer, Situation, decide};
+use crate::resolve::{Check, CheckContext, Offer, OfferFormat, decide};
 use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
 use crate::storage::key_uses::KeyRef;
 
@@ -26,7 +26,7 @@ pub(super) const WRONG_TOKEN: ServiceError = ServiceError::Unauthenticated(
 );
 
 /// A caller with a device credential of a tenant.
-pub struct Device {
+pub struct AuthenticatedDevice {
     tenant: Arc<PublishedTenant>,
     pub(super) credential: DeviceCredential,
 }
@@ -41,7 +41,7 @@ pub(super) enum DeviceCredential {
 
 /// State of the device's own token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OwnToken {
+enum DeviceTokenState {
     Current,
     /// Made with a secret key other than the first.
     UnderOldKey,
@@ -65,10 +65,10 @@ pub struct CheckAnswer<'a> {
 
 impl CheckAnswer<'_> {
     /// Appends each offer between `before` and `after`.
-    pub fn write_offers(&self, form: Form, (before, after): (&[u8], &[u8]), out: &mut Vec<u8>) {
+    pub fn write_offers(&self, format: OfferFormat, (before, after): (&[u8], &[u8]), out: &mut Vec<u8>) {
         for offer in &self.offers {
             out.extend_from_slice(before);
-            offer.write(form, out);
+            offer.write(format, out);
             out.extend_from_slice(after);
         }
     }
@@ -118,10 +118,10 @@ impl Default for CheckCounts {
 }
 
 /// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.
-pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, ServiceError> {
+pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<AuthenticatedDevice, ServiceError> {
     let Some(presented) = bearer.and_then(PresentedToken::parse) else {
         let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
-        return Ok(Device {
+        return Ok(AuthenticatedDevice {
             tenant: find_tenant(ctx, token.tenant)?,
             credential: DeviceCredential::Token(token),
         });
@@ -138,9 +138,9 @@ pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<Device, Servi
         Some(_) => {}
         None => return Err(WRONG_KEY),
     }
-    ctx.key_uses.note(KeyRef::DeviceKey(tenant.tenant.id, key), now);
+    ctx.key_uses.record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
     let credential = DeviceCredential::Key(key);
-    Ok(Device { tenant, credential })
+    Ok(AuthenticatedDevice { tenant, credential })
 }
 
 fn find_tenant(ctx: &Context, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
@@ -152,7 +152,7 @@ fn find_tenant(ctx: &Context, tenant: TenantId) -> Result<Arc<PublishedTenant>, 
     }
 }
 
-impl Device {
+impl AuthenticatedDevice {
     /// Answers a check. `claimed` is the tenant named in the request, if any.
     pub fn check<'a>(
         &'a self,
@@ -162,12 +162,12 @@ impl Device {
         source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
         let (tenant, device) = (self.tenant_id(), check.device_id);
-        let own_token = self.proves_to_be(ctx, device)?;
+        let token_state = self.verify_own_token(ctx, device)?;
         let answer = answer(ctx, &self.tenant, claimed, check, source)?;
-        let waiting = || ctx.push_delivery.waiting_for(tenant, device, ctx.now());
+        let waiting = || ctx.push_delivery.pending_count(tenant, device, ctx.now());
         Ok(CheckAnswer {
-            pushes_waiting: own_token.map(|_| waiting()),
-            token_renewal_due: own_token == Some(OwnToken::UnderOldKey),
+            pushes_waiting: token_state.map(|_| waiting()),
+            token_renewal_due: token_state == Some(DeviceTokenState::UnderOldKey),
             ..answer
         })
     }
@@ -183,19 +183,23 @@ impl Device {
     /// Returns the state of the device's own token, or `None` for a device key.
     ///
     /// Fails if the token belongs to another device or if this node knows that it was replaced.
-    fn proves_to_be(&self, ctx: &Context, device: &str) -> Result<Option<OwnToken>, ServiceError> {
+    fn verify_own_token(
+        &self,
+        ctx: &Context,
+        device: &str,
+    ) -> Result<Option<DeviceTokenState>, ServiceError> {
         let DeviceCredential::Token(token) = &self.credential else {
             return Ok(None);
         };
         let was_replaced = || {
-            ctx.newest_tokens
-                .have_replaced(token.tenant, device, token.generation)
+            ctx.revoked_tokens
+                .is_revoked(token.tenant, device, token.generation)
         };
         match token.key_id(&ctx.keyring, device) {
-            Some(key_id) if !was_replaced() => Ok(Some(if key_id == ctx.keyring.first_id() {
-                OwnToken::Current
+            Some(key_id) if !was_replaced() => Ok(Some(if key_id == ctx.keyring.primary_key_id() {
+                DeviceTokenState::Current
             } else {
-                OwnToken::UnderOldKey
+                DeviceTokenState::UnderOldKey
             })),
             _ => Err(WRONG_TOKEN),
         }
@@ -203,7 +207,7 @@ impl Device {
 }
 
 /// Returns the same error for unknown, disabled and foreign tenants.
-pub(super) fn tenant_is_refused() -> ServiceError {
+pub(super) fn tenant_access_error() -> ServiceError {
     ServiceError::PermissionDenied("the credential has no access to this tenant".to_owned())
 }
 
@@ -219,18 +223,18 @@ pub(super) fn answer<'a>(
     source: Option<IpAddr>,
 ) -> Result<CheckAnswer<'a>, ServiceError> {
     if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
-        return Err(tenant_is_refused());
+        return Err(tenant_access_error());
     }
     check.complete_memberships(&tenant.directory);
     let now = ctx.now();
     let stale_for = ctx.live.stale_for(now);
-    let situation = Situation {
+    let check_context = CheckContext {
         now,
         offers_enabled: tenant.tenant.offers_enabled,
         stale: stale_for.is_some(),
     };
     let app = tenant.app(check.package_name);
-    let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &situation));
+    let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &check_context));
     let (msg_code, msg_info) = match app {
         Some(_) => ("", String::new()),
         None => (
@@ -243,7 +247,7 @@ pub(super) fn answer<'a>(
         ),
     };
     ctx.device_records
-        .note(tenant.tenant.id, app, &check, now, source);
+        .record(tenant.tenant.id, app, &check, now, source);
     ctx.check_counts.answered(&offers, msg_code);
     let after_s = if offers.is_empty() {
         ctx.settings.next_check_s
@@ -255,7 +259,7 @@ pub(super) fn answer<'a>(
         msg_code,
         msg_info,
         next_check_after_s: spread(after_s, check.device_id, now),
-        revision: &tenant.revision,
+        revision: &tenant.revision_text,
         stale_for,
         pushes_waiting: None,
         token_renewal_due: false,

@@ -17,20 +17,20 @@ use super::login_failures::LoginFailures;
 use super::push_delivery::PushDelivery;
 use super::write_health::{WriteFailure, WriteHealth};
 use super::{CallLimits, DeviceLimits, HeavyCalls, NewDevices, Permits, ServiceError, TokenLookups};
-use crate::access::{Action, Principal, Role, TenantScope, User, enter_tenant};
+use crate::access::{Action, Principal, Role, TenantScope, User, authorize_tenant};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
-use crate::live::{Live, Lookup, NewestTokens};
+use crate::live::{CatalogCache, Lookup, RevokedTokens};
 use crate::secrets::{AccessTokens, Keyring};
-use crate::storage::{Authority, CatalogPair, CatalogTx, Cause, Db, Stored, Tx, in_micros, tenants};
+use crate::storage::{Authority, CatalogRevision, CatalogTx, Cause, Db, Tx, Versioned, in_micros, tenants};
 use crate::supervision::Tasks;
 
 /// Components of a running server that use cases need.
 pub struct Context {
     pub db: Db,
-    pub live: Arc<Live>,
-    pub newest_tokens: Arc<NewestTokens>,
+    pub live: Arc<CatalogCache>,
+    pub revoked_tokens: Arc<RevokedTokens>,
     /// Id of this run of the node.
     pub node: Uuid,
     pub clock: Arc<dyn Clock>,
@@ -84,18 +84,18 @@ impl Context {
 
     /// Returns the reason that writes fail, or `None` while they work.
     pub fn write_failure(&self, database_answers: bool) -> Option<WriteFailure> {
-        let is_away = || (!database_answers).then(|| WriteFailure::by(Cause::Away));
+        let is_away = || (!database_answers).then(|| WriteFailure::from_cause(Cause::Away));
         self.write_health.failure().or_else(is_away)
     }
 
     /// Authorizes a caller for an action in a tenant. Fails if the tenant does not exist.
-    pub(super) async fn enter(
+    pub(super) async fn authorize(
         &self,
         caller: &Caller,
         tenant: TenantId,
         action: Action,
     ) -> Result<TenantScope, ServiceError> {
-        let scope = enter_tenant(&caller.principal, tenant, action)?;
+        let scope = authorize_tenant(&caller.principal, tenant, action)?;
         // The tenant exists if the caller is one of its own users or tokens.
         if caller.principal.role == Role::PlatformAdmin
             && tenants::find(&self.db_for(caller), tenant).await?.is_none()
@@ -133,7 +133,7 @@ impl Context {
     pub(super) async fn begin_on_administrators(
         &self,
         caller: &Caller,
-    ) -> Result<(Tx, Vec<Stored<User>>), ServiceError> {
+    ) -> Result<(Tx, Vec<Versioned<User>>), ServiceError> {
         Ok(self
             .db_for(caller)
             .begin_on_administrators(caller.authority())
@@ -151,25 +151,25 @@ impl Context {
     }
 
     /// Commits a catalog write and waits until this node serves it.
-    pub(super) async fn commit(&self, tx: CatalogTx) -> Result<CatalogPair, ServiceError> {
+    pub(super) async fn commit(&self, tx: CatalogTx) -> Result<CatalogRevision, ServiceError> {
         let tenant = tx.scope().tenant();
-        let pair = tx.commit().await?;
+        let revision = tx.commit().await?;
         self.live.catch_up(tenant).await;
-        Ok(pair)
+        Ok(revision)
     }
 
     /// Ends a write that changes nothing.
     ///
     /// Another node may have committed the same change a moment ago, so this also waits until this node serves it.
-    pub(super) async fn unchanged<T>(&self, tx: CatalogTx, value: T) -> Written<T> {
+    pub(super) async fn unchanged<T>(&self, tx: CatalogTx, value: T) -> WriteResult<T> {
         let tenant = tx.scope().tenant();
         drop(tx);
         self.live.catch_up(tenant).await;
-        let pair = match self.live.tenant(tenant) {
-            Lookup::Found(served) => Some(served.pair.clone()),
+        let revision = match self.live.tenant(tenant) {
+            Lookup::Found(served) => Some(served.revision.clone()),
             Lookup::Absent | Lookup::Unknown => None,
         };
-        Written { value, pair }
+        WriteResult { value, revision }
     }
 }
 
@@ -190,18 +190,18 @@ impl Caller {
     }
 }
 
-/// Result of a write and the catalog revision that contains it. `pair` is `None` if no check depends on the value.
+/// Result of a write and the catalog revision that contains it. `revision` is `None` if no check depends on the value.
 #[derive(Debug, Clone)]
-pub struct Written<T> {
+pub struct WriteResult<T> {
     pub value: T,
-    pub pair: Option<CatalogPair>,
+    pub revision: Option<CatalogRevision>,
 }
 
-impl<T> Written<T> {
-    pub(super) fn changed(value: T, pair: CatalogPair) -> Self {
+impl<T> WriteResult<T> {
+    pub(super) fn changed(value: T, revision: CatalogRevision) -> Self {
         Self {
             value,
-            pair: Some(pair),
+            revision: Some(revision),
         }
     }
 }

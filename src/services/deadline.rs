@@ -43,18 +43,18 @@ impl CallClock {
 /// Guard that suspends a call's deadline while the call waits for its caller, for example for the rest of a body.
 ///
 /// Dropping it restarts the full time limit.
-pub struct Suspended(Option<Arc<CallClock>>);
+pub struct DeadlineSuspension(Option<Arc<CallClock>>);
 
 /// Suspends the deadline of the current call, if it has one.
-pub fn suspend_deadline() -> Suspended {
+pub fn suspend_deadline() -> DeadlineSuspension {
     let clock = CLOCK.try_with(Clone::clone).ok();
     if let Some(clock) = &clock {
         clock.set(None);
     }
-    Suspended(clock)
+    DeadlineSuspension(clock)
 }
 
-impl Drop for Suspended {
+impl Drop for DeadlineSuspension {
     fn drop(&mut self) {
         if let Some(clock) = &self.0 {
             clock.restart();
@@ -106,15 +106,15 @@ async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Result<T, 
         deadline: Mutex::new(Some(Instant::now() + limit)),
     });
     let mut call = Box::pin(CLOCK.scope(clock.clone(), track_writes(writes.clone(), call)));
-    let mut alarm = Alarm::default();
+    let mut timer = DeadlineTimer::default();
     std::future::poll_fn(move |cx| {
         if let Poll::Ready(done) = call.as_mut().poll(cx) {
             return Poll::Ready(Ok(done));
         }
-        alarm.poll(clock.deadline(), cx).map(|()| {
+        timer.poll(clock.deadline(), cx).map(|()| {
             metrics::counter!("slipway_calls_given_up_total").increment(1);
             Err(ServiceError::GivenUp {
-                may_be_done: writes.may_be_done(),
+                is_possibly_committed: writes.is_possibly_committed(),
             })
         })
     })
@@ -123,9 +123,9 @@ async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Result<T, 
 
 /// Lazy timer for a movable deadline. Most calls complete before they need it.
 #[derive(Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
+struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
+impl DeadlineTimer {
     fn poll(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else {
             return Poll::Pending;
@@ -147,7 +147,12 @@ mod tests {
     #[tokio::test]
     async fn a_call_is_given_up_at_its_deadline() {
         let done = within(SHORT, std::future::pending::<()>()).await;
-        assert!(matches!(done, Err(ServiceError::GivenUp { may_be_done: false })));
+        assert!(matches!(
+            done,
+            Err(ServiceError::GivenUp {
+                is_possibly_committed: false
+            })
+        ));
     }
 
     #[tokio::test]

@@ -3,16 +3,16 @@
 use chrono::{DateTime, Utc};
 
 use super::audit::{self, Change, of_device_key};
-use super::{Caller, Context, Once, Precondition, ServiceError, Written};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::access::{Action, DeviceKey, KeyFacts};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
-use crate::storage::{Page, PageRequest, Stored, device_keys};
+use crate::storage::{Page, PageRequest, Versioned, device_keys};
 
 /// A new device key with its text, which is shown once.
-pub struct MadeDeviceKey {
-    pub stored: Stored<DeviceKey>,
+pub struct IssuedDeviceKey {
+    pub stored: Versioned<DeviceKey>,
     pub device_key: String,
 }
 
@@ -21,9 +21,9 @@ pub async fn create(
     caller: &Caller,
     tenant: TenantId,
     (name, expires_at): (Name, Option<DateTime<Utc>>),
-    once: Once<'_, MadeDeviceKey>,
-) -> Result<Written<MadeDeviceKey>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+    once: IdempotentWrite<'_, IssuedDeviceKey>,
+) -> Result<WriteResult<IssuedDeviceKey>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let key = DeviceKey {
         id: KeyId::generate(),
         name,
@@ -32,19 +32,19 @@ pub async fn create(
     let secret = NewToken::generate(TokenKind::DeviceKey(tenant), key.id.uuid());
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = device_keys::insert(&tx, key, secret.secret_hash, ctx.now()).await?;
-    let made = MadeDeviceKey {
+    let issued = IssuedDeviceKey {
         stored,
         device_key: secret.text,
     };
     let change = Change {
         action: "device_key.create",
-        object_id: made.stored.value.id.to_string(),
+        object_id: issued.stored.value.id.to_string(),
         before: None,
-        after: Some(of_device_key(&made.stored.value)),
+        after: Some(of_device_key(&issued.stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &made).await?;
-    Ok(Written::changed(made, ctx.commit(tx).await?))
+    once.record(&tx, &issued).await?;
+    Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
 }
 
 pub async fn list(
@@ -52,8 +52,8 @@ pub async fn list(
     caller: &Caller,
     tenant: TenantId,
     page: &PageRequest,
-) -> Result<Page<Stored<DeviceKey>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<Page<Versioned<DeviceKey>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     Ok(device_keys::list(&ctx.db, scope, page).await?)
 }
 
@@ -62,8 +62,8 @@ pub async fn get(
     caller: &Caller,
     tenant: TenantId,
     id: KeyId,
-) -> Result<Stored<DeviceKey>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<Versioned<DeviceKey>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let found = device_keys::find(&ctx.db, scope, id).await?;
     found.ok_or(ServiceError::NotFound("device key"))
 }
@@ -74,8 +74,8 @@ pub async fn delete(
     tenant: TenantId,
     id: KeyId,
     precondition: &Precondition,
-) -> Result<Written<()>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageKeys).await?;
+) -> Result<WriteResult<()>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = device_keys::find(&tx, scope, id)
         .await?
@@ -89,5 +89,5 @@ pub async fn delete(
         after: None,
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed((), ctx.commit(tx).await?))
+    Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }

@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::audit::{self, Change};
-use super::error::accept;
-use super::{Caller, Context, Once, Precondition, ServiceError, Written, apps, nodes};
+use super::error::require_valid;
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, nodes};
 use crate::access::{Action, TenantScope};
 use crate::catalog::device::{Device, OrgInfo};
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::{DeviceId, Identifier, PackageName};
-use crate::live::{DeviceKey, Lookup};
+use crate::live::{DeviceRef, Lookup};
 use crate::storage::device_installs::{self, Install, VersionCount};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
-use crate::storage::devices::{self, DeviceFilter, StoredDevice};
+use crate::storage::devices::{self, DeviceFilter, DeviceRecord};
 use crate::storage::{Page, PageRequest, Reader, Tx};
 
 /// A registered device with its derived state.
 pub struct RegisteredDevice {
-    pub stored: StoredDevice,
+    pub stored: DeviceRecord,
     /// `true` if it has a valid token of its own.
     pub is_enrolled: bool,
     /// `true` if it is connected to a running node.
@@ -38,7 +38,7 @@ pub struct DeviceWithInstalls {
 
 /// Result of an import. Unchanged devices are counted in neither field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportReport {
     pub created: usize,
     pub updated: usize,
 }
@@ -50,8 +50,8 @@ pub async fn list(
     filter: &DeviceFilter<'_>,
     page: &PageRequest,
 ) -> Result<Page<RegisteredDevice>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
-    let nodes = nodes::alive(ctx, &ctx.db).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
+    let nodes = nodes::list_running(ctx, &ctx.db).await?;
     let found = devices::list(&ctx.db, scope, filter, &nodes, page).await?;
     Ok(Page {
         items: register(&ctx.db, scope, found.items, &nodes).await?,
@@ -65,7 +65,7 @@ pub async fn get(
     tenant: TenantId,
     id: &DeviceId,
 ) -> Result<DeviceWithInstalls, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
     let reader = ctx.db.begin_read().await?;
     let stored = devices::find(&reader, scope, id).await?;
     with_installs(ctx, &reader, scope, stored).await
@@ -75,11 +75,11 @@ async fn with_installs(
     ctx: &Context,
     reader: &impl Reader,
     scope: TenantScope,
-    stored: Option<StoredDevice>,
+    stored: Option<DeviceRecord>,
 ) -> Result<DeviceWithInstalls, ServiceError> {
     let stored = stored.ok_or(ServiceError::NotFound("device"))?;
     let id = stored.device.id.clone();
-    let nodes = nodes::alive(ctx, reader).await?;
+    let nodes = nodes::list_running(ctx, reader).await?;
     let registered = register(reader, scope, vec![stored], &nodes).await?;
     Ok(DeviceWithInstalls {
         installs: device_installs::list_of_devices(reader, scope, &[id.as_str()]).await?,
@@ -93,7 +93,7 @@ async fn with_installs(
 async fn register(
     reader: &impl Reader,
     scope: TenantScope,
-    stored: Vec<StoredDevice>,
+    stored: Vec<DeviceRecord>,
     nodes: &[Uuid],
 ) -> Result<Vec<RegisteredDevice>, ServiceError> {
     let ids: Vec<_> = stored.iter().map(|stored| stored.device.id.as_str()).collect();
@@ -101,7 +101,7 @@ async fn register(
         .await?
         .into_iter()
         .collect();
-    let register = |stored: StoredDevice| RegisteredDevice {
+    let register = |stored: DeviceRecord| RegisteredDevice {
         is_enrolled: enrolled.contains(stored.device.id.as_str()),
         is_connected: stored.connected_node.is_some_and(|node| nodes.contains(&node)),
         stored,
@@ -119,7 +119,7 @@ pub async fn delete(
     id: &DeviceId,
     (precondition, etag_of): (&Precondition, fn(&DeviceWithInstalls) -> String),
 ) -> Result<(), ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
+    let scope = ctx.authorize(caller, tenant, Action::WriteDevices).await?;
     let tx = ctx.begin(caller).await?;
     let stored = devices::lock(&tx, scope, id).await?;
     let before = with_installs(ctx, &tx, scope, stored).await?;
@@ -150,7 +150,7 @@ pub async fn revoke_token(
     tenant: TenantId,
     id: &DeviceId,
 ) -> Result<(), ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
+    let scope = ctx.authorize(caller, tenant, Action::WriteDevices).await?;
     let tx = ctx.begin(caller).await?;
     devices::lock(&tx, scope, id)
         .await?
@@ -189,7 +189,8 @@ async fn end_token(
 
 /// Notifies this node immediately of a token that ended. Call this after the commit.
 fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: i64) {
-    ctx.newest_tokens.note(DeviceKey::of(tenant, id), generation);
+    ctx.revoked_tokens
+        .record_generation(DeviceRef::of(tenant, id), generation);
 }
 
 fn of_device(device: &RegisteredDevice) -> Value {
@@ -212,10 +213,10 @@ pub async fn import(
     caller: &Caller,
     tenant: TenantId,
     mut imported: Vec<Device>,
-    once: Once<'_, Imported>,
-) -> Result<Written<Imported>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
-    accept(given_twice(&imported))?;
+    once: IdempotentWrite<'_, ImportReport>,
+) -> Result<WriteResult<ImportReport>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteDevices).await?;
+    require_valid(given_twice(&imported))?;
     let given = imported.iter_mut().map(|device| &mut device.org_info);
     complete_org_info(ctx, tenant, given);
     let tx = ctx.begin(caller).await?;
@@ -228,7 +229,7 @@ pub async fn import(
     imported.retain(|device| !known.get(&device.id).is_some_and(|known| says(known, device)));
     let updated = imported.iter().filter(|device| known.contains_key(&device.id));
     let updated = updated.count();
-    let done = Imported {
+    let done = ImportReport {
         created: imported.len() - updated,
         updated,
     };
@@ -244,9 +245,9 @@ pub async fn import(
     }
     once.record(&tx, &done).await?;
     tx.commit().await?;
-    Ok(Written {
+    Ok(WriteResult {
         value: done,
-        pair: None,
+        revision: None,
     })
 }
 
@@ -302,7 +303,7 @@ pub async fn adoption(
     identifier: Option<&Identifier>,
     seen_within_days: u16,
 ) -> Result<Vec<VersionCount>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
     let app = apps::find(&ctx.db, scope, app).await?.value;
     let since = ctx.now() - TimeDelta::days(i64::from(seen_within_days));
     let mut counts =

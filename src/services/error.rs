@@ -40,7 +40,7 @@ pub enum ServiceError {
     #[error("{what}; wait {retry_after_s} seconds")]
     RateLimited { what: &'static str, retry_after_s: u64 },
     /// Temporary failure on the server's side: the request can be repeated later.
-    #[error("{cause}; {}", remedy(*.cause))]
+    #[error("{cause}; {}", advice_for(*.cause))]
     Unavailable {
         cause: Cause,
         #[source]
@@ -50,8 +50,8 @@ pub enum ServiceError {
     #[error("the database did not confirm the write; {}", after_a_write(true))]
     InDoubt(#[source] StorageError),
     /// The use case reached its deadline.
-    #[error("the database did not answer within {} seconds; {}", CALL_LIMIT.as_secs(), after_a_write(*may_be_done))]
-    GivenUp { may_be_done: bool },
+    #[error("the database did not answer within {} seconds; {}", CALL_LIMIT.as_secs(), after_a_write(*is_possibly_committed))]
+    GivenUp { is_possibly_committed: bool },
     /// The node's limit of concurrent expensive calls is reached.
     #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
@@ -67,7 +67,7 @@ pub enum ServiceError {
 
 impl ServiceError {
     /// Returns `true` if the database caused the failure, so that a repetition may succeed.
-    pub const fn is_passing(&self) -> bool {
+    pub const fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Unavailable { .. } | Self::InDoubt(_) | Self::GivenUp { .. }
@@ -96,8 +96,8 @@ impl ServiceError {
 }
 
 /// Returns the advice for repeating a failed write.
-fn after_a_write(may_be_done: bool) -> &'static str {
-    if may_be_done {
+fn after_a_write(is_possibly_committed: bool) -> &'static str {
+    if is_possibly_committed {
         "the write may have been done: repeat the request with the same Idempotency-Key, or read the object first"
     } else {
         "the write was not done: repeat the request later"
@@ -107,8 +107,8 @@ fn after_a_write(may_be_done: bool) -> &'static str {
 impl From<Refusal> for ServiceError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NotYours => Self::NotFound("tenant"),
-            Refusal::RoleTooSmall(action) => Self::PermissionDenied(format!(
+            Refusal::OtherTenant => Self::NotFound("tenant"),
+            Refusal::ForbiddenByRole(action) => Self::PermissionDenied(format!(
                 "your role does not allow this ({action:?}); ask an administrator"
             )),
         }
@@ -139,7 +139,7 @@ impl From<StorageError> for ServiceError {
 }
 
 /// Returns the advice for an unusable database.
-pub(super) fn remedy(cause: Cause) -> &'static str {
+pub(super) fn advice_for(cause: Cause) -> &'static str {
     match cause {
         Cause::Away => "repeat the request later",
         Cause::Full => "free space on its disk or raise its quota, then repeat the request",
@@ -177,7 +177,7 @@ fn already_exists(key: UniqueKey) -> &'static str {
 }
 
 /// Returns `Ok` if there are no invalid fields.
-pub(super) fn accept(errors: Vec<FieldError>) -> Result<(), ServiceError> {
+pub(super) fn require_valid(errors: Vec<FieldError>) -> Result<(), ServiceError> {
     if errors.is_empty() {
         Ok(())
     } else {

@@ -10,14 +10,14 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::org::OrgDirectory;
 use crate::catalog::text::{Identifier, PackageName};
 use crate::live::Lookup;
-use crate::resolve::{Check, ExplainedResource, PublishedApp, Situation, explain_some};
-use crate::storage::feed::{self, TenantRows};
+use crate::resolve::{Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
+use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::releases::ReleaseSelection;
-use crate::storage::{AppSelection, CatalogPair, ReadTx, StorageError};
+use crate::storage::{AppSelection, CatalogRevision, ReadTx, StorageError};
 
 pub struct Explanation {
     /// Catalog revision that was explained.
-    pub pair: CatalogPair,
+    pub revision: CatalogRevision,
     /// Time for which the check was explained.
     pub at: DateTime<Utc>,
     pub resources: Vec<ExplainedResource>,
@@ -33,31 +33,31 @@ pub async fn explain_check(
     (mut check, only): (Check<'_>, Option<&Identifier>),
     at: Option<DateTime<Utc>>,
 ) -> Result<Explanation, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let reader = ctx.db.begin_read().await?;
-    let rows = feed::load_tenants(&reader, &[scope])
+    let rows = catalog_states::load_tenants(&reader, &[scope])
         .await?
         .pop()
         .ok_or(ServiceError::NotFound("tenant"))?;
     let app = apps::find(&reader, scope, app).await?.value;
     let ids = [app.id];
-    let found = feed::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
+    let found = catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
         .await?
         .pop()
         .ok_or(ServiceError::NotFound("app"))?;
     let directory = find_directory(ctx, &reader, scope, &rows).await?;
     check.complete_memberships(&directory);
     let now = ctx.now();
-    let situation = Situation {
+    let check_context = CheckContext {
         now: at.unwrap_or(now),
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.live.stale_for(now).is_some(),
     };
     let compiled = PublishedApp::compile(&found.app, found.resources, found.releases, found.pins);
     Ok(Explanation {
-        pair: rows.pair,
-        at: situation.now,
-        resources: explain_some(&compiled, &check, &situation, |identifier| {
+        revision: rows.revision,
+        at: check_context.now,
+        resources: explain_selected(&compiled, &check, &check_context, |identifier| {
             only.is_none_or(|only| only.as_str() == identifier)
         }),
     })
@@ -77,6 +77,6 @@ async fn find_directory(
     {
         return Ok(served.directory.clone());
     }
-    let nodes = feed::load_directory(reader, scope).await?;
+    let nodes = catalog_states::load_directory(reader, scope).await?;
     Ok(Arc::new(OrgDirectory::of_nodes(&nodes)))
 }

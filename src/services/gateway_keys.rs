@@ -57,14 +57,14 @@ impl GatewayKey {
     }
 
     /// Returns `true` if the tenant of the key is enabled.
-    pub fn is_good(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.tenant.tenant.enabled
     }
 
     /// Records that a caller authenticated with the key.
-    pub fn note_use(&self, ctx: &Context) {
+    pub fn record_use(&self, ctx: &Context) {
         let key = KeyRef::AppKey(self.tenant(), self.key.id);
-        ctx.key_uses.note(key, ctx.now());
+        ctx.key_uses.record(key, ctx.now());
     }
 
     pub fn app_key(&self) -> &str {

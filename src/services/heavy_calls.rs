@@ -155,7 +155,7 @@ impl Queues {
     }
 
     fn work(&self, most_of_one: usize) {
-        stand_back();
+        lower_priority();
         while let Some((owner, work)) = self.next(most_of_one) {
             // The panic hook has logged the panic, and the caller gets an error.
             let _ = catch_unwind(AssertUnwindSafe(work));
@@ -216,7 +216,7 @@ impl State {
 
 /// Lowers the priority of the current thread. Only Linux has priorities per thread; elsewhere this would slow down the
 /// whole process.
-fn stand_back() {
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }

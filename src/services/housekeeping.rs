@@ -36,7 +36,7 @@ const RECORDED_FOR: TimeDelta = TimeDelta::minutes(5);
 
 /// Result of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Removed {
+pub struct CleanupReport {
     pub idempotency_records: u64,
     pub sessions: u64,
     /// Repeat records of pushes that are too old to be repeated.
@@ -66,16 +66,16 @@ pub async fn run(ctx: &Context) {
 }
 
 /// Runs one round. Returns `None` if another node holds the lease.
-pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<Removed>, ServiceError> {
+pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<CleanupReport>, ServiceError> {
     let now = ctx.now();
-    ctx.key_uses.forget_quiet(now);
-    if !leases::try_take(&ctx.db, LEASE, holder, now, LEASE_FOR).await? {
+    ctx.key_uses.evict_unused(now);
+    if !leases::try_acquire(&ctx.db, LEASE, holder, now, LEASE_FOR).await? {
         return Ok(None);
     }
-    Ok(Some(Removed {
+    Ok(Some(CleanupReport {
         idempotency_records: idempotency::delete_expired(&ctx.db, now).await?,
         sessions: sessions::delete_expired(&ctx.db, now).await?,
-        push_repeats: pushes::delete_repeatable_before(&ctx.db, now - REPEATS_FOR).await?,
+        push_repeats: pushes::delete_repeats_before(&ctx.db, now - REPEATS_FOR).await?,
         pushes: remove_old_pushes(ctx).await?,
         enrolment_codes: enrolment_codes::delete_expired(&ctx.db, now).await?,
         nodes: nodes::delete_seen_before(&ctx.db, now - NODES_FOR).await?,

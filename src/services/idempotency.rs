@@ -13,11 +13,11 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, enter_platform};
+use crate::access::{Action, authorize_platform};
 use crate::backoff::Backoff;
 use crate::catalog::ids::TenantId;
 use crate::catalog::json::JsonText;
-use crate::storage::idempotency::{self, IdempotencyKey, Reservation, ReservationId, Retention};
+use crate::storage::idempotency::{self, IdempotencyKey, ReservationId, Retention};
 use crate::storage::{Db, StorageError, WriteProgress, Writer};
 
 const RETENTION: Retention = Retention {
@@ -40,26 +40,26 @@ pub struct IdempotentRequest {
     pub body_hash: String,
 }
 
-/// Next step for a create.
-pub enum Begun {
+/// Outcome of a reservation attempt: the next step for a create.
+pub enum IdempotencyOutcome {
     /// The create was done before: return this answer.
     Replay(Answer),
     /// The create is new: run it.
-    Go(Ticket),
+    Proceed(Reservation),
 }
 
 /// Right to run a create once; empty if the caller gave no key.
 ///
-/// Dropping it before [`Ticket::keep`] releases the key. A create can therefore be repeated immediately after a
-/// disconnect or a deadline.
-pub struct Ticket(Option<Held>);
+/// Dropping it before [`Reservation::complete`] releases the key. A create can therefore be repeated immediately after
+/// a disconnect or a deadline.
+pub struct Reservation(Option<HeldKey>);
 
 /// A key that this request holds or tries to reserve.
 #[derive(Clone)]
-struct Held {
+struct HeldKey {
     db: Db,
     key: IdempotencyKey,
-    reservation: ReservationId,
+    id: ReservationId,
     /// Progress of the reservation's write, which shows whether it may have reached the database.
     sent: Arc<WriteProgress>,
 }
@@ -86,8 +86,8 @@ struct StoredAnswer {
 }
 
 /// Idempotent write: renders the answer and stores it with the change.
-pub struct Once<'a, T> {
-    ticket: &'a Ticket,
+pub struct IdempotentWrite<'a, T> {
+    reservation: &'a Reservation,
     render: fn(&T) -> Answer,
     /// Returns the id of the object, for an answer with a secret that is shown once and never stored.
     secret: Option<fn(&T) -> String>,
@@ -96,18 +96,18 @@ pub struct Once<'a, T> {
 /// Looks up the key and reserves it. `tenant` is `None` for objects of the installation.
 ///
 /// The caller must currently be authorized for the create, so that a replay reveals nothing after a loss of rights.
-pub async fn begin(
+pub async fn reserve(
     ctx: &Context,
     caller: &Caller,
     (tenant, action): (Option<TenantId>, Action),
     request: Option<IdempotentRequest>,
-) -> Result<Begun, ServiceError> {
+) -> Result<IdempotencyOutcome, ServiceError> {
     match tenant {
-        Some(tenant) => drop(ctx.enter(caller, tenant, action).await?),
-        None => enter_platform(&caller.principal, action)?,
+        Some(tenant) => drop(ctx.authorize(caller, tenant, action).await?),
+        None => authorize_platform(&caller.principal, action)?,
     }
     let Some(request) = request else {
-        return Ok(Begun::Go(Ticket(None)));
+        return Ok(IdempotencyOutcome::Proceed(Reservation(None)));
     };
     let key = IdempotencyKey {
         caller: request.caller,
@@ -117,28 +117,28 @@ pub async fn begin(
     };
     // A body may contain a password, which must not be guessable from the stored hash.
     let own_hash = ctx.keyring.fingerprint(&request.body_hash);
-    let held = Held {
+    let held = HeldKey {
         db: ctx.db.clone(),
         key,
-        reservation: ReservationId::generate(),
+        id: ReservationId::generate(),
         sent: Arc::default(),
     };
     // Created before the reservation: a reservation whose answer is lost must also be released.
-    let ticket = Ticket(Some(held.clone()));
-    let reservation = (held.reservation, &held.sent);
+    let reservation = Reservation(Some(held.clone()));
+    let attempt = (held.id, &held.sent);
     let retention = (ctx.now(), RETENTION);
-    let found = match idempotency::reserve(&ctx.db, &held.key, reservation, &own_hash, retention).await? {
-        Reservation::Reserved => return Ok(Begun::Go(ticket)),
-        Reservation::Found(found) => found,
+    let found = match idempotency::reserve(&ctx.db, &held.key, attempt, &own_hash, retention).await? {
+        idempotency::ReserveOutcome::Reserved => return Ok(IdempotencyOutcome::Proceed(reservation)),
+        idempotency::ReserveOutcome::Found(found) => found,
     };
-    ticket.keep();
+    reservation.complete();
     if !ctx.keyring.has_fingerprint(&request.body_hash, &found.body_hash) {
         return Err(ServiceError::IdempotencyKeyReused);
     }
     replay(found.answer.ok_or(ServiceError::IdempotencyKeyInUse)?)
 }
 
-fn replay(answer: idempotency::Answer) -> Result<Begun, ServiceError> {
+fn replay(answer: idempotency::Answer) -> Result<IdempotencyOutcome, ServiceError> {
     if answer.shows_secret {
         return Err(ServiceError::SecretAlreadyShown {
             id: answer.object_id.unwrap_or_default(),
@@ -146,17 +146,17 @@ fn replay(answer: idempotency::Answer) -> Result<Begun, ServiceError> {
     }
     let stored: StoredAnswer =
         serde_json::from_str(&answer.body.unwrap_or_default()).map_err(ServiceError::internal)?;
-    Ok(Begun::Replay(Answer {
+    Ok(IdempotencyOutcome::Replay(Answer {
         status: answer.status,
         etag: stored.etag,
         body: stored.body.into(),
     }))
 }
 
-impl Ticket {
-    pub fn once<T>(&self, render: fn(&T) -> Answer) -> Once<'_, T> {
-        Once {
-            ticket: self,
+impl Reservation {
+    pub fn once<T>(&self, render: fn(&T) -> Answer) -> IdempotentWrite<'_, T> {
+        IdempotentWrite {
+            reservation: self,
             render,
             secret: None,
         }
@@ -164,16 +164,20 @@ impl Ticket {
 
     /// Returns the write for an answer that contains a secret. The answer is stored without its body; `id` names the
     /// object.
-    pub fn once_with_secret<T>(&self, render: fn(&T) -> Answer, id: fn(&T) -> String) -> Once<'_, T> {
-        Once {
-            ticket: self,
+    pub fn once_with_secret<T>(
+        &self,
+        render: fn(&T) -> Answer,
+        id: fn(&T) -> String,
+    ) -> IdempotentWrite<'_, T> {
+        IdempotentWrite {
+            reservation: self,
             render,
             secret: Some(id),
         }
     }
 
     /// Ends the request and keeps the stored answer of the key.
-    pub fn keep(mut self) {
+    pub fn complete(mut self) {
         self.0 = None;
     }
 
@@ -190,19 +194,19 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        let held = self.0.take().filter(|held| held.sent.may_be_done());
+        let held = self.0.take().filter(|held| held.sent.is_possibly_committed());
         if let (Some(held), Ok(runtime)) = (held, Handle::try_current()) {
             runtime.spawn(held.release_when_possible());
         }
     }
 }
 
-impl Held {
+impl HeldKey {
     /// Releases the key unless it has an answer, even one whose commit is in progress.
     async fn release(&self) -> Result<(), StorageError> {
-        idempotency::release(&self.db, &self.key, self.reservation).await
+        idempotency::release(&self.db, &self.key, self.id).await
     }
 
     /// Retries until the reservation expires.
@@ -220,10 +224,10 @@ impl Held {
     }
 }
 
-impl<T> Once<'_, T> {
+impl<T> IdempotentWrite<'_, T> {
     /// Stores the answer in the transaction of the create.
     pub(super) async fn record(&self, writer: &impl Writer, made: &T) -> Result<(), StorageError> {
-        let Some(Held { key, reservation, .. }) = &self.ticket.0 else {
+        let Some(HeldKey { key, id, .. }) = &self.reservation.0 else {
             return Ok(());
         };
         let answer = (self.render)(made);
@@ -238,6 +242,6 @@ impl<T> Once<'_, T> {
             shows_secret: self.secret.is_some(),
             object_id: self.secret.map(|id| id(made)),
         };
-        idempotency::complete(writer, key, *reservation, stored).await
+        idempotency::complete(writer, key, *id, stored).await
     }
 }

@@ -13,10 +13,10 @@ use crate::access::{Role, User};
 use crate::backoff::Backoff;
 use crate::catalog::ids::UserId;
 use crate::catalog::text::Username;
-use crate::causes::causes;
 use crate::clock::Clock;
+use crate::error_chain::error_chain;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
-use crate::storage::key_needs::{self, KeyNeed, SecretKind};
+use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, in_micros, settings, users};
 
 /// Setting that is sealed at the first start and opened at every later start.
@@ -26,8 +26,8 @@ const INSTALLATION: &str = "installation_id";
 /// Delay before a running node tries a refused database again.
 const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 
-/// Opening of the installation's database on this node.
-pub struct Opening {
+/// Opens the installation's database on this node.
+pub struct DatabaseOpener {
     /// Database handle that bypasses the gate.
     pub db: Db,
     /// Gate that blocks all other access until the database is open.
@@ -62,14 +62,14 @@ impl OpenError {
     /// Returns `true` if a retry may succeed without any change on this node.
     pub fn is_unavailability(&self) -> bool {
         match self {
-            Self::Schema(error) | Self::Settings(error) | Self::Catalog(error) => error.is_passing(),
-            Self::Administrator(error) => error.is_passing(),
+            Self::Schema(error) | Self::Settings(error) | Self::Catalog(error) => error.is_transient(),
+            Self::Administrator(error) => error.is_transient(),
             Self::Key(_) | Self::Sessions(_) => false,
         }
     }
 }
 
-impl Opening {
+impl DatabaseOpener {
     /// Checks and initializes the database, then opens the gate. Returns the installation's id.
     pub async fn open(&self) -> Result<Uuid, OpenError> {
         self.db.require_sessions().await.map_err(OpenError::Sessions)?;
@@ -88,17 +88,17 @@ impl Opening {
     }
 
     /// Retries until the database is open. Meanwhile the node serves the catalog in its memory.
-    pub async fn until_open(&self) -> Uuid {
+    pub async fn open_with_retry(&self) -> Uuid {
         let mut backoff = Backoff::default();
         loop {
             let wait = match self.open().await {
                 Ok(installation) => return installation,
                 Err(error) if error.is_unavailability() => {
-                    tracing::warn!(error = causes(&error), "the database is unavailable");
+                    tracing::warn!(error = error_chain(&error), "the database is unavailable");
                     backoff.next()
                 }
                 Err(error) => {
-                    tracing::error!(error = causes(&error), "this node cannot use its database");
+                    tracing::error!(error = error_chain(&error), "this node cannot use its database");
                     AFTER_REFUSAL
                 }
             };
@@ -155,12 +155,12 @@ pub struct FirstAdministrator {
 
 /// Fails if the keys cannot open or verify the stored secrets. Refusing to start prevents a gradual loss of secrets.
 pub(super) async fn check_keyring(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
-    refuse_missing_keys(db, keyring).await?;
+    require_needed_keys(db, keyring).await?;
     if let Some(stored) = settings::find(db, CANARY).await? {
         let stored = read_canary(&stored)?;
         keyring.open(&stored, CANARY)?;
         // No write is needed, so that a full or read-only database can be opened.
-        if stored.key_id == keyring.first_id() && !device_tokens::lack_key_ids(db).await? {
+        if stored.key_id == keyring.primary_key_id() && !device_tokens::lack_key_ids(db).await? {
             return Ok(());
         }
     }
@@ -193,9 +193,9 @@ pub async fn is_sealed(db: &Db) -> Result<bool, StorageError> {
 }
 
 /// Fails if stored secrets need a key that was not given. The error names them.
-async fn refuse_missing_keys(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
-    let needs = key_needs::list_except(db, keyring.first_id()).await?;
-    let missing = |need: &&KeyNeed| keyring.ids().all(|id| id != need.key_id);
+async fn require_needed_keys(db: &Db, keyring: &Keyring) -> Result<(), OpenError> {
+    let needs = key_usage::list_except(db, keyring.primary_key_id()).await?;
+    let missing = |need: &&KeyUsage| keyring.ids().all(|id| id != need.key_id);
     let Some(first) = needs.iter().find(missing) else {
         return Ok(());
     };

@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use foldhash::quality::RandomState;
 use tokio::sync::mpsc;
 
-use super::batches::{self, Batch};
+use super::batches::{self, BatchState};
 use crate::backoff::Backoff;
 use crate::storage::key_uses::{self, KeyRef};
 use crate::storage::{Db, StorageError};
@@ -60,7 +60,7 @@ impl KeyUses {
     }
 
     /// Records the use of a key.
-    pub fn note(&self, key: KeyRef, now: DateTime<Utc>) {
+    pub fn record(&self, key: KeyRef, now: DateTime<Utc>) {
         let today = now.timestamp().div_euclid(86_400);
         let days = self.days.pin();
         if days.get(&key) == Some(&today) {
@@ -75,7 +75,7 @@ impl KeyUses {
     }
 
     /// Removes keys that were last used before yesterday, so that deleted keys do not stay in memory.
-    pub(super) fn forget_quiet(&self, now: DateTime<Utc>) {
+    pub(super) fn evict_unused(&self, now: DateTime<Utc>) {
         let yesterday = now.timestamp().div_euclid(86_400) - 1;
         self.days.pin().retain(|_, day| *day >= yesterday);
     }
@@ -88,7 +88,7 @@ impl KeyUseWriter {
             let batch = &mut self.batch;
             let next = batches::collect(&mut self.queue, WAIT, |first_use| {
                 batch.push(first_use);
-                Batch::of(batch.len(), BATCH)
+                BatchState::of(batch.len(), BATCH)
             })
             .await;
             batch.sort_unstable();
@@ -108,7 +108,7 @@ impl KeyUseWriter {
             match self.write(&self.batch).await {
                 Ok(()) => return,
                 // The batch may already be written. Writing it again is harmless.
-                Err(error) if error.is_passing() => tokio::time::sleep(backoff.next()).await,
+                Err(error) if error.is_transient() => tokio::time::sleep(backoff.next()).await,
                 Err(error) => {
                     let keys = self.batch.len();
                     tracing::error!(%error, keys, "the last use of keys could not be written");
@@ -124,7 +124,7 @@ impl KeyUseWriter {
         }
         let tx = self.db.begin().await?;
         for first_use in batch {
-            key_uses::note(&tx, first_use.key, first_use.day).await?;
+            key_uses::record_use(&tx, first_use.key, first_use.day).await?;
         }
         tx.commit().await
     }
@@ -149,16 +149,16 @@ mod tests {
             KeyRef::DeviceKey(tenant, KeyId::generate()),
         );
         for seconds in [0, 86_399] {
-            uses.note(one, at(seconds));
+            uses.record(one, at(seconds));
         }
-        uses.note(other, at(1));
+        uses.record(other, at(1));
         assert_eq!(queue.try_recv().unwrap().key, one);
         assert!(queue.try_recv().is_err());
-        uses.note(other, at(2));
+        uses.record(other, at(2));
         assert_eq!(queue.try_recv().unwrap().key, other);
-        uses.note(one, at(86_400));
+        uses.record(one, at(86_400));
         assert_eq!(queue.try_recv().unwrap().day, at(86_400).date_naive());
-        uses.forget_quiet(at(3 * 86_400));
+        uses.evict_unused(at(3 * 86_400));
         assert!(uses.days.is_empty());
     }
 }

@@ -41,7 +41,7 @@ pub struct LoginAttempts {
 
 /// Refusal unless the database has a session of the account from that network.
 #[derive(Debug, PartialEq, Eq)]
-struct TooManyAnywhere(Duration);
+struct AccountLimitExceeded(Duration);
 
 impl LoginAttempts {
     pub fn new(limits: LoginLimits) -> Self {
@@ -55,7 +55,11 @@ impl LoginAttempts {
     }
 
     /// Counts an attempt. An unknown account is counted in the same way.
-    fn count(&self, account: &str, source: Option<IpAddr>) -> Result<Result<(), TooManyAnywhere>, Duration> {
+    fn count(
+        &self,
+        account: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Result<(), AccountLimitExceeded>, Duration> {
         let network = source.map(network_of);
         let is_known = self.known.contains((account, network));
         if network.is_some() {
@@ -66,11 +70,11 @@ impl LoginAttempts {
         if is_known {
             return Ok(Ok(()));
         }
-        Ok(self.by_account.count(account).map_err(TooManyAnywhere))
+        Ok(self.by_account.count(account).map_err(AccountLimitExceeded))
     }
 
     /// Records that an account signed in or refreshed its session from a network.
-    pub(super) fn signed_in(&self, account: &Username, source: Option<IpAddr>) {
+    pub(super) fn record_sign_in(&self, account: &Username, source: Option<IpAddr>) {
         self.know(account.as_str(), source.map(network_of));
     }
 
@@ -93,7 +97,7 @@ pub(super) async fn count_login_attempt(
     // Usernames have at most 128 characters.
     let account: String = account.chars().take(128).collect();
     let counted = ctx.login_attempts.count(&account, source);
-    let Err(TooManyAnywhere(wait)) = counted.map_err(refusal)? else {
+    let Err(AccountLimitExceeded(wait)) = counted.map_err(refusal)? else {
         return Ok(());
     };
     if signed_in_before(ctx, &account, source).await? {
@@ -175,13 +179,13 @@ mod tests {
     fn guesses_from_many_networks_lock_out_only_those_who_never_signed_in_there() {
         let attempts = attempts(2, 4, 100);
         let anna = Username::parse("anna").unwrap();
-        attempts.signed_in(&anna, Some(address("198.51.100.7")));
+        attempts.record_sign_in(&anna, Some(address("198.51.100.7")));
         for number in 0..10 {
             let _ = attempts.count("anna", Some(address(&format!("192.0.2.{number}"))));
         }
         assert!(matches!(
             attempts.count("anna", Some(address("203.0.113.1"))),
-            Ok(Err(TooManyAnywhere(_)))
+            Ok(Err(AccountLimitExceeded(_)))
         ));
         assert!(is_admitted(&attempts, "anna", address("198.51.100.7")));
         assert!(is_admitted(&attempts, "berta", address("203.0.113.1")));
@@ -191,7 +195,7 @@ mod tests {
     fn others_behind_an_address_do_not_use_up_what_its_people_have() {
         let attempts = attempts(10, 100, 3);
         let (anna, office) = (Username::parse("anna").unwrap(), address("192.0.2.1"));
-        attempts.signed_in(&anna, Some(office));
+        attempts.record_sign_in(&anna, Some(office));
         for number in 0..10 {
             let _ = attempts.count(&format!("guess-{number}"), Some(office));
         }

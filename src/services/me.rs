@@ -3,7 +3,7 @@
 use super::audit::{self, Change};
 use super::login_attempts::count_login_attempt;
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, enter_platform};
+use crate::access::{Action, authorize_platform};
 use crate::catalog::field::FieldError;
 use crate::secrets::{PasswordHash, hash_password, verify_own_password};
 use crate::storage::{sessions, users};
@@ -15,7 +15,7 @@ pub async fn change_password(
     current: String,
     new: String,
 ) -> Result<(), ServiceError> {
-    enter_platform(&caller.principal, Action::ManageOneself)?;
+    authorize_platform(&caller.principal, Action::ManageOwnAccount)?;
     let Some(id) = caller.principal.user() else {
         return Err(ServiceError::PermissionDenied(
             "an API token has no password".to_owned(),

@@ -40,7 +40,7 @@ pub mod platform_tokens;
 pub mod push_delivery;
 pub mod pushes;
 pub mod rekey;
-pub mod release_life;
+pub mod release_transitions;
 pub mod releases;
 pub mod resources;
 pub mod restore;
@@ -53,12 +53,15 @@ mod context;
 
 pub use audit::{list as list_audit, list_platform as list_platform_audit};
 pub use call_limits::CallLimits;
-pub use context::{Caller, Context, Precondition, Settings, Written};
-pub use deadline::{CALL_LIMIT, Suspended, suspend_deadline, within_deadline};
+pub use context::{Caller, Context, Precondition, Settings, WriteResult};
+pub use deadline::{CALL_LIMIT, DeadlineSuspension, suspend_deadline, within_deadline};
 pub use device_limits::DeviceLimits;
 pub use error::ServiceError;
 pub use heavy_calls::HeavyCalls;
-pub use idempotency::{Answer, Begun, IdempotentRequest, Once, Ticket, begin as begin_idempotent};
+pub use idempotency::{
+    Answer, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation,
+    reserve as reserve_idempotency_key,
+};
 pub use login_attempts::{LoginAttempts, LoginLimits, network_of};
 pub use login_failures::LoginFailures;
 pub use new_devices::NewDevices;

@@ -25,7 +25,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 pub struct NewDevices {
     per_day: u64,
-    counted: Mutex<HashMap<TenantId, Counted>>,
+    counted: Mutex<HashMap<TenantId, DailyCount>>,
     /// Keyed by tenant and network.
     shares: RateLimit,
 }
@@ -34,7 +34,7 @@ pub struct NewDevices {
 ///
 /// Devices added later by other nodes are not counted.
 #[derive(Debug, Clone, Copy)]
-struct Counted {
+struct DailyCount {
     day: NaiveDate,
     count: u64,
 }
@@ -107,7 +107,7 @@ impl NewDevices {
     ) -> Result<u64, StorageError> {
         let count = devices::count_new(reader, scope, start_of(day)).await?;
         let mut all = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(scope.tenant(), Counted { day, count });
+        all.insert(scope.tenant(), DailyCount { day, count });
         Ok(count)
     }
 

@@ -10,6 +10,6 @@ use crate::storage::{Reader, nodes};
 const ALIVE_FOR: TimeDelta = TimeDelta::seconds(30);
 
 /// Lists the nodes with a recent write probe.
-pub(super) async fn alive(ctx: &Context, reader: &impl Reader) -> Result<Vec<Uuid>, ServiceError> {
+pub(super) async fn list_running(ctx: &Context, reader: &impl Reader) -> Result<Vec<Uuid>, ServiceError> {
     Ok(nodes::list_seen_after(reader, ctx.now() - ALIVE_FOR).await?)
 }

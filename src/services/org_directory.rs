@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::audit::{self, Change};
-use super::error::accept;
-use super::{Caller, Context, Precondition, ServiceError, Written};
+use super::error::require_valid;
+use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::access::Action;
 use crate::catalog::ids::TenantId;
 use crate::catalog::org::{OrgCode, OrgNode, check_directory};
-use crate::storage::org_directories::{self, DirectoryText, StoredDirectory};
+use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
 
 /// Maximum number of differing nodes per side in an audit event. The counts are always complete.
 const AUDITED_NODES: usize = 1_000;
@@ -23,7 +23,7 @@ pub async fn get_text(
     caller: &Caller,
     tenant: TenantId,
 ) -> Result<DirectoryText, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let found = org_directories::find_text(&ctx.db, scope).await?;
     Ok(found.unwrap_or_else(|| DirectoryText {
         nodes: "[]".to_owned(),
@@ -37,9 +37,9 @@ pub async fn replace(
     tenant: TenantId,
     nodes: Vec<OrgNode>,
     precondition: &Precondition,
-) -> Result<Written<StoredDirectory>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteOrgDirectory).await?;
-    accept(check_directory(&nodes))?;
+) -> Result<WriteResult<DirectoryRecord>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteOrgDirectory).await?;
+    require_valid(check_directory(&nodes))?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = org_directories::find(&tx, scope)
         .await?
@@ -56,11 +56,11 @@ pub async fn replace(
         after: Some(differing_nodes(&stored.nodes, &before.nodes)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
-fn none_yet(ctx: &Context) -> StoredDirectory {
-    StoredDirectory {
+fn none_yet(ctx: &Context) -> DirectoryRecord {
+    DirectoryRecord {
         nodes: Vec::new(),
         etag: NO_DIRECTORY.to_owned(),
         updated_at: ctx.now(),

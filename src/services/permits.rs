@@ -44,14 +44,14 @@ pub struct Permits {
 /// Right to run one call, until it is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    _held: Held,
+    _held: HeldSlot,
 }
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "held for its drop")]
-enum Held {
-    OfNetwork(Slot<Option<IpAddr>>),
-    OfTenant(Slot<Option<TenantId>>),
+enum HeldSlot {
+    OfNetwork(PoolPermit<Option<IpAddr>>),
+    OfTenant(PoolPermit<Option<TenantId>>),
 }
 
 impl Permits {
@@ -69,14 +69,17 @@ impl Permits {
     /// Acquires a permit or fails at once. `random` spreads the `Retry-After` of refused callers.
     pub fn acquire(&self, class: PermitClass, random: u64) -> Result<Permit, ServiceError> {
         let of_network = |pool: &Arc<Pool<_>>, source: Option<IpAddr>| {
-            pool.acquire(source.map(network_of)).map(Held::OfNetwork)
+            pool.acquire(source.map(network_of)).map(HeldSlot::OfNetwork)
         };
         let (held, kind) = match class {
             PermitClass::Login(source) => (of_network(&self.logins, source), "login"),
             PermitClass::Refresh(source) => (of_network(&self.refreshes, source), "refresh"),
-            PermitClass::Device(tenant) => (self.devices.acquire(Some(tenant)).map(Held::OfTenant), "device"),
-            PermitClass::Person(tenant) => (self.people.acquire(tenant).map(Held::OfTenant), "person"),
-            PermitClass::Urgent(tenant) => (self.urgent.acquire(tenant).map(Held::OfTenant), "urgent"),
+            PermitClass::Device(tenant) => (
+                self.devices.acquire(Some(tenant)).map(HeldSlot::OfTenant),
+                "device",
+            ),
+            PermitClass::Person(tenant) => (self.people.acquire(tenant).map(HeldSlot::OfTenant), "person"),
+            PermitClass::Urgent(tenant) => (self.urgent.acquire(tenant).map(HeldSlot::OfTenant), "urgent"),
         };
         if let Some(held) = held {
             return Ok(Permit { _held: held });
@@ -97,7 +100,7 @@ struct Pool<K: Eq + Hash> {
 }
 
 #[derive(Debug)]
-struct Slot<K: Eq + Hash> {
+struct PoolPermit<K: Eq + Hash> {
     pool: Arc<Pool<K>>,
     key: K,
 }
@@ -112,7 +115,7 @@ impl<K: Eq + Hash + Copy> Pool<K> {
 
     /// Acquires a permit. A key without a permit gets one even if the pool is used up, until twice the pool's size is
     /// reached.
-    fn acquire(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
+    fn acquire(self: &Arc<Self>, key: K) -> Option<PoolPermit<K>> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = taken.values().sum();
         let own = taken.get(&key).copied().unwrap_or_default();
@@ -121,14 +124,14 @@ impl<K: Eq + Hash + Copy> Pool<K> {
             return None;
         }
         taken.insert(key, own + 1);
-        Some(Slot {
+        Some(PoolPermit {
             pool: self.clone(),
             key,
         })
     }
 }
 
-impl<K: Eq + Hash> Drop for Slot<K> {
+impl<K: Eq + Hash> Drop for PoolPermit<K> {
     fn drop(&mut self) {
         let mut taken = self.pool.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = taken.get_mut(&self.key) {

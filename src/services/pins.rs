@@ -1,14 +1,14 @@
 //! Pins: hold devices back, or on exactly one version.
 
 use super::audit::{self, Change, of_pin};
-use super::{Caller, Context, Precondition, ServiceError, Written, apps};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::access::{Action, TenantScope};
 use crate::catalog::app::App;
 use crate::catalog::ids::{AppId, PinId, TenantId};
 use crate::catalog::pin::{Pin, PinMode, PinTarget};
 use crate::catalog::text::{Identifier, PackageName, Reason};
 use crate::storage::pins::PinFilter;
-use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, pins, releases, resources};
+use crate::storage::{CatalogTx, Page, PageRequest, Reader, Versioned, pins, releases, resources};
 
 /// Input for a new pin.
 pub struct NewPin {
@@ -24,7 +24,7 @@ pub struct NewPin {
 #[derive(Debug, Clone)]
 pub struct NamedPin {
     pub package_name: PackageName,
-    pub pin: Stored<Pin>,
+    pub pin: Versioned<Pin>,
 }
 
 /// Creates a pin. A pin with the same target is replaced and keeps its id.
@@ -34,11 +34,11 @@ pub async fn put(
     tenant: TenantId,
     new: NewPin,
     precondition: &Precondition,
-) -> Result<Written<NamedPin>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WritePins).await?;
+) -> Result<WriteResult<NamedPin>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WritePins).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = find_app(&tx, scope, &new.package_name).await?;
-    refuse_unknown_resource(&tx, &app, &new).await?;
+    require_known_resource(&tx, &app, &new).await?;
     let before = pins::find_by_target(&tx, scope, app.id, &new.identifier, &new.target).await?;
     match (&before, precondition) {
         (Some(before), precondition) => precondition.check(&before.etag)?,
@@ -71,7 +71,7 @@ pub async fn put(
         after: Some(of_pin(&app.package_name, &stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed(named(stored), ctx.commit(tx).await?))
+    Ok(WriteResult::changed(named(stored), ctx.commit(tx).await?))
 }
 
 /// Finds the app named in the body. An unknown app is an invalid field, not an unknown path.
@@ -87,7 +87,7 @@ async fn find_app(reader: &impl Reader, scope: TenantScope, name: &PackageName) 
 }
 
 /// Fails if the resource or version does not exist. Such a pin would have no effect and nobody would notice.
-async fn refuse_unknown_resource(tx: &CatalogTx, app: &App, new: &NewPin) -> Result<(), ServiceError> {
+async fn require_known_resource(tx: &CatalogTx, app: &App, new: &NewPin) -> Result<(), ServiceError> {
     let scope = tx.scope();
     if resources::find(tx, scope, app.id, &new.identifier)
         .await?
@@ -122,7 +122,7 @@ pub async fn list(
     identifier: Option<&Identifier>,
     page: &PageRequest,
 ) -> Result<Page<NamedPin>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = match package_name {
         Some(name) => match apps::find(&ctx.db, scope, name).await {
             Ok(found) => Some(found.value.id),
@@ -153,7 +153,7 @@ pub async fn get(
     tenant: TenantId,
     id: PinId,
 ) -> Result<NamedPin, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let found = pins::find(&ctx.db, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("pin"))?;
@@ -166,8 +166,8 @@ pub async fn delete(
     tenant: TenantId,
     id: PinId,
     precondition: &Precondition,
-) -> Result<Written<()>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WritePins).await?;
+) -> Result<WriteResult<()>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WritePins).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = pins::find(&tx, scope, id)
         .await?
@@ -183,10 +183,10 @@ pub async fn delete(
         after: None,
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed((), ctx.commit(tx).await?))
+    Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }
 
-async fn with_name(ctx: &Context, scope: TenantScope, pin: Stored<Pin>) -> Result<NamedPin, ServiceError> {
+async fn with_name(ctx: &Context, scope: TenantScope, pin: Versioned<Pin>) -> Result<NamedPin, ServiceError> {
     let app: AppId = pin.value.app_id;
     let app = crate::storage::apps::find_by_id(&ctx.db, scope, app).await?;
     let package_name = app.ok_or(ServiceError::NotFound("pin"))?.value.package_name;

@@ -2,22 +2,22 @@
 
 use chrono::{DateTime, Utc};
 
-use super::api_tokens::MadeApiToken;
+use super::api_tokens::IssuedApiToken;
 use super::audit::{self, Change, of_api_token};
-use super::{Caller, Context, Once, Precondition, ServiceError};
-use crate::access::{Action, ApiToken, KeyFacts, Role, enter_platform};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::access::{Action, ApiToken, KeyFacts, Role, authorize_platform};
 use crate::catalog::ids::KeyId;
 use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
-use crate::storage::{Page, PageRequest, Stored, platform_tokens};
+use crate::storage::{Page, PageRequest, Versioned, platform_tokens};
 
 pub async fn create(
     ctx: &Context,
     caller: &Caller,
     (name, expires_at): (Name, Option<DateTime<Utc>>),
-    once: Once<'_, MadeApiToken>,
-) -> Result<MadeApiToken, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    once: IdempotentWrite<'_, IssuedApiToken>,
+) -> Result<IssuedApiToken, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let token = ApiToken {
         id: KeyId::generate(),
         name,
@@ -27,34 +27,34 @@ pub async fn create(
     let secret = NewToken::generate(TokenKind::Api, token.id.uuid());
     let hash = secret.secret_hash.clone();
     let tx = ctx.begin(caller).await?;
-    let made = MadeApiToken {
+    let issued = IssuedApiToken {
         stored: platform_tokens::insert(&tx, token, secret.secret_hash, ctx.now()).await?,
         token: secret.text,
     };
     let change = Change {
         action: "api_token.create",
-        object_id: made.stored.value.id.to_string(),
+        object_id: issued.stored.value.id.to_string(),
         before: None,
-        after: Some(of_api_token(&made.stored.value)),
+        after: Some(of_api_token(&issued.stored.value)),
     };
     audit::record(&tx, ctx, caller, None, change).await?;
-    once.record(&tx, &made).await?;
+    once.record(&tx, &issued).await?;
     tx.commit().await?;
-    ctx.token_lookups.accept(hash.as_str());
-    Ok(made)
+    ctx.token_lookups.record_valid(hash.as_str());
+    Ok(issued)
 }
 
 pub async fn list(
     ctx: &Context,
     caller: &Caller,
     page: &PageRequest,
-) -> Result<Page<Stored<ApiToken>>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+) -> Result<Page<Versioned<ApiToken>>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     Ok(platform_tokens::list(&ctx.db, page).await?)
 }
 
-pub async fn get(ctx: &Context, caller: &Caller, id: KeyId) -> Result<Stored<ApiToken>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+pub async fn get(ctx: &Context, caller: &Caller, id: KeyId) -> Result<Versioned<ApiToken>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let found = platform_tokens::find(&ctx.db, id).await?;
     found.ok_or(ServiceError::NotFound("API token"))
 }
@@ -65,7 +65,7 @@ pub async fn delete(
     id: KeyId,
     precondition: &Precondition,
 ) -> Result<(), ServiceError> {
-    enter_platform(&caller.principal, Action::ManagePlatform)?;
+    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let tx = ctx.begin_on_credentials(caller, None).await?;
     let before = platform_tokens::find(&tx, id)
         .await?

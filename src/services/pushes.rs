@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::audit::{self, Actor, Change, of_push};
 use super::gateway_keys::GatewayKey;
-use super::{Caller, Context, Once, Precondition, ServiceError};
-use crate::access::{Action, TenantScope, enter_to_push};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::access::{Action, TenantScope, authorize_push};
 use crate::catalog::ids::{PushId, TenantId};
 use crate::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
 use crate::catalog::text::TraceId;
-use crate::storage::push_targets::{self, NewTarget, StoredTarget};
+use crate::storage::push_targets::{self, NewTarget, TargetRecord};
 use crate::storage::{
-    Authority, Page, PageRequest, Reader, StorageError, Tx, pushed_devices, pushes, tenants,
+    Authority, Page, PageRequest, Reader, StorageError, Tx, push_recipients, pushes, tenants,
 };
 
 /// Period in which a repeated push is recognized.
@@ -32,7 +32,7 @@ const REPLAYS_WITHIN: TimeDelta = TimeDelta::minutes(20);
 pub struct PushWithTargets {
     pub push: Push,
     /// Ordered by device id, bytewise.
-    pub targets: Vec<StoredTarget>,
+    pub targets: Vec<TargetRecord>,
 }
 
 /// A push with the number of its targets in each state.
@@ -45,7 +45,7 @@ pub struct PushWithCounts {
 
 /// Result of an accepted or repeated push.
 #[derive(Debug, Clone)]
-pub struct Taken {
+pub struct AcceptedPush {
     pub push: PushWithTargets,
     /// `true` if the push was accepted before, so that nothing was stored now.
     pub is_repeat: bool,
@@ -97,16 +97,16 @@ pub async fn create(
     caller: &Caller,
     tenant: TenantId,
     request: PushRequest,
-    once: Once<'_, Taken>,
-) -> Result<Taken, PushRefusal> {
-    let scope = ctx.enter(caller, tenant, Action::Push).await?;
+    once: IdempotentWrite<'_, AcceptedPush>,
+) -> Result<AcceptedPush, PushRefusal> {
+    let scope = ctx.authorize(caller, tenant, Action::Push).await?;
     let sender = Sender {
         scope,
         actor: Actor::of(caller),
         authority: caller.authority(),
         face: "admin",
     };
-    take(ctx, &sender, request, Some(once)).await
+    accept(ctx, &sender, request, Some(once)).await
 }
 
 /// Accepts a push over the gateway, for the tenant of the key. The transaction refuses a disabled tenant.
@@ -115,8 +115,8 @@ pub async fn create_with_key(
     key: &GatewayKey,
     request_id: &str,
     request: PushRequest,
-) -> Result<Taken, PushRefusal> {
-    let scope = enter_to_push(key.role(), key.tenant()).map_err(ServiceError::from)?;
+) -> Result<AcceptedPush, PushRefusal> {
+    let scope = authorize_push(key.role(), key.tenant()).map_err(ServiceError::from)?;
     let sender = Sender {
         scope,
         actor: Actor {
@@ -131,15 +131,15 @@ pub async fn create_with_key(
         },
         face: "gateway",
     };
-    take(ctx, &sender, request, None).await
+    accept(ctx, &sender, request, None).await
 }
 
-async fn take(
+async fn accept(
     ctx: &Context,
     sender: &Sender<'_>,
     request: PushRequest,
-    once: Option<Once<'_, Taken>>,
-) -> Result<Taken, PushRefusal> {
+    once: Option<IdempotentWrite<'_, AcceptedPush>>,
+) -> Result<AcceptedPush, PushRefusal> {
     let schemes = allowed_schemes(ctx, sender).await?;
     let refused = refused_urls(&schemes, &request.content);
     if !refused.is_empty() {
@@ -159,28 +159,28 @@ async fn take(
     let tx = ctx.db.begin_as(sender.authority.clone()).await?;
     if let Some(earlier) = store_or_find(&tx, sender.scope, &push, &request).await? {
         drop(tx);
-        return repeat(ctx, sender, earlier, once).await;
+        return answer_repeat(ctx, sender, earlier, once).await;
     }
     queue(ctx, &tx, sender.scope, &push, request.targets.as_slice()).await?;
-    let taken = Taken {
+    let accepted = AcceptedPush {
         push: with_targets(&tx, sender.scope, push).await?,
         is_repeat: false,
     };
     let tenant = sender.scope.tenant();
     let change = Change {
         action: "push.create",
-        object_id: taken.push.push.id.to_string(),
+        object_id: accepted.push.push.id.to_string(),
         before: None,
-        after: Some(of_push(&taken.push.push, taken.push.targets.len())),
+        after: Some(of_push(&accepted.push.push, accepted.push.targets.len())),
     };
     audit::record_by(&tx, ctx, sender.actor.clone(), Some(tenant), change).await?;
     if let Some(once) = once {
-        once.record(&tx, &taken).await?;
+        once.record(&tx, &accepted).await?;
     }
     tx.commit().await?;
-    count(sender.face, taken.push.targets.len());
-    ctx.push_delivery.tell(taken.push.push.id);
-    Ok(taken)
+    count(sender.face, accepted.push.targets.len());
+    ctx.push_delivery.notify(accepted.push.push.id);
+    Ok(accepted)
 }
 
 async fn allowed_schemes(ctx: &Context, sender: &Sender<'_>) -> Result<UrlSchemes, ServiceError> {
@@ -219,25 +219,25 @@ async fn store_or_find(
         Some(_) => REPEATS_WITHIN,
         None => REPLAYS_WITHIN,
     };
-    pushes::note_repeatable(tx, scope, push, &digest, within).await
+    pushes::record_repeat(tx, scope, push, &digest, within).await
 }
 
-async fn repeat(
+async fn answer_repeat(
     ctx: &Context,
     sender: &Sender<'_>,
     earlier: PushId,
-    once: Option<Once<'_, Taken>>,
-) -> Result<Taken, PushRefusal> {
-    let taken = Taken {
+    once: Option<IdempotentWrite<'_, AcceptedPush>>,
+) -> Result<AcceptedPush, PushRefusal> {
+    let accepted = AcceptedPush {
         push: find(ctx, sender.scope, earlier).await?,
         is_repeat: true,
     };
     if let Some(once) = once {
         let tx = ctx.db.begin_as(sender.authority.clone()).await?;
-        once.record(&tx, &taken).await?;
+        once.record(&tx, &accepted).await?;
         tx.commit().await?;
     }
-    Ok(taken)
+    Ok(accepted)
 }
 
 /// Queues a push for its devices. Each device must be known in its project.
@@ -251,7 +251,7 @@ async fn queue(
     let mut ids: Vec<_> = targets.iter().map(|target| target.device.as_str()).collect();
     // Targets with the same device and different projects are adjacent.
     ids.dedup();
-    let locked = pushed_devices::lock(tx, scope, &ids).await?;
+    let locked = push_recipients::lock(tx, scope, &ids).await?;
     let known: HashMap<_, _> = locked
         .into_iter()
         .map(|device| (device.id.clone(), device))
@@ -275,7 +275,7 @@ async fn queue(
     });
     let mqtt_due_at = ctx.settings.has_broker.then_some(push.created_at);
     push_targets::insert(tx, scope, push, new.collect(), mqtt_due_at).await?;
-    pushed_devices::advance_sequences(tx, scope, &ids).await?;
+    push_recipients::advance_sequences(tx, scope, &ids).await?;
     Ok(())
 }
 
@@ -293,7 +293,7 @@ pub async fn list(
     trace_id: Option<&TraceId>,
     page: &PageRequest,
 ) -> Result<Page<PushWithCounts>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
     let reader = ctx.db.begin_read().await?;
     let found = pushes::list(&reader, scope, trace_id, page).await?;
     let ids: Vec<_> = found.items.iter().map(|push| push.id).collect();
@@ -314,7 +314,7 @@ pub async fn get(
     tenant: TenantId,
     id: PushId,
 ) -> Result<PushWithTargets, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadDevices).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
     find(ctx, scope, id).await
 }
 
@@ -326,7 +326,7 @@ pub async fn withdraw(
     (tenant, id): (TenantId, PushId),
     precondition: &Precondition,
 ) -> Result<PushWithTargets, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::Push).await?;
+    let scope = ctx.authorize(caller, tenant, Action::Push).await?;
     let tx = ctx.begin(caller).await?;
     let push = pushes::find(&tx, scope, id).await?;
     let push = push.ok_or(ServiceError::NotFound("push"))?;
@@ -346,7 +346,7 @@ pub async fn withdraw(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     let after = with_targets(&tx, scope, before.push).await?;
     tx.commit().await?;
-    ctx.push_delivery.tell(id);
+    ctx.push_delivery.notify(id);
     Ok(after)
 }
 

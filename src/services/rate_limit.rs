@@ -54,7 +54,7 @@ impl Table {
 /// Rate limit per key: a burst, then one more per interval (generic cell rate algorithm).
 pub(super) struct RateLimit {
     /// Time at which the whole allowance of a key is restored, in nanoseconds since `began`.
-    whole_at: Table,
+    restored_at: Table,
     began: Instant,
     interval: u64,
     allowance: u64,
@@ -66,7 +66,7 @@ impl RateLimit {
     pub(super) fn new(name: &'static str, burst: u32, interval: Duration) -> Self {
         let interval = nanoseconds(interval).max(1);
         Self {
-            whole_at: Table::new(ROWS),
+            restored_at: Table::new(ROWS),
             began: Instant::now(),
             interval,
             allowance: interval.saturating_mul(u64::from(burst.max(1))),
@@ -81,7 +81,7 @@ impl RateLimit {
 
     /// Enlarges the table by `factor`.
     pub(super) fn with_room(mut self, factor: usize) -> Self {
-        self.whole_at = Table::new(ROWS * factor);
+        self.restored_at = Table::new(ROWS * factor);
         self
     }
 
@@ -89,8 +89,8 @@ impl RateLimit {
     pub(super) fn count(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
         let counted = self
-            .whole_at
-            .update(key, |whole_at| match self.after_one_more(whole_at, now) {
+            .restored_at
+            .update(key, |restored_at| match self.next_restore(restored_at, now) {
                 Ok(next) => (Some(next), Ok(())),
                 Err(wait) => (None, Err(wait)),
             });
@@ -100,15 +100,15 @@ impl RateLimit {
     /// Checks whether an event would be allowed, without counting it. The error is the wait.
     pub(super) fn probe(&self, key: impl Hash) -> Result<(), Duration> {
         let now = self.now();
-        let probed = self.whole_at.update(key, |whole_at| {
-            (None, self.after_one_more(whole_at, now).map(|_| ()))
+        let probed = self.restored_at.update(key, |restored_at| {
+            (None, self.next_restore(restored_at, now).map(|_| ()))
         });
         self.refused(probed)
     }
 
     /// Returns the time at which the whole allowance is restored after one more event. The error is the wait.
-    fn after_one_more(&self, whole_at: u64, now: u64) -> Result<u64, Duration> {
-        let next = whole_at.max(now) + self.interval;
+    fn next_restore(&self, restored_at: u64, now: u64) -> Result<u64, Duration> {
+        let next = restored_at.max(now) + self.interval;
         match next.saturating_sub(now).checked_sub(self.allowance) {
             None | Some(0) => Ok(next),
             Some(wait) => Err(Duration::from_nanos(wait)),
@@ -205,13 +205,13 @@ mod tests {
     #[test]
     fn a_flood_of_new_keys_relieves_nobody_and_takes_no_more_room() {
         let mut limit = RateLimit::in_period("test", 10, Duration::from_hours(1));
-        limit.whole_at = Table::new(4);
+        limit.restored_at = Table::new(4);
         while limit.count("guesser").is_ok() {}
         for number in 0..10_000 {
             assert!(limit.count(number).is_ok());
         }
         assert!(limit.count("guesser").is_err());
-        assert_eq!(limit.whole_at.rows.len(), 4);
+        assert_eq!(limit.restored_at.rows.len(), 4);
     }
 
     #[test]

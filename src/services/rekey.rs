@@ -12,15 +12,15 @@ use crate::access::TenantScope;
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::secrets::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 use crate::storage::app_keys::{self, SealedAppKey, SealedSecrets};
-use crate::storage::key_needs::{self, KeyNeed, SecretKind};
+use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, device_tokens};
 
 /// App keys per statement. A transaction of a tenant therefore has at most as many.
 const BATCH: u64 = 200;
 
 /// Lists all secrets that need a key other than the first.
-pub async fn list_needs(db: &Db, keyring: &Keyring) -> Result<Vec<KeyNeed>, ServiceError> {
-    Ok(key_needs::list_except(db, keyring.first_id()).await?)
+pub async fn list_needs(db: &Db, keyring: &Keyring) -> Result<Vec<KeyUsage>, ServiceError> {
+    Ok(key_usage::list_except(db, keyring.primary_key_id()).await?)
 }
 
 /// Updates the gauges of secrets under old keys.
@@ -37,7 +37,7 @@ pub(super) async fn observe(ctx: &Context) -> Result<(), ServiceError> {
 
 /// Result of a rekey.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rekeyed {
+pub struct RekeyReport {
     /// App keys whose secrets were sealed again.
     pub app_keys: u64,
     /// App keys that were changed concurrently. Their writer sealed them with its own first key.
@@ -50,14 +50,14 @@ pub struct Rekeyed {
 ///
 /// It can be interrupted and repeated, and it can run beside running nodes. Nodes load the changed tenants and save
 /// them in their snapshots.
-pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rekeyed, ServiceError> {
+pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<RekeyReport, ServiceError> {
     installation::check_keyring(db, keyring)
         .await
         .map_err(ServiceError::internal)?;
-    let mut done = Rekeyed::default();
+    let mut done = RekeyReport::default();
     let mut after = None;
     loop {
-        let batch = app_keys::list_not_sealed_with(db, keyring.first_id(), after, BATCH).await?;
+        let batch = app_keys::list_not_sealed_with(db, keyring.primary_key_id(), after, BATCH).await?;
         let Some(last) = batch.last() else {
             break;
         };
@@ -73,7 +73,7 @@ pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rek
     if done.app_keys > 0 {
         let change = Change {
             action: "installation.rekey",
-            object_id: keyring.first_id().to_owned(),
+            object_id: keyring.primary_key_id().to_owned(),
             before: None,
             after: Some(serde_json::json!({"app_keys": done.app_keys})),
         };
@@ -88,9 +88,9 @@ async fn rekey_tenant(
     db: &Db,
     keyring: &Keyring,
     (tenant, keys): (TenantId, Vec<SealedAppKey>),
-    done: &mut Rekeyed,
+    done: &mut RekeyReport,
 ) -> Result<(), ServiceError> {
-    let tx = db.begin_catalog(TenantScope::of_the_program(tenant)).await?;
+    let tx = db.begin_catalog(TenantScope::internal(tenant)).await?;
     let mut written = 0;
     for key in keys {
         let sealed = match seal_again(keyring, key.id, &key.secrets) {
@@ -146,7 +146,7 @@ pub async fn revoke_old_device_tokens(
 ) -> Result<u64, ServiceError> {
     let mut revoked = 0;
     loop {
-        let count = device_tokens::revoke_not_made_with(db, keyring.first_id(), now, BATCH).await?;
+        let count = device_tokens::revoke_not_made_with(db, keyring.primary_key_id(), now, BATCH).await?;
         revoked += count;
         if count == 0 {
             break;
@@ -155,7 +155,7 @@ pub async fn revoke_old_device_tokens(
     if revoked > 0 {
         let change = Change {
             action: "installation.revoke_old_device_tokens",
-            object_id: keyring.first_id().to_owned(),
+            object_id: keyring.primary_key_id().to_owned(),
             before: None,
             after: Some(serde_json::json!({"device_tokens": revoked})),
         };

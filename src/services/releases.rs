@@ -1,9 +1,9 @@
-//! Releases: create, list, get and update. [`super::release_life`] contains their transitions.
+//! Releases: create, list, get and update. [`super::release_transitions`] contains their transitions.
 
 use super::audit::{self, Change, of_release};
-use super::error::accept;
-use super::release_life::{Stage, publish_in};
-use super::{Caller, Context, Once, Precondition, ServiceError, Written, apps};
+use super::error::require_valid;
+use super::release_transitions::{TransitionContext, publish_in};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::access::Action;
 use crate::catalog::app::{App, Resource};
 use crate::catalog::field::FieldError;
@@ -12,7 +12,7 @@ use crate::catalog::release::{Release, ReleaseContent, ReleaseState};
 use crate::catalog::release_changes::{ReleaseChanges, RolloutChanges};
 use crate::catalog::text::{Identifier, PackageName};
 use crate::storage::releases::{ReleaseFilter, ReleaseRecord};
-use crate::storage::{CatalogTx, Page, PageRequest, Reader, Stored, releases, resources};
+use crate::storage::{CatalogTx, Page, PageRequest, Reader, Versioned, releases, resources};
 
 /// Input for a new release.
 pub struct NewRelease {
@@ -29,7 +29,7 @@ pub struct NewRelease {
 /// Result of creating a release.
 #[derive(Debug, Clone)]
 pub struct CreatedRelease {
-    pub stored: Stored<ReleaseRecord>,
+    pub stored: Versioned<ReleaseRecord>,
     /// `false` if the version already existed.
     pub is_new: bool,
     /// Fields that differ from the stored release and were not applied.
@@ -45,13 +45,13 @@ pub async fn create(
     tenant: TenantId,
     app: &PackageName,
     new: NewRelease,
-    once: Once<'_, CreatedRelease>,
-) -> Result<Written<CreatedRelease>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
-    accept(new.content.check())?;
+    once: IdempotentWrite<'_, CreatedRelease>,
+) -> Result<WriteResult<CreatedRelease>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
+    require_valid(new.content.check())?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
-    refuse_old_name(&app, &new.identifier)?;
+    check_identifier(&app, &new.identifier)?;
     let version = new.content.version_code;
     let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
     let (publish, force) = (new.publish, new.force);
@@ -61,7 +61,7 @@ pub async fn create(
     };
     if publish {
         let published = publish_in(
-            &Stage {
+            &TransitionContext {
                 ctx,
                 caller,
                 tx: &tx,
@@ -75,10 +75,10 @@ pub async fn create(
     }
     once.record(&tx, &created).await?;
     // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
-    Ok(Written::changed(created, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(created, ctx.commit(tx).await?))
 }
 
-fn refuse_old_name(app: &App, identifier: &Identifier) -> Result<(), ServiceError> {
+fn check_identifier(app: &App, identifier: &Identifier) -> Result<(), ServiceError> {
     let is_old = app
         .old_package_names
         .iter()
@@ -92,7 +92,7 @@ fn refuse_old_name(app: &App, identifier: &Identifier) -> Result<(), ServiceErro
     Ok(())
 }
 
-fn found_again(existing: Stored<ReleaseRecord>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
+fn found_again(existing: Versioned<ReleaseRecord>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
     let stored = &existing.value.release.content;
     if !stored.file.same_digests(&new.content.file) {
         return Err(ServiceError::VersionConflict(format!(
@@ -159,8 +159,8 @@ pub async fn list(
     app: &PackageName,
     filter: &ReleaseFilter<'_>,
     page: &PageRequest,
-) -> Result<Page<Stored<ReleaseRecord>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+) -> Result<Page<Versioned<ReleaseRecord>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(&ctx.db, scope, app).await?;
     Ok(releases::list(&ctx.db, scope, app.value.id, filter, page).await?)
 }
@@ -171,8 +171,8 @@ pub async fn get(
     tenant: TenantId,
     app: &PackageName,
     id: ReleaseId,
-) -> Result<Stored<ReleaseRecord>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+) -> Result<Versioned<ReleaseRecord>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(&ctx.db, scope, app).await?;
     find(&ctx.db, scope, &app.value, id).await
 }
@@ -184,7 +184,7 @@ pub async fn update(
     path: (TenantId, &PackageName, ReleaseId),
     changes: ReleaseChanges,
     precondition: &Precondition,
-) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
+) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
     change_content(ctx, caller, path, precondition, "release.update", |content| {
         changes.apply_to(content);
     })
@@ -198,7 +198,7 @@ pub async fn set_rollout(
     path: (TenantId, &PackageName, ReleaseId),
     changes: RolloutChanges,
     precondition: &Precondition,
-) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
+) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
     let apply = |content: &mut ReleaseContent| changes.apply_to(&mut content.rollout);
     change_content(ctx, caller, path, precondition, "release.set_rollout", apply).await
 }
@@ -210,8 +210,8 @@ async fn change_content(
     precondition: &Precondition,
     action: &'static str,
     apply: impl FnOnce(&mut ReleaseContent),
-) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
+) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     let before = find(&tx, scope, &app, id).await?;
@@ -221,8 +221,8 @@ async fn change_content(
     if after == before.value {
         return Ok(ctx.unchanged(tx, before).await);
     }
-    refuse_fixed(&before.value.release, &after.release.content)?;
-    accept(after.release.content.check())?;
+    check_fixed_fields(&before.value.release, &after.release.content)?;
+    require_valid(after.release.content.check())?;
     let stored = releases::update(&tx, &before, after, ctx.now())
         .await
         .map_err(version_taken)?;
@@ -233,10 +233,10 @@ async fn change_content(
         after: Some(of_release(&app.package_name, &stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
-fn refuse_fixed(before: &Release, after: &ReleaseContent) -> Result<(), ServiceError> {
+fn check_fixed_fields(before: &Release, after: &ReleaseContent) -> Result<(), ServiceError> {
     let fixed = match before.state {
         ReleaseState::Draft => return Ok(()),
         ReleaseState::Discarded => before.content.changed_fields(after),
@@ -278,7 +278,7 @@ pub(super) async fn find(
     scope: crate::access::TenantScope,
     app: &App,
     id: ReleaseId,
-) -> Result<Stored<ReleaseRecord>, ServiceError> {
+) -> Result<Versioned<ReleaseRecord>, ServiceError> {
     releases::find(reader, scope, id)
         .await?
         .filter(|stored| stored.value.release.app_id == app.id)

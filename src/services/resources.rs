@@ -1,12 +1,12 @@
 //! Resources of an app and their settings.
 
 use super::audit::{self, Change, of_resource};
-use super::{Caller, Context, Precondition, ServiceError, Written, apps};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::access::Action;
 use crate::catalog::app::{Resource, ResourceKind};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::{Identifier, Name, PackageName};
-use crate::storage::{Page, PageRequest, Stored, resources};
+use crate::storage::{Page, PageRequest, Versioned, resources};
 
 /// Changes to a resource. Absent fields stay unchanged.
 #[derive(Default)]
@@ -23,8 +23,8 @@ pub async fn list(
     tenant: TenantId,
     app: &PackageName,
     page: &PageRequest,
-) -> Result<Page<Stored<Resource>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+) -> Result<Page<Versioned<Resource>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(&ctx.db, scope, app).await?;
     Ok(resources::list(&ctx.db, scope, app.value.id, page).await?)
 }
@@ -35,8 +35,8 @@ pub async fn get(
     tenant: TenantId,
     app: &PackageName,
     identifier: &Identifier,
-) -> Result<Stored<Resource>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ReadCatalog).await?;
+) -> Result<Versioned<Resource>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(&ctx.db, scope, app).await?;
     resources::find(&ctx.db, scope, app.value.id, identifier)
         .await?
@@ -49,8 +49,8 @@ pub async fn update(
     (tenant, app, identifier): (TenantId, &PackageName, &Identifier),
     changes: ResourceChanges,
     precondition: &Precondition,
-) -> Result<Written<Stored<Resource>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteApps).await?;
+) -> Result<WriteResult<Versioned<Resource>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteApps).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?;
     let before = resources::find(&tx, scope, app.value.id, identifier)
@@ -81,5 +81,5 @@ pub async fn update(
         after: Some(of_resource(&stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

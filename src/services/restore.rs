@@ -10,8 +10,8 @@ use crate::access::{KeyFacts, TenantScope, User};
 use crate::catalog::ids::TenantId;
 use crate::storage::device_tokens::{self, TokenState};
 use crate::storage::{
-    Db, PageRequest, Stored, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens, sessions,
-    tenants, users,
+    Db, PageRequest, Versioned, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens,
+    sessions, tenants, users,
 };
 
 /// Objects per page; each page is one statement.
@@ -19,7 +19,7 @@ const PAGE: u64 = 200;
 
 /// Result of `restore-finish`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finished {
+pub struct RevocationReport {
     pub sessions: u64,
     pub enrolment_codes: u64,
     pub device_tokens: u64,
@@ -29,7 +29,7 @@ pub struct Finished {
 
 /// A credential that the restored database accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credential {
+pub struct CredentialSummary {
     pub kind: &'static str,
     /// `None` for credentials of the platform.
     pub tenant: Option<TenantId>,
@@ -48,7 +48,7 @@ pub struct Credential {
 /// after the backup, also for devices absent from it. It also exceeds the generation of an earlier restore.
 ///
 /// With `guard` a device enrols its id again only with a one-time code. Otherwise it enrols as if for the first time.
-pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Finished, ServiceError> {
+pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<RevocationReport, ServiceError> {
     let generation = device_tokens::find_floor(db)
         .await?
         .max(now.timestamp_micros() - 1)
@@ -68,7 +68,7 @@ pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Finished
     for tenant in list_tenants(db).await? {
         device_tokens += device_tokens::raise(db, scope_of(tenant), (generation, &state), now).await?;
     }
-    let finished = Finished {
+    let report = RevocationReport {
         sessions,
         enrolment_codes,
         device_tokens,
@@ -87,11 +87,11 @@ pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Finished
     let tx = db.begin().await?;
     audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
     tx.commit().await?;
-    Ok(finished)
+    Ok(report)
 }
 
 fn scope_of(tenant: TenantId) -> TenantScope {
-    TenantScope::of_the_program(tenant)
+    TenantScope::internal(tenant)
 }
 
 async fn list_tenants(db: &Db) -> Result<Vec<TenantId>, ServiceError> {
@@ -103,7 +103,7 @@ async fn list_tenants(db: &Db) -> Result<Vec<TenantId>, ServiceError> {
 }
 
 /// Lists every credential that the database accepts: users, API tokens, and shared keys of devices and the gateway.
-pub async fn list_credentials(db: &Db) -> Result<Vec<Credential>, ServiceError> {
+pub async fn list_credentials(db: &Db) -> Result<Vec<CredentialSummary>, ServiceError> {
     let mut all = every_page(
         async |page| users::list_administrators(db, &page).await,
         |stored| of_user(&stored),
@@ -124,7 +124,7 @@ pub async fn list_credentials(db: &Db) -> Result<Vec<Credential>, ServiceError> 
     Ok(all)
 }
 
-async fn list_of_tenant(db: &Db, tenant: TenantId) -> Result<Vec<Credential>, ServiceError> {
+async fn list_of_tenant(db: &Db, tenant: TenantId) -> Result<Vec<CredentialSummary>, ServiceError> {
     let scope = scope_of(tenant);
     let mut all = every_page(
         async |page| users::list(db, scope, &page).await,
@@ -170,9 +170,9 @@ async fn list_of_tenant(db: &Db, tenant: TenantId) -> Result<Vec<Credential>, Se
     Ok(all)
 }
 
-fn of_user(stored: &Stored<User>) -> Credential {
+fn of_user(stored: &Versioned<User>) -> CredentialSummary {
     let user = &stored.value;
-    Credential {
+    CredentialSummary {
         kind: if user.enabled { "user" } else { "disabled_user" },
         tenant: user.tenant,
         id: user.id.to_string(),
@@ -190,8 +190,8 @@ fn of_key(
     tenant: Option<TenantId>,
     (id, name, role): (String, String, &'static str),
     (facts, created_at): (&KeyFacts, DateTime<Utc>),
-) -> Credential {
-    Credential {
+) -> CredentialSummary {
+    CredentialSummary {
         kind,
         tenant,
         id,

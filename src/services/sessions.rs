@@ -9,13 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use self::refresh::{Client, refresh};
 use super::login_attempts::count_login_attempt;
 use super::login_failures::{self, LoginFailure};
-use super::token_lookups::Admission;
+use super::token_lookups::LookupDecision;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Credential, Principal, User, has_expired};
 use crate::catalog::ids::{KeyId, SessionId, TenantId};
 use crate::catalog::text::Username;
 use crate::secrets::{
-    AccessClaims, PasswordHash, PresentedToken, RefreshToken, TokenKind, verify_password, verify_unknown,
+    AccessClaims, PasswordHash, PresentedToken, RefreshToken, TokenKind, verify_dummy, verify_password,
 };
 use crate::storage::key_uses::KeyRef;
 use crate::storage::sessions::Session;
@@ -36,7 +36,7 @@ const EXPIRED_TOKEN: ServiceError =
     ServiceError::Unauthenticated("this API token has expired; ask an administrator for a new one");
 
 /// Tokens issued by a login or a refresh.
-pub struct SignedIn {
+pub struct TokenPair {
     pub access_token: String,
     pub refresh_token: String,
     /// Seconds until the access token expires.
@@ -50,7 +50,7 @@ pub async fn login(
     client: Client<'_>,
     username: &str,
     password: String,
-) -> Result<SignedIn, ServiceError> {
+) -> Result<TokenPair, ServiceError> {
     let given = username;
     let fail = async |user: Option<&User>, reason: &'static str| {
         let failure = LoginFailure {
@@ -65,7 +65,7 @@ pub async fn login(
     let username = username.to_lowercase();
     count_login_attempt(ctx, &username, client.address).await?;
     let Some(found) = find_user(ctx, &username).await? else {
-        verify_unknown(password).await;
+        verify_dummy(password).await;
         return Err(fail(None, "unknown_account").await);
     };
     let user = &found.user.value;
@@ -78,7 +78,7 @@ pub async fn login(
         };
         return Err(fail(Some(user), reason).await);
     }
-    refuse_disabled_tenant(&ctx.db, user.tenant).await?;
+    require_enabled_tenant(&ctx.db, user.tenant).await?;
     let session = SessionId::generate();
     let now = ctx.now();
     let tx = ctx.db.begin().await?;
@@ -101,8 +101,8 @@ pub async fn login(
     };
     sessions::insert(&tx, row).await?;
     tx.commit().await?;
-    ctx.login_attempts.signed_in(&user.username, client.address);
-    signed_in(ctx, user, (session, FIRST_GENERATION), now)
+    ctx.login_attempts.record_sign_in(&user.username, client.address);
+    issue_tokens(ctx, user, (session, FIRST_GENERATION), now)
 }
 
 /// Finds a user. Text that is not a valid username matches no user.
@@ -136,39 +136,41 @@ pub async fn authenticate(
     let bearer = bearer.ok_or(WRONG_CREDENTIAL)?;
     let db = if is_write { ctx.db.urgent() } else { ctx.db.clone() };
     let principal = match PresentedToken::parse(bearer) {
-        Some(token) if token.kind == TokenKind::Api => by_api_token(ctx, &db, &token, address).await?,
+        Some(token) if token.kind == TokenKind::Api => {
+            authenticate_api_token(ctx, &db, &token, address).await?
+        }
         Some(_) => return Err(WRONG_CREDENTIAL),
-        None => by_access_token(ctx, &db, bearer).await?,
+        None => authenticate_access_token(ctx, &db, bearer).await?,
     };
-    refuse_disabled_tenant(&db, principal.tenant).await?;
+    require_enabled_tenant(&db, principal.tenant).await?;
     Ok(principal)
 }
 
-async fn by_api_token(
+async fn authenticate_api_token(
     ctx: &Context,
     db: &Db,
     presented: &PresentedToken,
     address: Option<IpAddr>,
 ) -> Result<Principal, ServiceError> {
     let hash = presented.secret_hash();
-    if ctx.token_lookups.admit(hash.as_str(), address)? == Admission::KnownInvalid {
+    if ctx.token_lookups.admit(hash.as_str(), address)? == LookupDecision::KnownInvalid {
         return Err(WRONG_CREDENTIAL);
     }
     let found = api_tokens::find_anywhere_by_secret_hash(db, &hash).await?;
     let found = found.filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id));
     let Some((tenant, token)) = found else {
-        ctx.token_lookups.refuse(hash.as_str(), address);
+        ctx.token_lookups.record_invalid(hash.as_str(), address);
         return Err(WRONG_CREDENTIAL);
     };
     let now = ctx.now();
     if has_expired(token.value.facts.expires_at, now) {
-        ctx.token_lookups.refuse_expired(hash.as_str());
+        ctx.token_lookups.record_expired(hash.as_str());
         return Err(EXPIRED_TOKEN);
     }
-    ctx.token_lookups.accept(hash.as_str());
+    ctx.token_lookups.record_valid(hash.as_str());
     let id = token.value.id;
     let key = tenant.map_or(KeyRef::PlatformToken(id), |tenant| KeyRef::ApiToken(tenant, id));
-    ctx.key_uses.note(key, now);
+    ctx.key_uses.record(key, now);
 
     Ok(Principal {
         credential: Credential::ApiToken(token.value.id),
@@ -178,14 +180,14 @@ async fn by_api_token(
     })
 }
 
-async fn by_access_token(ctx: &Context, db: &Db, token: &str) -> Result<Principal, ServiceError> {
+async fn authenticate_access_token(ctx: &Context, db: &Db, token: &str) -> Result<Principal, ServiceError> {
     let claims = ctx
         .access_tokens
         .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
     ctx.token_lookups.admit_session(claims.session)?;
     let Some(user) = find_user_of_session(ctx, db, claims).await? else {
-        ctx.token_lookups.refuse_session(claims.session);
+        ctx.token_lookups.record_ended_session(claims.session);
         return Err(WRONG_CREDENTIAL);
     };
     Ok(Principal {
@@ -214,7 +216,7 @@ async fn find_user_of_session(
     Ok(user.map(|found| found.user.value).filter(|user| user.enabled))
 }
 
-async fn refuse_disabled_tenant(db: &Db, tenant: Option<TenantId>) -> Result<(), ServiceError> {
+async fn require_enabled_tenant(db: &Db, tenant: Option<TenantId>) -> Result<(), ServiceError> {
     let Some(tenant) = tenant else {
         return Ok(());
     };
@@ -225,12 +227,12 @@ async fn refuse_disabled_tenant(db: &Db, tenant: Option<TenantId>) -> Result<(),
 }
 
 /// Returns the token pair of a session for an instant. The result is the same at any time and on any node.
-fn signed_in(
+fn issue_tokens(
     ctx: &Context,
     user: &User,
     (session, generation): (SessionId, i64),
     at: DateTime<Utc>,
-) -> Result<SignedIn, ServiceError> {
+) -> Result<TokenPair, ServiceError> {
     let claims = AccessClaims {
         user: user.id,
         session,
@@ -243,7 +245,7 @@ fn signed_in(
         generation,
     };
     let expires_at = at + ctx.access_tokens.lifetime();
-    Ok(SignedIn {
+    Ok(TokenPair {
         access_token,
         refresh_token: refresh_token.text(&ctx.keyring),
         expires_in: (expires_at.timestamp() - ctx.now().timestamp()).max(0),

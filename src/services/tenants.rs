@@ -1,14 +1,14 @@
 //! Tenants, managed by platform administrators.
 
 use super::audit::{self, Change, of_tenant};
-use super::{Caller, Context, Once, Precondition, ServiceError, Written};
-use crate::access::{Action, enter_platform, enter_tenant};
-use crate::catalog::enrolment::Enrolment;
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
+use crate::access::{Action, authorize_platform, authorize_tenant};
+use crate::catalog::enrolment::EnrolmentPolicy;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::UrlSchemes;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
-use crate::storage::{Page, PageRequest, Stored, tenants};
+use crate::storage::{Page, PageRequest, Versioned, tenants};
 
 /// Changes to a tenant. Absent fields stay unchanged.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct TenantChanges {
     pub enabled: Option<bool>,
     pub offers_enabled: Option<bool>,
     pub push_url_schemes: Option<UrlSchemes>,
-    pub enrolment: Option<Enrolment>,
+    pub enrolment: Option<EnrolmentPolicy>,
 }
 
 pub async fn create(
@@ -25,17 +25,17 @@ pub async fn create(
     caller: &Caller,
     id: TenantId,
     name: Name,
-    once: Once<'_, Stored<Tenant>>,
-) -> Result<Written<Stored<Tenant>>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManageTenants)?;
-    let scope = enter_tenant(&caller.principal, id, Action::ManageTenants)?;
+    once: IdempotentWrite<'_, Versioned<Tenant>>,
+) -> Result<WriteResult<Versioned<Tenant>>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManageTenants)?;
+    let scope = authorize_tenant(&caller.principal, id, Action::ManageTenants)?;
     let tenant = Tenant {
         id,
         name,
         enabled: true,
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
-        enrolment: Enrolment::default(),
+        enrolment: EnrolmentPolicy::default(),
     };
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
@@ -47,20 +47,20 @@ pub async fn create(
     };
     audit::record(&tx, ctx, caller, Some(id), change).await?;
     once.record(&tx, &stored).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
 pub async fn list(
     ctx: &Context,
     caller: &Caller,
     page: &PageRequest,
-) -> Result<Page<Stored<Tenant>>, ServiceError> {
-    enter_platform(&caller.principal, Action::ManageTenants)?;
+) -> Result<Page<Versioned<Tenant>>, ServiceError> {
+    authorize_platform(&caller.principal, Action::ManageTenants)?;
     Ok(tenants::list(&ctx.db, page).await?)
 }
 
-pub async fn get(ctx: &Context, caller: &Caller, id: TenantId) -> Result<Stored<Tenant>, ServiceError> {
-    enter_tenant(&caller.principal, id, Action::ManageTenants)?;
+pub async fn get(ctx: &Context, caller: &Caller, id: TenantId) -> Result<Versioned<Tenant>, ServiceError> {
+    authorize_tenant(&caller.principal, id, Action::ManageTenants)?;
     tenants::find(&ctx.db, id)
         .await?
         .ok_or(ServiceError::NotFound("tenant"))
@@ -72,8 +72,8 @@ pub async fn update(
     id: TenantId,
     changes: TenantChanges,
     precondition: &Precondition,
-) -> Result<Written<Stored<Tenant>>, ServiceError> {
-    let scope = enter_tenant(&caller.principal, id, Action::ManageTenants)?;
+) -> Result<WriteResult<Versioned<Tenant>>, ServiceError> {
+    let scope = authorize_tenant(&caller.principal, id, Action::ManageTenants)?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = tenants::find(&tx, id)
         .await?
@@ -100,5 +100,5 @@ pub async fn update(
         after: Some(of_tenant(&stored.value)),
     };
     audit::record(&tx, ctx, caller, Some(id), change).await?;
-    Ok(Written::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

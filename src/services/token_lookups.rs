@@ -36,7 +36,7 @@ pub struct TokenLookups {
 
 /// Decision on a token before its lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(super) enum LookupDecision {
     LookUp,
     KnownInvalid,
 }
@@ -60,15 +60,15 @@ impl TokenLookups {
         &self,
         token: impl Hash + Copy,
         source: Option<IpAddr>,
-    ) -> Result<Admission, ServiceError> {
+    ) -> Result<LookupDecision, ServiceError> {
         if self.known_invalid.contains(token) {
-            return Ok(Admission::KnownInvalid);
+            return Ok(LookupDecision::KnownInvalid);
         }
         self.expired.probe(token).map_err(refusal)?;
         if let Some(source) = source.filter(|_| !self.valid.contains(token)) {
             self.invalid.probe(network_of(source)).map_err(refusal)?;
         }
-        Ok(Admission::LookUp)
+        Ok(LookupDecision::LookUp)
     }
 
     /// Admits the lookup of a session with a valid access token.
@@ -77,24 +77,24 @@ impl TokenLookups {
     }
 
     /// Records that a session has ended.
-    pub(super) fn refuse_session(&self, session: SessionId) {
+    pub(super) fn record_ended_session(&self, session: SessionId) {
         // An exceeded limit refuses the next lookup.
         let _ = self.ended_sessions.count(session);
     }
 
     /// Records that a token is valid.
-    pub(super) fn accept(&self, token: impl Hash) {
+    pub(super) fn record_valid(&self, token: impl Hash) {
         self.valid.insert(token);
     }
 
     /// Records that a token has expired.
-    pub(super) fn refuse_expired(&self, token: impl Hash) {
+    pub(super) fn record_expired(&self, token: impl Hash) {
         // An exceeded limit refuses the next lookup.
         let _ = self.expired.count(token);
     }
 
     /// Records that a token is invalid.
-    pub(super) fn refuse(&self, token: impl Hash + Copy, source: Option<IpAddr>) {
+    pub(super) fn record_invalid(&self, token: impl Hash + Copy, source: Option<IpAddr>) {
         self.valid.remove(token);
         self.known_invalid.insert(token);
         if let Some(source) = source {
@@ -121,7 +121,7 @@ mod tests {
         let (ended, other) = (SessionId::generate(), SessionId::generate());
         for _ in 0..3 {
             assert!(lookups.admit_session(ended).is_ok());
-            lookups.refuse_session(ended);
+            lookups.record_ended_session(ended);
         }
         assert!(lookups.admit_session(ended).is_err());
         assert!(lookups.admit_session(other).is_ok());
@@ -131,18 +131,18 @@ mod tests {
     fn a_network_with_many_invalid_tokens_waits_with_unknown_ones_only() {
         let lookups = TokenLookups::new(3);
         let (here, elsewhere) = (Some([192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
-        lookups.accept("valid");
+        lookups.record_valid("valid");
         for token in ["a", "b", "c"] {
             assert!(lookups.admit(token, here).is_ok());
-            lookups.refuse(token, here);
+            lookups.record_invalid(token, here);
         }
         assert!(lookups.admit("d", here).is_err());
         assert!(lookups.admit("d", elsewhere).is_ok());
         assert!(lookups.admit("valid", here).is_ok());
-        lookups.refuse("valid", here);
+        lookups.record_invalid("valid", here);
         assert!(matches!(
             lookups.admit("valid", here),
-            Ok(Admission::KnownInvalid)
+            Ok(LookupDecision::KnownInvalid)
         ));
         assert!(lookups.admit("d", None).is_ok());
     }
@@ -152,16 +152,16 @@ mod tests {
         let lookups = TokenLookups::new(3);
         let here = Some([192, 0, 2, 1].into());
         for _ in 0..10 {
-            if lookups.admit("deleted", here).unwrap() == Admission::LookUp {
-                lookups.refuse("deleted", here);
+            if lookups.admit("deleted", here).unwrap() == LookupDecision::LookUp {
+                lookups.record_invalid("deleted", here);
             }
         }
         let mut expired = 0;
         while lookups.admit("expired", here).is_ok() {
-            lookups.refuse_expired("expired");
+            lookups.record_expired("expired");
             expired += 1;
         }
         assert_eq!(expired, 3);
-        assert!(matches!(lookups.admit("valid", here), Ok(Admission::LookUp)));
+        assert!(matches!(lookups.admit("valid", here), Ok(LookupDecision::LookUp)));
     }
 }

@@ -1,12 +1,12 @@
 //! Users of a tenant.
 
 use super::audit::{self, Change, of_user};
-use super::{Caller, Context, Once, Precondition, ServiceError};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::access::{Action, Role, User};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::text::Username;
 use crate::secrets::hash_password;
-use crate::storage::{Page, PageRequest, Stored, sessions, users};
+use crate::storage::{Page, PageRequest, Versioned, sessions, users};
 
 /// Input for a new user.
 pub struct NewUser {
@@ -28,9 +28,9 @@ pub async fn create(
     caller: &Caller,
     tenant: TenantId,
     new: NewUser,
-    once: Once<'_, Stored<User>>,
-) -> Result<Stored<User>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    once: IdempotentWrite<'_, Versioned<User>>,
+) -> Result<Versioned<User>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
     let hash = hash_password(new.password).await;
     let user = User {
         id: UserId::generate(),
@@ -58,8 +58,8 @@ pub async fn list(
     caller: &Caller,
     tenant: TenantId,
     page: &PageRequest,
-) -> Result<Page<Stored<User>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+) -> Result<Page<Versioned<User>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
     Ok(users::list(&ctx.db, scope, page).await?)
 }
 
@@ -68,8 +68,8 @@ pub async fn get(
     caller: &Caller,
     tenant: TenantId,
     id: UserId,
-) -> Result<Stored<User>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+) -> Result<Versioned<User>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
     users::find(&ctx.db, scope, id)
         .await?
         .ok_or(ServiceError::NotFound("user"))
@@ -83,8 +83,8 @@ pub async fn update(
     id: UserId,
     changes: UserChanges,
     precondition: &Precondition,
-) -> Result<Stored<User>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+) -> Result<Versioned<User>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
     let hash = match changes.password {
         Some(password) => Some(hash_password(password).await),
         None => None,
@@ -129,7 +129,7 @@ pub async fn delete(
     id: UserId,
     precondition: &Precondition,
 ) -> Result<(), ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::ManageUsers).await?;
+    let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
     let tx = ctx.begin_on_credentials(caller, Some(id)).await?;
     let before = users::find(&tx, scope, id)
         .await?

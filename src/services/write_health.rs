@@ -5,16 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Context;
-use super::error::remedy;
-use crate::causes::causes;
-use crate::storage::{Backend, Cause, StorageError, prove_writable};
+use super::error::advice_for;
+use crate::error_chain::error_chain;
+use crate::storage::{Backend, Cause, StorageError, check_writable};
 
 /// Interval while writes work. Other nodes regard a node as running for 30 seconds after its last probe.
 const EVERY: Duration = Duration::from_secs(5);
 /// Delay after a failed probe or a failed write, and before a lock is regarded as permanent.
 const SOON: Duration = Duration::from_secs(1);
 /// Longer than any single wait of a probe.
-const PROOF_TIMEOUT: Duration = Duration::from_secs(8);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Result of the last probe.
 #[derive(Debug, Default)]
@@ -25,14 +25,14 @@ pub struct WriteHealth(Mutex<Option<WriteFailure>>);
 pub struct WriteFailure {
     /// Stable name of the cause.
     pub cause: &'static str,
-    /// Cause and remedy.
+    /// Cause and advice.
     pub detail: String,
 }
 
 impl WriteFailure {
     fn of(error: &StorageError) -> Self {
         match error {
-            StorageError::Unavailable(unavailability) => Self::by(unavailability.cause()),
+            StorageError::Unavailable(unavailability) => Self::from_cause(unavailability.cause()),
             _ => Self {
                 cause: "other",
                 detail: "the database rejects a write; see the server's log".to_owned(),
@@ -40,10 +40,10 @@ impl WriteFailure {
         }
     }
 
-    pub(super) fn by(cause: Cause) -> Self {
+    pub(super) fn from_cause(cause: Cause) -> Self {
         Self {
             cause: cause.kind(),
-            detail: format!("{cause}; {}", remedy(cause)),
+            detail: format!("{cause}; {}", advice_for(cause)),
         }
     }
 }
@@ -62,15 +62,15 @@ impl WriteHealth {
         differs
     }
 
-    fn note(&self, proof: &Result<(), StorageError>) {
-        let failure = proof.as_ref().err().map(WriteFailure::of);
+    fn record(&self, result: &Result<(), StorageError>) {
+        let failure = result.as_ref().err().map(WriteFailure::of);
         metrics::gauge!("slipway_writes_failing").set(f64::from(u8::from(failure.is_some())));
         if !self.replace(failure) {
             return;
         }
-        match proof {
+        match result {
             Ok(()) => tracing::info!("the database accepts writes again"),
-            Err(error) => tracing::error!(error = causes(error), "the database accepts no writes"),
+            Err(error) => tracing::error!(error = error_chain(error), "the database accepts no writes"),
         }
     }
 }
@@ -78,32 +78,32 @@ impl WriteHealth {
 /// Probes until the task is dropped.
 pub async fn run(ctx: &Context) {
     loop {
-        let proof = prove(ctx).await;
-        ctx.write_health.note(&proof);
-        let pause = if proof.is_ok() { EVERY } else { SOON };
+        let result = probe(ctx).await;
+        ctx.write_health.record(&result);
+        let pause = if result.is_ok() { EVERY } else { SOON };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = ctx.db.write_was_not_kept() => tokio::time::sleep(SOON).await,
+            () = ctx.db.wait_for_failed_write() => tokio::time::sleep(SOON).await,
         }
     }
 }
 
 /// Probes once, and again after a second if a PostgreSQL table is locked. A migration holds such locks only briefly.
-async fn prove(ctx: &Context) -> Result<(), StorageError> {
-    let proof = prove_once(ctx).await;
-    match &proof {
+async fn probe(ctx: &Context) -> Result<(), StorageError> {
+    let result = probe_once(ctx).await;
+    match &result {
         Err(StorageError::Unavailable(unavailability))
             if unavailability.cause() == Cause::Locked && ctx.db.backend() == Backend::Postgres =>
         {
             tokio::time::sleep(SOON).await;
-            prove_once(ctx).await
+            probe_once(ctx).await
         }
-        _ => proof,
+        _ => result,
     }
 }
 
-async fn prove_once(ctx: &Context) -> Result<(), StorageError> {
-    let proof = prove_writable(&ctx.db, ctx.node, ctx.now());
-    let answer = tokio::time::timeout(PROOF_TIMEOUT, proof).await;
-    answer.unwrap_or_else(|_| Err(StorageError::no_answer(PROOF_TIMEOUT)))
+async fn probe_once(ctx: &Context) -> Result<(), StorageError> {
+    let probe = check_writable(&ctx.db, ctx.node, ctx.now());
+    let answer = tokio::time::timeout(PROBE_TIMEOUT, probe).await;
+    answer.unwrap_or_else(|_| Err(StorageError::no_answer(PROBE_TIMEOUT)))
 }

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
 use super::entity::api_token::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Stored, Writer, platform_tokens};
+use super::{Page, PageRequest, Reader, StorageError, Versioned, Writer, platform_tokens};
 use crate::access::{ApiToken, KeyFacts, Role, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
@@ -15,7 +15,7 @@ use crate::catalog::text::Name;
 pub async fn find_anywhere_by_secret_hash(
     reader: &impl Reader,
     secret_hash: &str,
-) -> Result<Option<(Option<TenantId>, Stored<ApiToken>)>, StorageError> {
+) -> Result<Option<(Option<TenantId>, Versioned<ApiToken>)>, StorageError> {
     let row = Entity::find()
         .filter(Column::SecretHash.eq(secret_hash))
         .one(reader.connection())
@@ -32,7 +32,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: KeyId,
-) -> Result<Option<Stored<ApiToken>>, StorageError> {
+) -> Result<Option<Versioned<ApiToken>>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
         .one(reader.connection())
         .await?;
@@ -44,7 +44,7 @@ pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
     page: &PageRequest,
-) -> Result<Page<Stored<ApiToken>>, StorageError> {
+) -> Result<Page<Versioned<ApiToken>>, StorageError> {
     page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -58,8 +58,8 @@ pub async fn insert(
     value: ApiToken,
     secret_hash: String,
     now: DateTime<Utc>,
-) -> Result<Stored<ApiToken>, StorageError> {
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<ApiToken>, StorageError> {
+    let stored = Versioned::new(value, now);
     let row = Model {
         tenant_id: scope.tenant().get(),
         id: stored.value.id.uuid(),
@@ -90,9 +90,9 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-fn read(model: Model) -> Result<Stored<ApiToken>, StorageError> {
+fn read(model: Model) -> Result<Versioned<ApiToken>, StorageError> {
     let row = Row::of("api_tokens", model.id);
-    Ok(Stored {
+    Ok(Versioned {
         value: ApiToken {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,

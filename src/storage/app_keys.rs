@@ -9,7 +9,7 @@ use super::etag::random_tag;
 use super::page::SortBy;
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
 use crate::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId};
 use crate::catalog::text::Name;
@@ -34,7 +34,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: KeyId,
-) -> Result<Option<Stored<AppKey>>, StorageError> {
+) -> Result<Option<Versioned<AppKey>>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
         .one(reader.connection())
         .await?;
@@ -46,7 +46,7 @@ pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
     page: &PageRequest,
-) -> Result<Page<Stored<AppKey>>, StorageError> {
+) -> Result<Page<Versioned<AppKey>>, StorageError> {
     page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -158,8 +158,8 @@ pub async fn insert(
     value: AppKey,
     secret: SealedSecret,
     now: DateTime<Utc>,
-) -> Result<Stored<AppKey>, StorageError> {
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<AppKey>, StorageError> {
+    let stored = Versioned::new(value, now);
     let row = Model {
         tenant_id: tx.tenant_id(),
         id: stored.value.id.uuid(),
@@ -179,16 +179,16 @@ pub async fn insert(
     Entity::insert(row.into_active_model())
         .exec_without_returning(tx.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::AppKey))?;
+        .map_err(StorageError::map_write_error(UniqueKey::AppKey))?;
     Ok(stored)
 }
 
 /// Sets a new current secret and keeps the old one as the previous secret. Returns `None` if the key does not exist.
 pub async fn rotate(
     tx: &CatalogTx,
-    before: &Stored<AppKey>,
+    before: &Versioned<AppKey>,
     secret: SealedSecret,
-) -> Result<Option<Stored<AppKey>>, StorageError> {
+) -> Result<Option<Versioned<AppKey>>, StorageError> {
     let row = Entity::find_by_id((tx.tenant_id(), before.value.id.uuid()))
         .one(tx.connection())
         .await?;
@@ -222,9 +222,9 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-fn read(model: Model) -> Result<Stored<AppKey>, StorageError> {
+fn read(model: Model) -> Result<Versioned<AppKey>, StorageError> {
     let row = Row::of("app_keys", model.id);
-    Ok(Stored {
+    Ok(Versioned {
         value: AppKey {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,

@@ -14,7 +14,7 @@ use super::entity::package_name;
 use super::page::SortBy;
 use super::row::Row;
 use super::selection::{AppSelection, ByTenant, by_tenant, numbers};
-use super::{CatalogPair, CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use super::{CatalogRevision, CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
 use crate::access::TenantScope;
 use crate::catalog::app::App;
 use crate::catalog::ids::{AppId, TenantId};
@@ -24,7 +24,7 @@ use crate::catalog::text::{Name, PackageName, Url};
 pub(super) async fn list_all_of(
     reader: &impl Reader,
     apps: &AppSelection<'_>,
-) -> Result<Vec<(TenantId, CatalogPair, App)>, StorageError> {
+) -> Result<Vec<(TenantId, CatalogRevision, App)>, StorageError> {
     let rows = Entity::find()
         .filter(apps.condition(Column::TenantId, Column::Id))
         .all(reader.connection())
@@ -38,21 +38,21 @@ pub(super) async fn list_all_of(
         .map(|model| {
             let row = Row::of("apps", model.id);
             let tenant = row.column("tenant_id", TenantId::parse(model.tenant_id))?;
-            let pair = CatalogPair {
+            let revision = CatalogRevision {
                 revision: model.revision,
                 head: model.head.clone(),
             };
             let old_names = names.remove(&model.id).unwrap_or_default();
-            Ok((tenant, pair, read(model, old_names)?.value))
+            Ok((tenant, revision, read(model, old_names)?.value))
         })
         .collect()
 }
 
 /// Lists every app of these tenants with its revision.
-pub(super) async fn list_pairs(
+pub(super) async fn list_revisions(
     reader: &impl Reader,
     scopes: &[TenantScope],
-) -> Result<ByTenant<(AppId, CatalogPair)>, StorageError> {
+) -> Result<ByTenant<(AppId, CatalogRevision)>, StorageError> {
     let rows: Vec<(i64, Uuid, i64, String)> = Entity::find()
         .filter(Column::TenantId.is_in(numbers(scopes)))
         .select_only()
@@ -60,17 +60,17 @@ pub(super) async fn list_pairs(
         .into_tuple()
         .all(reader.connection())
         .await?;
-    let pairs = rows
-        .into_iter()
-        .map(|(tenant, id, revision, head)| (tenant, (AppId::from_uuid(id), CatalogPair { revision, head })));
-    Ok(by_tenant(pairs))
+    let revisions = rows.into_iter().map(|(tenant, id, revision, head)| {
+        (tenant, (AppId::from_uuid(id), CatalogRevision { revision, head }))
+    });
+    Ok(by_tenant(revisions))
 }
 
 pub async fn find_by_id(
     reader: &impl Reader,
     scope: TenantScope,
     id: AppId,
-) -> Result<Option<Stored<App>>, StorageError> {
+) -> Result<Option<Versioned<App>>, StorageError> {
     one(reader, scope, of_tenant(scope).filter(Column::Id.eq(id.uuid()))).await
 }
 
@@ -79,7 +79,7 @@ pub async fn find_by_package_name(
     reader: &impl Reader,
     scope: TenantScope,
     name: &PackageName,
-) -> Result<Option<Stored<App>>, StorageError> {
+) -> Result<Option<Versioned<App>>, StorageError> {
     let named = of_tenant(scope).filter(Column::PackageName.eq(name.as_str()));
     one(reader, scope, named).await
 }
@@ -89,7 +89,7 @@ pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
     page: &PageRequest,
-) -> Result<Page<Stored<App>>, StorageError> {
+) -> Result<Page<Versioned<App>>, StorageError> {
     let rows = page
         .fetch(
             reader,
@@ -107,9 +107,9 @@ pub async fn list(
 }
 
 /// Errors: [`StorageError::Conflict`] with [`UniqueKey::PackageName`], for the current name and for old names.
-pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Stored<App>, StorageError> {
-    tx.touch_app(value.id);
-    let stored = Stored::new(value, now);
+pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Versioned<App>, StorageError> {
+    tx.mark_app_changed(value.id);
+    let stored = Versioned::new(value, now);
     let row = ActiveModel {
         package_name: Set(stored.value.package_name.as_str().to_owned()),
         // The commit sets the revision to 1 and generates the head.
@@ -131,11 +131,11 @@ pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<St
 /// [`UniqueKey::PackageName`].
 pub async fn update(
     tx: &CatalogTx,
-    before: &Stored<App>,
+    before: &Versioned<App>,
     value: App,
     now: DateTime<Utc>,
-) -> Result<Stored<App>, StorageError> {
-    tx.touch_app(value.id);
+) -> Result<Versioned<App>, StorageError> {
+    tx.mark_app_changed(value.id);
     let stored = before.rewritten(value, now);
     Entity::update(changeable(tx, &stored))
         .validate()?
@@ -165,7 +165,7 @@ async fn one(
     reader: &impl Reader,
     scope: TenantScope,
     rows: Select<Entity>,
-) -> Result<Option<Stored<App>>, StorageError> {
+) -> Result<Option<Versioned<App>>, StorageError> {
     let Some(row) = rows.one(reader.connection()).await? else {
         return Ok(None);
     };
@@ -219,7 +219,7 @@ async fn insert_names(tx: &CatalogTx, app: &App) -> Result<(), StorageError> {
     package_name::Entity::insert_many(rows)
         .exec_without_returning(tx.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::PackageName))?;
+        .map_err(StorageError::map_write_error(UniqueKey::PackageName))?;
     Ok(())
 }
 
@@ -232,7 +232,7 @@ async fn delete_names(tx: &CatalogTx, app: AppId) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn changeable(tx: &CatalogTx, stored: &Stored<App>) -> ActiveModel {
+fn changeable(tx: &CatalogTx, stored: &Versioned<App>) -> ActiveModel {
     let app = &stored.value;
     ActiveModel {
         tenant_id: Set(tx.tenant_id()),
@@ -246,10 +246,10 @@ fn changeable(tx: &CatalogTx, stored: &Stored<App>) -> ActiveModel {
     }
 }
 
-fn read(model: Model, old_names: Vec<String>) -> Result<Stored<App>, StorageError> {
+fn read(model: Model, old_names: Vec<String>) -> Result<Versioned<App>, StorageError> {
     let row = Row::of("apps", model.id);
     let old_names = old_names.into_iter().map(PackageName::parse).collect();
-    Ok(Stored {
+    Ok(Versioned {
         value: App {
             id: AppId::from_uuid(model.id),
             package_name: row.column("package_name", PackageName::parse(model.package_name))?,

@@ -39,7 +39,7 @@ pub enum Authority {
 
 /// Lock on the rows of a credential while they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum CredentialLock {
     None,
     /// Shared lock until the commit, which follows immediately.
     Shared,
@@ -52,45 +52,53 @@ pub(super) enum Hold {
 impl Authority {
     /// Confirms that the credential is valid. Errors: [`StorageError::CredentialEnded`],
     /// [`StorageError::TenantDisabled`].
-    pub(super) async fn confirm(&self, tx: &impl Reader, hold: Hold) -> Result<(), StorageError> {
+    pub(super) async fn confirm(&self, tx: &impl Reader, lock: CredentialLock) -> Result<(), StorageError> {
         match self {
             Self::Program => Ok(()),
-            Self::Principal(principal) => confirm_principal(tx, principal, hold).await,
+            Self::Principal(principal) => confirm_principal(tx, principal, lock).await,
             Self::Device { device, generation } => {
-                confirm_tenant(tx, device.tenant(), Hold::None).await?;
+                confirm_tenant(tx, device.tenant(), CredentialLock::None).await?;
                 confirm_device(tx, device, *generation).await
             }
             Self::DeviceKey { tenant, key } => {
-                confirm_tenant(tx, *tenant, Hold::None).await?;
+                confirm_tenant(tx, *tenant, CredentialLock::None).await?;
                 let row = device_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
-                let row = row.apply_if(credential_lock(hold), QuerySelect::lock);
+                let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
                 require(row.one(tx.connection()).await?.is_some())
             }
             Self::AppKey { tenant, key, role } => {
-                confirm_tenant(tx, *tenant, hold).await?;
+                confirm_tenant(tx, *tenant, lock).await?;
                 let row = app_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
-                let row = row.apply_if(shared_lock(hold, LockType::Share), QuerySelect::lock);
+                let row = row.apply_if(shared_lock(lock, LockType::Share), QuerySelect::lock);
                 let row = row.one(tx.connection()).await?;
                 require(row.is_some_and(|row| row.role == role.as_str()))
             }
-            Self::Tenant(tenant) => confirm_tenant(tx, *tenant, Hold::None).await,
+            Self::Tenant(tenant) => confirm_tenant(tx, *tenant, CredentialLock::None).await,
         }
     }
 }
 
 /// Locks the tenant, the user and the session, in the order in which the deletion of a user cascades.
-async fn confirm_principal(tx: &impl Reader, principal: &Principal, hold: Hold) -> Result<(), StorageError> {
+async fn confirm_principal(
+    tx: &impl Reader,
+    principal: &Principal,
+    lock: CredentialLock,
+) -> Result<(), StorageError> {
     if let Some(tenant) = principal.tenant {
         // Disabling a tenant must not wait for a transaction that changes the tenant's users.
-        let hold = if hold == Hold::Shared { hold } else { Hold::None };
-        confirm_tenant(tx, TenantScope::of_the_program(tenant), hold).await?;
+        let lock = if lock == CredentialLock::Shared {
+            lock
+        } else {
+            CredentialLock::None
+        };
+        confirm_tenant(tx, TenantScope::internal(tenant), lock).await?;
     }
     match principal.credential {
-        Credential::ApiToken(id) => confirm_api_token(tx, principal, id, hold).await,
+        Credential::ApiToken(id) => confirm_api_token(tx, principal, id, lock).await,
         Credential::Session { user, session } => {
-            confirm_user(tx, principal, user, hold).await?;
+            confirm_user(tx, principal, user, lock).await?;
             let row = session::Entity::find_by_id(session.uuid());
-            let row = row.apply_if(credential_lock(hold), QuerySelect::lock);
+            let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
             require(
                 row.one(tx.connection())
                     .await?
@@ -104,13 +112,13 @@ async fn confirm_user(
     tx: &impl Reader,
     principal: &Principal,
     id: UserId,
-    hold: Hold,
+    lock: CredentialLock,
 ) -> Result<(), StorageError> {
     let mut ids = vec![id.uuid()];
-    let lock = match hold {
-        Hold::None => None,
-        Hold::Shared => Some(LockType::Share),
-        Hold::Exclusive(other) => {
+    let row_lock = match lock {
+        CredentialLock::None => None,
+        CredentialLock::Shared => Some(LockType::Share),
+        CredentialLock::Exclusive(other) => {
             ids.extend(other.map(UserId::uuid));
             Some(LockType::Update)
         }
@@ -118,7 +126,7 @@ async fn confirm_user(
     let rows = user::Entity::find()
         .filter(user::Column::Id.is_in(ids))
         .order_by_asc(user::Column::Id)
-        .apply_if(lock, QuerySelect::lock)
+        .apply_if(row_lock, QuerySelect::lock)
         .all(tx.connection())
         .await?;
     let own = rows.iter().find(|row| row.id == id.uuid());
@@ -132,15 +140,15 @@ async fn confirm_api_token(
     tx: &impl Reader,
     principal: &Principal,
     id: KeyId,
-    hold: Hold,
+    lock: CredentialLock,
 ) -> Result<(), StorageError> {
     let Some(tenant) = principal.tenant else {
         let row = platform_token::Entity::find_by_id(id.uuid());
-        let row = row.apply_if(credential_lock(hold), QuerySelect::lock);
+        let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
         return require(row.one(tx.connection()).await?.is_some());
     };
     let row = api_token::Entity::find_by_id((tenant.get(), id.uuid()))
-        .apply_if(credential_lock(hold), QuerySelect::lock)
+        .apply_if(credential_lock(lock), QuerySelect::lock)
         .one(tx.connection())
         .await?;
     require(row.is_some_and(|row| row.role == principal.role.as_str()))
@@ -153,28 +161,32 @@ async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64)
     }))
 }
 
-async fn confirm_tenant(tx: &impl Reader, scope: TenantScope, hold: Hold) -> Result<(), StorageError> {
+async fn confirm_tenant(
+    tx: &impl Reader,
+    scope: TenantScope,
+    lock: CredentialLock,
+) -> Result<(), StorageError> {
     let row = tenant::Entity::find_by_id(scope.tenant().get());
-    let row = row.apply_if(shared_lock(hold, LockType::Share), QuerySelect::lock);
+    let row = row.apply_if(shared_lock(lock, LockType::Share), QuerySelect::lock);
     match row.one(tx.connection()).await? {
         Some(row) if row.enabled => Ok(()),
         _ => Err(StorageError::TenantDisabled),
     }
 }
 
-fn shared_lock(hold: Hold, lock: LockType) -> Option<LockType> {
-    (hold == Hold::Shared).then_some(lock)
+fn shared_lock(lock: CredentialLock, row_lock: LockType) -> Option<LockType> {
+    (lock == CredentialLock::Shared).then_some(row_lock)
 }
 
 /// Returns the lock for the row of a credential.
 ///
 /// Sessions, API tokens and device keys are revoked by deletion, which the weakest lock blocks. A refresh of a session
 /// does not wait for that lock.
-fn credential_lock(hold: Hold) -> Option<LockType> {
-    match hold {
-        Hold::None => None,
-        Hold::Shared => Some(LockType::KeyShare),
-        Hold::Exclusive(_) => Some(LockType::Update),
+fn credential_lock(lock: CredentialLock) -> Option<LockType> {
+    match lock {
+        CredentialLock::None => None,
+        CredentialLock::Shared => Some(LockType::KeyShare),
+        CredentialLock::Exclusive(_) => Some(LockType::Update),
     }
 }
 

@@ -18,8 +18,8 @@ pub(super) use self::file::DatabaseFile;
 pub use self::file::{FileState, create_sqlite, file_state, sqlite_path};
 use super::hosts::Hosts;
 use super::pool::{Pool, PoolStatus};
-use super::turns::TenantTurns;
 use super::write::WriteControl;
+use super::writer_lock::TenantLocks;
 use super::{StorageError, postgres_url};
 
 /// Time limit for waiting on a lock that another transaction holds. On SQLite this is the database's write lock.
@@ -33,7 +33,7 @@ const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time limit of a statement that polls for changes.
 ///
 /// Without a limit, a half-open connection would block a node for minutes.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+const POLL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time limit of a statement of a load, which may need longer to return its first row.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,21 +42,21 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Db {
     connection: Pool,
     backend: Backend,
-    target: Arc<Target>,
+    location: Arc<DatabaseLocation>,
     gate: Option<Arc<Gate>>,
     writes: Arc<WriteControl>,
-    reserved: Arc<Reserved>,
+    urgent_resources: Arc<UrgentResources>,
     /// `true` if calls through this handle take priority.
     is_urgent: bool,
 }
 
 /// Connections for urgent calls while all others are in use, and the write locks of the tenants.
 #[derive(Debug)]
-pub(super) struct Reserved {
+pub(super) struct UrgentResources {
     /// Opens its connections on demand.
     connection: Pool,
     /// Locks for the writers of each tenant's catalog.
-    pub(super) tenants: TenantTurns,
+    pub(super) tenants: TenantLocks,
 }
 
 /// Gate that blocks statements until the database may be used.
@@ -75,7 +75,7 @@ impl Gate {
 }
 
 /// Location of the database. The URL may contain a password.
-struct Target {
+struct DatabaseLocation {
     url: String,
     settings: ConnectSettings,
     /// `None` on SQLite.
@@ -99,9 +99,9 @@ impl From<Durability> for ConnectSettings {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for DatabaseLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").finish_non_exhaustive()
+        f.debug_struct("DatabaseLocation").finish_non_exhaustive()
     }
 }
 
@@ -148,38 +148,38 @@ pub async fn connect(url: &str, settings: impl Into<ConnectSettings>) -> Result<
                 POSTGRES_CONNECTIONS,
             )
         }
-        _ => return Err(StorageError::Other(unreadable_url())),
+        _ => return Err(StorageError::Other(invalid_url())),
     };
-    let target = Arc::new(Target {
+    let location = Arc::new(DatabaseLocation {
         url: url.to_owned(),
         settings: settings.into(),
         hosts,
     });
-    let limit = target.settings.connections.unwrap_or(usual);
-    Db::open(backend, target, Arc::new(writes), limit).await
+    let limit = location.settings.connections.unwrap_or(usual);
+    Db::open(backend, location, Arc::new(writes), limit).await
 }
 
 impl Db {
     async fn open(
         backend: Backend,
-        target: Arc<Target>,
+        location: Arc<DatabaseLocation>,
         writes: Arc<WriteControl>,
         limit: u32,
     ) -> Result<Self, StorageError> {
-        let options = target.options(limit, writes.file().cloned());
-        let connection = Database::connect(options).await.map_err(without_the_url)?;
-        let mut options = target.options(RESERVED_CONNECTIONS, writes.file().cloned());
+        let options = location.options(limit, writes.file().cloned());
+        let connection = Database::connect(options).await.map_err(redact_url)?;
+        let mut options = location.options(RESERVED_CONNECTIONS, writes.file().cloned());
         options.connect_lazy(true).min_connections(0);
-        let reserved = Database::connect(options).await.map_err(without_the_url)?;
+        let reserved = Database::connect(options).await.map_err(redact_url)?;
         Ok(Self {
-            reserved: Arc::new(Reserved {
-                connection: Pool::new(reserved, RESERVED_CONNECTIONS, target.hosts.clone()),
-                tenants: TenantTurns::default(),
+            urgent_resources: Arc::new(UrgentResources {
+                connection: Pool::new(reserved, RESERVED_CONNECTIONS, location.hosts.clone()),
+                tenants: TenantLocks::default(),
             }),
             is_urgent: false,
-            connection: Pool::new(connection, limit, target.hosts.clone()),
+            connection: Pool::new(connection, limit, location.hosts.clone()),
             backend,
-            target,
+            location,
             gate: None,
             writes,
         })
@@ -194,9 +194,9 @@ impl Db {
         Ok(self.pool().connection().ping().await?)
     }
 
-    /// Returns the connection options of the chosen server; `None` on SQLite.
+    /// Returns the connection options of the current server; `None` on SQLite.
     pub(super) fn connect_options(&self) -> Option<PgConnectOptions> {
-        Some(self.target.hosts.as_ref()?.connect_options())
+        Some(self.location.hosts.as_ref()?.connect_options())
     }
 
     /// Checks that PostgreSQL currently accepts two more connections.
@@ -222,14 +222,17 @@ impl Db {
     }
 
     /// Returns `true` if the URL lists several servers, or has a requirement that a server may stop meeting.
-    pub fn has_choice_of_server(&self) -> bool {
-        self.target.hosts.as_ref().is_some_and(|hosts| hosts.has_choice())
+    pub fn has_failover(&self) -> bool {
+        self.location
+            .hosts
+            .as_ref()
+            .is_some_and(|hosts| hosts.has_failover())
     }
 
-    /// Monitors the chosen server and fails over to another one. Runs until it is dropped.
-    pub async fn watch_server(&self) {
-        match &self.target.hosts {
-            Some(hosts) => hosts.watch().await,
+    /// Monitors the current server and fails over to another one. Runs until it is dropped.
+    pub async fn monitor_server(&self) {
+        match &self.location.hosts {
+            Some(hosts) => hosts.monitor().await,
             None => std::future::pending().await,
         }
     }
@@ -240,28 +243,28 @@ impl Db {
     }
 
     /// Opens a pool with one dedicated connection to the same database, kept open after its first use.
-    pub async fn with_own_connection(&self) -> Result<Self, StorageError> {
-        Self::open(self.backend, self.target.clone(), self.writes.clone(), 1).await
+    pub async fn open_dedicated(&self) -> Result<Self, StorageError> {
+        Self::open(self.backend, self.location.clone(), self.writes.clone(), 1).await
     }
 
     /// Returns the same pool behind a closed gate, for a database whose schema is unchecked.
     ///
     /// Until the gate opens, every call except [`Db::close`] fails with [`StorageError::Unavailable`].
-    pub async fn behind_gate(&self) -> Result<(Self, Arc<Gate>), StorageError> {
-        let mut options = self.target.options(1, None);
+    pub async fn with_closed_gate(&self) -> Result<(Self, Arc<Gate>), StorageError> {
+        let mut options = self.location.options(1, None);
         options.connect_lazy(true);
-        let closed = Database::connect(options).await.map_err(without_the_url)?;
+        let closed = Database::connect(options).await.map_err(redact_url)?;
         closed.clone().close().await?;
         let gate = Arc::new(Gate {
             is_open: AtomicBool::new(false),
-            closed: Pool::new(closed, 1, self.target.hosts.clone()),
+            closed: Pool::new(closed, 1, self.location.hosts.clone()),
         });
-        Ok((self.behind(&gate), gate))
+        Ok((self.with_gate(&gate), gate))
     }
 
     /// Returns the same pool behind an existing gate.
     #[must_use]
-    pub fn behind(&self, gate: &Arc<Gate>) -> Self {
+    pub fn with_gate(&self, gate: &Arc<Gate>) -> Self {
         Self {
             gate: Some(gate.clone()),
             ..self.clone()
@@ -272,16 +275,16 @@ impl Db {
     pub async fn reopen(&self) -> Result<Self, StorageError> {
         Ok(Self {
             gate: self.gate.clone(),
-            ..self.with_own_connection().await?
+            ..self.open_dedicated().await?
         })
     }
 
     /// Runs a short statement and cancels it if the answer exceeds the time limit.
-    pub async fn within_look<T>(
+    pub async fn with_poll_timeout<T>(
         &self,
-        look: impl Future<Output = Result<T, StorageError>>,
+        statement: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        within(LOOK_TIMEOUT, look).await
+        with_answer_timeout(POLL_TIMEOUT, statement).await
     }
 
     /// Returns a handle for urgent calls, with reserved connections and priority over other calls.
@@ -298,13 +301,18 @@ impl Db {
         self.is_urgent
     }
 
-    pub(super) fn reserved(&self) -> &Reserved {
-        &self.reserved
+    pub(super) fn urgent_resources(&self) -> &UrgentResources {
+        &self.urgent_resources
     }
 
     /// Closes the pool after the connections in use are returned.
     pub async fn close(self) -> Result<(), StorageError> {
-        self.reserved.connection.connection().clone().close().await?;
+        self.urgent_resources
+            .connection
+            .connection()
+            .clone()
+            .close()
+            .await?;
         self.connection.connection().clone().close().await?;
         match self.writes.file() {
             Some(file) => file.close().await,
@@ -329,20 +337,20 @@ impl Db {
     ///
     /// On SQLite a writer holds the write lock. It must not wait for readers, because urgent writers may wait for that
     /// lock.
-    pub(super) fn pool_of_writer(&self) -> &Pool {
+    pub(super) fn writer_pool(&self) -> &Pool {
         self.pool_for(self.is_urgent || self.backend == Backend::Sqlite)
     }
 
     fn pool_for(&self, is_urgent: bool) -> &Pool {
         match &self.gate {
             Some(gate) if !gate.is_open.load(Ordering::Acquire) => &gate.closed,
-            _ if is_urgent && self.connection.is_exhausted() => &self.reserved.connection,
+            _ if is_urgent && self.connection.is_exhausted() => &self.urgent_resources.connection,
             _ => &self.connection,
         }
     }
 }
 
-impl Target {
+impl DatabaseLocation {
     fn options(&self, limit: u32, file: Option<Arc<DatabaseFile>>) -> ConnectOptions {
         match &self.hosts {
             Some(hosts) => options::postgres(hosts, limit),
@@ -352,13 +360,13 @@ impl Target {
 }
 
 /// Runs a statement of a load and cancels it if the answer or the next row exceeds the time limit.
-pub(super) async fn within_load<T>(
+pub(super) async fn with_load_timeout<T>(
     statement: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
-    within(LOAD_TIMEOUT, statement).await
+    with_answer_timeout(LOAD_TIMEOUT, statement).await
 }
 
-async fn within<T>(
+async fn with_answer_timeout<T>(
     limit: Duration,
     statement: impl Future<Output = Result<T, StorageError>>,
 ) -> Result<T, StorageError> {
@@ -368,17 +376,17 @@ async fn within<T>(
 }
 
 /// Removes the URL from an error. The ORM repeats an unreadable URL, which may contain a password.
-fn without_the_url(error: DbErr) -> DbErr {
+fn redact_url(error: DbErr) -> DbErr {
     match error {
-        DbErr::Conn(RuntimeErr::Internal(_)) => unreadable_url(),
+        DbErr::Conn(RuntimeErr::Internal(_)) => invalid_url(),
         DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(*error, sqlx::Error::Configuration(_)) => {
-            unreadable_url()
+            invalid_url()
         }
         error => error,
     }
 }
 
-fn unreadable_url() -> DbErr {
+fn invalid_url() -> DbErr {
     DbErr::Custom(
         "the database URL must have the form sqlite:///path/slipway.db or postgres://user:password@host/database"
             .to_owned(),

@@ -9,9 +9,9 @@ use super::connect::Backend;
 use super::{Db, Reader, StorageError, Tx};
 
 /// Maximum number of changes that are read individually.
-const AT_ONCE: i64 = 10_000;
+const MAX_CHANGES: i64 = 10_000;
 /// Rows deleted by one statement.
-const REMOVED_AT_ONCE: i64 = 5_000;
+const PRUNE_BATCH: i64 = 5_000;
 
 /// Position of a reader in the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +38,14 @@ pub enum DeviceChange {
 
 /// Changes since a position.
 #[derive(Debug)]
-pub enum News {
+pub enum ChangeBatch {
     Changes(Vec<DeviceChange>),
     /// Any device may have changed: the changes are too many, or the history is another one.
     Unknown,
 }
 
 #[derive(Debug, FromQueryResult)]
-struct Row {
+struct ChangeRow {
     id: i64,
     stamp: String,
     writer: Option<String>,
@@ -93,15 +93,15 @@ async fn set_recording(tx: &Tx, is_on: bool) -> Result<(), StorageError> {
 }
 
 /// Returns the current end of the feed, marked by a new row.
-pub async fn mark_end(db: &Db, writer: &str) -> Result<Position, StorageError> {
+pub async fn append_end_marker(db: &Db, writer: &str) -> Result<Position, StorageError> {
     let tx = db.begin().await?;
     announce_recorded(&tx, writer, &[]).await?;
     tx.commit().await?;
-    end(&db.begin_read().await?).await
+    current_position(&db.begin_read().await?).await
 }
 
 /// Reads the changes since `position` and advances it.
-pub async fn read_since(db: &Db, position: &mut Position) -> Result<News, StorageError> {
+pub async fn read_since(db: &Db, position: &mut Position) -> Result<ChangeBatch, StorageError> {
     let reader = db.begin_read().await?;
     let is_known = one(
         &reader,
@@ -111,24 +111,26 @@ pub async fn read_since(db: &Db, position: &mut Position) -> Result<News, Storag
     .await?
     .is_some();
     if !is_known {
-        *position = end(&reader).await?;
-        return Ok(News::Unknown);
+        *position = current_position(&reader).await?;
+        return Ok(ChangeBatch::Unknown);
     }
     let (running, ended_below) = snapshot(&reader).await?;
     let rows = rows_since(&reader, position).await?;
-    if i64::try_from(rows.len()).is_ok_and(|count| count > AT_ONCE) {
-        *position = end(&reader).await?;
-        return Ok(News::Unknown);
+    if i64::try_from(rows.len()).is_ok_and(|count| count > MAX_CHANGES) {
+        *position = current_position(&reader).await?;
+        return Ok(ChangeBatch::Unknown);
     }
     (position.running, position.ended_below) = (running, ended_below);
     if let Some(last) = rows.last().filter(|last| last.id > position.id) {
         position.id = last.id;
         position.stamp.clone_from(&last.stamp);
     }
-    Ok(News::Changes(rows.into_iter().map(Row::into_change).collect()))
+    Ok(ChangeBatch::Changes(
+        rows.into_iter().map(ChangeRow::into_change).collect(),
+    ))
 }
 
-async fn rows_since(reader: &impl Reader, position: &Position) -> Result<Vec<Row>, StorageError> {
+async fn rows_since(reader: &impl Reader, position: &Position) -> Result<Vec<ChangeRow>, StorageError> {
     let running: Vec<_> = position.running.iter().map(i64::to_string).collect();
     let late = if running.is_empty() {
         String::new()
@@ -139,15 +141,18 @@ async fn rows_since(reader: &impl Reader, position: &Position) -> Result<Vec<Row
         "SELECT id, stamp, writer, tenant_id, device_id, devices FROM device_changes WHERE id > $1 {late} ORDER BY id \
          LIMIT $2"
     );
-    let values: [Value; 2] = [position.id.into(), (AT_ONCE + 1).into()];
+    let values: [Value; 2] = [position.id.into(), (MAX_CHANGES + 1).into()];
     let connection = reader.connection();
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), text, values);
     let rows = connection.query_all_raw(statement).await?;
-    let rows: Result<Vec<_>, _> = rows.iter().map(|row| Row::from_query_result(row, "")).collect();
+    let rows: Result<Vec<_>, _> = rows
+        .iter()
+        .map(|row| ChangeRow::from_query_result(row, ""))
+        .collect();
     Ok(rows?)
 }
 
-async fn end(reader: &impl Reader) -> Result<Position, StorageError> {
+async fn current_position(reader: &impl Reader) -> Result<Position, StorageError> {
     let (running, ended_below) = snapshot(reader).await?;
     let last = one(
         reader,
@@ -184,7 +189,7 @@ async fn snapshot(reader: &impl Reader) -> Result<(Vec<i64>, i64), StorageError>
 /// Deletes some of the rows that every reader at `position` or beyond has read, except the newest row.
 ///
 /// Returns `true` if more of them may remain.
-pub async fn remove_before(db: &Db, position: &Position) -> Result<bool, StorageError> {
+pub async fn prune_before(db: &Db, position: &Position) -> Result<bool, StorageError> {
     let (condition, bound) = match db.backend() {
         Backend::Postgres => ("xid < $1", position.ended_below),
         Backend::Sqlite => ("id < $1", position.id),
@@ -194,9 +199,9 @@ pub async fn remove_before(db: &Db, position: &Position) -> Result<bool, Storage
          max(id) FROM device_changes) LIMIT $2)"
     );
     let write = db.begin_single_write().await?;
-    let removed = execute(write.connection(), &text, [bound.into(), REMOVED_AT_ONCE.into()]).await?;
-    write.keep().await?;
-    Ok(removed >= REMOVED_AT_ONCE.unsigned_abs())
+    let removed = execute(write.connection(), &text, [bound.into(), PRUNE_BATCH.into()]).await?;
+    write.confirm().await?;
+    Ok(removed >= PRUNE_BATCH.unsigned_abs())
 }
 
 fn backend(reader: &impl Reader) -> Backend {
@@ -225,7 +230,7 @@ async fn execute(
     Ok(connection.execute_raw(statement).await?.rows_affected())
 }
 
-impl Row {
+impl ChangeRow {
     fn into_change(self) -> DeviceChange {
         match (self.tenant_id, self.device_id, self.writer, self.devices) {
             (Some(tenant), Some(device), ..) => DeviceChange::Device { tenant, device },

@@ -7,9 +7,9 @@ use sea_orm::{
     Select,
 };
 
+use super::batch::{self, ROWS};
 use super::entity::device_install::{Column, Entity, Model};
 use super::entity::{app, deleted_app};
-use super::many::{self, ROWS};
 use super::row::Row;
 use super::{CatalogTx, Db, Reader, StorageError, Tx, device_changes, in_micros};
 use crate::access::TenantScope;
@@ -144,7 +144,7 @@ pub async fn upsert(tx: &Tx, scope: TenantScope, mut installs: Vec<Install>) -> 
     .action_and_where(is_later)
     .to_owned();
     let rows = installs.into_iter().map(|install| write(scope, install));
-    many::upsert::<Entity>(tx, rows, &overwrite).await
+    batch::upsert::<Entity>(tx, rows, &overwrite).await
 }
 
 /// Deletes an install that a device no longer has, unless a later check reported it.

@@ -9,7 +9,7 @@ use super::entity::device_key::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored};
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Versioned};
 use crate::access::{DeviceKey, KeyFacts, TenantScope};
 use crate::catalog::ids::KeyId;
 use crate::catalog::text::Name;
@@ -18,7 +18,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: KeyId,
-) -> Result<Option<Stored<DeviceKey>>, StorageError> {
+) -> Result<Option<Versioned<DeviceKey>>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
         .one(reader.connection())
         .await?;
@@ -30,7 +30,7 @@ pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
     page: &PageRequest,
-) -> Result<Page<Stored<DeviceKey>>, StorageError> {
+) -> Result<Page<Versioned<DeviceKey>>, StorageError> {
     page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -75,8 +75,8 @@ pub async fn insert(
     value: DeviceKey,
     secret_hash: String,
     now: DateTime<Utc>,
-) -> Result<Stored<DeviceKey>, StorageError> {
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<DeviceKey>, StorageError> {
+    let stored = Versioned::new(value, now);
     let row = Model {
         tenant_id: tx.tenant_id(),
         id: stored.value.id.uuid(),
@@ -106,9 +106,9 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-fn read(model: Model) -> Result<Stored<DeviceKey>, StorageError> {
+fn read(model: Model) -> Result<Versioned<DeviceKey>, StorageError> {
     let row = Row::of("device_keys", model.id);
-    Ok(Stored {
+    Ok(Versioned {
         value: DeviceKey {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,

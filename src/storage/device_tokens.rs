@@ -139,7 +139,7 @@ pub async fn list_replaced_anywhere(
     cursor.first(ROWS);
     loop {
         let page = async { Ok(cursor.all(db.connection()).await?) };
-        let page = db.within_look(page).await?;
+        let page = db.with_poll_timeout(page).await?;
         let Some(last) = page.last() else {
             return Ok(found);
         };
@@ -169,7 +169,7 @@ pub async fn find_floor(reader: &impl Reader) -> Result<i64, StorageError> {
 
 /// Reads the floor with the time limit of a poll.
 pub async fn look_for_floor(db: &Db) -> Result<i64, StorageError> {
-    db.within_look(find_floor(db)).await
+    db.with_poll_timeout(find_floor(db)).await
 }
 
 pub async fn set_floor(tx: &Tx, generation: i64) -> Result<(), StorageError> {

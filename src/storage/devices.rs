@@ -11,14 +11,14 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::batch::{ROWS, upsert};
 use super::device_installs::{InstallFilter, devices_with};
 use super::entity::device::{ActiveModel, Column, Entity, Model};
-use super::many::{ROWS, upsert};
 use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::{Page, PageRequest, Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
-use crate::catalog::device::{Device, DeviceAttributes, EnrollingDevice, OrgInfo};
+use crate::catalog::device::{Device, DeviceAttributes, DeviceEnrolment, OrgInfo};
 use crate::catalog::org::OrgScope;
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
 
@@ -28,7 +28,7 @@ const BY_IMPORT: &str = "import";
 
 /// Device with the times of its own reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredDevice {
+pub struct DeviceRecord {
     pub device: Device,
     pub first_seen_at: Option<DateTime<Utc>>,
     pub last_seen_at: Option<DateTime<Utc>>,
@@ -63,7 +63,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: &DeviceId,
-) -> Result<Option<StoredDevice>, StorageError> {
+) -> Result<Option<DeviceRecord>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.as_str().to_owned()))
         .one(reader.connection())
         .await?;
@@ -75,7 +75,7 @@ pub async fn find_many(
     reader: &impl Reader,
     scope: TenantScope,
     ids: &[&str],
-) -> Result<Vec<StoredDevice>, StorageError> {
+) -> Result<Vec<DeviceRecord>, StorageError> {
     let mut found = Vec::new();
     for ids in ids.chunks(ROWS) {
         let rows = of_tenant(scope)
@@ -96,7 +96,7 @@ pub async fn list(
     filter: &DeviceFilter<'_>,
     nodes: &[Uuid],
     page: &PageRequest,
-) -> Result<Page<StoredDevice>, StorageError> {
+) -> Result<Page<DeviceRecord>, StorageError> {
     let backend = reader.connection().get_database_backend();
     let rows = of_tenant(scope)
         .apply_if(filter.project, |rows, project| {
@@ -120,7 +120,7 @@ pub async fn list(
 }
 
 /// Reads a device and locks it until the transaction ends.
-pub async fn lock(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<Option<StoredDevice>, StorageError> {
+pub async fn lock(tx: &Tx, scope: TenantScope, id: &DeviceId) -> Result<Option<DeviceRecord>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.as_str().to_owned()))
         .lock_exclusive()
         .one(tx.connection())
@@ -176,8 +176,8 @@ pub async fn insert_if_absent(
 pub async fn update_enrolled(
     tx: &Tx,
     scope: TenantScope,
-    stored: &StoredDevice,
-    device: EnrollingDevice,
+    stored: &DeviceRecord,
+    device: DeviceEnrolment,
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let now = in_micros(now);
@@ -320,11 +320,11 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-fn read(model: Model) -> Result<StoredDevice, StorageError> {
+fn read(model: Model) -> Result<DeviceRecord, StorageError> {
     let row = Row::of("devices", &model.device_id);
     let org_info = model.org_info.as_deref().map(serde_json::from_str).transpose();
     let attributes = model.attributes.as_deref().map(serde_json::from_str).transpose();
-    Ok(StoredDevice {
+    Ok(DeviceRecord {
         device: Device {
             project: row.column("project_id", model.project_id.map(ProjectId::parse).transpose())?,
             device_type: row.column(

@@ -11,7 +11,7 @@ use crate::catalog::text::DeviceId;
 
 /// Enrolment code with its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredCode {
+pub struct CodeRecord {
     pub id: Uuid,
     pub device: DeviceId,
     pub code_hash: String,
@@ -35,7 +35,7 @@ pub async fn list_hashes(
     Ok(rows.into_iter().map(|row| row.code_hash).collect())
 }
 
-pub async fn insert(tx: &Tx, scope: TenantScope, code: StoredCode) -> Result<(), StorageError> {
+pub async fn insert(tx: &Tx, scope: TenantScope, code: CodeRecord) -> Result<(), StorageError> {
     let row = Model {
         tenant_id: scope.tenant().get(),
         id: code.id,
@@ -73,6 +73,6 @@ pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageE
         .filter(Column::ExpiresAt.lte(in_micros(now)))
         .exec(write.connection())
         .await?;
-    write.keep().await?;
+    write.confirm().await?;
     Ok(deleted.rows_affected)
 }

@@ -141,7 +141,7 @@ impl StorageError {
     }
 
     /// Returns the error mapping for a write that can violate `key`.
-    pub(super) fn on_writing(key: UniqueKey) -> impl Fn(DbErr) -> Self {
+    pub(super) fn map_write_error(key: UniqueKey) -> impl Fn(DbErr) -> Self {
         move |error| match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(message)) if key.is_clashed_with(&error, &message) => {
                 Self::Conflict(key)
@@ -153,7 +153,7 @@ impl StorageError {
 
 impl StorageError {
     /// Maps the error of a COMMIT. Without an answer, the outcome of the transaction is unknown.
-    pub(super) fn on_commit(error: DbErr) -> Self {
+    pub(super) fn map_commit_error(error: DbErr) -> Self {
         if is_without_answer(&error) {
             count("in_doubt");
             return Self::InDoubt(error);
@@ -166,7 +166,7 @@ impl StorageError {
     /// Returns `true` if a retry may succeed.
     ///
     /// A write in doubt may have been committed, so only repeatable writes may be retried after it.
-    pub const fn is_passing(&self) -> bool {
+    pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
     }
 
@@ -193,7 +193,7 @@ impl From<DbErr> for StorageError {
             error if matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))) => {
                 Self::BrokenReference
             }
-            error => match Unavailability::read(error) {
+            error => match Unavailability::classify(error) {
                 Ok(unavailability) => Self::from(unavailability),
                 Err(error) => {
                     count("other");

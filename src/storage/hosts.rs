@@ -1,4 +1,4 @@
-//! Choice of a PostgreSQL server among several, and failover to another one.
+//! Selection of the current PostgreSQL server among several, and failover to another one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,38 +10,38 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::postgres;
-use super::postgres_url::{Servers, Wanted};
+use super::postgres_url::{ServerList, TargetSessionAttrs};
 
-/// Interval between checks that the chosen server is still suitable.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Interval between checks that the current server is still suitable.
+const MONITOR_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit for a server to accept a connection or to answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Checks in one round trip that a connection is outside a transaction, that it may write, and that its server is a
 /// primary.
 const STATE: &str = "SELECT transaction_timestamp() = statement_timestamp(), \
      current_setting('transaction_read_only') = 'off', NOT pg_is_in_recovery()";
 
-/// PostgreSQL servers of an installation, and the chosen one.
+/// PostgreSQL servers of an installation, and the current one.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    servers: Servers,
-    chosen: Mutex<Choice>,
-    /// Number of choices made. A pool compares it to detect a new choice.
-    number: AtomicU64,
+    servers: ServerList,
+    current: Mutex<CurrentServer>,
+    /// Number of selections. A pool compares it to detect a new current server.
+    generation: AtomicU64,
     /// Notified when a connection finds that its server is unsuitable.
-    is_wrong: Notify,
+    mismatch: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Choice {
+struct CurrentServer {
     index: usize,
-    at: Instant,
+    selected_at: Instant,
 }
 
 impl Hosts {
-    /// Chooses a server, unless none responds: a start does not wait for them.
-    pub(super) async fn new(mut servers: Servers) -> Arc<Self> {
+    /// Selects a server, unless none responds: a start does not wait for them.
+    pub(super) async fn new(mut servers: ServerList) -> Arc<Self> {
         servers.options = servers
             .options
             .into_iter()
@@ -49,64 +49,64 @@ impl Hosts {
             .collect();
         let hosts = Arc::new(Self {
             servers,
-            chosen: Mutex::new(Choice {
+            current: Mutex::new(CurrentServer {
                 index: 0,
-                at: Instant::now(),
+                selected_at: Instant::now(),
             }),
-            number: AtomicU64::new(1),
-            is_wrong: Notify::new(),
+            generation: AtomicU64::new(1),
+            mismatch: Notify::new(),
         });
-        if hosts.has_choice() {
-            let _ = timeout(ANSWER_LIMIT, hosts.choose()).await;
+        if hosts.has_failover() {
+            let _ = timeout(ANSWER_TIMEOUT, hosts.select_server()).await;
         }
         hosts
     }
 
-    /// Returns `true` if another server may have to replace the chosen one.
-    pub(super) fn has_choice(&self) -> bool {
-        self.servers.options.len() > 1 || self.servers.wanted != Wanted::Any
+    /// Returns `true` if another server may have to replace the current one.
+    pub(super) fn has_failover(&self) -> bool {
+        self.servers.options.len() > 1 || self.servers.target_session_attrs != TargetSessionAttrs::Any
     }
 
-    fn choice(&self) -> Choice {
-        *self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> CurrentServer {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the connection options of the chosen server.
+    /// Returns the connection options of the current server.
     pub(super) fn connect_options(&self) -> PgConnectOptions {
-        self.servers.options[self.choice().index].clone()
+        self.servers.options[self.current().index].clone()
     }
 
-    /// Connects a pool to the chosen server. `followed` is the choice that the pool has used so far.
-    pub(super) fn follow(&self, pool: &PgPool, followed: &AtomicU64) {
-        let number = self.number.load(Ordering::Acquire);
-        if followed.swap(number, Ordering::AcqRel) != number {
+    /// Connects a pool to the current server. `applied_generation` is the generation that it uses.
+    pub(super) fn apply_to_pool(&self, pool: &PgPool, applied_generation: &AtomicU64) {
+        let generation = self.generation.load(Ordering::Acquire);
+        if applied_generation.swap(generation, Ordering::AcqRel) != generation {
             pool.set_connect_options(self.connect_options());
         }
     }
 
-    /// Returns `true` if a pooled connection of this age is usable: outside a transaction, and on the chosen and
+    /// Returns `true` if a pooled connection of this age is usable: outside a transaction, and on the current and
     /// suitable server.
     pub(super) async fn is_usable(
         &self,
         connection: &mut PgConnection,
         age: Duration,
     ) -> Result<bool, sqlx::Error> {
-        if age > self.choice().at.elapsed() && self.number.load(Ordering::Acquire) > 1 {
+        if age > self.current().selected_at.elapsed() && self.generation.load(Ordering::Acquire) > 1 {
             return Ok(false);
         }
-        let (is_outside, is_right) = self.state(connection).await?;
-        if !is_right {
-            self.is_wrong.notify_one();
+        let (is_outside, is_suitable) = self.state(connection).await?;
+        if !is_suitable {
+            self.mismatch.notify_one();
         }
-        Ok(is_outside && is_right)
+        Ok(is_outside && is_suitable)
     }
 
     /// Refuses a new connection to an unsuitable server.
-    pub(super) async fn require_right(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if !self.has_choice() || self.state(connection).await?.1 {
+    pub(super) async fn require_suitable(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if !self.has_failover() || self.state(connection).await?.1 {
             return Ok(());
         }
-        self.is_wrong.notify_one();
+        self.mismatch.notify_one();
         Err(sqlx::Error::Configuration(
             "this server of the database URL does not match target_session_attrs".into(),
         ))
@@ -115,21 +115,21 @@ impl Hosts {
     /// Returns two flags: the connection is outside a transaction, and its server is suitable.
     async fn state(&self, connection: &mut PgConnection) -> Result<(bool, bool), sqlx::Error> {
         let row = connection.fetch_one(STATE).await?;
-        let is_right = match self.servers.wanted {
-            Wanted::Any => true,
-            Wanted::ReadWrite => row.try_get(1)?,
-            Wanted::Primary => row.try_get(2)?,
+        let is_suitable = match self.servers.target_session_attrs {
+            TargetSessionAttrs::Any => true,
+            TargetSessionAttrs::ReadWrite => row.try_get(1)?,
+            TargetSessionAttrs::Primary => row.try_get(2)?,
         };
-        Ok((row.try_get(0)?, is_right))
+        Ok((row.try_get(0)?, is_suitable))
     }
 
-    /// Tries the servers in order, chooses the first suitable one and returns a connection to it.
+    /// Tries the servers in order, selects the first suitable one and returns a connection to it.
     ///
-    /// The choice is unchanged if no server is suitable.
-    async fn choose(&self) -> Option<PgConnection> {
+    /// The current server is unchanged if no server is suitable.
+    async fn select_server(&self) -> Option<PgConnection> {
         for (index, options) in self.servers.options.iter().enumerate() {
             if let Some(connection) = self.try_server(options).await {
-                self.take(index);
+                self.set_current(index);
                 return Some(connection);
             }
         }
@@ -140,42 +140,42 @@ impl Hosts {
         let connection = async {
             let mut connection = options.connect().await.ok()?;
             postgres::prepare(&mut connection).await.ok()?;
-            let (_, is_right) = self.state(&mut connection).await.ok()?;
-            is_right.then_some(connection)
+            let (_, is_suitable) = self.state(&mut connection).await.ok()?;
+            is_suitable.then_some(connection)
         };
-        timeout(ANSWER_LIMIT, connection).await.ok().flatten()
+        timeout(ANSWER_TIMEOUT, connection).await.ok().flatten()
     }
 
-    fn take(&self, index: usize) {
-        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
-        if chosen.index != index || self.number.load(Ordering::Acquire) == 1 {
-            *chosen = Choice {
+    fn set_current(&self, index: usize) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.index != index || self.generation.load(Ordering::Acquire) == 1 {
+            *current = CurrentServer {
                 index,
-                at: Instant::now(),
+                selected_at: Instant::now(),
             };
-            self.number.fetch_add(1, Ordering::AcqRel);
+            self.generation.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    async fn is_still_right(&self, connection: &mut PgConnection) -> bool {
-        let state = timeout(ANSWER_LIMIT, self.state(connection)).await;
+    async fn is_still_suitable(&self, connection: &mut PgConnection) -> bool {
+        let state = timeout(ANSWER_TIMEOUT, self.state(connection)).await;
         matches!(state, Ok(Ok((_, true))))
     }
 
-    /// Checks the chosen server every second on a dedicated connection. Chooses again when it fails or is demoted.
-    pub(super) async fn watch(&self) {
-        let mut watched = None;
+    /// Checks the current server every second on a dedicated connection. Selects again when it fails or is demoted.
+    pub(super) async fn monitor(&self) {
+        let mut monitored = None;
         loop {
-            if let Some(connection) = &mut watched
-                && self.is_still_right(connection).await
+            if let Some(connection) = &mut monitored
+                && self.is_still_suitable(connection).await
             {
-                let _ = timeout(WATCH_EVERY, self.is_wrong.notified()).await;
+                let _ = timeout(MONITOR_INTERVAL, self.mismatch.notified()).await;
                 continue;
             }
             // The old connection is dropped, not closed, because its server may not respond.
-            watched = self.choose().await;
-            if watched.is_none() {
-                sleep(WATCH_EVERY).await;
+            monitored = self.select_server().await;
+            if monitored.is_none() {
+                sleep(MONITOR_INTERVAL).await;
             }
         }
     }

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, Q
 use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
-use super::progress::{WriteProgress, track_writes, untracked};
+use super::progress::{WriteProgress, track_writes, without_tracking};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Writer, in_micros};
 
@@ -45,7 +45,7 @@ impl ReservationId {
 
 /// Result of an attempt to reserve a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reservation {
+pub enum ReserveOutcome {
     /// This request holds the key until it completes or releases it.
     Reserved,
     /// Another request holds the key.
@@ -71,7 +71,7 @@ pub struct Answer {
     pub object_id: Option<String>,
 }
 
-/// Reserves the key unless another request holds it. Lapsed reservations and expired responses are replaced.
+/// Reserves the key unless another request holds it. Expired reservations and responses are replaced.
 ///
 /// After an error or a cancellation, the [`WriteProgress`] of `reservation` shows whether the key may be reserved.
 pub async fn reserve(
@@ -80,7 +80,7 @@ pub async fn reserve(
     reservation: (ReservationId, &Arc<WriteProgress>),
     body_hash: &str,
     (now, retention): (DateTime<Utc>, Retention),
-) -> Result<Reservation, StorageError> {
+) -> Result<ReserveOutcome, StorageError> {
     let now = in_micros(now);
     let (ReservationId(reservation), sent) = reservation;
     loop {
@@ -99,12 +99,12 @@ pub async fn reserve(
             key: key.key.clone(),
         };
         let write = db.begin_single_write().await?;
-        let reserve = Entity::insert(row.into_active_model()).on_conflict(take_over_if_lapsed(now));
+        let reserve = Entity::insert(row.into_active_model()).on_conflict(replace_if_expired(now));
         let reserve = reserve.exec_without_returning(write.connection());
         let reserved = track_writes(sent.clone(), reserve).await?;
-        write.keep().await?;
+        write.confirm().await?;
         if reserved > 0 {
-            return Ok(Reservation::Reserved);
+            return Ok(ReserveOutcome::Reserved);
         }
         let found = Entity::find().filter(is_key(key)).one(db.connection()).await?;
         if let Some(found) = found {
@@ -142,8 +142,8 @@ pub async fn complete(
 pub async fn release(db: &Db, key: &IdempotencyKey, reservation: ReservationId) -> Result<(), StorageError> {
     let write = db.begin_single_write().await?;
     let release = Entity::delete_many().filter(is_held(key, reservation));
-    untracked(release.exec(write.connection())).await?;
-    write.keep().await
+    without_tracking(release.exec(write.connection())).await?;
+    write.confirm().await
 }
 
 /// Deletes expired records and returns their number.
@@ -153,11 +153,11 @@ pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageE
         .filter(Column::ExpiresAt.lte(in_micros(now)))
         .exec(write.connection())
         .await?;
-    write.keep().await?;
+    write.confirm().await?;
     Ok(deleted.rows_affected)
 }
 
-fn take_over_if_lapsed(now: DateTime<Utc>) -> OnConflict {
+fn replace_if_expired(now: DateTime<Utc>) -> OnConflict {
     let column = |column: Column| Expr::col((Entity, column));
     let is_expired = column(Column::ExpiresAt).lte(now);
     let was_abandoned = column(Column::Status)
@@ -192,10 +192,10 @@ fn is_held(key: &IdempotencyKey, reservation: ReservationId) -> Condition {
         .add(Column::Status.is_null())
 }
 
-fn read(model: Model) -> Result<Reservation, StorageError> {
+fn read(model: Model) -> Result<ReserveOutcome, StorageError> {
     let row = Row::of("idempotency_records", model.reservation);
     let status = row.column("status", model.status.map(u16::try_from).transpose())?;
-    Ok(Reservation::Found(FoundRecord {
+    Ok(ReserveOutcome::Found(FoundRecord {
         body_hash: model.body_hash,
         answer: status.map(|status| Answer {
             status,

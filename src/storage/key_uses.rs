@@ -20,7 +20,7 @@ pub enum KeyRef {
 }
 
 /// Records that a key was used on a day, unless a later day is stored.
-pub async fn note(tx: &Tx, key: KeyRef, day: NaiveDate) -> Result<(), StorageError> {
+pub async fn record_use(tx: &Tx, key: KeyRef, day: NaiveDate) -> Result<(), StorageError> {
     match key {
         KeyRef::ApiToken(tenant, id) => {
             use api_token::{Column, Entity};

@@ -10,7 +10,7 @@ use super::{Db, StorageError, in_micros};
 /// Acquires the lease for `ttl`, or renews it for its holder. Returns `false` while another holder has it.
 ///
 /// The nodes' clocks determine its expiry, so `ttl` must be far above their difference.
-pub async fn try_take(
+pub async fn try_acquire(
     db: &Db,
     name: &str,
     holder: &str,
@@ -26,15 +26,15 @@ pub async fn try_take(
     let column = |column: Column| Expr::col((Entity, column));
     let is_free = column(Column::ExpiresAt).lte(now);
     let is_ours = column(Column::Holder).eq(holder);
-    let take_over = OnConflict::column(Column::Name)
+    let replace = OnConflict::column(Column::Name)
         .update_columns([Column::Holder, Column::ExpiresAt])
         .action_and_where(is_free.or(is_ours))
         .to_owned();
     let write = db.begin_single_write().await?;
-    let taken = Entity::insert(row.into_active_model())
-        .on_conflict(take_over)
+    let acquired = Entity::insert(row.into_active_model())
+        .on_conflict(replace)
         .exec_without_returning(write.connection())
         .await?;
-    write.keep().await?;
-    Ok(taken > 0)
+    write.confirm().await?;
+    Ok(acquired > 0)
 }

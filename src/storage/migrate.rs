@@ -14,10 +14,10 @@ use super::write::WriteTransaction;
 /// Lock of every migrating node. The number is arbitrary and unused elsewhere in the database.
 ///
 /// The lock is polled, because a server continues to wait for a lock after its client has given up.
-const LOCK_POSTGRES: &str = "SELECT pg_try_advisory_xact_lock(7017190131) AS is_held";
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
+const TRY_LOCK_SQL: &str = "SELECT pg_try_advisory_xact_lock(7017190131) AS is_held";
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Disables the time limits, because a large migration may exceed them.
-const NO_LIMITS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+const DISABLE_TIMEOUTS_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 
 impl Db {
     /// Applies the pending migrations. Nodes that start together wait for each other.
@@ -25,7 +25,7 @@ impl Db {
     /// Fails with [`StorageError::NewerSchema`] if a newer version of Slipway has migrated the database.
     pub async fn migrate(&self) -> Result<(), StorageError> {
         // This check needs no write, so a node can start on a database that is temporarily full or read-only.
-        if self.is_current().await? {
+        if self.has_current_schema().await? {
             return Ok(());
         }
         let tx = self.begin_migration().await?;
@@ -43,7 +43,7 @@ impl Db {
         )
     }
 
-    async fn is_current(&self) -> Result<bool, StorageError> {
+    async fn has_current_schema(&self) -> Result<bool, StorageError> {
         match Migrator::get_pending_migrations_read_only(self.pool().connection()).await {
             Ok(pending) => Ok(pending.is_empty()),
             // The database has migrations unknown to this program.
@@ -65,18 +65,18 @@ impl Db {
     async fn begin_migration(&self) -> Result<WriteTransaction, StorageError> {
         let tx = self.begin_write().await?;
         if self.backend() == Backend::Postgres {
-            take_lock(tx.connection()).await?;
-            tx.connection().execute_unprepared(NO_LIMITS).await?;
+            acquire_migration_lock(tx.connection()).await?;
+            tx.connection().execute_unprepared(DISABLE_TIMEOUTS_SQL).await?;
         }
         Ok(tx)
     }
 }
 
 /// Waits while another node migrates.
-async fn take_lock(tx: &Transaction) -> Result<(), StorageError> {
+async fn acquire_migration_lock(tx: &Transaction) -> Result<(), StorageError> {
     let mut is_waiting = false;
     loop {
-        let statement = Statement::from_string(tx.get_database_backend(), LOCK_POSTGRES);
+        let statement = Statement::from_string(tx.get_database_backend(), TRY_LOCK_SQL);
         let row = tx.query_one_raw(statement).await?;
         let is_held = row.map(|row| row.try_get("", "is_held")).transpose()?;
         if is_held == Some(true) {
@@ -86,7 +86,7 @@ async fn take_lock(tx: &Transaction) -> Result<(), StorageError> {
             tracing::info!("waiting for another node to migrate the database");
         }
         is_waiting = true;
-        sleep(LOOK_AGAIN_AFTER).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! Each file covers one noun with free functions. Their first parameter is a [`Reader`], [`Tx`] or [`CatalogTx`], and
 //! their second is the tenant's scope. Services own the transactions. A write that can change the result of a check
-//! requires a [`CatalogTx`], whose commit always advances the tenant's [`CatalogPair`]. This module makes no decisions,
-//! reads no clock and knows no status codes.
+//! requires a [`CatalogTx`], whose commit always advances the tenant's [`CatalogRevision`]. This module makes no
+//! decisions, reads no clock and knows no status codes.
 //!
 //! SQLite and PostgreSQL run the same statements. Files with differences document them: `connect.rs`, `migrate.rs`,
 //! `transaction.rs` and `error.rs`.
 
 mod authority;
+mod batch;
 mod connect;
+mod connection_queue;
 #[expect(
     unreachable_pub,
     reason = "the derive needs public rows; the module itself is private"
@@ -17,11 +19,9 @@ mod connect;
 mod entity;
 mod error;
 mod etag;
-mod hints;
 mod hosts;
-mod lane;
-mod many;
 mod migrate;
+mod notifications;
 mod page;
 mod pool;
 mod pooler;
@@ -32,18 +32,19 @@ mod reader;
 mod row;
 mod selection;
 mod statements;
-mod stored;
 mod time;
 mod transaction;
-mod turns;
 mod unavailability;
+mod versioned;
 mod write;
 mod write_probe;
+mod writer_lock;
 
 pub mod api_tokens;
 pub mod app_keys;
 pub mod apps;
 pub mod audit;
+pub mod catalog_states;
 pub mod device_changes;
 pub mod device_installs;
 pub mod device_keys;
@@ -51,17 +52,16 @@ pub mod device_presence;
 pub mod device_tokens;
 pub mod devices;
 pub mod enrolment_codes;
-pub mod feed;
 pub mod idempotency;
-pub mod key_needs;
+pub mod key_usage;
 pub mod key_uses;
 pub mod leases;
 pub mod nodes;
 pub mod org_directories;
 pub mod pins;
 pub mod platform_tokens;
+pub mod push_recipients;
 pub mod push_targets;
-pub mod pushed_devices;
 pub mod pushes;
 pub mod releases;
 pub mod resources;
@@ -76,14 +76,14 @@ pub use connect::{
     sqlite_path,
 };
 pub use error::{StorageError, UniqueKey};
-pub use hints::{Hint, HintChannel, Hints, pushes_in};
+pub use notifications::{Notification, NotificationChannel, NotificationListener, parse_push_ids};
 pub use page::{Page, PageRequest};
 pub use pool::PoolStatus;
 pub use progress::{WriteProgress, current_writes, track_writes};
 pub use reader::{Reader, Writer};
 pub use selection::AppSelection;
-pub use stored::Stored;
 pub use time::in_micros;
-pub use transaction::{CatalogPair, CatalogTx, ReadTx, Tx};
+pub use transaction::{CatalogRevision, CatalogTx, ReadTx, Tx};
 pub use unavailability::{Cause, Unavailability};
-pub use write_probe::prove_writable;
+pub use versioned::Versioned;
+pub use write_probe::check_writable;

@@ -40,6 +40,6 @@ pub async fn delete_seen_before(db: &Db, before: DateTime<Utc>) -> Result<u64, S
         .filter(Column::SeenAt.lt(in_micros(before)))
         .exec(write.connection())
         .await?;
-    write.keep().await?;
+    write.confirm().await?;
     Ok(deleted.rows_affected)
 }

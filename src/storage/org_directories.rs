@@ -14,7 +14,7 @@ use crate::catalog::org::OrgNode;
 
 /// Org directory of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredDirectory {
+pub struct DirectoryRecord {
     pub nodes: Vec<OrgNode>,
     pub etag: String,
     pub updated_at: DateTime<Utc>,
@@ -42,7 +42,7 @@ pub async fn find_text(
 }
 
 /// Returns `None` until the first directory is written.
-pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<StoredDirectory>, StorageError> {
+pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<DirectoryRecord>, StorageError> {
     let row = Entity::find_by_id(scope.tenant().get())
         .one(reader.connection())
         .await?;
@@ -69,14 +69,14 @@ pub async fn replace(
     tx: &CatalogTx,
     nodes: Vec<OrgNode>,
     now: DateTime<Utc>,
-) -> Result<StoredDirectory, StorageError> {
+) -> Result<DirectoryRecord, StorageError> {
     let row = Model {
         tenant_id: tx.tenant_id(),
         nodes: to_json(&nodes),
         etag: random_tag(),
         updated_at: in_micros(now),
     };
-    let stored = StoredDirectory {
+    let stored = DirectoryRecord {
         nodes,
         etag: row.etag.clone(),
         updated_at: row.updated_at,
@@ -91,9 +91,9 @@ pub async fn replace(
     Ok(stored)
 }
 
-fn read(model: Model) -> Result<StoredDirectory, StorageError> {
+fn read(model: Model) -> Result<DirectoryRecord, StorageError> {
     let row = Row::of("org_directories", model.tenant_id);
-    Ok(StoredDirectory {
+    Ok(DirectoryRecord {
         nodes: row.column("nodes", serde_json::from_str(&model.nodes))?,
         etag: model.etag,
         updated_at: model.updated_at,

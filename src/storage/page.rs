@@ -92,23 +92,23 @@ impl PageRequest {
     {
         let after = self.after.as_deref().map(str::parse::<K>).transpose();
         let mut after = after.map_err(|_| StorageError::BadCursor)?;
-        let mut page = PageInProgress::new(self.limit);
+        let mut page = PageBuilder::new(self.limit);
         loop {
             // One row more than the page may hold shows whether there is a next page.
-            let asked = page.missing().saturating_add(1).min(at_once);
+            let requested = page.remaining().saturating_add(1).min(at_once);
             let piece = sort_by
                 .after(rows.clone(), after)
-                .limit(asked)
+                .limit(requested)
                 .all(reader.connection())
                 .await?;
-            let is_last = (piece.len() as u64) < asked;
+            let is_last = (piece.len() as u64) < requested;
             for row in piece {
-                if !page.take::<E>(row) {
-                    return Ok(page.cut(key));
+                if !page.try_push::<E>(row) {
+                    return Ok(page.into_page(key));
                 }
             }
             if is_last {
-                return Ok(page.whole());
+                return Ok(page.into_last_page());
             }
             after = page.items.last().map(&key);
         }
@@ -130,13 +130,13 @@ impl<Column: ColumnTrait> SortBy<Column> {
 }
 
 /// Page under construction.
-struct PageInProgress<T> {
+struct PageBuilder<T> {
     items: Vec<T>,
     bytes: usize,
     limit: u64,
 }
 
-impl<T> PageInProgress<T> {
+impl<T> PageBuilder<T> {
     fn new(limit: u64) -> Self {
         Self {
             items: Vec::new(),
@@ -146,31 +146,31 @@ impl<T> PageInProgress<T> {
     }
 
     /// Returns the number of rows that the page can still hold.
-    fn missing(&self) -> u64 {
+    fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.items.len() as u64)
     }
 
     /// Adds a row. Returns `false` if the page is full.
-    fn take<E: EntityTrait<Model = T>>(&mut self, row: T) -> bool
+    fn try_push<E: EntityTrait<Model = T>>(&mut self, row: T) -> bool
     where
         T: ModelTrait<Entity = E>,
     {
         self.bytes = self.bytes.saturating_add(text_bytes::<E>(&row));
-        let is_full = self.missing() == 0 || (self.bytes > MAX_PAGE_BYTES && !self.items.is_empty());
+        let is_full = self.remaining() == 0 || (self.bytes > MAX_PAGE_BYTES && !self.items.is_empty());
         if !is_full {
             self.items.push(row);
         }
         !is_full
     }
 
-    fn whole(self) -> Page<T> {
+    fn into_last_page(self) -> Page<T> {
         Page {
             items: self.items,
             next: None,
         }
     }
 
-    fn cut<K: ToString>(self, key: impl Fn(&T) -> K) -> Page<T> {
+    fn into_page<K: ToString>(self, key: impl Fn(&T) -> K) -> Page<T> {
         let next = self.items.last().map(|item| key(item).to_string());
         Page {
             items: self.items,

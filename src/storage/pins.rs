@@ -8,7 +8,7 @@ use super::entity::pin::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::selection::{AppSelection, ByApp, by_app};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, in_micros};
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Versioned, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::{AppId, PinId};
@@ -27,7 +27,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: PinId,
-) -> Result<Option<Stored<Pin>>, StorageError> {
+) -> Result<Option<Versioned<Pin>>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
         .one(reader.connection())
         .await?;
@@ -41,7 +41,7 @@ pub async fn find_by_target(
     app: AppId,
     identifier: &Identifier,
     target: &PinTarget,
-) -> Result<Option<Stored<Pin>>, StorageError> {
+) -> Result<Option<Versioned<Pin>>, StorageError> {
     let row = of_tenant(scope)
         .filter(Column::AppId.eq(app.uuid()))
         .filter(Column::Identifier.eq(identifier.as_str()))
@@ -57,7 +57,7 @@ pub async fn list(
     scope: TenantScope,
     filter: &PinFilter<'_>,
     page: &PageRequest,
-) -> Result<Page<Stored<Pin>>, StorageError> {
+) -> Result<Page<Versioned<Pin>>, StorageError> {
     let rows = of_tenant(scope)
         .apply_if(filter.app, |rows, app| rows.filter(Column::AppId.eq(app.uuid())))
         .apply_if(filter.identifier, |rows, identifier| {
@@ -83,10 +83,14 @@ pub(super) async fn list_all_of(
 }
 
 /// Writes the pin of a target. An existing pin is replaced and keeps its id, which the result contains.
-pub async fn upsert(tx: &CatalogTx, mut value: Pin, now: DateTime<Utc>) -> Result<Stored<Pin>, StorageError> {
-    tx.touch_app(value.app_id);
+pub async fn upsert(
+    tx: &CatalogTx,
+    mut value: Pin,
+    now: DateTime<Utc>,
+) -> Result<Versioned<Pin>, StorageError> {
+    tx.mark_app_changed(value.app_id);
     value.expires_at = value.expires_at.map(in_micros);
-    let row = write(tx.tenant_id(), &Stored::new(value, now)).into_active_model();
+    let row = write(tx.tenant_id(), &Versioned::new(value, now)).into_active_model();
     let replace = OnConflict::columns([
         Column::TenantId,
         Column::AppId,
@@ -111,7 +115,7 @@ pub async fn upsert(tx: &CatalogTx, mut value: Pin, now: DateTime<Utc>) -> Resul
 
 /// Deletes a pin of the app. Returns `true` if the pin existed.
 pub async fn delete(tx: &CatalogTx, app: AppId, id: PinId) -> Result<bool, StorageError> {
-    tx.touch_app(app);
+    tx.mark_app_changed(app);
     let deleted = Entity::delete_many()
         .filter(Column::TenantId.eq(tx.tenant_id()))
         .filter(Column::AppId.eq(app.uuid()))
@@ -125,7 +129,7 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-fn write(tenant_id: i64, stored: &Stored<Pin>) -> Model {
+fn write(tenant_id: i64, stored: &Versioned<Pin>) -> Model {
     let pin = &stored.value;
     let (device_id, org_path) = match &pin.target {
         PinTarget::Device(id) => (Some(id.as_str().to_owned()), None),
@@ -149,10 +153,10 @@ fn write(tenant_id: i64, stored: &Stored<Pin>) -> Model {
     }
 }
 
-fn read(model: Model) -> Result<Stored<Pin>, StorageError> {
+fn read(model: Model) -> Result<Versioned<Pin>, StorageError> {
     let row = Row::of("pins", model.id);
     let mode = PinMode::parse(&model.mode, model.version_code).map_err(mode_reason);
-    Ok(Stored {
+    Ok(Versioned {
         value: Pin {
             id: PinId::from_uuid(model.id),
             app_id: AppId::from_uuid(model.app_id),

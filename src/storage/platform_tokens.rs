@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use super::entity::platform_token::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Stored, Writer};
+use super::{Page, PageRequest, Reader, StorageError, Versioned, Writer};
 use crate::access::{ApiToken, KeyFacts, Role};
 use crate::catalog::ids::KeyId;
 use crate::catalog::text::Name;
@@ -14,7 +14,7 @@ use crate::catalog::text::Name;
 pub async fn find_by_secret_hash(
     reader: &impl Reader,
     secret_hash: &str,
-) -> Result<Option<Stored<ApiToken>>, StorageError> {
+) -> Result<Option<Versioned<ApiToken>>, StorageError> {
     let row = Entity::find()
         .filter(Column::SecretHash.eq(secret_hash))
         .one(reader.connection())
@@ -22,13 +22,16 @@ pub async fn find_by_secret_hash(
     row.map(read).transpose()
 }
 
-pub async fn find(reader: &impl Reader, id: KeyId) -> Result<Option<Stored<ApiToken>>, StorageError> {
+pub async fn find(reader: &impl Reader, id: KeyId) -> Result<Option<Versioned<ApiToken>>, StorageError> {
     let row = Entity::find_by_id(id.uuid()).one(reader.connection()).await?;
     row.map(read).transpose()
 }
 
 /// Lists the tokens in order of creation.
-pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Stored<ApiToken>>, StorageError> {
+pub async fn list(
+    reader: &impl Reader,
+    page: &PageRequest,
+) -> Result<Page<Versioned<ApiToken>>, StorageError> {
     page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -41,8 +44,8 @@ pub async fn insert(
     value: ApiToken,
     secret_hash: String,
     now: DateTime<Utc>,
-) -> Result<Stored<ApiToken>, StorageError> {
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<ApiToken>, StorageError> {
+    let stored = Versioned::new(value, now);
     let row = Model {
         id: stored.value.id.uuid(),
         name: stored.value.name.as_str().to_owned(),
@@ -65,9 +68,9 @@ pub async fn delete(writer: &impl Writer, id: KeyId) -> Result<bool, StorageErro
     Ok(deleted.rows_affected > 0)
 }
 
-fn read(model: Model) -> Result<Stored<ApiToken>, StorageError> {
+fn read(model: Model) -> Result<Versioned<ApiToken>, StorageError> {
     let row = Row::of("platform_tokens", model.id);
-    Ok(Stored {
+    Ok(Versioned {
         value: ApiToken {
             id: KeyId::from_uuid(model.id),
             name: row.column("name", Name::parse(model.name))?,

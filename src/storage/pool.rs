@@ -1,4 +1,4 @@
-//! Connection pool with one queue of callers and time limits for statements. It follows the chosen server.
+//! Connection pool with one queue of callers and time limits for statements. It uses the current server.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
@@ -12,18 +12,18 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+use super::connection_queue::{ConnectionPermit, ConnectionQueue};
 use super::hosts::Hosts;
-use super::lane::{Lane, Turn};
 use super::progress::send_write;
-use super::statements::{BEGIN_LIMIT, STATEMENT_LIMIT, Transaction, is_refusal, limited, may_write};
+use super::statements::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, Transaction, is_refusal, is_write, with_timeout};
 
 /// Time limit for a caller's attempts to obtain a connection.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(8);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time limit for a server to give the reason why it refuses a connection.
-const REASON_LIMIT: Duration = Duration::from_secs(1);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
+const REASON_TIMEOUT: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Interval between requests for one more connection, after a server refused connections.
-const ASK_AGAIN_EVERY: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Connection pool. Each statement on it is committed by itself.
 #[derive(Debug, Clone)]
@@ -36,11 +36,11 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Shared {
     connection: DatabaseConnection,
-    lane: Arc<Lane>,
+    queue: Arc<ConnectionQueue>,
     /// `None` on SQLite.
     hosts: Option<Arc<Hosts>>,
-    /// Number of the host choice that the pool uses.
-    followed: AtomicU64,
+    /// Generation of the current server that the pool uses.
+    applied_generation: AtomicU64,
 }
 
 /// Usage of a pool, for gauges.
@@ -60,9 +60,9 @@ impl Pool {
         Self {
             shared: Arc::new(Shared {
                 connection,
-                lane: Lane::new(limit),
+                queue: ConnectionQueue::new(limit),
                 hosts,
-                followed: AtomicU64::new(0),
+                applied_generation: AtomicU64::new(0),
             }),
             is_urgent: false,
         }
@@ -83,7 +83,7 @@ impl Pool {
     /// Returns the driver's pool, for a listener that acquires its connection by itself.
     pub(super) fn postgres(&self) -> &PgPool {
         let pool = self.shared.connection.get_postgres_connection_pool();
-        self.follow(pool);
+        self.apply_current_server(pool);
         pool
     }
 
@@ -98,9 +98,9 @@ impl Pool {
         PoolStatus {
             open,
             idle: u32::try_from(idle).unwrap_or(u32::MAX),
-            limit: self.shared.lane.limit(),
-            waiting: self.shared.lane.waiting(),
-            withheld: self.shared.lane.withheld(),
+            limit: self.shared.queue.limit(),
+            waiting: self.shared.queue.waiting(),
+            withheld: self.shared.queue.withheld(),
         }
     }
 
@@ -118,18 +118,18 @@ impl Pool {
     where
         F: Future<Output = Result<DatabaseTransaction, DbErr>>,
     {
-        let begin = || Box::pin(limited(BEGIN_LIMIT, begin()));
-        let (transaction, turn) = Box::pin(self.with_connection(begin)).await?;
-        Ok(Transaction::new(transaction, turn))
+        let begin = || Box::pin(with_timeout(BEGIN_TIMEOUT, begin()));
+        let (transaction, permit) = Box::pin(self.with_connection(begin)).await?;
+        Ok(Transaction::new(transaction, permit))
     }
 
-    async fn run<T, F>(&self, may_write: bool, statement: impl Fn() -> F) -> Result<T, DbErr>
+    async fn run_statement<T, F>(&self, is_write: bool, statement: impl Fn() -> F) -> Result<T, DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        let sent = may_write.then(send_write);
+        let sent = is_write.then(send_write);
         let done = self
-            .with_connection(|| limited(STATEMENT_LIMIT, statement()))
+            .with_connection(|| with_timeout(STATEMENT_TIMEOUT, statement()))
             .await;
         match done {
             Ok((done, _)) => Ok(done),
@@ -137,7 +137,7 @@ impl Pool {
                 if let Some(sent) = sent
                     && is_refusal(&error)
                 {
-                    sent.refused();
+                    sent.mark_refused();
                 }
                 Err(error)
             }
@@ -146,35 +146,36 @@ impl Pool {
 
     /// Runs an operation that acquires a connection. If the server accepts no more connections, it waits for an
     /// existing one.
-    async fn with_connection<T, F>(&self, act: impl Fn() -> F) -> Result<(T, Turn), DbErr>
+    async fn with_connection<T, F>(&self, act: impl Fn() -> F) -> Result<(T, ConnectionPermit), DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        let deadline = Instant::now() + CONNECTION_LIMIT;
+        let deadline = Instant::now() + CONNECTION_TIMEOUT;
         loop {
-            let turn = self.shared.lane.take_turn(self.is_urgent).await?;
+            let permit = self.shared.queue.acquire(self.is_urgent).await?;
             if self.shared.hosts.is_some() {
                 let pool = self.shared.connection.get_postgres_connection_pool();
-                self.follow(pool);
+                self.apply_current_server(pool);
                 self.wait_for_idle(pool).await;
             }
             let error = match act().await {
-                Ok(done) => return Ok((done, turn)),
+                Ok(done) => return Ok((done, permit)),
                 Err(error) => error,
             };
-            let error = self.reason(error).await;
-            if !is_too_many(&error) || !self.shares(turn) || Instant::now() >= deadline {
+            let error = self.acquire_error(error).await;
+            if !is_connection_limit_error(&error) || !self.reduce_limit(permit) || Instant::now() >= deadline
+            {
                 return Err(error);
             }
         }
     }
 
     /// Admits fewer callers after the server refused a connection. Returns `false` if there is no connection to share.
-    fn shares(&self, turn: Turn) -> bool {
+    fn reduce_limit(&self, permit: ConnectionPermit) -> bool {
         let open = self.status().open;
-        let is_withheld = self.shared.lane.withhold(turn, open);
+        let is_withheld = self.shared.queue.shrink(permit, open);
         if is_withheld {
-            self.ask_again_later();
+            self.spawn_probe();
         }
         // The last permit is never withheld. Its caller waits for the connection of another caller.
         is_withheld || open > 0
@@ -185,62 +186,62 @@ impl Pool {
     /// A connection returns to the pool shortly after its permit. Without this wait, the pool would request another
     /// one.
     async fn wait_for_idle(&self, pool: &PgPool) {
-        let deadline = Instant::now() + REASON_LIMIT;
-        while self.shared.lane.withheld() > 0
+        let deadline = Instant::now() + REASON_TIMEOUT;
+        while self.shared.queue.withheld() > 0
             && pool.num_idle() == 0
-            && pool.size() >= self.shared.lane.allowed()
+            && pool.size() >= self.shared.queue.effective_limit()
             && Instant::now() < deadline
         {
-            sleep(LOOK_AGAIN_AFTER).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn follow(&self, pool: &PgPool) {
+    fn apply_current_server(&self, pool: &PgPool) {
         if let Some(hosts) = &self.shared.hosts {
-            hosts.follow(pool, &self.shared.followed);
+            hosts.apply_to_pool(pool, &self.shared.applied_generation);
         }
     }
 
     /// Asks the server for the reason of an acquire timeout, which the pool does not report.
-    async fn reason(&self, error: DbErr) -> DbErr {
+    async fn acquire_error(&self, error: DbErr) -> DbErr {
         let (DbErr::ConnectionAcquire(ConnAcquireErr::Timeout), Some(hosts)) = (&error, &self.shared.hosts)
         else {
             return error;
         };
-        match timeout(REASON_LIMIT, hosts.connect_options().connect()).await {
+        match timeout(REASON_TIMEOUT, hosts.connect_options().connect()).await {
             Ok(Err(reason)) => DbErr::Conn(RuntimeErr::SqlxError(reason.into())),
             Ok(Ok(_)) | Err(_) => error,
         }
     }
 
     /// Probes the server for more connections until the full limit is allowed again.
-    fn ask_again_later(&self) {
+    fn spawn_probe(&self) {
         let Some(hosts) = self.shared.hosts.clone() else {
             return;
         };
-        if !self.shared.lane.begin_asking() {
+        if !self.shared.queue.try_start_probe() {
             return;
         }
         // If this task is dropped, with its runtime or by a panic, another caller starts a new one.
-        let mut asking = Asking(Arc::downgrade(&self.shared.lane));
+        let mut probe = ProbeGuard(Arc::downgrade(&self.shared.queue));
         tokio::spawn(async move {
             let mut count = 1;
             loop {
-                sleep(ASK_AGAIN_EVERY).await;
-                let Some(lane) = asking.0.upgrade() else {
+                sleep(PROBE_INTERVAL).await;
+                let Some(queue) = probe.0.upgrade() else {
                     return;
                 };
-                let connection = timeout(ASK_AGAIN_EVERY, hosts.connect_options().connect()).await;
+                let connection = timeout(PROBE_INTERVAL, hosts.connect_options().connect()).await;
                 let is_accepted = matches!(connection, Ok(Ok(_)));
                 drop(connection);
                 count = if is_accepted { count * 2 } else { 1 };
-                if is_accepted && lane.give_back(count / 2) == 0 {
-                    drop(asking);
+                if is_accepted && queue.grow(count / 2) == 0 {
+                    drop(probe);
                     // A permit may have been withheld in the meantime.
-                    if lane.withheld() == 0 || !lane.begin_asking() {
+                    if queue.withheld() == 0 || !queue.try_start_probe() {
                         return;
                     }
-                    asking = Asking(Arc::downgrade(&lane));
+                    probe = ProbeGuard(Arc::downgrade(&queue));
                 }
             }
         });
@@ -248,18 +249,18 @@ impl Pool {
 }
 
 /// Marks the probe for more connections as running until it is dropped.
-struct Asking(Weak<Lane>);
+struct ProbeGuard(Weak<ConnectionQueue>);
 
-impl Drop for Asking {
+impl Drop for ProbeGuard {
     fn drop(&mut self) {
-        if let Some(lane) = self.0.upgrade() {
-            lane.end_asking();
+        if let Some(queue) = self.0.upgrade() {
+            queue.finish_probe();
         }
     }
 }
 
 /// Returns `true` if the server, or a pooler in front of it, accepts no more connections.
-fn is_too_many(error: &DbErr) -> bool {
+fn is_connection_limit_error(error: &DbErr) -> bool {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
         return false;
     };
@@ -281,26 +282,26 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run(may_write(&statement.sql), || {
+        self.run_statement(is_write(&statement.sql), || {
             self.shared.connection.execute_raw(statement.clone())
         })
         .await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run(may_write(sql), || self.shared.connection.execute_unprepared(sql))
+        self.run_statement(is_write(sql), || self.shared.connection.execute_unprepared(sql))
             .await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(may_write(&statement.sql), || {
+        self.run_statement(is_write(&statement.sql), || {
             self.shared.connection.query_one_raw(statement.clone())
         })
         .await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(may_write(&statement.sql), || {
+        self.run_statement(is_write(&statement.sql), || {
             self.shared.connection.query_all_raw(statement.clone())
         })
         .await

@@ -18,7 +18,7 @@ const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '15s'";
 
 /// Time limit of a check, after which the connection is closed.
-const CHECK_LIMIT: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sets the options of every connection.
 pub(super) fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
@@ -39,7 +39,7 @@ pub(super) fn pool_options(options: PoolOptions<Postgres>, hosts: &Arc<Hosts>) -
             let hosts = of_new.clone();
             Box::pin(async move {
                 prepare(connection).await?;
-                hosts.require_right(connection).await
+                hosts.require_suitable(connection).await
             })
         })
         .before_acquire(move |connection, meta| {
@@ -57,10 +57,10 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
 /// Ends abandoned work with a rollback and checks that no transaction is open. A connection that does not respond must
 /// not keep its place in the pool.
 async fn is_finished(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    checked(idle::prove_postgres(connection)).await
+    checked(idle::is_idle_postgres(connection)).await
 }
 
 async fn checked<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let answered = tokio::time::timeout(CHECK_LIMIT, answer).await;
+    let answered = tokio::time::timeout(CHECK_TIMEOUT, answer).await;
     answered.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -7,22 +7,22 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 
 /// PostgreSQL servers of a URL.
 #[derive(Clone)]
-pub(super) struct Servers {
+pub(super) struct ServerList {
     /// Servers in the order of connection attempts; at least one.
     pub(super) options: Vec<PgConnectOptions>,
-    pub(super) wanted: Wanted,
+    pub(super) target_session_attrs: TargetSessionAttrs,
 }
 
 /// Omits the driver's options, which would show the password.
-impl std::fmt::Debug for Servers {
+impl std::fmt::Debug for ServerList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Servers").finish_non_exhaustive()
+        f.debug_struct("ServerList").finish_non_exhaustive()
     }
 }
 
 /// Required type of server (`target_session_attrs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum TargetSessionAttrs {
     Any,
     /// A server that accepts writing transactions.
     ReadWrite,
@@ -81,7 +81,7 @@ struct Parts {
 }
 
 /// Parses `postgres://user:password@host:port,host:port/database?parameter=value`.
-pub(super) fn parse(url: &str) -> Result<Servers, String> {
+pub(super) fn parse(url: &str) -> Result<ServerList, String> {
     let (_, rest) = url.split_once("://").ok_or(ENCODE)?;
     if rest.contains('#') {
         return Err(format!("{ENCODE}; # is %23"));
@@ -159,7 +159,7 @@ impl Parts {
         Ok(())
     }
 
-    fn servers(mut self) -> Result<Servers, String> {
+    fn servers(mut self) -> Result<ServerList, String> {
         if self.hosts.is_empty() {
             // The driver's default: a socket if there is one, otherwise this machine.
             self.hosts.push(String::new());
@@ -168,22 +168,22 @@ impl Parts {
         if self.ports.len() > 1 && self.ports.len() != self.hosts.len() {
             return Err("the database URL must have one port for all hosts or one for each".to_owned());
         }
-        let wanted = self.wanted()?;
+        let target_session_attrs = self.target_session_attrs()?;
         let options = (0..self.hosts.len()).map(|index| self.options(index));
-        Ok(Servers {
+        Ok(ServerList {
             options: options.collect::<Result<_, _>>()?,
-            wanted,
+            target_session_attrs,
         })
     }
 
     /// Returns the required type of server. Several hosts are a primary with standbys, of which only the primary is
     /// writable.
-    fn wanted(&self) -> Result<Wanted, String> {
+    fn target_session_attrs(&self) -> Result<TargetSessionAttrs, String> {
         match self.target_session_attrs.as_deref() {
-            None if self.hosts.len() > 1 => Ok(Wanted::ReadWrite),
-            None | Some("any") => Ok(Wanted::Any),
-            Some("read-write") => Ok(Wanted::ReadWrite),
-            Some("primary") => Ok(Wanted::Primary),
+            None if self.hosts.len() > 1 => Ok(TargetSessionAttrs::ReadWrite),
+            None | Some("any") => Ok(TargetSessionAttrs::Any),
+            Some("read-write") => Ok(TargetSessionAttrs::ReadWrite),
+            Some("primary") => Ok(TargetSessionAttrs::Primary),
             Some("read-only" | "standby" | "prefer-standby") => Err(
                 "Slipway writes to its database: target_session_attrs must be read-write, primary or any"
                     .to_owned(),
@@ -327,17 +327,23 @@ mod tests {
 
     #[test]
     fn of_several_hosts_one_is_wanted_that_can_be_written_to() {
-        for (url, wanted) in [
-            ("postgres://a/db", Wanted::Any),
-            ("postgres://a,b/db", Wanted::ReadWrite),
-            ("postgres://a,b/db?target_session_attrs=any", Wanted::Any),
+        for (url, expected) in [
+            ("postgres://a/db", TargetSessionAttrs::Any),
+            ("postgres://a,b/db", TargetSessionAttrs::ReadWrite),
+            (
+                "postgres://a,b/db?target_session_attrs=any",
+                TargetSessionAttrs::Any,
+            ),
             (
                 "postgres://a/db?target_session_attrs=read-write",
-                Wanted::ReadWrite,
+                TargetSessionAttrs::ReadWrite,
             ),
-            ("postgres://a,b/db?target_session_attrs=primary", Wanted::Primary),
+            (
+                "postgres://a,b/db?target_session_attrs=primary",
+                TargetSessionAttrs::Primary,
+            ),
         ] {
-            assert_eq!(parse(url).unwrap().wanted, wanted, "{url}");
+            assert_eq!(parse(url).unwrap().target_session_attrs, expected, "{url}");
         }
     }
 

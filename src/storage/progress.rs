@@ -10,13 +10,13 @@ tokio::task_local! {
 /// Record of whether a call has sent a write that may have been committed.
 #[derive(Debug, Default)]
 pub struct WriteProgress {
-    may_be_done: AtomicBool,
+    is_possibly_committed: AtomicBool,
 }
 
 impl WriteProgress {
     /// Returns `true` from the moment a COMMIT is sent, unless the database refused it.
-    pub fn may_be_done(&self) -> bool {
-        self.may_be_done.load(Ordering::Relaxed)
+    pub fn is_possibly_committed(&self) -> bool {
+        self.is_possibly_committed.load(Ordering::Relaxed)
     }
 }
 
@@ -31,29 +31,29 @@ pub async fn track_writes<T>(progress: Arc<WriteProgress>, call: impl Future<Out
 }
 
 /// Runs statements beyond the caller's request, such as the reservation of an idempotency key, without recording them.
-pub(super) async fn untracked<T>(statements: impl Future<Output = T>) -> T {
+pub(super) async fn without_tracking<T>(statements: impl Future<Output = T>) -> T {
     WRITES.scope(Arc::default(), statements).await
 }
 
 /// A write that was sent to the database.
 pub(super) struct SentWrite {
-    may_have_been_done_before: bool,
+    was_possibly_committed: bool,
 }
 
 /// Records that a write is about to be sent. The record stands until the database refuses the write.
 pub(super) fn send_write() -> SentWrite {
-    let before = WRITES.try_with(|writes| writes.may_be_done.swap(true, Ordering::Relaxed));
+    let before = WRITES.try_with(|writes| writes.is_possibly_committed.swap(true, Ordering::Relaxed));
     SentWrite {
-        may_have_been_done_before: before.unwrap_or(false),
+        was_possibly_committed: before.unwrap_or(false),
     }
 }
 
 impl SentWrite {
     /// Reverts the record after the database refused the write.
-    pub(super) fn refused(self) {
-        let before = self.may_have_been_done_before;
+    pub(super) fn mark_refused(self) {
+        let before = self.was_possibly_committed;
         // Outside a call there is nothing to record.
-        let _ = WRITES.try_with(|writes| writes.may_be_done.store(before, Ordering::Relaxed));
+        let _ = WRITES.try_with(|writes| writes.is_possibly_committed.store(before, Ordering::Relaxed));
     }
 }
 
@@ -65,15 +65,15 @@ mod tests {
     async fn a_write_may_be_done_once_it_was_sent_and_not_when_it_was_refused() {
         let progress = Arc::new(WriteProgress::default());
         track_writes(progress.clone(), async {
-            untracked(async { _ = send_write() }).await;
-            assert!(!progress.may_be_done());
+            without_tracking(async { _ = send_write() }).await;
+            assert!(!progress.is_possibly_committed());
             let refused = send_write();
-            assert!(progress.may_be_done());
-            refused.refused();
-            assert!(!progress.may_be_done());
+            assert!(progress.is_possibly_committed());
+            refused.mark_refused();
+            assert!(!progress.is_possibly_committed());
             _ = send_write();
-            send_write().refused();
-            assert!(progress.may_be_done(), "the first may be done");
+            send_write().mark_refused();
+            assert!(progress.is_possibly_committed(), "the first may be committed");
         })
         .await;
     }

@@ -9,9 +9,9 @@ use sea_orm::{
     Select,
 };
 
+use super::batch::ROWS;
 use super::entity::push::{Column, Entity, Model};
 use super::entity::{push_repeat, push_target};
-use super::many::ROWS;
 use super::page::SortBy;
 use super::row::Row;
 use super::{Db, Page, PageRequest, Reader, StorageError, Tx, in_micros};
@@ -76,7 +76,7 @@ pub async fn list(
 ///
 /// Returns the push with the same digest and origin that was accepted less than `within` ago, if there is one. Of two
 /// concurrent calls, the second waits here for the first to commit.
-pub async fn note_repeatable(
+pub async fn record_repeat(
     tx: &Tx,
     scope: TenantScope,
     push: &Push,
@@ -92,16 +92,16 @@ pub async fn note_repeatable(
         accepted_at: in_micros(push.created_at),
     };
     let was_long_ago = Expr::col((Entity, Column::AcceptedAt)).lte(in_micros(push.created_at - within));
-    let take_over = OnConflict::columns([Column::TenantId, Column::Origin, Column::ContentDigest])
+    let replace = OnConflict::columns([Column::TenantId, Column::Origin, Column::ContentDigest])
         .update_columns([Column::PushId, Column::AcceptedAt])
         .action_and_where(was_long_ago)
         .to_owned();
     let key = (row.tenant_id, row.origin.clone(), row.content_digest.clone());
-    let noted = Entity::insert(row.into_active_model())
-        .on_conflict(take_over)
+    let inserted = Entity::insert(row.into_active_model())
+        .on_conflict(replace)
         .exec_without_returning(tx.connection())
         .await?;
-    if noted > 0 {
+    if inserted > 0 {
         return Ok(None);
     }
     let earlier = Entity::find_by_id(key).one(tx.connection()).await?;
@@ -111,13 +111,13 @@ pub async fn note_repeatable(
 }
 
 /// Deletes the repeat records of pushes accepted before an instant and returns their number.
-pub async fn delete_repeatable_before(db: &Db, instant: DateTime<Utc>) -> Result<u64, StorageError> {
+pub async fn delete_repeats_before(db: &Db, instant: DateTime<Utc>) -> Result<u64, StorageError> {
     let write = db.begin_single_write().await?;
     let deleted = push_repeat::Entity::delete_many()
         .filter(push_repeat::Column::AcceptedAt.lt(in_micros(instant)))
         .exec(write.connection())
         .await?;
-    write.keep().await?;
+    write.confirm().await?;
     Ok(deleted.rows_affected)
 }
 
@@ -151,7 +151,7 @@ pub async fn delete_expired_before(db: &Db, instant: DateTime<Utc>, limit: u64) 
         .filter(Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::Id)]).in_subquery(old))
         .exec(write.connection())
         .await?;
-    write.keep().await?;
+    write.confirm().await?;
     Ok(deleted.rows_affected)
 }
 

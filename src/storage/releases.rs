@@ -9,12 +9,12 @@ use sea_orm::{
     QueryTrait, Select, SelectExt,
 };
 
-use super::connect::within_load;
+use super::connect::with_load_timeout;
 use super::entity::release::{ActiveModel, Column, Entity};
 use super::page::SortBy;
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Page, PageRequest, ReadTx, Reader, StorageError, Stored, UniqueKey, in_micros};
+use super::{CatalogTx, Page, PageRequest, ReadTx, Reader, StorageError, UniqueKey, Versioned, in_micros};
 use crate::access::TenantScope;
 use crate::catalog::ids::{AppId, ReleaseId};
 use crate::catalog::release::{Release, ReleaseState};
@@ -51,7 +51,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: ReleaseId,
-) -> Result<Option<Stored<ReleaseRecord>>, StorageError> {
+) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
         .one(reader.connection())
         .await?;
@@ -65,7 +65,7 @@ pub async fn find_by_version(
     app: AppId,
     identifier: &Identifier,
     version: VersionCode,
-) -> Result<Option<Stored<ReleaseRecord>>, StorageError> {
+) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
     let row = of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(Column::VersionCode.eq(version))
@@ -82,7 +82,7 @@ pub async fn list(
     app: AppId,
     filter: &ReleaseFilter<'_>,
     page: &PageRequest,
-) -> Result<Page<Stored<ReleaseRecord>>, StorageError> {
+) -> Result<Page<Versioned<ReleaseRecord>>, StorageError> {
     let rows = of_app(scope, app)
         .apply_if(filter.identifier, |rows, identifier| {
             rows.filter(Column::Identifier.eq(identifier.as_str()))
@@ -104,9 +104,9 @@ pub(super) async fn list_all_of(
         ReleaseSelection::All => rows,
         ReleaseSelection::Effective => rows.filter(Column::State.is_in(["published", "recalled"])),
     };
-    let mut rows = within_load(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
+    let mut rows = with_load_timeout(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
     let mut releases = ByApp::new();
-    while let Some(model) = within_load(async { Ok(rows.try_next().await?) }).await? {
+    while let Some(model) = with_load_timeout(async { Ok(rows.try_next().await?) }).await? {
         let app = model.app_id;
         let release = row::read(model)?.value.release;
         releases.entry(AppId::from_uuid(app)).or_default().push(release);
@@ -170,13 +170,13 @@ pub async fn insert(
     tx: &CatalogTx,
     value: ReleaseRecord,
     now: DateTime<Utc>,
-) -> Result<Stored<ReleaseRecord>, StorageError> {
-    tx.touch_app(value.release.app_id);
-    let stored = Stored::new(with_kept_instants(value), now);
+) -> Result<Versioned<ReleaseRecord>, StorageError> {
+    tx.mark_app_changed(value.release.app_id);
+    let stored = Versioned::new(with_kept_instants(value), now);
     Entity::insert(active(tx, &stored))
         .exec_without_returning(tx.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::VersionCode))?;
+        .map_err(StorageError::map_write_error(UniqueKey::VersionCode))?;
     Ok(stored)
 }
 
@@ -184,18 +184,18 @@ pub async fn insert(
 /// [`UniqueKey::VersionCode`].
 pub async fn update(
     tx: &CatalogTx,
-    before: &Stored<ReleaseRecord>,
+    before: &Versioned<ReleaseRecord>,
     value: ReleaseRecord,
     now: DateTime<Utc>,
-) -> Result<Stored<ReleaseRecord>, StorageError> {
-    tx.touch_app(value.release.app_id);
+) -> Result<Versioned<ReleaseRecord>, StorageError> {
+    tx.mark_app_changed(value.release.app_id);
     let stored = before.rewritten(with_kept_instants(value), now);
     Entity::update(active(tx, &stored))
         .validate()?
         .filter(Column::Etag.eq(&before.etag))
         .exec_without_returning(tx.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::VersionCode))?;
+        .map_err(StorageError::map_write_error(UniqueKey::VersionCode))?;
     Ok(stored)
 }
 
@@ -210,7 +210,7 @@ fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
     of_app(scope, app).filter(Column::State.is_in(states))
 }
 
-fn active(tx: &CatalogTx, stored: &Stored<ReleaseRecord>) -> ActiveModel {
+fn active(tx: &CatalogTx, stored: &Versioned<ReleaseRecord>) -> ActiveModel {
     row::write(tx.tenant_id(), stored).into_active_model().reset_all()
 }
 

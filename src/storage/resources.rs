@@ -7,7 +7,7 @@ use super::entity::resource::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, by_app};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
 use crate::access::TenantScope;
 use crate::catalog::app::{Resource, ResourceKind};
 use crate::catalog::ids::AppId;
@@ -18,7 +18,7 @@ pub async fn find(
     scope: TenantScope,
     app: AppId,
     identifier: &Identifier,
-) -> Result<Option<Stored<Resource>>, StorageError> {
+) -> Result<Option<Versioned<Resource>>, StorageError> {
     let row = of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
         .one(reader.connection())
@@ -32,7 +32,7 @@ pub async fn list(
     scope: TenantScope,
     app: AppId,
     page: &PageRequest,
-) -> Result<Page<Stored<Resource>>, StorageError> {
+) -> Result<Page<Versioned<Resource>>, StorageError> {
     page.fetch(
         reader,
         of_app(scope, app),
@@ -82,9 +82,9 @@ pub async fn insert(
     tx: &CatalogTx,
     value: Resource,
     now: DateTime<Utc>,
-) -> Result<Stored<Resource>, StorageError> {
-    tx.touch_app(value.app_id);
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<Resource>, StorageError> {
+    tx.mark_app_changed(value.app_id);
+    let stored = Versioned::new(value, now);
     let row = ActiveModel {
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)
@@ -92,18 +92,18 @@ pub async fn insert(
     Entity::insert(row)
         .exec_without_returning(tx.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::Resource))?;
+        .map_err(StorageError::map_write_error(UniqueKey::Resource))?;
     Ok(stored)
 }
 
 /// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update(
     tx: &CatalogTx,
-    before: &Stored<Resource>,
+    before: &Versioned<Resource>,
     value: Resource,
     now: DateTime<Utc>,
-) -> Result<Stored<Resource>, StorageError> {
-    tx.touch_app(value.app_id);
+) -> Result<Versioned<Resource>, StorageError> {
+    tx.mark_app_changed(value.app_id);
     let stored = before.rewritten(value, now);
     Entity::update(changeable(tx, &stored))
         .validate()?
@@ -119,7 +119,7 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
         .filter(Column::AppId.eq(app.uuid()))
 }
 
-fn changeable(tx: &CatalogTx, stored: &Stored<Resource>) -> ActiveModel {
+fn changeable(tx: &CatalogTx, stored: &Versioned<Resource>) -> ActiveModel {
     let resource = &stored.value;
     ActiveModel {
         tenant_id: Set(tx.tenant_id()),
@@ -135,9 +135,9 @@ fn changeable(tx: &CatalogTx, stored: &Stored<Resource>) -> ActiveModel {
     }
 }
 
-fn read(model: Model) -> Result<Stored<Resource>, StorageError> {
+fn read(model: Model) -> Result<Versioned<Resource>, StorageError> {
     let row = Row::of("resources", format!("{} of {}", model.identifier, model.app_id));
-    Ok(Stored {
+    Ok(Versioned {
         value: Resource {
             app_id: AppId::from_uuid(model.app_id),
             identifier: row.column("identifier", Identifier::parse(model.identifier))?,

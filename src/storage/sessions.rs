@@ -121,7 +121,7 @@ pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageE
         .filter(Column::ExpiresAt.lte(now))
         .exec(write.connection())
         .await?;
-    write.keep().await?;
+    write.confirm().await?;
     Ok(deleted.rows_affected)
 }
 

@@ -8,25 +8,28 @@ use sea_orm::{
 };
 
 use super::StorageError;
-use super::lane::Turn;
+use super::connection_queue::ConnectionPermit;
 use super::progress::send_write;
 
 /// Exceeds PostgreSQL's own limit of a statement, so that only a connection without an answer is given up.
-pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(35);
 /// Time limit for acquiring a connection and beginning a transaction together.
-pub(super) const BEGIN_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Transaction with time limits for its statements.
 #[derive(Debug)]
 pub(super) struct Transaction {
     // Ends before its permit is released.
     inner: DatabaseTransaction,
-    _turn: Turn,
+    _permit: ConnectionPermit,
 }
 
 impl Transaction {
-    pub(super) const fn new(inner: DatabaseTransaction, turn: Turn) -> Self {
-        Self { inner, _turn: turn }
+    pub(super) const fn new(inner: DatabaseTransaction, permit: ConnectionPermit) -> Self {
+        Self {
+            inner,
+            _permit: permit,
+        }
     }
 
     /// Returns the transaction without time limits, for streams that have their own.
@@ -37,11 +40,11 @@ impl Transaction {
     /// Commits the transaction. Without an answer to COMMIT, its outcome is in doubt.
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         let sent = send_write();
-        let committed = limited(STATEMENT_LIMIT, self.inner.commit()).await;
+        let committed = with_timeout(STATEMENT_TIMEOUT, self.inner.commit()).await;
         committed.map_err(|error| {
-            let error = StorageError::on_commit(error);
+            let error = StorageError::map_commit_error(error);
             if !matches!(error, StorageError::InDoubt(_)) {
-                sent.refused();
+                sent.mark_refused();
             }
             error
         })
@@ -55,19 +58,19 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        limited(STATEMENT_LIMIT, self.inner.execute_raw(statement)).await
+        with_timeout(STATEMENT_TIMEOUT, self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        limited(STATEMENT_LIMIT, self.inner.execute_unprepared(sql)).await
+        with_timeout(STATEMENT_TIMEOUT, self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        limited(STATEMENT_LIMIT, self.inner.query_one_raw(statement)).await
+        with_timeout(STATEMENT_TIMEOUT, self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        limited(STATEMENT_LIMIT, self.inner.query_all_raw(statement)).await
+        with_timeout(STATEMENT_TIMEOUT, self.inner.query_all_raw(statement)).await
     }
 
     fn support_returning(&self) -> bool {
@@ -75,7 +78,7 @@ impl ConnectionTrait for Transaction {
     }
 }
 
-pub(super) fn may_write(sql: &str) -> bool {
+pub(super) fn is_write(sql: &str) -> bool {
     !sql.trim_start()
         .get(..6)
         .is_some_and(|verb| verb.eq_ignore_ascii_case("select"))
@@ -91,7 +94,7 @@ pub(super) fn is_refusal(error: &DbErr) -> bool {
 }
 
 /// Cancels an operation that is not answered in time. Its connection is closed when it returns to the pool.
-pub(super) async fn limited<T>(
+pub(super) async fn with_timeout<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, DbErr>>,
 ) -> Result<T, DbErr> {

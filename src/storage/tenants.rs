@@ -7,16 +7,16 @@ use super::entity::tenant::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::selection::numbers;
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Stored, UniqueKey};
+use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
 use crate::access::TenantScope;
-use crate::catalog::enrolment::Enrolment;
+use crate::catalog::enrolment::EnrolmentPolicy;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::UrlSchemes;
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
 
 /// Lists the tenants by number, lowest first.
-pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Stored<Tenant>>, StorageError> {
+pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Versioned<Tenant>>, StorageError> {
     page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -24,7 +24,7 @@ pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Store
     .try_map(read)
 }
 
-pub async fn find(reader: &impl Reader, id: TenantId) -> Result<Option<Stored<Tenant>>, StorageError> {
+pub async fn find(reader: &impl Reader, id: TenantId) -> Result<Option<Versioned<Tenant>>, StorageError> {
     let row = Entity::find_by_id(id.get()).one(reader.connection()).await?;
     row.map(read).transpose()
 }
@@ -47,8 +47,8 @@ pub async fn insert(
     tx: &CatalogTx,
     value: Tenant,
     now: DateTime<Utc>,
-) -> Result<Stored<Tenant>, StorageError> {
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<Tenant>, StorageError> {
+    let stored = Versioned::new(value, now);
     let row = ActiveModel {
         id: Set(tx.tenant_id()),
         created_at: Set(stored.created_at),
@@ -57,17 +57,17 @@ pub async fn insert(
     Entity::insert(row)
         .exec_without_returning(tx.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::TenantId))?;
+        .map_err(StorageError::map_write_error(UniqueKey::TenantId))?;
     Ok(stored)
 }
 
 /// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update(
     tx: &CatalogTx,
-    before: &Stored<Tenant>,
+    before: &Versioned<Tenant>,
     value: Tenant,
     now: DateTime<Utc>,
-) -> Result<Stored<Tenant>, StorageError> {
+) -> Result<Versioned<Tenant>, StorageError> {
     let stored = before.rewritten(value, now);
     let row = ActiveModel {
         id: Set(tx.tenant_id()),
@@ -81,7 +81,7 @@ pub async fn update(
     Ok(stored)
 }
 
-fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
+fn changeable(stored: &Versioned<Tenant>) -> ActiveModel {
     ActiveModel {
         name: Set(stored.value.name.as_str().to_owned()),
         enabled: Set(stored.value.enabled),
@@ -98,16 +98,16 @@ fn changeable(stored: &Stored<Tenant>) -> ActiveModel {
     }
 }
 
-fn read(model: Model) -> Result<Stored<Tenant>, StorageError> {
+fn read(model: Model) -> Result<Versioned<Tenant>, StorageError> {
     let row = Row::of("tenants", model.id);
-    Ok(Stored {
+    Ok(Versioned {
         value: Tenant {
             id: row.column("id", TenantId::parse(model.id))?,
             name: row.column("name", Name::parse(model.name))?,
             enabled: model.enabled,
             offers_enabled: model.offers_enabled,
             push_url_schemes: row.column("push_url_schemes", read_schemes(model.push_url_schemes))?,
-            enrolment: row.column("enrolment", Enrolment::parse(&model.enrolment))?,
+            enrolment: row.column("enrolment", EnrolmentPolicy::parse(&model.enrolment))?,
         },
         etag: model.etag,
         created_at: model.created_at,
@@ -117,7 +117,7 @@ fn read(model: Model) -> Result<Stored<Tenant>, StorageError> {
 
 fn read_schemes(text: Option<String>) -> Result<UrlSchemes, String> {
     let Some(text) = text else {
-        return Ok(UrlSchemes::AnyHarmless);
+        return Ok(UrlSchemes::AnySafe);
     };
     let listed = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     UrlSchemes::only(listed).map_err(|why| why.0)

@@ -13,20 +13,20 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::authority::{Authority, Hold};
-use super::connect::{Backend, Db, LOCK_TIMEOUT, within_load};
+use super::authority::{Authority, CredentialLock};
+use super::connect::{Backend, Db, LOCK_TIMEOUT, with_load_timeout};
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
 use super::statements::Transaction;
-use super::turns::{Turn, Turns};
 use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
-use super::{StorageError, Stored, users};
+use super::writer_lock::{PriorityGuard, PriorityMutex};
+use super::{StorageError, Versioned, users};
 use crate::access::{TenantScope, User};
 use crate::catalog::ids::{AppId, TenantId, UserId};
 
 /// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
-const WHILE_COMPILING: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
+const LOAD_IDLE_TIMEOUT_SQL: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 /// Read transaction on one snapshot of the database. Ends when dropped.
 #[derive(Debug)]
@@ -48,25 +48,25 @@ pub struct CatalogTx {
     tx: WriteTransaction,
     scope: TenantScope,
     backend: Backend,
-    touched_apps: Mutex<BTreeSet<AppId>>,
+    changed_apps: Mutex<BTreeSet<AppId>>,
     /// Confirmed before the commit.
     authority: Authority,
     /// Released after the transaction has ended, because fields are dropped in this order.
-    _turn: CatalogTurn,
+    _lock: CatalogLock,
 }
 
 /// Identifier of one state of a tenant's catalog or of an app.
 ///
-/// Pairs are compared for equality, never for order. After a failover to a lagging standby a revision may repeat, but
-/// with another head.
+/// Revisions are compared for equality, never for order. After a failover to a lagging standby a revision may repeat,
+/// but with another head.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CatalogPair {
+pub struct CatalogRevision {
     pub revision: i64,
     /// Random tag of 16 lower-case hexadecimal digits.
     pub head: String,
 }
 
-impl fmt::Display for CatalogPair {
+impl fmt::Display for CatalogRevision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.revision, self.head)
     }
@@ -82,10 +82,10 @@ impl Db {
         let pool = self.pool();
         let begin =
             Box::pin(pool.begin(|| pool.connection().begin_with_config(isolation_level, access_mode)));
-        within_load(async {
+        with_load_timeout(async {
             let tx = begin.await?;
             if self.backend() == Backend::Postgres {
-                tx.execute_unprepared(WHILE_COMPILING).await?;
+                tx.execute_unprepared(LOAD_IDLE_TIMEOUT_SQL).await?;
             }
             Ok(ReadTx(tx))
         })
@@ -106,7 +106,7 @@ impl Db {
             authority,
             ..self.begin().await?
         };
-        tx.authority.confirm(&tx, Hold::None).await?;
+        tx.authority.confirm(&tx, CredentialLock::None).await?;
         Ok(tx)
     }
 
@@ -119,7 +119,7 @@ impl Db {
         other: Option<UserId>,
     ) -> Result<Tx, StorageError> {
         let tx = self.begin().await?;
-        authority.confirm(&tx, Hold::Exclusive(other)).await?;
+        authority.confirm(&tx, CredentialLock::Exclusive(other)).await?;
         Ok(tx)
     }
 
@@ -130,10 +130,10 @@ impl Db {
     pub async fn begin_on_administrators(
         &self,
         authority: Authority,
-    ) -> Result<(Tx, Vec<Stored<User>>), StorageError> {
+    ) -> Result<(Tx, Vec<Versioned<User>>), StorageError> {
         let tx = self.begin().await?;
         let administrators = users::lock_administrators(&tx).await?;
-        authority.confirm(&tx, Hold::Exclusive(None)).await?;
+        authority.confirm(&tx, CredentialLock::Exclusive(None)).await?;
         Ok((tx, administrators))
     }
 
@@ -153,41 +153,41 @@ impl Db {
         scope: TenantScope,
         authority: Authority,
     ) -> Result<CatalogTx, StorageError> {
-        let turn = self.catalog_turn(scope.tenant()).await?;
+        let lock = self.lock_tenant_writers(scope.tenant()).await?;
         let tx = self.begin_write().await?;
         lock_catalog(tx.connection(), scope.tenant()).await?;
         let tx = CatalogTx {
-            _turn: turn,
+            _lock: lock,
             tx,
             scope,
             backend: self.backend(),
-            touched_apps: Mutex::default(),
+            changed_apps: Mutex::default(),
             authority,
         };
-        tx.authority.confirm(&tx, Hold::None).await?;
+        tx.authority.confirm(&tx, CredentialLock::None).await?;
         Ok(tx)
     }
 }
 
 /// Lock of a tenant's writers in this process, with the object that orders them.
-type CatalogTurn = Option<(Turn, Arc<Turns>)>;
+type CatalogLock = Option<(PriorityGuard, Arc<PriorityMutex>)>;
 
 impl Db {
     /// Waits for the tenant's other writers here, so that waiting writers hold no connections.
     ///
     /// SQLite's writers are serialized anyway. Urgent writers wait only for the lock on the tenant's row. A writer that
     /// holds this lock may still wait for a connection, while urgent writers have reserved ones.
-    async fn catalog_turn(&self, tenant: TenantId) -> Result<CatalogTurn, StorageError> {
+    async fn lock_tenant_writers(&self, tenant: TenantId) -> Result<CatalogLock, StorageError> {
         if self.backend() == Backend::Sqlite || self.is_urgent() {
             return Ok(None);
         }
-        let turns = self.reserved().tenants.of(tenant);
-        let turn = timeout(LOCK_TIMEOUT, turns.take(false)).await;
-        let turn = turn.map_err(|_| {
+        let mutex = self.urgent_resources().tenants.of(tenant);
+        let guard = timeout(LOCK_TIMEOUT, mutex.lock(false)).await;
+        let guard = guard.map_err(|_| {
             let why = format!("no write lock within {} s", LOCK_TIMEOUT.as_secs());
             Unavailability::new(Cause::Locked, DbErr::Custom(why))
         })?;
-        Ok(Some((turn, turns)))
+        Ok(Some((guard, mutex)))
     }
 }
 
@@ -213,7 +213,7 @@ impl ReadTx {
 impl Tx {
     /// Commits the transaction. After [`StorageError::InDoubt`] it may be committed; after any other error it is not.
     pub async fn commit(self) -> Result<(), StorageError> {
-        self.authority.confirm(&self, Hold::Shared).await?;
+        self.authority.confirm(&self, CredentialLock::Shared).await?;
         self.inner.commit().await
     }
 
@@ -237,30 +237,30 @@ impl CatalogTx {
     }
 
     /// Records that the app's own revision must advance too.
-    pub(super) fn touch_app(&self, app: AppId) {
-        self.touched_apps
+    pub(super) fn mark_app_changed(&self, app: AppId) {
+        self.changed_apps
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(app);
     }
 
-    /// Advances the revisions of the touched apps and of the tenant, commits, and returns the tenant's new revision.
+    /// Advances the revisions of the changed apps and of the tenant, commits, and returns the tenant's new revision.
     ///
     /// After [`StorageError::InDoubt`] the transaction may be committed; after any other error it is not.
     ///
     /// The position is drawn last. Positions therefore follow the order of commits, except for simultaneous commits.
     /// Catalog sync compares revisions and never uses a position as the end of a read.
-    pub async fn commit(self) -> Result<CatalogPair, StorageError> {
-        self.authority.confirm(&self, Hold::Shared).await?;
+    pub async fn commit(self) -> Result<CatalogRevision, StorageError> {
+        self.authority.confirm(&self, CredentialLock::Shared).await?;
         self.advance_apps().await?;
-        let pair = self.advance_tenant().await?;
+        let revision = self.advance_tenant().await?;
         self.tx.commit().await?;
-        Ok(pair)
+        Ok(revision)
     }
 
     async fn advance_apps(&self) -> Result<(), StorageError> {
         let apps = self
-            .touched_apps
+            .changed_apps
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
@@ -276,7 +276,7 @@ impl CatalogTx {
         Ok(())
     }
 
-    async fn advance_tenant(&self) -> Result<CatalogPair, StorageError> {
+    async fn advance_tenant(&self) -> Result<CatalogRevision, StorageError> {
         use catalog_revision::{ActiveModel, Column, Entity};
         let first = ActiveModel {
             tenant_id: Set(self.tenant_id()),
@@ -292,7 +292,7 @@ impl CatalogTx {
             .on_conflict(advance)
             .exec_with_returning(self.transaction())
             .await?;
-        Ok(CatalogPair {
+        Ok(CatalogRevision {
             revision: row.revision,
             head: row.head,
         })

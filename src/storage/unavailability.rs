@@ -167,7 +167,7 @@ impl Unavailability {
     }
 
     /// Classifies an error. Returns the error itself if it is of another kind.
-    pub(super) fn read(error: DbErr) -> Result<Self, DbErr> {
+    pub(super) fn classify(error: DbErr) -> Result<Self, DbErr> {
         match Cause::of(&error) {
             Some(cause) => Ok(Self::new(cause, error)),
             None => Err(error),

@@ -8,7 +8,7 @@ use sea_orm::{
 use super::entity::user::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Stored, UniqueKey, Writer};
+use super::{Page, PageRequest, Reader, StorageError, UniqueKey, Versioned, Writer};
 use crate::access::{Role, TenantScope, User};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::text::Username;
@@ -16,7 +16,7 @@ use crate::catalog::text::Username;
 /// Person with the hash of their password.
 #[derive(Clone)]
 pub struct UserWithPassword {
-    pub user: Stored<User>,
+    pub user: Versioned<User>,
     pub password_hash: String,
 }
 
@@ -42,7 +42,7 @@ pub async fn find_anywhere(
 }
 
 /// Reads a person and locks them until the transaction ends. SQLite has a single writer and needs no lock.
-pub async fn lock(writer: &impl Writer, id: UserId) -> Result<Option<Stored<User>>, StorageError> {
+pub async fn lock(writer: &impl Writer, id: UserId) -> Result<Option<Versioned<User>>, StorageError> {
     let row = Entity::find_by_id(id.uuid())
         .lock_exclusive()
         .one(writer.connection())
@@ -54,7 +54,7 @@ pub async fn find(
     reader: &impl Reader,
     scope: TenantScope,
     id: UserId,
-) -> Result<Option<Stored<User>>, StorageError> {
+) -> Result<Option<Versioned<User>>, StorageError> {
     let row = of_tenant(scope)
         .filter(Column::Id.eq(id.uuid()))
         .one(reader.connection())
@@ -67,7 +67,7 @@ pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
     page: &PageRequest,
-) -> Result<Page<Stored<User>>, StorageError> {
+) -> Result<Page<Versioned<User>>, StorageError> {
     page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -79,7 +79,7 @@ pub async fn list(
 pub async fn list_administrators(
     reader: &impl Reader,
     page: &PageRequest,
-) -> Result<Page<Stored<User>>, StorageError> {
+) -> Result<Page<Versioned<User>>, StorageError> {
     page.fetch(reader, administrators(), SortBy::Ascending(Column::Id), |row| {
         row.id
     })
@@ -90,7 +90,7 @@ pub async fn list_administrators(
 pub async fn find_administrator(
     reader: &impl Reader,
     id: UserId,
-) -> Result<Option<Stored<User>>, StorageError> {
+) -> Result<Option<Versioned<User>>, StorageError> {
     let row = administrators()
         .filter(Column::Id.eq(id.uuid()))
         .one(reader.connection())
@@ -99,7 +99,7 @@ pub async fn find_administrator(
 }
 
 /// Reads the platform's administrators and locks all of them until the transaction ends.
-pub async fn lock_administrators(writer: &impl Writer) -> Result<Vec<Stored<User>>, StorageError> {
+pub async fn lock_administrators(writer: &impl Writer) -> Result<Vec<Versioned<User>>, StorageError> {
     let rows = administrators()
         .order_by_asc(Column::Id)
         .lock_exclusive()
@@ -131,8 +131,8 @@ pub async fn insert(
     value: User,
     password_hash: String,
     now: DateTime<Utc>,
-) -> Result<Stored<User>, StorageError> {
-    let stored = Stored::new(value, now);
+) -> Result<Versioned<User>, StorageError> {
+    let stored = Versioned::new(value, now);
     let row = ActiveModel {
         tenant_id: Set(stored.value.tenant.map(TenantId::get)),
         username: Set(stored.value.username.as_str().to_owned()),
@@ -143,7 +143,7 @@ pub async fn insert(
     Entity::insert(row)
         .exec_without_returning(writer.connection())
         .await
-        .map_err(StorageError::on_writing(UniqueKey::Username))?;
+        .map_err(StorageError::map_write_error(UniqueKey::Username))?;
     Ok(stored)
 }
 
@@ -152,10 +152,10 @@ pub async fn insert(
 /// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update(
     writer: &impl Writer,
-    before: &Stored<User>,
+    before: &Versioned<User>,
     value: User,
     now: DateTime<Utc>,
-) -> Result<Stored<User>, StorageError> {
+) -> Result<Versioned<User>, StorageError> {
     let stored = before.rewritten(value, now);
     Entity::update(changeable(&stored))
         .validate()?
@@ -168,10 +168,10 @@ pub async fn update(
 /// Errors: [`StorageError::Changed`] if the row differs from `before`.
 pub async fn update_password(
     writer: &impl Writer,
-    before: &Stored<User>,
+    before: &Versioned<User>,
     password_hash: String,
     now: DateTime<Utc>,
-) -> Result<Stored<User>, StorageError> {
+) -> Result<Versioned<User>, StorageError> {
     let stored = before.rewritten(before.value.clone(), now);
     let row = ActiveModel {
         password_hash: Set(password_hash),
@@ -203,7 +203,7 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
-fn changeable(stored: &Stored<User>) -> ActiveModel {
+fn changeable(stored: &Versioned<User>) -> ActiveModel {
     ActiveModel {
         id: Set(stored.value.id.uuid()),
         role: Set(stored.value.role.as_str().to_owned()),
@@ -221,9 +221,9 @@ fn read_with_password(mut model: Model) -> Result<UserWithPassword, StorageError
     })
 }
 
-fn read(model: Model) -> Result<Stored<User>, StorageError> {
+fn read(model: Model) -> Result<Versioned<User>, StorageError> {
     let row = Row::of("users", model.id);
-    Ok(Stored {
+    Ok(Versioned {
         value: User {
             id: UserId::from_uuid(model.id),
             tenant: row.column("tenant_id", model.tenant_id.map(TenantId::parse).transpose())?,

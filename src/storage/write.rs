@@ -10,8 +10,8 @@ use super::StorageError;
 use super::connect::{DatabaseFile, Db, LOCK_TIMEOUT};
 use super::pool::Pool;
 use super::statements::Transaction;
-use super::turns::{self, Turns};
 use super::unavailability::{Cause, Unavailability};
+use super::writer_lock::{PriorityGuard, PriorityMutex};
 
 /// State shared by all writes to one database.
 #[derive(Debug)]
@@ -19,25 +19,25 @@ pub(super) struct WriteControl {
     file: Option<Arc<DatabaseFile>>,
     /// Lock of SQLite's single writer. Writers wait here in order, urgent ones first, and hold no pooled connection
     /// meanwhile.
-    turns: Option<Turns>,
+    lock: Option<PriorityMutex>,
     /// Notified of each write that was not committed, because it may be the first of a fault.
-    unkept: Notify,
+    write_failures: Notify,
 }
 
 impl WriteControl {
     pub(super) fn of_sqlite(file: Option<Arc<DatabaseFile>>) -> Self {
         Self {
             file,
-            turns: Some(Turns::default()),
-            unkept: Notify::new(),
+            lock: Some(PriorityMutex::default()),
+            write_failures: Notify::new(),
         }
     }
 
     pub(super) fn of_postgres() -> Self {
         Self {
             file: None,
-            turns: None,
-            unkept: Notify::new(),
+            lock: None,
+            write_failures: Notify::new(),
         }
     }
 
@@ -55,39 +55,39 @@ impl WriteControl {
 
 /// Scope of one write, from before it begins until its end.
 #[derive(Debug)]
-struct Turn {
+struct WriteGuard {
     control: Arc<WriteControl>,
-    _held: Option<turns::Turn>,
-    is_kept: bool,
+    _lock: Option<PriorityGuard>,
+    is_confirmed: bool,
 }
 
-impl Turn {
+impl WriteGuard {
     async fn begin(control: &Arc<WriteControl>, is_urgent: bool) -> Result<Self, StorageError> {
-        let permit = match &control.turns {
-            Some(turns) => Some(turns.take(is_urgent).await),
+        let lock = match &control.lock {
+            Some(lock) => Some(lock.lock(is_urgent).await),
             None => None,
         };
-        let turn = Self {
+        let guard = Self {
             control: control.clone(),
-            _held: permit,
-            is_kept: false,
+            _lock: lock,
+            is_confirmed: false,
         };
         control.check_file().await?;
-        Ok(turn)
+        Ok(guard)
     }
 
     /// Ends a committed write. A write to a file that has disappeared must not be acknowledged.
-    async fn keep(mut self) -> Result<(), StorageError> {
+    async fn confirm(mut self) -> Result<(), StorageError> {
         self.control.check_file().await?;
-        self.is_kept = true;
+        self.is_confirmed = true;
         Ok(())
     }
 }
 
-impl Drop for Turn {
+impl Drop for WriteGuard {
     fn drop(&mut self) {
-        if !self.is_kept {
-            self.control.unkept.notify_one();
+        if !self.is_confirmed {
+            self.control.write_failures.notify_one();
         }
     }
 }
@@ -97,7 +97,7 @@ impl Drop for Turn {
 pub(super) struct WriteTransaction {
     // Rolled back before the next writer acquires the lock.
     transaction: Transaction,
-    turn: Turn,
+    guard: WriteGuard,
 }
 
 impl WriteTransaction {
@@ -108,7 +108,7 @@ impl WriteTransaction {
     /// Commits the transaction. After [`StorageError::InDoubt`] it may be committed.
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         self.transaction.commit().await?;
-        self.turn.keep().await
+        self.guard.confirm().await
     }
 }
 
@@ -116,7 +116,7 @@ impl WriteTransaction {
 #[derive(Debug)]
 pub(super) struct SingleWrite<'a> {
     connection: &'a Pool,
-    turn: Turn,
+    guard: WriteGuard,
 }
 
 impl SingleWrite<'_> {
@@ -125,8 +125,8 @@ impl SingleWrite<'_> {
     }
 
     /// Ends the write. Must be called after the statement has succeeded.
-    pub(super) async fn keep(self) -> Result<(), StorageError> {
-        self.turn.keep().await
+    pub(super) async fn confirm(self) -> Result<(), StorageError> {
+        self.guard.confirm().await
     }
 }
 
@@ -136,43 +136,43 @@ impl Db {
     /// On SQLite it acquires the write lock with its first statement. A transaction that reads first and writes later
     /// is refused at once if another one has written in between, regardless of its timeout.
     pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
-        self.within_a_turn(async {
-            let turn = Turn::begin(self.writes(), self.is_urgent()).await?;
+        self.with_lock_timeout(async {
+            let guard = WriteGuard::begin(self.writes(), self.is_urgent()).await?;
             let options = || TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..Default::default()
             };
-            let pool = self.pool_of_writer();
+            let pool = self.writer_pool();
             let transaction = pool
                 .begin(|| pool.connection().begin_with_options(options()))
                 .await?;
-            Ok(WriteTransaction { transaction, turn })
+            Ok(WriteTransaction { transaction, guard })
         })
         .await
     }
 
     pub(super) async fn begin_single_write(&self) -> Result<SingleWrite<'_>, StorageError> {
-        self.within_a_turn(async {
+        self.with_lock_timeout(async {
             Ok(SingleWrite {
-                turn: Turn::begin(self.writes(), self.is_urgent()).await?,
-                connection: self.pool_of_writer(),
+                guard: WriteGuard::begin(self.writes(), self.is_urgent()).await?,
+                connection: self.writer_pool(),
             })
         })
         .await
     }
 
     /// Waits until a write fails or is abandoned.
-    pub async fn write_was_not_kept(&self) {
-        self.writes().unkept.notified().await;
+    pub async fn wait_for_failed_write(&self) {
+        self.writes().write_failures.notified().await;
     }
 
     /// Limits the total wait for other writers of this process and for the lock of the file to the time limit of one
     /// lock.
-    async fn within_a_turn<T>(
+    async fn with_lock_timeout<T>(
         &self,
         begin: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        if self.writes().turns.is_none() {
+        if self.writes().lock.is_none() {
             return begin.await;
         }
         timeout(LOCK_TIMEOUT, begin).await.unwrap_or_else(|_| {

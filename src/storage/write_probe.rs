@@ -17,7 +17,7 @@ use super::{StorageError, nodes};
 ///
 /// The lock timeout is below one second, after which PostgreSQL checks for deadlocks. A migration must never become the
 /// victim of such a deadlock.
-const GIVE_UP_SOON: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
+const PROBE_TIMEOUTS_SQL: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
 /// Tables in locking order. They are listed because other programs may have tables in the same schema.
 const TABLES: [&str; 28] = [
     "api_tokens",
@@ -50,46 +50,47 @@ const TABLES: [&str; 28] = [
     "users",
 ];
 /// Writes a temporary file of half a megabyte next to the tables: rows may still fit on a full disk without a new page.
-const TAKE_SPACE: &str = "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 15000)";
+const PROBE_TEMP_FILE_SQL: &str =
+    "SET LOCAL work_mem = '64kB'; SELECT count(*) FROM generate_series(1, 15000)";
 /// Size of the file written next to a SQLite file, in bytes. A small row may still fit on a full disk.
-const SPACE: usize = 256 * 1024;
+const PROBE_FILE_BYTES: usize = 256 * 1024;
 
 /// Records that a node runs, in a transaction with the requirements of any write.
 ///
 /// The requirements are space on the disk and the absence of table locks that block writes.
-pub async fn prove_writable(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
+pub async fn check_writable(db: &Db, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {
     let tx = db.begin().await?;
     if db.backend() == Backend::Postgres {
-        lock_like_a_write(tx.transaction()).await?;
+        lock_tables(tx.transaction()).await?;
     }
     nodes::upsert_seen(&tx, node, now).await?;
     tx.commit().await?;
     if let Some(file) = db.sqlite_file() {
         let mut probe = file.as_os_str().to_owned();
         probe.push("-probe");
-        let written = tokio::task::spawn_blocking(move || take_space(&probe.into())).await;
+        let written = tokio::task::spawn_blocking(move || write_probe_file(&probe.into())).await;
         written
             .unwrap_or_else(|error| Err(Error::other(error)))
-            .map_err(of_disk)?;
+            .map_err(disk_error)?;
     }
     Ok(())
 }
 
-async fn lock_like_a_write(tx: &Transaction) -> Result<(), StorageError> {
-    tx.execute_unprepared(GIVE_UP_SOON).await?;
+async fn lock_tables(tx: &Transaction) -> Result<(), StorageError> {
+    tx.execute_unprepared(PROBE_TIMEOUTS_SQL).await?;
     tx.execute_unprepared(&format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", TABLES.join(", ")))
         .await?;
-    tx.execute_unprepared(TAKE_SPACE).await?;
+    tx.execute_unprepared(PROBE_TEMP_FILE_SQL).await?;
     Ok(())
 }
 
-fn take_space(path: &PathBuf) -> Result<(), Error> {
-    let written = fs::File::create(path).and_then(|mut file| file.write_all(&vec![1; SPACE]));
+fn write_probe_file(path: &PathBuf) -> Result<(), Error> {
+    let written = fs::File::create(path).and_then(|mut file| file.write_all(&vec![1; PROBE_FILE_BYTES]));
     let removed = fs::remove_file(path);
     written.and(removed)
 }
 
-fn of_disk(error: Error) -> StorageError {
+fn disk_error(error: Error) -> StorageError {
     let cause = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Cause::Full,
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Cause::ReadOnly,

@@ -200,7 +200,7 @@ async fn write_behind_a_lock(
     (path, body): (&str, Value),
     user: &str,
 ) -> Answer {
-    let scope = TenantScope::of_the_program(TenantId::parse(TENANT).unwrap());
+    let scope = TenantScope::internal(TenantId::parse(TENANT).unwrap());
     let id = user.rsplit('/').next().unwrap().parse().unwrap();
     let lock = fixture.app.database.db.begin_catalog(scope).await.unwrap();
     slipway::storage::users::delete(&lock, scope, id).await.unwrap();

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::json;
 use slipway::clock::Clock;
-use slipway::services::housekeeping::{Removed, clean};
+use slipway::services::housekeeping::{CleanupReport, clean};
 
 use super::harness::{CHUKU, Caller, TestApp, in_app, in_tenant, push_fields, release_fields};
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -133,7 +133,7 @@ async fn become_the_holder(app: &TestApp) {
     }
 }
 
-async fn cleaned(app: &TestApp) -> Removed {
+async fn cleaned(app: &TestApp) -> CleanupReport {
     // The lease runs out when the clock jumps; the server's own task takes it at most once a minute.
     clean(&app.running.context, HOLDER).await.unwrap().unwrap()
 }

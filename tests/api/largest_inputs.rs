@@ -317,7 +317,7 @@ async fn a_batch_repeats_little_of_what_it_was_sent(database: TestDatabase) {
         app_key: text(&made["app_key"]),
         secret: text(&made["app_secret"]),
     };
-    let timestamp = slipway::http::gateway::timestamp::wall_clock(SystemClock.now());
+    let timestamp = slipway::http::gateway::timestamp::format_utc8(SystemClock.now());
     let one = |name: &str| {
         format!("method={CHECK}&package_name={name}&version_code=1&device_id=A&tenant_id={TENANT}")
     };

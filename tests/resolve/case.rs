@@ -14,7 +14,9 @@ use slipway::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
     VersionName,
 };
-use slipway::resolve::{Check, CheckFields, Form, Given, Offer, PublishedApp, Situation, decide, read_check};
+use slipway::resolve::{
+    Check, CheckContext, CheckFields, Offer, OfferFormat, PublishedApp, RawField, decide, read_check,
+};
 
 /// All that one tenant has, compiled.
 pub(crate) struct CompiledCase {
@@ -62,12 +64,12 @@ impl CompiledCase {
         let Some(app) = self.app(check.package_name) else {
             return json!({"offers": [], "msg_code": "APP_UNKNOWN"});
         };
-        let situation = Situation {
+        let context = CheckContext {
             now,
             stale,
             offers_enabled: self.offers_enabled,
         };
-        let offers: Vec<_> = decide(app, &check, &situation).iter().map(offer_json).collect();
+        let offers: Vec<_> = decide(app, &check, &context).iter().map(offer_json).collect();
         json!({"offers": offers, "msg_code": ""})
     }
 
@@ -108,9 +110,9 @@ impl Request {
     /// The error is the first field that is wrong.
     pub(crate) fn read(&self) -> Result<Check<'_>, String> {
         let given = |index: usize| match &self.texts[index] {
-            Some(text) => Given::Text(text),
-            None if self.raw[index].get() == "null" => Given::Absent,
-            None => Given::Json(&self.raw[index]),
+            Some(text) => RawField::Text(text),
+            None if self.raw[index].get() == "null" => RawField::Absent,
+            None => RawField::Json(&self.raw[index]),
         };
         let fields = CheckFields {
             package_name: given(0),
@@ -128,7 +130,7 @@ impl Request {
 /// An offer as its JSON says.
 fn offer_json(offer: &Offer<'_>) -> Value {
     let mut json = Vec::new();
-    offer.write(Form::Json, &mut json);
+    offer.write(OfferFormat::Json, &mut json);
     serde_json::from_slice(&json).unwrap()
 }
 

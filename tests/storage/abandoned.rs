@@ -40,7 +40,7 @@ async fn write_some(db: &Db, round: &str) -> Vec<String> {
         let written = if number % 2 == 0 {
             set(db, &name, "acknowledged").await
         } else {
-            let taken = leases::try_take(db, &name, "holder", now(), TTL).await;
+            let taken = leases::try_acquire(db, &name, "holder", now(), TTL).await;
             taken.map(|is_taken| assert!(is_taken))
         };
         written.is_ok().then_some(name)
@@ -65,7 +65,10 @@ async fn give_up_at(turn: usize, future: impl Future<Output = Result<(), Storage
 async fn assert_there(db: &Db, acknowledged: &[String]) {
     for name in acknowledged {
         let is_setting = settings::find(db, name).await.unwrap().is_some();
-        let is_there = is_setting || !leases::try_take(db, name, "another", now(), TTL).await.unwrap();
+        let is_there = is_setting
+            || !leases::try_acquire(db, name, "another", now(), TTL)
+                .await
+                .unwrap();
         assert!(is_there, "{name} was acknowledged and is gone");
     }
 }
@@ -117,7 +120,7 @@ async fn what_is_written_after_given_up_transactions_is_there(database: TestData
         // The pool hands out its connections in turn: not always the same to the same kind of write.
         for write in 0..=number % 3 {
             let name = format!("after-{number}-{write}");
-            if let Ok(true) = leases::try_take(db, &name, "holder", now(), TTL).await {
+            if let Ok(true) = leases::try_acquire(db, &name, "holder", now(), TTL).await {
                 acknowledged.push(name);
             }
         }

@@ -5,8 +5,8 @@ use slipway::catalog::app::Resource;
 use slipway::catalog::ids::{AppId, KeyId};
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, CatalogPair, Db, StorageError, app_keys, apps, device_keys, feed, org_directories, pins,
-    releases, resources, tenants,
+    AppSelection, CatalogRevision, Db, StorageError, app_keys, apps, catalog_states, device_keys,
+    org_directories, pins, releases, resources, tenants,
 };
 
 use super::values::{
@@ -24,38 +24,45 @@ on_both_databases!(
     a_write_to_an_unknown_tenant_is_refused,
 );
 
-async fn tenant_pair(db: &Db) -> CatalogPair {
+async fn tenant_revision(db: &Db) -> CatalogRevision {
     let tx = db.begin_read().await.unwrap();
-    let scope = TenantScope::of_the_program(tenant(1).id);
-    feed::load_tenants(&tx, &[scope]).await.unwrap().remove(0).pair
+    let scope = TenantScope::internal(tenant(1).id);
+    catalog_states::load_tenants(&tx, &[scope])
+        .await
+        .unwrap()
+        .remove(0)
+        .revision
 }
 
-async fn app_pair(db: &Db, id: AppId) -> CatalogPair {
+async fn app_revision(db: &Db, id: AppId) -> CatalogRevision {
     let tx = db.begin_read().await.unwrap();
-    let scope = TenantScope::of_the_program(tenant(1).id);
+    let scope = TenantScope::internal(tenant(1).id);
     let ids = [id];
     let apps = AppSelection::Some(scope, &ids);
-    let rows = feed::load_apps(&tx, apps, ReleaseSelection::All).await;
-    rows.unwrap().remove(0).pair
+    let rows = catalog_states::load_apps(&tx, apps, ReleaseSelection::All).await;
+    rows.unwrap().remove(0).revision
 }
 
-/// Runs one change and checks that the tenant's pair is the next one, as the commit said it.
+/// Runs one change and checks that the tenant's revision is the next one, as the commit said it.
 async fn assert_advances(
     db: &Db,
     write: impl AsyncFnOnce(&slipway::storage::CatalogTx) -> Result<(), StorageError>,
 ) {
-    let before = tenant_pair(db).await;
-    let pair = change(db, 1, write).await;
-    assert_eq!(pair.revision, before.revision + 1);
-    assert_ne!(pair.head, before.head);
-    assert_eq!(pair, tenant_pair(db).await);
-    assert_eq!(pair.to_string(), format!("{}.{}", pair.revision, pair.head));
+    let before = tenant_revision(db).await;
+    let revision = change(db, 1, write).await;
+    assert_eq!(revision.revision, before.revision + 1);
+    assert_ne!(revision.head, before.head);
+    assert_eq!(revision, tenant_revision(db).await);
+    assert_eq!(
+        revision.to_string(),
+        format!("{}.{}", revision.revision, revision.head)
+    );
 }
 
 async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
     let db = &database.db;
-    let pair = prepare_tenant(db, 1).await;
-    assert_eq!((pair.revision, pair.head.len()), (1, 16));
+    let revision = prepare_tenant(db, 1).await;
+    assert_eq!((revision.revision, revision.head.len()), (1, 16));
     let app = app("com.hema.wms");
     let draft = release(&app, "com.hema.wms", 1);
     let key = KeyId::generate();
@@ -127,7 +134,7 @@ async fn writes_to_an_app_advance_it_alone(database: TestDatabase) {
         apps::insert(tx, pos.clone(), now()).await.map(drop)
     })
     .await;
-    let (wms_before, pos_before) = (app_pair(db, wms.id).await, app_pair(db, pos.id).await);
+    let (wms_before, pos_before) = (app_revision(db, wms.id).await, app_revision(db, pos.id).await);
     assert_eq!((wms_before.revision, wms_before.head.len()), (1, 16));
     change(db, 1, async |tx| {
         releases::insert(tx, release(&wms, "com.hema.wms", 1), now()).await?;
@@ -136,10 +143,10 @@ async fn writes_to_an_app_advance_it_alone(database: TestDatabase) {
             .map(drop)
     })
     .await;
-    let wms_after = app_pair(db, wms.id).await;
+    let wms_after = app_revision(db, wms.id).await;
     assert_eq!(wms_after.revision, wms_before.revision + 1);
     assert_ne!(wms_after.head, wms_before.head);
-    assert_eq!(app_pair(db, pos.id).await, pos_before);
+    assert_eq!(app_revision(db, pos.id).await, pos_before);
 }
 
 async fn what_is_not_committed_changes_nothing(database: TestDatabase) {
@@ -148,7 +155,7 @@ async fn what_is_not_committed_changes_nothing(database: TestDatabase) {
     let tx = db.begin_catalog(scope(1)).await.unwrap();
     apps::insert(&tx, app("com.hema.wms"), now()).await.unwrap();
     drop(tx);
-    assert_eq!(tenant_pair(db).await, before);
+    assert_eq!(tenant_revision(db).await, before);
     let page = apps::list(db, scope(1), &slipway::storage::PageRequest::first(9))
         .await
         .unwrap();
@@ -160,7 +167,7 @@ async fn concurrent_changes_of_one_tenant_come_one_after_the_other(database: Tes
     const TASKS: usize = 8;
     const CHANGES: usize = 5;
     let app = prepare_app(&database.db, "com.hema.wms", &[]).await;
-    let before = tenant_pair(&database.db).await;
+    let before = tenant_revision(&database.db).await;
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..TASKS {
         let (db, id) = (database.another_node().await, app.id);
@@ -186,7 +193,7 @@ async fn concurrent_changes_of_one_tenant_come_one_after_the_other(database: Tes
     assert_eq!(stored.value.old_package_names.len(), TASKS * CHANGES);
     let changes = i64::try_from(TASKS * CHANGES).unwrap();
     assert_eq!(
-        tenant_pair(&database.db).await.revision,
+        tenant_revision(&database.db).await.revision,
         before.revision + changes
     );
 }
@@ -208,10 +215,10 @@ async fn concurrent_changes_of_different_tenants_are_all_kept(database: TestData
         });
     }
     tasks.join_all().await;
-    let states = feed::all(&database.db).await.unwrap();
+    let states = catalog_states::list_all(&database.db).await.unwrap();
     let revisions: Vec<_> = states
         .iter()
-        .map(|state| (state.tenant.get(), state.pair.revision))
+        .map(|state| (state.tenant.get(), state.revision.revision))
         .collect();
     assert_eq!(revisions, (1..=8).map(|number| (number, 6)).collect::<Vec<_>>());
     let positions: std::collections::BTreeSet<_> = states.iter().map(|state| state.position).collect();

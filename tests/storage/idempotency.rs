@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use slipway::storage::idempotency::{
-    Answer, FoundRecord, IdempotencyKey, Reservation, ReservationId, Retention, complete, delete_expired,
+    Answer, FoundRecord, IdempotencyKey, ReservationId, ReserveOutcome, Retention, complete, delete_expired,
     release, reserve,
 };
 use slipway::storage::{Db, StorageError};
@@ -43,21 +43,24 @@ fn answer() -> Answer {
     }
 }
 
-async fn reserve_as(db: &Db, id: ReservationId, elapsed: TimeDelta) -> Reservation {
+async fn reserve_as(db: &Db, id: ReservationId, elapsed: TimeDelta) -> ReserveOutcome {
     let retention = (now() + elapsed, RETENTION);
     reserve(db, &key(), (id, &Arc::default()), "hash", retention)
         .await
         .unwrap()
 }
 
-async fn reserve_after(db: &Db, elapsed: TimeDelta) -> Reservation {
+async fn reserve_after(db: &Db, elapsed: TimeDelta) -> ReserveOutcome {
     reserve_as(db, ReservationId::generate(), elapsed).await
 }
 
 async fn reserved(db: &Db) -> ReservationId {
     db.migrate().await.unwrap();
     let id = ReservationId::generate();
-    assert_eq!(reserve_as(db, id, TimeDelta::zero()).await, Reservation::Reserved);
+    assert_eq!(
+        reserve_as(db, id, TimeDelta::zero()).await,
+        ReserveOutcome::Reserved
+    );
     id
 }
 
@@ -67,15 +70,15 @@ async fn complete_in_tx(db: &Db, id: ReservationId) -> Result<(), StorageError> 
     tx.commit().await
 }
 
-fn in_flight() -> Reservation {
-    Reservation::Found(FoundRecord {
+fn in_flight() -> ReserveOutcome {
+    ReserveOutcome::Found(FoundRecord {
         body_hash: "hash".to_owned(),
         answer: None,
     })
 }
 
-fn answered() -> Reservation {
-    Reservation::Found(FoundRecord {
+fn answered() -> ReserveOutcome {
+    ReserveOutcome::Found(FoundRecord {
         body_hash: "hash".to_owned(),
         answer: Some(answer()),
     })
@@ -111,7 +114,7 @@ async fn a_released_key_is_free_again(database: TestDatabase) {
     release(db, &key(), id).await.unwrap();
     assert!(matches!(
         reserve_after(db, TimeDelta::zero()).await,
-        Reservation::Reserved
+        ReserveOutcome::Reserved
     ));
 }
 
@@ -121,7 +124,7 @@ async fn an_abandoned_reservation_is_taken_over(database: TestDatabase) {
     assert_eq!(reserve_after(db, TimeDelta::seconds(59)).await, in_flight());
     let second = ReservationId::generate();
     let taken = reserve_as(db, second, TimeDelta::seconds(60)).await;
-    assert_eq!(taken, Reservation::Reserved, "the first ran out");
+    assert_eq!(taken, ReserveOutcome::Reserved, "the first ran out");
     assert!(matches!(
         complete_in_tx(db, first).await,
         Err(StorageError::ReservationLost)
@@ -136,7 +139,7 @@ async fn expired_answers_are_forgotten(database: TestDatabase) {
     complete_in_tx(db, id).await.unwrap();
     assert!(matches!(
         reserve_after(db, TimeDelta::hours(24)).await,
-        Reservation::Reserved
+        ReserveOutcome::Reserved
     ));
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(47)).await.unwrap(), 0);
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(48)).await.unwrap(), 1);

@@ -2,9 +2,9 @@
 
 mod abandoned;
 mod apps;
+mod catalog_states;
 mod catalog_tx;
 mod devices;
-mod feed;
 mod idempotency;
 mod identity;
 mod migrations;

@@ -65,7 +65,7 @@ async fn a_lease_has_one_holder(database: TestDatabase) {
     db.migrate().await.unwrap();
     let take = async |holder: &str, seconds: i64| {
         let now = now() + TimeDelta::seconds(seconds);
-        leases::try_take(db, "cleaning", holder, now, TimeDelta::seconds(10))
+        leases::try_acquire(db, "cleaning", holder, now, TimeDelta::seconds(10))
             .await
             .unwrap()
     };
@@ -83,7 +83,7 @@ async fn of_several_takers_one_gets_the_lease(database: TestDatabase) {
     for number in 0..8 {
         let db = database.db.clone();
         takers.spawn(async move {
-            leases::try_take(
+            leases::try_acquire(
                 &db,
                 "cleaning",
                 &number.to_string(),

@@ -8,8 +8,8 @@ use slipway::catalog::push::{Acknowledgement, Channel, Push, PushContent, Target
 use slipway::catalog::text::{
     DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushDetail, PushUrl, TraceId,
 };
-use slipway::storage::push_targets::{self, NewTarget, StoredTarget, TargetKey};
-use slipway::storage::{Db, PageRequest, devices, in_micros, pushed_devices, pushes};
+use slipway::storage::push_targets::{self, NewTarget, TargetKey, TargetRecord};
+use slipway::storage::{Db, PageRequest, devices, in_micros, push_recipients, pushes};
 
 use super::values::{now, prepare_tenant, scope};
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -81,7 +81,7 @@ async fn prepare(db: &Db, device_ids: &[&str]) {
 async fn queue(db: &Db, push: &Push, device_ids: &[&str]) {
     let tx = db.begin().await.unwrap();
     pushes::insert(&tx, scope(1), push).await.unwrap();
-    let locked = pushed_devices::lock(&tx, scope(1), device_ids).await.unwrap();
+    let locked = push_recipients::lock(&tx, scope(1), device_ids).await.unwrap();
     assert_eq!(locked.len(), device_ids.len());
     let targets = locked.into_iter().map(|device| NewTarget {
         device: device.id,
@@ -91,13 +91,13 @@ async fn queue(db: &Db, push: &Push, device_ids: &[&str]) {
     push_targets::insert(&tx, scope(1), push, targets.collect(), Some(push.created_at))
         .await
         .unwrap();
-    pushed_devices::advance_sequences(&tx, scope(1), device_ids)
+    push_recipients::advance_sequences(&tx, scope(1), device_ids)
         .await
         .unwrap();
     tx.commit().await.unwrap();
 }
 
-async fn targets(db: &Db, push: &Push) -> Vec<StoredTarget> {
+async fn targets(db: &Db, push: &Push) -> Vec<TargetRecord> {
     push_targets::list_of_push(db, scope(1), push.id).await.unwrap()
 }
 
@@ -141,7 +141,7 @@ async fn withdraw(db: &Db, push: &Push) -> usize {
     keys.len()
 }
 
-fn keys(targets: &[StoredTarget]) -> Vec<TargetKey> {
+fn keys(targets: &[TargetRecord]) -> Vec<TargetKey> {
     targets.iter().map(|target| target.key.clone()).collect()
 }
 
@@ -182,7 +182,7 @@ async fn a_push_is_read_back_as_it_was_written(database: TestDatabase) {
 async fn note(db: &Db, push: &Push, digest: &str) -> Option<PushId> {
     let tx = db.begin().await.unwrap();
     pushes::insert(&tx, scope(1), push).await.unwrap();
-    let repeated = pushes::note_repeatable(&tx, scope(1), push, digest, TimeDelta::minutes(10))
+    let repeated = pushes::record_repeat(&tx, scope(1), push, digest, TimeDelta::minutes(10))
         .await
         .unwrap();
     if repeated.is_none() {
@@ -206,7 +206,7 @@ async fn a_repeat_is_told_until_its_time_is_over(database: TestDatabase) {
     let later = push(None, 10);
     assert_eq!(note(db, &later, "x").await, None);
     assert_eq!(note(db, &push(None, 19), "x").await, Some(later.id));
-    assert_eq!(pushes::delete_repeatable_before(db, at(10)).await.unwrap(), 2);
+    assert_eq!(pushes::delete_repeats_before(db, at(10)).await.unwrap(), 2);
     assert_eq!(note(db, &push(None, 19), "x").await, Some(later.id));
 }
 
@@ -246,7 +246,7 @@ async fn sequences_are_in_the_order_of_commits(database: TestDatabase) {
         });
     }
     nodes.join_all().await;
-    let offered = push_targets::open_of_device(&database.db, scope(1), &id("B"), (0, 100), at(0)).await;
+    let offered = push_targets::list_open_of_device(&database.db, scope(1), &id("B"), (0, 100), at(0)).await;
     let sequences: Vec<_> = offered
         .unwrap()
         .iter()
@@ -265,7 +265,8 @@ async fn open_targets_are_offered_in_their_order(database: TestDatabase) {
     acknowledge(db, "A", &pushes[1], Acknowledgement::Received).await;
     let offered = async |device: &str, after: i64, limit: u64, minutes: i64| {
         let device = id(device);
-        let offered = push_targets::open_of_device(db, scope(1), &device, (after, limit), at(minutes)).await;
+        let offered =
+            push_targets::list_open_of_device(db, scope(1), &device, (after, limit), at(minutes)).await;
         let offered = offered.unwrap();
         offered
             .into_iter()
@@ -366,7 +367,7 @@ async fn only_what_was_not_delivered_is_withdrawn(database: TestDatabase) {
     assert_eq!(withdraw(db, &push).await, 1);
     assert_eq!(withdraw(db, &push).await, 0);
     assert_eq!(states(db, &push).await, [Delivered, Applied, Withdrawn]);
-    let open = push_targets::open_of_device(db, scope(1), &id("C"), (0, 9), at(1))
+    let open = push_targets::list_open_of_device(db, scope(1), &id("C"), (0, 9), at(1))
         .await
         .unwrap();
     assert!(open.is_empty());
@@ -413,8 +414,8 @@ async fn a_due_target_is_claimed_by_one_node(database: TestDatabase) {
 
 /// The devices that are due at second `now`, each again after as many seconds as its sequence says.
 async fn claim(db: &Db, now: i64) -> Vec<String> {
-    let due_again = |target: &StoredTarget, _: &Push| at(now + target.key.sequence);
-    let claim = push_targets::claim_due_for_mqtt(db, at(now), due_again, 10).await;
+    let next_due_at = |target: &TargetRecord, _: &Push| at(now + target.key.sequence);
+    let claim = push_targets::claim_due_for_mqtt(db, at(now), next_due_at, 10).await;
     let devices = claim.unwrap().claimed.into_iter();
     devices
         .map(|claimed| claimed.target.key.device.into_string())
@@ -436,7 +437,7 @@ async fn each_target_is_due_for_the_broker_again_in_its_own_time(database: TestD
     assert_eq!(claim(db, 2).await, ["A", "B"]);
     // What could not be published is due at once, but not what needs it no more.
     let all = keys(&targets(db, &push).await);
-    push_targets::give_back_for_mqtt(db, &all, at(2)).await.unwrap();
+    push_targets::release_for_mqtt(db, &all, at(2)).await.unwrap();
     assert_eq!(claim(db, 2).await, ["A", "B"]);
 }
 
@@ -480,18 +481,21 @@ async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {
     queue(db, &first, &["A", "B"]).await;
     queue(db, &second, &["B", "C"]).await;
     acknowledge(db, "A", &first, Acknowledgement::Received).await;
-    let mut of_pushes = push_targets::of_pushes(db, &[first.id, PushId::generate()])
+    let mut of_pushes = push_targets::list_of_pushes(db, &[first.id, PushId::generate()])
         .await
         .unwrap();
     of_pushes.sort_by(|one, other| one.key.cmp(&other.key));
     let open: Vec<_> = of_pushes.iter().map(|target| target.open_until).collect();
     assert_eq!(open, [None, Some(at(10))]);
     assert_eq!(of_pushes[0].push, first.id);
-    let changed = push_targets::changed_since(db, at(1)).await.unwrap();
+    let changed = push_targets::list_changed_since(db, at(1)).await.unwrap();
     assert_eq!(changed.len(), 3);
-    assert_eq!(push_targets::changed_since(db, at(5)).await.unwrap().len(), 1);
+    assert_eq!(
+        push_targets::list_changed_since(db, at(5)).await.unwrap().len(),
+        1
+    );
     let mut open = Vec::new();
-    while let Some(target) = push_targets::all_open(db, open.last(), 1).await.unwrap().pop() {
+    while let Some(target) = push_targets::list_open(db, open.last(), 1).await.unwrap().pop() {
         open.push(target.key);
     }
     let expected: Vec<_> = [("B", 1), ("B", 2), ("C", 1)]
@@ -499,7 +503,7 @@ async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {
         .into();
     let found: Vec<_> = open.into_iter().map(|key| (key.device, key.sequence)).collect();
     assert_eq!(found, expected);
-    assert_eq!(push_targets::all_open(db, None, 9).await.unwrap().len(), 3);
+    assert_eq!(push_targets::list_open(db, None, 9).await.unwrap().len(), 3);
 }
 
 async fn old_pushes_are_removed_unless_they_are_open(database: TestDatabase) {

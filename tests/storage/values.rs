@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use slipway::access::{Role, TenantScope, User};
 use slipway::catalog::app::{App, Resource};
-use slipway::catalog::enrolment::Enrolment;
+use slipway::catalog::enrolment::EnrolmentPolicy;
 use slipway::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
 use slipway::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway::catalog::push::UrlSchemes;
@@ -16,7 +16,7 @@ use slipway::catalog::text::{
     VersionName,
 };
 use slipway::storage::releases::ReleaseRecord;
-use slipway::storage::{CatalogPair, CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
+use slipway::storage::{CatalogRevision, CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
 
 /// An instant with more digits than a database keeps.
 pub(crate) fn now() -> DateTime<Utc> {
@@ -24,7 +24,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 }
 
 pub(crate) fn scope(number: i64) -> TenantScope {
-    TenantScope::of_the_program(TenantId::parse(number).unwrap())
+    TenantScope::internal(TenantId::parse(number).unwrap())
 }
 
 pub(crate) fn tenant(number: i64) -> Tenant {
@@ -34,7 +34,7 @@ pub(crate) fn tenant(number: i64) -> Tenant {
         enabled: true,
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
-        enrolment: Enrolment::Key,
+        enrolment: EnrolmentPolicy::Key,
     }
 }
 
@@ -134,14 +134,14 @@ pub(crate) async fn change(
     db: &Db,
     tenant: i64,
     write: impl AsyncFnOnce(&CatalogTx) -> Result<(), StorageError>,
-) -> CatalogPair {
+) -> CatalogRevision {
     let tx = db.begin_catalog(scope(tenant)).await.unwrap();
     write(&tx).await.unwrap();
     tx.commit().await.unwrap()
 }
 
 /// A migrated database with one tenant.
-pub(crate) async fn prepare_tenant(db: &Db, number: i64) -> CatalogPair {
+pub(crate) async fn prepare_tenant(db: &Db, number: i64) -> CatalogRevision {
     db.migrate().await.unwrap();
     change(db, number, async |tx| {
         tenants::insert(tx, tenant(number), now()).await.map(drop)

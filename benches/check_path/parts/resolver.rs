@@ -10,7 +10,7 @@ use crate::arguments::Plan;
 use crate::fleet::{RELEASES_PER_RESOURCE, RESOURCES_PER_APP};
 use crate::measure::Rounds;
 use crate::report::{Goal, Report};
-use crate::sample_app::{app, check, situation};
+use crate::sample_app::{app, check, check_context};
 
 pub(super) fn measure(plan: Plan, report: &mut Report) {
     let apps = shuffled_apps(plan.releases / (RESOURCES_PER_APP * RELEASES_PER_RESOURCE));
@@ -37,10 +37,10 @@ fn shuffled_apps(count: u32) -> Vec<PublishedApp> {
 
 /// Microseconds for deciding one check.
 fn time_each(apps: &[PublishedApp]) -> f64 {
-    let (check, situation) = (check(), situation());
+    let (check, check_context) = (check(), check_context());
     let began = Instant::now();
     for app in apps {
-        black_box(decide(black_box(app), &check, &situation));
+        black_box(decide(black_box(app), &check, &check_context));
     }
     began.elapsed().as_secs_f64() * 1e6 / apps.len() as f64
 }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use crate::broker::connection::Link;
 use crate::broker::{
-    Broker, BrokerSettings, Message, Prepared, PublishError, Receipt, Received, Timing, prepare_with,
+    Broker, BrokerParts, BrokerSettings, Message, PublishError, Receipt, ReceivedMessage, Timing,
+    prepare_with,
 };
 
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -43,7 +44,7 @@ pub(super) struct Client {
 
 pub(super) struct Node {
     pub(super) broker: Broker,
-    received: mpsc::Receiver<Received>,
+    received: mpsc::Receiver<ReceivedMessage>,
     connection: JoinHandle<()>,
 }
 
@@ -204,7 +205,7 @@ impl Node {
             ca: None,
         };
         let prepared = prepare_with(settings, "$share/slipway/slipway/+/devices/+/acks", TIMING);
-        let Prepared {
+        let BrokerParts {
             broker,
             mut connection,
             received,
@@ -225,7 +226,7 @@ impl Node {
         self.broker.publish(message).await
     }
 
-    pub(super) async fn received(&mut self) -> Received {
+    pub(super) async fn received(&mut self) -> ReceivedMessage {
         timeout(DEADLINE, self.received.recv()).await.unwrap().unwrap()
     }
 

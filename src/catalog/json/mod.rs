@@ -1,7 +1,7 @@
-//! JSON that keeps what was sent: numbers as their text, and repeated keys.
+//! JSON that preserves its input: numbers as text, and repeated keys.
 //!
-//! `serde_json::Value` rounds numbers to 64 bits and unwraps objects with the crate's private member names. So what
-//! callers send is read by this module instead: `serde_json` checks the grammar, and [`Node`] borrows the pieces.
+//! `serde_json::Value` rounds numbers to 64 bits, and unwraps objects with the crate's private member names. Therefore
+//! this module parses the input of callers: `serde_json` checks the grammar, and [`Node`] borrows the pieces.
 
 mod reader;
 #[cfg(test)]
@@ -21,29 +21,29 @@ pub use self::text::JsonText;
 pub enum Node<'a> {
     Null,
     Bool(bool),
-    /// The text as it was sent: `1.50` and `1.5` differ.
+    /// Text as sent: `1.50` and `1.5` differ.
     Number(Cow<'a, str>),
     Text(Cow<'a, str>),
     Array(Vec<Node<'a>>),
     Object(Members<'a>),
 }
 
-/// Members in their order, a repeated key as often as it was sent.
+/// Members in their order, with each repetition of a key.
 pub type Members<'a> = Vec<(Cow<'a, str>, Node<'a>)>;
 
 impl<'a> Node<'a> {
-    /// Reads one JSON value nested at most `max_depth` deep; the error is a phrase that follows a field's name.
+    /// Parses one JSON value nested at most `max_depth` deep. The error is a phrase that follows the name of a field.
     pub fn parse(text: &'a str, max_depth: usize) -> Result<Self, String> {
         let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
         Self::of_raw(raw, max_depth)
     }
 
-    /// Reads a value whose grammar was checked.
+    /// Parses a value whose grammar has been checked.
     pub fn of_raw(raw: &'a RawValue, max_depth: usize) -> Result<Self, String> {
         Reader::new(raw, max_depth).read(0)
     }
 
-    /// The value without what it borrows.
+    /// Converts all borrowed texts to owned ones.
     pub fn into_owned(self) -> Node<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
@@ -63,7 +63,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// What the value is called in messages.
+    /// Returns the name of the value's type, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -75,7 +75,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value with the last of each repeated key, at the place of the first.
+    /// Keeps the last of each repeated key, at the position of the first.
     fn without_repeats(self) -> Self {
         match self {
             Self::Array(items) => Self::Array(items.into_iter().map(Self::without_repeats).collect()),
@@ -91,7 +91,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value with the members of each object in the order of their keys.
+    /// Sorts the members of each object by key.
     fn sorted(self) -> Self {
         match self {
             Self::Array(items) => Self::Array(items.into_iter().map(Self::sorted).collect()),
@@ -137,13 +137,14 @@ impl<'a> Node<'a> {
     }
 }
 
-/// True if a number is written as an integer of at most 64 bits. `-0` is none: other readers take it for a fraction.
+/// Returns `true` if a number is written as an integer of at most 64 bits. `-0` is not one, because other parsers read
+/// it as a fraction.
 pub fn is_integer(number: &str) -> bool {
     number != "-0" && (number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok())
 }
 
 fn write_text(text: &str, out: &mut String) {
-    // Writing a text to memory does not fail.
+    // Serializing a text to memory does not fail.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
@@ -151,10 +152,10 @@ fn not_json(error: &serde_json::Error) -> String {
     format!("is not valid JSON ({error})")
 }
 
-/// Fewer members than this are compared with one another; more are looked up.
+/// Objects with fewer members are compared pairwise; larger ones use a hash map.
 const FEW_MEMBERS: usize = 16;
 
-/// The members of an object, the last of a repeated key.
+/// Returns the members of an object, with only the last of each repeated key.
 pub fn last_of_each(members: Members<'_>) -> Members<'_> {
     if members.len() < FEW_MEMBERS && !has_repeated_key(&members) {
         return members;

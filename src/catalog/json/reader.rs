@@ -1,4 +1,4 @@
-//! From text to nodes, and the length that the compact text would have.
+//! Parser of text into nodes, and the length of the compact form.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{Members, Node, not_json};
 
-/// Bytes of the compact form of a value, found without building it.
+/// Returns the size in bytes of a value's compact form, without building it.
 pub fn compact_length(raw: &RawValue) -> usize {
     let mut reader = Reader::new(raw, 0);
     let mut length = 0;
@@ -26,7 +26,7 @@ pub fn compact_length(raw: &RawValue) -> usize {
     length
 }
 
-/// Walks over text whose grammar `serde_json` has checked.
+/// Cursor in a text whose grammar `serde_json` has checked.
 pub(super) struct Reader<'a> {
     text: &'a str,
     position: usize,
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the value that stands inside `depth` arrays and objects.
+    /// Reads the value that is nested in `depth` arrays and objects.
     pub(super) fn read(&mut self, depth: usize) -> Result<Node<'a>, String> {
         match self.peek() {
             Some(b'"') => self.text().map(Node::Text),
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         Ok(members)
     }
 
-    /// Passes over a comma, and over the end of the list if it comes next.
+    /// Skips a comma and, if it comes next, the end of the list. Returns `true` if another item follows.
     fn is_inside(&mut self, end: u8) -> bool {
         self.skip(b',');
         match self.peek() {
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text, borrowed where nothing in it is escaped.
+    /// Reads a text, borrowed if nothing in it is escaped.
     fn text(&mut self) -> Result<Cow<'a, str>, String> {
         self.peek();
         let start = self.position;
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         }
         self.position = end + 1;
         if is_escaped {
-            // The grammar alone admits halves of surrogate pairs.
+            // The grammar alone permits unpaired surrogates.
             let text = serde_json::from_str(&self.text[start..=end]).map_err(|error| not_json(&error))?;
             Ok(Cow::Owned(text))
         } else {
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next byte that is no white space.
+    /// Skips white space and returns the next byte.
     fn peek(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.position..)?;
         let blanks = rest

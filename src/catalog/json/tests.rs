@@ -1,4 +1,4 @@
-//! What is kept of numbers, keys and white space.
+//! Tests of the preservation of numbers, keys and white space.
 
 use serde_json::value::RawValue;
 

@@ -1,4 +1,4 @@
-//! JSON that is kept and passed on as text.
+//! JSON that is stored and passed on as text.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,16 +7,15 @@ use serde_json::value::RawValue;
 use super::{Node, not_json};
 use crate::catalog::field::Invalid;
 
-/// The deepest nesting of an object that is kept; `{}` has depth 1. Readers in the field stop at 127 levels, and
-/// answers add a few.
-const MAX_KEPT_DEPTH: usize = 120;
+/// Maximum nesting depth of stored JSON; `{}` has depth 1. Parsers in use stop at 127 levels, and answers add a few.
+const MAX_STORED_DEPTH: usize = 120;
 
-/// A JSON value as text, which is passed on to the byte.
+/// JSON value as text, passed on byte for byte.
 #[derive(Debug, Clone)]
 pub struct JsonText(Box<RawValue>);
 
 impl JsonText {
-    /// The text of a value of the program's own.
+    /// Serializes a value of the program itself.
     pub fn of(value: &impl Serialize) -> Self {
         Self(
             serde_json::value::to_raw_value(value)
@@ -24,16 +23,16 @@ impl JsonText {
         )
     }
 
-    /// The compact form of what a caller sent: without white space, with the last of each repeated key, and with every
-    /// number as it was written.
+    /// Returns the compact form of a caller's input: without white space, with the last of each repeated key, and with
+    /// numbers as they were written.
     pub fn compacted(sent: &RawValue) -> Result<Self, Invalid> {
-        let node = Node::of_raw(sent, MAX_KEPT_DEPTH).map_err(Invalid::new)?;
+        let node = Node::of_raw(sent, MAX_STORED_DEPTH).map_err(Invalid::new)?;
         let mut text = String::with_capacity(sent.get().len());
         node.without_repeats().write(&mut text);
         Self::checked(text)
     }
 
-    /// Takes text that [`JsonText::as_str`] gave.
+    /// Accepts text that [`JsonText::as_str`] returned.
     pub fn checked(text: String) -> Result<Self, Invalid> {
         RawValue::from_string(text)
             .map(Self)
@@ -56,8 +55,8 @@ impl JsonText {
         self.as_str().starts_with('{')
     }
 
-    /// True if both hold the same, whatever the order of members. Numbers are the same when their texts are: 1 and 1.0
-    /// differ.
+    /// Returns `true` if both are equal except for the order of members. Numbers are equal if their texts are: 1 and
+    /// 1.0 differ.
     pub fn is_equivalent_to(&self, other: &Self) -> bool {
         let sorted = |json: &Self| Node::of_raw(&json.0, usize::MAX).map(|node| node.sorted().into_owned());
         self == other || sorted(self) == sorted(other)
@@ -84,11 +83,11 @@ impl Serialize for JsonText {
     }
 }
 
-/// From `serde_json` alone, and not through what buffers members (`flatten`, `untagged`).
+/// Requires `serde_json` itself, without adapters that buffer members (`flatten`, `untagged`).
 impl<'de> Deserialize<'de> for JsonText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let sent = Box::<RawValue>::deserialize(deserializer)?;
         Self::compacted(&sent)
-            .map_err(|why| D::Error::custom(format_args!("must be JSON that can be kept; it {why}")))
+            .map_err(|why| D::Error::custom(format_args!("must be JSON that can be stored; it {why}")))
     }
 }

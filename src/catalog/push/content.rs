@@ -1,51 +1,52 @@
-//! What a push brings, and what tells one push from another.
+//! Content of a push, and the digest that identifies its repeats.
 
 use sha2::{Digest, Sha256};
 
 use super::targets::PushTargets;
 use crate::catalog::text::{MiniAppId, MiniAppType, PushAction, PushUrl, TraceId};
 
-/// What a device is told.
+/// Content of a push, as sent to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushContent {
     pub action: PushAction,
     pub app_id: MiniAppId,
     pub app_type: MiniAppType,
-    /// Where the device gets the package; never fetched by the server.
+    /// URL of the package for the device; never fetched by the server.
     pub pack_url: PushUrl,
-    /// Where its sources are; never fetched by the server.
+    /// URL of the package's sources; never fetched by the server.
     pub source_url: Option<PushUrl>,
     pub trace_id: Option<TraceId>,
 }
 
-/// A push to be.
+/// Push to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushRequest {
     pub content: PushContent,
     pub targets: PushTargets,
-    /// The gateway's `alipay_context`, as it was sent.
+    /// `alipay_context` of the gateway, as sent.
     pub context: Option<String>,
-    pub repeatable: Repeatable,
+    pub repeat_key: RepeatKey,
 }
 
-/// What tells a push that is sent again, within some minutes, from another push with the same content.
+/// Criterion that distinguishes a push sent again within some minutes from another push with the same content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Repeatable {
-    /// Its trace id; without one every push is another.
+pub enum RepeatKey {
+    /// Trace id; without one, every push is distinct.
     ByTraceId,
-    /// Its trace id; without one the signature of the request, in lower case.
+    /// Trace id; without one, the signature of the request in lower case.
     ByTraceIdOrSignature(String),
 }
 
 impl PushRequest {
-    /// What this push and its repeats have in common, as 64 hexadecimal digits; `None` where nothing repeats it.
+    /// Returns a digest that this push and its repeats share, as 64 hexadecimal digits; `None` if the push has no
+    /// repeats.
     ///
-    /// Covers all that was sent, so the same trace id with other content is another push.
+    /// The digest covers the whole input, so the same trace id with other content is another push.
     pub fn digest(&self) -> Option<String> {
-        let signature = match (&self.content.trace_id, &self.repeatable) {
+        let signature = match (&self.content.trace_id, &self.repeat_key) {
             (Some(_), _) => None,
-            (None, Repeatable::ByTraceIdOrSignature(signature)) => Some(signature.as_str()),
-            (None, Repeatable::ByTraceId) => return None,
+            (None, RepeatKey::ByTraceIdOrSignature(signature)) => Some(signature.as_str()),
+            (None, RepeatKey::ByTraceId) => return None,
         };
         let PushContent {
             action,
@@ -72,7 +73,7 @@ impl PushRequest {
     }
 }
 
-/// Fields one behind the other, each with its length, so that no two lists of fields have the same bytes.
+/// Hash of a list of fields. Each field is preceded by its length, so that no two lists have the same bytes.
 struct Fields(Sha256);
 
 impl Fields {
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
     use crate::catalog::text::{DeviceId, ProjectId};
 
-    /// Few values, so that borders between fields move and equal pushes come up.
+    /// Few distinct values, so that field boundaries shift and equal pushes occur.
     fn text() -> impl Strategy<Value = String> {
         "[ab]{1,2}"
     }
@@ -138,16 +139,16 @@ mod tests {
                 content,
                 targets: PushTargets::new(targets).unwrap(),
                 context,
-                repeatable: signature.map_or(Repeatable::ByTraceId, Repeatable::ByTraceIdOrSignature),
+                repeat_key: signature.map_or(RepeatKey::ByTraceId, RepeatKey::ByTraceIdOrSignature),
             },
         )
     }
 
-    /// The rule in other words: which of what was sent counts.
+    /// Restates the rule: returns the parts of the input that distinguish pushes.
     fn counts(request: &PushRequest) -> Option<(PushContent, PushTargets, Option<String>, String)> {
-        let signature = match (&request.content.trace_id, &request.repeatable) {
-            (None, Repeatable::ByTraceId) => return None,
-            (None, Repeatable::ByTraceIdOrSignature(signature)) => signature.clone(),
+        let signature = match (&request.content.trace_id, &request.repeat_key) {
+            (None, RepeatKey::ByTraceId) => return None,
+            (None, RepeatKey::ByTraceIdOrSignature(signature)) => signature.clone(),
             (Some(_), _) => String::new(),
         };
         let PushRequest {
@@ -172,7 +173,7 @@ mod tests {
                 content: content.clone(),
                 targets: PushTargets::new(targets).unwrap(),
                 context: None,
-                repeatable: Repeatable::ByTraceIdOrSignature("a".to_owned()),
+                repeat_key: RepeatKey::ByTraceIdOrSignature("a".to_owned()),
             };
             let mut turned = targets.clone();
             turned.reverse();
@@ -181,7 +182,7 @@ mod tests {
         }
     }
 
-    /// Nodes of two versions must tell the same repeats.
+    /// Nodes of two versions must recognise the same repeats.
     #[test]
     fn the_digest_is_the_same_in_every_version() {
         let request = PushRequest {
@@ -199,7 +200,7 @@ mod tests {
             }])
             .unwrap(),
             context: None,
-            repeatable: Repeatable::ByTraceId,
+            repeat_key: RepeatKey::ByTraceId,
         };
         assert_eq!(
             request.digest().as_deref(),

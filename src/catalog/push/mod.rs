@@ -1,4 +1,4 @@
-//! A package sent to named devices now, outside any release.
+//! Pushes: packages sent to named devices immediately, outside any release.
 
 mod content;
 mod state;
@@ -7,7 +7,7 @@ mod url_schemes;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use content::{PushContent, PushRequest, Repeatable};
+pub use content::{PushContent, PushRequest, RepeatKey};
 pub use state::{Acknowledgement, Channel, TargetState};
 pub use targets::{MAX_LISTED_TARGETS, MAX_TARGETS, PushTarget, PushTargets};
 pub use url_schemes::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
@@ -15,25 +15,25 @@ pub use url_schemes::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 use super::ids::PushId;
 use super::text::PushAction;
 
-/// A push that was accepted.
+/// Accepted push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     pub id: PushId,
-    /// Who sent it: `app_key:…`, `user:…` or `token:…`.
+    /// Sender: `app_key:…`, `user:…` or `token:…`.
     pub origin: String,
     pub content: PushContent,
-    /// The gateway's `alipay_context`, as it was sent.
+    /// `alipay_context` of the gateway, as sent.
     pub context: Option<String>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
-/// How long pushes are offered.
+/// Times for which pushes are offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushLifetimes {
-    /// Those with the action `preview`: somebody waits at the device.
+    /// For the action `preview`, which a person awaits at the device.
     pub preview: TimeDelta,
-    /// All others.
+    /// For all other actions.
     pub other: TimeDelta,
 }
 

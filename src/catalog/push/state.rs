@@ -1,31 +1,31 @@
-//! How far a push has come on one of its devices.
+//! Progress of a push on one of its devices.
 
 use std::fmt;
 
 use crate::catalog::field::Invalid;
 
-/// The state of one target: `queued → delivered → received → opened → applied | failed`, or `expired`, `withdrawn`.
+/// State of one target: `queued → delivered → received → opened → applied | failed`, or `expired`, `withdrawn`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TargetState {
-    /// Stored, and not yet handed to the device.
+    /// Stored, and not sent to the device yet.
     Queued,
-    /// Handed to a channel; only the device itself can prove that it arrived.
+    /// Sent over a channel. Only the device itself can prove the receipt.
     Delivered,
-    /// The device has it.
+    /// The device has received the push.
     Received,
-    /// Somebody looked at it.
+    /// A user has opened the push.
     Opened,
-    /// It is in effect.
+    /// The push is in effect.
     Applied,
-    /// The device could not do it.
+    /// The device could not apply the push.
     Failed,
-    /// Its time ran out before the device acknowledged it.
+    /// The push expired before the device acknowledged it.
     Expired,
-    /// Its sender took it back before it was delivered.
+    /// The sender withdrew the push before its delivery.
     Withdrawn,
 }
 
-/// What a device says of a push.
+/// Acknowledgement of a push by a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Acknowledgement {
     Received,
@@ -34,14 +34,14 @@ pub enum Acknowledgement {
     Failed,
 }
 
-/// How a push is handed to a device.
+/// Channel over which a push is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
-    /// A stream of server-sent events.
+    /// Stream of server-sent events.
     Events,
-    /// A long poll.
+    /// Long poll.
     Poll,
-    /// The MQTT broker.
+    /// MQTT broker.
     Mqtt,
 }
 
@@ -74,20 +74,20 @@ impl TargetState {
         Self::ALL
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or_else(|| Invalid::new("is no state of a push's target"))
+            .ok_or_else(|| Invalid::new("is not a state of a push target"))
     }
 
-    /// Whether the push must be offered to the device (again).
+    /// Returns `true` if the push must be offered to the device, possibly again.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Queued | Self::Delivered)
     }
 
-    /// Whether the device has said anything of it.
+    /// Returns `true` if the device has acknowledged the push.
     pub const fn is_acknowledged(self) -> bool {
         matches!(self, Self::Received | Self::Opened | Self::Applied | Self::Failed)
     }
 
-    /// The state once the push was handed to a channel.
+    /// Returns the state after delivery over a channel.
     #[must_use]
     pub const fn after_delivery(self) -> Self {
         match self {
@@ -96,11 +96,13 @@ impl TargetState {
         }
     }
 
-    /// The state once the device said something: states only move forward, so what is said late or twice changes
-    /// nothing. That time ran out or the sender took the push back is no proof that nothing arrived: what was handed
-    /// over may not be written yet. So the device's word counts then too.
+    /// Returns the state after an acknowledgement. States only move forward, so a late or repeated acknowledgement
+    /// changes nothing.
+    ///
+    /// An acknowledgement also counts after expiry or withdrawal, because the push may have been delivered without a
+    /// record of it yet.
     #[must_use]
-    pub const fn after(self, said: Acknowledgement) -> Self {
+    pub const fn after_acknowledgement(self, said: Acknowledgement) -> Self {
         if said.rank() > self.rank() {
             said.state()
         } else {
@@ -108,7 +110,7 @@ impl TargetState {
         }
     }
 
-    /// The state once its sender took the push back: what was delivered cannot be.
+    /// Returns the state after withdrawal by the sender. A delivered push cannot be withdrawn.
     #[must_use]
     pub const fn after_withdrawal(self) -> Self {
         match self {
@@ -152,8 +154,8 @@ impl Acknowledgement {
         }
     }
 
-    /// Whether nothing can follow it.
-    pub const fn is_last(self) -> bool {
+    /// Returns `true` if no other acknowledgement can follow.
+    pub const fn is_final(self) -> bool {
         matches!(self, Self::Applied | Self::Failed)
     }
 
@@ -177,7 +179,7 @@ impl Channel {
         Self::ALL
             .into_iter()
             .find(|channel| channel.as_str() == text)
-            .ok_or_else(|| Invalid::new("is no channel of pushes"))
+            .ok_or_else(|| Invalid::new("is not a channel of pushes"))
     }
 }
 
@@ -226,7 +228,7 @@ mod tests {
             (State::Withdrawn, Said::Received, State::Received),
             (State::Withdrawn, Said::Applied, State::Applied),
         ] {
-            assert_eq!(state.after(said), then, "{state} {said:?}");
+            assert_eq!(state.after_acknowledgement(said), then, "{state} {said:?}");
         }
     }
 
@@ -246,8 +248,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order: what the device proved is never taken back, and once it proved
-        /// anything the push is offered no more.
+        /// In any order of events, an acknowledgement is never lost, and an acknowledged push is no longer offered.
         #[test]
         fn states_only_move_forward(start in select(TargetState::ALL.as_slice()), events in prop::collection::vec(event(), 0..8)) {
             let mut state = start;
@@ -256,7 +257,7 @@ mod tests {
                 state = match event {
                     Event::Delivery => state.after_delivery(),
                     Event::Withdrawal => state.after_withdrawal(),
-                    Event::Said(said) => state.after(said),
+                    Event::Said(said) => state.after_acknowledgement(said),
                 };
                 prop_assert!(before.rank() <= state.rank());
                 prop_assert!(before.is_open() || !state.is_open());

@@ -1,24 +1,24 @@
-//! The devices that a push is for.
+//! Devices that a push is sent to.
 
 use std::collections::HashSet;
 
 use crate::catalog::field::Invalid;
 use crate::catalog::text::{DeviceId, ProjectId};
 
-/// The most devices that a push may be for.
+/// Maximum number of devices of a push.
 pub const MAX_TARGETS: usize = 1_000;
-/// The most entries that a sender may list; a device that is listed again counts once.
+/// Maximum number of entries that a sender may list. A device that is listed again counts once.
 pub const MAX_LISTED_TARGETS: usize = 10_000;
 
-/// A device as the sender of a push names it.
+/// Device as named by the sender of a push.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PushTarget {
     pub device: DeviceId,
-    /// A claim, to be compared with the project that the device has.
+    /// Claimed project, to be compared with the project of the device.
     pub project: ProjectId,
 }
 
-/// One to [`MAX_TARGETS`] devices, each once, by id bytewise.
+/// One to [`MAX_TARGETS`] distinct devices, sorted bytewise by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushTargets(Vec<PushTarget>);
 
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(PushTargets::new(twice).unwrap().as_slice().len(), 1_000);
         assert!(PushTargets::new((0..1_001).map(|number| target(number, "p")).collect()).is_err());
         assert!(PushTargets::new(Vec::new()).is_err());
-        // Two projects are two claims, of which one is wrong.
+        // Two projects are two claims, one of which is wrong.
         let claims = PushTargets::new(vec![target(1, "p"), target(1, "q")]).unwrap();
         assert_eq!(claims.as_slice().len(), 2);
     }

@@ -1,28 +1,28 @@
-//! Which addresses a tenant lets a push hold.
+//! URL schemes that a tenant allows in pushes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::field::Invalid;
 use crate::catalog::text::PushUrl;
 
-/// The scheme of a URL, in lower case.
+/// URL scheme in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UrlScheme(String);
 
-/// The schemes that a tenant allows.
+/// Schemes that a tenant allows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UrlSchemes {
-    /// Any but those that run in whatever opens them, or reach what is on the device or inside other programs.
+    /// All schemes except those that run code in the opening program, or reach into the device or other programs.
     #[default]
-    AnyHarmless,
-    /// These alone; at least one, each once.
+    AnySafe,
+    /// Only these schemes; at least one, each once.
     Only(Vec<UrlScheme>),
 }
 
-/// What a tenant that says nothing does not allow.
-const HARMFUL: [&str; 24] = [
-    // Code, or a document that holds it.
+/// Schemes that are not allowed by default.
+const UNSAFE_SCHEMES: [&str; 24] = [
+    // Code, or documents that contain it.
     "javascript",
     "vbscript",
     "livescript",
@@ -41,7 +41,7 @@ const HARMFUL: [&str; 24] = [
     "android.resource",
     "view-source",
     "wyciwyg",
-    // Other programs, with arguments of the sender's choice.
+    // Other programs, with arguments chosen by the sender.
     "intent",
     "android-app",
     "ms-msdt",
@@ -51,13 +51,13 @@ const HARMFUL: [&str; 24] = [
     "chrome-extension",
     "moz-extension",
 ];
-/// Longer than any registered scheme.
+/// Maximum length of a scheme; longer than any registered one.
 const MAX_SCHEME_LENGTH: usize = 64;
-/// The most schemes that a tenant may list.
+/// Maximum number of schemes that a tenant may list.
 pub const MAX_URL_SCHEMES: usize = 100;
 
 impl UrlScheme {
-    /// Takes letters of any case and keeps them in lower case.
+    /// Accepts letters of any case and stores them in lower case.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if is_scheme(text) && text.len() <= MAX_SCHEME_LENGTH {
             Ok(Self(text.to_ascii_lowercase()))
@@ -69,8 +69,8 @@ impl UrlScheme {
         }
     }
 
-    /// The scheme of a URL; `None` when it has none. Nothing may stand before it: programs that open addresses pass
-    /// over leading blanks, and would see a scheme where a check sees none.
+    /// Returns the scheme of a URL; `None` if it has none. Nothing may precede the scheme, because programs that open
+    /// URLs skip leading blanks. They would find a scheme that this check misses.
     pub fn of(url: &PushUrl) -> Option<Self> {
         let (scheme, _) = url.as_str().split_once(':')?;
         is_scheme(scheme).then(|| Self(scheme.to_ascii_lowercase()))
@@ -82,7 +82,7 @@ impl UrlScheme {
 }
 
 impl UrlSchemes {
-    /// Reads a tenant's list.
+    /// Validates a tenant's list, and removes duplicates.
     pub fn only(schemes: Vec<UrlScheme>) -> Result<Self, Invalid> {
         if schemes.is_empty() || schemes.len() > MAX_URL_SCHEMES {
             return Err(Invalid::new(format!(
@@ -95,27 +95,27 @@ impl UrlSchemes {
         Ok(Self::Only(listed))
     }
 
-    /// The list, if the tenant has one.
+    /// Returns the list if the tenant has one.
     pub fn listed(&self) -> Option<&[UrlScheme]> {
         match self {
-            Self::AnyHarmless => None,
+            Self::AnySafe => None,
             Self::Only(schemes) => Some(schemes),
         }
     }
 
-    /// Whether a push may hold this address. One without a scheme is like one whose scheme is refused.
+    /// Returns `true` if a push may contain this URL. A URL without a scheme is refused.
     pub fn allow(&self, url: &PushUrl) -> bool {
         let Some(scheme) = UrlScheme::of(url) else {
             return false;
         };
         match self {
-            Self::AnyHarmless => !HARMFUL.contains(&scheme.as_str()),
+            Self::AnySafe => !UNSAFE_SCHEMES.contains(&scheme.as_str()),
             Self::Only(schemes) => schemes.contains(&scheme),
         }
     }
 }
 
-/// RFC 3986, section 3.1.
+/// Returns `true` for a scheme by RFC 3986, section 3.1.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text
@@ -187,8 +187,8 @@ mod tests {
         }
     }
 
-    /// What the WHATWG's URL parser, which browsers have, does to an address before it looks for the scheme: leading
-    /// and trailing C0 controls and spaces go, and tabs and line breaks wherever they are.
+    /// Normalizes a URL like the WHATWG URL parser of browsers, before it looks for the scheme. Leading and trailing C0
+    /// controls and spaces are removed, and tabs and line breaks everywhere.
     fn as_a_browser_reads_it(text: &str) -> String {
         text.trim_matches(|c: char| c <= ' ')
             .chars()
@@ -200,7 +200,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_harmful_scheme_is_smuggled_in(
-            scheme in select(HARMFUL.as_slice()),
+            scheme in select(UNSAFE_SCHEMES.as_slice()),
             upper in any::<u16>(),
             place in 0_usize..12,
             noise in "[\u{0}-\u{20}\u{7f}\u{85}\u{a0}\u{200b}\u{2028}\u{feff}]{0,3}",
@@ -213,7 +213,7 @@ mod tests {
                 .collect();
             written.insert_str(place.min(written.len()), &noise);
             let text = format!("{written}:{rest}");
-            let is_harmful = HARMFUL
+            let is_harmful = UNSAFE_SCHEMES
                 .iter()
                 .any(|scheme| as_a_browser_reads_it(&text).starts_with(&format!("{scheme}:")));
             prop_assert!(!is_harmful || !allows(&UrlSchemes::default(), &text), "{text:?}");

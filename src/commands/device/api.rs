@@ -1,4 +1,4 @@
-//! The calls of a device that holds a token, and which of their failures pass.
+//! Calls of a device that holds a token, and the distinction between temporary and permanent failures.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::answer::{body, text, why};
+use super::super::response::{body, refusal_reason, text};
 use super::super::server::{client, streaming_client};
-use super::Identity;
+use super::DeviceTarget;
 
-/// A stream that is silent for so long is dead: a server that lives sends a comment every 20 seconds.
-const SILENCE: Duration = Duration::from_mins(1);
-/// How much longer than it waits a poll may take.
+/// Timeout of a silent stream. A live server sends a comment every 20 seconds.
+const STREAM_TIMEOUT: Duration = Duration::from_mins(1);
+/// Time that a poll may take beyond its wait.
 const POLL_MARGIN: Duration = Duration::from_secs(30);
 
-/// A device's calls.
+/// Client of the device API.
 pub(super) struct DeviceApi {
     client: Client,
     streams: Client,
@@ -26,13 +26,13 @@ pub(super) struct DeviceApi {
     token: String,
 }
 
-/// A push as the device gets it.
+/// Push as the device receives it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Push {
-    /// Tells a push that comes again.
+    /// Identifies a push that is delivered again.
     #[serde(rename = "push_id")]
     pub(super) id: String,
-    /// Counts the pushes to the device.
+    /// Number of the push among those to the device.
     pub(super) sequence: i64,
     pub(super) action: String,
     pub(super) app_id: String,
@@ -40,37 +40,37 @@ pub(super) struct Push {
     pub(super) pack_url: String,
 }
 
-/// Why a call failed.
+/// Failure of a call.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It is worth another try, no earlier than after what the server asked for.
-    Passing { why: String, after: Option<Duration> },
-    /// It would fail again.
-    Lasting(anyhow::Error),
+    /// Temporary. A retry may succeed, but not before the delay that the server requested.
+    Temporary { reason: String, after: Option<Duration> },
+    /// Permanent. A retry would fail again.
+    Permanent(anyhow::Error),
 }
 
 impl DeviceApi {
-    pub(super) fn new(identity: &Identity, token: String) -> anyhow::Result<Self> {
+    pub(super) fn new(target: &DeviceTarget, token: String) -> anyhow::Result<Self> {
         Ok(Self {
-            client: client(&identity.url)?,
-            streams: streaming_client(&identity.url, SILENCE)?,
-            url: identity.url.clone(),
-            device: identity.device.clone(),
+            client: client(&target.url)?,
+            streams: streaming_client(&target.url, STREAM_TIMEOUT)?,
+            url: target.url.clone(),
+            device: target.device.clone(),
             token,
         })
     }
 
-    /// Opens the stream of events, after the last sequence that the device has.
-    pub(super) async fn open_events(&self, has_up_to: Option<i64>) -> Result<Response, Failure> {
+    /// Opens the event stream, after the last sequence that the device has.
+    pub(super) async fn open_events(&self, last_sequence: Option<i64>) -> Result<Response, Failure> {
         let mut request = self.streams.get(self.path(&["events"])?);
         request = request.header(ACCEPT, "text/event-stream");
-        if let Some(sequence) = has_up_to {
+        if let Some(sequence) = last_sequence {
             request = request.header("Last-Event-ID", sequence);
         }
         self.send(request).await
     }
 
-    /// Asks for pushes, for so many seconds at most.
+    /// Polls for pushes, for at most `wait_s` seconds.
     pub(super) async fn poll(&self, wait_s: u32) -> Result<Vec<Push>, Failure> {
         #[derive(Deserialize)]
         struct Pushes {
@@ -80,11 +80,11 @@ impl DeviceApi {
         url.set_query(Some(&format!("wait_s={wait_s}")));
         let longest = Duration::from_secs(wait_s.into()) + POLL_MARGIN;
         let response = self.send(self.client.get(url).timeout(longest)).await?;
-        let pushes: Pushes = response.json().await.map_err(passing)?;
+        let pushes: Pushes = response.json().await.map_err(temporary)?;
         Ok(pushes.items)
     }
 
-    /// Says how far a push has come on the device, and returns the state that counts.
+    /// Acknowledges a push with a state, and returns the state that the server keeps.
     pub(super) async fn acknowledge(
         &self,
         push_id: &str,
@@ -97,11 +97,11 @@ impl DeviceApi {
         Ok(text(&body(response).await["state"]).to_owned())
     }
 
-    /// An address below the device's own; an id may hold anything, and is percent-encoded.
+    /// Returns a URL below the device's own. The id may contain any character and is percent-encoded.
     fn path(&self, below: &[&str]) -> Result<Url, Failure> {
         let mut url = self.url.clone();
         url.path_segments_mut()
-            .map_err(|()| Failure::Lasting(anyhow!("{} cannot be completed", self.url)))?
+            .map_err(|()| Failure::Permanent(anyhow!("{} cannot be completed", self.url)))?
             .pop_if_empty()
             .extend(["v1", "devices", &self.device])
             .extend(below);
@@ -109,27 +109,27 @@ impl DeviceApi {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = request.bearer_auth(&self.token).send().await.map_err(passing)?;
+        let response = request.bearer_auth(&self.token).send().await.map_err(temporary)?;
         let status = response.status();
         if status == StatusCode::OK {
             return Ok(response);
         }
         let after = retry_after(&response);
-        let why = why(status, &body(response).await);
-        // The token is good no more, say, or the server is too old for the call: that does not pass.
-        let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        Err(if passes {
-            Failure::Passing { why, after }
+        let reason = refusal_reason(status, &body(response).await);
+        // All other refusals are permanent, e.g. an invalid token, or a server too old for the call.
+        let is_temporary = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        Err(if is_temporary {
+            Failure::Temporary { reason, after }
         } else {
-            Failure::Lasting(anyhow!("the server refuses the device: {why}"))
+            Failure::Permanent(anyhow!("the server refuses the device: {reason}"))
         })
     }
 }
 
-fn passing(error: reqwest::Error) -> Failure {
+fn temporary(error: reqwest::Error) -> Failure {
     let error = anyhow::Error::new(error.without_url());
-    Failure::Passing {
-        why: format!("{error:#}"),
+    Failure::Temporary {
+        reason: format!("{error:#}"),
         after: None,
     }
 }

@@ -1,67 +1,68 @@
-//! `slipway device check`: the device says what it has, and is told what is new for it.
+//! `slipway device check`: sends what the device has installed, and prints the offers.
 
 use anyhow::{Context as _, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
-use super::super::answer::{post, print, why};
+use super::super::response::{post, print, refusal_reason};
 use super::super::server::client;
 use super::token::OwnToken;
-use super::{Description, Identity};
+use super::{DeviceProperties, DeviceTarget};
 
-/// A check.
+/// Arguments of `slipway device check`.
 #[derive(Args)]
 #[command(group(ArgGroup::new("credential").args(["token", "token_file", "device_key"]).required(true).multiple(true)))]
 pub(super) struct CheckArguments {
     #[command(flatten)]
-    identity: Identity,
+    target: DeviceTarget,
 
     #[command(flatten)]
     own_token: OwnToken,
 
-    /// The tenant's device key, for a device that has no token.
+    /// Device key of the tenant, for a device without a token.
     #[arg(long, env = "SLIPWAY_DEVICE_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     device_key: Option<String>,
 
-    /// The host app.
+    /// Package name of the host app.
     #[arg(long)]
     package_name: String,
 
-    /// The installed version of the host app, 0 for none.
+    /// Installed version of the host app; 0 if it is not installed.
     #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
     version_code: i64,
 
-    /// What else is installed, as JSON: `{"com.hema.wms.chuku":230}`.
+    /// Other installed resources, as JSON: `{"com.hema.wms.chuku":230}`.
     #[arg(long, value_name = "JSON")]
     old_versions: Option<String>,
 
     #[command(flatten)]
-    description: Description,
+    properties: DeviceProperties,
 }
 
 /// Checks once and prints the answer.
 pub(super) async fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let Identity { url, device } = &arguments.identity;
+    let DeviceTarget { url, device } = &arguments.target;
     let check = json!({
         "device_id": device,
         "package_name": arguments.package_name,
         "version_code": arguments.version_code,
         "old_versions": arguments.old_versions,
-        "device_type": arguments.description.device_type,
-        "org_info": arguments.description.org_info,
-        "attributes": arguments.description.attributes,
+        "device_type": arguments.properties.device_type,
+        "org_info": arguments.properties.org_info,
+        "attributes": arguments.properties.attributes,
     });
     let credential = arguments.credential()?;
     let (status, answer) = post(&client(url)?, (url, "v1/check"), &credential, &check).await?;
     if !status.is_success() {
-        bail!("the check was not answered: {}", why(status, &answer));
+        bail!("the check was not answered: {}", refusal_reason(status, &answer));
     }
     print(&format!("{answer:#}\n"))
 }
 
 impl CheckArguments {
-    /// Either will do; with its own token a device is told how many pushes wait for it.
+    /// Returns the device's own token, otherwise the device key. With its own token, the device is also told the number
+    /// of pending pushes.
     fn credential(&self) -> anyhow::Result<String> {
         let own = self.own_token.read()?;
         own.or_else(|| self.device_key.clone())

@@ -1,4 +1,4 @@
-//! `slipway device enrol`: the device proves itself, and gets a token that it alone has.
+//! `slipway device enrol`: authenticates the device, and obtains a token of its own.
 
 use std::path::PathBuf;
 
@@ -7,47 +7,48 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
-use super::super::answer::{post, print, text, why};
+use super::super::response::{post, print, refusal_reason, text};
 use super::super::server::client;
-use super::token::{self, TokenPlace};
-use super::{Description, Identity};
+use super::token::{self, TokenFile};
+use super::{DeviceProperties, DeviceTarget};
 
-/// An enrolment.
+/// Arguments of `slipway device enrol`.
 #[derive(Args)]
 pub(super) struct EnrolArguments {
     #[command(flatten)]
-    identity: Identity,
+    target: DeviceTarget,
 
-    /// The project that the device belongs to.
+    /// Project that the device belongs to.
     #[arg(long)]
     project: String,
 
     #[command(flatten)]
-    description: Description,
+    properties: DeviceProperties,
 
-    /// The tenant's device key: for a device that has no token, or has a code. Other users of the machine can see a
-    /// program's arguments, but not its environment.
+    /// Device key of the tenant, for a device without a token or with a one-time code. Prefer the environment variable:
+    /// other users of the machine can see the arguments of a program, but not its environment.
     #[arg(long, env = "SLIPWAY_DEVICE_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     device_key: Option<String>,
 
-    /// A one-time code, for a device that has lost its token.
+    /// One-time enrolment code, for a device that has lost its token.
     #[arg(long, env = "SLIPWAY_ENROLMENT_CODE", hide_env_values = true)]
     code: Option<String>,
 
-    /// Where to keep the token; a device that has one there enrols again with it. Absent: the token is printed.
+    /// File in which to store the token. If it already contains a token, the device enrols again with that token.
+    /// Without this option, the token is printed.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
-/// Enrols the device and keeps or prints its token.
+/// Enrols the device, and stores or prints its token.
 pub(super) async fn run(arguments: &EnrolArguments) -> anyhow::Result<()> {
     let proof = arguments.proof()?;
     let Some(file) = &arguments.token_file else {
         return print(&format!("{}\n", arguments.enrol(&proof).await?));
     };
-    let place = TokenPlace::prepare(file)?;
-    place.keep(&arguments.enrol(&proof).await?)?;
-    let device = &arguments.identity.device;
+    let token_file = TokenFile::prepare(file)?;
+    token_file.store(&arguments.enrol(&proof).await?)?;
+    let device = &arguments.target.device;
     print(&format!(
         "{device} is enrolled; its token is in {}\n",
         file.display()
@@ -55,8 +56,8 @@ pub(super) async fn run(arguments: &EnrolArguments) -> anyhow::Result<()> {
 }
 
 impl EnrolArguments {
-    /// What the device shows: its token where it has one, else the key that all devices of the tenant share. A code goes
-    /// with that key, since whoever needs one has no token that is good.
+    /// Returns the credential: the device's token if it has one, otherwise the device key that all devices of the
+    /// tenant share. A code requires the device key, because a device that needs a code has no valid token.
     fn proof(&self) -> anyhow::Result<String> {
         let kept = match &self.token_file {
             Some(file) if self.code.is_none() => token::read(file)?,
@@ -67,19 +68,19 @@ impl EnrolArguments {
     }
 
     async fn enrol(&self, proof: &str) -> anyhow::Result<String> {
-        let Identity { url, device } = &self.identity;
+        let DeviceTarget { url, device } = &self.target;
         let itself = json!({
             "device_id": device,
             "project_id": self.project,
-            "device_type": self.description.device_type,
-            "org_info": self.description.org_info,
-            "attributes": self.description.attributes,
+            "device_type": self.properties.device_type,
+            "org_info": self.properties.org_info,
+            "attributes": self.properties.attributes,
             "enrolment_code": self.code,
         });
         let (status, answer) = post(&client(url)?, (url, "v1/devices"), proof, &itself).await?;
         match text(&answer["device_token"]) {
             token if status.is_success() && !token.is_empty() => Ok(token.to_owned()),
-            _ => bail!("the device was not enrolled: {}", why(status, &answer)),
+            _ => bail!("the device was not enrolled: {}", refusal_reason(status, &answer)),
         }
     }
 }

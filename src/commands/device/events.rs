@@ -1,4 +1,4 @@
-//! Pushes over a stream of server-sent events, opened again whenever it ends.
+//! Pushes over a stream of server-sent events, reopened whenever it ends.
 
 use anyhow::Context as _;
 use reqwest::Response;
@@ -6,26 +6,26 @@ use reqwest::Response;
 use super::api::{DeviceApi, Failure, Push};
 use super::sse::{Event, EventReader};
 
-/// The stream of a device.
+/// Event stream of a device.
 pub(super) struct Events<'a> {
     api: &'a DeviceApi,
-    /// The highest sequence that came, or that the device had before.
-    has_up_to: Option<i64>,
+    /// Highest sequence received, or that the device had before.
+    last_sequence: Option<i64>,
     open: Option<Response>,
     reader: EventReader,
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(api: &'a DeviceApi, has_up_to: Option<i64>) -> Self {
+    pub(super) fn new(api: &'a DeviceApi, last_sequence: Option<i64>) -> Self {
         Self {
             api,
-            has_up_to,
+            last_sequence,
             open: None,
             reader: EventReader::default(),
         }
     }
 
-    /// The pushes that come next, perhaps none. An error says that the stream is not open.
+    /// Returns the next pushes, possibly none. An error means that the stream is not open.
     pub(super) async fn next(&mut self) -> Result<Vec<Push>, Failure> {
         let mut stream = match self.open.take() {
             Some(stream) => stream,
@@ -36,13 +36,15 @@ impl<'a> Events<'a> {
                 self.open = Some(stream);
                 let events = self.reader.read(&bytes);
                 let pushes: Result<Vec<_>, _> = events.iter().filter_map(read).collect();
-                let pushes = pushes.map_err(Failure::Lasting)?;
-                self.has_up_to = self.has_up_to.max(pushes.iter().map(|push| push.sequence).max());
+                let pushes = pushes.map_err(Failure::Permanent)?;
+                self.last_sequence = self
+                    .last_sequence
+                    .max(pushes.iter().map(|push| push.sequence).max());
                 Ok(pushes)
             }
             Ok(None) => Err(self.ended("the stream ended".to_owned())),
             Err(error) => Err(self.ended(format!(
-                "the stream broke: {:#}",
+                "the stream failed: {:#}",
                 anyhow::Error::new(error.without_url())
             ))),
         }
@@ -50,18 +52,18 @@ impl<'a> Events<'a> {
 
     async fn open(&mut self) -> Result<Response, Failure> {
         self.reader.begin();
-        self.api.open_events(self.has_up_to).await
+        self.api.open_events(self.last_sequence).await
     }
 
-    fn ended(&self, why: String) -> Failure {
-        Failure::Passing {
-            why,
+    fn ended(&self, reason: String) -> Failure {
+        Failure::Temporary {
+            reason,
             after: self.reader.retry,
         }
     }
 }
 
-/// Events of other names may come from a later server.
+/// Returns `None` for an event with another name, which a later server may send.
 fn read(event: &Event) -> Option<anyhow::Result<Push>> {
     let push = || serde_json::from_str(&event.data).context("a push cannot be read");
     (event.name == "push").then(push)

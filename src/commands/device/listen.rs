@@ -6,67 +6,68 @@ use std::io::Write;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::super::answer::{one_line, print};
-use super::Identity;
+use super::super::response::{one_line, print};
+use super::DeviceTarget;
 use super::api::{DeviceApi, Failure, Push};
 use super::events::Events;
-use super::pause::Pause;
 use super::polls::Polls;
+use super::retry::RetryBackoff;
 use super::token::OwnToken;
 
-/// A device that listens.
+/// Arguments of `slipway device listen`.
 #[derive(Args)]
 #[command(group(ArgGroup::new("credential").args(["token", "token_file"]).required(true).multiple(true)))]
 pub(super) struct ListenArguments {
     #[command(flatten)]
-    identity: Identity,
+    target: DeviceTarget,
 
     #[command(flatten)]
     own_token: OwnToken,
 
-    /// How pushes come.
+    /// Channel over which to receive pushes.
     #[arg(long, value_enum, default_value = "events")]
     channel: ChannelName,
 
-    /// What to say of each push, one after the other; absent: nothing, and it comes again until it expires.
+    /// States with which to acknowledge each push, in this order. A push that is not acknowledged is delivered again
+    /// until it expires.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STATES")]
     acknowledge: Vec<Acknowledgement>,
 
-    /// What to say beside it, for people.
+    /// Text to send with each acknowledgement, for people.
     #[arg(long)]
     detail: Option<String>,
 
-    /// Stop after so many pushes; absent: never.
+    /// Number of pushes after which to stop. Default: never.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// The sequence up to which the device has every push; over `events` what comes after it is sent first.
+    /// Sequence up to which the device has every push. Over the channel `events`, later pushes are sent first.
     #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(i64).range(0..))]
     last_event_id: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ChannelName {
-    /// Server-sent events, over one connection that stays.
+    /// Server-sent events over one persistent connection.
     Events,
     /// Long polls.
     Poll,
 }
 
-/// What a device says of a push.
+/// State that the device acknowledges.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Acknowledgement {
-    /// It has the push.
+    /// The device has received the push.
     Received,
-    /// It showed the mini-app.
+    /// The device has shown the mini-app.
     Opened,
-    /// The package works.
+    /// The package works on the device.
     Applied,
-    /// It does not.
+    /// The package does not work on the device.
     Failed,
 }
 
-/// Where pushes come from.
+/// Source of pushes.
 enum Channel<'a> {
     Events(Box<Events<'a>>),
     Poll(Polls<'a>),
@@ -81,21 +82,22 @@ impl Channel<'_> {
     }
 }
 
-/// What became of the pushes so far.
+/// Progress of the pushes so far.
 struct Receiver<'a> {
     api: &'a DeviceApi,
     arguments: &'a ListenArguments,
-    /// Pushes come again until the server has an acknowledgement, over every channel with the same id.
+    /// Ids of received pushes. Until the server has an acknowledgement, a push is delivered again, with the same id on
+    /// every channel.
     seen: HashSet<String>,
-    /// Pushes that need nothing more from this device.
+    /// Ids of pushes that need no further action of this device.
     done: HashSet<String>,
 }
 
-/// Receives until as many pushes as were asked for are done, or the server refuses the device.
+/// Receives until the requested number of pushes is done, or the server refuses the device.
 pub(super) async fn run(arguments: &ListenArguments) -> anyhow::Result<()> {
     let token = arguments.own_token.read()?;
     let token = token.context("the device has no token yet; enrol it first")?;
-    let api = DeviceApi::new(&arguments.identity, token)?;
+    let api = DeviceApi::new(&arguments.target, token)?;
     let mut channel = match arguments.channel {
         ChannelName::Events => Channel::Events(Box::new(Events::new(&api, arguments.last_event_id))),
         ChannelName::Poll => Channel::Poll(Polls { api: &api }),
@@ -106,20 +108,20 @@ pub(super) async fn run(arguments: &ListenArguments) -> anyhow::Result<()> {
         seen: HashSet::new(),
         done: HashSet::new(),
     };
-    let mut pause = Pause::default();
+    let mut backoff = RetryBackoff::default();
     loop {
         let outcome = match channel.next().await {
             Ok(pushes) => receiver.take_all(&pushes).await,
             Err(failure) => Err(failure),
         };
         match outcome {
-            Ok(()) => pause.reset(),
-            Err(Failure::Passing { why, after }) => {
-                let wait = pause.next(after);
-                tell(&format!("{why}; trying again in {:.1} s", wait.as_secs_f64()))?;
+            Ok(()) => backoff.reset(),
+            Err(Failure::Temporary { reason, after }) => {
+                let wait = backoff.next(after);
+                tell(&format!("{reason}; trying again in {:.1} s", wait.as_secs_f64()))?;
                 tokio::time::sleep(wait).await;
             }
-            Err(Failure::Lasting(error)) => return Err(error),
+            Err(Failure::Permanent(error)) => return Err(error),
         }
         if receiver.has_enough() {
             return Ok(());
@@ -136,7 +138,7 @@ impl Receiver<'_> {
     async fn take_all(&mut self, pushes: &[Push]) -> Result<(), Failure> {
         for push in pushes {
             if self.has_enough() {
-                // It was not acknowledged, and so comes again.
+                // An unacknowledged push is delivered again.
                 break;
             }
             self.take(push).await?;
@@ -144,14 +146,15 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    /// A push that comes again is not handled again, but acknowledged: the last time that may have been lost.
+    /// Prints and acknowledges a push. A repeated push is acknowledged again, because the previous acknowledgement may
+    /// have been lost.
     async fn take(&mut self, push: &Push) -> Result<(), Failure> {
         let is_new = self.seen.insert(push.id.clone());
-        print(&describe(push, is_new)).map_err(Failure::Lasting)?;
+        print(&describe(push, is_new)).map_err(Failure::Permanent)?;
         for said in &self.arguments.acknowledge {
             let detail = self.arguments.detail.as_deref();
             let counts = self.api.acknowledge(&push.id, said.name(), detail).await?;
-            print(&format!("acknowledged {}  {counts}\n", push.id)).map_err(Failure::Lasting)?;
+            print(&format!("acknowledged {}  {counts}\n", push.id)).map_err(Failure::Permanent)?;
         }
         self.done.insert(push.id.clone());
         Ok(())
@@ -179,7 +182,7 @@ fn describe(push: &Push, is_new: bool) -> String {
     format!("{head}  {}\n", parts.join("  "))
 }
 
-/// What is no push goes beside them.
+/// Prints messages to stderr, apart from the pushes.
 fn tell(what: &str) -> anyhow::Result<()> {
     writeln!(std::io::stderr().lock(), "slipway: {what}")?;
     Ok(())

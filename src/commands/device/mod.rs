@@ -1,15 +1,15 @@
-//! `slipway device`: plays a device. For integrators to try a server with, and to read: a device's program has the same
-//! parts.
+//! `slipway device`: simulates a device. Integrators can try a server with it, and read it as an example: the program
+//! of a real device has the same parts.
 //!
-//! `enrol` gets a token of its own, `check` asks what is new, `listen` receives pushes and acknowledges them.
+//! `enrol` obtains the device's own token, `check` requests offers, `listen` receives and acknowledges pushes.
 
 mod api;
 mod check;
 mod enrol;
 mod events;
 mod listen;
-mod pause;
 mod polls;
+mod retry;
 mod sse;
 mod token;
 
@@ -24,7 +24,7 @@ use self::enrol::EnrolArguments;
 use self::listen::ListenArguments;
 use super::server::server_url;
 
-/// A device.
+/// Arguments of `slipway device`.
 #[derive(Args)]
 pub struct DeviceCommand {
     #[command(subcommand)]
@@ -33,43 +33,43 @@ pub struct DeviceCommand {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Get a token of its own for the device, or the next one in place of it.
+    /// Obtain a token for the device, or replace the current one.
     Enrol(EnrolArguments),
-    /// Ask what is new for the device, and print the answer.
+    /// Check for offers to the device, and print the answer.
     Check(CheckArguments),
-    /// Receive pushes, print each, and acknowledge them.
+    /// Receive pushes, print each of them, and acknowledge them.
     Listen(ListenArguments),
 }
 
-/// Which device it is, and where its server.
+/// Device and its server.
 #[derive(Args)]
-struct Identity {
-    /// The server's base, `http://host:port`.
+struct DeviceTarget {
+    /// Base URL of the server, `http://host:port`.
     #[arg(long, value_parser = server_url)]
     url: Url,
 
-    /// The device's id.
+    /// Id of the device.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     device: String,
 }
 
-/// What a device tells of itself; left out, what the server knows stays.
+/// Properties that the device reports. Omitted ones leave the server's values unchanged.
 #[derive(Args)]
-struct Description {
-    /// The device's type.
+struct DeviceProperties {
+    /// Type of the device.
     #[arg(long)]
     device_type: Option<String>,
 
-    /// Where the device belongs, as JSON: `{"l3Code":"8007"}`.
+    /// Org place of the device, as JSON: `{"l3Code":"8007"}`.
     #[arg(long, value_name = "JSON")]
     org_info: Option<String>,
 
-    /// Whatever else it says of itself, as JSON: `{"abi":"arm64-v8a"}`.
+    /// Other attributes of the device, as JSON: `{"abi":"arm64-v8a"}`.
     #[arg(long, value_name = "JSON")]
     attributes: Option<String>,
 }
 
-/// Does what is asked. The exit code says whether it was done; it is 2 for bad usage.
+/// Runs the subcommand. The exit code is a success if it completed, and 2 for invalid arguments.
 pub async fn run(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
     match &command.task {
         Task::Enrol(arguments) => enrol::run(arguments).await?,

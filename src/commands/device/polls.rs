@@ -1,17 +1,17 @@
-//! Pushes by one long poll after another.
+//! Pushes over consecutive long polls.
 
 use super::api::{DeviceApi, Failure, Push};
 
-/// How long a poll waits, in seconds. Longer ones save calls, where nothing between the device and the server cuts them.
+/// Wait of a poll in seconds. Longer waits save calls if nothing between the device and the server cuts them off.
 const WAIT_S: u32 = 30;
 
-/// The polls of a device.
+/// Long polls of a device.
 pub(super) struct Polls<'a> {
     pub(super) api: &'a DeviceApi,
 }
 
 impl Polls<'_> {
-    /// The pushes that come next, perhaps none.
+    /// Returns the next pushes, possibly none.
     pub(super) async fn next(&mut self) -> Result<Vec<Push>, Failure> {
         self.api.poll(WAIT_S).await
     }

@@ -1,20 +1,20 @@
-//! Reads server-sent events (WHATWG HTML, section 9.2.6) as their bytes come.
+//! Incremental parser of server-sent events (WHATWG HTML, section 9.2.6).
 
 use std::time::Duration;
 
-/// What was read and is no whole event yet.
+/// Input that is not a complete event yet.
 #[derive(Debug, Default)]
 pub(super) struct EventReader {
-    /// A line that has not ended.
+    /// Line that has not ended.
     line: Vec<u8>,
-    /// Whether the last byte was a carriage return: a line feed after it ends no other line.
+    /// The last byte was a carriage return, so a line feed after it ends no other line.
     after_return: bool,
     event: Event,
-    /// How long to wait before connecting again, once the server has said it.
+    /// Delay before a reconnection, once the server has sent one.
     pub(super) retry: Option<Duration>,
 }
 
-/// One event. Its `id` is not kept: a push tells its sequence itself.
+/// Event without its `id`, because a push contains its own sequence.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Event {
     pub(super) name: String,
@@ -22,7 +22,7 @@ pub(super) struct Event {
 }
 
 impl EventReader {
-    /// Begins with another stream: half an event is forgotten, what the server asked for is not.
+    /// Begins another stream. An incomplete event is dropped, the reconnection delay is kept.
     pub(super) fn begin(&mut self) {
         *self = Self {
             retry: self.retry,
@@ -30,7 +30,7 @@ impl EventReader {
         };
     }
 
-    /// The events that these bytes complete.
+    /// Returns the events that these bytes complete.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         for byte in bytes {
@@ -47,7 +47,7 @@ impl EventReader {
         events
     }
 
-    /// Takes a line in; an empty one ends an event.
+    /// Processes a line; an empty one ends an event.
     fn take(&mut self, line: &str) -> Option<Event> {
         if line.is_empty() {
             let event = std::mem::take(&mut self.event);
@@ -63,7 +63,7 @@ impl EventReader {
                 self.event.data.push_str(value);
             }
             "retry" => self.retry = value.parse().ok().map(Duration::from_millis).or(self.retry),
-            // A comment, or what a later server may send.
+            // A comment, or a field that a later server may send.
             _ => {}
         }
         None

@@ -1,4 +1,4 @@
-//! Where a device keeps its token.
+//! Storage of a device's token.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,21 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use tempfile::NamedTempFile;
 
-/// The device's own token.
+/// Token of the device.
 #[derive(Args)]
 pub(super) struct OwnToken {
-    /// The device's token. Other users of the machine can see a program's arguments, but not its environment.
+    /// Token of the device. Prefer the environment variable: other users of the machine can see the arguments of a
+    /// program, but not its environment.
     #[arg(long, env = "SLIPWAY_DEVICE_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     token: Option<String>,
 
-    /// The file in which `enrol` keeps it.
+    /// File in which `slipway device enrol` stored the token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl OwnToken {
-    /// What is in the file goes before what was given. `None` where the device has no token yet.
+    /// Returns the token in the file, otherwise the given one; `None` if the device has no token yet.
     pub(super) fn read(&self) -> anyhow::Result<Option<String>> {
         let kept = match &self.token_file {
             Some(file) => read(file)?,
@@ -31,7 +32,7 @@ impl OwnToken {
     }
 }
 
-/// The token in a file; `None` where there is no such file yet.
+/// Returns the token in a file; `None` if the file does not exist yet.
 pub(super) fn read(file: &Path) -> anyhow::Result<Option<String>> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|token| !token.is_empty())),
@@ -40,14 +41,14 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// A place for a token, made before it is asked for: where nothing can be written, the token before stays good.
-pub(super) struct TokenPlace {
-    /// Nobody but its owner can read it.
+/// File for a token, created before the token is requested. If it cannot be written, the previous token stays valid.
+pub(super) struct TokenFile {
+    /// Readable only by its owner.
     new: NamedTempFile,
     file: PathBuf,
 }
 
-impl TokenPlace {
+impl TokenFile {
     pub(super) fn prepare(file: &Path) -> anyhow::Result<Self> {
         let directory = match file.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -59,8 +60,8 @@ impl TokenPlace {
         Ok(Self { new, file })
     }
 
-    /// Puts the token there in one step: a device that loses power has the one before or this one.
-    pub(super) fn keep(mut self, token: &str) -> anyhow::Result<()> {
+    /// Stores the token atomically: after a power failure, the device has either the previous token or this one.
+    pub(super) fn store(mut self, token: &str) -> anyhow::Result<()> {
         let write = |new: &mut NamedTempFile| {
             writeln!(new, "{token}")?;
             new.as_file().sync_all()

@@ -6,18 +6,18 @@ use utoipa::ToSchema;
 
 use super::users::{UserResponse, read_password, read_username};
 use crate::access::{Action, Role, User};
-use crate::http::body::{ClassifiedJson, Json, MayBeUrgent, Urgent};
+use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::AdministratorPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::Written;
+use crate::services::WriteResult;
 use crate::services::administrators;
 use crate::services::users::UserChanges;
-use crate::storage::Stored;
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -65,22 +65,23 @@ pub(super) async fn create_administrator(
     mut call: Call<(), Json<CreateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let username = fields.required("username", body.username, read_username);
     let password = fields.required("password", body.password, read_password);
     fields.optional("role", body.role, read_role);
     let (Some(username), Some(password)) = (username, password) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
-    let render = |stored: &Stored<User>| respond::created(&UserResponse::from(stored), &stored.etag);
+    let render =
+        |stored: &Versioned<User>| respond::created_answer(&UserResponse::from(stored), &stored.etag);
     let permission = (None, Action::ManagePlatform);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once(render);
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once(render);
         let stored = administrators::create(&call.ctx, &call.caller, (username, password), once).await?;
-        Ok(Written {
+        Ok(WriteResult {
             value: stored,
-            pair: None,
+            revision: None,
         })
     })
     .await
@@ -103,10 +104,13 @@ pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Prob
 #[get("/users/{id}")]
 pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<HttpResponse, Problem> {
     let stored = administrators::get(&call.ctx, &call.caller, call.path.id).await?;
-    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &UserResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
-impl MayBeUrgent for UpdateAdministratorRequest {
+impl RequestPriority for UpdateAdministratorRequest {
     fn is_urgent(&self) -> bool {
         matches!(self.enabled, Patch::Value(false))
     }
@@ -120,20 +124,23 @@ impl MayBeUrgent for UpdateAdministratorRequest {
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/users/{id}")]
 pub(super) async fn update_administrator(
-    mut call: Call<AdministratorPath, ClassifiedJson<UpdateAdministratorRequest>>,
+    mut call: Call<AdministratorPath, PrioritizedJson<UpdateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(call.body.get_mut());
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let changes = UserChanges {
-        role: fields.changed("role", body.role, read_role),
-        enabled: fields.changed("enabled", body.enabled, Ok),
-        password: fields.changed("password", body.password, read_password),
+        role: fields.optional_non_null("role", body.role, read_role),
+        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
+        password: fields.optional_non_null("password", body.password, read_password),
     };
     fields.finish()?;
     let precondition = call.precondition()?;
     let stored =
         administrators::update(&call.ctx, &call.caller, call.path.id, changes, &precondition).await?;
-    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &UserResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Delete a platform administrator
@@ -143,9 +150,9 @@ pub(super) async fn update_administrator(
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/users/{id}")]
 pub(super) async fn delete_administrator(
-    call: Call<AdministratorPath, Urgent>,
+    call: Call<AdministratorPath, UrgentBody>,
 ) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     administrators::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
-    Ok(respond::deleted(None))
+    Ok(respond::respond_deleted(None))
 }

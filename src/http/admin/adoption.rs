@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::catalog::field::Invalid;
 use crate::catalog::text::Identifier;
 use crate::http::call::Call;
-use crate::http::fields::Fields;
+use crate::http::fields::FieldReader;
 use crate::http::openapi::ReadProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
@@ -67,7 +67,7 @@ impl ResourceAdoption {
         let version = |count: &VersionCount| VersionAdoption {
             version_code: count.version_code,
             devices: count.devices,
-            share: share(count.devices, total),
+            share: compute_share(count.devices, total),
         };
         Some(Self {
             identifier: counts.first()?.identifier.to_string(),
@@ -77,7 +77,7 @@ impl ResourceAdoption {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "devices are far below 2^52")]
-fn share(devices: u64, total: u64) -> f64 {
+fn compute_share(devices: u64, total: u64) -> f64 {
     (devices as f64 / total as f64 * 10_000.0).round() / 10_000.0
 }
 
@@ -96,9 +96,9 @@ fn read_days(text: String) -> Result<u16, Invalid> {
 #[get("/tenants/{tenant_id}/apps/{package_name}/adoption")]
 pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let query: AdoptionQuery = call.query()?;
-    let mut fields = Fields::default();
-    let identifier = fields.given("identifier", query.identifier, Identifier::parse);
-    let days = fields.given("seen_within_days", query.seen_within_days, read_days);
+    let mut fields = FieldReader::default();
+    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
+    let days = fields.query_param("seen_within_days", query.seen_within_days, read_days);
     fields.finish()?;
     let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
     let days = days.unwrap_or(DEFAULT_DAYS);

@@ -8,17 +8,17 @@ use utoipa::ToSchema;
 use super::key_fields::{KeyFactsResponse, read_expiry};
 use crate::access::{Action, ApiToken, Role};
 use crate::catalog::text::Name;
-use crate::http::body::{Json, Urgent};
+use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::api_tokens::{self, MadeApiToken};
-use crate::services::{Answer, Written};
-use crate::storage::Stored;
+use crate::services::api_tokens::{self, IssuedApiToken};
+use crate::services::{Answer, WriteResult};
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,8 +55,8 @@ pub(super) struct CreatedApiTokenResponse {
     token: String,
 }
 
-impl From<&Stored<ApiToken>> for ApiTokenResponse {
-    fn from(stored: &Stored<ApiToken>) -> Self {
+impl From<&Versioned<ApiToken>> for ApiTokenResponse {
+    fn from(stored: &Versioned<ApiToken>) -> Self {
         Self {
             id: stored.value.id.to_string(),
             name: stored.value.name.to_string(),
@@ -68,12 +68,12 @@ impl From<&Stored<ApiToken>> for ApiTokenResponse {
 }
 
 /// Renders the response to the creation of a token.
-pub(super) fn render_made(made: &MadeApiToken) -> Answer {
+pub(super) fn render_created(made: &IssuedApiToken) -> Answer {
     let response = CreatedApiTokenResponse {
         token_facts: ApiTokenResponse::from(&made.stored),
         token: made.token.clone(),
     };
-    respond::created(&response, &made.stored.etag)
+    respond::created_answer(&response, &made.stored.etag)
 }
 
 /// Create an API token
@@ -87,22 +87,22 @@ pub(super) async fn create_api_token(
     mut call: Call<TenantPath, Json<CreateApiTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let name = fields.required("name", body.name, Name::parse);
     let role = fields.required("role", body.role, |text: String| Role::parse_of_tenant(&text));
     let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
     let (Some(name), Some(role)) = (name, role) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     let new = (name, role, expires_at);
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render_made, async |ticket| {
-        let once = ticket.once_with_secret(render_made, |made| made.stored.value.id.to_string());
+    respond::create(&call, permission, render_created, async |reservation| {
+        let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
         let made = api_tokens::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
-        Ok(Written {
+        Ok(WriteResult {
             value: made,
-            pair: None,
+            revision: None,
         })
     })
     .await
@@ -125,14 +125,17 @@ pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpRespon
 #[get("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = api_tokens::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::object(&ApiTokenResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &ApiTokenResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Delete an API token
 #[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath),
     responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/api-tokens/{id}")]
-pub(super) async fn delete_api_token(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_api_token(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     api_tokens::delete(
         &call.ctx,
@@ -142,5 +145,5 @@ pub(super) async fn delete_api_token(call: Call<KeyPath, Urgent>) -> Result<Http
         &precondition,
     )
     .await?;
-    Ok(respond::deleted(None))
+    Ok(respond::respond_deleted(None))
 }

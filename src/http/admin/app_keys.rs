@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::key_fields::{KeyFactsResponse, read_expiry};
-use super::release_life::NoArguments;
+use super::release_transitions::NoArguments;
 use crate::access::{Action, AppKey, AppKeyRole};
 use crate::catalog::text::Name;
-use crate::http::body::{Json, Urgent};
+use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::Answer;
-use crate::services::app_keys::{self, MadeAppKey};
-use crate::storage::Stored;
+use crate::services::app_keys::{self, IssuedAppKey};
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,8 +59,8 @@ struct CreatedAppKeyResponse {
     app_secret: String,
 }
 
-impl From<&Stored<AppKey>> for AppKeyResponse {
-    fn from(stored: &Stored<AppKey>) -> Self {
+impl From<&Versioned<AppKey>> for AppKeyResponse {
+    fn from(stored: &Versioned<AppKey>) -> Self {
         Self {
             id: stored.value.id.to_string(),
             name: stored.value.name.to_string(),
@@ -83,19 +83,19 @@ pub(super) async fn create_app_key(
     mut call: Call<TenantPath, Json<CreateAppKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let name = fields.required("name", body.name, Name::parse);
     let role = fields.required("role", body.role, |text: String| AppKeyRole::parse(&text));
     let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
     let (Some(name), Some(role)) = (name, role) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     let new = (name, role, expires_at);
-    let render = |made: &MadeAppKey| render_made(StatusCode::CREATED, made);
+    let render = |made: &IssuedAppKey| render_created(StatusCode::CREATED, made);
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
         app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await
     })
     .await
@@ -111,17 +111,17 @@ pub(super) async fn create_app_key(
 #[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
 pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let render = |made: &MadeAppKey| render_made(StatusCode::OK, made);
+    let render = |made: &IssuedAppKey| render_created(StatusCode::OK, made);
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
         let path = (call.path.tenant_id, call.path.id);
         app_keys::rotate(&call.ctx, &call.caller, path, &precondition, once).await
     })
     .await
 }
 
-fn render_made(status: StatusCode, made: &MadeAppKey) -> Answer {
+fn render_created(status: StatusCode, made: &IssuedAppKey) -> Answer {
     let response = CreatedAppKeyResponse {
         key_facts: AppKeyResponse::from(&made.stored),
         app_secret: made.app_secret.clone(),
@@ -146,14 +146,17 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = app_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::object(&AppKeyResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &AppKeyResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Delete an app key
 #[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]
-pub(super) async fn delete_app_key(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_app_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let done = app_keys::delete(
         &call.ctx,
@@ -163,5 +166,5 @@ pub(super) async fn delete_app_key(call: Call<KeyPath, Urgent>) -> Result<HttpRe
         &precondition,
     )
     .await?;
-    Ok(respond::deleted(done.pair.as_ref()))
+    Ok(respond::respond_deleted(done.revision.as_ref()))
 }

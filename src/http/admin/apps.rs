@@ -9,16 +9,16 @@ use crate::access::Action;
 use crate::catalog::app::App;
 use crate::catalog::field::Invalid;
 use crate::catalog::text::{Name, PackageName, Url};
-use crate::http::body::{ClassifiedJson, Json, MayBeUrgent};
+use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::apps::{self, AppChanges, NewApp};
-use crate::storage::Stored;
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,8 +71,8 @@ struct AppResponse {
     updated_at: DateTime<Utc>,
 }
 
-impl From<&Stored<App>> for AppResponse {
-    fn from(stored: &Stored<App>) -> Self {
+impl From<&Versioned<App>> for AppResponse {
+    fn from(stored: &Versioned<App>) -> Self {
         let app = &stored.value;
         Self {
             id: app.id.to_string(),
@@ -103,13 +103,13 @@ pub(super) async fn create_app(
     mut call: Call<TenantPath, Json<CreateAppRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let package_name = fields.required("package_name", body.package_name, PackageName::parse);
     let app_name = fields.required("app_name", body.app_name, Name::parse);
     let old_names = fields.list("old_package_names", body.old_package_names, PackageName::parse);
     let icon_url = fields.optional("icon_url", body.icon_url, read_optional_url);
     let (Some(package_name), Some(app_name)) = (package_name, app_name) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     let new = NewApp {
@@ -118,15 +118,15 @@ pub(super) async fn create_app(
         old_package_names: old_names.unwrap_or_default(),
         icon_url: icon_url.flatten(),
     };
-    let render = |stored: &Stored<App>| respond::created(&AppResponse::from(stored), &stored.etag);
+    let render = |stored: &Versioned<App>| respond::created_answer(&AppResponse::from(stored), &stored.etag);
     let permission = (Some(call.path.tenant_id), Action::WriteApps);
-    respond::create(&call, permission, render, async |ticket| {
+    respond::create(&call, permission, render, async |reservation| {
         apps::create(
             &call.ctx,
             &call.caller,
             call.path.tenant_id,
             new,
-            ticket.once(render),
+            reservation.once(render),
         )
         .await
     })
@@ -156,10 +156,10 @@ pub(super) async fn get_app(call: Call<AppPath>) -> Result<HttpResponse, Problem
         &call.path.package_name,
     )
     .await?;
-    Ok(respond::object(&AppResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(&AppResponse::from(&stored), &stored.etag))
 }
 
-impl MayBeUrgent for UpdateAppRequest {
+impl RequestPriority for UpdateAppRequest {
     fn is_urgent(&self) -> bool {
         matches!(self.enabled, Patch::Value(false))
     }
@@ -170,17 +170,17 @@ impl MayBeUrgent for UpdateAppRequest {
     responses((status = 200, description = "Updated", body = AppResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn update_app(
-    mut call: Call<AppPath, ClassifiedJson<UpdateAppRequest>>,
+    mut call: Call<AppPath, PrioritizedJson<UpdateAppRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(call.body.get_mut());
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let changes = AppChanges {
-        app_name: fields.changed("app_name", body.app_name, Name::parse),
+        app_name: fields.optional_non_null("app_name", body.app_name, Name::parse),
         old_package_names: fields.list("old_package_names", body.old_package_names, PackageName::parse),
         icon_url: fields
             .nullable("icon_url", body.icon_url, read_optional_url)
             .map(Option::flatten),
-        enabled: fields.changed("enabled", body.enabled, Ok),
+        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
     };
     fields.finish()?;
     let precondition = call.precondition()?;
@@ -197,10 +197,10 @@ pub(super) async fn update_app(
         &precondition,
     )
     .await?;
-    Ok(respond::written(
+    Ok(respond::respond_written(
         &AppResponse::from(&done.value),
         &done.value.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }
 
@@ -218,5 +218,5 @@ pub(super) async fn delete_app(call: Call<AppPath>) -> Result<HttpResponse, Prob
         package_name,
     } = &call.path;
     let done = apps::delete(&call.ctx, &call.caller, *tenant_id, package_name, &precondition).await?;
-    Ok(respond::deleted(done.pair.as_ref()))
+    Ok(respond::respond_deleted(done.revision.as_ref()))
 }

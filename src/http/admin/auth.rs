@@ -9,10 +9,10 @@ use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{Call, acquire, context};
 use crate::http::client_address::client_address;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
-use crate::services::sessions::{self, Client, SignedIn};
+use crate::services::sessions::{self, Client, TokenPair};
 use crate::services::{PermitClass, network_of};
 
 #[derive(Deserialize, ToSchema)]
@@ -46,13 +46,13 @@ struct LoginResponse {
     expires_in: i64,
 }
 
-impl From<SignedIn> for LoginResponse {
-    fn from(signed_in: SignedIn) -> Self {
+impl From<TokenPair> for LoginResponse {
+    fn from(tokens: TokenPair) -> Self {
         Self {
-            access_token: signed_in.access_token,
-            refresh_token: signed_in.refresh_token,
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
             token_type: "Bearer",
-            expires_in: signed_in.expires_in,
+            expires_in: tokens.expires_in,
         }
     }
 }
@@ -65,14 +65,14 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     let ctx = context(&request);
     let body: LoginRequest = public_body(&request, payload).await?;
     let _permit = acquire(&ctx, PermitClass::Login(client_address(&request)))?;
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let username = fields.required("username", body.username, Ok);
     let password = fields.required("password", body.password, Ok);
     let (Some(username), Some(password)) = (username, password) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
-    let signed_in = sessions::login(&ctx, client(&request), &username, password).await?;
-    Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
+    let tokens = sessions::login(&ctx, client(&request), &username, password).await?;
+    Ok(HttpResponse::Ok().json(LoginResponse::from(tokens)))
 }
 
 /// Refresh an access token
@@ -86,12 +86,12 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     let ctx = context(&request);
     let body: RefreshRequest = public_body(&request, payload).await?;
     let _permit = acquire(&ctx, PermitClass::Refresh(client_address(&request)))?;
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
-    let signed_in = sessions::refresh(&ctx, client(&request), &token).await?;
-    Ok(HttpResponse::Ok().json(LoginResponse::from(signed_in)))
+    let tokens = sessions::refresh(&ctx, client(&request), &token).await?;
+    Ok(HttpResponse::Ok().json(LoginResponse::from(tokens)))
 }
 
 /// Log out

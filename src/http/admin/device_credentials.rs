@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Action;
-use crate::http::body::{Json, Urgent};
+use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::openapi::WriteProblems;
 use crate::http::path::DevicePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::devices;
-use crate::services::enrolment::{self, MadeEnrolmentCode};
+use crate::services::enrolment::{self, IssuedEnrolmentCode};
 
 /// Empty request body.
 #[derive(Default, Deserialize, ToSchema)]
@@ -43,17 +43,17 @@ struct CreatedEnrolmentCodeResponse {
 pub(super) async fn create_enrolment_code(
     call: Call<DevicePath, Json<CreateEnrolmentCodeRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let render = |made: &MadeEnrolmentCode| {
+    let render = |made: &IssuedEnrolmentCode| {
         let body = CreatedEnrolmentCodeResponse {
             id: made.id.to_string(),
             enrolment_code: made.enrolment_code.clone(),
             expires_at: made.expires_at,
         };
-        respond::untagged(StatusCode::CREATED, &body)
+        respond::answer_without_etag(StatusCode::CREATED, &body)
     };
     let permission = (Some(call.path.tenant_id), Action::WriteDevices);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once_with_secret(render, |made| made.id.to_string());
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once_with_secret(render, |made| made.id.to_string());
         let DevicePath { tenant_id, device_id } = &call.path;
         enrolment::create_code(&call.ctx, &call.caller, *tenant_id, device_id, once).await
     })
@@ -67,8 +67,8 @@ pub(super) async fn create_enrolment_code(
 #[utoipa::path(tag = "devices", operation_id = "revoke_device_token", params(DevicePath),
     responses((status = 204, description = "Revoked; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/devices/{device_id}/token")]
-pub(super) async fn revoke_device_token(call: Call<DevicePath, Urgent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn revoke_device_token(call: Call<DevicePath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let DevicePath { tenant_id, device_id } = &call.path;
     devices::revoke_token(&call.ctx, &call.caller, *tenant_id, device_id).await?;
-    Ok(respond::deleted(None))
+    Ok(respond::respond_deleted(None))
 }

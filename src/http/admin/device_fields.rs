@@ -7,8 +7,8 @@ use super::rule_fields::OrgScopeFields;
 use crate::catalog::device::{Device, MAX_IMPORTED_DEVICES, OrgInfo};
 use crate::catalog::field::Invalid;
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
-use crate::http::fields::{Fields, Patch};
-use crate::http::object::{Bounded, Object, OneOrMore};
+use crate::http::fields::{FieldReader, Patch};
+use crate::http::object::{BoundedVec, Object, OneOrMore};
 use crate::http::problem::Problem;
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -17,7 +17,7 @@ pub(super) struct ImportDevicesRequest {
     /// Devices to import, at most 100,000, each id once.
     #[schema(value_type = Vec<ImportedDeviceFields>, required)]
     #[serde(default)]
-    devices: Patch<Bounded<Object<ImportedDeviceFields>, MAX_IMPORTED_DEVICES>>,
+    devices: Patch<BoundedVec<Object<ImportedDeviceFields>, MAX_IMPORTED_DEVICES>>,
 }
 
 /// Device to import. Absent and null fields keep their stored values.
@@ -44,9 +44,9 @@ struct ImportedDeviceFields {
 
 impl ImportDevicesRequest {
     pub(super) fn read(self) -> Result<Vec<Device>, Problem> {
-        let mut fields = Fields::default();
-        let Some(Bounded(given)) = fields.required("devices", self.devices, Ok) else {
-            return Err(fields.refusal());
+        let mut fields = FieldReader::default();
+        let Some(BoundedVec(given)) = fields.required("devices", self.devices, Ok) else {
+            return Err(fields.into_problem());
         };
         let mut devices = Vec::with_capacity(given.len());
         for (index, Object(device)) in given.into_iter().enumerate() {
@@ -59,7 +59,7 @@ impl ImportDevicesRequest {
 
 impl ImportedDeviceFields {
     /// Reads one device; `place` is the path of the object in the body.
-    fn read(self, place: &str, fields: &mut Fields) -> Option<Device> {
+    fn read(self, place: &str, fields: &mut FieldReader) -> Option<Device> {
         let id = fields.required(&format!("{place}.device_id"), self.device_id, DeviceId::parse);
         let project = fields.required(&format!("{place}.project_id"), self.project_id, ProjectId::parse);
         let device_type = fields.optional(

@@ -8,16 +8,16 @@ use utoipa::ToSchema;
 use super::key_fields::{KeyFactsResponse, read_expiry};
 use crate::access::{Action, DeviceKey};
 use crate::catalog::text::Name;
-use crate::http::body::{Json, Urgent};
+use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::device_keys::{self, MadeDeviceKey};
-use crate::storage::Stored;
+use crate::services::device_keys::{self, IssuedDeviceKey};
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,8 +49,8 @@ struct CreatedDeviceKeyResponse {
     device_key: String,
 }
 
-impl From<&Stored<DeviceKey>> for DeviceKeyResponse {
-    fn from(stored: &Stored<DeviceKey>) -> Self {
+impl From<&Versioned<DeviceKey>> for DeviceKeyResponse {
+    fn from(stored: &Versioned<DeviceKey>) -> Self {
         Self {
             id: stored.value.id.to_string(),
             name: stored.value.name.to_string(),
@@ -71,23 +71,23 @@ pub(super) async fn create_device_key(
     mut call: Call<TenantPath, Json<CreateDeviceKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let name = fields.required("name", body.name, Name::parse);
     let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
     let Some(name) = name else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
-    let render = |made: &MadeDeviceKey| {
+    let render = |made: &IssuedDeviceKey| {
         let response = CreatedDeviceKeyResponse {
             key_facts: DeviceKeyResponse::from(&made.stored),
             device_key: made.device_key.clone(),
         };
-        respond::created(&response, &made.stored.etag)
+        respond::created_answer(&response, &made.stored.etag)
     };
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once_with_secret(render, |made| made.stored.value.id.to_string());
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
         device_keys::create(
             &call.ctx,
             &call.caller,
@@ -119,14 +119,17 @@ pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpRespo
 #[get("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = device_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::object(&DeviceKeyResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &DeviceKeyResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Delete a device key
 #[utoipa::path(tag = "keys", operation_id = "delete_device_key", params(KeyPath),
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/device-keys/{id}")]
-pub(super) async fn delete_device_key(call: Call<KeyPath, Urgent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_device_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let done = device_keys::delete(
         &call.ctx,
@@ -136,5 +139,5 @@ pub(super) async fn delete_device_key(call: Call<KeyPath, Urgent>) -> Result<Htt
         &precondition,
     )
     .await?;
-    Ok(respond::deleted(done.pair.as_ref()))
+    Ok(respond::respond_deleted(done.revision.as_ref()))
 }

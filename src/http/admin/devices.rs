@@ -17,14 +17,14 @@ use crate::catalog::text::{DeviceType, Identifier, PackageName, ProjectId};
 use crate::catalog::version::{VersionCode, parse_version_code};
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
-use crate::http::fields::Fields;
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{DevicePath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::Answer;
-use crate::services::devices::{self, DeviceWithInstalls, Imported, RegisteredDevice};
+use crate::services::devices::{self, DeviceWithInstalls, ImportReport, RegisteredDevice};
 use crate::storage::device_installs::{Install, InstallFilter};
 use crate::storage::devices::DeviceFilter;
 
@@ -177,27 +177,27 @@ fn read_org(text: String) -> Result<OrgScope, Invalid> {
     OrgScope::new(LevelCodes::from_path(&codes))
 }
 
-fn says_nothing_without(field: &str, needed: &str) -> FieldError {
+fn requires_field(field: &str, needed: &str) -> FieldError {
     FieldError::invalid(field, format!("requires {needed}"))
 }
 
 impl Filters {
     fn read(query: DevicesQuery) -> Result<Self, Problem> {
-        let mut fields = Fields::default();
+        let mut fields = FieldReader::default();
         if query.identifier.is_some() && query.package_name.is_none() {
-            fields.error(says_nothing_without("identifier", "package_name"));
+            fields.add_error(requires_field("identifier", "package_name"));
         }
         if query.version_code.is_some() && query.identifier.is_none() {
-            fields.error(says_nothing_without("version_code", "identifier"));
+            fields.add_error(requires_field("version_code", "identifier"));
         }
         let filters = Self {
-            project: fields.given("project_id", query.project_id, ProjectId::parse),
-            device_type: fields.given("device_type", query.device_type, DeviceType::parse),
-            org: fields.given("org", query.org, read_org),
-            package_name: fields.given("package_name", query.package_name, PackageName::parse),
-            identifier: fields.given("identifier", query.identifier, Identifier::parse),
-            version_code: fields.given("version_code", query.version_code, read_version_code),
-            is_connected: fields.given("connected", query.connected, read_bool),
+            project: fields.query_param("project_id", query.project_id, ProjectId::parse),
+            device_type: fields.query_param("device_type", query.device_type, DeviceType::parse),
+            org: fields.query_param("org", query.org, read_org),
+            package_name: fields.query_param("package_name", query.package_name, PackageName::parse),
+            identifier: fields.query_param("identifier", query.identifier, Identifier::parse),
+            version_code: fields.query_param("version_code", query.version_code, read_version_code),
+            is_connected: fields.query_param("connected", query.connected, read_bool),
         };
         fields.finish()?;
         Ok(filters)
@@ -232,18 +232,18 @@ pub(super) async fn import_devices(
     let body = std::mem::take(&mut call.body.value);
     let imported = call.run_heavy(async move |_, _| body.read()).await?;
     let tenant = call.path.tenant_id;
-    let render = |done: &Imported| -> Answer {
+    let render = |done: &ImportReport| -> Answer {
         let body = ImportDevicesResponse {
             created: done.created,
             updated: done.updated,
         };
-        respond::untagged(StatusCode::OK, &body)
+        respond::answer_without_etag(StatusCode::OK, &body)
     };
     let permission = (Some(tenant), Action::WriteDevices);
-    respond::create(&call, permission, render, async |ticket| {
-        let ticket = ticket.clone();
+    respond::create(&call, permission, render, async |reservation| {
+        let reservation = reservation.clone();
         call.run_heavy_use_case(async move |ctx, caller| {
-            devices::import(&ctx, &caller, tenant, imported, ticket.once(render)).await
+            devices::import(&ctx, &caller, tenant, imported, reservation.once(render)).await
         })
         .await
     })
@@ -280,7 +280,9 @@ pub(super) async fn list_devices(call: Call<TenantPath>) -> Result<HttpResponse,
 pub(super) async fn get_device(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
     let DevicePath { tenant_id, device_id } = &call.path;
     let found = devices::get(&call.ctx, &call.caller, *tenant_id, device_id).await?;
-    Ok(respond::digested(&DeviceWithInstallsResponse::from(&found)))
+    Ok(respond::respond_with_digest(&DeviceWithInstallsResponse::from(
+        &found,
+    )))
 }
 
 /// Delete a device
@@ -302,5 +304,5 @@ pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse
         (&precondition, etag_of),
     )
     .await?;
-    Ok(respond::deleted(None))
+    Ok(respond::respond_deleted(None))
 }

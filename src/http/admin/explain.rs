@@ -11,8 +11,8 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::text::Identifier;
 use crate::http::body::Json;
 use crate::http::call::Call;
-use crate::http::device::given::GivenFields;
-use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::device::raw_check_fields::RawCheckFields;
+use crate::http::fields::{FieldReader, Patch, parse_instant};
 use crate::http::openapi::WriteProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
@@ -142,7 +142,7 @@ impl From<Explanation> for ExplainResponse {
     fn from(explained: Explanation) -> Self {
         let resources = explained.resources.into_iter();
         Self {
-            revision: explained.pair.to_string(),
+            revision: explained.revision.to_string(),
             at: explained.at,
             resources: resources.map(ExplainedResourceResponse::from).collect(),
         }
@@ -193,8 +193,8 @@ pub(super) async fn explain_check(
         .run_heavy(async move |ctx, caller| {
             let at = std::mem::take(&mut body.at);
             let only = read_identifier(std::mem::take(&mut body.identifier))?;
-            let given = given(&body);
-            let (check, at) = read(&path, &given, at)?;
+            let raw = raw_check_fields(&body);
+            let (check, at) = read(&path, &raw, at)?;
             let asked = (check, only.as_ref());
             let app = (path.tenant_id, &path.package_name);
             let explained = explain::explain_check(&ctx, &caller, app, asked, at).await?;
@@ -205,14 +205,14 @@ pub(super) async fn explain_check(
 }
 
 fn read_identifier(given: Patch<String>) -> Result<Option<Identifier>, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let identifier = fields.optional("identifier", given, Identifier::parse);
     fields.finish()?;
     Ok(identifier)
 }
 
-fn given(body: &ExplainRequest) -> GivenFields<'_> {
-    GivenFields::new([
+fn raw_check_fields(body: &ExplainRequest) -> RawCheckFields<'_> {
+    RawCheckFields::new([
         body.package_name.as_deref(),
         body.version_code.as_deref(),
         body.device_id.as_deref(),
@@ -226,26 +226,26 @@ fn given(body: &ExplainRequest) -> GivenFields<'_> {
 
 fn read<'a>(
     path: &'a AppPath,
-    given: &'a GivenFields<'_>,
+    raw: &'a RawCheckFields<'_>,
     at: Patch<String>,
 ) -> Result<(Check<'a>, Option<DateTime<Utc>>), Problem> {
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let at = fields.optional("at", at, parse_instant);
-    if !given.tenant_id().is_absent() {
-        match read_integer("tenant_id", given.tenant_id(), 1).map(TenantId::parse) {
-            Err(error) => fields.error(error),
+    if !raw.tenant_id().is_absent() {
+        match read_integer("tenant_id", raw.tenant_id(), 1).map(TenantId::parse) {
+            Err(error) => fields.add_error(error),
             Ok(tenant) if tenant == Ok(path.tenant_id) => {}
-            Ok(_) => fields.error(FieldError::invalid(
+            Ok(_) => fields.add_error(FieldError::invalid(
                 "tenant_id",
                 "must equal the one in the path, or be absent",
             )),
         }
     }
-    let check = read_check(&given.check_fields_of(path.package_name.as_str()));
+    let check = read_check(&raw.check_fields_of(path.package_name.as_str()));
     match check {
         Ok(check) => {
             if check.package_name != path.package_name.as_str() {
-                fields.error(FieldError::invalid(
+                fields.add_error(FieldError::invalid(
                     "package_name",
                     "must equal the one in the path, or be absent",
                 ));
@@ -255,9 +255,9 @@ fn read<'a>(
         }
         Err(errors) => {
             for error in errors {
-                fields.error(error);
+                fields.add_error(error);
             }
-            Err(fields.refusal())
+            Err(fields.into_problem())
         }
     }
 }

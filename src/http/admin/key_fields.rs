@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::access::KeyFacts;
 use crate::catalog::field::Invalid;
-use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::fields::{FieldReader, Patch, parse_instant};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeyFactsResponse {
@@ -30,7 +30,7 @@ impl From<&KeyFacts> for KeyFactsResponse {
 
 /// Reads the `expires_at` of a key to be created.
 pub(super) fn read_expiry(
-    fields: &mut Fields,
+    fields: &mut FieldReader,
     given: Patch<String>,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::access::Credential;
 use crate::http::body::Json;
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::secrets::parse_password;
@@ -68,13 +68,13 @@ pub(super) async fn change_password(
     call: Call<(), Json<ChangePasswordRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = call.body.value;
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let current = fields.required("current", body.current, Ok);
     let new = fields.required("new", body.new, |text: String| {
         parse_password(&text).map(str::to_owned)
     });
     let (Some(current), Some(new)) = (current, new) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     me::change_password(&call.ctx, &call.caller, current, new).await?;
     Ok(HttpResponse::NoContent().finish())

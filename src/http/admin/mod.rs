@@ -20,8 +20,8 @@ mod platform_tokens;
 mod push_fields;
 mod pushes;
 mod release_fields;
-mod release_life;
 mod release_response;
+mod release_transitions;
 mod releases;
 mod resources;
 mod rule_fields;
@@ -85,11 +85,11 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(releases::get_release)
         .service(releases::update_release)
         .service(releases::set_rollout)
-        .service(release_life::publish_release)
-        .service(release_life::pause_release)
-        .service(release_life::resume_release)
-        .service(release_life::discard_release)
-        .service(release_life::recall_release)
+        .service(release_transitions::publish_release)
+        .service(release_transitions::pause_release)
+        .service(release_transitions::resume_release)
+        .service(release_transitions::discard_release)
+        .service(release_transitions::recall_release)
         .service(pins::put_pin)
         .service(pins::list_pins)
         .service(pins::get_pin)

@@ -10,14 +10,14 @@ use crate::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
 use crate::catalog::text::Name;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
-use crate::http::object::{Bounded, Object};
+use crate::http::fields::{FieldReader, Patch};
+use crate::http::object::{BoundedVec, Object};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::org_directory;
-use crate::storage::org_directories::StoredDirectory;
+use crate::storage::org_directories::DirectoryRecord;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +28,7 @@ pub(super) struct ReplaceOrgDirectoryRequest {
     nodes: Patch<Nodes>,
 }
 
-type Nodes = Bounded<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
+type Nodes = BoundedVec<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,9 +68,9 @@ fn read_time_zone(text: String) -> Result<Tz, Invalid> {
 }
 
 fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
-    let mut fields = Fields::default();
-    let Some(Bounded(given)) = fields.required("nodes", given, Ok) else {
-        return Err(fields.refusal());
+    let mut fields = FieldReader::default();
+    let Some(BoundedVec(given)) = fields.required("nodes", given, Ok) else {
+        return Err(fields.into_problem());
     };
     let mut nodes = Vec::with_capacity(given.len());
     for (index, Object(node)) in given.into_iter().enumerate() {
@@ -104,16 +104,16 @@ pub(super) async fn replace_org_directory(
     let given = std::mem::take(&mut call.body.value).nodes;
     let precondition = call.precondition()?;
     let tenant = call.path.tenant_id;
-    let (body, etag, pair) = call
+    let (body, etag, revision) = call
         .run_heavy(async move |ctx, caller| {
             let nodes = read_nodes(given)?;
             let done = org_directory::replace(&ctx, &caller, tenant, nodes, &precondition).await?;
-            let StoredDirectory { nodes, etag, .. } = done.value;
+            let DirectoryRecord { nodes, etag, .. } = done.value;
             let body = respond::text_of(&OrgDirectoryResponse { nodes: &nodes });
-            Ok((body, etag, done.pair))
+            Ok((body, etag, done.revision))
         })
         .await?;
-    Ok(respond::written_text(body, &etag, pair.as_ref()))
+    Ok(respond::written_text(body, &etag, revision.as_ref()))
 }
 
 /// Get the org directory

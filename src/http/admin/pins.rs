@@ -10,9 +10,9 @@ use crate::catalog::field::FieldError;
 use crate::catalog::pin::{PinMode, PinModeError, PinTarget};
 use crate::catalog::text::{DeviceId, Identifier, PackageName, Reason};
 use crate::catalog::version::parse_version_code;
-use crate::http::body::{ClassifiedJson, MayBeUrgent};
+use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::fields::{FieldReader, Patch, parse_instant};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PinPath, TenantPath};
@@ -112,7 +112,7 @@ impl From<&NamedPin> for PinResponse {
     }
 }
 
-impl MayBeUrgent for PutPinRequest {
+impl RequestPriority for PutPinRequest {
     fn is_urgent(&self) -> bool {
         matches!(&self.mode, Patch::Value(mode) if mode == "hold")
     }
@@ -125,20 +125,20 @@ impl MayBeUrgent for PutPinRequest {
     responses((status = 200, description = "Created or replaced", body = PinResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/pins")]
 pub(super) async fn put_pin(
-    mut call: Call<TenantPath, ClassifiedJson<PutPinRequest>>,
+    mut call: Call<TenantPath, PrioritizedJson<PutPinRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let new = read_new(std::mem::take(call.body.get_mut()))?;
     let precondition = call.precondition()?;
     let done = pins::put(&call.ctx, &call.caller, call.path.tenant_id, new, &precondition).await?;
-    Ok(respond::written(
+    Ok(respond::respond_written(
         &PinResponse::from(&done.value),
         &done.value.pin.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }
 
 fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let package_name = fields.required("package_name", body.package_name, PackageName::parse);
     let identifier = fields.required("identifier", body.identifier, Identifier::parse);
     let device = fields
@@ -155,22 +155,22 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
     let target = match (device, node) {
         (Some(target), None) | (None, Some(target)) => Some(target),
         (Some(_), Some(_)) => {
-            fields.error(FieldError::invalid(
+            fields.add_error(FieldError::invalid(
                 "org_path",
                 "must be absent if device_id is given",
             ));
             None
         }
         (None, None) => {
-            if !fields.names("org_path") {
-                fields.missing(FieldError::required("device_id"));
+            if !fields.has_error("org_path") {
+                fields.add_missing(FieldError::required("device_id"));
             }
             None
         }
     };
     let required = (package_name, identifier, target, mode, reason);
     let (Some(package_name), Some(identifier), Some(target), Some(mode), Some(reason)) = required else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     Ok(NewPin {
@@ -183,12 +183,12 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
     })
 }
 
-fn read_mode(mode: &str, version: Option<i64>, fields: &mut Fields) -> Option<PinMode> {
+fn read_mode(mode: &str, version: Option<i64>, fields: &mut FieldReader) -> Option<PinMode> {
     match PinMode::parse(mode, version) {
         Ok(mode) => return Some(mode),
-        Err(PinModeError::Mode(why)) => fields.error(why.at("mode")),
-        Err(PinModeError::Version(why)) => fields.error(why.at("version_code")),
-        Err(PinModeError::VersionMissing) => fields.missing(FieldError::required("version_code")),
+        Err(PinModeError::Mode(why)) => fields.add_error(why.at("mode")),
+        Err(PinModeError::Version(why)) => fields.add_error(why.at("version_code")),
+        Err(PinModeError::VersionMissing) => fields.add_missing(FieldError::required("version_code")),
     }
     None
 }
@@ -200,9 +200,9 @@ fn read_mode(mode: &str, version: Option<i64>, fields: &mut Fields) -> Option<Pi
 pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PinsQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let mut fields = Fields::default();
-    let package_name = fields.given("package_name", query.package_name, PackageName::parse);
-    let identifier = fields.given("identifier", query.identifier, Identifier::parse);
+    let mut fields = FieldReader::default();
+    let package_name = fields.query_param("package_name", query.package_name, PackageName::parse);
+    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
     fields.finish()?;
     let tenant = call.path.tenant_id;
     let found = pins::list(
@@ -223,7 +223,10 @@ pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Pr
 #[get("/tenants/{tenant_id}/pins/{pin_id}")]
 pub(super) async fn get_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem> {
     let named = pins::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.pin_id).await?;
-    Ok(respond::object(&PinResponse::from(&named), &named.pin.etag))
+    Ok(respond::respond_object(
+        &PinResponse::from(&named),
+        &named.pin.etag,
+    ))
 }
 
 /// Delete a pin
@@ -240,5 +243,5 @@ pub(super) async fn delete_pin(call: Call<PinPath>) -> Result<HttpResponse, Prob
         &precondition,
     )
     .await?;
-    Ok(respond::deleted(done.pair.as_ref()))
+    Ok(respond::respond_deleted(done.revision.as_ref()))
 }

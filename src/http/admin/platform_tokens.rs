@@ -4,19 +4,19 @@ use actix_web::{HttpResponse, delete, get, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse, render_made};
+use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse, render_created};
 use super::key_fields::read_expiry;
 use crate::access::{Action, Role};
 use crate::catalog::text::Name;
-use crate::http::body::{Json, Urgent};
+use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::PlatformTokenPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::Written;
+use crate::services::WriteResult;
 use crate::services::platform_tokens;
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -46,21 +46,21 @@ pub(super) async fn create_platform_token(
     mut call: Call<(), Json<CreatePlatformTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let name = fields.required("name", body.name, Name::parse);
     fields.optional("role", body.role, |text: String| Role::parse_of_platform(&text));
     let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
     let Some(name) = name else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     let permission = (None, Action::ManagePlatform);
-    respond::create(&call, permission, render_made, async |ticket| {
-        let once = ticket.once_with_secret(render_made, |made| made.stored.value.id.to_string());
+    respond::create(&call, permission, render_created, async |reservation| {
+        let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
         let made = platform_tokens::create(&call.ctx, &call.caller, (name, expires_at), once).await?;
-        Ok(Written {
+        Ok(WriteResult {
             value: made,
-            pair: None,
+            revision: None,
         })
     })
     .await
@@ -83,7 +83,10 @@ pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Pro
 #[get("/api-tokens/{id}")]
 pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
     let stored = platform_tokens::get(&call.ctx, &call.caller, call.path.id).await?;
-    Ok(respond::object(&ApiTokenResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &ApiTokenResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Delete a platform API token
@@ -91,9 +94,9 @@ pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<
     responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/api-tokens/{id}")]
 pub(super) async fn delete_platform_token(
-    call: Call<PlatformTokenPath, Urgent>,
+    call: Call<PlatformTokenPath, UrgentBody>,
 ) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     platform_tokens::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
-    Ok(respond::deleted(None))
+    Ok(respond::respond_deleted(None))
 }

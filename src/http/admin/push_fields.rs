@@ -5,11 +5,11 @@ use utoipa::ToSchema;
 
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::push::{
-    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
+    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, RepeatKey,
 };
 use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
-use crate::http::fields::{Fields, Patch};
-use crate::http::object::{Bounded, Object};
+use crate::http::fields::{FieldReader, Patch};
+use crate::http::object::{BoundedVec, Object};
 use crate::http::problem::Problem;
 use crate::services::ServiceError;
 use crate::services::pushes::PushRefusal;
@@ -20,7 +20,7 @@ pub(super) struct CreatePushRequest {
     /// Target devices, 1 to 1,000; duplicates count once. The list has at most 10,000 entries.
     #[schema(value_type = Vec<PushTargetFields>, required, min_items = 1, max_items = 10_000)]
     #[serde(default)]
-    target_info: Patch<Bounded<Object<PushTargetFields>, MAX_LISTED_TARGETS>>,
+    target_info: Patch<BoundedVec<Object<PushTargetFields>, MAX_LISTED_TARGETS>>,
     #[schema(value_type = PackagePushInfoFields, required)]
     #[serde(default)]
     package_push_info: Patch<Object<PackagePushInfoFields>>,
@@ -69,30 +69,30 @@ struct PackagePushInfoFields {
 }
 
 /// Parsed push, with its targets as listed in the request.
-pub(super) struct ReadPush {
+pub(super) struct ParsedPush {
     pub(super) request: PushRequest,
     pub(super) listed: Vec<PushTarget>,
 }
 
 impl CreatePushRequest {
-    pub(super) fn read(self) -> Result<ReadPush, Problem> {
-        let mut fields = Fields::default();
+    pub(super) fn read(self) -> Result<ParsedPush, Problem> {
+        let mut fields = FieldReader::default();
         let listed = fields
             .required("target_info", self.target_info, Ok)
-            .map(|Bounded(given)| read_targets(given, &mut fields));
+            .map(|BoundedVec(given)| read_targets(given, &mut fields));
         let Object(info) = fields
             .required("package_push_info", self.package_push_info, Ok)
             .unwrap_or_default();
-        let is_info_given = !fields.names("package_push_info");
+        let is_info_given = !fields.has_error("package_push_info");
         let info = is_info_given.then(|| info.read(&mut fields)).flatten();
         let action = fields.required("action", self.action, PushAction::parse);
         let trace_id = fields.optional("trace_id", self.trace_id, TraceId::parse);
         let source_url = fields.optional("source_url", self.source_url, PushUrl::parse);
         let (Some(Some(listed)), Some(info), Some(action)) = (listed, info, action) else {
-            return Err(fields.refusal());
+            return Err(fields.into_problem());
         };
-        let Some(targets) = fields.keep("target_info", PushTargets::new(listed.clone())) else {
-            return Err(fields.refusal());
+        let Some(targets) = fields.record("target_info", PushTargets::new(listed.clone())) else {
+            return Err(fields.into_problem());
         };
         fields.finish()?;
         let (pack_url, app_type, app_id) = info;
@@ -108,14 +108,14 @@ impl CreatePushRequest {
             content,
             targets,
             context: None,
-            repeatable: Repeatable::ByTraceId,
+            repeat_key: RepeatKey::ByTraceId,
         };
-        Ok(ReadPush { request, listed })
+        Ok(ParsedPush { request, listed })
     }
 }
 
 /// Reads the listed targets; `None` if any of them is invalid.
-fn read_targets(given: Vec<Object<PushTargetFields>>, fields: &mut Fields) -> Option<Vec<PushTarget>> {
+fn read_targets(given: Vec<Object<PushTargetFields>>, fields: &mut FieldReader) -> Option<Vec<PushTarget>> {
     let count = given.len();
     let mut listed = Vec::with_capacity(count);
     for (index, Object(target)) in given.into_iter().enumerate() {
@@ -140,7 +140,7 @@ fn read_targets(given: Vec<Object<PushTargetFields>>, fields: &mut Fields) -> Op
 }
 
 impl PackagePushInfoFields {
-    fn read(self, fields: &mut Fields) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
+    fn read(self, fields: &mut FieldReader) -> Option<(PushUrl, MiniAppType, MiniAppId)> {
         let inside = |name: &str| format!("package_push_info.{name}");
         let pack_url = fields.required(&inside("pack_url"), self.pack_url, PushUrl::parse);
         let app_type = fields.required(&inside("app_type"), self.app_type, MiniAppType::parse);

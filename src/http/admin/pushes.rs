@@ -8,21 +8,21 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::push_fields::{CreatePushRequest, ReadPush, explain};
+use super::push_fields::{CreatePushRequest, ParsedPush, explain};
 use crate::access::Action;
 use crate::catalog::push::{Channel, Push, TargetState};
 use crate::catalog::text::TraceId;
-use crate::http::body::{Json, MAX_BULK_BODY_BYTES, Urgent};
+use crate::http::body::{Json, MAX_BULK_BODY_BYTES, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::Fields;
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PushPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::pushes::{self, PushWithCounts, PushWithTargets, Taken};
-use crate::services::{Answer, Written};
-use crate::storage::push_targets::StoredTarget;
+use crate::services::pushes::{self, AcceptedPush, PushWithCounts, PushWithTargets};
+use crate::services::{Answer, WriteResult};
+use crate::storage::push_targets::TargetRecord;
 
 #[derive(Serialize, ToSchema)]
 struct PushResponse {
@@ -151,8 +151,8 @@ impl From<&PushWithCounts> for PushWithCountsResponse {
     }
 }
 
-impl From<&StoredTarget> for TargetResponse {
-    fn from(target: &StoredTarget) -> Self {
+impl From<&TargetRecord> for TargetResponse {
+    fn from(target: &TargetRecord) -> Self {
         Self {
             device_id: target.key.device.to_string(),
             project_id: target.project.to_string(),
@@ -199,25 +199,29 @@ impl From<&BTreeMap<TargetState, u64>> for TargetCounts {
 pub(super) async fn create_push(
     mut call: Call<TenantPath, Json<CreatePushRequest, MAX_BULK_BODY_BYTES>>,
 ) -> Result<HttpResponse, Problem> {
-    let ReadPush { request, listed } = std::mem::take(&mut call.body.value).read()?;
-    let render = |taken: &Taken| -> Answer {
-        let status = if taken.is_repeat {
+    let ParsedPush { request, listed } = std::mem::take(&mut call.body.value).read()?;
+    let render = |accepted: &AcceptedPush| -> Answer {
+        let status = if accepted.is_repeat {
             StatusCode::OK
         } else {
             StatusCode::CREATED
         };
         respond::answer(
             status,
-            &PushWithTargetsResponse::from(&taken.push),
-            &taken.push.etag(),
+            &PushWithTargetsResponse::from(&accepted.push),
+            &accepted.push.etag(),
         )
     };
     let permission = (Some(call.path.tenant_id), Action::Push);
-    respond::create(&call, permission, render, async |ticket| {
+    respond::create(&call, permission, render, async |reservation| {
         let tenant = call.path.tenant_id;
-        let taken = pushes::create(&call.ctx, &call.caller, tenant, request, ticket.once(render)).await;
-        let written = |value| Written { value, pair: None };
-        taken.map(written).map_err(|refusal| explain(refusal, &listed))
+        let accepted =
+            pushes::create(&call.ctx, &call.caller, tenant, request, reservation.once(render)).await;
+        let written = |value| WriteResult {
+            value,
+            revision: None,
+        };
+        accepted.map(written).map_err(|refusal| explain(refusal, &listed))
     })
     .await
 }
@@ -229,8 +233,8 @@ pub(super) async fn create_push(
 pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PushesQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let mut fields = Fields::default();
-    let trace_id = fields.given("trace_id", query.trace_id, TraceId::parse);
+    let mut fields = FieldReader::default();
+    let trace_id = fields.query_param("trace_id", query.trace_id, TraceId::parse);
     fields.finish()?;
     let tenant = call.path.tenant_id;
     let found = pushes::list(&call.ctx, &call.caller, tenant, trace_id.as_ref(), &page).await?;
@@ -247,7 +251,7 @@ pub(super) async fn list_pushes(call: Call<TenantPath>) -> Result<HttpResponse, 
 #[get("/tenants/{tenant_id}/pushes/{push_id}")]
 pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Problem> {
     let found = pushes::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.push_id).await?;
-    Ok(respond::object(
+    Ok(respond::respond_object(
         &PushWithTargetsResponse::from(&found),
         &found.etag(),
     ))
@@ -260,9 +264,12 @@ pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Probl
 #[utoipa::path(tag = "pushes", operation_id = "withdraw_push", params(PushPath),
     responses((status = 200, description = "The push after the withdrawal", body = PushWithTargetsResponse), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pushes/{push_id}")]
-pub(super) async fn withdraw_push(call: Call<PushPath, Urgent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn withdraw_push(call: Call<PushPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, call.path.push_id);
     let now = pushes::withdraw(&call.ctx, &call.caller, path, &precondition).await?;
-    Ok(respond::object(&PushWithTargetsResponse::from(&now), &now.etag()))
+    Ok(respond::respond_object(
+        &PushWithTargetsResponse::from(&now),
+        &now.etag(),
+    ))
 }

@@ -14,8 +14,8 @@ use crate::catalog::text::{
     ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
 use crate::catalog::version::parse_version_code;
-use crate::http::body::MayBeUrgent;
-use crate::http::fields::{Fields, Patch, parse_instant};
+use crate::http::body::RequestPriority;
+use crate::http::fields::{FieldReader, Patch, parse_instant};
 use crate::http::object::Object;
 
 /// Defines a request type with every field of a release except its identifier. A new release requires `version_code`,
@@ -119,41 +119,77 @@ macro_rules! release_request {
 
         impl $name {
             /// Removes the fields from the request and parses them.
-            pub(super) fn read_changes(&mut self, fields: &mut Fields) -> ReleaseChanges {
+            pub(super) fn read_changes(&mut self, fields: &mut FieldReader) -> ReleaseChanges {
                 ReleaseChanges {
-                    version_code: fields.changed("version_code", take(&mut self.version_code), parse_version_code),
-                    version_name: fields.changed("version_name", take(&mut self.version_name), VersionName::parse),
-                    download_url: fields.changed("download_url", take(&mut self.download_url), Url::parse),
-                    size: fields.changed("size", take(&mut self.size), read_size),
-                    md5: fields.changed("md5", take(&mut self.md5), |text: String| Md5::parse(&text)),
-                    sha256: fields.nullable("sha256", take(&mut self.sha256), |text: String| Sha256::parse(&text)),
-                    update_desc: fields.changed("update_desc", take(&mut self.update_desc), UpdateDescription::parse),
-                    auto_install: fields.changed("auto_install", take(&mut self.auto_install), Ok),
-                    mandatory: fields.changed("mandatory", take(&mut self.mandatory), Ok),
-                    floor: fields.changed("floor", take(&mut self.floor), Ok),
-                    qrcode: fields.nullable("qrcode", take(&mut self.qrcode), read_optional_url).map(Option::flatten),
-                    icon_url: fields
-                        .nullable("icon_url", take(&mut self.icon_url), read_optional_url)
+                    version_code: fields.optional_non_null(
+                        "version_code",
+                        take_field(&mut self.version_code),
+                        parse_version_code,
+                    ),
+                    version_name: fields.optional_non_null(
+                        "version_name",
+                        take_field(&mut self.version_name),
+                        VersionName::parse,
+                    ),
+                    download_url: fields.optional_non_null(
+                        "download_url",
+                        take_field(&mut self.download_url),
+                        Url::parse,
+                    ),
+                    size: fields.optional_non_null("size", take_field(&mut self.size), read_size),
+                    md5: fields.optional_non_null("md5", take_field(&mut self.md5), |text: String| Md5::parse(&text)),
+                    sha256: fields.nullable(
+                        "sha256",
+                        take_field(&mut self.sha256),
+                        |text: String| Sha256::parse(&text),
+                    ),
+                    update_desc: fields.optional_non_null(
+                        "update_desc",
+                        take_field(&mut self.update_desc),
+                        UpdateDescription::parse,
+                    ),
+                    auto_install: fields.optional_non_null("auto_install", take_field(&mut self.auto_install), Ok),
+                    mandatory: fields.optional_non_null("mandatory", take_field(&mut self.mandatory), Ok),
+                    floor: fields.optional_non_null("floor", take_field(&mut self.floor), Ok),
+                    qrcode: fields
+                        .nullable("qrcode", take_field(&mut self.qrcode), read_optional_url)
                         .map(Option::flatten),
-                    config_json: fields.changed("config_json", take(&mut self.config_json), |json: Box<RawValue>| {
-                        ConfigJson::parse(&json)
-                    }),
-                    org_scopes: fields.list("org_scopes", take(&mut self.org_scopes), |scope| scope.0.read()),
-                    org_exclusions: fields.list("org_exclusions", take(&mut self.org_exclusions), |scope| scope.0.read()),
-                    device_types: fields.list("device_types", take(&mut self.device_types), DeviceType::parse),
-                    host_version_min: fields.nullable("host_version_min", take(&mut self.host_version_min), read_bound),
-                    host_version_max: fields.nullable("host_version_max", take(&mut self.host_version_max), read_bound),
+                    icon_url: fields
+                        .nullable("icon_url", take_field(&mut self.icon_url), read_optional_url)
+                        .map(Option::flatten),
+                    config_json: fields.optional_non_null(
+                        "config_json",
+                        take_field(&mut self.config_json),
+                        |json: Box<RawValue>| ConfigJson::parse(&json),
+                    ),
+                    org_scopes: fields.list("org_scopes", take_field(&mut self.org_scopes), |scope| scope.0.read()),
+                    org_exclusions: fields.list(
+                        "org_exclusions",
+                        take_field(&mut self.org_exclusions),
+                        |scope| scope.0.read(),
+                    ),
+                    device_types: fields.list("device_types", take_field(&mut self.device_types), DeviceType::parse),
+                    host_version_min: fields.nullable(
+                        "host_version_min",
+                        take_field(&mut self.host_version_min),
+                        read_bound,
+                    ),
+                    host_version_max: fields.nullable(
+                        "host_version_max",
+                        take_field(&mut self.host_version_max),
+                        read_bound,
+                    ),
                     attribute_rules: fields.list(
                         "attribute_rules",
-                        take(&mut self.attribute_rules),
+                        take_field(&mut self.attribute_rules),
                         |rule| rule.0.read(),
                     ),
-                    device_ids: fields.list("device_ids", take(&mut self.device_ids), DeviceId::parse),
+                    device_ids: fields.list("device_ids", take_field(&mut self.device_ids), DeviceId::parse),
                     rollout: fields
-                        .changed("rollout", take(&mut self.rollout), Ok)
+                        .optional_non_null("rollout", take_field(&mut self.rollout), Ok)
                         .map(|rollout: Object<RolloutFields>| rollout.0.read("rollout.", fields)),
-                    starts_at: fields.nullable("starts_at", take(&mut self.starts_at), parse_instant),
-                    ends_at: fields.nullable("ends_at", take(&mut self.ends_at), parse_instant),
+                    starts_at: fields.nullable("starts_at", take_field(&mut self.starts_at), parse_instant),
+                    ends_at: fields.nullable("ends_at", take_field(&mut self.ends_at), parse_instant),
                 }
             }
         }
@@ -205,7 +241,7 @@ pub(super) struct RolloutFields {
     unit: Patch<String>,
 }
 
-impl MayBeUrgent for RolloutFields {
+impl RequestPriority for RolloutFields {
     /// Returns true for a rollout of 0 percent.
     fn is_urgent(&self) -> bool {
         matches!(&self.percent, Patch::Value(percent) if percent.as_f64() == Some(0.0))
@@ -221,20 +257,20 @@ impl RolloutFields {
     }
 
     /// Reads the fields; `prefix` is the path of the object in the body.
-    pub(super) fn read(self, prefix: &str, fields: &mut Fields) -> RolloutChanges {
+    pub(super) fn read(self, prefix: &str, fields: &mut FieldReader) -> RolloutChanges {
         RolloutChanges {
-            share: fields.changed(&format!("{prefix}percent"), self.percent, |percent: Number| {
+            share: fields.optional_non_null(&format!("{prefix}percent"), self.percent, |percent: Number| {
                 Share::from_percent(&percent)
             }),
             key: fields.nullable(&format!("{prefix}key"), self.key, RolloutKey::parse),
-            unit: fields.changed(&format!("{prefix}unit"), self.unit, |text: String| {
+            unit: fields.optional_non_null(&format!("{prefix}unit"), self.unit, |text: String| {
                 RolloutUnit::parse(&text)
             }),
         }
     }
 }
 
-fn take<T>(field: &mut Patch<T>) -> Patch<T> {
+fn take_field<T>(field: &mut Patch<T>) -> Patch<T> {
     std::mem::take(field)
 }
 

@@ -11,7 +11,7 @@ use crate::catalog::attribute::AttributeRule;
 use crate::catalog::json::JsonText;
 use crate::catalog::org::OrgScope;
 use crate::catalog::rollout::Rollout;
-use crate::storage::Stored;
+use crate::storage::Versioned;
 use crate::storage::releases::ReleaseRecord;
 
 #[derive(Serialize, ToSchema)]
@@ -74,8 +74,8 @@ impl From<&Rollout> for RolloutResponse {
     }
 }
 
-impl From<&Stored<ReleaseRecord>> for ReleaseResponse {
-    fn from(stored: &Stored<ReleaseRecord>) -> Self {
+impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
+    fn from(stored: &Versioned<ReleaseRecord>) -> Self {
         let record = &stored.value;
         let (release, content) = (&record.release, &record.release.content);
         let targeting = content.targeting.clone();

@@ -11,9 +11,9 @@ use crate::access::Action;
 use crate::catalog::field::FieldError;
 use crate::catalog::release::ReleaseState;
 use crate::catalog::text::Identifier;
-use crate::http::body::{ClassifiedJson, Json};
+use crate::http::body::{Json, PrioritizedJson};
 use crate::http::call::Call;
-use crate::http::fields::Fields;
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{AppPath, ReleasePath};
@@ -67,7 +67,7 @@ pub(super) async fn create_release(
         respond::answer(status, &body, &created.stored.etag)
     };
     let permission = (Some(call.path.tenant_id), Action::WriteReleases);
-    respond::create(&call, permission, render, async |ticket| {
+    respond::create(&call, permission, render, async |reservation| {
         let AppPath {
             tenant_id,
             package_name,
@@ -78,7 +78,7 @@ pub(super) async fn create_release(
             *tenant_id,
             package_name,
             new,
-            ticket.once(render),
+            reservation.once(render),
         )
         .await
     })
@@ -86,26 +86,26 @@ pub(super) async fn create_release(
 }
 
 fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let identifier = fields.required(
         "identifier",
         std::mem::take(&mut body.identifier),
         Identifier::parse,
     );
-    let publish = fields.changed("publish", std::mem::take(&mut body.publish), Ok);
-    let force = fields.changed("force", std::mem::take(&mut body.force), Ok);
+    let publish = fields.optional_non_null("publish", std::mem::take(&mut body.publish), Ok);
+    let force = fields.optional_non_null("force", std::mem::take(&mut body.force), Ok);
     let changes = body.read_changes(&mut fields);
     let content = match changes.clone().into_new() {
         Ok(content) => Some(content),
         Err(missing) => {
             for error in missing {
-                fields.missing(error);
+                fields.add_missing(error);
             }
             None
         }
     };
     let (Some(identifier), Some(content)) = (identifier, content) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     Ok(NewRelease {
@@ -124,9 +124,9 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
 pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let query: ReleasesQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let mut fields = Fields::default();
-    let identifier = fields.given("identifier", query.identifier, Identifier::parse);
-    let state = fields.given("state", query.state, |text: String| {
+    let mut fields = FieldReader::default();
+    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
+    let state = fields.query_param("state", query.state, |text: String| {
         ReleaseState::parse_name(&text).map(str::to_owned)
     });
     fields.finish()?;
@@ -156,7 +156,10 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
         release_id,
     } = &call.path;
     let stored = releases::get(&call.ctx, &call.caller, *tenant_id, package_name, *release_id).await?;
-    Ok(respond::object(&ReleaseResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &ReleaseResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Update a release
@@ -169,16 +172,16 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
 pub(super) async fn update_release(
     mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let changes = call.body.value.read_changes(&mut fields);
     fields.finish()?;
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
     let done = releases::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
-    Ok(respond::written(
+    Ok(respond::respond_written(
         &ReleaseResponse::from(&done.value),
         &done.value.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }
 
@@ -189,21 +192,21 @@ pub(super) async fn update_release(
     responses((status = 200, description = "Updated", body = ReleaseResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout")]
 pub(super) async fn set_rollout(
-    mut call: Call<ReleasePath, ClassifiedJson<RolloutFields>>,
+    mut call: Call<ReleasePath, PrioritizedJson<RolloutFields>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let rollout = std::mem::take(call.body.get_mut());
     if rollout.is_empty() {
-        fields.error(FieldError::required("percent"));
+        fields.add_error(FieldError::required("percent"));
     }
     let changes = rollout.read("", &mut fields);
     fields.finish()?;
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
     let done = releases::set_rollout(&call.ctx, &call.caller, path, changes, &precondition).await?;
-    Ok(respond::written(
+    Ok(respond::respond_written(
         &ReleaseResponse::from(&done.value),
         &done.value.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }

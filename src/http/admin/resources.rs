@@ -7,16 +7,16 @@ use utoipa::ToSchema;
 
 use crate::catalog::app::{Resource, ResourceKind};
 use crate::catalog::text::Name;
-use crate::http::body::{ClassifiedJson, MayBeUrgent};
+use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::resources::{self, ResourceChanges};
-use crate::storage::Stored;
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,8 +50,8 @@ struct ResourceResponse {
     updated_at: DateTime<Utc>,
 }
 
-impl From<&Stored<Resource>> for ResourceResponse {
-    fn from(stored: &Stored<Resource>) -> Self {
+impl From<&Versioned<Resource>> for ResourceResponse {
+    fn from(stored: &Versioned<Resource>) -> Self {
         let resource = &stored.value;
         Self {
             identifier: resource.identifier.to_string(),
@@ -93,10 +93,13 @@ pub(super) async fn get_resource(call: Call<ResourcePath>) -> Result<HttpRespons
         identifier,
     } = &call.path;
     let stored = resources::get(&call.ctx, &call.caller, *tenant_id, package_name, identifier).await?;
-    Ok(respond::object(&ResourceResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &ResourceResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
-impl MayBeUrgent for UpdateResourceRequest {
+impl RequestPriority for UpdateResourceRequest {
     fn is_urgent(&self) -> bool {
         matches!(self.enabled, Patch::Value(false))
     }
@@ -108,15 +111,15 @@ impl MayBeUrgent for UpdateResourceRequest {
     responses((status = 200, description = "Updated", body = ResourceResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
 pub(super) async fn update_resource(
-    mut call: Call<ResourcePath, ClassifiedJson<UpdateResourceRequest>>,
+    mut call: Call<ResourcePath, PrioritizedJson<UpdateResourceRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(call.body.get_mut());
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let changes = ResourceChanges {
         name: fields.nullable("name", body.name, Name::parse),
-        kind: fields.changed("kind", body.kind, |text: String| ResourceKind::parse(&text)),
-        enabled: fields.changed("enabled", body.enabled, Ok),
-        repair_on_mismatch: fields.changed("repair_on_mismatch", body.repair_on_mismatch, Ok),
+        kind: fields.optional_non_null("kind", body.kind, |text: String| ResourceKind::parse(&text)),
+        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
+        repair_on_mismatch: fields.optional_non_null("repair_on_mismatch", body.repair_on_mismatch, Ok),
     };
     fields.finish()?;
     let precondition = call.precondition()?;
@@ -126,9 +129,9 @@ pub(super) async fn update_resource(
         &call.path.identifier,
     );
     let done = resources::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
-    Ok(respond::written(
+    Ok(respond::respond_written(
         &ResourceResponse::from(&done.value),
         &done.value.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }

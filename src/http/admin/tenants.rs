@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Action;
-use crate::catalog::enrolment::Enrolment;
+use crate::catalog::enrolment::EnrolmentPolicy;
 use crate::catalog::ids::TenantId;
 use crate::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 use crate::catalog::tenant::Tenant;
 use crate::catalog::text::Name;
-use crate::http::body::{ClassifiedJson, Json, MayBeUrgent};
+use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
-use crate::http::object::Bounded;
+use crate::http::fields::{FieldReader, Patch};
+use crate::http::object::BoundedVec;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::tenants::{self, TenantChanges};
-use crate::storage::Stored;
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +53,7 @@ pub(super) struct UpdateTenantRequest {
     /// `javascript`, `data`, `file` and `intent`.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
     #[serde(default)]
-    push_url_schemes: Patch<Bounded<String, MAX_URL_SCHEMES>>,
+    push_url_schemes: Patch<BoundedVec<String, MAX_URL_SCHEMES>>,
     /// Credential for the first enrolment of a device: `key` requires the tenant's device key, `code` also a one-time
     /// code.
     #[schema(value_type = Option<String>, example = "code")]
@@ -78,8 +78,8 @@ struct TenantResponse {
     updated_at: DateTime<Utc>,
 }
 
-impl From<&Stored<Tenant>> for TenantResponse {
-    fn from(stored: &Stored<Tenant>) -> Self {
+impl From<&Versioned<Tenant>> for TenantResponse {
+    fn from(stored: &Versioned<Tenant>) -> Self {
         Self {
             id: stored.value.id.get(),
             name: stored.value.name.to_string(),
@@ -98,15 +98,18 @@ impl From<&Stored<Tenant>> for TenantResponse {
 }
 
 /// Reads the allowed schemes; `None` if they are unchanged or invalid.
-fn read_schemes(given: Patch<Bounded<String, MAX_URL_SCHEMES>>, fields: &mut Fields) -> Option<UrlSchemes> {
+fn read_schemes(
+    given: Patch<BoundedVec<String, MAX_URL_SCHEMES>>,
+    fields: &mut FieldReader,
+) -> Option<UrlSchemes> {
     const FIELD: &str = "push_url_schemes";
-    let Some(Bounded(given)) = fields.nullable(FIELD, given, Ok)? else {
+    let Some(BoundedVec(given)) = fields.nullable(FIELD, given, Ok)? else {
         return Some(UrlSchemes::default());
     };
     let count = given.len();
     let listed = fields.list(FIELD, Patch::Value(given), |text: String| UrlScheme::parse(&text))?;
     // If one of them is invalid, its error is already recorded.
-    (listed.len() == count).then(|| fields.keep(FIELD, UrlSchemes::only(listed)))?
+    (listed.len() == count).then(|| fields.record(FIELD, UrlSchemes::only(listed)))?
 }
 
 /// Create a tenant
@@ -117,16 +120,17 @@ pub(super) async fn create_tenant(
     mut call: Call<(), Json<CreateTenantRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let id = fields.required("id", body.id, TenantId::parse);
     let name = fields.required("name", body.name, Name::parse);
     let (Some(id), Some(name)) = (id, name) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
-    let render = |stored: &Stored<Tenant>| respond::created(&TenantResponse::from(stored), &stored.etag);
+    let render =
+        |stored: &Versioned<Tenant>| respond::created_answer(&TenantResponse::from(stored), &stored.etag);
     let permission = (None, Action::ManageTenants);
-    respond::create(&call, permission, render, async |ticket| {
-        tenants::create(&call.ctx, &call.caller, id, name, ticket.once(render)).await
+    respond::create(&call, permission, render, async |reservation| {
+        tenants::create(&call.ctx, &call.caller, id, name, reservation.once(render)).await
     })
     .await
 }
@@ -148,10 +152,13 @@ pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
 #[get("/tenants/{tenant_id}")]
 pub(super) async fn get_tenant(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let stored = tenants::get(&call.ctx, &call.caller, call.path.tenant_id).await?;
-    Ok(respond::object(&TenantResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &TenantResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
-impl MayBeUrgent for UpdateTenantRequest {
+impl RequestPriority for UpdateTenantRequest {
     fn is_urgent(&self) -> bool {
         matches!(self.enabled, Patch::Value(false)) || matches!(self.offers_enabled, Patch::Value(false))
     }
@@ -163,17 +170,17 @@ impl MayBeUrgent for UpdateTenantRequest {
     responses((status = 200, description = "Updated", body = TenantResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}")]
 pub(super) async fn update_tenant(
-    mut call: Call<TenantPath, ClassifiedJson<UpdateTenantRequest>>,
+    mut call: Call<TenantPath, PrioritizedJson<UpdateTenantRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(call.body.get_mut());
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let changes = TenantChanges {
-        name: fields.changed("name", body.name, Name::parse),
-        enabled: fields.changed("enabled", body.enabled, Ok),
-        offers_enabled: fields.changed("offers_enabled", body.offers_enabled, Ok),
+        name: fields.optional_non_null("name", body.name, Name::parse),
+        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
+        offers_enabled: fields.optional_non_null("offers_enabled", body.offers_enabled, Ok),
         push_url_schemes: read_schemes(body.push_url_schemes, &mut fields),
-        enrolment: fields.changed("enrolment", body.enrolment, |text: String| {
-            Enrolment::parse(&text)
+        enrolment: fields.optional_non_null("enrolment", body.enrolment, |text: String| {
+            EnrolmentPolicy::parse(&text)
         }),
     };
     fields.finish()?;
@@ -186,9 +193,9 @@ pub(super) async fn update_tenant(
         &precondition,
     )
     .await?;
-    Ok(respond::written(
+    Ok(respond::respond_written(
         &TenantResponse::from(&done.value),
         &done.value.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }

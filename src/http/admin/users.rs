@@ -8,18 +8,18 @@ use utoipa::ToSchema;
 use crate::access::{Action, Role, User};
 use crate::catalog::field::Invalid;
 use crate::catalog::text::Username;
-use crate::http::body::{ClassifiedJson, Json, MayBeUrgent, Urgent};
+use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{TenantPath, UserPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::secrets::parse_password;
-use crate::services::Written;
+use crate::services::WriteResult;
 use crate::services::users::{self, NewUser, UserChanges};
-use crate::storage::Stored;
+use crate::storage::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,8 +63,8 @@ pub(super) struct UserResponse {
     updated_at: DateTime<Utc>,
 }
 
-impl From<&Stored<User>> for UserResponse {
-    fn from(stored: &Stored<User>) -> Self {
+impl From<&Versioned<User>> for UserResponse {
+    fn from(stored: &Versioned<User>) -> Self {
         Self {
             id: stored.value.id.to_string(),
             username: stored.value.username.to_string(),
@@ -96,26 +96,27 @@ pub(super) async fn create_user(
     mut call: Call<TenantPath, Json<CreateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let username = fields.required("username", body.username, read_username);
     let password = fields.required("password", body.password, read_password);
     let role = fields.required("role", body.role, read_role);
     let (Some(username), Some(password), Some(role)) = (username, password, role) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     let new = NewUser {
         username,
         password,
         role,
     };
-    let render = |stored: &Stored<User>| respond::created(&UserResponse::from(stored), &stored.etag);
+    let render =
+        |stored: &Versioned<User>| respond::created_answer(&UserResponse::from(stored), &stored.etag);
     let permission = (Some(call.path.tenant_id), Action::ManageUsers);
-    respond::create(&call, permission, render, async |ticket| {
-        let once = ticket.once(render);
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once(render);
         let stored = users::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
-        Ok(Written {
+        Ok(WriteResult {
             value: stored,
-            pair: None,
+            revision: None,
         })
     })
     .await
@@ -138,10 +139,13 @@ pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, P
 #[get("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
     let stored = users::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &UserResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
-impl MayBeUrgent for UpdateUserRequest {
+impl RequestPriority for UpdateUserRequest {
     fn is_urgent(&self) -> bool {
         matches!(self.enabled, Patch::Value(false))
     }
@@ -154,27 +158,30 @@ impl MayBeUrgent for UpdateUserRequest {
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn update_user(
-    mut call: Call<UserPath, ClassifiedJson<UpdateUserRequest>>,
+    mut call: Call<UserPath, PrioritizedJson<UpdateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(call.body.get_mut());
-    let mut fields = Fields::of_change();
+    let mut fields = FieldReader::for_update();
     let changes = UserChanges {
-        role: fields.changed("role", body.role, read_role),
-        enabled: fields.changed("enabled", body.enabled, Ok),
-        password: fields.changed("password", body.password, read_password),
+        role: fields.optional_non_null("role", body.role, read_role),
+        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
+        password: fields.optional_non_null("password", body.password, read_password),
     };
     fields.finish()?;
     let precondition = call.precondition()?;
     let UserPath { tenant_id, id } = call.path;
     let stored = users::update(&call.ctx, &call.caller, tenant_id, id, changes, &precondition).await?;
-    Ok(respond::object(&UserResponse::from(&stored), &stored.etag))
+    Ok(respond::respond_object(
+        &UserResponse::from(&stored),
+        &stored.etag,
+    ))
 }
 
 /// Delete a user
 #[utoipa::path(tag = "people", operation_id = "delete_user", params(UserPath),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/users/{id}")]
-pub(super) async fn delete_user(call: Call<UserPath, Urgent>) -> Result<HttpResponse, Problem> {
+pub(super) async fn delete_user(call: Call<UserPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     users::delete(
         &call.ctx,
@@ -184,5 +191,5 @@ pub(super) async fn delete_user(call: Call<UserPath, Urgent>) -> Result<HttpResp
         &precondition,
     )
     .await?;
-    Ok(respond::deleted(None))
+    Ok(respond::respond_deleted(None))
 }

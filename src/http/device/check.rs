@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::check_response::{CheckResponse, QueryParameters};
-use super::given::GivenFields;
+use super::raw_check_fields::RawCheckFields;
 use crate::catalog::field::FieldError;
 use crate::catalog::ids::TenantId;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
@@ -19,7 +19,7 @@ use crate::http::form::{FormError, read_form};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::respond::insert_check_headers;
-use crate::resolve::{Check, CheckFields, Form, Given, read_check, read_integer};
+use crate::resolve::{Check, CheckFields, OfferFormat, RawField, read_check, read_integer};
 use crate::services::Context;
 use crate::services::checks::{CheckAnswer, authenticate};
 
@@ -76,7 +76,7 @@ pub(super) async fn answer_check(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    counted(&ctx, answer_posted(&ctx, &request, payload).await)
+    count_refusal(&ctx, check_posted(&ctx, &request, payload).await)
 }
 
 /// Check for updates by query parameters
@@ -88,19 +88,19 @@ pub(super) async fn answer_check(
     responses((status = 200, description = "Offers, the app itself first; the `ETag` covers `data` and `msg_code`",
         body = CheckResponse), (status = 304, description = "`If-None-Match` contains the current `ETag`"), ReadProblems))]
 #[get("/check")]
-pub(super) async fn answer_check_again(request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn check_by_query(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    counted(&ctx, answer_queried(&ctx, &request))
+    count_refusal(&ctx, check_queried(&ctx, &request))
 }
 
-fn counted(ctx: &Context, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
+fn count_refusal(ctx: &Context, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
     if answer.is_err() {
         ctx.check_counts.refused();
     }
     answer
 }
 
-async fn answer_posted(
+async fn check_posted(
     ctx: &Context,
     request: &HttpRequest,
     payload: web::Payload,
@@ -108,12 +108,12 @@ async fn answer_posted(
     let mut device = authenticate(ctx, bearer(request.headers()))?;
     let owner = Owner::Tenant(device.tenant_id());
     let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
-    if body.was_awaited {
+    if body.arrived_late {
         // The credential may have been revoked in the meantime.
         device = authenticate(ctx, bearer(request.headers()))?;
     }
     let fields: CheckRequest<'_> = parse_json(&body.bytes)?;
-    let given = GivenFields::new([
+    let raw = RawCheckFields::new([
         fields.package_name,
         fields.version_code,
         fields.device_id,
@@ -123,12 +123,12 @@ async fn answer_posted(
         fields.attributes,
         fields.tenant_id,
     ]);
-    let (check, claimed) = read(&given.check_fields(), given.tenant_id())?;
+    let (check, claimed) = read(&raw.check_fields(), raw.tenant_id())?;
     let answer = device.check(ctx, claimed, check, client_address(request))?;
-    Ok(Rendered::of(&answer).respond(HttpResponse::Ok(), &answer))
+    Ok(SerializedCheck::of(&answer).respond(HttpResponse::Ok(), &answer))
 }
 
-fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+fn check_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let device = authenticate(ctx, bearer(request.headers()))?;
     let text = request.query_string();
     if text.matches('&').nth(MAX_PARAMETERS - 1).is_some() {
@@ -138,10 +138,10 @@ fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, 
     }
     let query = read_form(text.as_bytes())
         .map_err(|FormError::NotUtf8| query_problem("must be percent-encoded UTF-8"))?;
-    query_fields_stand_once(&query)?;
+    reject_repeated_params(&query)?;
     let given = |name: &str| {
         let value = query.iter().find(|(own, _)| own == name);
-        value.map_or(Given::Absent, |(_, value)| Given::Text(value))
+        value.map_or(RawField::Absent, |(_, value)| RawField::Text(value))
     };
     let fields = CheckFields {
         package_name: given("package_name"),
@@ -154,14 +154,14 @@ fn answer_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, 
     };
     let (check, claimed) = read(&fields, given("tenant_id"))?;
     let answer = device.check(ctx, claimed, check, client_address(request))?;
-    let rendered = Rendered::of(&answer);
-    let mut response = if is_known(request, &rendered.etag) {
+    let serialized = SerializedCheck::of(&answer);
+    let mut response = if matches_if_none_match(request, &serialized.etag) {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
-    Ok(rendered.respond(response, &answer))
+    Ok(serialized.respond(response, &answer))
 }
 
 fn query_problem(message: &str) -> Problem {
@@ -169,7 +169,7 @@ fn query_problem(message: &str) -> Problem {
 }
 
 /// Rejects repeated parameters, which are ambiguous.
-fn query_fields_stand_once(
+fn reject_repeated_params(
     query: &[(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)],
 ) -> Result<(), Problem> {
     let repeated = query
@@ -188,7 +188,7 @@ fn query_fields_stand_once(
 /// Parses the check and the tenant that it claims, if any.
 fn read<'a>(
     fields: &CheckFields<'a>,
-    tenant_id: Given<'_>,
+    tenant_id: RawField<'_>,
 ) -> Result<(Check<'a>, Option<TenantId>), Problem> {
     let claimed = if tenant_id.is_blank() {
         Ok(None)
@@ -206,18 +206,18 @@ fn read<'a>(
 }
 
 /// Serialized response.
-struct Rendered {
+struct SerializedCheck {
     body: Vec<u8>,
     /// Entity tag in quotes, as in the header.
     etag: String,
 }
 
-impl Rendered {
+impl SerializedCheck {
     fn of(answer: &CheckAnswer<'_>) -> Self {
         let mut body = Vec::with_capacity(1_024 * (answer.offers.len() + 1));
         body.extend_from_slice(b"{\"data\":[");
         let data = body.len();
-        answer.write_offers(Form::Json, (b"", b","), &mut body);
+        answer.write_offers(OfferFormat::Json, (b"", b","), &mut body);
         if !answer.offers.is_empty() {
             body.pop();
         }
@@ -268,7 +268,7 @@ fn etag(data: &[u8], msg_code: &str) -> String {
 }
 
 /// Returns true if `If-None-Match` names this tag. The comparison is weak (RFC 9110, section 13.1.2).
-fn is_known(request: &HttpRequest, etag: &str) -> bool {
+fn matches_if_none_match(request: &HttpRequest, etag: &str) -> bool {
     request
         .headers()
         .get_all(IF_NONE_MATCH)

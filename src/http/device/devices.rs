@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::given::GivenFields;
-use crate::catalog::device::{DeviceAttributes, EnrollingDevice, OrgInfo};
+use super::raw_check_fields::RawCheckFields;
+use crate::catalog::device::{DeviceAttributes, DeviceEnrolment, OrgInfo};
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{acquire, bearer, context, request_id};
 use crate::http::client_address::client_address;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::resolve::{Attribute, read_device_attributes, read_memberships};
@@ -105,26 +105,26 @@ pub(super) async fn enrol_device(
 }
 
 impl EnrolDeviceRequest<'_> {
-    fn read(self) -> Result<(EnrollingDevice, Option<PresentedEnrolmentCode>), Problem> {
-        let mut fields = Fields::default();
+    fn read(self) -> Result<(DeviceEnrolment, Option<PresentedEnrolmentCode>), Problem> {
+        let mut fields = FieldReader::default();
         let id = fields.required("device_id", self.device_id, DeviceId::parse);
         let project = fields.required("project_id", self.project_id, ProjectId::parse);
         let device_type = fields.optional("device_type", unless_blank(self.device_type), DeviceType::parse);
-        let given = GivenFields::new([None, None, None, None, None, self.org_info, self.attributes, None]);
-        let given = given.check_fields();
-        let memberships = keep(&mut fields, read_memberships(given.org_info));
-        let attributes = keep(&mut fields, read_device_attributes(given.attributes));
+        let raw = RawCheckFields::new([None, None, None, None, None, self.org_info, self.attributes, None]);
+        let raw = raw.check_fields();
+        let memberships = record(&mut fields, read_memberships(raw.org_info));
+        let attributes = record(&mut fields, read_device_attributes(raw.attributes));
         let code = fields.optional("enrolment_code", unless_blank(self.enrolment_code), read_code);
         let (Some(id), Some(project)) = (id, project) else {
-            return Err(fields.refusal());
+            return Err(fields.into_problem());
         };
         fields.finish()?;
-        let device = EnrollingDevice {
+        let device = DeviceEnrolment {
             id,
             project,
             device_type,
             org_info: memberships.and_then(|memberships| OrgInfo::of_check(&memberships)),
-            attributes: attributes.and_then(told),
+            attributes: attributes.and_then(collect_attributes),
         };
         Ok((device, code))
     }
@@ -137,8 +137,8 @@ fn unless_blank(given: Patch<String>) -> Patch<String> {
     }
 }
 
-fn keep<T>(fields: &mut Fields, read: Result<T, FieldError>) -> Option<T> {
-    read.map_err(|error| fields.error(error)).ok()
+fn record<T>(fields: &mut FieldReader, read: Result<T, FieldError>) -> Option<T> {
+    read.map_err(|error| fields.add_error(error)).ok()
 }
 
 fn read_code(text: String) -> Result<PresentedEnrolmentCode, Invalid> {
@@ -147,10 +147,10 @@ fn read_code(text: String) -> Result<PresentedEnrolmentCode, Invalid> {
 }
 
 /// Collects the attributes; `None` if there are none.
-fn told(attributes: Vec<Attribute<'_>>) -> Option<DeviceAttributes> {
-    let told: DeviceAttributes = attributes
+fn collect_attributes(attributes: Vec<Attribute<'_>>) -> Option<DeviceAttributes> {
+    let collected: DeviceAttributes = attributes
         .into_iter()
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
-    (!told.is_empty()).then_some(told)
+    (!collected.is_empty()).then_some(collected)
 }

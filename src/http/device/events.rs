@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream::unfold;
 use utoipa::IntoParams;
 
-use super::probing::Probing;
+use super::disconnect_probe::ProbedStream;
 use crate::catalog::field::FieldError;
 use crate::http::call::{bearer, context};
 use crate::http::openapi::ReadProblems;
@@ -44,7 +44,7 @@ struct ResumeHeader {
 pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request).into_inner();
     let path = OwnDevicePath::from_path(&request)?;
-    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let principal = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let has_up_to = read_last_event_id(&request)?;
     let mut response = HttpResponse::Ok();
     response
@@ -55,9 +55,9 @@ pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse,
     if is_head(&request) {
         return Ok(response.finish());
     }
-    let stream = open_stream(ctx, pass, has_up_to)?;
+    let stream = open_stream(ctx, principal, has_up_to)?;
     // The connection is closed after the stream, so that a stopping node does not wait for it.
-    Ok(response.force_close().streaming(Probing::new(body(stream))))
+    Ok(response.force_close().streaming(ProbedStream::new(body(stream))))
 }
 
 fn body(stream: EventStream) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {

@@ -3,11 +3,11 @@
 mod check;
 mod check_response;
 mod devices;
+mod disconnect_probe;
 mod events;
-pub(super) mod given;
-mod probing;
 mod push_response;
 mod pushes;
+pub(super) mod raw_check_fields;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -15,7 +15,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(check::answer_check)
-        .service(check::answer_check_again)
+        .service(check::check_by_query)
         .service(events::receive_events)
         .service(pushes::poll_pushes)
         .service(pushes::acknowledge_push)

@@ -16,7 +16,7 @@ use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{acquire, bearer, context, read_query};
 use crate::http::client_address::client_address;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
@@ -25,7 +25,7 @@ use crate::services::checks::authenticate;
 use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
 use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::services::{PermitClass, network_of};
-use crate::storage::push_targets::StoredTarget;
+use crate::storage::push_targets::TargetRecord;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -63,8 +63,8 @@ struct AcknowledgedPushResponse {
     ended_at: Option<DateTime<Utc>>,
 }
 
-impl From<&StoredTarget> for AcknowledgedPushResponse {
-    fn from(target: &StoredTarget) -> Self {
+impl From<&TargetRecord> for AcknowledgedPushResponse {
+    fn from(target: &TargetRecord) -> Self {
         Self {
             push_id: target.push.to_string(),
             sequence: target.key.sequence,
@@ -87,18 +87,18 @@ impl From<&StoredTarget> for AcknowledgedPushResponse {
 pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnDevicePath::from_path(&request)?;
-    let pass = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let principal = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let query: PollQuery = read_query(&request)?;
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let wait = fields
-        .given("wait_s", query.wait_s, read_wait)
+        .query_param("wait_s", query.wait_s, read_wait)
         .unwrap_or_default();
     fields.finish()?;
     let pushes = if is_head(&request) {
         // A HEAD response has no body.
         Vec::new()
     } else {
-        poll(&ctx, &pass, wait).await?
+        poll(&ctx, &principal, wait).await?
     };
     let items: Vec<_> = pushes.iter().map(DeliveredPush::json).collect();
     Ok(HttpResponse::Ok()
@@ -128,19 +128,19 @@ pub(super) async fn acknowledge_push(
     };
     let body = read_body(&request, &mut payload.into_inner(), tenant, MAX_BODY_BYTES).await?;
     // Authenticated after the body, because the token may have been revoked while it arrived.
-    let pass = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
-    let _permit = acquire(&ctx, PermitClass::Device(pass.scope.tenant().tenant()))?;
+    let principal = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
+    let _permit = acquire(&ctx, PermitClass::Device(principal.scope.tenant().tenant()))?;
     let body: AcknowledgePushRequest = parse_json(&body.bytes)?;
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let said = fields.required("state", body.state, |text| Acknowledgement::parse(&text));
     let detail = fields.optional("detail", body.detail, PushDetail::parse);
     let Some(said) = said else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
     fields.finish()?;
     let target = acknowledge_within_limit(
         &ctx,
-        (&pass.scope, pass.authority()),
+        (&principal.scope, principal.authority()),
         path.push_id,
         (said, detail),
     )

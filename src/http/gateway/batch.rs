@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::envelope::{self, Format};
 use super::error::GatewayError;
-use super::methods::Asked;
+use super::methods::ResponseContext;
 use super::params::{BodyKind, Params};
 use super::pipeline;
 use super::request_id;
@@ -42,9 +42,9 @@ const QUERY_NAMES: [&str; 10] = [
     "v",
 ];
 /// Query parameters that may contain any text.
-const FREE_TEXTS: [&str; 4] = ["partner_id", "session", "simplify", "target_app_key"];
+const FREE_TEXT_PARAMS: [&str; 4] = ["partner_id", "session", "simplify", "target_app_key"];
 /// End of the signed text of a query.
-const END_OF_QUERY: &str = "v2.0";
+const QUERY_SUFFIX: &str = "v2.0";
 
 /// Answers a batch with the answers of its calls, in order and joined by the separator. An error applies to the whole
 /// batch.
@@ -57,7 +57,7 @@ pub(super) async fn answer(
     source: Option<IpAddr>,
 ) -> Result<Vec<u8>, GatewayError> {
     let verified = pipeline::verify_batch(ctx, query, body, source)?;
-    refuse_movable_border(query)?;
+    reject_ambiguous_query(query)?;
     let separator = separator.filter(|text| !text.is_empty()).unwrap_or(SEPARATOR);
     if separator.len() > MAX_SEPARATOR_BYTES {
         return Err(GatewayError::too_large(
@@ -113,7 +113,7 @@ pub(super) async fn answer(
 /// lies inside a value, because no other name contains a `v`. It cannot lie in a restricted value (a known app key, a
 /// format, an algorithm, a timestamp), because none contains `v2.0` either. It therefore lies inside a free text, and
 /// such a text is rejected.
-fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
+fn reject_ambiguous_query(query: &Params<'_>) -> Result<(), GatewayError> {
     for (name, value) in query.as_one_set().unwrap_or_default().iter() {
         if !QUERY_NAMES.contains(&name) {
             let why = format!(
@@ -122,9 +122,9 @@ fn refuse_movable_border(query: &Params<'_>) -> Result<(), GatewayError> {
             );
             return Err(GatewayError::invalid_argument(name, &why));
         }
-        if FREE_TEXTS.contains(&name) && value.contains(END_OF_QUERY) {
+        if FREE_TEXT_PARAMS.contains(&name) && value.contains(QUERY_SUFFIX) {
             let why =
-                format!("{name} may not contain {END_OF_QUERY}, which ends the signed text of the query");
+                format!("{name} may not contain {QUERY_SUFFIX}, which ends the signed text of the query");
             return Err(GatewayError::invalid_argument(name, &why));
         }
     }
@@ -158,7 +158,7 @@ fn without_line_breaks(piece: &str) -> &str {
 
 async fn answer_one(
     ctx: &web::Data<Context>,
-    verified: &pipeline::Verified<'_>,
+    verified: &pipeline::VerifiedCall<'_>,
     format: Format,
     shared: &str,
     own: &str,
@@ -168,11 +168,11 @@ async fn answer_one(
         Err(error) => Err(error),
         Ok(params) if params.as_one_set().is_none() => Err(GatewayError::invalid_signature()),
         Ok(params) => {
-            let asked = Asked {
+            let response_context = ResponseContext {
                 format,
                 request_id: &id,
             };
-            let answered = pipeline::answer_in_batch(ctx, &params, verified, asked).await;
+            let answered = pipeline::answer_in_batch(ctx, &params, verified, response_context).await;
             answered.map(|answer| answer.body)
         }
     };
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_query_is_read_in_one_way() {
         let refused = |query: &str| {
-            refuse_movable_border(&Params::of_query(query).unwrap())
+            reject_ambiguous_query(&Params::of_query(query).unwrap())
                 .map_err(|error| error.sub_code.unwrap_or_default())
         };
         assert_eq!(refused("app_key=1&v=2.0&partner_id=v2&session=2.0"), Ok(()));

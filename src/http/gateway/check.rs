@@ -10,7 +10,7 @@ use super::methods::{Method, MethodAnswer, MethodCall};
 use super::value_kind::ValueKind;
 use crate::catalog::ids::TenantId;
 use crate::http::respond::insert_check_headers;
-use crate::resolve::{CheckFields, Given, read_check, read_integer};
+use crate::resolve::{CheckFields, RawField, read_check, read_integer};
 use crate::services::ServiceError;
 
 pub(super) const METHOD: Method = Method {
@@ -27,7 +27,7 @@ pub(super) const METHOD: Method = Method {
         ("tenant_id", ValueKind::Integer),
         ("version_code", ValueKind::Integer),
     ],
-    refuses_others: false,
+    rejects_unknown: false,
     call,
 };
 
@@ -37,7 +37,7 @@ fn call(call: MethodCall<'_>) -> LocalBoxFuture<'_, Result<MethodAnswer, Gateway
 }
 
 fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
-    let given = |name: &str| call.params.get(name).map_or(Given::Absent, Given::Text);
+    let given = |name: &str| call.params.get(name).map_or(RawField::Absent, RawField::Text);
     let fields = CheckFields {
         package_name: given("package_name"),
         version_code: given("version_code"),
@@ -64,8 +64,8 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
             ServiceError::PermissionDenied(_) => GatewayError::not_permitted(),
             _ => GatewayError::unavailable(),
         })?;
-    let mut envelope = Envelope::success(call.asked.format, METHOD.name);
-    let form = call.asked.format.into();
+    let mut envelope = Envelope::success(call.response_context.format, METHOD.name);
+    let form = call.response_context.format.into();
     envelope.list("data", "d_t_o", answer.offers.is_empty(), |between, out| {
         answer.write_offers(form, between, out);
     });
@@ -77,7 +77,7 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
     let mut headers = HttpResponse::Ok();
     insert_check_headers(&mut headers, &answer);
     Ok(MethodAnswer {
-        body: envelope.close(call.asked.request_id),
+        body: envelope.close(call.response_context.request_id),
         headers,
     })
 }

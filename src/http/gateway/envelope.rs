@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use super::compression::{accepts_gzip, gzip};
 use super::error::GatewayError;
-use crate::resolve::{Form, xml};
+use crate::resolve::{OfferFormat, xml};
 
 /// Response format, determined only by the parameters `format` and `simplify`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Format {
     }
 }
 
-impl From<Format> for Form {
+impl From<Format> for OfferFormat {
     fn from(format: Format) -> Self {
         match format {
             Format::Json | Format::SimplifiedJson => Self::Json,

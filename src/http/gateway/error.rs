@@ -29,15 +29,15 @@ impl GatewayError {
         self
     }
 
-    fn saying(mut self, sub_message: impl Into<String>) -> Self {
+    fn with_sub_message(mut self, sub_message: impl Into<String>) -> Self {
         self.sub_message = Some(sub_message.into());
         self
     }
 
-    pub(super) fn call_limited(seconds: u64) -> Self {
+    pub(super) fn rate_limited(seconds: u64) -> Self {
         Self::plain(7, "App Call Limited")
             .with_sub_code("accesscontrol.limited-by-app-api-access-count")
-            .saying(format!("This ban will last for {seconds} more seconds"))
+            .with_sub_message(format!("This ban will last for {seconds} more seconds"))
     }
 
     pub(super) fn verb_not_allowed() -> Self {
@@ -57,7 +57,7 @@ impl GatewayError {
     pub(super) fn remote_unavailable(why: &str) -> Self {
         Self::plain(15, "Remote service error")
             .with_sub_code("isp.top-remote-service-unavailable")
-            .saying(why)
+            .with_sub_message(why)
     }
 
     pub(super) fn missing_method() -> Self {
@@ -112,20 +112,20 @@ impl GatewayError {
         let name = excerpt(name);
         Self::plain(40, &format!("Missing required arguments:{name}"))
             .with_sub_code(format!("isv.missing-parameter:{name}"))
-            .saying(why)
+            .with_sub_message(why)
     }
 
     pub(super) fn invalid_argument(name: &str, why: &str) -> Self {
         let name = excerpt(name);
         Self::plain(41, &format!("Invalid arguments:{name}"))
             .with_sub_code(format!("isv.invalid-parameter:{name}"))
-            .saying(why)
+            .with_sub_message(why)
     }
 
     pub(super) fn too_large(why: &str) -> Self {
         Self::plain(43, "Parameter error")
             .with_sub_code("isv.request-too-large")
-            .saying(why)
+            .with_sub_message(why)
     }
 
     pub(super) fn too_slow(why: &str) -> Self {
@@ -133,7 +133,7 @@ impl GatewayError {
             ends_connection: true,
             ..Self::plain(43, "Parameter error")
                 .with_sub_code("isv.request-timeout")
-                .saying(why)
+                .with_sub_message(why)
         }
     }
 
@@ -144,7 +144,7 @@ impl GatewayError {
     pub(super) fn unsupported_encoding(coding: &str) -> Self {
         Self::invalid_encoding()
             .with_sub_code("isv.unsupported-content-encoding")
-            .saying(format!(
+            .with_sub_message(format!(
                 "Content-Encoding {coding} is not supported; send the body without it"
             ))
     }

@@ -10,8 +10,8 @@ use super::envelope::Format;
 use super::error::GatewayError;
 use super::params::Params;
 use super::push;
-use super::readings::{ReadParameter, ReadParameters};
 use super::sign::SignMethod;
+use super::signature_ambiguity::{ReadParameter, ReadParameters};
 use super::value_kind::ValueKind;
 use crate::access::AppKeyRole;
 use crate::services::Context;
@@ -22,7 +22,7 @@ pub(super) struct MethodCall<'a> {
     pub(super) ctx: &'a web::Data<Context>,
     pub(super) key: &'a GatewayKey,
     pub(super) params: &'a Params<'a>,
-    pub(super) asked: Asked<'a>,
+    pub(super) response_context: ResponseContext<'a>,
     /// Verified signature as sent, which all calls of a batch share.
     pub(super) signature: &'a str,
     /// Client address.
@@ -31,7 +31,7 @@ pub(super) struct MethodCall<'a> {
 
 /// Requested form of the response.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct ResponseContext<'a> {
     pub(super) format: Format,
     /// Id of the response.
     pub(super) request_id: &'a str,
@@ -53,14 +53,14 @@ pub(super) struct Method {
     pub(super) reads: &'static [ReadParameter],
     /// True if unknown parameters are rejected. Text then cannot hide in them, so no other reading of a signed text is
     /// a call of this method. Required for methods that a recorded request must not trigger again.
-    pub(super) refuses_others: bool,
+    pub(super) rejects_unknown: bool,
     pub(super) call: for<'a> fn(MethodCall<'a>) -> LocalBoxFuture<'a, Result<MethodAnswer, GatewayError>>,
 }
 
 const METHODS: &[Method] = &[check::METHOD, push::METHOD];
 
 /// Public parameters without an effect. They are treated like unknown parameters, except by methods that reject those.
-const CARRIED: [ReadParameter; 3] = [
+const IGNORED_PARAMS: [ReadParameter; 3] = [
     ("partner_id", ValueKind::Text),
     ("session", ValueKind::Text),
     ("target_app_key", ValueKind::Text),
@@ -87,20 +87,24 @@ const PUBLIC_REQUIRED: [&str; 4] = ["app_key", "method", "timestamp", "v"];
 
 impl Method {
     /// Returns the parameters that affect a call, in no particular order.
-    pub(super) fn reads_of_any_kind(&self) -> impl Iterator<Item = ReadParameter> + Clone {
-        let carried: &[_] = if self.refuses_others { &CARRIED } else { &[] };
-        PUBLIC.iter().chain(carried).chain(self.reads).copied()
+    pub(super) fn parameters(&self) -> impl Iterator<Item = ReadParameter> + Clone {
+        let ignored: &[_] = if self.rejects_unknown {
+            &IGNORED_PARAMS
+        } else {
+            &[]
+        };
+        PUBLIC.iter().chain(ignored).chain(self.reads).copied()
     }
 
     /// Returns the first of these parameters that the method rejects.
-    pub(super) fn refused<'p>(&self, mut names: impl Iterator<Item = &'p str>) -> Option<&'p str> {
-        let knows = |name: &str| name == "sign" || self.reads_of_any_kind().any(|(known, _)| known == name);
-        names.find(|name| self.refuses_others && !knows(name))
+    pub(super) fn find_rejected<'p>(&self, mut names: impl Iterator<Item = &'p str>) -> Option<&'p str> {
+        let knows = |name: &str| name == "sign" || self.parameters().any(|(known, _)| known == name);
+        names.find(|name| self.rejects_unknown && !knows(name))
     }
 
     /// Returns the parameters that affect a call, sorted by name.
-    pub(super) fn all_reads(&self) -> ReadParameters {
-        let mut all: Vec<_> = self.reads_of_any_kind().collect();
+    pub(super) fn sorted_parameters(&self) -> ReadParameters {
+        let mut all: Vec<_> = self.parameters().collect();
         all.sort_unstable_by_key(|(name, _)| *name);
         let required = PUBLIC_REQUIRED.iter().chain(self.required).copied().collect();
         ReadParameters { all, required }
@@ -111,11 +115,11 @@ impl Method {
 mod tests {
     use super::*;
 
-    /// Assumptions of `readings` and `value_kind` about the names.
+    /// Assumptions of `signature_ambiguity` and `value_kind` about the names.
     #[test]
     fn names_that_are_read_tell_themselves_from_each_other_and_from_values() {
         for method in METHODS {
-            let all = method.all_reads().all;
+            let all = method.sorted_parameters().all;
             for (name, _) in &all {
                 assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
                 let begins_like_json = ["true", "false", "null"]

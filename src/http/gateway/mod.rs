@@ -11,10 +11,10 @@ mod params;
 mod pipeline;
 mod push;
 mod push_request;
-mod readings;
 #[cfg(test)]
 mod round_trips;
 pub mod sign;
+mod signature_ambiguity;
 pub mod timestamp;
 mod value_kind;
 
@@ -25,9 +25,9 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use self::envelope::Format;
 use self::error::GatewayError;
-use self::methods::Asked;
+use self::methods::ResponseContext;
 use self::params::{BodyKind, Params};
-use super::body::{Body, BodyError, MAX_BODY_BYTES, collect, require_identity};
+use super::body::{Body, BodyError, MAX_BODY_BYTES, read_to_end, require_identity};
 use super::body_memory::Owner;
 use super::call::context;
 use super::client_address::client_address;
@@ -51,11 +51,18 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
         Ok(read) => read,
         Err(error) => return respond_early_failure(&request, &error, &id),
     };
-    let asked = Asked {
+    let response_context = ResponseContext {
         format,
         request_id: &id,
     };
-    match pipeline::answer(&context(&request), &params, asked, client_address(&request)).await {
+    match pipeline::answer(
+        &context(&request),
+        &params,
+        response_context,
+        client_address(&request),
+    )
+    .await
+    {
         Ok(answer) => envelope::respond(&request, answer.headers, format, answer.body),
         Err(error) => respond_failure(&request, format, &error, &id),
     }
@@ -131,12 +138,12 @@ fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'
 async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<Body, GatewayError> {
     require_identity(request.headers()).map_err(|coding| GatewayError::unsupported_encoding(&coding))?;
     let owner = || Owner::Source(client_address(request).map(network_of));
-    match collect(&mut payload.into_inner(), owner, MAX_BODY_BYTES).await {
+    match read_to_end(&mut payload.into_inner(), owner, MAX_BODY_BYTES).await {
         Err(BodyError::TooSlow) => Err(GatewayError::too_slow("the body did not arrive in time")),
         Err(BodyError::NoMemory) => Err(GatewayError::unavailable()),
         Ok(body) => Ok(body),
         Err(BodyError::TooLarge) => Err(GatewayError::too_large("a body of at most 1 MiB is read")),
-        Err(BodyError::BrokeOff) => Err(GatewayError::invalid_encoding()),
+        Err(BodyError::Incomplete) => Err(GatewayError::invalid_encoding()),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::error::GatewayError;
 
 /// Returns the boundary in a content type.
-pub(super) fn boundary(content_type: &str) -> Option<String> {
+pub(super) fn parse_boundary(content_type: &str) -> Option<String> {
     let boundary = content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim()
@@ -57,8 +57,8 @@ fn read_part(part: &[u8]) -> Result<Option<(String, String)>, GatewayError> {
             .eq_ignore_ascii_case("content-disposition")
             .then_some(value)
     });
-    let name = disposition.and_then(|disposition| parameter(disposition, "name"));
-    let is_file = disposition.is_some_and(|disposition| parameter(disposition, "filename").is_some());
+    let name = disposition.and_then(|disposition| find_parameter(disposition, "name"));
+    let is_file = disposition.is_some_and(|disposition| find_parameter(disposition, "filename").is_some());
     match name {
         Some(name) if !is_file => {
             let value = before_line_break(value).to_vec();
@@ -94,7 +94,7 @@ fn before_line_break(text: &[u8]) -> &[u8] {
 }
 
 /// Returns a parameter of a header, `name="x"` or `name=x`.
-fn parameter(header: &str, wanted: &str) -> Option<String> {
+fn find_parameter(header: &str, wanted: &str) -> Option<String> {
     header.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim()
@@ -141,10 +141,13 @@ mod tests {
     #[test]
     fn boundaries_are_read_quoted_or_not() {
         assert_eq!(
-            boundary("multipart/form-data; boundary=\"a b\"").as_deref(),
+            parse_boundary("multipart/form-data; boundary=\"a b\"").as_deref(),
             Some("a b")
         );
-        assert_eq!(boundary("multipart/form-data;Boundary=-1"), Some("-1".to_owned()));
-        assert_eq!(boundary("multipart/form-data"), None);
+        assert_eq!(
+            parse_boundary("multipart/form-data;Boundary=-1"),
+            Some("-1".to_owned())
+        );
+        assert_eq!(parse_boundary("multipart/form-data"), None);
     }
 }

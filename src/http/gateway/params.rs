@@ -45,7 +45,8 @@ impl BodyKind {
         if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") || essence.is_empty() {
             Self::Form
         } else if essence.eq_ignore_ascii_case("multipart/form-data") {
-            multipart::boundary(content_type).map_or(Self::Other, |boundary| Self::Multipart { boundary })
+            multipart::parse_boundary(content_type)
+                .map_or(Self::Other, |boundary| Self::Multipart { boundary })
         } else {
             Self::Other
         }
@@ -55,7 +56,7 @@ impl BodyKind {
 impl<'a> Params<'a> {
     /// Decodes query and body. Returns error 47 for invalid UTF-8 and error 43 for too many parameters.
     pub(super) fn read(query: &'a str, body: &'a [u8], kind: &BodyKind) -> Result<Self, GatewayError> {
-        if has_many_pieces(query.as_bytes()) || (*kind == BodyKind::Form && has_many_pieces(body)) {
+        if exceeds_piece_limit(query.as_bytes()) || (*kind == BodyKind::Form && exceeds_piece_limit(body)) {
             return Err(GatewayError::too_large("at most 100 parameters are read"));
         }
         let of_query = read_form(query.as_bytes()).map_err(|_| GatewayError::invalid_encoding())?;
@@ -81,11 +82,11 @@ impl<'a> Params<'a> {
     /// Merges query and body. The sort is stable, so the body's pair precedes the query's pair of the same name.
     fn of_both(mut query: Vec<Pair<'a>>, body: Vec<Pair<'a>>) -> Self {
         let mut set = body;
-        let mut has_repeated_name = sort_by_name(&mut set);
+        let mut has_repeated_name = sort_and_detect_repeats(&mut set);
         if !query.is_empty() {
-            has_repeated_name |= sort_by_name(&mut query);
+            has_repeated_name |= sort_and_detect_repeats(&mut query);
             set.extend(query);
-            sort_by_name(&mut set);
+            sort_and_detect_repeats(&mut set);
         }
         set.dedup_by(|later, earlier| later.0 == earlier.0);
         Self {
@@ -120,12 +121,12 @@ impl<'a> Params<'a> {
     }
 }
 
-fn has_many_pieces(form: &[u8]) -> bool {
+fn exceeds_piece_limit(form: &[u8]) -> bool {
     memchr_iter(b'&', form).nth(MAX_PIECES).is_some()
 }
 
 /// Sorts the pairs, and returns true if a name is repeated.
-fn sort_by_name(pairs: &mut [Pair<'_>]) -> bool {
+fn sort_and_detect_repeats(pairs: &mut [Pair<'_>]) -> bool {
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     pairs.windows(2).any(|pair| pair[0].0 == pair[1].0)
 }

@@ -7,17 +7,17 @@ use actix_web::web;
 
 use super::envelope::Format;
 use super::error::GatewayError;
-use super::methods::{self, Asked, Method, MethodAnswer, MethodCall};
+use super::methods::{self, Method, MethodAnswer, MethodCall, ResponseContext};
 use super::params::Params;
-use super::readings::{ambiguous_parameter, may_hide_a_parameter};
-use super::sign::{ParameterSet, SignMethod, canonical};
+use super::sign::{ParameterSet, SignMethod, canonical_text};
+use super::signature_ambiguity::{ambiguous_parameter, may_be_ambiguous};
 use super::timestamp;
 use crate::catalog::field::{FieldError, excerpt};
 use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::{Context, ServiceError};
 
 /// Call with a known caller.
-pub(super) struct Verified<'p> {
+pub(super) struct VerifiedCall<'p> {
     pub(super) key: GatewayKey,
     /// Signed parameters.
     signed: ParameterSet<'p>,
@@ -30,9 +30,9 @@ pub(super) struct Verified<'p> {
 }
 
 /// Required public parameter with the error for its absence.
-type Presence = (&'static str, fn() -> GatewayError);
+type RequiredParam = (&'static str, fn() -> GatewayError);
 
-const PRESENT: [Presence; 5] = [
+const REQUIRED_PARAMS: [RequiredParam; 5] = [
     ("method", GatewayError::missing_method),
     ("app_key", GatewayError::missing_app_key),
     ("v", GatewayError::missing_version),
@@ -49,17 +49,17 @@ pub(super) fn format_of(params: &Params<'_>) -> Result<Format, GatewayError> {
 pub(super) async fn answer(
     ctx: &web::Data<Context>,
     params: &Params<'_>,
-    asked: Asked<'_>,
+    response_context: ResponseContext<'_>,
     source: Option<IpAddr>,
 ) -> Result<MethodAnswer, GatewayError> {
-    require(params, &PRESENT)?;
+    require(params, &REQUIRED_PARAMS)?;
     let verified = verify(ctx, params, "", source)?;
     let method = permitted_method(params, &verified)?;
-    limit(ctx, params, &verified)?;
+    count_call(ctx, params, &verified)?;
     require_arguments(params, method)?;
-    refuse_others(params, method)?;
-    refuse_ambiguous(method, &verified)?;
-    dispatch(ctx, params, method, &verified, asked).await
+    reject_unknown(params, method)?;
+    reject_ambiguous(method, &verified)?;
+    dispatch(ctx, params, method, &verified, response_context).await
 }
 
 /// Verifies a batch, whose query requires every public parameter except the method.
@@ -68,8 +68,8 @@ pub(super) fn verify_batch<'p>(
     query: &'p Params<'_>,
     body: &str,
     source: Option<IpAddr>,
-) -> Result<Verified<'p>, GatewayError> {
-    require(query, &PRESENT[1..])?;
+) -> Result<VerifiedCall<'p>, GatewayError> {
+    require(query, &REQUIRED_PARAMS[1..])?;
     verify(ctx, query, body, source)
 }
 
@@ -77,18 +77,18 @@ pub(super) fn verify_batch<'p>(
 pub(super) async fn answer_in_batch(
     ctx: &web::Data<Context>,
     params: &Params<'_>,
-    verified: &Verified<'_>,
-    asked: Asked<'_>,
+    verified: &VerifiedCall<'_>,
+    response_context: ResponseContext<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
-    require(params, &PRESENT[..1])?;
+    require(params, &REQUIRED_PARAMS[..1])?;
     let method = permitted_method(params, verified)?;
-    limit(ctx, params, verified)?;
+    count_call(ctx, params, verified)?;
     require_arguments(params, method)?;
-    refuse_others(params, method)?;
-    dispatch(ctx, params, method, verified, asked).await
+    reject_unknown(params, method)?;
+    dispatch(ctx, params, method, verified, response_context).await
 }
 
-fn require(params: &Params<'_>, required: &[Presence]) -> Result<(), GatewayError> {
+fn require(params: &Params<'_>, required: &[RequiredParam]) -> Result<(), GatewayError> {
     match required.iter().find(|(name, _)| params.given(name).is_none()) {
         Some((_, missing)) => Err(missing()),
         None => Ok(()),
@@ -102,7 +102,7 @@ fn verify<'p>(
     params: &'p Params<'_>,
     body: &str,
     source: Option<IpAddr>,
-) -> Result<Verified<'p>, GatewayError> {
+) -> Result<VerifiedCall<'p>, GatewayError> {
     let key = find_key(ctx, params.get("app_key").unwrap_or_default()).map_err(|error| match error {
         ServiceError::NoCatalog => GatewayError::unavailable(),
         _ => GatewayError::invalid_app_key(),
@@ -112,7 +112,7 @@ fn verify<'p>(
         return Err(GatewayError::invalid_timestamp());
     }
     let verified = verify_signature(params, body, key, source)?;
-    verified.key.note_use(ctx);
+    verified.key.record_use(ctx);
     Ok(verified)
 }
 
@@ -130,7 +130,7 @@ fn verify_signature<'p>(
     body: &str,
     key: GatewayKey,
     source: Option<IpAddr>,
-) -> Result<Verified<'p>, GatewayError> {
+) -> Result<VerifiedCall<'p>, GatewayError> {
     let set = params.as_one_set().ok_or_else(GatewayError::invalid_signature)?;
     let algorithm = match params.given("sign_method") {
         None => SignMethod::Md5,
@@ -143,15 +143,15 @@ fn verify_signature<'p>(
     };
     // Some clients sign parameters without a value and some do not. Both signed texts denote the same request.
     let mut signed = set;
-    let mut text = canonical(&signed) + body;
+    let mut text = canonical_text(&signed) + body;
     if !is_of_the_key(&text) {
         signed = signed.without_blanks();
-        text = canonical(&signed) + body;
+        text = canonical_text(&signed) + body;
         if !is_of_the_key(&text) {
             return Err(GatewayError::invalid_signature());
         }
     }
-    Ok(Verified {
+    Ok(VerifiedCall {
         key,
         signed,
         text,
@@ -160,7 +160,10 @@ fn verify_signature<'p>(
     })
 }
 
-fn permitted_method(params: &Params<'_>, verified: &Verified<'_>) -> Result<&'static Method, GatewayError> {
+fn permitted_method(
+    params: &Params<'_>,
+    verified: &VerifiedCall<'_>,
+) -> Result<&'static Method, GatewayError> {
     let method =
         methods::find(params.get("method").unwrap_or_default()).ok_or_else(GatewayError::invalid_method)?;
     if (method.is_allowed)(verified.key.role()) {
@@ -171,11 +174,15 @@ fn permitted_method(params: &Params<'_>, verified: &Verified<'_>) -> Result<&'st
 }
 
 /// Counts the call by key, device and network, because a whole store may share one address.
-fn limit(ctx: &web::Data<Context>, params: &Params<'_>, verified: &Verified<'_>) -> Result<(), GatewayError> {
+fn count_call(
+    ctx: &web::Data<Context>,
+    params: &Params<'_>,
+    verified: &VerifiedCall<'_>,
+) -> Result<(), GatewayError> {
     let device = params.get("device_id").unwrap_or_default();
     ctx.call_limits
         .count(verified.key.app_key(), device, verified.source)
-        .map_err(GatewayError::call_limited)
+        .map_err(GatewayError::rate_limited)
 }
 
 fn require_arguments(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
@@ -185,8 +192,8 @@ fn require_arguments(params: &Params<'_>, method: &Method) -> Result<(), Gateway
     })
 }
 
-fn refuse_others(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
-    match method.refused(params.names()) {
+fn reject_unknown(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
+    match method.find_rejected(params.names()) {
         Some(name) => Err(GatewayError::invalid_argument(
             name,
             &format!("{} takes no parameter {}", method.name, excerpt(name)),
@@ -195,12 +202,12 @@ fn refuse_others(params: &Params<'_>, method: &Method) -> Result<(), GatewayErro
     }
 }
 
-fn refuse_ambiguous(method: &Method, verified: &Verified<'_>) -> Result<(), GatewayError> {
+fn reject_ambiguous(method: &Method, verified: &VerifiedCall<'_>) -> Result<(), GatewayError> {
     // Nearly every request returns here, so that the slower analysis is rarely needed.
-    if !may_hide_a_parameter(&verified.signed, &verified.text, method.reads_of_any_kind()) {
+    if !may_be_ambiguous(&verified.signed, &verified.text, method.parameters()) {
         return Ok(());
     }
-    match ambiguous_parameter(&verified.signed, &method.all_reads()) {
+    match ambiguous_parameter(&verified.signed, &method.sorted_parameters()) {
         Some(name) => Err(GatewayError::invalid_argument(
             name,
             &format!(
@@ -216,14 +223,14 @@ async fn dispatch(
     ctx: &web::Data<Context>,
     params: &Params<'_>,
     method: &Method,
-    verified: &Verified<'_>,
-    asked: Asked<'_>,
+    verified: &VerifiedCall<'_>,
+    response_context: ResponseContext<'_>,
 ) -> Result<MethodAnswer, GatewayError> {
     let call = MethodCall {
         ctx,
         key: &verified.key,
         params,
-        asked,
+        response_context,
         signature: verified.signature,
         source: verified.source,
     };

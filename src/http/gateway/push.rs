@@ -2,9 +2,9 @@
 //!
 //! An attacker who records a signed request could replay it, or send another request with the same signed text. A
 //! replay returns the push that was already accepted. Another request is never a push: the method rejects unknown
-//! parameters, so the whole text must consist of its own parameters, in one way (see `readings`). The signed text of a
-//! push begins with `alipay_context`. That of a batch begins with `app_key`. That of a check does too, unless its
-//! client signs a parameter of its own that sorts earlier.
+//! parameters, so the whole text must consist of its own parameters, in one way (see `signature_ambiguity`). The signed
+//! text of a push begins with `alipay_context`. That of a batch begins with `app_key`. That of a check does too, unless
+//! its client signs a parameter of its own that sorts earlier.
 
 use actix_web::HttpResponse;
 use futures_util::FutureExt;
@@ -27,12 +27,12 @@ pub(super) const METHOD: Method = Method {
     is_allowed: may_push,
     required: &["alipay_context", "req"],
     reads: &[("alipay_context", ValueKind::Json), ("req", ValueKind::Json)],
-    refuses_others: true,
+    rejects_unknown: true,
     call,
 };
 
 /// Result in the body of a successful response.
-struct Outcome {
+struct PushResult {
     success: bool,
     code: &'static str,
     message: String,
@@ -41,7 +41,7 @@ struct Outcome {
 fn call(call: MethodCall<'_>) -> LocalBoxFuture<'_, Result<MethodAnswer, GatewayError>> {
     async move {
         let outcome = push(&call).await?;
-        let mut envelope = Envelope::success(call.asked.format, METHOD.name);
+        let mut envelope = Envelope::success(call.response_context.format, METHOD.name);
         envelope.structure("result", |result| {
             result.boolean("result", outcome.success);
             result.boolean("success", outcome.success);
@@ -49,18 +49,18 @@ fn call(call: MethodCall<'_>) -> LocalBoxFuture<'_, Result<MethodAnswer, Gateway
             result.text("result_msg", &outcome.message);
         });
         Ok(MethodAnswer {
-            body: envelope.close(call.asked.request_id),
+            body: envelope.close(call.response_context.request_id),
             headers: HttpResponse::Ok(),
         })
     }
     .boxed_local()
 }
 
-async fn push(call: &MethodCall<'_>) -> Result<Outcome, GatewayError> {
+async fn push(call: &MethodCall<'_>) -> Result<PushResult, GatewayError> {
     let given = |name| call.params.get(name).unwrap_or_default();
     let request = read_push(given("alipay_context"), given("req"), call.signature)
         .map_err(|errors| GatewayError::wrong_arguments(&errors))?;
-    if !call.key.is_good() {
+    if !call.key.is_enabled() {
         return Err(GatewayError::not_permitted());
     }
     let class = PermitClass::Device(call.key.tenant());
@@ -69,12 +69,12 @@ async fn push(call: &MethodCall<'_>) -> Result<Outcome, GatewayError> {
     let created = Box::pin(create_with_key(
         call.ctx,
         call.key,
-        call.asked.request_id,
+        call.response_context.request_id,
         request,
     ));
-    let taken = within_deadline(created).await;
-    match taken.map_err(failure)? {
-        Ok(_) => Ok(Outcome {
+    let accepted = within_deadline(created).await;
+    match accepted.map_err(failure)? {
+        Ok(_) => Ok(PushResult {
             success: true,
             code: "200",
             message: "请求成功".to_owned(),
@@ -85,8 +85,8 @@ async fn push(call: &MethodCall<'_>) -> Result<Outcome, GatewayError> {
     }
 }
 
-fn refused(code: &'static str, message: String) -> Outcome {
-    Outcome {
+fn refused(code: &'static str, message: String) -> PushResult {
+    PushResult {
         success: false,
         code,
         message,
@@ -104,7 +104,7 @@ fn unknown_devices(unknown: &[PushTarget]) -> String {
 fn failure(error: ServiceError) -> GatewayError {
     match error {
         ServiceError::PermissionDenied(_) | ServiceError::NotFound(_) => GatewayError::not_permitted(),
-        ServiceError::RateLimited { retry_after_s, .. } => GatewayError::call_limited(retry_after_s),
+        ServiceError::RateLimited { retry_after_s, .. } => GatewayError::rate_limited(retry_after_s),
         // The conversion to a problem logs the error with its causes.
         other => GatewayError::remote_unavailable(Problem::from(other).detail()),
     }

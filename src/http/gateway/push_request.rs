@@ -5,7 +5,7 @@
 use crate::catalog::field::{FieldError, Invalid};
 use crate::catalog::json::{Members, Node};
 use crate::catalog::push::{
-    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, Repeatable,
+    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, RepeatKey,
 };
 use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
 
@@ -30,7 +30,7 @@ pub(super) fn read_push(
             content: pushed,
             targets,
             context: Some(alipay_context.to_owned()),
-            repeatable: Repeatable::ByTraceIdOrSignature(signature.to_ascii_lowercase()),
+            repeat_key: RepeatKey::ByTraceIdOrSignature(signature.to_ascii_lowercase()),
         }),
         _ => Err(reader.errors),
     }
@@ -46,7 +46,7 @@ impl Reader {
     fn check_context(&mut self, text: &str) {
         const FIELD: &str = "alipay_context";
         if text.len() > MAX_CONTEXT_BYTES {
-            self.wrong(FIELD, &format!("must be at most {MAX_CONTEXT_BYTES} bytes long"));
+            self.add_error(FIELD, &format!("must be at most {MAX_CONTEXT_BYTES} bytes long"));
             return;
         }
         let Some(members) = self.read_object(FIELD, text) else {
@@ -55,7 +55,7 @@ impl Reader {
         for name in CONTEXT_MEMBERS {
             match find(&members, name) {
                 None | Some(Node::Null | Node::Text(_)) => {}
-                Some(other) => self.wrong_kind(&format!("{FIELD}.{name}"), "a text", other),
+                Some(other) => self.add_type_error(&format!("{FIELD}.{name}"), "a text", other),
             }
         }
     }
@@ -84,12 +84,12 @@ impl Reader {
         let given = match self.present(FIELD, find(req, "target_info"))? {
             Node::Array(given) => given,
             other => {
-                self.wrong_kind(FIELD, "an array of devices", other);
+                self.add_type_error(FIELD, "an array of devices", other);
                 return None;
             }
         };
         if given.len() > MAX_LISTED_TARGETS {
-            self.wrong(FIELD, &format!("must list at most {MAX_LISTED_TARGETS} devices"));
+            self.add_error(FIELD, &format!("must list at most {MAX_LISTED_TARGETS} devices"));
             return None;
         }
         let places = given.iter().enumerate();
@@ -99,13 +99,13 @@ impl Reader {
         if listed.len() < given.len() {
             return None;
         }
-        self.keep(FIELD, PushTargets::new(listed))
+        self.record(FIELD, PushTargets::new(listed))
     }
 
     fn read_target(&mut self, place: &str, target: &Node<'_>) -> Option<PushTarget> {
         let Node::Object(target) = target else {
             let expected = r#"a device such as {"hardware_id":"111","project_id":"projectId"}"#;
-            self.wrong_kind(place, expected, target);
+            self.add_type_error(place, expected, target);
             return None;
         };
         let device = self.required(target, place, "hardware_id", DeviceId::parse);
@@ -121,7 +121,7 @@ impl Reader {
         let info = match self.present(FIELD, find(req, "package_push_info"))? {
             Node::Object(info) => info,
             other => {
-                self.wrong_kind(FIELD, "an object", other);
+                self.add_type_error(FIELD, "an object", other);
                 return None;
             }
         };
@@ -173,23 +173,23 @@ impl Reader {
     ) -> Option<T> {
         let field = || format!("{place}.{name}");
         match find(members, name).filter(|value| !is_blank(value))? {
-            Node::Text(text) => self.keep(&field(), parse(text.to_string())),
+            Node::Text(text) => self.record(&field(), parse(text.to_string())),
             other => {
-                self.wrong_kind(&field(), "a text", other);
+                self.add_type_error(&field(), "a text", other);
                 None
             }
         }
     }
 
-    fn keep<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|why| self.wrong(field, &why.0)).ok()
+    fn record<T>(&mut self, field: &str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|why| self.add_error(field, &why.0)).ok()
     }
 
-    fn wrong_kind(&mut self, field: &str, expected: &str, given: &Node<'_>) {
-        self.wrong(field, &format!("must be {expected}, not {}", given.kind()));
+    fn add_type_error(&mut self, field: &str, expected: &str, given: &Node<'_>) {
+        self.add_error(field, &format!("must be {expected}, not {}", given.kind()));
     }
 
-    fn wrong(&mut self, field: &str, why: &str) {
+    fn add_error(&mut self, field: &str, why: &str) {
         self.errors
             .push(FieldError::invalid(field, format!("{field} {why}")));
     }

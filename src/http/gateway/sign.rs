@@ -97,7 +97,7 @@ impl<'a> ParameterSet<'a> {
 }
 
 /// Returns the signed text: names and values without separators.
-pub fn canonical(params: &ParameterSet<'_>) -> String {
+pub fn canonical_text(params: &ParameterSet<'_>) -> String {
     let length = params.iter().map(|(name, value)| name.len() + value.len()).sum();
     let mut text = String::with_capacity(length);
     for (name, value) in params.signed() {
@@ -127,7 +127,7 @@ mod tests {
     ];
 
     fn whole(params: ParameterSet<'_>) -> String {
-        canonical(&params)
+        canonical_text(&params)
     }
 
     /// Returns the signatures of one request under the three algorithms. `sign_method` is itself a signed parameter.
@@ -185,7 +185,7 @@ mod tests {
         let empty = [("attributes", ""), ("old_versions", "")];
         assert_eq!(signatures(&empty, whole)[0], "B55C6891CF67697A2053182F899234F0");
         assert_eq!(
-            signatures(&empty, |params| canonical(&params.without_blanks()))[0],
+            signatures(&empty, |params| canonical_text(&params.without_blanks()))[0],
             "6550B99C147C0B23FBD84D27B0048CB4"
         );
     }
@@ -194,7 +194,7 @@ mod tests {
     fn signatures_of(params: &[(&str, &str)], appended: &str) -> Vec<String> {
         let signed = SignMethod::NAMES.map(|name| {
             let params = params.iter().copied().chain([("sign_method", name)]);
-            let text = canonical(&params.collect()) + appended;
+            let text = canonical_text(&params.collect()) + appended;
             hex::encode_upper(SignMethod::parse(name).unwrap().sign("helloworld", &text))
         });
         signed.to_vec()
@@ -254,7 +254,7 @@ mod tests {
     fn verifying_takes_either_case_and_no_other_secret() {
         let signature = "D005A231371375EF38C5F5FCF6BEB1DB";
         let more = [("attributes", "{}"), ("sign_method", "md5")];
-        let text = canonical(&CHECK.into_iter().chain(more).collect());
+        let text = canonical_text(&CHECK.into_iter().chain(more).collect());
         assert!(SignMethod::Md5.verify("helloworld", &text, signature));
         assert!(SignMethod::Md5.verify("helloworld", &text, &signature.to_lowercase()));
         for secret in ["helloworlds", "HELLOWORLD", "", "helloworl"] {

@@ -7,9 +7,9 @@ use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, TimeZone, Utc};
 /// Maximum deviation of a client's clock, in either direction.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(10);
 /// Format of a text timestamp, in which 0 stands for a digit.
-const SHAPE: &str = "0000-00-00 00:00:00";
+const TEXT_PATTERN: &str = "0000-00-00 00:00:00";
 /// Possible lengths of a timestamp: milliseconds, text.
-pub(super) const LENGTHS: [usize; 2] = [MILLISECOND_DIGITS, SHAPE.len()];
+pub(super) const LENGTHS: [usize; 2] = [MILLISECOND_DIGITS, TEXT_PATTERN.len()];
 const MILLISECOND_DIGITS: usize = 13;
 const EIGHT_HOURS_S: i32 = 8 * 3_600;
 
@@ -18,12 +18,15 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
     if text.len() == MILLISECOND_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return DateTime::from_timestamp_millis(text.parse().ok()?);
     }
-    let is_shaped = text.len() == SHAPE.len()
-        && text.bytes().zip(SHAPE.bytes()).all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            separator => byte == separator,
-        });
-    if !is_shaped {
+    let matches_pattern = text.len() == TEXT_PATTERN.len()
+        && text
+            .bytes()
+            .zip(TEXT_PATTERN.bytes())
+            .all(|(byte, pattern)| match pattern {
+                b'0' => byte.is_ascii_digit(),
+                separator => byte == separator,
+            });
+    if !matches_pattern {
         return None;
     }
     let number = |digits: Range<usize>| text[digits].parse::<u32>().ok();
@@ -40,7 +43,7 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// Formats an instant as clients send it: text in UTC+8.
-pub fn wall_clock(instant: DateTime<Utc>) -> String {
+pub fn format_utc8(instant: DateTime<Utc>) -> String {
     let zone = FixedOffset::east_opt(EIGHT_HOURS_S).expect("eight hours are less than a day");
     instant
         .with_timezone(&zone)
@@ -62,7 +65,7 @@ mod tests {
         let instant = "2026-01-01T19:04:05Z".parse::<DateTime<Utc>>().unwrap();
         assert_eq!(parse("2026-01-02 03:04:05"), Some(instant));
         assert_eq!(parse("1767294245000"), Some(instant));
-        assert_eq!(wall_clock(instant), "2026-01-02 03:04:05");
+        assert_eq!(format_utc8(instant), "2026-01-02 03:04:05");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) enum ValueKind {
 
 /// Possible ends of a value, as lengths.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ends {
+pub(super) enum ValueEnds {
     Anywhere,
     At(Vec<usize>),
 }
@@ -34,10 +34,10 @@ impl ValueKind {
     /// preceding value.
     ///
     /// `own` is the parameter's value in the request.
-    pub(super) fn ends(self, text: &str, own: Option<&str>) -> Ends {
+    pub(super) fn ends(self, text: &str, own: Option<&str>) -> ValueEnds {
         let blank = blank_length(text);
-        Ends::At(match self {
-            Self::Text => return Ends::Anywhere,
+        ValueEnds::At(match self {
+            Self::Text => return ValueEnds::Anywhere,
             Self::Integer => vec![integer_length(text)],
             Self::Json => std::iter::once(blank).chain(json_length(text)).collect(),
             Self::OneOf(values) => std::iter::once(blank)
@@ -88,8 +88,8 @@ mod tests {
 
     fn ends(kind: ValueKind, text: &str) -> Vec<usize> {
         match kind.ends(text, Some("2.0")) {
-            Ends::At(lengths) => lengths,
-            Ends::Anywhere => panic!("{kind:?} ends anywhere"),
+            ValueEnds::At(lengths) => lengths,
+            ValueEnds::Anywhere => panic!("{kind:?} ends anywhere"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a block holds: one tenant's catalog as it is served, except that secrets stay sealed.
+//! Content of a block: one tenant's catalog as it is served, except that secrets stay encrypted.
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, IntoInnerError, Write};
@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zstd::zstd_safe::{CCtx, CParameter};
 
-use super::frames::{Block, Packed};
-use super::pace::Paced;
+use super::frames::{Block, PackedBlock};
+use super::throttle::ThrottledWork;
 use super::{MAX_UNPACKED_BYTES, SnapshotError};
 use crate::access::AppKeyRole;
 use crate::catalog::ids::{AppId, KeyId, TenantId};
@@ -20,29 +20,29 @@ use crate::live::PublishedTenant;
 use crate::live::published::{LiveAppKey, LoadedApp, TenantParts};
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
-use crate::storage::CatalogPair;
+use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 
-/// A snapshot is written beside the work of a node: the fastest level, which halves the bytes already.
+/// Fastest level, because snapshots are written alongside the node's other work. It already halves the size.
 const COMPRESSION_LEVEL: i32 = 1;
-/// How much is compressed at a time.
+/// Number of bytes compressed at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// A tenant on its way out; [`Read`] has the same fields in the same order.
+/// Serialized form of a tenant; [`TenantRecord`] has the same fields in the same order.
 #[derive(Serialize)]
-struct Written<'a> {
-    pair: &'a CatalogPair,
+struct TenantRecordRef<'a> {
+    revision: &'a CatalogRevision,
     tenant: &'a Tenant,
     directory_etag: Option<&'a str>,
     directory: &'a OrgDirectory,
     device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
-    app_keys: Vec<WrittenAppKey<'a>>,
-    apps: Vec<(AppId, &'a CatalogPair, &'a PublishedApp)>,
+    app_keys: Vec<AppKeyRecordRef<'a>>,
+    apps: Vec<(AppId, &'a CatalogRevision, &'a PublishedApp)>,
     row_count: i64,
 }
 
 #[derive(Serialize)]
-pub(super) struct WrittenAppKey<'a> {
+pub(super) struct AppKeyRecordRef<'a> {
     app_key: &'a str,
     id: KeyId,
     role: AppKeyRole,
@@ -51,19 +51,19 @@ pub(super) struct WrittenAppKey<'a> {
 }
 
 #[derive(Deserialize)]
-struct Read {
-    pair: CatalogPair,
+struct TenantRecord {
+    revision: CatalogRevision,
     tenant: Tenant,
     directory_etag: Option<String>,
     directory: OrgDirectory,
     device_keys: HashMap<KeyId, DeviceKeyHash>,
-    app_keys: Vec<ReadAppKey>,
-    apps: Vec<(AppId, CatalogPair, PublishedApp)>,
+    app_keys: Vec<AppKeyRecord>,
+    apps: Vec<(AppId, CatalogRevision, PublishedApp)>,
     row_count: i64,
 }
 
 #[derive(Deserialize)]
-pub(super) struct ReadAppKey {
+pub(super) struct AppKeyRecord {
     app_key: String,
     id: KeyId,
     role: AppKeyRole,
@@ -71,107 +71,108 @@ pub(super) struct ReadAppKey {
     sealed: Vec<SealedSecret>,
 }
 
-/// Packs one tenant after the other.
+/// Serializer and compressor of tenants.
 pub(super) struct Packer<'p> {
-    /// Kept from tenant to tenant: making it takes as long as packing a small one.
+    /// Reused for all tenants, because creating it takes as long as packing a small tenant.
     context: CCtx<'static>,
-    pace: Paced<'p>,
+    throttle: ThrottledWork<'p>,
 }
 
 impl<'p> Packer<'p> {
-    pub(super) fn new(pace: Paced<'p>) -> Self {
+    pub(super) fn new(throttle: ThrottledWork<'p>) -> Self {
         let mut context = CCtx::create();
         context
             .set_parameter(CParameter::CompressionLevel(COMPRESSION_LEVEL))
-            .expect("the level is one that zstd has");
-        Self { context, pace }
+            .expect("zstd supports this level");
+        Self { context, throttle }
     }
 
-    /// Packs what is served of a tenant; `None` stands for a tenant whose rows cannot be read.
+    /// Packs the catalog of a tenant; `None` stands for a tenant whose rows cannot be read.
     pub(super) fn pack(
         &mut self,
         id: TenantId,
         published: Option<&PublishedTenant>,
-    ) -> Result<Packed, SnapshotError> {
-        self.pack_value(id, &published.map(Written::of))
+    ) -> Result<PackedBlock, SnapshotError> {
+        self.pack_value(id, &published.map(TenantRecordRef::of))
     }
 
-    /// Packs anything of a tenant.
+    /// Packs any serializable value of a tenant.
     pub(super) fn pack_value(
         &mut self,
         id: TenantId,
         value: &impl Serialize,
-    ) -> Result<Packed, SnapshotError> {
-        let counting = Counting {
+    ) -> Result<PackedBlock, SnapshotError> {
+        let counting = CountingWriter {
             inner: zstd::Encoder::with_context(Vec::new(), &mut self.context),
             count: 0,
-            pace: &mut self.pace,
+            throttle: &mut self.throttle,
         };
-        // Only writing can fail, and it writes to memory.
+        // Only writing can fail, and the writer is in memory.
         let pieces = BufWriter::with_capacity(PIECE_BYTES, counting);
         let pieces = postcard::to_io(value, pieces).map_err(io::Error::other)?;
         let written = pieces.into_inner().map_err(IntoInnerError::into_error)?;
         if written.count > MAX_UNPACKED_BYTES {
             return Err(SnapshotError::TooLarge(id));
         }
-        Ok(Packed {
+        Ok(PackedBlock {
             unpacked: written.count,
             bytes: written.inner.finish()?,
         })
     }
 
-    /// To be called between tenants.
-    pub(super) fn breathe(&mut self) {
-        self.pace.breathe();
+    /// Pauses if necessary. Must be called between tenants.
+    pub(super) fn checkpoint(&mut self) {
+        self.throttle.checkpoint();
     }
 }
 
-/// The tenant of a verified block.
+/// Unpacks the tenant of a verified block.
 pub(super) fn unpack(block: &Block<'_>, keyring: &Keyring) -> Result<Option<PublishedTenant>, SnapshotError> {
-    let read: Option<Read> = unpack_value(block)?;
+    let read: Option<TenantRecord> = unpack_value(block)?;
     if read.as_ref().is_some_and(|read| read.tenant.id != block.tenant) {
-        return Err(refuse(block, "it is another tenant's"));
+        return Err(content_error(block, "it belongs to another tenant"));
     }
     Ok(read.map(|read| read.publish(keyring)))
 }
 
-/// What [`Packer::pack_value`] packed.
+/// Unpacks a value packed by [`Packer::pack_value`].
 pub(super) fn unpack_value<T: DeserializeOwned>(block: &Block<'_>) -> Result<T, SnapshotError> {
-    let bytes = zstd::bulk::decompress(block.bytes, block.unpacked).map_err(|why| refuse(block, why))?;
-    let (value, rest) = postcard::take_from_bytes(&bytes).map_err(|why| refuse(block, why))?;
+    let bytes =
+        zstd::bulk::decompress(block.bytes, block.unpacked).map_err(|why| content_error(block, why))?;
+    let (value, rest) = postcard::take_from_bytes(&bytes).map_err(|why| content_error(block, why))?;
     if rest.is_empty() {
         Ok(value)
     } else {
-        Err(refuse(block, "it is longer than its parts"))
+        Err(content_error(block, "it has trailing bytes"))
     }
 }
 
-pub(super) fn refuse(block: &Block<'_>, reason: impl ToString) -> SnapshotError {
+pub(super) fn content_error(block: &Block<'_>, reason: impl ToString) -> SnapshotError {
     SnapshotError::Contents {
         tenant: block.tenant,
         reason: reason.to_string(),
     }
 }
 
-impl<'a> Written<'a> {
+impl<'a> TenantRecordRef<'a> {
     fn of(published: &'a PublishedTenant) -> Self {
         let apps = published
             .loaded_apps()
-            .map(|loaded| (loaded.id, &loaded.pair, &*loaded.app));
+            .map(|loaded| (loaded.id, &loaded.revision, &*loaded.app));
         Self {
-            pair: &published.pair,
+            revision: &published.revision,
             tenant: &published.tenant,
             directory_etag: published.directory_etag.as_deref(),
             directory: &published.directory,
             device_keys: &published.device_keys,
-            app_keys: WrittenAppKey::all_of(published).collect(),
+            app_keys: AppKeyRecordRef::all_of(published).collect(),
             apps: apps.collect(),
             row_count: published.row_count,
         }
     }
 }
 
-impl<'a> WrittenAppKey<'a> {
+impl<'a> AppKeyRecordRef<'a> {
     pub(super) fn all_of(published: &'a PublishedTenant) -> impl Iterator<Item = Self> {
         published.app_keys.iter().map(|(app_key, live)| Self {
             app_key,
@@ -183,8 +184,8 @@ impl<'a> WrittenAppKey<'a> {
     }
 }
 
-impl ReadAppKey {
-    /// The name of a key, and the key with its secrets opened.
+impl AppKeyRecord {
+    /// Returns the name of the key, and the key with its secrets decrypted.
     pub(super) fn open(self, keyring: &Keyring, tenant: TenantId) -> (String, Arc<LiveAppKey>) {
         let live = LiveAppKey::open(
             keyring,
@@ -196,17 +197,17 @@ impl ReadAppKey {
     }
 }
 
-impl Read {
+impl TenantRecord {
     fn publish(self, keyring: &Keyring) -> PublishedTenant {
         let tenant = self.tenant.id;
         let app_keys = self.app_keys.into_iter().map(|key| key.open(keyring, tenant));
-        let apps = self.apps.into_iter().map(|(id, pair, app)| LoadedApp {
+        let apps = self.apps.into_iter().map(|(id, revision, app)| LoadedApp {
             id,
-            pair,
+            revision,
             app: Arc::new(app),
         });
         PublishedTenant::new(TenantParts {
-            pair: self.pair,
+            revision: self.revision,
             tenant: self.tenant,
             directory_etag: self.directory_etag,
             directory: Arc::new(self.directory),
@@ -218,18 +219,18 @@ impl Read {
     }
 }
 
-/// Counts what is written through it, and rests in between.
-struct Counting<'a, 'p, W> {
+/// Writer that counts bytes and pauses between writes.
+struct CountingWriter<'a, 'p, W> {
     inner: W,
     count: u64,
-    pace: &'a mut Paced<'p>,
+    throttle: &'a mut ThrottledWork<'p>,
 }
 
-impl<W: Write> Write for Counting<'_, '_, W> {
+impl<W: Write> Write for CountingWriter<'_, '_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.count += written as u64;
-        self.pace.breathe();
+        self.throttle.checkpoint();
         Ok(written)
     }
 

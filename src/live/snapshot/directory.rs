@@ -1,4 +1,4 @@
-//! The directory of a node's snapshots: a few generations, each written whole or not at all.
+//! Directory of a node's snapshots: a few generations, each written atomically.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -12,18 +12,18 @@ use super::{Snapshot, SnapshotError, read};
 use crate::secrets::Keyring;
 use crate::supervision::panic_message;
 
-/// How many snapshots are kept: were the newest damaged, an older one still starts a node.
+/// Number of snapshots to keep. If the newest is damaged, an older one can still start a node.
 const GENERATIONS: usize = 3;
 const PREFIX: &str = "catalog-";
 const SUFFIX: &str = ".snapshot";
-/// How much is brought to the disk at once.
+/// Number of bytes written between two syncs to disk.
 const SYNCHRONISED_BYTES: usize = 4 << 20;
-/// Of a file that is being written, or that a killed process left.
+/// Suffix of a file that is being written, or was left by a killed process.
 const UNFINISHED: &str = ".unfinished";
-/// Of a segment of the journal.
+/// Suffix of a journal segment.
 const JOURNAL: &str = ".journal";
 
-/// Where a node keeps its snapshots, as `catalog-<microseconds since 1970>.snapshot`.
+/// Directory in which a node keeps its snapshots, as `catalog-<microseconds since 1970>.snapshot`.
 #[derive(Debug, Clone)]
 pub struct SnapshotDirectory(PathBuf);
 
@@ -32,22 +32,22 @@ impl SnapshotDirectory {
         Self(path)
     }
 
-    /// The newest snapshot that is acceptable; the log tells why newer ones are not. `None` without one.
+    /// Loads the newest valid snapshot, and logs the reason for rejecting newer ones. Returns `None` if there is none.
     pub fn load_newest(&self, keyring: &Keyring) -> Option<Snapshot> {
         let generations = match self.generations() {
             Ok(generations) => generations,
             Err(error) => {
-                tracing::warn!(directory = %self.0.display(), %error, "there are no snapshots");
+                tracing::warn!(directory = %self.0.display(), %error, "the snapshots cannot be listed");
                 return None;
             }
         };
         let mut snapshot = self.newest_accepted(&generations, |path| load(path, keyring))?;
         journal::replay(self, &mut snapshot, keyring);
-        tell_age(snapshot.as_of);
+        report_age(snapshot.as_of);
         Some(snapshot)
     }
 
-    /// Where the journal behind the newest acceptable snapshot goes on.
+    /// Returns the position at which the journal of the newest valid snapshot continues.
     pub(super) fn end_of_journal(&self, keyring: &Keyring) -> JournalEnd {
         let generations = self.generations().unwrap_or_default();
         let newest = self.newest_accepted(&generations, |path| {
@@ -68,14 +68,14 @@ impl SnapshotDirectory {
             let path = self.path_of(*number);
             read(&path)
                 .inspect_err(|error| {
-                    tracing::error!(file = %path.display(), %error, "a snapshot is not accepted");
+                    tracing::error!(file = %path.display(), %error, "a snapshot was rejected");
                     metrics::counter!("slipway_snapshot_refused_total").increment(1);
                 })
                 .ok()
         })
     }
 
-    /// The segments of journals, in the order of their numbers.
+    /// Returns the journal segments, ordered by number.
     pub(super) fn segments(&self) -> io::Result<Vec<SegmentFile>> {
         let mut numbers: Vec<u64> = self
             .names()?
@@ -90,9 +90,9 @@ impl SnapshotDirectory {
         Ok(numbers.into_iter().map(file).collect())
     }
 
-    /// Makes a segment's file for its owner alone; fails if there is one.
+    /// Creates the file of a segment, accessible only to its owner. Fails if the file exists.
     pub(super) fn create_segment(&self, number: u64) -> io::Result<File> {
-        self.make()?;
+        self.create()?;
         let mut options = OpenOptions::new();
         options.append(true).create_new(true);
         #[cfg(unix)]
@@ -102,7 +102,7 @@ impl SnapshotDirectory {
         Ok(file)
     }
 
-    /// Removes segments that no snapshot here is continued by.
+    /// Removes the journal segments that no remaining snapshot needs.
     pub(super) fn remove_old_segments(&self, keyring: &Keyring) -> io::Result<()> {
         let needed = self.generations()?.into_iter().filter_map(|number| {
             let file = File::open(self.path_of(number)).ok()?;
@@ -121,23 +121,23 @@ impl SnapshotDirectory {
         self.0.join(format!("{PREFIX}{number}{JOURNAL}"))
     }
 
-    /// Writes a new generation and removes those that are too old. Returns its file, and what `write` does.
+    /// Writes a new generation and removes those beyond the limit. Returns the file and the result of `write`.
     pub(super) fn save<T>(
         &self,
         now: DateTime<Utc>,
-        write: impl FnOnce(&mut BufWriter<Steady<'_>>) -> Result<T, SnapshotError>,
+        write: impl FnOnce(&mut BufWriter<SyncingWriter<'_>>) -> Result<T, SnapshotError>,
     ) -> Result<(File, T), SnapshotError> {
-        self.make()?;
+        self.create()?;
         let generations = self.generations()?;
-        // The newest by its name too, though the clock may have been set back.
+        // The new number must be the highest, even if the clock was set back.
         let newest = generations.last().copied().unwrap_or(0);
         let number = now.timestamp_micros().max(newest.saturating_add(1));
-        // Readable for its owner alone, and removed again when anything fails.
+        // Readable only by its owner, and removed if anything fails.
         let mut file = tempfile::Builder::new()
             .prefix(PREFIX)
             .suffix(UNFINISHED)
             .tempfile_in(&self.0)?;
-        let mut out = BufWriter::with_capacity(1 << 20, Steady::new(file.as_file_mut()));
+        let mut out = BufWriter::with_capacity(1 << 20, SyncingWriter::new(file.as_file_mut()));
         let written = write(&mut out)?;
         out.flush()?;
         drop(out);
@@ -150,7 +150,7 @@ impl SnapshotDirectory {
         Ok((file, written))
     }
 
-    /// Removes what a process left that was killed while it wrote.
+    /// Removes the files of a process that was killed while writing.
     pub(super) fn remove_unfinished(&self) -> io::Result<()> {
         for name in self.names()? {
             if name.starts_with(PREFIX) && name.ends_with(UNFINISHED) {
@@ -160,7 +160,7 @@ impl SnapshotDirectory {
         Ok(())
     }
 
-    /// The numbers of all generations, the oldest first.
+    /// Returns the numbers of all generations, oldest first.
     fn generations(&self) -> io::Result<Vec<i64>> {
         let mut numbers: Vec<_> = self.names()?.iter().filter_map(|name| number_in(name)).collect();
         numbers.sort_unstable();
@@ -179,8 +179,8 @@ impl SnapshotDirectory {
         self.0.join(format!("{PREFIX}{number}{SUFFIX}"))
     }
 
-    /// Makes the directory for its owner alone, if it is absent.
-    fn make(&self) -> io::Result<()> {
+    /// Creates the directory, accessible only to its owner, if it is absent.
+    fn create(&self) -> io::Result<()> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -188,7 +188,7 @@ impl SnapshotDirectory {
         builder.create(&self.0)
     }
 
-    /// Makes the new name last, where directories can be synchronised.
+    /// Makes the new name durable, on platforms where directories can be synced.
     fn sync(&self) -> io::Result<()> {
         #[cfg(unix)]
         File::open(&self.0)?.sync_all()?;
@@ -196,25 +196,25 @@ impl SnapshotDirectory {
     }
 }
 
-/// Where a journal goes on, and whether there is a snapshot before it.
+/// Position at which a journal continues, and the presence of a snapshot before it.
 pub(super) struct JournalEnd {
     pub(super) position: ChainPosition,
     pub(super) has_snapshot: bool,
 }
 
-/// A segment of the journal.
+/// Journal segment on disk.
 pub(super) struct SegmentFile {
     pub(super) number: u64,
     pub(super) path: PathBuf,
 }
 
-/// Brings to the disk bit by bit what is written: all at once it would hold up whoever else waits for that disk.
-pub(super) struct Steady<'a> {
+/// Writer that syncs to disk in small steps. A single large sync would delay other users of the disk.
+pub(super) struct SyncingWriter<'a> {
     file: &'a mut File,
     unsynchronised: usize,
 }
 
-impl<'a> Steady<'a> {
+impl<'a> SyncingWriter<'a> {
     fn new(file: &'a mut File) -> Self {
         Self {
             file,
@@ -223,7 +223,7 @@ impl<'a> Steady<'a> {
     }
 }
 
-impl Write for Steady<'_> {
+impl Write for SyncingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.unsynchronised += written;
@@ -240,14 +240,14 @@ impl Write for Steady<'_> {
 }
 
 fn load(path: &Path, keyring: &Keyring) -> Result<Snapshot, SnapshotError> {
-    // A panic on one generation must not keep the node from starting with another.
+    // A panic on one generation must not prevent the node from starting with another.
     std::panic::catch_unwind(|| read(&fs::read(path)?, keyring))
         .unwrap_or_else(|panic| Err(SnapshotError::Panicked(panic_message(&*panic))))
 }
 
-/// Of the newest snapshot.
+/// Reports the time of the newest snapshot as a metric.
 #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
-pub(super) fn tell_age(as_of: DateTime<Utc>) {
+pub(super) fn report_age(as_of: DateTime<Utc>) {
     metrics::gauge!("slipway_snapshot_timestamp_seconds").set(as_of.timestamp() as f64);
 }
 

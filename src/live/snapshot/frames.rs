@@ -1,4 +1,4 @@
-//! Header, blocks and end of a snapshot file, with their tags. What is in a block is none of this file's business.
+//! Framing of a snapshot file: header, blocks and end, with their tags. The content of a block is opaque here.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,31 +15,31 @@ const MAGIC: &[u8] = b"SLIPWAY1";
 const END: &[u8] = b"SLIPWEND";
 pub(super) const KEY_ID_BYTES: usize = 12;
 const UUID_BYTES: usize = 16;
-/// More than a header has.
+/// Upper bound of the size of a header.
 const HEADER_BYTES: u64 = 256;
-/// A block with no bytes of its own.
+/// Size of an empty block.
 const SMALLEST_BLOCK: usize = 3 * 8 + TAG_BYTES;
 
 pub(super) type Tag = [u8; TAG_BYTES];
 
-/// What a snapshot's header tells.
+/// Header of a snapshot.
 pub(super) struct Header {
     pub(super) as_of: DateTime<Utc>,
     pub(super) installation: Uuid,
     pub(super) block_count: u64,
-    /// Where the journal behind the snapshot begins.
+    /// Position at which the snapshot's journal begins.
     pub(super) journal: ChainPosition,
 }
 
-/// A tenant's packed bytes.
+/// Packed bytes of a tenant, read from a snapshot.
 pub(super) struct Block<'a> {
     pub(super) tenant: TenantId,
     pub(super) bytes: &'a [u8],
-    /// Their number when unpacked.
+    /// Number of bytes after unpacking.
     pub(super) unpacked: usize,
 }
 
-/// A snapshot whose every tag was verified.
+/// Snapshot whose tags were all verified.
 pub(super) struct Frames<'a> {
     pub(super) as_of: DateTime<Utc>,
     pub(super) installation: Uuid,
@@ -47,33 +47,33 @@ pub(super) struct Frames<'a> {
     pub(super) blocks: Vec<Block<'a>>,
 }
 
-/// A tenant's packed bytes on their way into a snapshot.
-pub(super) struct Packed {
+/// Packed bytes of a tenant, to be written to a snapshot.
+pub(super) struct PackedBlock {
     pub(super) bytes: Vec<u8>,
-    /// Their number when unpacked.
+    /// Number of bytes after unpacking.
     pub(super) unpacked: u64,
 }
 
-/// Where in a snapshot a block is.
-pub(super) struct Place {
-    /// Among the blocks.
+/// Location of a block in a snapshot.
+pub(super) struct BlockLocation {
+    /// Index among the blocks.
     position: u64,
-    /// Of its first byte in the file.
+    /// Offset of the first byte in the file.
     offset: u64,
-    /// How long it is, with its lengths and its tag.
+    /// Number of bytes, including the lengths and the tag.
     length: usize,
 }
 
-/// What the tags of a snapshot's blocks depend on.
+/// Tag of a header, which the tags of all blocks cover.
 pub(super) struct HeaderTag(Tag);
 
-/// Writes the frames one after the other.
+/// Writer of a snapshot's frames.
 pub(super) struct FrameWriter<'k, W> {
     out: W,
     key: &'k MacKey,
     header_tag: Tag,
     block_tags: Vec<u8>,
-    /// Where the next block begins.
+    /// Offset of the next block.
     offset: u64,
 }
 
@@ -104,8 +104,12 @@ impl<'k, W: Write> FrameWriter<'k, W> {
         })
     }
 
-    /// Adds a block, and tells where it is.
-    pub(super) fn add(&mut self, tenant: TenantId, packed: &Packed) -> Result<Place, SnapshotError> {
+    /// Adds a block and returns its location.
+    pub(super) fn add(
+        &mut self,
+        tenant: TenantId,
+        packed: &PackedBlock,
+    ) -> Result<BlockLocation, SnapshotError> {
         let position = (self.block_tags.len() / TAG_BYTES) as u64;
         let bytes = &packed.bytes;
         let lengths = [
@@ -119,16 +123,16 @@ impl<'k, W: Write> FrameWriter<'k, W> {
         self.out.write_all(bytes)?;
         self.out.write_all(&tag)?;
         self.block_tags.extend_from_slice(&tag);
-        let place = Place {
+        let location = BlockLocation {
             position,
             offset: self.offset,
             length: lengths.len() + bytes.len() + TAG_BYTES,
         };
-        self.offset += place.length as u64;
-        Ok(place)
+        self.offset += location.length as u64;
+        Ok(location)
     }
 
-    /// Writes the end, without which no block counts.
+    /// Writes the end. Without it, no block is valid.
     pub(super) fn finish(mut self) -> Result<HeaderTag, SnapshotError> {
         let tag = self.key.tag(&[b"end", &self.header_tag, &self.block_tags]);
         self.out.write_all(END)?;
@@ -138,20 +142,20 @@ impl<'k, W: Write> FrameWriter<'k, W> {
     }
 }
 
-/// Reads one block again out of a snapshot that this process wrote.
-pub(super) fn read_again(
+/// Reads one block again from a snapshot that this process wrote.
+pub(super) fn reread_block(
     mut file: &File,
     header_tag: &HeaderTag,
-    place: &Place,
+    location: &BlockLocation,
     keyring: &Keyring,
-) -> Result<Packed, SnapshotError> {
-    let mut bytes = vec![0; place.length];
-    file.seek(SeekFrom::Start(place.offset))?;
+) -> Result<PackedBlock, SnapshotError> {
+    let mut bytes = vec![0; location.length];
+    file.seek(SeekFrom::Start(location.offset))?;
     file.read_exact(&mut bytes)?;
     let (_, key) = keyring.snapshot_key();
-    let (block, _) = read_block(&mut Rest(&bytes), key, &header_tag.0, place.position)
-        .ok_or_else(|| SnapshotError::Damaged(format!("block {}", place.position)))?;
-    Ok(Packed {
+    let (block, _) = read_block(&mut ByteCursor(&bytes), key, &header_tag.0, location.position)
+        .ok_or_else(|| SnapshotError::Damaged(format!("block {}", location.position)))?;
+    Ok(PackedBlock {
         bytes: block.bytes.to_vec(),
         unpacked: block.unpacked as u64,
     })
@@ -162,20 +166,20 @@ fn block_tag(key: &MacKey, header_tag: &Tag, position: u64, lengths: &[u8], byte
 }
 
 impl<'a> Frames<'a> {
-    /// Verifies every tag, and that there is nothing else.
+    /// Verifies every tag, and that there are no other bytes.
     pub(super) fn verify(bytes: &'a [u8], keyring: &Keyring) -> Result<Self, SnapshotError> {
-        let mut rest = Rest(bytes);
-        let (header, key, header_tag) = read_header(&mut rest, keyring)?;
-        let mut blocks = Vec::with_capacity(checked_count(header.block_count, &rest)?);
+        let mut cursor = ByteCursor(bytes);
+        let (header, key, header_tag) = read_header(&mut cursor, keyring)?;
+        let mut blocks = Vec::with_capacity(checked_count(header.block_count, &cursor)?);
         let mut block_tags = Vec::with_capacity(blocks.capacity() * TAG_BYTES);
         for position in 0..header.block_count {
-            let (block, tag) = read_block(&mut rest, key, &header_tag, position)
+            let (block, tag) = read_block(&mut cursor, key, &header_tag, position)
                 .ok_or_else(|| SnapshotError::Damaged(format!("block {position}")))?;
             blocks.push(block);
             block_tags.extend_from_slice(tag);
         }
         let end_is_genuine =
-            rest.take(END.len()) == Some(END) && key.verify(&[b"end", &header_tag, &block_tags], rest.0);
+            cursor.take(END.len()) == Some(END) && key.verify(&[b"end", &header_tag, &block_tags], cursor.0);
         if !end_is_genuine {
             return Err(SnapshotError::Damaged("the end".to_owned()));
         }
@@ -189,38 +193,38 @@ impl<'a> Frames<'a> {
 }
 
 fn read_header<'k>(
-    rest: &mut Rest<'_>,
+    cursor: &mut ByteCursor<'_>,
     keyring: &'k Keyring,
 ) -> Result<(Header, &'k MacKey, Tag), SnapshotError> {
     let damaged = || SnapshotError::Damaged("the header".to_owned());
-    let whole = rest.0;
-    let key = read_key(rest, MAGIC, keyring)?;
-    let header = read_facts(rest).ok_or_else(damaged)?;
-    let bytes = &whole[..whole.len() - rest.0.len()];
-    let tag: Tag = rest.array().ok_or_else(damaged)?;
+    let whole = cursor.0;
+    let key = read_key(cursor, MAGIC, keyring)?;
+    let header = read_facts(cursor).ok_or_else(damaged)?;
+    let bytes = &whole[..whole.len() - cursor.0.len()];
+    let tag: Tag = cursor.array().ok_or_else(damaged)?;
     if !key.verify(&[b"header", bytes], &tag) {
         return Err(damaged());
     }
     Ok((header, key, tag))
 }
 
-/// Reads how a file begins, and finds the key that it was made with.
+/// Reads the beginning of a file and returns the key that authenticates it.
 pub(super) fn read_key<'k>(
-    rest: &mut Rest<'_>,
+    cursor: &mut ByteCursor<'_>,
     magic: &[u8],
     keyring: &'k Keyring,
 ) -> Result<&'k MacKey, SnapshotError> {
     let damaged = || SnapshotError::Damaged("the header".to_owned());
-    let begin = rest.take(magic.len()).ok_or_else(damaged)?;
+    let begin = cursor.take(magic.len()).ok_or_else(damaged)?;
     if begin != magic {
         return Err(SnapshotError::NotASnapshot);
     }
-    // Another format may have another header: nothing behind the format can be told before it is known.
-    let format = u32::from_le_bytes(rest.array().ok_or_else(damaged)?);
+    // Other formats may have other headers, so the format is checked before anything after it is read.
+    let format = u32::from_le_bytes(cursor.array().ok_or_else(damaged)?);
     if format != FORMAT {
         return Err(SnapshotError::OtherFormat(format));
     }
-    let key_id = rest
+    let key_id = cursor
         .take(KEY_ID_BYTES)
         .and_then(|id| str::from_utf8(id).ok())
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -230,51 +234,51 @@ pub(super) fn read_key<'k>(
         .ok_or_else(|| SnapshotError::KeyMissing(key_id.to_owned()))
 }
 
-/// The number of the journal that continues a snapshot, from its header alone.
+/// Reads the number of the journal that continues a snapshot, from the header alone.
 pub(super) fn read_journal_number(file: &File, keyring: &Keyring) -> Result<u64, SnapshotError> {
     let mut bytes = Vec::new();
     file.take(HEADER_BYTES).read_to_end(&mut bytes)?;
-    let (header, ..) = read_header(&mut Rest(&bytes), keyring)?;
+    let (header, ..) = read_header(&mut ByteCursor(&bytes), keyring)?;
     Ok(header.journal.number)
 }
 
-fn read_facts(rest: &mut Rest<'_>) -> Option<Header> {
-    let as_of = DateTime::from_timestamp_micros(i64::from_le_bytes(rest.array()?))?;
-    let installation = Uuid::from_bytes(rest.array()?);
-    // The nonce has done its work in the tag.
-    rest.take(UUID_BYTES)?;
+fn read_facts(cursor: &mut ByteCursor<'_>) -> Option<Header> {
+    let as_of = DateTime::from_timestamp_micros(i64::from_le_bytes(cursor.array()?))?;
+    let installation = Uuid::from_bytes(cursor.array()?);
+    // The nonce is covered by the tag and not needed any more.
+    cursor.take(UUID_BYTES)?;
     Some(Header {
         as_of,
         installation,
-        block_count: u64::from_le_bytes(rest.array()?),
+        block_count: u64::from_le_bytes(cursor.array()?),
         journal: ChainPosition {
-            number: u64::from_le_bytes(rest.array()?),
-            tail: rest.array()?,
+            number: u64::from_le_bytes(cursor.array()?),
+            tail: cursor.array()?,
         },
     })
 }
 
-/// A number of blocks for which there is room in the file.
-fn checked_count(count: u64, rest: &Rest<'_>) -> Result<usize, SnapshotError> {
+/// Returns the number of blocks if the file has room for them.
+fn checked_count(count: u64, cursor: &ByteCursor<'_>) -> Result<usize, SnapshotError> {
     usize::try_from(count)
         .ok()
-        .filter(|count| *count <= rest.0.len() / SMALLEST_BLOCK)
+        .filter(|count| *count <= cursor.0.len() / SMALLEST_BLOCK)
         .ok_or_else(|| SnapshotError::Damaged("the number of blocks".to_owned()))
 }
 
 fn read_block<'a>(
-    rest: &mut Rest<'a>,
+    cursor: &mut ByteCursor<'a>,
     key: &MacKey,
     header_tag: &Tag,
     position: u64,
 ) -> Option<(Block<'a>, &'a [u8])> {
-    let lengths = rest.take(3 * 8)?;
-    let mut numbers = Rest(lengths);
+    let lengths = cursor.take(3 * 8)?;
+    let mut numbers = ByteCursor(lengths);
     let tenant = TenantId::parse(i64::from_le_bytes(numbers.array()?)).ok()?;
     let stored = usize::try_from(u64::from_le_bytes(numbers.array()?)).ok()?;
     let unpacked = u64::from_le_bytes(numbers.array()?);
-    let bytes = rest.take(stored)?;
-    let tag = rest.take(TAG_BYTES)?;
+    let bytes = cursor.take(stored)?;
+    let tag = cursor.take(TAG_BYTES)?;
     let is_genuine = unpacked <= MAX_UNPACKED_BYTES
         && key.verify(
             &[b"block", header_tag, &position.to_le_bytes(), lengths, bytes],
@@ -288,10 +292,10 @@ fn read_block<'a>(
     is_genuine.then_some((block, tag))
 }
 
-/// What is left to read.
-pub(super) struct Rest<'a>(pub(super) &'a [u8]);
+/// Cursor over the bytes that are left to read.
+pub(super) struct ByteCursor<'a>(pub(super) &'a [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> ByteCursor<'a> {
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;

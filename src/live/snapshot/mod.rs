@@ -1,6 +1,6 @@
-//! The snapshot file: the catalog in memory as a node that starts without its database can serve it.
+//! Snapshot file: the cached catalog, which a node can serve if it starts without its database.
 //!
-//! Every integer is little-endian, every tag an HMAC-SHA256 under a key that HKDF derives from the installation's:
+//! Every integer is little-endian. Every tag is an HMAC-SHA256 under a key that HKDF derives from the installation's:
 //!
 //! ```text
 //! header  "SLIPWAY1" · format u32 · key id [12] · as of i64 (µs since 1970) · installation [16] · nonce [16]
@@ -11,18 +11,18 @@
 //! end     "SLIPWEND" · tag over "end", the header's tag and the tags of all blocks
 //! ```
 //!
-//! The header's tag stands in every other tag, so that nothing of another snapshot fits. Every tag is verified before
-//! anything is unpacked. The bytes of a block are not self-describing: whatever changes them, or the meaning of what
-//! is prepared in them, needs another `FORMAT`, which a test reminds of.
+//! All other tags cover the header's tag, so that parts of another snapshot do not verify. Every tag is verified before
+//! anything is unpacked. The bytes of a block are not self-describing: a change of their layout or meaning requires
+//! another `FORMAT`. A test fails if it is forgotten.
 
 mod content;
 mod directory;
 mod frames;
 mod journal;
-mod pace;
 mod previous;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -43,65 +43,65 @@ use super::PublishedTenant;
 use crate::catalog::ids::TenantId;
 use crate::secrets::Keyring;
 
-/// Raised with every change of what a block holds.
+/// Incremented with every change of the content of a block.
 const FORMAT: u32 = 6;
-/// The most bytes that one tenant's catalog may unpack to.
+/// Maximum size of one tenant's catalog after unpacking, in bytes.
 const MAX_UNPACKED_BYTES: u64 = 4 << 30;
 
-/// Why a snapshot is not written or not accepted.
+/// Error of writing or reading a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     #[error("it cannot be read or written: {0}")]
     Io(#[from] io::Error),
-    #[error("it is no snapshot")]
+    #[error("it is not a snapshot")]
     NotASnapshot,
-    #[error("it has format {0}; this version of Slipway reads format {FORMAT} alone")]
+    #[error("it has format {0}; this version of Slipway reads only format {FORMAT}")]
     OtherFormat(u32),
-    #[error("it was made with the secret key {0}, which is not among those given")]
+    #[error("it was made with the secret key {0}, which is not configured")]
     KeyMissing(String),
-    #[error("{0} is damaged, cut off, or from another snapshot")]
+    #[error("{0} is damaged, truncated, or from another snapshot")]
     Damaged(String),
     #[error("the catalog of tenant {tenant} cannot be unpacked: {reason}")]
     Contents { tenant: TenantId, reason: String },
     #[error("the catalog of tenant {0} is too large for a snapshot")]
     TooLarge(TenantId),
-    #[error("it has grown too large and waits for a snapshot to take its place")]
+    #[error("it is too large and must first be replaced by a snapshot")]
     JournalFull,
     #[error("reading it panicked: {0}")]
     Panicked(String),
 }
 
-/// A catalog out of a snapshot.
+/// Catalog read from a snapshot.
 pub struct Snapshot {
-    /// When it was last known to equal the database.
+    /// Time at which the catalog was last known to equal the database.
     pub as_of: DateTime<Utc>,
-    /// Whose catalog it is.
+    /// Installation that the catalog belongs to.
     pub installation: Uuid,
-    /// `None` for a tenant whose rows could not be read then.
+    /// Catalog of each tenant; `None` if its rows could not be read at that time.
     pub(super) tenants: BTreeMap<TenantId, Option<PublishedTenant>>,
-    /// Where the journal behind it goes on.
+    /// Position at which the snapshot's journal continues.
     journal: ChainPosition,
-    /// Something newer was written, and is damaged.
+    /// A newer state was written but is damaged.
     pub(super) is_outdated: bool,
 }
 
-/// Where the catalog in memory came from when the node started.
+/// Source of the cached catalog at the start of the node.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin(Option<ChainPosition>);
 
 impl Origin {
-    /// From the database, or from nowhere yet.
+    /// The database, or no source yet.
     pub const DATABASE: Self = Self(None);
 }
 
 impl Snapshot {
-    /// The origin of a node that serves this.
+    /// Returns the origin of a node that serves this snapshot.
     pub const fn origin(&self) -> Origin {
         Origin(Some(self.journal))
     }
 }
 
-/// Reads a snapshot; accepts only what [`SnapshotWriter`] wrote with one of these keys, to the last byte.
+/// Reads a snapshot. Accepts only the exact bytes that [`SnapshotWriter`] wrote with one of these keys.
 pub fn read(bytes: &[u8], keyring: &Keyring) -> Result<Snapshot, SnapshotError> {
     let frames = Frames::verify(bytes, keyring)?;
     Ok(Snapshot {

@@ -1,57 +1,57 @@
-//! What the newest snapshot has of tenants that did not change since: it is copied instead of packed again.
+//! Tenants in the newest snapshot that have not changed since. Their blocks are copied instead of packed again.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Weak};
 
-use super::frames::{self, HeaderTag, Packed, Place};
+use super::frames::{self, BlockLocation, HeaderTag, PackedBlock};
 use crate::catalog::ids::TenantId;
 use crate::live::PublishedTenant;
 use crate::secrets::Keyring;
 
-/// A snapshot that this process wrote.
-pub(super) struct Previous {
+/// Snapshot that this process wrote.
+pub(super) struct PreviousSnapshot {
     pub(super) file: File,
-    pub(super) contents: Contents,
+    pub(super) index: BlockIndex,
 }
 
-/// Where the tenants' blocks are in a snapshot.
-pub(super) struct Contents {
+/// Locations of the tenants' blocks in a snapshot.
+pub(super) struct BlockIndex {
     pub(super) header_tag: HeaderTag,
-    pub(super) blocks: HashMap<TenantId, BlockOf>,
+    pub(super) blocks: HashMap<TenantId, IndexedBlock>,
 }
 
-/// A block, and of what it is.
-pub(super) struct BlockOf {
-    /// While this is held nothing else has its address.
+/// Block and the catalog that it was packed from.
+pub(super) struct IndexedBlock {
+    /// While this reference is held, no other catalog can have its address.
     published: Weak<PublishedTenant>,
-    place: Place,
+    location: BlockLocation,
 }
 
-impl BlockOf {
-    pub(super) fn new(published: &Arc<PublishedTenant>, place: Place) -> Self {
+impl IndexedBlock {
+    pub(super) fn new(published: &Arc<PublishedTenant>, location: BlockLocation) -> Self {
         Self {
             published: Arc::downgrade(published),
-            place,
+            location,
         }
     }
 }
 
-impl Previous {
-    /// The packed bytes of what is served of a tenant, if this snapshot has them undamaged.
+impl PreviousSnapshot {
+    /// Returns the packed bytes of a tenant's catalog if this snapshot has them undamaged.
     pub(super) fn find(
         &self,
         tenant: TenantId,
         published: &Arc<PublishedTenant>,
         keyring: &Keyring,
-    ) -> Option<Packed> {
-        let Contents { header_tag, blocks } = &self.contents;
+    ) -> Option<PackedBlock> {
+        let BlockIndex { header_tag, blocks } = &self.index;
         let block = blocks
             .get(&tenant)
             .filter(|block| block.published.as_ptr() == Arc::as_ptr(published))?;
-        frames::read_again(&self.file, header_tag, &block.place, keyring)
+        frames::reread_block(&self.file, header_tag, &block.location, keyring)
             .inspect_err(|error| {
-                tracing::error!(tenant.id = %tenant, %error, "the newest snapshot cannot be copied from");
+                tracing::error!(tenant.id = %tenant, %error, "copying from the newest snapshot failed");
                 metrics::counter!("slipway_snapshot_refused_total").increment(1);
             })
             .ok()

@@ -1,4 +1,4 @@
-//! The layout of a block, which its bytes do not tell.
+//! Tests of the layout of a block, which is not self-describing.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use super::FORMAT;
 use super::content::{self, Packer};
-use super::frames::{Block, FrameWriter, Header, Packed};
+use super::frames::{Block, FrameWriter, Header, PackedBlock};
 use super::journal::ChainPosition;
-use super::pace::Pace;
-use super::previous::{BlockOf, Contents, Previous};
+use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
+use super::throttle::Throttle;
 use crate::access::AppKeyRole;
 use crate::catalog::app::{App, Resource};
-use crate::catalog::enrolment::Enrolment;
+use crate::catalog::enrolment::EnrolmentPolicy;
 use crate::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
 use crate::catalog::org::{OrgCode, OrgDirectory};
 use crate::catalog::pin::{Pin, PinMode, PinTarget};
@@ -31,7 +31,7 @@ use crate::catalog::text::{
 use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
-use crate::storage::CatalogPair;
+use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 
 const STATES: [ReleaseState; 7] = [
@@ -44,7 +44,7 @@ const STATES: [ReleaseState; 7] = [
     ReleaseState::Discarded,
 ];
 
-/// When this fails, blocks of before mean something else now: raise [`FORMAT`] and write the digest that is found.
+/// A failure means that existing blocks would be misinterpreted: increment [`FORMAT`] and update the digest.
 #[test]
 fn what_a_block_holds_changes_with_the_format_alone() {
     let packed = pack(Some(&sample()));
@@ -80,14 +80,14 @@ fn blocks_of_what_did_not_change_are_copied_unless_they_are_damaged() {
     let previous = previous(&keyring, &published, &packed);
     let copied = previous.find(tenant_id(), &published, &keyring).unwrap();
     assert_eq!((copied.bytes, copied.unpacked), (packed.bytes, packed.unpacked));
-    // Another load of the same may be of another state.
+    // Another load of the same tenant may have another state.
     let again = Arc::new(sample());
     assert!(previous.find(tenant_id(), &again, &keyring).is_none());
 
     let mut bytes = Vec::new();
     (&previous.file).rewind().unwrap();
     (&previous.file).read_to_end(&mut bytes).unwrap();
-    // All between the header and the end is the block.
+    // Everything between the header and the end is the block.
     let (header, end) = (8 + 4 + 12 + 8 + 16 + 16 + 8 + 8 + 32 + 32, 8 + 32);
     for damaged in header..bytes.len() - end {
         (&previous.file).seek(SeekFrom::Start(damaged as u64)).unwrap();
@@ -99,8 +99,8 @@ fn blocks_of_what_did_not_change_are_copied_unless_they_are_damaged() {
     assert!(previous.find(tenant_id(), &published, &keyring).is_some());
 }
 
-/// A snapshot of one tenant.
-fn previous(keyring: &Keyring, published: &Arc<PublishedTenant>, packed: &Packed) -> Previous {
+/// Returns a snapshot of one tenant.
+fn previous(keyring: &Keyring, published: &Arc<PublishedTenant>, packed: &PackedBlock) -> PreviousSnapshot {
     let header = Header {
         as_of: DateTime::UNIX_EPOCH,
         installation: uuid(5),
@@ -109,19 +109,19 @@ fn previous(keyring: &Keyring, published: &Arc<PublishedTenant>, packed: &Packed
     };
     let file = tempfile::tempfile().unwrap();
     let mut frames = FrameWriter::begin(&file, keyring, &header).unwrap();
-    let place = frames.add(tenant_id(), packed).unwrap();
-    let blocks = [(tenant_id(), BlockOf::new(published, place))].into();
+    let location = frames.add(tenant_id(), packed).unwrap();
+    let blocks = [(tenant_id(), IndexedBlock::new(published, location))].into();
     let header_tag = frames.finish().unwrap();
-    Previous {
+    PreviousSnapshot {
         file,
-        contents: Contents { header_tag, blocks },
+        index: BlockIndex { header_tag, blocks },
     }
 }
 
-fn pack(published: Option<&PublishedTenant>) -> Packed {
-    let pace = Pace::default();
-    let mut packer = Packer::new(pace.begin());
-    // Nothing of one tenant is left for the next.
+fn pack(published: Option<&PublishedTenant>) -> PackedBlock {
+    let throttle = Throttle::default();
+    let mut packer = Packer::new(throttle.begin());
+    // No state of one tenant may leak into the next.
     packer.pack(tenant_id(), Some(&sample())).unwrap();
     packer.pack(tenant_id(), published).unwrap()
 }
@@ -134,14 +134,14 @@ fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-fn pair(revision: i64) -> CatalogPair {
-    CatalogPair {
+fn revision(revision: i64) -> CatalogRevision {
+    CatalogRevision {
         revision,
         head: "0123456789abcdef".to_owned(),
     }
 }
 
-/// Something of everything, but never two in a map, whose order is random.
+/// Returns a sample of every kind of content. Each map has at most one entry, because the order of a map is random.
 fn sample() -> PublishedTenant {
     let sealed = SealedSecret {
         key_id: "0123456789ab".to_owned(),
@@ -155,14 +155,14 @@ fn sample() -> PublishedTenant {
         sealed: [sealed].into(),
     };
     PublishedTenant::new(TenantParts {
-        pair: pair(7),
+        revision: revision(7),
         tenant: Tenant {
             id: tenant_id(),
             name: Name::parse("A tenant").unwrap(),
             enabled: true,
             offers_enabled: false,
             push_url_schemes: UrlSchemes::only(vec![UrlScheme::parse("https").unwrap()]).unwrap(),
-            enrolment: Enrolment::Code,
+            enrolment: EnrolmentPolicy::Code,
         },
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),
@@ -177,7 +177,7 @@ fn sample() -> PublishedTenant {
         app_keys: [("10001".to_owned(), app_key.into())].into(),
         apps: vec![LoadedApp {
             id: AppId::from_uuid(uuid(3)),
-            pair: pair(5),
+            revision: revision(5),
             app: app().into(),
         }],
         row_count: 9,

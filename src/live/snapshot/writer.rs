@@ -1,4 +1,4 @@
-//! The task that saves a snapshot now and then.
+//! Background task that saves snapshots periodically.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,70 +10,71 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::content::Packer;
-use super::directory::{SnapshotDirectory, tell_age};
-use super::frames::{FrameWriter, Header, Packed};
+use super::directory::{SnapshotDirectory, report_age};
+use super::frames::{FrameWriter, Header, PackedBlock};
 use super::journal::{ChainPosition, Journal};
-use super::pace::Pace;
-use super::previous::{BlockOf, Contents, Previous};
+use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
+use super::throttle::Throttle;
 use super::{Origin, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
-use crate::live::{Live, PublishedTenant};
+use crate::live::{CatalogCache, PublishedTenant};
 use crate::secrets::Keyring;
 
-/// Time between snapshots that a large journal asks for.
+/// Minimum time between snapshots that a large journal requests.
 const AFTER_LARGE_JOURNAL: Duration = Duration::from_secs(10);
 
-/// Saves what a node serves.
+/// Writer of snapshots of the served catalog.
 pub struct SnapshotWriter {
-    live: Arc<Live>,
+    live: Arc<CatalogCache>,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     directory: SnapshotDirectory,
-    pace: Arc<Pace>,
+    throttle: Arc<Throttle>,
     journal: Arc<Journal>,
-    saved: Mutex<Saved>,
+    saved: Mutex<SavedState>,
 }
 
-/// What the newest snapshot has.
+/// State of the newest snapshot.
 #[derive(Default)]
-struct Saved {
+struct SavedState {
     change_count: u64,
     as_of: Option<DateTime<Utc>>,
-    /// `None` before this process has saved any.
-    previous: Option<Arc<Previous>>,
+    /// `None` until this process has saved a snapshot.
+    previous: Option<Arc<PreviousSnapshot>>,
 }
 
-/// What is served, at one moment.
-struct Served {
+/// Served catalog at one moment.
+struct CatalogView {
     as_of: DateTime<Utc>,
     installation: Uuid,
     tenants: Vec<(TenantId, Option<Arc<PublishedTenant>>)>,
 }
 
 impl SnapshotWriter {
-    /// A writer for what is served now; when that is from a snapshot there is nothing to save until it is followed.
+    /// Creates a writer of the served catalog. A catalog that comes from a snapshot is saved only after it was compared
+    /// with the database.
     pub fn new(
-        live: Arc<Live>,
+        live: Arc<CatalogCache>,
         keyring: Arc<Keyring>,
         clock: Arc<dyn Clock>,
         directory: SnapshotDirectory,
         origin: Origin,
     ) -> Self {
         let saved = if origin.0.is_some() {
-            Saved {
+            SavedState {
                 change_count: live.change_count(),
-                as_of: live.compared_at(),
+                as_of: live.synced_at(),
                 previous: None,
             }
         } else {
-            Saved::default()
+            SavedState::default()
         };
-        let pace = Arc::<Pace>::default();
+        let throttle = Arc::<Throttle>::default();
         let journal = Journal::new(
             (live.clone(), keyring.clone()),
             directory.clone(),
-            pace.clone(),
+            throttle.clone(),
             origin.0,
         );
         Self {
@@ -81,23 +82,23 @@ impl SnapshotWriter {
             keyring,
             clock,
             directory,
-            pace,
+            throttle,
             journal: Arc::new(journal),
             saved: Mutex::new(saved),
         }
     }
 
-    /// Saves what has changed, again and again until the task is dropped.
+    /// Saves changes periodically until the task is dropped.
     pub async fn run(&self, every: Duration) {
         if let Err(error) = self.directory.remove_unfinished() {
-            tracing::debug!(%error, "there is nothing to clear away");
+            tracing::debug!(%error, "removing unfinished snapshots failed");
         }
         let mut ticks = tokio::time::interval(every);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = self.journal.wants_snapshot() => {
-                    // One that fails is not tried again at once.
+                    // A failed save is not retried immediately.
                     self.save().await;
                     tokio::time::sleep(AFTER_LARGE_JOURNAL.min(every)).await;
                     continue;
@@ -110,53 +111,53 @@ impl SnapshotWriter {
         }
     }
 
-    /// Keeps the journal behind the newest snapshot until the task is dropped.
+    /// Maintains the journal of the newest snapshot until the task is dropped.
     pub async fn run_journal(&self) {
         self.journal.run().await;
     }
 
-    /// Saves what has changed once more, without regard for checks: there are none any more.
+    /// Saves changes a last time, without throttling, because no checks are running any more.
     pub async fn finish(&self) {
-        self.pace.hurry();
+        self.throttle.disable();
         self.save().await;
     }
 
-    /// Saves what is served if it is newer than the last snapshot and not stale. A failure is logged and counted.
+    /// Saves the served catalog if it is newer than the last snapshot and not stale. A failure is logged and counted.
     async fn save(&self) {
         let mut saved = self.saved.lock().await;
         let now = self.clock.now();
-        // Read first: what changes meanwhile is saved again next time.
+        // Read first, so that concurrent changes are saved the next time.
         let change_count = self.live.change_count();
-        let compared_at = self.live.compared_at();
+        let synced_at = self.live.synced_at();
         let is_newer =
-            compared_at > saved.as_of || (compared_at == saved.as_of && change_count != saved.change_count);
+            synced_at > saved.as_of || (synced_at == saved.as_of && change_count != saved.change_count);
         let is_worth_it = is_newer && self.live.stale_for(now).is_none();
         if !is_worth_it {
             return;
         }
         let (live, journal) = (self.live.clone(), self.journal.clone());
-        let saving = Saving {
+        let job = SaveJob {
             keyring: self.keyring.clone(),
-            pace: self.pace.clone(),
+            throttle: self.throttle.clone(),
             previous: saved.previous.clone(),
         };
         let directory = self.directory.clone();
         let save = tokio::task::spawn_blocking(move || {
-            let Some((position, served)) = journal.rotate(|| Served::now(&live))? else {
+            let Some((position, view)) = journal.rotate(|| CatalogView::now(&live))? else {
                 return Ok(None);
             };
-            let (as_of, tenants) = (served.as_of, served.tenants.clone());
-            let (file, contents) = directory.save(now, |out| saving.write(out, served, position))?;
+            let (as_of, tenants) = (view.as_of, view.tenants.clone());
+            let (file, index) = directory.save(now, |out| job.write(out, view, position))?;
             let bytes = file.metadata()?.len();
             count_saved(as_of, bytes);
             journal.continue_snapshot(tenants, bytes);
-            directory.remove_old_segments(&saving.keyring)?;
-            Ok(Some((as_of, Previous { file, contents })))
+            directory.remove_old_segments(&job.keyring)?;
+            Ok(Some((as_of, PreviousSnapshot { file, index })))
         });
         match save.await.map_err(std::io::Error::other) {
             Ok(Ok(None)) => {}
             Ok(Ok(Some((as_of, previous)))) => {
-                *saved = Saved {
+                *saved = SavedState {
                     change_count,
                     as_of: Some(as_of),
                     previous: Some(previous.into()),
@@ -168,56 +169,56 @@ impl SnapshotWriter {
     }
 }
 
-impl Served {
-    /// `None` before the catalog was compared with the database.
-    fn now(live: &Live) -> Option<Self> {
+impl CatalogView {
+    /// Returns `None` before the first comparison with the database.
+    fn now(live: &CatalogCache) -> Option<Self> {
         Some(Self {
-            // Read before the tenants, which may be newer then, never older.
-            as_of: live.compared_at()?,
+            // Read before the tenants, which may then be newer, but never older.
+            as_of: live.synced_at()?,
             installation: live.installation()?,
             tenants: live.every_tenant(),
         })
     }
 }
 
-/// What a save works with.
-struct Saving {
+/// Inputs of a save.
+struct SaveJob {
     keyring: Arc<Keyring>,
-    pace: Arc<Pace>,
-    previous: Option<Arc<Previous>>,
+    throttle: Arc<Throttle>,
+    previous: Option<Arc<PreviousSnapshot>>,
 }
 
-impl Saving {
-    /// Writes tenant by tenant: beside what is served only one tenant's packed bytes are in memory.
+impl SaveJob {
+    /// Writes tenant by tenant, so that only one tenant's packed bytes are in memory in addition to the served catalog.
     fn write(
         &self,
         out: impl Write,
-        served: Served,
+        view: CatalogView,
         journal: ChainPosition,
-    ) -> Result<Contents, SnapshotError> {
+    ) -> Result<BlockIndex, SnapshotError> {
         let header = Header {
-            as_of: served.as_of,
-            installation: served.installation,
-            block_count: served.tenants.len() as u64,
+            as_of: view.as_of,
+            installation: view.installation,
+            block_count: view.tenants.len() as u64,
             journal,
         };
-        let mut packer = Packer::new(self.pace.begin());
+        let mut packer = Packer::new(self.throttle.begin());
         let mut frames = FrameWriter::begin(out, &self.keyring, &header)?;
-        let mut blocks = HashMap::with_capacity(served.tenants.len());
-        for (id, published) in served.tenants {
+        let mut blocks = HashMap::with_capacity(view.tenants.len());
+        for (id, published) in view.tenants {
             let block = match self.copy(id, published.as_ref()) {
                 Some(copied) => copied,
                 None => packer.pack(id, published.as_deref())?,
             };
-            let place = frames.add(id, &block)?;
-            blocks.extend(published.map(|published| (id, BlockOf::new(&published, place))));
-            packer.breathe();
+            let location = frames.add(id, &block)?;
+            blocks.extend(published.map(|published| (id, IndexedBlock::new(&published, location))));
+            packer.checkpoint();
         }
         let header_tag = frames.finish()?;
-        Ok(Contents { header_tag, blocks })
+        Ok(BlockIndex { header_tag, blocks })
     }
 
-    fn copy(&self, id: TenantId, published: Option<&Arc<PublishedTenant>>) -> Option<Packed> {
+    fn copy(&self, id: TenantId, published: Option<&Arc<PublishedTenant>>) -> Option<PackedBlock> {
         self.previous.as_ref()?.find(id, published?, &self.keyring)
     }
 }
@@ -227,10 +228,10 @@ fn count_saved(as_of: DateTime<Utc>, bytes: u64) {
     tracing::debug!(bytes, "a snapshot was saved");
     metrics::counter!("slipway_snapshot_saved_total").increment(1);
     metrics::gauge!("slipway_snapshot_bytes").set(bytes as f64);
-    tell_age(as_of);
+    report_age(as_of);
 }
 
 fn count_failure(error: &SnapshotError) {
-    tracing::error!(%error, "no snapshot could be saved; a start without the database will find the one before");
+    tracing::error!(%error, "saving a snapshot failed; a start without the database will use the previous one");
     metrics::counter!("slipway_snapshot_failures_total").increment(1);
 }

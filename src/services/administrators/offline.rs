@@ -8,7 +8,7 @@ use crate::catalog::text::Username;
 use crate::secrets::hash_password;
 use crate::services::ServiceError;
 use crate::services::audit::{self, Actor, Change, of_user};
-use crate::storage::{Authority, Db, PageRequest, Stored, users};
+use crate::storage::{Authority, Db, PageRequest, Versioned, users};
 
 /// Administrators in one statement; an installation has only a few.
 const PAGE: u64 = 200;
@@ -18,7 +18,7 @@ pub async fn create(
     username: Username,
     password: String,
     now: DateTime<Utc>,
-) -> Result<Stored<User>, ServiceError> {
+) -> Result<Versioned<User>, ServiceError> {
     let hash = hash_password(password).await;
     let tx = db.begin().await?;
     let stored = users::insert(&tx, new_administrator(username), hash.as_str().to_owned(), now).await?;
@@ -34,7 +34,7 @@ pub async fn create(
 }
 
 /// Lists all administrators, in the order of creation.
-pub async fn list(db: &Db) -> Result<Vec<Stored<User>>, ServiceError> {
+pub async fn list(db: &Db) -> Result<Vec<Versioned<User>>, ServiceError> {
     let mut page = PageRequest::first(PAGE);
     let mut all = Vec::new();
     loop {
@@ -53,7 +53,7 @@ pub async fn reset_password(
     username: &Username,
     password: String,
     now: DateTime<Utc>,
-) -> Result<Stored<User>, ServiceError> {
+) -> Result<Versioned<User>, ServiceError> {
     let hash = hash_password(password).await.as_str().to_owned();
     change(db, username, (None, Some(hash)), now).await
 }
@@ -64,7 +64,7 @@ pub async fn set_enabled(
     username: &Username,
     enabled: bool,
     now: DateTime<Utc>,
-) -> Result<Stored<User>, ServiceError> {
+) -> Result<Versioned<User>, ServiceError> {
     change(db, username, (Some(enabled), None), now).await
 }
 
@@ -73,7 +73,7 @@ async fn change(
     username: &Username,
     (enabled, password_hash): (Option<bool>, Option<String>),
     now: DateTime<Utc>,
-) -> Result<Stored<User>, ServiceError> {
+) -> Result<Versioned<User>, ServiceError> {
     let (tx, administrators) = db.begin_on_administrators(Authority::Program).await?;
     let before = administrators
         .iter()

@@ -10,9 +10,11 @@ use metrics::{Counter, counter};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::hash_of;
-use super::seen::SeenStates;
+use super::seen::StateCache;
 use crate::backoff::Backoff;
-use crate::storage::device_changes::{DeviceChange, News, Position, mark_end, read_since, remove_before};
+use crate::storage::device_changes::{
+    ChangeBatch, DeviceChange, Position, append_end_marker, prune_before, read_since,
+};
 use crate::storage::{Db, StorageError};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,19 +27,19 @@ const REMOVE_EVERY: Duration = Duration::from_mins(1);
 pub struct DeviceChangeReader {
     db: Db,
     /// `None` if recording is disabled, so that no state is cached.
-    states: Option<Arc<SeenStates>>,
+    states: Option<Arc<StateCache>>,
     /// Writer name of this node's own recorder.
     writer: String,
-    forgotten: Counter,
+    invalidated: Counter,
 }
 
 impl DeviceChangeReader {
-    pub(super) fn new(db: Db, states: Option<Arc<SeenStates>>, writer: String) -> Self {
+    pub(super) fn new(db: Db, states: Option<Arc<StateCache>>, writer: String) -> Self {
         Self {
             db,
             states,
             writer,
-            forgotten: counter!("slipway_device_records_forgotten_total"),
+            invalidated: counter!("slipway_device_records_forgotten_total"),
         }
     }
 
@@ -63,10 +65,10 @@ impl DeviceChangeReader {
     async fn begin(&self) -> Position {
         let mut backoff = Backoff::default();
         loop {
-            match mark_end(&self.db, &self.writer).await {
+            match append_end_marker(&self.db, &self.writer).await {
                 Ok(position) => {
                     // Cached states may predate changes before this position.
-                    self.forget_all();
+                    self.invalidate_all();
                     return position;
                 }
                 Err(error) => {
@@ -79,36 +81,36 @@ impl DeviceChangeReader {
 
     async fn read(&self, position: &mut Position) -> Result<(), StorageError> {
         match read_since(&self.db, position).await? {
-            News::Changes(changes) => changes.iter().for_each(|change| self.forget(change)),
-            News::Unknown => {
+            ChangeBatch::Changes(changes) => changes.iter().for_each(|change| self.invalidate(change)),
+            ChangeBatch::Unknown => {
                 tracing::info!("device changes are unknown; all cached device states are invalidated");
-                self.forget_all();
+                self.invalidate_all();
             }
         }
         Ok(())
     }
 
-    fn forget(&self, change: &DeviceChange) {
+    fn invalidate(&self, change: &DeviceChange) {
         let Some(states) = &self.states else { return };
         match change {
             DeviceChange::Device { tenant, device } => {
-                states.forget(hash_of(*tenant, device));
-                self.forgotten.increment(1);
+                states.invalidate(hash_of(*tenant, device));
+                self.invalidated.increment(1);
             }
             DeviceChange::Recorded { writer, devices } if *writer != self.writer => {
                 for hash in devices {
-                    states.forget(*hash);
+                    states.invalidate(*hash);
                 }
-                self.forgotten.increment(devices.len() as u64);
+                self.invalidated.increment(devices.len() as u64);
             }
             DeviceChange::Recorded { .. } => {}
-            DeviceChange::Every => self.forget_all(),
+            DeviceChange::Every => self.invalidate_all(),
         }
     }
 
-    fn forget_all(&self) {
+    fn invalidate_all(&self) {
         if let Some(states) = &self.states {
-            states.forget_all();
+            states.invalidate_all();
         }
     }
 
@@ -121,7 +123,7 @@ impl DeviceChangeReader {
         }
         let Some((_, position)) = last else { return };
         loop {
-            match remove_before(&self.db, &position).await {
+            match prune_before(&self.db, &position).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use self::seen::{Fingerprint, Look, SeenStates};
+use self::seen::{CacheLookup, Fingerprint, StateCache};
 use self::status::Counts;
 use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
 use crate::catalog::ids::TenantId;
@@ -48,13 +48,13 @@ const DAY_MS: u64 = 86_400_000;
 pub struct DeviceRecorder {
     counts: Arc<Counts>,
     /// `None` if recording is disabled.
-    on: Option<Recording>,
+    active: Option<ActiveRecorder>,
 }
 
-struct Recording {
+struct ActiveRecorder {
     /// Random keys, generated at startup, so that no client can choose device ids that collide.
     keys: RandomState,
-    states: Arc<SeenStates>,
+    states: Arc<StateCache>,
     queue: mpsc::Sender<Message>,
 }
 
@@ -84,12 +84,12 @@ impl DeviceRecorder {
     ) -> (Self, DeviceRecordWriter, DeviceChangeReader) {
         let (queue, messages) = mpsc::channel(settings.queue);
         let counts = Arc::new(Counts::default());
-        let states = Arc::new(SeenStates::new(settings.states));
+        let states = Arc::new(StateCache::new(settings.states));
         let name = Uuid::new_v4().simple().to_string();
         let reader = DeviceChangeReader::new(db.clone(), Some(states.clone()), name.clone());
         let recorder = Self {
             counts: counts.clone(),
-            on: Some(Recording {
+            active: Some(ActiveRecorder {
                 keys: RandomState::default(),
                 states,
                 queue,
@@ -103,13 +103,13 @@ impl DeviceRecorder {
     pub fn off(db: Db) -> (Self, DeviceChangeReader) {
         let recorder = Self {
             counts: Arc::default(),
-            on: None,
+            active: None,
         };
         (recorder, DeviceChangeReader::new(db, None, String::new()))
     }
 
     /// Records an answered check. Never blocks, and allocates only if the device's state has changed.
-    pub fn note(
+    pub fn record(
         &self,
         tenant: TenantId,
         app: Option<&PublishedApp>,
@@ -117,11 +117,11 @@ impl DeviceRecorder {
         now: DateTime<Utc>,
         source: Option<IpAddr>,
     ) {
-        let Some(recording) = &self.on else {
+        let Some(active) = &self.active else {
             return;
         };
-        let fingerprint = recording.fingerprint(tenant, app, check, now);
-        let Look::Changed(place) = recording.states.look(fingerprint) else {
+        let fingerprint = active.fingerprint(tenant, app, check, now);
+        let CacheLookup::Changed(slot) = active.states.lookup(fingerprint) else {
             return;
         };
         let Some(observation) = observe(tenant, app, check, now, source) else {
@@ -129,8 +129,8 @@ impl DeviceRecorder {
         };
         // Count before sending: the writer may write the record immediately.
         self.counts.queued();
-        match recording.queue.try_send(Message::Record(Box::new(observation))) {
-            Ok(()) => place.keep(),
+        match active.queue.try_send(Message::Record(Box::new(observation))) {
+            Ok(()) => slot.store(),
             Err(_) => self.counts.dropped(),
         }
     }
@@ -139,9 +139,9 @@ impl DeviceRecorder {
     pub async fn finish(&self, writer: JoinHandle<()>) {
         let abort = writer.abort_handle();
         let written = timeout(WRITE_LAST_WITHIN, async {
-            if let Some(recording) = &self.on {
+            if let Some(active) = &self.active {
                 // The writer may have ended already.
-                let _ = recording.queue.send(Message::Stop).await;
+                let _ = active.queue.send(Message::Stop).await;
             }
             writer.await
         });
@@ -160,7 +160,7 @@ impl DeviceRecorder {
     }
 }
 
-impl Recording {
+impl ActiveRecorder {
     fn fingerprint(
         &self,
         tenant: TenantId,

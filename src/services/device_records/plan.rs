@@ -9,11 +9,11 @@ use super::{day_of, hash_of};
 use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
 use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
 use crate::storage::device_installs::Install;
-use crate::storage::devices::{SeenDevice, StoredDevice};
+use crate::storage::devices::{DeviceRecord, SeenDevice};
 
 /// Stored state of the devices in a batch.
-pub(super) struct Known {
-    devices: HashMap<DeviceId, StoredDevice>,
+pub(super) struct StoredState {
+    devices: HashMap<DeviceId, DeviceRecord>,
     /// Grouped by device, in any order.
     installs: HashMap<DeviceId, Vec<Install>>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Plan {
 }
 
 /// Latest state of a device in a batch.
-struct Newest {
+struct LatestState {
     /// Hash of the device id.
     hash: u64,
     seen: SeenDevice,
@@ -41,8 +41,8 @@ struct Newest {
     network: Option<IpAddr>,
 }
 
-impl Known {
-    pub(super) fn new(devices: Vec<StoredDevice>, installs: Vec<Install>) -> Self {
+impl StoredState {
+    pub(super) fn new(devices: Vec<DeviceRecord>, installs: Vec<Install>) -> Self {
         let mut by_device: HashMap<_, Vec<_>> = HashMap::new();
         for install in installs {
             by_device.entry(install.device.clone()).or_default().push(install);
@@ -89,38 +89,38 @@ fn is_left_out_or<T: PartialEq>(seen: Option<&T>, stored: Option<&T>) -> bool {
 /// `admits` decides on each new device; its first argument is the number of new devices already in the plan.
 pub(super) fn plan(
     records: &[&Observation],
-    known: &Known,
+    state: &StoredState,
     admits: impl Fn(u64, Option<IpAddr>) -> bool,
 ) -> Plan {
     let mut plan = Plan::default();
-    for newest in newest_of_each(records) {
-        let is_new = !known.devices.contains_key(&newest.seen.device);
-        if is_new && !admits(plan.new_devices.len() as u64, newest.network) {
-            plan.over_limit += newest.records;
+    for latest in latest_of_each(records) {
+        let is_new = !state.devices.contains_key(&latest.seen.device);
+        if is_new && !admits(plan.new_devices.len() as u64, latest.network) {
+            plan.over_limit += latest.records;
             continue;
         }
         if is_new {
-            plan.new_devices.push(newest.network);
+            plan.new_devices.push(latest.network);
         }
-        plan.add(newest, known);
+        plan.add(latest, state);
     }
     plan
 }
 
-fn newest_of_each(records: &[&Observation]) -> impl Iterator<Item = Newest> + use<> {
+fn latest_of_each(records: &[&Observation]) -> impl Iterator<Item = LatestState> + use<> {
     let mut in_time = records.to_vec();
     in_time.sort_by_key(|record| record.seen_at);
-    let mut devices: BTreeMap<DeviceId, Newest> = BTreeMap::new();
+    let mut devices: BTreeMap<DeviceId, LatestState> = BTreeMap::new();
     for record in in_time {
         devices
             .entry(record.device.clone())
-            .or_insert_with(|| Newest::of(record))
-            .take(record);
+            .or_insert_with(|| LatestState::of(record))
+            .merge(record);
     }
     devices.into_values()
 }
 
-impl Newest {
+impl LatestState {
     fn of(record: &Observation) -> Self {
         Self {
             hash: hash_of(record.tenant.get(), record.device.as_str()),
@@ -137,7 +137,7 @@ impl Newest {
     }
 
     /// Merges a record that is not older than the previous ones.
-    fn take(&mut self, record: &Observation) {
+    fn merge(&mut self, record: &Observation) {
         self.records += 1;
         self.network = record.network;
         self.seen.seen_at = record.seen_at;
@@ -157,14 +157,14 @@ fn overwrite<T: Clone>(value: &mut Option<T>, newer: Option<&T>) {
 }
 
 impl Plan {
-    fn add(&mut self, newest: Newest, known: &Known) {
+    fn add(&mut self, latest: LatestState, state: &StoredState) {
         let before = self.installs.len() + self.gone.len();
-        for (app, seen_at) in newest.apps.into_values() {
-            self.add_app((&newest.seen.device, newest.hash), &app, seen_at, known);
+        for (app, seen_at) in latest.apps.into_values() {
+            self.add_app((&latest.seen.device, latest.hash), &app, seen_at, state);
         }
         let installs_change = self.installs.len() + self.gone.len() > before;
-        if installs_change || !known.says(&newest.seen, newest.hash) {
-            self.devices.push(newest.seen);
+        if installs_change || !state.says(&latest.seen, latest.hash) {
+            self.devices.push(latest.seen);
         }
     }
 
@@ -173,9 +173,9 @@ impl Plan {
         (device, hash): (&DeviceId, u64),
         app: &InstalledApp,
         seen_at: DateTime<Utc>,
-        known: &Known,
+        state: &StoredState,
     ) {
-        let stored: HashMap<&Identifier, &Install> = known
+        let stored: HashMap<&Identifier, &Install> = state
             .installs_of(device, &app.package_name)
             .map(|install| (&install.identifier, install))
             .collect();

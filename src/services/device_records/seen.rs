@@ -11,7 +11,7 @@ const STATES_PER_EPOCH: usize = 4;
 ///
 /// A full bucket evicts one state, so that its device is recorded once more than necessary. An eviction never hides a
 /// change.
-pub(super) struct SeenStates {
+pub(super) struct StateCache {
     buckets: Box<[Bucket]>,
     /// Epochs, indexed by device hash. The epoch is part of each state, so that a new epoch invalidates the states.
     epochs: Box<[AtomicU32]>,
@@ -28,19 +28,19 @@ pub(super) struct Fingerprint {
     pub(super) state: u64,
 }
 
-pub(super) enum Look<'a> {
+pub(super) enum CacheLookup<'a> {
     /// The state equals the stored one.
     Unchanged,
-    Changed(Place<'a>),
+    Changed(CacheSlot<'a>),
 }
 
 /// Slot for a new state.
-pub(super) struct Place<'a> {
+pub(super) struct CacheSlot<'a> {
     slot: &'a AtomicU64,
     entry: u64,
 }
 
-impl SeenStates {
+impl StateCache {
     /// Creates a table for this many states, rounded up to a power of two.
     pub(super) fn new(states: usize) -> Self {
         let buckets = states.div_ceil(WAYS).next_power_of_two();
@@ -58,11 +58,11 @@ impl SeenStates {
     }
 
     /// Invalidates the states of a device for all apps, and the states of a few other devices.
-    pub(super) fn forget(&self, device: u64) {
+    pub(super) fn invalidate(&self, device: u64) {
         self.epoch_of(device).fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn forget_all(&self) {
+    pub(super) fn invalidate_all(&self) {
         for epoch in &self.epochs {
             epoch.fetch_add(1, Ordering::Relaxed);
         }
@@ -73,14 +73,14 @@ impl SeenStates {
         &self.epochs[index]
     }
 
-    pub(super) fn look(&self, fingerprint: Fingerprint) -> Look<'_> {
+    pub(super) fn lookup(&self, fingerprint: Fingerprint) -> CacheLookup<'_> {
         let entry = fingerprint.entry();
         let Bucket(slots) = &self.buckets[fingerprint.bucket(self.buckets.len())];
         let mut place = &slots[fingerprint.way()];
         for slot in slots {
             let kept = slot.load(Ordering::Relaxed);
             if kept == entry {
-                return Look::Unchanged;
+                return CacheLookup::Unchanged;
             }
             if subject_of(kept) == subject_of(entry) {
                 place = slot;
@@ -91,12 +91,12 @@ impl SeenStates {
                 break;
             }
         }
-        Look::Changed(Place { slot: place, entry })
+        CacheLookup::Changed(CacheSlot { slot: place, entry })
     }
 }
 
-impl Place<'_> {
-    pub(super) fn keep(self) {
+impl CacheSlot<'_> {
+    pub(super) fn store(self) {
         self.slot.store(self.entry, Ordering::Relaxed);
     }
 }
@@ -138,11 +138,11 @@ mod tests {
         }
     }
 
-    fn note(states: &SeenStates, fingerprint: Fingerprint) -> bool {
-        match states.look(fingerprint) {
-            Look::Unchanged => false,
-            Look::Changed(place) => {
-                place.keep();
+    fn record(states: &StateCache, fingerprint: Fingerprint) -> bool {
+        match states.lookup(fingerprint) {
+            CacheLookup::Unchanged => false,
+            CacheLookup::Changed(slot) => {
+                slot.store();
                 true
             }
         }
@@ -150,51 +150,58 @@ mod tests {
 
     #[test]
     fn a_state_is_new_once_and_again_when_it_comes_back() {
-        let states = SeenStates::new(8);
-        assert!(note(&states, fingerprint(1, 1)));
-        assert!(!note(&states, fingerprint(1, 1)));
-        assert!(note(&states, fingerprint(1, 2)));
-        assert!(note(&states, fingerprint(1, 1)));
+        let states = StateCache::new(8);
+        assert!(record(&states, fingerprint(1, 1)));
+        assert!(!record(&states, fingerprint(1, 1)));
+        assert!(record(&states, fingerprint(1, 2)));
+        assert!(record(&states, fingerprint(1, 1)));
     }
 
     #[test]
     fn a_state_that_was_not_kept_is_new_again() {
-        let states = SeenStates::new(8);
-        assert!(matches!(states.look(fingerprint(1, 1)), Look::Changed(_)));
-        assert!(matches!(states.look(fingerprint(1, 1)), Look::Changed(_)));
+        let states = StateCache::new(8);
+        assert!(matches!(
+            states.lookup(fingerprint(1, 1)),
+            CacheLookup::Changed(_)
+        ));
+        assert!(matches!(
+            states.lookup(fingerprint(1, 1)),
+            CacheLookup::Changed(_)
+        ));
     }
 
     #[test]
     fn a_bucket_remembers_eight_and_forgets_one_for_the_ninth() {
-        let states = SeenStates::new(8);
+        let states = StateCache::new(8);
         let remembered = |count: u64| {
-            let unchanged = |subject: &u64| matches!(states.look(fingerprint(*subject, 1)), Look::Unchanged);
+            let unchanged =
+                |subject: &u64| matches!(states.lookup(fingerprint(*subject, 1)), CacheLookup::Unchanged);
             (1..=count).filter(unchanged).count()
         };
         for subject in 1..=8 {
-            assert!(note(&states, fingerprint(subject, 1)));
+            assert!(record(&states, fingerprint(subject, 1)));
         }
         assert_eq!(remembered(8), 8);
-        assert!(note(&states, fingerprint(9, 1)));
+        assert!(record(&states, fingerprint(9, 1)));
         assert_eq!(remembered(9), 8);
-        assert!(!note(&states, fingerprint(9, 1)));
+        assert!(!record(&states, fingerprint(9, 1)));
     }
 
     #[test]
     fn a_forgotten_device_has_another_epoch() {
-        let states = SeenStates::new(64);
+        let states = StateCache::new(64);
         let before = [states.epoch(1), states.epoch(2)];
-        states.forget(1);
+        states.invalidate(1);
         assert_ne!(states.epoch(1), before[0]);
         assert_eq!(states.epoch(2), before[1]);
-        states.forget_all();
+        states.invalidate_all();
         assert_ne!(states.epoch(2), before[1]);
     }
 
     #[test]
     fn hashes_of_zero_are_a_state_too() {
-        let states = SeenStates::new(1);
-        assert!(note(&states, fingerprint(0, 0)));
-        assert!(!note(&states, fingerprint(0, 0)));
+        let states = StateCache::new(1);
+        assert!(record(&states, fingerprint(0, 0)));
+        assert!(!record(&states, fingerprint(0, 0)));
     }
 }

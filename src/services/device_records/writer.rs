@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::sync::mpsc;
 
-use super::plan::{Known, Plan, plan};
+use super::plan::{Plan, StoredState, plan};
 use super::status::Counts;
 use super::{Message, hash_of};
 use crate::access::TenantScope;
@@ -17,7 +17,7 @@ use crate::backoff::Backoff;
 use crate::catalog::device::Observation;
 use crate::catalog::ids::TenantId;
 use crate::services::NewDevices;
-use crate::services::batches::{self, Batch};
+use crate::services::batches::{self, BatchState};
 use crate::storage::{Db, StorageError, Tx, device_changes, device_installs, devices};
 use crate::supervision::{Exit, contain_panic};
 
@@ -57,7 +57,7 @@ enum WriteError {
 
 /// Result of one transaction.
 #[derive(Default)]
-struct Written {
+struct BatchResult {
     devices: usize,
     over_limit: usize,
     new_devices: Vec<(TenantId, NaiveDate, Vec<Option<IpAddr>>)>,
@@ -114,9 +114,9 @@ impl DeviceRecordWriter {
         batches::collect(&mut self.messages, settings.wait, |message| match message {
             Message::Record(record) => {
                 batch.push(*record);
-                Batch::of(batch.len(), settings.batch)
+                BatchState::of(batch.len(), settings.batch)
             }
-            Message::Stop => Batch::IsLast,
+            Message::Stop => BatchState::IsLast,
         })
         .await
     }
@@ -148,12 +148,12 @@ impl DeviceRecordWriter {
     }
 
     /// Retries while the database is unavailable. The queue fills meanwhile.
-    async fn write_when_possible(&self, batch: &[Observation]) -> Result<Written, WriteError> {
+    async fn write_when_possible(&self, batch: &[Observation]) -> Result<BatchResult, WriteError> {
         let mut backoff = Backoff::default();
         loop {
             let written = contain_panic(self.write_once(batch)).await;
             match written.map_err(WriteError::Panicked)? {
-                Err(error) if error.is_passing() => {
+                Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "device records cannot be written now; retrying");
                     tokio::time::sleep(backoff.next()).await;
                 }
@@ -164,22 +164,22 @@ impl DeviceRecordWriter {
 
     /// Writes a batch in one transaction. Tenants are processed in the order of their ids, so that nodes lock rows in
     /// the same order.
-    async fn write_once(&self, batch: &[Observation]) -> Result<Written, StorageError> {
+    async fn write_once(&self, batch: &[Observation]) -> Result<BatchResult, StorageError> {
         let mut by_tenant: BTreeMap<TenantId, Vec<&Observation>> = BTreeMap::new();
         for record in batch {
             by_tenant.entry(record.tenant).or_default().push(record);
         }
-        let mut written = Written::default();
+        let mut written = BatchResult::default();
         let mut changed = Vec::new();
         let tx = self.db.begin().await?;
         device_changes::begin_recording(&tx).await?;
         for (tenant, records) in by_tenant {
-            let scope = TenantScope::of_the_program(tenant);
+            let scope = TenantScope::internal(tenant);
             let day = newest_day(&records);
             let allowance = self.new_devices.allowance(&tx, scope, day).await?;
             let mut plan = plan(
                 &records,
-                &known(&tx, scope, &records).await?,
+                &load_state(&tx, scope, &records).await?,
                 |planned, network| allowance.admits(planned, network),
             );
             let networks = std::mem::take(&mut plan.new_devices);
@@ -188,7 +188,7 @@ impl DeviceRecordWriter {
             written.over_limit += plan.over_limit;
             let devices = plan.devices.iter().map(|seen| seen.device.as_str());
             changed.extend(devices.map(|device| hash_of(tenant.get(), device)));
-            carry_out(&tx, scope, plan).await?;
+            execute(&tx, scope, plan).await?;
         }
         if !changed.is_empty() {
             device_changes::announce_recorded(&tx, &self.name, &changed).await?;
@@ -204,16 +204,20 @@ fn newest_day(records: &[&Observation]) -> NaiveDate {
     newest.unwrap_or_default().date_naive()
 }
 
-async fn known(tx: &Tx, scope: TenantScope, records: &[&Observation]) -> Result<Known, StorageError> {
+async fn load_state(
+    tx: &Tx,
+    scope: TenantScope,
+    records: &[&Observation],
+) -> Result<StoredState, StorageError> {
     let mut ids: Vec<_> = records.iter().map(|record| record.device.as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
     let devices = devices::find_many(tx, scope, &ids).await?;
     let installs = device_installs::list_recorded(tx, scope, &ids).await?;
-    Ok(Known::new(devices, installs))
+    Ok(StoredState::new(devices, installs))
 }
 
-async fn carry_out(tx: &Tx, scope: TenantScope, plan: Plan) -> Result<(), StorageError> {
+async fn execute(tx: &Tx, scope: TenantScope, plan: Plan) -> Result<(), StorageError> {
     devices::upsert_seen(tx, scope, plan.devices).await?;
     device_installs::upsert(tx, scope, plan.installs).await?;
     for gone in &plan.gone {

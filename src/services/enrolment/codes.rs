@@ -12,14 +12,14 @@ use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 use crate::secrets::NewEnrolmentCode;
 use crate::services::audit::{self, Change};
-use crate::services::{Caller, Context, Once, ServiceError, Written};
+use crate::services::{Caller, Context, IdempotentWrite, ServiceError, WriteResult};
 use crate::storage::devices;
-use crate::storage::enrolment_codes::{self, StoredCode};
+use crate::storage::enrolment_codes::{self, CodeRecord};
 
-const GOOD_FOR: TimeDelta = TimeDelta::hours(24);
+const CODE_LIFETIME: TimeDelta = TimeDelta::hours(24);
 
 /// A new enrolment code.
-pub struct MadeEnrolmentCode {
+pub struct IssuedEnrolmentCode {
     pub id: Uuid,
     /// Shown once.
     pub enrolment_code: String,
@@ -32,22 +32,22 @@ pub async fn create_code(
     caller: &Caller,
     tenant: TenantId,
     device: &DeviceId,
-    once: Once<'_, MadeEnrolmentCode>,
-) -> Result<Written<MadeEnrolmentCode>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteDevices).await?;
+    once: IdempotentWrite<'_, IssuedEnrolmentCode>,
+) -> Result<WriteResult<IssuedEnrolmentCode>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteDevices).await?;
     let now = ctx.now();
     let code = NewEnrolmentCode::generate();
-    let made = MadeEnrolmentCode {
+    let issued = IssuedEnrolmentCode {
         id: Uuid::now_v7(),
         enrolment_code: code.text,
-        expires_at: now + GOOD_FOR,
+        expires_at: now + CODE_LIFETIME,
     };
-    let stored = StoredCode {
-        id: made.id,
+    let stored = CodeRecord {
+        id: issued.id,
         device: device.clone(),
         code_hash: code.hash,
         created_at: now,
-        expires_at: made.expires_at,
+        expires_at: issued.expires_at,
     };
     let tx = ctx.begin(caller).await?;
     devices::lock(&tx, scope, device)
@@ -59,13 +59,13 @@ pub async fn create_code(
         action: "enrolment_code.create",
         object_id: device.to_string(),
         before: None,
-        after: Some(json!({"id": made.id, "device_id": device, "expires_at": made.expires_at})),
+        after: Some(json!({"id": issued.id, "device_id": device, "expires_at": issued.expires_at})),
     };
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &made).await?;
+    once.record(&tx, &issued).await?;
     tx.commit().await?;
-    Ok(Written {
-        value: made,
-        pair: None,
+    Ok(WriteResult {
+        value: issued,
+        revision: None,
     })
 }

@@ -6,32 +6,32 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use metrics::counter;
 use serde_json::json;
 
-use super::{NOT_GOOD, is_newest};
-use crate::access::{TenantScope, enter_by_key};
-use crate::catalog::device::EnrollingDevice;
+use super::{INVALID_TOKEN, is_newest};
+use crate::access::{TenantScope, key_scope};
+use crate::catalog::device::DeviceEnrolment;
 use crate::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
 use crate::catalog::field::FieldError;
-use crate::live::DeviceKey;
+use crate::live::DeviceRef;
 use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{self, Actor, Change};
-use crate::services::checks::{Device, DeviceCredential, WRONG_TOKEN, tenant_is_refused};
+use crate::services::checks::{AuthenticatedDevice, DeviceCredential, WRONG_TOKEN, tenant_access_error};
 use crate::services::devices::complete_org_info;
 use crate::services::login_attempts::network_of;
 use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
-use crate::storage::devices::{self, StoredDevice};
+use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
 
 /// Enrolment request of a device.
 pub struct EnrolmentRequest {
-    pub device: EnrollingDevice,
+    pub device: DeviceEnrolment,
     pub code: Option<PresentedEnrolmentCode>,
     pub request_id: String,
     pub address: Option<IpAddr>,
 }
 
 /// Result of an enrolment: the new token.
-pub struct Enrolled {
+pub struct EnrolmentResult {
     /// Shown once.
     pub device_token: String,
     /// `true` if the device had no valid token before.
@@ -41,7 +41,7 @@ pub struct Enrolled {
 /// An authenticated enrolment attempt.
 struct Attempt<'a> {
     ctx: &'a Context,
-    caller: &'a Device,
+    caller: &'a AuthenticatedDevice,
     request: &'a EnrolmentRequest,
     scope: TenantScope,
     now: DateTime<Utc>,
@@ -50,13 +50,13 @@ struct Attempt<'a> {
 /// Issues a token to a device. It replaces the current one, if any.
 pub async fn enrol(
     ctx: &Context,
-    caller: &Device,
+    caller: &AuthenticatedDevice,
     mut request: EnrolmentRequest,
-) -> Result<Enrolled, ServiceError> {
+) -> Result<EnrolmentResult, ServiceError> {
     let tenant = caller.tenant_id();
     let id = request.device.id.clone();
     if let DeviceCredential::Token(token) = &caller.credential
-        && !token.is_of(&ctx.keyring, id.as_str())
+        && !token.is_valid_for(&ctx.keyring, id.as_str())
     {
         return Err(WRONG_TOKEN);
     }
@@ -68,10 +68,10 @@ pub async fn enrol(
         ctx,
         caller,
         request: &request,
-        scope: enter_by_key(tenant),
+        scope: key_scope(tenant),
         now: ctx.now(),
     };
-    let outcome = attempt.carry_out().await;
+    let outcome = attempt.execute().await;
     count(&outcome);
     outcome
 }
@@ -89,12 +89,12 @@ impl Attempt<'_> {
         }
     }
 
-    async fn carry_out(&self) -> Result<Enrolled, ServiceError> {
+    async fn execute(&self) -> Result<EnrolmentResult, ServiceError> {
         let (ctx, scope, id) = (self.ctx, self.scope, &self.request.device.id);
         let tx = ctx.db.begin_as(self.authority()).await?;
         let tenant = tenants::find(&tx, scope.tenant()).await?;
         let tenant = tenant.filter(|stored| stored.value.enabled);
-        let enrolment = tenant.ok_or_else(tenant_is_refused)?.value.enrolment;
+        let enrolment = tenant.ok_or_else(tenant_access_error)?.value.enrolment;
         let network = self.request.address.map(network_of);
         // Read before the device is inserted, because the insert would count.
         let allowance = ctx
@@ -110,7 +110,7 @@ impl Attempt<'_> {
         let proof = self.prove(&tx, token.as_ref()).await?;
         let subject = EnrolmentSubject {
             project: known.device.project.as_ref(),
-            is_guarded: token
+            has_had_token: token
                 .as_ref()
                 .is_some_and(|token| token.state != TokenState::Forgotten),
         };
@@ -123,8 +123,8 @@ impl Attempt<'_> {
         }
         let (enrolled, generation) = self.write(&tx, proof, known, token).await?;
         tx.commit().await?;
-        let device = DeviceKey::of(scope.tenant(), id);
-        ctx.newest_tokens.note(device, generation);
+        let device = DeviceRef::of(scope.tenant(), id);
+        ctx.revoked_tokens.record_generation(device, generation);
         if is_new {
             ctx.new_devices
                 .add(scope.tenant(), self.now.date_naive(), &[network]);
@@ -140,7 +140,7 @@ impl Attempt<'_> {
             DeviceCredential::Token(token) if token.generation > floor && is_newest(token, stored) => {
                 EnrolmentProof::OwnToken
             }
-            DeviceCredential::Token(_) => return Err(NOT_GOOD),
+            DeviceCredential::Token(_) => return Err(INVALID_TOKEN),
         };
         let Some(code) = &self.request.code else {
             return Ok(proof);
@@ -161,9 +161,9 @@ impl Attempt<'_> {
         &self,
         tx: &Tx,
         proof: EnrolmentProof,
-        known: StoredDevice,
+        known: DeviceRecord,
         before: Option<DeviceToken>,
-    ) -> Result<(Enrolled, i64), ServiceError> {
+    ) -> Result<(EnrolmentResult, i64), ServiceError> {
         let (scope, device) = (self.scope, &self.request.device);
         let floor = device_tokens::find_floor(tx).await?;
         let generation = before.as_ref().map_or(floor, |token| token.generation.max(floor)) + 1;
@@ -184,7 +184,7 @@ impl Attempt<'_> {
         if proof != EnrolmentProof::OwnToken || known.device.project.as_ref() != Some(&device.project) {
             self.audit_enrolment(tx, proof, &known).await?;
         }
-        let enrolled = Enrolled {
+        let enrolled = EnrolmentResult {
             device_token: made.text,
             is_first: !before.is_some_and(|token| matches!(token.state, TokenState::Valid { .. })),
         };
@@ -195,7 +195,7 @@ impl Attempt<'_> {
         &self,
         tx: &Tx,
         proof: EnrolmentProof,
-        known: &StoredDevice,
+        known: &DeviceRecord,
     ) -> Result<(), ServiceError> {
         let by = match proof {
             EnrolmentProof::DeviceKey => "device_key",
@@ -291,9 +291,9 @@ fn too_many_new(now: DateTime<Utc>) -> ServiceError {
     }
 }
 
-fn count(outcome: &Result<Enrolled, ServiceError>) {
+fn count(outcome: &Result<EnrolmentResult, ServiceError>) {
     let outcome = match outcome {
-        Ok(Enrolled { is_first: true, .. }) => "first",
+        Ok(EnrolmentResult { is_first: true, .. }) => "first",
         Ok(_) => "again",
         Err(ServiceError::AlreadyEnrolled(_) | ServiceError::WrongState { .. }) => "refused",
         Err(ServiceError::Invalid(_)) => "wrong_code",

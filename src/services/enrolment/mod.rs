@@ -4,20 +4,20 @@ mod codes;
 mod enrol;
 mod limits;
 
-pub use codes::{MadeEnrolmentCode, create_code};
-pub use enrol::{Enrolled, EnrolmentRequest, enrol};
+pub use codes::{IssuedEnrolmentCode, create_code};
+pub use enrol::{EnrolmentRequest, EnrolmentResult, enrol};
 pub use limits::EnrolmentLimits;
 
-use super::checks::{DeviceCredential, authenticate, tenant_is_refused};
+use super::checks::{DeviceCredential, authenticate, tenant_access_error};
 use super::{Context, ServiceError};
-use crate::access::{DeviceScope, enter_device};
+use crate::access::{DeviceScope, device_scope};
 use crate::catalog::text::DeviceId;
-use crate::live::{DeviceKey, Lookup};
+use crate::live::{DeviceRef, Lookup};
 use crate::secrets::PresentedDeviceToken;
 use crate::storage::Authority;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 
-const NOT_GOOD: ServiceError = ServiceError::Unauthenticated(
+const INVALID_TOKEN: ServiceError = ServiceError::Unauthenticated(
     "the device's token was replaced or revoked; enrol the device again with POST /v1/devices",
 );
 const NO_TOKEN: ServiceError = ServiceError::Unauthenticated(
@@ -25,15 +25,15 @@ const NO_TOKEN: ServiceError = ServiceError::Unauthenticated(
 );
 
 /// A device that was authenticated with its own token.
-pub struct DevicePass {
+pub struct DevicePrincipal {
     pub scope: DeviceScope,
     /// Generation of the presented token.
     generation: i64,
 }
 
-impl DevicePass {
-    pub(super) fn device_key(&self) -> DeviceKey {
-        DeviceKey::of(self.scope.tenant().tenant(), self.scope.device())
+impl DevicePrincipal {
+    pub(super) fn device_ref(&self) -> DeviceRef {
+        DeviceRef::of(self.scope.tenant().tenant(), self.scope.device())
     }
 
     /// Returns the authority that the device's writes are checked against.
@@ -54,10 +54,10 @@ impl DevicePass {
             Lookup::Unknown => true,
         };
         if !tenant_is_enabled {
-            return Err(tenant_is_refused());
+            return Err(tenant_access_error());
         }
-        if ctx.newest_tokens.have_replaced(tenant, device, self.generation) {
-            return Err(NOT_GOOD);
+        if ctx.revoked_tokens.is_revoked(tenant, device, self.generation) {
+            return Err(INVALID_TOKEN);
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ pub async fn authenticate_device(
     ctx: &Context,
     bearer: Option<&str>,
     device_id: &DeviceId,
-) -> Result<DevicePass, ServiceError> {
+) -> Result<DevicePrincipal, ServiceError> {
     authenticate_admitted(ctx, bearer, device_id, |_| Ok(())).await
 }
 
@@ -79,7 +79,7 @@ pub async fn authenticate_acknowledging(
     ctx: &Context,
     bearer: Option<&str>,
     device_id: &DeviceId,
-) -> Result<DevicePass, ServiceError> {
+) -> Result<DevicePrincipal, ServiceError> {
     let admit = |scope: &DeviceScope| ctx.device_limits.admit_acknowledgement(scope);
     authenticate_admitted(ctx, bearer, device_id, admit).await
 }
@@ -89,37 +89,37 @@ async fn authenticate_admitted(
     bearer: Option<&str>,
     device_id: &DeviceId,
     admit: impl FnOnce(&DeviceScope) -> Result<(), ServiceError>,
-) -> Result<DevicePass, ServiceError> {
+) -> Result<DevicePrincipal, ServiceError> {
     let caller = authenticate(ctx, bearer).map_err(|error| match error {
         ServiceError::Unauthenticated(_) => NO_TOKEN,
         other => other,
     })?;
     let token = match &caller.credential {
-        DeviceCredential::Token(token) if token.is_of(&ctx.keyring, device_id.as_str()) => token,
+        DeviceCredential::Token(token) if token.is_valid_for(&ctx.keyring, device_id.as_str()) => token,
         DeviceCredential::Token(_) | DeviceCredential::Key(_) => {
             return Err(ServiceError::NotFound("device"));
         }
     };
     if !caller.tenant_is_enabled() {
-        return Err(tenant_is_refused());
+        return Err(tenant_access_error());
     }
-    let scope = enter_device(token.tenant, device_id.clone());
+    let scope = device_scope(token.tenant, device_id.clone());
     let was_ended = || {
-        ctx.newest_tokens
-            .have_replaced(token.tenant, device_id.as_str(), token.generation)
+        ctx.revoked_tokens
+            .is_revoked(token.tenant, device_id.as_str(), token.generation)
     };
     if was_ended() {
-        return Err(NOT_GOOD);
+        return Err(INVALID_TOKEN);
     }
     admit(&scope)?;
     let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
     if is_newest(token, stored.as_ref()) && !was_ended() {
-        Ok(DevicePass {
+        Ok(DevicePrincipal {
             scope,
             generation: token.generation,
         })
     } else {
-        Err(NOT_GOOD)
+        Err(INVALID_TOKEN)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::catalog::ids::PushId;
 use crate::catalog::push::{Acknowledgement, Channel};
 use crate::catalog::text::PushDetail;
 use crate::services::{Context, ServiceError};
-use crate::storage::push_targets::{self, StoredTarget};
+use crate::storage::push_targets::{self, TargetRecord};
 use crate::storage::{Authority, pushes};
 
 /// Calls [`acknowledge`] unless the device exceeds its rate limit.
@@ -13,10 +13,10 @@ pub async fn acknowledge_within_limit(
     ctx: &Context,
     (scope, authority): (&DeviceScope, Authority),
     push: PushId,
-    said: (Acknowledgement, Option<PushDetail>),
-) -> Result<StoredTarget, ServiceError> {
+    acknowledgement: (Acknowledgement, Option<PushDetail>),
+) -> Result<TargetRecord, ServiceError> {
     ctx.device_limits.count_acknowledgement(scope)?;
-    acknowledge(ctx, (scope, authority), push, said).await
+    acknowledge(ctx, (scope, authority), push, acknowledgement).await
 }
 
 /// Records an acknowledgement, which stops further delivery of the push. Returns the current state of the target. A
@@ -26,27 +26,27 @@ pub async fn acknowledge(
     ctx: &Context,
     (scope, authority): (&DeviceScope, Authority),
     push: PushId,
-    (said, detail): (Acknowledgement, Option<PushDetail>),
-) -> Result<StoredTarget, ServiceError> {
+    (acknowledgement, detail): (Acknowledgement, Option<PushDetail>),
+) -> Result<TargetRecord, ServiceError> {
     let now = ctx.now();
     let tx = ctx.db.begin_as(authority).await?;
     let key = (scope.device(), push);
-    let done = push_targets::acknowledge(&tx, scope.tenant(), key, (said, detail), now).await?;
+    let done = push_targets::acknowledge(&tx, scope.tenant(), key, (acknowledgement, detail), now).await?;
     let done = done.ok_or(ServiceError::NotFound("push"))?;
     if done.target.state == done.before {
         return Ok(done.target);
     }
     tx.commit().await?;
-    ctx.push_delivery.tell_here(push);
+    ctx.push_delivery.notify_local(push);
     metrics::counter!("slipway_push_acknowledged_total", "state" => done.target.state.as_str()).increment(1);
     if !done.before.is_acknowledged() {
-        measure(ctx, scope, &done.target).await;
+        record_latency(ctx, scope, &done.target).await;
     }
     Ok(done.target)
 }
 
 /// Records the time from the creation of a push to its first acknowledgement as a metric.
-async fn measure(ctx: &Context, scope: &DeviceScope, target: &StoredTarget) {
+async fn record_latency(ctx: &Context, scope: &DeviceScope, target: &TargetRecord) {
     let Ok(Some(push)) = pushes::find(&ctx.db, scope.tenant(), target.push).await else {
         // The acknowledgement is stored regardless of the metric.
         return;

@@ -6,17 +6,17 @@ use serde::Serialize;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Push;
 use crate::catalog::text::{PushUrl, TraceId};
-use crate::storage::push_targets::StoredTarget;
+use crate::storage::push_targets::TargetRecord;
 
 /// A push with its target device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveredPush {
-    pub(super) target: StoredTarget,
+    pub(super) target: TargetRecord,
     pub(super) push: Push,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct PushPayload<'a> {
     push_id: PushId,
     sequence: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,7 @@ impl DeliveredPush {
     /// Serializes the push as one line of JSON.
     pub fn json(&self) -> String {
         let content = &self.push.content;
-        let shown = Shown {
+        let payload = PushPayload {
             push_id: self.push.id,
             sequence: self.sequence(),
             trace_id: content.trace_id.as_ref().map(TraceId::as_str),
@@ -53,6 +53,6 @@ impl DeliveredPush {
             expires_at: self.push.expires_at,
         };
         // Strings, numbers and timestamps always serialize.
-        serde_json::to_string(&shown).unwrap_or_default()
+        serde_json::to_string(&payload).unwrap_or_default()
     }
 }

@@ -17,7 +17,7 @@ use crate::catalog::ids::PushId;
 use crate::catalog::push::Channel;
 use crate::catalog::text::DeviceId;
 use crate::clock::Clock;
-use crate::services::batches::{self, Batch};
+use crate::services::batches::{self, BatchState};
 use crate::storage::push_targets::{TargetKey, mark_delivered};
 use crate::storage::{Db, StorageError};
 use crate::supervision::Exit;
@@ -32,9 +32,9 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// Queue of deliveries for the writer.
-pub(super) struct Deliveries {
+pub(super) struct DeliveryRecorder {
     queue: mpsc::Sender<Message>,
-    unwritten: Arc<Unwritten>,
+    unwritten: Arc<UnwrittenDeliveries>,
     counters: [(Channel, Counter); 3],
 }
 
@@ -54,23 +54,23 @@ enum Message {
 
 /// Channels of deliveries that are not written yet: a device may acknowledge a push before its delivery is written.
 #[derive(Default)]
-struct Unwritten(Mutex<HashMap<(PushId, DeviceId), Channel>>);
+struct UnwrittenDeliveries(Mutex<HashMap<(PushId, DeviceId), Channel>>);
 
-/// Writes the deliveries from [`Deliveries`] to the database.
+/// Writes the deliveries from [`DeliveryRecorder`] to the database.
 pub(super) struct DeliveryWriter {
     db: Db,
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
-    unwritten: Arc<Unwritten>,
-    batch: Handed,
+    unwritten: Arc<UnwrittenDeliveries>,
+    batch: DeliveryBatch,
     is_writing: bool,
     is_last: bool,
 }
 
-impl Deliveries {
+impl DeliveryRecorder {
     pub(super) fn new(db: Db, clock: Arc<dyn Clock>) -> (Self, DeliveryWriter) {
         let (queue, messages) = mpsc::channel(QUEUE);
-        let unwritten = Arc::<Unwritten>::default();
+        let unwritten = Arc::<UnwrittenDeliveries>::default();
         let deliveries = Self {
             queue,
             unwritten: unwritten.clone(),
@@ -84,7 +84,7 @@ impl Deliveries {
             clock,
             messages,
             unwritten,
-            batch: Handed::default(),
+            batch: DeliveryBatch::default(),
             is_writing: false,
             is_last: false,
         };
@@ -92,12 +92,12 @@ impl Deliveries {
     }
 
     /// Queues deliveries for writing, without waiting.
-    pub(super) fn note(&self, delivered: Vec<Delivery>) {
+    pub(super) fn record(&self, delivered: Vec<Delivery>) {
         self.send(delivered, None);
     }
 
     /// Queues imminent deliveries, and waits until they are written or a time limit passes.
-    pub(super) async fn note_and_wait(&self, delivered: Vec<Delivery>) {
+    pub(super) async fn record_and_wait(&self, delivered: Vec<Delivery>) {
         let (done, written) = oneshot::channel();
         self.send(delivered, Some(done));
         // A late write only causes a second delivery.
@@ -139,7 +139,7 @@ impl Deliveries {
     }
 }
 
-impl Unwritten {
+impl UnwrittenDeliveries {
     fn lock(&self) -> MutexGuard<'_, HashMap<(PushId, DeviceId), Channel>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,13 +160,13 @@ impl Unwritten {
 
 /// Deliveries of one transaction, and the callers that wait for it.
 #[derive(Default)]
-struct Handed {
+struct DeliveryBatch {
     delivered: Vec<Delivery>,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl DeliveryWriter {
-    /// Writes deliveries until it receives the message from [`Deliveries::finish`].
+    /// Writes deliveries until it receives the message from [`DeliveryRecorder::finish`].
     pub(super) async fn run(&mut self) -> Exit {
         if std::mem::take(&mut self.is_writing) {
             // The previous run failed on this batch, and a retry would fail again.
@@ -202,9 +202,9 @@ impl DeliveryWriter {
             Message::Delivered(delivered, waiting) => {
                 batch.delivered.extend(delivered);
                 batch.waiting.extend(waiting);
-                Batch::of(batch.delivered.len(), BATCH)
+                BatchState::of(batch.delivered.len(), BATCH)
             }
-            Message::Stop => Batch::IsLast,
+            Message::Stop => BatchState::IsLast,
         })
         .await
     }
@@ -215,7 +215,7 @@ impl DeliveryWriter {
         loop {
             match self.write_once(delivered).await {
                 Ok(()) => return,
-                Err(error) if error.is_passing() => {
+                Err(error) if error.is_transient() => {
                     tracing::debug!(%error, "cannot write push deliveries now; retrying");
                     tokio::time::sleep(backoff.next()).await;
                 }

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc;
 
 use crate::catalog::ids::PushId;
-use crate::live::hear_hints;
-use crate::storage::{Db, Hint, HintChannel, pushes_in};
+use crate::live::receive_hints;
+use crate::storage::{Db, Notification, NotificationChannel, parse_push_ids};
 use crate::supervision::Exit;
 
 /// Commits within this time share a notification.
@@ -26,7 +26,7 @@ pub(super) struct HintSender {
 /// Receives notifications of pushes from other nodes.
 pub(super) struct HintListener {
     db: Db,
-    told: mpsc::Sender<Vec<PushId>>,
+    notifications: mpsc::Sender<Vec<PushId>>,
     reconnected: Arc<Notify>,
 }
 
@@ -45,7 +45,7 @@ impl HintSender {
             {
                 pushes.extend(more);
             }
-            if let Err(error) = self.db.hint_of_pushes(&pushes).await {
+            if let Err(error) = self.db.notify_pushes(&pushes).await {
                 tracing::debug!(%error, "cannot notify other nodes of pushes");
             }
         }
@@ -54,23 +54,23 @@ impl HintSender {
 }
 
 impl HintListener {
-    /// `told` gets the announced pushes. `reconnected` is notified when notifications may have been lost.
-    pub(super) fn new(db: Db, told: mpsc::Sender<Vec<PushId>>, reconnected: Arc<Notify>) -> Self {
+    /// `notifications` gets the announced pushes. `reconnected` is notified when notifications may have been lost.
+    pub(super) fn new(db: Db, notifications: mpsc::Sender<Vec<PushId>>, reconnected: Arc<Notify>) -> Self {
         Self {
             db,
-            told,
+            notifications,
             reconnected,
         }
     }
 
     /// Listens until it is dropped.
     pub(super) async fn run(&self) {
-        hear_hints(&self.db, HintChannel::Pushes, |hint| match hint {
-            Hint::Changed(named) => {
+        receive_hints(&self.db, NotificationChannel::Pushes, |hint| match hint {
+            Notification::Changed(named) => {
                 // The next poll finds pushes that do not fit.
-                let _ = self.told.try_send(pushes_in(&named).collect());
+                let _ = self.notifications.try_send(parse_push_ids(&named).collect());
             }
-            Hint::Reconnected => self.reconnected.notify_one(),
+            Notification::Reconnected => self.reconnected.notify_one(),
         })
         .await;
     }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::presence::Presence;
 use crate::catalog::ids::TenantId;
-use crate::live::DeviceKey;
+use crate::live::DeviceRef;
 
 /// Maximum number of streams and polls per device on this node. Above it the oldest is ended: its connection may have
 /// died unnoticed, while the newest is certainly alive.
@@ -17,7 +17,7 @@ const LISTENERS_OF_A_DEVICE: usize = 8;
 /// All listeners of this node, by device.
 #[derive(Default)]
 pub(super) struct Hub {
-    devices: Mutex<HashMap<DeviceKey, Vec<Arc<Signal>>>>,
+    devices: Mutex<HashMap<DeviceRef, Vec<Arc<Signal>>>>,
     is_ended: AtomicBool,
     streams: AtomicUsize,
     polls: AtomicUsize,
@@ -41,15 +41,15 @@ struct Signal {
 /// A registered listener. Dropping it unregisters it.
 pub(super) struct Listener {
     hub: Arc<Hub>,
-    device: DeviceKey,
+    device: DeviceRef,
     kind: ListenerKind,
     signal: Arc<Signal>,
 }
 
 impl Hub {
-    /// Registers a listener. Returns `None` if this node is stopping. The caller must read the open pushes afterwards;
-    /// any later push wakes the listener.
-    pub(super) fn listen(self: &Arc<Self>, device: DeviceKey, kind: ListenerKind) -> Option<Listener> {
+    /// Registers a listener. Returns `None` if this node is stopping. The caller must read the pending pushes
+    /// afterwards; any later push wakes the listener.
+    pub(super) fn listen(self: &Arc<Self>, device: DeviceRef, kind: ListenerKind) -> Option<Listener> {
         let signal = Arc::new(Signal::default());
         let mut devices = self.lock();
         // Checked under the lock, so that no listener can register after all were ended.
@@ -79,13 +79,13 @@ impl Hub {
     }
 
     /// Wakes all listeners of a device that was pushed to, and the MQTT publisher.
-    pub(super) fn pushed(&self, device: &DeviceKey) {
+    pub(super) fn notify_push(&self, device: &DeviceRef) {
         self.wake(device);
         self.something_pushed.notify_one();
     }
 
     /// Wakes all listeners of a device.
-    pub(super) fn wake(&self, device: &DeviceKey) {
+    pub(super) fn wake(&self, device: &DeviceRef) {
         for signal in self.lock().get(device).into_iter().flatten() {
             signal.wake.notify_one();
         }
@@ -111,12 +111,12 @@ impl Hub {
         }
     }
 
-    pub(super) fn has(&self, device: &DeviceKey) -> bool {
+    pub(super) fn has(&self, device: &DeviceRef) -> bool {
         self.lock().contains_key(device)
     }
 
     /// Returns the devices that have a listener on this node.
-    pub(super) fn devices(&self) -> Vec<DeviceKey> {
+    pub(super) fn devices(&self) -> Vec<DeviceRef> {
         self.lock().keys().cloned().collect()
     }
 
@@ -141,7 +141,7 @@ impl Hub {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceKey, Vec<Arc<Signal>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceRef, Vec<Arc<Signal>>>> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,7 +159,7 @@ impl Signal {
 
 impl Listener {
     /// Waits until a push arrives, the listener is ended or its device may have lost access.
-    pub(super) async fn woken(&self) {
+    pub(super) async fn wait(&self) {
         self.signal.wake.notified().await;
     }
 
@@ -194,15 +194,15 @@ mod tests {
     use super::*;
     use crate::catalog::text::DeviceId;
 
-    fn device(tenant: i64, id: &str) -> DeviceKey {
-        DeviceKey {
+    fn device(tenant: i64, id: &str) -> DeviceRef {
+        DeviceRef {
             tenant: TenantId::parse(tenant).unwrap(),
             device: DeviceId::parse(id).unwrap(),
         }
     }
 
     async fn is_woken(listener: &Listener) -> bool {
-        timeout(Duration::ZERO, listener.woken()).await.is_ok()
+        timeout(Duration::ZERO, listener.wait()).await.is_ok()
     }
 
     #[tokio::test]

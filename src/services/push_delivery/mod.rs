@@ -1,27 +1,27 @@
 //! Delivery of pushes to devices, at least once and over every channel. The node that accepts a push and the node to
 //! which the device is connected may differ.
 //!
-//! The database is the only source of open pushes: those that are not acknowledged, expired or withdrawn. A follower
-//! keeps in memory which devices have open pushes, and wakes their listeners on this node. Listeners are event streams
-//! and long polls; they read the pushes to deliver from the database. Other nodes notify the follower of pushes.
-//! Notifications may be lost, so the follower also polls every second. A push is delivered again until the device
+//! The database is the only source of pending pushes: those that are not acknowledged, expired or withdrawn. A sync
+//! task keeps in memory which devices have pending pushes, and wakes their listeners on this node. Listeners are event
+//! streams and long polls; they read the pushes to deliver from the database. Other nodes notify the sync task of
+//! pushes. Notifications may be lost, so it also polls every second. A push is delivered again until the device
 //! acknowledges it or it expires.
 
 mod acknowledging;
 mod delivered_push;
 mod deliveries;
+mod device_pushes;
 mod expiry;
-mod follower;
 mod hints;
 mod hub;
-mod lockouts;
 mod mqtt;
-mod open_pushes;
+mod pending;
 mod polling;
 mod presence;
+mod revocations;
 mod schedule;
 mod stream;
-mod waiting;
+mod sync;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,25 +38,25 @@ pub use polling::{MAX_POLL_WAIT_S, MAX_POLLED, poll};
 pub use schedule::Redelivery;
 pub use stream::{EventStream, StreamEvent, open_stream};
 
-use self::deliveries::{Deliveries, DeliveryWriter};
-use self::follower::Follower;
+use self::deliveries::{DeliveryRecorder, DeliveryWriter};
 use self::hints::{HintListener, HintSender};
 use self::hub::{Hub, ListenerKind};
 use self::mqtt::{MqttTasks, RunningMqtt};
+use self::pending::PendingPushes;
 use self::presence::PresenceWriter;
-use self::waiting::Waiting;
+use self::sync::PendingPushSync;
 use crate::broker::{Broker, BrokerSettings, BrokerSettingsError};
 use crate::catalog::ids::{PushId, TenantId};
 use crate::clock::Clock;
-use crate::live::{DeviceKey, LockedOut};
+use crate::live::{DeviceRef, Revocation};
 use crate::services::Context;
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 use crate::supervision::Importance::Auxiliary;
 
 /// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.
-const TOLD: usize = 4_096;
-/// Maximum number of concurrent reads of open pushes. A push to a thousand connected devices must leave database
+const NOTIFICATION_QUEUE: usize = 4_096;
+/// Maximum number of concurrent reads of pending pushes. A push to a thousand connected devices must leave database
 /// capacity to others.
 const READS_AT_ONCE: usize = 8;
 
@@ -74,9 +74,9 @@ pub struct DeliverySettings {
 /// Push delivery as used by the other parts of a server.
 pub struct PushDelivery {
     hub: Arc<Hub>,
-    waiting: Arc<Waiting>,
-    deliveries: Deliveries,
-    told: mpsc::Sender<Vec<PushId>>,
+    pending: Arc<PendingPushes>,
+    deliveries: DeliveryRecorder,
+    notifications: mpsc::Sender<Vec<PushId>>,
     hints: Option<mpsc::Sender<Vec<PushId>>>,
     reads: Semaphore,
     /// `None` if no broker is configured.
@@ -86,11 +86,11 @@ pub struct PushDelivery {
 
 /// The background tasks of delivery, not started.
 pub struct DeliveryTasks {
-    follower: Follower,
+    sync: PendingPushSync,
     hints: Option<(HintSender, HintListener)>,
     writer: DeliveryWriter,
     presence: PresenceWriter,
-    locked_out: mpsc::UnboundedReceiver<LockedOut>,
+    revoked: mpsc::UnboundedReceiver<Revocation>,
     hub: Arc<Hub>,
     mqtt: Option<MqttTasks>,
     db: Db,
@@ -107,8 +107,8 @@ pub struct RunningDelivery {
 }
 
 /// Returns the device of a target.
-fn device_of(target: &TargetKey) -> DeviceKey {
-    DeviceKey::of(target.tenant, &target.device)
+fn device_of(target: &TargetKey) -> DeviceRef {
+    DeviceRef::of(target.tenant, &target.device)
 }
 
 /// Current load of delivery, for metrics.
@@ -116,7 +116,7 @@ fn device_of(target: &TargetKey) -> DeviceKey {
 pub struct DeliveryStatus {
     pub streams: usize,
     pub polls: usize,
-    /// Number of devices with open pushes, over all nodes.
+    /// Number of devices with pending pushes, over all nodes.
     pub waiting_devices: usize,
     /// True if the broker is connected; `None` if no broker is configured.
     pub is_broker_connected: Option<bool>,
@@ -127,35 +127,35 @@ pub struct DeliveryStatus {
 
 impl PushDelivery {
     /// Creates delivery, which polls through `pollers` and writes through `db`. `node` identifies this run of the node
-    /// in the database. `locked_out` receives the devices whose streams and polls must end.
+    /// in the database. `revoked` receives the devices whose streams and polls must end.
     pub fn new(
         (db, pollers): (&Db, &Db),
         clock: Arc<dyn Clock>,
         node: Uuid,
         settings: DeliverySettings,
-        locked_out: mpsc::UnboundedReceiver<LockedOut>,
+        revoked: mpsc::UnboundedReceiver<Revocation>,
         broker: Option<BrokerSettings>,
     ) -> Result<(Self, DeliveryTasks), BrokerSettingsError> {
         let mqtt = broker.map(mqtt::prepare).transpose()?;
-        let (hub, waiting) = (Arc::<Hub>::default(), Arc::<Waiting>::default());
-        let (told, heard) = mpsc::channel(TOLD);
-        let (deliveries, writer) = Deliveries::new(db.clone(), clock.clone());
-        let (hints, sent) = settings.hints.then(|| mpsc::channel(TOLD)).unzip();
-        let follower = Follower::new(
+        let (hub, pending) = (Arc::<Hub>::default(), Arc::<PendingPushes>::default());
+        let (notifications, received) = mpsc::channel(NOTIFICATION_QUEUE);
+        let (deliveries, writer) = DeliveryRecorder::new(db.clone(), clock.clone());
+        let (hints, sent) = settings.hints.then(|| mpsc::channel(NOTIFICATION_QUEUE)).unzip();
+        let sync = PendingPushSync::new(
             pollers.clone(),
             clock.clone(),
-            (hub.clone(), waiting.clone()),
-            heard,
+            (hub.clone(), pending.clone()),
+            received,
         );
         let tasks = DeliveryTasks {
             hints: sent.map(|sent| {
-                let listener = HintListener::new(pollers.clone(), told.clone(), follower.reconnected());
+                let listener = HintListener::new(pollers.clone(), notifications.clone(), sync.reconnected());
                 (HintSender::new(pollers.clone(), sent), listener)
             }),
-            follower,
+            sync,
             writer,
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
-            locked_out,
+            revoked,
             hub: hub.clone(),
             mqtt,
             db: db.clone(),
@@ -164,9 +164,9 @@ impl PushDelivery {
         let delivery = Self {
             broker: tasks.mqtt.as_ref().map(MqttTasks::broker),
             hub,
-            waiting,
+            pending,
             deliveries,
-            told,
+            notifications,
             hints,
             reads: Semaphore::new(READS_AT_ONCE),
             settings,
@@ -176,21 +176,21 @@ impl PushDelivery {
 
     /// Notifies this node and the others of a committed change to a push. Must be called after the commit. If a
     /// notification is lost, polls find the change within a second.
-    pub fn tell(&self, push: PushId) {
-        self.tell_here(push);
+    pub fn notify(&self, push: PushId) {
+        self.notify_local(push);
         if let Some(hints) = &self.hints {
             let _ = hints.try_send(vec![push]);
         }
     }
 
     /// Notifies only this node, for changes that no other node waits for.
-    fn tell_here(&self, push: PushId) {
-        let _ = self.told.try_send(vec![push]);
+    fn notify_local(&self, push: PushId) {
+        let _ = self.notifications.try_send(vec![push]);
     }
 
-    /// Returns the number of open pushes of a device, from memory and without a lock.
-    pub fn waiting_for(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
-        self.waiting.count(tenant, device, now)
+    /// Returns the number of pending pushes of a device, from memory and without a lock.
+    pub fn pending_count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
+        self.pending.count(tenant, device, now)
     }
 
     /// Ends all streams and polls of this node, so that devices connect to other nodes, and refuses new ones.
@@ -202,7 +202,7 @@ impl PushDelivery {
         DeliveryStatus {
             streams: self.hub.count_of(ListenerKind::Stream),
             polls: self.hub.count_of(ListenerKind::Poll),
-            waiting_devices: self.waiting.device_count(),
+            waiting_devices: self.pending.device_count(),
             is_broker_connected: self.broker.as_ref().map(Broker::is_connected),
             is_broker_subscribed: self.broker.as_ref().map(Broker::is_subscribed),
         }
@@ -214,17 +214,15 @@ impl DeliveryTasks {
         let (is_over, over) = watch::channel(false);
         let tasks = &ctx.tasks;
         let mut running = vec![
-            tasks.supervise("push_follower", Auxiliary, self.follower, |follower| {
-                follower.run().boxed()
-            }),
+            tasks.supervise("push_follower", Auxiliary, self.sync, |sync| sync.run().boxed()),
             tasks.supervise("push_expiry", Auxiliary, (self.db, self.clock), |(db, clock)| {
                 expiry::run(db, &**clock).boxed()
             }),
             tasks.supervise(
                 "lockouts",
                 Auxiliary,
-                (self.locked_out, self.hub),
-                |(locked_out, hub)| lockouts::run(locked_out, hub).boxed(),
+                (self.revoked, self.hub),
+                |(revoked, hub)| revocations::run(revoked, hub).boxed(),
             ),
         ];
         if let Some((sender, listener)) = self.hints {

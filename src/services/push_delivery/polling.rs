@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep_until};
 
 use super::DeliveredPush;
+use super::device_pushes::{delivered_by, read_pending};
 use super::hub::{Listener, ListenerKind};
-use super::open_pushes::{delivered_by, read_open};
 use super::schedule::Redelivery;
 use crate::catalog::push::Channel;
-use crate::services::enrolment::DevicePass;
+use crate::services::enrolment::DevicePrincipal;
 use crate::services::{Context, ServiceError, suspend_deadline};
 
 /// Maximum wait of a poll, in seconds.
@@ -20,43 +20,43 @@ pub const MAX_POLLED: usize = 200;
 /// Minimum time between reads of a poll that is not woken.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Returns up to [`MAX_POLLED`] open pushes of a device, by sequence. With a wait, a push that was last delivered over
-/// a stream or a poll is left out until it is due again. Fails once the device has lost access.
+/// Returns up to [`MAX_POLLED`] pending pushes of a device, by sequence. With a wait, a push that was last delivered
+/// over a stream or a poll is left out until it is due again. Fails once the device has lost access.
 pub async fn poll(
     ctx: &Context,
-    pass: &DevicePass,
+    principal: &DevicePrincipal,
     wait: Duration,
 ) -> Result<Vec<DeliveredPush>, ServiceError> {
     if wait.is_zero() {
-        return hand_over(ctx, read_open(ctx, &pass.scope, 0).await?).await;
+        return record_delivery(ctx, read_pending(ctx, &principal.scope, 0).await?).await;
     }
     let deadline = Instant::now() + wait;
     let listener = ctx
         .push_delivery
         .hub
-        .listen(pass.device_key(), ListenerKind::Poll);
+        .listen(principal.device_ref(), ListenerKind::Poll);
     let listener = listener.ok_or(ServiceError::Stopping)?;
     loop {
-        pass.confirm(ctx)?;
-        let open = read_open(ctx, &pass.scope, 0).await?;
+        principal.confirm(ctx)?;
+        let open = read_pending(ctx, &principal.scope, 0).await?;
         let (due, next) = due(open, ctx.now(), ctx.push_delivery.settings.redelivery);
         let is_over = listener.is_ended() || Instant::now() >= deadline;
         if !due.is_empty() || is_over {
-            return hand_over(ctx, due).await;
+            return record_delivery(ctx, due).await;
         }
         wait_until(&listener, deadline, next).await;
     }
 }
 
 /// Records the deliveries before they happen, so that the next poll does not return the same pushes.
-async fn hand_over(
+async fn record_delivery(
     ctx: &Context,
     mut pushes: Vec<DeliveredPush>,
 ) -> Result<Vec<DeliveredPush>, ServiceError> {
     pushes.truncate(MAX_POLLED);
     if !pushes.is_empty() {
         let delivered = delivered_by(Channel::Poll, &pushes);
-        ctx.push_delivery.deliveries.note_and_wait(delivered).await;
+        ctx.push_delivery.deliveries.record_and_wait(delivered).await;
     }
     Ok(pushes)
 }
@@ -67,12 +67,12 @@ async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDel
     // The device requested the wait.
     let _suspended = suspend_deadline();
     tokio::select! {
-        () = listener.woken() => {}
+        () = listener.wait() => {}
         () = sleep_until(first) => {}
     }
 }
 
-/// Returns the open pushes that are due, and the time until the first of the others is due.
+/// Returns the pending pushes that are due, and the time until the first of the others is due.
 fn due(
     open: Vec<DeliveredPush>,
     now: DateTime<Utc>,

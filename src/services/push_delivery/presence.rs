@@ -12,7 +12,7 @@ use super::hub::Hub;
 use crate::access::TenantScope;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
-use crate::live::DeviceKey;
+use crate::live::DeviceRef;
 use crate::storage::{Db, StorageError, device_presence};
 use crate::supervision::Exit;
 
@@ -26,21 +26,21 @@ const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 /// Devices that connected or disconnected since the last write, with the time.
 #[derive(Default)]
 pub(super) struct Presence {
-    changed: Mutex<HashMap<DeviceKey, Instant>>,
+    changed: Mutex<HashMap<DeviceRef, Instant>>,
 }
 
 impl Presence {
-    pub(super) fn changed(&self, device: &DeviceKey) {
+    pub(super) fn changed(&self, device: &DeviceRef) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.insert(device.clone(), Instant::now());
     }
 
-    fn take(&self) -> HashMap<DeviceKey, Instant> {
+    fn take(&self) -> HashMap<DeviceRef, Instant> {
         std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts devices back for the next write, unless they changed meanwhile.
-    fn put_back(&self, again: impl IntoIterator<Item = (DeviceKey, Instant)>) {
+    fn put_back(&self, again: impl IntoIterator<Item = (DeviceRef, Instant)>) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         for (device, at) in again {
             changed.entry(device).or_insert(at);
@@ -55,21 +55,21 @@ pub(super) struct PresenceWriter {
     /// Id of this run of the node in the database.
     node: Uuid,
     /// Devices that are connected to this node according to the database.
-    written: HashSet<DeviceKey>,
+    written: HashSet<DeviceRef>,
 }
 
 /// Connection or disconnection of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Change {
-    device: DeviceKey,
+    device: DeviceRef,
     is_connected: bool,
 }
 
 /// Changes to write, and devices to check again after the grace period.
 #[derive(Debug, Default)]
-struct Decided {
+struct PresenceChanges {
     changes: Vec<Change>,
-    later: Vec<(DeviceKey, Instant)>,
+    later: Vec<(DeviceRef, Instant)>,
 }
 
 impl PresenceWriter {
@@ -127,8 +127,8 @@ impl PresenceWriter {
         }
     }
 
-    fn decide(&self, changed: HashMap<DeviceKey, Instant>, grace: Duration) -> Decided {
-        let mut decided = Decided::default();
+    fn decide(&self, changed: HashMap<DeviceRef, Instant>, grace: Duration) -> PresenceChanges {
+        let mut decided = PresenceChanges::default();
         for (device, at) in changed {
             let is_connected = self.hub.has(&device);
             if is_connected == self.written.contains(&device) {
@@ -150,7 +150,7 @@ impl PresenceWriter {
     async fn write_batch(&self, changes: &[Change]) -> Result<(), StorageError> {
         let tx = self.db.begin().await?;
         for of_tenant in changes.chunk_by(|a, b| a.device.tenant == b.device.tenant) {
-            let scope = TenantScope::of_the_program(of_tenant[0].device.tenant);
+            let scope = TenantScope::internal(of_tenant[0].device.tenant);
             for alike in of_tenant.chunk_by(|a, b| a.is_connected == b.is_connected) {
                 let ids: Vec<_> = alike.iter().map(|change| change.device.device.as_str()).collect();
                 if alike[0].is_connected {

@@ -33,8 +33,8 @@ pub(super) fn spread(wait: Duration, random: u64) -> Duration {
 
 /// The pushes that one stream has delivered, by sequence, and the time at which each is due again.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
-    offered: BTreeMap<i64, Turn>,
+pub(super) struct RedeliverySchedule {
+    offered: BTreeMap<i64, ScheduledDelivery>,
     /// The device reports that it has all pushes up to this sequence.
     has_up_to: i64,
     /// The highest sequence seen.
@@ -42,12 +42,12 @@ pub(super) struct Turns {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Turn {
+struct ScheduledDelivery {
     times: u32,
     due: Instant,
 }
 
-impl Turns {
+impl RedeliverySchedule {
     /// Creates the schedule for a device that reports that it has all pushes up to a sequence; 0 for none.
     pub(super) fn resumed_after(has_up_to: i64) -> Self {
         Self {
@@ -56,20 +56,26 @@ impl Turns {
         }
     }
 
-    /// Returns `true` if an open push is due, and then schedules its next delivery. A push that the device reports to
+    /// Returns `true` if a pending push is due, and then schedules its next delivery. A push that the device reports to
     /// have is first due after one wait, because only an acknowledgement ends delivery.
-    pub(super) fn take(&mut self, sequence: i64, push: PushId, now: Instant, redelivery: Redelivery) -> bool {
+    pub(super) fn take_due(
+        &mut self,
+        sequence: i64,
+        push: PushId,
+        now: Instant,
+        redelivery: Redelivery,
+    ) -> bool {
         self.highest = self.highest.max(sequence);
-        let turn = self
+        let scheduled = self
             .offered
             .entry(sequence)
-            .or_insert(Turn { times: 0, due: now });
-        let is_now = turn.due <= now;
+            .or_insert(ScheduledDelivery { times: 0, due: now });
+        let is_now = scheduled.due <= now;
         if is_now {
-            turn.times += 1;
-            turn.due = now + redelivery.wait(push, turn.times);
+            scheduled.times += 1;
+            scheduled.due = now + redelivery.wait(push, scheduled.times);
         }
-        let has_it_already = turn.times == 1 && sequence <= self.has_up_to;
+        let has_it_already = scheduled.times == 1 && sequence <= self.has_up_to;
         is_now && !has_it_already
     }
 
@@ -81,12 +87,12 @@ impl Turns {
 
     /// Returns the time at which the next push is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.offered.values().map(|turn| turn.due).min()
+        self.offered.values().map(|scheduled| scheduled.due).min()
     }
 
     /// Returns the lowest sequence that is due.
     pub(super) fn lowest_due(&self, now: Instant) -> Option<i64> {
-        let mut due = self.offered.iter().filter(|(_, turn)| turn.due <= now);
+        let mut due = self.offered.iter().filter(|(_, scheduled)| scheduled.due <= now);
         due.next().map(|(sequence, _)| *sequence)
     }
 
@@ -137,37 +143,37 @@ mod tests {
     #[test]
     fn a_push_is_offered_at_once_and_then_when_it_is_due() {
         let (push, start) = (PushId::generate(), Instant::now());
-        let mut turns = Turns::default();
-        assert!(turns.take(1, push, start, REDELIVERY));
-        assert!(!turns.take(1, push, start, REDELIVERY));
-        let due = turns.next_due().unwrap();
+        let mut schedule = RedeliverySchedule::default();
+        assert!(schedule.take_due(1, push, start, REDELIVERY));
+        assert!(!schedule.take_due(1, push, start, REDELIVERY));
+        let due = schedule.next_due().unwrap();
         assert_eq!(due, start + REDELIVERY.wait(push, 1));
-        assert_eq!(turns.lowest_due(due - Duration::from_millis(1)), None);
-        assert_eq!(turns.lowest_due(due), Some(1));
-        assert!(turns.take(1, push, due, REDELIVERY));
-        assert_eq!(turns.next_due(), Some(due + REDELIVERY.wait(push, 2)));
+        assert_eq!(schedule.lowest_due(due - Duration::from_millis(1)), None);
+        assert_eq!(schedule.lowest_due(due), Some(1));
+        assert!(schedule.take_due(1, push, due, REDELIVERY));
+        assert_eq!(schedule.next_due(), Some(due + REDELIVERY.wait(push, 2)));
     }
 
     #[test]
     fn what_the_device_says_it_has_is_offered_again_later_only() {
         let (push, start) = (PushId::generate(), Instant::now());
-        let mut turns = Turns::resumed_after(2);
-        assert!(!turns.take(2, push, start, REDELIVERY));
-        assert!(turns.take(3, push, start, REDELIVERY));
+        let mut schedule = RedeliverySchedule::resumed_after(2);
+        assert!(!schedule.take_due(2, push, start, REDELIVERY));
+        assert!(schedule.take_due(3, push, start, REDELIVERY));
         let due = start + REDELIVERY.wait(push, 1);
-        assert!(turns.take(2, push, due, REDELIVERY));
-        assert_eq!(turns.highest(), 3);
+        assert!(schedule.take_due(2, push, due, REDELIVERY));
+        assert_eq!(schedule.highest(), 3);
     }
 
     #[test]
     fn what_is_open_no_more_is_forgotten_where_one_looked() {
         let start = Instant::now();
-        let mut turns = Turns::default();
+        let mut schedule = RedeliverySchedule::default();
         for sequence in 1..=4 {
-            turns.take(sequence, PushId::generate(), start, REDELIVERY);
+            schedule.take_due(sequence, PushId::generate(), start, REDELIVERY);
         }
-        turns.keep_only(&[4], 2);
-        assert_eq!(turns.offered.keys().copied().collect::<Vec<_>>(), [1, 4]);
+        schedule.keep_only(&[4], 2);
+        assert_eq!(schedule.offered.keys().copied().collect::<Vec<_>>(), [1, 4]);
     }
 
     proptest! {
@@ -175,14 +181,14 @@ mod tests {
         #[test]
         fn nothing_comes_early_and_everything_comes(steps in prop::collection::vec((1_i64..6, 0_u64..400), 1..60)) {
             let (push, mut now) = (PushId::generate(), Instant::now());
-            let mut turns = Turns::default();
+            let mut schedule = RedeliverySchedule::default();
             let mut last: BTreeMap<i64, (u32, Instant)> = BTreeMap::new();
             for (sequence, seconds) in steps {
                 now += Duration::from_secs(seconds);
                 let is_due = last
                     .get(&sequence)
                     .is_none_or(|(times, at)| *at + REDELIVERY.wait(push, *times) <= now);
-                prop_assert_eq!(turns.take(sequence, push, now, REDELIVERY), is_due);
+                prop_assert_eq!(schedule.take_due(sequence, push, now, REDELIVERY), is_due);
                 if is_due {
                     let times = last.get(&sequence).map_or(1, |(times, _)| times + 1);
                     last.insert(sequence, (times, now));

@@ -1,5 +1,5 @@
-//! The event stream of a device: delivers open pushes immediately, new pushes as they arrive, and each push again until
-//! it is acknowledged.
+//! The event stream of a device: delivers pending pushes immediately, new pushes as they arrive, and each push again
+//! until it is acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::DeliveredPush;
+use super::device_pushes::{delivered_by, read_pending};
 use super::hub::{Listener, ListenerKind};
-use super::open_pushes::{delivered_by, read_open};
-use super::schedule::{Turns, spread};
+use super::schedule::{RedeliverySchedule, spread};
 use crate::catalog::push::Channel;
-use crate::services::enrolment::DevicePass;
+use crate::services::enrolment::DevicePrincipal;
 use crate::services::{Context, ServiceError};
 
 /// Wait after a database error before the next read, spread by device.
@@ -29,28 +29,32 @@ pub enum StreamEvent {
 /// An open stream. Dropping it ends it.
 pub struct EventStream {
     ctx: Arc<Context>,
-    pass: DevicePass,
+    principal: DevicePrincipal,
     listener: Listener,
-    turns: Turns,
+    schedule: RedeliverySchedule,
     /// Exclusive lower bound of the sequences to read, and the time at which to read them.
     unread: Option<(i64, Instant)>,
     heartbeat_at: Instant,
 }
 
 /// Opens a stream for a device that reports that it has all pushes up to a sequence (0: none).
-pub fn open_stream(ctx: Arc<Context>, pass: DevicePass, has_up_to: i64) -> Result<EventStream, ServiceError> {
+pub fn open_stream(
+    ctx: Arc<Context>,
+    principal: DevicePrincipal,
+    has_up_to: i64,
+) -> Result<EventStream, ServiceError> {
     let listener = ctx
         .push_delivery
         .hub
-        .listen(pass.device_key(), ListenerKind::Stream);
+        .listen(principal.device_ref(), ListenerKind::Stream);
     let now = Instant::now();
     Ok(EventStream {
         listener: listener.ok_or(ServiceError::Stopping)?,
-        turns: Turns::resumed_after(has_up_to),
+        schedule: RedeliverySchedule::resumed_after(has_up_to),
         unread: Some((0, now)),
         heartbeat_at: now + ctx.push_delivery.settings.heartbeat,
         ctx,
-        pass,
+        principal,
     })
 }
 
@@ -58,7 +62,7 @@ impl EventStream {
     /// Waits for the next item. Returns `None` if this node ends the stream or the device has lost access. The stream
     /// stays open while the database is unavailable, and delivers the missed pushes later.
     pub async fn next(&mut self) -> Option<StreamEvent> {
-        while !self.listener.is_ended() && self.pass.confirm(&self.ctx).is_ok() {
+        while !self.listener.is_ended() && self.principal.confirm(&self.ctx).is_ok() {
             let now = Instant::now();
             if let Some((after, at)) = self.unread
                 && at <= now
@@ -69,7 +73,7 @@ impl EventStream {
                     self.heartbeat_at = Instant::now() + self.ctx.push_delivery.settings.heartbeat;
                     return Some(StreamEvent::Pushes(pushes));
                 }
-            } else if let Some(due) = self.turns.lowest_due(now) {
+            } else if let Some(due) = self.schedule.lowest_due(now) {
                 self.read_soon(due - 1, now);
             } else if self.heartbeat_at <= now {
                 self.heartbeat_at = now + self.ctx.push_delivery.settings.heartbeat;
@@ -84,10 +88,10 @@ impl EventStream {
     /// Waits until something may have changed.
     async fn wait(&mut self) {
         let unread_at = self.unread.map(|(_, at)| at);
-        let instants = [Some(self.heartbeat_at), self.turns.next_due(), unread_at];
+        let instants = [Some(self.heartbeat_at), self.schedule.next_due(), unread_at];
         let first = instants.into_iter().flatten().min().unwrap_or(self.heartbeat_at);
         tokio::select! {
-            () = self.listener.woken() => self.read_soon(self.turns.highest(), Instant::now()),
+            () = self.listener.wait() => self.read_soon(self.schedule.highest(), Instant::now()),
             () = sleep_until(first) => {}
         }
     }
@@ -98,31 +102,34 @@ impl EventStream {
         self.unread = Some((after, at));
     }
 
-    /// Reads the open pushes above a sequence, and returns those that are due.
+    /// Reads the pending pushes above a sequence, and returns those that are due.
     async fn read(&mut self, after: i64) -> Vec<DeliveredPush> {
         self.unread = None;
-        let mut open = match read_open(&self.ctx, &self.pass.scope, after).await {
+        let mut open = match read_pending(&self.ctx, &self.principal.scope, after).await {
             Ok(open) => open,
             Err(error) => {
                 tracing::debug!(%error, "cannot read the open pushes of a device now; retrying");
-                let pause = spread(READ_AGAIN_AFTER, hash_of(&self.pass));
+                let pause = spread(READ_AGAIN_AFTER, hash_of(&self.principal));
                 self.read_soon(after, Instant::now() + pause);
                 return Vec::new();
             }
         };
         let sequences: Vec<_> = open.iter().map(DeliveredPush::sequence).collect();
-        self.turns.keep_only(&sequences, after + 1);
+        self.schedule.keep_only(&sequences, after + 1);
         let (now, redelivery) = (Instant::now(), self.ctx.push_delivery.settings.redelivery);
-        open.retain(|push| self.turns.take(push.sequence(), push.push.id, now, redelivery));
+        open.retain(|push| {
+            self.schedule
+                .take_due(push.sequence(), push.push.id, now, redelivery)
+        });
         let delivered = delivered_by(Channel::Events, &open);
         if !delivered.is_empty() {
-            self.ctx.push_delivery.deliveries.note(delivered);
+            self.ctx.push_delivery.deliveries.record(delivered);
         }
         open
     }
 }
 
 /// Hashes the device id. Devices that lost the database at the same time thus retry at different times.
-fn hash_of(pass: &DevicePass) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(pass.scope.device().as_str().as_bytes())
+fn hash_of(principal: &DevicePrincipal) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(principal.scope.device().as_str().as_bytes())
 }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{SignedIn, refuse_disabled_tenant, signed_in};
+use super::{TokenPair, issue_tokens, require_enabled_tenant};
 use crate::access::User;
 use crate::catalog::ids::SessionId;
 use crate::secrets::RefreshToken;
@@ -38,7 +38,7 @@ pub struct Client<'a> {
 
 /// State of a presented refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum RefreshTokenState {
     Current,
     /// Exchanged at this time, recently and by the same client.
     Repeated(DateTime<Utc>),
@@ -49,25 +49,25 @@ enum Standing {
 }
 
 /// Exchanges a refresh token for a new pair.
-pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<SignedIn, ServiceError> {
+pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<TokenPair, ServiceError> {
     let token = RefreshToken::verify(&ctx.keyring, token).ok_or(WRONG_REFRESH)?;
     loop {
         let now = ctx.now();
         let session = find_session(ctx, token, now).await?;
         let user = find_user(ctx, &session).await?;
-        let traded_at = match standing(&session, token.generation, &client.digest(), now) {
-            Standing::Current if rotate(ctx, &session, client, now).await? => now,
+        let traded_at = match token_state(&session, token.generation, &client.digest(), now) {
+            RefreshTokenState::Current if rotate(ctx, &session, client, now).await? => now,
             // Another request with this token was faster: load the session again.
-            Standing::Current => continue,
-            Standing::Repeated(at) => at,
-            Standing::Reused => {
+            RefreshTokenState::Current => continue,
+            RefreshTokenState::Repeated(at) => at,
+            RefreshTokenState::Reused => {
                 end(ctx, session.id).await?;
                 return Err(WRONG_REFRESH);
             }
-            Standing::Unknown => return Err(WRONG_REFRESH),
+            RefreshTokenState::Unknown => return Err(WRONG_REFRESH),
         };
-        ctx.login_attempts.signed_in(&user.username, client.address);
-        return signed_in(ctx, &user, (session.id, token.generation + 1), traded_at);
+        ctx.login_attempts.record_sign_in(&user.username, client.address);
+        return issue_tokens(ctx, &user, (session.id, token.generation + 1), traded_at);
     }
 }
 
@@ -81,7 +81,7 @@ async fn find_session(
     ctx.token_lookups.admit_session(id)?;
     let session = sessions::find(&ctx.db, id).await?;
     let Some(session) = session.filter(|session| now < session.expires_at) else {
-        ctx.token_lookups.refuse_session(id);
+        ctx.token_lookups.record_ended_session(id);
         return Err(WRONG_REFRESH);
     };
     Ok(session)
@@ -93,7 +93,7 @@ async fn find_user(ctx: &Context, session: &Session) -> Result<User, ServiceErro
     if !user.enabled {
         return Err(WRONG_REFRESH);
     }
-    refuse_disabled_tenant(&ctx.db, user.tenant).await?;
+    require_enabled_tenant(&ctx.db, user.tenant).await?;
     Ok(user)
 }
 
@@ -131,12 +131,12 @@ async fn end(ctx: &Context, session: SessionId) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn standing(session: &Session, generation: i64, client: &str, now: DateTime<Utc>) -> Standing {
+fn token_state(session: &Session, generation: i64, client: &str, now: DateTime<Utc>) -> RefreshTokenState {
     if generation == session.generation {
-        return Standing::Current;
+        return RefreshTokenState::Current;
     }
     if generation > session.generation {
-        return Standing::Unknown;
+        return RefreshTokenState::Unknown;
     }
     let traded = session
         .recent_refreshes
@@ -144,7 +144,9 @@ fn standing(session: &Session, generation: i64, client: &str, now: DateTime<Utc>
         .find(|refresh| refresh.generation == generation);
     traded
         .filter(|refresh| refresh.client == client && is_recent(refresh, now))
-        .map_or(Standing::Reused, |refresh| Standing::Repeated(refresh.at))
+        .map_or(RefreshTokenState::Reused, |refresh| {
+            RefreshTokenState::Repeated(refresh.at)
+        })
 }
 
 /// Returns `true` if a refresh is recent. The clocks of nodes differ, so the time of another node may be slightly
@@ -187,16 +189,16 @@ mod tests {
             created_at: at,
             expires_at: at + TimeDelta::days(1),
         };
-        let standing = |generation, client, seconds| {
-            standing(&session, generation, client, at + TimeDelta::seconds(seconds))
+        let token_state = |generation, client, seconds| {
+            token_state(&session, generation, client, at + TimeDelta::seconds(seconds))
         };
-        assert_eq!(standing(3, "b", 1_000), Standing::Current);
-        assert_eq!(standing(2, "a", 30), Standing::Repeated(at));
-        assert_eq!(standing(2, "a", -1), Standing::Repeated(at));
-        assert_eq!(standing(2, "a", 31), Standing::Reused);
-        assert_eq!(standing(2, "b", 0), Standing::Reused);
-        assert_eq!(standing(1, "a", 0), Standing::Reused);
-        assert_eq!(standing(4, "a", 0), Standing::Unknown);
+        assert_eq!(token_state(3, "b", 1_000), RefreshTokenState::Current);
+        assert_eq!(token_state(2, "a", 30), RefreshTokenState::Repeated(at));
+        assert_eq!(token_state(2, "a", -1), RefreshTokenState::Repeated(at));
+        assert_eq!(token_state(2, "a", 31), RefreshTokenState::Reused);
+        assert_eq!(token_state(2, "b", 0), RefreshTokenState::Reused);
+        assert_eq!(token_state(1, "a", 0), RefreshTokenState::Reused);
+        assert_eq!(token_state(4, "a", 0), RefreshTokenState::Unknown);
     }
 
     #[test]

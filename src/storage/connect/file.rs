@@ -14,7 +14,7 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJourna
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 
-use super::unreadable_url;
+use super::invalid_url;
 use crate::storage::StorageError;
 use crate::storage::unavailability::{Cause, Unavailability};
 
@@ -52,7 +52,7 @@ pub fn file_state(path: &Path) -> Result<FileState, Error> {
     };
     Ok(match size(path)? {
         Some(1..) => FileState::Present,
-        _ if size(&beside(path, "-wal"))?.is_some_and(|log| log > 0) => FileState::OnlyLog,
+        _ if size(&sibling_path(path, "-wal"))?.is_some_and(|log| log > 0) => FileState::OnlyLog,
         Some(0) => FileState::Empty,
         None => FileState::Absent,
     })
@@ -69,14 +69,14 @@ pub async fn create_sqlite(url: &str) -> Result<(), StorageError> {
 }
 
 fn options(url: &str) -> Result<SqliteConnectOptions, StorageError> {
-    SqliteConnectOptions::from_str(url).map_err(|_| StorageError::Other(unreadable_url()))
+    SqliteConnectOptions::from_str(url).map_err(|_| StorageError::Other(invalid_url()))
 }
 
 fn connection_error(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn sibling_path(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -112,12 +112,12 @@ impl DatabaseFile {
             .await
             .map_err(connection_error)?;
         let database = WatchedFile::find(path.to_owned(), SMALLEST);
-        let mut files = vec![database.map_err(|error| missing(error.to_string()))?];
+        let mut files = vec![database.map_err(|error| file_missing(error.to_string()))?];
         // A read-only database may have neither.
         files.extend(
             ["-wal", "-shm"]
                 .iter()
-                .flat_map(|suffix| WatchedFile::find(beside(path, suffix), 0)),
+                .flat_map(|suffix| WatchedFile::find(sibling_path(path, suffix), 0)),
         );
         Ok(Arc::new(Self {
             files,
@@ -133,7 +133,7 @@ impl DatabaseFile {
         let checked = tokio::task::spawn_blocking(move || file.check_now()).await;
         checked
             .unwrap_or_else(|error| Err(error.to_string()))
-            .map_err(missing)
+            .map_err(file_missing)
     }
 
     pub(super) fn check_now(&self) -> Result<(), String> {
@@ -180,6 +180,6 @@ impl WatchedFile {
     }
 }
 
-fn missing(why: String) -> StorageError {
+fn file_missing(why: String) -> StorageError {
     Unavailability::new(Cause::FileMissing, DbErr::Custom(why)).into()
 }

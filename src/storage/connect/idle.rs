@@ -9,7 +9,7 @@ use sea_orm::sqlx::sqlite::SqliteConnection;
 use sea_orm::sqlx::{self, Connection as _, PgConnection, Row as _};
 
 /// Checks that the connection is outside a transaction: inside one, the driver or SQLite refuses `BEGIN`.
-pub(super) async fn prove_sqlite(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_idle_sqlite(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     Ok(report(end_of_probe(connection).await))
 }
 
@@ -22,7 +22,7 @@ async fn end_of_probe(connection: &mut SqliteConnection) -> Result<bool, sqlx::E
 ///
 /// A transaction that began before this statement has an earlier time, and an aborted one refuses the statement. The
 /// probe is a simple query, because each message of a prepared statement has its own time.
-pub(in crate::storage) async fn prove_postgres(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(in crate::storage) async fn is_idle_postgres(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let probe = sqlx::raw_sql("SELECT now() = statement_timestamp()");
     let row = probe.fetch_one(connection).await;
     Ok(report(row.and_then(|row| row.try_get(0))))

@@ -40,8 +40,8 @@ pub(super) fn sqlite(
                     let found = file.as_ref().map_or(Ok(()), |file| file.check_now());
                     Box::pin(async move { found.map_err(|why| sqlx::Error::Configuration(why.into())) })
                 })
-                .before_acquire(|connection, _| Box::pin(idle::prove_sqlite(connection)))
-                .after_release(|connection, _| Box::pin(idle::prove_sqlite(connection)))
+                .before_acquire(|connection, _| Box::pin(idle::is_idle_sqlite(connection)))
+                .after_release(|connection, _| Box::pin(idle::is_idle_sqlite(connection)))
         })
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite

@@ -6,24 +6,24 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{CaseStatement, Expr, OnConflict, SimpleExpr};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 
-use super::follow::with_pushes;
 use super::lock::{KEY, is_one_of, lock, lock_due, of_model, when};
-use super::{ActiveModel, Column, Entity, Model, StoredTarget, TargetKey, read};
+use super::tracking::with_pushes;
+use super::{ActiveModel, Column, Entity, Model, TargetKey, TargetRecord, read};
 use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Acknowledgement, Channel, Push, TargetState};
 use crate::catalog::text::{DeviceId, PushDetail};
-use crate::storage::connect::within_load;
-use crate::storage::many::{ROWS, upsert};
+use crate::storage::batch::{ROWS, upsert};
+use crate::storage::connect::with_load_timeout;
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
 
 /// Result of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acknowledged {
+pub struct AcknowledgementResult {
     /// State before the acknowledgement.
     pub before: TargetState,
     /// Target after the acknowledgement.
-    pub target: StoredTarget,
+    pub target: TargetRecord,
 }
 
 /// Records a device's acknowledgement of a push. Returns `None` if the device has no such push.
@@ -36,7 +36,7 @@ pub async fn acknowledge(
     (device, push): (&DeviceId, PushId),
     (said, detail): (Acknowledgement, Option<PushDetail>),
     now: DateTime<Utc>,
-) -> Result<Option<Acknowledged>, StorageError> {
+) -> Result<Option<AcknowledgementResult>, StorageError> {
     let is_it = Condition::all()
         .add(Column::PushId.eq(push.uuid()))
         .add(Column::TenantId.eq(scope.tenant().get()))
@@ -46,13 +46,13 @@ pub async fn acknowledge(
     };
     let stored = read(model)?;
     let before = stored.state;
-    let state = before.after(said);
+    let state = before.after_acknowledgement(said);
     if state == before {
         let target = stored;
-        return Ok(Some(Acknowledged { before, target }));
+        return Ok(Some(AcknowledgementResult { before, target }));
     }
     let now = in_micros(now);
-    let target = StoredTarget {
+    let target = TargetRecord {
         state,
         open_until: None,
         changed_at: now,
@@ -60,15 +60,15 @@ pub async fn acknowledge(
         opened_at: stored
             .opened_at
             .or((said == Acknowledgement::Opened).then_some(now)),
-        ended_at: said.is_last().then_some(now),
+        ended_at: said.is_final().then_some(now),
         detail: detail.or(stored.detail),
         ..stored
     };
     write_acknowledged(tx, &target).await?;
-    Ok(Some(Acknowledged { before, target }))
+    Ok(Some(AcknowledgementResult { before, target }))
 }
 
-async fn write_acknowledged(tx: &Tx, target: &StoredTarget) -> Result<(), StorageError> {
+async fn write_acknowledged(tx: &Tx, target: &TargetRecord) -> Result<(), StorageError> {
     let row = ActiveModel {
         tenant_id: Set(target.key.tenant.get()),
         device_id: Set(target.key.device.as_str().to_owned()),
@@ -95,7 +95,7 @@ pub async fn lock_of_push(
     tx: &Tx,
     scope: TenantScope,
     push: PushId,
-) -> Result<Vec<StoredTarget>, StorageError> {
+) -> Result<Vec<TargetRecord>, StorageError> {
     let is_of_push = Condition::all()
         .add(Column::PushId.eq(push.uuid()))
         .add(Column::TenantId.eq(scope.tenant().get()));
@@ -157,10 +157,10 @@ async fn end(
 /// Target that one node is to publish to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedTarget {
-    pub target: StoredTarget,
+    pub target: TargetRecord,
     pub push: Push,
     /// Time of the next publication.
-    pub due_again: DateTime<Utc>,
+    pub next_due_at: DateTime<Utc>,
 }
 
 /// Result of a claim.
@@ -173,21 +173,21 @@ pub struct Claim {
 
 /// Claims up to `limit` due targets with their pushes for the caller, which publishes them to the broker.
 ///
-/// No other node gets a claimed target before its `due_again`, the time of its next publication. The call is cancelled
-/// after some seconds, so that a half-open connection does not block delivery for long.
+/// No other node gets a claimed target before its `next_due_at`, the time of its next publication. The call is
+/// cancelled after some seconds, so that a half-open connection does not block delivery for long.
 pub async fn claim_due_for_mqtt(
     db: &Db,
     now: DateTime<Utc>,
-    due_again: impl Fn(&StoredTarget, &Push) -> DateTime<Utc>,
+    next_due_at: impl Fn(&TargetRecord, &Push) -> DateTime<Utc>,
     limit: u64,
 ) -> Result<Claim, StorageError> {
-    within_load(claim(db, now, due_again, limit)).await
+    with_load_timeout(claim(db, now, next_due_at, limit)).await
 }
 
 async fn claim(
     db: &Db,
     now: DateTime<Utc>,
-    due_again: impl Fn(&StoredTarget, &Push) -> DateTime<Utc>,
+    next_due_at: impl Fn(&TargetRecord, &Push) -> DateTime<Utc>,
     limit: u64,
 ) -> Result<Claim, StorageError> {
     let is_due = || is_due(Column::MqttDueAt, in_micros(now));
@@ -200,10 +200,10 @@ async fn claim(
     targets.sort_by(|one, other| one.key.cmp(&other.key));
     let mut claimed = Vec::with_capacity(targets.len());
     for of_tenant in targets.chunk_by(|one, other| one.key.tenant == other.key.tenant) {
-        let scope = TenantScope::of_the_program(of_tenant[0].key.tenant);
+        let scope = TenantScope::internal(of_tenant[0].key.tenant);
         let with_pushes = with_pushes(&tx, scope, of_tenant.to_vec()).await?;
         claimed.extend(with_pushes.into_iter().map(|(target, push)| ClaimedTarget {
-            due_again: in_micros(due_again(&target, &push)),
+            next_due_at: in_micros(next_due_at(&target, &push)),
             target,
             push,
         }));
@@ -218,14 +218,14 @@ async fn claim(
 ///
 /// Each row has its own value. An insert that always conflicts does this in one statement on both databases.
 async fn write_mqtt_due_at(tx: &Tx, rows: Vec<Model>, claimed: &[ClaimedTarget]) -> Result<(), StorageError> {
-    let due_again: HashMap<_, _> = claimed
+    let next_due_at: HashMap<_, _> = claimed
         .iter()
-        .map(|claimed| (&claimed.target.key, claimed.due_again))
+        .map(|claimed| (&claimed.target.key, claimed.next_due_at))
         .collect();
     let rows = rows.into_iter().map(|row| {
         let key = of_model(&row).ok();
         Model {
-            mqtt_due_at: key.and_then(|key| due_again.get(&key).copied()),
+            mqtt_due_at: key.and_then(|key| next_due_at.get(&key).copied()),
             ..row
         }
     });
@@ -238,11 +238,11 @@ async fn write_mqtt_due_at(tx: &Tx, rows: Vec<Model>, claimed: &[ClaimedTarget])
 /// Releases claimed targets that could not be published. Targets that are still open become due immediately.
 ///
 /// The call is cancelled after some seconds, like a claim.
-pub async fn give_back_for_mqtt(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
-    within_load(give_back(db, keys, now)).await
+pub async fn release_for_mqtt(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
+    with_load_timeout(release(db, keys, now)).await
 }
 
-async fn give_back(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
+async fn release(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), StorageError> {
     let tx = db.begin().await?;
     for keys in keys.chunks(ROWS) {
         let still_open = when(is_one_of(keys)).add(Column::MqttDueAt.is_not_null());

@@ -4,8 +4,8 @@
 //! `open_until` or `mqtt_due_at` wherever possible, because their indexes contain only the few open rows.
 
 mod deliver;
-mod follow;
 mod lock;
+mod tracking;
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select};
 
 pub use deliver::{
-    Claim, ClaimedTarget, acknowledge, claim_due_for_mqtt, expire_due, give_back_for_mqtt, lock_of_push,
-    mark_delivered, withdraw,
+    Claim, ClaimedTarget, acknowledge, claim_due_for_mqtt, expire_due, lock_of_push, mark_delivered,
+    release_for_mqtt, withdraw,
 };
-pub use follow::{OpenTarget, all_open, changed_since, of_pushes, open_of_device};
+pub use tracking::{OpenTarget, list_changed_since, list_of_pushes, list_open, list_open_of_device};
 
+use super::batch::ROWS;
 use super::entity::push_target::{ActiveModel, Column, Entity, Model};
-use super::many::ROWS;
 use super::row::Row;
 use super::{Reader, StorageError, Tx, in_micros};
 use crate::access::TenantScope;
@@ -37,7 +37,7 @@ pub struct TargetKey {
 
 /// State of a push on one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredTarget {
+pub struct TargetRecord {
     pub key: TargetKey,
     pub push: PushId,
     /// Project of the device at the time when the push was accepted.
@@ -113,7 +113,7 @@ pub async fn list_of_push(
     reader: &impl Reader,
     scope: TenantScope,
     push: PushId,
-) -> Result<Vec<StoredTarget>, StorageError> {
+) -> Result<Vec<TargetRecord>, StorageError> {
     let rows = of_tenant(scope)
         .filter(Column::PushId.eq(push.uuid()))
         .order_by_asc(Column::DeviceId)
@@ -164,10 +164,10 @@ fn read_key(tenant: i64, device: &str, sequence: i64) -> Result<TargetKey, Stora
     })
 }
 
-fn read(model: Model) -> Result<StoredTarget, StorageError> {
+fn read(model: Model) -> Result<TargetRecord, StorageError> {
     let row = Row::of("push_targets", model.push_id);
     let channel = model.channel.as_deref().map(Channel::parse).transpose();
-    Ok(StoredTarget {
+    Ok(TargetRecord {
         key: read_key(model.tenant_id, &model.device_id, model.sequence)?,
         push: PushId::from_uuid(model.push_id),
         project: row.column("project_id", ProjectId::parse(model.project_id))?,

@@ -4,7 +4,7 @@ use sea_orm::prelude::Uuid;
 
 use super::super::entity::release::Model;
 use super::super::row::{Row, to_json};
-use super::super::{StorageError, Stored};
+use super::super::{StorageError, Versioned};
 use super::ReleaseRecord;
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::{AppId, ReleaseId};
@@ -15,7 +15,7 @@ use crate::catalog::text::{
 };
 use crate::catalog::version::parse_version_code;
 
-pub(super) fn write(tenant_id: i64, stored: &Stored<ReleaseRecord>) -> Model {
+pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model {
     let record = &stored.value;
     let release = &record.release;
     let content = &release.content;
@@ -57,11 +57,11 @@ pub(super) fn write(tenant_id: i64, stored: &Stored<ReleaseRecord>) -> Model {
     }
 }
 
-pub(super) fn read(model: Model) -> Result<Stored<ReleaseRecord>, StorageError> {
+pub(super) fn read(model: Model) -> Result<Versioned<ReleaseRecord>, StorageError> {
     let row = Row::of("releases", model.id);
     let state = row.column("state", read_state(&model.state, model.recall_mode.as_deref()))?;
     let recall_reason = model.recall_reason.clone().map(Reason::parse).transpose();
-    Ok(Stored {
+    Ok(Versioned {
         etag: model.etag.clone(),
         created_at: model.created_at,
         updated_at: model.updated_at,

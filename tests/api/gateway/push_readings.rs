@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use slipway::http::gateway::sign::canonical;
+use slipway::http::gateway::sign::canonical_text;
 
 use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
 use super::stage::{ALIPAY_CONTEXT, Stage, TIMESTAMP, push_req, stage};
@@ -287,7 +287,7 @@ async fn try_original(
         .filter(|(_, value)| is_signed(value))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let text = canonical(
+    let text = canonical_text(
         &signed
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -394,7 +394,7 @@ async fn a_check_that_holds_a_whole_push_is_none() {
                 .params
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str()));
-            let text = canonical(&pairs.collect());
+            let text = canonical_text(&pairs.collect());
             let names: Vec<_> = KNOWN.into_iter().chain([name]).collect();
             let possible = |name: &str, value: &str| is_possible(&operator.app_key, name, value);
             for reading in readings(&text, &names, &possible, 100)

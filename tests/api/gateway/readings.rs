@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use slipway::http::gateway::sign::canonical;
+use slipway::http::gateway::sign::canonical_text;
 
 use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
 use super::stage::{Stage, TIMESTAMP, stage};
@@ -206,7 +206,7 @@ async fn try_original(stage: &Stage, case: &mut FuzzCase, seen: &mut Seen) {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let borrowed = signed.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let text = canonical(&borrowed.collect());
+    let text = canonical_text(&borrowed.collect());
     let call = TopCall {
         params: signed,
         secret: stage.client.secret.clone(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use slipway::app::{self, Running, Start};
+use slipway::app::{self, Running, StartOptions};
 use slipway::clock::{Clock, FixedClock, SystemClock};
 use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig, MqttConfig};
 use slipway::http::ForwardedHeader;
@@ -173,11 +173,11 @@ pub(crate) fn test_config(database_url: &str) -> Config {
     }
 }
 
-pub(crate) fn start(clock: Arc<dyn Clock>) -> Start {
-    Start {
+pub(crate) fn start(clock: Arc<dyn Clock>) -> StartOptions {
+    StartOptions {
         clock,
         durability: Durability::Relaxed,
-        heed_signals: false,
+        handle_signals: false,
         announce: |_| {},
     }
 }

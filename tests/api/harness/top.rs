@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use reqwest::Client;
 use serde_json::{Value, json};
 use slipway::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
-use slipway::catalog::enrolment::Enrolment;
+use slipway::catalog::enrolment::EnrolmentPolicy;
 use slipway::catalog::ids::{KeyId, TenantId};
 use slipway::catalog::push::UrlSchemes;
 use slipway::catalog::tenant::Tenant;
 use slipway::catalog::text::Name;
-use slipway::http::gateway::sign::{SignMethod, canonical};
+use slipway::http::gateway::sign::{SignMethod, canonical_text};
 use slipway::secrets::{Keyring, sealed_for_app_key};
 use slipway::storage::app_keys::SealedSecret;
 use slipway::storage::{app_keys, tenants};
@@ -115,7 +115,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         enabled: true,
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
-        enrolment: Enrolment::Key,
+        enrolment: EnrolmentPolicy::Key,
     };
     let key = AppKey {
         facts: KeyFacts::default(),
@@ -130,7 +130,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         sealing_key_id: sealed.key_id,
     };
     let now = NOW.parse().unwrap();
-    let scope = TenantScope::of_the_program(tenant.id);
+    let scope = TenantScope::internal(tenant.id);
     let tx = database.db.begin_catalog(scope).await.unwrap();
     tenants::insert(&tx, tenant, now).await.unwrap();
     app_keys::insert(&tx, key, secret, now).await.unwrap();
@@ -154,7 +154,7 @@ impl TopCall {
         if !signed.contains_key("sign") {
             let set = signed.iter();
             let set = set.map(|(name, value)| (name.as_str(), value.as_str()));
-            let text = canonical(&set.collect()) + body;
+            let text = canonical_text(&set.collect()) + body;
             let name = signed.get("sign_method").map_or("md5", String::as_str);
             let algorithm = SignMethod::parse(name).unwrap_or(SignMethod::Md5);
             signed.insert(

@@ -167,7 +167,7 @@ async fn pushes_are_listed_the_latest_first_and_found_by_trace_id(database: Test
 async fn acknowledge(app: &TestApp, push: &Value, device_id: &str) {
     let id: PushId = push["id"].as_str().unwrap().parse().unwrap();
     let scope =
-        slipway::access::TenantScope::of_the_program(slipway::catalog::ids::TenantId::parse(TENANT).unwrap());
+        slipway::access::TenantScope::internal(slipway::catalog::ids::TenantId::parse(TENANT).unwrap());
     let device = DeviceId::parse(device_id).unwrap();
     let detail = Some(PushDetail::parse("it is here").unwrap());
     let tx = app.database.db.begin().await.unwrap();

@@ -104,7 +104,7 @@ async fn a_push_is_sent_and_shown() {
 /// The device says something to the newest push.
 async fn acknowledge(app: &TestApp, push: &Value, device: &str, said: Acknowledgement) {
     let id: PushId = push["id"].as_str().unwrap().parse().unwrap();
-    let scope = TenantScope::of_the_program(TenantId::parse(TENANT).unwrap());
+    let scope = TenantScope::internal(TenantId::parse(TENANT).unwrap());
     let detail = Some(PushDetail::parse("it said\nso").unwrap());
     let device = DeviceId::parse(device).unwrap();
     let tx = app.database.db.begin().await.unwrap();

@@ -62,10 +62,11 @@ async fn what_was_not_delivered_is_withdrawn(database: TestDatabase) {
     assert_eq!(again.header("etag"), etag);
     assert_eq!(again.expect(200), withdrawn);
     assert_eq!(merchant.audit().await[0]["id"], event["id"]);
-    let scope = TenantScope::of_the_program(TenantId::parse(TENANT).unwrap());
+    let scope = TenantScope::internal(TenantId::parse(TENANT).unwrap());
     for (device_id, open) in [("A", 0), ("B", 1), ("C", 0)] {
         let device = DeviceId::parse(device_id).unwrap();
-        let found = push_targets::open_of_device(&app.database.db, scope, &device, (0, 9), app.clock.now());
+        let found =
+            push_targets::list_open_of_device(&app.database.db, scope, &device, (0, 9), app.clock.now());
         assert_eq!(found.await.unwrap().len(), open, "{device_id}");
     }
 }

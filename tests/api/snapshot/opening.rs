@@ -9,9 +9,9 @@ use slipway::catalog::ids::TenantId;
 use slipway::catalog::text::Username;
 use slipway::clock::FixedClock;
 use slipway::live::snapshot::read;
-use slipway::live::{Follower, FollowerSettings, Live, Lockouts, Lookup};
+use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revocations};
 use slipway::secrets::Keyring;
-use slipway::services::installation::{OpenError, Opening};
+use slipway::services::installation::{DatabaseOpener, OpenError};
 use slipway::storage::{Db, Gate, StorageError, settings, users};
 
 use super::super::harness::{NOW, PASSWORD, SECRET_KEY, TENANT};
@@ -23,8 +23,8 @@ fn clock() -> Arc<FixedClock> {
     Arc::new(FixedClock::at(NOW.parse().unwrap()))
 }
 
-fn opening(db: &Db, gate: Arc<Gate>, key: &str) -> Opening {
-    Opening {
+fn opener(db: &Db, gate: Arc<Gate>, key: &str) -> DatabaseOpener {
+    DatabaseOpener {
         db: db.clone(),
         gate,
         keyring: Arc::new(Keyring::parse(key).unwrap()),
@@ -36,14 +36,14 @@ fn opening(db: &Db, gate: Arc<Gate>, key: &str) -> Opening {
 }
 
 async fn nothing_passes_before_schema_and_key_were_checked(database: TestDatabase) {
-    let (gated, gate) = database.db.behind_gate().await.unwrap();
+    let (gated, gate) = database.db.with_closed_gate().await.unwrap();
     let is_unavailable = |error: StorageError| matches!(error, StorageError::Unavailable(_));
     assert!(is_unavailable(gated.ping().await.unwrap_err()));
     assert!(is_unavailable(gated.begin().await.unwrap_err()));
     assert!(is_unavailable(gated.begin_read().await.err().unwrap()));
     assert!(is_unavailable(settings::find(&gated, "x").await.unwrap_err()));
 
-    let installation = opening(&database.db, gate, SECRET_KEY).open().await.unwrap();
+    let installation = opener(&database.db, gate, SECRET_KEY).open().await.unwrap();
     gated.ping().await.unwrap();
     assert!(
         users::exists_any(&gated).await.unwrap(),
@@ -51,9 +51,9 @@ async fn nothing_passes_before_schema_and_key_were_checked(database: TestDatabas
     );
 
     // Another node with another key stays outside, however often it asks.
-    let (gated, gate) = database.db.behind_gate().await.unwrap();
+    let (gated, gate) = database.db.with_closed_gate().await.unwrap();
     let another = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
-    let refused = opening(&database.db, gate, another).open().await.unwrap_err();
+    let refused = opener(&database.db, gate, another).open().await.unwrap_err();
     assert!(
         matches!(refused, OpenError::Key(_)) && !refused.is_unavailability(),
         "{refused}"
@@ -61,25 +61,25 @@ async fn nothing_passes_before_schema_and_key_were_checked(database: TestDatabas
     assert!(is_unavailable(gated.begin().await.unwrap_err()));
 
     // The right one finds the same installation.
-    let (_, gate) = database.db.behind_gate().await.unwrap();
-    let again = opening(&database.db, gate, SECRET_KEY).open().await.unwrap();
+    let (_, gate) = database.db.with_closed_gate().await.unwrap();
+    let again = opener(&database.db, gate, SECRET_KEY).open().await.unwrap();
     assert_eq!(again, installation);
 }
 
 /// A catalog that nothing was loaded into.
-fn catalog(database: &TestDatabase) -> Arc<Live> {
-    let follower_settings = FollowerSettings {
+fn catalog(database: &TestDatabase) -> Arc<CatalogCache> {
+    let catalog_sync_settings = CatalogSyncSettings {
         poll_interval: Duration::from_millis(250),
         stale_after: TimeDelta::seconds(900),
         hints: false,
     };
     let db = &database.db;
-    Follower::new(
+    CatalogSync::new(
         (db.clone(), db.clone(), db.clone()),
         clock(),
         Arc::new(keyring()),
-        follower_settings,
-        Lockouts::new().0,
+        catalog_sync_settings,
+        Revocations::new().0,
     )
     .1
 }
@@ -108,7 +108,7 @@ async fn a_snapshot_is_never_of_a_later_instant(database: TestDatabase) {
     let live = catalog(&stopped.database);
     let earlier = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::hours(1);
     live.serve_snapshot(read(&bytes, &keyring()).unwrap(), earlier);
-    assert_eq!(live.compared_at(), Some(earlier));
+    assert_eq!(live.synced_at(), Some(earlier));
 }
 
 async fn what_another_installation_had_is_forgotten(database: TestDatabase) {
@@ -120,9 +120,9 @@ async fn what_another_installation_had_is_forgotten(database: TestDatabase) {
     let installation = snapshot.installation;
     live.serve_snapshot(snapshot, NOW.parse().unwrap());
     assert!(matches!(live.tenant(tenant), Lookup::Found(_)));
-    live.belong_to(installation);
+    live.set_installation(installation);
     assert!(matches!(live.tenant(tenant), Lookup::Found(_)));
-    live.belong_to(uuid::Uuid::nil());
+    live.set_installation(uuid::Uuid::nil());
     assert!(matches!(live.tenant(tenant), Lookup::Unknown));
     assert!(matches!(
         live.tenant_of_app_key(&stopped.client.app_key),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use slipway::http::gateway::sign::{SignMethod, canonical};
+use slipway::http::gateway::sign::{SignMethod, canonical_text};
 use uuid::Uuid;
 
 use crate::connection::{Connection, post};
@@ -94,7 +94,7 @@ pub(super) fn batch_of_long_names() -> Vec<u8> {
         ("sign_method", "hmac-sha256"),
         ("format", "json"),
     ];
-    let text = canonical(&params.iter().copied().collect()) + &body;
+    let text = canonical_text(&params.iter().copied().collect()) + &body;
     let signature = hex::encode_upper(SignMethod::HmacSha256.sign(&OWN.app_secret(), &text));
     params.push(("sign", &signature));
     let query = form_urlencoded::Serializer::new(String::new())

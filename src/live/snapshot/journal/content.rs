@@ -1,4 +1,4 @@
-//! What a record of a tenant holds: everything of the tenant but the apps and the directory that did not change.
+//! Content of a tenant's record: the whole tenant except unchanged apps and an unchanged directory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::super::SnapshotError;
-use super::super::content::{Packer, ReadAppKey, WrittenAppKey, refuse, unpack_value};
-use super::super::frames::{Block, Packed};
+use super::super::content::{AppKeyRecord, AppKeyRecordRef, Packer, content_error, unpack_value};
+use super::super::frames::{Block, PackedBlock};
 use crate::catalog::ids::{AppId, KeyId, TenantId};
 use crate::catalog::org::OrgDirectory;
 use crate::catalog::tenant::Tenant;
@@ -15,95 +15,99 @@ use crate::live::PublishedTenant;
 use crate::live::published::{LoadedApp, TenantParts};
 use crate::resolve::PublishedApp;
 use crate::secrets::Keyring;
-use crate::storage::CatalogPair;
+use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 
-/// A tenant's change on its way out; [`Change`] has the same fields in the same order.
+/// Serialized form of a tenant's change; [`TenantChange`] has the same fields in the same order.
 #[derive(Serialize)]
-struct WrittenChange<'a> {
-    pair: &'a CatalogPair,
+struct TenantChangeRef<'a> {
+    revision: &'a CatalogRevision,
     tenant: &'a Tenant,
     directory_etag: Option<&'a str>,
-    /// `None` if it is the one before.
+    /// `None` if unchanged.
     directory: Option<&'a OrgDirectory>,
     device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
-    app_keys: Vec<WrittenAppKey<'a>>,
-    /// Each app; `None` if it is the one before.
-    apps: Vec<(AppId, &'a CatalogPair, Option<&'a PublishedApp>)>,
+    app_keys: Vec<AppKeyRecordRef<'a>>,
+    /// All apps; the content is `None` if unchanged.
+    apps: Vec<(AppId, &'a CatalogRevision, Option<&'a PublishedApp>)>,
     row_count: i64,
 }
 
 #[derive(Deserialize)]
-struct Change {
-    pair: CatalogPair,
+struct TenantChange {
+    revision: CatalogRevision,
     tenant: Tenant,
     directory_etag: Option<String>,
     directory: Option<OrgDirectory>,
     device_keys: HashMap<KeyId, DeviceKeyHash>,
-    app_keys: Vec<ReadAppKey>,
-    apps: Vec<(AppId, CatalogPair, Option<PublishedApp>)>,
+    app_keys: Vec<AppKeyRecord>,
+    apps: Vec<(AppId, CatalogRevision, Option<PublishedApp>)>,
     row_count: i64,
 }
 
-/// Packs what a tenant has now beside what the journal has of it.
+/// Packs the current state of a tenant, relative to its state in the journal.
 pub(super) fn pack(
     packer: &mut Packer<'_>,
     id: TenantId,
     before: Option<&PublishedTenant>,
     now: &PublishedTenant,
-) -> Result<Packed, SnapshotError> {
+) -> Result<PackedBlock, SnapshotError> {
     let has_directory = before.is_some_and(|before| Arc::ptr_eq(&before.directory, &now.directory));
     let is_new = |loaded: &LoadedApp| {
         let before = before.and_then(|before| before.loaded_app(loaded.id));
-        before.is_none_or(|before| before.pair != loaded.pair)
+        before.is_none_or(|before| before.revision != loaded.revision)
     };
-    let apps = now
-        .loaded_apps()
-        .map(|loaded| (loaded.id, &loaded.pair, is_new(loaded).then_some(&*loaded.app)));
-    let change = WrittenChange {
-        pair: &now.pair,
+    let apps = now.loaded_apps().map(|loaded| {
+        (
+            loaded.id,
+            &loaded.revision,
+            is_new(loaded).then_some(&*loaded.app),
+        )
+    });
+    let change = TenantChangeRef {
+        revision: &now.revision,
         tenant: &now.tenant,
         directory_etag: now.directory_etag.as_deref(),
         directory: (!has_directory).then_some(&*now.directory),
         device_keys: &now.device_keys,
-        app_keys: WrittenAppKey::all_of(now).collect(),
+        app_keys: AppKeyRecordRef::all_of(now).collect(),
         apps: apps.collect(),
         row_count: now.row_count,
     };
     packer.pack_value(id, &change)
 }
 
-/// The tenant after a change.
+/// Returns the tenant after a change.
 pub(super) fn apply(
     block: &Block<'_>,
     before: Option<&PublishedTenant>,
     keyring: &Keyring,
 ) -> Result<PublishedTenant, SnapshotError> {
-    let change: Change = unpack_value(block)?;
+    let change: TenantChange = unpack_value(block)?;
     if change.tenant.id != block.tenant {
-        return Err(refuse(block, "it is another tenant's"));
+        return Err(content_error(block, "it belongs to another tenant"));
     }
     let directory = match change.directory {
         Some(directory) => Arc::new(directory),
         None => before
             .filter(|before| before.directory_etag == change.directory_etag)
             .map(|before| before.directory.clone())
-            .ok_or_else(|| refuse(block, "the org directory before it is another"))?,
+            .ok_or_else(|| content_error(block, "the previous org directory is a different one"))?,
     };
-    let apps = change.apps.into_iter().map(|(id, pair, app)| match app {
+    let apps = change.apps.into_iter().map(|(id, revision, app)| match app {
         Some(app) => Ok(LoadedApp {
             id,
-            pair,
+            revision,
             app: Arc::new(app),
         }),
         None => before
             .and_then(|before| before.loaded_app(id))
-            .filter(|before| before.pair == pair)
+            .filter(|before| before.revision == revision)
             .cloned()
-            .ok_or_else(|| refuse(block, "an app before it is another")),
+            .ok_or_else(|| content_error(block, "a previous app is a different one")),
     });
     Ok(PublishedTenant::new(TenantParts {
-        pair: change.pair,
+        revision: change.revision,
         tenant: change.tenant,
         directory_etag: change.directory_etag,
         directory,

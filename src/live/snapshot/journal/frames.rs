@@ -1,4 +1,4 @@
-//! Segments of a journal and their records, with their tags.
+//! Framing of journal segments and their records, with their tags.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,24 +6,24 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::super::frames::{Block, KEY_ID_BYTES, Packed, Rest, Tag, read_key};
+use super::super::frames::{Block, ByteCursor, KEY_ID_BYTES, PackedBlock, Tag, read_key};
 use super::super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
 
 const MAGIC: &[u8] = b"SLIPWJNL";
 const NONCE_BYTES: usize = 16;
-/// Magic, format, key, number, the tag before, the nonce and the header's own tag.
+/// Magic, format, key id, number, previous tag, nonce and the header's own tag.
 const HEADER_BYTES: usize = MAGIC.len() + 4 + KEY_ID_BYTES + 8 + TAG_BYTES + NONCE_BYTES + TAG_BYTES;
 /// Kind, number and the two lengths.
 const RECORD_HEAD_BYTES: usize = 1 + 3 * 8;
 
 const TENANT: u8 = 1;
-const UNREAD: u8 = 2;
+const UNREADABLE: u8 = 2;
 const REMOVED: u8 = 3;
 const AS_OF: u8 = 4;
 
-/// Where a chain goes on: the number of the next segment, and the last tag before it.
+/// Position at which a chain continues: the number of the next segment, and the last tag before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::live::snapshot) struct ChainPosition {
     pub(in crate::live::snapshot) number: u64,
@@ -31,48 +31,48 @@ pub(in crate::live::snapshot) struct ChainPosition {
 }
 
 impl ChainPosition {
-    /// Behind no snapshot.
+    /// Position without a preceding snapshot.
     pub(in crate::live::snapshot) const START: Self = Self {
         number: 1,
         tail: [0; TAG_BYTES],
     };
 }
 
-/// One change of what is served.
+/// One change of the served catalog.
 pub(super) enum Record<B> {
-    /// What changed of a tenant.
+    /// Change of a tenant.
     Tenant(TenantId, B),
-    /// A tenant whose rows cannot be read.
-    Unread(TenantId),
+    /// Tenant whose rows cannot be read.
+    Unreadable(TenantId),
     Removed(TenantId),
-    /// Everything before it was served at this comparison with the database.
+    /// Time of a comparison with the database, at which all preceding records were served.
     AsOf(DateTime<Utc>),
 }
 
-/// A segment that is being written.
+/// Segment that is being written.
 pub(super) struct SegmentWriter {
     file: File,
     position: ChainPosition,
     length: u64,
 }
 
-/// The accepted records of a segment.
+/// Accepted records of a segment.
 pub(super) struct Segment<'a> {
     pub(super) number: u64,
     pub(super) tail_before: Tag,
     pub(super) records: Vec<Record<Block<'a>>>,
-    /// The tag of the last record.
+    /// Tag of the last record.
     pub(super) tail: Tag,
     pub(super) end: SegmentEnd,
 }
 
-/// What stands behind the last accepted record.
+/// State of the bytes after the last accepted record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SegmentEnd {
     Whole,
-    /// A part of a record: it was being written.
+    /// Part of a record whose write was interrupted.
     Torn,
-    /// A record that does not verify.
+    /// Record that fails verification.
     Damaged,
 }
 
@@ -101,17 +101,17 @@ impl SegmentWriter {
         })
     }
 
-    /// Appends a record. After a failure the file ends with the record before.
+    /// Appends a record. After a failure, the file ends with the previous record.
     pub(super) fn append(
         &mut self,
         keyring: &Keyring,
-        record: &Record<Packed>,
+        record: &Record<PackedBlock>,
     ) -> Result<u64, SnapshotError> {
         let (kind, number, bytes, unpacked) = match record {
             Record::Tenant(tenant, packed) => {
                 (TENANT, tenant.get(), packed.bytes.as_slice(), packed.unpacked)
             }
-            Record::Unread(tenant) => (UNREAD, tenant.get(), [].as_slice(), 0),
+            Record::Unreadable(tenant) => (UNREADABLE, tenant.get(), [].as_slice(), 0),
             Record::Removed(tenant) => (REMOVED, tenant.get(), [].as_slice(), 0),
             Record::AsOf(as_of) => (AS_OF, as_of.timestamp_micros(), [].as_slice(), 0),
         };
@@ -139,7 +139,7 @@ impl SegmentWriter {
         self.file.sync_data()
     }
 
-    /// Where the next segment goes on.
+    /// Returns the position of the next segment.
     pub(super) fn next(&self) -> ChainPosition {
         ChainPosition {
             number: self.position.number + 1,
@@ -148,8 +148,7 @@ impl SegmentWriter {
     }
 }
 
-/// Reads the records of a segment up to the first that cannot be accepted. `None` for a header that was not written to
-/// its end.
+/// Reads the records of a segment up to the first invalid one. Returns `None` if the header is incomplete.
 pub(super) fn read_segment<'a>(
     bytes: &'a [u8],
     keyring: &Keyring,
@@ -158,11 +157,11 @@ pub(super) fn read_segment<'a>(
     if bytes.len() < HEADER_BYTES {
         return Ok(None);
     }
-    let mut rest = Rest(bytes);
-    let key = read_key(&mut rest, MAGIC, keyring)?;
-    let (number, tail_before) = read_facts(&mut rest).ok_or_else(damaged)?;
-    let header = &bytes[..bytes.len() - rest.0.len()];
-    let tag = rest.array::<TAG_BYTES>().ok_or_else(damaged)?;
+    let mut cursor = ByteCursor(bytes);
+    let key = read_key(&mut cursor, MAGIC, keyring)?;
+    let (number, tail_before) = read_facts(&mut cursor).ok_or_else(damaged)?;
+    let header = &bytes[..bytes.len() - cursor.0.len()];
+    let tag = cursor.array::<TAG_BYTES>().ok_or_else(damaged)?;
     if !key.verify(&[b"journal", header], &tag) {
         return Err(damaged());
     }
@@ -173,8 +172,8 @@ pub(super) fn read_segment<'a>(
         tail: tag,
         end: SegmentEnd::Whole,
     };
-    while !rest.0.is_empty() {
-        match read_record(&mut rest, key, &segment.tail) {
+    while !cursor.0.is_empty() {
+        match read_record(&mut cursor, key, &segment.tail) {
             Ok((record, tag)) => {
                 segment.records.push(record);
                 segment.tail = tag;
@@ -188,27 +187,27 @@ pub(super) fn read_segment<'a>(
     Ok(Some(segment))
 }
 
-fn read_facts(rest: &mut Rest<'_>) -> Option<(u64, Tag)> {
-    let number = u64::from_le_bytes(rest.array()?);
-    let tail_before = rest.array()?;
-    rest.take(NONCE_BYTES)?;
+fn read_facts(cursor: &mut ByteCursor<'_>) -> Option<(u64, Tag)> {
+    let number = u64::from_le_bytes(cursor.array()?);
+    let tail_before = cursor.array()?;
+    cursor.take(NONCE_BYTES)?;
     Some((number, tail_before))
 }
 
 fn read_record<'a>(
-    rest: &mut Rest<'a>,
+    cursor: &mut ByteCursor<'a>,
     key: &MacKey,
     tail: &Tag,
 ) -> Result<(Record<Block<'a>>, Tag), SegmentEnd> {
-    let head = rest.take(RECORD_HEAD_BYTES).ok_or(SegmentEnd::Torn)?;
-    // Without a tag of its own, a wrong length would look like a record that was being written.
-    let head_tag: Tag = rest.array().ok_or(SegmentEnd::Torn)?;
+    let head = cursor.take(RECORD_HEAD_BYTES).ok_or(SegmentEnd::Torn)?;
+    // Without a tag of its own, a wrong length would look like an interrupted write.
+    let head_tag: Tag = cursor.array().ok_or(SegmentEnd::Torn)?;
     if !key.verify(&[b"head", tail, head], &head_tag) {
         return Err(SegmentEnd::Damaged);
     }
     let (kind, number, stored, unpacked) = read_head(head).ok_or(SegmentEnd::Damaged)?;
-    let bytes = rest.take(stored).ok_or(SegmentEnd::Torn)?;
-    let tag: Tag = rest.array().ok_or(SegmentEnd::Torn)?;
+    let bytes = cursor.take(stored).ok_or(SegmentEnd::Torn)?;
+    let tag: Tag = cursor.array().ok_or(SegmentEnd::Torn)?;
     if !key.verify(&[b"record", tail, head, bytes], &tag) {
         return Err(SegmentEnd::Damaged);
     }
@@ -217,7 +216,7 @@ fn read_record<'a>(
 }
 
 fn read_head(head: &[u8]) -> Option<(u8, i64, usize, usize)> {
-    let mut head = Rest(head);
+    let mut head = ByteCursor(head);
     let [kind] = head.array()?;
     let number = i64::from_le_bytes(head.array()?);
     let stored = usize::try_from(u64::from_le_bytes(head.array()?)).ok()?;
@@ -239,7 +238,7 @@ fn record_of(kind: u8, number: i64, bytes: &[u8], unpacked: usize) -> Option<Rec
                 unpacked,
             },
         ),
-        UNREAD => Record::Unread(tenant()?),
+        UNREADABLE => Record::Unreadable(tenant()?),
         REMOVED => Record::Removed(tenant()?),
         AS_OF => Record::AsOf(DateTime::from_timestamp_micros(number)?),
         _ => return None,

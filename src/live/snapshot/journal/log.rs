@@ -1,4 +1,4 @@
-//! The journal that a node writes.
+//! Journal that a node writes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,46 +9,48 @@ use tokio::sync::Notify;
 use super::super::SnapshotError;
 use super::super::content::Packer;
 use super::super::directory::SnapshotDirectory;
-use super::super::frames::Packed;
-use super::super::pace::Pace;
+use super::super::frames::PackedBlock;
+use super::super::throttle::Throttle;
 use super::content;
 use super::frames::{ChainPosition, Record, SegmentWriter};
 use crate::catalog::ids::TenantId;
-use crate::live::{Live, PublishedTenant};
+use crate::live::{CatalogCache, PublishedTenant};
 use crate::secrets::Keyring;
 
-/// A comparison that found nothing is written down this often, so that a node that starts from the journal knows how
-/// old it is.
-const COMPARISON_EVERY: TimeDelta = TimeDelta::seconds(10);
-/// The journal may always grow to this size; beyond half of the snapshot's size, a snapshot takes its place.
+/// Interval at which comparisons without changes are recorded. A node that starts from the journal thereby knows its
+/// age.
+const COMPARISON_INTERVAL: TimeDelta = TimeDelta::seconds(10);
+/// Minimum size limit of a journal in bytes. The limit is half of the snapshot's size if that is more. A journal above
+/// its limit is replaced by a snapshot.
 const SMALLEST_LIMIT: u64 = 4 << 20;
-/// A journal that no snapshot has taken the place of grows no further than this many times its limit.
-const MOST_LIMITS: u64 = 8;
-/// Before the first snapshot, tenants with more rows than this are left to it: their whole catalog would be written.
+/// Maximum size of a journal that no snapshot has replaced, in multiples of its limit.
+const MAX_LIMIT_FACTOR: u64 = 8;
+/// Maximum number of rows of a tenant that is recorded before the first snapshot. Larger tenants are left to the
+/// snapshot, because their whole catalog would be written.
 const MOST_ROWS_AT_START: i64 = 20_000;
 
 type Tenants = HashMap<TenantId, Option<Arc<PublishedTenant>>>;
 
-/// Writes what the node serves since its newest snapshot.
+/// Writer of the changes since the newest snapshot.
 pub(in crate::live::snapshot) struct Journal {
-    live: Arc<Live>,
+    live: Arc<CatalogCache>,
     keyring: Arc<Keyring>,
     directory: SnapshotDirectory,
-    pace: Arc<Pace>,
+    throttle: Arc<Throttle>,
     state: Mutex<State>,
     wants_snapshot: Notify,
 }
 
 struct State {
-    /// `None` until the end of the chain on the disk was looked for.
+    /// `None` until the end of the chain on disk has been determined.
     position: Option<ChainPosition>,
-    /// Without one, a journal would continue nothing.
+    /// Without a snapshot, a journal would have nothing to continue.
     has_snapshot: bool,
     segment: Option<SegmentWriter>,
-    /// What the snapshot and the journal have of each tenant, as far as this process wrote or read it.
+    /// State of each tenant in the snapshot and the journal, as far as this process wrote or read it.
     known: Tenants,
-    /// What was served at the start from the database: until the first snapshot, only what differs from it is written,
-    /// and of that everything.
+    /// Catalog served from the database at the start. Until the first snapshot, only tenants that differ from it are
+    /// written, each of them in full.
     baseline: Option<Tenants>,
     change_count: Option<u64>,
     as_of: Option<DateTime<Utc>>,
@@ -57,16 +59,17 @@ struct State {
 }
 
 impl Journal {
-    /// A journal behind a snapshot that the node serves exactly; without a position it serves what the database has.
+    /// Creates a journal. With a position, it continues the snapshot that the node serves exactly. Without one, the
+    /// node serves the catalog of the database.
     pub(in crate::live::snapshot) fn new(
-        (live, keyring): (Arc<Live>, Arc<Keyring>),
+        (live, keyring): (Arc<CatalogCache>, Arc<Keyring>),
         directory: SnapshotDirectory,
-        pace: Arc<Pace>,
+        throttle: Arc<Throttle>,
         position: Option<ChainPosition>,
     ) -> Self {
         let served: Tenants = live.every_tenant().into_iter().collect();
-        // A comparison that the chain has already must not be written once more behind damage: nothing was compared.
-        let as_of = position.and_then(|_| live.compared_at());
+        // A comparison that the chain already has must not be written again after damage, because nothing was compared.
+        let as_of = position.and_then(|_| live.synced_at());
         let (known, baseline) = match position {
             Some(_) => (served, None),
             None => (Tenants::new(), Some(served)),
@@ -75,7 +78,7 @@ impl Journal {
             live,
             keyring,
             directory,
-            pace,
+            throttle,
             state: Mutex::new(State {
                 position,
                 has_snapshot: position.is_some(),
@@ -91,13 +94,13 @@ impl Journal {
         }
     }
 
-    /// Returns when a snapshot should take the journal's place.
+    /// Waits until a snapshot should replace the journal.
     pub(in crate::live::snapshot) async fn wants_snapshot(&self) {
         self.wants_snapshot.notified().await;
     }
 
-    /// Begins a new segment, runs `gather`, which reads what is served for a snapshot, and returns where the journal
-    /// continues that snapshot: whatever changes from now on is behind it.
+    /// Begins a new segment and calls `gather`, which reads the served catalog for a snapshot. Returns the position at
+    /// which the journal continues that snapshot. All later changes are recorded after that position.
     pub(in crate::live::snapshot) fn rotate<T>(
         &self,
         gather: impl FnOnce() -> Option<T>,
@@ -107,7 +110,7 @@ impl Journal {
         Ok(gather().map(|gathered| (position, gathered)))
     }
 
-    /// A snapshot of `served` was saved, with so many bytes.
+    /// Records that a snapshot of `served` was saved, with this number of bytes.
     pub(in crate::live::snapshot) fn continue_snapshot(
         &self,
         served: impl IntoIterator<Item = (TenantId, Option<Arc<PublishedTenant>>)>,
@@ -116,7 +119,7 @@ impl Journal {
         let mut state = self.lock();
         if state.baseline.take().is_some() {
             for (tenant, published) in served {
-                // What the journal has by now is newer.
+                // The journal already has a newer state.
                 state.known.entry(tenant).or_insert(published);
             }
             state.change_count = None;
@@ -126,7 +129,7 @@ impl Journal {
         state.limit = SMALLEST_LIMIT.max(snapshot_bytes / 2);
     }
 
-    /// Appends what is served by now and was not before.
+    /// Appends the changes of the served catalog since the last call.
     pub(super) fn append(&self) -> Result<(), SnapshotError> {
         let mut state = self.lock();
         self.position(&mut state);
@@ -134,8 +137,8 @@ impl Journal {
             self.wants_snapshot.notify_one();
             return Ok(());
         }
-        // Read before the tenants, which may be newer then, never older.
-        let as_of = self.live.compared_at();
+        // Read before the tenants, which may then be newer, but never older.
+        let as_of = self.live.synced_at();
         let change_count = self.live.change_count();
         let has_changed = state.change_count != Some(change_count);
         if has_changed {
@@ -143,7 +146,7 @@ impl Journal {
         }
         if state.baseline.is_none()
             && let Some(as_of) = as_of
-            && is_news(state.as_of, as_of, has_changed)
+            && must_record_comparison(state.as_of, as_of, has_changed)
         {
             self.write(&mut state, &Record::AsOf(as_of))?;
             state.as_of = Some(as_of);
@@ -159,7 +162,7 @@ impl Journal {
     }
 
     fn append_changes(&self, state: &mut State) -> Result<(), SnapshotError> {
-        let mut packer = Packer::new(self.pace.begin());
+        let mut packer = Packer::new(self.throttle.begin());
         let baseline = state.baseline.iter().flat_map(HashMap::keys);
         let mut vanished: HashSet<TenantId> = state.known.keys().chain(baseline).copied().collect();
         let mut changed = Vec::new();
@@ -169,7 +172,7 @@ impl Journal {
                 changed.push((tenant, published));
             }
         }
-        // A large tenant takes seconds, for which a recall in a small one must not wait.
+        // A large tenant takes seconds; a recall in a small one must not wait for it.
         changed.sort_by_key(|(_, published)| published.as_ref().map_or(0, |now| now.row_count));
         for (tenant, published) in changed {
             let record = match &published {
@@ -178,11 +181,11 @@ impl Journal {
                     let before = state.known.get(&tenant).and_then(Option::as_deref);
                     Record::Tenant(tenant, content::pack(&mut packer, tenant, before, now)?)
                 }
-                None => Record::Unread(tenant),
+                None => Record::Unreadable(tenant),
             };
             self.write(state, &record)?;
             state.known.insert(tenant, published);
-            packer.breathe();
+            packer.checkpoint();
         }
         for tenant in vanished {
             self.write(state, &Record::Removed(tenant))?;
@@ -194,8 +197,8 @@ impl Journal {
         Ok(())
     }
 
-    fn write(&self, state: &mut State, record: &Record<Packed>) -> Result<(), SnapshotError> {
-        if state.bytes > state.limit.saturating_mul(MOST_LIMITS) {
+    fn write(&self, state: &mut State, record: &Record<PackedBlock>) -> Result<(), SnapshotError> {
+        if state.bytes > state.limit.saturating_mul(MAX_LIMIT_FACTOR) {
             return Err(SnapshotError::JournalFull);
         }
         let segment = if let Some(segment) = &mut state.segment {
@@ -210,7 +213,7 @@ impl Journal {
                 Ok(())
             }
             Err(error) => {
-                // The file may end in the middle of a record: what follows goes into another one.
+                // The file may end in an incomplete record, so later records go into another segment.
                 self.synchronise(state)?;
                 Self::drop_segment(state);
                 Err(error)
@@ -218,8 +221,9 @@ impl Journal {
         }
     }
 
-    /// Brings what was appended to the disk. A failure is told once, and may leave records out for good: only a snapshot
-    /// has them again, and what follows goes into another segment, which tells of the loss.
+    /// Syncs the appended records to disk. A failure is reported once, and may lose records permanently.
+    ///
+    /// Only the next snapshot contains lost records. Later records go into another segment, which reveals the loss.
     fn synchronise(&self, state: &mut State) -> Result<(), SnapshotError> {
         let Some(segment) = &state.segment else {
             return Ok(());
@@ -239,7 +243,7 @@ impl Journal {
 
     fn begin_segment(&self, state: &mut State) -> Result<SegmentWriter, SnapshotError> {
         let position = self.position(state);
-        // Whatever fails, the file may be there, and its number is used up. A chain may have gaps in its numbers.
+        // The file may exist even after a failure, so its number is used up. A chain may have gaps in its numbers.
         state.position = Some(ChainPosition {
             number: position.number + 1,
             ..position
@@ -268,7 +272,7 @@ impl Journal {
 }
 
 impl State {
-    /// True if the disk has exactly this of a tenant.
+    /// Returns `true` if the disk has exactly this state of a tenant.
     fn has(&self, tenant: TenantId, published: Option<&Arc<PublishedTenant>>) -> bool {
         let recorded = self.known.get(&tenant);
         let is_same = |other: &Option<Arc<PublishedTenant>>| match (other, published) {
@@ -288,6 +292,6 @@ impl State {
     }
 }
 
-fn is_news(before: Option<DateTime<Utc>>, as_of: DateTime<Utc>, has_changed: bool) -> bool {
-    before.is_none_or(|before| as_of > before && (has_changed || as_of - before >= COMPARISON_EVERY))
+fn must_record_comparison(before: Option<DateTime<Utc>>, as_of: DateTime<Utc>, has_changed: bool) -> bool {
+    before.is_none_or(|before| as_of > before && (has_changed || as_of - before >= COMPARISON_INTERVAL))
 }

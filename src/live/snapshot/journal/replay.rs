@@ -1,4 +1,4 @@
-//! From the segments of a journal to what was served last.
+//! Replay of journal segments on a snapshot.
 
 use std::fs;
 
@@ -9,28 +9,28 @@ use super::frames::{ChainPosition, Record, Segment, SegmentEnd, read_segment};
 use crate::live::snapshot::frames::Block;
 use crate::secrets::Keyring;
 
-/// How far a chain of segments can be followed.
-struct Followed {
+/// Result of following a chain of segments.
+struct ChainEnd {
     position: ChainPosition,
-    /// There was more, which is lost.
+    /// Further records existed but are lost.
     is_damaged: bool,
 }
 
-/// Brings a snapshot up to what its journal has last.
+/// Updates a snapshot with the changes in its journal.
 pub(in crate::live::snapshot) fn replay(
     directory: &SnapshotDirectory,
     snapshot: &mut Snapshot,
     keyring: &Keyring,
 ) {
     let start = snapshot.journal;
-    let followed = follow(directory, start, keyring, |record| {
+    let end = follow(directory, start, keyring, |record| {
         apply(record, snapshot, keyring)
     });
-    snapshot.journal = followed.position;
-    snapshot.is_outdated = followed.is_damaged;
+    snapshot.journal = end.position;
+    snapshot.is_outdated = end.is_damaged;
 }
 
-/// The end of a chain, without a look at what its records hold.
+/// Returns the end of a chain without reading the content of its records.
 pub(in crate::live::snapshot) fn end_of(
     directory: &SnapshotDirectory,
     start: ChainPosition,
@@ -39,14 +39,14 @@ pub(in crate::live::snapshot) fn end_of(
     follow(directory, start, keyring, |_| Ok(())).position
 }
 
-/// Goes from segment to segment for as long as each continues the one before. Returns a position behind all segments
-/// that there are, so that none is overwritten.
+/// Follows the segments while each continues the previous one. Returns a position after all existing segments, so that
+/// none is overwritten.
 fn follow(
     directory: &SnapshotDirectory,
     mut position: ChainPosition,
     keyring: &Keyring,
     mut take: impl FnMut(Record<Block<'_>>) -> Result<(), SnapshotError>,
-) -> Followed {
+) -> ChainEnd {
     let mut is_damaged = false;
     for file in directory.segments().unwrap_or_default() {
         if file.number < position.number {
@@ -57,19 +57,19 @@ fn follow(
                 position = next;
                 is_damaged |= end == SegmentEnd::Damaged;
             }
-            // It continues what was accepted before, and the node has compared itself with the database since.
+            // The segment continues the accepted chain, and the node has compared itself with the database since.
             Ok(Step::TakenWithComparison(end, next)) => {
                 position = next;
                 is_damaged = end == SegmentEnd::Damaged;
             }
-            // It was about to be begun, or does not continue what was accepted.
+            // The header is incomplete, because the segment was just being started.
             Ok(Step::Empty) => {}
             Ok(Step::Foreign) => {
-                tracing::error!(file = %file.path.display(), "a journal does not continue the one before it");
+                tracing::error!(file = %file.path.display(), "a journal segment does not continue the previous one");
                 is_damaged = true;
             }
             Err(error) => {
-                tracing::error!(file = %file.path.display(), %error, "a journal is not accepted");
+                tracing::error!(file = %file.path.display(), %error, "a journal segment was rejected");
                 is_damaged = true;
             }
         }
@@ -78,7 +78,7 @@ fn follow(
     if is_damaged {
         metrics::counter!("slipway_snapshot_refused_total").increment(1);
     }
-    Followed { position, is_damaged }
+    ChainEnd { position, is_damaged }
 }
 
 enum Step {
@@ -109,7 +109,7 @@ fn follow_segment(
         return Ok(Step::Foreign);
     }
     if end == SegmentEnd::Damaged {
-        tracing::error!(file = %file.path.display(), "a journal is damaged; what is behind is lost");
+        tracing::error!(file = %file.path.display(), "a journal segment is damaged; its later records are lost");
     }
     let has_comparison = records.iter().any(|record| matches!(record, Record::AsOf(_)));
     for record in records {
@@ -133,7 +133,7 @@ fn apply(record: Record<Block<'_>>, snapshot: &mut Snapshot, keyring: &Keyring) 
             let published = content::apply(&block, before, keyring)?;
             snapshot.tenants.insert(tenant, Some(published));
         }
-        Record::Unread(tenant) => {
+        Record::Unreadable(tenant) => {
             snapshot.tenants.insert(tenant, None);
         }
         Record::Removed(tenant) => {

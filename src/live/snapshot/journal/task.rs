@@ -1,4 +1,4 @@
-//! The task that writes the journal.
+//! Background task that writes the journal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::super::SnapshotError;
 use super::log::Journal;
 use crate::backoff::Backoff;
 
-/// What is served is on the disk soon after this long.
+/// Interval between appends. A change is on disk shortly after this time.
 const APPEND_EVERY: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 impl Journal {
-    /// Appends what has changed, again and again until the task is dropped.
+    /// Appends changes periodically until the task is dropped.
     pub(in crate::live::snapshot) async fn run(self: &Arc<Self>) {
         let mut ticks = interval(APPEND_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,7 +38,7 @@ impl Journal {
 fn count_failure(error: &SnapshotError) {
     tracing::error!(
         %error,
-        "the journal cannot be written; a start without the database will find an older catalog"
+        "writing the journal failed; a start without the database will use an older catalog"
     );
     metrics::counter!("slipway_snapshot_journal_failures_total").increment(1);
 }

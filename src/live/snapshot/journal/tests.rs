@@ -1,4 +1,4 @@
-//! The chain of a journal's records: what is accepted of it, and what is noticed.
+//! Tests of the chain of a journal's records: which records are accepted, and which damage is detected.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,13 +34,15 @@ impl Disk {
         }
     }
 
-    /// Writes a segment that notes these tenants as unread, and then a comparison at an instant.
+    /// Writes a segment that records these tenants as unreadable, followed by a comparison at this time.
     fn write(&self, position: ChainPosition, tenants: &[i64], as_of: i64) -> ChainPosition {
         let file = self.directory.create_segment(position.number).unwrap();
         let mut segment = SegmentWriter::begin(file, &self.keyring, position).unwrap();
         for tenant in tenants {
             let tenant = TenantId::parse(*tenant).unwrap();
-            segment.append(&self.keyring, &Record::Unread(tenant)).unwrap();
+            segment
+                .append(&self.keyring, &Record::Unreadable(tenant))
+                .unwrap();
         }
         let as_of = DateTime::from_timestamp_micros(as_of).unwrap();
         segment.append(&self.keyring, &Record::AsOf(as_of)).unwrap();
@@ -69,7 +71,7 @@ impl Disk {
         snapshot
     }
 
-    /// The tenants and the instant that are found, and whether something newer is known to be lost.
+    /// Returns the tenants and the time found, and whether a newer state is known to be lost.
     fn found(&self) -> (Vec<i64>, i64, bool) {
         let snapshot = self.replay();
         let tenants = snapshot.tenants.keys().map(|tenant| tenant.get());
@@ -176,7 +178,7 @@ fn a_segment_of_another_chain_or_number_is_not_accepted() {
     assert_eq!(disk.found(), (vec![1], 10, true));
     fs::copy(disk.path(7), disk.path(8)).unwrap();
     assert_eq!(disk.found(), (vec![1], 10, true));
-    // The next snapshot of this node continues behind all of them.
+    // The node's next snapshot continues after all of them.
     assert_eq!(disk.replay().journal.number, 9);
     assert!(disk.directory.create_segment(8).is_err(), "none is overwritten");
 }

@@ -5,7 +5,7 @@
 //! acknowledges it or it expires. A device that also has a stream may get a push over both channels, with the same id
 //! and sequence.
 
-mod hearing;
+mod acks;
 mod publishing;
 mod queues;
 mod topics;
@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use self::hearing::Hearer;
-use crate::broker::{self, Broker, BrokerSettings, BrokerSettingsError, Prepared};
+use self::acks::AckConsumer;
+use crate::broker::{self, Broker, BrokerParts, BrokerSettings, BrokerSettingsError};
 use crate::catalog::ids::TenantId;
 use crate::live::Lookup;
 use crate::services::Context;
@@ -32,15 +32,15 @@ const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The MQTT tasks, not started.
-pub(super) struct MqttTasks(Prepared);
+pub(super) struct MqttTasks(BrokerParts);
 
 /// The MQTT tasks, started.
 pub(super) struct RunningMqtt {
     broker: Broker,
     publishing_is_over: watch::Sender<bool>,
     publisher: JoinHandle<()>,
-    hearing_is_over: watch::Sender<bool>,
-    hearer: JoinHandle<()>,
+    consuming_is_over: watch::Sender<bool>,
+    consumer: JoinHandle<()>,
     connection: JoinHandle<()>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn prepare(settings: BrokerSettings) -> Result<MqttTasks, BrokerSetti
 
 /// State of a tenant as known to this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum TenantState {
     Enabled,
     /// Gets no pushes and may not acknowledge any, over any channel.
     Disabled,
@@ -59,11 +59,11 @@ enum Standing {
     Unknown,
 }
 
-fn standing(ctx: &Context, tenant: TenantId) -> Standing {
+fn tenant_state(ctx: &Context, tenant: TenantId) -> TenantState {
     match ctx.live.tenant(tenant) {
-        Lookup::Found(served) if served.tenant.enabled => Standing::Enabled,
-        Lookup::Found(_) => Standing::Disabled,
-        Lookup::Absent | Lookup::Unknown => Standing::Unknown,
+        Lookup::Found(served) if served.tenant.enabled => TenantState::Enabled,
+        Lookup::Found(_) => TenantState::Disabled,
+        Lookup::Absent | Lookup::Unknown => TenantState::Unknown,
     }
 }
 
@@ -74,7 +74,7 @@ impl MqttTasks {
 
     pub(super) fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
         let tasks = &ctx.tasks;
-        let Prepared {
+        let BrokerParts {
             broker,
             connection,
             received,
@@ -86,18 +86,18 @@ impl MqttTasks {
             (ctx.clone(), broker.clone(), over),
             |(ctx, broker, over)| publishing::run(ctx, broker, over).boxed(),
         );
-        let (hearing_is_over, over) = watch::channel(false);
-        let hearer = tasks.supervise(
+        let (consuming_is_over, over) = watch::channel(false);
+        let consumer = tasks.supervise(
             "mqtt_acknowledgements",
             Importance::Auxiliary,
-            (Hearer::new(ctx.clone(), received), over),
-            |(hearer, over)| hearer.run(over.clone()).boxed(),
+            (AckConsumer::new(ctx.clone(), received), over),
+            |(consumer, over)| consumer.run(over.clone()).boxed(),
         );
         RunningMqtt {
             publishing_is_over,
             publisher,
-            hearing_is_over,
-            hearer,
+            consuming_is_over,
+            consumer,
             connection: tasks.supervise(
                 "mqtt_connection",
                 Importance::Auxiliary,
@@ -122,8 +122,8 @@ impl RunningMqtt {
         if !is_published {
             tracing::warn!("some pushes may not have been published; they will be due again later");
         }
-        self.hearing_is_over.send_replace(true);
-        let is_written = ended_within(WRITE_LAST_WITHIN, self.hearer).await;
+        self.consuming_is_over.send_replace(true);
+        let is_written = ended_within(WRITE_LAST_WITHIN, self.consumer).await;
         if !is_written {
             tracing::warn!(
                 "some acknowledgements of devices were not written; the broker keeps them for a while"

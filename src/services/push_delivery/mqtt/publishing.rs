@@ -13,7 +13,7 @@ use super::super::DeliveredPush;
 use super::super::deliveries::Delivery;
 use super::super::schedule::{Redelivery, spread};
 use super::topics::pushes_of;
-use super::{Standing, standing};
+use super::{TenantState, tenant_state};
 use crate::broker::{Broker, Message, PublishError, Receipt};
 use crate::catalog::ids::PushId;
 use crate::catalog::push::{Channel, Push};
@@ -21,21 +21,21 @@ use crate::catalog::text::DeviceId;
 use crate::services::Context;
 use crate::storage::StorageError;
 use crate::storage::push_targets::{
-    ClaimedTarget, StoredTarget, TargetKey, claim_due_for_mqtt, give_back_for_mqtt,
+    ClaimedTarget, TargetKey, TargetRecord, claim_due_for_mqtt, release_for_mqtt,
 };
 use crate::supervision::Exit;
 
 /// Interval between polls for targets that have become due. New pushes wake the task.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Targets that are claimed and published together.
 const BATCH: u64 = 500;
 /// Factor for the longest wait of a push whose last delivery, if any, was not over MQTT. Its device may not use MQTT at
 /// all.
-const UNHEARD: u32 = 12;
+const NON_MQTT_BACKOFF_FACTOR: u32 = 12;
 
 /// Publishes until `over` is set, and then finishes the current batch.
 pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiver<bool>) -> Exit {
-    let mut ticks = interval(LOOK_EVERY);
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -47,7 +47,7 @@ pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiv
             match publish_due(ctx, broker).await {
                 Ok(count) if count < BATCH => break,
                 Ok(_) => {}
-                Err(error) if error.is_passing() => {
+                Err(error) if error.is_transient() => {
                     tracing::debug!(%error, "cannot claim targets that are due for MQTT now; retrying");
                     break;
                 }
@@ -72,8 +72,8 @@ async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
 /// Claims and publishes a batch of due targets, and returns their number.
 async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
     let (now, redelivery) = (ctx.now(), ctx.push_delivery.settings.redelivery);
-    let due_again = |target: &StoredTarget, push: &Push| due_again(target, push, now, redelivery);
-    let claim = claim_due_for_mqtt(&ctx.db, now, due_again, BATCH).await?;
+    let next_due_at = |target: &TargetRecord, push: &Push| next_due_at(target, push, now, redelivery);
+    let claim = claim_due_for_mqtt(&ctx.db, now, next_due_at, BATCH).await?;
     let count = u64::try_from(claim.claimed.len() + claim.set_aside).unwrap_or(BATCH);
     if claim.set_aside > 0 {
         tracing::error!(
@@ -84,28 +84,30 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
     let publishing = claim
         .claimed
         .into_iter()
-        .map(|claimed| (standing(ctx, claimed.target.key.tenant), claimed))
-        .filter(|(standing, claimed)| claimed.push.expires_at > now && *standing != Standing::Disabled)
-        .map(|(standing, claimed)| async move {
+        .map(|claimed| (tenant_state(ctx, claimed.target.key.tenant), claimed))
+        .filter(|(tenant_state, claimed)| {
+            claimed.push.expires_at > now && *tenant_state != TenantState::Disabled
+        })
+        .map(|(tenant_state, claimed)| async move {
             let key = claimed.target.key.clone();
             // If the tenant is unknown here, another node may know it.
-            let is_lost =
-                standing == Standing::Unknown || publish(ctx, broker, claimed, now).await == Outcome::Lost;
+            let is_lost = tenant_state == TenantState::Unknown
+                || publish(ctx, broker, claimed, now).await == Outcome::Lost;
             is_lost.then_some(key)
         });
     let lost: Vec<_> = join_all(publishing).await.into_iter().flatten().collect();
     if !lost.is_empty() {
-        give_back(ctx, &lost).await;
+        release_claims(ctx, &lost).await;
     }
     Ok(count)
 }
 
 /// Makes targets due immediately, so that any node with a broker can publish them. If this fails, they become due again
 /// at the end of their wait.
-async fn give_back(ctx: &Context, keys: &[TargetKey]) {
-    match give_back_for_mqtt(&ctx.db, keys, ctx.now()).await {
+async fn release_claims(ctx: &Context, keys: &[TargetKey]) {
+    match release_for_mqtt(&ctx.db, keys, ctx.now()).await {
         Ok(()) => {}
-        Err(error) if error.is_passing() => {
+        Err(error) if error.is_transient() => {
             tracing::debug!(%error, "cannot release the claim on unpublished targets now");
         }
         Err(error) => tracing::error!(%error, "cannot release the claim on unpublished targets"),
@@ -113,8 +115,8 @@ async fn give_back(ctx: &Context, keys: &[TargetKey]) {
 }
 
 /// Returns the time of the next publish if the target is published now.
-fn due_again(
-    target: &StoredTarget,
+fn next_due_at(
+    target: &TargetRecord,
     push: &Push,
     now: DateTime<Utc>,
     redelivery: Redelivery,
@@ -130,7 +132,7 @@ fn due_again(
 fn bounds_after(channel: Option<Channel>, redelivery: Redelivery) -> Redelivery {
     let longest = match channel {
         Some(Channel::Mqtt) => redelivery.longest,
-        _ => redelivery.longest.saturating_mul(UNHEARD),
+        _ => redelivery.longest.saturating_mul(NON_MQTT_BACKOFF_FACTOR),
     };
     Redelivery {
         longest,
@@ -150,9 +152,9 @@ fn wait_at(age: Duration, (push, device): (PushId, &DeviceId), bounds: Redeliver
 /// Result of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    Taken,
+    Accepted,
     /// No subscriber, so the push was not delivered.
-    Nobody,
+    NoSubscriber,
     Refused,
     /// The connection broke. The broker may or may not have the message.
     Lost,
@@ -161,8 +163,8 @@ enum Outcome {
 impl Outcome {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Taken => "taken",
-            Self::Nobody => "nobody",
+            Self::Accepted => "taken",
+            Self::NoSubscriber => "nobody",
             Self::Refused => "refused",
             Self::Lost => "lost",
         }
@@ -182,16 +184,16 @@ async fn publish(ctx: &Context, broker: &Broker, claimed: ClaimedTarget, now: Da
         expires_in,
     };
     let outcome = match broker.publish(message).await {
-        Ok(Receipt::Taken) => {
+        Ok(Receipt::Accepted) => {
             let delivery = Delivery {
                 target: key.clone(),
                 push: push.push.id,
                 channel: Channel::Mqtt,
             };
-            ctx.push_delivery.deliveries.note(vec![delivery]);
-            Outcome::Taken
+            ctx.push_delivery.deliveries.record(vec![delivery]);
+            Outcome::Accepted
         }
-        Ok(Receipt::NobodySubscribed) => Outcome::Nobody,
+        Ok(Receipt::NoSubscriber) => Outcome::NoSubscriber,
         Err(error @ PublishError::Refused(_)) => {
             tracing::warn!(%error, push = %push.push.id, "could not publish a push; it will be retried");
             Outcome::Refused
@@ -208,7 +210,7 @@ fn message_lifetime(claimed: &ClaimedTarget, now: DateTime<Utc>) -> Duration {
     let until = if claimed.target.deliveries == 0 {
         claimed.push.expires_at
     } else {
-        claimed.push.expires_at.min(claimed.due_again)
+        claimed.push.expires_at.min(claimed.next_due_at)
     };
     (until - now).to_std().unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use std::hash::Hash;
 /// Items by key. The next item of a key starts after the previous one has ended. Keys take turns, so that a key with
 /// many items does not delay the others.
 #[derive(Debug)]
-pub(super) struct Queues<K, T> {
+pub(super) struct KeyedQueues<K, T> {
     /// Keys with waiting items or an item in progress.
     by_key: HashMap<K, VecDeque<T>>,
     /// Keys with waiting items and none in progress, in the order of their turns.
@@ -14,7 +14,7 @@ pub(super) struct Queues<K, T> {
     waiting: usize,
 }
 
-impl<K: Eq + Hash + Clone, T> Queues<K, T> {
+impl<K: Eq + Hash + Clone, T> KeyedQueues<K, T> {
     pub(super) fn new() -> Self {
         Self {
             by_key: HashMap::new(),
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn one_with_many_items_does_not_hold_up_another() {
-        let mut queues = Queues::new();
+        let mut queues = KeyedQueues::new();
         for item in 0..100 {
             queues.push("many", item);
         }
@@ -83,7 +83,7 @@ mod tests {
         /// For any sequence of pushes and ends, each key yields all its items once, in order, and one at a time.
         #[test]
         fn of_each_key_everything_comes_in_order(steps in prop::collection::vec((0_u8..4, any::<bool>()), 0..200)) {
-            let mut queues = Queues::new();
+            let mut queues = KeyedQueues::new();
             let mut pushed = [0_usize; 4];
             let mut begun = [0_usize; 4];
             let mut under_way = Vec::new();

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::access::{DeviceScope, enter_device};
+use crate::access::{DeviceScope, device_scope};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
@@ -32,7 +32,7 @@ pub(super) fn acknowledging_device(topic: &str) -> Option<DeviceScope> {
     if !is_the_one_spelling {
         return None;
     }
-    Some(enter_device(
+    Some(device_scope(
         TenantId::parse(number).ok()?,
         DeviceId::parse(id.as_ref()).ok()?,
     ))

@@ -166,8 +166,8 @@ async fn what_a_dead_node_had_claimed_comes_later(database: TestDatabase) {
     there.lose_broker().await;
     let push = there.stage.push(&[&device]).await;
     // As a node does that dies then.
-    let (now, due_again) = (NOW.parse().unwrap(), LATER.parse().unwrap());
-    let claim = claim_due_for_mqtt(&there.stage.app.database.db, now, |_, _| due_again, 10).await;
+    let (now, next_due_at) = (NOW.parse().unwrap(), LATER.parse().unwrap());
+    let claim = claim_due_for_mqtt(&there.stage.app.database.db, now, |_, _| next_due_at, 10).await;
     assert_eq!(claim.unwrap().claimed.len(), 1);
     there.regain_broker(&mqtt, connections).await;
     let next = there.stage.push(&[&device]).await;

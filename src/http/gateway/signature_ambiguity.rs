@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::sign::ParameterSet;
-use super::value_kind::{Ends, ValueKind};
+use super::value_kind::{ValueEnds, ValueKind};
 
 /// Parameter that is read, with the kind of its value.
 pub(super) type ReadParameter = (&'static str, ValueKind);
@@ -35,15 +35,15 @@ pub(super) struct ReadParameters {
 /// Returns true if a parameter that is read could begin inside a plain value. If not, the text has no other reading.
 ///
 /// `text` begins with the signed text of `params`.
-pub(super) fn may_hide_a_parameter(
+pub(super) fn may_be_ambiguous(
     params: &ParameterSet<'_>,
     text: &str,
     read: impl Iterator<Item = ReadParameter> + Clone,
 ) -> bool {
     let bytes = text.as_bytes();
-    let beginnings = Beginnings::of(read.clone(), params);
+    let prefixes = PrefixFilter::of(read.clone(), params);
     let begins_at = |place: usize| {
-        beginnings.may_begin(&bytes[place..])
+        prefixes.may_begin(&bytes[place..])
             && read
                 .clone()
                 .any(|parameter| can_begin(parameter, &text.as_bytes()[place..], params))
@@ -70,23 +70,23 @@ fn can_begin((name, kind): ReadParameter, text: &[u8], params: &ParameterSet<'_>
 }
 
 /// First and second characters of the parameters, used to skip most positions.
-struct Beginnings {
+struct PrefixFilter {
     first: u128,
     second: u128,
 }
 
-impl Beginnings {
+impl PrefixFilter {
     fn of(read: impl Iterator<Item = ReadParameter>, params: &ParameterSet<'_>) -> Self {
-        let mut beginnings = Self { first: 0, second: 0 };
+        let mut prefixes = Self { first: 0, second: 0 };
         for (name, kind) in read {
-            beginnings.first |= bit(name.as_bytes()[0]);
-            beginnings.second |= match name.as_bytes().get(1) {
+            prefixes.first |= bit(name.as_bytes()[0]);
+            prefixes.second |= match name.as_bytes().get(1) {
                 Some(second) => bit(*second),
                 // The name `v` is followed by its value.
                 None => after_name(name, kind, params),
             };
         }
-        beginnings
+        prefixes
     }
 
     fn may_begin(&self, text: &[u8]) -> bool {
@@ -151,13 +151,13 @@ fn ambiguous_in_run<'a>(
         let start = end + name.len();
         end = start + value.len();
         let value = start..end;
-        own.push(OwnParameter { name, value });
+        own.push(RequestParam { name, value });
     }
-    Readings::of(&text, (&names, &required), &own).parameter_that_hides_another()
+    ReadingSearch::of(&text, (&names, &required), &own).find_ambiguous_param()
 }
 
 /// Parameter of the request.
-struct OwnParameter<'a> {
+struct RequestParam<'a> {
     name: &'a str,
     /// Position of its value in the text.
     value: Range<usize>,
@@ -165,7 +165,7 @@ struct OwnParameter<'a> {
 
 /// Suffix of the text that begins with a parameter and can be read to its end.
 #[derive(Clone, Copy)]
-struct Readable {
+struct ReadableSuffix {
     /// Position of a parameter inside a plain value of the request, if a reading of the suffix has one.
     differs_at: Option<usize>,
 }
@@ -174,36 +174,36 @@ struct Readable {
 #[derive(Clone, Copy)]
 struct Place {
     position: usize,
-    readable: Readable,
+    readable: ReadableSuffix,
 }
 
-/// All readings of a text, computed from right to left. A parameter can begin at a position if its value can end before
-/// another parameter or at the end of the text.
+/// Search for all readings of a text, from right to left. A parameter can begin at a position if its value can end
+/// before another parameter or at the end of the text.
 ///
 /// Each value is examined once, so the time is proportional to the length of the text times the number of names. The
 /// values of two positions overlap only inside JSON texts, at most two at a time. If one of the two has a name inside a
 /// string, the other has it outside, which is not valid JSON.
-struct Readings<'t, 'a> {
+struct ReadingSearch<'t, 'a> {
     text: &'t str,
     names: &'t [ReadParameter],
     /// For each name, true if every reading must contain it.
     required: &'t [bool],
-    own: &'t [OwnParameter<'a>],
+    own: &'t [RequestParam<'a>],
     /// By position and index of the name.
-    readable: HashMap<(usize, usize), Readable>,
+    readable: HashMap<(usize, usize), ReadableSuffix>,
     /// For each name, the last readable position, and the last one with a difference. A value that may end anywhere
     /// needs no other information about the rest of the text.
     last: Vec<Option<Place>>,
     last_differing: Vec<Option<Place>>,
 }
 
-impl<'t, 'a> Readings<'t, 'a> {
+impl<'t, 'a> ReadingSearch<'t, 'a> {
     fn of(
         text: &'t str,
         (names, required): (&'t [ReadParameter], &'t [bool]),
-        own: &'t [OwnParameter<'a>],
+        own: &'t [RequestParam<'a>],
     ) -> Self {
-        let mut readings = Self {
+        let mut search = Self {
             text,
             names,
             required,
@@ -215,11 +215,11 @@ impl<'t, 'a> Readings<'t, 'a> {
         for position in (0..text.len()).rev() {
             for (index, (name, _)) in names.iter().enumerate() {
                 if text.as_bytes()[position..].starts_with(name.as_bytes()) {
-                    readings.note(position, index);
+                    search.note(position, index);
                 }
             }
         }
-        readings
+        search
     }
 
     fn note(&mut self, position: usize, index: usize) {
@@ -227,7 +227,7 @@ impl<'t, 'a> Readings<'t, 'a> {
             return;
         };
         let is_hidden = self.own_plain_value_at(position).map(|_| position);
-        let readable = Readable {
+        let readable = ReadableSuffix {
             differs_at: is_hidden.or(rest.differs_at),
         };
         self.readable.insert((position, index), readable);
@@ -239,20 +239,20 @@ impl<'t, 'a> Readings<'t, 'a> {
     }
 
     /// Returns the readable suffix from the value of a parameter on, preferably one with a difference.
-    fn read_value(&self, start: usize, index: usize) -> Option<Readable> {
+    fn read_value(&self, start: usize, index: usize) -> Option<ReadableSuffix> {
         let (name, kind) = self.names[index];
         let own = self.own.iter().find(|own| own.name == name);
         let own = own.map(|own| &self.text[own.value.clone()]);
         match kind.ends(&self.text[start..], own) {
-            Ends::Anywhere => self.read_after_any_text(start, index),
-            Ends::At(lengths) => lengths
+            ValueEnds::Anywhere => self.read_after_any_text(start, index),
+            ValueEnds::At(lengths) => lengths
                 .into_iter()
                 .filter_map(|length| self.read_after(start + length, index))
                 .reduce(prefer_differing),
         }
     }
 
-    fn read_after_any_text(&self, start: usize, index: usize) -> Option<Readable> {
+    fn read_after_any_text(&self, start: usize, index: usize) -> Option<ReadableSuffix> {
         let followers = self.followers(index + 1);
         let places = self.last_differing[followers.clone()]
             .iter()
@@ -264,7 +264,7 @@ impl<'t, 'a> Readings<'t, 'a> {
             .or_else(|| self.end_after(index))
     }
 
-    fn read_after(&self, end: usize, index: usize) -> Option<Readable> {
+    fn read_after(&self, end: usize, index: usize) -> Option<ReadableSuffix> {
         if end == self.text.len() {
             self.end_after(index)
         } else {
@@ -273,13 +273,13 @@ impl<'t, 'a> Readings<'t, 'a> {
     }
 
     /// Returns a suffix if the text may end after this parameter, because no later parameter is required.
-    fn end_after(&self, index: usize) -> Option<Readable> {
+    fn end_after(&self, index: usize) -> Option<ReadableSuffix> {
         let none_is_missing = !self.required[index + 1..].contains(&true);
-        none_is_missing.then_some(Readable { differs_at: None })
+        none_is_missing.then_some(ReadableSuffix { differs_at: None })
     }
 
     /// Returns the readable suffix at a position whose first name has at least this index.
-    fn read_from(&self, position: usize, first: usize) -> Option<Readable> {
+    fn read_from(&self, position: usize, first: usize) -> Option<ReadableSuffix> {
         self.followers(first)
             .filter_map(|index| self.readable.get(&(position, index)).copied())
             .reduce(prefer_differing)
@@ -291,13 +291,13 @@ impl<'t, 'a> Readings<'t, 'a> {
         first..required.map_or(self.names.len(), |offset| first + offset + 1)
     }
 
-    fn parameter_that_hides_another(&self) -> Option<&'a str> {
+    fn find_ambiguous_param(&self) -> Option<&'a str> {
         let differs_at = self.read_from(0, 0)?.differs_at?;
         self.own_plain_value_at(differs_at).map(|own| own.name)
     }
 
     /// Returns the parameter of the request whose plain value contains a position.
-    fn own_plain_value_at(&self, position: usize) -> Option<&'t OwnParameter<'a>> {
+    fn own_plain_value_at(&self, position: usize) -> Option<&'t RequestParam<'a>> {
         let next = self.own.partition_point(|own| own.value.end <= position);
         let holder = self.own.get(next).filter(|own| own.value.contains(&position))?;
         let is_json = self
@@ -308,7 +308,7 @@ impl<'t, 'a> Readings<'t, 'a> {
     }
 }
 
-fn prefer_differing(one: Readable, other: Readable) -> Readable {
+fn prefer_differing(one: ReadableSuffix, other: ReadableSuffix) -> ReadableSuffix {
     if one.differs_at.is_some() { one } else { other }
 }
 

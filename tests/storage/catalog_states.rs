@@ -4,11 +4,12 @@ use slipway::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
 use slipway::catalog::ids::{AppId, KeyId};
 use slipway::catalog::org::{OrgCode, OrgNode};
 use slipway::catalog::release::{RecallMode, ReleaseState};
+use slipway::storage::catalog_states::{AppRows, TenantRows};
 use slipway::storage::device_keys::DeviceKeyHash;
-use slipway::storage::feed::{AppRows, TenantRows};
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, ReadTx, app_keys, apps, device_keys, feed, key_needs, org_directories, pins, releases,
+    AppSelection, ReadTx, app_keys, apps, catalog_states, device_keys, key_usage, org_directories, pins,
+    releases,
 };
 
 use super::values::{app, change, hold, name, now, prepare_app, prepare_tenant, release, tenant};
@@ -23,15 +24,18 @@ on_both_databases!(
 );
 
 async fn load_tenant(tx: &ReadTx, number: i64) -> Option<TenantRows> {
-    let scope = TenantScope::of_the_program(tenant(number).id);
-    feed::load_tenants(tx, &[scope]).await.unwrap().pop()
+    let scope = TenantScope::internal(tenant(number).id);
+    catalog_states::load_tenants(tx, &[scope]).await.unwrap().pop()
 }
 
 async fn load_app(tx: &ReadTx, id: AppId, selection: ReleaseSelection) -> Option<AppRows> {
-    let scope = TenantScope::of_the_program(tenant(1).id);
+    let scope = TenantScope::internal(tenant(1).id);
     let ids = [id];
     let apps = AppSelection::Some(scope, &ids);
-    feed::load_apps(tx, apps, selection).await.unwrap().pop()
+    catalog_states::load_apps(tx, apps, selection)
+        .await
+        .unwrap()
+        .pop()
 }
 
 async fn the_tenants_that_changed_last_come_first(database: TestDatabase) {
@@ -39,18 +43,18 @@ async fn the_tenants_that_changed_last_come_first(database: TestDatabase) {
     for number in [3, 1, 2] {
         prepare_tenant(db, number).await;
     }
-    let pair = change(db, 3, async |tx| {
+    let revision = change(db, 3, async |tx| {
         apps::insert(tx, app("com.a"), now()).await.map(drop)
     })
     .await;
-    let newest = feed::newest(db, 2).await.unwrap();
+    let newest = catalog_states::list_latest(db, 2).await.unwrap();
     assert_eq!(
         newest.iter().map(|state| state.tenant.get()).collect::<Vec<_>>(),
         [3, 2]
     );
-    assert_eq!(newest[0].pair, pair);
+    assert_eq!(newest[0].revision, revision);
     assert!(newest[0].position > newest[1].position);
-    assert_eq!(feed::all(db).await.unwrap().len(), 3);
+    assert_eq!(catalog_states::list_all(db).await.unwrap().len(), 3);
 }
 
 async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
@@ -77,7 +81,7 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
         text: "sealed".to_owned(),
         sealing_key_id: "k1".to_owned(),
     };
-    let pair = change(db, 1, async |tx| {
+    let revision = change(db, 1, async |tx| {
         org_directories::replace(tx, vec![node.clone()], now()).await?;
         device_keys::insert(tx, device_key.clone(), "hash".to_owned(), now()).await?;
         app_keys::insert(tx, app_key.clone(), secret.clone(), now())
@@ -88,9 +92,9 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     let tx = db.begin_read().await.unwrap();
     let rows = load_tenant(&tx, 1).await.unwrap();
     assert_eq!(rows.tenant, tenant(1));
-    assert_eq!(rows.pair, pair);
-    let scope = TenantScope::of_the_program(tenant(1).id);
-    assert_eq!(feed::load_directory(&tx, scope).await.unwrap(), [node]);
+    assert_eq!(rows.revision, revision);
+    let scope = TenantScope::internal(tenant(1).id);
+    assert_eq!(catalog_states::load_directory(&tx, scope).await.unwrap(), [node]);
     assert!(rows.directory_etag.is_some());
     assert_eq!(
         rows.device_keys,
@@ -108,9 +112,9 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     };
     assert_eq!(rows.app_keys, [(app_key, secrets)]);
     assert_eq!(rows.apps.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [wms.id]);
-    let needs = key_needs::list_except(db, "k2").await.unwrap();
+    let usages = key_usage::list_except(db, "k2").await.unwrap();
     assert_eq!(
-        (needs.len(), needs[0].key_id.as_str(), needs[0].count),
+        (usages.len(), usages[0].key_id.as_str(), usages[0].count),
         (1, "k1", 1)
     );
 }
@@ -171,7 +175,7 @@ async fn a_read_sees_one_state(database: TestDatabase) {
     .await;
     let second = load_tenant(&tx, 1).await.unwrap();
     assert_eq!(first, second);
-    assert_eq!(first.pair, before);
+    assert_eq!(first.revision, before);
 }
 
 async fn what_is_gone_is_not_found(database: TestDatabase) {

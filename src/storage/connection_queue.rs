@@ -11,11 +11,11 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Time limit of a caller's wait for a permit.
-const TURN_LIMIT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Lane {
-    turns: Arc<Semaphore>,
+pub(super) struct ConnectionQueue {
+    permits: Arc<Semaphore>,
     /// Admits one non-urgent caller at a time to the wait for a permit. An urgent caller waits behind at most one of
     /// them.
     queue: Mutex<()>,
@@ -24,40 +24,40 @@ pub(super) struct Lane {
     /// Number of permits withheld because the database granted no connection for them.
     withheld: AtomicU32,
     /// `true` while a caller probes the database for more connections.
-    is_asking: AtomicBool,
+    is_probing: AtomicBool,
 }
 
 /// Permit to use one connection until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(OwnedSemaphorePermit);
+pub(super) struct ConnectionPermit(OwnedSemaphorePermit);
 
 /// Counts a waiting caller until it is dropped.
-struct Waiting<'a>(&'a Lane);
+struct WaitingGuard<'a>(&'a ConnectionQueue);
 
-impl Lane {
+impl ConnectionQueue {
     pub(super) fn new(limit: u32) -> Arc<Self> {
         Arc::new(Self {
-            turns: Arc::new(Semaphore::new(usize::try_from(limit).unwrap_or(1))),
+            permits: Arc::new(Semaphore::new(usize::try_from(limit).unwrap_or(1))),
             queue: Mutex::const_new(()),
             limit,
             waiting: AtomicU32::new(0),
             withheld: AtomicU32::new(0),
-            is_asking: AtomicBool::new(false),
+            is_probing: AtomicBool::new(false),
         })
     }
 
-    pub(super) async fn take_turn(&self, is_urgent: bool) -> Result<Turn, DbErr> {
-        let _waiting = Waiting::begin(self);
-        let turn = async {
+    pub(super) async fn acquire(&self, is_urgent: bool) -> Result<ConnectionPermit, DbErr> {
+        let _waiting = WaitingGuard::begin(self);
+        let permit = async {
             let _queued = if is_urgent {
                 None
             } else {
                 Some(self.queue.lock().await)
             };
-            self.turns.clone().acquire_owned().await
+            self.permits.clone().acquire_owned().await
         };
-        match timeout(TURN_LIMIT, turn).await {
-            Ok(Ok(permit)) => Ok(Turn(permit)),
+        match timeout(ACQUIRE_TIMEOUT, permit).await {
+            Ok(Ok(permit)) => Ok(ConnectionPermit(permit)),
             Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
             Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
@@ -66,12 +66,12 @@ impl Lane {
     /// Withholds a permit that the database granted no connection for, and free permits beyond the `open` connections.
     ///
     /// Returns `false` for the last permit, which is never withheld.
-    pub(super) fn withhold(&self, turn: Turn, open: u32) -> bool {
-        let is_withheld = self.withhold_one(turn);
-        while self.allowed() > open.max(1)
-            && let Ok(free) = self.turns.clone().try_acquire_owned()
+    pub(super) fn shrink(&self, permit: ConnectionPermit, open: u32) -> bool {
+        let is_withheld = self.shrink_one(permit);
+        while self.effective_limit() > open.max(1)
+            && let Ok(free) = self.permits.clone().try_acquire_owned()
         {
-            if !self.withhold_one(Turn(free)) {
+            if !self.shrink_one(ConnectionPermit(free)) {
                 break;
             }
         }
@@ -79,11 +79,11 @@ impl Lane {
     }
 
     /// Returns the maximum number of connections that the pool currently requests.
-    pub(super) fn allowed(&self) -> u32 {
+    pub(super) fn effective_limit(&self) -> u32 {
         self.limit.saturating_sub(self.withheld())
     }
 
-    fn withhold_one(&self, turn: Turn) -> bool {
+    fn shrink_one(&self, permit: ConnectionPermit) -> bool {
         let most = self.limit.saturating_sub(1);
         let one_more = |withheld: u32| (withheld < most).then_some(withheld + 1);
         let is_withheld = self
@@ -91,31 +91,32 @@ impl Lane {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more)
             .is_ok();
         if is_withheld {
-            turn.0.forget();
+            permit.0.forget();
         }
         is_withheld
     }
 
     /// Releases up to `count` withheld permits and returns the number that remain withheld.
-    pub(super) fn give_back(&self, count: u32) -> u32 {
+    pub(super) fn grow(&self, count: u32) -> u32 {
         let before = self
             .withheld
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |withheld| {
                 Some(withheld.saturating_sub(count))
             })
             .unwrap_or_default();
-        let given = before.min(count);
-        self.turns.add_permits(usize::try_from(given).unwrap_or_default());
-        before - given
+        let released = before.min(count);
+        self.permits
+            .add_permits(usize::try_from(released).unwrap_or_default());
+        before - released
     }
 
     /// Marks a probe for more connections as running. Returns `false` if one is already running.
-    pub(super) fn begin_asking(&self) -> bool {
-        !self.is_asking.swap(true, Ordering::AcqRel)
+    pub(super) fn try_start_probe(&self) -> bool {
+        !self.is_probing.swap(true, Ordering::AcqRel)
     }
 
-    pub(super) fn end_asking(&self) {
-        self.is_asking.store(false, Ordering::Release);
+    pub(super) fn finish_probe(&self) {
+        self.is_probing.store(false, Ordering::Release);
     }
 
     pub(super) const fn limit(&self) -> u32 {
@@ -131,14 +132,14 @@ impl Lane {
     }
 }
 
-impl<'a> Waiting<'a> {
-    fn begin(lane: &'a Lane) -> Self {
-        lane.waiting.fetch_add(1, Ordering::Relaxed);
-        Self(lane)
+impl<'a> WaitingGuard<'a> {
+    fn begin(queue: &'a ConnectionQueue) -> Self {
+        queue.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(queue)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -151,31 +152,34 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn turns_are_withheld_but_for_one_and_given_back() {
-        let lane = Lane::new(3);
-        let turns = [
-            lane.take_turn(false).await.unwrap(),
-            lane.take_turn(false).await.unwrap(),
-            lane.take_turn(false).await.unwrap(),
+    async fn permits_are_withheld_but_for_one_and_released() {
+        let queue = ConnectionQueue::new(3);
+        let permits = [
+            queue.acquire(false).await.unwrap(),
+            queue.acquire(false).await.unwrap(),
+            queue.acquire(false).await.unwrap(),
         ];
-        let withheld: Vec<_> = turns.into_iter().map(|turn| lane.withhold(turn, 3)).collect();
+        let withheld: Vec<_> = permits
+            .into_iter()
+            .map(|permit| queue.shrink(permit, 3))
+            .collect();
         assert_eq!(withheld, [true, true, false]);
-        let free = || lane.turns.available_permits();
+        let free = || queue.permits.available_permits();
         assert_eq!(free(), 1);
-        assert_eq!((lane.give_back(1), free()), (1, 2));
-        assert_eq!((lane.give_back(5), free()), (0, 3), "no more than the limit");
-        assert_eq!((lane.waiting(), lane.withheld(), lane.limit()), (0, 0, 3));
+        assert_eq!((queue.grow(1), free()), (1, 2));
+        assert_eq!((queue.grow(5), free()), (0, 3), "no more than the limit");
+        assert_eq!((queue.waiting(), queue.withheld(), queue.limit()), (0, 0, 3));
     }
 
     #[tokio::test]
     async fn an_urgent_caller_waits_behind_one_other_at_most() {
-        let lane = Lane::new(1);
-        let first = lane.take_turn(false).await.unwrap();
-        let mut second = Box::pin(lane.take_turn(false));
-        let mut third = Box::pin(lane.take_turn(false));
+        let queue = ConnectionQueue::new(1);
+        let first = queue.acquire(false).await.unwrap();
+        let mut second = Box::pin(queue.acquire(false));
+        let mut third = Box::pin(queue.acquire(false));
         assert!(second.as_mut().now_or_never().is_none());
         assert!(third.as_mut().now_or_never().is_none());
-        let mut urgent = Box::pin(lane.take_turn(true));
+        let mut urgent = Box::pin(queue.acquire(true));
         assert!(urgent.as_mut().now_or_never().is_none());
         drop(first);
         drop(second.await.unwrap());

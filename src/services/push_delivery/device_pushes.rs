@@ -1,4 +1,4 @@
-//! Reads the open pushes of a device from the database, which is their only source.
+//! Reads the pending pushes of a device from the database, which is their only source.
 
 use super::DeliveredPush;
 use super::deliveries::Delivery;
@@ -6,13 +6,13 @@ use crate::access::DeviceScope;
 use crate::catalog::push::Channel;
 use crate::services::Context;
 use crate::storage::StorageError;
-use crate::storage::push_targets::open_of_device;
+use crate::storage::push_targets::list_open_of_device;
 
 /// Pushes read per statement.
 const PAGE: u64 = 200;
 
-/// Returns all open pushes of a device with a sequence above `after`, by sequence.
-pub(super) async fn read_open(
+/// Returns all pending pushes of a device with a sequence above `after`, by sequence.
+pub(super) async fn read_pending(
     ctx: &Context,
     scope: &DeviceScope,
     mut after: i64,
@@ -21,7 +21,8 @@ pub(super) async fn read_open(
     loop {
         // The semaphore is never closed.
         let _permit = ctx.push_delivery.reads.acquire().await;
-        let page = open_of_device(&ctx.db, scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
+        let page =
+            list_open_of_device(&ctx.db, scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
         let is_last = (page.len() as u64) < PAGE;
         found.extend(
             page.into_iter()

@@ -1,5 +1,5 @@
-//! The open pushes of all devices, over all nodes, in memory. Checks read them without a lock; only the follower writes
-//! them.
+//! The pending pushes of all devices, over all nodes, in memory. Checks read them without a lock; only
+//! [`super::sync`] writes them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,40 +8,40 @@ use chrono::{DateTime, Utc};
 
 use super::device_of;
 use crate::catalog::ids::TenantId;
-use crate::live::{BorrowedDeviceKey, DeviceKey};
+use crate::live::{BorrowedDeviceRef, DeviceRef};
 use crate::storage::push_targets::OpenTarget;
 
-/// Open pushes by device. Devices without open pushes are absent.
+/// Pending pushes by device. Devices without pending pushes are absent.
 #[derive(Default)]
-pub(super) struct Waiting {
-    devices: papaya::HashMap<DeviceKey, Arc<[Open]>>,
+pub(super) struct PendingPushes {
+    devices: papaya::HashMap<DeviceRef, Arc<[PendingPush]>>,
 }
 
-/// An open push of a device.
+/// A pending push of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Open {
+pub(super) struct PendingPush {
     pub(super) sequence: i64,
     /// Expiry, in microseconds since 1970.
     pub(super) until_us: i64,
 }
 
-impl Waiting {
-    /// Returns the number of open pushes of a device.
+impl PendingPushes {
+    /// Returns the number of pending pushes of a device.
     pub(super) fn count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
         let now_us = now.timestamp_micros();
         self.devices
             .pin()
-            .get(&BorrowedDeviceKey { tenant, device })
+            .get(&BorrowedDeviceRef { tenant, device })
             .map_or(0, |open| {
                 open.iter().filter(|open| open.until_us > now_us).count()
             })
     }
 
     /// Stores the current state of a target. Returns `true` if it is open and was not stored as open before.
-    pub(super) fn note(&self, target: &OpenTarget) -> bool {
+    pub(super) fn record(&self, target: &OpenTarget) -> bool {
         let key = device_of(&target.key);
         let devices = self.devices.pin();
-        let before: &[Open] = devices.get(&key).map_or(&[], |open| open);
+        let before: &[PendingPush] = devices.get(&key).map_or(&[], |open| open);
         let was_open = before.iter().any(|open| open.sequence == target.key.sequence);
         if !was_open && target.open_until.is_none() {
             return false;
@@ -50,7 +50,7 @@ impl Waiting {
             .iter()
             .copied()
             .filter(|open| open.sequence != target.key.sequence);
-        let now: Arc<[Open]> = others.chain(open_of(target)).collect();
+        let now: Arc<[PendingPush]> = others.chain(pending_push(target)).collect();
         if now.is_empty() {
             devices.remove(&key);
         } else {
@@ -63,9 +63,9 @@ impl Waiting {
     /// the devices with newly open targets.
     pub(super) fn replace_all(
         &self,
-        found: HashMap<DeviceKey, Vec<Open>>,
-        changed_since: &HashSet<DeviceKey>,
-    ) -> Vec<DeviceKey> {
+        found: HashMap<DeviceRef, Vec<PendingPush>>,
+        changed_since: &HashSet<DeviceRef>,
+    ) -> Vec<DeviceRef> {
         let devices = self.devices.pin();
         let gone: Vec<_> = devices
             .keys()
@@ -80,7 +80,7 @@ impl Waiting {
             if changed_since.contains(&key) {
                 continue;
             }
-            let before: &[Open] = devices.get(&key).map_or(&[], |open| open);
+            let before: &[PendingPush] = devices.get(&key).map_or(&[], |open| open);
             if before == open {
                 continue;
             }
@@ -93,15 +93,15 @@ impl Waiting {
         have_something_new
     }
 
-    /// Returns the number of devices with open pushes.
+    /// Returns the number of devices with pending pushes.
     pub(super) fn device_count(&self) -> usize {
         self.devices.len()
     }
 }
 
 /// Converts a target, if it is open.
-pub(super) fn open_of(target: &OpenTarget) -> Option<Open> {
-    Some(Open {
+pub(super) fn pending_push(target: &OpenTarget) -> Option<PendingPush> {
+    Some(PendingPush {
         sequence: target.key.sequence,
         until_us: target.open_until?.timestamp_micros(),
     })
@@ -140,47 +140,47 @@ mod tests {
 
     #[test]
     fn what_has_run_out_waits_no_more() {
-        let waiting = Waiting::default();
-        assert!(waiting.note(&target("A", 1, Some(10))));
-        assert!(waiting.note(&target("A", 2, Some(20))));
-        assert!(!waiting.note(&target("A", 2, Some(20))));
-        assert_eq!(waiting.count(tenant(), "A", at(9)), 2);
-        assert_eq!(waiting.count(tenant(), "A", at(10)), 1);
-        assert_eq!(waiting.count(tenant(), "B", at(9)), 0);
+        let pending = PendingPushes::default();
+        assert!(pending.record(&target("A", 1, Some(10))));
+        assert!(pending.record(&target("A", 2, Some(20))));
+        assert!(!pending.record(&target("A", 2, Some(20))));
+        assert_eq!(pending.count(tenant(), "A", at(9)), 2);
+        assert_eq!(pending.count(tenant(), "A", at(10)), 1);
+        assert_eq!(pending.count(tenant(), "B", at(9)), 0);
     }
 
     #[test]
     fn a_comparison_leaves_alone_what_changed_meanwhile() {
-        let waiting = Waiting::default();
+        let pending = PendingPushes::default();
         for device in ["gone", "acknowledged", "same"] {
-            waiting.note(&target(device, 1, Some(10)));
+            pending.record(&target(device, 1, Some(10)));
         }
         let found = ["acknowledged", "same", "new"].map(|device| {
             let target = target(device, 1, Some(10));
-            (device_of(&target.key), vec![open_of(&target).unwrap()])
+            (device_of(&target.key), vec![pending_push(&target).unwrap()])
         });
-        waiting.note(&target("acknowledged", 1, None));
-        waiting.note(&target("pushed", 1, Some(10)));
+        pending.record(&target("acknowledged", 1, None));
+        pending.record(&target("pushed", 1, Some(10)));
         let changed = ["acknowledged", "pushed"].map(|device| device_of(&target(device, 1, None).key));
-        let new = waiting.replace_all(found.into(), &changed.into());
+        let new = pending.replace_all(found.into(), &changed.into());
         assert_eq!(new, [device_of(&target("new", 1, None).key)]);
-        let count = |device| waiting.count(tenant(), device, at(0));
+        let count = |device| pending.count(tenant(), device, at(0));
         assert_eq!(
             ["gone", "acknowledged", "pushed", "same", "new"].map(count),
             [0, 0, 1, 1, 1]
         );
-        assert_eq!(waiting.device_count(), 3);
+        assert_eq!(pending.device_count(), 3);
     }
 
     proptest! {
         #[test]
         fn it_holds_what_is_open(changes in prop::collection::vec((1_i64..5, any::<bool>()), 0..40)) {
-            let waiting = Waiting::default();
+            let pending = PendingPushes::default();
             let mut expected = BTreeSet::new();
             for (sequence, is_open) in changes {
                 let is_new = if is_open { expected.insert(sequence) } else { expected.remove(&sequence); false };
-                prop_assert_eq!(waiting.note(&target("A", sequence, is_open.then_some(10))), is_new);
-                prop_assert_eq!(waiting.count(tenant(), "A", at(0)), expected.len());
+                prop_assert_eq!(pending.record(&target("A", sequence, is_open.then_some(10))), is_new);
+                prop_assert_eq!(pending.count(tenant(), "A", at(0)), expected.len());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Names a device of the installation, where maps of the memory have one entry for each.
+//! Map keys that identify a device across tenants.
 
 use std::hash::{Hash, Hasher};
 
@@ -7,21 +7,21 @@ use papaya::Equivalent;
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
 
-/// Names a device.
+/// Map key identifying a device across tenants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DeviceKey {
+pub struct DeviceRef {
     pub tenant: TenantId,
     pub device: DeviceId,
 }
 
-/// Names a device without owning its id.
+/// Borrowed form of [`DeviceRef`], for lookups without allocating the id.
 #[derive(Debug, Clone, Copy)]
-pub struct BorrowedDeviceKey<'a> {
+pub struct BorrowedDeviceRef<'a> {
     pub tenant: TenantId,
     pub device: &'a str,
 }
 
-impl DeviceKey {
+impl DeviceRef {
     pub fn of(tenant: TenantId, device: &DeviceId) -> Self {
         Self {
             tenant,
@@ -30,16 +30,16 @@ impl DeviceKey {
     }
 }
 
-impl Hash for BorrowedDeviceKey<'_> {
+impl Hash for BorrowedDeviceRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // As [`DeviceKey`] hashes itself; a test compares.
+        // Must hash like [`DeviceRef`]; a test compares the two.
         self.tenant.hash(state);
         self.device.hash(state);
     }
 }
 
-impl Equivalent<DeviceKey> for BorrowedDeviceKey<'_> {
-    fn equivalent(&self, key: &DeviceKey) -> bool {
+impl Equivalent<DeviceRef> for BorrowedDeviceRef<'_> {
+    fn equivalent(&self, key: &DeviceRef) -> bool {
         self.tenant == key.tenant && self.device == key.device.as_str()
     }
 }
@@ -54,9 +54,9 @@ mod tests {
     fn a_borrowed_key_is_found_where_the_whole_one_is() {
         let hasher = std::hash::RandomState::new();
         let tenant = TenantId::parse(1).unwrap();
-        let borrowed = BorrowedDeviceKey { tenant, device: "A" };
+        let borrowed = BorrowedDeviceRef { tenant, device: "A" };
         let device = DeviceId::parse("A").unwrap();
-        let key = DeviceKey { tenant, device };
+        let key = DeviceRef { tenant, device };
         assert_eq!(hasher.hash_one(&key), hasher.hash_one(borrowed));
         assert!(borrowed.equivalent(&key));
     }

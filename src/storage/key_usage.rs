@@ -29,7 +29,7 @@ impl SecretKind {
 
 /// Number of secrets of one kind that need one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyNeed {
+pub struct KeyUsage {
     pub kind: SecretKind,
     pub key_id: String,
     pub count: u64,
@@ -37,8 +37,8 @@ pub struct KeyNeed {
 
 /// Counts the secrets that need keys other than `key_id`. The secrets of `key_id` are omitted, because they are nearly
 /// all.
-pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyNeed>, StorageError> {
-    let mut needs = Vec::new();
+pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyUsage>, StorageError> {
+    let mut usages = Vec::new();
     for (kind, column) in [
         (SecretKind::AppSecret, app_key::Column::SealingKeyId),
         (
@@ -55,7 +55,7 @@ pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyNe
             .into_tuple()
             .all(reader.connection())
             .await?;
-        needs.extend(counts.into_iter().map(|(key_id, count)| KeyNeed {
+        usages.extend(counts.into_iter().map(|(key_id, count)| KeyUsage {
             kind,
             key_id,
             count: u64::try_from(count).unwrap_or(0),
@@ -69,13 +69,13 @@ pub async fn list_except(reader: &impl Reader, key_id: &str) -> Result<Vec<KeyNe
             .filter(device_token::Column::KeyId.eq(other.as_str()))
             .count(reader.connection())
             .await?;
-        needs.push(KeyNeed {
+        usages.push(KeyUsage {
             kind: SecretKind::DeviceToken,
             key_id: other,
             count,
         });
     }
-    Ok(needs)
+    Ok(usages)
 }
 
 /// Lists the keys that device tokens were issued with.

@@ -1,27 +1,27 @@
 //! Transitions of a release: publish, pause, resume, discard, recall. All of them are idempotent.
 
 use super::audit::{self, Change, of_release};
-use super::{Caller, Context, Precondition, ServiceError, Written, apps, releases};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps, releases};
 use crate::access::Action;
 use crate::catalog::app::App;
 use crate::catalog::ids::{ReleaseId, TenantId};
-use crate::catalog::release::{RecallMode, Release, ReleaseState, Step};
+use crate::catalog::release::{RecallMode, Release, ReleaseState, Transition};
 use crate::catalog::text::{PackageName, Reason};
 use crate::catalog::version::names_contradict_codes;
 use crate::storage::releases::{ReleaseRecord, list_names_of, update};
-use crate::storage::{CatalogTx, Stored, resources};
+use crate::storage::{CatalogTx, Versioned, resources};
 
 /// Request for a transition of a release.
-pub struct Wish {
-    pub step: Step,
+pub struct TransitionRequest {
+    pub step: Transition,
     /// Reason of a recall.
     pub reason: Option<Reason>,
     /// Publish even if version names contradict the version codes.
     pub force: bool,
 }
 
-impl Wish {
-    pub fn plain(step: Step) -> Self {
+impl TransitionRequest {
+    pub fn plain(step: Transition) -> Self {
         Self {
             step,
             reason: None,
@@ -31,41 +31,41 @@ impl Wish {
 }
 
 /// Applies a transition to a release.
-pub async fn take_step(
+pub async fn apply(
     ctx: &Context,
     caller: &Caller,
     (tenant, app, id): (TenantId, &PackageName, ReleaseId),
-    wish: Wish,
+    request: TransitionRequest,
     precondition: &Precondition,
-) -> Result<Written<Stored<ReleaseRecord>>, ServiceError> {
-    let scope = ctx.enter(caller, tenant, Action::WriteReleases).await?;
+) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     let before = releases::find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;
-    let change = Stage {
+    let context = TransitionContext {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
-    let stored = match wish.step {
-        Step::Publish => publish_in(&change, &before, wish.force).await?,
+    let stored = match request.step {
+        Transition::Publish => publish_in(&context, &before, request.force).await?,
         step => {
-            if step == Step::Recall(RecallMode::Rollback) {
-                refuse_rollback_of_an_apk(&tx, &before.value.release).await?;
+            if step == Transition::Recall(RecallMode::Rollback) {
+                require_rollback_support(&tx, &before.value.release).await?;
             }
-            step_in(&change, &before, step, wish.reason).await?
+            transition(&context, &before, step, request.reason).await?
         }
     };
     match stored {
-        Some(stored) => Ok(Written::changed(stored, ctx.commit(tx).await?)),
+        Some(stored) => Ok(WriteResult::changed(stored, ctx.commit(tx).await?)),
         None => Ok(ctx.unchanged(tx, before).await),
     }
 }
 
 /// Context of a transition: caller, transaction and app.
-pub(super) struct Stage<'a> {
+pub(super) struct TransitionContext<'a> {
     pub(super) ctx: &'a Context,
     pub(super) caller: &'a Caller,
     pub(super) tx: &'a CatalogTx,
@@ -74,24 +74,24 @@ pub(super) struct Stage<'a> {
 
 /// Publishes a release within a transaction. Returns `None` if it is already published.
 pub(super) async fn publish_in(
-    change: &Stage<'_>,
-    before: &Stored<ReleaseRecord>,
+    context: &TransitionContext<'_>,
+    before: &Versioned<ReleaseRecord>,
     force: bool,
-) -> Result<Option<Stored<ReleaseRecord>>, ServiceError> {
+) -> Result<Option<Versioned<ReleaseRecord>>, ServiceError> {
     let release = &before.value.release;
     if release.state == ReleaseState::Draft && !force {
-        refuse_contradicting_names(change.tx, release).await?;
+        check_version_names(context.tx, release).await?;
     }
-    step_in(change, before, Step::Publish, None).await
+    transition(context, before, Transition::Publish, None).await
 }
 
-async fn step_in(
-    change: &Stage<'_>,
-    before: &Stored<ReleaseRecord>,
-    step: Step,
+async fn transition(
+    context: &TransitionContext<'_>,
+    before: &Versioned<ReleaseRecord>,
+    step: Transition,
     reason: Option<Reason>,
-) -> Result<Option<Stored<ReleaseRecord>>, ServiceError> {
-    let Stage { ctx, caller, tx, app } = *change;
+) -> Result<Option<Versioned<ReleaseRecord>>, ServiceError> {
+    let TransitionContext { ctx, caller, tx, app } = *context;
     let state = before.value.release.state;
     let next = state
         .after(step)
@@ -102,7 +102,7 @@ async fn step_in(
     let now = ctx.now();
     let mut after = before.value.clone();
     after.release.state = next;
-    if step == Step::Publish {
+    if step == Transition::Publish {
         after.published_at = Some(now);
     }
     if reason.is_some() {
@@ -119,19 +119,19 @@ async fn step_in(
     Ok(Some(stored))
 }
 
-const fn audited_as(step: Step) -> &'static str {
+const fn audited_as(step: Transition) -> &'static str {
     match step {
-        Step::Publish => "release.publish",
-        Step::Pause => "release.pause",
-        Step::Resume => "release.resume",
-        Step::Discard => "release.discard",
-        Step::Recall(_) => "release.recall",
+        Transition::Publish => "release.publish",
+        Transition::Pause => "release.pause",
+        Transition::Resume => "release.resume",
+        Transition::Discard => "release.discard",
+        Transition::Recall(_) => "release.recall",
     }
 }
 
 /// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
 /// mistake.
-async fn refuse_contradicting_names(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
+async fn check_version_names(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
     let own = (release.content.version_code, &release.content.version_name);
     let others = list_names_of(tx, tx.scope(), release.app_id, &release.identifier).await?;
     let clash = others
@@ -147,7 +147,7 @@ async fn refuse_contradicting_names(tx: &CatalogTx, release: &Release) -> Result
     }
 }
 
-async fn refuse_rollback_of_an_apk(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
+async fn require_rollback_support(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
     let resource = resources::find(tx, tx.scope(), release.app_id, &release.identifier).await?;
     if resource.is_some_and(|resource| !resource.value.kind.can_be_rolled_back()) {
         return Err(ServiceError::wrong_state(

@@ -14,12 +14,12 @@ use metrics::counter;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 
-use super::queues::Queues;
+use super::queues::KeyedQueues;
 use super::topics::acknowledging_device;
-use super::{Standing, standing};
+use super::{TenantState, tenant_state};
 use crate::access::DeviceScope;
 use crate::backoff::Backoff;
-use crate::broker::Received;
+use crate::broker::ReceivedMessage;
 use crate::catalog::field::Invalid;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Acknowledgement;
@@ -35,11 +35,11 @@ const AT_ONCE: usize = 8;
 const WAITING: usize = 2_048;
 
 /// Consumer of the acknowledgements from devices.
-pub(super) struct Hearer {
+pub(super) struct AckConsumer {
     ctx: Arc<Context>,
-    received: mpsc::Receiver<Received>,
+    received: mpsc::Receiver<ReceivedMessage>,
     /// By topic, which belongs to one device.
-    queues: Queues<Vec<u8>, Heard>,
+    queues: KeyedQueues<Vec<u8>, AckMessage>,
     /// Writes in progress. Each returns its topic.
     writing: FuturesUnordered<BoxFuture<'static, Vec<u8>>>,
     /// True while more messages can be received.
@@ -47,16 +47,16 @@ pub(super) struct Hearer {
 }
 
 /// A valid acknowledgement with its message.
-struct Heard {
-    message: Received,
+struct AckMessage {
+    message: ReceivedMessage,
     scope: DeviceScope,
-    said: Said,
+    ack: Ack,
 }
 
 /// The JSON body of an acknowledgement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct AckBody {
     push_id: PushId,
     state: String,
     detail: Option<String>,
@@ -64,7 +64,7 @@ struct Body {
 
 /// An acknowledgement of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Said {
+struct Ack {
     push: PushId,
     state: Acknowledgement,
     detail: Option<PushDetail>,
@@ -72,7 +72,7 @@ struct Said {
 
 /// Reason why a message is not a valid acknowledgement.
 #[derive(Debug, thiserror::Error)]
-enum Bad {
+enum InvalidAck {
     #[error("the topic does not belong to a device")]
     Topic,
     #[error("the body must be JSON: {{push_id, state, detail?}}: {0}")]
@@ -81,12 +81,12 @@ enum Bad {
     Member(&'static str, Invalid),
 }
 
-impl Hearer {
-    pub(super) fn new(ctx: Arc<Context>, received: mpsc::Receiver<Received>) -> Self {
+impl AckConsumer {
+    pub(super) fn new(ctx: Arc<Context>, received: mpsc::Receiver<ReceivedMessage>) -> Self {
         Self {
             ctx,
             received,
-            queues: Queues::new(),
+            queues: KeyedQueues::new(),
             writing: FuturesUnordered::new(),
             is_open: true,
         }
@@ -107,7 +107,7 @@ impl Hearer {
             tokio::select! {
                 Some(topic) = self.writing.next() => self.queues.end(topic),
                 message = self.received.recv(), if self.is_open && self.queues.len() < WAITING => match message {
-                    Some(message) => self.hear(message).await,
+                    Some(message) => self.consume(message).await,
                     None => self.is_open = false,
                 },
                 () = &mut over => self.received.close(),
@@ -115,37 +115,37 @@ impl Hearer {
         }
     }
 
-    async fn hear(&mut self, message: Received) {
-        let (scope, said) = match read(message.topic(), message.payload()) {
+    async fn consume(&mut self, message: ReceivedMessage) {
+        let (scope, ack) = match read(message.topic(), message.payload()) {
             Ok(read) => read,
             Err(error) => {
                 tracing::debug!(%error, ?message, "a message is not a valid acknowledgement");
                 count("bad");
-                return message.confirm().await;
+                return message.acknowledge().await;
             }
         };
         let topic = message.topic().to_vec();
         if self.ctx.device_limits.count_acknowledgement(&scope).is_err() {
             count("too_many");
-            return message.confirm().await;
+            return message.acknowledge().await;
         }
-        let heard = Heard { message, scope, said };
-        self.queues.push(topic, heard);
+        let item = AckMessage { message, scope, ack };
+        self.queues.push(topic, item);
     }
 
     /// Starts writes up to the concurrency limit.
     fn write_next(&mut self) {
         while self.writing.len() < AT_ONCE
-            && let Some((topic, heard)) = self.queues.begin()
+            && let Some((topic, item)) = self.queues.begin()
         {
             let ctx = self.ctx.clone();
             self.writing.push(Box::pin(async move {
-                let taken = contain_panic(Box::pin(take(&ctx, &heard.scope, heard.said))).await;
-                count(taken.unwrap_or_else(|panic| {
+                let outcome = contain_panic(Box::pin(write(&ctx, &item.scope, item.ack))).await;
+                count(outcome.unwrap_or_else(|panic| {
                     tracing::error!(panic, "dropped an acknowledgement, because writing it panicked");
                     "failed"
                 }));
-                heard.message.confirm().await;
+                item.message.acknowledge().await;
                 topic
             }));
         }
@@ -156,24 +156,24 @@ fn count(outcome: &'static str) {
     counter!("slipway_push_mqtt_acknowledgements_total", "outcome" => outcome).increment(1);
 }
 
-fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, Said), Bad> {
-    let topic = str::from_utf8(topic).map_err(|_| Bad::Topic)?;
-    let scope = acknowledging_device(topic).ok_or(Bad::Topic)?;
-    let body: Body = serde_json::from_slice(payload)?;
-    let state = Acknowledgement::parse(&body.state).map_err(|why| Bad::Member("state", why))?;
+fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, Ack), InvalidAck> {
+    let topic = str::from_utf8(topic).map_err(|_| InvalidAck::Topic)?;
+    let scope = acknowledging_device(topic).ok_or(InvalidAck::Topic)?;
+    let body: AckBody = serde_json::from_slice(payload)?;
+    let state = Acknowledgement::parse(&body.state).map_err(|why| InvalidAck::Member("state", why))?;
     let detail = body.detail.map(PushDetail::parse).transpose();
-    let said = Said {
+    let ack = Ack {
         push: body.push_id,
         state,
-        detail: detail.map_err(|why| Bad::Member("detail", why))?,
+        detail: detail.map_err(|why| InvalidAck::Member("detail", why))?,
     };
-    Ok((scope, said))
+    Ok((scope, ack))
 }
 
 /// Writes an acknowledgement, and retries while the database is unavailable. If the tenant is not loaded on this node,
 /// the database decides if the device has the push.
-async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
-    if standing(ctx, scope.tenant().tenant()) == Standing::Disabled {
+async fn write(ctx: &Context, scope: &DeviceScope, ack: Ack) -> &'static str {
+    if tenant_state(ctx, scope.tenant().tenant()) == TenantState::Disabled {
         return "refused";
     }
     let mut backoff = Backoff::default();
@@ -181,22 +181,21 @@ async fn take(ctx: &Context, scope: &DeviceScope, said: Said) -> &'static str {
         let acknowledged = acknowledge(
             ctx,
             (scope, Authority::Program),
-            said.push,
-            (said.state, said.detail.clone()),
+            ack.push,
+            (ack.state, ack.detail.clone()),
         );
-        let taken = within_deadline(acknowledged).await.flatten();
-        match taken {
+        match within_deadline(acknowledged).await.flatten() {
             Ok(_) => return "taken",
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_transient() => {
                 tracing::debug!(%error, "cannot write an acknowledgement now; retrying");
                 tokio::time::sleep(backoff.next()).await;
             }
             Err(ServiceError::NotFound(_)) => {
-                tracing::debug!(push = %said.push, "an acknowledgement names a push that its device does not have");
+                tracing::debug!(push = %ack.push, "an acknowledgement names a push that its device does not have");
                 return "refused";
             }
             Err(error) => {
-                tracing::error!(%error, push = %said.push, "cannot write an acknowledgement");
+                tracing::error!(%error, push = %ack.push, "cannot write an acknowledgement");
                 return "failed";
             }
         }
@@ -209,24 +208,24 @@ mod tests {
 
     const PUSH: &str = "01a213d3-aaa7-7637-9634-e45716b63ffd";
 
-    fn read_body(payload: &str) -> Result<Said, Bad> {
-        read(b"slipway/1/devices/A/acks", payload.as_bytes()).map(|(_, said)| said)
+    fn read_body(payload: &str) -> Result<Ack, InvalidAck> {
+        read(b"slipway/1/devices/A/acks", payload.as_bytes()).map(|(_, ack)| ack)
     }
 
     #[test]
     fn what_devices_say_is_read() {
-        let said = read_body(&format!(
+        let ack = read_body(&format!(
             r#"{{"push_id":"{PUSH}","state":"opened","detail":"shown"}}"#
         ))
         .unwrap();
-        assert_eq!(said.push.to_string(), PUSH);
-        assert_eq!(said.state, Acknowledgement::Opened);
-        assert_eq!(said.detail, Some(PushDetail::parse("shown").unwrap()));
-        let said = read_body(&format!(
+        assert_eq!(ack.push.to_string(), PUSH);
+        assert_eq!(ack.state, Acknowledgement::Opened);
+        assert_eq!(ack.detail, Some(PushDetail::parse("shown").unwrap()));
+        let ack = read_body(&format!(
             r#"{{"push_id":"{PUSH}","state":"failed","detail":null}}"#
         ))
         .unwrap();
-        assert_eq!(said.detail, None);
+        assert_eq!(ack.detail, None);
     }
 
     #[test]

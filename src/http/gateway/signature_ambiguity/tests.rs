@@ -1,4 +1,4 @@
-use super::super::sign::canonical;
+use super::super::sign::canonical_text;
 use super::*;
 
 const READ: &[ReadParameter] = &[
@@ -21,8 +21,8 @@ fn read(required: &[&'static str]) -> ReadParameters {
 fn ambiguous<'a>(params: &[(&'a str, &'a str)]) -> Option<&'a str> {
     let params = params.iter().copied().collect();
     let found = ambiguous_parameter(&params, &read(&[]));
-    let may_hide = may_hide_a_parameter(&params, &canonical(&params), READ.iter().copied());
-    assert!(may_hide || found.is_none(), "{params:?}");
+    let may_be_ambiguous = may_be_ambiguous(&params, &canonical_text(&params), READ.iter().copied());
+    assert!(may_be_ambiguous || found.is_none(), "{params:?}");
     found
 }
 

@@ -3,8 +3,8 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::batch::ROWS;
 use super::entity::device::{Column, Entity};
-use super::many::ROWS;
 use super::row::Row;
 use super::{Reader, StorageError, Tx};
 use crate::access::TenantScope;
@@ -12,7 +12,7 @@ use crate::catalog::text::{DeviceId, ProjectId};
 
 /// Device that a push is about to be queued for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushedDevice {
+pub struct PushRecipient {
     pub id: DeviceId,
     pub project: Option<ProjectId>,
     /// Sequence of the newest push to the device.
@@ -22,7 +22,7 @@ pub struct PushedDevice {
 /// Returns those of the devices that exist, by id, and locks them against other transactions that push to them.
 ///
 /// The locks keep the sequences in the order of commits.
-pub async fn lock(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<Vec<PushedDevice>, StorageError> {
+pub async fn lock(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<Vec<PushRecipient>, StorageError> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     let mut locked = Vec::new();
@@ -39,7 +39,7 @@ pub async fn lock(tx: &Tx, scope: TenantScope, ids: &[&str]) -> Result<Vec<Pushe
             .await?;
         for (id, project, push_sequence) in rows {
             let row = Row::of("devices", &id);
-            locked.push(PushedDevice {
+            locked.push(PushRecipient {
                 project: row.column("project_id", project.map(ProjectId::parse).transpose())?,
                 push_sequence,
                 id: row.column("device_id", DeviceId::parse(&id))?,

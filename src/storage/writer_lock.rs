@@ -9,39 +9,39 @@ use crate::catalog::ids::TenantId;
 
 /// Lock that urgent writers acquire without queueing: only one non-urgent writer at a time waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct PriorityMutex {
     queue: Arc<Mutex<()>>,
-    turn: Arc<Mutex<()>>,
+    mutex: Arc<Mutex<()>>,
 }
 
 /// Guard that holds the lock until it is dropped.
-pub(super) type Turn = OwnedMutexGuard<()>;
+pub(super) type PriorityGuard = OwnedMutexGuard<()>;
 
-impl Turns {
-    pub(super) async fn take(&self, is_urgent: bool) -> Turn {
+impl PriorityMutex {
+    pub(super) async fn lock(&self, is_urgent: bool) -> PriorityGuard {
         let _queued = if is_urgent {
             None
         } else {
             Some(self.queue.clone().lock_owned().await)
         };
-        self.turn.clone().lock_owned().await
+        self.mutex.clone().lock_owned().await
     }
 }
 
 /// Locks of the tenants whose catalogs are being written.
 #[derive(Debug, Default)]
-pub(super) struct TenantTurns(SyncMutex<HashMap<TenantId, Weak<Turns>>>);
+pub(super) struct TenantLocks(SyncMutex<HashMap<TenantId, Weak<PriorityMutex>>>);
 
-impl TenantTurns {
-    pub(super) fn of(&self, tenant: TenantId) -> Arc<Turns> {
+impl TenantLocks {
+    pub(super) fn of(&self, tenant: TenantId) -> Arc<PriorityMutex> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turns) = all.get(&tenant).and_then(Weak::upgrade) {
-            return turns;
+        if let Some(lock) = all.get(&tenant).and_then(Weak::upgrade) {
+            return lock;
         }
-        all.retain(|_, turns| turns.strong_count() > 0);
-        let turns = Arc::new(Turns::default());
-        all.insert(tenant, Arc::downgrade(&turns));
-        turns
+        all.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(PriorityMutex::default());
+        all.insert(tenant, Arc::downgrade(&lock));
+        lock
     }
 }
 
@@ -53,13 +53,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_urgent_writer_waits_behind_one_other_at_most() {
-        let turns = Turns::default();
-        let first = turns.take(false).await;
-        let mut second = Box::pin(turns.take(false));
-        let mut third = Box::pin(turns.take(false));
+        let lock = PriorityMutex::default();
+        let first = lock.lock(false).await;
+        let mut second = Box::pin(lock.lock(false));
+        let mut third = Box::pin(lock.lock(false));
         assert!(second.as_mut().now_or_never().is_none());
         assert!(third.as_mut().now_or_never().is_none());
-        let mut urgent = Box::pin(turns.take(true));
+        let mut urgent = Box::pin(lock.lock(true));
         assert!(urgent.as_mut().now_or_never().is_none());
         drop(first);
         drop(second.await);

@@ -9,12 +9,12 @@ use sea_orm::{
 };
 
 use super::lock::{is_after, is_open_at};
-use super::{Column, Entity, StoredTarget, TargetKey, of_tenant, read, read_key};
+use super::{Column, Entity, TargetKey, TargetRecord, of_tenant, read, read_key};
 use crate::access::TenantScope;
 use crate::catalog::ids::PushId;
 use crate::catalog::push::Push;
 use crate::catalog::text::DeviceId;
-use crate::storage::many::ROWS;
+use crate::storage::batch::ROWS;
 use crate::storage::{Reader, StorageError, in_micros, pushes};
 
 /// Target with the time until which it must be delivered.
@@ -27,7 +27,10 @@ pub struct OpenTarget {
 }
 
 /// Lists the targets of these pushes, in no particular order.
-pub async fn of_pushes(reader: &impl Reader, pushes: &[PushId]) -> Result<Vec<OpenTarget>, StorageError> {
+pub async fn list_of_pushes(
+    reader: &impl Reader,
+    pushes: &[PushId],
+) -> Result<Vec<OpenTarget>, StorageError> {
     let mut found = Vec::new();
     for pushes in pushes.chunks(ROWS) {
         let of_pushes = Entity::find().filter(Column::PushId.is_in(pushes.iter().map(|push| push.uuid())));
@@ -40,7 +43,7 @@ pub async fn of_pushes(reader: &impl Reader, pushes: &[PushId]) -> Result<Vec<Op
 ///
 /// Instants are those of the nodes' clocks, and a transaction commits later than it writes. Callers must look back by
 /// more than both differences.
-pub async fn changed_since(
+pub async fn list_changed_since(
     reader: &impl Reader,
     since: DateTime<Utc>,
 ) -> Result<Vec<OpenTarget>, StorageError> {
@@ -51,7 +54,7 @@ pub async fn changed_since(
 /// Lists up to `limit` open targets after a key, in the order of their keys, regardless of their expiry.
 ///
 /// A result of fewer than `limit` targets is the last.
-pub async fn all_open(
+pub async fn list_open(
     reader: &impl Reader,
     after: Option<&TargetKey>,
     limit: u64,
@@ -67,13 +70,13 @@ pub async fn all_open(
 }
 
 /// Lists up to `limit` open pushes of a device with a sequence above `after`, by sequence.
-pub async fn open_of_device(
+pub async fn list_open_of_device(
     reader: &impl Reader,
     scope: TenantScope,
     device: &DeviceId,
     (after, limit): (i64, u64),
     now: DateTime<Utc>,
-) -> Result<Vec<(StoredTarget, Push)>, StorageError> {
+) -> Result<Vec<(TargetRecord, Push)>, StorageError> {
     let is_wanted = Condition::all()
         .add(Column::DeviceId.eq(device.as_str()))
         .add(Column::Sequence.gt(after))
@@ -92,8 +95,8 @@ pub async fn open_of_device(
 pub(super) async fn with_pushes(
     reader: &impl Reader,
     scope: TenantScope,
-    targets: Vec<StoredTarget>,
-) -> Result<Vec<(StoredTarget, Push)>, StorageError> {
+    targets: Vec<TargetRecord>,
+) -> Result<Vec<(TargetRecord, Push)>, StorageError> {
     let ids: HashSet<_> = targets.iter().map(|target| target.push).collect();
     let ids: Vec<_> = ids.into_iter().collect();
     let found = pushes::find_many(reader, scope, &ids).await?;

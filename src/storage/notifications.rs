@@ -10,17 +10,17 @@ use super::StorageError;
 use super::connect::{Backend, Db};
 use crate::catalog::ids::PushId;
 
-/// Ids per notification. PostgreSQL accepts less than 8,000 bytes, and an id has 36 bytes and a comma.
-const PUSHES_IN_A_HINT: usize = 200;
+/// Push ids per notification. PostgreSQL accepts less than 8,000 bytes, and an id has 36 bytes and a comma.
+const PUSHES_PER_NOTIFICATION: usize = 200;
 
 /// Subject of notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HintChannel {
+pub enum NotificationChannel {
     Catalog,
     Pushes,
 }
 
-impl HintChannel {
+impl NotificationChannel {
     const fn name(self) -> &'static str {
         match self {
             Self::Catalog => "slipway_catalog",
@@ -31,34 +31,34 @@ impl HintChannel {
 
 /// Event of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hint {
-    /// Change, with the payload of the notification; see [`pushes_in`].
+pub enum Notification {
+    /// Change, with the payload of the notification; see [`parse_push_ids`].
     Changed(String),
     /// The connection was lost and restored. Notifications in between are lost.
     Reconnected,
 }
 
 /// Listener with a dedicated connection.
-pub struct Hints(PgListener);
+pub struct NotificationListener(PgListener);
 
 impl Db {
     /// Notifies the other nodes of a committed catalog change.
     ///
     /// Runs outside any transaction: inside one, PostgreSQL would make commits wait for each other.
-    pub async fn hint(&self) -> Result<(), StorageError> {
-        self.notify(HintChannel::Catalog, "").await
+    pub async fn notify_catalog(&self) -> Result<(), StorageError> {
+        self.notify(NotificationChannel::Catalog, "").await
     }
 
     /// Notifies the other nodes of committed changes to these pushes, outside any transaction.
-    pub async fn hint_of_pushes(&self, pushes: &[PushId]) -> Result<(), StorageError> {
-        for pushes in pushes.chunks(PUSHES_IN_A_HINT) {
-            let named: Vec<_> = pushes.iter().map(ToString::to_string).collect();
-            self.notify(HintChannel::Pushes, &named.join(",")).await?;
+    pub async fn notify_pushes(&self, pushes: &[PushId]) -> Result<(), StorageError> {
+        for pushes in pushes.chunks(PUSHES_PER_NOTIFICATION) {
+            let ids: Vec<_> = pushes.iter().map(ToString::to_string).collect();
+            self.notify(NotificationChannel::Pushes, &ids.join(",")).await?;
         }
         Ok(())
     }
 
-    async fn notify(&self, channel: HintChannel, payload: &str) -> Result<(), StorageError> {
+    async fn notify(&self, channel: NotificationChannel, payload: &str) -> Result<(), StorageError> {
         if self.backend() == Backend::Postgres {
             let notify = Statement::from_sql_and_values(
                 self.pool().get_database_backend(),
@@ -71,7 +71,10 @@ impl Db {
     }
 
     /// Starts a listener; `None` on SQLite.
-    pub async fn listen(&self, channel: HintChannel) -> Result<Option<Hints>, StorageError> {
+    pub async fn listen(
+        &self,
+        channel: NotificationChannel,
+    ) -> Result<Option<NotificationListener>, StorageError> {
         if self.backend() == Backend::Sqlite {
             return Ok(None);
         }
@@ -83,21 +86,21 @@ impl Db {
             .await
             .map_err(unavailable)?;
         listener.listen(channel.name()).await.map_err(unavailable)?;
-        Ok(Some(Hints(listener)))
+        Ok(Some(NotificationListener(listener)))
     }
 }
 
 /// Returns the pushes that a notification names. Invalid ids are skipped, because a sender may send any text.
-pub fn pushes_in(hint: &str) -> impl Iterator<Item = PushId> + '_ {
-    hint.split(',').filter_map(|id| id.parse().ok())
+pub fn parse_push_ids(payload: &str) -> impl Iterator<Item = PushId> + '_ {
+    payload.split(',').filter_map(|id| id.parse().ok())
 }
 
-impl Hints {
+impl NotificationListener {
     /// Waits for the next event. Fails if a lost connection cannot be restored.
-    pub async fn next(&mut self) -> Result<Hint, StorageError> {
+    pub async fn next(&mut self) -> Result<Notification, StorageError> {
         match self.0.try_recv().await {
-            Ok(Some(heard)) => Ok(Hint::Changed(heard.payload().to_owned())),
-            Ok(None) => Ok(Hint::Reconnected),
+            Ok(Some(notification)) => Ok(Notification::Changed(notification.payload().to_owned())),
+            Ok(None) => Ok(Notification::Reconnected),
             Err(error) => Err(unavailable(error)),
         }
     }

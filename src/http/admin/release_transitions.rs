@@ -5,16 +5,16 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::release_response::ReleaseResponse;
-use crate::catalog::release::{RecallMode, Step};
+use crate::catalog::release::{RecallMode, Transition};
 use crate::catalog::text::Reason;
-use crate::http::body::{FromBody, Json, Urgent};
+use crate::http::body::{FromBody, Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{Fields, Patch};
+use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::path::ReleasePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::release_life::{Wish, take_step};
+use crate::services::release_transitions::{self, TransitionRequest};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,15 +53,15 @@ pub(super) struct RecallReleaseRequest {
 pub(super) async fn publish_release(
     mut call: Call<ReleasePath, Json<PublishReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let force = fields.changed("force", std::mem::take(&mut call.body.value).force, Ok);
+    let mut fields = FieldReader::default();
+    let force = fields.optional_non_null("force", std::mem::take(&mut call.body.value).force, Ok);
     fields.finish()?;
-    let wish = Wish {
-        step: Step::Publish,
+    let request = TransitionRequest {
+        step: Transition::Publish,
         reason: None,
         force: force.unwrap_or(false),
     };
-    take(&call, wish).await
+    transition(&call, request).await
 }
 
 /// Pause a release
@@ -71,9 +71,9 @@ pub(super) async fn publish_release(
     responses((status = 200, description = "Paused", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/pause")]
 pub(super) async fn pause_release(
-    call: Call<ReleasePath, Urgent<Json<NoArguments>>>,
+    call: Call<ReleasePath, UrgentBody<Json<NoArguments>>>,
 ) -> Result<HttpResponse, Problem> {
-    take(&call, Wish::plain(Step::Pause)).await
+    transition(&call, TransitionRequest::plain(Transition::Pause)).await
 }
 
 /// Resume a release
@@ -85,7 +85,7 @@ pub(super) async fn pause_release(
 pub(super) async fn resume_release(
     call: Call<ReleasePath, Json<NoArguments>>,
 ) -> Result<HttpResponse, Problem> {
-    take(&call, Wish::plain(Step::Resume)).await
+    transition(&call, TransitionRequest::plain(Transition::Resume)).await
 }
 
 /// Discard a release
@@ -97,7 +97,7 @@ pub(super) async fn resume_release(
 pub(super) async fn discard_release(
     call: Call<ReleasePath, Json<NoArguments>>,
 ) -> Result<HttpResponse, Problem> {
-    take(&call, Wish::plain(Step::Discard)).await
+    transition(&call, TransitionRequest::plain(Transition::Discard)).await
 }
 
 /// Recall a release
@@ -109,30 +109,33 @@ pub(super) async fn discard_release(
     responses((status = 200, description = "Recalled", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall")]
 pub(super) async fn recall_release(
-    mut call: Call<ReleasePath, Urgent<Json<RecallReleaseRequest>>>,
+    mut call: Call<ReleasePath, UrgentBody<Json<RecallReleaseRequest>>>,
 ) -> Result<HttpResponse, Problem> {
     let body = std::mem::take(&mut call.body.get_mut().value);
-    let mut fields = Fields::default();
+    let mut fields = FieldReader::default();
     let mode = fields.required("mode", body.mode, |text: String| RecallMode::parse(&text));
     let reason = fields.required("reason", body.reason, Reason::parse);
     let (Some(mode), Some(reason)) = (mode, reason) else {
-        return Err(fields.refusal());
+        return Err(fields.into_problem());
     };
-    let wish = Wish {
-        step: Step::Recall(mode),
+    let request = TransitionRequest {
+        step: Transition::Recall(mode),
         reason: Some(reason),
         force: false,
     };
-    take(&call, wish).await
+    transition(&call, request).await
 }
 
-async fn take<B: FromBody>(call: &Call<ReleasePath, B>, wish: Wish) -> Result<HttpResponse, Problem> {
+async fn transition<B: FromBody>(
+    call: &Call<ReleasePath, B>,
+    request: TransitionRequest,
+) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
-    let done = take_step(&call.ctx, &call.caller, path, wish, &precondition).await?;
-    Ok(respond::written(
+    let done = release_transitions::apply(&call.ctx, &call.caller, path, request, &precondition).await?;
+    Ok(respond::respond_written(
         &ReleaseResponse::from(&done.value),
         &done.value.etag,
-        done.pair.as_ref(),
+        done.revision.as_ref(),
     ))
 }

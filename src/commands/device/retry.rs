@@ -1,4 +1,4 @@
-//! How long a device waits before it tries again.
+//! Backoff of a device between attempts.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use uuid::Uuid;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
-/// More than this a server cannot mean.
+/// Maximum delay accepted from a server; a longer one cannot be intended.
 const LONGEST_ASKED: Duration = Duration::from_hours(1);
 
-/// Counts failures in a row: each makes the next wait twice as long.
+/// Exponential backoff: each consecutive failure doubles the next delay.
 #[derive(Debug, Default)]
-pub(super) struct Pause {
+pub(super) struct RetryBackoff {
     failures: u32,
 }
 
-impl Pause {
-    /// Something worked.
+impl RetryBackoff {
+    /// Resets the backoff after a success.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The next wait: at least what the server asked for, and spread by a half, so that devices which lost their server
-    /// at the same time do not come back together.
+    /// Returns the next delay, which is at least the one that the server requested. Up to half of it is added at
+    /// random, so that devices which lost their server at the same time do not return together.
     pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let doubled = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures += 1;
@@ -41,15 +41,15 @@ mod tests {
 
     #[test]
     fn waits_grow_are_spread_and_never_shorter_than_asked() {
-        let mut pause = Pause::default();
+        let mut backoff = RetryBackoff::default();
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            let wait = pause.next(None).as_secs_f64();
+            let wait = backoff.next(None).as_secs_f64();
             let least = f64::from(seconds);
             assert!((least..=least * 1.5).contains(&wait), "{seconds}: {wait}");
         }
-        assert!(pause.next(Some(Duration::from_secs(90))) >= Duration::from_secs(90));
-        assert!(pause.next(Some(Duration::MAX)) <= LONGEST_ASKED.mul_f64(1.5));
-        pause.reset();
-        assert!(pause.next(None) <= Duration::from_millis(1_500));
+        assert!(backoff.next(Some(Duration::from_secs(90))) >= Duration::from_secs(90));
+        assert!(backoff.next(Some(Duration::MAX)) <= LONGEST_ASKED.mul_f64(1.5));
+        backoff.reset();
+        assert!(backoff.next(None) <= Duration::from_millis(1_500));
     }
 }

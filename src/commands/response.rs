@@ -1,4 +1,4 @@
-//! What servers answer to commands, and how it is shown.
+//! Answers of servers, and their output.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
 
-/// Posts JSON to a path below a server's base, with a key or token.
+/// Posts JSON to a path below a server's base URL, with a key or token.
 pub(super) async fn post(
     client: &Client,
     (base, path): (&Url, &str),
@@ -21,26 +21,26 @@ pub(super) async fn post(
     Ok((response.status(), body(response).await))
 }
 
-/// The body as JSON; null where it is none.
+/// Returns the body as JSON, or null if it is not JSON.
 pub(super) async fn body(response: Response) -> Value {
     let text = response.text().await.unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Why something was refused: the status, and what the problem document says where there is one.
-pub(super) fn why(status: StatusCode, problem: &Value) -> String {
+/// Returns the reason for a refusal: the status, and the detail of the problem document if there is one.
+pub(super) fn refusal_reason(status: StatusCode, problem: &Value) -> String {
     match problem["detail"].as_str() {
         Some(detail) => format!("{status}: {detail}"),
         None => status.to_string(),
     }
 }
 
-/// A text of an answer, empty where there is none.
+/// Returns a text of an answer, or an empty one if it is absent.
 pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What others wrote may have line breaks.
+/// Joins all lines, because text of others may contain line breaks.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -48,6 +48,6 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     output.write_all(text.as_bytes())?;
-    // Whoever waits wants to see it now, through a pipe too.
+    // Flushed, so that the output appears immediately, even through a pipe.
     output.flush().context("the answer cannot be shown")
 }

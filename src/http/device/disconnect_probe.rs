@@ -35,11 +35,11 @@ const SENT: &[Duration] = &[Duration::from_secs(1)];
 const REST: Duration = Duration::from_secs(2);
 
 /// Event stream that probes its client.
-pub(super) struct Probing<S> {
+pub(super) struct ProbedStream<S> {
     events: Pin<Box<S>>,
-    of_events: Arc<Signal>,
-    of_probes: Arc<Signal>,
-    probes: Option<Probes>,
+    of_events: Arc<WakeRecorder>,
+    of_probes: Arc<WakeRecorder>,
+    probes: Option<PendingProbes>,
     rests_until: Option<Instant>,
     /// True if an item was returned, after which the body is polled for the next one.
     has_returned: bool,
@@ -48,33 +48,33 @@ pub(super) struct Probing<S> {
 }
 
 /// Pending comments.
-struct Probes {
+struct PendingProbes {
     next: Pin<Box<Sleep>>,
     rest: &'static [Duration],
 }
 
 /// Waker that forwards wake-ups to the connection and records them.
 #[derive(Default)]
-struct Signal {
+struct WakeRecorder {
     is_woken: AtomicBool,
     connection: AtomicWaker,
 }
 
-impl Wake for Signal {
+impl Wake for WakeRecorder {
     fn wake(self: Arc<Self>) {
         self.is_woken.store(true, Ordering::Release);
         self.connection.wake();
     }
 }
 
-impl Signal {
+impl WakeRecorder {
     fn take(&self, context: &Context<'_>) -> bool {
         self.connection.register(context.waker());
         self.is_woken.swap(false, Ordering::AcqRel)
     }
 }
 
-impl Probes {
+impl PendingProbes {
     fn begin(pauses: &'static [Duration]) -> Option<Self> {
         let (first, rest) = pauses.split_first()?;
         Some(Self {
@@ -84,7 +84,7 @@ impl Probes {
     }
 }
 
-impl<S> Probing<S> {
+impl<S> ProbedStream<S> {
     pub(super) fn new(events: S) -> Self {
         Self {
             events: Box::pin(events),
@@ -98,13 +98,13 @@ impl<S> Probing<S> {
     }
 
     /// Schedules comments if they are due and none are pending.
-    fn consider(&mut self, is_explained: bool) {
+    fn schedule_probes(&mut self, is_explained: bool) {
         let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
         let unexplained = (!is_explained && !rests).then_some(UNEXPLAINED);
         if self.probes.is_none()
             && let Some(pauses) = unexplained.or(self.follow_up.take())
         {
-            self.probes = Probes::begin(pauses);
+            self.probes = PendingProbes::begin(pauses);
         }
     }
 
@@ -117,7 +117,7 @@ impl<S> Probing<S> {
         if probes.next.as_mut().poll(&mut context).is_pending() {
             return Poll::Pending;
         }
-        self.probes = Probes::begin(probes.rest);
+        self.probes = PendingProbes::begin(probes.rest);
         if self.probes.is_none() {
             self.rests_until = Some(Instant::now() + REST);
         }
@@ -125,7 +125,7 @@ impl<S> Probing<S> {
     }
 }
 
-impl<S: Stream<Item = Result<Bytes, Infallible>>> Stream for Probing<S> {
+impl<S: Stream<Item = Result<Bytes, Infallible>>> Stream for ProbedStream<S> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -139,7 +139,7 @@ impl<S: Stream<Item = Result<Bytes, Infallible>>> Stream for Probing<S> {
                 if is_of_events && this.follow_up.is_none() {
                     this.follow_up = Some(WOKEN);
                 }
-                this.consider(is_of_events || is_of_probes || is_next);
+                this.schedule_probes(is_of_events || is_of_probes || is_next);
                 let probe = this.poll_probe();
                 probe.map(|()| Some(Ok(Bytes::from_static(COMMENT))))
             }

@@ -7,7 +7,7 @@ use super::time::in_micros;
 
 /// Value with the metadata of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored<T> {
+pub struct Versioned<T> {
     pub value: T,
     /// Tag that distinguishes this state of the row from every other; new with each write.
     pub etag: String,
@@ -15,7 +15,7 @@ pub struct Stored<T> {
     pub updated_at: DateTime<Utc>,
 }
 
-impl<T> Stored<T> {
+impl<T> Versioned<T> {
     pub(super) fn new(value: T, now: DateTime<Utc>) -> Self {
         let now = in_micros(now);
         Self {

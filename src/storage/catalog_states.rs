@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::app_keys::SealedSecrets;
-use super::connect::within_load;
+use super::connect::with_load_timeout;
 use super::device_keys::DeviceKeyHash;
 use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
 use super::selection::numbers;
 use super::{
-    AppSelection, CatalogPair, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys,
+    AppSelection, CatalogRevision, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys,
     org_directories, pins, releases, resources, tenants,
 };
 use crate::access::{AppKey, TenantScope};
@@ -27,7 +27,7 @@ use crate::catalog::tenant::Tenant;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogState {
     pub tenant: TenantId,
-    pub pair: CatalogPair,
+    pub revision: CatalogRevision,
     /// Approximate order of changes: the later, the higher. See [`super::CatalogTx::commit`].
     pub position: i64,
 }
@@ -36,14 +36,14 @@ pub struct CatalogState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantRows {
     pub tenant: Tenant,
-    pub pair: CatalogPair,
+    pub revision: CatalogRevision,
     /// Entity tag that reveals a change of the org directory; absent without a directory.
     pub directory_etag: Option<String>,
     /// Device keys with their verification data.
     pub device_keys: Vec<(KeyId, DeviceKeyHash)>,
     pub app_keys: Vec<(AppKey, SealedSecrets)>,
     /// Every app with its revision.
-    pub apps: Vec<(AppId, CatalogPair)>,
+    pub apps: Vec<(AppId, CatalogRevision)>,
     /// Number of apps, and of releases in any state.
     pub row_count: i64,
 }
@@ -53,22 +53,22 @@ pub struct TenantRows {
 pub struct AppRows {
     pub tenant: TenantId,
     pub app: App,
-    pub pair: CatalogPair,
+    pub revision: CatalogRevision,
     pub resources: Vec<Resource>,
     pub releases: Vec<Release>,
     pub pins: Vec<Pin>,
 }
 
 /// Lists the tenants with the latest changes, latest first.
-pub async fn newest(db: &Db, limit: u64) -> Result<Vec<CatalogState>, StorageError> {
-    let newest = catalog_revision::Entity::find()
+pub async fn list_latest(db: &Db, limit: u64) -> Result<Vec<CatalogState>, StorageError> {
+    let latest = catalog_revision::Entity::find()
         .order_by_desc(catalog_revision::Column::Position)
         .limit(limit);
-    read_states(db, newest).await
+    read_states(db, latest).await
 }
 
 /// Lists every tenant.
-pub async fn all(db: &Db) -> Result<Vec<CatalogState>, StorageError> {
+pub async fn list_all(db: &Db) -> Result<Vec<CatalogState>, StorageError> {
     let every = catalog_revision::Entity::find().order_by_asc(catalog_revision::Column::TenantId);
     read_states(db, every).await
 }
@@ -78,25 +78,28 @@ async fn read_states(
     rows: Select<catalog_revision::Entity>,
 ) -> Result<Vec<CatalogState>, StorageError> {
     let rows = async { Ok(rows.all(db.connection()).await?) };
-    let rows = db.within_look(rows).await?;
+    let rows = db.with_poll_timeout(rows).await?;
     rows.into_iter().map(read_state).collect()
 }
 
 /// Returns the revision of a tenant's catalog; `None` if the tenant does not exist.
-pub async fn find_pair(reader: &impl Reader, tenant: TenantId) -> Result<Option<CatalogPair>, StorageError> {
-    let scope = TenantScope::of_the_program(tenant);
-    Ok(find_state(reader, scope).await?.map(|state| state.pair))
+pub async fn find_revision(
+    reader: &impl Reader,
+    tenant: TenantId,
+) -> Result<Option<CatalogRevision>, StorageError> {
+    let scope = TenantScope::internal(tenant);
+    Ok(find_state(reader, scope).await?.map(|state| state.revision))
 }
 
 /// Loads those of these tenants that exist.
 pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<TenantRows>, StorageError> {
-    let states = within_load(list_states(tx, scopes)).await?;
-    let mut directory_etags = within_load(org_directories::list_etags(tx, scopes)).await?;
-    let mut device_keys = within_load(device_keys::list_secret_hashes(tx, scopes)).await?;
-    let mut app_keys = within_load(app_keys::list_with_secrets(tx, scopes)).await?;
-    let mut apps = within_load(apps::list_pairs(tx, scopes)).await?;
-    let mut releases = within_load(releases::count_by_tenant(tx, scopes)).await?;
-    let rows = within_load(tenants::list_all_of(tx, scopes)).await?;
+    let states = with_load_timeout(list_states(tx, scopes)).await?;
+    let mut directory_etags = with_load_timeout(org_directories::list_etags(tx, scopes)).await?;
+    let mut device_keys = with_load_timeout(device_keys::list_secret_hashes(tx, scopes)).await?;
+    let mut app_keys = with_load_timeout(app_keys::list_with_secrets(tx, scopes)).await?;
+    let mut apps = with_load_timeout(apps::list_revisions(tx, scopes)).await?;
+    let mut releases = with_load_timeout(releases::count_by_tenant(tx, scopes)).await?;
+    let rows = with_load_timeout(tenants::list_all_of(tx, scopes)).await?;
     let loaded = rows.into_iter().filter_map(|tenant| {
         let number = tenant.id.get();
         let apps = apps.remove(&number).unwrap_or_default();
@@ -106,7 +109,7 @@ pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<Ten
             .unwrap_or(0);
         let app_count = i64::try_from(apps.len()).unwrap_or(i64::MAX);
         Some(TenantRows {
-            pair: states.get(&tenant.id)?.clone(),
+            revision: states.get(&tenant.id)?.clone(),
             tenant,
             directory_etag: directory_etags.remove(&number).and_then(|mut tags| tags.pop()),
             device_keys: device_keys.remove(&number).unwrap_or_default(),
@@ -120,7 +123,7 @@ pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<Ten
 
 /// Loads a tenant's org directory; empty if it has none.
 pub async fn load_directory(tx: &ReadTx, scope: TenantScope) -> Result<Vec<OrgNode>, StorageError> {
-    let directory = within_load(org_directories::find(tx, scope)).await?;
+    let directory = with_load_timeout(org_directories::find(tx, scope)).await?;
     Ok(directory.map(|stored| stored.nodes).unwrap_or_default())
 }
 
@@ -130,17 +133,17 @@ pub async fn load_apps(
     apps: AppSelection<'_>,
     selection: ReleaseSelection,
 ) -> Result<Vec<AppRows>, StorageError> {
-    let mut resources = within_load(resources::list_all_of(tx, &apps)).await?;
+    let mut resources = with_load_timeout(resources::list_all_of(tx, &apps)).await?;
     let mut releases = releases::list_all_of(tx, &apps, selection).await?;
-    let mut pins = within_load(pins::list_all_of(tx, &apps)).await?;
-    let rows = within_load(apps::list_all_of(tx, &apps)).await?;
-    let loaded = rows.into_iter().map(|(tenant, pair, app)| AppRows {
+    let mut pins = with_load_timeout(pins::list_all_of(tx, &apps)).await?;
+    let rows = with_load_timeout(apps::list_all_of(tx, &apps)).await?;
+    let loaded = rows.into_iter().map(|(tenant, revision, app)| AppRows {
         resources: resources.remove(&app.id).unwrap_or_default(),
         releases: releases.remove(&app.id).unwrap_or_default(),
         pins: pins.remove(&app.id).unwrap_or_default(),
         tenant,
         app,
-        pair,
+        revision,
     });
     Ok(loaded.collect())
 }
@@ -151,19 +154,19 @@ pub async fn count_audited_deletions(
     scope: TenantScope,
     package_names: &[String],
 ) -> Result<u64, StorageError> {
-    within_load(audit::count_deleted_apps(tx, scope, package_names)).await
+    with_load_timeout(audit::count_deleted_apps(tx, scope, package_names)).await
 }
 
 async fn list_states(
     reader: &impl Reader,
     scopes: &[TenantScope],
-) -> Result<HashMap<TenantId, CatalogPair>, StorageError> {
+) -> Result<HashMap<TenantId, CatalogRevision>, StorageError> {
     let rows = catalog_revision::Entity::find()
         .filter(catalog_revision::Column::TenantId.is_in(numbers(scopes)))
         .all(reader.connection())
         .await?;
     rows.into_iter()
-        .map(|row| read_state(row).map(|state| (state.tenant, state.pair)))
+        .map(|row| read_state(row).map(|state| (state.tenant, state.revision)))
         .collect()
 }
 
@@ -178,7 +181,7 @@ fn read_state(model: catalog_revision::Model) -> Result<CatalogState, StorageErr
     let row = Row::of("catalog_revisions", model.tenant_id);
     Ok(CatalogState {
         tenant: row.column("tenant_id", TenantId::parse(model.tenant_id))?,
-        pair: CatalogPair {
+        revision: CatalogRevision {
             revision: model.revision,
             head: model.head,
         },
