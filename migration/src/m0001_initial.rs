@@ -1,9 +1,12 @@
-//! Initial schema: the catalog, people and keys, and operational records.
+//! Initial schema: the catalog, people and keys, devices, pushes, and operational records.
 
 mod catalog;
 mod columns;
+mod device_changes;
+mod devices;
 mod identity;
 mod operation;
+mod pushes;
 
 use sea_orm_migration::prelude::*;
 
@@ -42,25 +45,52 @@ async fn create_all(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         catalog::tables(&columns),
         identity::tables(&columns),
         operation::tables(&columns),
+        devices::tables(&columns),
+        pushes::tables(&columns),
     ];
     for table in tables.into_iter().flatten() {
         manager.create_table(table).await?;
     }
-    let indexes = [catalog::indexes(), identity::indexes(), operation::indexes()];
+    let indexes = [
+        catalog::indexes(),
+        identity::indexes(),
+        operation::indexes(),
+        devices::indexes(),
+        pushes::indexes(),
+    ];
     for index in indexes.into_iter().flatten() {
         manager.create_index(index).await?;
     }
-    catalog::create_version_key(manager).await?;
-    catalog::create_position(manager).await
+    for indexes in [
+        catalog::PARTIAL_INDEXES,
+        devices::PARTIAL_INDEXES,
+        pushes::PARTIAL_INDEXES,
+    ] {
+        run(manager, indexes).await?;
+    }
+    catalog::create_position(manager).await?;
+    device_changes::create(manager).await
+}
+
+async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
 }
 
 async fn drop_all(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    device_changes::drop(manager).await?;
     catalog::drop_position(manager).await?;
     // Children before their parents: neither database drops a table with references to it.
-    for name in [operation::NAMES, identity::NAMES, catalog::NAMES]
-        .into_iter()
-        .flat_map(|names| names.iter().rev())
-    {
+    let names = [
+        pushes::NAMES,
+        devices::NAMES,
+        operation::NAMES,
+        identity::NAMES,
+        catalog::NAMES,
+    ];
+    for name in names.into_iter().flat_map(|names| names.iter().rev()) {
         manager.drop_table(Table::drop().table(*name).take()).await?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use super::columns::{
     Columns, flag, index_on, instant, nullable_instant, nullable_number, nullable_text, number, of_tenant,
     owned_by, primary_key, small_number, text, unique_key, uuid,
 };
+use super::run;
 
 /// Tables, parents before children.
 pub(super) const NAMES: &[&str] = &[
@@ -51,16 +52,10 @@ pub(super) fn indexes() -> Vec<IndexCreateStatement> {
     ]
 }
 
-/// Creates the unique key of version codes. It is a partial index, because a discarded release frees its code.
-pub(super) async fn create_version_key(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let statement = "CREATE UNIQUE INDEX releases_version_key \
-                     ON releases (tenant_id, app_id, identifier, version_code) WHERE state <> 'discarded'";
-    manager
-        .get_connection()
-        .execute_unprepared(statement)
-        .await
-        .map(drop)
-}
+/// Partial indexes as text, because both databases have the same syntax for their conditions. A discarded release frees
+/// its version code.
+pub(super) const PARTIAL_INDEXES: &[&str] = &["CREATE UNIQUE INDEX releases_version_key \
+    ON releases (tenant_id, app_id, identifier, version_code) WHERE state <> 'discarded'"];
 
 /// Creates the source of `catalog_revisions.position`: a sequence, or on SQLite, which has no sequences, a table of one
 /// row.
@@ -72,10 +67,7 @@ pub(super) async fn create_position(manager: &SchemaManager<'_>) -> Result<(), D
             "INSERT INTO catalog_position (value) VALUES (0)",
         ],
     };
-    for statement in statements {
-        manager.get_connection().execute_unprepared(statement).await?;
-    }
-    Ok(())
+    run(manager, statements).await
 }
 
 pub(super) async fn drop_position(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -83,11 +75,7 @@ pub(super) async fn drop_position(manager: &SchemaManager<'_>) -> Result<(), DbE
         DbBackend::Postgres => "DROP SEQUENCE catalog_position",
         _ => "DROP TABLE catalog_position",
     };
-    manager
-        .get_connection()
-        .execute_unprepared(statement)
-        .await
-        .map(drop)
+    run(manager, &[statement]).await
 }
 
 fn tenants() -> TableCreateStatement {
@@ -97,6 +85,10 @@ fn tenants() -> TableCreateStatement {
         .col(text("name"))
         .col(flag("enabled"))
         .col(flag("offers_enabled"))
+        // Credential that the first enrolment of a device requires: `key` or `code`.
+        .col(text("enrolment").default("key").take())
+        // JSON list; null allows any scheme except those that run or read something on the device.
+        .col(nullable_text("push_url_schemes"))
         .col(text("etag"))
         .col(instant("created_at"))
         .col(instant("updated_at"))

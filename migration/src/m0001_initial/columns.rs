@@ -15,7 +15,11 @@ impl Columns {
 
     /// Text that rows are found or sorted by, compared bytewise on both databases regardless of PostgreSQL's locale.
     pub(super) fn key(&self, name: &'static str) -> ColumnDef {
-        let mut column = text(name);
+        self.nullable_key(name).not_null().take()
+    }
+
+    pub(super) fn nullable_key(&self, name: &'static str) -> ColumnDef {
+        let mut column = ColumnDef::new(name).text().take();
         if self.backend == DbBackend::Postgres {
             column.extra("COLLATE \"C\"");
         }
@@ -62,6 +66,14 @@ pub(super) fn instant(name: &'static str) -> ColumnDef {
 
 pub(super) fn nullable_instant(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).timestamp_with_time_zone().null().take()
+}
+
+pub(super) fn nullable_date(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).date().null().take()
+}
+
+pub(super) fn nullable_uuid(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).uuid().null().take()
 }
 
 /// Primary key of several columns. Its name is the same on both databases and appears in PostgreSQL's messages.

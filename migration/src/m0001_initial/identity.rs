@@ -3,17 +3,25 @@
 use sea_orm_migration::prelude::*;
 
 use super::columns::{
-    Columns, flag, index_on, instant, nullable_number, number, of_tenant, owned_by, primary_key, text,
-    unique_key, uuid,
+    Columns, flag, index_on, instant, nullable_date, nullable_instant, nullable_number, nullable_text,
+    number, of_tenant, owned_by, primary_key, text, unique_key, uuid,
 };
 
 /// Tables, parents before children.
-pub(super) const NAMES: &[&str] = &["users", "sessions", "api_tokens", "device_keys", "app_keys"];
+pub(super) const NAMES: &[&str] = &[
+    "users",
+    "sessions",
+    "platform_tokens",
+    "api_tokens",
+    "device_keys",
+    "app_keys",
+];
 
 pub(super) fn tables(columns: &Columns) -> Vec<TableCreateStatement> {
     vec![
         users(columns),
         sessions(),
+        platform_tokens(columns),
         api_tokens(columns),
         device_keys(columns),
         app_keys(columns),
@@ -51,7 +59,12 @@ fn sessions() -> TableCreateStatement {
         .table("sessions")
         .col(uuid("id").primary_key())
         .col(uuid("user_id"))
-        .col(text("refresh_hash"))
+        // Counts the session's refresh tokens from 1.
+        .col(number("generation").default(1).take())
+        // JSON list of refreshes within the last seconds.
+        .col(text("recent_refreshes").default("[]").take())
+        // Network that the session was used from last.
+        .col(nullable_text("network"))
         .col(instant("created_at"))
         .col(instant("expires_at"))
         .foreign_key(&mut owned_by(
@@ -62,7 +75,26 @@ fn sessions() -> TableCreateStatement {
         .take()
 }
 
-/// A token contains no id, so it is found by its hash.
+/// Tokens of pipelines that administer the installation. Tokens of tenants have the tenant in their primary key.
+fn platform_tokens(columns: &Columns) -> TableCreateStatement {
+    Table::create()
+        .table("platform_tokens")
+        .col(uuid("id").primary_key())
+        .col(text("name"))
+        .col(columns.key("secret_hash"))
+        .col(nullable_text("created_by"))
+        .col(nullable_instant("expires_at"))
+        .col(nullable_date("last_used_on"))
+        .col(text("etag"))
+        .col(instant("created_at"))
+        .index(&mut unique_key(
+            "platform_tokens_secret_hash_key",
+            ["secret_hash"],
+        ))
+        .take()
+}
+
+/// A token contains no id, so it is found by its hash. `created_by` is the name of the creator at that time.
 fn api_tokens(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("api_tokens")
@@ -71,6 +103,9 @@ fn api_tokens(columns: &Columns) -> TableCreateStatement {
         .col(text("name"))
         .col(text("role"))
         .col(columns.key("secret_hash"))
+        .col(nullable_text("created_by"))
+        .col(nullable_instant("expires_at"))
+        .col(nullable_date("last_used_on"))
         .col(text("etag"))
         .col(instant("created_at"))
         .primary_key(&mut primary_key("api_tokens_pkey", ["tenant_id", "id"]))
@@ -86,6 +121,9 @@ fn device_keys(columns: &Columns) -> TableCreateStatement {
         .col(uuid("id"))
         .col(text("name"))
         .col(columns.key("secret_hash"))
+        .col(nullable_text("created_by"))
+        .col(nullable_instant("expires_at"))
+        .col(nullable_date("last_used_on"))
         .col(text("etag"))
         .col(instant("created_at"))
         .primary_key(&mut primary_key("device_keys_pkey", ["tenant_id", "id"]))
@@ -106,6 +144,12 @@ fn app_keys(columns: &Columns) -> TableCreateStatement {
         .col(columns.key("app_key"))
         .col(text("secret_sealed"))
         .col(text("sealing_key_id"))
+        // The second secret is valid too, so that one can be replaced while devices still sign with the other.
+        .col(nullable_text("previous_secret_sealed"))
+        .col(nullable_text("previous_sealing_key_id"))
+        .col(nullable_text("created_by"))
+        .col(nullable_instant("expires_at"))
+        .col(nullable_date("last_used_on"))
         .col(text("etag"))
         .col(instant("created_at"))
         .primary_key(&mut primary_key("app_keys_pkey", ["tenant_id", "id"]))

@@ -1,4 +1,4 @@
-//! Operational records: the audit log, responses for repeated requests, leases and settings.
+//! Operational records: the audit log, responses for repeated requests, leases, settings and nodes.
 
 use sea_orm_migration::prelude::*;
 
@@ -7,7 +7,13 @@ use super::columns::{
     text, uuid,
 };
 
-pub(super) const NAMES: &[&str] = &["audit_events", "idempotency_records", "leases", "settings"];
+pub(super) const NAMES: &[&str] = &[
+    "audit_events",
+    "idempotency_records",
+    "leases",
+    "settings",
+    "nodes",
+];
 
 pub(super) fn tables(columns: &Columns) -> Vec<TableCreateStatement> {
     vec![
@@ -15,6 +21,7 @@ pub(super) fn tables(columns: &Columns) -> Vec<TableCreateStatement> {
         idempotency_records(columns),
         leases(columns),
         settings(columns),
+        nodes(),
     ]
 }
 
@@ -83,5 +90,14 @@ fn settings(columns: &Columns) -> TableCreateStatement {
         .table("settings")
         .col(columns.key("name").primary_key())
         .col(text("value"))
+        .take()
+}
+
+/// Running nodes, and the time of their last sign of life.
+fn nodes() -> TableCreateStatement {
+    Table::create()
+        .table("nodes")
+        .col(uuid("id").primary_key())
+        .col(instant("seen_at"))
         .take()
 }

@@ -1,37 +1,49 @@
 //! Pushes and their targets.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
 
 use super::columns::{
-    instant, key, nullable_instant, nullable_key, nullable_text, number, owned_by, primary_key, text, uuid,
+    Columns, index_on, instant, nullable_instant, nullable_text, number, of_tenant, owned_by, primary_key,
+    text, uuid,
 };
 
-pub(super) const NAMES: [&str; 3] = ["push_targets", "push_repeats", "pushes"];
+/// Tables, parents before children.
+pub(super) const NAMES: &[&str] = &["pushes", "push_repeats", "push_targets"];
 
-/// Indexes as text, because both databases have the same syntax for conditions of partial indexes.
-pub(super) const INDEXES: [&str; 6] = [
+pub(super) const PARTIAL_INDEXES: &[&str] = &[
     "CREATE INDEX pushes_trace_id_idx ON pushes (tenant_id, trace_id, id) WHERE trace_id IS NOT NULL",
-    "CREATE INDEX push_repeats_accepted_at_idx ON push_repeats (accepted_at)",
-    // The push comes first, so that nodes find the targets of a notified push without its tenant.
-    "CREATE UNIQUE INDEX push_targets_push_idx ON push_targets (push_id, tenant_id, device_id)",
-    "CREATE INDEX push_targets_changed_at_idx ON push_targets (changed_at)",
     "CREATE INDEX push_targets_open_until_idx ON push_targets (open_until) WHERE open_until IS NOT NULL",
     "CREATE INDEX push_targets_mqtt_due_at_idx ON push_targets (mqtt_due_at) WHERE mqtt_due_at IS NOT NULL",
 ];
 
-pub(super) fn tables(backend: DbBackend) -> [TableCreateStatement; 3] {
-    [pushes(backend), push_repeats(backend), push_targets(backend)]
+pub(super) fn tables(columns: &Columns) -> Vec<TableCreateStatement> {
+    vec![pushes(columns), push_repeats(columns), push_targets(columns)]
 }
 
-fn pushes(backend: DbBackend) -> TableCreateStatement {
+pub(super) fn indexes() -> Vec<IndexCreateStatement> {
+    vec![
+        index_on("pushes", "pushes_expires_at_idx", ["expires_at"]),
+        index_on("push_repeats", "push_repeats_accepted_at_idx", ["accepted_at"]),
+        // The push comes first, so that nodes find the targets of a notified push without its tenant.
+        index_on(
+            "push_targets",
+            "push_targets_push_idx",
+            ["push_id", "tenant_id", "device_id"],
+        )
+        .unique()
+        .take(),
+        index_on("push_targets", "push_targets_changed_at_idx", ["changed_at"]),
+    ]
+}
+
+fn pushes(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("pushes")
         .col(number("tenant_id"))
         .col(uuid("id"))
         // Sender: `app_key:…`, `user:…` or `token:…`.
         .col(text("origin"))
-        .col(nullable_key("trace_id", backend))
+        .col(columns.nullable_key("trace_id"))
         .col(text("action"))
         .col(text("app_id"))
         .col(text("app_type"))
@@ -42,22 +54,17 @@ fn pushes(backend: DbBackend) -> TableCreateStatement {
         .col(instant("created_at"))
         .col(instant("expires_at"))
         .primary_key(&mut primary_key("pushes_pkey", ["tenant_id", "id"]))
-        .foreign_key(
-            ForeignKey::create()
-                .name("pushes_tenant_fkey")
-                .from("pushes", "tenant_id")
-                .to("tenants", "id"),
-        )
+        .foreign_key(&mut of_tenant("pushes_tenant_fkey", "pushes"))
         .take()
 }
 
 /// Recently accepted pushes, for the detection of repeats.
-fn push_repeats(backend: DbBackend) -> TableCreateStatement {
+fn push_repeats(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("push_repeats")
         .col(number("tenant_id"))
-        .col(key("origin", backend))
-        .col(key("content_digest", backend))
+        .col(columns.key("origin"))
+        .col(columns.key("content_digest"))
         .col(uuid("push_id"))
         .col(instant("accepted_at"))
         .primary_key(&mut primary_key(
@@ -72,15 +79,15 @@ fn push_repeats(backend: DbBackend) -> TableCreateStatement {
         .take()
 }
 
-fn push_targets(backend: DbBackend) -> TableCreateStatement {
+fn push_targets(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("push_targets")
         .col(number("tenant_id"))
-        .col(key("device_id", backend))
+        .col(columns.key("device_id"))
         // Number of the push to the device, counted from 1.
         .col(number("sequence"))
         .col(uuid("push_id"))
-        .col(key("project_id", backend))
+        .col(columns.key("project_id"))
         .col(text("state"))
         // Time of expiry; null once the delivery has ended.
         .col(nullable_instant("open_until"))

@@ -1,7 +1,4 @@
-//! Change feed of devices, and the app id of each install.
-//!
-//! The feed tells nodes which devices another writer changed. The app id separates installs of a deleted app from those
-//! of a new app with the same name.
+//! Change feed of devices: it tells nodes which devices another writer changed.
 //!
 //! Triggers announce every write to a device's row by any client, except writes of the recorder. The recorder marks its
 //! transaction (a local setting on PostgreSQL, a row on SQLite) and announces a whole batch in one row.
@@ -9,68 +6,26 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-pub(crate) struct DeviceChanges;
+use super::run;
 
-impl MigrationName for DeviceChanges {
-    fn name(&self) -> &'static str {
-        "m0007_devices"
-    }
+pub(super) async fn create(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let statements = match manager.get_database_backend() {
+        DbBackend::Postgres => POSTGRES_CREATE,
+        _ => SQLITE_CREATE,
+    };
+    run(manager, statements).await
 }
 
-#[async_trait::async_trait]
-#[expect(
-    elided_lifetimes_in_paths,
-    reason = "async_trait only matches the trait's signature when it is written as there"
-)]
-impl MigrationTrait for DeviceChanges {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let statements = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES_UP,
-            _ => SQLITE_UP,
-        };
-        run(manager, COMMON_UP).await?;
-        run(manager, statements).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let statements = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES_DOWN,
-            _ => SQLITE_DOWN,
-        };
-        run(manager, statements).await?;
-        run(manager, COMMON_DOWN).await
-    }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
+pub(super) async fn drop(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let statements = match manager.get_database_backend() {
+        DbBackend::Postgres => POSTGRES_DROP,
+        _ => SQLITE_DROP,
+    };
+    run(manager, statements).await
 }
-
-async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    for statement in statements {
-        manager.get_connection().execute_unprepared(statement).await?;
-    }
-    Ok(())
-}
-
-/// An install belongs to an app, not to a name that another app may have later.
-///
-/// There is no foreign key: installs of a deleted app are removed in batches, as `deleted_apps` requests.
-const COMMON_UP: &[&str] = &[
-    "ALTER TABLE device_installs ADD COLUMN app_id UUID",
-    "UPDATE device_installs SET app_id = (SELECT id FROM apps WHERE apps.tenant_id = device_installs.tenant_id \
-     AND apps.package_name = device_installs.package_name)",
-    "CREATE TABLE deleted_apps (tenant_id BIGINT NOT NULL, app_id UUID NOT NULL, package_name TEXT NOT NULL, \
-     deleted_at TIMESTAMP WITH TIME ZONE NOT NULL, PRIMARY KEY (tenant_id, app_id))",
-];
-
-const COMMON_DOWN: &[&str] = &[
-    "DROP TABLE deleted_apps",
-    "ALTER TABLE device_installs DROP COLUMN app_id",
-];
 
 /// `xid` is the id of the transaction, because ids of rows are not in the order of commits.
-const POSTGRES_UP: &[&str] = &[
+const POSTGRES_CREATE: &[&str] = &[
     "CREATE TABLE device_changes (id BIGSERIAL PRIMARY KEY, stamp TEXT NOT NULL DEFAULT gen_random_uuid()::text, \
      xid BIGINT NOT NULL DEFAULT pg_current_xact_id()::text::bigint, writer TEXT, tenant_id BIGINT, device_id TEXT, \
      devices TEXT)",
@@ -96,7 +51,7 @@ const POSTGRES_UP: &[&str] = &[
     "ALTER TABLE device_installs ENABLE ALWAYS TRIGGER device_installs_announce_truncate",
 ];
 
-const POSTGRES_DOWN: &[&str] = &[
+const POSTGRES_DROP: &[&str] = &[
     "DROP TRIGGER devices_announce ON devices",
     "DROP TRIGGER devices_announce_truncate ON devices",
     "DROP TRIGGER device_installs_announce ON device_installs",
@@ -105,7 +60,7 @@ const POSTGRES_DOWN: &[&str] = &[
     "DROP TABLE device_changes",
 ];
 
-const SQLITE_UP: &[&str] = &[
+const SQLITE_CREATE: &[&str] = &[
     "CREATE TABLE device_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, stamp TEXT NOT NULL DEFAULT \
      (lower(hex(randomblob(16)))), xid BIGINT NOT NULL DEFAULT 0, writer TEXT, tenant_id BIGINT, device_id TEXT, \
      devices TEXT)",
@@ -131,7 +86,7 @@ const SQLITE_UP: &[&str] = &[
      NEW.device_id); END",
 ];
 
-const SQLITE_DOWN: &[&str] = &[
+const SQLITE_DROP: &[&str] = &[
     "DROP TRIGGER devices_announce_insert",
     "DROP TRIGGER devices_announce_delete",
     "DROP TRIGGER devices_announce_update",
