@@ -13,7 +13,6 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::servers::STOP_WITHIN_S;
 use crate::http::{self, ServerDependencies, TimedStream};
 
 /// Time limit for the head of the first request on a connection.
@@ -22,6 +21,8 @@ const HEAD_WITHIN: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Time limit for a client to close its end of the connection.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// Time limit in seconds for requests in flight when the server stops.
+pub(super) const STOP_WITHIN_S: u64 = 30;
 /// File descriptors reserved for the database, the broker, snapshots and logs.
 const OTHER_FILES: u64 = 160;
 

@@ -13,8 +13,6 @@ use crate::config::Config;
 use crate::http::{ExposedApis, ServerDependencies, TrustedProxies};
 use crate::services::Context;
 
-/// Time limit in seconds for requests in flight when the server stops.
-pub(super) const STOP_WITHIN_S: u64 = 30;
 /// Maximum number of connections to the operations server: monitoring and a few people.
 const OPERATIONS_CONNECTIONS: u32 = 256;
 

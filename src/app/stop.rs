@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use super::servers::{STOP_WITHIN_S, ServerHandles};
+use super::listen::STOP_WITHIN_S;
+use super::servers::ServerHandles;
 use crate::services::Context;
 use crate::supervision::Exit;
 use crate::telemetry;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::org::{LEVELS, Level, LevelCodes};
+use super::org_level::{LEVELS, Level, LevelCodes};
 
 /// One org place of a device: codes by level, each of them optional. Borrows from the request, and from the directory
 /// that completed it.

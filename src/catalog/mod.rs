@@ -13,6 +13,7 @@ pub mod json;
 pub mod membership;
 pub mod org;
 mod org_directory;
+mod org_level;
 pub mod pin;
 pub mod push;
 pub mod release;

@@ -1,103 +1,18 @@
-//! Organization of a merchant, to which devices belong: level codes, and the directory that completes them.
+//! Organization of a merchant, to which devices belong: scopes, and the directory that completes them.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::field::{FieldError, Invalid};
 use super::membership::Membership;
 pub use super::org_directory::OrgDirectory;
-use super::text::Name;
+pub use super::org_level::{LEVELS, Level, LevelCodes, OrgCode, OrgNode};
 
-/// Number of levels, l1 (headquarters) to l5.
-pub const LEVELS: usize = 5;
 /// Maximum number of nodes in an org directory.
 pub const MAX_DIRECTORY_NODES: usize = 100_000;
 
-/// Code at one level: trimmed text of 1 to 128 characters, case-sensitive.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct OrgCode(String);
-
-impl OrgCode {
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let text = text.trim();
-        let length = text.chars().count();
-        if length == 0 || length > 128 || text.chars().any(char::is_control) {
-            return Err(Invalid::new(
-                "must be a code of 1 to 128 characters without control characters",
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Level from 1 to 5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Level(u8);
-
-impl Level {
-    pub fn all() -> impl Iterator<Item = Self> {
-        (1..=5).map(Self)
-    }
-
-    /// Returns the number of the level: 1 for l1.
-    pub const fn number(self) -> usize {
-        self.0 as usize
-    }
-
-    /// Returns the position in an array of levels: 0 for l1.
-    pub const fn index(self) -> usize {
-        self.0 as usize - 1
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "l{}", self.0)
-    }
-}
-
-/// Codes by level, each of them optional, as named by a scope or a pin.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct LevelCodes([Option<Box<str>>; LEVELS]);
-
 impl LevelCodes {
-    pub fn from_path<S: AsRef<str>>(path: &[S]) -> Self {
-        let mut codes = Self::default();
-        for (slot, code) in codes.0.iter_mut().zip(path) {
-            *slot = Some(code.as_ref().into());
-        }
-        codes
-    }
-
-    pub fn set(&mut self, level: Level, code: &str) {
-        self.0[level.index()] = Some(code.into());
-    }
-
-    pub fn get(&self, level: Level) -> Option<&str> {
-        self.0[level.index()].as_deref()
-    }
-
-    /// Returns the deepest level named, or 0 if there is none.
-    pub fn depth(&self) -> usize {
-        self.0
-            .iter()
-            .rposition(Option::is_some)
-            .map_or(0, |index| index + 1)
-    }
-
-    /// Returns the code of the deepest level named.
-    pub fn deepest(&self) -> Option<&str> {
-        self.0.iter().rev().flatten().next().map(AsRef::as_ref)
-    }
-
     /// Returns `true` if every level named here has the same code in the membership.
     pub fn is_matched_by(&self, device: &Membership<'_>) -> bool {
         Level::all().all(|level| {
@@ -160,17 +75,6 @@ impl<'de> Deserialize<'de> for OrgScope {
         }
         Self::new(codes).map_err(serde::de::Error::custom)
     }
-}
-
-/// Node of the directory: the codes from l1 down to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrgNode {
-    pub path: Vec<OrgCode>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Name>,
-    /// Name in the IANA time zone database.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<Tz>,
 }
 
 /// Checks a whole directory: its size, and that no path occurs twice.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::membership::Membership;
-use super::org::{LEVELS, Level, OrgCode, OrgNode};
+use super::org_level::{LEVELS, Level, OrgCode, OrgNode};
 
 /// Nodes of a directory. Codes are stored once and numbered in sorted order, so that a node takes 28 bytes. A search
 /// among all nodes that share a code reads contiguous memory.

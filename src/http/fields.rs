@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
-use super::problem::Problem;
+use super::problem::{MAX_ERRORS, Problem};
 use crate::catalog::field::{FieldError, FieldErrorCode, Invalid};
 use crate::storage::in_micros;
 
@@ -31,9 +31,6 @@ impl<T> Patch<T> {
         }
     }
 }
-
-/// Maximum number of field errors in a response. A request with more errors repeats the same mistake.
-pub(super) const MAX_ERRORS: usize = 100;
 
 /// Reads fields and collects their errors, up to [`MAX_ERRORS`].
 #[derive(Default)]

@@ -6,7 +6,6 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::MAX_ERRORS;
 use crate::catalog::field::{FieldError, excerpt};
 use crate::error_chain::error_chain;
 use crate::services::ServiceError;
@@ -172,6 +171,8 @@ impl Problem {
     }
 }
 
+/// Maximum number of field errors in a response. A request with more errors repeats the same mistake.
+pub(super) const MAX_ERRORS: usize = 100;
 /// Maximum length of a field's message. The longest list of accepted values fits.
 const MAX_MESSAGE_CHARACTERS: usize = 1_000;
 /// Maximum length of the combined messages.

@@ -3,26 +3,15 @@
 //! 1. [`switched_off`], 2. `require_current`, 3. `require_targeted`, 4. `pin_of` and `require_allowed_by_pin` (the gates of one release),
 //! 5. [`choose`], 6. [`apply_floor`], 7. [`compare`], 8. [`auto_install`].
 
-use chrono::{DateTime, Utc};
-
 use super::check::Check;
+use super::check_context::CheckContext;
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
 use super::gates::{Candidate, pin_of, require_allowed_by_pin};
 use super::offer::Offer;
-use super::verdict::Rule;
+use super::rule::Rule;
 use crate::catalog::pin::PinMode;
 use crate::catalog::release::{RecallMode, ReleaseState};
 use crate::catalog::version::VersionCode;
-
-/// State of the server that a decision depends on.
-#[derive(Debug, Clone, Copy)]
-pub struct CheckContext {
-    pub now: DateTime<Utc>,
-    /// Off switch of the tenant: `false` offers nothing.
-    pub offers_enabled: bool,
-    /// The last comparison with the database is so old that a halted rollout may have been missed.
-    pub stale: bool,
-}
 
 /// Returns the offers for a device, in the order of the answer. The check's memberships must be completed first.
 pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, context: &CheckContext) -> Vec<Offer<'a>> {

@@ -7,10 +7,10 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 
 use super::check::Check;
+use super::check_context::CheckContext;
 use super::compile::{CompiledPin, CompiledRelease, PublishedResource};
-use super::decide::CheckContext;
+use super::rule::Rule;
 use super::targets::Targets;
-use super::verdict::Rule;
 use crate::catalog::membership::Membership;
 use crate::catalog::org::Level;
 use crate::catalog::pin::PinMode;

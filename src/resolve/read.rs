@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::check::{Attribute, Check};
+use super::integer::integer_from_digits;
 use super::read_json::{read_attributes, read_old_versions, read_org_info};
 use crate::catalog::field::FieldError;
 use crate::catalog::json::{Node, compact_length};
@@ -113,14 +114,6 @@ pub fn read_integer(field: &str, given: RawField<'_>, min: i64) -> Result<i64, F
             ),
         )
     })
-}
-
-/// Parses digits. Leading zeros are allowed, a sign is not.
-pub(super) fn integer_from_digits(text: &str) -> Option<i64> {
-    let digits = text.trim();
-    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| digits.parse().ok())
-        .flatten()
 }
 
 /// Parses the org places of a device.

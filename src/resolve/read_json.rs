@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::check::{Attribute, Installed, InstalledEntry};
-use super::read::integer_from_digits;
+use super::integer::integer_from_digits;
 use crate::catalog::field::excerpt;
 use crate::catalog::json::{Members, Node, is_integer, last_of_each};
 use crate::catalog::membership::Membership;

@@ -9,11 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::ServiceError;
+use super::{CALL_LIMIT, ServiceError};
 use crate::storage::{WriteProgress, current_writes, track_writes};
-
-/// Time limit of a use case.
-pub const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     static CLOCK: Arc<CallClock>;

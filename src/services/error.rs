@@ -1,9 +1,13 @@
 //! Errors of use cases. `http::problem` maps each of them to a response.
 
-use super::CALL_LIMIT;
+use std::time::Duration;
+
 use crate::access::Refusal;
 use crate::catalog::field::FieldError;
 use crate::storage::{Cause, StorageError, UniqueKey};
+
+/// Time limit of a use case. [`ServiceError::GivenUp`] reports it.
+pub const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 const CREDENTIAL_ENDED: &str = "the credential was revoked, or its role changed, while the request was under way; \
                                 nothing was written";

@@ -16,6 +16,7 @@ mod login_failures;
 mod new_devices;
 mod nodes;
 mod rate_limit;
+mod release_lookup;
 mod token_lookups;
 
 pub mod administrators;
@@ -54,9 +55,9 @@ mod context;
 pub use audit::{list as list_audit, list_platform as list_platform_audit};
 pub use call_limits::CallLimits;
 pub use context::{Caller, Context, Precondition, Settings, WriteResult};
-pub use deadline::{CALL_LIMIT, DeadlineSuspension, suspend_deadline, within_deadline};
+pub use deadline::{DeadlineSuspension, suspend_deadline, within_deadline};
 pub use device_limits::DeviceLimits;
-pub use error::ServiceError;
+pub use error::{CALL_LIMIT, ServiceError};
 pub use heavy_calls::HeavyCalls;
 pub use idempotency::{
     Answer, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation,

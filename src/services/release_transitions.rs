@@ -1,7 +1,7 @@
 //! Transitions of a release: publish, pause, resume, discard, recall. All of them are idempotent.
 
 use super::audit::{self, Change, of_release};
-use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps, releases};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps, release_lookup};
 use crate::access::Action;
 use crate::catalog::app::App;
 use crate::catalog::ids::{ReleaseId, TenantId};
@@ -41,7 +41,7 @@ pub async fn apply(
     let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
-    let before = releases::find(&tx, scope, &app, id).await?;
+    let before = release_lookup::find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;
     let context = TransitionContext {
         ctx,

@@ -3,7 +3,9 @@
 use super::audit::{self, Change, of_release};
 use super::error::require_valid;
 use super::release_transitions::{TransitionContext, publish_in};
-use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
+use super::{
+    Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, release_lookup,
+};
 use crate::access::Action;
 use crate::catalog::app::{App, Resource};
 use crate::catalog::field::FieldError;
@@ -12,7 +14,7 @@ use crate::catalog::release::{Release, ReleaseContent, ReleaseState};
 use crate::catalog::release_changes::{ReleaseChanges, RolloutChanges};
 use crate::catalog::text::{Identifier, PackageName};
 use crate::storage::releases::{ReleaseFilter, ReleaseRecord};
-use crate::storage::{CatalogTx, Page, PageRequest, Reader, Versioned, releases, resources};
+use crate::storage::{CatalogTx, Page, PageRequest, Versioned, releases, resources};
 
 /// Input for a new release.
 pub struct NewRelease {
@@ -174,7 +176,7 @@ pub async fn get(
 ) -> Result<Versioned<ReleaseRecord>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(&ctx.db, scope, app).await?;
-    find(&ctx.db, scope, &app.value, id).await
+    release_lookup::find(&ctx.db, scope, &app.value, id).await
 }
 
 /// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.
@@ -214,7 +216,7 @@ async fn change_content(
     let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
-    let before = find(&tx, scope, &app, id).await?;
+    let before = release_lookup::find(&tx, scope, &app, id).await?;
     precondition.check(&before.etag)?;
     let mut after = before.value.clone();
     apply(&mut after.release.content);
@@ -270,17 +272,4 @@ fn version_taken(error: crate::storage::StorageError) -> ServiceError {
         }
         other => other.into(),
     }
-}
-
-/// Finds a release of this app.
-pub(super) async fn find(
-    reader: &impl Reader,
-    scope: crate::access::TenantScope,
-    app: &App,
-    id: ReleaseId,
-) -> Result<Versioned<ReleaseRecord>, ServiceError> {
-    releases::find(reader, scope, id)
-        .await?
-        .filter(|stored| stored.value.release.app_id == app.id)
-        .ok_or(ServiceError::NotFound("release"))
 }

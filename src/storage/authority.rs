@@ -10,8 +10,7 @@
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
-use super::device_tokens::{self, TokenState};
-use super::entity::{api_token, app_key, device_key, platform_token, session, tenant, user};
+use super::entity::{api_token, app_key, device_key, device_token, platform_token, session, tenant, user};
 use super::{Reader, StorageError};
 use crate::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
 use crate::catalog::ids::{KeyId, TenantId, UserId};
@@ -155,10 +154,12 @@ async fn confirm_api_token(
 }
 
 async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64) -> Result<(), StorageError> {
-    let token = device_tokens::find(tx, device.tenant(), device.device()).await?;
-    require(token.is_some_and(|token| {
-        token.generation == generation && matches!(token.state, TokenState::Valid { .. })
-    }))
+    let id = (
+        device.tenant().tenant().get(),
+        device.device().as_str().to_owned(),
+    );
+    let row = device_token::Entity::find_by_id(id).one(tx.connection()).await?;
+    require(row.is_some_and(|row| row.generation == generation && row.state == device_token::VALID))
 }
 
 async fn confirm_tenant(

@@ -1,7 +1,5 @@
 //! Opens a database with the connection options of its backend.
 
-mod file;
-pub(super) mod idle;
 mod options;
 
 use std::fmt;
@@ -14,11 +12,12 @@ use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 use sea_orm::{ConnectOptions, Database, DbErr, RuntimeErr, sqlx};
 
-pub(super) use self::file::DatabaseFile;
-pub use self::file::{FileState, create_sqlite, file_state, sqlite_path};
+use super::database_file::DatabaseFile;
+pub use super::database_file::{FileState, create_sqlite, file_state, sqlite_path};
+use super::error::invalid_url;
 use super::hosts::Hosts;
 use super::pool::{Pool, PoolStatus};
-use super::write::WriteControl;
+use super::write_control::WriteControl;
 use super::writer_lock::TenantLocks;
 use super::{StorageError, postgres_url};
 
@@ -384,11 +383,4 @@ fn redact_url(error: DbErr) -> DbErr {
         }
         error => error,
     }
-}
-
-fn invalid_url() -> DbErr {
-    DbErr::Custom(
-        "the database URL must have the form sqlite:///path/slipway.db or postgres://user:password@host/database"
-            .to_owned(),
-    )
 }

@@ -9,7 +9,7 @@ use sea_orm::{
     UpdateMany,
 };
 
-use super::entity::device_token::{Column, Entity, Model};
+use super::entity::device_token::{Column, Entity, FORGOTTEN, Model, REVOKED, VALID};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Tx, in_micros, settings};
 use crate::access::TenantScope;
@@ -23,10 +23,6 @@ const ROWS: u64 = 10_000;
 const RAISED_AT_ONCE: u64 = 500;
 /// Name of the setting that [`find_floor`] reads.
 const FLOOR: &str = "device_token_floor";
-
-const VALID: &str = "valid";
-const REVOKED: &str = "revoked";
-const FORGOTTEN: &str = "forgotten";
 
 /// State of the newest token of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -133,6 +133,14 @@ impl fmt::Display for UniqueKey {
     }
 }
 
+/// Returns the error of an unreadable database URL, without the URL.
+pub(super) fn invalid_url() -> DbErr {
+    DbErr::Custom(
+        "the database URL must have the form sqlite:///path/slipway.db or postgres://user:password@host/database"
+            .to_owned(),
+    )
+}
+
 impl StorageError {
     /// Returns the error of a database that gave no answer within `limit`.
     pub fn no_answer(limit: Duration) -> Self {

@@ -12,6 +12,7 @@ mod authority;
 mod batch;
 mod connect;
 mod connection_queue;
+mod database_file;
 #[expect(
     unreachable_pub,
     reason = "the derive needs public rows; the module itself is private"
@@ -20,6 +21,7 @@ mod entity;
 mod error;
 mod etag;
 mod hosts;
+mod idle;
 mod migrate;
 mod notifications;
 mod page;
@@ -37,6 +39,7 @@ mod transaction;
 mod unavailability;
 mod versioned;
 mod write;
+mod write_control;
 mod write_probe;
 mod writer_lock;
 

@@ -3,14 +3,13 @@
 use sea_orm::ConnectionTrait;
 
 use super::connect::Db;
-use super::transaction::{CatalogTx, ReadTx, Tx};
 
 /// Pool, or a transaction on it.
 pub trait Reader: Sync {
     fn connection(&self) -> &impl ConnectionTrait;
 }
 
-/// Write transaction. Functions whose writes require a [`CatalogTx`] take that type instead.
+/// Write transaction. Functions whose writes require a [`CatalogTx`](super::CatalogTx) take that type instead.
 pub trait Writer: Reader {}
 
 impl Reader for Db {
@@ -18,25 +17,3 @@ impl Reader for Db {
         self.pool()
     }
 }
-
-impl Reader for ReadTx {
-    fn connection(&self) -> &impl ConnectionTrait {
-        self.transaction()
-    }
-}
-
-impl Reader for Tx {
-    fn connection(&self) -> &impl ConnectionTrait {
-        self.transaction()
-    }
-}
-
-impl Reader for CatalogTx {
-    fn connection(&self) -> &impl ConnectionTrait {
-        self.transaction()
-    }
-}
-
-impl Writer for Tx {}
-
-impl Writer for CatalogTx {}

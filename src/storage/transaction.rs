@@ -21,8 +21,8 @@ use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::writer_lock::{PriorityGuard, PriorityMutex};
-use super::{StorageError, Versioned, users};
-use crate::access::{TenantScope, User};
+use super::{Reader, StorageError, Writer};
+use crate::access::TenantScope;
 use crate::catalog::ids::{AppId, TenantId, UserId};
 
 /// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
@@ -121,20 +121,6 @@ impl Db {
         let tx = self.begin().await?;
         authority.confirm(&tx, CredentialLock::Exclusive(other)).await?;
         Ok(tx)
-    }
-
-    /// Begins a write that may remove any administrator of the platform.
-    ///
-    /// All administrators are locked in the order of their ids, before the caller's credential. Two callers that locked
-    /// their own credential first would deadlock.
-    pub async fn begin_on_administrators(
-        &self,
-        authority: Authority,
-    ) -> Result<(Tx, Vec<Versioned<User>>), StorageError> {
-        let tx = self.begin().await?;
-        let administrators = users::lock_administrators(&tx).await?;
-        authority.confirm(&tx, CredentialLock::Exclusive(None)).await?;
-        Ok((tx, administrators))
     }
 
     /// Begins a change of one tenant's catalog.
@@ -309,3 +295,25 @@ impl CatalogTx {
             .try_get("", "value")
     }
 }
+
+impl Reader for ReadTx {
+    fn connection(&self) -> &impl ConnectionTrait {
+        self.transaction()
+    }
+}
+
+impl Reader for Tx {
+    fn connection(&self) -> &impl ConnectionTrait {
+        self.transaction()
+    }
+}
+
+impl Reader for CatalogTx {
+    fn connection(&self) -> &impl ConnectionTrait {
+        self.transaction()
+    }
+}
+
+impl Writer for Tx {}
+
+impl Writer for CatalogTx {}

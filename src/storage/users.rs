@@ -5,10 +5,11 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, SelectExt,
 };
 
+use super::authority::{Authority, CredentialLock};
 use super::entity::user::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, UniqueKey, Versioned, Writer};
+use super::{Db, Page, PageRequest, Reader, StorageError, Tx, UniqueKey, Versioned, Writer};
 use crate::access::{Role, TenantScope, User};
 use crate::catalog::ids::{TenantId, UserId};
 use crate::catalog::text::Username;
@@ -18,6 +19,22 @@ use crate::catalog::text::Username;
 pub struct UserWithPassword {
     pub user: Versioned<User>,
     pub password_hash: String,
+}
+
+impl Db {
+    /// Begins a write that may remove any administrator of the platform.
+    ///
+    /// All administrators are locked in the order of their ids, before the caller's credential. Two callers that locked
+    /// their own credential first would deadlock.
+    pub async fn begin_on_administrators(
+        &self,
+        authority: Authority,
+    ) -> Result<(Tx, Vec<Versioned<User>>), StorageError> {
+        let tx = self.begin().await?;
+        let administrators = lock_administrators(&tx).await?;
+        authority.confirm(&tx, CredentialLock::Exclusive(None)).await?;
+        Ok((tx, administrators))
+    }
 }
 
 /// Finds a person for sign-in, in all tenants and among the platform's administrators.

@@ -1,96 +1,14 @@
 //! Writes: serialized on SQLite, and acknowledged only while the database file is present.
 
-use std::sync::Arc;
-
 use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::StorageError;
-use super::connect::{DatabaseFile, Db, LOCK_TIMEOUT};
+use super::connect::{Db, LOCK_TIMEOUT};
 use super::pool::Pool;
 use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
-use super::writer_lock::{PriorityGuard, PriorityMutex};
-
-/// State shared by all writes to one database.
-#[derive(Debug)]
-pub(super) struct WriteControl {
-    file: Option<Arc<DatabaseFile>>,
-    /// Lock of SQLite's single writer. Writers wait here in order, urgent ones first, and hold no pooled connection
-    /// meanwhile.
-    lock: Option<PriorityMutex>,
-    /// Notified of each write that was not committed, because it may be the first of a fault.
-    write_failures: Notify,
-}
-
-impl WriteControl {
-    pub(super) fn of_sqlite(file: Option<Arc<DatabaseFile>>) -> Self {
-        Self {
-            file,
-            lock: Some(PriorityMutex::default()),
-            write_failures: Notify::new(),
-        }
-    }
-
-    pub(super) fn of_postgres() -> Self {
-        Self {
-            file: None,
-            lock: None,
-            write_failures: Notify::new(),
-        }
-    }
-
-    pub(super) fn file(&self) -> Option<&Arc<DatabaseFile>> {
-        self.file.as_ref()
-    }
-
-    async fn check_file(&self) -> Result<(), StorageError> {
-        match &self.file {
-            Some(file) => file.check().await,
-            None => Ok(()),
-        }
-    }
-}
-
-/// Scope of one write, from before it begins until its end.
-#[derive(Debug)]
-struct WriteGuard {
-    control: Arc<WriteControl>,
-    _lock: Option<PriorityGuard>,
-    is_confirmed: bool,
-}
-
-impl WriteGuard {
-    async fn begin(control: &Arc<WriteControl>, is_urgent: bool) -> Result<Self, StorageError> {
-        let lock = match &control.lock {
-            Some(lock) => Some(lock.lock(is_urgent).await),
-            None => None,
-        };
-        let guard = Self {
-            control: control.clone(),
-            _lock: lock,
-            is_confirmed: false,
-        };
-        control.check_file().await?;
-        Ok(guard)
-    }
-
-    /// Ends a committed write. A write to a file that has disappeared must not be acknowledged.
-    async fn confirm(mut self) -> Result<(), StorageError> {
-        self.control.check_file().await?;
-        self.is_confirmed = true;
-        Ok(())
-    }
-}
-
-impl Drop for WriteGuard {
-    fn drop(&mut self) {
-        if !self.is_confirmed {
-            self.control.write_failures.notify_one();
-        }
-    }
-}
+use super::write_control::WriteGuard;
 
 /// Write transaction. Rolls back when dropped without a commit.
 #[derive(Debug)]
@@ -163,7 +81,7 @@ impl Db {
 
     /// Waits until a write fails or is abandoned.
     pub async fn wait_for_failed_write(&self) {
-        self.writes().write_failures.notified().await;
+        self.writes().wait_for_failure().await;
     }
 
     /// Limits the total wait for other writers of this process and for the lock of the file to the time limit of one
@@ -172,7 +90,7 @@ impl Db {
         &self,
         begin: impl Future<Output = Result<T, StorageError>>,
     ) -> Result<T, StorageError> {
-        if self.writes().lock.is_none() {
+        if !self.writes().has_lock() {
             return begin.await;
         }
         timeout(LOCK_TIMEOUT, begin).await.unwrap_or_else(|_| {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::envelope::{self, Format};
 use super::error::GatewayError;
-use super::methods::ResponseContext;
+use super::method::ResponseContext;
 use super::params::{BodyKind, Params};
 use super::pipeline;
 use super::request_id;

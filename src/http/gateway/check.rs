@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::envelope::Envelope;
 use super::error::GatewayError;
-use super::methods::{Method, MethodAnswer, MethodCall};
+use super::method::{Method, MethodAnswer, MethodCall};
 use super::value_kind::ValueKind;
 use crate::catalog::ids::TenantId;
 use crate::http::respond::insert_check_headers;

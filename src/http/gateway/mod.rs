@@ -5,6 +5,7 @@ mod check;
 mod compression;
 mod envelope;
 mod error;
+mod method;
 mod methods;
 mod multipart;
 mod params;
@@ -25,7 +26,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use self::envelope::Format;
 use self::error::GatewayError;
-use self::methods::ResponseContext;
+use self::method::ResponseContext;
 use self::params::{BodyKind, Params};
 use super::body::{Body, BodyError, MAX_BODY_BYTES, read_to_end, require_identity};
 use super::body_memory::Owner;

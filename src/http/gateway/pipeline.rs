@@ -7,7 +7,8 @@ use actix_web::web;
 
 use super::envelope::Format;
 use super::error::GatewayError;
-use super::methods::{self, Method, MethodAnswer, MethodCall, ResponseContext};
+use super::method::{Method, MethodAnswer, MethodCall, ResponseContext};
+use super::methods;
 use super::params::Params;
 use super::sign::{ParameterSet, SignMethod, canonical_text};
 use super::signature_ambiguity::{ambiguous_parameter, may_be_ambiguous};

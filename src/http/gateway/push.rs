@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::envelope::Envelope;
 use super::error::GatewayError;
-use super::methods::{Method, MethodAnswer, MethodCall};
+use super::method::{Method, MethodAnswer, MethodCall};
 use super::push_request::read_push;
 use super::value_kind::ValueKind;
 use crate::access::may_push;

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::frames::{Frames, read_journal_number};
-use super::journal::{self, ChainPosition};
-use super::{Snapshot, SnapshotError, read};
+use super::SnapshotError;
+use super::frames::read_journal_number;
 use crate::secrets::Keyring;
-use crate::supervision::panic_message;
 
 /// Number of snapshots to keep. If the newest is damaged, an older one can still start a node.
 const GENERATIONS: usize = 3;
@@ -25,41 +23,15 @@ const JOURNAL: &str = ".journal";
 
 /// Directory in which a node keeps its snapshots, as `catalog-<microseconds since 1970>.snapshot`.
 #[derive(Debug, Clone)]
-pub struct SnapshotDirectory(PathBuf);
+pub struct SnapshotDirectory(pub(super) PathBuf);
 
 impl SnapshotDirectory {
     pub fn new(path: PathBuf) -> Self {
         Self(path)
     }
 
-    /// Loads the newest valid snapshot, and logs the reason for rejecting newer ones. Returns `None` if there is none.
-    pub fn load_newest(&self, keyring: &Keyring) -> Option<Snapshot> {
-        let generations = match self.generations() {
-            Ok(generations) => generations,
-            Err(error) => {
-                tracing::warn!(directory = %self.0.display(), %error, "the snapshots cannot be listed");
-                return None;
-            }
-        };
-        let mut snapshot = self.newest_accepted(&generations, |path| load(path, keyring))?;
-        journal::replay(self, &mut snapshot, keyring);
-        report_age(snapshot.as_of);
-        Some(snapshot)
-    }
-
-    /// Returns the position at which the journal of the newest valid snapshot continues.
-    pub(super) fn end_of_journal(&self, keyring: &Keyring) -> JournalEnd {
-        let generations = self.generations().unwrap_or_default();
-        let newest = self.newest_accepted(&generations, |path| {
-            Ok(Frames::verify(&fs::read(path)?, keyring)?.journal)
-        });
-        JournalEnd {
-            has_snapshot: newest.is_some(),
-            position: journal::end_of(self, newest.unwrap_or(ChainPosition::START), keyring),
-        }
-    }
-
-    fn newest_accepted<T>(
+    /// Reads the newest generation that `read` accepts, and logs the reason for rejecting newer ones.
+    pub(super) fn newest_accepted<T>(
         &self,
         generations: &[i64],
         read: impl Fn(&Path) -> Result<T, SnapshotError>,
@@ -161,7 +133,7 @@ impl SnapshotDirectory {
     }
 
     /// Returns the numbers of all generations, oldest first.
-    fn generations(&self) -> io::Result<Vec<i64>> {
+    pub(super) fn generations(&self) -> io::Result<Vec<i64>> {
         let mut numbers: Vec<_> = self.names()?.iter().filter_map(|name| number_in(name)).collect();
         numbers.sort_unstable();
         Ok(numbers)
@@ -194,12 +166,6 @@ impl SnapshotDirectory {
         File::open(&self.0)?.sync_all()?;
         Ok(())
     }
-}
-
-/// Position at which a journal continues, and the presence of a snapshot before it.
-pub(super) struct JournalEnd {
-    pub(super) position: ChainPosition,
-    pub(super) has_snapshot: bool,
 }
 
 /// Journal segment on disk.
@@ -237,12 +203,6 @@ impl Write for SyncingWriter<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-fn load(path: &Path, keyring: &Keyring) -> Result<Snapshot, SnapshotError> {
-    // A panic on one generation must not prevent the node from starting with another.
-    std::panic::catch_unwind(|| read(&fs::read(path)?, keyring))
-        .unwrap_or_else(|panic| Err(SnapshotError::Panicked(panic_message(&*panic))))
 }
 
 /// Reports the time of the newest snapshot as a metric.

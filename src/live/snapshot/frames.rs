@@ -6,7 +6,6 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::journal::ChainPosition;
 use super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
@@ -21,6 +20,21 @@ const HEADER_BYTES: u64 = 256;
 const SMALLEST_BLOCK: usize = 3 * 8 + TAG_BYTES;
 
 pub(super) type Tag = [u8; TAG_BYTES];
+
+/// Position at which a journal continues: the number of the next segment, and the last tag before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChainPosition {
+    pub(super) number: u64,
+    pub(super) tail: Tag,
+}
+
+impl ChainPosition {
+    /// Position without a preceding snapshot.
+    pub(super) const START: Self = Self {
+        number: 1,
+        tail: [0; TAG_BYTES],
+    };
+}
 
 /// Header of a snapshot.
 pub(super) struct Header {

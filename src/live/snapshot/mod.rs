@@ -19,6 +19,7 @@ mod content;
 mod directory;
 mod frames;
 mod journal;
+mod load;
 mod previous;
 #[cfg(test)]
 mod tests;
@@ -37,8 +38,7 @@ use uuid::Uuid;
 pub use directory::SnapshotDirectory;
 pub use writer::SnapshotWriter;
 
-use self::frames::{Block, Frames};
-use self::journal::ChainPosition;
+use self::frames::{Block, ChainPosition, Frames};
 use super::PublishedTenant;
 use crate::catalog::ids::TenantId;
 use crate::secrets::Keyring;

@@ -10,8 +10,7 @@ use uuid::Uuid;
 
 use super::FORMAT;
 use super::content::{self, Packer};
-use super::frames::{Block, FrameWriter, Header, PackedBlock};
-use super::journal::ChainPosition;
+use super::frames::{Block, ChainPosition, FrameWriter, Header, PackedBlock};
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
 use crate::access::AppKeyRole;

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::content::Packer;
 use super::directory::{SnapshotDirectory, report_age};
-use super::frames::{FrameWriter, Header, PackedBlock};
-use super::journal::{ChainPosition, Journal};
+use super::frames::{ChainPosition, FrameWriter, Header, PackedBlock};
+use super::journal::Journal;
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
 use super::{Origin, SnapshotError};

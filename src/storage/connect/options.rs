@@ -1,17 +1,23 @@
-//! Pool options of each backend.
+//! Pool options of each backend, and the checks that close connections.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::ConnectOptions;
 use sea_orm::sqlx;
+use sea_orm::sqlx::pool::PoolOptions;
+use sea_orm::sqlx::postgres::{PgConnection, Postgres};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-use super::{DatabaseFile, Durability, LOCK_TIMEOUT, POSTGRES_CONNECT_TIMEOUT, idle};
+use super::{Durability, LOCK_TIMEOUT, POSTGRES_CONNECT_TIMEOUT};
+use crate::storage::database_file::DatabaseFile;
 use crate::storage::hosts::Hosts;
-use crate::storage::postgres::pool_options;
+use crate::storage::idle;
+use crate::storage::postgres::prepare;
 
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit of a check on PostgreSQL, after which the connection is closed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn sqlite(
     url: &str,
@@ -70,4 +76,35 @@ pub(super) fn postgres(hosts: &Arc<Hosts>, limit: u32) -> ConnectOptions {
         options.idle_timeout(None).max_lifetime(None);
     }
     options
+}
+
+/// Adds the connection checks to a pool.
+fn pool_options(options: PoolOptions<Postgres>, hosts: &Arc<Hosts>) -> PoolOptions<Postgres> {
+    let (of_new, of_idle) = (hosts.clone(), hosts.clone());
+    options
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let hosts = of_new.clone();
+            Box::pin(async move {
+                prepare(connection).await?;
+                hosts.require_suitable(connection).await
+            })
+        })
+        .before_acquire(move |connection, meta| {
+            let hosts = of_idle.clone();
+            // A cancelled BEGIN can leave a transaction open, and writes in it would be lost.
+            Box::pin(async move { checked(hosts.is_usable(connection, meta.age)).await })
+        })
+        .after_release(|connection, _| Box::pin(is_finished(connection)))
+}
+
+/// Ends abandoned work with a rollback and checks that no transaction is open. A connection that does not respond must
+/// not keep its place in the pool.
+async fn is_finished(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    checked(idle::is_idle_postgres(connection)).await
+}
+
+async fn checked<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let answered = tokio::time::timeout(CHECK_TIMEOUT, answer).await;
+    answered.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::super::frames::{Block, ByteCursor, KEY_ID_BYTES, PackedBlock, Tag, read_key};
+use super::super::frames::{Block, ByteCursor, ChainPosition, KEY_ID_BYTES, PackedBlock, Tag, read_key};
 use super::super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
 use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
@@ -22,21 +22,6 @@ const TENANT: u8 = 1;
 const UNREADABLE: u8 = 2;
 const REMOVED: u8 = 3;
 const AS_OF: u8 = 4;
-
-/// Position at which a chain continues: the number of the next segment, and the last tag before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::live::snapshot) struct ChainPosition {
-    pub(in crate::live::snapshot) number: u64,
-    pub(in crate::live::snapshot) tail: Tag,
-}
-
-impl ChainPosition {
-    /// Position without a preceding snapshot.
-    pub(in crate::live::snapshot) const START: Self = Self {
-        number: 1,
-        tail: [0; TAG_BYTES],
-    };
-}
 
 /// One change of the served catalog.
 pub(super) enum Record<B> {

@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 use super::super::SnapshotError;
 use super::super::content::Packer;
 use super::super::directory::SnapshotDirectory;
-use super::super::frames::PackedBlock;
+use super::super::frames::{ChainPosition, PackedBlock};
 use super::super::throttle::Throttle;
 use super::content;
-use super::frames::{ChainPosition, Record, SegmentWriter};
+use super::frames::{Record, SegmentWriter};
+use super::replay::end_of_journal;
 use crate::catalog::ids::TenantId;
 use crate::live::{CatalogCache, PublishedTenant};
 use crate::secrets::Keyring;
@@ -260,7 +261,7 @@ impl Journal {
 
     fn position(&self, state: &mut State) -> ChainPosition {
         *state.position.get_or_insert_with(|| {
-            let end = self.directory.end_of_journal(&self.keyring);
+            let end = end_of_journal(&self.directory, &self.keyring);
             state.has_snapshot = end.has_snapshot;
             end.position
         })

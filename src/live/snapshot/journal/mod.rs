@@ -29,6 +29,5 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::frames::ChainPosition;
 pub(super) use self::log::Journal;
-pub(super) use self::replay::{end_of, replay};
+pub(super) use self::replay::replay;

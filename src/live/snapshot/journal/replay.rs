@@ -5,9 +5,15 @@ use std::fs;
 use super::super::directory::{SegmentFile, SnapshotDirectory};
 use super::super::{Snapshot, SnapshotError};
 use super::content;
-use super::frames::{ChainPosition, Record, Segment, SegmentEnd, read_segment};
-use crate::live::snapshot::frames::Block;
+use super::frames::{Record, Segment, SegmentEnd, read_segment};
+use crate::live::snapshot::frames::{Block, ChainPosition, Frames};
 use crate::secrets::Keyring;
+
+/// Position at which a journal continues, and the presence of a snapshot before it.
+pub(super) struct JournalEnd {
+    pub(super) position: ChainPosition,
+    pub(super) has_snapshot: bool,
+}
 
 /// Result of following a chain of segments.
 struct ChainEnd {
@@ -30,12 +36,20 @@ pub(in crate::live::snapshot) fn replay(
     snapshot.is_outdated = end.is_damaged;
 }
 
+/// Returns the position at which the journal of the newest valid snapshot continues.
+pub(super) fn end_of_journal(directory: &SnapshotDirectory, keyring: &Keyring) -> JournalEnd {
+    let generations = directory.generations().unwrap_or_default();
+    let newest = directory.newest_accepted(&generations, |path| {
+        Ok(Frames::verify(&fs::read(path)?, keyring)?.journal)
+    });
+    JournalEnd {
+        has_snapshot: newest.is_some(),
+        position: end_of(directory, newest.unwrap_or(ChainPosition::START), keyring),
+    }
+}
+
 /// Returns the end of a chain without reading the content of its records.
-pub(in crate::live::snapshot) fn end_of(
-    directory: &SnapshotDirectory,
-    start: ChainPosition,
-    keyring: &Keyring,
-) -> ChainPosition {
+fn end_of(directory: &SnapshotDirectory, start: ChainPosition, keyring: &Keyring) -> ChainPosition {
     follow(directory, start, keyring, |_| Ok(())).position
 }
 

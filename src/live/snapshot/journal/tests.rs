@@ -7,9 +7,10 @@ use chrono::DateTime;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::frames::{ChainPosition, Record, SegmentWriter};
+use super::frames::{Record, SegmentWriter};
 use super::replay;
 use crate::catalog::ids::TenantId;
+use crate::live::snapshot::frames::ChainPosition;
 use crate::live::snapshot::{Snapshot, SnapshotDirectory};
 use crate::secrets::{Keyring, TAG_BYTES};
 

@@ -22,7 +22,7 @@ async fn end_of_probe(connection: &mut SqliteConnection) -> Result<bool, sqlx::E
 ///
 /// A transaction that began before this statement has an earlier time, and an aborted one refuses the statement. The
 /// probe is a simple query, because each message of a prepared statement has its own time.
-pub(in crate::storage) async fn is_idle_postgres(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_idle_postgres(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let probe = sqlx::raw_sql("SELECT now() = statement_timestamp()");
     let row = probe.fetch_one(connection).await;
     Ok(report(row.and_then(|row| row.try_get(0))))

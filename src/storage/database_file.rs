@@ -14,9 +14,9 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJourna
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 
-use super::invalid_url;
-use crate::storage::StorageError;
-use crate::storage::unavailability::{Cause, Unavailability};
+use super::StorageError;
+use super::error::invalid_url;
+use super::unavailability::{Cause, Unavailability};
 
 /// Size of SQLite's smallest page in bytes. A smaller file contains no database.
 const SMALLEST: u64 = 512;
@@ -84,7 +84,7 @@ fn sibling_path(path: &Path, suffix: &str) -> PathBuf {
 
 /// Files that the connections have open.
 #[derive(Debug)]
-pub(in crate::storage) struct DatabaseFile {
+pub(super) struct DatabaseFile {
     files: Vec<WatchedFile>,
     /// Connection that keeps the log and the index: SQLite removes them when the last connection closes.
     anchor: Mutex<Option<SqliteConnection>>,
@@ -128,7 +128,7 @@ impl DatabaseFile {
     /// Checks that the paths still lead to the files that the connections have open.
     ///
     /// Runs on a separate thread, because the file system of the directory may not respond.
-    pub(in crate::storage) async fn check(self: &Arc<Self>) -> Result<(), StorageError> {
+    pub(super) async fn check(self: &Arc<Self>) -> Result<(), StorageError> {
         let file = self.clone();
         let checked = tokio::task::spawn_blocking(move || file.check_now()).await;
         checked

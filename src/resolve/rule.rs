@@ -1,0 +1,63 @@
+//! Rules that determine the verdict on a release.
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
+        /// Rule that determined the verdict on a release.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Rule { $($(#[$doc])* $name,)* }
+
+        impl Rule {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Returns the rule's name in the API.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Step 1: the tenant is switched off.
+    TenantOff => "tenant_off",
+    /// Step 1: the app is switched off.
+    AppOff => "app_off",
+    /// Step 1: the resource is switched off.
+    ResourceOff => "resource_off",
+    /// Step 2: the release is not published.
+    State => "state",
+    /// Step 2: the release has not started.
+    StartsAt => "starts_at",
+    /// Step 2: the release has ended.
+    EndsAt => "ends_at",
+    /// Step 3: the host version is outside the range.
+    HostVersion => "host_version",
+    /// Step 3: the device type is not listed, or was not sent.
+    DeviceType => "device_type",
+    /// Step 3: no scope matches, or an exclusion matches that is at least as specific.
+    Org => "org",
+    /// Step 3: an attribute rule is false.
+    Attributes => "attributes",
+    /// Step 3: the device is outside the rollout.
+    Rollout => "rollout",
+    /// Step 3: the node is stale and withholds partial rollouts.
+    Stale => "stale",
+    /// Step 4: a pin forbids the version.
+    Pin => "pin",
+    /// Step 5: a newer release passes.
+    NewerPasses => "newer_passes",
+    /// Step 6: a floor must be installed first.
+    Floor => "floor",
+    /// Step 7: the release is newer than the installed version.
+    Newer => "newer",
+    /// Step 7: the release is already installed.
+    Installed => "installed",
+    /// Step 7: the release is installed with another digest, and the resource repairs mismatches.
+    Repair => "repair",
+    /// Step 7: the release is older than the installed version.
+    InstalledIsNewer => "installed_is_newer",
+    /// Step 7: the release is older than the installed version, which was recalled with rollback.
+    Rollback => "rollback",
+    /// Step 7: the release is installed, and was recalled with removal.
+    Removal => "removal",
+}
