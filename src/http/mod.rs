@@ -15,6 +15,7 @@ mod form;
 mod forwarded;
 pub mod gateway;
 mod heavy;
+mod heavy_call;
 mod object;
 mod openapi;
 mod operations;
@@ -24,6 +25,7 @@ mod problem;
 mod request_ids;
 mod respond;
 mod telemetry;
+mod value_schemas;
 
 use std::sync::Arc;
 

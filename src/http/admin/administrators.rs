@@ -14,6 +14,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::AdministratorPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::RoleValue;
 use crate::services::WriteResult;
 use crate::services::administrators;
 use crate::services::users::UserChanges;
@@ -31,7 +32,7 @@ pub(super) struct CreateAdministratorRequest {
     #[serde(default)]
     password: Patch<String>,
     /// Role: `platform_admin`, which is also the default.
-    #[schema(value_type = Option<String>, example = "platform_admin")]
+    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
     #[serde(default)]
     role: Patch<String>,
 }
@@ -40,7 +41,7 @@ pub(super) struct CreateAdministratorRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateAdministratorRequest {
     /// Role: always `platform_admin`, the only role without a tenant.
-    #[schema(value_type = Option<String>, example = "platform_admin")]
+    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
     #[serde(default)]
     role: Patch<String>,
     #[schema(value_type = Option<bool>)]

@@ -16,6 +16,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::RoleValue;
 use crate::services::api_tokens::{self, IssuedApiToken};
 use crate::services::{Answer, WriteResult};
 use crate::storage::Versioned;
@@ -27,7 +28,7 @@ pub(super) struct CreateApiTokenRequest {
     #[serde(default)]
     name: Patch<String>,
     /// Role: `admin`, `publisher` or `viewer`.
-    #[schema(value_type = String, required, example = "publisher")]
+    #[schema(value_type = RoleValue, required, example = "publisher")]
     #[serde(default)]
     role: Patch<String>,
     /// Time from which the token is invalid. If absent or null, the token does not expire.
@@ -40,6 +41,7 @@ pub(super) struct CreateApiTokenRequest {
 pub(super) struct ApiTokenResponse {
     id: String,
     name: String,
+    #[schema(value_type = RoleValue)]
     role: &'static str,
     created_at: DateTime<Utc>,
     #[serde(flatten)]

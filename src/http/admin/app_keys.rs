@@ -18,6 +18,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::AppKeyRoleValue;
 use crate::services::Answer;
 use crate::services::app_keys::{self, IssuedAppKey};
 use crate::storage::Versioned;
@@ -29,7 +30,7 @@ pub(super) struct CreateAppKeyRequest {
     #[serde(default)]
     name: Patch<String>,
     /// Role: a `device` key may check; an `operator` key may also push.
-    #[schema(value_type = String, required, example = "device")]
+    #[schema(value_type = AppKeyRoleValue, required, example = "device")]
     #[serde(default)]
     role: Patch<String>,
     /// Time from which the key is invalid. If absent or null, the key does not expire.
@@ -42,6 +43,7 @@ pub(super) struct CreateAppKeyRequest {
 struct AppKeyResponse {
     id: String,
     name: String,
+    #[schema(value_type = AppKeyRoleValue)]
     role: &'static str,
     /// Value that a client sends as `app_key`.
     #[schema(example = "123456789012")]

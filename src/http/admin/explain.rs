@@ -17,6 +17,7 @@ use crate::http::openapi::WriteProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::{RuleValue, VerdictValue};
 use crate::resolve::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
 use crate::services::explain::{self, Explanation};
 
@@ -85,57 +86,12 @@ fn is_zero(count: &usize) -> bool {
 struct ExplainedReleaseResponse {
     release_id: String,
     version_code: i64,
-    #[schema(value_type = VerdictName)]
+    #[schema(value_type = VerdictValue)]
     verdict: &'static str,
-    #[schema(value_type = RuleName)]
+    #[schema(value_type = RuleValue)]
     rule: &'static str,
     /// Explanation of the rule, with the deciding values.
     detail: String,
-}
-
-/// Verdict on a release.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "describes the values of `resolve::Verdict` in the API's description"
-)]
-enum VerdictName {
-    Offered,
-    UpToDate,
-    PassedOver,
-    Excluded,
-}
-
-/// Rule that decided on a release.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "describes the values of `resolve::Rule` in the API's description"
-)]
-enum RuleName {
-    TenantOff,
-    AppOff,
-    ResourceOff,
-    State,
-    StartsAt,
-    EndsAt,
-    HostVersion,
-    DeviceType,
-    Org,
-    Attributes,
-    Rollout,
-    Stale,
-    Pin,
-    NewerPasses,
-    Floor,
-    Newer,
-    Installed,
-    Repair,
-    InstalledIsNewer,
-    Rollback,
-    Removal,
 }
 
 impl From<Explanation> for ExplainResponse {

@@ -10,6 +10,7 @@ use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
+use crate::http::value_schemas::RoleValue;
 use crate::secrets::parse_password;
 use crate::services::me;
 
@@ -20,7 +21,7 @@ struct MeResponse {
     id: String,
     /// Username, or name of the token.
     name: String,
-    #[schema(example = "publisher")]
+    #[schema(value_type = RoleValue, example = "publisher")]
     role: &'static str,
     /// Tenant of the caller; absent for platform administrators.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::PinModeValue;
 use crate::services::pins::{self, NamedPin, NewPin};
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -38,7 +39,7 @@ pub(super) struct PutPinRequest {
     #[serde(default)]
     org_path: Patch<Vec<String>>,
     /// Pin mode: `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
-    #[schema(value_type = String, required, example = "ceiling")]
+    #[schema(value_type = PinModeValue, required, example = "ceiling")]
     #[serde(default)]
     mode: Patch<String>,
     /// Version for `exact` and `ceiling`.
@@ -62,6 +63,7 @@ struct PinResponse {
     identifier: String,
     device_id: Option<String>,
     org_path: Option<Vec<String>>,
+    #[schema(value_type = PinModeValue)]
     mode: &'static str,
     version_code: Option<i64>,
     reason: String,

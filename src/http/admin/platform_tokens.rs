@@ -16,6 +16,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::PlatformTokenPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::RoleValue;
 use crate::services::WriteResult;
 use crate::services::platform_tokens;
 
@@ -26,7 +27,7 @@ pub(super) struct CreatePlatformTokenRequest {
     #[serde(default)]
     name: Patch<String>,
     /// Role: `platform_admin`, which is also the default.
-    #[schema(value_type = Option<String>, example = "platform_admin")]
+    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
     #[serde(default)]
     role: Patch<String>,
     /// Time from which the token is invalid. If absent or null, the token does not expire.

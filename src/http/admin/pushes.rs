@@ -20,6 +20,7 @@ use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PushPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::{PushChannelValue, PushStateValue};
 use crate::services::pushes::{self, AcceptedPush, PushWithCounts, PushWithTargets};
 use crate::services::{Answer, WriteResult};
 use crate::storage::push_targets::TargetRecord;
@@ -67,11 +68,12 @@ struct TargetResponse {
     /// Project of the device when the push was accepted.
     project_id: String,
     /// State: `queued`, `delivered`, `received`, `opened`, `applied`, `failed`, `expired` or `withdrawn`.
-    #[schema(example = "received")]
+    #[schema(value_type = PushStateValue, example = "received")]
     state: &'static str,
     /// Sequence number of the push among the pushes to the device.
     sequence: i64,
     /// Channel of the last delivery: `events`, `poll` or `mqtt`.
+    #[schema(value_type = Option<PushChannelValue>)]
     channel: Option<&'static str>,
     /// Number of deliveries.
     deliveries: i64,

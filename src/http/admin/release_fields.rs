@@ -17,6 +17,7 @@ use crate::catalog::version::parse_version_code;
 use crate::http::body::RequestPriority;
 use crate::http::fields::{FieldReader, Patch, parse_instant};
 use crate::http::object::Object;
+use crate::http::value_schemas::RolloutUnitValue;
 
 /// Defines a request type with every field of a release except its identifier. A new release requires `version_code`,
 /// `version_name`, `download_url`, `size` and `md5`.
@@ -236,7 +237,7 @@ pub(super) struct RolloutFields {
     key: Patch<String>,
     /// Unit of the rollout: `device`, or `l1` to `l5`. Devices below the same org node of that level are included
     /// together.
-    #[schema(value_type = Option<String>, example = "device")]
+    #[schema(value_type = Option<RolloutUnitValue>, example = "device")]
     #[serde(default)]
     unit: Patch<String>,
 }

@@ -11,6 +11,7 @@ use crate::catalog::attribute::AttributeRule;
 use crate::catalog::json::JsonText;
 use crate::catalog::org::OrgScope;
 use crate::catalog::rollout::Rollout;
+use crate::http::value_schemas::{RecallModeValue, ReleaseStateValue};
 use crate::storage::Versioned;
 use crate::storage::releases::ReleaseRecord;
 
@@ -21,9 +22,10 @@ pub(super) struct ReleaseResponse {
     version_code: i64,
     version_name: String,
     /// State: `draft`, `published`, `paused`, `recalled` or `discarded`.
-    #[schema(example = "published")]
+    #[schema(value_type = ReleaseStateValue, example = "published")]
     state: &'static str,
     /// Recall mode of a recalled release: `stop`, `rollback` or `removal`.
+    #[schema(value_type = Option<RecallModeValue>)]
     recall_mode: Option<&'static str>,
     recall_reason: Option<String>,
     download_url: String,

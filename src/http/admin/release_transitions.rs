@@ -14,6 +14,7 @@ use crate::http::openapi::WriteProblems;
 use crate::http::path::ReleasePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::RecallModeValue;
 use crate::services::release_transitions::{self, TransitionRequest};
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -34,7 +35,7 @@ pub(super) struct NoArguments {}
 #[serde(deny_unknown_fields)]
 pub(super) struct RecallReleaseRequest {
     /// Recall mode: `stop`, `rollback` or `removal`.
-    #[schema(value_type = String, required, example = "stop")]
+    #[schema(value_type = RecallModeValue, required, example = "stop")]
     #[serde(default)]
     mode: Patch<String>,
     /// Reason for the audit log, 1 to 500 characters.

@@ -19,6 +19,7 @@ use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{AppPath, ReleasePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::ReleaseStateValue;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
 use crate::storage::releases::ReleaseFilter;
 
@@ -35,6 +36,7 @@ struct ReleasesQuery {
     /// Only releases of this resource.
     identifier: Option<String>,
     /// Only releases in this state.
+    #[param(value_type = Option<ReleaseStateValue>)]
     state: Option<String>,
 }
 

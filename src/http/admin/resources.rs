@@ -15,6 +15,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::ResourceKindValue;
 use crate::services::resources::{self, ResourceChanges};
 use crate::storage::Versioned;
 
@@ -26,7 +27,7 @@ pub(super) struct UpdateResourceRequest {
     #[serde(default)]
     name: Patch<String>,
     /// Kind: `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
-    #[schema(value_type = Option<String>, example = "miniapp")]
+    #[schema(value_type = Option<ResourceKindValue>, example = "miniapp")]
     #[serde(default)]
     kind: Patch<String>,
     /// Off switch: `false` stops all offers of the resource.
@@ -43,6 +44,7 @@ pub(super) struct UpdateResourceRequest {
 struct ResourceResponse {
     identifier: String,
     name: Option<String>,
+    #[schema(value_type = ResourceKindValue)]
     kind: &'static str,
     enabled: bool,
     repair_on_mismatch: bool,

@@ -7,6 +7,7 @@ use crate::catalog::attribute::{AttributeRule, RuleOp};
 use crate::catalog::field::Invalid;
 use crate::catalog::json::JsonText;
 use crate::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
+use crate::http::value_schemas::RuleOperatorValue;
 
 /// Level codes: any subset of the levels, at least one.
 #[derive(Default, Deserialize, ToSchema)]
@@ -56,7 +57,8 @@ impl OrgScopeFields {
 pub(super) struct AttributeRuleFields {
     #[schema(max_length = 128)]
     name: String,
-    /// Operator: `eq`, `ne`, `in`, `not_in`, `gt`, `ge`, `lt`, `le`, `semver` or `exists`.
+    /// Operator.
+    #[schema(value_type = RuleOperatorValue)]
     op: String,
     /// Operand: an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer requirement
     /// for `semver`, a boolean for `exists`, otherwise a scalar.

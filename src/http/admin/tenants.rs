@@ -20,6 +20,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::EnrolmentPolicyValue;
 use crate::services::tenants::{self, TenantChanges};
 use crate::storage::Versioned;
 
@@ -56,7 +57,7 @@ pub(super) struct UpdateTenantRequest {
     push_url_schemes: Patch<BoundedVec<String, MAX_URL_SCHEMES>>,
     /// Credential for the first enrolment of a device: `key` requires the tenant's device key, `code` also a one-time
     /// code.
-    #[schema(value_type = Option<String>, example = "code")]
+    #[schema(value_type = Option<EnrolmentPolicyValue>, example = "code")]
     #[serde(default)]
     enrolment: Patch<String>,
 }
@@ -72,7 +73,7 @@ struct TenantResponse {
     /// `intent`.
     #[schema(example = json!(["alipays", "https"]))]
     push_url_schemes: Option<Vec<String>>,
-    #[schema(example = "key")]
+    #[schema(value_type = EnrolmentPolicyValue, example = "key")]
     enrolment: &'static str,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,

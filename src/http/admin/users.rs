@@ -16,6 +16,7 @@ use crate::http::pagination::{PageQuery, PageResponse, page_request};
 use crate::http::path::{TenantPath, UserPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::http::value_schemas::RoleValue;
 use crate::secrets::parse_password;
 use crate::services::WriteResult;
 use crate::services::users::{self, NewUser, UserChanges};
@@ -33,7 +34,7 @@ pub(super) struct CreateUserRequest {
     #[serde(default)]
     password: Patch<String>,
     /// Role: `admin`, `publisher` or `viewer`.
-    #[schema(value_type = String, required, example = "publisher")]
+    #[schema(value_type = RoleValue, required, example = "publisher")]
     #[serde(default)]
     role: Patch<String>,
 }
@@ -41,7 +42,7 @@ pub(super) struct CreateUserRequest {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateUserRequest {
-    #[schema(value_type = Option<String>, example = "viewer")]
+    #[schema(value_type = Option<RoleValue>, example = "viewer")]
     #[serde(default)]
     role: Patch<String>,
     #[schema(value_type = Option<bool>)]
@@ -57,6 +58,7 @@ pub(super) struct UpdateUserRequest {
 pub(super) struct UserResponse {
     id: String,
     username: String,
+    #[schema(value_type = RoleValue)]
     role: &'static str,
     enabled: bool,
     created_at: DateTime<Utc>,

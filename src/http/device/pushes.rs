@@ -21,6 +21,7 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
 use crate::http::telemetry::is_head;
+use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::checks::authenticate;
 use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
 use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
@@ -42,7 +43,7 @@ struct PollQuery {
 struct AcknowledgePushRequest {
     /// State: `received`, `opened`, `applied` or `failed`.
     #[serde(default)]
-    #[schema(value_type = String, required, example = "received")]
+    #[schema(value_type = AcknowledgementValue, required, example = "received")]
     state: Patch<String>,
     /// Explanation for people, such as the reason for a failure.
     #[serde(default)]
@@ -55,7 +56,7 @@ struct AcknowledgedPushResponse {
     push_id: String,
     sequence: i64,
     /// Current state of the push. Late or repeated acknowledgements do not change it.
-    #[schema(example = "received")]
+    #[schema(value_type = PushStateValue, example = "received")]
     state: &'static str,
     received_at: Option<DateTime<Utc>>,
     opened_at: Option<DateTime<Utc>>,
