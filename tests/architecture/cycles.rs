@@ -1,0 +1,106 @@
+//! Cycles between modules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::source::Sources;
+
+/// Sibling modules, each with what is below it.
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// The one cycle that is left: use cases take the whole `Context`, which holds parts of theirs. It may only shrink.
+const KNOWN: [&str; 16] = [
+    "apps",
+    "audit",
+    "call_limits",
+    "checks",
+    "context",
+    "device_records",
+    "devices",
+    "enrolment",
+    "idempotency",
+    "login_attempts",
+    "login_failures",
+    "nodes",
+    "permits",
+    "push_delivery",
+    "token_lookups",
+    "write_health",
+];
+
+/// Modules of one folder depend on each other in one direction.
+#[test]
+fn no_siblings_depend_on_each_other() {
+    let sources = Sources::read();
+    let cycles: Vec<_> = graphs(&sources)
+        .iter()
+        .flat_map(|(parent, graph)| {
+            cycles_of(graph)
+                .into_iter()
+                .map(move |cycle| (parent.join("::"), cycle))
+        })
+        .filter(|(parent, cycle)| {
+            parent != "services" || !cycle.iter().all(|module| KNOWN.contains(&module.as_str()))
+        })
+        .collect();
+    assert!(cycles.is_empty(), "{cycles:#?}");
+}
+
+/// By parent, which of its children name items of which others.
+fn graphs(sources: &Sources) -> BTreeMap<Vec<String>, Graph> {
+    let mut graphs = BTreeMap::<_, Graph>::new();
+    for module in &sources.0 {
+        for path in &module.inner {
+            let Some(home) = sources.home(path) else { continue };
+            let shared = module
+                .path
+                .iter()
+                .zip(&home.path)
+                .take_while(|(one, other)| one == other)
+                .count();
+            let (Some(from), Some(to)) = (module.path.get(shared), home.path.get(shared)) else {
+                continue;
+            };
+            let parent = module.path[..shared].to_vec();
+            graphs
+                .entry(parent)
+                .or_default()
+                .entry(from.clone())
+                .or_default()
+                .insert(to.clone());
+        }
+    }
+    graphs
+}
+
+/// The strongly connected components with more than one module.
+fn cycles_of(graph: &Graph) -> Vec<BTreeSet<String>> {
+    let reachable: BTreeMap<_, _> = graph
+        .keys()
+        .map(|from| (from, reachable_from(graph, from)))
+        .collect();
+    let mut cycles = BTreeSet::new();
+    for (from, reached) in &reachable {
+        let cycle: BTreeSet<_> = reached
+            .iter()
+            .filter(|to| reachable.get(to).is_some_and(|back| back.contains(*from)))
+            .cloned()
+            .collect();
+        if cycle.len() > 1 {
+            cycles.insert(cycle);
+        }
+    }
+    cycles.into_iter().collect()
+}
+
+fn reachable_from(graph: &Graph, from: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![from.to_owned()];
+    while let Some(next) = open.pop() {
+        for to in graph.get(&next).into_iter().flatten() {
+            if reached.insert(to.clone()) {
+                open.push(to.clone());
+            }
+        }
+    }
+    reached
+}

@@ -1,0 +1,258 @@
+//! Dependencies between the layers of the crate. `ARCHITECTURE.md` says why.
+
+use crate::source::{Module, Sources};
+
+/// A layer, the layers that it may name, and the guarded libraries that it may use.
+struct Layer {
+    name: &'static str,
+    may_name: &'static [&'static str],
+    libraries: &'static [&'static str],
+}
+
+const LAYERS: [Layer; 15] = [
+    Layer {
+        name: "catalog",
+        may_name: &[],
+        libraries: &[],
+    },
+    Layer {
+        name: "access",
+        may_name: &["catalog"],
+        libraries: &[],
+    },
+    Layer {
+        name: "resolve",
+        may_name: &["catalog"],
+        libraries: &[],
+    },
+    Layer {
+        name: "secrets",
+        may_name: &["catalog"],
+        libraries: &["tokio", "aws_lc_rs", "argon2", "jsonwebtoken"],
+    },
+    Layer {
+        name: "storage",
+        may_name: &["catalog", "access"],
+        libraries: &["sea_orm", "migration", "tokio", "tracing", "metrics"],
+    },
+    Layer {
+        name: "live",
+        may_name: &[
+            "catalog",
+            "access",
+            "resolve",
+            "secrets",
+            "storage",
+            "error_chain",
+            "clock",
+            "backoff",
+            "supervision",
+        ],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Layer {
+        name: "supervision",
+        may_name: &["backoff"],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Layer {
+        name: "broker",
+        may_name: &["backoff"],
+        libraries: &["tokio", "tracing", "metrics", "rumqttc"],
+    },
+    Layer {
+        name: "services",
+        may_name: &[
+            "catalog",
+            "access",
+            "resolve",
+            "secrets",
+            "storage",
+            "live",
+            "broker",
+            "error_chain",
+            "clock",
+            "backoff",
+            "supervision",
+        ],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Layer {
+        name: "http",
+        may_name: &[
+            "catalog",
+            "access",
+            "resolve",
+            "secrets",
+            "storage",
+            "services",
+            "error_chain",
+        ],
+        // Its time limits on connections and bodies are those of the runtime.
+        libraries: &["actix_web", "utoipa", "tokio", "tracing", "metrics"],
+    },
+    Layer {
+        name: "commands",
+        may_name: &["clock", "http"],
+        libraries: &["reqwest", "tokio"],
+    },
+    Layer {
+        name: "demo",
+        may_name: &["app", "clock", "config", "secrets", "storage", "telemetry"],
+        libraries: &["reqwest"],
+    },
+    Layer {
+        name: "maintenance",
+        may_name: &[
+            "access",
+            "app",
+            "catalog",
+            "clock",
+            "config",
+            "data_directory",
+            "secrets",
+            "services",
+            "storage",
+        ],
+        libraries: &[],
+    },
+    Layer {
+        name: "data_directory",
+        may_name: &["config", "secrets"],
+        libraries: &[],
+    },
+    Layer {
+        name: "app",
+        may_name: &[
+            "broker",
+            "catalog",
+            "clock",
+            "config",
+            "data_directory",
+            "http",
+            "live",
+            "secrets",
+            "services",
+            "storage",
+            "supervision",
+            "telemetry",
+        ],
+        libraries: &["actix_web", "tokio", "tracing"],
+    },
+];
+
+/// Libraries that a layer must be allowed.
+const GUARDED: [&str; 12] = [
+    "actix_web",
+    "utoipa",
+    "sea_orm",
+    "migration",
+    "tokio",
+    "tracing",
+    "metrics",
+    "aws_lc_rs",
+    "argon2",
+    "jsonwebtoken",
+    "reqwest",
+    "rumqttc",
+];
+
+/// Layers without a clock, an environment, files, async code or randomness.
+const PURE: [&str; 3] = ["catalog", "resolve", "access"];
+const IMPURE: [&str; 7] = [
+    "std::env",
+    "std::fs",
+    "std::time::Instant",
+    "Utc::now",
+    "SystemTime",
+    "async fn",
+    "rand::",
+];
+
+#[test]
+fn layers_name_only_the_layers_they_may() {
+    let sources = Sources::read();
+    let mut wrong = Vec::new();
+    for layer in &LAYERS {
+        for module in sources.layer(layer.name) {
+            for path in &module.inner {
+                let Some(other) = path.first().filter(|other| *other != layer.name) else {
+                    continue;
+                };
+                if is_layer(&sources, other) && !layer.may_name.contains(&other.as_str()) {
+                    wrong.push(format!("{} names {}", module.file.display(), path.join("::")));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Every folder of `src` must be in the table, so that a new one is thought about.
+#[test]
+fn every_folder_is_a_layer_of_the_table() {
+    let sources = Sources::read();
+    for module in sources.0.iter().filter(|module| module.path.len() > 1) {
+        let is_known = LAYERS.iter().any(|layer| layer.name == module.layer());
+        assert!(
+            is_known || module.layer() == "telemetry",
+            "{} is in no layer",
+            module.file.display()
+        );
+    }
+}
+
+fn is_layer(sources: &Sources, name: &str) -> bool {
+    sources.layer(name).next().is_some()
+}
+
+#[test]
+fn layers_use_only_the_libraries_they_may() {
+    let sources = Sources::read();
+    for layer in &LAYERS {
+        for module in sources.layer(layer.name) {
+            for library in GUARDED
+                .iter()
+                .filter(|library| !layer.libraries.contains(library))
+            {
+                assert!(
+                    !module.outer.contains(*library),
+                    "{} uses {library}",
+                    module.file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Another name for a module would hide from these tests what is used.
+#[test]
+fn no_module_is_renamed() {
+    let sources = Sources::read();
+    let is_module = |path: &Vec<String>| sources.0.iter().any(|module| module.path == *path);
+    let renaming: Vec<_> = sources
+        .0
+        .iter()
+        .filter(|module| module.renamed.iter().any(is_module))
+        .map(|module| &module.file)
+        .collect();
+    assert!(renaming.is_empty(), "{renaming:?}");
+}
+
+#[test]
+fn the_pure_layers_know_no_clock_environment_or_files() {
+    let sources = Sources::read();
+    for layer in PURE {
+        for module in sources.layer(layer) {
+            let code = code_of(module);
+            for impure in IMPURE {
+                assert!(!code.contains(impure), "{} knows {impure}", module.file.display());
+            }
+        }
+    }
+}
+
+/// The text without tests, which are at the end of a file.
+fn code_of(module: &Module) -> &str {
+    module.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
+}

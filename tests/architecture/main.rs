@@ -1,0 +1,8 @@
+//! The architecture, checked in the sources.
+
+mod cycles;
+mod language;
+mod layers;
+mod migrations;
+mod source;
+mod writes;

@@ -1,0 +1,75 @@
+//! Rules of writing transactions.
+
+use std::fs;
+
+use crate::source::Sources;
+
+/// A write that can change an answer advances the tenant's revision, because it can only be made in a transaction
+/// whose one way to end does that.
+#[test]
+fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
+    let catalog = [
+        "tenants",
+        "org_directories",
+        "apps",
+        "resources",
+        "releases",
+        "pins",
+        "device_keys",
+        "app_keys",
+    ];
+    for noun in catalog {
+        let text = fs::read_to_string(format!("src/storage/{noun}.rs")).expect("each noun has its file");
+        for function in text.split("\npub async fn ").skip(1) {
+            let writes = [
+                "Entity::insert",
+                "Entity::update",
+                "Entity::delete",
+                "upsert::<Entity>",
+            ]
+            .iter()
+            .any(|call| function.contains(call));
+            let signature = function.split('{').next().unwrap_or_default();
+            assert!(
+                !writes || signature.contains("tx: &CatalogTx"),
+                "storage/{noun}.rs writes outside a CatalogTx: {signature}"
+            );
+        }
+    }
+    let transactions = fs::read_to_string("src/storage/transaction.rs").expect("the file is there");
+    let catalog_tx = transactions
+        .split("impl CatalogTx")
+        .nth(1)
+        .expect("CatalogTx has methods");
+    let commits = catalog_tx.matches(".commit()").count();
+    assert_eq!(commits, 1, "CatalogTx must end in one way only");
+    let before_commit = catalog_tx.split(".commit()").next().unwrap_or_default();
+    assert!(
+        before_commit.contains("self.advance_tenant()"),
+        "the revision is advanced before the commit"
+    );
+}
+
+/// A credential may end while a request waits, so what writes for a caller begins in the caller's name: such a
+/// transaction verifies the credential again.
+#[test]
+fn what_a_caller_writes_is_written_in_the_callers_name() {
+    for module in Sources::read().layer("services") {
+        for function in module.text.split("async fn ").skip(1) {
+            let is_for_a_caller = function
+                .split('{')
+                .next()
+                .unwrap_or_default()
+                .contains("caller: &Caller");
+            let begins_as_the_program = ["db.begin()", "db.begin_catalog("]
+                .iter()
+                .any(|call| function.contains(call));
+            assert!(
+                !is_for_a_caller || !begins_as_the_program,
+                "{}: {} begins a transaction in the program's own name; take Context::begin or Context::begin_catalog",
+                module.file.display(),
+                function.split('(').next().unwrap_or_default()
+            );
+        }
+    }
+}
