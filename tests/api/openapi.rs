@@ -12,6 +12,35 @@ use crate::support::database::TestDatabase;
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/slipway.json");
 
+/// First words of summaries: the usual verbs, and those of a life cycle.
+const VERBS: [&str; 25] = [
+    "Acknowledge",
+    "Change",
+    "Check",
+    "Create",
+    "Delete",
+    "Discard",
+    "Enrol",
+    "Explain",
+    "Get",
+    "Import",
+    "List",
+    "Log",
+    "Pause",
+    "Poll",
+    "Publish",
+    "Recall",
+    "Receive",
+    "Refresh",
+    "Replace",
+    "Resume",
+    "Revoke",
+    "Rotate",
+    "Set",
+    "Update",
+    "Withdraw",
+];
+
 async fn app() -> TestApp {
     TestApp::start(TestDatabase::sqlite().await).await
 }
@@ -46,9 +75,12 @@ fn every_operation_is_described() {
             1,
             "{place} has one tag"
         );
+        let summary = object["summary"].as_str().unwrap_or_default();
+        let verb = summary.split(' ').next().unwrap_or_default();
+        assert!(VERBS.contains(&verb), "{place}: {summary}");
         assert!(
-            object["summary"].as_str().is_some_and(|text| !text.is_empty()),
-            "{place} has no summary"
+            !summary.ends_with('.') && summary.chars().count() <= 60,
+            "{place}: {summary}"
         );
         let responses = object["responses"].as_object().unwrap();
         assert!(

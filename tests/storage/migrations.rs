@@ -65,7 +65,7 @@ async fn a_newer_schema_is_refused(database: TestDatabase) {
     note_a_migration(&database.url, "m9999_from_the_future").await;
     let refusal = database.another_node().await.migrate().await.unwrap_err();
     assert!(matches!(&refusal, StorageError::NewerSchema(names) if names == "m9999_from_the_future"));
-    assert!(refusal.to_string().contains("run the newer Slipway"), "{refusal}");
+    assert!(refusal.to_string().contains("run the newer version"), "{refusal}");
 }
 
 async fn the_database_answers_a_ping(database: TestDatabase) {
