@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 struct Arguments {
     /// Log filter: a level (error, warn, info, debug, trace) or directives such as `info,slipway=debug`. If absent,
-    /// warn for `admin`, `rekey`, `restore-finish`, `demo` and the client commands, and info for other commands.
+    /// error for `demo`, warn for `admin`, `rekey`, `restore-finish` and the client commands, and info for the others.
     #[arg(long, env = "SLIPWAY_LOG", global = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -91,10 +91,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Admin { .. }
         | Command::Rekey(_)
         | Command::RestoreFinish(_)
-        | Command::Demo(_)
         | Command::TopCall(_)
         | Command::Push(_)
         | Command::Device(_) => "warn",
+        // A throw-away installation needs no warning that it is new.
+        Command::Demo(_) => "error",
         _ => "info",
     };
     telemetry::start_logging(arguments.log.as_deref().unwrap_or(usual))?;

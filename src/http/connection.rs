@@ -215,3 +215,56 @@ impl MessageBody for TrackedBody {
         Poll::Ready(Some(Ok(self.rest.split_to(end))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::TcpListener;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const OFFERED: usize = 1_000_000;
+
+    async fn stream() -> TimedStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        TimedStream::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap())
+    }
+
+    /// Lets the client take so many bytes; `None` if it takes none.
+    async fn write(stream: &mut TimedStream, taken: Option<usize>) -> Poll<io::Result<usize>> {
+        poll_fn(|cx| {
+            let write = taken.map_or(Poll::Pending, |taken| Poll::Ready(Ok(taken)));
+            Poll::Ready(stream.enforce_write_timeout(cx, write, OFFERED))
+        })
+        .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_byte_now_and_then_is_given_up() {
+        let mut stream = stream().await;
+        assert!(write(&mut stream, None).await.is_pending());
+        for _ in 0..29 {
+            sleep(Duration::from_secs(1)).await;
+            assert!(matches!(write(&mut stream, Some(1)).await, Poll::Ready(Ok(1))));
+            assert!(write(&mut stream, None).await.is_pending());
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert!(matches!(write(&mut stream, None).await, Poll::Ready(Err(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_enough_is_kept() {
+        let mut stream = stream().await;
+        for _ in 0..10 {
+            assert!(write(&mut stream, None).await.is_pending());
+            sleep(Duration::from_secs(29)).await;
+            assert!(matches!(
+                write(&mut stream, Some(WRITE_PROGRESS)).await,
+                Poll::Ready(Ok(_))
+            ));
+        }
+        assert!(write(&mut stream, None).await.is_pending());
+    }
+}
