@@ -31,16 +31,14 @@ use crate::data_directory::{self, NodeName};
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
 use crate::live::{CatalogCache, CatalogSync, Revocations, RevokedTokenSync, RevokedTokens};
 use crate::secrets::{AccessTokens, Keyring};
-use crate::services::checks::CheckCounts;
 use crate::services::device_records::DeviceRecorder;
-use crate::services::enrolment::EnrolmentLimits;
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::WriteHealth;
 use crate::services::{
-    CallLimits, Context, DeviceLimits, HeavyCalls, LoginAttempts, LoginFailures, NewDevices, Permits,
-    Settings, TokenLookups, installation,
+    CallLimits, CheckCounts, Context, DeviceLimits, EnrolmentLimits, HeavyCalls, LoginAttempts,
+    LoginFailures, NewDevices, Permits, Settings, TokenLookups, installation,
 };
 use crate::storage::{Db, Durability, Gate, sqlite_path};
 use crate::supervision::Tasks;

@@ -13,7 +13,7 @@ use crate::live::{CatalogSync, RevokedTokenSync};
 use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
 use crate::services::installation::DatabaseOpener;
 use crate::services::key_uses::KeyUseWriter;
-use crate::services::{Context, housekeeping, write_health};
+use crate::services::{Context, housekeeping, write_probe_task};
 use crate::supervision::Importance::{Auxiliary, Essential};
 use crate::supervision::Tasks;
 use crate::telemetry;
@@ -55,7 +55,7 @@ impl ServerTasks {
                 changes.run().boxed()
             }),
             tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
-                write_health::run(context).boxed()
+                write_probe_task::run(context).boxed()
             }),
             tasks.supervise("key_use_writer", Auxiliary, self.key_uses, |writer| {
                 writer.run().boxed()

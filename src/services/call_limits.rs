@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::login_attempts::network_of;
+use super::network::network_of;
 use super::rate_limit::{RateLimit, retry_after_s};
 
 /// Table size for a fleet: four times the usual 65,536 keys.

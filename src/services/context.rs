@@ -8,9 +8,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::checks::CheckCounts;
+use super::check_counts::CheckCounts;
 use super::device_records::DeviceRecorder;
-use super::enrolment::EnrolmentLimits;
+use super::enrolment_limits::EnrolmentLimits;
 use super::key_uses::KeyUses;
 use super::login_attempts::LoginAttempts;
 use super::login_failures::LoginFailures;

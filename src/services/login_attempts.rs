@@ -6,13 +6,12 @@
 //! A far larger limit by account bounds guesses from many networks. It does not apply to networks from which the
 //! account signed in recently.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::rate_limit::{RateLimit, RecentKeys, retry_after_s};
-use super::{Context, ServiceError};
+use super::network::network_of;
+use super::rate_limit::{RateLimit, RecentKeys};
 use crate::catalog::text::Username;
-use crate::storage::{sessions, users};
 
 /// Period of the configured limits.
 const PERIOD: Duration = Duration::from_mins(5);
@@ -41,7 +40,7 @@ pub struct LoginAttempts {
 
 /// Refusal unless the database has a session of the account from that network.
 #[derive(Debug, PartialEq, Eq)]
-struct AccountLimitExceeded(Duration);
+pub(super) struct AccountLimitExceeded(pub(super) Duration);
 
 impl LoginAttempts {
     pub fn new(limits: LoginLimits) -> Self {
@@ -55,7 +54,7 @@ impl LoginAttempts {
     }
 
     /// Counts an attempt. An unknown account is counted in the same way.
-    fn count(
+    pub(super) fn count(
         &self,
         account: &str,
         source: Option<IpAddr>,
@@ -78,67 +77,13 @@ impl LoginAttempts {
         self.know(account.as_str(), source.map(network_of));
     }
 
-    fn know(&self, account: &str, network: Option<IpAddr>) {
+    pub(super) fn know(&self, account: &str, network: Option<IpAddr>) {
         let key = (account, network);
         if network.is_some() && !self.known.contains(key) {
             // This attempt was counted for the whole network; later ones are counted for the account there.
             let _ = self.by_source.count((network, Some(account)));
         }
         self.known.insert(key);
-    }
-}
-
-/// Counts a password attempt for an account. The error contains the wait.
-pub(super) async fn count_login_attempt(
-    ctx: &Context,
-    account: &str,
-    source: Option<IpAddr>,
-) -> Result<(), ServiceError> {
-    // Usernames have at most 128 characters.
-    let account: String = account.chars().take(128).collect();
-    let counted = ctx.login_attempts.count(&account, source);
-    let Err(AccountLimitExceeded(wait)) = counted.map_err(refusal)? else {
-        return Ok(());
-    };
-    if signed_in_before(ctx, &account, source).await? {
-        ctx.login_attempts.know(&account, source.map(network_of));
-        return Ok(());
-    }
-    Err(refusal(wait))
-}
-
-/// Returns `true` if the account has a session that was used from this network. It may be from another node or from
-/// before a restart.
-async fn signed_in_before(
-    ctx: &Context,
-    account: &str,
-    source: Option<IpAddr>,
-) -> Result<bool, ServiceError> {
-    let (Ok(username), Some(source)) = (Username::parse(account), source) else {
-        return Ok(false);
-    };
-    let Some(found) = users::find_anywhere_by_username(&ctx.db, &username).await? else {
-        return Ok(false);
-    };
-    let network = network_of(source).to_string();
-    Ok(sessions::is_of_network(&ctx.db, found.user.value.id, &network, ctx.now()).await?)
-}
-
-fn refusal(wait: Duration) -> ServiceError {
-    ServiceError::RateLimited {
-        what: "too many login attempts",
-        retry_after_s: retry_after_s(wait),
-    }
-}
-
-/// Returns the network that counts as one source. An IPv6 customer has a whole /64.
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
     }
 }
 
@@ -201,18 +146,5 @@ mod tests {
         }
         assert!(!is_admitted(&attempts, "berta", office));
         assert!(is_admitted(&attempts, "anna", office));
-    }
-
-    #[test]
-    fn an_ipv6_network_counts_as_one() {
-        let a: IpAddr = "2001:db8:0:1::1".parse().unwrap();
-        let b: IpAddr = "2001:db8:0:1:ffff::2".parse().unwrap();
-        let c: IpAddr = "2001:db8:0:2::1".parse().unwrap();
-        assert_eq!(network_of(a), network_of(b));
-        assert_ne!(network_of(a), network_of(c));
-        assert_eq!(
-            network_of("::ffff:192.0.2.1".parse().unwrap()),
-            network_of("192.0.2.1".parse().unwrap())
-        );
     }
 }

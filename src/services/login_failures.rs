@@ -1,20 +1,13 @@
-//! Failed logins in the log and the audit.
+//! Failed logins, and the limits on those that are audited.
 //!
-//! Every failure is logged. The audit has the first failure of an account and network in five minutes.
-//!
-//! Further limits by network and for unknown accounts keep an attacker from filling the audit. An event contains the
-//! number of omitted ones before it.
+//! The limits by network and for unknown accounts keep an attacker from filling the audit.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::audit::{self, Actor, Change};
-use super::login_attempts::network_of;
+use super::network::network_of;
 use super::rate_limit::RateLimit;
-use super::{Context, ServiceError};
 use crate::access::User;
 use crate::catalog::text::Username;
 
@@ -29,7 +22,8 @@ pub struct LoginFailures {
     of_account: RateLimit,
     of_network: RateLimit,
     of_unknown: RateLimit,
-    left_out: AtomicU64,
+    /// Number of failures left out since the last audited one.
+    pub(super) left_out: AtomicU64,
 }
 
 /// A failed login.
@@ -56,7 +50,7 @@ impl LoginFailures {
         }
     }
 
-    fn is_audited(&self, account: &str, failure: &LoginFailure<'_>) -> bool {
+    pub(super) fn is_audited(&self, account: &str, failure: &LoginFailure<'_>) -> bool {
         let network = failure.address.map(network_of);
         self.of_account.count((account, network)).is_ok()
             && self.of_network.count(network).is_ok()
@@ -72,54 +66,13 @@ impl Default for LoginFailures {
 
 impl LoginFailure<'_> {
     /// Returns the account for the log and the audit. Text that is not a valid username is replaced.
-    fn account(&self) -> &str {
+    pub(super) fn account(&self) -> &str {
         match self.user {
             Some(user) => user.username.as_str(),
             None if Username::parse(self.given).is_ok() => self.given,
             None => "(not a username)",
         }
     }
-}
-
-/// Logs a failed login and audits it within the limits.
-pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
-    let account = failure.account();
-    let address = failure.address.map(|address| address.to_string());
-    let address = address.as_deref();
-    tracing::warn!(account, address, reason = failure.reason, "a login failed");
-    if !ctx.login_failures.is_audited(account, &failure) {
-        ctx.login_failures.left_out.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    let left_out = ctx.login_failures.left_out.swap(0, Ordering::Relaxed);
-    let change = Change {
-        action: "user.login_failed",
-        object_id: failure
-            .user
-            .map_or_else(|| account.to_owned(), |user| user.id.to_string()),
-        before: None,
-        after: Some(json!({
-            "username": account,
-            "address": address,
-            "reason": failure.reason,
-            "left_out_before": left_out,
-        })),
-    };
-    if let Err(error) = write(ctx, &failure, change).await {
-        tracing::warn!(%error, "a failed login could not be audited");
-    }
-}
-
-async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: Change) -> Result<(), ServiceError> {
-    let actor = Actor {
-        key: "anonymous".to_owned(),
-        name: failure.account().to_owned(),
-        request_id: "",
-    };
-    let tenant = failure.user.and_then(|user| user.tenant);
-    let tx = ctx.db.begin().await?;
-    audit::record_by(&tx, ctx, actor, tenant, change).await?;
-    Ok(tx.commit().await?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The caller's own account.
 
 use super::audit::{self, Change};
-use super::login_attempts::count_login_attempt;
+use super::login_limits::count_login_attempt;
 use super::{Caller, Context, ServiceError};
 use crate::access::{Action, authorize_platform};
 use crate::catalog::field::FieldError;

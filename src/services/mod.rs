@@ -6,13 +6,18 @@ mod audit;
 mod audited_release;
 mod batches;
 mod call_limits;
+mod check_counts;
 mod deadline;
 mod device_limits;
+mod enrolment_limits;
 mod error;
+mod failed_login_audit;
 mod heavy_calls;
 mod idempotency;
 mod login_attempts;
 mod login_failures;
+mod login_limits;
+mod network;
 mod new_devices;
 mod nodes;
 mod rate_limit;
@@ -49,22 +54,26 @@ pub mod sessions;
 pub mod tenants;
 pub mod users;
 pub mod write_health;
+pub mod write_probe_task;
 
 mod context;
 
 pub use audit::{list as list_audit, list_platform as list_platform_audit};
 pub use call_limits::CallLimits;
+pub use check_counts::CheckCounts;
 pub use context::{Caller, Context, Precondition, Settings, WriteResult};
 pub use deadline::{DeadlineSuspension, suspend_deadline, within_deadline};
 pub use device_limits::DeviceLimits;
+pub use enrolment_limits::EnrolmentLimits;
 pub use error::{CALL_LIMIT, ServiceError};
 pub use heavy_calls::HeavyCalls;
 pub use idempotency::{
     Answer, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation,
     reserve as reserve_idempotency_key,
 };
-pub use login_attempts::{LoginAttempts, LoginLimits, network_of};
+pub use login_attempts::{LoginAttempts, LoginLimits};
 pub use login_failures::LoginFailures;
+pub use network::network_of;
 pub use new_devices::NewDevices;
 pub use permits::{Permit, PermitClass, Permits};
 pub use token_lookups::TokenLookups;

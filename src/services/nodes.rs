@@ -1,4 +1,4 @@
-//! Nodes of the installation. Each node's write probes also show that it runs ([`super::write_health`]).
+//! Nodes of the installation. Each node's write probes also show that it runs ([`super::write_probe_task`]).
 
 use chrono::TimeDelta;
 use uuid::Uuid;

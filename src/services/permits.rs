@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ServiceError;
-use super::login_attempts::network_of;
+use super::network::network_of;
 use crate::catalog::ids::TenantId;
 
 /// Range of `Retry-After` in seconds. Values are spread, so that callers do not return together.

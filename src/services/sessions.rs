@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use self::refresh::{Client, refresh};
-use super::login_attempts::count_login_attempt;
-use super::login_failures::{self, LoginFailure};
+use super::login_failures::LoginFailure;
+use super::login_limits::count_login_attempt;
 use super::token_lookups::LookupDecision;
-use super::{Caller, Context, ServiceError};
+use super::{Caller, Context, ServiceError, failed_login_audit};
 use crate::access::{Credential, Principal, User, has_expired};
 use crate::catalog::ids::{KeyId, SessionId, TenantId};
 use crate::catalog::text::Username;
@@ -59,7 +59,7 @@ pub async fn login(
             address: client.address,
             reason,
         };
-        login_failures::record(ctx, failure).await;
+        failed_login_audit::record(ctx, failure).await;
         WRONG_LOGIN
     };
     let username = username.to_lowercase();

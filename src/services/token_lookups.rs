@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ServiceError;
-use super::login_attempts::network_of;
+use super::network::network_of;
 use super::rate_limit::{RateLimit, RecentKeys, retry_after_s};
 use crate::catalog::ids::SessionId;
 

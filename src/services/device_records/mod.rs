@@ -33,7 +33,7 @@ use crate::catalog::text::{DeviceId, DeviceType, Identifier};
 use crate::catalog::version::VersionCode;
 use crate::resolve::{Check, PublishedApp};
 use crate::services::NewDevices;
-use crate::services::login_attempts::network_of;
+use crate::services::network::network_of;
 use crate::storage::Db;
 
 pub use self::changes::DeviceChangeReader;

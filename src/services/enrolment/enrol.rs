@@ -16,7 +16,7 @@ use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{self, Actor, Change};
 use crate::services::checks::{AuthenticatedDevice, DeviceCredential, WRONG_TOKEN, tenant_access_error};
 use crate::services::devices::complete_org_info;
-use crate::services::login_attempts::network_of;
+use crate::services::network::network_of;
 use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, DeviceRecord};

@@ -2,11 +2,9 @@
 
 mod codes;
 mod enrol;
-mod limits;
 
 pub use codes::{IssuedEnrolmentCode, create_code};
 pub use enrol::{EnrolmentRequest, EnrolmentResult, enrol};
-pub use limits::EnrolmentLimits;
 
 use super::checks::{DeviceCredential, authenticate, tenant_access_error};
 use super::{Context, ServiceError};

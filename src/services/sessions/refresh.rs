@@ -15,7 +15,7 @@ use super::{TokenPair, issue_tokens, require_enabled_tenant};
 use crate::access::User;
 use crate::catalog::ids::SessionId;
 use crate::secrets::RefreshToken;
-use crate::services::login_attempts::network_of;
+use crate::services::network::network_of;
 use crate::services::{Context, ServiceError};
 use crate::storage::sessions::{self, Refresh, Session};
 use crate::storage::users;

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::ServiceError;
+use super::network::network_of;
+use super::rate_limit::{RateLimit, retry_after_s};
 use crate::catalog::ids::TenantId;
 use crate::catalog::text::DeviceId;
-use crate::services::ServiceError;
-use crate::services::login_attempts::network_of;
-use crate::services::rate_limit::{RateLimit, retry_after_s};
 
 /// Enrolment codes that may be tried for one device from one network in five minutes.
 ///

@@ -1,0 +1,54 @@
+//! Failed logins in the log and the audit.
+//!
+//! Every failure is logged. The audit has the first failure of an account and network in five minutes.
+//!
+//! Further limits keep an attacker from filling the audit. An event contains the number of omitted ones before it.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use super::audit::{self, Actor, Change};
+use super::login_failures::LoginFailure;
+use super::{Context, ServiceError};
+
+/// Logs a failed login and audits it within the limits.
+pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
+    let account = failure.account();
+    let address = failure.address.map(|address| address.to_string());
+    let address = address.as_deref();
+    tracing::warn!(account, address, reason = failure.reason, "a login failed");
+    if !ctx.login_failures.is_audited(account, &failure) {
+        ctx.login_failures.left_out.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let left_out = ctx.login_failures.left_out.swap(0, Ordering::Relaxed);
+    let change = Change {
+        action: "user.login_failed",
+        object_id: failure
+            .user
+            .map_or_else(|| account.to_owned(), |user| user.id.to_string()),
+        before: None,
+        after: Some(json!({
+            "username": account,
+            "address": address,
+            "reason": failure.reason,
+            "left_out_before": left_out,
+        })),
+    };
+    if let Err(error) = write(ctx, &failure, change).await {
+        tracing::warn!(%error, "a failed login could not be audited");
+    }
+}
+
+async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: Change) -> Result<(), ServiceError> {
+    let actor = Actor {
+        key: "anonymous".to_owned(),
+        name: failure.account().to_owned(),
+        request_id: "",
+    };
+    let tenant = failure.user.and_then(|user| user.tenant);
+    let tx = ctx.db.begin().await?;
+    audit::record_by(&tx, ctx, actor, tenant, change).await?;
+    Ok(tx.commit().await?)
+}
