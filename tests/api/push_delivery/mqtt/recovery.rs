@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use slipway::config::Config;
+use slipway::supervision::Fault;
 
 use super::super::super::harness::{ADMIN, Caller, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::super::two_nodes::node::Node;
@@ -13,6 +14,9 @@ use super::{MqttDevice, Stage, connect, push_by, until};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::mosquitto::{Mosquitto, NODE};
 use crate::support::proxy::{Endpoint, Mode, Proxy};
+
+/// Tasks that only a node with a broker has.
+const TASKS: [&str; 3] = ["mqtt_acknowledgements", "mqtt_connection", "push_publisher"];
 
 /// A merchant whose first node has no broker; tests start others that have one.
 struct RecoveryStage {
@@ -145,6 +149,23 @@ async fn nodes_with_copies_of_one_data_directory_both_serve(database: TestDataba
     assert!((1..=10).contains(&takeovers), "{}", there.broker.log());
 }
 
+/// Each task is killed by its name, all of them together.
+async fn tasks_that_fail_are_restarted_and_serve_again(database: TestDatabase) {
+    let there = RecoveryStage::set(Mosquitto::open(), database).await;
+    let node = there.node(|_| {}).await;
+    there.serves(&node, "A").await;
+    let tasks = &node.running.context.tasks;
+    for (device, fault) in [("B", Fault::Panic), ("C", Fault::Return)] {
+        for task in TASKS {
+            assert!(tasks.inject(task, fault), "{task}");
+        }
+        until(async || tasks.down().names.len() == TASKS.len()).await;
+        until(async || tasks.down().names.is_empty()).await;
+        there.serves(&node, device).await;
+    }
+    node.running.stop().await.unwrap();
+}
+
 fn copy_name(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     std::fs::copy(from.join("node.id"), to.join("node.id")).unwrap();
@@ -169,6 +190,7 @@ on_both_databases!(
     a_connection_that_was_cut_resumes_its_session_and_one_that_the_broker_lost_does_too,
     nodes_with_copies_of_one_data_directory_both_serve,
     a_password_that_is_corrected_at_the_broker_lets_the_node_in,
+    tasks_that_fail_are_restarted_and_serve_again,
 );
 
 #[tokio::test(flavor = "multi_thread")]
