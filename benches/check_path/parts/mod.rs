@@ -144,7 +144,7 @@ fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> 
         return Ok(());
     }
     let node = Node::on_one_core(&stage.large.url)?;
-    come_to_rest(stage, &node)?;
+    come_to_rest(stage, &node, report)?;
     for (part, measure) in wanted {
         eprintln!("measuring {part:?}");
         measure(stage, &node, report)?;
@@ -154,8 +154,9 @@ fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> 
 
 /// Lets a node finish what follows a start, which is not what is measured: the records of devices that it sees for the
 /// first time, plans for tables that are no longer empty, and the first snapshot.
-fn come_to_rest(stage: &Stage, node: &Node) -> anyhow::Result<()> {
+fn come_to_rest(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     eprintln!("waiting until the node has come to rest");
+    let first_checks = Instant::now();
     for spread in [Spread::Uniform, Spread::Skewed] {
         stage
             .requests(&stage.large, spread, Face::Gateway)
@@ -166,6 +167,13 @@ fn come_to_rest(stage: &Stage, node: &Node) -> anyhow::Result<()> {
         ensure!(began.elapsed() < RECORDED_WITHIN, "the devices were not recorded");
         std::thread::sleep(Duration::from_millis(200));
     }
+    let written = node.metric("slipway_device_records_written_total", "")?;
+    let dropped = node.metric("slipway_device_records_dropped_total", "")?;
+    report.note(format!(
+        "Records of {written:.0} checks of new devices were written at {:.0} a second ({dropped:.0} dropped); one \
+         connection sent the checks.",
+        written / first_checks.elapsed().as_secs_f64()
+    ));
     node.wait_for_snapshot()?;
     stage.postgres.execute(&stage.large.name, "VACUUM ANALYZE")?;
     settle();
