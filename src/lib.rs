@@ -37,3 +37,4 @@ pub mod services;
 pub mod storage;
 pub mod supervision;
 pub mod telemetry;
+mod thread_priority;

@@ -1,4 +1,5 @@
-//! Opens the installation's database. A new one is created only if there is no trace of an earlier installation.
+//! Opens the installation's database. A new one is created only if the data directory is free of files of an earlier
+//! installation.
 
 use std::path::Path;
 

@@ -16,7 +16,7 @@ use super::subscription::{Subscription, SubscriptionAction};
 use super::{Broker, ReceivedMessage, UNCONFIRMED, session};
 use crate::backoff::Backoff;
 
-/// Interval at which the log repeats the cause while there is no connection.
+/// Interval at which the log repeats the cause while the node is disconnected.
 const LOG_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Number of consecutive connections that ended before they were ready, after which the session is discarded. The
 /// session at the broker may be the cause.

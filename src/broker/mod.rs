@@ -116,9 +116,9 @@ pub struct Message {
 /// Acknowledgement of a message by the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    /// The broker accepted the message, and did not report that there is no subscriber.
+    /// The broker accepted the message, and reported no missing subscriber.
     Accepted,
-    /// The broker dropped the message, because there is no subscriber.
+    /// The broker dropped the message, because nobody subscribes to its topic.
     NoSubscriber,
 }
 

@@ -55,6 +55,8 @@ pub enum PinMode {
 }
 
 impl PinMode {
+    pub const NAMES: [&'static str; 3] = ["hold", "exact", "ceiling"];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hold => "hold",

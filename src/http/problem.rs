@@ -240,7 +240,7 @@ impl From<ServiceError> for Problem {
             ServiceError::GivenUp {
                 is_possibly_committed,
             } => {
-                tracing::warn!(is_possibly_committed, "a call missed its deadline");
+                tracing::warn!(may_be_done = is_possibly_committed, "a call missed its deadline");
                 Self {
                     retry_after_s: Some(5),
                     ..Self::new(Code::Unavailable, detail)

@@ -11,6 +11,7 @@ use crate::catalog::app::ResourceKind;
 use crate::catalog::attribute::RuleOp;
 use crate::catalog::enrolment::EnrolmentPolicy;
 use crate::catalog::org::Level;
+use crate::catalog::pin::PinMode;
 use crate::catalog::push::{Acknowledgement, Channel, TargetState};
 use crate::catalog::release::{RecallMode, ReleaseState};
 use crate::resolve::{Rule, Verdict};
@@ -62,7 +63,7 @@ value_schemas! {
     /// Operator of an attribute rule.
     RuleOperatorValue as "RuleOperator" = RuleOp::ALL.map(RuleOp::as_str);
     /// Mode of a pin.
-    PinModeValue as "PinMode" = ["hold", "exact", "ceiling"];
+    PinModeValue as "PinMode" = PinMode::NAMES;
     /// State of a push on one device.
     PushStateValue as "PushState" = TargetState::ALL.map(TargetState::as_str);
     /// Channel of a delivery.

@@ -13,6 +13,7 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use tokio::sync::oneshot;
 
 use crate::catalog::field::Invalid;
+use crate::thread_priority;
 
 /// Maximum number of hashing threads, limited by the number of cores. A flood of logins must leave cores to the checks.
 const MAX_HASHERS: usize = 2;
@@ -156,19 +157,12 @@ fn start_hashers() -> Arc<Queue> {
 }
 
 fn run_hasher(queue: &Queue) -> ! {
-    lower_priority();
+    thread_priority::lower(NICENESS);
     loop {
         let work = queue.pop();
         // After a panic the caller gets no answer, but the thread continues for the others.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(work));
     }
-}
-
-/// Lowers the priority of the thread on Linux. Elsewhere the priority is that of the whole process, which must stay.
-fn lower_priority() {
-    // Hashing also works without a lower priority.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 fn hash(password: &str) -> String {

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::ServiceError;
 use super::deadline::CallScope;
 use crate::catalog::ids::TenantId;
+use crate::thread_priority;
 
 /// Maximum number of waiting calls per tenant.
 const WAITING_PER_TENANT: usize = 8;
@@ -103,7 +104,7 @@ impl HeavyCalls {
                 tokio::select! {
                     biased;
                     () = tell.closed() => None,
-                    done = scope.run(async move { call().await }) => Some(done),
+                    done = scope.run(call()) => Some(done),
                 }
             });
             if let Some(done) = done {
@@ -155,7 +156,7 @@ impl Queues {
     }
 
     fn work(&self, most_of_one: usize) {
-        lower_priority();
+        thread_priority::lower(NICENESS);
         while let Some((owner, work)) = self.next(most_of_one) {
             // The panic hook has logged the panic, and the caller gets an error.
             let _ = catch_unwind(AssertUnwindSafe(work));
@@ -212,13 +213,6 @@ impl State {
         }
         Some((owner, work))
     }
-}
-
-/// Lowers the priority of the current thread. Only Linux has priorities per thread; elsewhere this would slow down the
-/// whole process.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 #[cfg(test)]

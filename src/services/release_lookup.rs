@@ -1,11 +1,34 @@
-//! Lookup of one release.
+//! Lookup of one release, for reads and for changes.
 
-use super::ServiceError;
-use crate::access::TenantScope;
+use super::{Caller, Context, Precondition, ServiceError, apps};
+use crate::access::{Action, TenantScope};
 use crate::catalog::app::App;
-use crate::catalog::ids::ReleaseId;
+use crate::catalog::ids::{ReleaseId, TenantId};
+use crate::catalog::text::PackageName;
 use crate::storage::releases::ReleaseRecord;
-use crate::storage::{Reader, Versioned, releases};
+use crate::storage::{CatalogTx, Reader, Versioned, releases};
+
+/// Release that is about to change, in the transaction of the change.
+pub(super) struct ReleaseEdit {
+    pub(super) tx: CatalogTx,
+    pub(super) app: App,
+    pub(super) before: Versioned<ReleaseRecord>,
+}
+
+/// Begins a change of a release: authorizes the caller, finds the release and verifies the precondition.
+pub(super) async fn begin_edit(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, app, id): (TenantId, &PackageName, ReleaseId),
+    precondition: &Precondition,
+) -> Result<ReleaseEdit, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
+    let app = apps::find(&tx, scope, app).await?.value;
+    let before = find(&tx, scope, &app, id).await?;
+    precondition.check(&before.etag)?;
+    Ok(ReleaseEdit { tx, app, before })
+}
 
 /// Finds a release of this app.
 pub(super) async fn find(

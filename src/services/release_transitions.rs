@@ -1,8 +1,8 @@
 //! Transitions of a release: publish, pause, resume, discard, recall. All of them are idempotent.
 
 use super::audit::{self, Change, of_release};
-use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps, release_lookup};
-use crate::access::Action;
+use super::release_lookup::{ReleaseEdit, begin_edit};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::catalog::app::App;
 use crate::catalog::ids::{ReleaseId, TenantId};
 use crate::catalog::release::{RecallMode, Release, ReleaseState, Transition};
@@ -34,15 +34,11 @@ impl TransitionRequest {
 pub async fn apply(
     ctx: &Context,
     caller: &Caller,
-    (tenant, app, id): (TenantId, &PackageName, ReleaseId),
+    path: (TenantId, &PackageName, ReleaseId),
     request: TransitionRequest,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
-    let tx = ctx.begin_catalog(caller, scope).await?;
-    let app = apps::find(&tx, scope, app).await?.value;
-    let before = release_lookup::find(&tx, scope, &app, id).await?;
-    precondition.check(&before.etag)?;
+    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, path, precondition).await?;
     let context = TransitionContext {
         ctx,
         caller,

@@ -2,10 +2,9 @@
 
 use super::audit::{self, Change, of_release};
 use super::error::require_valid;
+use super::release_lookup::{ReleaseEdit, begin_edit, find};
 use super::release_transitions::{TransitionContext, publish_in};
-use super::{
-    Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, release_lookup,
-};
+use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::access::Action;
 use crate::catalog::app::{App, Resource};
 use crate::catalog::field::FieldError;
@@ -176,7 +175,7 @@ pub async fn get(
 ) -> Result<Versioned<ReleaseRecord>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(&ctx.db, scope, app).await?;
-    release_lookup::find(&ctx.db, scope, &app.value, id).await
+    find(&ctx.db, scope, &app.value, id).await
 }
 
 /// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.
@@ -208,16 +207,12 @@ pub async fn set_rollout(
 async fn change_content(
     ctx: &Context,
     caller: &Caller,
-    (tenant, app, id): (TenantId, &PackageName, ReleaseId),
+    path: (TenantId, &PackageName, ReleaseId),
     precondition: &Precondition,
     action: &'static str,
     apply: impl FnOnce(&mut ReleaseContent),
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
-    let tx = ctx.begin_catalog(caller, scope).await?;
-    let app = apps::find(&tx, scope, app).await?.value;
-    let before = release_lookup::find(&tx, scope, &app, id).await?;
-    precondition.check(&before.etag)?;
+    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, path, precondition).await?;
     let mut after = before.value.clone();
     apply(&mut after.release.content);
     if after == before.value {
@@ -230,11 +225,11 @@ async fn change_content(
         .map_err(version_taken)?;
     let change = Change {
         action,
-        object_id: id.to_string(),
+        object_id: stored.value.release.id.to_string(),
         before: Some(of_release(&app.package_name, &before.value)),
         after: Some(of_release(&app.package_name, &stored.value)),
     };
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ConnAcquireErr, DbErr};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+use super::priority_gate::PriorityGate;
 
 /// Time limit of a caller's wait for a permit.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,9 +18,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct ConnectionQueue {
     permits: Arc<Semaphore>,
-    /// Admits one non-urgent caller at a time to the wait for a permit. An urgent caller waits behind at most one of
-    /// them.
-    queue: Mutex<()>,
+    gate: PriorityGate,
     limit: u32,
     waiting: AtomicU32,
     /// Number of permits withheld because the database granted no connection for them.
@@ -38,7 +38,7 @@ impl ConnectionQueue {
     pub(super) fn new(limit: u32) -> Arc<Self> {
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(usize::try_from(limit).unwrap_or(1))),
-            queue: Mutex::const_new(()),
+            gate: PriorityGate::default(),
             limit,
             waiting: AtomicU32::new(0),
             withheld: AtomicU32::new(0),
@@ -48,14 +48,7 @@ impl ConnectionQueue {
 
     pub(super) async fn acquire(&self, is_urgent: bool) -> Result<ConnectionPermit, DbErr> {
         let _waiting = WaitingGuard::begin(self);
-        let permit = async {
-            let _queued = if is_urgent {
-                None
-            } else {
-                Some(self.queue.lock().await)
-            };
-            self.permits.clone().acquire_owned().await
-        };
+        let permit = self.gate.wait(is_urgent, self.permits.clone().acquire_owned());
         match timeout(ACQUIRE_TIMEOUT, permit).await {
             Ok(Ok(permit)) => Ok(ConnectionPermit(permit)),
             Ok(Err(_)) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),

@@ -29,6 +29,7 @@ mod pool;
 mod pooler;
 mod postgres;
 mod postgres_url;
+mod priority_gate;
 mod progress;
 mod reader;
 mod row;

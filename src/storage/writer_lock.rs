@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::priority_gate::PriorityGate;
 use crate::catalog::ids::TenantId;
 
 /// Lock that urgent writers acquire without queueing: only one non-urgent writer at a time waits for it.
 #[derive(Debug, Default)]
 pub(super) struct PriorityMutex {
-    queue: Arc<Mutex<()>>,
+    gate: PriorityGate,
     mutex: Arc<Mutex<()>>,
 }
 
@@ -19,12 +20,7 @@ pub(super) type PriorityGuard = OwnedMutexGuard<()>;
 
 impl PriorityMutex {
     pub(super) async fn lock(&self, is_urgent: bool) -> PriorityGuard {
-        let _queued = if is_urgent {
-            None
-        } else {
-            Some(self.queue.clone().lock_owned().await)
-        };
-        self.mutex.clone().lock_owned().await
+        self.gate.wait(is_urgent, self.mutex.clone().lock_owned()).await
     }
 }
 

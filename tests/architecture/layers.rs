@@ -27,7 +27,7 @@ const LAYERS: [Layer; 15] = [
     },
     Layer {
         name: "secrets",
-        may_name: &["catalog"],
+        may_name: &["catalog", "thread_priority"],
         libraries: &["tokio", "aws_lc_rs", "argon2", "jsonwebtoken"],
     },
     Layer {
@@ -74,6 +74,7 @@ const LAYERS: [Layer; 15] = [
             "clock",
             "backoff",
             "supervision",
+            "thread_priority",
         ],
         libraries: &["tokio", "tracing", "metrics"],
     },

@@ -50,6 +50,26 @@ impl Ground {
         sqlx::raw_sql(sql).execute(&mut self.direct).await.unwrap();
     }
 
+    /// Makes a call whose connection goes silent while it commits. Returns the detail of its answer.
+    async fn detail_after_silent_commit(
+        &mut self,
+        caller: &Caller,
+        (method, path, key): (Method, &str, &str),
+        body: &Value,
+    ) -> String {
+        self.execute(DEFERRED_TRIGGER).await;
+        self.execute(COMMIT_LOCK).await;
+        let call = called(caller, method, path, key, body);
+        self.a_session_waits().await;
+        self.proxy.silence().await;
+        self.execute("SELECT pg_advisory_unlock_all()").await;
+        let (answer, took) = call.await.unwrap();
+        self.proxy.set(Mode::Open);
+        let problem = answer.problem(503, "unavailable");
+        assert!(took < ANSWERED_WITHIN, "{took:?}");
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+
     /// Returns once a session waits for a lock.
     async fn a_session_waits(&mut self) {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -118,20 +138,10 @@ async fn a_write_that_goes_silent_in_its_commit_may_have_been_done_and_is_done_o
     let Merchant { admin, .. } = ground.app.merchant().await;
     let (path, body) = (in_app("/releases"), release_fields(CHUKU, 1));
 
-    ground.execute(DEFERRED_TRIGGER).await;
-    ground.execute(COMMIT_LOCK).await;
-    let call = called(&admin, Method::POST, &path, "k", &body);
-    ground.a_session_waits().await;
-    ground.proxy.silence().await;
-    ground.execute("SELECT pg_advisory_unlock_all()").await;
-
-    let (answer, took) = call.await.unwrap();
-    ground.proxy.set(Mode::Open);
-    let problem = answer.problem(503, "unavailable");
-    let detail = problem["detail"].as_str().unwrap();
+    let call = (Method::POST, path.as_str(), "k");
+    let detail = ground.detail_after_silent_commit(&admin, call, &body).await;
     assert!(detail.contains("may have been done"), "{detail}");
     assert!(detail.contains("Idempotency-Key"), "{detail}");
-    assert!(took < ANSWERED_WITHIN, "{took:?}");
 
     let again = repeat(&admin, &path, &body).await;
     assert_eq!(again.status, 201, "{}", again.text);
@@ -148,19 +158,9 @@ async fn a_heavy_write_that_goes_silent_in_its_commit_may_have_been_done() {
     let path = in_tenant("/org-directory");
     let body = json!({"nodes": [{"path": ["HM", "HM-SH", "8007"]}]});
 
-    ground.execute(DEFERRED_TRIGGER).await;
-    ground.execute(COMMIT_LOCK).await;
-    let call = called(&admin, Method::PUT, &path, "", &body);
-    ground.a_session_waits().await;
-    ground.proxy.silence().await;
-    ground.execute("SELECT pg_advisory_unlock_all()").await;
-
-    let (answer, took) = call.await.unwrap();
-    ground.proxy.set(Mode::Open);
-    let problem = answer.problem(503, "unavailable");
-    let detail = problem["detail"].as_str().unwrap();
+    let call = (Method::PUT, path.as_str(), "");
+    let detail = ground.detail_after_silent_commit(&admin, call, &body).await;
     assert!(detail.contains("may have been done"), "{detail}");
-    assert!(took < ANSWERED_WITHIN, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,7 @@ fn devices(columns: &Columns) -> TableCreateStatement {
 
 /// An install belongs to an app, not to a name that another app may have later.
 ///
-/// `app_id` is no foreign key: installs of a deleted app are removed in batches, as `deleted_apps` requests.
+/// `app_id` has no foreign key, because installs of a deleted app are removed in batches, as `deleted_apps` requests.
 fn device_installs(columns: &Columns) -> TableCreateStatement {
     Table::create()
         .table("device_installs")
