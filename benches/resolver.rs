@@ -2,15 +2,12 @@
 //!
 //! `cargo bench --bench resolver`; `docs/benchmarks.md` keeps what was measured.
 
-#[path = "check_path/sample_app.rs"]
-mod sample_app;
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use slipway::resolve::{decide, explain, read_check};
+use slipway_resolver::{decide, explain, read_check};
 
-use self::sample_app::{FIELDS, app, check, check_context};
+use slipway_test_support::sample_app::{FIELDS, app, check, check_context};
 
 const TEN_THOUSAND: usize = 10_000;
 

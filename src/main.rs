@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use slipway::app::{self, StartOptions};
-use slipway::clock::SystemClock;
-use slipway::commands::device::{self, DeviceCommand};
-use slipway::commands::push::{self, PushCommand};
-use slipway::commands::top_call::{self, TopCall};
+use slipway::clock::{Clock as _, SystemClock};
 use slipway::config::Config;
 use slipway::maintenance::admin::{self, AdminCommand};
 use slipway::maintenance::rekey::{self, RekeyCommand};
@@ -18,6 +15,9 @@ use slipway::maintenance::restore_finish::{self, RestoreFinishCommand};
 use slipway::services::installation::FirstAdministrator;
 use slipway::storage::Durability;
 use slipway::{data_directory, demo, http, telemetry};
+use slipway_client::device::{self, DeviceCommand};
+use slipway_client::push::{self, PushCommand};
+use slipway_client::top_call::{self, TopCall};
 use tokio::runtime::Runtime;
 
 #[global_allocator]
@@ -112,7 +112,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             restore_finish::run(&command, &SystemClock, &mut std::io::stdout()).await
         }
         Command::Openapi => print_openapi(),
-        Command::TopCall(call) => return top_call::run(&call, &SystemClock).await,
+        Command::TopCall(call) => return top_call::run(&call, SystemClock.now()).await,
         Command::Push(push) => return push::run(&push).await,
         Command::Device(device) => return device::run(&device).await,
     };

@@ -6,4 +6,3 @@ mod chaos;
 mod faults;
 mod resolve;
 mod storage;
-mod support;

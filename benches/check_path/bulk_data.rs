@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use sha2::{Digest, Sha256};
-use slipway::catalog::ids::KeyId;
 use slipway::secrets::{Keyring, sealed_for_app_key};
+use slipway_domain::catalog::ids::KeyId;
 
 use crate::fleet::{RELEASES_PER_TENANT, SECRET_KEY, Tenant};
 use crate::node::PROGRAM;

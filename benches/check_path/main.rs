@@ -24,7 +24,6 @@ mod devices;
 mod fleet;
 mod install;
 mod measure;
-mod mosquitto;
 mod node;
 mod open_loop;
 mod parts;
@@ -32,7 +31,6 @@ mod postgres;
 mod process;
 mod report;
 mod requests;
-mod sample_app;
 mod wrk;
 
 use clap::Parser;

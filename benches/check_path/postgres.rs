@@ -1,12 +1,13 @@
 //! A throw-away PostgreSQL server with its usual durability, which can be stopped and started again.
 
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
+
+use slipway_test_support::postgres::{as_server_user, program, run};
 
 use crate::process::program_on_path;
 
@@ -28,9 +29,9 @@ impl Postgres {
         let directory = run(&mut as_server_user(
             "mktemp",
             &["-d", "-t", "slipway-bench.XXXXXX"],
-        ))?;
+        ));
         let directory = PathBuf::from(directory.trim());
-        let pg_ctl = program("pg_ctl")?;
+        let pg_ctl = program("pg_ctl");
         let watchdog = as_server_user("sh", &["-c", WATCHDOG, "watchdog"])
             .arg(pg_ctl)
             .arg(&directory)
@@ -42,7 +43,7 @@ impl Postgres {
             directory,
             _watchdog: watchdog,
         };
-        let initdb = program("initdb")?;
+        let initdb = program("initdb");
         let options = [
             "-U",
             "slipway",
@@ -54,7 +55,7 @@ impl Postgres {
         ];
         run(as_server_user(text(&initdb)?, &["-D"])
             .arg(postgres.directory.join("data"))
-            .args(options))?;
+            .args(options));
         postgres.resume()?;
         Ok(postgres)
     }
@@ -113,7 +114,7 @@ impl Postgres {
     }
 
     fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let status = as_server_user(text(&program("pg_ctl")?)?, &["-D"])
+        let status = as_server_user(text(&program("pg_ctl"))?, &["-D"])
             .arg(self.directory.join("data"))
             .args(arguments)
             // The server would keep a pipe open for as long as it runs.
@@ -122,48 +123,6 @@ impl Postgres {
         ensure!(status.success(), "pg_ctl {arguments:?} failed");
         Ok(())
     }
-}
-
-/// The server refuses to run as root, so root hands over to the user that Debian's package makes.
-fn as_server_user(program: &str, arguments: &[&str]) -> Command {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    let mut command = if is_root {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--", program]);
-        command
-    } else {
-        Command::new(program)
-    };
-    // The user may not be allowed to enter the directory of the project.
-    command.args(arguments).current_dir("/");
-    command
-}
-
-/// Where Debian keeps the programs of its newest server; elsewhere they are taken from the path.
-fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = versions.map(|version| version.path()).max_by_key(|path| {
-        path.file_name()
-            .and_then(|name| name.to_str()?.parse::<u32>().ok())
-    });
-    newest
-        .map(|version| version.join("bin").join(name))
-        .filter(|program| program.exists())
-        .or_else(|| program_on_path(name))
-        .with_context(|| format!("PostgreSQL's {name} is missing: apt-get install postgresql"))
-}
-
-fn run(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.stdin(Stdio::null()).output()?;
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn text(path: &std::path::Path) -> anyhow::Result<&str> {

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::ensure;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
-use slipway::http::gateway::sign::{SignMethod, canonical_text};
+use slipway_gateway::sign::{SignMethod, canonical_text};
 
 use crate::bulk_data::Catalog;
 use crate::connection::{Connection, post};

@@ -24,7 +24,6 @@ use self::settings::{
 };
 use self::stop::SignalHandler;
 use self::tasks::{CatalogTask, ServerTasks};
-use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
@@ -43,6 +42,7 @@ use crate::services::{
 use crate::storage::{Db, Durability, Gate, sqlite_path};
 use crate::supervision::Tasks;
 use crate::telemetry;
+use slipway_domain::catalog::push::PushLifetimes;
 
 const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// Time limit for connections in use to return to the pool at a stop.

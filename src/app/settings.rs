@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 
 use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
-use crate::catalog::text::Username;
 use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory::{self, NodeName};
 use crate::live::CatalogSyncSettings;
@@ -19,6 +18,7 @@ use crate::services::device_records::{
 use crate::services::push_delivery::{DeliverySettings, Redelivery};
 use crate::services::{LoginLimits, NewDevices};
 use crate::storage::Db;
+use slipway_domain::catalog::text::Username;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
     DeliverySettings {

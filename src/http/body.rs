@@ -17,8 +17,8 @@ use super::body_memory::{BodyMemory, Owner};
 use super::fields::field_error_from_serde;
 use super::object::Object;
 use super::problem::{Problem, ProblemCode};
-use crate::catalog::field::FieldError;
 use crate::services::{DeadlineSuspension, suspend_deadline};
+use slipway_domain::catalog::field::FieldError;
 
 /// Size limit of most bodies: 1 MiB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;

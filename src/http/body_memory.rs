@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Memory limit in bytes for all incomplete bodies of a node.
 const NODE_LIMIT_BYTES: usize = 256 * 1024 * 1024;

@@ -17,8 +17,8 @@ use super::path::FromPath;
 use super::problem::Problem;
 use super::request_ids;
 use super::telemetry::{RequestId, record_principal};
-use crate::catalog::field::FieldError;
 use crate::services::{Caller, Context, IdempotentRequest, Permit, PermitClass, Precondition, sessions};
+use slipway_domain::catalog::field::FieldError;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 

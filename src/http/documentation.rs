@@ -13,7 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use super::problem::Problem;
-use crate::catalog::json::JsonText;
+use slipway_domain::catalog::json::JsonText;
 
 const DESCRIPTION: &str = "/openapi.json";
 const PAGES: &str = "/docs/{file:.*}";

@@ -4,8 +4,8 @@ use actix_web::web::{self, Bytes};
 
 use super::body::FromBody;
 use super::problem::Problem;
-use crate::catalog::ids::TenantId;
 use crate::services::Context;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Size in bytes above which a body is parsed on the threads for heavy work.
 const LARGE_BODY_BYTES: usize = 128 * 1024;

@@ -11,7 +11,6 @@ mod device;
 mod documentation;
 mod fallback;
 mod fields;
-mod form;
 mod forwarded;
 pub mod gateway;
 mod heavy;

@@ -4,8 +4,8 @@ use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
-use crate::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
-use crate::catalog::text::{DeviceId, Identifier, PackageName};
+use slipway_domain::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
+use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
 
 /// Type that a handler reads from the path.
 pub(super) trait FromPath: Sized {

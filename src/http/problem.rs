@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::catalog::field::{FieldError, excerpt};
 use crate::error_chain::error_chain;
 use crate::services::ServiceError;
+use slipway_domain::catalog::field::{FieldError, excerpt};
 
 /// Media type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use super::body::Json;
 use super::call::Call;
 use super::problem::Problem;
-use crate::access::Action;
-use crate::catalog::ids::TenantId;
-use crate::catalog::json::JsonText;
 use crate::services::checks::CheckAnswer;
 use crate::services::{
     Answer, IdempotencyOutcome, Reservation, ServiceError, WriteResult, reserve_idempotency_key,
 };
 use crate::storage::CatalogRevision;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::json::JsonText;
 
 /// Catalog revision that the response was computed from, or that contains the write.
 const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");

@@ -23,10 +23,10 @@ use super::connection::{RequestInProgress, TrackedBody};
 use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
-use crate::access::Principal;
-use crate::catalog::field::MAX_ECHO_CHARACTERS;
-use crate::catalog::ids::TenantId;
 use crate::services::within_deadline;
+use slipway_domain::access::Principal;
+use slipway_domain::catalog::field::MAX_ECHO_CHARACTERS;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Id of a request in its response, the log and the audit.
 #[derive(Debug, Clone)]

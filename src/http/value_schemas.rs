@@ -6,15 +6,15 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::access::{AppKeyRole, Role};
-use crate::catalog::app::ResourceKind;
-use crate::catalog::attribute::RuleOp;
-use crate::catalog::enrolment::EnrolmentPolicy;
-use crate::catalog::org::Level;
-use crate::catalog::pin::PinMode;
-use crate::catalog::push::{Acknowledgement, Channel, TargetState};
-use crate::catalog::release::{RecallMode, ReleaseState};
-use crate::resolve::{Rule, Verdict};
+use slipway_domain::access::{AppKeyRole, Role};
+use slipway_domain::catalog::app::ResourceKind;
+use slipway_domain::catalog::attribute::RuleOp;
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::org::Level;
+use slipway_domain::catalog::pin::PinMode;
+use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetState};
+use slipway_domain::catalog::release::{RecallMode, ReleaseState};
+use slipway_resolver::{Rule, Verdict};
 
 /// Defines a type that stands in a field's `value_type`: its schema is a text with these values.
 macro_rules! value_schemas {

@@ -4,8 +4,8 @@ use std::hash::{Hash, Hasher};
 
 use papaya::Equivalent;
 
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Map key identifying a device across tenants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -16,10 +16,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::device_ref::{BorrowedDeviceRef, DeviceRef};
 use super::revocations::{Revocation, Revocations};
 use crate::backoff::Backoff;
-use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::storage::device_tokens::{self, TokenGeneration};
 use crate::storage::{Db, StorageError};
+use slipway_domain::catalog::ids::TenantId;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Overlap of a poll with the previous one. Exceeds the clock skew between nodes plus the duration of a transaction.
@@ -189,7 +189,7 @@ fn owner_of(row: &TokenGeneration) -> DeviceRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::text::DeviceId;
+    use slipway_domain::catalog::text::DeviceId;
 
     fn row(generation: i64) -> TokenGeneration {
         TokenGeneration {

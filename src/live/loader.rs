@@ -9,16 +9,16 @@ use tokio::task::JoinSet;
 
 use super::CatalogCache;
 use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
-use crate::access::{AppKey, TenantScope};
-use crate::catalog::ids::{AppId, TenantId};
-use crate::catalog::org::OrgDirectory;
-use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::app_keys::SealedSecrets;
 use crate::storage::catalog_states::{self, AppRows, TenantRows};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
+use slipway_domain::access::{AppKey, TenantScope};
+use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::org::OrgDirectory;
+use slipway_resolver::PublishedApp;
 
 /// Number of tenants in a group, which is read in one transaction.
 const GROUP: usize = 64;

@@ -30,7 +30,7 @@ pub use revocations::{Revocation, Revocations};
 pub use sync::{CatalogSync, CatalogSyncSettings};
 
 use self::snapshot::Snapshot;
-use crate::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Maximum time that a write waits until this node serves it. The write is acknowledged even if the time expires.
 const READ_YOUR_WRITES_WITHIN: Duration = Duration::from_secs(2);

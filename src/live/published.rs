@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::access::AppKeyRole;
-use crate::catalog::ids::{AppId, KeyId, TenantId};
-use crate::catalog::org::OrgDirectory;
-use crate::catalog::tenant::Tenant;
-use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
 use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
+use slipway_domain::access::AppKeyRole;
+use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
+use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_resolver::PublishedApp;
 
 pub struct PublishedTenant {
     /// Revision that this catalog was loaded from.

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::DeviceRef;
-use crate::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Subject whose access was revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,13 +20,13 @@ use super::loader::{LoadResult, Loader};
 use super::snapshot::{Origin, SnapshotDirectory};
 use super::{CatalogCache, Revocations, SyncRequest};
 use crate::backoff::Backoff;
-use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
 use crate::storage::{CatalogRevision, Db, StorageError};
 use crate::supervision::{Importance, Tasks};
+use slipway_domain::catalog::ids::TenantId;
 
 /// Number of most recently changed tenants that a poll compares.
 const NEWEST: u64 = 64;

@@ -5,14 +5,14 @@ use std::io::{BufRead as _, Read as _};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use crate::access::User;
 use crate::app;
-use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::secrets::{new_password, parse_password};
 use crate::services::administrators;
 use crate::storage::{Db, Durability, Versioned};
+use slipway_domain::access::User;
+use slipway_domain::catalog::text::Username;
 
 /// Longer than any password, so that an endless line does not exhaust memory.
 const MAX_LINE: u64 = 4_096;

@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use super::Keyring;
-use crate::catalog::ids::{SessionId, UserId};
+use slipway_domain::catalog::ids::{SessionId, UserId};
 
 const ISSUER: &str = "slipway";
 const AUDIENCE: &str = "slipway-admin";

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::token::{hash_matches, random_bytes};
 use super::{Keyring, TAG_BYTES};
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 const PREFIX: &str = "slipway_devicetoken_";
 const RANDOM_BYTES: usize = 16;

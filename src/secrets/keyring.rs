@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::MacKey;
-use crate::catalog::ids::KeyId;
+use slipway_domain::catalog::ids::KeyId;
 
 /// Size of a secret key in bytes.
 const KEY_BYTES: usize = 32;

@@ -12,8 +12,8 @@ use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use tokio::sync::oneshot;
 
-use crate::catalog::field::Invalid;
 use crate::thread_priority;
+use slipway_domain::catalog::field::Invalid;
 
 /// Maximum number of hashing threads, limited by the number of cores. A flood of logins must leave cores to the checks.
 const MAX_HASHERS: usize = 2;

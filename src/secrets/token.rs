@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Purpose of a token. Its prefix makes a leaked token recognisable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ pub use offline::{create as create_offline, list as list_offline, reset_password
 use super::audit::{self, Change, of_user};
 use super::users::UserChanges;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
-use crate::access::{Action, Role, User, authorize_platform};
-use crate::catalog::ids::UserId;
-use crate::catalog::text::Username;
 use crate::secrets::hash_password;
 use crate::storage::{Page, PageRequest, Tx, Versioned, sessions, users};
+use slipway_domain::access::{Action, Role, User, authorize_platform};
+use slipway_domain::catalog::ids::UserId;
+use slipway_domain::catalog::text::Username;
 
 const LAST_ADMINISTRATOR: &str = "this is the last enabled administrator of the platform; create another one first \
      (POST /api/v1/users, or `slipway admin create`)";

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, Change, of_api_token};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
-use crate::access::{Action, ApiToken, KeyFacts, Role};
-use crate::catalog::ids::{KeyId, TenantId};
-use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::{Page, PageRequest, Versioned, api_tokens};
+use slipway_domain::access::{Action, ApiToken, KeyFacts, Role};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::text::Name;
 
 /// A new API token with its text, which is shown once.
 pub struct IssuedApiToken {

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, Change, of_app_key};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
-use crate::access::{Action, AppKey, AppKeyRole, KeyFacts};
-use crate::catalog::ids::{KeyId, TenantId};
-use crate::catalog::text::Name;
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
 use crate::storage::{Page, PageRequest, Versioned, app_keys};
+use slipway_domain::access::{Action, AppKey, AppKeyRole, KeyFacts};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::text::Name;
 
 /// A new or rotated gateway key with its secret, which is shown once.
 pub struct IssuedAppKey {

@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use super::audited_release::AuditedRelease;
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, ApiToken, AppKey, DeviceKey, User, authorize_platform};
-use crate::catalog::app::{App, Resource};
-use crate::catalog::ids::{AuditId, TenantId};
-use crate::catalog::json::JsonText;
-use crate::catalog::pin::{Pin, PinTarget};
-use crate::catalog::push::Push;
-use crate::catalog::tenant::Tenant;
-use crate::catalog::text::PackageName;
 use crate::storage::audit::AuditEvent;
 use crate::storage::releases::ReleaseRecord;
 use crate::storage::{Page, PageRequest, StorageError, Writer, audit};
+use slipway_domain::access::{Action, ApiToken, AppKey, DeviceKey, User, authorize_platform};
+use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::ids::{AuditId, TenantId};
+use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::pin::{Pin, PinTarget};
+use slipway_domain::catalog::push::Push;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::PackageName;
 
 /// Change of one object. `before` is `None` for a creation, `after` is `None` for a deletion.
 ///

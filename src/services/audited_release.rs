@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::catalog::json::JsonText;
-use crate::catalog::release::RecallMode;
-use crate::catalog::targeting::Targeting;
-use crate::catalog::text::{PackageName, Reason, Sha256, Url};
 use crate::storage::releases::ReleaseRecord;
+use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::release::RecallMode;
+use slipway_domain::catalog::targeting::Targeting;
+use slipway_domain::catalog::text::{PackageName, Reason, Sha256, Url};
 
 /// Serializable release. It avoids `serde_json::Value` for JSON of callers, so that numbers keep their original text.
 #[derive(Serialize)]

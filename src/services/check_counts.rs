@@ -2,7 +2,7 @@
 
 use metrics::{Counter, counter};
 
-use crate::resolve::Offer;
+use slipway_resolver::Offer;
 
 /// Counters of checks by outcome.
 pub struct CheckCounts {

@@ -7,13 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Context, ServiceError};
-use crate::access::has_expired;
-use crate::catalog::field::excerpt;
-use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{Lookup, PublishedTenant};
-use crate::resolve::{Check, CheckContext, Offer, OfferFormat, decide};
 use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
 use crate::storage::key_uses::KeyRef;
+use slipway_domain::access::has_expired;
+use slipway_domain::catalog::field::excerpt;
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_resolver::{Check, CheckContext, Offer, OfferFormat, decide};
 
 const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
     "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",

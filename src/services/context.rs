@@ -17,14 +17,14 @@ use super::login_failures::LoginFailures;
 use super::push_delivery::PushDelivery;
 use super::write_health::{WriteFailure, WriteHealth};
 use super::{CallLimits, DeviceLimits, HeavyCalls, NewDevices, Permits, ServiceError, TokenLookups};
-use crate::access::{Action, Principal, Role, TenantScope, User, authorize_tenant};
-use crate::catalog::ids::{TenantId, UserId};
-use crate::catalog::push::PushLifetimes;
 use crate::clock::Clock;
 use crate::live::{CatalogCache, Lookup, RevokedTokens};
 use crate::secrets::{AccessTokens, Keyring};
 use crate::storage::{Authority, CatalogRevision, CatalogTx, Cause, Db, Tx, Versioned, in_micros, tenants};
 use crate::supervision::Tasks;
+use slipway_domain::access::{Action, Principal, Role, TenantScope, User, authorize_tenant};
+use slipway_domain::catalog::ids::{TenantId, UserId};
+use slipway_domain::catalog::push::PushLifetimes;
 
 /// Components of a running server that use cases need.
 pub struct Context {

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, Change, of_device_key};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
-use crate::access::{Action, DeviceKey, KeyFacts};
-use crate::catalog::ids::{KeyId, TenantId};
-use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::{Page, PageRequest, Versioned, device_keys};
+use slipway_domain::access::{Action, DeviceKey, KeyFacts};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::text::Name;
 
 /// A new device key with its text, which is shown once.
 pub struct IssuedDeviceKey {

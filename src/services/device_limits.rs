@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::rate_limit::{RateLimit, retry_after_s};
-use crate::access::DeviceScope;
-use crate::catalog::ids::TenantId;
-use crate::catalog::push::PushTarget;
+use slipway_domain::access::DeviceScope;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::PushTarget;
 
 /// Burst, in seconds of the sustained rate. A device that was offline acknowledges many pushes at once.
 const BURST_S: u32 = 15;

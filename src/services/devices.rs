@@ -9,16 +9,16 @@ use uuid::Uuid;
 use super::audit::{self, Change};
 use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, nodes};
-use crate::access::{Action, TenantScope};
-use crate::catalog::device::{Device, OrgInfo};
-use crate::catalog::field::FieldError;
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::{DeviceId, Identifier, PackageName};
 use crate::live::{DeviceRef, Lookup};
 use crate::storage::device_installs::{self, Install, VersionCount};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, DeviceFilter, DeviceRecord};
 use crate::storage::{Page, PageRequest, Reader, Tx};
+use slipway_domain::access::{Action, TenantScope};
+use slipway_domain::catalog::device::{Device, OrgInfo};
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
 
 /// A registered device with its derived state.
 pub struct RegisteredDevice {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::ServiceError;
 use super::network::network_of;
 use super::rate_limit::{RateLimit, retry_after_s};
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Enrolment codes that may be tried for one device from one network in five minutes.
 ///

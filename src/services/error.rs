@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::access::Refusal;
-use crate::catalog::field::FieldError;
 use crate::storage::{Cause, StorageError, UniqueKey};
+use slipway_domain::access::Refusal;
+use slipway_domain::catalog::field::FieldError;
 
 /// Time limit of a use case. [`ServiceError::GivenUp`] reports it.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Caller, Context, ServiceError, apps};
-use crate::access::{Action, TenantScope};
-use crate::catalog::ids::TenantId;
-use crate::catalog::org::OrgDirectory;
-use crate::catalog::text::{Identifier, PackageName};
 use crate::live::Lookup;
-use crate::resolve::{Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
 use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, CatalogRevision, ReadTx, StorageError};
+use slipway_domain::access::{Action, TenantScope};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::text::{Identifier, PackageName};
+use slipway_resolver::{Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
 
 pub struct Explanation {
     /// Catalog revision that was explained.

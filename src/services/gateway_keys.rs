@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::checks::{CheckAnswer, answer};
 use super::{Context, ServiceError};
-use crate::access::{AppKeyRole, has_expired};
-use crate::catalog::ids::{KeyId, TenantId};
 use crate::live::{LiveAppKey, Lookup, PublishedTenant};
-use crate::resolve::Check;
 use crate::storage::key_uses::KeyRef;
+use slipway_domain::access::{AppKeyRole, has_expired};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_resolver::Check;
 
 /// A gateway key with its tenant. The caller is authenticated only once a signature is verified with one of its
 /// secrets.

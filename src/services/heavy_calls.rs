@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 
 use super::ServiceError;
 use super::deadline::CallScope;
-use crate::catalog::ids::TenantId;
 use crate::thread_priority;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Maximum number of waiting calls per tenant.
 const WAITING_PER_TENANT: usize = 8;

@@ -13,12 +13,12 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, authorize_platform};
 use crate::backoff::Backoff;
-use crate::catalog::ids::TenantId;
-use crate::catalog::json::JsonText;
 use crate::storage::idempotency::{self, IdempotencyKey, ReservationId, Retention};
 use crate::storage::{Db, StorageError, WriteProgress, Writer};
+use slipway_domain::access::{Action, authorize_platform};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::json::JsonText;
 
 const RETENTION: Retention = Retention {
     // Time for which a request blocks its key if it neither completed nor failed, because its server died.

@@ -9,15 +9,15 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::ServiceError;
-use crate::access::{Role, User};
 use crate::backoff::Backoff;
-use crate::catalog::ids::UserId;
-use crate::catalog::text::Username;
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, in_micros, settings, users};
+use slipway_domain::access::{Role, User};
+use slipway_domain::catalog::ids::UserId;
+use slipway_domain::catalog::text::Username;
 
 /// Setting that is sealed at the first start and opened at every later start.
 const CANARY: &str = "secret_key_canary";

@@ -133,7 +133,7 @@ impl KeyUseWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::ids::{KeyId, TenantId};
+    use slipway_domain::catalog::ids::{KeyId, TenantId};
 
     #[test]
     fn a_key_is_queued_once_a_day_and_again_when_the_queue_was_full() {

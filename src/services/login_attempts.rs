@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::network::network_of;
 use super::rate_limit::{RateLimit, RecentKeys};
-use crate::catalog::text::Username;
+use slipway_domain::catalog::text::Username;
 
 /// Period of the configured limits.
 const PERIOD: Duration = Duration::from_mins(5);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::network::network_of;
 use super::rate_limit::RateLimit;
-use crate::access::User;
-use crate::catalog::text::Username;
+use slipway_domain::access::User;
+use slipway_domain::catalog::text::Username;
 
 const PERIOD: Duration = Duration::from_mins(5);
 /// Audited failures from one network per period, for all accounts together.

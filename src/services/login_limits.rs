@@ -8,8 +8,8 @@ use super::login_attempts::AccountLimitExceeded;
 use super::network::network_of;
 use super::rate_limit::retry_after_s;
 use super::{Context, ServiceError};
-use crate::catalog::text::Username;
 use crate::storage::{sessions, users};
+use slipway_domain::catalog::text::Username;
 
 /// Counts a password attempt for an account. The error contains the wait.
 pub(super) async fn count_login_attempt(

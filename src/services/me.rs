@@ -3,10 +3,10 @@
 use super::audit::{self, Change};
 use super::login_limits::count_login_attempt;
 use super::{Caller, Context, ServiceError};
-use crate::access::{Action, authorize_platform};
-use crate::catalog::field::FieldError;
 use crate::secrets::{PasswordHash, hash_password, verify_own_password};
 use crate::storage::{sessions, users};
+use slipway_domain::access::{Action, authorize_platform};
+use slipway_domain::catalog::field::FieldError;
 
 /// Changes the caller's password and ends all of their sessions, including the current one.
 pub async fn change_password(

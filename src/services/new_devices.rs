@@ -13,9 +13,9 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use super::rate_limit::RateLimit;
-use crate::access::TenantScope;
-use crate::catalog::ids::TenantId;
 use crate::storage::{Reader, StorageError, devices};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::TenantId;
 
 /// A network's share is this fraction of the daily limit.
 const SHARES: u64 = 20;

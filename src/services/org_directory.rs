@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::audit::{self, Change};
 use super::error::require_valid;
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
-use crate::access::Action;
-use crate::catalog::ids::TenantId;
-use crate::catalog::org::{OrgCode, OrgNode, check_directory};
 use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
+use slipway_domain::access::Action;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::org::{OrgCode, OrgNode, check_directory};
 
 /// Maximum number of differing nodes per side in an audit event. The counts are always complete.
 const AUDITED_NODES: usize = 1_000;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ServiceError;
 use super::network::network_of;
-use crate::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Range of `Retry-After` in seconds. Values are spread, so that callers do not return together.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=8;

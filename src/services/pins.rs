@@ -2,13 +2,13 @@
 
 use super::audit::{self, Change, of_pin};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
-use crate::access::{Action, TenantScope};
-use crate::catalog::app::App;
-use crate::catalog::ids::{AppId, PinId, TenantId};
-use crate::catalog::pin::{Pin, PinMode, PinTarget};
-use crate::catalog::text::{Identifier, PackageName, Reason};
 use crate::storage::pins::PinFilter;
 use crate::storage::{CatalogTx, Page, PageRequest, Reader, Versioned, pins, releases, resources};
+use slipway_domain::access::{Action, TenantScope};
+use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::ids::{AppId, PinId, TenantId};
+use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway_domain::catalog::text::{Identifier, PackageName, Reason};
 
 /// Input for a new pin.
 pub struct NewPin {

@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::api_tokens::IssuedApiToken;
 use super::audit::{self, Change, of_api_token};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
-use crate::access::{Action, ApiToken, KeyFacts, Role, authorize_platform};
-use crate::catalog::ids::KeyId;
-use crate::catalog::text::Name;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::{Page, PageRequest, Versioned, platform_tokens};
+use slipway_domain::access::{Action, ApiToken, KeyFacts, Role, authorize_platform};
+use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::text::Name;
 
 pub async fn create(
     ctx: &Context,

@@ -12,14 +12,14 @@ use sha2::{Digest, Sha256};
 use super::audit::{self, Actor, Change, of_push};
 use super::gateway_keys::GatewayKey;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
-use crate::access::{Action, TenantScope, authorize_push};
-use crate::catalog::ids::{PushId, TenantId};
-use crate::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
-use crate::catalog::text::TraceId;
 use crate::storage::push_targets::{self, NewTarget, TargetRecord};
 use crate::storage::{
     Authority, Page, PageRequest, Reader, StorageError, Tx, push_recipients, pushes, tenants,
 };
+use slipway_domain::access::{Action, TenantScope, authorize_push};
+use slipway_domain::catalog::ids::{PushId, TenantId};
+use slipway_domain::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
+use slipway_domain::catalog::text::TraceId;
 
 /// Period in which a repeated push is recognized.
 const REPEATS_WITHIN: TimeDelta = TimeDelta::minutes(10);

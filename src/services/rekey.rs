@@ -8,12 +8,12 @@ use metrics::gauge;
 
 use super::audit::{self, Actor, Change};
 use super::{Context, ServiceError, installation};
-use crate::access::TenantScope;
-use crate::catalog::ids::{KeyId, TenantId};
 use crate::secrets::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 use crate::storage::app_keys::{self, SealedAppKey, SealedSecrets};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, device_tokens};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{KeyId, TenantId};
 
 /// App keys per statement. A transaction of a tenant therefore has at most as many.
 const BATCH: u64 = 200;

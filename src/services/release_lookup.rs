@@ -1,12 +1,12 @@
 //! Lookup of one release, for reads and for changes.
 
 use super::{Caller, Context, Precondition, ServiceError, apps};
-use crate::access::{Action, TenantScope};
-use crate::catalog::app::App;
-use crate::catalog::ids::{ReleaseId, TenantId};
-use crate::catalog::text::PackageName;
 use crate::storage::releases::ReleaseRecord;
 use crate::storage::{CatalogTx, Reader, Versioned, releases};
+use slipway_domain::access::{Action, TenantScope};
+use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::text::PackageName;
 
 /// Release that is about to change, in the transaction of the change.
 pub(super) struct ReleaseEdit {

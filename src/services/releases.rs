@@ -5,15 +5,15 @@ use super::error::require_valid;
 use super::release_lookup::{ReleaseEdit, begin_edit, find};
 use super::release_transitions::{TransitionContext, publish_in};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
-use crate::access::Action;
-use crate::catalog::app::{App, Resource};
-use crate::catalog::field::FieldError;
-use crate::catalog::ids::{ReleaseId, TenantId};
-use crate::catalog::release::{Release, ReleaseContent, ReleaseState};
-use crate::catalog::release_changes::{ReleaseChanges, RolloutChanges};
-use crate::catalog::text::{Identifier, PackageName};
 use crate::storage::releases::{ReleaseFilter, ReleaseRecord};
 use crate::storage::{CatalogTx, Page, PageRequest, Versioned, releases, resources};
+use slipway_domain::access::Action;
+use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::release::{Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::release_changes::{ReleaseChanges, RolloutChanges};
+use slipway_domain::catalog::text::{Identifier, PackageName};
 
 /// Input for a new release.
 pub struct NewRelease {

@@ -2,11 +2,11 @@
 
 use super::audit::{self, Change, of_resource};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
-use crate::access::Action;
-use crate::catalog::app::{Resource, ResourceKind};
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::{Identifier, Name, PackageName};
 use crate::storage::{Page, PageRequest, Versioned, resources};
+use slipway_domain::access::Action;
+use slipway_domain::catalog::app::{Resource, ResourceKind};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::{Identifier, Name, PackageName};
 
 /// Changes to a resource. Absent fields stay unchanged.
 #[derive(Default)]

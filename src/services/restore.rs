@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::ServiceError;
 use super::audit::{self, Actor, Change};
-use crate::access::{KeyFacts, TenantScope, User};
-use crate::catalog::ids::TenantId;
 use crate::storage::device_tokens::{self, TokenState};
 use crate::storage::{
     Db, PageRequest, Versioned, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens,
     sessions, tenants, users,
 };
+use slipway_domain::access::{KeyFacts, TenantScope, User};
+use slipway_domain::catalog::ids::TenantId;
 
 /// Objects per page; each page is one statement.
 const PAGE: u64 = 200;

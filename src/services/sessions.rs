@@ -11,9 +11,6 @@ use super::login_failures::LoginFailure;
 use super::login_limits::count_login_attempt;
 use super::token_lookups::LookupDecision;
 use super::{Caller, Context, ServiceError, failed_login_audit};
-use crate::access::{Credential, Principal, User, has_expired};
-use crate::catalog::ids::{KeyId, SessionId, TenantId};
-use crate::catalog::text::Username;
 use crate::secrets::{
     AccessClaims, PasswordHash, PresentedToken, RefreshToken, TokenKind, verify_dummy, verify_password,
 };
@@ -21,6 +18,9 @@ use crate::storage::key_uses::KeyRef;
 use crate::storage::sessions::Session;
 use crate::storage::users::UserWithPassword;
 use crate::storage::{Db, api_tokens, sessions, tenants, users};
+use slipway_domain::access::{Credential, Principal, User, has_expired};
+use slipway_domain::catalog::ids::{KeyId, SessionId, TenantId};
+use slipway_domain::catalog::text::Username;
 
 /// Time from the login to the end of a session, regardless of refreshes.
 const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);

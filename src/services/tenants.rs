@@ -2,13 +2,13 @@
 
 use super::audit::{self, Change, of_tenant};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
-use crate::access::{Action, authorize_platform, authorize_tenant};
-use crate::catalog::enrolment::EnrolmentPolicy;
-use crate::catalog::ids::TenantId;
-use crate::catalog::push::UrlSchemes;
-use crate::catalog::tenant::Tenant;
-use crate::catalog::text::Name;
 use crate::storage::{Page, PageRequest, Versioned, tenants};
+use slipway_domain::access::{Action, authorize_platform, authorize_tenant};
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::UrlSchemes;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::Name;
 
 /// Changes to a tenant. Absent fields stay unchanged.
 #[derive(Default)]

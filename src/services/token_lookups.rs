@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::ServiceError;
 use super::network::network_of;
 use super::rate_limit::{RateLimit, RecentKeys, retry_after_s};
-use crate::catalog::ids::SessionId;
+use slipway_domain::catalog::ids::SessionId;
 
 const PERIOD: Duration = Duration::from_mins(5);
 /// Time after its last use during which a valid token is exempt from the limit.

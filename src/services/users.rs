@@ -2,11 +2,11 @@
 
 use super::audit::{self, Change, of_user};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
-use crate::access::{Action, Role, User};
-use crate::catalog::ids::{TenantId, UserId};
-use crate::catalog::text::Username;
 use crate::secrets::hash_password;
 use crate::storage::{Page, PageRequest, Versioned, sessions, users};
+use slipway_domain::access::{Action, Role, User};
+use slipway_domain::catalog::ids::{TenantId, UserId};
+use slipway_domain::catalog::text::Username;
 
 /// Input for a new user.
 pub struct NewUser {

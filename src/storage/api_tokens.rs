@@ -7,9 +7,9 @@ use super::entity::api_token::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
 use super::{Page, PageRequest, Reader, StorageError, Versioned, Writer, platform_tokens};
-use crate::access::{ApiToken, KeyFacts, Role, TenantScope};
-use crate::catalog::ids::{KeyId, TenantId};
-use crate::catalog::text::Name;
+use slipway_domain::access::{ApiToken, KeyFacts, Role, TenantScope};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::text::Name;
 
 /// Finds the token that a caller presented, among all tenants and the platform (tenant `None`).
 pub async fn find_anywhere_by_secret_hash(

@@ -10,9 +10,9 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
-use crate::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
-use crate::catalog::ids::{KeyId, TenantId};
-use crate::catalog::text::Name;
+use slipway_domain::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::text::Name;
 
 /// Encrypted secret, which can be decrypted again.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{AppSelection, ByTenant, by_tenant, numbers};
 use super::{CatalogRevision, CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
-use crate::access::TenantScope;
-use crate::catalog::app::App;
-use crate::catalog::ids::{AppId, TenantId};
-use crate::catalog::text::{Name, PackageName, Url};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::text::{Name, PackageName, Url};
 
 /// Lists these apps, each with its revision.
 pub(super) async fn list_all_of(

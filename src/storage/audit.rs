@@ -9,9 +9,9 @@ use super::entity::audit_event::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
 use super::{Page, PageRequest, Reader, StorageError, Writer, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::ids::{AuditId, TenantId};
-use crate::catalog::json::JsonText;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{AuditId, TenantId};
+use slipway_domain::catalog::json::JsonText;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {

@@ -12,8 +12,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 
 use super::entity::{api_token, app_key, device_key, device_token, platform_token, session, tenant, user};
 use super::{Reader, StorageError};
-use crate::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
-use crate::catalog::ids::{KeyId, TenantId, UserId};
+use slipway_domain::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
+use slipway_domain::catalog::ids::{KeyId, TenantId, UserId};
 
 /// Credential in whose name a transaction writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

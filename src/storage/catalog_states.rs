@@ -15,13 +15,13 @@ use super::{
     AppSelection, CatalogRevision, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys,
     org_directories, pins, releases, resources, tenants,
 };
-use crate::access::{AppKey, TenantScope};
-use crate::catalog::app::{App, Resource};
-use crate::catalog::ids::{AppId, KeyId, TenantId};
-use crate::catalog::org::OrgNode;
-use crate::catalog::pin::Pin;
-use crate::catalog::release::Release;
-use crate::catalog::tenant::Tenant;
+use slipway_domain::access::{AppKey, TenantScope};
+use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
+use slipway_domain::catalog::org::OrgNode;
+use slipway_domain::catalog::pin::Pin;
+use slipway_domain::catalog::release::Release;
+use slipway_domain::catalog::tenant::Tenant;
 
 /// State of a tenant's catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use super::entity::device_install::{Column, Entity, Model};
 use super::entity::{app, deleted_app};
 use super::row::Row;
 use super::{CatalogTx, Db, Reader, StorageError, Tx, device_changes, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::ids::AppId;
-use crate::catalog::text::{DeviceId, Identifier, PackageName};
-use crate::catalog::version::VersionCode;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::AppId;
+use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
+use slipway_domain::catalog::version::VersionCode;
 
 /// Resource installed on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]

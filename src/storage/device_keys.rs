@@ -10,9 +10,9 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Versioned};
-use crate::access::{DeviceKey, KeyFacts, TenantScope};
-use crate::catalog::ids::KeyId;
-use crate::catalog::text::Name;
+use slipway_domain::access::{DeviceKey, KeyFacts, TenantScope};
+use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::text::Name;
 
 pub async fn find(
     reader: &impl Reader,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::entity::device::{Column, Entity};
 use super::{Reader, StorageError, Tx};
-use crate::access::TenantScope;
+use slipway_domain::access::TenantScope;
 
 /// Records that devices are connected to a node, in place of any other node. Unknown devices are skipped.
 pub async fn set_connected(

@@ -12,9 +12,9 @@ use sea_orm::{
 use super::entity::device_token::{Column, Entity, FORGOTTEN, Model, REVOKED, VALID};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Tx, in_micros, settings};
-use crate::access::TenantScope;
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Rows per statement of a scan.
 const ROWS: u64 = 10_000;

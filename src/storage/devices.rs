@@ -17,10 +17,10 @@ use super::entity::device::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::{Page, PageRequest, Reader, StorageError, Tx, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::device::{Device, DeviceAttributes, DeviceEnrolment, OrgInfo};
-use crate::catalog::org::OrgScope;
-use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::device::{Device, DeviceAttributes, DeviceEnrolment, OrgInfo};
+use slipway_domain::catalog::org::OrgScope;
+use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
 /// Source of a device that checked or enrolled by itself.
 const BY_CHECK: &str = "check";

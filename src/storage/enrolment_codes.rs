@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::entity::enrolment_code::{Column, Entity, Model};
 use super::{Db, Reader, StorageError, Tx, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::text::DeviceId;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Enrolment code with its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::{api_token, app_key, device_key, platform_token};
 use super::{Reader as _, StorageError, Tx};
-use crate::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::ids::{KeyId, TenantId};
 
 /// Token or key. A token of the platform has no tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement, sqlx};
 
 use super::StorageError;
 use super::connect::{Backend, Db};
-use crate::catalog::ids::PushId;
+use slipway_domain::catalog::ids::PushId;
 
 /// Push ids per notification. PostgreSQL accepts less than 8,000 bytes, and an id has 36 bytes and a comma.
 const PUSHES_PER_NOTIFICATION: usize = 200;

@@ -9,8 +9,8 @@ use super::etag::random_tag;
 use super::row::{Row, to_json};
 use super::selection::{ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Reader, StorageError, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::org::OrgNode;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::org::OrgNode;
 
 /// Org directory of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]

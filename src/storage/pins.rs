@@ -9,12 +9,12 @@ use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::selection::{AppSelection, ByApp, by_app};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Versioned, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::field::Invalid;
-use crate::catalog::ids::{AppId, PinId};
-use crate::catalog::org::OrgCode;
-use crate::catalog::pin::{Pin, PinMode, PinModeError, PinTarget};
-use crate::catalog::text::{DeviceId, Identifier, Reason};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::ids::{AppId, PinId};
+use slipway_domain::catalog::org::OrgCode;
+use slipway_domain::catalog::pin::{Pin, PinMode, PinModeError, PinTarget};
+use slipway_domain::catalog::text::{DeviceId, Identifier, Reason};
 
 /// Filter for a list of a tenant's pins. An absent field matches every pin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

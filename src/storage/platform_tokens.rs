@@ -7,9 +7,9 @@ use super::entity::platform_token::{Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
 use super::{Page, PageRequest, Reader, StorageError, Versioned, Writer};
-use crate::access::{ApiToken, KeyFacts, Role};
-use crate::catalog::ids::KeyId;
-use crate::catalog::text::Name;
+use slipway_domain::access::{ApiToken, KeyFacts, Role};
+use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::text::Name;
 
 pub async fn find_by_secret_hash(
     reader: &impl Reader,

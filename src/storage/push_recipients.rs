@@ -7,8 +7,8 @@ use super::batch::ROWS;
 use super::entity::device::{Column, Entity};
 use super::row::Row;
 use super::{Reader, StorageError, Tx};
-use crate::access::TenantScope;
-use crate::catalog::text::{DeviceId, ProjectId};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::text::{DeviceId, ProjectId};
 
 /// Device that a push is about to be queued for.
 #[derive(Debug, Clone, PartialEq, Eq)]

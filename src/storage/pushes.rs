@@ -15,10 +15,10 @@ use super::entity::{push_repeat, push_target};
 use super::page::SortBy;
 use super::row::Row;
 use super::{Db, Page, PageRequest, Reader, StorageError, Tx, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::ids::PushId;
-use crate::catalog::push::{Push, PushContent};
-use crate::catalog::text::{MiniAppId, MiniAppType, PushAction, PushUrl, TraceId};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::{Push, PushContent};
+use slipway_domain::catalog::text::{MiniAppId, MiniAppType, PushAction, PushUrl, TraceId};
 
 pub async fn insert(tx: &Tx, scope: TenantScope, push: &Push) -> Result<(), StorageError> {
     Entity::insert(write(scope, push).into_active_model())

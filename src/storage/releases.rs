@@ -15,11 +15,11 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, ByTenant, by_tenant, numbers};
 use super::{CatalogTx, Page, PageRequest, ReadTx, Reader, StorageError, UniqueKey, Versioned, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::ids::{AppId, ReleaseId};
-use crate::catalog::release::{Release, ReleaseState};
-use crate::catalog::text::{Identifier, Reason, VersionName};
-use crate::catalog::version::VersionCode;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{AppId, ReleaseId};
+use slipway_domain::catalog::release::{Release, ReleaseState};
+use slipway_domain::catalog::text::{Identifier, Reason, VersionName};
+use slipway_domain::catalog::version::VersionCode;
 
 /// Release with facts of its life cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]

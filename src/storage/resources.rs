@@ -8,10 +8,10 @@ use super::page::SortBy;
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, by_app};
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
-use crate::access::TenantScope;
-use crate::catalog::app::{Resource, ResourceKind};
-use crate::catalog::ids::AppId;
-use crate::catalog::text::{Identifier, Name};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::app::{Resource, ResourceKind};
+use slipway_domain::catalog::ids::AppId;
+use slipway_domain::catalog::text::{Identifier, Name};
 
 pub async fn find(
     reader: &impl Reader,

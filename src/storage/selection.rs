@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ColumnTrait, Condition};
 
-use crate::access::TenantScope;
-use crate::catalog::ids::AppId;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::AppId;
 
 /// Values grouped by tenant number.
 pub(super) type ByTenant<T> = HashMap<i64, Vec<T>>;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::entity::session::{Column, Entity, Model};
 use super::row::{Row, to_json};
 use super::{Db, Reader, StorageError, Writer, in_micros};
-use crate::catalog::ids::{SessionId, UserId};
+use slipway_domain::catalog::ids::{SessionId, UserId};
 
 #[derive(Clone)]
 pub struct Session {

@@ -8,12 +8,12 @@ use super::page::SortBy;
 use super::row::{Row, to_json};
 use super::selection::numbers;
 use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
-use crate::access::TenantScope;
-use crate::catalog::enrolment::EnrolmentPolicy;
-use crate::catalog::ids::TenantId;
-use crate::catalog::push::UrlSchemes;
-use crate::catalog::tenant::Tenant;
-use crate::catalog::text::Name;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::UrlSchemes;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::Name;
 
 /// Lists the tenants by number, lowest first.
 pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Versioned<Tenant>>, StorageError> {

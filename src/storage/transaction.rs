@@ -22,8 +22,8 @@ use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::writer_lock::{PriorityGuard, PriorityMutex};
 use super::{Reader, StorageError, Writer};
-use crate::access::TenantScope;
-use crate::catalog::ids::{AppId, TenantId, UserId};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{AppId, TenantId, UserId};
 
 /// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
 const LOAD_IDLE_TIMEOUT_SQL: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";

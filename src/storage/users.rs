@@ -10,9 +10,9 @@ use super::entity::user::{ActiveModel, Column, Entity, Model};
 use super::page::SortBy;
 use super::row::Row;
 use super::{Db, Page, PageRequest, Reader, StorageError, Tx, UniqueKey, Versioned, Writer};
-use crate::access::{Role, TenantScope, User};
-use crate::catalog::ids::{TenantId, UserId};
-use crate::catalog::text::Username;
+use slipway_domain::access::{Role, TenantScope, User};
+use slipway_domain::catalog::ids::{TenantId, UserId};
+use slipway_domain::catalog::text::Username;
 
 /// Person with the hash of their password.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::priority_gate::PriorityGate;
-use crate::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Lock that urgent writers acquire without queueing: only one non-urgent writer at a time waits for it.
 #[derive(Debug, Default)]

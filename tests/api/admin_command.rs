@@ -5,8 +5,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::harness::{ADMIN, PASSWORD, SECRET_KEY, TestApp};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::program::{self, Outcome};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::program::{self, Outcome};
 
 const OTHER: &str = "another long password";
 

@@ -4,7 +4,8 @@ use futures_util::future::join;
 use serde_json::{Value, json};
 
 use super::harness::{ADMIN, Caller, PASSWORD, TENANT, TestApp, every_item, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const USERS: &str = "/api/v1/users";
 /// Rounds of a race.

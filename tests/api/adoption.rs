@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{CHUKU, Merchant, PACKAGE, TestApp, app_fields, check_fields, in_app, in_tenant, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn versions_are_counted_by_resource(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use slipway::config::Config;
 
 use super::harness::{ADMIN, Answer, PASSWORD, TENANT, TestApp, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn answers_with_secrets_are_not_stored(database: TestDatabase) {
     let app = TestApp::start(database).await;

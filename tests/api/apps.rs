@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::harness::{
     CHUKU, PACKAGE, TENANT, TestApp, app_fields, check_fields, every_item, in_app, in_tenant, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn an_app_is_added_and_read(database: TestDatabase) {
     let app = TestApp::start(database).await;

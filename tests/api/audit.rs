@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::harness::{
     Answer, CHUKU, Merchant, PACKAGE, TENANT, TestApp, app_fields, in_app, in_tenant, path_of, release_fields,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn every_change_of_the_catalog_leaves_one_entry(database: TestDatabase) {
     let app = TestApp::start(database).await;

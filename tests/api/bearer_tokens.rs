@@ -5,11 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway::catalog::ids::{SessionId, UserId};
 use slipway::secrets::{AccessClaims, AccessTokens, Keyring};
+use slipway_domain::catalog::ids::{SessionId, UserId};
 
 use super::harness::{ADMIN, NOW, PASSWORD, TENANT, TestApp, in_tenant, test_config};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ME: &str = "/api/v1/me";
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::harness::{
     Answer, CHUKU, Merchant, PACKAGE, TENANT, TestApp, check_fields, in_app, in_tenant, path_of, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn an_offer_has_every_field_and_none_is_null(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{Answer, CHUKU, Caller, Merchant, PACKAGE, TENANT, TestApp, check_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const PATH: &str = "/v1/check?package_name=com.hema.wms&version_code=50&device_id=PDA001";
 

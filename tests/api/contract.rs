@@ -7,7 +7,8 @@ use super::harness::{
     Answer, CHUKU, Merchant, PACKAGE, TENANT, TestApp, app_fields, check_fields, in_app, in_tenant, path_of,
     release_fields,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn every_answer_names_its_request(database: TestDatabase) {
     let app = TestApp::start(database).await;

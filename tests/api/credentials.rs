@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::harness::{Answer, TENANT, TestApp};
 use super::operations::{Objects, sign_in};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ANOTHER_TENANT: i64 = 20_000_000;
 const NO_TENANT: i64 = 30_000_000;

@@ -7,7 +7,8 @@ use super::harness::{
     CHUKU, Caller, Merchant, PACKAGE, TestApp, app_fields, check_fields, in_app, in_tenant, with,
 };
 use super::push_delivery::until;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const DEVICES: [&str; 2] = ["A", "B"];
 

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{Answer, TestApp, in_tenant, push_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Calls until one is refused; returns how many were not, and the refusal.
 async fn count_until_refused(mut call: impl AsyncFnMut(usize) -> Answer) -> (usize, Answer) {

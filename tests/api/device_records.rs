@@ -11,7 +11,8 @@ use super::harness::{
     CHUKU, Caller, DEADLINE, Merchant, NOW, PACKAGE, TestApp, app_fields, check_fields, every_item, in_app,
     in_tenant, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Each device has a midnight of its own; none of those here has it between these two.
 const LATER: &str = "2026-03-02T02:00:30Z";

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::harness::{
     CHUKU, Caller, Merchant, PACKAGE, TENANT, TestApp, check_fields, every_item, in_tenant, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn an_import_makes_devices_known(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway::access::TenantScope;
-use slipway::catalog::ids::TenantId;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::TenantId;
 
 use super::harness::raw::head;
 use super::harness::{Answer, Caller, TENANT, TestApp, app_fields, in_tenant, push_fields};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ME: &str = "/api/v1/me";
 const TENANT_PATH: &str = "/api/v1/tenants/10000000";

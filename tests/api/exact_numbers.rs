@@ -7,7 +7,8 @@ use super::harness::{
     Answer, CHECK, CHUKU, Caller, Merchant, PACKAGE, TENANT, TestApp, check_fields, in_app, in_tenant,
     path_of, release_fields, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// None of these numbers is what a 64-bit float makes of it; and two members that `serde_json` unwraps in its own types.
 const CONFIG: &str = r#"{"gain":0.9215686321258545,"big":18446744073709551617,"list":[1.50,1e5,-0.0,117.63331139400017],"n":{"$serde_json::private::Number":"1"},"r":{"$serde_json::private::RawValue":"[2]"}}"#;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::harness::{
     CHUKU, Merchant, NOW, PACKAGE, TestApp, check_fields, in_app, in_tenant, release_fields, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn every_release_has_a_verdict_and_the_rule_that_decided_it(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::harness::{ADMIN, Caller, PASSWORD, TENANT, TestApp, in_tenant};
 use super::two_nodes::node::Node;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// A text that somebody may have typed into the wrong field.
 const TYPED_PASSWORD: &str = "Correct Horse Battery 1!";

@@ -9,8 +9,9 @@ use slipway::clock::Clock;
 use slipway::services::housekeeping::{CleanupReport, clean};
 
 use super::harness::{CHUKU, Caller, TestApp, in_app, in_tenant, push_fields, release_fields};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::wait::until;
 
 const HOLDER: &str = "this test";
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -8,7 +8,8 @@ use super::harness::{
     Answer, CHUKU, Caller, PACKAGE, TENANT, TestApp, app_fields, every_item, in_app, in_tenant, push_fields,
     release_fields, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_repeated_create_is_answered_as_the_first(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::harness::{CHECK, PASSWORD, as_texts};
 use super::harness::{Caller, DEADLINE, NOW, TENANT, TestApp, TopClient, check_fields, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::wait::until;
 
 const KINDS: [(&str, &str); 3] = [
     ("api-tokens", "publisher"),

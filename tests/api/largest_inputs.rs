@@ -13,7 +13,8 @@ use super::harness::{
     release_fields, with,
 };
 use super::two_nodes::node::Node;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// What a page may be: 4 MiB of rows, and the row that is the first.
 const MAX_PAGE: usize = 6 * 1024 * 1024;
@@ -317,7 +318,7 @@ async fn a_batch_repeats_little_of_what_it_was_sent(database: TestDatabase) {
         app_key: text(&made["app_key"]),
         secret: text(&made["app_secret"]),
     };
-    let timestamp = slipway::http::gateway::timestamp::format_utc8(SystemClock.now());
+    let timestamp = slipway_gateway::timestamp::format_utc8(SystemClock.now());
     let one = |name: &str| {
         format!("method={CHECK}&package_name={name}&version_code=1&device_id=A&tenant_id={TENANT}")
     };

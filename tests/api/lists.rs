@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::harness::{
     CHUKU, Merchant, PACKAGE, TENANT, TestApp, app_fields, every_item, in_app, in_tenant, release_fields,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn releases_are_listed_the_latest_made_first(database: TestDatabase) {
     let app = TestApp::start(database).await;

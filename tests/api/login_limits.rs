@@ -5,7 +5,8 @@ use serde_json::json;
 use slipway::config::Config;
 
 use super::harness::{ADMIN, Answer, PASSWORD, TestApp};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn attempts_at_one_account_are_limited(database: TestDatabase) {
     let app = TestApp::start_with(database, |config| config.login_attempts_per_account = 2).await;

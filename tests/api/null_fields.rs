@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::harness::{
     Answer, CHUKU, PACKAGE, TestApp, app_fields, in_app, in_tenant, path_of, release_fields, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const KEEP: &str = "must not be null; leave it out to keep it";
 const DEFAULT: &str = "must not be null; leave it out to get the default";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::described::{described, document, with_descriptions};
 use super::harness::{TENANT, TestApp};
 use super::operations::{Objects, call, operations};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/slipway.json");
 

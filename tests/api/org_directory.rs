@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{CHUKU, Merchant, TestApp, check_fields, in_tenant, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_directory_is_empty_until_it_is_written(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -5,12 +5,13 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use slipway::catalog::ids::TenantId;
 use slipway::services::PermitClass;
+use slipway_domain::catalog::ids::TenantId;
 
 use super::harness::{TENANT, TestApp, app_fields, check_fields, in_tenant};
 use super::two_nodes::node::Node;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{Caller, TENANT, TestApp, check_fields, every_item, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// A kind of key: where it is, what makes one, the member that is shown once, and what that begins with.
 struct Kind {

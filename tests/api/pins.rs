@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{Answer, CHUKU, Merchant, PACKAGE, TestApp, check_fields, every_item, in_tenant, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_pin_is_set_read_listed_and_deleted(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::harness::{
     Answer, CHUKU, Caller, Merchant, PACKAGE, TestApp, in_app, in_tenant, path_of, push_fields,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// A write on an object that is there.
 struct Write {

@@ -11,10 +11,10 @@ use super::harness::{ADMIN, PASSWORD, TENANT, in_tenant};
 use super::push_delivery::until;
 use super::sdk_clients::{ZONE, installed};
 use super::two_nodes::node::Node;
-use crate::support::database::TestDatabase;
-use crate::support::mosquitto::{Mosquitto, NODE};
-use crate::support::mqtt_device::MqttDevice;
-use crate::support::sse::SseStream;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::mosquitto::{Mosquitto, NODE};
+use slipway_test_support::mqtt_device::MqttDevice;
+use slipway_test_support::sse::SseStream;
 
 /// Finds the push again.
 const TRACE_ID: &str = "build-4711";

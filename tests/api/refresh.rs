@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::harness::{ADMIN, Answer, Caller, PASSWORD, TestApp};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ME: &str = "/api/v1/me";
 const REFRESH: &str = "/api/v1/auth/refresh";

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{Answer, CHUKU, Merchant, PACKAGE, TestApp, check_fields, in_app, path_of};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const VERBS: [&str; 7] = [
     "publish", "pause", "resume", "discard", "stop", "rollback", "removal",

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{CHUKU, PACKAGE, TestApp, every_item, in_app, path_of, release_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn the_same_version_again_is_the_stored_release(database: TestDatabase) {
     let app = TestApp::start(database).await;

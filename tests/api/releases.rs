@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{CHUKU, TestApp, check_fields, in_app, in_tenant, path_of, release_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_published_release_is_offered_by_the_next_check(database: TestDatabase) {
     let app = TestApp::start(database).await;

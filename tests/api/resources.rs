@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{CHUKU, PACKAGE, TestApp, every_item, in_app, in_tenant, release_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_resource_comes_into_being_with_its_first_release(database: TestDatabase) {
     let app = TestApp::start(database).await;

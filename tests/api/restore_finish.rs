@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use super::harness::{
     ADMIN, Caller, DEADLINE, PASSWORD, SECRET_KEY, TENANT, TestApp, check_fields, in_tenant, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::program::{self, Outcome};
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::program::{self, Outcome};
+use slipway_test_support::wait::until;
 
 async fn run(app: &TestApp, arguments: &[&str]) -> Outcome {
     let directory = TempDir::new().unwrap();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::described::with_descriptions;
 use super::harness::{ADMIN, Answer, Caller, TENANT, TestApp};
 use super::operations::{Objects, Operation, api_token, call, make_person, operations, sign_in};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// What devices call.
 const OF_DEVICES: [&str; 6] = [

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::harness::{CHUKU, Merchant, PACKAGE, TENANT, TestApp, TopClient, every_item, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ROOTS: [&str; 2] = [
     "wdk_rexout_resource_list_check_response",

@@ -8,8 +8,8 @@ use slipway::secrets::Keyring;
 use tempfile::TempDir;
 
 use super::harness::{TENANT, TestApp, in_tenant};
-use crate::support::database::TestDatabase;
-use crate::support::program;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::program;
 
 async fn start(database: TestDatabase, directory: &Path) -> TestApp {
     let directory = directory.to_owned();

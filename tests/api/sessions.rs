@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::harness::{ADMIN, Answer, Caller, PASSWORD, TENANT, TestApp, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ME: &str = "/api/v1/me";
 

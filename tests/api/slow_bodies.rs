@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use slipway::catalog::ids::TenantId;
 use slipway::services::PermitClass;
 use slipway::storage::ReadTx;
+use slipway_domain::catalog::ids::TenantId;
 use tokio::time::timeout;
 
 use super::harness::raw::head;
 use super::harness::{
     Caller, Merchant, PACKAGE, PASSWORD, TENANT, TestApp, app_fields, in_tenant, release_fields,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const LOGIN: &str = "/api/v1/auth/login";
 

@@ -16,7 +16,7 @@ use super::harness::{
     CHECK, CHUKU, Caller, Merchant, PACKAGE, SECRET_KEY, TENANT, TestApp, TopClient, check_fields, in_tenant,
     with,
 };
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 /// The tests' usual instant in the gateway's wall clock.
 const TIMESTAMP: &str = "2026-03-02 10:00:00";

@@ -2,10 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use slipway::resolve::Rule;
+use slipway_resolver::Rule;
 
 use super::harness::{TENANT, TestApp, app_fields, release_fields};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn arrays_are_not_taken_for_objects(database: TestDatabase) {
     let app = TestApp::start(database).await;

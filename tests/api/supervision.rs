@@ -6,8 +6,9 @@ use slipway::supervision::Fault;
 use super::harness::{
     Answer, CHUKU, DEADLINE, Merchant, TestApp, check_fields, in_tenant, push_fields, with,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::wait::until;
 
 /// Tasks without which checks could be wrong.
 const ESSENTIAL: [&str; 2] = ["catalog_follower", "device_token_follower"];

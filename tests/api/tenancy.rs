@@ -9,7 +9,8 @@ use super::described::{Described, described, with_descriptions};
 use super::dump::dump;
 use super::harness::{Answer, Caller, TestApp, push_fields};
 use super::operations::{Objects, Operation, api_token, call, operations};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const A: i64 = 10_000_000;
 const B: i64 = 20_000_000;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::harness::{CHECK, CHUKU, TENANT, TestApp, TopClient, xml_to_json};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 const DEVICE: [&str; 5] = [
     CHECK,

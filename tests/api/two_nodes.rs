@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use self::node::{Node, SECRET_KEY, refusal_of_a_start};
 use super::harness::{ADMIN, PASSWORD, TENANT, app_fields, release_fields};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 const APP: &str = "com.hema.wms";
 const PART: &str = "com.hema.wms.chuku";

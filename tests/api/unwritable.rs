@@ -9,9 +9,9 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::{Value, json};
 
 use super::harness::{Answer, CHUKU, Merchant, TestApp, check_fields, in_tenant};
-use crate::support::database::TestDatabase;
-use crate::support::postgres::PostgresServer;
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::postgres::PostgresServer;
+use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -202,7 +202,7 @@ async fn a_full_disk_of_postgres_is_told_and_recovers() {
 /// A directory of the user that the server runs as.
 fn tablespace(disk: &Path) -> String {
     let directory = disk.join("tablespace").display().to_string();
-    let made = crate::support::postgres::as_server_user("mkdir", &["-m", "700", &directory]).status();
+    let made = slipway_test_support::postgres::as_server_user("mkdir", &["-m", "700", &directory]).status();
     assert!(made.unwrap().success());
     directory
 }

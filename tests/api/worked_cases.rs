@@ -10,7 +10,8 @@ use super::dump::dump;
 use super::harness::{Answer, CHECK, TestApp, as_texts, xml_to_json};
 use crate::resolve::case::list;
 use crate::resolve::worked_cases::{assert_expected, file, padded};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Every field of an offer that is always there.
 const TEXTS: [&str; 11] = [

@@ -8,9 +8,56 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta, UseTree};
 
-/// A module of the crate, in a file of its own.
+/// A package of the workspace.
+struct Package {
+    /// Name in code.
+    name: &'static str,
+    sources: &'static str,
+    /// Path of its root module among the modules of all packages. The modules of `slipway-domain` are layers
+    /// themselves, like those of the server; the other packages are a layer each.
+    root: &'static [&'static str],
+}
+
+const PACKAGES: [Package; 6] = [
+    Package {
+        name: "slipway",
+        sources: "src",
+        root: &[],
+    },
+    Package {
+        name: "slipway_domain",
+        sources: "crates/slipway-domain/src",
+        root: &[],
+    },
+    Package {
+        name: "slipway_resolver",
+        sources: "crates/slipway-resolver/src",
+        root: &["resolver"],
+    },
+    Package {
+        name: "slipway_gateway",
+        sources: "crates/slipway-gateway/src",
+        root: &["gateway"],
+    },
+    Package {
+        name: "slipway_client",
+        sources: "crates/slipway-client/src",
+        root: &["client"],
+    },
+    Package {
+        name: "slipway_test_support",
+        sources: "crates/slipway-test-support/src",
+        root: &["test_support"],
+    },
+];
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&segment| segment.to_owned()).collect()
+}
+
+/// A module of a package, in a file of its own.
 pub(crate) struct Module {
-    /// Path from the crate root, for example `["storage", "pool"]`.
+    /// Path among the modules of all packages, for example `["storage", "pool"]`.
     pub(crate) path: Vec<String>,
     pub(crate) file: PathBuf,
     /// The whole file.
@@ -25,18 +72,20 @@ pub(crate) struct Module {
     pub(crate) renamed: Vec<Vec<String>>,
 }
 
-/// All modules below `src`.
+/// All modules of the workspace, migrations excepted.
 pub(crate) struct Sources(pub(crate) Vec<Module>);
 
 impl Sources {
     pub(crate) fn read() -> Self {
         let mut modules = Vec::new();
-        collect(Path::new("src"), &mut Vec::new(), &mut modules);
-        assert!(modules.len() > 100, "the sources are in src");
+        for package in &PACKAGES {
+            collect(package, Path::new(package.sources), &mut owned(package.root), &mut modules);
+        }
+        assert!(modules.len() > 100, "the sources are there");
         Self(modules)
     }
 
-    /// The modules of a layer: a folder or a file directly below `src`.
+    /// The modules of a layer: a folder or a file directly below `src`, or a package.
     pub(crate) fn layer<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Module> {
         let modules = self.0.iter();
         modules.filter(move |module| module.path.first().is_some_and(|first| first == name))
@@ -65,7 +114,7 @@ impl Sources {
     }
 }
 
-fn collect(directory: &Path, path: &mut Vec<String>, modules: &mut Vec<Module>) {
+fn collect(package: &Package, directory: &Path, path: &mut Vec<String>, modules: &mut Vec<Module>) {
     let entries = fs::read_dir(directory).expect("the sources are there");
     let mut files: Vec<_> = entries
         .map(|entry| entry.expect("an entry is readable").path())
@@ -79,7 +128,7 @@ fn collect(directory: &Path, path: &mut Vec<String>, modules: &mut Vec<Module>) 
         let name = name.to_owned();
         if file.is_dir() {
             path.push(name);
-            collect(&file, path, modules);
+            collect(package, &file, path, modules);
             path.pop();
         } else if file.extension().is_some_and(|extension| extension == "rs") {
             let mut own = path.clone();
@@ -88,14 +137,14 @@ fn collect(directory: &Path, path: &mut Vec<String>, modules: &mut Vec<Module>) 
             }
             // A file that only tests declare.
             if !own.iter().any(|part| part == "tests") {
-                modules.push(Module::parse(own, file));
+                modules.push(Module::parse(package, own, file));
             }
         }
     }
 }
 
 impl Module {
-    fn parse(path: Vec<String>, file: PathBuf) -> Self {
+    fn parse(package: &Package, path: Vec<String>, file: PathBuf) -> Self {
         let text = fs::read_to_string(&file).expect("sources are text");
         let tree = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let mut module = Self {
@@ -109,6 +158,7 @@ impl Module {
         };
         let mut visitor = Visitor {
             module: &mut module,
+            root: owned(package.root),
             scope: path,
         };
         visitor.visit_file(&tree);
@@ -124,6 +174,8 @@ impl Module {
 /// Walks the code of a module, tests excepted.
 struct Visitor<'m> {
     module: &'m mut Module,
+    /// Path of the package's root module.
+    root: Vec<String>,
     /// Path of the module that the code is in: that of the file, or of a module within it.
     scope: Vec<String>,
 }
@@ -133,12 +185,13 @@ impl Visitor<'_> {
     fn name(&mut self, segments: &[String]) -> Option<Vec<String>> {
         let (first, rest) = segments.split_first()?;
         let base = match first.as_str() {
-            "crate" => Vec::new(),
+            "crate" => self.root.clone(),
             "self" => self.scope.clone(),
             "super" => self.scope[..self.scope.len().saturating_sub(1)].to_vec(),
-            _ => {
+            other => {
                 self.module.outer.insert(first.clone());
-                return None;
+                let package = PACKAGES.iter().find(|package| package.name == other)?;
+                owned(package.root)
             }
         };
         let mut absolute = base;

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::ground::{Channel, Ground};
-use crate::support::mqtt_device::MqttDevice;
-use crate::support::sse::{SseItem, SseStream};
+use slipway_test_support::mqtt_device::MqttDevice;
+use slipway_test_support::sse::{SseItem, SseStream};
 
 /// A stream that is silent for so long is given up: there should have been several comments.
 const SILENT_FOR: Duration = Duration::from_secs(3);

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::plan::{Fault, Step};
-use crate::support::cluster::Cluster;
-use crate::support::mosquitto::Mosquitto;
-use crate::support::node::NodeProcess;
-use crate::support::proxy::{Endpoint, Mode, Proxy, Target};
-use crate::support::story::Story;
+use slipway_test_support::cluster::Cluster;
+use slipway_test_support::mosquitto::Mosquitto;
+use slipway_test_support::node::NodeProcess;
+use slipway_test_support::proxy::{Endpoint, Mode, Proxy, Target};
+use slipway_test_support::story::Story;
 
 pub(super) const NODES: usize = 2;
 const TENANT: i64 = 10_000_000;

@@ -8,10 +8,10 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::api::harness::{CHUKU, TestApp, in_app, in_tenant, path_of, release_fields};
-use crate::support::cluster::Cluster;
-use crate::support::database::TestDatabase;
-use crate::support::proxy::{Endpoint, Mode, Proxy};
-use crate::support::wait::until;
+use slipway_test_support::cluster::Cluster;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::proxy::{Endpoint, Mode, Proxy};
+use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_secs(40);
 

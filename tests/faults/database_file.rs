@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::embedded::EmbeddedServer;
+use slipway_test_support::embedded::EmbeddedServer;
 
 const TENANTS: &str = "/api/v1/tenants";
 

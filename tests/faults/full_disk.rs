@@ -12,8 +12,8 @@ use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::embedded::EmbeddedServer;
-use crate::support::wait::until;
+use slipway_test_support::embedded::EmbeddedServer;
+use slipway_test_support::wait::until;
 
 const RELEASES: &str = "/api/v1/tenants/1/apps/com.hema.pos/releases";
 const WITHIN: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use super::state::case_of;
-use crate::support::wait::until;
+use slipway_test_support::wait::until;
 
 /// How long the runner itself waits for the database.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);

@@ -12,9 +12,9 @@ use super::device::ask;
 use super::history::{History, Pair};
 use super::node::Node;
 use super::plan::APPS;
-use crate::support::cluster::Cluster;
-use crate::support::story::Story;
-use crate::support::wait::{comes_true, until};
+use slipway_test_support::cluster::Cluster;
+use slipway_test_support::story::Story;
+use slipway_test_support::wait::{comes_true, until};
 
 const NODES: usize = 3;
 const TENANTS: i64 = 5;

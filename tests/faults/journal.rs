@@ -7,10 +7,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::cluster::Cluster;
-use crate::support::node::NodeProcess;
-use crate::support::proxy::Mode;
-use crate::support::wait::until;
+use slipway_test_support::cluster::Cluster;
+use slipway_test_support::node::NodeProcess;
+use slipway_test_support::proxy::Mode;
+use slipway_test_support::wait::until;
 
 const TENANT: i64 = 10_000_000;
 const PACKAGE: &str = "com.hema.wms";

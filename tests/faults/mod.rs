@@ -32,7 +32,7 @@ use self::device::keep_asking;
 use self::installation::Installation;
 use self::round::{Fault, Runner};
 use self::verify::keep_verifying;
-use crate::support::cluster::Cluster;
+use slipway_test_support::cluster::Cluster;
 
 /// Tasks that ask each node.
 const DEVICES_AT_EACH_NODE: usize = 2;

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use std::sync::Mutex;
 
 use super::history::Pair;
-use crate::support::node::NodeProcess;
-pub(super) use crate::support::node::{NoAnswer, NodeAnswer};
-use crate::support::proxy::Target;
+use slipway_test_support::node::NodeProcess;
+pub(super) use slipway_test_support::node::{NoAnswer, NodeAnswer};
+use slipway_test_support::proxy::Target;
 
 /// After so long without the database a node is stale: short, so that it happens.
 const STALE_AFTER_S: &str = "2";

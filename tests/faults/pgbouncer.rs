@@ -13,9 +13,9 @@ use slipway::clock::SystemClock;
 use tempfile::TempDir;
 
 use crate::api::harness::{CHUKU, TestApp, start, test_config};
-use crate::support::database::TestDatabase;
-use crate::support::postgres::as_server_user;
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::postgres::as_server_user;
+use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_secs(20);
 

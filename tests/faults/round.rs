@@ -12,9 +12,9 @@ use super::history::Pair;
 use super::installation::Installation;
 use super::node::Node;
 use super::writer::{Orders, Writer};
-use crate::support::cluster::Cluster;
-use crate::support::proxy::Mode;
-use crate::support::wait::until;
+use slipway_test_support::cluster::Cluster;
+use slipway_test_support::proxy::Mode;
+use slipway_test_support::wait::until;
 
 /// How soon after the end of a fault every node must serve what the database has.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(15);

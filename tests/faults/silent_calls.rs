@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use crate::api::harness::{
     Answer, CHUKU, Caller, Merchant, TestApp, in_app, in_tenant, push_fields, release_fields,
 };
-use crate::support::database::TestDatabase;
-use crate::support::proxy::{Mode, Proxy, behind};
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::proxy::{Mode, Proxy, behind};
+use slipway_test_support::wait::until;
 
 /// The deadline of a use case, and some time for a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(25);

@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::wait::until;
+use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_mins(1);
 const PASSWORD: &str = "correct horse battery staple";

@@ -3,18 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use slipway::catalog::app::{App, Resource, ResourceKind};
-use slipway::catalog::ids::{AppId, PinId, ReleaseId};
-use slipway::catalog::org::{OrgCode, OrgDirectory};
-use slipway::catalog::pin::{Pin, PinMode, PinTarget};
-use slipway::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
-use slipway::catalog::rollout::{Rollout, RolloutUnit, Share};
-use slipway::catalog::targeting::Targeting;
-use slipway::catalog::text::{
+use slipway_domain::catalog::app::{App, Resource, ResourceKind};
+use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId};
+use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
+use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway_domain::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
+use slipway_domain::catalog::targeting::Targeting;
+use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
     VersionName,
 };
-use slipway::resolve::{
+use slipway_resolver::{
     Check, CheckContext, CheckFields, Offer, OfferFormat, PublishedApp, RawField, decide, read_check,
 };
 

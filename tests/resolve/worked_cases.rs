@@ -1,7 +1,7 @@
 //! The worked cases of the rules, in the resolver. `tests/api/worked_cases.rs` runs them over HTTP, refusals included.
 
 use serde_json::{Value, json};
-use slipway::catalog::rollout::{Share, bucket};
+use slipway_domain::catalog::rollout::{Share, bucket};
 
 use super::case::{CompiledCase, list};
 

@@ -10,7 +10,8 @@ use sea_orm::ConnectionTrait;
 use slipway::storage::{Db, Reader, StorageError, leases, settings};
 
 use super::values::now;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(what_is_written_after_given_up_transactions_is_there);
 

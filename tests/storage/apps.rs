@@ -1,13 +1,14 @@
 //! Apps with their names, and resources.
 
-use slipway::catalog::app::{Resource, ResourceKind};
-use slipway::catalog::text::{Identifier, Url};
 use slipway::storage::{PageRequest, StorageError, UniqueKey, apps, resources};
+use slipway_domain::catalog::app::{Resource, ResourceKind};
+use slipway_domain::catalog::text::{Identifier, Url};
 
 use super::values::{
     app, change, identifier, is_conflict, name, now, package, prepare_app, prepare_tenant, scope,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     apps_are_found_by_their_current_name_with_the_old_ones,

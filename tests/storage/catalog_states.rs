@@ -1,9 +1,5 @@
 //! What a node follows the catalog by.
 
-use slipway::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
-use slipway::catalog::ids::{AppId, KeyId};
-use slipway::catalog::org::{OrgCode, OrgNode};
-use slipway::catalog::release::{RecallMode, ReleaseState};
 use slipway::storage::catalog_states::{AppRows, TenantRows};
 use slipway::storage::device_keys::DeviceKeyHash;
 use slipway::storage::releases::ReleaseSelection;
@@ -11,9 +7,14 @@ use slipway::storage::{
     AppSelection, ReadTx, app_keys, apps, catalog_states, device_keys, key_usage, org_directories, pins,
     releases,
 };
+use slipway_domain::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
+use slipway_domain::catalog::ids::{AppId, KeyId};
+use slipway_domain::catalog::org::{OrgCode, OrgNode};
+use slipway_domain::catalog::release::{RecallMode, ReleaseState};
 
 use super::values::{app, change, hold, name, now, prepare_app, prepare_tenant, release, tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     the_tenants_that_changed_last_come_first,

@@ -1,18 +1,19 @@
 //! Catalog transactions: what they advance, and that none is lost.
 
-use slipway::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
-use slipway::catalog::app::Resource;
-use slipway::catalog::ids::{AppId, KeyId};
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
     AppSelection, CatalogRevision, Db, StorageError, app_keys, apps, catalog_states, device_keys,
     org_directories, pins, releases, resources, tenants,
 };
+use slipway_domain::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
+use slipway_domain::catalog::app::Resource;
+use slipway_domain::catalog::ids::{AppId, KeyId};
 
 use super::values::{
     app, change, hold, identifier, name, now, prepare_app, prepare_tenant, release, scope, tenant,
 };
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     every_catalog_write_advances_the_tenant,

@@ -1,15 +1,16 @@
 //! Devices, and what is installed on them.
 
 use chrono::TimeDelta;
-use slipway::catalog::device::{Device, OrgInfo};
-use slipway::catalog::org::{LevelCodes, OrgScope};
-use slipway::catalog::text::{DeviceId, DeviceType, ProjectId};
 use slipway::storage::device_installs::{self, Install};
 use slipway::storage::devices::{self, SeenDevice};
 use slipway::storage::{Db, in_micros};
+use slipway_domain::catalog::device::{Device, OrgInfo};
+use slipway_domain::catalog::org::{LevelCodes, OrgScope};
+use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
 use super::values::{identifier, now, package, prepare_tenant, scope};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     what_was_seen_earlier_changes_nothing,

@@ -10,7 +10,8 @@ use slipway::storage::idempotency::{
 use slipway::storage::{Db, StorageError};
 
 use super::values::now;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     a_key_is_reserved_once,

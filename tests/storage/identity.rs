@@ -1,15 +1,16 @@
 //! People with their sessions, and keys.
 
 use chrono::TimeDelta;
-use slipway::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Role};
-use slipway::catalog::ids::{KeyId, SessionId, TenantId};
 use slipway::storage::sessions::{Refresh, Session};
 use slipway::storage::{
     PageRequest, StorageError, UniqueKey, api_tokens, app_keys, device_keys, in_micros, sessions, users,
 };
+use slipway_domain::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Role};
+use slipway_domain::catalog::ids::{KeyId, SessionId, TenantId};
 
 use super::values::{change, name, now, prepare_tenant, scope, user};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     usernames_are_unique_in_the_installation,

@@ -3,7 +3,8 @@
 use slipway::storage::{Durability, PageRequest, StorageError, connect, tenants};
 
 use super::values::{prepare_tenant, tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     the_schema_goes_up_down_and_up_again,

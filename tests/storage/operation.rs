@@ -2,13 +2,14 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
-use slipway::catalog::ids::{AuditId, TenantId};
-use slipway::catalog::json::JsonText;
 use slipway::storage::audit::{self, AuditEvent};
 use slipway::storage::{PageRequest, in_micros, leases, settings};
+use slipway_domain::catalog::ids::{AuditId, TenantId};
+use slipway_domain::catalog::json::JsonText;
 
 use super::values::{now, scope};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     the_audit_is_listed_newest_first,

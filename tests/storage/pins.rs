@@ -1,13 +1,14 @@
 //! Pins.
 
-use slipway::catalog::ids::PinId;
-use slipway::catalog::org::OrgCode;
-use slipway::catalog::pin::{PinMode, PinTarget};
 use slipway::storage::PageRequest;
 use slipway::storage::pins::{self, PinFilter};
+use slipway_domain::catalog::ids::PinId;
+use slipway_domain::catalog::org::OrgCode;
+use slipway_domain::catalog::pin::{PinMode, PinTarget};
 
 use super::values::{change, hold, identifier, now, prepare_app, scope};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(the_same_pin_target_keeps_its_id,);
 

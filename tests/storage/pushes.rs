@@ -2,17 +2,18 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait as _;
-use slipway::catalog::device::Device;
-use slipway::catalog::ids::PushId;
-use slipway::catalog::push::{Acknowledgement, Channel, Push, PushContent, TargetState};
-use slipway::catalog::text::{
-    DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushDetail, PushUrl, TraceId,
-};
 use slipway::storage::push_targets::{self, NewTarget, TargetKey, TargetRecord};
 use slipway::storage::{Db, PageRequest, devices, in_micros, push_recipients, pushes};
+use slipway_domain::catalog::device::Device;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::{Acknowledgement, Channel, Push, PushContent, TargetState};
+use slipway_domain::catalog::text::{
+    DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushDetail, PushUrl, TraceId,
+};
 
 use super::values::{now, prepare_tenant, scope};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     a_push_is_read_back_as_it_was_written,

@@ -2,17 +2,20 @@
 
 use sea_orm::ConnectionTrait;
 use serde_json::value::RawValue;
-use slipway::catalog::app::App;
-use slipway::catalog::org::{LevelCodes, OrgScope};
-use slipway::catalog::release::{RecallMode, ReleaseState};
-use slipway::catalog::rollout::{Rollout, RolloutUnit, Share};
-use slipway::catalog::targeting::Targeting;
-use slipway::catalog::text::{ConfigJson, DeviceId, DeviceType, RolloutKey, Sha256, UpdateDescription, Url};
 use slipway::storage::releases::{ReleaseFilter, ReleaseRecord};
 use slipway::storage::{Db, PageRequest, StorageError, UniqueKey, releases};
+use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::org::{LevelCodes, OrgScope};
+use slipway_domain::catalog::release::{RecallMode, ReleaseState};
+use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
+use slipway_domain::catalog::targeting::Targeting;
+use slipway_domain::catalog::text::{
+    ConfigJson, DeviceId, DeviceType, RolloutKey, Sha256, UpdateDescription, Url,
+};
 
 use super::values::{change, identifier, is_conflict, now, prepare_app, reason, release, scope};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     a_release_is_read_as_it_was_written,

@@ -1,10 +1,11 @@
 //! Tenants and their org directories.
 
-use slipway::catalog::org::{OrgCode, OrgNode};
 use slipway::storage::{PageRequest, StorageError, in_micros, org_directories, tenants};
+use slipway_domain::catalog::org::{OrgCode, OrgNode};
 
 use super::values::{change, name, now, prepare_tenant, scope, tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     a_tenant_is_read_as_it_was_written,

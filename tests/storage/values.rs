@@ -1,22 +1,22 @@
 //! Values to store, with obvious defaults.
 
 use chrono::{DateTime, Utc};
-use slipway::access::{Role, TenantScope, User};
-use slipway::catalog::app::{App, Resource};
-use slipway::catalog::enrolment::EnrolmentPolicy;
-use slipway::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
-use slipway::catalog::pin::{Pin, PinMode, PinTarget};
-use slipway::catalog::push::UrlSchemes;
-use slipway::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
-use slipway::catalog::rollout::Rollout;
-use slipway::catalog::targeting::Targeting;
-use slipway::catalog::tenant::Tenant;
-use slipway::catalog::text::{
+use slipway::storage::releases::ReleaseRecord;
+use slipway::storage::{CatalogRevision, CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
+use slipway_domain::access::{Role, TenantScope, User};
+use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
+use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway_domain::catalog::push::UrlSchemes;
+use slipway_domain::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::rollout::Rollout;
+use slipway_domain::catalog::targeting::Targeting;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, UpdateDescription, Url, Username,
     VersionName,
 };
-use slipway::storage::releases::ReleaseRecord;
-use slipway::storage::{CatalogRevision, CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
 
 /// An instant with more digits than a database keeps.
 pub(crate) fn now() -> DateTime<Utc> {

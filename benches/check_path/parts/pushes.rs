@@ -15,9 +15,9 @@ use super::publish::sign_in;
 use crate::connection::Connection;
 use crate::devices::{Device, Events, PROJECT, TENANT, enrol};
 use crate::measure::percentile;
-use crate::mosquitto::Mosquitto;
 use crate::node::{Node, Setup};
 use crate::report::Report;
+use slipway_test_support::mosquitto::Mosquitto;
 
 /// Pushes in a second, each for one device.
 const RATE: usize = 200;
@@ -55,8 +55,8 @@ struct Ground<'a> {
 }
 
 pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
-    let broker = Mosquitto::start()?;
-    let broker_url = format!("mqtt://{}", broker.address);
+    let broker = Mosquitto::open();
+    let broker_url = broker.url();
     let node = Node::start(Setup {
         database_url: &stage.large.url,
         settings: &[("SLIPWAY_MQTT_URL", &broker_url)],
@@ -93,7 +93,7 @@ fn measure_channel(
     let (arrivals, arrived) = channel();
     let ground = Ground {
         node: node.address,
-        broker: broker.address,
+        broker: SocketAddr::from(([127, 0, 0, 1], broker.port())),
         arrivals,
         is_over: &is_over,
     };

@@ -4,13 +4,13 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use fastrand::Rng;
-use slipway::resolve::{PublishedApp, decide};
+use slipway_resolver::{PublishedApp, decide};
 
 use crate::arguments::Plan;
 use crate::fleet::{RELEASES_PER_RESOURCE, RESOURCES_PER_APP};
 use crate::measure::Rounds;
 use crate::report::{Goal, Report};
-use crate::sample_app::{app, check, check_context};
+use slipway_test_support::sample_app::{app, check, check_context};
 
 pub(super) fn measure(plan: Plan, report: &mut Report) {
     let apps = shuffled_apps(plan.releases / (RESOURCES_PER_APP * RELEASES_PER_RESOURCE));

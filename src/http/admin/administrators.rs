@@ -5,7 +5,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::users::{UserResponse, read_password, read_username};
-use crate::access::{Action, Role, User};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -19,6 +18,7 @@ use crate::services::WriteResult;
 use crate::services::administrators;
 use crate::services::users::UserChanges;
 use crate::storage::Versioned;
+use slipway_domain::access::{Action, Role, User};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +53,7 @@ pub(super) struct UpdateAdministratorRequest {
     password: Patch<String>,
 }
 
-fn read_role(text: String) -> Result<Role, crate::catalog::field::Invalid> {
+fn read_role(text: String) -> Result<Role, slipway_domain::catalog::field::Invalid> {
     Role::parse_of_platform(&text)
 }
 

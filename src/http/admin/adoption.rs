@@ -4,8 +4,6 @@ use actix_web::{HttpResponse, get};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::catalog::field::Invalid;
-use crate::catalog::text::Identifier;
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
 use crate::http::openapi::ReadProblems;
@@ -14,6 +12,8 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::devices;
 use crate::storage::device_installs::VersionCount;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::text::Identifier;
 
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 365;

@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::key_fields::{KeyFactsResponse, read_expiry};
-use crate::access::{Action, ApiToken, Role};
-use crate::catalog::text::Name;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -20,6 +18,8 @@ use crate::http::value_schemas::RoleValue;
 use crate::services::api_tokens::{self, IssuedApiToken};
 use crate::services::{Answer, WriteResult};
 use crate::storage::Versioned;
+use slipway_domain::access::{Action, ApiToken, Role};
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,8 +8,6 @@ use utoipa::ToSchema;
 
 use super::key_fields::{KeyFactsResponse, read_expiry};
 use super::release_transitions::NoArguments;
-use crate::access::{Action, AppKey, AppKeyRole};
-use crate::catalog::text::Name;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -22,6 +20,8 @@ use crate::http::value_schemas::AppKeyRoleValue;
 use crate::services::Answer;
 use crate::services::app_keys::{self, IssuedAppKey};
 use crate::storage::Versioned;
+use slipway_domain::access::{Action, AppKey, AppKeyRole};
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

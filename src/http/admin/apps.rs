@@ -5,10 +5,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Action;
-use crate::catalog::app::App;
-use crate::catalog::field::Invalid;
-use crate::catalog::text::{Name, PackageName, Url};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -19,6 +15,10 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::apps::{self, AppChanges, NewApp};
 use crate::storage::Versioned;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::text::{Name, PackageName, Url};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::catalog::json::JsonText;
 use crate::http::call::Call;
 use crate::http::openapi::ReadProblems;
 use crate::http::pagination::{PageQuery, PageResponse, page_request};
@@ -14,6 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::{list_audit as list, list_platform_audit as list_platform};
 use crate::storage::audit::AuditEvent;
+use slipway_domain::catalog::json::JsonText;
 
 #[derive(Serialize, ToSchema)]
 struct AuditEventResponse {

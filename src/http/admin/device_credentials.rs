@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Action;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::openapi::WriteProblems;
@@ -15,6 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::devices;
 use crate::services::enrolment::{self, IssuedEnrolmentCode};
+use slipway_domain::access::Action;
 
 /// Empty request body.
 #[derive(Default, Deserialize, ToSchema)]

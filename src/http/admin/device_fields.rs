@@ -4,12 +4,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::rule_fields::OrgScopeFields;
-use crate::catalog::device::{Device, MAX_IMPORTED_DEVICES, OrgInfo};
-use crate::catalog::field::Invalid;
-use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::object::{BoundedVec, Object, OneOrMore};
 use crate::http::problem::Problem;
+use slipway_domain::catalog::device::{Device, MAX_IMPORTED_DEVICES, OrgInfo};
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::key_fields::{KeyFactsResponse, read_expiry};
-use crate::access::{Action, DeviceKey};
-use crate::catalog::text::Name;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -18,6 +16,8 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::device_keys::{self, IssuedDeviceKey};
 use crate::storage::Versioned;
+use slipway_domain::access::{Action, DeviceKey};
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

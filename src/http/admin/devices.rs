@@ -9,12 +9,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::device_fields::ImportDevicesRequest;
 use super::org_directory::read_path;
 use super::rule_fields::OrgScopeFields;
-use crate::access::Action;
-use crate::catalog::device::{DeviceAttributes, OrgInfo};
-use crate::catalog::field::{FieldError, Invalid};
-use crate::catalog::org::{LevelCodes, OrgCode, OrgScope};
-use crate::catalog::text::{DeviceType, Identifier, PackageName, ProjectId};
-use crate::catalog::version::{VersionCode, parse_version_code};
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
@@ -27,6 +21,12 @@ use crate::services::Answer;
 use crate::services::devices::{self, DeviceWithInstalls, ImportReport, RegisteredDevice};
 use crate::storage::device_installs::{Install, InstallFilter};
 use crate::storage::devices::DeviceFilter;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::device::{DeviceAttributes, OrgInfo};
+use slipway_domain::catalog::field::{FieldError, Invalid};
+use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
+use slipway_domain::catalog::text::{DeviceType, Identifier, PackageName, ProjectId};
+use slipway_domain::catalog::version::{VersionCode, parse_version_code};
 
 /// Numbers of imported devices. Devices that did not change are not counted.
 #[derive(Serialize, ToSchema)]

@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::catalog::field::FieldError;
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::Identifier;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::device::raw_check_fields::RawCheckFields;
@@ -18,8 +15,11 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::{RuleValue, VerdictValue};
-use crate::resolve::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
 use crate::services::explain::{self, Explanation};
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::Identifier;
+use slipway_resolver::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
 
 /// Body of a check, with an instant and a resource to explain.
 #[derive(Default, Deserialize, ToSchema)]

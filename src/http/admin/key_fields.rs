@@ -4,9 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::access::KeyFacts;
-use crate::catalog::field::Invalid;
 use crate::http::fields::{FieldReader, Patch, parse_instant};
+use slipway_domain::access::KeyFacts;
+use slipway_domain::catalog::field::Invalid;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeyFactsResponse {

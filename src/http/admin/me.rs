@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, get, put};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Credential;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -13,6 +12,7 @@ use crate::http::problem::Problem;
 use crate::http::value_schemas::RoleValue;
 use crate::secrets::parse_password;
 use crate::services::me;
+use slipway_domain::access::Credential;
 
 #[derive(Serialize, ToSchema)]
 struct MeResponse {
@@ -55,7 +55,7 @@ pub(super) async fn get_me(call: Call) -> Result<HttpResponse, Problem> {
         id,
         name: principal.name.clone(),
         role: principal.role.as_str(),
-        tenant_id: principal.tenant.map(crate::catalog::ids::TenantId::get),
+        tenant_id: principal.tenant.map(slipway_domain::catalog::ids::TenantId::get),
     }))
 }
 

@@ -5,9 +5,6 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::catalog::field::Invalid;
-use crate::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
-use crate::catalog::text::Name;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -18,6 +15,9 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::org_directory;
 use crate::storage::org_directories::DirectoryRecord;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::org_directory::read_path;
-use crate::catalog::field::FieldError;
-use crate::catalog::pin::{PinMode, PinModeError, PinTarget};
-use crate::catalog::text::{DeviceId, Identifier, PackageName, Reason};
-use crate::catalog::version::parse_version_code;
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch, parse_instant};
@@ -20,6 +16,10 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::PinModeValue;
 use crate::services::pins::{self, NamedPin, NewPin};
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::pin::{PinMode, PinModeError, PinTarget};
+use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Reason};
+use slipway_domain::catalog::version::parse_version_code;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,8 +6,6 @@ use utoipa::ToSchema;
 
 use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse, render_created};
 use super::key_fields::read_expiry;
-use crate::access::{Action, Role};
-use crate::catalog::text::Name;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -19,6 +17,8 @@ use crate::http::respond;
 use crate::http::value_schemas::RoleValue;
 use crate::services::WriteResult;
 use crate::services::platform_tokens;
+use slipway_domain::access::{Action, Role};
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

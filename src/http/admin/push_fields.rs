@@ -3,16 +3,18 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::catalog::field::{FieldError, Invalid};
-use crate::catalog::push::{
-    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, RepeatKey,
-};
-use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::object::{BoundedVec, Object};
 use crate::http::problem::Problem;
 use crate::services::ServiceError;
 use crate::services::pushes::PushRefusal;
+use slipway_domain::catalog::field::{FieldError, Invalid};
+use slipway_domain::catalog::push::{
+    MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, RepeatKey,
+};
+use slipway_domain::catalog::text::{
+    DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId,
+};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

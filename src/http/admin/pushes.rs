@@ -9,9 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::push_fields::{CreatePushRequest, ParsedPush, explain};
-use crate::access::Action;
-use crate::catalog::push::{Channel, Push, TargetState};
-use crate::catalog::text::TraceId;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
@@ -24,6 +21,9 @@ use crate::http::value_schemas::{PushChannelValue, PushStateValue};
 use crate::services::pushes::{self, AcceptedPush, PushWithCounts, PushWithTargets};
 use crate::services::{Answer, WriteResult};
 use crate::storage::push_targets::TargetRecord;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::push::{Channel, Push, TargetState};
+use slipway_domain::catalog::text::TraceId;
 
 #[derive(Serialize, ToSchema)]
 struct PushResponse {

@@ -7,17 +7,17 @@ use utoipa::ToSchema;
 
 use super::apps::read_optional_url;
 use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
-use crate::catalog::field::Invalid;
-use crate::catalog::release_changes::{ReleaseChanges, RolloutChanges};
-use crate::catalog::rollout::{RolloutUnit, Share};
-use crate::catalog::text::{
-    ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
-};
-use crate::catalog::version::parse_version_code;
 use crate::http::body::RequestPriority;
 use crate::http::fields::{FieldReader, Patch, parse_instant};
 use crate::http::object::Object;
 use crate::http::value_schemas::RolloutUnitValue;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::release_changes::{ReleaseChanges, RolloutChanges};
+use slipway_domain::catalog::rollout::{RolloutUnit, Share};
+use slipway_domain::catalog::text::{
+    ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
+};
+use slipway_domain::catalog::version::parse_version_code;
 
 /// Defines a request type with every field of a release except its identifier. A new release requires `version_code`,
 /// `version_name`, `download_url`, `size` and `md5`.

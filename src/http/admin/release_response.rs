@@ -7,13 +7,13 @@ use utoipa::ToSchema;
 
 use super::release_fields::RolloutFields;
 use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
-use crate::catalog::attribute::AttributeRule;
-use crate::catalog::json::JsonText;
-use crate::catalog::org::OrgScope;
-use crate::catalog::rollout::Rollout;
 use crate::http::value_schemas::{RecallModeValue, ReleaseStateValue};
 use crate::storage::Versioned;
 use crate::storage::releases::ReleaseRecord;
+use slipway_domain::catalog::attribute::AttributeRule;
+use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::org::OrgScope;
+use slipway_domain::catalog::rollout::Rollout;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReleaseResponse {
@@ -90,7 +90,7 @@ impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
             recall_mode: release
                 .state
                 .recall_mode()
-                .map(crate::catalog::release::RecallMode::as_str),
+                .map(slipway_domain::catalog::release::RecallMode::as_str),
             recall_reason: record.recall_reason.as_ref().map(ToString::to_string),
             download_url: content.file.download_url.to_string(),
             size: content.file.size,

@@ -5,8 +5,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::release_response::ReleaseResponse;
-use crate::catalog::release::{RecallMode, Transition};
-use crate::catalog::text::Reason;
 use crate::http::body::{FromBody, Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -16,6 +14,8 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::RecallModeValue;
 use crate::services::release_transitions::{self, TransitionRequest};
+use slipway_domain::catalog::release::{RecallMode, Transition};
+use slipway_domain::catalog::text::Reason;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

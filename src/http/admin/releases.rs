@@ -7,10 +7,6 @@ use utoipa::IntoParams;
 
 use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
 use super::release_response::{CreatedReleaseResponse, ReleaseResponse};
-use crate::access::Action;
-use crate::catalog::field::FieldError;
-use crate::catalog::release::ReleaseState;
-use crate::catalog::text::Identifier;
 use crate::http::body::{Json, PrioritizedJson};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
@@ -22,6 +18,10 @@ use crate::http::respond;
 use crate::http::value_schemas::ReleaseStateValue;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
 use crate::storage::releases::ReleaseFilter;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::release::ReleaseState;
+use slipway_domain::catalog::text::Identifier;
 
 /// Pagination and filters of a release list.
 #[derive(Deserialize, IntoParams)]

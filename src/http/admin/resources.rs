@@ -5,8 +5,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::catalog::app::{Resource, ResourceKind};
-use crate::catalog::text::Name;
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -18,6 +16,8 @@ use crate::http::respond;
 use crate::http::value_schemas::ResourceKindValue;
 use crate::services::resources::{self, ResourceChanges};
 use crate::storage::Versioned;
+use slipway_domain::catalog::app::{Resource, ResourceKind};
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

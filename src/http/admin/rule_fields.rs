@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::catalog::attribute::{AttributeRule, RuleOp};
-use crate::catalog::field::Invalid;
-use crate::catalog::json::JsonText;
-use crate::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
 use crate::http::value_schemas::RuleOperatorValue;
+use slipway_domain::catalog::attribute::{AttributeRule, RuleOp};
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
 
 /// Level codes: any subset of the levels, at least one.
 #[derive(Default, Deserialize, ToSchema)]

@@ -5,12 +5,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Action;
-use crate::catalog::enrolment::EnrolmentPolicy;
-use crate::catalog::ids::TenantId;
-use crate::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
-use crate::catalog::tenant::Tenant;
-use crate::catalog::text::Name;
 use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -23,6 +17,12 @@ use crate::http::respond;
 use crate::http::value_schemas::EnrolmentPolicyValue;
 use crate::services::tenants::{self, TenantChanges};
 use crate::storage::Versioned;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,9 +5,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{Action, Role, User};
-use crate::catalog::field::Invalid;
-use crate::catalog::text::Username;
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -21,6 +18,9 @@ use crate::secrets::parse_password;
 use crate::services::WriteResult;
 use crate::services::users::{self, NewUser, UserChanges};
 use crate::storage::Versioned;
+use slipway_domain::access::{Action, Role, User};
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::text::Username;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

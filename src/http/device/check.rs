@@ -9,19 +9,19 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::check_response::{CheckResponse, QueryParameters};
 use super::raw_check_fields::RawCheckFields;
-use crate::catalog::field::FieldError;
-use crate::catalog::ids::TenantId;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{bearer, context};
 use crate::http::client_address::client_address;
-use crate::http::form::{FormError, read_form};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::respond::insert_check_headers;
-use crate::resolve::{Check, CheckFields, OfferFormat, RawField, read_check, read_integer};
 use crate::services::Context;
 use crate::services::checks::{CheckAnswer, authenticate};
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_gateway::form::{FormError, read_form};
+use slipway_resolver::{Check, CheckFields, OfferFormat, RawField, read_check, read_integer};
 
 /// Maximum number of query parameters. A check has 8; clients may add their own.
 const MAX_PARAMETERS: usize = 100;

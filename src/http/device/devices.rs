@@ -6,9 +6,6 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::raw_check_fields::RawCheckFields;
-use crate::catalog::device::{DeviceAttributes, DeviceEnrolment, OrgInfo};
-use crate::catalog::field::{FieldError, Invalid};
-use crate::catalog::text::{DeviceId, DeviceType, ProjectId};
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{acquire, bearer, context, request_id};
@@ -16,11 +13,14 @@ use crate::http::client_address::client_address;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
-use crate::resolve::{Attribute, read_device_attributes, read_memberships};
 use crate::secrets::PresentedEnrolmentCode;
 use crate::services::PermitClass;
 use crate::services::checks::authenticate;
 use crate::services::enrolment::{EnrolmentRequest, enrol};
+use slipway_domain::catalog::device::{DeviceAttributes, DeviceEnrolment, OrgInfo};
+use slipway_domain::catalog::field::{FieldError, Invalid};
+use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
+use slipway_resolver::{Attribute, read_device_attributes, read_memberships};
 
 /// Device to enrol. Absent and null fields keep their stored values.
 #[derive(Default, Deserialize, ToSchema)]

@@ -9,7 +9,6 @@ use futures_util::stream::unfold;
 use utoipa::IntoParams;
 
 use super::disconnect_probe::ProbedStream;
-use crate::catalog::field::FieldError;
 use crate::http::call::{bearer, context};
 use crate::http::openapi::ReadProblems;
 use crate::http::path::{FromPath, OwnDevicePath};
@@ -18,6 +17,7 @@ use crate::http::request_ids;
 use crate::http::telemetry::is_head;
 use crate::services::enrolment::authenticate_device;
 use crate::services::push_delivery::{EventStream, StreamEvent, open_stream};
+use slipway_domain::catalog::field::FieldError;
 
 /// Range of the reconnection delay, in milliseconds. The delay is random, so that the devices of a stopping node do not
 /// reconnect at once.

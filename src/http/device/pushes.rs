@@ -9,9 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::push_response::PushesResponse;
-use crate::catalog::field::Invalid;
-use crate::catalog::push::Acknowledgement;
-use crate::catalog::text::PushDetail;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{acquire, bearer, context, read_query};
@@ -27,6 +24,9 @@ use crate::services::enrolment::{authenticate_acknowledging, authenticate_device
 use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::services::{PermitClass, network_of};
 use crate::storage::push_targets::TargetRecord;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::push::Acknowledgement;
+use slipway_domain::catalog::text::PushDetail;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::resolve::{CheckFields, RawField};
+use slipway_resolver::{CheckFields, RawField};
 
 /// Raw members, and the decoded text of string members.
 pub(in crate::http) struct RawCheckFields<'a> {

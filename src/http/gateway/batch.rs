@@ -1,19 +1,20 @@
 //! Batches: several calls in one request. The query contains the public parameters, the body one URL-encoded text per
 //! call.
 
+use super::errors::invalid_argument;
 use std::net::IpAddr;
 
 use actix_web::web;
 use tokio::time::Instant;
 
-use super::envelope::{self, Format};
-use super::error::GatewayError;
 use super::method::ResponseContext;
-use super::params::{BodyKind, Params};
 use super::pipeline;
 use super::request_id;
-use crate::catalog::field::excerpt;
 use crate::services::{CALL_LIMIT, Context};
+use slipway_domain::catalog::field::excerpt;
+use slipway_gateway::envelope::{self, Format};
+use slipway_gateway::error::GatewayError;
+use slipway_gateway::params::{BodyKind, Params};
 
 /// Maximum number of calls in a batch.
 const MAX_CALLS: usize = 50;
@@ -120,12 +121,12 @@ fn reject_ambiguous_query(query: &Params<'_>) -> Result<(), GatewayError> {
                 "the query of a batch may only contain public parameters, not {}",
                 excerpt(name)
             );
-            return Err(GatewayError::invalid_argument(name, &why));
+            return Err(invalid_argument(name, &why));
         }
         if FREE_TEXT_PARAMS.contains(&name) && value.contains(QUERY_SUFFIX) {
             let why =
                 format!("{name} may not contain {QUERY_SUFFIX}, which ends the signed text of the query");
-            return Err(GatewayError::invalid_argument(name, &why));
+            return Err(invalid_argument(name, &why));
         }
     }
     Ok(())

@@ -1,17 +1,18 @@
 //! `wdk.rexout.resource.list.check`: the check of the original API, which uses the same resolver as the native check.
 
+use super::errors::wrong_arguments;
 use actix_web::HttpResponse;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::envelope::Envelope;
-use super::error::GatewayError;
 use super::method::{Method, MethodAnswer, MethodCall};
-use super::value_kind::ValueKind;
-use crate::catalog::ids::TenantId;
 use crate::http::respond::insert_check_headers;
-use crate::resolve::{CheckFields, RawField, read_check, read_integer};
 use crate::services::ServiceError;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_gateway::envelope::{Envelope, Format};
+use slipway_gateway::error::GatewayError;
+use slipway_gateway::value_kind::ValueKind;
+use slipway_resolver::{CheckFields, OfferFormat, RawField, read_check, read_integer};
 
 pub(super) const METHOD: Method = Method {
     name: "wdk.rexout.resource.list.check",
@@ -53,7 +54,7 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
         (read, tenant) => {
             let mut errors = read.err().unwrap_or_default();
             errors.extend(tenant.err());
-            return Err(GatewayError::wrong_arguments(&errors));
+            return Err(wrong_arguments(&errors));
         }
     };
     let claimed = TenantId::parse(tenant).map_err(|_| GatewayError::not_permitted())?;
@@ -65,7 +66,10 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
             _ => GatewayError::unavailable(),
         })?;
     let mut envelope = Envelope::success(call.response_context.format, METHOD.name);
-    let form = call.response_context.format.into();
+    let form = match call.response_context.format {
+        Format::Json | Format::SimplifiedJson => OfferFormat::Json,
+        Format::Xml => OfferFormat::Xml,
+    };
     envelope.list("data", "d_t_o", answer.offers.is_empty(), |between, out| {
         answer.write_offers(form, between, out);
     });

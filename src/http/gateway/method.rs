@@ -5,15 +5,15 @@ use std::net::IpAddr;
 use actix_web::{HttpResponseBuilder, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::envelope::Format;
-use super::error::GatewayError;
-use super::params::Params;
-use super::sign::SignMethod;
-use super::signature_ambiguity::{ReadParameter, ReadParameters};
-use super::value_kind::ValueKind;
-use crate::access::AppKeyRole;
 use crate::services::Context;
 use crate::services::gateway_keys::GatewayKey;
+use slipway_domain::access::AppKeyRole;
+use slipway_gateway::envelope::Format;
+use slipway_gateway::error::GatewayError;
+use slipway_gateway::params::Params;
+use slipway_gateway::sign::SignMethod;
+use slipway_gateway::signature_ambiguity::{ReadParameter, ReadParameters};
+use slipway_gateway::value_kind::ValueKind;
 
 /// Verified call.
 pub(super) struct MethodCall<'a> {

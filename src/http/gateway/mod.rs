@@ -3,37 +3,31 @@
 mod batch;
 mod check;
 mod compression;
-mod envelope;
-mod error;
+mod errors;
 mod method;
 mod methods;
-mod multipart;
-mod params;
 mod pipeline;
 mod push;
 mod push_request;
-#[cfg(test)]
-mod round_trips;
-pub mod sign;
-mod signature_ambiguity;
-pub mod timestamp;
-mod value_kind;
+mod respond;
 
+use self::respond::respond;
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
+use slipway_gateway::envelope;
 
-use self::envelope::Format;
-use self::error::GatewayError;
 use self::method::ResponseContext;
-use self::params::{BodyKind, Params};
 use super::body::{Body, BodyError, MAX_BODY_BYTES, read_to_end, require_identity};
 use super::body_memory::Owner;
 use super::call::context;
 use super::client_address::client_address;
 use super::request_ids;
 use crate::services::network_of;
+use slipway_gateway::envelope::Format;
+use slipway_gateway::error::GatewayError;
+use slipway_gateway::params::{BodyKind, Params};
 
 /// Registers both paths for all verbs, because an unsupported verb has its own gateway error.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -64,7 +58,7 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
     )
     .await
     {
-        Ok(answer) => envelope::respond(&request, answer.headers, format, answer.body),
+        Ok(answer) => respond(&request, answer.headers, format, answer.body),
         Err(error) => respond_failure(&request, format, &error, &id),
     }
 }
@@ -72,7 +66,7 @@ async fn answer_call(request: HttpRequest, payload: web::Payload) -> HttpRespons
 async fn answer_batch(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let id = request_id();
     match read_and_answer_batch(&request, payload).await {
-        Ok((format, body)) => envelope::respond(&request, HttpResponse::Ok(), format, body),
+        Ok((format, body)) => respond(&request, HttpResponse::Ok(), format, body),
         Err(error) => respond_early_failure(&request, &error, &id),
     }
 }
@@ -87,7 +81,7 @@ fn respond_failure(request: &HttpRequest, format: Format, error: &GatewayError, 
     if error.ends_connection {
         response.force_close();
     }
-    envelope::respond(request, response, format, body)
+    respond(request, response, format, body)
 }
 
 async fn read_and_answer_batch(

@@ -1,21 +1,22 @@
 //! Steps from parameters to a verified call, in the order of the protocol's error table. No parameter is trusted before
 //! the signature is verified.
 
+use super::errors::{invalid_argument, wrong_arguments};
 use std::net::IpAddr;
 
 use actix_web::web;
 
-use super::envelope::Format;
-use super::error::GatewayError;
 use super::method::{Method, MethodAnswer, MethodCall, ResponseContext};
 use super::methods;
-use super::params::Params;
-use super::sign::{ParameterSet, SignMethod, canonical_text};
-use super::signature_ambiguity::{ambiguous_parameter, may_be_ambiguous};
-use super::timestamp;
-use crate::catalog::field::{FieldError, excerpt};
 use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::{Context, ServiceError};
+use slipway_domain::catalog::field::{FieldError, excerpt};
+use slipway_gateway::envelope::Format;
+use slipway_gateway::error::GatewayError;
+use slipway_gateway::params::Params;
+use slipway_gateway::sign::{ParameterSet, SignMethod, canonical_text};
+use slipway_gateway::signature_ambiguity::{ambiguous_parameter, may_be_ambiguous};
+use slipway_gateway::timestamp;
 
 /// Call with a known caller.
 pub(super) struct VerifiedCall<'p> {
@@ -189,13 +190,13 @@ fn count_call(
 fn require_arguments(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
     let missing = method.required.iter().find(|name| params.given(name).is_none());
     missing.map_or(Ok(()), |name| {
-        Err(GatewayError::wrong_arguments(&[FieldError::required(*name)]))
+        Err(wrong_arguments(&[FieldError::required(*name)]))
     })
 }
 
 fn reject_unknown(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
     match method.find_rejected(params.names()) {
-        Some(name) => Err(GatewayError::invalid_argument(
+        Some(name) => Err(invalid_argument(
             name,
             &format!("{} takes no parameter {}", method.name, excerpt(name)),
         )),
@@ -209,7 +210,7 @@ fn reject_ambiguous(method: &Method, verified: &VerifiedCall<'_>) -> Result<(), 
         return Ok(());
     }
     match ambiguous_parameter(&verified.signed, &method.sorted_parameters()) {
-        Some(name) => Err(GatewayError::invalid_argument(
+        Some(name) => Err(invalid_argument(
             name,
             &format!(
                 "{} holds the name of another parameter and a value for it, so the signature has two readings",

@@ -6,21 +6,22 @@
 //! text of a push begins with `alipay_context`. That of a batch begins with `app_key`. That of a check does too, unless
 //! its client signs a parameter of its own that sorts earlier.
 
+use super::errors::wrong_arguments;
 use actix_web::HttpResponse;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::envelope::Envelope;
-use super::error::GatewayError;
 use super::method::{Method, MethodAnswer, MethodCall};
 use super::push_request::read_push;
-use super::value_kind::ValueKind;
-use crate::access::may_push;
-use crate::catalog::push::PushTarget;
 use crate::http::problem::Problem;
 use crate::http::request_ids;
 use crate::services::pushes::{PushRefusal, create_with_key};
 use crate::services::{PermitClass, ServiceError, within_deadline};
+use slipway_domain::access::may_push;
+use slipway_domain::catalog::push::PushTarget;
+use slipway_gateway::envelope::Envelope;
+use slipway_gateway::error::GatewayError;
+use slipway_gateway::value_kind::ValueKind;
 
 pub(super) const METHOD: Method = Method {
     name: "yunos.miniapp.offlinepkg.push",
@@ -59,7 +60,7 @@ fn call(call: MethodCall<'_>) -> LocalBoxFuture<'_, Result<MethodAnswer, Gateway
 async fn push(call: &MethodCall<'_>) -> Result<PushResult, GatewayError> {
     let given = |name| call.params.get(name).unwrap_or_default();
     let request = read_push(given("alipay_context"), given("req"), call.signature)
-        .map_err(|errors| GatewayError::wrong_arguments(&errors))?;
+        .map_err(|errors| wrong_arguments(&errors))?;
     if !call.key.is_enabled() {
         return Err(GatewayError::not_permitted());
     }

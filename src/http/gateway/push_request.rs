@@ -2,12 +2,14 @@
 //!
 //! Unknown members are ignored, because clients add their own. If a member is repeated, the last one counts.
 
-use crate::catalog::field::{FieldError, Invalid};
-use crate::catalog::json::{Members, Node};
-use crate::catalog::push::{
+use slipway_domain::catalog::field::{FieldError, Invalid};
+use slipway_domain::catalog::json::{Members, Node};
+use slipway_domain::catalog::push::{
     MAX_LISTED_TARGETS, PushContent, PushRequest, PushTarget, PushTargets, RepeatKey,
 };
-use crate::catalog::text::{DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId};
+use slipway_domain::catalog::text::{
+    DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId,
+};
 
 /// Maximum length of `alipay_context` in bytes.
 const MAX_CONTEXT_BYTES: usize = 4_096;

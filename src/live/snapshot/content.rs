@@ -12,16 +12,16 @@ use zstd::zstd_safe::{CCtx, CParameter};
 use super::frames::{Block, PackedBlock};
 use super::throttle::ThrottledWork;
 use super::{MAX_UNPACKED_BYTES, SnapshotError};
-use crate::access::AppKeyRole;
-use crate::catalog::ids::{AppId, KeyId, TenantId};
-use crate::catalog::org::OrgDirectory;
-use crate::catalog::tenant::Tenant;
 use crate::live::PublishedTenant;
 use crate::live::published::{LiveAppKey, LoadedApp, TenantParts};
-use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
+use slipway_domain::access::AppKeyRole;
+use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
+use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_resolver::PublishedApp;
 
 /// Fastest level, because snapshots are written alongside the node's other work. It already halves the size.
 const COMPRESSION_LEVEL: i32 = 1;

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
-use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
+use slipway_domain::catalog::ids::TenantId;
 
 const MAGIC: &[u8] = b"SLIPWAY1";
 const END: &[u8] = b"SLIPWEND";

@@ -40,8 +40,8 @@ pub use writer::SnapshotWriter;
 
 use self::frames::{Block, ChainPosition, Frames};
 use super::PublishedTenant;
-use crate::catalog::ids::TenantId;
 use crate::secrets::Keyring;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Incremented with every change of the content of a block.
 const FORMAT: u32 = 6;

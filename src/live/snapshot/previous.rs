@@ -5,9 +5,9 @@ use std::fs::File;
 use std::sync::{Arc, Weak};
 
 use super::frames::{self, BlockLocation, HeaderTag, PackedBlock};
-use crate::catalog::ids::TenantId;
 use crate::live::PublishedTenant;
 use crate::secrets::Keyring;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Snapshot that this process wrote.
 pub(super) struct PreviousSnapshot {

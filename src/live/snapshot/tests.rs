@@ -13,25 +13,25 @@ use super::content::{self, Packer};
 use super::frames::{Block, ChainPosition, FrameWriter, Header, PackedBlock};
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
-use crate::access::AppKeyRole;
-use crate::catalog::app::{App, Resource};
-use crate::catalog::enrolment::EnrolmentPolicy;
-use crate::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
-use crate::catalog::org::{OrgCode, OrgDirectory};
-use crate::catalog::pin::{Pin, PinMode, PinTarget};
-use crate::catalog::push::{UrlScheme, UrlSchemes};
-use crate::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
-use crate::catalog::rollout::{Rollout, RolloutUnit, Share};
-use crate::catalog::tenant::Tenant;
-use crate::catalog::text::{
-    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
-    VersionName,
-};
 use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
-use crate::resolve::PublishedApp;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
+use slipway_domain::access::AppKeyRole;
+use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
+use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
+use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
+use slipway_domain::catalog::push::{UrlScheme, UrlSchemes};
+use slipway_domain::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::{
+    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
+    VersionName,
+};
+use slipway_resolver::PublishedApp;
 
 const STATES: [ReleaseState; 7] = [
     ReleaseState::Draft,

@@ -16,10 +16,10 @@ use super::journal::Journal;
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
 use super::{Origin, SnapshotError};
-use crate::catalog::ids::TenantId;
 use crate::clock::Clock;
 use crate::live::{CatalogCache, PublishedTenant};
 use crate::secrets::Keyring;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Minimum time between snapshots that a large journal requests.
 const AFTER_LARGE_JOURNAL: Duration = Duration::from_secs(10);

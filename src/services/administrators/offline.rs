@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::{new_administrator, of_update, require_another, write};
-use crate::access::User;
-use crate::catalog::text::Username;
 use crate::secrets::hash_password;
 use crate::services::ServiceError;
 use crate::services::audit::{self, Actor, Change, of_user};
 use crate::storage::{Authority, Db, PageRequest, Versioned, users};
+use slipway_domain::access::User;
+use slipway_domain::catalog::text::Username;
 
 /// Administrators in one statement; an installation has only a few.
 const PAGE: u64 = 200;

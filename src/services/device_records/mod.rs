@@ -27,14 +27,14 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::seen::{CacheLookup, Fingerprint, StateCache};
 use self::status::Counts;
-use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::{DeviceId, DeviceType, Identifier};
-use crate::catalog::version::VersionCode;
-use crate::resolve::{Check, PublishedApp};
 use crate::services::NewDevices;
 use crate::services::network::network_of;
 use crate::storage::Db;
+use slipway_domain::catalog::device::{InstalledApp, Observation, OrgInfo};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::{DeviceId, DeviceType, Identifier};
+use slipway_domain::catalog::version::VersionCode;
+use slipway_resolver::{Check, PublishedApp};
 
 pub use self::changes::DeviceChangeReader;
 pub use self::status::DeviceRecordStatus;

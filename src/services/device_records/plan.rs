@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 
 use super::{day_of, hash_of};
-use crate::catalog::device::{InstalledApp, Observation, OrgInfo};
-use crate::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
 use crate::storage::device_installs::Install;
 use crate::storage::devices::{DeviceRecord, SeenDevice};
+use slipway_domain::catalog::device::{InstalledApp, Observation, OrgInfo};
+use slipway_domain::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
 
 /// Stored state of the devices in a batch.
 pub(super) struct StoredState {

@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 use super::plan::{Plan, StoredState, plan};
 use super::status::Counts;
 use super::{Message, hash_of};
-use crate::access::TenantScope;
 use crate::backoff::Backoff;
-use crate::catalog::device::Observation;
-use crate::catalog::ids::TenantId;
 use crate::services::NewDevices;
 use crate::services::batches::{self, BatchState};
 use crate::storage::{Db, StorageError, Tx, device_changes, device_installs, devices};
 use crate::supervision::{Exit, contain_panic};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::device::Observation;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Size and timing of a batch.
 #[derive(Debug, Clone, Copy)]

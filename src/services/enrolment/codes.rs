@@ -7,14 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::access::Action;
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
 use crate::secrets::NewEnrolmentCode;
 use crate::services::audit::{self, Change};
 use crate::services::{Caller, Context, IdempotentWrite, ServiceError, WriteResult};
 use crate::storage::devices;
 use crate::storage::enrolment_codes::{self, CodeRecord};
+use slipway_domain::access::Action;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 const CODE_LIFETIME: TimeDelta = TimeDelta::hours(24);
 

@@ -7,10 +7,6 @@ use metrics::counter;
 use serde_json::json;
 
 use super::{INVALID_TOKEN, is_newest};
-use crate::access::{TenantScope, key_scope};
-use crate::catalog::device::DeviceEnrolment;
-use crate::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
-use crate::catalog::field::FieldError;
 use crate::live::DeviceRef;
 use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{self, Actor, Change};
@@ -21,6 +17,10 @@ use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
+use slipway_domain::access::{TenantScope, key_scope};
+use slipway_domain::catalog::device::DeviceEnrolment;
+use slipway_domain::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
+use slipway_domain::catalog::field::FieldError;
 
 /// Enrolment request of a device.
 pub struct EnrolmentRequest {

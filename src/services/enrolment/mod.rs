@@ -8,12 +8,12 @@ pub use enrol::{EnrolmentRequest, EnrolmentResult, enrol};
 
 use super::checks::{DeviceCredential, authenticate, tenant_access_error};
 use super::{Context, ServiceError};
-use crate::access::{DeviceScope, device_scope};
-use crate::catalog::text::DeviceId;
 use crate::live::{DeviceRef, Lookup};
 use crate::secrets::PresentedDeviceToken;
 use crate::storage::Authority;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
+use slipway_domain::access::{DeviceScope, device_scope};
+use slipway_domain::catalog::text::DeviceId;
 
 const INVALID_TOKEN: ServiceError = ServiceError::Unauthenticated(
     "the device's token was replaced or revoked; enrol the device again with POST /v1/devices",

@@ -1,12 +1,12 @@
 //! Acknowledgements of pushes by devices, over every channel.
 
-use crate::access::DeviceScope;
-use crate::catalog::ids::PushId;
-use crate::catalog::push::{Acknowledgement, Channel};
-use crate::catalog::text::PushDetail;
 use crate::services::{Context, ServiceError};
 use crate::storage::push_targets::{self, TargetRecord};
 use crate::storage::{Authority, pushes};
+use slipway_domain::access::DeviceScope;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::{Acknowledgement, Channel};
+use slipway_domain::catalog::text::PushDetail;
 
 /// Calls [`acknowledge`] unless the device exceeds its rate limit.
 pub async fn acknowledge_within_limit(

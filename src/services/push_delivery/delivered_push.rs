@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::catalog::ids::PushId;
-use crate::catalog::push::Push;
-use crate::catalog::text::{PushUrl, TraceId};
 use crate::storage::push_targets::TargetRecord;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::Push;
+use slipway_domain::catalog::text::{PushUrl, TraceId};
 
 /// A push with its target device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,14 +13,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
-use crate::catalog::ids::PushId;
-use crate::catalog::push::Channel;
-use crate::catalog::text::DeviceId;
 use crate::clock::Clock;
 use crate::services::batches::{self, BatchState};
 use crate::storage::push_targets::{TargetKey, mark_delivered};
 use crate::storage::{Db, StorageError};
 use crate::supervision::Exit;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::Channel;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Maximum number of messages that wait for the writer.
 const QUEUE: usize = 65_536;

@@ -2,11 +2,11 @@
 
 use super::DeliveredPush;
 use super::deliveries::Delivery;
-use crate::access::DeviceScope;
-use crate::catalog::push::Channel;
 use crate::services::Context;
 use crate::storage::StorageError;
 use crate::storage::push_targets::list_open_of_device;
+use slipway_domain::access::DeviceScope;
+use slipway_domain::catalog::push::Channel;
 
 /// Pushes read per statement.
 const PAGE: u64 = 200;

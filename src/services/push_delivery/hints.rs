@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 
-use crate::catalog::ids::PushId;
 use crate::live::receive_hints;
 use crate::storage::{Db, Notification, NotificationChannel, parse_push_ids};
 use crate::supervision::Exit;
+use slipway_domain::catalog::ids::PushId;
 
 /// Commits within this time share a notification.
 const DEBOUNCE: Duration = Duration::from_millis(5);

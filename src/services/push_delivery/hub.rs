@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::presence::Presence;
-use crate::catalog::ids::TenantId;
 use crate::live::DeviceRef;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Maximum number of streams and polls per device on this node. Above it the oldest is ended: its connection may have
 /// died unnoticed, while the newest is certainly alive.
@@ -192,7 +192,7 @@ mod tests {
     use tokio::time::{Duration, timeout};
 
     use super::*;
-    use crate::catalog::text::DeviceId;
+    use slipway_domain::catalog::text::DeviceId;
 
     fn device(tenant: i64, id: &str) -> DeviceRef {
         DeviceRef {

@@ -47,13 +47,13 @@ use self::pending::PendingPushes;
 use self::presence_writer::PresenceWriter;
 use self::sync::PendingPushSync;
 use crate::broker::{Broker, BrokerSettings, BrokerSettingsError};
-use crate::catalog::ids::{PushId, TenantId};
 use crate::clock::Clock;
 use crate::live::{DeviceRef, Revocation};
 use crate::services::Context;
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 use crate::supervision::Importance::Auxiliary;
+use slipway_domain::catalog::ids::{PushId, TenantId};
 
 /// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.
 const NOTIFICATION_QUEUE: usize = 4_096;

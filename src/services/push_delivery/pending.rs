@@ -7,9 +7,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::device_of;
-use crate::catalog::ids::TenantId;
 use crate::live::{BorrowedDeviceRef, DeviceRef};
 use crate::storage::push_targets::OpenTarget;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Pending pushes by device. Devices without pending pushes are absent.
 #[derive(Default)]
@@ -114,9 +114,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::ids::PushId;
-    use crate::catalog::text::DeviceId;
     use crate::storage::push_targets::TargetKey;
+    use slipway_domain::catalog::ids::PushId;
+    use slipway_domain::catalog::text::DeviceId;
 
     fn tenant() -> TenantId {
         TenantId::parse(1).unwrap()

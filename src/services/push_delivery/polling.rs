@@ -9,9 +9,9 @@ use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
 use super::hub::{Listener, ListenerKind};
 use super::schedule::Redelivery;
-use crate::catalog::push::Channel;
 use crate::services::enrolment::DevicePrincipal;
 use crate::services::{Context, ServiceError, suspend_deadline};
+use slipway_domain::catalog::push::Channel;
 
 /// Maximum wait of a poll, in seconds.
 pub const MAX_POLL_WAIT_S: u32 = 60;

@@ -9,12 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use super::hub::Hub;
-use crate::access::TenantScope;
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
 use crate::live::DeviceRef;
 use crate::storage::{Db, StorageError, device_presence};
 use crate::supervision::Exit;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// A device that reconnects within this time stays connected: a polling device is absent between two polls.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::catalog::ids::PushId;
+use slipway_domain::catalog::ids::PushId;
 
 /// Waits between deliveries of an unacknowledged push. The wait doubles each time, from `first` to `longest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
 use super::hub::{Listener, ListenerKind};
 use super::schedule::{RedeliverySchedule, spread};
-use crate::catalog::push::Channel;
 use crate::services::enrolment::DevicePrincipal;
 use crate::services::{Context, ServiceError};
+use slipway_domain::catalog::push::Channel;
 
 /// Wait after a database error before the next read, spread by device.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(2);

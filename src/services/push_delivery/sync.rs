@@ -16,11 +16,11 @@ use super::device_of;
 use super::hub::Hub;
 use super::pending::{PendingPush, PendingPushes, pending_push};
 use crate::backoff::Backoff;
-use crate::catalog::ids::PushId;
 use crate::clock::Clock;
 use crate::live::DeviceRef;
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
+use slipway_domain::catalog::ids::PushId;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Overlap of each poll with the one before: transactions commit later than they write, and the clocks of nodes differ.

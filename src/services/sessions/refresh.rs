@@ -12,13 +12,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::{TokenPair, issue_tokens, require_enabled_tenant};
-use crate::access::User;
-use crate::catalog::ids::SessionId;
 use crate::secrets::RefreshToken;
 use crate::services::network::network_of;
 use crate::services::{Context, ServiceError};
 use crate::storage::sessions::{self, Refresh, Session};
 use crate::storage::users;
+use slipway_domain::access::User;
+use slipway_domain::catalog::ids::SessionId;
 
 /// Time during which the same client gets the same pair again.
 const REPEATABLE_FOR: TimeDelta = TimeDelta::seconds(30);
@@ -171,7 +171,7 @@ impl Client<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::ids::UserId;
+    use slipway_domain::catalog::ids::UserId;
 
     #[test]
     fn a_traded_token_counts_again_for_its_client_and_a_moment_only() {

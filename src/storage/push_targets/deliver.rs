@@ -9,13 +9,13 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, 
 use super::lock::{KEY, is_one_of, lock, lock_due, of_model, when};
 use super::tracking::with_pushes;
 use super::{ActiveModel, Column, Entity, Model, TargetKey, TargetRecord, read};
-use crate::access::TenantScope;
-use crate::catalog::ids::PushId;
-use crate::catalog::push::{Acknowledgement, Channel, Push, TargetState};
-use crate::catalog::text::{DeviceId, PushDetail};
 use crate::storage::batch::{ROWS, upsert};
 use crate::storage::connect::with_load_timeout;
 use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::{Acknowledgement, Channel, Push, TargetState};
+use slipway_domain::catalog::text::{DeviceId, PushDetail};
 
 /// Result of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,10 +22,10 @@ use super::batch::ROWS;
 use super::entity::push_target::{ActiveModel, Column, Entity, Model};
 use super::row::Row;
 use super::{Reader, StorageError, Tx, in_micros};
-use crate::access::TenantScope;
-use crate::catalog::ids::{PushId, TenantId};
-use crate::catalog::push::{Channel, Push, TargetState};
-use crate::catalog::text::{DeviceId, ProjectId, PushDetail};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{PushId, TenantId};
+use slipway_domain::catalog::push::{Channel, Push, TargetState};
+use slipway_domain::catalog::text::{DeviceId, ProjectId, PushDetail};
 
 /// Key of a target. The sequence counts the pushes to a device, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,12 +10,12 @@ use sea_orm::{
 
 use super::lock::{is_after, is_open_at};
 use super::{Column, Entity, TargetKey, TargetRecord, of_tenant, read, read_key};
-use crate::access::TenantScope;
-use crate::catalog::ids::PushId;
-use crate::catalog::push::Push;
-use crate::catalog::text::DeviceId;
 use crate::storage::batch::ROWS;
 use crate::storage::{Reader, StorageError, in_micros, pushes};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::Push;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Target with the time until which it must be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use super::releases::{create_release, update_release};
 use super::stage::{Stage, app_path, tenant};
 use super::table::{Expected, Operation, Row};
 use crate::api::harness::Caller;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Some operation of every kind, and who may call it.
 pub(super) fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {

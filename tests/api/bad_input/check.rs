@@ -7,7 +7,8 @@ use super::check_wrong::{WrongField, wrong_fields};
 use super::kind::{Kind, nested};
 use super::stage::{APP, Stage, app_path};
 use super::table::{Expected, Field, Operation};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn valid() -> Value {
     json!({

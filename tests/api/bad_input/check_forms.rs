@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::stage::{APP, RESOURCE, Stage, app_path, tenant};
 use crate::api::harness::{Caller, release_fields};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// A check whose answer depends on each of its fields.
 fn plain() -> Value {

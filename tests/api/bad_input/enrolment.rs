@@ -7,7 +7,8 @@ use super::check_wrong::wrong_fields;
 use super::kind::Kind;
 use super::stage::{Stage, tenant};
 use super::table::{Expected, Field, Operation};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn enrol() -> Operation {
     let line = || Kind::Line { max: 128 };

@@ -17,7 +17,8 @@ use super::releases::{create_release, update_release};
 use super::stage::{APP, Stage, app_path, tenant};
 use super::table::Operation;
 use crate::api::harness::Caller;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const CASES: usize = 400;
 

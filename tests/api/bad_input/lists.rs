@@ -11,7 +11,8 @@ use super::pins::pin_of_device;
 use super::releases::create_release;
 use super::stage::{APP, RESOURCE, Stage, app_path, tenant};
 use super::table::Expected;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Every list, and whether its cursors are ids.
 fn lists() -> Vec<(String, bool)> {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::stage::{Stage, tenant};
 use super::table::{Expected, Field, Operation, Row};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 pub(super) fn replace() -> Operation {
     let zone = Kind::OneOf(&["Asia/Shanghai"]);

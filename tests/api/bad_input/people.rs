@@ -6,7 +6,8 @@ use serde_json::json;
 use super::kind::Kind;
 use super::stage::{Stage, tenant};
 use super::table::{Field, Operation};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const NAME: Kind = Kind::Line { max: 128 };
 const ROLE: Kind = Kind::OneOf(&["admin", "publisher", "viewer"]);

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::stage::{APP, OLD_NAME, RESOURCE, Stage, tenant};
 use super::table::{Expected, Field, Operation};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn put_pin(target: &Value, target_field: Field) -> Operation {
     let mut valid = json!({

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::stage::{Stage, tenant};
 use super::table::{Expected, Field, Operation, Row};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn create_push() -> Operation {
     let line = || Kind::Line { max: 128 };

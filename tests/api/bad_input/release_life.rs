@@ -6,7 +6,8 @@ use serde_json::json;
 use super::kind::Kind;
 use super::stage::{Stage, app_path};
 use super::table::{Expected, Field, Operation};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 pub(super) fn verb(release: &str, verb: &str, body: serde_json::Value, fields: Vec<Field>) -> Operation {
     Operation::new(

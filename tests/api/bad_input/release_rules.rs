@@ -6,7 +6,8 @@ use super::kind::nested;
 use super::releases::{create_release, update_release, whole_release};
 use super::stage::{OLD_NAME, Stage, app_path};
 use super::table::{Expected, Operation, Row};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const RULE: &str = "attribute_rules[0]";
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::stage::{RESOURCE, Stage, app_path};
 use super::table::{Field, Operation};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const UNITS: &[&str] = &["device", "l1", "l2", "l3", "l4", "l5"];
 

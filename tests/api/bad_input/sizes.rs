@@ -9,7 +9,8 @@ use super::releases::create_release;
 use super::stage::{Stage, app_path, judge, tenant};
 use super::table::{Expected, Row};
 use crate::api::harness::raw::{self, chunked, exchange, head};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const MIB: usize = 1024 * 1024;
 

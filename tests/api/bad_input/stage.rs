@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::table::{Expected, Operation, Row, cut};
 use crate::api::harness::{Answer, Caller, TENANT, TestApp, app_fields, release_fields};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 pub(super) const APP: &str = "com.hema.wms";
 pub(super) const OLD_NAME: &str = "com.hema.old";

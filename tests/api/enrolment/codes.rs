@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{audited, check, code, enrol_with, enrolled, first, import, merchant, path, registered};
 use crate::api::harness::{NOW, TestApp};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_code_enrols_its_device_once(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::{check, enrol, enrolled, first, merchant, path};
 use crate::api::harness::{Caller, DEADLINE, SECRET_KEY, TestApp};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// The key that comes after the usual one.
 const NEXT_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";

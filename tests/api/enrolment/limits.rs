@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{check, code, enrol, enrol_with, first, import, merchant, path};
 use crate::api::harness::TestApp;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn codes_cannot_be_guessed_on_and_on(database: TestDatabase) {
     let app = TestApp::start(database).await;

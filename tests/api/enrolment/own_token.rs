@@ -1,13 +1,14 @@
 //! What a device may do with its own token, and nobody else.
 
 use serde_json::{Value, json};
-use slipway::catalog::text::DeviceId;
 use slipway::services::ServiceError;
 use slipway::services::enrolment::authenticate_device;
+use slipway_domain::catalog::text::DeviceId;
 
 use super::{audited, check, check_again, enrol, enrol_with, enrolled, first, merchant, registered};
 use crate::api::harness::{CHUKU, TENANT, TestApp, check_fields, in_tenant, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_device_enrols_and_checks_with_a_token_of_its_own(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{enrol, first, import, merchant, path, registered};
 use crate::api::harness::{Merchant, TENANT, TestApp, every_item, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_device_is_connected_that_hangs_on_a_node_that_runs(database: TestDatabase) {
     let app = TestApp::start(database).await;

@@ -10,7 +10,8 @@ use super::{
     set_enrolment,
 };
 use crate::api::harness::{TENANT, TestApp, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn with_the_device_key_alone_nobody_takes_an_enrolled_device_over(database: TestDatabase) {
     let app = TestApp::start(database).await;

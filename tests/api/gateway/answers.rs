@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::stage::{DEVICE_CHECK, TIMESTAMP, error_of, stage};
 use crate::api::harness::{CHECK, xml_to_json};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_check_is_answered_in_every_form(database: TestDatabase) {
     let stage = stage(database).await;

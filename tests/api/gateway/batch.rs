@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::stage::{Stage, TIMESTAMP, stage};
 use crate::api::harness::{Answer, CHECK, TopCall, percent, xml_to_json};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const SEPARATOR: &str = "\r\n-S-\r\n";
 const ROOT: &str = "wdk_rexout_resource_list_check_response";

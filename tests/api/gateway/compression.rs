@@ -7,7 +7,8 @@ use reqwest::Response;
 
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
 use crate::api::harness::{CHECK, TopCall, form};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Sends a call to one of the two paths, and returns the answer as it came.
 async fn send(stage: &Stage, path: &str, call: &TopCall, accept_encoding: Option<&str>) -> Response {

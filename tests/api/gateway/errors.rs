@@ -5,7 +5,8 @@ use serde_json::json;
 use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
 use crate::api::harness::{Answer, CHECK, TopCall, TopClient, test_config};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const INVALID_FORMAT: Row<'_> = plain(23, "Invalid format");
 const INVALID_SIGNATURE: Row<'_> = plain(25, "Invalid signature");

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage, stage_with};
 use crate::api::harness::{CHECK, TENANT, TopClient};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const SEPARATOR: &str = "\r\n-S-\r\n";
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::stage::{DEVICE_CHECK, TIMESTAMP, stage};
 use crate::api::harness::raw::exchange;
 use crate::api::harness::{CHECK, TopClient, form, xml_to_json};
-use crate::support::database::TestDatabase;
-use crate::support::fuzzing::fuzz_cases;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::fuzzing::fuzz_cases;
 
 /// What is done to the bytes of a request.
 #[derive(Debug, Clone)]

@@ -2,7 +2,8 @@
 
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage, stage_with};
 use crate::api::harness::{Answer, CHECK, TopCall, form, percent};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// A request in the making.
 #[derive(Clone)]

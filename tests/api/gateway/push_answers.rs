@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::stage::{ALIPAY_CONTEXT, TIMESTAMP, push_call, push_req, stage};
 use crate::api::harness::{CHECK, PUSH, TENANT, every_item, percent};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const ROOT: &str = "yunos_miniapp_offlinepkg_push_response";
 

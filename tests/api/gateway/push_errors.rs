@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
 use super::stage::{ALIPAY_CONTEXT, DEVICE_CHECK, TIMESTAMP, push_call, push_req, stage};
-use slipway::catalog::ids::TenantId;
 use slipway::services::PermitClass;
+use slipway_domain::catalog::ids::TenantId;
 
 use crate::api::harness::{Answer, CHECK, PUSH, TENANT, TopCall, TopClient};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Judges an error in JSON and in XML.
 async fn expect(client: &TopClient, call: &TopCall, expected: Row<'_>) {

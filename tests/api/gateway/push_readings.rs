@@ -8,13 +8,13 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use slipway::http::gateway::sign::canonical_text;
+use slipway_gateway::sign::canonical_text;
 
 use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
 use super::stage::{ALIPAY_CONTEXT, Stage, TIMESTAMP, push_req, stage};
 use crate::api::harness::{CHECK, PUSH, TopCall, TopClient, form};
-use crate::support::database::TestDatabase;
-use crate::support::fuzzing::{FuzzCase, fuzz_cases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::fuzzing::{FuzzCase, fuzz_cases};
 
 /// Everything that a push may hold.
 const KNOWN: [&str; 12] = [

@@ -7,7 +7,8 @@ use slipway::clock::Clock;
 
 use super::stage::{push_call, push_req, stage};
 use crate::api::harness::{TopCall, TopClient, every_item, in_tenant};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn push(client: &TopClient, call: &TopCall) {
     let answer = client.send(call).await;

@@ -6,13 +6,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use slipway::http::gateway::sign::canonical_text;
+use slipway_gateway::sign::canonical_text;
 
 use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
 use super::stage::{Stage, TIMESTAMP, stage};
 use crate::api::harness::{CHECK, TopCall, form};
-use crate::support::database::TestDatabase;
-use crate::support::fuzzing::{FuzzCase, fuzz_cases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::fuzzing::{FuzzCase, fuzz_cases};
 
 /// The parameters that decide something of a check.
 const READ: [&str; 15] = [

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
 use crate::api::harness::{CHECK, TENANT, TopClient};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn both_secrets_are_good_after_a_rotation(database: TestDatabase) {
     let Stage {

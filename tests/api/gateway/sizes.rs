@@ -5,7 +5,8 @@ use reqwest::Method;
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
 use crate::api::harness::raw::{chunked, exchange};
 use crate::api::harness::{Answer, CHECK};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const MIB: usize = 1024 * 1024;
 const TOO_LARGE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_response><code>43</code><msg>Parameter error</msg>\

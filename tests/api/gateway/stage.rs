@@ -7,7 +7,7 @@ use crate::api::harness::{
     Caller, PUSH, TENANT, TestApp, TopCall, TopClient, app_fields, every_item, push_fields, release_fields,
     with,
 };
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 /// The tests' usual instant in the gateway's wall clock.
 pub(super) const TIMESTAMP: &str = "2026-03-02 10:00:00";

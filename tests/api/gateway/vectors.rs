@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::api::harness::{Answer, TENANT, TestApp, app_fields, plant_app_key};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const CHECK_OF_JAVA: &str = "package_name=com.test.test&version_code=1&device_id=12345&device_type=10013&old_versions=%7B%7D&org_info=%7B%22l1Code%22%3A%22HM%22%7D&attributes=%7B%7D&tenant_id=10000000";
 const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
 use crate::api::harness::raw::{chunked, exchange};
 use crate::api::harness::{CHECK, TopCall};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -24,7 +24,7 @@ pub(crate) use merchant::{
 };
 pub(crate) use top::{CHECK, PUSH, TopCall, TopClient, as_texts, form, percent, plant_app_key, xml_to_json};
 
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery";

@@ -2,20 +2,20 @@ use std::collections::BTreeMap;
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use slipway::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
-use slipway::catalog::enrolment::EnrolmentPolicy;
-use slipway::catalog::ids::{KeyId, TenantId};
-use slipway::catalog::push::UrlSchemes;
-use slipway::catalog::tenant::Tenant;
-use slipway::catalog::text::Name;
-use slipway::http::gateway::sign::{SignMethod, canonical_text};
 use slipway::secrets::{Keyring, sealed_for_app_key};
 use slipway::storage::app_keys::SealedSecret;
 use slipway::storage::{app_keys, tenants};
+use slipway_domain::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
+use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::push::UrlSchemes;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::Name;
+use slipway_gateway::sign::{SignMethod, canonical_text};
 
 use super::{Answer, Caller, NOW, TestApp, test_config};
 
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 /// The method of the check.
 pub(crate) const CHECK: &str = "wdk.rexout.resource.list.check";

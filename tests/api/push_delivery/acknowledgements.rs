@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::stage::Stage;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn acknowledgements_move_a_push_forward(database: TestDatabase) {
     let stage = Stage::set(database).await;

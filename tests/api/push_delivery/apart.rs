@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::super::harness::{Caller, TENANT};
 use super::stage::{Device, Stage, enrol};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 /// Every way to a device's pushes, and that all of them are answered so.
 async fn is_told(caller: &Caller, device: &str, push: &str, status: u16, code: &str) {

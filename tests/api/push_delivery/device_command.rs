@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::super::harness::{CHUKU, Caller, PACKAGE, in_tenant};
 use super::stage::{Device, Stage};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 /// What the program printed, and its exit code.
 struct Shown {

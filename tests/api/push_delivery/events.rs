@@ -1,8 +1,9 @@
 //! Event streams.
 
 use super::stage::{Device, Stage};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::sse::{SseItem, SseStream};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::sse::{SseItem, SseStream};
 
 async fn a_push_reaches_a_device_that_listens(database: TestDatabase) {
     let stage = Stage::set(database).await;

@@ -1,7 +1,8 @@
 //! Pushes whose time runs out.
 
 use super::stage::Stage;
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn what_nobody_acknowledged_expires_and_is_offered_no_more(database: TestDatabase) {
     let stage = Stage::set(database).await;

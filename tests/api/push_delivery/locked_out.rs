@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::super::harness::{Answer, Caller, in_tenant};
 use super::stage::{Device, Stage, ids, until};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::sse::SseStream;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::sse::SseStream;
 
 /// What makes a device's token good for nothing.
 #[derive(Debug, Clone, Copy)]

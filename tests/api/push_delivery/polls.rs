@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::stage::{Stage, ids};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_poll_that_does_not_wait_gives_everything_open_every_time(database: TestDatabase) {
     let stage = Stage::set(database).await;

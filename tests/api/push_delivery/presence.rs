@@ -2,8 +2,9 @@
 
 use super::super::harness::in_tenant;
 use super::stage::{Device, Stage, until};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::sse::SseItem;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::sse::SseItem;
 
 async fn is_connected(stage: &Stage, device: &Device, expected: bool) {
     let path = in_tenant(&format!("/devices/{}", device.id));

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use slipway::config::Config;
 
 use super::super::harness::{Answer, Caller, DEADLINE, Merchant, TestApp, in_tenant, push_fields};
-use crate::support::database::TestDatabase;
-use crate::support::sse::SseStream;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::sse::SseStream;
 
 pub(super) struct Stage {
     pub(super) app: TestApp,

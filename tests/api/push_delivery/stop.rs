@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::stage::{Device, Stage, until};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
     let stage = Stage::set(database).await;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::harness::{ADMIN, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::two_nodes::node::Node;
 use super::stage::until;
-use crate::support::database::TestDatabase;
-use crate::support::sse::SseStream;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::sse::SseStream;
 
 struct Nodes {
     /// Takes the pushes.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::harness::{Answer, check_fields, with};
 use super::stage::{Device, Stage, until};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn check(device: &Device) -> Answer {
     let body = with(check_fields(), json!({"device_id": device.id}));

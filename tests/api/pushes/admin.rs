@@ -2,14 +2,15 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use slipway::catalog::ids::PushId;
-use slipway::catalog::push::Acknowledgement;
-use slipway::catalog::text::{DeviceId, PushDetail};
 use slipway::clock::Clock;
 use slipway::storage::push_targets;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::Acknowledgement;
+use slipway_domain::catalog::text::{DeviceId, PushDetail};
 
 use crate::api::harness::{TENANT, TestApp, every_item, in_tenant, push_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_push_is_stored_and_read_back(database: TestDatabase) {
     let app = TestApp::start(database).await;
@@ -166,8 +167,9 @@ async fn pushes_are_listed_the_latest_first_and_found_by_trace_id(database: Test
 /// As the device itself does.
 async fn acknowledge(app: &TestApp, push: &Value, device_id: &str) {
     let id: PushId = push["id"].as_str().unwrap().parse().unwrap();
-    let scope =
-        slipway::access::TenantScope::internal(slipway::catalog::ids::TenantId::parse(TENANT).unwrap());
+    let scope = slipway_domain::access::TenantScope::internal(
+        slipway_domain::catalog::ids::TenantId::parse(TENANT).unwrap(),
+    );
     let device = DeviceId::parse(device_id).unwrap();
     let detail = Some(PushDetail::parse("it is here").unwrap());
     let tx = app.database.db.begin().await.unwrap();

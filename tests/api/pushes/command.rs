@@ -4,15 +4,15 @@
 use std::process::Command;
 
 use serde_json::Value;
-use slipway::access::TenantScope;
-use slipway::catalog::ids::{PushId, TenantId};
-use slipway::catalog::push::Acknowledgement;
-use slipway::catalog::text::{DeviceId, PushDetail};
 use slipway::clock::{Clock, SystemClock};
 use slipway::storage::push_targets;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{PushId, TenantId};
+use slipway_domain::catalog::push::Acknowledgement;
+use slipway_domain::catalog::text::{DeviceId, PushDetail};
 
 use crate::api::harness::{Caller, Merchant, TENANT, TestApp, every_item, in_tenant};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 /// What the program printed, and its exit code.
 struct Shown {

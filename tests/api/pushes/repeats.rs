@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use slipway::clock::Clock;
 
 use crate::api::harness::{Caller, TestApp, every_item, in_tenant, push_fields, with};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn traced(trace_id: &str) -> Value {
     with(push_fields(&["A"]), json!({"trace_id": trace_id}))

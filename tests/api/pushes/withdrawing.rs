@@ -1,15 +1,16 @@
 //! A push is taken back from whoever does not have it yet.
 
 use serde_json::{Value, json};
-use slipway::access::TenantScope;
-use slipway::catalog::ids::TenantId;
-use slipway::catalog::push::Channel;
-use slipway::catalog::text::DeviceId;
 use slipway::clock::Clock;
 use slipway::storage::push_targets::{self, TargetKey};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::Channel;
+use slipway_domain::catalog::text::DeviceId;
 
 use crate::api::harness::{TENANT, TestApp, in_tenant, push_fields};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn states(push: &Value) -> Vec<&str> {
     let targets = push["targets"].as_array().unwrap();

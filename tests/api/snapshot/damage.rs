@@ -8,7 +8,7 @@ use slipway::secrets::Keyring;
 
 use super::super::harness::in_tenant;
 use super::{Stage, keyring};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 /// Variants of each kind of damage.
 const VARIANTS: usize = 4_000;

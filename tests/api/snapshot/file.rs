@@ -10,7 +10,8 @@ use slipway::secrets::Keyring;
 use super::super::harness::{NOW, TestApp, in_tenant};
 use super::damage::{Frames, unpacked};
 use super::{Stage, files_in, keyring};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_graceful_stop_saves_what_was_served(database: TestDatabase) {
     let (stopped, _) = Stage::set(database).await.stop().await;

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use slipway::catalog::ids::TenantId;
-use slipway::catalog::text::Username;
 use slipway::clock::FixedClock;
 use slipway::live::snapshot::read;
 use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revocations};
 use slipway::secrets::Keyring;
 use slipway::services::installation::{DatabaseOpener, OpenError};
 use slipway::storage::{Db, Gate, StorageError, settings, users};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::Username;
 
 use super::super::harness::{NOW, PASSWORD, SECRET_KEY, TENANT};
 use super::damage::Frames;
 use super::{Stage, keyring};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 fn clock() -> Arc<FixedClock> {
     Arc::new(FixedClock::at(NOW.parse().unwrap()))

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::super::harness::{PACKAGE, check_fields, in_tenant, with};
 use super::{Stage, Stopped, node};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::postgres::PostgresServer;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::postgres::PostgresServer;
 
 /// How long a node may take to find its database again.
 const DEADLINE: Duration = Duration::from_secs(30);

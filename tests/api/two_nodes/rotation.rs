@@ -7,9 +7,9 @@ use tempfile::TempDir;
 
 use super::node::{Node, SECRET_KEY as OLD, refusal_of_a_start};
 use crate::api::harness::{ADMIN, CHECK, PASSWORD, TENANT, TopClient, app_fields};
-use crate::support::database::TestDatabase;
-use crate::support::program;
-use crate::support::wait::until;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::program;
+use slipway_test_support::wait::until;
 
 const NEW: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 use serde_json::{Value, json};
-use slipway::http::gateway::sign::{SignMethod, canonical_text};
+use slipway_gateway::sign::{SignMethod, canonical_text};
 use uuid::Uuid;
 
 use crate::connection::{Connection, post};

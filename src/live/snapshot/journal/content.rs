@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::super::SnapshotError;
 use super::super::content::{AppKeyRecord, AppKeyRecordRef, Packer, content_error, unpack_value};
 use super::super::frames::{Block, PackedBlock};
-use crate::catalog::ids::{AppId, KeyId, TenantId};
-use crate::catalog::org::OrgDirectory;
-use crate::catalog::tenant::Tenant;
 use crate::live::PublishedTenant;
 use crate::live::published::{LoadedApp, TenantParts};
-use crate::resolve::PublishedApp;
 use crate::secrets::Keyring;
 use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
+use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
+use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::tenant::Tenant;
+use slipway_resolver::PublishedApp;
 
 /// Serialized form of a tenant's change; [`TenantChange`] has the same fields in the same order.
 #[derive(Serialize)]

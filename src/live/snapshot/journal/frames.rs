@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::super::frames::{Block, ByteCursor, ChainPosition, KEY_ID_BYTES, PackedBlock, Tag, read_key};
 use super::super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
-use crate::catalog::ids::TenantId;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
+use slipway_domain::catalog::ids::TenantId;
 
 const MAGIC: &[u8] = b"SLIPWJNL";
 const NONCE_BYTES: usize = 16;

@@ -14,9 +14,9 @@ use super::super::throttle::Throttle;
 use super::content;
 use super::frames::{Record, SegmentWriter};
 use super::replay::end_of_journal;
-use crate::catalog::ids::TenantId;
 use crate::live::{CatalogCache, PublishedTenant};
 use crate::secrets::Keyring;
+use slipway_domain::catalog::ids::TenantId;
 
 /// Interval at which comparisons without changes are recorded. A node that starts from the journal thereby knows its
 /// age.

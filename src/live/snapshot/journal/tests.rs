@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::frames::{Record, SegmentWriter};
 use super::replay;
-use crate::catalog::ids::TenantId;
 use crate::live::snapshot::frames::ChainPosition;
 use crate::live::snapshot::{Snapshot, SnapshotDirectory};
 use crate::secrets::{Keyring, TAG_BYTES};
+use slipway_domain::catalog::ids::TenantId;
 
 const START: ChainPosition = ChainPosition {
     number: 7,

@@ -17,17 +17,17 @@ use tokio::sync::{mpsc, watch};
 use super::queues::KeyedQueues;
 use super::topics::acknowledging_device;
 use super::{TenantState, tenant_state};
-use crate::access::DeviceScope;
 use crate::backoff::Backoff;
 use crate::broker::ReceivedMessage;
-use crate::catalog::field::Invalid;
-use crate::catalog::ids::PushId;
-use crate::catalog::push::Acknowledgement;
-use crate::catalog::text::PushDetail;
 use crate::services::push_delivery::acknowledge;
 use crate::services::{Context, ServiceError, within_deadline};
 use crate::storage::Authority;
 use crate::supervision::{Exit, contain_panic};
+use slipway_domain::access::DeviceScope;
+use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::Acknowledgement;
+use slipway_domain::catalog::text::PushDetail;
 
 /// Maximum number of concurrent writes.
 const AT_ONCE: usize = 8;

@@ -21,10 +21,10 @@ use tokio::time::timeout;
 
 use self::acks::AckConsumer;
 use crate::broker::{self, Broker, BrokerParts, BrokerSettings, BrokerSettingsError};
-use crate::catalog::ids::TenantId;
 use crate::live::Lookup;
 use crate::services::Context;
 use crate::supervision::{Exit, Importance};
+use slipway_domain::catalog::ids::TenantId;
 
 /// Time limit for publishes in progress when the node stops.
 const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);

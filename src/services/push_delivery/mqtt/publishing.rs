@@ -15,15 +15,15 @@ use super::super::schedule::{Redelivery, spread};
 use super::topics::pushes_of;
 use super::{TenantState, tenant_state};
 use crate::broker::{Broker, Message, PublishError, Receipt};
-use crate::catalog::ids::PushId;
-use crate::catalog::push::{Channel, Push};
-use crate::catalog::text::DeviceId;
 use crate::services::Context;
 use crate::storage::StorageError;
 use crate::storage::push_targets::{
     ClaimedTarget, TargetKey, TargetRecord, claim_due_for_mqtt, release_for_mqtt,
 };
 use crate::supervision::Exit;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::{Channel, Push};
+use slipway_domain::catalog::text::DeviceId;
 
 /// Interval between polls for targets that have become due. New pushes wake the task.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

@@ -2,9 +2,9 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::access::{DeviceScope, device_scope};
-use crate::catalog::ids::TenantId;
-use crate::catalog::text::DeviceId;
+use slipway_domain::access::{DeviceScope, device_scope};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Shared subscription to the acknowledgement topics of all devices: each message goes to one node. If a node loses the
 /// first acknowledgement of a push, the device gets the push again and acknowledges it again. A later acknowledgement

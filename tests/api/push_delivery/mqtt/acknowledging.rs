@@ -5,7 +5,8 @@ use rumqttc::PubAckReason;
 use serde_json::json;
 
 use super::{LATER, MqttStage, until};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) {
     let there = MqttStage::set(database).await;

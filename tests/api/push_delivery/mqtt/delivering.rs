@@ -7,7 +7,8 @@ use slipway::storage::push_targets::claim_due_for_mqtt;
 
 use super::super::super::harness::NOW;
 use super::{LATER, MqttDevice, MqttStage, TOO_LATE, until};
-use crate::support::database::{TestDatabase, on_both_databases};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
 
 async fn a_push_reaches_the_device(database: TestDatabase) {
     let there = MqttStage::set(database).await;

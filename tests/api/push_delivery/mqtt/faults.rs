@@ -5,8 +5,9 @@ use slipway::clock::SystemClock;
 
 use super::super::super::harness::{start, test_config};
 use super::{LATER, MqttStage, connect};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::mosquitto::Mosquitto;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::mosquitto::Mosquitto;
+use slipway_test_support::on_both_databases;
 
 async fn what_is_pushed_without_the_broker_comes_with_it(database: TestDatabase) {
     let there = MqttStage::set(database).await;

@@ -4,8 +4,8 @@ use rumqttc::PubAckReason;
 use serde_json::json;
 
 use super::{LATER, MqttDevice, MqttStage, Stage, connect, until};
-use crate::support::database::TestDatabase;
-use crate::support::mosquitto::Mosquitto;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::mosquitto::Mosquitto;
 
 async fn guarded_stage() -> MqttStage {
     let broker = Mosquitto::guarded(&["A", "B"]);

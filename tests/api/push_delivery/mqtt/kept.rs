@@ -8,9 +8,10 @@ use serde_json::json;
 use super::super::super::harness::{ADMIN, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::super::two_nodes::node::Node;
 use super::{MqttDevice, MqttStage, Stage, connect, until};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::mosquitto::Mosquitto;
-use crate::support::proxy::{Endpoint, Mode, Proxy};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::mosquitto::Mosquitto;
+use slipway_test_support::on_both_databases;
+use slipway_test_support::proxy::{Endpoint, Mode, Proxy};
 
 /// A second acknowledgement, which nothing would make the device say again.
 async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabase) {

@@ -11,9 +11,9 @@ mod recovery;
 use slipway::config::Config;
 
 use super::stage::{Device, Stage, push_by, until};
-use crate::support::database::TestDatabase;
-use crate::support::mosquitto::{Mosquitto, NODE};
-use crate::support::mqtt_device::MqttDevice;
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::mosquitto::{Mosquitto, NODE};
+use slipway_test_support::mqtt_device::MqttDevice;
 
 /// A merchant whose node is connected to a broker.
 struct MqttStage {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LATER, MqttStage, connect, push_by};
-use crate::support::database::TestDatabase;
+use slipway_test_support::database::TestDatabase;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_is_published_by_one_node_alone() {

@@ -11,9 +11,10 @@ use slipway::supervision::Fault;
 use super::super::super::harness::{ADMIN, Caller, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::super::two_nodes::node::Node;
 use super::{MqttDevice, Stage, connect, push_by, until};
-use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::mosquitto::{Mosquitto, NODE};
-use crate::support::proxy::{Endpoint, Mode, Proxy};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::mosquitto::{Mosquitto, NODE};
+use slipway_test_support::on_both_databases;
+use slipway_test_support::proxy::{Endpoint, Mode, Proxy};
 
 /// Tasks that only a node with a broker has.
 const TASKS: [&str; 3] = ["mqtt_acknowledgements", "mqtt_connection", "push_publisher"];

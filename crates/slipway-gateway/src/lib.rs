@@ -1,0 +1,18 @@
+//! Wire protocol of the Taobao Open Platform gateway (TOP), as its existing SDKs speak it.
+//!
+//! [`params`] decodes a request, [`sign`] computes and verifies its signature, [`signature_ambiguity`] rejects a signed
+//! text that more than one request has, and [`envelope`] writes the response. This crate knows neither a web framework
+//! nor the methods that a server offers.
+
+pub mod envelope;
+pub mod error;
+pub mod form;
+mod multipart;
+pub mod params;
+#[cfg(test)]
+mod round_trips;
+pub mod sign;
+pub mod signature_ambiguity;
+pub mod timestamp;
+pub mod value_kind;
+pub mod xml;

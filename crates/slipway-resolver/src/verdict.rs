@@ -1,0 +1,276 @@
+//! Explanation of a decision: the verdict of every release, and the rule that determined it.
+
+use super::check::Check;
+use super::check_context::CheckContext;
+use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
+use super::decide::{Decision, Outcome, decide_resource, gates};
+use super::rule::Rule;
+use super::targets::{CompiledRule, Targets};
+use slipway_domain::catalog::field::excerpt;
+use slipway_domain::catalog::ids::ReleaseId;
+use slipway_domain::catalog::pin::PinMode;
+use slipway_domain::catalog::version::VersionCode;
+
+/// Verdict on a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The device is offered the release or, for a removal, told to remove it.
+    Offered,
+    /// The release was chosen, but the device already has it or a newer one.
+    UpToDate,
+    /// The release passes every gate, but another one was chosen.
+    PassedOver,
+    /// A gate excludes the release.
+    Excluded,
+}
+
+impl Verdict {
+    pub const ALL: [Self; 4] = [Self::Offered, Self::UpToDate, Self::PassedOver, Self::Excluded];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::UpToDate => "up_to_date",
+            Self::PassedOver => "passed_over",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedResource {
+    pub identifier: String,
+    /// Installed version; 0 = not installed.
+    pub installed: VersionCode,
+    /// Version that is offered, or to be removed.
+    pub offer: Option<VersionCode>,
+    /// Highest version first.
+    pub releases: Vec<ExplainedRelease>,
+    /// Number of releases that were omitted because the explanation reached its size limit.
+    pub left_out: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedRelease {
+    pub release_id: ReleaseId,
+    pub version_code: VersionCode,
+    pub verdict: Verdict,
+    pub rule: Rule,
+    /// Explanation of the rule, with the values of this device and this release.
+    pub detail: String,
+}
+
+/// Decides like [`super::decide`], and returns the reason for every release of every resource.
+pub fn explain(app: &PublishedApp, check: &Check<'_>, context: &CheckContext) -> Vec<ExplainedResource> {
+    explain_selected(app, check, context, |_| true)
+}
+
+/// Explains the resources with the requested identifiers; see [`explain`].
+pub fn explain_selected(
+    app: &PublishedApp,
+    check: &Check<'_>,
+    context: &CheckContext,
+    is_asked_for: impl Fn(&str) -> bool,
+) -> Vec<ExplainedResource> {
+    let mut room = MAX_EXPLAINED_BYTES;
+    app.resources
+        .iter()
+        .filter(|resource| is_asked_for(app.identifier_of(resource).unwrap_or_default()))
+        .map(|resource| explain_resource(app, resource, check, context, &mut room))
+        .collect()
+}
+
+/// Approximate size limit of an explanation, in bytes of the answer.
+const MAX_EXPLAINED_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a release besides its detail: id, version, verdict and rule, with their names.
+const BYTES_BESIDE_DETAIL: usize = 160;
+
+/// Explains one resource. `room` is the number of bytes that earlier resources left. The installed version and the
+/// offer are always included.
+fn explain_resource(
+    app: &PublishedApp,
+    resource: &PublishedResource,
+    check: &Check<'_>,
+    context: &CheckContext,
+    room: &mut usize,
+) -> ExplainedResource {
+    let decision = decide_resource(app, resource, check, context);
+    let all = app.releases_of(resource);
+    let mut releases = Vec::new();
+    for release in all {
+        let (verdict, rule) = verdict_of(app, release, &decision, check, context);
+        let of_release = (release, app.targets_of(release));
+        let detail = detail(rule, of_release, &decision, check, context);
+        let taken = detail.len() + BYTES_BESIDE_DETAIL;
+        if taken > *room {
+            *room = 0;
+            break;
+        }
+        *room -= taken;
+        releases.push(ExplainedRelease {
+            release_id: release.id,
+            version_code: release.version_code,
+            verdict,
+            rule,
+            detail,
+        });
+    }
+    ExplainedResource {
+        identifier: app.identifier_of(resource).unwrap_or_default().to_owned(),
+        installed: decision.installed,
+        offer: decision.outcome.release().map(|release| release.version_code),
+        left_out: all.len() - releases.len(),
+        releases,
+    }
+}
+
+fn verdict_of(
+    app: &PublishedApp,
+    release: &CompiledRelease,
+    decision: &Decision<'_>,
+    check: &Check<'_>,
+    context: &CheckContext,
+) -> (Verdict, Rule) {
+    let is = |other: Option<&CompiledRelease>| other.is_some_and(|other| other.id == release.id);
+    if let Some(rule) = decision.switched_off {
+        return (Verdict::Excluded, rule);
+    }
+    if is(decision.outcome.release()) {
+        return (Verdict::Offered, offered_by(decision.outcome));
+    }
+    if let Err(rule) = gates(app, release, check, context, decision.pin) {
+        return (Verdict::Excluded, rule);
+    }
+    if is(decision.choice) {
+        let rule = if release.version_code == decision.installed {
+            Rule::Installed
+        } else {
+            Rule::InstalledIsNewer
+        };
+        return (Verdict::UpToDate, rule);
+    }
+    let above_the_floor = decision
+        .choice
+        .is_some_and(|choice| choice.version_code < release.version_code);
+    if above_the_floor {
+        (Verdict::PassedOver, Rule::Floor)
+    } else {
+        (Verdict::PassedOver, Rule::NewerPasses)
+    }
+}
+
+fn offered_by(outcome: Outcome<'_>) -> Rule {
+    match outcome {
+        Outcome::Repair(_) => Rule::Repair,
+        Outcome::Rollback(_) => Rule::Rollback,
+        Outcome::Removal(_) => Rule::Removal,
+        Outcome::Update(_) | Outcome::Nothing => Rule::Newer,
+    }
+}
+
+fn detail(
+    rule: Rule,
+    (release, targets): (&CompiledRelease, Option<Targets<'_>>),
+    decision: &Decision<'_>,
+    check: &Check<'_>,
+    context: &CheckContext,
+) -> String {
+    let installed = decision.installed;
+    let choice = decision.choice.map_or(0, |choice| choice.version_code);
+    match rule {
+        Rule::TenantOff => "offers of the tenant are switched off".to_owned(),
+        Rule::AppOff => "the app is switched off".to_owned(),
+        Rule::ResourceOff => "the resource is switched off".to_owned(),
+        Rule::State => format!("the release is {}", release.state.name()),
+        Rule::StartsAt => format!(
+            "starts at {}, now is {}",
+            instant(targets.and_then(|targets| targets.row.starts_at)),
+            context.now.to_rfc3339()
+        ),
+        Rule::EndsAt => format!(
+            "ended at {}, now is {}",
+            instant(targets.and_then(|targets| targets.row.ends_at)),
+            context.now.to_rfc3339()
+        ),
+        Rule::HostVersion => format!(
+            "the host app's version is {}, accepted is {} to {}",
+            check.version_code,
+            bound(targets.and_then(|targets| targets.row.host_version_min)),
+            bound(targets.and_then(|targets| targets.row.host_version_max))
+        ),
+        Rule::DeviceType => match check.device_type {
+            Some(own) => format!("the device type {} is not listed", excerpt(own)),
+            None => "the device sent no device type, and the release lists some".to_owned(),
+        },
+        Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
+        Rule::Org => "no org scope that matches is deeper than the exclusions that match".to_owned(),
+        Rule::Attributes => targets.map_or_else(String::new, |targets| first_false_rule(targets, check)),
+        Rule::Rollout => format!(
+            "not among the {} % of the rollout by {}, and not on the allow-list",
+            release.share.to_percent(),
+            release.unit
+        ),
+        Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
+        Rule::Pin => describe_pin(decision.pin),
+        Rule::NewerPasses => format!("version {choice} is newer and passes too"),
+        Rule::Floor => format!("version {choice} is a floor that must not be skipped"),
+        Rule::Newer => describe_newer(release, decision),
+        Rule::Installed => format!("version {installed} is installed"),
+        Rule::Repair => format!("version {installed} is installed with another md5"),
+        Rule::InstalledIsNewer => format!("version {installed} is installed and newer"),
+        Rule::Rollback => format!("version {installed} is installed and was recalled with rollback"),
+        Rule::Removal => format!("version {installed} is installed and was recalled with removal"),
+    }
+}
+
+fn instant(at: Option<chrono::DateTime<chrono::Utc>>) -> String {
+    at.map_or_else(String::new, |at| at.to_rfc3339())
+}
+
+fn bound(version: Option<VersionCode>) -> String {
+    version.map_or_else(|| "any".to_owned(), |version| version.to_string())
+}
+
+fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
+    targets
+        .rules()
+        .unwrap_or_default()
+        .iter()
+        .find(|compiled| !compiled.test.matches(check.attribute(compiled.rule.name())))
+        .map_or_else(String::new, |CompiledRule { rule, .. }| {
+            let name = rule.name();
+            let sent = check.attribute(name).map_or("not sent".to_owned(), |sent| {
+                format!("sent as {:?}", excerpt(sent))
+            });
+            format!(
+                "the rule {name} {} {} is false; {name} was {sent}",
+                rule.op().as_str(),
+                excerpt(rule.value().as_str())
+            )
+        })
+}
+
+fn describe_pin(pin: Option<PinMode>) -> String {
+    match pin {
+        Some(PinMode::Hold) => "a pin holds this resource".to_owned(),
+        Some(PinMode::Exact(version)) => format!("a pin allows only version {version}"),
+        Some(PinMode::Ceiling(version)) => format!("a pin allows only versions up to {version}"),
+        None => String::new(),
+    }
+}
+
+/// Explains a newer release. An `exact` pin passes over floors, which the text mentions.
+fn describe_newer(release: &CompiledRelease, decision: &Decision<'_>) -> String {
+    let installed = decision.installed;
+    let older = match installed {
+        0 => "nothing is installed".to_owned(),
+        _ => format!("version {installed} is installed and older"),
+    };
+    if let Some(PinMode::Exact(version)) = decision.pin {
+        format!("{older}; a pin allows only version {version}, so floors below it are passed over")
+    } else if decision.highest.map(|highest| highest.version_code) > Some(release.version_code) {
+        format!("{older}; it is a floor that must not be skipped")
+    } else {
+        older
+    }
+}

@@ -1,0 +1,17 @@
+//! Servers, devices and proxies that the tests and benchmarks use.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+pub mod cluster;
+pub mod database;
+pub mod embedded;
+pub mod fuzzing;
+pub mod mosquitto;
+pub mod mqtt_device;
+pub mod node;
+pub mod postgres;
+pub mod program;
+pub mod proxy;
+pub mod sample_app;
+pub mod sse;
+pub mod story;
+pub mod wait;

@@ -1,0 +1,152 @@
+//! A TCP proxy between a server and those who use it, which can misbehave like a network.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncRead, AsyncWrite, copy, copy_bidirectional, sink};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// What the network does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Open,
+    /// Every connection is cut, and new ones are closed at once.
+    Refuse,
+    /// Half open: what is sent is taken and goes nowhere. A connection that was silenced stays so for ever, as after
+    /// a firewall forgot it; only new ones work again. The server learns of it when the silence ends.
+    Silent,
+}
+
+/// Listens on a port of 127.0.0.1 and forwards to what `target` names at the time.
+pub struct Proxy {
+    pub port: u16,
+    mode: watch::Sender<Mode>,
+    /// Connections that are forwarded.
+    forwarded: Arc<AtomicUsize>,
+    accepting: AbortHandle,
+}
+
+/// Where a proxy connects to; shared by those that follow one server.
+pub type Target = Arc<Mutex<Endpoint>>;
+
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    /// A Unix socket.
+    Socket(PathBuf),
+    Address(SocketAddr),
+}
+
+impl Proxy {
+    pub async fn start(target: Target) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mode = watch::Sender::new(Mode::Open);
+        let forwarded = Arc::<AtomicUsize>::default();
+        let accepting =
+            tokio::spawn(accept(listener, target, (mode.clone(), forwarded.clone()))).abort_handle();
+        Self {
+            port,
+            mode,
+            forwarded,
+            accepting,
+        }
+    }
+
+    /// Silences every connection, and returns once nothing is forwarded.
+    pub async fn silence(&self) {
+        self.set(Mode::Silent);
+        while self.forwarded.load(Ordering::Acquire) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+type Control = (watch::Sender<Mode>, Arc<AtomicUsize>);
+
+async fn accept(listener: TcpListener, target: Target, (mode, forwarded): Control) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((client, _)) = listener.accept().await else {
+            return;
+        };
+        while connections.try_join_next().is_some() {}
+        let server = target.lock().unwrap().clone();
+        connections.spawn(connection(client, server, (mode.subscribe(), forwarded.clone())));
+    }
+}
+
+type State = (watch::Receiver<Mode>, Arc<AtomicUsize>);
+
+async fn connection(client: TcpStream, server: Endpoint, mode: State) {
+    let now = *mode.0.borrow();
+    match now {
+        Mode::Open => forward(client, server, mode).await,
+        Mode::Refuse => {}
+        Mode::Silent => swallow(client).await,
+    }
+}
+
+async fn forward(client: TcpStream, server: Endpoint, mode: State) {
+    match server {
+        Endpoint::Socket(path) => {
+            if let Ok(server) = UnixStream::connect(path).await {
+                between(client, server, mode).await;
+            }
+        }
+        Endpoint::Address(address) => {
+            if let Ok(server) = TcpStream::connect(address).await {
+                between(client, server, mode).await;
+            }
+        }
+    }
+}
+
+async fn between(
+    mut client: TcpStream,
+    mut server: impl AsyncRead + AsyncWrite + Unpin,
+    (mut mode, forwarded): State,
+) {
+    forwarded.fetch_add(1, Ordering::AcqRel);
+    let fault = tokio::select! {
+        _ = copy_bidirectional(&mut client, &mut server) => None,
+        fault = mode.wait_for(|mode| *mode != Mode::Open) => Some(fault.map_or(Mode::Refuse, |fault| *fault)),
+    };
+    forwarded.fetch_sub(1, Ordering::AcqRel);
+    if fault == Some(Mode::Silent) {
+        let until_the_server_learns = async {
+            // The proxy is gone: as good as the end of the silence.
+            let _ = mode.wait_for(|mode| *mode != Mode::Silent).await;
+            drop(server);
+        };
+        tokio::join!(swallow(client), until_the_server_learns);
+    }
+}
+
+/// Takes what comes until the other end gives up.
+async fn swallow(mut client: impl AsyncRead + Unpin) {
+    let _ = copy(&mut client, &mut sink()).await;
+}
+
+/// Starts a proxy to a test's database on a Unix socket, and names the database as it is reached through it.
+pub async fn behind(url: &str) -> (Proxy, String) {
+    let (address, directory) = url.split_once("?host=").expect("the database is on a socket");
+    let (_, database) = address.rsplit_once('/').expect("a URL names its database");
+    let socket = PathBuf::from(directory).join(".s.PGSQL.5432");
+    let proxy = Proxy::start(Arc::new(Mutex::new(Endpoint::Socket(socket)))).await;
+    let url = format!("postgres://slipway@127.0.0.1:{}/{database}", proxy.port);
+    (proxy, url)
+}
