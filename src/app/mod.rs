@@ -33,6 +33,7 @@ use crate::secrets::{AccessTokens, Keyring};
 use crate::services::device_records::DeviceRecorder;
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
+use crate::services::push_channels::{MqttTasks, RunningMqtt};
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
 use crate::services::write_health::WriteHealth;
 use crate::services::{
@@ -68,6 +69,8 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
     delivery: RunningDelivery,
+    /// `None` without a broker.
+    mqtt: Option<RunningMqtt>,
     /// `None` if snapshots are disabled.
     snapshots: Option<Arc<SnapshotWriter>>,
     /// `None` without a broker.
@@ -87,6 +90,9 @@ impl Running {
         if let Some(task) = self.device_records {
             // No further checks can arrive, so the queue holds all remaining records.
             self.context.device_records.finish(task).await;
+        }
+        if let Some(mqtt) = self.mqtt {
+            mqtt.finish().await;
         }
         self.delivery.finish(&self.context.push_delivery).await;
         let closed = tokio::time::timeout(CLOSE_WITHIN, self.context.db.clone().close());
@@ -155,14 +161,15 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let node = Uuid::new_v4();
     let delivery_settings = delivery_settings(config);
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
+    let mqtt = broker.map(MqttTasks::new).transpose()?;
     let (push_delivery, delivery) = PushDelivery::new(
         (&gated, &pollers),
         options.clock.clone(),
         node,
         delivery_settings,
         revoked,
-        broker,
-    )?;
+        mqtt.as_ref().map(MqttTasks::broker),
+    );
     let parts = ContextParts {
         key_uses,
         db: gated,
@@ -197,7 +204,8 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         servers: servers.start(),
         tasks: server_tasks.spawn(&context.tasks, &context),
         device_records: writer.map(|writer| tasks::spawn_device_records(&context.tasks, writer)),
-        delivery: delivery.start(&context),
+        delivery: delivery.start(&context.tasks),
+        mqtt: mqtt.map(|mqtt| mqtt.start(&context)),
         snapshots,
         context,
         _node_name: node_name,

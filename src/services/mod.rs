@@ -43,6 +43,7 @@ pub mod org_directory;
 pub mod permits;
 pub mod pins;
 pub mod platform_tokens;
+pub mod push_channels;
 pub mod push_delivery;
 pub mod pushes;
 pub mod rekey;

@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::request_ids;
 use crate::http::telemetry::is_head;
 use crate::services::enrolment::authenticate_device;
-use crate::services::push_delivery::{EventStream, StreamEvent, open_stream};
+use crate::services::push_channels::{EventStream, StreamEvent, open_stream};
 use slipway_domain::catalog::field::FieldError;
 
 /// Range of the reconnection delay, in milliseconds. The delay is random, so that the devices of a stopping node do not

@@ -21,7 +21,7 @@ use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::checks::authenticate;
 use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
-use crate::services::push_delivery::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
+use crate::services::push_channels::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::services::{PermitClass, network_of};
 use crate::storage::push_targets::TargetRecord;
 use slipway_domain::catalog::field::Invalid;

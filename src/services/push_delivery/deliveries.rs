@@ -40,10 +40,10 @@ pub(super) struct DeliveryRecorder {
 
 /// A push that was handed to a channel for one device.
 #[derive(Debug, Clone)]
-pub(super) struct Delivery {
-    pub(super) target: TargetKey,
-    pub(super) push: PushId,
-    pub(super) channel: Channel,
+pub(in crate::services) struct Delivery {
+    pub(in crate::services) target: TargetKey,
+    pub(in crate::services) push: PushId,
+    pub(in crate::services) channel: Channel,
 }
 
 enum Message {

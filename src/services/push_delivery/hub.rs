@@ -26,7 +26,7 @@ pub(super) struct Hub {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ListenerKind {
+pub(in crate::services) enum ListenerKind {
     Stream,
     Poll,
 }
@@ -39,7 +39,7 @@ struct Signal {
 }
 
 /// A registered listener. Dropping it unregisters it.
-pub(super) struct Listener {
+pub(in crate::services) struct Listener {
     hub: Arc<Hub>,
     device: DeviceRef,
     kind: ListenerKind,
@@ -159,11 +159,11 @@ impl Signal {
 
 impl Listener {
     /// Waits until a push arrives, the listener is ended or its device may have lost access.
-    pub(super) async fn wait(&self) {
+    pub(in crate::services) async fn wait(&self) {
         self.signal.wake.notified().await;
     }
 
-    pub(super) fn is_ended(&self) -> bool {
+    pub(in crate::services) fn is_ended(&self) -> bool {
         self.signal.is_ended()
     }
 }

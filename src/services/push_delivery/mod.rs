@@ -1,5 +1,5 @@
 //! Delivery of pushes to devices, at least once and over every channel. The node that accepts a push and the node to
-//! which the device is connected may differ.
+//! which the device is connected may differ. The channels are in [`push_channels`](super::push_channels).
 //!
 //! The database is the only source of pending pushes: those that are not acknowledged, expired or withdrawn. A sync
 //! task keeps in memory which devices have pending pushes, and wakes their listeners on this node. Listeners are event
@@ -7,21 +7,15 @@
 //! pushes. Notifications may be lost, so it also polls every second. A push is delivered again until the device
 //! acknowledges it or it expires.
 
-mod acknowledging;
-mod delivered_push;
 mod deliveries;
-mod device_pushes;
 mod expiry;
 mod hints;
 mod hub;
-mod mqtt;
 mod pending;
-mod polling;
 mod presence;
 mod presence_writer;
 mod revocations;
 mod schedule;
-mod stream;
 mod sync;
 
 use std::sync::Arc;
@@ -29,31 +23,31 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub use acknowledging::{acknowledge, acknowledge_within_limit};
-pub use delivered_push::DeliveredPush;
-pub use polling::{MAX_POLL_WAIT_S, MAX_POLLED, poll};
+pub(super) use deliveries::Delivery;
+pub(super) use hub::{Listener, ListenerKind};
 pub use schedule::Redelivery;
-pub use stream::{EventStream, StreamEvent, open_stream};
+pub(super) use schedule::{RedeliverySchedule, spread};
 
 use self::deliveries::{DeliveryRecorder, DeliveryWriter};
 use self::hints::{HintListener, HintSender};
-use self::hub::{Hub, ListenerKind};
-use self::mqtt::{MqttTasks, RunningMqtt};
+use self::hub::Hub;
 use self::pending::PendingPushes;
 use self::presence_writer::PresenceWriter;
 use self::sync::PendingPushSync;
-use crate::broker::{Broker, BrokerSettings, BrokerSettingsError};
+use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::live::{DeviceRef, Revocation};
-use crate::services::Context;
 use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 use crate::supervision::Importance::Auxiliary;
+use crate::supervision::Tasks;
 use slipway_domain::catalog::ids::{PushId, TenantId};
+use slipway_domain::catalog::push::Channel;
+use slipway_domain::catalog::text::DeviceId;
 
 /// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.
 const NOTIFICATION_QUEUE: usize = 4_096;
@@ -93,7 +87,6 @@ pub struct DeliveryTasks {
     presence: PresenceWriter,
     revoked: mpsc::UnboundedReceiver<Revocation>,
     hub: Arc<Hub>,
-    mqtt: Option<MqttTasks>,
     db: Db,
     clock: Arc<dyn Clock>,
 }
@@ -103,7 +96,6 @@ pub struct RunningDelivery {
     tasks: Vec<JoinHandle<()>>,
     writer: JoinHandle<()>,
     presence: JoinHandle<()>,
-    mqtt: Option<RunningMqtt>,
     is_over: watch::Sender<bool>,
 }
 
@@ -135,9 +127,8 @@ impl PushDelivery {
         node: Uuid,
         settings: DeliverySettings,
         revoked: mpsc::UnboundedReceiver<Revocation>,
-        broker: Option<BrokerSettings>,
-    ) -> Result<(Self, DeliveryTasks), BrokerSettingsError> {
-        let mqtt = broker.map(mqtt::prepare).transpose()?;
+        broker: Option<Broker>,
+    ) -> (Self, DeliveryTasks) {
         let (hub, pending) = (Arc::<Hub>::default(), Arc::<PendingPushes>::default());
         let (notifications, received) = mpsc::channel(NOTIFICATION_QUEUE);
         let (deliveries, writer) = DeliveryRecorder::new(db.clone(), clock.clone());
@@ -158,12 +149,11 @@ impl PushDelivery {
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
             revoked,
             hub: hub.clone(),
-            mqtt,
             db: db.clone(),
             clock,
         };
         let delivery = Self {
-            broker: tasks.mqtt.as_ref().map(MqttTasks::broker),
+            broker,
             hub,
             pending,
             deliveries,
@@ -172,7 +162,7 @@ impl PushDelivery {
             reads: Semaphore::new(READS_AT_ONCE),
             settings,
         };
-        Ok((delivery, tasks))
+        (delivery, tasks)
     }
 
     /// Notifies this node and the others of a committed change to a push. Must be called after the commit. If a
@@ -185,13 +175,55 @@ impl PushDelivery {
     }
 
     /// Notifies only this node, for changes that no other node waits for.
-    fn notify_local(&self, push: PushId) {
+    pub(super) fn notify_local(&self, push: PushId) {
         let _ = self.notifications.try_send(vec![push]);
     }
 
     /// Returns the number of pending pushes of a device, from memory and without a lock.
     pub fn pending_count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
         self.pending.count(tenant, device, now)
+    }
+
+    /// Registers a stream or a poll. Returns `None` if this node is stopping. The caller must read the pending pushes
+    /// afterwards; any later push wakes the listener.
+    pub(super) fn listen(&self, device: DeviceRef, kind: ListenerKind) -> Option<Listener> {
+        self.hub.listen(device, kind)
+    }
+
+    /// Waits for a push to any device since the last call returned.
+    pub(super) async fn something_pushed(&self) {
+        self.hub.something_pushed().await;
+    }
+
+    /// Waits for a permit to read the pending pushes of a device.
+    pub(super) async fn acquire_read(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.reads.acquire().await.ok()
+    }
+
+    /// Queues deliveries for writing, without waiting.
+    pub(super) fn record(&self, delivered: Vec<Delivery>) {
+        self.deliveries.record(delivered);
+    }
+
+    /// Queues imminent deliveries, and waits until they are written or a time limit passes.
+    pub(super) async fn record_and_wait(&self, delivered: Vec<Delivery>) {
+        self.deliveries.record_and_wait(delivered).await;
+    }
+
+    /// Returns the channel of a delivery that is not written yet.
+    pub(super) fn unwritten_channel(&self, push: PushId, device: &DeviceId) -> Option<Channel> {
+        self.deliveries.unwritten_channel(push, device)
+    }
+
+    /// Returns the waits between deliveries of an unacknowledged push over a stream or a poll.
+    pub(super) fn redelivery(&self) -> Redelivery {
+        self.settings.redelivery
+    }
+
+    /// Returns the maximum time that a stream is silent.
+    pub(super) fn heartbeat(&self) -> Duration {
+        self.settings.heartbeat
     }
 
     /// Ends all streams and polls of this node, so that devices connect to other nodes, and refuses new ones.
@@ -211,9 +243,8 @@ impl PushDelivery {
 }
 
 impl DeliveryTasks {
-    pub fn start(self, ctx: &Arc<Context>) -> RunningDelivery {
+    pub fn start(self, tasks: &Tasks) -> RunningDelivery {
         let (is_over, over) = watch::channel(false);
-        let tasks = &ctx.tasks;
         let mut running = vec![
             tasks.supervise("push_follower", Auxiliary, self.sync, |sync| sync.run().boxed()),
             tasks.supervise("push_expiry", Auxiliary, (self.db, self.clock), |(db, clock)| {
@@ -254,7 +285,6 @@ impl DeliveryTasks {
                     presence.run(is_over).boxed()
                 },
             ),
-            mqtt: self.mqtt.map(|mqtt| mqtt.start(ctx)),
             is_over,
         }
     }
@@ -263,9 +293,6 @@ impl DeliveryTasks {
 impl RunningDelivery {
     /// Writes all remaining data. Must be called after the last delivery to a device.
     pub async fn finish(self, delivery: &PushDelivery) {
-        if let Some(mqtt) = self.mqtt {
-            mqtt.finish().await;
-        }
         for task in &self.tasks {
             task.abort();
         }

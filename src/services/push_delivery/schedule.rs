@@ -18,7 +18,7 @@ pub struct Redelivery {
 impl Redelivery {
     /// Returns the wait after `times` deliveries. Waits are spread, so that devices that got a push together do not get
     /// it again together. For the same push and count, the wait is the same on every node.
-    pub(super) fn wait(self, push: PushId, times: u32) -> Duration {
+    pub(in crate::services) fn wait(self, push: PushId, times: u32) -> Duration {
         let doublings = times.saturating_sub(1).min(20);
         let wait = self.first.saturating_mul(1 << doublings).min(self.longest);
         spread(wait, xxh3_64_with_seed(push.uuid().as_bytes(), u64::from(times)))
@@ -26,14 +26,14 @@ impl Redelivery {
 }
 
 /// Varies a wait by up to a quarter in either direction, as determined by `random`.
-pub(super) fn spread(wait: Duration, random: u64) -> Duration {
+pub(in crate::services) fn spread(wait: Duration, random: u64) -> Duration {
     let share = u32::try_from(random % 1_001).unwrap_or_default();
     wait * 3 / 4 + wait / 2 * share / 1_000
 }
 
 /// The pushes that one stream has delivered, by sequence, and the time at which each is due again.
 #[derive(Debug, Default)]
-pub(super) struct RedeliverySchedule {
+pub(in crate::services) struct RedeliverySchedule {
     offered: BTreeMap<i64, ScheduledDelivery>,
     /// The device reports that it has all pushes up to this sequence.
     has_up_to: i64,
@@ -49,7 +49,7 @@ struct ScheduledDelivery {
 
 impl RedeliverySchedule {
     /// Creates the schedule for a device that reports that it has all pushes up to a sequence; 0 for none.
-    pub(super) fn resumed_after(has_up_to: i64) -> Self {
+    pub(in crate::services) fn resumed_after(has_up_to: i64) -> Self {
         Self {
             has_up_to,
             ..Self::default()
@@ -58,7 +58,7 @@ impl RedeliverySchedule {
 
     /// Returns `true` if a pending push is due, and then schedules its next delivery. A push that the device reports to
     /// have is first due after one wait, because only an acknowledgement ends delivery.
-    pub(super) fn take_due(
+    pub(in crate::services) fn take_due(
         &mut self,
         sequence: i64,
         push: PushId,
@@ -80,24 +80,24 @@ impl RedeliverySchedule {
     }
 
     /// Removes pushes that are no longer open, among the sequences from `from` on. `open` must be sorted.
-    pub(super) fn keep_only(&mut self, open: &[i64], from: i64) {
+    pub(in crate::services) fn keep_only(&mut self, open: &[i64], from: i64) {
         self.offered
             .retain(|sequence, _| *sequence < from || open.binary_search(sequence).is_ok());
     }
 
     /// Returns the time at which the next push is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(in crate::services) fn next_due(&self) -> Option<Instant> {
         self.offered.values().map(|scheduled| scheduled.due).min()
     }
 
     /// Returns the lowest sequence that is due.
-    pub(super) fn lowest_due(&self, now: Instant) -> Option<i64> {
+    pub(in crate::services) fn lowest_due(&self, now: Instant) -> Option<i64> {
         let mut due = self.offered.iter().filter(|(_, scheduled)| scheduled.due <= now);
         due.next().map(|(sequence, _)| *sequence)
     }
 
     /// Returns the highest sequence seen. New pushes have a higher one, because sequences follow the order of commits.
-    pub(super) fn highest(&self) -> i64 {
+    pub(in crate::services) fn highest(&self) -> i64 {
         self.highest
     }
 }

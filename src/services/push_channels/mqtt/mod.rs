@@ -32,21 +32,16 @@ const PUBLISH_LAST_WITHIN: Duration = Duration::from_secs(5);
 const WRITE_LAST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The MQTT tasks, not started.
-pub(super) struct MqttTasks(BrokerParts);
+pub struct MqttTasks(BrokerParts);
 
 /// The MQTT tasks, started.
-pub(super) struct RunningMqtt {
+pub struct RunningMqtt {
     broker: Broker,
     publishing_is_over: watch::Sender<bool>,
     publisher: JoinHandle<()>,
     consuming_is_over: watch::Sender<bool>,
     consumer: JoinHandle<()>,
     connection: JoinHandle<()>,
-}
-
-/// Prepares the connection, the publisher and the consumer of acknowledgements.
-pub(super) fn prepare(settings: BrokerSettings) -> Result<MqttTasks, BrokerSettingsError> {
-    broker::prepare(settings, topics::ACKNOWLEDGEMENTS).map(MqttTasks)
 }
 
 /// State of a tenant as known to this node.
@@ -68,11 +63,16 @@ fn tenant_state(ctx: &Context, tenant: TenantId) -> TenantState {
 }
 
 impl MqttTasks {
-    pub(super) fn broker(&self) -> Broker {
+    /// Prepares the connection, the publisher and the consumer of acknowledgements.
+    pub fn new(settings: BrokerSettings) -> Result<Self, BrokerSettingsError> {
+        broker::prepare(settings, topics::ACKNOWLEDGEMENTS).map(Self)
+    }
+
+    pub fn broker(&self) -> Broker {
         self.0.broker.clone()
     }
 
-    pub(super) fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
+    pub fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
         let tasks = &ctx.tasks;
         let BrokerParts {
             broker,
@@ -112,7 +112,7 @@ impl MqttTasks {
 impl RunningMqtt {
     /// Finishes publishes in progress, unsubscribes so that other nodes get new messages, writes the received
     /// acknowledgements and disconnects. Each step is bounded to a few seconds.
-    pub(super) async fn finish(self) {
+    pub async fn finish(self) {
         self.publishing_is_over.send_replace(true);
         let (is_published, ()) = join(
             ended_within(PUBLISH_LAST_WITHIN, self.publisher),

@@ -1,8 +1,8 @@
 //! Reads the pending pushes of a device from the database, which is their only source.
 
 use super::DeliveredPush;
-use super::deliveries::Delivery;
 use crate::services::Context;
+use crate::services::push_delivery::Delivery;
 use crate::storage::StorageError;
 use crate::storage::push_targets::list_open_of_device;
 use slipway_domain::access::DeviceScope;
@@ -19,8 +19,7 @@ pub(super) async fn read_pending(
 ) -> Result<Vec<DeliveredPush>, StorageError> {
     let mut found = Vec::new();
     loop {
-        // The semaphore is never closed.
-        let _permit = ctx.push_delivery.reads.acquire().await;
+        let _permit = ctx.push_delivery.acquire_read().await;
         let page =
             list_open_of_device(&ctx.db, scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
         let is_last = (page.len() as u64) < PAGE;

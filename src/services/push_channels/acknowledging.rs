@@ -52,10 +52,7 @@ async fn record_latency(ctx: &Context, scope: &DeviceScope, target: &TargetRecor
         return;
     };
     let taken = target.changed_at - push.created_at;
-    let unwritten = ctx
-        .push_delivery
-        .deliveries
-        .unwritten_channel(target.push, scope.device());
+    let unwritten = ctx.push_delivery.unwritten_channel(target.push, scope.device());
     // Another node may have delivered the push without having written the delivery yet.
     let channel = unwritten.or(target.channel).map_or("unknown", Channel::as_str);
     metrics::histogram!("slipway_push_acknowledge_seconds", "channel" => channel)

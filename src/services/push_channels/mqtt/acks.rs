@@ -19,7 +19,7 @@ use super::topics::acknowledging_device;
 use super::{TenantState, tenant_state};
 use crate::backoff::Backoff;
 use crate::broker::ReceivedMessage;
-use crate::services::push_delivery::acknowledge;
+use crate::services::push_channels::acknowledge;
 use crate::services::{Context, ServiceError, within_deadline};
 use crate::storage::Authority;
 use crate::supervision::{Exit, contain_panic};

@@ -9,13 +9,12 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::super::DeliveredPush;
-use super::super::deliveries::Delivery;
-use super::super::schedule::{Redelivery, spread};
 use super::topics::pushes_of;
 use super::{TenantState, tenant_state};
 use crate::broker::{Broker, Message, PublishError, Receipt};
 use crate::services::Context;
+use crate::services::push_channels::DeliveredPush;
+use crate::services::push_delivery::{Delivery, Redelivery, spread};
 use crate::storage::StorageError;
 use crate::storage::push_targets::{
     ClaimedTarget, TargetKey, TargetRecord, claim_due_for_mqtt, release_for_mqtt,
@@ -64,14 +63,14 @@ pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiv
 async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
     broker.connected().await;
     tokio::select! {
-        () = ctx.push_delivery.hub.something_pushed() => {}
+        () = ctx.push_delivery.something_pushed() => {}
         _ = ticks.tick() => {}
     }
 }
 
 /// Claims and publishes a batch of due targets, and returns their number.
 async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
-    let (now, redelivery) = (ctx.now(), ctx.push_delivery.settings.redelivery);
+    let (now, redelivery) = (ctx.now(), ctx.push_delivery.redelivery());
     let next_due_at = |target: &TargetRecord, push: &Push| next_due_at(target, push, now, redelivery);
     let claim = claim_due_for_mqtt(&ctx.db, now, next_due_at, BATCH).await?;
     let count = u64::try_from(claim.claimed.len() + claim.set_aside).unwrap_or(BATCH);
@@ -190,7 +189,7 @@ async fn publish(ctx: &Context, broker: &Broker, claimed: ClaimedTarget, now: Da
                 push: push.push.id,
                 channel: Channel::Mqtt,
             };
-            ctx.push_delivery.deliveries.record(vec![delivery]);
+            ctx.push_delivery.record(vec![delivery]);
             Outcome::Accepted
         }
         Ok(Receipt::NoSubscriber) => Outcome::NoSubscriber,
