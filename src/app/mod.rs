@@ -2,6 +2,7 @@
 
 mod database;
 mod listen;
+mod parts;
 mod servers;
 mod settings;
 mod stop;
@@ -9,18 +10,17 @@ mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::TimeDelta;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::parts::{authentication, device_admission, workload};
 use self::servers::{RunningServers, Servers};
 use self::settings::{
-    administrator_name, broker_settings, catalog_sync_settings, delivery_settings, device_records,
-    login_limits,
+    administrator_name, broker_settings, catalog_sync_settings, check_intervals, delivery_settings,
+    device_records,
 };
 use self::stop::SignalHandler;
 use self::tasks::{CatalogTask, ServerTasks};
@@ -28,24 +28,15 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
-use crate::live::{CatalogCache, CatalogSync, Revocations, RevokedTokenSync, RevokedTokens};
-use crate::secrets::{AccessTokens, Keyring};
-use crate::services::device_records::DeviceRecorder;
+use crate::live::{CatalogSync, Revocations, RevokedTokenSync};
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_channels::{MqttTasks, RunningMqtt};
 use crate::services::push_delivery::{PushDelivery, RunningDelivery};
-use crate::services::write_health::WriteHealth;
-use crate::services::{
-    CallLimits, CheckCounts, Context, DeviceLimits, EnrolmentLimits, HeavyCalls, LoginAttempts,
-    LoginFailures, NewDevices, Permits, Settings, TokenLookups, installation,
-};
+use crate::services::{Context, ContextParts, NewDevices, NodeState, installation};
 use crate::storage::{Db, Durability, Gate, sqlite_path};
-use crate::supervision::Tasks;
 use crate::telemetry;
-use slipway_domain::catalog::push::PushLifetimes;
 
-const ACCESS_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// Time limit for connections in use to return to the pool at a stop.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -89,13 +80,13 @@ impl Running {
         }
         if let Some(task) = self.device_records {
             // No further checks can arrive, so the queue holds all remaining records.
-            self.context.device_records.finish(task).await;
+            self.context.device_records().finish(task).await;
         }
         if let Some(mqtt) = self.mqtt {
             mqtt.finish().await;
         }
-        self.delivery.finish(&self.context.push_delivery).await;
-        let closed = tokio::time::timeout(CLOSE_WITHIN, self.context.db.clone().close());
+        self.delivery.finish(self.context.push_delivery()).await;
+        let closed = tokio::time::timeout(CLOSE_WITHIN, self.context.db().clone().close());
         if let Ok(Err(error)) = closed.await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
@@ -104,7 +95,7 @@ impl Running {
 
     /// Finishes requests in flight, and stops.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.context.push_delivery.end_streams();
+        self.context.push_delivery().end_streams();
         self.servers.handles().stop().await;
         self.wait().await
     }
@@ -170,19 +161,19 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         revoked,
         mqtt.as_ref().map(MqttTasks::broker),
     );
-    let parts = ContextParts {
-        key_uses,
+    let context = Arc::new(Context::new(ContextParts {
+        authentication: authentication(config, &keyring, key_uses),
+        device_admission: device_admission(config, revoked_tokens, new_devices),
+        device_records: Arc::new(device_records),
+        check_intervals: check_intervals(config),
+        workload: workload(config),
         db: gated,
-        live,
-        revoked_tokens,
-        node,
         clock: options.clock,
         keyring,
-        new_devices,
-        device_records,
+        catalog: live,
         push_delivery,
-    };
-    let context = Arc::new(parts.context(config));
+        node: NodeState::new(node),
+    }));
     let servers = Servers::bind(config, &context, &metrics)?;
     let drain = Duration::from_secs(config.drain_s.into());
     let stop = || SignalHandler::new(servers.handles(), context.clone(), drain);
@@ -202,9 +193,9 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         address: servers.address,
         operations_address: servers.operations_address,
         servers: servers.start(),
-        tasks: server_tasks.spawn(&context.tasks, &context),
-        device_records: writer.map(|writer| tasks::spawn_device_records(&context.tasks, writer)),
-        delivery: delivery.start(&context.tasks),
+        tasks: server_tasks.spawn(&context.node().tasks, &context),
+        device_records: writer.map(|writer| tasks::spawn_device_records(&context.node().tasks, writer)),
+        delivery: delivery.start(&context.node().tasks),
         mqtt: mqtt.map(|mqtt| mqtt.start(&context)),
         snapshots,
         context,
@@ -219,60 +210,6 @@ async fn own_connections(db: &Db) -> anyhow::Result<((Db, Arc<Gate>), Db, Db)> {
     let following = db.open_dedicated().await?;
     let pollers = db.open_dedicated().await?.with_gate(&gate);
     Ok(((gated, gate), following, pollers))
-}
-
-/// Components of a context that are not settings.
-struct ContextParts {
-    db: Db,
-    live: Arc<CatalogCache>,
-    node: Uuid,
-    revoked_tokens: Arc<RevokedTokens>,
-    clock: Arc<dyn Clock>,
-    keyring: Arc<Keyring>,
-    key_uses: KeyUses,
-    new_devices: Arc<NewDevices>,
-    device_records: DeviceRecorder,
-    push_delivery: PushDelivery,
-}
-
-impl ContextParts {
-    fn context(self, config: &Config) -> Context {
-        Context {
-            db: self.db,
-            live: self.live,
-            node: self.node,
-            revoked_tokens: self.revoked_tokens,
-            clock: self.clock,
-            access_tokens: AccessTokens::new(&self.keyring, ACCESS_TOKEN_LIFETIME),
-            keyring: self.keyring,
-            login_failures: LoginFailures::new(),
-            login_attempts: LoginAttempts::new(login_limits(config)),
-            token_lookups: TokenLookups::new(config.invalid_tokens_per_source),
-            call_limits: CallLimits::new(config.gateway_calls_per_minute),
-            device_limits: DeviceLimits::new(config.delivery.device_rate),
-            enrolment_limits: EnrolmentLimits::new(),
-            new_devices: self.new_devices,
-            permits: Permits::new(usize::try_from(config.costly_calls).unwrap_or(usize::MAX)),
-            heavy_calls: HeavyCalls::start(),
-            is_draining: AtomicBool::new(false),
-            check_counts: CheckCounts::new(),
-            key_uses: self.key_uses,
-            device_records: self.device_records,
-            push_delivery: self.push_delivery,
-            write_health: WriteHealth::default(),
-            tasks: Tasks::default(),
-            settings: Settings {
-                next_check_s: config.next_check_s,
-                next_check_after_offer_s: config.next_check_after_offer_s,
-                push_lifetimes: PushLifetimes {
-                    preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
-                    other: TimeDelta::seconds(config.push_lifetime_s.into()),
-                },
-                push_retention: config.push_retention(),
-                has_broker: config.mqtt.url.is_some(),
-            },
-        }
-    }
 }
 
 /// Opens the database and loads the catalog. Returns `false` if PostgreSQL is unavailable; the node then starts from

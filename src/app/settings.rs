@@ -16,8 +16,9 @@ use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
 };
 use crate::services::push_delivery::{DeliverySettings, Redelivery};
-use crate::services::{LoginLimits, NewDevices};
+use crate::services::{CheckIntervals, LoginLimits, NewDevices};
 use crate::storage::Db;
+use slipway_domain::catalog::push::PushLifetimes;
 use slipway_domain::catalog::text::Username;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
@@ -28,6 +29,18 @@ pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
         },
         heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
         hints: config.hints,
+        lifetimes: PushLifetimes {
+            preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
+            other: TimeDelta::seconds(config.push_lifetime_s.into()),
+        },
+        retention: config.push_retention(),
+    }
+}
+
+pub(super) const fn check_intervals(config: &Config) -> CheckIntervals {
+    CheckIntervals {
+        without_offer_s: config.next_check_s,
+        after_offer_s: config.next_check_after_offer_s,
     }
 }
 

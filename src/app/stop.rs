@@ -2,7 +2,6 @@
 
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -60,10 +59,10 @@ impl SignalHandler {
             end_process_within(self.drain + Duration::from_secs(STOP_WITHIN_S) + FINISH_WITHIN);
         }
         // Devices reconnect to other nodes.
-        self.context.push_delivery.end_streams();
+        self.context.push_delivery().end_streams();
         if self.stage == Stage::Draining {
             tracing::info!(drain_s = self.drain.as_secs(), "draining; the server will stop");
-            self.context.is_draining.store(true, Ordering::Relaxed);
+            self.context.node().begin_drain();
             // A second signal ends the drain.
             let _ = timeout(self.drain, self.receive()).await;
             self.stage = Stage::Stopping;

@@ -64,10 +64,10 @@ impl ServerTasks {
                 telemetry::tend_metrics(metrics).boxed()
             }),
         ]);
-        if context.db.has_failover() {
+        if context.db().has_failover() {
             running.push(
                 tasks.supervise("server_watch", Auxiliary, context.clone(), |context| {
-                    context.db.monitor_server().boxed()
+                    context.db().monitor_server().boxed()
                 }),
             );
         }

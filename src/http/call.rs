@@ -125,7 +125,7 @@ impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
 
 /// Acquires a permit for an expensive call.
 pub(super) fn acquire(ctx: &Context, class: PermitClass) -> Result<Permit, Problem> {
-    Ok(ctx.permits.acquire(class, request_ids::next())?)
+    Ok(ctx.workload().permits.acquire(class, request_ids::next())?)
 }
 
 /// Returns the application context, which is stored when the server is built.

@@ -20,5 +20,5 @@ pub(super) async fn parse<B: FromBody + Send + 'static>(
         return B::from_bytes(&bytes);
     }
     let parse = async move || B::from_bytes(&bytes);
-    ctx.heavy_calls.run(owner, parse).await?
+    ctx.workload().heavy_calls.run(owner, parse).await?
 }

@@ -25,6 +25,6 @@ impl<P, B> Call<P, B> {
         let (ctx, caller) = (self.ctx.clone().into_inner(), self.caller.clone());
         let owner = caller.principal.tenant;
         let work = async move || work(ctx, caller).await;
-        self.ctx.heavy_calls.run(owner, work).await?
+        self.ctx.workload().heavy_calls.run(owner, work).await?
     }
 }

@@ -1,7 +1,5 @@
 //! Handlers for operators: health, readiness and metrics.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, get, web};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -85,12 +83,12 @@ pub(super) async fn get_health() -> HttpResponse {
 #[get("/readyz")]
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
     let now = ctx.now();
-    let catalog = ctx.live.status();
+    let catalog = ctx.catalog().status();
     let database_answers = ctx.database_answers().await;
     let write_failure = ctx.write_failure(database_answers);
-    let stale = ctx.live.stale_for(now).is_some();
-    let is_draining = ctx.is_draining.load(Ordering::Relaxed);
-    let tasks_down = ctx.tasks.down();
+    let stale = ctx.catalog().stale_for(now).is_some();
+    let is_draining = ctx.node().is_draining();
+    let tasks_down = ctx.node().tasks.down();
     let status = match catalog.synced_at {
         None => "unready",
         Some(_) if is_draining => "draining",
@@ -116,7 +114,7 @@ pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
         } else {
             "unreachable"
         },
-        mqtt: describe_broker(ctx.push_delivery.status()),
+        mqtt: describe_broker(ctx.push_delivery().status()),
         tasks_down: tasks_down.names,
         catalog: CatalogReadiness {
             loaded: catalog.synced_at.is_some(),
@@ -161,20 +159,20 @@ pub(super) async fn get_metrics(
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^52")]
 fn record_catalog_metrics(ctx: &Context) {
     let now = ctx.now();
-    let catalog = ctx.live.status();
+    let catalog = ctx.catalog().status();
     metrics::gauge!("slipway_catalog_tenants").set(catalog.tenants as f64);
     metrics::gauge!("slipway_catalog_apps").set(catalog.apps as f64);
     metrics::gauge!("slipway_catalog_releases").set(catalog.releases as f64);
     metrics::gauge!("slipway_catalog_prepared_bytes").set(catalog.prepared_bytes as f64);
     metrics::gauge!("slipway_catalog_revision").set(catalog.revision as f64);
-    metrics::gauge!("slipway_catalog_stale").set(f64::from(u8::from(ctx.live.stale_for(now).is_some())));
+    metrics::gauge!("slipway_catalog_stale").set(f64::from(u8::from(ctx.catalog().stale_for(now).is_some())));
     if let Some(at) = catalog.synced_at {
         metrics::gauge!("slipway_catalog_age_seconds").set((now - at).num_milliseconds() as f64 / 1_000.0);
     }
 }
 
 fn record_database_metrics(ctx: &Context) {
-    let pool = ctx.db.pool_status();
+    let pool = ctx.db().pool_status();
     let gauges = [
         ("open", pool.open),
         ("idle", pool.idle),
@@ -190,7 +188,7 @@ fn record_database_metrics(ctx: &Context) {
 
 #[expect(clippy::cast_precision_loss, reason = "a queue is far below 2^52")]
 fn record_device_record_metrics(ctx: &Context) {
-    let status = ctx.device_records.status();
+    let status = ctx.device_records().status();
     metrics::gauge!("slipway_device_records_queued").set(status.queued as f64);
     metrics::counter!("slipway_device_records_written_total").absolute(status.written);
     metrics::counter!("slipway_device_record_batches_total").absolute(status.batches);
@@ -203,7 +201,7 @@ fn record_device_record_metrics(ctx: &Context) {
     reason = "connections and devices are far below 2^52"
 )]
 fn record_push_delivery_metrics(ctx: &Context) {
-    let status = ctx.push_delivery.status();
+    let status = ctx.push_delivery().status();
     metrics::gauge!("slipway_push_streams").set(status.streams as f64);
     metrics::gauge!("slipway_push_polls").set(status.polls as f64);
     if let Some(is_connected) = status.is_broker_connected {

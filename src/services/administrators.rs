@@ -53,12 +53,12 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<User>>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    Ok(users::list_administrators(&ctx.db, page).await?)
+    Ok(users::list_administrators(ctx.db(), page).await?)
 }
 
 pub async fn get(ctx: &Context, caller: &Caller, id: UserId) -> Result<Versioned<User>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    let found = users::find_administrator(&ctx.db, id).await?;
+    let found = users::find_administrator(ctx.db(), id).await?;
     found.ok_or(ServiceError::NotFound("user"))
 }
 

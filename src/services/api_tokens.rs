@@ -47,7 +47,7 @@ pub async fn create(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &issued).await?;
     tx.commit().await?;
-    ctx.token_lookups.record_valid(hash.as_str());
+    ctx.authentication().token_lookups.record_valid(hash.as_str());
     Ok(issued)
 }
 
@@ -58,7 +58,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<ApiToken>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
-    Ok(api_tokens::list(&ctx.db, scope, page).await?)
+    Ok(api_tokens::list(ctx.db(), scope, page).await?)
 }
 
 pub async fn get(
@@ -68,7 +68,7 @@ pub async fn get(
     id: KeyId,
 ) -> Result<Versioned<ApiToken>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
-    let found = api_tokens::find(&ctx.db, scope, id).await?;
+    let found = api_tokens::find(ctx.db(), scope, id).await?;
     found.ok_or(ServiceError::NotFound("API token"))
 }
 

@@ -80,7 +80,7 @@ pub async fn rotate(
 
 fn seal(ctx: &Context, id: KeyId, app_secret: &str) -> Result<app_keys::SealedSecret, ServiceError> {
     let sealed = ctx
-        .keyring
+        .keyring()
         .seal(app_secret, &sealed_for_app_key(id))
         .map_err(ServiceError::internal)?;
     Ok(app_keys::SealedSecret {
@@ -96,7 +96,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<AppKey>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
-    Ok(app_keys::list(&ctx.db, scope, page).await?)
+    Ok(app_keys::list(ctx.db(), scope, page).await?)
 }
 
 pub async fn get(
@@ -106,7 +106,7 @@ pub async fn get(
     id: KeyId,
 ) -> Result<Versioned<AppKey>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
-    let found = app_keys::find(&ctx.db, scope, id).await?;
+    let found = app_keys::find(ctx.db(), scope, id).await?;
     found.ok_or(ServiceError::NotFound("app key"))
 }
 

@@ -64,7 +64,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<App>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    Ok(apps::list(&ctx.db, scope, page).await?)
+    Ok(apps::list(ctx.db(), scope, page).await?)
 }
 
 pub async fn get(
@@ -74,7 +74,7 @@ pub async fn get(
     name: &PackageName,
 ) -> Result<Versioned<App>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    find(&ctx.db, scope, name).await
+    find(ctx.db(), scope, name).await
 }
 
 pub async fn update(

@@ -115,7 +115,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadAudit).await?;
-    Ok(audit::list(&ctx.db, scope, page).await?)
+    Ok(audit::list(ctx.db(), scope, page).await?)
 }
 
 /// Lists the audit events of the installation, newest first. These belong to no tenant.
@@ -125,7 +125,7 @@ pub async fn list_platform(
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    Ok(audit::list_platform(&ctx.db, page).await?)
+    Ok(audit::list_platform(ctx.db(), page).await?)
 }
 
 pub(super) fn of_tenant(tenant: &Tenant) -> Value {

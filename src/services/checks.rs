@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Context, ServiceError};
+use super::ServiceError;
+use super::check_path::CheckPath;
 use crate::live::{Lookup, PublishedTenant};
 use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
 use crate::storage::key_uses::KeyRef;
@@ -74,33 +75,35 @@ impl CheckAnswer<'_> {
 }
 
 /// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.
-pub fn authenticate(ctx: &Context, bearer: Option<&str>) -> Result<AuthenticatedDevice, ServiceError> {
+pub fn authenticate(checks: &CheckPath, bearer: Option<&str>) -> Result<AuthenticatedDevice, ServiceError> {
     let Some(presented) = bearer.and_then(PresentedToken::parse) else {
         let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
         return Ok(AuthenticatedDevice {
-            tenant: find_tenant(ctx, token.tenant)?,
+            tenant: find_tenant(checks, token.tenant)?,
             credential: DeviceCredential::Token(token),
         });
     };
     let TokenKind::DeviceKey(tenant) = presented.kind else {
         return Err(WRONG_KEY);
     };
-    let tenant = find_tenant(ctx, tenant)?;
+    let tenant = find_tenant(checks, tenant)?;
     let key = KeyId::from_uuid(presented.id);
-    let now = ctx.now();
+    let now = checks.now();
     match tenant.device_key(key) {
         Some(stored) if !secret_matches(&presented, &stored.hash) => return Err(WRONG_KEY),
         Some(stored) if has_expired(stored.expires_at, now) => return Err(EXPIRED_KEY),
         Some(_) => {}
         None => return Err(WRONG_KEY),
     }
-    ctx.key_uses.record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
+    checks
+        .key_uses
+        .record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
     let credential = DeviceCredential::Key(key);
     Ok(AuthenticatedDevice { tenant, credential })
 }
 
-fn find_tenant(ctx: &Context, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
-    match ctx.live.tenant(tenant) {
+fn find_tenant(checks: &CheckPath, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
+    match checks.catalog.tenant(tenant) {
         Lookup::Found(tenant) => Ok(tenant),
         Lookup::Absent => Err(WRONG_KEY),
         // The tenant is not loaded, so the validity of its keys is unknown.
@@ -112,15 +115,15 @@ impl AuthenticatedDevice {
     /// Answers a check. `claimed` is the tenant named in the request, if any.
     pub fn check<'a>(
         &'a self,
-        ctx: &Context,
+        checks: &CheckPath,
         claimed: Option<TenantId>,
         check: Check<'a>,
         source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
         let (tenant, device) = (self.tenant_id(), check.device_id);
-        let token_state = self.verify_own_token(ctx, device)?;
-        let answer = answer(ctx, &self.tenant, claimed, check, source)?;
-        let waiting = || ctx.push_delivery.pending_count(tenant, device, ctx.now());
+        let token_state = self.verify_own_token(checks, device)?;
+        let answer = answer(checks, &self.tenant, claimed, check, source)?;
+        let waiting = || checks.pending_pushes.count(tenant, device, checks.now());
         Ok(CheckAnswer {
             pushes_waiting: token_state.map(|_| waiting()),
             token_renewal_due: token_state == Some(DeviceTokenState::UnderOldKey),
@@ -141,18 +144,19 @@ impl AuthenticatedDevice {
     /// Fails if the token belongs to another device or if this node knows that it was replaced.
     fn verify_own_token(
         &self,
-        ctx: &Context,
+        checks: &CheckPath,
         device: &str,
     ) -> Result<Option<DeviceTokenState>, ServiceError> {
         let DeviceCredential::Token(token) = &self.credential else {
             return Ok(None);
         };
         let was_replaced = || {
-            ctx.revoked_tokens
+            checks
+                .revoked_tokens
                 .is_revoked(token.tenant, device, token.generation)
         };
-        match token.key_id(&ctx.keyring, device) {
-            Some(key_id) if !was_replaced() => Ok(Some(if key_id == ctx.keyring.primary_key_id() {
+        match token.key_id(&checks.keyring, device) {
+            Some(key_id) if !was_replaced() => Ok(Some(if key_id == checks.keyring.primary_key_id() {
                 DeviceTokenState::Current
             } else {
                 DeviceTokenState::UnderOldKey
@@ -172,7 +176,7 @@ pub(super) fn tenant_access_error() -> ServiceError {
 /// `claimed` is the tenant named in the request, if any. It is only compared with `tenant` and never decides what the
 /// caller may see.
 pub(super) fn answer<'a>(
-    ctx: &Context,
+    checks: &CheckPath,
     tenant: &'a PublishedTenant,
     claimed: Option<TenantId>,
     mut check: Check<'a>,
@@ -182,8 +186,8 @@ pub(super) fn answer<'a>(
         return Err(tenant_access_error());
     }
     check.complete_memberships(&tenant.directory);
-    let now = ctx.now();
-    let stale_for = ctx.live.stale_for(now);
+    let now = checks.now();
+    let stale_for = checks.catalog.stale_for(now);
     let check_context = CheckContext {
         now,
         offers_enabled: tenant.tenant.offers_enabled,
@@ -202,13 +206,14 @@ pub(super) fn answer<'a>(
             ),
         ),
     };
-    ctx.device_records
+    checks
+        .device_records
         .record(tenant.tenant.id, app, &check, now, source);
-    ctx.check_counts.answered(&offers, msg_code);
+    checks.counts.answered(&offers, msg_code);
     let after_s = if offers.is_empty() {
-        ctx.settings.next_check_s
+        checks.intervals.without_offer_s
     } else {
-        ctx.settings.next_check_after_offer_s
+        checks.intervals.after_offer_s
     };
     Ok(CheckAnswer {
         offers,

@@ -54,7 +54,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<DeviceKey>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
-    Ok(device_keys::list(&ctx.db, scope, page).await?)
+    Ok(device_keys::list(ctx.db(), scope, page).await?)
 }
 
 pub async fn get(
@@ -64,7 +64,7 @@ pub async fn get(
     id: KeyId,
 ) -> Result<Versioned<DeviceKey>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
-    let found = device_keys::find(&ctx.db, scope, id).await?;
+    let found = device_keys::find(ctx.db(), scope, id).await?;
     found.ok_or(ServiceError::NotFound("device key"))
 }
 

@@ -51,10 +51,10 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<RegisteredDevice>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
-    let nodes = nodes::list_running(ctx, &ctx.db).await?;
-    let found = devices::list(&ctx.db, scope, filter, &nodes, page).await?;
+    let nodes = nodes::list_running(ctx, ctx.db()).await?;
+    let found = devices::list(ctx.db(), scope, filter, &nodes, page).await?;
     Ok(Page {
-        items: register(&ctx.db, scope, found.items, &nodes).await?,
+        items: register(ctx.db(), scope, found.items, &nodes).await?,
         next: found.next,
     })
 }
@@ -66,7 +66,7 @@ pub async fn get(
     id: &DeviceId,
 ) -> Result<DeviceWithInstalls, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
-    let reader = ctx.db.begin_read().await?;
+    let reader = ctx.db().begin_read().await?;
     let stored = devices::find(&reader, scope, id).await?;
     with_installs(ctx, &reader, scope, stored).await
 }
@@ -189,7 +189,8 @@ async fn end_token(
 
 /// Notifies this node immediately of a token that ended. Call this after the commit.
 fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: i64) {
-    ctx.revoked_tokens
+    ctx.device_admission()
+        .revoked_tokens
         .record_generation(DeviceRef::of(tenant, id), generation);
 }
 
@@ -272,7 +273,7 @@ pub(super) fn complete_org_info<'a>(
     tenant: TenantId,
     given: impl IntoIterator<Item = &'a mut Option<OrgInfo>>,
 ) {
-    let Lookup::Found(tenant) = ctx.live.tenant(tenant) else {
+    let Lookup::Found(tenant) = ctx.catalog().tenant(tenant) else {
         return;
     };
     for org_info in given {
@@ -304,10 +305,10 @@ pub async fn adoption(
     seen_within_days: u16,
 ) -> Result<Vec<VersionCount>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
-    let app = apps::find(&ctx.db, scope, app).await?.value;
+    let app = apps::find(ctx.db(), scope, app).await?.value;
     let since = ctx.now() - TimeDelta::days(i64::from(seen_within_days));
     let mut counts =
-        device_installs::count_versions(&ctx.db, scope, &app.package_name, identifier, since).await?;
+        device_installs::count_versions(ctx.db(), scope, &app.package_name, identifier, since).await?;
     counts.sort_by_key(|count| !app.is_itself(&count.identifier));
     Ok(counts)
 }

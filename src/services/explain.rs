@@ -34,7 +34,7 @@ pub async fn explain_check(
     at: Option<DateTime<Utc>>,
 ) -> Result<Explanation, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let reader = ctx.db.begin_read().await?;
+    let reader = ctx.db().begin_read().await?;
     let rows = catalog_states::load_tenants(&reader, &[scope])
         .await?
         .pop()
@@ -51,7 +51,7 @@ pub async fn explain_check(
     let check_context = CheckContext {
         now: at.unwrap_or(now),
         offers_enabled: rows.tenant.offers_enabled,
-        stale: ctx.live.stale_for(now).is_some(),
+        stale: ctx.catalog().stale_for(now).is_some(),
     };
     let compiled = PublishedApp::compile(&found.app, found.resources, found.releases, found.pins);
     Ok(Explanation {
@@ -72,7 +72,7 @@ async fn find_directory(
     scope: TenantScope,
     rows: &TenantRows,
 ) -> Result<Arc<OrgDirectory>, StorageError> {
-    if let Lookup::Found(served) = ctx.live.tenant(scope.tenant())
+    if let Lookup::Found(served) = ctx.catalog().tenant(scope.tenant())
         && served.directory_etag == rows.directory_etag
     {
         return Ok(served.directory.clone());

@@ -18,11 +18,14 @@ pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
     let address = failure.address.map(|address| address.to_string());
     let address = address.as_deref();
     tracing::warn!(account, address, reason = failure.reason, "a login failed");
-    if !ctx.login_failures.is_audited(account, &failure) {
-        ctx.login_failures.left_out.fetch_add(1, Ordering::Relaxed);
+    if !ctx.authentication().failures.is_audited(account, &failure) {
+        ctx.authentication()
+            .failures
+            .left_out
+            .fetch_add(1, Ordering::Relaxed);
         return;
     }
-    let left_out = ctx.login_failures.left_out.swap(0, Ordering::Relaxed);
+    let left_out = ctx.authentication().failures.left_out.swap(0, Ordering::Relaxed);
     let change = Change {
         action: "user.login_failed",
         object_id: failure
@@ -48,7 +51,7 @@ async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: Change) -> Res
         request_id: "",
     };
     let tenant = failure.user.and_then(|user| user.tenant);
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.db().begin().await?;
     audit::record_by(&tx, ctx, actor, tenant, change).await?;
     Ok(tx.commit().await?)
 }

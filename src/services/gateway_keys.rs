@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::ServiceError;
+use super::check_path::CheckPath;
 use super::checks::{CheckAnswer, answer};
-use super::{Context, ServiceError};
 use crate::live::{LiveAppKey, Lookup, PublishedTenant};
 use crate::storage::key_uses::KeyRef;
 use slipway_domain::access::{AppKeyRole, has_expired};
@@ -20,15 +21,15 @@ pub struct GatewayKey {
 }
 
 /// Finds a key by name. Fails if the key is absent or expired, or if the node has no catalog yet.
-pub fn find_key(ctx: &Context, app_key: &str) -> Result<GatewayKey, ServiceError> {
-    let tenant = match ctx.live.tenant_of_app_key(app_key) {
+pub fn find_key(checks: &CheckPath, app_key: &str) -> Result<GatewayKey, ServiceError> {
+    let tenant = match checks.catalog.tenant_of_app_key(app_key) {
         Lookup::Found(tenant) => tenant,
         Lookup::Absent => return Err(ServiceError::NotFound("app key")),
         Lookup::Unknown => return Err(ServiceError::NoCatalog),
     };
     let key = tenant
         .app_key(app_key)
-        .filter(|key| !has_expired(key.expires_at, ctx.now()))
+        .filter(|key| !has_expired(key.expires_at, checks.now()))
         .cloned()
         .ok_or(ServiceError::NotFound("app key"))?;
     Ok(GatewayKey {
@@ -62,9 +63,9 @@ impl GatewayKey {
     }
 
     /// Records that a caller authenticated with the key.
-    pub fn record_use(&self, ctx: &Context) {
+    pub fn record_use(&self, checks: &CheckPath) {
         let key = KeyRef::AppKey(self.tenant(), self.key.id);
-        ctx.key_uses.record(key, ctx.now());
+        checks.key_uses.record(key, checks.now());
     }
 
     pub fn app_key(&self) -> &str {
@@ -74,11 +75,11 @@ impl GatewayKey {
     /// Answers a check. `claimed` is the tenant named in the request.
     pub fn check<'a>(
         &'a self,
-        ctx: &Context,
+        checks: &CheckPath,
         claimed: TenantId,
         check: Check<'a>,
         source: Option<IpAddr>,
     ) -> Result<CheckAnswer<'a>, ServiceError> {
-        answer(ctx, &self.tenant, Some(claimed), check, source)
+        answer(checks, &self.tenant, Some(claimed), check, source)
     }
 }

@@ -68,17 +68,17 @@ pub async fn run(ctx: &Context) {
 /// Runs one round. Returns `None` if another node holds the lease.
 pub async fn clean(ctx: &Context, holder: &str) -> Result<Option<CleanupReport>, ServiceError> {
     let now = ctx.now();
-    ctx.key_uses.evict_unused(now);
-    if !leases::try_acquire(&ctx.db, LEASE, holder, now, LEASE_FOR).await? {
+    ctx.authentication().key_uses.evict_unused(now);
+    if !leases::try_acquire(ctx.db(), LEASE, holder, now, LEASE_FOR).await? {
         return Ok(None);
     }
     Ok(Some(CleanupReport {
-        idempotency_records: idempotency::delete_expired(&ctx.db, now).await?,
-        sessions: sessions::delete_expired(&ctx.db, now).await?,
-        push_repeats: pushes::delete_repeats_before(&ctx.db, now - REPEATS_FOR).await?,
+        idempotency_records: idempotency::delete_expired(ctx.db(), now).await?,
+        sessions: sessions::delete_expired(ctx.db(), now).await?,
+        push_repeats: pushes::delete_repeats_before(ctx.db(), now - REPEATS_FOR).await?,
         pushes: remove_old_pushes(ctx).await?,
-        enrolment_codes: enrolment_codes::delete_expired(&ctx.db, now).await?,
-        nodes: nodes::delete_seen_before(&ctx.db, now - NODES_FOR).await?,
+        enrolment_codes: enrolment_codes::delete_expired(ctx.db(), now).await?,
+        nodes: nodes::delete_seen_before(ctx.db(), now - NODES_FOR).await?,
         installs: remove_installs_of_deleted_apps(ctx).await?,
     }))
 }
@@ -89,7 +89,7 @@ async fn remove_installs_of_deleted_apps(ctx: &Context) -> Result<u64, ServiceEr
     let mut removed = 0;
     for _ in 0..INSTALL_STATEMENTS {
         let since = ctx.now() - RECORDED_FOR;
-        match device_installs::remove_of_deleted(&ctx.db, since, INSTALLS_AT_ONCE).await? {
+        match device_installs::remove_of_deleted(ctx.db(), since, INSTALLS_AT_ONCE).await? {
             Some(count) => removed += count,
             None => break,
         }
@@ -99,12 +99,12 @@ async fn remove_installs_of_deleted_apps(ctx: &Context) -> Result<u64, ServiceEr
 
 /// Removes pushes whose retention after expiry has ended. Until then a device may acknowledge a push that it received.
 async fn remove_old_pushes(ctx: &Context) -> Result<u64, ServiceError> {
-    let Some(kept_for) = ctx.settings.push_retention else {
+    let Some(kept_for) = ctx.push_delivery().retention() else {
         return Ok(0);
     };
     let mut removed = 0;
     for _ in 0..PUSH_STATEMENTS {
-        let count = pushes::delete_expired_before(&ctx.db, ctx.now() - kept_for, PUSHES_AT_ONCE).await?;
+        let count = pushes::delete_expired_before(ctx.db(), ctx.now() - kept_for, PUSHES_AT_ONCE).await?;
         removed += count;
         if count < PUSHES_AT_ONCE {
             break;

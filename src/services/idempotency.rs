@@ -116,9 +116,9 @@ pub async fn reserve(
         key: request.key,
     };
     // A body may contain a password, which must not be guessable from the stored hash.
-    let own_hash = ctx.keyring.fingerprint(&request.body_hash);
+    let own_hash = ctx.keyring().fingerprint(&request.body_hash);
     let held = HeldKey {
-        db: ctx.db.clone(),
+        db: ctx.db().clone(),
         key,
         id: ReservationId::generate(),
         sent: Arc::default(),
@@ -127,12 +127,15 @@ pub async fn reserve(
     let reservation = Reservation(Some(held.clone()));
     let attempt = (held.id, &held.sent);
     let retention = (ctx.now(), RETENTION);
-    let found = match idempotency::reserve(&ctx.db, &held.key, attempt, &own_hash, retention).await? {
+    let found = match idempotency::reserve(ctx.db(), &held.key, attempt, &own_hash, retention).await? {
         idempotency::ReserveOutcome::Reserved => return Ok(IdempotencyOutcome::Proceed(reservation)),
         idempotency::ReserveOutcome::Found(found) => found,
     };
     reservation.complete();
-    if !ctx.keyring.has_fingerprint(&request.body_hash, &found.body_hash) {
+    if !ctx
+        .keyring()
+        .has_fingerprint(&request.body_hash, &found.body_hash)
+    {
         return Err(ServiceError::IdempotencyKeyReused);
     }
     replay(found.answer.ok_or(ServiceError::IdempotencyKeyInUse)?)

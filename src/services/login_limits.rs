@@ -19,12 +19,14 @@ pub(super) async fn count_login_attempt(
 ) -> Result<(), ServiceError> {
     // Usernames have at most 128 characters.
     let account: String = account.chars().take(128).collect();
-    let counted = ctx.login_attempts.count(&account, source);
+    let counted = ctx.authentication().attempts.count(&account, source);
     let Err(AccountLimitExceeded(wait)) = counted.map_err(refusal)? else {
         return Ok(());
     };
     if signed_in_before(ctx, &account, source).await? {
-        ctx.login_attempts.know(&account, source.map(network_of));
+        ctx.authentication()
+            .attempts
+            .know(&account, source.map(network_of));
         return Ok(());
     }
     Err(refusal(wait))
@@ -40,11 +42,11 @@ async fn signed_in_before(
     let (Ok(username), Some(source)) = (Username::parse(account), source) else {
         return Ok(false);
     };
-    let Some(found) = users::find_anywhere_by_username(&ctx.db, &username).await? else {
+    let Some(found) = users::find_anywhere_by_username(ctx.db(), &username).await? else {
         return Ok(false);
     };
     let network = network_of(source).to_string();
-    Ok(sessions::is_of_network(&ctx.db, found.user.value.id, &network, ctx.now()).await?)
+    Ok(sessions::is_of_network(ctx.db(), found.user.value.id, &network, ctx.now()).await?)
 }
 
 fn refusal(wait: Duration) -> ServiceError {

@@ -21,7 +21,7 @@ pub async fn change_password(
             "an API token has no password".to_owned(),
         ));
     };
-    let found = users::find_anywhere(&ctx.db, id)
+    let found = users::find_anywhere(ctx.db(), id)
         .await?
         .ok_or(ServiceError::NotFound("user"))?;
     let user = found.user;

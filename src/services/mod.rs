@@ -7,6 +7,7 @@ mod audited_release;
 mod batches;
 mod call_limits;
 mod check_counts;
+mod check_path;
 mod deadline;
 mod device_limits;
 mod enrolment_limits;
@@ -62,7 +63,11 @@ mod context;
 pub use audit::{list as list_audit, list_platform as list_platform_audit};
 pub use call_limits::CallLimits;
 pub use check_counts::CheckCounts;
-pub use context::{Caller, Context, Precondition, Settings, WriteResult};
+pub use check_path::{CheckIntervals, CheckPath};
+pub use context::{
+    Authentication, Caller, Context, ContextParts, DeviceAdmission, NodeState, Precondition, Workload,
+    WriteResult,
+};
 pub use deadline::{DeadlineSuspension, suspend_deadline, within_deadline};
 pub use device_limits::DeviceLimits;
 pub use enrolment_limits::EnrolmentLimits;

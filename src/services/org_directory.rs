@@ -24,7 +24,7 @@ pub async fn get_text(
     tenant: TenantId,
 ) -> Result<DirectoryText, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let found = org_directories::find_text(&ctx.db, scope).await?;
+    let found = org_directories::find_text(ctx.db(), scope).await?;
     Ok(found.unwrap_or_else(|| DirectoryText {
         nodes: "[]".to_owned(),
         etag: NO_DIRECTORY.to_owned(),

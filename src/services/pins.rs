@@ -124,7 +124,7 @@ pub async fn list(
 ) -> Result<Page<NamedPin>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = match package_name {
-        Some(name) => match apps::find(&ctx.db, scope, name).await {
+        Some(name) => match apps::find(ctx.db(), scope, name).await {
             Ok(found) => Some(found.value.id),
             Err(ServiceError::NotFound(_)) => {
                 return Ok(Page {
@@ -136,7 +136,7 @@ pub async fn list(
         },
         None => None,
     };
-    let found = pins::list(&ctx.db, scope, &PinFilter { app, identifier }, page).await?;
+    let found = pins::list(ctx.db(), scope, &PinFilter { app, identifier }, page).await?;
     let mut items = Vec::with_capacity(found.items.len());
     for pin in found.items {
         items.push(with_name(ctx, scope, pin).await?);
@@ -154,7 +154,7 @@ pub async fn get(
     id: PinId,
 ) -> Result<NamedPin, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let found = pins::find(&ctx.db, scope, id)
+    let found = pins::find(ctx.db(), scope, id)
         .await?
         .ok_or(ServiceError::NotFound("pin"))?;
     with_name(ctx, scope, found).await
@@ -188,7 +188,7 @@ pub async fn delete(
 
 async fn with_name(ctx: &Context, scope: TenantScope, pin: Versioned<Pin>) -> Result<NamedPin, ServiceError> {
     let app: AppId = pin.value.app_id;
-    let app = crate::storage::apps::find_by_id(&ctx.db, scope, app).await?;
+    let app = crate::storage::apps::find_by_id(ctx.db(), scope, app).await?;
     let package_name = app.ok_or(ServiceError::NotFound("pin"))?.value.package_name;
     Ok(NamedPin { package_name, pin })
 }

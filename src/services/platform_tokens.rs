@@ -40,7 +40,7 @@ pub async fn create(
     audit::record(&tx, ctx, caller, None, change).await?;
     once.record(&tx, &issued).await?;
     tx.commit().await?;
-    ctx.token_lookups.record_valid(hash.as_str());
+    ctx.authentication().token_lookups.record_valid(hash.as_str());
     Ok(issued)
 }
 
@@ -50,12 +50,12 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<ApiToken>>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    Ok(platform_tokens::list(&ctx.db, page).await?)
+    Ok(platform_tokens::list(ctx.db(), page).await?)
 }
 
 pub async fn get(ctx: &Context, caller: &Caller, id: KeyId) -> Result<Versioned<ApiToken>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    let found = platform_tokens::find(&ctx.db, id).await?;
+    let found = platform_tokens::find(ctx.db(), id).await?;
     found.ok_or(ServiceError::NotFound("API token"))
 }
 

@@ -145,18 +145,19 @@ async fn accept(
     if !refused.is_empty() {
         return Err(PushRefusal::Schemes(refused));
     }
-    ctx.device_limits
+    ctx.device_admission()
+        .limits
         .count_push(sender.scope.tenant(), request.targets.as_slice())?;
     let now = ctx.now();
     let push = Push {
         id: PushId::generate(),
         origin: sender.actor.key.clone(),
         created_at: now,
-        expires_at: now + ctx.settings.push_lifetimes.of(&request.content.action),
+        expires_at: now + ctx.push_delivery().lifetimes().of(&request.content.action),
         context: request.context.clone(),
         content: request.content.clone(),
     };
-    let tx = ctx.db.begin_as(sender.authority.clone()).await?;
+    let tx = ctx.db().begin_as(sender.authority.clone()).await?;
     if let Some(earlier) = store_or_find(&tx, sender.scope, &push, &request).await? {
         drop(tx);
         return answer_repeat(ctx, sender, earlier, once).await;
@@ -179,12 +180,12 @@ async fn accept(
     }
     tx.commit().await?;
     count(sender.face, accepted.push.targets.len());
-    ctx.push_delivery.notify(accepted.push.push.id);
+    ctx.push_delivery().notify(accepted.push.push.id);
     Ok(accepted)
 }
 
 async fn allowed_schemes(ctx: &Context, sender: &Sender<'_>) -> Result<UrlSchemes, ServiceError> {
-    let tenant = tenants::find(&ctx.db, sender.scope.tenant()).await?;
+    let tenant = tenants::find(ctx.db(), sender.scope.tenant()).await?;
     let tenant = tenant.ok_or(ServiceError::NotFound("tenant"))?;
     Ok(tenant.value.push_url_schemes)
 }
@@ -233,7 +234,7 @@ async fn answer_repeat(
         is_repeat: true,
     };
     if let Some(once) = once {
-        let tx = ctx.db.begin_as(sender.authority.clone()).await?;
+        let tx = ctx.db().begin_as(sender.authority.clone()).await?;
         once.record(&tx, &accepted).await?;
         tx.commit().await?;
     }
@@ -273,7 +274,7 @@ async fn queue(
         project: target.project.clone(),
         sequence: known[&target.device].push_sequence + 1,
     });
-    let mqtt_due_at = ctx.settings.has_broker.then_some(push.created_at);
+    let mqtt_due_at = ctx.push_delivery().has_broker().then_some(push.created_at);
     push_targets::insert(tx, scope, push, new.collect(), mqtt_due_at).await?;
     push_recipients::advance_sequences(tx, scope, &ids).await?;
     Ok(())
@@ -294,7 +295,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<PushWithCounts>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadDevices).await?;
-    let reader = ctx.db.begin_read().await?;
+    let reader = ctx.db().begin_read().await?;
     let found = pushes::list(&reader, scope, trace_id, page).await?;
     let ids: Vec<_> = found.items.iter().map(|push| push.id).collect();
     let mut counts = push_targets::count_by_state(&reader, scope, &ids).await?;
@@ -346,12 +347,12 @@ pub async fn withdraw(
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     let after = with_targets(&tx, scope, before.push).await?;
     tx.commit().await?;
-    ctx.push_delivery.notify(id);
+    ctx.push_delivery().notify(id);
     Ok(after)
 }
 
 async fn find(ctx: &Context, scope: TenantScope, id: PushId) -> Result<PushWithTargets, ServiceError> {
-    let reader = ctx.db.begin_read().await?;
+    let reader = ctx.db().begin_read().await?;
     let push = pushes::find(&reader, scope, id).await?;
     let push = push.ok_or(ServiceError::NotFound("push"))?;
     Ok(with_targets(&reader, scope, push).await?)

@@ -25,7 +25,7 @@ pub async fn list_needs(db: &Db, keyring: &Keyring) -> Result<Vec<KeyUsage>, Ser
 
 /// Updates the gauges of secrets under old keys.
 pub(super) async fn observe(ctx: &Context) -> Result<(), ServiceError> {
-    let needs = list_needs(&ctx.db, &ctx.keyring).await?;
+    let needs = list_needs(ctx.db(), ctx.keyring()).await?;
     for kind in SecretKind::ALL {
         let of_kind = needs.iter().filter(|need| need.kind == kind);
         let count: u64 = of_kind.map(|need| need.count).sum();

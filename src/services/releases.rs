@@ -162,8 +162,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<ReleaseRecord>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let app = apps::find(&ctx.db, scope, app).await?;
-    Ok(releases::list(&ctx.db, scope, app.value.id, filter, page).await?)
+    let app = apps::find(ctx.db(), scope, app).await?;
+    Ok(releases::list(ctx.db(), scope, app.value.id, filter, page).await?)
 }
 
 pub async fn get(
@@ -174,8 +174,8 @@ pub async fn get(
     id: ReleaseId,
 ) -> Result<Versioned<ReleaseRecord>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let app = apps::find(&ctx.db, scope, app).await?;
-    find(&ctx.db, scope, &app.value, id).await
+    let app = apps::find(ctx.db(), scope, app).await?;
+    find(ctx.db(), scope, &app.value, id).await
 }
 
 /// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.

@@ -25,8 +25,8 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<Resource>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let app = apps::find(&ctx.db, scope, app).await?;
-    Ok(resources::list(&ctx.db, scope, app.value.id, page).await?)
+    let app = apps::find(ctx.db(), scope, app).await?;
+    Ok(resources::list(ctx.db(), scope, app.value.id, page).await?)
 }
 
 pub async fn get(
@@ -37,8 +37,8 @@ pub async fn get(
     identifier: &Identifier,
 ) -> Result<Versioned<Resource>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let app = apps::find(&ctx.db, scope, app).await?;
-    resources::find(&ctx.db, scope, app.value.id, identifier)
+    let app = apps::find(ctx.db(), scope, app).await?;
+    resources::find(ctx.db(), scope, app.value.id, identifier)
         .await?
         .ok_or(ServiceError::NotFound("resource"))
 }

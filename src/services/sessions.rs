@@ -78,10 +78,10 @@ pub async fn login(
         };
         return Err(fail(Some(user), reason).await);
     }
-    require_enabled_tenant(&ctx.db, user.tenant).await?;
+    require_enabled_tenant(ctx.db(), user.tenant).await?;
     let session = SessionId::generate();
     let now = ctx.now();
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.db().begin().await?;
     // The user may have changed while the password was hashed. Such a change ends all sessions, so this session must
     // not start.
     let unchanged = users::lock(&tx, user.id)
@@ -101,14 +101,16 @@ pub async fn login(
     };
     sessions::insert(&tx, row).await?;
     tx.commit().await?;
-    ctx.login_attempts.record_sign_in(&user.username, client.address);
+    ctx.authentication()
+        .attempts
+        .record_sign_in(&user.username, client.address);
     issue_tokens(ctx, user, (session, FIRST_GENERATION), now)
 }
 
 /// Finds a user. Text that is not a valid username matches no user.
 async fn find_user(ctx: &Context, username: &str) -> Result<Option<UserWithPassword>, ServiceError> {
     match Username::parse(username) {
-        Ok(username) => Ok(users::find_anywhere_by_username(&ctx.db, &username).await?),
+        Ok(username) => Ok(users::find_anywhere_by_username(ctx.db(), &username).await?),
         Err(_) => Ok(None),
     }
 }
@@ -134,7 +136,11 @@ pub async fn authenticate(
     address: Option<IpAddr>,
 ) -> Result<Principal, ServiceError> {
     let bearer = bearer.ok_or(WRONG_CREDENTIAL)?;
-    let db = if is_write { ctx.db.urgent() } else { ctx.db.clone() };
+    let db = if is_write {
+        ctx.db().urgent()
+    } else {
+        ctx.db().clone()
+    };
     let principal = match PresentedToken::parse(bearer) {
         Some(token) if token.kind == TokenKind::Api => {
             authenticate_api_token(ctx, &db, &token, address).await?
@@ -153,24 +159,26 @@ async fn authenticate_api_token(
     address: Option<IpAddr>,
 ) -> Result<Principal, ServiceError> {
     let hash = presented.secret_hash();
-    if ctx.token_lookups.admit(hash.as_str(), address)? == LookupDecision::KnownInvalid {
+    if ctx.authentication().token_lookups.admit(hash.as_str(), address)? == LookupDecision::KnownInvalid {
         return Err(WRONG_CREDENTIAL);
     }
     let found = api_tokens::find_anywhere_by_secret_hash(db, &hash).await?;
     let found = found.filter(|(_, token)| token.value.id == KeyId::from_uuid(presented.id));
     let Some((tenant, token)) = found else {
-        ctx.token_lookups.record_invalid(hash.as_str(), address);
+        ctx.authentication()
+            .token_lookups
+            .record_invalid(hash.as_str(), address);
         return Err(WRONG_CREDENTIAL);
     };
     let now = ctx.now();
     if has_expired(token.value.facts.expires_at, now) {
-        ctx.token_lookups.record_expired(hash.as_str());
+        ctx.authentication().token_lookups.record_expired(hash.as_str());
         return Err(EXPIRED_TOKEN);
     }
-    ctx.token_lookups.record_valid(hash.as_str());
+    ctx.authentication().token_lookups.record_valid(hash.as_str());
     let id = token.value.id;
     let key = tenant.map_or(KeyRef::PlatformToken(id), |tenant| KeyRef::ApiToken(tenant, id));
-    ctx.key_uses.record(key, now);
+    ctx.authentication().key_uses.record(key, now);
 
     Ok(Principal {
         credential: Credential::ApiToken(token.value.id),
@@ -182,12 +190,15 @@ async fn authenticate_api_token(
 
 async fn authenticate_access_token(ctx: &Context, db: &Db, token: &str) -> Result<Principal, ServiceError> {
     let claims = ctx
+        .authentication()
         .access_tokens
         .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
-    ctx.token_lookups.admit_session(claims.session)?;
+    ctx.authentication().token_lookups.admit_session(claims.session)?;
     let Some(user) = find_user_of_session(ctx, db, claims).await? else {
-        ctx.token_lookups.record_ended_session(claims.session);
+        ctx.authentication()
+            .token_lookups
+            .record_ended_session(claims.session);
         return Err(WRONG_CREDENTIAL);
     };
     Ok(Principal {
@@ -237,17 +248,21 @@ fn issue_tokens(
         user: user.id,
         session,
     };
-    let access_token = ctx.access_tokens.issue(claims, at).ok_or_else(|| {
-        ServiceError::internal(std::io::Error::other("an access token could not be signed"))
-    })?;
+    let access_token = ctx
+        .authentication()
+        .access_tokens
+        .issue(claims, at)
+        .ok_or_else(|| {
+            ServiceError::internal(std::io::Error::other("an access token could not be signed"))
+        })?;
     let refresh_token = RefreshToken {
         session: session.uuid(),
         generation,
     };
-    let expires_at = at + ctx.access_tokens.lifetime();
+    let expires_at = at + ctx.authentication().access_tokens.lifetime();
     Ok(TokenPair {
         access_token,
-        refresh_token: refresh_token.text(&ctx.keyring),
+        refresh_token: refresh_token.text(ctx.keyring()),
         expires_in: (expires_at.timestamp() - ctx.now().timestamp()).max(0),
     })
 }

@@ -56,12 +56,12 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<Tenant>>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManageTenants)?;
-    Ok(tenants::list(&ctx.db, page).await?)
+    Ok(tenants::list(ctx.db(), page).await?)
 }
 
 pub async fn get(ctx: &Context, caller: &Caller, id: TenantId) -> Result<Versioned<Tenant>, ServiceError> {
     authorize_tenant(&caller.principal, id, Action::ManageTenants)?;
-    tenants::find(&ctx.db, id)
+    tenants::find(ctx.db(), id)
         .await?
         .ok_or(ServiceError::NotFound("tenant"))
 }

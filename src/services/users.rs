@@ -60,7 +60,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Versioned<User>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
-    Ok(users::list(&ctx.db, scope, page).await?)
+    Ok(users::list(ctx.db(), scope, page).await?)
 }
 
 pub async fn get(
@@ -70,7 +70,7 @@ pub async fn get(
     id: UserId,
 ) -> Result<Versioned<User>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
-    users::find(&ctx.db, scope, id)
+    users::find(ctx.db(), scope, id)
         .await?
         .ok_or(ServiceError::NotFound("user"))
 }

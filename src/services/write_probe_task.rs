@@ -17,11 +17,11 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 pub async fn run(ctx: &Context) {
     loop {
         let result = probe(ctx).await;
-        ctx.write_health.record(&result);
+        ctx.node().write_health.record(&result);
         let pause = if result.is_ok() { EVERY } else { SOON };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = ctx.db.wait_for_failed_write() => tokio::time::sleep(SOON).await,
+            () = ctx.db().wait_for_failed_write() => tokio::time::sleep(SOON).await,
         }
     }
 }
@@ -31,7 +31,7 @@ async fn probe(ctx: &Context) -> Result<(), StorageError> {
     let result = probe_once(ctx).await;
     match &result {
         Err(StorageError::Unavailable(unavailability))
-            if unavailability.cause() == Cause::Locked && ctx.db.backend() == Backend::Postgres =>
+            if unavailability.cause() == Cause::Locked && ctx.db().backend() == Backend::Postgres =>
         {
             tokio::time::sleep(SOON).await;
             probe_once(ctx).await
@@ -41,7 +41,7 @@ async fn probe(ctx: &Context) -> Result<(), StorageError> {
 }
 
 async fn probe_once(ctx: &Context) -> Result<(), StorageError> {
-    let probe = check_writable(&ctx.db, ctx.node, ctx.now());
+    let probe = check_writable(ctx.db(), ctx.node().id, ctx.now());
     let answer = tokio::time::timeout(PROBE_TIMEOUT, probe).await;
     answer.unwrap_or_else(|_| Err(StorageError::no_answer(PROBE_TIMEOUT)))
 }

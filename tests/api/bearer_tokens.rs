@@ -50,6 +50,7 @@ async fn a_signed_token_of_no_session_or_of_another_person_is_refused(database: 
         let claims = AccessClaims { user, session };
         app.running
             .context
+            .authentication()
             .access_tokens
             .issue(claims, NOW.parse().unwrap())
             .unwrap()

@@ -232,7 +232,7 @@ async fn a_node_without_its_database_answers_from_memory(database: TestDatabase)
     merchant.published_with(CHUKU, 240, part).await;
     let check = async || merchant.device.post("/v1/check", &check_fields()).await;
     let before = check().await;
-    app.running.context.db.clone().close().await.unwrap();
+    app.running.context.db().clone().close().await.unwrap();
     let during = check().await;
     assert_eq!((during.status, &during.text), (200, &before.text));
     assert_eq!(during.header("slipway-stale"), "");

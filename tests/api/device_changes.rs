@@ -168,14 +168,14 @@ async fn devices_without_news_cause_no_writes(database: TestDatabase) {
     )
     .await;
     until(async || forgotten().await >= before + 2.0).await;
-    let written = app.running.context.device_records.status().written;
+    let written = app.running.context.device_records().status().written;
     for device in DEVICES {
         check(&merchant.device, device, "HM").await;
     }
     check(&merchant.device, "the last", "HM").await;
     until(async || is_recorded(&merchant, "the last", "HM").await).await;
-    until(async || app.running.context.device_records.status().queued == 0).await;
-    assert_eq!(app.running.context.device_records.status().written, written + 1);
+    until(async || app.running.context.device_records().status().queued == 0).await;
+    assert_eq!(app.running.context.device_records().status().written, written + 1);
 }
 
 async fn installs_of_a_deleted_app_are_none_of_a_new_one(database: TestDatabase) {

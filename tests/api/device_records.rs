@@ -285,9 +285,9 @@ async fn what_waits_is_written_before_the_server_ends(database: TestDatabase) {
     }
     assert_eq!(ids(&merchant, "").await, [""; 0]);
     let context = node.context.clone();
-    assert_eq!(context.device_records.status().queued, 2);
+    assert_eq!(context.device_records().status().queued, 2);
     node.stop().await.unwrap();
-    assert_eq!(context.device_records.status().queued, 0);
+    assert_eq!(context.device_records().status().queued, 0);
     assert_eq!(ids(&merchant, "").await, ["A", "B"]);
 }
 
@@ -299,7 +299,7 @@ async fn nothing_is_recorded_when_that_is_off(database: TestDatabase) {
         .await;
     let offers = check(&device, "A", json!({})).await;
     assert_eq!(offers["data"].as_array().unwrap().len(), 1);
-    let counts = node.context.device_records.status();
+    let counts = node.context.device_records().status();
     assert_eq!((counts.queued, counts.dropped), (0, 0));
     node.stop().await.unwrap();
     assert_eq!(ids(&merchant, "").await, [""; 0]);
@@ -357,14 +357,14 @@ fn identifiers(device: &Value) -> Vec<&str> {
 }
 
 fn status(app: &TestApp) -> DeviceRecordStatus {
-    app.running.context.device_records.status()
+    app.running.context.device_records().status()
 }
 
 /// A node's counts once they are so: they follow the commit that others can see already.
 async fn counted(node: &Running, are_so: impl Fn(&DeviceRecordStatus) -> bool) -> DeviceRecordStatus {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let counts = node.context.device_records.status();
+        let counts = node.context.device_records().status();
         if are_so(&counts) {
             return counts;
         }

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 async fn writes_beyond_the_permits_are_told_to_come_back_and_checks_go_on(database: TestDatabase) {
     let app = TestApp::start_with(database, |config| config.costly_calls = 1).await;
     let merchant = app.merchant().await;
-    let permits = &app.running.context.permits;
+    let permits = &app.running.context.workload().permits;
     let tenant = TenantId::parse(TENANT).unwrap();
     let held = [
         PermitClass::Person(Some(tenant)),

@@ -113,7 +113,7 @@ async fn what_stops_offers_has_permits_of_its_own(database: TestDatabase) {
     let releases = [publish(&merchant, 1).await, publish(&merchant, 2).await];
     let platform = app.platform_admin().await;
     let tenant = TenantId::parse(TENANT).ok();
-    let permits = &app.running.context.permits;
+    let permits = &app.running.context.workload().permits;
     let _held = [tenant, None].map(|tenant| permits.acquire(PermitClass::Person(tenant), 0).unwrap());
     let refused = merchant
         .admin
@@ -126,7 +126,8 @@ async fn what_stops_offers_has_permits_of_its_own(database: TestDatabase) {
 /// Takes connections of the node's pool until there is none left.
 async fn exhaust_connections(app: &TestApp) -> Vec<ReadTx> {
     let mut taken = Vec::new();
-    while let Ok(Ok(reader)) = timeout(Duration::from_millis(500), app.running.context.db.begin_read()).await
+    while let Ok(Ok(reader)) =
+        timeout(Duration::from_millis(500), app.running.context.db().begin_read()).await
     {
         taken.push(reader);
     }
@@ -154,7 +155,7 @@ async fn a_login_flood_does_not_stop_who_is_signed_in(database: TestDatabase) {
     let body = json!({"username": "admin", "password": PASSWORD});
     let pair = app.anyone().post(LOGIN, &body).await.expect(200);
     let loopback = Some([127, 0, 0, 1].into());
-    let permits = &app.running.context.permits;
+    let permits = &app.running.context.workload().permits;
     let _held = permits.acquire(PermitClass::Login(loopback), 0).unwrap();
     app.anyone().post(LOGIN, &body).await.problem(503, "unavailable");
     let admin = app.bearer(pair["access_token"].as_str().unwrap());

@@ -62,7 +62,10 @@ impl Node {
     }
 
     fn fail(&self, task: &str, fault: Fault) {
-        assert!(self.app.running.context.tasks.inject(task, fault), "{task}");
+        assert!(
+            self.app.running.context.node().tasks.inject(task, fault),
+            "{task}"
+        );
     }
 
     async fn readiness_once(&self, what: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
@@ -110,7 +113,7 @@ impl Node {
 
 async fn every_task_that_fails_is_named_and_works_again(database: TestDatabase) {
     let node = Node::start(database).await;
-    let names = node.app.running.context.tasks.names();
+    let names = node.app.running.context.node().tasks.names();
     assert_eq!(names, TASKS);
     for (round, fault) in [(1, Fault::Panic), (2, Fault::Return)] {
         for task in TASKS {

@@ -83,7 +83,7 @@ async fn a_change_is_served_while_the_whole_pool_is_taken() {
         blocked.spawn(async move { admin.get(&in_tenant("/api-tokens")).await.status });
     }
     until("the pool is taken", WITHIN, async || {
-        app.running.context.db.pool_status().waiting > 0
+        app.running.context.db().pool_status().waiting > 0
     })
     .await;
     let path = format!("{}/recall", path_of(&released));

@@ -16,7 +16,7 @@ use crate::http::client_address::client_address;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::respond::insert_check_headers;
-use crate::services::Context;
+use crate::services::CheckPath;
 use crate::services::checks::{CheckAnswer, authenticate};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -76,7 +76,7 @@ pub(super) async fn answer_check(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    count_refusal(&ctx, check_posted(&ctx, &request, payload).await)
+    count_refusal(ctx.checks(), check_posted(ctx.checks(), &request, payload).await)
 }
 
 /// Check for updates by query parameters
@@ -90,27 +90,27 @@ pub(super) async fn answer_check(
 #[get("/check")]
 pub(super) async fn check_by_query(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    count_refusal(&ctx, check_queried(&ctx, &request))
+    count_refusal(ctx.checks(), check_queried(ctx.checks(), &request))
 }
 
-fn count_refusal(ctx: &Context, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
+fn count_refusal(checks: &CheckPath, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
     if answer.is_err() {
-        ctx.check_counts.refused();
+        checks.counts.refused();
     }
     answer
 }
 
 async fn check_posted(
-    ctx: &Context,
+    checks: &CheckPath,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let mut device = authenticate(ctx, bearer(request.headers()))?;
+    let mut device = authenticate(checks, bearer(request.headers()))?;
     let owner = Owner::Tenant(device.tenant_id());
     let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     if body.arrived_late {
         // The credential may have been revoked in the meantime.
-        device = authenticate(ctx, bearer(request.headers()))?;
+        device = authenticate(checks, bearer(request.headers()))?;
     }
     let fields: CheckRequest<'_> = parse_json(&body.bytes)?;
     let raw = RawCheckFields::new([
@@ -124,12 +124,12 @@ async fn check_posted(
         fields.tenant_id,
     ]);
     let (check, claimed) = read(&raw.check_fields(), raw.tenant_id())?;
-    let answer = device.check(ctx, claimed, check, client_address(request))?;
+    let answer = device.check(checks, claimed, check, client_address(request))?;
     Ok(SerializedCheck::of(&answer).respond(HttpResponse::Ok(), &answer))
 }
 
-fn check_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let device = authenticate(ctx, bearer(request.headers()))?;
+fn check_queried(checks: &CheckPath, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let device = authenticate(checks, bearer(request.headers()))?;
     let text = request.query_string();
     if text.matches('&').nth(MAX_PARAMETERS - 1).is_some() {
         return Err(query_problem(&format!(
@@ -153,7 +153,7 @@ fn check_queried(ctx: &Context, request: &HttpRequest) -> Result<HttpResponse, P
         attributes: given("attributes"),
     };
     let (check, claimed) = read(&fields, given("tenant_id"))?;
-    let answer = device.check(ctx, claimed, check, client_address(request))?;
+    let answer = device.check(checks, claimed, check, client_address(request))?;
     let serialized = SerializedCheck::of(&answer);
     let mut response = if matches_if_none_match(request, &serialized.etag) {
         HttpResponse::NotModified()

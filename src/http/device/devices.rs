@@ -74,7 +74,7 @@ pub(super) async fn enrol_device(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    let tenant = authenticate(&ctx, bearer(request.headers()))?.tenant_id();
+    let tenant = authenticate(ctx.checks(), bearer(request.headers()))?.tenant_id();
     let body = read_body(
         &request,
         &mut payload.into_inner(),
@@ -83,7 +83,7 @@ pub(super) async fn enrol_device(
     )
     .await?;
     // The credential may have been revoked while the body arrived.
-    let caller = authenticate(&ctx, bearer(request.headers()))?;
+    let caller = authenticate(ctx.checks(), bearer(request.headers()))?;
     let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
     let fields: EnrolDeviceRequest<'_> = parse_json(&body.bytes)?;
     let (device, code) = fields.read()?;

@@ -122,7 +122,7 @@ pub(super) async fn acknowledge_push(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnPushPath::from_path(&request)?;
-    let tenant = match authenticate(&ctx, bearer(request.headers())) {
+    let tenant = match authenticate(ctx.checks(), bearer(request.headers())) {
         Ok(device) => Owner::Tenant(device.tenant_id()),
         // The authentication below reports the error.
         Err(_) => Owner::Source(client_address(&request).map(network_of)),

@@ -60,7 +60,7 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
     let claimed = TenantId::parse(tenant).map_err(|_| GatewayError::not_permitted())?;
     let answer = call
         .key
-        .check(call.ctx, claimed, check, call.source)
+        .check(call.ctx.checks(), claimed, check, call.source)
         .map_err(|error| match error {
             ServiceError::PermissionDenied(_) => GatewayError::not_permitted(),
             _ => GatewayError::unavailable(),

@@ -105,16 +105,17 @@ fn verify<'p>(
     body: &str,
     source: Option<IpAddr>,
 ) -> Result<VerifiedCall<'p>, GatewayError> {
-    let key = find_key(ctx, params.get("app_key").unwrap_or_default()).map_err(|error| match error {
-        ServiceError::NoCatalog => GatewayError::unavailable(),
-        _ => GatewayError::invalid_app_key(),
-    })?;
+    let key =
+        find_key(ctx.checks(), params.get("app_key").unwrap_or_default()).map_err(|error| match error {
+            ServiceError::NoCatalog => GatewayError::unavailable(),
+            _ => GatewayError::invalid_app_key(),
+        })?;
     check_version(params.get("v").unwrap_or_default())?;
     if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {
         return Err(GatewayError::invalid_timestamp());
     }
     let verified = verify_signature(params, body, key, source)?;
-    verified.key.record_use(ctx);
+    verified.key.record_use(ctx.checks());
     Ok(verified)
 }
 
@@ -182,7 +183,8 @@ fn count_call(
     verified: &VerifiedCall<'_>,
 ) -> Result<(), GatewayError> {
     let device = params.get("device_id").unwrap_or_default();
-    ctx.call_limits
+    ctx.workload()
+        .gateway_calls
         .count(verified.key.app_key(), device, verified.source)
         .map_err(GatewayError::rate_limited)
 }

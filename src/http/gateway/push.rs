@@ -65,7 +65,7 @@ async fn push(call: &MethodCall<'_>) -> Result<PushResult, GatewayError> {
         return Err(GatewayError::not_permitted());
     }
     let class = PermitClass::Device(call.key.tenant());
-    let permit = call.ctx.permits.acquire(class, request_ids::next());
+    let permit = call.ctx.workload().permits.acquire(class, request_ids::next());
     let _permit = permit.map_err(failure)?;
     let created = Box::pin(create_with_key(
         call.ctx,

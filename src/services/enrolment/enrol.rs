@@ -56,12 +56,14 @@ pub async fn enrol(
     let tenant = caller.tenant_id();
     let id = request.device.id.clone();
     if let DeviceCredential::Token(token) = &caller.credential
-        && !token.is_valid_for(&ctx.keyring, id.as_str())
+        && !token.is_valid_for(ctx.keyring(), id.as_str())
     {
         return Err(WRONG_TOKEN);
     }
     if request.code.is_some() {
-        ctx.enrolment_limits.count_code(tenant, &id, request.address)?;
+        ctx.device_admission()
+            .enrolment_limits
+            .count_code(tenant, &id, request.address)?;
     }
     complete_org_info(ctx, tenant, [&mut request.device.org_info]);
     let attempt = Attempt {
@@ -91,13 +93,14 @@ impl Attempt<'_> {
 
     async fn execute(&self) -> Result<EnrolmentResult, ServiceError> {
         let (ctx, scope, id) = (self.ctx, self.scope, &self.request.device.id);
-        let tx = ctx.db.begin_as(self.authority()).await?;
+        let tx = ctx.db().begin_as(self.authority()).await?;
         let tenant = tenants::find(&tx, scope.tenant()).await?;
         let tenant = tenant.filter(|stored| stored.value.enabled);
         let enrolment = tenant.ok_or_else(tenant_access_error)?.value.enrolment;
         let network = self.request.address.map(network_of);
         // Read before the device is inserted, because the insert would count.
         let allowance = ctx
+            .device_admission()
             .new_devices
             .allowance(&tx, scope, self.now.date_naive())
             .await?;
@@ -124,9 +127,12 @@ impl Attempt<'_> {
         let (enrolled, generation) = self.write(&tx, proof, known, token).await?;
         tx.commit().await?;
         let device = DeviceRef::of(scope.tenant(), id);
-        ctx.revoked_tokens.record_generation(device, generation);
+        ctx.device_admission()
+            .revoked_tokens
+            .record_generation(device, generation);
         if is_new {
-            ctx.new_devices
+            ctx.device_admission()
+                .new_devices
                 .add(scope.tenant(), self.now.date_naive(), &[network]);
         }
         Ok(enrolled)
@@ -167,7 +173,7 @@ impl Attempt<'_> {
         let (scope, device) = (self.scope, &self.request.device);
         let floor = device_tokens::find_floor(tx).await?;
         let generation = before.as_ref().map_or(floor, |token| token.generation.max(floor)) + 1;
-        let made = NewDeviceToken::make(&self.ctx.keyring, scope.tenant(), &device.id, generation);
+        let made = NewDeviceToken::make(self.ctx.keyring(), scope.tenant(), &device.id, generation);
         let token = DeviceToken {
             generation,
             state: TokenState::Valid {
@@ -217,7 +223,10 @@ impl Attempt<'_> {
     async fn refuse(&self, refusal: EnrolmentRefusal) -> Result<ServiceError, ServiceError> {
         let (reason, error) = explain(refusal);
         let device = &self.request.device;
-        let (limits, source) = (&self.ctx.enrolment_limits, self.request.address);
+        let (limits, source) = (
+            &self.ctx.device_admission().enrolment_limits,
+            self.request.address,
+        );
         if limits.audits(self.scope.tenant(), &device.id, source) {
             let change = Change {
                 action: "device.refuse_enrolment",
@@ -227,7 +236,7 @@ impl Attempt<'_> {
                     json!({"reason": reason, "project_id": device.project, "address": self.request.address}),
                 ),
             };
-            let tx = self.ctx.db.begin_as(self.authority()).await?;
+            let tx = self.ctx.db().begin_as(self.authority()).await?;
             self.audit(&tx, change).await?;
             tx.commit().await?;
         }

@@ -45,7 +45,7 @@ impl DevicePrincipal {
     /// Checks from memory alone whether the device is still authorized, as far as this node knows.
     pub(super) fn confirm(&self, ctx: &Context) -> Result<(), ServiceError> {
         let (tenant, device) = (self.scope.tenant().tenant(), self.scope.device().as_str());
-        let tenant_is_enabled = match ctx.live.tenant(tenant) {
+        let tenant_is_enabled = match ctx.catalog().tenant(tenant) {
             Lookup::Found(tenant) => tenant.tenant.enabled,
             Lookup::Absent => false,
             // The tenant is not loaded, so its state is unchanged as far as this node knows.
@@ -54,7 +54,11 @@ impl DevicePrincipal {
         if !tenant_is_enabled {
             return Err(tenant_access_error());
         }
-        if ctx.revoked_tokens.is_revoked(tenant, device, self.generation) {
+        if ctx
+            .device_admission()
+            .revoked_tokens
+            .is_revoked(tenant, device, self.generation)
+        {
             return Err(INVALID_TOKEN);
         }
         Ok(())
@@ -78,7 +82,7 @@ pub async fn authenticate_acknowledging(
     bearer: Option<&str>,
     device_id: &DeviceId,
 ) -> Result<DevicePrincipal, ServiceError> {
-    let admit = |scope: &DeviceScope| ctx.device_limits.admit_acknowledgement(scope);
+    let admit = |scope: &DeviceScope| ctx.device_admission().limits.admit_acknowledgement(scope);
     authenticate_admitted(ctx, bearer, device_id, admit).await
 }
 
@@ -88,12 +92,12 @@ async fn authenticate_admitted(
     device_id: &DeviceId,
     admit: impl FnOnce(&DeviceScope) -> Result<(), ServiceError>,
 ) -> Result<DevicePrincipal, ServiceError> {
-    let caller = authenticate(ctx, bearer).map_err(|error| match error {
+    let caller = authenticate(ctx.checks(), bearer).map_err(|error| match error {
         ServiceError::Unauthenticated(_) => NO_TOKEN,
         other => other,
     })?;
     let token = match &caller.credential {
-        DeviceCredential::Token(token) if token.is_valid_for(&ctx.keyring, device_id.as_str()) => token,
+        DeviceCredential::Token(token) if token.is_valid_for(ctx.keyring(), device_id.as_str()) => token,
         DeviceCredential::Token(_) | DeviceCredential::Key(_) => {
             return Err(ServiceError::NotFound("device"));
         }
@@ -103,14 +107,15 @@ async fn authenticate_admitted(
     }
     let scope = device_scope(token.tenant, device_id.clone());
     let was_ended = || {
-        ctx.revoked_tokens
+        ctx.device_admission()
+            .revoked_tokens
             .is_revoked(token.tenant, device_id.as_str(), token.generation)
     };
     if was_ended() {
         return Err(INVALID_TOKEN);
     }
     admit(&scope)?;
-    let stored = device_tokens::find(&ctx.db, scope.tenant(), device_id).await?;
+    let stored = device_tokens::find(ctx.db(), scope.tenant(), device_id).await?;
     if is_newest(token, stored.as_ref()) && !was_ended() {
         Ok(DevicePrincipal {
             scope,

@@ -15,7 +15,7 @@ pub async fn acknowledge_within_limit(
     push: PushId,
     acknowledgement: (Acknowledgement, Option<PushDetail>),
 ) -> Result<TargetRecord, ServiceError> {
-    ctx.device_limits.count_acknowledgement(scope)?;
+    ctx.device_admission().limits.count_acknowledgement(scope)?;
     acknowledge(ctx, (scope, authority), push, acknowledgement).await
 }
 
@@ -29,7 +29,7 @@ pub async fn acknowledge(
     (acknowledgement, detail): (Acknowledgement, Option<PushDetail>),
 ) -> Result<TargetRecord, ServiceError> {
     let now = ctx.now();
-    let tx = ctx.db.begin_as(authority).await?;
+    let tx = ctx.db().begin_as(authority).await?;
     let key = (scope.device(), push);
     let done = push_targets::acknowledge(&tx, scope.tenant(), key, (acknowledgement, detail), now).await?;
     let done = done.ok_or(ServiceError::NotFound("push"))?;
@@ -37,7 +37,7 @@ pub async fn acknowledge(
         return Ok(done.target);
     }
     tx.commit().await?;
-    ctx.push_delivery.notify_local(push);
+    ctx.push_delivery().notify_local(push);
     metrics::counter!("slipway_push_acknowledged_total", "state" => done.target.state.as_str()).increment(1);
     if !done.before.is_acknowledged() {
         record_latency(ctx, scope, &done.target).await;
@@ -47,12 +47,12 @@ pub async fn acknowledge(
 
 /// Records the time from the creation of a push to its first acknowledgement as a metric.
 async fn record_latency(ctx: &Context, scope: &DeviceScope, target: &TargetRecord) {
-    let Ok(Some(push)) = pushes::find(&ctx.db, scope.tenant(), target.push).await else {
+    let Ok(Some(push)) = pushes::find(ctx.db(), scope.tenant(), target.push).await else {
         // The acknowledgement is stored regardless of the metric.
         return;
     };
     let taken = target.changed_at - push.created_at;
-    let unwritten = ctx.push_delivery.unwritten_channel(target.push, scope.device());
+    let unwritten = ctx.push_delivery().unwritten_channel(target.push, scope.device());
     // Another node may have delivered the push without having written the delivery yet.
     let channel = unwritten.or(target.channel).map_or("unknown", Channel::as_str);
     metrics::histogram!("slipway_push_acknowledge_seconds", "channel" => channel)

@@ -19,9 +19,9 @@ pub(super) async fn read_pending(
 ) -> Result<Vec<DeliveredPush>, StorageError> {
     let mut found = Vec::new();
     loop {
-        let _permit = ctx.push_delivery.acquire_read().await;
+        let _permit = ctx.push_delivery().acquire_read().await;
         let page =
-            list_open_of_device(&ctx.db, scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
+            list_open_of_device(ctx.db(), scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
         let is_last = (page.len() as u64) < PAGE;
         found.extend(
             page.into_iter()

@@ -31,13 +31,13 @@ pub async fn poll(
     }
     let deadline = Instant::now() + wait;
     let listener = ctx
-        .push_delivery
+        .push_delivery()
         .listen(principal.device_ref(), ListenerKind::Poll);
     let listener = listener.ok_or(ServiceError::Stopping)?;
     loop {
         principal.confirm(ctx)?;
         let open = read_pending(ctx, &principal.scope, 0).await?;
-        let (due, next) = due(open, ctx.now(), ctx.push_delivery.redelivery());
+        let (due, next) = due(open, ctx.now(), ctx.push_delivery().redelivery());
         let is_over = listener.is_ended() || Instant::now() >= deadline;
         if !due.is_empty() || is_over {
             return record_delivery(ctx, due).await;
@@ -54,7 +54,7 @@ async fn record_delivery(
     pushes.truncate(MAX_POLLED);
     if !pushes.is_empty() {
         let delivered = delivered_by(Channel::Poll, &pushes);
-        ctx.push_delivery.record_and_wait(delivered).await;
+        ctx.push_delivery().record_and_wait(delivered).await;
     }
     Ok(pushes)
 }

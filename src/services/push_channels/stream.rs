@@ -43,14 +43,14 @@ pub fn open_stream(
     has_up_to: i64,
 ) -> Result<EventStream, ServiceError> {
     let listener = ctx
-        .push_delivery
+        .push_delivery()
         .listen(principal.device_ref(), ListenerKind::Stream);
     let now = Instant::now();
     Ok(EventStream {
         listener: listener.ok_or(ServiceError::Stopping)?,
         schedule: RedeliverySchedule::resumed_after(has_up_to),
         unread: Some((0, now)),
-        heartbeat_at: now + ctx.push_delivery.heartbeat(),
+        heartbeat_at: now + ctx.push_delivery().heartbeat(),
         ctx,
         principal,
     })
@@ -68,13 +68,13 @@ impl EventStream {
                 // Boxed, so that a waiting stream is small. Nearly all streams wait.
                 let pushes = Box::pin(self.read(after)).await;
                 if !pushes.is_empty() {
-                    self.heartbeat_at = Instant::now() + self.ctx.push_delivery.heartbeat();
+                    self.heartbeat_at = Instant::now() + self.ctx.push_delivery().heartbeat();
                     return Some(StreamEvent::Pushes(pushes));
                 }
             } else if let Some(due) = self.schedule.lowest_due(now) {
                 self.read_soon(due - 1, now);
             } else if self.heartbeat_at <= now {
-                self.heartbeat_at = now + self.ctx.push_delivery.heartbeat();
+                self.heartbeat_at = now + self.ctx.push_delivery().heartbeat();
                 return Some(StreamEvent::Idle);
             } else {
                 self.wait().await;
@@ -114,14 +114,14 @@ impl EventStream {
         };
         let sequences: Vec<_> = open.iter().map(DeliveredPush::sequence).collect();
         self.schedule.keep_only(&sequences, after + 1);
-        let (now, redelivery) = (Instant::now(), self.ctx.push_delivery.redelivery());
+        let (now, redelivery) = (Instant::now(), self.ctx.push_delivery().redelivery());
         open.retain(|push| {
             self.schedule
                 .take_due(push.sequence(), push.push.id, now, redelivery)
         });
         let delivered = delivered_by(Channel::Events, &open);
         if !delivered.is_empty() {
-            self.ctx.push_delivery.record(delivered);
+            self.ctx.push_delivery().record(delivered);
         }
         open
     }

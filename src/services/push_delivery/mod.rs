@@ -21,7 +21,7 @@ mod sync;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -29,13 +29,13 @@ use uuid::Uuid;
 
 pub(super) use deliveries::Delivery;
 pub(super) use hub::{Listener, ListenerKind};
+pub use pending::PendingPushes;
 pub use schedule::Redelivery;
 pub(super) use schedule::{RedeliverySchedule, spread};
 
 use self::deliveries::{DeliveryRecorder, DeliveryWriter};
 use self::hints::{HintListener, HintSender};
 use self::hub::Hub;
-use self::pending::PendingPushes;
 use self::presence_writer::PresenceWriter;
 use self::sync::PendingPushSync;
 use crate::broker::Broker;
@@ -45,8 +45,8 @@ use crate::storage::Db;
 use crate::storage::push_targets::TargetKey;
 use crate::supervision::Importance::Auxiliary;
 use crate::supervision::Tasks;
-use slipway_domain::catalog::ids::{PushId, TenantId};
-use slipway_domain::catalog::push::Channel;
+use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::push::{Channel, PushLifetimes};
 use slipway_domain::catalog::text::DeviceId;
 
 /// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.
@@ -64,6 +64,9 @@ pub struct DeliverySettings {
     pub heartbeat: Duration,
     /// Send and receive notifications between nodes.
     pub hints: bool,
+    pub lifetimes: PushLifetimes,
+    /// Retention of a push after its expiry; `None` = forever.
+    pub retention: Option<TimeDelta>,
 }
 
 /// Push delivery as used by the other parts of a server.
@@ -179,9 +182,9 @@ impl PushDelivery {
         let _ = self.notifications.try_send(vec![push]);
     }
 
-    /// Returns the number of pending pushes of a device, from memory and without a lock.
-    pub fn pending_count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
-        self.pending.count(tenant, device, now)
+    /// Returns the pending pushes of all devices, which are in memory.
+    pub fn pending(&self) -> Arc<PendingPushes> {
+        self.pending.clone()
     }
 
     /// Registers a stream or a poll. Returns `None` if this node is stopping. The caller must read the pending pushes
@@ -219,6 +222,20 @@ impl PushDelivery {
     /// Returns the waits between deliveries of an unacknowledged push over a stream or a poll.
     pub(super) fn redelivery(&self) -> Redelivery {
         self.settings.redelivery
+    }
+
+    pub(super) fn lifetimes(&self) -> PushLifetimes {
+        self.settings.lifetimes
+    }
+
+    /// Returns the time that a push is kept after its expiry; `None` = forever.
+    pub(super) fn retention(&self) -> Option<TimeDelta> {
+        self.settings.retention
+    }
+
+    /// Returns `true` if pushes are published to an MQTT broker.
+    pub(super) fn has_broker(&self) -> bool {
+        self.broker.is_some()
     }
 
     /// Returns the maximum time that a stream is silent.

@@ -13,7 +13,7 @@ use slipway_domain::catalog::ids::TenantId;
 
 /// Pending pushes by device. Devices without pending pushes are absent.
 #[derive(Default)]
-pub(super) struct PendingPushes {
+pub struct PendingPushes {
     devices: papaya::HashMap<DeviceRef, Arc<[PendingPush]>>,
 }
 
@@ -26,8 +26,8 @@ pub(super) struct PendingPush {
 }
 
 impl PendingPushes {
-    /// Returns the number of pending pushes of a device.
-    pub(super) fn count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
+    /// Returns the number of pending pushes of a device, without a lock.
+    pub(in crate::services) fn count(&self, tenant: TenantId, device: &str, now: DateTime<Utc>) -> usize {
         let now_us = now.timestamp_micros();
         self.devices
             .pin()

@@ -50,7 +50,7 @@ enum RefreshTokenState {
 
 /// Exchanges a refresh token for a new pair.
 pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<TokenPair, ServiceError> {
-    let token = RefreshToken::verify(&ctx.keyring, token).ok_or(WRONG_REFRESH)?;
+    let token = RefreshToken::verify(ctx.keyring(), token).ok_or(WRONG_REFRESH)?;
     loop {
         let now = ctx.now();
         let session = find_session(ctx, token, now).await?;
@@ -66,7 +66,9 @@ pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<T
             }
             RefreshTokenState::Unknown => return Err(WRONG_REFRESH),
         };
-        ctx.login_attempts.record_sign_in(&user.username, client.address);
+        ctx.authentication()
+            .attempts
+            .record_sign_in(&user.username, client.address);
         return issue_tokens(ctx, &user, (session.id, token.generation + 1), traded_at);
     }
 }
@@ -78,22 +80,22 @@ async fn find_session(
     now: DateTime<Utc>,
 ) -> Result<Session, ServiceError> {
     let id = SessionId::from_uuid(token.session);
-    ctx.token_lookups.admit_session(id)?;
-    let session = sessions::find(&ctx.db, id).await?;
+    ctx.authentication().token_lookups.admit_session(id)?;
+    let session = sessions::find(ctx.db(), id).await?;
     let Some(session) = session.filter(|session| now < session.expires_at) else {
-        ctx.token_lookups.record_ended_session(id);
+        ctx.authentication().token_lookups.record_ended_session(id);
         return Err(WRONG_REFRESH);
     };
     Ok(session)
 }
 
 async fn find_user(ctx: &Context, session: &Session) -> Result<User, ServiceError> {
-    let found = users::find_anywhere(&ctx.db, session.user).await?;
+    let found = users::find_anywhere(ctx.db(), session.user).await?;
     let user = found.ok_or(WRONG_REFRESH)?.user.value;
     if !user.enabled {
         return Err(WRONG_REFRESH);
     }
-    require_enabled_tenant(&ctx.db, user.tenant).await?;
+    require_enabled_tenant(ctx.db(), user.tenant).await?;
     Ok(user)
 }
 
@@ -115,7 +117,7 @@ async fn rotate(
         client: client.digest(),
     });
     let recent = &recent[recent.len().saturating_sub(MAX_RECENT)..];
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.db().begin().await?;
     let rotated = sessions::rotate(&tx, session, recent, client.network().as_deref()).await?;
     if rotated {
         tx.commit().await?;
@@ -124,7 +126,7 @@ async fn rotate(
 }
 
 async fn end(ctx: &Context, session: SessionId) -> Result<(), ServiceError> {
-    let tx = ctx.db.begin().await?;
+    let tx = ctx.db().begin().await?;
     sessions::delete(&tx, session).await?;
     tx.commit().await?;
     tracing::warn!(session.id = %session, "a refresh token was used twice; its session was ended");

@@ -15,7 +15,7 @@ async fn a_device_is_connected_that_hangs_on_a_node_that_runs(database: TestData
     for device in ["A", "B", "C", "D"] {
         first(&app, &merchant, device).await;
     }
-    let (alive, dead) = (app.running.context.node, Uuid::new_v4());
+    let (alive, dead) = (app.running.context.node().id, Uuid::new_v4());
     let sql = Database::connect(&app.database.url).await.unwrap();
     // Nodes say so themselves; this one is too long silent.
     let late = format!(

@@ -199,7 +199,7 @@ async fn a_node_that_is_busy_asks_to_be_called_again(database: TestDatabase) {
     let stage = stage(database).await;
     let operator = stage.operator(&["A"]).await;
     let call = push_call(&operator, &push_req(&["A"], json!({})));
-    let permits = &stage.app.running.context.permits;
+    let permits = &stage.app.running.context.workload().permits;
     let class = PermitClass::Device(TenantId::parse(TENANT).unwrap());
     let held: Vec<_> = std::iter::from_fn(|| permits.acquire(class, 0).ok()).collect();
     for (form, judge) in [

@@ -73,7 +73,7 @@ async fn a_stream_and_a_poll_end_with_the_token(database: TestDatabase) {
     for end in [End::Replaced, End::Revoked, End::Deleted, End::TenantDisabled] {
         let device = stage.device(&format!("{end:?}")).await;
         let mut hanging = Hanging::on(&device.caller, &device.id).await;
-        until(async || stage.app.running.context.push_delivery.status().polls == 1).await;
+        until(async || stage.app.running.context.push_delivery().status().polls == 1).await;
         end.come_about(&stage, &device).await;
         hanging.events.ended().await;
         end.is_told(hanging.poll.await.unwrap());
@@ -91,7 +91,7 @@ async fn they_end_on_another_node_too(database: TestDatabase) {
         let device = stage.device(&format!("{end:?}")).await;
         let (node, caller) = stage.app.at_another_node(&device.caller).await;
         let mut hanging = Hanging::on(&caller, &device.id).await;
-        until(async || node.context.push_delivery.status().polls == 1).await;
+        until(async || node.context.push_delivery().status().polls == 1).await;
         end.come_about(&stage, &device).await;
         hanging.events.ended().await;
         end.is_told(hanging.poll.await.unwrap());

@@ -33,7 +33,7 @@ async fn a_poll_that_waits_is_answered_by_a_push(database: TestDatabase) {
     let device = stage.device("A").await;
     let waits = async {
         // Pushed once somebody waits, and not before.
-        super::stage::until(async || stage.app.running.context.push_delivery.status().polls == 1).await;
+        super::stage::until(async || stage.app.running.context.push_delivery().status().polls == 1).await;
         stage.push(&[&device]).await
     };
     let began = Instant::now();

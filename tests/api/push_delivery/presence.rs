@@ -30,9 +30,9 @@ async fn a_stream_whose_client_closed_it_is_gone_at_once(database: TestDatabase)
     let device = stage.device("A").await;
     for _ in 0..3 {
         let events = [device.events().await, device.events().await];
-        until(async || stage.app.running.context.push_delivery.status().streams == 2).await;
+        until(async || stage.app.running.context.push_delivery().status().streams == 2).await;
         drop(events);
-        until(async || stage.app.running.context.push_delivery.status().streams == 0).await;
+        until(async || stage.app.running.context.push_delivery().status().streams == 0).await;
     }
 }
 
@@ -48,7 +48,7 @@ async fn a_client_that_only_sends_no_more_keeps_its_stream(database: TestDatabas
     }
     let push = stage.push(&[&device]).await;
     assert_eq!(events.push().await.push_id(), push);
-    assert_eq!(stage.app.running.context.push_delivery.status().streams, 1);
+    assert_eq!(stage.app.running.context.push_delivery().status().streams, 1);
 }
 
 async fn a_device_that_polls_stays_connected_between_two_polls(database: TestDatabase) {

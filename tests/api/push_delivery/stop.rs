@@ -16,7 +16,7 @@ async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
         let there = there.clone();
         async move { there.poll(60).await }
     });
-    until(async || node.context.push_delivery.status().polls == 1).await;
+    until(async || node.context.push_delivery().status().polls == 1).await;
     let began = Instant::now();
     node.stop().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(25), "nobody holds the stop");
@@ -27,7 +27,7 @@ async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
 async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestDatabase) {
     let stage = Stage::set(database).await;
     let device = stage.device("A").await;
-    stage.app.running.context.push_delivery.end_streams();
+    stage.app.running.context.push_delivery().end_streams();
     for path in ["events", "pushes?wait_s=1"] {
         let answer = device.caller.get(&format!("/v1/devices/A/{path}")).await;
         assert!(!answer.header("retry-after").is_empty(), "{path}");

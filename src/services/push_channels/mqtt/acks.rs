@@ -125,7 +125,13 @@ impl AckConsumer {
             }
         };
         let topic = message.topic().to_vec();
-        if self.ctx.device_limits.count_acknowledgement(&scope).is_err() {
+        if self
+            .ctx
+            .device_admission()
+            .limits
+            .count_acknowledgement(&scope)
+            .is_err()
+        {
             count("too_many");
             return message.acknowledge().await;
         }

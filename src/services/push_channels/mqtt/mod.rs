@@ -55,7 +55,7 @@ enum TenantState {
 }
 
 fn tenant_state(ctx: &Context, tenant: TenantId) -> TenantState {
-    match ctx.live.tenant(tenant) {
+    match ctx.catalog().tenant(tenant) {
         Lookup::Found(served) if served.tenant.enabled => TenantState::Enabled,
         Lookup::Found(_) => TenantState::Disabled,
         Lookup::Absent | Lookup::Unknown => TenantState::Unknown,
@@ -73,7 +73,7 @@ impl MqttTasks {
     }
 
     pub fn start(self, ctx: &Arc<Context>) -> RunningMqtt {
-        let tasks = &ctx.tasks;
+        let tasks = &ctx.node().tasks;
         let BrokerParts {
             broker,
             connection,

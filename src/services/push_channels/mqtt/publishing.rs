@@ -63,16 +63,16 @@ pub(super) async fn run(ctx: &Context, broker: &Broker, over: &mut watch::Receiv
 async fn may_be_due(ctx: &Context, broker: &Broker, ticks: &mut Interval) {
     broker.connected().await;
     tokio::select! {
-        () = ctx.push_delivery.something_pushed() => {}
+        () = ctx.push_delivery().something_pushed() => {}
         _ = ticks.tick() => {}
     }
 }
 
 /// Claims and publishes a batch of due targets, and returns their number.
 async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError> {
-    let (now, redelivery) = (ctx.now(), ctx.push_delivery.redelivery());
+    let (now, redelivery) = (ctx.now(), ctx.push_delivery().redelivery());
     let next_due_at = |target: &TargetRecord, push: &Push| next_due_at(target, push, now, redelivery);
-    let claim = claim_due_for_mqtt(&ctx.db, now, next_due_at, BATCH).await?;
+    let claim = claim_due_for_mqtt(ctx.db(), now, next_due_at, BATCH).await?;
     let count = u64::try_from(claim.claimed.len() + claim.set_aside).unwrap_or(BATCH);
     if claim.set_aside > 0 {
         tracing::error!(
@@ -104,7 +104,7 @@ async fn publish_due(ctx: &Context, broker: &Broker) -> Result<u64, StorageError
 /// Makes targets due immediately, so that any node with a broker can publish them. If this fails, they become due again
 /// at the end of their wait.
 async fn release_claims(ctx: &Context, keys: &[TargetKey]) {
-    match release_for_mqtt(&ctx.db, keys, ctx.now()).await {
+    match release_for_mqtt(ctx.db(), keys, ctx.now()).await {
         Ok(()) => {}
         Err(error) if error.is_transient() => {
             tracing::debug!(%error, "cannot release the claim on unpublished targets now");
@@ -189,7 +189,7 @@ async fn publish(ctx: &Context, broker: &Broker, claimed: ClaimedTarget, now: Da
                 push: push.push.id,
                 channel: Channel::Mqtt,
             };
-            ctx.push_delivery.record(vec![delivery]);
+            ctx.push_delivery().record(vec![delivery]);
             Outcome::Accepted
         }
         Ok(Receipt::NoSubscriber) => Outcome::NoSubscriber,

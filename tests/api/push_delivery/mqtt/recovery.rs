@@ -155,7 +155,7 @@ async fn tasks_that_fail_are_restarted_and_serve_again(database: TestDatabase) {
     let there = RecoveryStage::set(Mosquitto::open(), database).await;
     let node = there.node(|_| {}).await;
     there.serves(&node, "A").await;
-    let tasks = &node.running.context.tasks;
+    let tasks = &node.running.context.node().tasks;
     for (device, fault) in [("B", Fault::Panic), ("C", Fault::Return)] {
         for task in TASKS {
             assert!(tasks.inject(task, fault), "{task}");
