@@ -105,7 +105,9 @@ const LAYERS: [Layer; 17] = [
     },
     Layer {
         name: "test_support",
-        may_name: &["app", "catalog", "clock", "config", "resolver", "secrets", "services", "storage"],
+        may_name: &[
+            "app", "catalog", "clock", "config", "resolver", "secrets", "services", "storage",
+        ],
         libraries: &["reqwest", "rumqttc", "sea_orm", "tokio"],
     },
     Layer {

@@ -79,7 +79,12 @@ impl Sources {
     pub(crate) fn read() -> Self {
         let mut modules = Vec::new();
         for package in &PACKAGES {
-            collect(package, Path::new(package.sources), &mut owned(package.root), &mut modules);
+            collect(
+                package,
+                Path::new(package.sources),
+                &mut owned(package.root),
+                &mut modules,
+            );
         }
         assert!(modules.len() > 100, "the sources are there");
         Self(modules)
