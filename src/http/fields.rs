@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
 use super::problem::{MAX_ERRORS, Problem};
-use crate::storage::in_micros;
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode, Invalid};
+use slipway_domain::catalog::instant::in_micros;
 
 /// Member of a body. In a PATCH, absent, null and a value have different meanings.
 #[derive(Debug, Clone, Default)]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use crate::storage::{Page, PageRequest};
 use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::page::{Page, PageRequest};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;

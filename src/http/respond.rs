@@ -15,10 +15,10 @@ use crate::services::checks::CheckAnswer;
 use crate::services::{
     Answer, IdempotencyOutcome, Reservation, ServiceError, WriteResult, reserve_idempotency_key,
 };
-use crate::storage::CatalogRevision;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::revision::CatalogRevision;
 
 /// Catalog revision that the response was computed from, or that contains the write.
 const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");

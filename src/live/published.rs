@@ -6,11 +6,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
-use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_resolver::PublishedApp;
 

@@ -24,9 +24,10 @@ use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
-use crate::storage::{CatalogRevision, Db, StorageError};
+use crate::storage::{Db, StorageError};
 use crate::supervision::{Importance, Tasks};
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::revision::CatalogRevision;
 
 /// Number of most recently changed tenants that a poll compares.
 const NEWEST: u64 = 64;

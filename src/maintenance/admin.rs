@@ -10,9 +10,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::secrets::{new_password, parse_password};
 use crate::services::administrators;
-use crate::storage::{Db, Durability, Versioned};
+use crate::storage::{Db, Durability};
 use slipway_domain::access::User;
 use slipway_domain::catalog::text::Username;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Longer than any password, so that an endless line does not exhaust memory.
 const MAX_LINE: u64 = 4_096;

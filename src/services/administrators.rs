@@ -11,10 +11,12 @@ use super::audit::{self, Change, of_user};
 use super::users::UserChanges;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::hash_password;
-use crate::storage::{Page, PageRequest, Tx, Versioned, sessions, users};
+use crate::storage::{Tx, sessions, users};
 use slipway_domain::access::{Action, Role, User, authorize_platform};
 use slipway_domain::catalog::ids::UserId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Username;
+use slipway_domain::catalog::versioned::Versioned;
 
 const LAST_ADMINISTRATOR: &str = "this is the last enabled administrator of the platform; create another one first \
      (POST /api/v1/users, or `slipway admin create`)";

@@ -5,10 +5,12 @@ use chrono::{DateTime, Utc};
 use super::audit::{self, Change, of_api_token};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::{NewToken, TokenKind};
-use crate::storage::{Page, PageRequest, Versioned, api_tokens};
+use crate::storage::api_tokens;
 use slipway_domain::access::{Action, ApiToken, KeyFacts, Role};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// A new API token with its text, which is shown once.
 pub struct IssuedApiToken {

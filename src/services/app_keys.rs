@@ -5,10 +5,12 @@ use chrono::{DateTime, Utc};
 use super::audit::{self, Change, of_app_key};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
-use crate::storage::{Page, PageRequest, Versioned, app_keys};
+use crate::storage::app_keys;
 use slipway_domain::access::{Action, AppKey, AppKeyRole, KeyFacts};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// A new or rotated gateway key with its secret, which is shown once.
 pub struct IssuedAppKey {

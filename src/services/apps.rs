@@ -3,12 +3,14 @@
 use super::audit::{self, Change, of_app};
 use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
-use crate::storage::{Page, PageRequest, Reader, Versioned, apps, device_installs, releases, resources};
+use crate::storage::{Reader, apps, device_installs, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{Name, PackageName, Url};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Input for a new app.
 pub struct NewApp {

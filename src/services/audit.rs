@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 
 use super::audited_release::AuditedRelease;
 use super::{Caller, Context, ServiceError};
-use crate::storage::audit::AuditEvent;
-use crate::storage::releases::ReleaseRecord;
-use crate::storage::{Page, PageRequest, StorageError, Writer, audit};
+use crate::storage::{StorageError, Writer, audit};
 use slipway_domain::access::{Action, ApiToken, AppKey, DeviceKey, User, authorize_platform};
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::audit::AuditEvent;
 use slipway_domain::catalog::ids::{AuditId, TenantId};
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::pin::{Pin, PinTarget};
 use slipway_domain::catalog::push::Push;
+use slipway_domain::catalog::release::ReleaseRecord;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::PackageName;
 

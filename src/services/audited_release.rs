@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::storage::releases::ReleaseRecord;
 use slipway_domain::catalog::json::JsonText;
-use slipway_domain::catalog::release::RecallMode;
+use slipway_domain::catalog::release::{RecallMode, ReleaseRecord};
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{PackageName, Reason, Sha256, Url};
 

@@ -12,7 +12,7 @@ use super::push_delivery::PendingPushes;
 use crate::clock::Clock;
 use crate::live::{CatalogCache, RevokedTokens};
 use crate::secrets::Keyring;
-use crate::storage::in_micros;
+use slipway_domain::catalog::instant::in_micros;
 
 /// What checks are answered from, and what records them.
 pub struct CheckPath {

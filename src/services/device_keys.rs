@@ -5,10 +5,12 @@ use chrono::{DateTime, Utc};
 use super::audit::{self, Change, of_device_key};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::secrets::{NewToken, TokenKind};
-use crate::storage::{Page, PageRequest, Versioned, device_keys};
+use crate::storage::device_keys;
 use slipway_domain::access::{Action, DeviceKey, KeyFacts};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// A new device key with its text, which is shown once.
 pub struct IssuedDeviceKey {

@@ -10,14 +10,16 @@ use super::audit::{self, Change};
 use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, nodes};
 use crate::live::{DeviceRef, Lookup};
-use crate::storage::device_installs::{self, Install, VersionCount};
+use crate::storage::device_installs;
 use crate::storage::device_tokens::{self, DeviceToken, TokenState};
-use crate::storage::devices::{self, DeviceFilter, DeviceRecord};
-use crate::storage::{Page, PageRequest, Reader, Tx};
+use crate::storage::devices::{self, DeviceRecord};
+use crate::storage::{Reader, Tx};
 use slipway_domain::access::{Action, TenantScope};
-use slipway_domain::catalog::device::{Device, OrgInfo};
+use slipway_domain::catalog::device::{Device, DeviceFilter, OrgInfo};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::install::{Install, VersionCount};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
 
 /// A registered device with its derived state.

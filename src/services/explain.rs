@@ -8,10 +8,11 @@ use super::{Caller, Context, ServiceError, apps};
 use crate::live::Lookup;
 use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::releases::ReleaseSelection;
-use crate::storage::{AppSelection, CatalogRevision, ReadTx, StorageError};
+use crate::storage::{AppSelection, ReadTx, StorageError};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, PackageName};
 use slipway_resolver::{Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
 

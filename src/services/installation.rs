@@ -14,9 +14,10 @@ use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
-use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, in_micros, settings, users};
+use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, settings, users};
 use slipway_domain::access::{Role, User};
 use slipway_domain::catalog::ids::UserId;
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::Username;
 
 /// Setting that is sealed at the first start and opened at every later start.

@@ -3,12 +3,14 @@
 use super::audit::{self, Change, of_pin};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::storage::pins::PinFilter;
-use crate::storage::{CatalogTx, Page, PageRequest, Reader, Versioned, pins, releases, resources};
+use crate::storage::{CatalogTx, Reader, pins, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::ids::{AppId, PinId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::text::{Identifier, PackageName, Reason};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Input for a new pin.
 pub struct NewPin {

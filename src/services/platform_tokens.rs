@@ -6,10 +6,12 @@ use super::api_tokens::IssuedApiToken;
 use super::audit::{self, Change, of_api_token};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::{NewToken, TokenKind};
-use crate::storage::{Page, PageRequest, Versioned, platform_tokens};
+use crate::storage::platform_tokens;
 use slipway_domain::access::{Action, ApiToken, KeyFacts, Role, authorize_platform};
 use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 pub async fn create(
     ctx: &Context,

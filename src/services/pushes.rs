@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 use super::audit::{self, Actor, Change, of_push};
 use super::gateway_keys::GatewayKey;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
-use crate::storage::push_targets::{self, NewTarget, TargetRecord};
-use crate::storage::{
-    Authority, Page, PageRequest, Reader, StorageError, Tx, push_recipients, pushes, tenants,
-};
+use crate::storage::push_targets::{self, NewTarget};
+use crate::storage::{Authority, Reader, StorageError, Tx, push_recipients, pushes, tenants};
 use slipway_domain::access::{Action, TenantScope, authorize_push};
 use slipway_domain::catalog::ids::{PushId, TenantId};
-use slipway_domain::catalog::push::{Push, PushContent, PushRequest, PushTarget, TargetState, UrlSchemes};
+use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::push::{
+    Push, PushContent, PushRequest, PushTarget, TargetRecord, TargetState, UrlSchemes,
+};
 use slipway_domain::catalog::text::TraceId;
 
 /// Period in which a repeated push is recognized.

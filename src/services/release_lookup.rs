@@ -1,12 +1,13 @@
 //! Lookup of one release, for reads and for changes.
 
 use super::{Caller, Context, Precondition, ServiceError, apps};
-use crate::storage::releases::ReleaseRecord;
-use crate::storage::{CatalogTx, Reader, Versioned, releases};
+use crate::storage::{CatalogTx, Reader, releases};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::release::ReleaseRecord;
 use slipway_domain::catalog::text::PackageName;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Release that is about to change, in the transaction of the change.
 pub(super) struct ReleaseEdit {

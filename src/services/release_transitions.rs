@@ -3,13 +3,14 @@
 use super::audit::{self, Change, of_release};
 use super::release_lookup::{ReleaseEdit, begin_edit};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
-use crate::storage::releases::{ReleaseRecord, list_names_of, update};
-use crate::storage::{CatalogTx, Versioned, resources};
+use crate::storage::releases::{list_names_of, update};
+use crate::storage::{CatalogTx, resources};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
-use slipway_domain::catalog::release::{RecallMode, Release, ReleaseState, Transition};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
 use slipway_domain::catalog::text::{PackageName, Reason};
 use slipway_domain::catalog::version::names_contradict_codes;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Request for a transition of a release.
 pub struct TransitionRequest {

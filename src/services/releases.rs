@@ -5,15 +5,16 @@ use super::error::require_valid;
 use super::release_lookup::{ReleaseEdit, begin_edit, find};
 use super::release_transitions::{TransitionContext, publish_in};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
-use crate::storage::releases::{ReleaseFilter, ReleaseRecord};
-use crate::storage::{CatalogTx, Page, PageRequest, Versioned, releases, resources};
+use crate::storage::{CatalogTx, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
-use slipway_domain::catalog::release::{Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::release::{Release, ReleaseContent, ReleaseFilter, ReleaseRecord, ReleaseState};
 use slipway_domain::catalog::release_changes::{ReleaseChanges, RolloutChanges};
 use slipway_domain::catalog::text::{Identifier, PackageName};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Input for a new release.
 pub struct NewRelease {

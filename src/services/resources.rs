@@ -2,11 +2,13 @@
 
 use super::audit::{self, Change, of_resource};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
-use crate::storage::{Page, PageRequest, Versioned, resources};
+use crate::storage::resources;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{Resource, ResourceKind};
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{Identifier, Name, PackageName};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Changes to a resource. Absent fields stay unchanged.
 #[derive(Default)]

@@ -8,11 +8,13 @@ use super::ServiceError;
 use super::audit::{self, Actor, Change};
 use crate::storage::device_tokens::{self, TokenState};
 use crate::storage::{
-    Db, PageRequest, Versioned, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens,
-    sessions, tenants, users,
+    Db, StorageError, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens, sessions, tenants,
+    users,
 };
 use slipway_domain::access::{KeyFacts, TenantScope, User};
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Objects per page; each page is one statement.
 const PAGE: u64 = 200;
@@ -206,7 +208,7 @@ fn of_key(
 
 /// Fetches all pages of a list and maps each item.
 async fn every_page<T, U>(
-    fetch: impl AsyncFn(PageRequest) -> Result<crate::storage::Page<T>, crate::storage::StorageError>,
+    fetch: impl AsyncFn(PageRequest) -> Result<Page<T>, StorageError>,
     map: impl Fn(T) -> U,
 ) -> Result<Vec<U>, ServiceError> {
     let mut page = PageRequest::first(PAGE);

@@ -2,13 +2,15 @@
 
 use super::audit::{self, Change, of_tenant};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
-use crate::storage::{Page, PageRequest, Versioned, tenants};
+use crate::storage::tenants;
 use slipway_domain::access::{Action, authorize_platform, authorize_tenant};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::push::UrlSchemes;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Changes to a tenant. Absent fields stay unchanged.
 #[derive(Default)]

@@ -3,10 +3,12 @@
 use super::audit::{self, Change, of_user};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::hash_password;
-use crate::storage::{Page, PageRequest, Versioned, sessions, users};
+use crate::storage::{sessions, users};
 use slipway_domain::access::{Action, Role, User};
 use slipway_domain::catalog::ids::{TenantId, UserId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Username;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Input for a new user.
 pub struct NewUser {

@@ -4,12 +4,15 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
 
 use super::entity::api_token::{Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Versioned, Writer, platform_tokens};
+use super::versioned::first_version;
+use super::{Reader, StorageError, Writer, platform_tokens};
 use slipway_domain::access::{ApiToken, KeyFacts, Role, TenantScope};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Finds the token that a caller presented, among all tenants and the platform (tenant `None`).
 pub async fn find_anywhere_by_secret_hash(
@@ -45,9 +48,13 @@ pub async fn list(
     scope: TenantScope,
     page: &PageRequest,
 ) -> Result<Page<Versioned<ApiToken>>, StorageError> {
-    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        of_tenant(scope),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -59,7 +66,7 @@ pub async fn insert(
     secret_hash: String,
     now: DateTime<Utc>,
 ) -> Result<Versioned<ApiToken>, StorageError> {
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = Model {
         tenant_id: scope.tenant().get(),
         id: stored.value.id.uuid(),

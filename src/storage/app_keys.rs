@@ -6,13 +6,16 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Query
 
 use super::entity::app_key::{ActiveModel, Column, Entity, Model};
 use super::etag::random_tag;
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
+use super::versioned::first_version;
+use super::{CatalogTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Encrypted secret, which can be decrypted again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +50,13 @@ pub async fn list(
     scope: TenantScope,
     page: &PageRequest,
 ) -> Result<Page<Versioned<AppKey>>, StorageError> {
-    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        of_tenant(scope),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -159,7 +166,7 @@ pub async fn insert(
     secret: SealedSecret,
     now: DateTime<Utc>,
 ) -> Result<Versioned<AppKey>, StorageError> {
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = Model {
         tenant_id: tx.tenant_id(),
         id: stored.value.id.uuid(),

@@ -11,14 +11,18 @@ use uuid::Uuid;
 
 use super::entity::app::{ActiveModel, Column, Entity, Model};
 use super::entity::package_name;
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
 use super::selection::{AppSelection, ByTenant, by_tenant, numbers};
-use super::{CatalogRevision, CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
+use super::versioned::{first_version, next_version};
+use super::{CatalogTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Name, PackageName, Url};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Lists these apps, each with its revision.
 pub(super) async fn list_all_of(
@@ -90,14 +94,14 @@ pub async fn list(
     scope: TenantScope,
     page: &PageRequest,
 ) -> Result<Page<Versioned<App>>, StorageError> {
-    let rows = page
-        .fetch(
-            reader,
-            of_tenant(scope),
-            SortBy::Ascending(Column::PackageName),
-            |row| row.package_name.clone(),
-        )
-        .await?;
+    let rows = fetch_page(
+        page,
+        reader,
+        of_tenant(scope),
+        SortBy::Ascending(Column::PackageName),
+        |row| row.package_name.clone(),
+    )
+    .await?;
     let ids = rows.items.iter().map(|row| row.id);
     let mut names = old_names(reader, scope, ids).await?;
     rows.try_map(|row| {
@@ -109,7 +113,7 @@ pub async fn list(
 /// Errors: [`StorageError::Conflict`] with [`UniqueKey::PackageName`], for the current name and for old names.
 pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Versioned<App>, StorageError> {
     tx.mark_app_changed(value.id);
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = ActiveModel {
         package_name: Set(stored.value.package_name.as_str().to_owned()),
         // The commit sets the revision to 1 and generates the head.
@@ -136,7 +140,7 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Versioned<App>, StorageError> {
     tx.mark_app_changed(value.id);
-    let stored = before.rewritten(value, now);
+    let stored = next_version(before, value, now);
     Entity::update(changeable(tx, &stored))
         .validate()?
         .filter(Column::Etag.eq(&before.etag))

@@ -2,33 +2,18 @@
 //!
 //! An event is written in the transaction of its change and never altered.
 
-use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
 
 use super::entity::audit_event::{Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Writer, in_micros};
+use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::audit::AuditEvent;
 use slipway_domain::catalog::ids::{AuditId, TenantId};
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::json::JsonText;
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditEvent {
-    pub id: AuditId,
-    /// `None` for an event of the installation.
-    pub tenant: Option<TenantId>,
-    pub at: DateTime<Utc>,
-    /// `Principal::key` of the actor.
-    pub actor_key: String,
-    pub actor_name: String,
-    pub action: String,
-    pub object_type: String,
-    pub object_id: String,
-    pub before: Option<JsonText>,
-    pub after: Option<JsonText>,
-    pub request_id: Option<String>,
-}
+use slipway_domain::catalog::page::{Page, PageRequest};
 
 pub async fn insert(writer: &impl Writer, event: AuditEvent) -> Result<(), StorageError> {
     let row = Model {
@@ -57,7 +42,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
     let rows = Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
-    page.fetch_large(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
 }
@@ -68,7 +53,7 @@ pub async fn list_platform(
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
     let rows = Entity::find().filter(Column::TenantId.is_null());
-    page.fetch_large(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
 }

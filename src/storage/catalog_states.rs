@@ -12,8 +12,8 @@ use super::releases::ReleaseSelection;
 use super::row::Row;
 use super::selection::numbers;
 use super::{
-    AppSelection, CatalogRevision, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys,
-    org_directories, pins, releases, resources, tenants,
+    AppSelection, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys, org_directories,
+    pins, releases, resources, tenants,
 };
 use slipway_domain::access::{AppKey, TenantScope};
 use slipway_domain::catalog::app::{App, Resource};
@@ -21,6 +21,7 @@ use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgNode;
 use slipway_domain::catalog::pin::Pin;
 use slipway_domain::catalog::release::Release;
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
 
 /// State of a tenant's catalog.

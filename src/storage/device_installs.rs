@@ -11,46 +11,12 @@ use super::batch::{self, ROWS};
 use super::entity::device_install::{Column, Entity, Model};
 use super::entity::{app, deleted_app};
 use super::row::Row;
-use super::{CatalogTx, Db, Reader, StorageError, Tx, device_changes, in_micros};
+use super::{CatalogTx, Db, Reader, StorageError, Tx, device_changes};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::AppId;
+use slipway_domain::catalog::install::{Install, InstallFilter, VersionCount};
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
-use slipway_domain::catalog::version::VersionCode;
-
-/// Resource installed on a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Install {
-    pub device: DeviceId,
-    /// App that has the package name, or had it until the app was deleted.
-    pub app: Option<AppId>,
-    pub package_name: PackageName,
-    pub identifier: Identifier,
-    pub version_code: VersionCode,
-    /// Time of the first check that reported the install on that day, or of the last check that changed it.
-    pub seen_at: DateTime<Utc>,
-}
-
-impl Install {
-    fn key(&self) -> (&DeviceId, &PackageName, &Identifier) {
-        (&self.device, &self.package_name, &self.identifier)
-    }
-}
-
-/// Filter for devices with an app, a resource or a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InstallFilter<'a> {
-    pub package_name: &'a PackageName,
-    pub identifier: Option<&'a Identifier>,
-    pub version_code: Option<VersionCode>,
-}
-
-/// Number of devices with a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionCount {
-    pub identifier: Identifier,
-    pub version_code: VersionCode,
-    pub devices: u64,
-}
 
 /// Lists the installs of these devices, ordered by device, app and identifier.
 pub async fn list_of_devices(

@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::entity::device_key::{Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
 use super::selection::{ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Versioned};
+use super::versioned::first_version;
+use super::{CatalogTx, Reader, StorageError};
 use slipway_domain::access::{DeviceKey, KeyFacts, TenantScope};
 use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 pub async fn find(
     reader: &impl Reader,
@@ -31,9 +34,13 @@ pub async fn list(
     scope: TenantScope,
     page: &PageRequest,
 ) -> Result<Page<Versioned<DeviceKey>>, StorageError> {
-    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        of_tenant(scope),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -76,7 +83,7 @@ pub async fn insert(
     secret_hash: String,
     now: DateTime<Utc>,
 ) -> Result<Versioned<DeviceKey>, StorageError> {
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = Model {
         tenant_id: tx.tenant_id(),
         id: stored.value.id.uuid(),

@@ -11,9 +11,10 @@ use sea_orm::{
 
 use super::entity::device_token::{Column, Entity, FORGOTTEN, Model, REVOKED, VALID};
 use super::row::Row;
-use super::{Db, Reader, StorageError, Tx, in_micros, settings};
+use super::{Db, Reader, StorageError, Tx, settings};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::DeviceId;
 
 /// Rows per statement of a scan.

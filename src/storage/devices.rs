@@ -12,14 +12,16 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::batch::{ROWS, upsert};
-use super::device_installs::{InstallFilter, devices_with};
+use super::device_installs::devices_with;
 use super::entity::device::{ActiveModel, Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_large_page};
 use super::row::{Row, to_json};
-use super::{Page, PageRequest, Reader, StorageError, Tx, in_micros};
+use super::{Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
-use slipway_domain::catalog::device::{Device, DeviceAttributes, DeviceEnrolment, OrgInfo};
+use slipway_domain::catalog::device::{Device, DeviceAttributes, DeviceEnrolment, DeviceFilter, OrgInfo};
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::OrgScope;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
 /// Source of a device that checked or enrolled by itself.
@@ -36,18 +38,6 @@ pub struct DeviceRecord {
     pub connected_node: Option<Uuid>,
     /// Attributes from the device's enrolment.
     pub attributes: Option<DeviceAttributes>,
-}
-
-/// Filter for a list of a tenant's devices. An absent field matches every device.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeviceFilter<'a> {
-    pub project: Option<&'a ProjectId>,
-    pub device_type: Option<&'a DeviceType>,
-    /// Codes from l1 down. Matches devices at or below this org node.
-    pub org: Option<&'a OrgScope>,
-    pub install: Option<InstallFilter<'a>>,
-    /// `true` for devices connected to a running node; `false` for devices connected to no running node.
-    pub is_connected: Option<bool>,
 }
 
 /// Device data from its last checks.
@@ -112,7 +102,7 @@ pub async fn list(
         .apply_if(filter.is_connected, |rows, is_connected| {
             rows.filter(is_so_connected(is_connected, nodes))
         });
-    page.fetch_large(reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
+    fetch_large_page(page, reader, rows, SortBy::Ascending(Column::DeviceId), |row| {
         row.device_id.clone()
     })
     .await?

@@ -5,8 +5,9 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::enrolment_code::{Column, Entity, Model};
-use super::{Db, Reader, StorageError, Tx, in_micros};
+use super::{Db, Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::DeviceId;
 
 /// Enrolment code with its hash.

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::entity::idempotency_record::{Column, Entity, Model};
 use super::progress::{WriteProgress, track_writes, without_tracking};
 use super::row::Row;
-use super::{Db, Reader, StorageError, Writer, in_micros};
+use super::{Db, Reader, StorageError, Writer};
+use slipway_domain::catalog::instant::in_micros;
 
 /// Identity of a create: the key is scoped to caller, method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]

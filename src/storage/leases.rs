@@ -5,7 +5,8 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{EntityTrait, ExprTrait, IntoActiveModel};
 
 use super::entity::lease::{Column, Entity, Model};
-use super::{Db, StorageError, in_micros};
+use super::{Db, StorageError};
+use slipway_domain::catalog::instant::in_micros;
 
 /// Acquires the lease for `ttl`, or renews it for its holder. Returns `false` while another holder has it.
 ///

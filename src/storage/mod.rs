@@ -2,7 +2,7 @@
 //!
 //! Each file covers one noun with free functions. Their first parameter is a [`Reader`], [`Tx`] or [`CatalogTx`], and
 //! their second is the tenant's scope. Services own the transactions. A write that can change the result of a check
-//! requires a [`CatalogTx`], whose commit always advances the tenant's [`CatalogRevision`]. This module makes no
+//! requires a [`CatalogTx`], whose commit always advances the tenant's [`CatalogRevision`](slipway_domain::catalog::revision::CatalogRevision). This module makes no
 //! decisions, reads no clock and knows no status codes.
 //!
 //! SQLite and PostgreSQL run the same statements. Files with differences document them: `connect.rs`, `migrate.rs`,
@@ -35,7 +35,6 @@ mod reader;
 mod row;
 mod selection;
 mod statements;
-mod time;
 mod transaction;
 mod unavailability;
 mod versioned;
@@ -81,13 +80,10 @@ pub use connect::{
 };
 pub use error::{StorageError, UniqueKey};
 pub use notifications::{Notification, NotificationChannel, NotificationListener, parse_push_ids};
-pub use page::{Page, PageRequest};
 pub use pool::PoolStatus;
 pub use progress::{WriteProgress, current_writes, track_writes};
 pub use reader::{Reader, Writer};
 pub use selection::AppSelection;
-pub use time::in_micros;
-pub use transaction::{CatalogRevision, CatalogTx, ReadTx, Tx};
+pub use transaction::{CatalogTx, ReadTx, Tx};
 pub use unavailability::{Cause, Unavailability};
-pub use versioned::Versioned;
 pub use write_probe::check_writable;

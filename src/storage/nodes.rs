@@ -6,7 +6,8 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
 use super::entity::node::{Column, Entity, Model};
-use super::{Db, Reader, StorageError, Tx, in_micros};
+use super::{Db, Reader, StorageError, Tx};
+use slipway_domain::catalog::instant::in_micros;
 
 /// Records that a node runs.
 pub async fn upsert_seen(tx: &Tx, node: Uuid, now: DateTime<Utc>) -> Result<(), StorageError> {

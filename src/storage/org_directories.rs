@@ -8,8 +8,9 @@ use super::entity::org_directory::{Column, Entity, Model};
 use super::etag::random_tag;
 use super::row::{Row, to_json};
 use super::selection::{ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Reader, StorageError, in_micros};
+use super::{CatalogTx, Reader, StorageError};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::OrgNode;
 
 /// Org directory of a tenant.

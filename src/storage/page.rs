@@ -11,28 +11,12 @@ use sea_orm::{
 };
 
 use super::{Reader, StorageError};
+use slipway_domain::catalog::page::{Page, PageRequest};
 
 /// Size at which a page ends early, in bytes. A page contains at least one row.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Number of possibly large rows in memory in addition to the rows of the page.
 const LARGE_ROWS_AT_ONCE: u64 = 8;
-
-/// Request for one page of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageRequest {
-    /// Maximum number of items.
-    pub limit: u64,
-    /// [`Page::next`] of the previous page; absent for the first page.
-    pub after: Option<String>,
-}
-
-/// Part of a list, in its order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    /// Cursor of the next page; absent on the last page.
-    pub next: Option<String>,
-}
 
 /// Sort column of a list. Its values are unique within the list.
 pub(super) enum SortBy<Column> {
@@ -40,78 +24,70 @@ pub(super) enum SortBy<Column> {
     Descending(Column),
 }
 
-impl PageRequest {
-    /// Returns a request for the first page.
-    pub const fn first(limit: u64) -> Self {
-        Self { limit, after: None }
-    }
+/// Fetches the page of `rows`, sorted by one column whose value `key` reads from a row.
+///
+/// The rows are read at once, so each must be small.
+pub(super) async fn fetch_page<E, K>(
+    page: &PageRequest,
+    reader: &impl Reader,
+    rows: Select<E>,
+    sort_by: SortBy<E::Column>,
+    key: impl Fn(&E::Model) -> K,
+) -> Result<Page<E::Model>, StorageError>
+where
+    E: EntityTrait,
+    K: FromStr + ToString + Into<Value>,
+{
+    fetch_in_pieces(page, reader, rows, (sort_by, u64::MAX), key).await
+}
 
-    /// Fetches the page of `rows`, sorted by one column whose value `key` reads from a row.
-    ///
-    /// The rows are read at once, so each must be small.
-    pub(super) async fn fetch<E, K>(
-        &self,
-        reader: &impl Reader,
-        rows: Select<E>,
-        sort_by: SortBy<E::Column>,
-        key: impl Fn(&E::Model) -> K,
-    ) -> Result<Page<E::Model>, StorageError>
-    where
-        E: EntityTrait,
-        K: FromStr + ToString + Into<Value>,
-    {
-        self.fetch_in_pieces(reader, rows, (sort_by, u64::MAX), key).await
-    }
+/// Fetches a page of possibly large rows, a few at a time.
+pub(super) async fn fetch_large_page<E, K>(
+    page: &PageRequest,
+    reader: &impl Reader,
+    rows: Select<E>,
+    sort_by: SortBy<E::Column>,
+    key: impl Fn(&E::Model) -> K,
+) -> Result<Page<E::Model>, StorageError>
+where
+    E: EntityTrait,
+    K: FromStr + ToString + Into<Value>,
+{
+    fetch_in_pieces(page, reader, rows, (sort_by, LARGE_ROWS_AT_ONCE), key).await
+}
 
-    /// Fetches a page of possibly large rows, a few at a time.
-    pub(super) async fn fetch_large<E, K>(
-        &self,
-        reader: &impl Reader,
-        rows: Select<E>,
-        sort_by: SortBy<E::Column>,
-        key: impl Fn(&E::Model) -> K,
-    ) -> Result<Page<E::Model>, StorageError>
-    where
-        E: EntityTrait,
-        K: FromStr + ToString + Into<Value>,
-    {
-        self.fetch_in_pieces(reader, rows, (sort_by, LARGE_ROWS_AT_ONCE), key)
-            .await
-    }
-
-    async fn fetch_in_pieces<E, K>(
-        &self,
-        reader: &impl Reader,
-        rows: Select<E>,
-        (sort_by, at_once): (SortBy<E::Column>, u64),
-        key: impl Fn(&E::Model) -> K,
-    ) -> Result<Page<E::Model>, StorageError>
-    where
-        E: EntityTrait,
-        K: FromStr + ToString + Into<Value>,
-    {
-        let after = self.after.as_deref().map(str::parse::<K>).transpose();
-        let mut after = after.map_err(|_| StorageError::BadCursor)?;
-        let mut page = PageBuilder::new(self.limit);
-        loop {
-            // One row more than the page may hold shows whether there is a next page.
-            let requested = page.remaining().saturating_add(1).min(at_once);
-            let piece = sort_by
-                .after(rows.clone(), after)
-                .limit(requested)
-                .all(reader.connection())
-                .await?;
-            let is_last = (piece.len() as u64) < requested;
-            for row in piece {
-                if !page.try_push::<E>(row) {
-                    return Ok(page.into_page(key));
-                }
+async fn fetch_in_pieces<E, K>(
+    page: &PageRequest,
+    reader: &impl Reader,
+    rows: Select<E>,
+    (sort_by, at_once): (SortBy<E::Column>, u64),
+    key: impl Fn(&E::Model) -> K,
+) -> Result<Page<E::Model>, StorageError>
+where
+    E: EntityTrait,
+    K: FromStr + ToString + Into<Value>,
+{
+    let after = page.after.as_deref().map(str::parse::<K>).transpose();
+    let mut after = after.map_err(|_| StorageError::BadCursor)?;
+    let mut built = PageBuilder::new(page.limit);
+    loop {
+        // One row more than the page may hold shows whether there is a next page.
+        let requested = built.remaining().saturating_add(1).min(at_once);
+        let piece = sort_by
+            .after(rows.clone(), after)
+            .limit(requested)
+            .all(reader.connection())
+            .await?;
+        let is_last = (piece.len() as u64) < requested;
+        for row in piece {
+            if !built.try_push::<E>(row) {
+                return Ok(built.into_page(key));
             }
-            if is_last {
-                return Ok(page.into_last_page());
-            }
-            after = page.items.last().map(&key);
         }
+        if is_last {
+            return Ok(built.into_last_page());
+        }
+        after = built.items.last().map(&key);
     }
 }
 
@@ -186,17 +162,4 @@ fn text_bytes<E: EntityTrait>(row: &E::Model) -> usize {
         _ => 0,
     };
     E::Column::iter().map(length).sum()
-}
-
-impl<T> Page<T> {
-    /// Maps every item, or returns the first error.
-    pub(super) fn try_map<U>(
-        self,
-        map: impl FnMut(T) -> Result<U, StorageError>,
-    ) -> Result<Page<U>, StorageError> {
-        Ok(Page {
-            items: self.items.into_iter().map(map).collect::<Result<_, _>>()?,
-            next: self.next,
-        })
-    }
 }

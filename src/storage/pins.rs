@@ -5,16 +5,20 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait, Select};
 
 use super::entity::pin::{Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::{Row, to_json};
 use super::selection::{AppSelection, ByApp, by_app};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, Versioned, in_micros};
+use super::versioned::first_version;
+use super::{CatalogTx, Reader, StorageError};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::{AppId, PinId};
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::OrgCode;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinModeError, PinTarget};
 use slipway_domain::catalog::text::{DeviceId, Identifier, Reason};
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Filter for a list of a tenant's pins. An absent field matches every pin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub async fn list(
         .apply_if(filter.identifier, |rows, identifier| {
             rows.filter(Column::Identifier.eq(identifier.as_str()))
         });
-    page.fetch(reader, rows, SortBy::Ascending(Column::Id), |row| row.id)
+    fetch_page(page, reader, rows, SortBy::Ascending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
 }
@@ -90,7 +94,7 @@ pub async fn upsert(
 ) -> Result<Versioned<Pin>, StorageError> {
     tx.mark_app_changed(value.app_id);
     value.expires_at = value.expires_at.map(in_micros);
-    let row = write(tx.tenant_id(), &Versioned::new(value, now)).into_active_model();
+    let row = write(tx.tenant_id(), &first_version(value, now)).into_active_model();
     let replace = OnConflict::columns([
         Column::TenantId,
         Column::AppId,

@@ -4,12 +4,15 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use super::entity::platform_token::{Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
-use super::{Page, PageRequest, Reader, StorageError, Versioned, Writer};
+use super::versioned::first_version;
+use super::{Reader, StorageError, Writer};
 use slipway_domain::access::{ApiToken, KeyFacts, Role};
 use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 pub async fn find_by_secret_hash(
     reader: &impl Reader,
@@ -32,9 +35,13 @@ pub async fn list(
     reader: &impl Reader,
     page: &PageRequest,
 ) -> Result<Page<Versioned<ApiToken>>, StorageError> {
-    page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        Entity::find(),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -45,7 +52,7 @@ pub async fn insert(
     secret_hash: String,
     now: DateTime<Utc>,
 ) -> Result<Versioned<ApiToken>, StorageError> {
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = Model {
         id: stored.value.id.uuid(),
         name: stored.value.name.as_str().to_owned(),

@@ -12,11 +12,13 @@ use sea_orm::{
 use super::batch::ROWS;
 use super::entity::push::{Column, Entity, Model};
 use super::entity::{push_repeat, push_target};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
-use super::{Db, Page, PageRequest, Reader, StorageError, Tx, in_micros};
+use super::{Db, Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::PushId;
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::push::{Push, PushContent};
 use slipway_domain::catalog::text::{MiniAppId, MiniAppType, PushAction, PushUrl, TraceId};
 
@@ -67,7 +69,7 @@ pub async fn list(
     let rows = of_tenant(scope).apply_if(trace_id, |rows, trace_id| {
         rows.filter(Column::TraceId.eq(trace_id.as_str()))
     });
-    page.fetch(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    fetch_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
 }

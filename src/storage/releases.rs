@@ -11,33 +11,19 @@ use sea_orm::{
 
 use super::connect::with_load_timeout;
 use super::entity::release::{ActiveModel, Column, Entity};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, ByTenant, by_tenant, numbers};
-use super::{CatalogTx, Page, PageRequest, ReadTx, Reader, StorageError, UniqueKey, Versioned, in_micros};
+use super::versioned::{first_version, next_version};
+use super::{CatalogTx, ReadTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
-use slipway_domain::catalog::release::{Release, ReleaseState};
-use slipway_domain::catalog::text::{Identifier, Reason, VersionName};
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::text::{Identifier, VersionName};
 use slipway_domain::catalog::version::VersionCode;
-
-/// Release with facts of its life cycle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseRecord {
-    pub release: Release,
-    /// Reason for the recall.
-    pub recall_reason: Option<Reason>,
-    /// Time of the first publication.
-    pub published_at: Option<DateTime<Utc>>,
-}
-
-/// Filter for a list of an app's releases. An absent field matches every release.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReleaseFilter<'a> {
-    pub identifier: Option<&'a Identifier>,
-    /// One of [`ReleaseState::NAMES`].
-    pub state: Option<&'a str>,
-}
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Releases of an app that a load reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +74,7 @@ pub async fn list(
             rows.filter(Column::Identifier.eq(identifier.as_str()))
         })
         .apply_if(filter.state, |rows, state| rows.filter(Column::State.eq(state)));
-    page.fetch_large(reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(row::read)
 }
@@ -172,7 +158,7 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     tx.mark_app_changed(value.release.app_id);
-    let stored = Versioned::new(with_kept_instants(value), now);
+    let stored = first_version(with_kept_instants(value), now);
     Entity::insert(active(tx, &stored))
         .exec_without_returning(tx.connection())
         .await
@@ -189,7 +175,7 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     tx.mark_app_changed(value.release.app_id);
-    let stored = before.rewritten(with_kept_instants(value), now);
+    let stored = next_version(before, with_kept_instants(value), now);
     Entity::update(active(tx, &stored))
         .validate()?
         .filter(Column::Etag.eq(&before.etag))

@@ -4,14 +4,17 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::entity::resource::{ActiveModel, Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, by_app};
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
+use super::versioned::{first_version, next_version};
+use super::{CatalogTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::{Resource, ResourceKind};
 use slipway_domain::catalog::ids::AppId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{Identifier, Name};
+use slipway_domain::catalog::versioned::Versioned;
 
 pub async fn find(
     reader: &impl Reader,
@@ -33,7 +36,8 @@ pub async fn list(
     app: AppId,
     page: &PageRequest,
 ) -> Result<Page<Versioned<Resource>>, StorageError> {
-    page.fetch(
+    fetch_page(
+        page,
         reader,
         of_app(scope, app),
         SortBy::Ascending(Column::Identifier),
@@ -84,7 +88,7 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Versioned<Resource>, StorageError> {
     tx.mark_app_changed(value.app_id);
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = ActiveModel {
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)
@@ -104,7 +108,7 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Versioned<Resource>, StorageError> {
     tx.mark_app_changed(value.app_id);
-    let stored = before.rewritten(value, now);
+    let stored = next_version(before, value, now);
     Entity::update(changeable(tx, &stored))
         .validate()?
         .filter(Column::Etag.eq(&before.etag))

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::session::{Column, Entity, Model};
 use super::row::{Row, to_json};
-use super::{Db, Reader, StorageError, Writer, in_micros};
+use super::{Db, Reader, StorageError, Writer};
 use slipway_domain::catalog::ids::{SessionId, UserId};
+use slipway_domain::catalog::instant::in_micros;
 
 #[derive(Clone)]
 pub struct Session {

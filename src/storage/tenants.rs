@@ -4,22 +4,29 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::tenant::{ActiveModel, Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::{Row, to_json};
 use super::selection::numbers;
-use super::{CatalogTx, Page, PageRequest, Reader, StorageError, UniqueKey, Versioned};
+use super::versioned::{first_version, next_version};
+use super::{CatalogTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::push::UrlSchemes;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Lists the tenants by number, lowest first.
 pub async fn list(reader: &impl Reader, page: &PageRequest) -> Result<Page<Versioned<Tenant>>, StorageError> {
-    page.fetch(reader, Entity::find(), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        Entity::find(),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -48,7 +55,7 @@ pub async fn insert(
     value: Tenant,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Tenant>, StorageError> {
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = ActiveModel {
         id: Set(tx.tenant_id()),
         created_at: Set(stored.created_at),
@@ -68,7 +75,7 @@ pub async fn update(
     value: Tenant,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Tenant>, StorageError> {
-    let stored = before.rewritten(value, now);
+    let stored = next_version(before, value, now);
     let row = ActiveModel {
         id: Set(tx.tenant_id()),
         ..changeable(&stored)

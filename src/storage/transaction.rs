@@ -1,7 +1,6 @@
 //! Transactions: for reads of one consistent state, for writes, and for writes that checks depend on.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -10,7 +9,6 @@ use sea_orm::{
     IsolationLevel, QueryFilter, QuerySelect, Statement, TransactionTrait,
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::authority::{Authority, CredentialLock};
@@ -24,6 +22,7 @@ use super::writer_lock::{PriorityGuard, PriorityMutex};
 use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, TenantId, UserId};
+use slipway_domain::catalog::revision::CatalogRevision;
 
 /// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
 const LOAD_IDLE_TIMEOUT_SQL: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
@@ -53,23 +52,6 @@ pub struct CatalogTx {
     authority: Authority,
     /// Released after the transaction has ended, because fields are dropped in this order.
     _lock: CatalogLock,
-}
-
-/// Identifier of one state of a tenant's catalog or of an app.
-///
-/// Revisions are compared for equality, never for order. After a failover to a lagging standby a revision may repeat,
-/// but with another head.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CatalogRevision {
-    pub revision: i64,
-    /// Random tag of 16 lower-case hexadecimal digits.
-    pub head: String,
-}
-
-impl fmt::Display for CatalogRevision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.revision, self.head)
-    }
 }
 
 impl Db {

@@ -7,12 +7,15 @@ use sea_orm::{
 
 use super::authority::{Authority, CredentialLock};
 use super::entity::user::{ActiveModel, Column, Entity, Model};
-use super::page::SortBy;
+use super::page::{SortBy, fetch_page};
 use super::row::Row;
-use super::{Db, Page, PageRequest, Reader, StorageError, Tx, UniqueKey, Versioned, Writer};
+use super::versioned::{first_version, next_version};
+use super::{Db, Reader, StorageError, Tx, UniqueKey, Writer};
 use slipway_domain::access::{Role, TenantScope, User};
 use slipway_domain::catalog::ids::{TenantId, UserId};
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Username;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Person with the hash of their password.
 #[derive(Clone)]
@@ -85,9 +88,13 @@ pub async fn list(
     scope: TenantScope,
     page: &PageRequest,
 ) -> Result<Page<Versioned<User>>, StorageError> {
-    page.fetch(reader, of_tenant(scope), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        of_tenant(scope),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -97,9 +104,13 @@ pub async fn list_administrators(
     reader: &impl Reader,
     page: &PageRequest,
 ) -> Result<Page<Versioned<User>>, StorageError> {
-    page.fetch(reader, administrators(), SortBy::Ascending(Column::Id), |row| {
-        row.id
-    })
+    fetch_page(
+        page,
+        reader,
+        administrators(),
+        SortBy::Ascending(Column::Id),
+        |row| row.id,
+    )
     .await?
     .try_map(read)
 }
@@ -149,7 +160,7 @@ pub async fn insert(
     password_hash: String,
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, StorageError> {
-    let stored = Versioned::new(value, now);
+    let stored = first_version(value, now);
     let row = ActiveModel {
         tenant_id: Set(stored.value.tenant.map(TenantId::get)),
         username: Set(stored.value.username.as_str().to_owned()),
@@ -173,7 +184,7 @@ pub async fn update(
     value: User,
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, StorageError> {
-    let stored = before.rewritten(value, now);
+    let stored = next_version(before, value, now);
     Entity::update(changeable(&stored))
         .validate()?
         .filter(Column::Etag.eq(&before.etag))
@@ -189,7 +200,7 @@ pub async fn update_password(
     password_hash: String,
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, StorageError> {
-    let stored = before.rewritten(before.value.clone(), now);
+    let stored = next_version(before, before.value.clone(), now);
     let row = ActiveModel {
         password_hash: Set(password_hash),
         ..changeable(&stored)

@@ -1,36 +1,26 @@
-//! Values with the metadata of their rows.
+//! Metadata of a row that is written.
 
 use chrono::{DateTime, Utc};
 
 use super::etag::random_tag;
-use super::time::in_micros;
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::versioned::Versioned;
 
-/// Value with the metadata of its row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Versioned<T> {
-    pub value: T,
-    /// Tag that distinguishes this state of the row from every other; new with each write.
-    pub etag: String,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
+/// Returns the first version of a row.
+pub(super) fn first_version<T>(value: T, now: DateTime<Utc>) -> Versioned<T> {
+    let now = in_micros(now);
+    Versioned {
+        value,
+        etag: random_tag(),
+        created_at: now,
+        updated_at: now,
+    }
 }
 
-impl<T> Versioned<T> {
-    pub(super) fn new(value: T, now: DateTime<Utc>) -> Self {
-        let now = in_micros(now);
-        Self {
-            value,
-            etag: random_tag(),
-            created_at: now,
-            updated_at: now,
-        }
-    }
-
-    /// Returns the row after an update.
-    pub(super) fn rewritten(&self, value: T, now: DateTime<Utc>) -> Self {
-        Self {
-            created_at: self.created_at,
-            ..Self::new(value, now)
-        }
+/// Returns the version of a row after an update.
+pub(super) fn next_version<T>(before: &Versioned<T>, value: T, now: DateTime<Utc>) -> Versioned<T> {
+    Versioned {
+        created_at: before.created_at,
+        ..first_version(value, now)
     }
 }

@@ -85,7 +85,6 @@ const LAYERS: [Layer; 17] = [
             "access",
             "resolver",
             "secrets",
-            "storage",
             "services",
             "gateway",
             "error_chain",

@@ -1,7 +1,8 @@
 //! Apps with their names, and resources.
 
-use slipway::storage::{PageRequest, StorageError, UniqueKey, apps, resources};
+use slipway::storage::{StorageError, UniqueKey, apps, resources};
 use slipway_domain::catalog::app::{Resource, ResourceKind};
+use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::text::{Identifier, Url};
 
 use super::values::{

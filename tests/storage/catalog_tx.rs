@@ -2,12 +2,14 @@
 
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, CatalogRevision, Db, StorageError, app_keys, apps, catalog_states, device_keys,
-    org_directories, pins, releases, resources, tenants,
+    AppSelection, Db, StorageError, app_keys, apps, catalog_states, device_keys, org_directories, pins,
+    releases, resources, tenants,
 };
 use slipway_domain::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
 use slipway_domain::catalog::app::Resource;
 use slipway_domain::catalog::ids::{AppId, KeyId};
+use slipway_domain::catalog::page::PageRequest;
+use slipway_domain::catalog::revision::CatalogRevision;
 
 use super::values::{
     app, change, hold, identifier, name, now, prepare_app, prepare_tenant, release, scope, tenant,
@@ -157,9 +159,7 @@ async fn what_is_not_committed_changes_nothing(database: TestDatabase) {
     apps::insert(&tx, app("com.hema.wms"), now()).await.unwrap();
     drop(tx);
     assert_eq!(tenant_revision(db).await, before);
-    let page = apps::list(db, scope(1), &slipway::storage::PageRequest::first(9))
-        .await
-        .unwrap();
+    let page = apps::list(db, scope(1), &PageRequest::first(9)).await.unwrap();
     assert_eq!(page.items, []);
 }
 

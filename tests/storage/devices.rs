@@ -1,10 +1,12 @@
 //! Devices, and what is installed on them.
 
 use chrono::TimeDelta;
-use slipway::storage::device_installs::{self, Install};
+use slipway::storage::Db;
+use slipway::storage::device_installs;
 use slipway::storage::devices::{self, SeenDevice};
-use slipway::storage::{Db, in_micros};
 use slipway_domain::catalog::device::{Device, OrgInfo};
+use slipway_domain::catalog::install::Install;
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::{LevelCodes, OrgScope};
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 

@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 use slipway::storage::sessions::{Refresh, Session};
-use slipway::storage::{
-    PageRequest, StorageError, UniqueKey, api_tokens, app_keys, device_keys, in_micros, sessions, users,
-};
+use slipway::storage::{StorageError, UniqueKey, api_tokens, app_keys, device_keys, sessions, users};
 use slipway_domain::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Role};
 use slipway_domain::catalog::ids::{KeyId, SessionId, TenantId};
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::page::PageRequest;
 
 use super::values::{change, name, now, prepare_tenant, scope, user};
 use slipway_test_support::database::TestDatabase;

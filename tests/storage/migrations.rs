@@ -1,8 +1,9 @@
 //! Bringing the schema up and taking it back.
 
-use slipway::storage::{Durability, PageRequest, StorageError, connect, tenants};
+use slipway::storage::{Durability, StorageError, connect, tenants};
 
 use super::values::{prepare_tenant, tenant};
+use slipway_domain::catalog::page::PageRequest;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 

@@ -2,10 +2,13 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
-use slipway::storage::audit::{self, AuditEvent};
-use slipway::storage::{PageRequest, in_micros, leases, settings};
+use slipway::storage::audit;
+use slipway::storage::{leases, settings};
+use slipway_domain::catalog::audit::AuditEvent;
 use slipway_domain::catalog::ids::{AuditId, TenantId};
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::page::PageRequest;
 
 use super::values::{now, scope};
 use slipway_test_support::database::TestDatabase;

@@ -1,9 +1,9 @@
 //! Pins.
 
-use slipway::storage::PageRequest;
 use slipway::storage::pins::{self, PinFilter};
 use slipway_domain::catalog::ids::PinId;
 use slipway_domain::catalog::org::OrgCode;
+use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
 
 use super::values::{change, hold, identifier, now, prepare_app, scope};

@@ -2,11 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait as _;
-use slipway::storage::push_targets::{self, NewTarget, TargetKey, TargetRecord};
-use slipway::storage::{Db, PageRequest, devices, in_micros, push_recipients, pushes};
+use slipway::storage::push_targets::{self, NewTarget};
+use slipway::storage::{Db, devices, push_recipients, pushes};
 use slipway_domain::catalog::device::Device;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::{Acknowledgement, Channel, Push, PushContent, TargetState};
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::page::PageRequest;
+use slipway_domain::catalog::push::{
+    Acknowledgement, Channel, Push, PushContent, TargetKey, TargetRecord, TargetState,
+};
 use slipway_domain::catalog::text::{
     DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushDetail, PushUrl, TraceId,
 };

@@ -2,11 +2,11 @@
 
 use sea_orm::ConnectionTrait;
 use serde_json::value::RawValue;
-use slipway::storage::releases::{ReleaseFilter, ReleaseRecord};
-use slipway::storage::{Db, PageRequest, StorageError, UniqueKey, releases};
+use slipway::storage::{Db, StorageError, UniqueKey, releases};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::org::{LevelCodes, OrgScope};
-use slipway_domain::catalog::release::{RecallMode, ReleaseState};
+use slipway_domain::catalog::page::PageRequest;
+use slipway_domain::catalog::release::{RecallMode, ReleaseFilter, ReleaseRecord, ReleaseState};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{

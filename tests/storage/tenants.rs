@@ -1,7 +1,9 @@
 //! Tenants and their org directories.
 
-use slipway::storage::{PageRequest, StorageError, in_micros, org_directories, tenants};
+use slipway::storage::{StorageError, org_directories, tenants};
+use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::{OrgCode, OrgNode};
+use slipway_domain::catalog::page::PageRequest;
 
 use super::values::{change, name, now, prepare_tenant, scope, tenant};
 use slipway_test_support::database::TestDatabase;

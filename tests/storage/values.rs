@@ -1,15 +1,15 @@
 //! Values to store, with obvious defaults.
 
 use chrono::{DateTime, Utc};
-use slipway::storage::releases::ReleaseRecord;
-use slipway::storage::{CatalogRevision, CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
+use slipway::storage::{CatalogTx, Db, StorageError, UniqueKey, apps, resources, tenants};
 use slipway_domain::access::{Role, TenantScope, User};
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::push::UrlSchemes;
-use slipway_domain::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::rollout::Rollout;
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::tenant::Tenant;

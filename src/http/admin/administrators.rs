@@ -17,8 +17,8 @@ use crate::http::value_schemas::RoleValue;
 use crate::services::WriteResult;
 use crate::services::administrators;
 use crate::services::users::UserChanges;
-use crate::storage::Versioned;
 use slipway_domain::access::{Action, Role, User};
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

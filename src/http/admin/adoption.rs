@@ -11,8 +11,8 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::devices;
-use crate::storage::device_installs::VersionCount;
 use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::text::Identifier;
 
 const DEFAULT_DAYS: u16 = 30;

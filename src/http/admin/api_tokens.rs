@@ -17,9 +17,9 @@ use crate::http::respond;
 use crate::http::value_schemas::RoleValue;
 use crate::services::api_tokens::{self, IssuedApiToken};
 use crate::services::{Answer, WriteResult};
-use crate::storage::Versioned;
 use slipway_domain::access::{Action, ApiToken, Role};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -19,9 +19,9 @@ use crate::http::respond;
 use crate::http::value_schemas::AppKeyRoleValue;
 use crate::services::Answer;
 use crate::services::app_keys::{self, IssuedAppKey};
-use crate::storage::Versioned;
 use slipway_domain::access::{Action, AppKey, AppKeyRole};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

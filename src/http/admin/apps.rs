@@ -14,11 +14,11 @@ use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::apps::{self, AppChanges, NewApp};
-use crate::storage::Versioned;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::text::{Name, PackageName, Url};
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

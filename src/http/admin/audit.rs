@@ -12,7 +12,7 @@ use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::{list_audit as list, list_platform_audit as list_platform};
-use crate::storage::audit::AuditEvent;
+use slipway_domain::catalog::audit::AuditEvent;
 use slipway_domain::catalog::json::JsonText;
 
 #[derive(Serialize, ToSchema)]

@@ -15,9 +15,9 @@ use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::device_keys::{self, IssuedDeviceKey};
-use crate::storage::Versioned;
 use slipway_domain::access::{Action, DeviceKey};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

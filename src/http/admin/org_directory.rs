@@ -14,7 +14,6 @@ use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::org_directory;
-use crate::storage::org_directories::DirectoryRecord;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
 use slipway_domain::catalog::text::Name;
@@ -108,9 +107,10 @@ pub(super) async fn replace_org_directory(
         .run_heavy(async move |ctx, caller| {
             let nodes = read_nodes(given)?;
             let done = org_directory::replace(&ctx, &caller, tenant, nodes, &precondition).await?;
-            let DirectoryRecord { nodes, etag, .. } = done.value;
-            let body = respond::text_of(&OrgDirectoryResponse { nodes: &nodes });
-            Ok((body, etag, done.revision))
+            let body = respond::text_of(&OrgDirectoryResponse {
+                nodes: &done.value.nodes,
+            });
+            Ok((body, done.value.etag, done.revision))
         })
         .await?;
     Ok(respond::written_text(body, &etag, revision.as_ref()))

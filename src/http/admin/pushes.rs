@@ -20,9 +20,8 @@ use crate::http::respond;
 use crate::http::value_schemas::{PushChannelValue, PushStateValue};
 use crate::services::pushes::{self, AcceptedPush, PushWithCounts, PushWithTargets};
 use crate::services::{Answer, WriteResult};
-use crate::storage::push_targets::TargetRecord;
 use slipway_domain::access::Action;
-use slipway_domain::catalog::push::{Channel, Push, TargetState};
+use slipway_domain::catalog::push::{Channel, Push, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
 
 #[derive(Serialize, ToSchema)]

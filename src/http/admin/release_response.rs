@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 use super::release_fields::RolloutFields;
 use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
 use crate::http::value_schemas::{RecallModeValue, ReleaseStateValue};
-use crate::storage::Versioned;
-use crate::storage::releases::ReleaseRecord;
 use slipway_domain::catalog::attribute::AttributeRule;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::org::OrgScope;
+use slipway_domain::catalog::release::ReleaseRecord;
 use slipway_domain::catalog::rollout::Rollout;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReleaseResponse {

@@ -17,10 +17,9 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::ReleaseStateValue;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
-use crate::storage::releases::ReleaseFilter;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
-use slipway_domain::catalog::release::ReleaseState;
+use slipway_domain::catalog::release::{ReleaseFilter, ReleaseState};
 use slipway_domain::catalog::text::Identifier;
 
 /// Pagination and filters of a release list.

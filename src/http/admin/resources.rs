@@ -15,9 +15,9 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::ResourceKindValue;
 use crate::services::resources::{self, ResourceChanges};
-use crate::storage::Versioned;
 use slipway_domain::catalog::app::{Resource, ResourceKind};
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -16,13 +16,13 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::EnrolmentPolicyValue;
 use crate::services::tenants::{self, TenantChanges};
-use crate::storage::Versioned;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -17,10 +17,10 @@ use crate::http::value_schemas::RoleValue;
 use crate::secrets::parse_password;
 use crate::services::WriteResult;
 use crate::services::users::{self, NewUser, UserChanges};
-use crate::storage::Versioned;
 use slipway_domain::access::{Action, Role, User};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::text::Username;
+use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -23,9 +23,8 @@ use crate::services::checks::authenticate;
 use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
 use crate::services::push_channels::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::services::{PermitClass, network_of};
-use crate::storage::push_targets::TargetRecord;
 use slipway_domain::catalog::field::Invalid;
-use slipway_domain::catalog::push::Acknowledgement;
+use slipway_domain::catalog::push::{Acknowledgement, TargetRecord};
 use slipway_domain::catalog::text::PushDetail;
 
 #[derive(Deserialize, IntoParams)]

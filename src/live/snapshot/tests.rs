@@ -15,7 +15,6 @@ use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
 use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
-use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::app::{App, Resource};
@@ -25,6 +24,7 @@ use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::push::{UrlScheme, UrlSchemes};
 use slipway_domain::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::{

@@ -6,9 +6,11 @@ use super::{new_administrator, of_update, require_another, write};
 use crate::secrets::hash_password;
 use crate::services::ServiceError;
 use crate::services::audit::{self, Actor, Change, of_user};
-use crate::storage::{Authority, Db, PageRequest, Versioned, users};
+use crate::storage::{Authority, Db, users};
 use slipway_domain::access::User;
+use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::text::Username;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Administrators in one statement; an installation has only a few.
 const PAGE: u64 = 200;

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use crate::services::ServiceError;
-use crate::storage::{Authority, CatalogRevision};
+use crate::storage::Authority;
 use slipway_domain::access::Principal;
+use slipway_domain::catalog::revision::CatalogRevision;
 
 /// Authenticated caller and its request.
 #[derive(Debug, Clone)]

@@ -19,9 +19,12 @@ use super::write_health::WriteFailure;
 use crate::clock::Clock;
 use crate::live::{CatalogCache, Lookup};
 use crate::secrets::Keyring;
-use crate::storage::{CatalogRevision, CatalogTx, Cause, Db, Tx, Versioned, in_micros, tenants};
+use crate::storage::{CatalogTx, Cause, Db, Tx, tenants};
 use slipway_domain::access::{Action, Role, TenantScope, User, authorize_tenant};
 use slipway_domain::catalog::ids::{TenantId, UserId};
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::revision::CatalogRevision;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Components of a running server. Each use case takes the parts that it needs.
 pub struct Context {

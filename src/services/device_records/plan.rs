@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 
 use super::{day_of, hash_of};
-use crate::storage::device_installs::Install;
 use crate::storage::devices::{DeviceRecord, SeenDevice};
 use slipway_domain::catalog::device::{InstalledApp, Observation, OrgInfo};
+use slipway_domain::catalog::install::Install;
 use slipway_domain::catalog::text::{DeviceId, DeviceType, Identifier, PackageName};
 
 /// Stored state of the devices in a batch.

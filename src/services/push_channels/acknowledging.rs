@@ -1,11 +1,11 @@
 //! Acknowledgements of pushes by devices, over every channel.
 
 use crate::services::{Context, ServiceError};
-use crate::storage::push_targets::{self, TargetRecord};
+use crate::storage::push_targets;
 use crate::storage::{Authority, pushes};
 use slipway_domain::access::DeviceScope;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::{Acknowledgement, Channel};
+use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetRecord};
 use slipway_domain::catalog::text::PushDetail;
 
 /// Calls [`acknowledge`] unless the device exceeds its rate limit.

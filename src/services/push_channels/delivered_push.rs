@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::storage::push_targets::TargetRecord;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::Push;
+use slipway_domain::catalog::push::{Push, TargetRecord};
 use slipway_domain::catalog::text::{PushUrl, TraceId};
 
 /// A push with its target device.

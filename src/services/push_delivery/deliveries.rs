@@ -15,11 +15,11 @@ use tokio::time::timeout;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::services::batches::{self, BatchState};
-use crate::storage::push_targets::{TargetKey, mark_delivered};
+use crate::storage::push_targets::mark_delivered;
 use crate::storage::{Db, StorageError};
 use crate::supervision::Exit;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::Channel;
+use slipway_domain::catalog::push::{Channel, TargetKey};
 use slipway_domain::catalog::text::DeviceId;
 
 /// Maximum number of messages that wait for the writer.

@@ -42,11 +42,10 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::live::{DeviceRef, Revocation};
 use crate::storage::Db;
-use crate::storage::push_targets::TargetKey;
 use crate::supervision::Importance::Auxiliary;
 use crate::supervision::Tasks;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::{Channel, PushLifetimes};
+use slipway_domain::catalog::push::{Channel, PushLifetimes, TargetKey};
 use slipway_domain::catalog::text::DeviceId;
 
 /// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.

@@ -114,8 +114,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::storage::push_targets::TargetKey;
     use slipway_domain::catalog::ids::PushId;
+    use slipway_domain::catalog::push::TargetKey;
     use slipway_domain::catalog::text::DeviceId;
 
     fn tenant() -> TenantId {

@@ -8,13 +8,14 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, 
 
 use super::lock::{KEY, is_one_of, lock, lock_due, of_model, when};
 use super::tracking::with_pushes;
-use super::{ActiveModel, Column, Entity, Model, TargetKey, TargetRecord, read};
+use super::{ActiveModel, Column, Entity, Model, read};
 use crate::storage::batch::{ROWS, upsert};
 use crate::storage::connect::with_load_timeout;
-use crate::storage::{Db, Reader, StorageError, Tx, in_micros};
+use crate::storage::{Db, Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::{Acknowledgement, Channel, Push, TargetState};
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::push::{Acknowledgement, Channel, Push, TargetKey, TargetRecord, TargetState};
 use slipway_domain::catalog::text::{DeviceId, PushDetail};
 
 /// Result of an acknowledgement.

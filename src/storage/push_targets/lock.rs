@@ -3,8 +3,9 @@
 use sea_orm::sea_query::{Asterisk, Expr, LockBehavior, LockType, Query, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 
-use super::{Column, Entity, Model, TargetKey};
+use super::{Column, Entity, Model};
 use crate::storage::{Reader, StorageError, Tx};
+use slipway_domain::catalog::push::TargetKey;
 
 pub(super) const KEY: [Column; 3] = [Column::TenantId, Column::DeviceId, Column::Sequence];
 

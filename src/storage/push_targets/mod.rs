@@ -21,43 +21,12 @@ pub use tracking::{OpenTarget, list_changed_since, list_of_pushes, list_open, li
 use super::batch::ROWS;
 use super::entity::push_target::{ActiveModel, Column, Entity, Model};
 use super::row::Row;
-use super::{Reader, StorageError, Tx, in_micros};
+use super::{Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{PushId, TenantId};
-use slipway_domain::catalog::push::{Channel, Push, TargetState};
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::push::{Channel, Push, TargetKey, TargetRecord, TargetState};
 use slipway_domain::catalog::text::{DeviceId, ProjectId, PushDetail};
-
-/// Key of a target. The sequence counts the pushes to a device, from 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetKey {
-    pub tenant: TenantId,
-    pub device: DeviceId,
-    pub sequence: i64,
-}
-
-/// State of a push on one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetRecord {
-    pub key: TargetKey,
-    pub push: PushId,
-    /// Project of the device at the time when the push was accepted.
-    pub project: ProjectId,
-    pub state: TargetState,
-    /// Time of expiry; `None` once the delivery has ended.
-    pub open_until: Option<DateTime<Utc>>,
-    /// Channel of the last delivery.
-    pub channel: Option<Channel>,
-    pub deliveries: i64,
-    /// Time of the last write to the row.
-    pub changed_at: DateTime<Utc>,
-    /// Time of the last delivery.
-    pub delivered_at: Option<DateTime<Utc>>,
-    pub received_at: Option<DateTime<Utc>>,
-    pub opened_at: Option<DateTime<Utc>>,
-    /// Time at which it was applied, failed, expired or was withdrawn.
-    pub ended_at: Option<DateTime<Utc>>,
-    pub detail: Option<PushDetail>,
-}
 
 /// Target of a push that is being accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,12 +9,13 @@ use sea_orm::{
 };
 
 use super::lock::{is_after, is_open_at};
-use super::{Column, Entity, TargetKey, TargetRecord, of_tenant, read, read_key};
+use super::{Column, Entity, of_tenant, read, read_key};
 use crate::storage::batch::ROWS;
-use crate::storage::{Reader, StorageError, in_micros, pushes};
+use crate::storage::{Reader, StorageError, pushes};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::Push;
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::push::{Push, TargetKey, TargetRecord};
 use slipway_domain::catalog::text::DeviceId;
 
 /// Target with the time until which it must be delivered.

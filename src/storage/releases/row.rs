@@ -2,18 +2,20 @@
 
 use sea_orm::prelude::Uuid;
 
+use super::super::StorageError;
 use super::super::entity::release::Model;
 use super::super::row::{Row, to_json};
-use super::super::{StorageError, Versioned};
-use super::ReleaseRecord;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
-use slipway_domain::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::release::{
+    FileFacts, RecallMode, Release, ReleaseContent, ReleaseRecord, ReleaseState,
+};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, Identifier, Md5, Reason, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
 use slipway_domain::catalog::version::parse_version_code;
+use slipway_domain::catalog::versioned::Versioned;
 
 pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model {
     let record = &stored.value;

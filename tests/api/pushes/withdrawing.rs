@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use slipway::clock::Clock;
-use slipway::storage::push_targets::{self, TargetKey};
+use slipway::storage::push_targets;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::TenantId;
-use slipway_domain::catalog::push::Channel;
+use slipway_domain::catalog::push::{Channel, TargetKey};
 use slipway_domain::catalog::text::DeviceId;
 
 use crate::api::harness::{TENANT, TestApp, in_tenant, push_fields};

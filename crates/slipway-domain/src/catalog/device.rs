@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Invalid;
 use super::ids::{AppId, TenantId};
+use super::install::InstallFilter;
 use super::membership::Membership;
 use super::org::{Level, LevelCodes, OrgCode, OrgDirectory, OrgScope};
 use super::text::{DeviceId, DeviceType, Identifier, PackageName, ProjectId};
@@ -113,4 +114,16 @@ pub struct InstalledApp {
     pub package_name: PackageName,
     /// Each identifier once; versions are above 0.
     pub versions: Vec<(Identifier, VersionCode)>,
+}
+
+/// Filter for a list of a tenant's devices. An absent field matches every device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFilter<'a> {
+    pub project: Option<&'a ProjectId>,
+    pub device_type: Option<&'a DeviceType>,
+    /// Codes from l1 down. Matches devices at or below this org node.
+    pub org: Option<&'a OrgScope>,
+    pub install: Option<InstallFilter<'a>>,
+    /// `true` for devices connected to a running node; `false` for devices connected to no running node.
+    pub is_connected: Option<bool>,
 }

@@ -5,21 +5,27 @@
 
 pub mod app;
 pub mod attribute;
+pub mod audit;
 pub mod device;
 pub mod enrolment;
 pub mod field;
 pub mod ids;
+pub mod install;
+pub mod instant;
 pub mod json;
 pub mod membership;
 pub mod org;
 mod org_directory;
 mod org_level;
+pub mod page;
 pub mod pin;
 pub mod push;
 pub mod release;
 pub mod release_changes;
+pub mod revision;
 pub mod rollout;
 pub mod targeting;
 pub mod tenant;
 pub mod text;
 pub mod version;
+pub mod versioned;

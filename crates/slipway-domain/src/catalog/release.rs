@@ -8,7 +8,7 @@ use super::field::{FieldError, Invalid};
 use super::ids::{AppId, ReleaseId};
 use super::rollout::Rollout;
 use super::targeting::Targeting;
-use super::text::{ConfigJson, Identifier, Md5, Sha256, UpdateDescription, Url, VersionName};
+use super::text::{ConfigJson, Identifier, Md5, Reason, Sha256, UpdateDescription, Url, VersionName};
 use super::version::VersionCode;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,6 +273,24 @@ impl ReleaseState {
             hint,
         }
     }
+}
+
+/// Release with facts of its life cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRecord {
+    pub release: Release,
+    /// Reason for the recall.
+    pub recall_reason: Option<Reason>,
+    /// Time of the first publication.
+    pub published_at: Option<DateTime<Utc>>,
+}
+
+/// Filter for a list of an app's releases. An absent field matches every release.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReleaseFilter<'a> {
+    pub identifier: Option<&'a Identifier>,
+    /// One of [`ReleaseState::NAMES`].
+    pub state: Option<&'a str>,
 }
 
 #[cfg(test)]

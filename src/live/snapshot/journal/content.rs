@@ -11,10 +11,10 @@ use super::super::frames::{Block, PackedBlock};
 use crate::live::PublishedTenant;
 use crate::live::published::{LoadedApp, TenantParts};
 use crate::secrets::Keyring;
-use crate::storage::CatalogRevision;
 use crate::storage::device_keys::DeviceKeyHash;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_resolver::PublishedApp;
 

@@ -16,12 +16,10 @@ use crate::services::Context;
 use crate::services::push_channels::DeliveredPush;
 use crate::services::push_delivery::{Delivery, Redelivery, spread};
 use crate::storage::StorageError;
-use crate::storage::push_targets::{
-    ClaimedTarget, TargetKey, TargetRecord, claim_due_for_mqtt, release_for_mqtt,
-};
+use crate::storage::push_targets::{ClaimedTarget, claim_due_for_mqtt, release_for_mqtt};
 use crate::supervision::Exit;
 use slipway_domain::catalog::ids::PushId;
-use slipway_domain::catalog::push::{Channel, Push};
+use slipway_domain::catalog::push::{Channel, Push, TargetKey, TargetRecord};
 use slipway_domain::catalog::text::DeviceId;
 
 /// Interval between polls for targets that have become due. New pushes wake the task.

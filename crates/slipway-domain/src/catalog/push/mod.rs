@@ -2,6 +2,7 @@
 
 mod content;
 mod state;
+mod target_record;
 mod targets;
 mod url_schemes;
 
@@ -9,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use content::{PushContent, PushRequest, RepeatKey};
 pub use state::{Acknowledgement, Channel, TargetState};
+pub use target_record::{TargetKey, TargetRecord};
 pub use targets::{MAX_LISTED_TARGETS, MAX_TARGETS, PushTarget, PushTargets};
 pub use url_schemes::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
 
