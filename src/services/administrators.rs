@@ -7,12 +7,13 @@ mod offline;
 
 pub use offline::{create as create_offline, list as list_offline, reset_password, set_enabled};
 
-use super::audit::{self, Change, of_user};
+use super::audit::{self, AuditedChange};
 use super::users::UserChanges;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::hash_password;
 use crate::storage::{Tx, sessions, users};
 use slipway_domain::access::{Action, Role, User, authorize_platform};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::UserId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Username;
@@ -37,12 +38,7 @@ pub async fn create(
         ctx.now(),
     )
     .await?;
-    let change = Change {
-        action: "user.create",
-        object_id: stored.value.id.to_string(),
-        before: None,
-        after: Some(of_user(&stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
     audit::record(&tx, ctx, caller, None, change).await?;
     once.record(&tx, &stored).await?;
     tx.commit().await?;
@@ -91,7 +87,14 @@ pub async fn update(
         require_another(&administrators, id)?;
     }
     let stored = write(&tx, before, (after, hash.clone()), ctx.now()).await?;
-    audit::record(&tx, ctx, caller, None, of_update(before, &stored, hash.is_some())).await?;
+    audit::record(
+        &tx,
+        ctx,
+        caller,
+        None,
+        audited_update(before, &stored, hash.is_some()),
+    )
+    .await?;
     tx.commit().await?;
     Ok(stored)
 }
@@ -108,12 +111,7 @@ pub async fn delete(
     precondition.check(&before.etag)?;
     require_another(&administrators, id)?;
     users::delete_administrator(&tx, id).await?;
-    let change = Change {
-        action: "user.delete",
-        object_id: id.to_string(),
-        before: Some(of_user(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::UserDelete, &before.value);
     audit::record(&tx, ctx, caller, None, change).await?;
     tx.commit().await?;
     Ok(())
@@ -162,15 +160,15 @@ async fn write(
     Ok(stored)
 }
 
-fn of_update(before: &Versioned<User>, after: &Versioned<User>, has_new_password: bool) -> Change {
-    Change {
-        action: if has_new_password {
-            "user.set_password"
-        } else {
-            "user.update"
-        },
-        object_id: after.value.id.to_string(),
-        before: Some(of_user(&before.value)),
-        after: Some(of_user(&after.value)),
-    }
+fn audited_update(
+    before: &Versioned<User>,
+    after: &Versioned<User>,
+    has_new_password: bool,
+) -> AuditedChange {
+    let action = if has_new_password {
+        AuditAction::UserSetPassword
+    } else {
+        AuditAction::UserUpdate
+    };
+    AuditedChange::changed(action, &before.value, &after.value)
 }

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::audit::{self, Change, of_api_token};
+use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::api_tokens;
 use slipway_domain::access::{Action, ApiToken, KeyFacts, Role};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{KeyId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
@@ -40,12 +41,7 @@ pub async fn create(
         stored,
         token: secret.text,
     };
-    let change = Change {
-        action: "api_token.create",
-        object_id: issued.stored.value.id.to_string(),
-        before: None,
-        after: Some(of_api_token(&issued.stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::ApiTokenCreate, &issued.stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &issued).await?;
     tx.commit().await?;
@@ -90,12 +86,7 @@ pub async fn delete(
     if !api_tokens::delete(&tx, scope, id).await? {
         return Err(ServiceError::NotFound("API token"));
     }
-    let change = Change {
-        action: "api_token.delete",
-        object_id: id.to_string(),
-        before: Some(of_api_token(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::ApiTokenDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
     Ok(())

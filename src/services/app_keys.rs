@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::audit::{self, Change, of_app_key};
+use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
 use crate::storage::app_keys;
 use slipway_domain::access::{Action, AppKey, AppKeyRole, KeyFacts};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{KeyId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
@@ -38,12 +39,7 @@ pub async fn create(
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = app_keys::insert(&tx, key, sealed, ctx.now()).await?;
     let issued = IssuedAppKey { stored, app_secret };
-    let change = Change {
-        action: "app_key.create",
-        object_id: issued.stored.value.id.to_string(),
-        before: None,
-        after: Some(of_app_key(&issued.stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::AppKeyCreate, &issued.stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &issued).await?;
     Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
@@ -69,12 +65,7 @@ pub async fn rotate(
         .await?
         .ok_or(ServiceError::NotFound("app key"))?;
     let issued = IssuedAppKey { stored, app_secret };
-    let change = Change {
-        action: "app_key.rotate",
-        object_id: id.to_string(),
-        before: Some(of_app_key(&before.value)),
-        after: Some(of_app_key(&issued.stored.value)),
-    };
+    let change = AuditedChange::changed(AuditAction::AppKeyRotate, &before.value, &issued.stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &issued).await?;
     Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
@@ -126,12 +117,7 @@ pub async fn delete(
         .ok_or(ServiceError::NotFound("app key"))?;
     precondition.check(&before.etag)?;
     app_keys::delete(&tx, id).await?;
-    let change = Change {
-        action: "app_key.delete",
-        object_id: id.to_string(),
-        before: Some(of_app_key(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::AppKeyDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }

@@ -1,11 +1,12 @@
 //! Apps: the host packages of a tenant.
 
-use super::audit::{self, Change, of_app};
+use super::audit::{self, AuditedChange};
 use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::storage::{Reader, apps, device_installs, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
@@ -48,12 +49,7 @@ pub async fn create(
     require_valid(app.check_names())?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = apps::insert(&tx, app, ctx.now()).await?;
-    let change = Change {
-        action: "app.create",
-        object_id: stored.value.package_name.to_string(),
-        before: None,
-        after: Some(of_app(&stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::AppCreate, &stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &stored).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
@@ -110,12 +106,7 @@ pub async fn update(
     require_valid(after.check_names())?;
     check_old_names(&tx, scope, &after).await?;
     let stored = apps::update(&tx, &before, after, ctx.now()).await?;
-    let change = Change {
-        action: "app.update",
-        object_id: name.to_string(),
-        before: Some(of_app(&before.value)),
-        after: Some(of_app(&stored.value)),
-    };
+    let change = AuditedChange::changed(AuditAction::AppUpdate, &before.value, &stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
@@ -141,12 +132,7 @@ pub async fn delete(
     }
     apps::delete(&tx, before.value.id).await?;
     device_installs::remove_later(&tx, (before.value.id, &before.value.package_name), ctx.now()).await?;
-    let change = Change {
-        action: "app.delete",
-        object_id: name.to_string(),
-        before: Some(of_app(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::AppDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::audit::{self, Change, of_device_key};
+use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::device_keys;
 use slipway_domain::access::{Action, DeviceKey, KeyFacts};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{KeyId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
@@ -38,12 +39,7 @@ pub async fn create(
         stored,
         device_key: secret.text,
     };
-    let change = Change {
-        action: "device_key.create",
-        object_id: issued.stored.value.id.to_string(),
-        before: None,
-        after: Some(of_device_key(&issued.stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::DeviceKeyCreate, &issued.stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &issued).await?;
     Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
@@ -84,12 +80,7 @@ pub async fn delete(
         .ok_or(ServiceError::NotFound("device key"))?;
     precondition.check(&before.etag)?;
     device_keys::delete(&tx, id).await?;
-    let change = Change {
-        action: "device_key.delete",
-        object_id: id.to_string(),
-        before: Some(of_device_key(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::DeviceKeyDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }

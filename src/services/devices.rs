@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use uuid::Uuid;
 
-use super::audit::{self, Change};
+use super::audit::{self, Audited, AuditedChange, EnrolmentState, ImportDetails};
 use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, nodes};
 use crate::live::{DeviceRef, Lookup};
@@ -15,6 +16,7 @@ use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Reader, Tx};
 use slipway_domain::access::{Action, TenantScope};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::device::{Device, DeviceFilter, OrgInfo};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -131,12 +133,7 @@ pub async fn delete(
         Some(token) => Some(end_token(ctx, &tx, scope, id, (&token, TokenState::Forgotten)).await?),
         None => None,
     };
-    let change = Change {
-        action: "device.delete",
-        object_id: id.to_string(),
-        before: Some(of_device(&before.device)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::DeviceDelete, &before.device);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
     if let Some(generation) = generation {
@@ -161,12 +158,9 @@ pub async fn revoke_token(
     let token = token.filter(|token| matches!(token.state, TokenState::Valid { .. }));
     let token = token.ok_or(ServiceError::NotFound("token of the device"))?;
     let generation = end_token(ctx, &tx, scope, id, (&token, TokenState::Revoked)).await?;
-    let change = Change {
-        action: "device.revoke_token",
-        object_id: id.to_string(),
-        before: Some(json!({"enrolled": true})),
-        after: Some(json!({"enrolled": false})),
-    };
+    let change = AuditedChange::new(AuditAction::DeviceRevokeToken, id)
+        .with_before(&EnrolmentState { enrolled: true })
+        .with_after(&EnrolmentState { enrolled: false });
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
     note_ended(ctx, tenant, id, generation);
@@ -196,18 +190,24 @@ fn note_ended(ctx: &Context, tenant: TenantId, id: &DeviceId, generation: i64) {
         .record_generation(DeviceRef::of(tenant, id), generation);
 }
 
-fn of_device(device: &RegisteredDevice) -> Value {
-    let (known, stored) = (&device.stored.device, &device.stored);
-    json!({
-        "device_id": known.id,
-        "project_id": known.project,
-        "device_type": known.device_type,
-        "org_info": known.org_info,
-        "attributes": stored.attributes,
-        "enrolled": device.is_enrolled,
-        "first_seen_at": stored.first_seen_at,
-        "last_seen_at": stored.last_seen_at,
-    })
+impl Audited for RegisteredDevice {
+    fn audited_id(&self) -> String {
+        self.stored.device.id.to_string()
+    }
+
+    fn audited_state(&self) -> impl Serialize {
+        let (known, stored) = (&self.stored.device, &self.stored);
+        json!({
+            "device_id": known.id,
+            "project_id": known.project,
+            "device_type": known.device_type,
+            "org_info": known.org_info,
+            "attributes": stored.attributes,
+            "enrolled": self.is_enrolled,
+            "first_seen_at": stored.first_seen_at,
+            "last_seen_at": stored.last_seen_at,
+        })
+    }
 }
 
 /// Imports devices: creates unknown ones and sets the given fields of known ones. Repeating an import changes nothing.
@@ -238,12 +238,11 @@ pub async fn import(
     };
     if !imported.is_empty() {
         devices::upsert_imported(&tx, scope, imported).await?;
-        let change = Change {
-            action: "device.import",
-            object_id: tenant.to_string(),
-            before: None,
-            after: Some(json!({"created": done.created, "updated": done.updated})),
+        let details = ImportDetails {
+            created: done.created,
+            updated: done.updated,
         };
+        let change = AuditedChange::new(AuditAction::DeviceImport, tenant).with_after(&details);
         audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     }
     once.record(&tx, &done).await?;

@@ -6,11 +6,10 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
-
-use super::audit::{self, Actor, Change};
+use super::audit::{self, Actor, AuditedChange, LoginFailureDetails};
 use super::login_failures::LoginFailure;
 use super::{Context, ServiceError};
+use slipway_domain::catalog::audit_action::AuditAction;
 
 /// Logs a failed login and audits it within the limits.
 pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
@@ -26,25 +25,22 @@ pub(super) async fn record(ctx: &Context, failure: LoginFailure<'_>) {
         return;
     }
     let left_out = ctx.authentication().failures.left_out.swap(0, Ordering::Relaxed);
-    let change = Change {
-        action: "user.login_failed",
-        object_id: failure
-            .user
-            .map_or_else(|| account.to_owned(), |user| user.id.to_string()),
-        before: None,
-        after: Some(json!({
-            "username": account,
-            "address": address,
-            "reason": failure.reason,
-            "left_out_before": left_out,
-        })),
+    let object_id = failure
+        .user
+        .map_or_else(|| account.to_owned(), |user| user.id.to_string());
+    let details = LoginFailureDetails {
+        username: account,
+        address,
+        reason: failure.reason,
+        left_out_before: left_out,
     };
+    let change = AuditedChange::new(AuditAction::UserLoginFailed, object_id).with_after(&details);
     if let Err(error) = write(ctx, &failure, change).await {
         tracing::warn!(%error, "a failed login could not be audited");
     }
 }
 
-async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: Change) -> Result<(), ServiceError> {
+async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: AuditedChange) -> Result<(), ServiceError> {
     let actor = Actor {
         key: "anonymous".to_owned(),
         name: failure.account().to_owned(),

@@ -1,11 +1,12 @@
 //! The caller's own account.
 
-use super::audit::{self, Change};
+use super::audit::{self, AuditedChange};
 use super::login_limits::count_login_attempt;
 use super::{Caller, Context, ServiceError};
 use crate::secrets::{PasswordHash, hash_password, verify_own_password};
 use crate::storage::{sessions, users};
 use slipway_domain::access::{Action, authorize_platform};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 
 /// Changes the caller's password and ends all of their sessions, including the current one.
@@ -35,12 +36,7 @@ pub async fn change_password(
     let tx = ctx.begin_on_credentials(caller, None).await?;
     users::update_password(&tx, &user, hash.as_str().to_owned(), ctx.now()).await?;
     sessions::delete_of_user(&tx, id).await?;
-    let change: Change = Change {
-        action: "user.change_password",
-        object_id: id.to_string(),
-        before: None,
-        after: None,
-    };
+    let change = AuditedChange::new(AuditAction::UserChangePassword, id);
     audit::record(&tx, ctx, caller, user.value.tenant, change).await?;
     tx.commit().await?;
     Ok(())

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-
-use super::audit::{self, Change};
+use super::audit::{self, AuditedChange, OrgDirectoryDifference};
 use super::error::require_valid;
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::storage::org_directories::{self, DirectoryRecord, DirectoryText};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{OrgCode, OrgNode, check_directory};
 
@@ -49,12 +48,9 @@ pub async fn replace(
         return Ok(ctx.unchanged(tx, before).await);
     }
     let stored = org_directories::replace(&tx, nodes, ctx.now()).await?;
-    let change = Change {
-        action: "org_directory.replace",
-        object_id: tenant.to_string(),
-        before: Some(differing_nodes(&before.nodes, &stored.nodes)),
-        after: Some(differing_nodes(&stored.nodes, &before.nodes)),
-    };
+    let change = AuditedChange::new(AuditAction::OrgDirectoryReplace, tenant)
+        .with_before(&differing_nodes(&before.nodes, &stored.nodes))
+        .with_after(&differing_nodes(&stored.nodes, &before.nodes));
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
@@ -69,16 +65,18 @@ fn none_yet(ctx: &Context) -> DirectoryRecord {
 
 /// Returns the nodes that `others` lacks or has with other values. A directory is too large to store it in every audit
 /// event.
-fn differing_nodes(nodes: &[OrgNode], others: &[OrgNode]) -> Value {
+fn differing_nodes<'a>(nodes: &'a [OrgNode], others: &[OrgNode]) -> OrgDirectoryDifference<'a> {
     let others_by_path: HashMap<&[OrgCode], &OrgNode> =
         others.iter().map(|node| (node.path.as_slice(), node)).collect();
-    let differing: Vec<_> = nodes
+    let mut differing: Vec<_> = nodes
         .iter()
         .filter(|node| others_by_path.get(node.path.as_slice()) != Some(node))
         .collect();
-    json!({
-        "node_count": nodes.len(),
-        "differing_count": differing.len(),
-        "differing": &differing[..differing.len().min(AUDITED_NODES)],
-    })
+    let differing_count = differing.len();
+    differing.truncate(AUDITED_NODES);
+    OrgDirectoryDifference {
+        node_count: nodes.len(),
+        differing_count,
+        differing,
+    }
 }

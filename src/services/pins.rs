@@ -1,11 +1,12 @@
 //! Pins: hold devices back, or on exactly one version.
 
-use super::audit::{self, Change, of_pin};
+use super::audit::{self, Audited, AuditedChange, AuditedPin};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::storage::pins::PinFilter;
 use crate::storage::{CatalogTx, Reader, pins, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{AppId, PinId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
@@ -66,12 +67,14 @@ pub async fn put(
         return Ok(ctx.unchanged(tx, named(before)).await);
     }
     let stored = pins::upsert(&tx, pin, ctx.now()).await?;
-    let change = Change {
-        action: "pin.put",
-        object_id: stored.value.id.to_string(),
-        before: before.map(|before| of_pin(&app.package_name, &before.value)),
-        after: Some(of_pin(&app.package_name, &stored.value)),
+    let of = |pin| AuditedPin {
+        app: &app.package_name,
+        pin,
     };
+    let mut change = AuditedChange::created(AuditAction::PinPut, &of(&stored.value));
+    if let Some(before) = &before {
+        change = change.with_before(&of(&before.value).audited_state());
+    }
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed(named(stored), ctx.commit(tx).await?))
 }
@@ -178,12 +181,11 @@ pub async fn delete(
     let app = crate::storage::apps::find_by_id(&tx, scope, before.value.app_id).await?;
     let package_name = app.ok_or(ServiceError::NotFound("pin"))?.value.package_name;
     pins::delete(&tx, before.value.app_id, id).await?;
-    let change = Change {
-        action: "pin.delete",
-        object_id: id.to_string(),
-        before: Some(of_pin(&package_name, &before.value)),
-        after: None,
+    let audited = AuditedPin {
+        app: &package_name,
+        pin: &before.value,
     };
+    let change = AuditedChange::deleted(AuditAction::PinDelete, &audited);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::api_tokens::IssuedApiToken;
-use super::audit::{self, Change, of_api_token};
+use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::platform_tokens;
 use slipway_domain::access::{Action, ApiToken, KeyFacts, Role, authorize_platform};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::KeyId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Name;
@@ -33,12 +34,7 @@ pub async fn create(
         stored: platform_tokens::insert(&tx, token, secret.secret_hash, ctx.now()).await?,
         token: secret.text,
     };
-    let change = Change {
-        action: "api_token.create",
-        object_id: issued.stored.value.id.to_string(),
-        before: None,
-        after: Some(of_api_token(&issued.stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::ApiTokenCreate, &issued.stored.value);
     audit::record(&tx, ctx, caller, None, change).await?;
     once.record(&tx, &issued).await?;
     tx.commit().await?;
@@ -76,12 +72,7 @@ pub async fn delete(
     if !platform_tokens::delete(&tx, id).await? {
         return Err(ServiceError::NotFound("API token"));
     }
-    let change = Change {
-        action: "api_token.delete",
-        object_id: id.to_string(),
-        before: Some(of_api_token(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::ApiTokenDelete, &before.value);
     audit::record(&tx, ctx, caller, None, change).await?;
     tx.commit().await?;
     Ok(())

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::TimeDelta;
 use metrics::counter;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::audit::{self, Actor, Change, of_push};
+use super::audit::{self, Actor, AuditedChange, AuditedPush, WithdrawalDetails};
 use super::gateway_keys::GatewayKey;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::storage::push_targets::{self, NewTarget};
 use crate::storage::{Authority, Reader, StorageError, Tx, push_recipients, pushes, tenants};
 use slipway_domain::access::{Action, TenantScope, authorize_push};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{PushId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::push::{
@@ -169,12 +169,11 @@ async fn accept(
         is_repeat: false,
     };
     let tenant = sender.scope.tenant();
-    let change = Change {
-        action: "push.create",
-        object_id: accepted.push.push.id.to_string(),
-        before: None,
-        after: Some(of_push(&accepted.push.push, accepted.push.targets.len())),
+    let audited = AuditedPush {
+        push: &accepted.push.push,
+        targets: accepted.push.targets.len(),
     };
+    let change = AuditedChange::created(AuditAction::PushCreate, &audited);
     audit::record_by(&tx, ctx, sender.actor.clone(), Some(tenant), change).await?;
     if let Some(once) = once {
         once.record(&tx, &accepted).await?;
@@ -339,12 +338,8 @@ pub async fn withdraw(
     if withdrawn == 0 {
         return Ok(before);
     }
-    let change = Change {
-        action: "push.withdraw",
-        object_id: id.to_string(),
-        before: None,
-        after: Some(json!({"withdrawn": withdrawn})),
-    };
+    let change =
+        AuditedChange::new(AuditAction::PushWithdraw, id).with_after(&WithdrawalDetails { withdrawn });
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     let after = with_targets(&tx, scope, before.push).await?;
     tx.commit().await?;

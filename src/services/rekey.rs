@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use metrics::gauge;
 
-use super::audit::{self, Actor, Change};
+use super::audit::{self, Actor, AuditedChange, RekeyDetails, TokenRevocationDetails};
 use super::{Context, ServiceError, installation};
 use crate::secrets::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
 use crate::storage::app_keys::{self, SealedAppKey, SealedSecrets};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, device_tokens};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{KeyId, TenantId};
 
 /// App keys per statement. A transaction of a tenant therefore has at most as many.
@@ -71,12 +72,11 @@ pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rek
         }
     }
     if done.app_keys > 0 {
-        let change = Change {
-            action: "installation.rekey",
-            object_id: keyring.primary_key_id().to_owned(),
-            before: None,
-            after: Some(serde_json::json!({"app_keys": done.app_keys})),
+        let details = RekeyDetails {
+            app_keys: done.app_keys,
         };
+        let change =
+            AuditedChange::new(AuditAction::InstallationRekey, keyring.primary_key_id()).with_after(&details);
         let tx = db.begin().await?;
         audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
         tx.commit().await?;
@@ -153,12 +153,13 @@ pub async fn revoke_old_device_tokens(
         }
     }
     if revoked > 0 {
-        let change = Change {
-            action: "installation.revoke_old_device_tokens",
-            object_id: keyring.primary_key_id().to_owned(),
-            before: None,
-            after: Some(serde_json::json!({"device_tokens": revoked})),
-        };
+        let change = AuditedChange::new(
+            AuditAction::InstallationRevokeOldDeviceTokens,
+            keyring.primary_key_id(),
+        )
+        .with_after(&TokenRevocationDetails {
+            device_tokens: revoked,
+        });
         let tx = db.begin().await?;
         audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
         tx.commit().await?;

@@ -1,11 +1,12 @@
 //! Transitions of a release: publish, pause, resume, discard, recall. All of them are idempotent.
 
-use super::audit::{self, Change, of_release};
+use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::release_lookup::{ReleaseEdit, begin_edit};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::storage::releases::{list_names_of, update};
 use crate::storage::{CatalogTx, resources};
 use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
 use slipway_domain::catalog::text::{PackageName, Reason};
@@ -106,23 +107,22 @@ async fn transition(
         after.recall_reason = reason;
     }
     let stored = update(tx, before, after, now).await?;
-    let change = Change {
-        action: audited_as(step),
-        object_id: stored.value.release.id.to_string(),
-        before: Some(of_release(&app.package_name, &before.value)),
-        after: Some(of_release(&app.package_name, &stored.value)),
+    let of = |record| ReleaseOfApp {
+        app: &app.package_name,
+        record,
     };
+    let change = AuditedChange::changed(audited_as(step), &of(&before.value), &of(&stored.value));
     audit::record(tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
     Ok(Some(stored))
 }
 
-const fn audited_as(step: Transition) -> &'static str {
+const fn audited_as(step: Transition) -> AuditAction {
     match step {
-        Transition::Publish => "release.publish",
-        Transition::Pause => "release.pause",
-        Transition::Resume => "release.resume",
-        Transition::Discard => "release.discard",
-        Transition::Recall(_) => "release.recall",
+        Transition::Publish => AuditAction::ReleasePublish,
+        Transition::Pause => AuditAction::ReleasePause,
+        Transition::Resume => AuditAction::ReleaseResume,
+        Transition::Discard => AuditAction::ReleaseDiscard,
+        Transition::Recall(_) => AuditAction::ReleaseRecall,
     }
 }
 

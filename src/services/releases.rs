@@ -1,6 +1,6 @@
 //! Releases: create, list, get and update. [`super::release_transitions`] contains their transitions.
 
-use super::audit::{self, Change, of_release};
+use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
 use super::release_lookup::{ReleaseEdit, begin_edit, find};
 use super::release_transitions::{TransitionContext, publish_in};
@@ -8,6 +8,7 @@ use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteR
 use crate::storage::{CatalogTx, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
@@ -140,12 +141,11 @@ async fn insert(
         published_at: None,
     };
     let stored = releases::insert(tx, record, ctx.now()).await?;
-    let change = Change {
-        action: "release.create",
-        object_id: stored.value.release.id.to_string(),
-        before: None,
-        after: Some(of_release(&app.package_name, &stored.value)),
+    let audited = ReleaseOfApp {
+        app: &app.package_name,
+        record: &stored.value,
     };
+    let change = AuditedChange::created(AuditAction::ReleaseCreate, &audited);
     audit::record(tx, ctx, caller, Some(scope.tenant()), change).await?;
     Ok(CreatedRelease {
         stored,
@@ -187,10 +187,9 @@ pub async fn update(
     changes: ReleaseChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    change_content(ctx, caller, path, precondition, "release.update", |content| {
-        changes.apply_to(content);
-    })
-    .await
+    let apply = |content: &mut ReleaseContent| changes.apply_to(content);
+    let action = AuditAction::ReleaseUpdate;
+    change_content(ctx, caller, path, precondition, action, apply).await
 }
 
 /// Updates the rollout. Absent fields stay unchanged.
@@ -202,7 +201,8 @@ pub async fn set_rollout(
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
     let apply = |content: &mut ReleaseContent| changes.apply_to(&mut content.rollout);
-    change_content(ctx, caller, path, precondition, "release.set_rollout", apply).await
+    let action = AuditAction::ReleaseSetRollout;
+    change_content(ctx, caller, path, precondition, action, apply).await
 }
 
 async fn change_content(
@@ -210,7 +210,7 @@ async fn change_content(
     caller: &Caller,
     path: (TenantId, &PackageName, ReleaseId),
     precondition: &Precondition,
-    action: &'static str,
+    action: AuditAction,
     apply: impl FnOnce(&mut ReleaseContent),
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
     let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, path, precondition).await?;
@@ -224,12 +224,11 @@ async fn change_content(
     let stored = releases::update(&tx, &before, after, ctx.now())
         .await
         .map_err(version_taken)?;
-    let change = Change {
-        action,
-        object_id: stored.value.release.id.to_string(),
-        before: Some(of_release(&app.package_name, &before.value)),
-        after: Some(of_release(&app.package_name, &stored.value)),
+    let of = |record| ReleaseOfApp {
+        app: &app.package_name,
+        record,
     };
+    let change = AuditedChange::changed(action, &of(&before.value), &of(&stored.value));
     audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

@@ -1,10 +1,11 @@
 //! Resources of an app and their settings.
 
-use super::audit::{self, Change, of_resource};
+use super::audit::{self, AuditedChange, AuditedResource};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::storage::resources;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{Resource, ResourceKind};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{Identifier, Name, PackageName};
@@ -76,12 +77,15 @@ pub async fn update(
         return Ok(ctx.unchanged(tx, before).await);
     }
     let stored = resources::update(&tx, &before, after, ctx.now()).await?;
-    let change = Change {
-        action: "resource.update",
-        object_id: format!("{}/{identifier}", app.value.package_name),
-        before: Some(of_resource(&before.value)),
-        after: Some(of_resource(&stored.value)),
+    let of = |resource| AuditedResource {
+        app: &app.value.package_name,
+        resource,
     };
+    let change = AuditedChange::changed(
+        AuditAction::ResourceUpdate,
+        &of(&before.value),
+        &of(&stored.value),
+    );
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

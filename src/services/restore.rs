@@ -2,16 +2,16 @@
 //! if they were valid.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::json;
 
 use super::ServiceError;
-use super::audit::{self, Actor, Change};
+use super::audit::{self, Actor, AuditedChange, RestoreDetails};
 use crate::storage::device_tokens::{self, TokenState};
 use crate::storage::{
     Db, StorageError, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens, sessions, tenants,
     users,
 };
 use slipway_domain::access::{KeyFacts, TenantScope, User};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::versioned::Versioned;
@@ -76,16 +76,12 @@ pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Revocati
         device_tokens,
         generation,
     };
-    let change = Change {
-        action: "installation.restore_finish",
-        object_id: generation.to_string(),
-        before: None,
-        after: Some(json!({
-            "sessions": sessions,
-            "enrolment_codes": enrolment_codes,
-            "device_tokens": device_tokens,
-        })),
+    let details = RestoreDetails {
+        sessions,
+        enrolment_codes,
+        device_tokens,
     };
+    let change = AuditedChange::new(AuditAction::InstallationRestoreFinish, generation).with_after(&details);
     let tx = db.begin().await?;
     audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
     tx.commit().await?;

@@ -1,9 +1,10 @@
 //! Tenants, managed by platform administrators.
 
-use super::audit::{self, Change, of_tenant};
+use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::storage::tenants;
 use slipway_domain::access::{Action, authorize_platform, authorize_tenant};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
@@ -41,12 +42,7 @@ pub async fn create(
     };
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
-    let change = Change {
-        action: "tenant.create",
-        object_id: id.to_string(),
-        before: None,
-        after: Some(of_tenant(&stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::TenantCreate, &stored.value);
     audit::record(&tx, ctx, caller, Some(id), change).await?;
     once.record(&tx, &stored).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
@@ -95,12 +91,7 @@ pub async fn update(
         return Ok(ctx.unchanged(tx, before).await);
     }
     let stored = tenants::update(&tx, &before, after, ctx.now()).await?;
-    let change = Change {
-        action: "tenant.update",
-        object_id: id.to_string(),
-        before: Some(of_tenant(&before.value)),
-        after: Some(of_tenant(&stored.value)),
-    };
+    let change = AuditedChange::changed(AuditAction::TenantUpdate, &before.value, &stored.value);
     audit::record(&tx, ctx, caller, Some(id), change).await?;
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

@@ -1,10 +1,11 @@
 //! Users of a tenant.
 
-use super::audit::{self, Change, of_user};
+use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::secrets::hash_password;
 use crate::storage::{sessions, users};
 use slipway_domain::access::{Action, Role, User};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{TenantId, UserId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Username;
@@ -43,12 +44,7 @@ pub async fn create(
     };
     let tx = ctx.begin(caller).await?;
     let stored = users::insert(&tx, user, hash.as_str().to_owned(), ctx.now()).await?;
-    let change = Change {
-        action: "user.create",
-        object_id: stored.value.id.to_string(),
-        before: None,
-        after: Some(of_user(&stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &stored).await?;
     tx.commit().await?;
@@ -109,16 +105,12 @@ pub async fn update(
         stored = users::update_password(&tx, &stored, hash.as_str().to_owned(), ctx.now()).await?;
     }
     sessions::delete_of_user(&tx, id).await?;
-    let change = Change {
-        action: if hash.is_some() {
-            "user.set_password"
-        } else {
-            "user.update"
-        },
-        object_id: id.to_string(),
-        before: Some(of_user(&before.value)),
-        after: Some(of_user(&stored.value)),
+    let action = if hash.is_some() {
+        AuditAction::UserSetPassword
+    } else {
+        AuditAction::UserUpdate
     };
+    let change = AuditedChange::changed(action, &before.value, &stored.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
     Ok(stored)
@@ -140,12 +132,7 @@ pub async fn delete(
     if !users::delete(&tx, scope, id).await? {
         return Err(ServiceError::NotFound("user"));
     }
-    let change = Change {
-        action: "user.delete",
-        object_id: id.to_string(),
-        before: Some(of_user(&before.value)),
-        after: None,
-    };
+    let change = AuditedChange::deleted(AuditAction::UserDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     tx.commit().await?;
     Ok(())

@@ -10,6 +10,7 @@ use super::row::Row;
 use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::audit::AuditEvent;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{AuditId, TenantId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::json::JsonText;
@@ -66,7 +67,7 @@ pub(super) async fn count_deleted_apps(
 ) -> Result<u64, StorageError> {
     let deleted = Entity::find()
         .filter(Column::TenantId.eq(scope.tenant().get()))
-        .filter(Column::Action.eq("app.delete"))
+        .filter(Column::Action.eq(AuditAction::AppDelete.as_str()))
         .filter(Column::ObjectId.is_in(package_names))
         .select_only()
         .column(Column::ObjectId)

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{new_administrator, of_update, require_another, write};
+use super::{audited_update, new_administrator, require_another, write};
 use crate::secrets::hash_password;
 use crate::services::ServiceError;
-use crate::services::audit::{self, Actor, Change, of_user};
+use crate::services::audit::{self, Actor, AuditedChange};
 use crate::storage::{Authority, Db, users};
 use slipway_domain::access::User;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::text::Username;
 use slipway_domain::catalog::versioned::Versioned;
@@ -24,12 +25,7 @@ pub async fn create(
     let hash = hash_password(password).await;
     let tx = db.begin().await?;
     let stored = users::insert(&tx, new_administrator(username), hash.as_str().to_owned(), now).await?;
-    let change = Change {
-        action: "user.create",
-        object_id: stored.value.id.to_string(),
-        before: None,
-        after: Some(of_user(&stored.value)),
-    };
+    let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
     audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
     tx.commit().await?;
     Ok(stored)
@@ -95,7 +91,7 @@ async fn change(
     }
     let has_new_password = password_hash.is_some();
     let stored = write(&tx, before, (after, password_hash), now).await?;
-    let change = of_update(before, &stored, has_new_password);
+    let change = audited_update(before, &stored, has_new_password);
     audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
     tx.commit().await?;
     Ok(stored)

@@ -4,15 +4,15 @@
 //! alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::secrets::NewEnrolmentCode;
-use crate::services::audit::{self, Change};
+use crate::services::audit::{self, AuditedChange, EnrolmentCodeDetails};
 use crate::services::{Caller, Context, IdempotentWrite, ServiceError, WriteResult};
 use crate::storage::devices;
 use crate::storage::enrolment_codes::{self, CodeRecord};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::DeviceId;
 
@@ -55,12 +55,12 @@ pub async fn create_code(
         .ok_or(ServiceError::NotFound("device"))?;
     enrolment_codes::delete_of_device(&tx, scope, device).await?;
     enrolment_codes::insert(&tx, scope, stored).await?;
-    let change = Change {
-        action: "enrolment_code.create",
-        object_id: device.to_string(),
-        before: None,
-        after: Some(json!({"id": issued.id, "device_id": device, "expires_at": issued.expires_at})),
+    let details = EnrolmentCodeDetails {
+        id: issued.id,
+        device_id: device,
+        expires_at: issued.expires_at,
     };
+    let change = AuditedChange::new(AuditAction::EnrolmentCodeCreate, device).with_after(&details);
     audit::record(&tx, ctx, caller, Some(tenant), change).await?;
     once.record(&tx, &issued).await?;
     tx.commit().await?;

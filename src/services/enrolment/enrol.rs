@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use metrics::counter;
-use serde_json::json;
 
 use super::{INVALID_TOKEN, is_newest};
 use crate::live::DeviceRef;
 use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
-use crate::services::audit::{self, Actor, Change};
+use crate::services::audit::{
+    self, Actor, AuditedChange, DeviceProject, EnrolmentDetails, EnrolmentRefusalDetails,
+};
 use crate::services::checks::{AuthenticatedDevice, DeviceCredential, WRONG_TOKEN, tenant_access_error};
 use crate::services::devices::complete_org_info;
 use crate::services::network::network_of;
@@ -18,6 +19,7 @@ use crate::storage::device_tokens::{self, DeviceToken, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
 use slipway_domain::access::{TenantScope, key_scope};
+use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::device::DeviceEnrolment;
 use slipway_domain::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
 use slipway_domain::catalog::field::FieldError;
@@ -208,14 +210,17 @@ impl Attempt<'_> {
             EnrolmentProof::OwnToken => "device_token",
             EnrolmentProof::Code => "enrolment_code",
         };
-        let change = Change {
-            action: "device.enrol",
-            object_id: self.request.device.id.to_string(),
-            before: Some(json!({"project_id": known.device.project})),
-            after: Some(
-                json!({"project_id": self.request.device.project, "by": by, "address": self.request.address}),
-            ),
+        let before = DeviceProject {
+            project_id: known.device.project.as_ref(),
         };
+        let details = EnrolmentDetails {
+            project_id: &self.request.device.project,
+            by,
+            address: self.request.address,
+        };
+        let change = AuditedChange::new(AuditAction::DeviceEnrol, &self.request.device.id)
+            .with_before(&before)
+            .with_after(&details);
         self.audit(tx, change).await
     }
 
@@ -228,14 +233,13 @@ impl Attempt<'_> {
             self.request.address,
         );
         if limits.audits(self.scope.tenant(), &device.id, source) {
-            let change = Change {
-                action: "device.refuse_enrolment",
-                object_id: device.id.to_string(),
-                before: None,
-                after: Some(
-                    json!({"reason": reason, "project_id": device.project, "address": self.request.address}),
-                ),
+            let details = EnrolmentRefusalDetails {
+                reason,
+                project_id: &device.project,
+                address: self.request.address,
             };
+            let change =
+                AuditedChange::new(AuditAction::DeviceRefuseEnrolment, &device.id).with_after(&details);
             let tx = self.ctx.db().begin_as(self.authority()).await?;
             self.audit(&tx, change).await?;
             tx.commit().await?;
@@ -243,7 +247,7 @@ impl Attempt<'_> {
         Ok(error)
     }
 
-    async fn audit(&self, writer: &impl Writer, change: Change) -> Result<(), ServiceError> {
+    async fn audit(&self, writer: &impl Writer, change: AuditedChange) -> Result<(), ServiceError> {
         let (key, name) = match &self.caller.credential {
             DeviceCredential::Key(id) => {
                 let stored = device_keys::find(writer, self.scope, *id).await?;

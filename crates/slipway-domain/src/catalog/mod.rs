@@ -6,6 +6,7 @@
 pub mod app;
 pub mod attribute;
 pub mod audit;
+pub mod audit_action;
 pub mod device;
 pub mod enrolment;
 pub mod field;
