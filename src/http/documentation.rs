@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{
-    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentEncoding, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS,
+    CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentEncoding, HeaderValue, REFERRER_POLICY, VARY,
+    X_FRAME_OPTIONS,
 };
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpResponse, ResponseError, guard};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
+use super::compression::Coding;
 use super::problem::Problem;
 use slipway_domain::catalog::json::JsonText;
 
@@ -20,8 +22,23 @@ const PAGES: &str = "/docs/{file:.*}";
 /// Paths of the documentation, which the description does not contain.
 pub(super) const PATHS: [&str; 2] = [DESCRIPTION, PAGES];
 
-/// OpenAPI description as JSON.
-struct Description(Bytes);
+/// OpenAPI description as JSON, plain and compressed. It is compressed once, because anybody may request it.
+struct Description {
+    plain: Bytes,
+    gzip: Bytes,
+    zstd: Bytes,
+}
+
+impl Description {
+    fn new(api: &OpenApi) -> Self {
+        let plain = JsonText::of(api).into_string().into_bytes();
+        Self {
+            gzip: Coding::Gzip.encode(&plain).into(),
+            zstd: Coding::Zstd.encode(&plain).into(),
+            plain: plain.into(),
+        }
+    }
+}
 
 /// Content security policy of the pages.
 struct ContentPolicy(HeaderValue);
@@ -29,10 +46,9 @@ struct ContentPolicy(HeaderValue);
 /// Registers the documentation routes. The library's own routes would copy a file of 1 MB and serialize the description
 /// for each request.
 pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url: Option<&str>) {
-    let description = Bytes::from(JsonText::of(api).into_string());
     config
         .app_data(web::Data::new(ContentPolicy(policy(public_url))))
-        .app_data(web::Data::new(Description(description)))
+        .app_data(web::Data::new(Description::new(api)))
         .app_data(web::Data::new(Config::new([DESCRIPTION])))
         .service(web::redirect("/docs", "/docs/"))
         .service(
@@ -43,10 +59,20 @@ pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url:
         .service(web::resource(PAGES).guard(guard::Get()).to(serve_page));
 }
 
-async fn serve_description(description: web::Data<Description>) -> HttpResponse {
-    HttpResponse::Ok()
+async fn serve_description(request: HttpRequest, description: web::Data<Description>) -> HttpResponse {
+    let coding = Coding::accepted_by(&request);
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("application/json")
-        .body(description.0.clone())
+        .insert_header((VARY, "Accept-Encoding"));
+    if let Some(coding) = coding {
+        response.insert_header((CONTENT_ENCODING, coding.header()));
+    }
+    response.body(match coding {
+        None => description.plain.clone(),
+        Some(Coding::Gzip) => description.gzip.clone(),
+        Some(Coding::Zstd) => description.zstd.clone(),
+    })
 }
 
 async fn serve_page(file: web::Path<String>, pages: web::Data<Config<'static>>) -> HttpResponse {

@@ -6,6 +6,7 @@ mod body;
 mod body_memory;
 mod call;
 mod client_address;
+mod compression;
 mod connection;
 mod device;
 mod documentation;

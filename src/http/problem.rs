@@ -250,7 +250,7 @@ impl From<ServiceError> for Problem {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::Unavailable, detail)
             },
-            ServiceError::Stopping | ServiceError::NoCatalog => Self {
+            ServiceError::NoCatalog => Self {
                 retry_after_s: Some(1),
                 ..Self::new(Code::Unavailable, detail)
             },

@@ -11,7 +11,7 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{
     CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use futures_util::FutureExt;
@@ -19,6 +19,7 @@ use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
 use super::client_address::client_address;
+use super::compression::compress_response;
 use super::connection::{RequestInProgress, TrackedBody};
 use super::documentation;
 use super::problem::Problem;
@@ -52,6 +53,7 @@ pub(super) async fn instrument_request(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = request_id_from(&request);
+    trim_trailing_slash(&mut request);
     let method = request.method().clone();
     // The gateway has its own response for unknown verbs.
     if method == Method::HEAD && !request.path().starts_with("/router/") {
@@ -127,9 +129,24 @@ pub(super) async fn instrument_request(
     if place == "/docs" || place.starts_with("/docs/") {
         documentation::add_page_headers(&mut response);
     }
-    Ok(response
+    Ok(compress_response(response, path == CHECK_PATHS[0])
         .map_into_boxed_body()
         .map_body(|_, body| TrackedBody::new(body, in_progress)))
+}
+
+/// Removes a slash from the end of the path, except below `/docs`, whose pages have relative links.
+fn trim_trailing_slash(request: &mut ServiceRequest) {
+    let uri = request.uri();
+    let Some(path) = uri.path().strip_suffix('/') else { return };
+    if path.is_empty() || path.ends_with('/') || path == "/docs" || path.starts_with("/docs/") {
+        return;
+    }
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("{path}{query}").parse().ok();
+    let Ok(uri) = Uri::from_parts(parts) else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
 }
 
 /// Adds the headers of every response.

@@ -59,9 +59,6 @@ pub enum ServiceError {
     /// The node's limit of concurrent expensive calls is reached.
     #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
-    /// The node is about to stop. A new connection reaches another node, or this one after its restart.
-    #[error("this node is about to stop; connect again after Retry-After")]
-    Stopping,
     /// This node has not loaded a catalog yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
     NoCatalog,

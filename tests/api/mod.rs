@@ -10,6 +10,7 @@ mod bad_input;
 mod bearer_tokens;
 mod check;
 mod check_again;
+mod compression;
 mod contract;
 mod credentials;
 mod described;

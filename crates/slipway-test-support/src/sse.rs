@@ -21,7 +21,7 @@ pub struct SseStream {
     pub head: String,
 }
 
-/// What stands between two blank lines.
+/// An event, or a line outside of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SseItem {
     Push(SsePush),
@@ -101,7 +101,8 @@ impl SseStream {
     pub async fn next(&mut self) -> Option<SseItem> {
         timeout(DEADLINE, async {
             loop {
-                if let Some((item, rest)) = self.text.split_once("\n\n") {
+                let end = if self.text.starts_with("event:") { "\n\n" } else { "\n" };
+                if let Some((item, rest)) = self.text.split_once(end) {
                     let (item, rest) = (read(item), rest.to_owned());
                     self.text = rest;
                     return Some(item);

@@ -36,7 +36,7 @@ struct ResumeHeader {
 ///
 /// Each event has `event: push`, the push's sequence as `id:`, and the push as in a poll as `data:`. Comments are sent
 /// periodically. Open pushes after `Last-Event-ID` are sent immediately, and again until they are acknowledged. The
-/// stream ends when the node stops; the device should then reconnect. It also ends when the token becomes invalid.
+/// stream ends when the node is about to stop; the device should then reconnect after `retry` milliseconds. It also ends when the token becomes invalid.
 #[utoipa::path(tag = "device", operation_id = "receive_events", params(OwnDevicePath, ResumeHeader),
     security(("device_token" = [])),
     responses((status = 200, description = "Event stream", body = String, content_type = "text/event-stream"), ReadProblems))]
@@ -55,17 +55,19 @@ pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse,
     if is_head(&request) {
         return Ok(response.finish());
     }
-    let stream = open_stream(ctx, principal, has_up_to)?;
+    let stream = open_stream(ctx, principal, has_up_to);
     // The connection is closed after the stream, so that a stopping node does not wait for it.
     Ok(response.force_close().streaming(ProbedStream::new(body(stream))))
 }
 
-fn body(stream: EventStream) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
-    let begin = Bytes::from(format!("retry: {}\n\n", retry_ms(request_ids::next())));
+/// Body of the response. Without a stream, because the node is about to stop, it ends after the delay: an `EventSource`
+/// reconnects after a response with status 200, and never after another (WHATWG HTML, section 9.2.2).
+fn body(stream: Option<EventStream>) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    let begin = Bytes::from(format!("retry: {}\n", retry_ms(request_ids::next())));
     unfold((Some(begin), stream), async |(begin, mut stream)| {
         let chunk = match begin {
             Some(begin) => begin,
-            None => render(&stream.next().await?),
+            None => render(&stream.as_mut()?.next().await?),
         };
         Some((Ok(chunk), (None, stream)))
     })
@@ -77,7 +79,8 @@ fn retry_ms(random: u64) -> u64 {
 
 fn render(event: &StreamEvent) -> Bytes {
     let StreamEvent::Pushes(pushes) = event else {
-        return Bytes::from_static(b":\n\n");
+        // Without a blank line, after which some clients dispatch an empty event.
+        return Bytes::from_static(b":\n");
     };
     let events = pushes.iter().map(|push| {
         let (id, data) = (push.sequence(), push.json());

@@ -2,7 +2,6 @@
 
 mod batch;
 mod check;
-mod compression;
 mod errors;
 mod method;
 mod methods;

@@ -4,7 +4,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY}
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use slipway_gateway::envelope::Format;
 
-use super::compression::{accepts_gzip, gzip};
+use crate::http::compression::{accepts_gzip, gzip};
 
 /// Builds the HTTP response. The body is compressed if the client accepts gzip.
 pub(super) fn respond(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
@@ -18,6 +18,8 @@ pub const MAX_POLL_WAIT_S: u32 = 60;
 pub const MAX_POLLED: usize = 200;
 /// Minimum time between reads of a poll that is not woken.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
+/// Maximum wait of a poll while this node is about to stop.
+const DRAINING_POLL_WAIT: Duration = Duration::from_millis(500);
 
 /// Returns up to [`MAX_POLLED`] pending pushes of a device, by sequence. With a wait, a push that was last delivered
 /// over a stream or a poll is left out until it is due again. Fails once the device has lost access.
@@ -33,7 +35,9 @@ pub async fn poll(
     let listener = ctx
         .push_delivery()
         .listen(principal.device_ref(), ListenerKind::Poll);
-    let listener = listener.ok_or(ServiceError::Stopping)?;
+    let Some(listener) = listener else {
+        return poll_draining_node(ctx, principal, wait).await;
+    };
     loop {
         principal.confirm(ctx)?;
         let open = read_pending(ctx, &principal.scope, 0).await?;
@@ -44,6 +48,23 @@ pub async fn poll(
         }
         wait_until(&listener, deadline, next).await;
     }
+}
+
+/// Answers a poll while this node is about to stop. The answer comes early, so that the stop does not wait for it, and
+/// may be empty. It comes after a pause, because the device polls again at once.
+async fn poll_draining_node(
+    ctx: &Context,
+    principal: &DevicePrincipal,
+    wait: Duration,
+) -> Result<Vec<DeliveredPush>, ServiceError> {
+    {
+        let _suspended = suspend_deadline();
+        sleep(wait.min(DRAINING_POLL_WAIT)).await;
+    }
+    principal.confirm(ctx)?;
+    let open = read_pending(ctx, &principal.scope, 0).await?;
+    let (due, _) = due(open, ctx.now(), ctx.push_delivery.settings.redelivery);
+    record_delivery(ctx, due).await
 }
 
 /// Records the deliveries before they happen, so that the next poll does not return the same pushes.

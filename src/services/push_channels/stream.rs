@@ -10,7 +10,7 @@ use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
 use crate::services::enrolment::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule, spread};
-use crate::services::{Context, ServiceError};
+use crate::services::Context;
 use slipway_domain::catalog::push::Channel;
 
 /// Wait after a database error before the next read, spread by device.
@@ -36,18 +36,15 @@ pub struct EventStream {
     heartbeat_at: Instant,
 }
 
-/// Opens a stream for a device that reports that it has all pushes up to a sequence (0: none).
-pub fn open_stream(
-    ctx: Arc<Context>,
-    principal: DevicePrincipal,
-    has_up_to: i64,
-) -> Result<EventStream, ServiceError> {
+/// Opens a stream for a device that reports that it has all pushes up to a sequence (0: none). Returns `None` if this
+/// node is about to stop.
+pub fn open_stream(ctx: Arc<Context>, principal: DevicePrincipal, has_up_to: i64) -> Option<EventStream> {
     let listener = ctx
         .push_delivery()
-        .listen(principal.device_ref(), ListenerKind::Stream);
+        .listen(principal.device_ref(), ListenerKind::Stream)?;
     let now = Instant::now();
-    Ok(EventStream {
-        listener: listener.ok_or(ServiceError::Stopping)?,
+    Some(EventStream {
+        listener,
         schedule: RedeliverySchedule::resumed_after(has_up_to),
         unread: Some((0, now)),
         heartbeat_at: now + ctx.push_delivery().heartbeat(),
@@ -119,6 +116,7 @@ impl EventStream {
             self.schedule
                 .take_due(push.sequence(), push.push.id, now, redelivery)
         });
+        self.schedule.limit_reported();
         let delivered = delivered_by(Channel::Events, &open);
         if !delivered.is_empty() {
             self.ctx.push_delivery().record(delivered);

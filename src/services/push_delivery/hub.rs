@@ -120,7 +120,7 @@ impl Hub {
         self.lock().keys().cloned().collect()
     }
 
-    /// Ends all listeners, and refuses new ones.
+    /// Ends all listeners. New ones are not registered any more.
     pub(super) fn end(&self) {
         let devices = self.lock();
         self.is_ended.store(true, Ordering::Relaxed);

@@ -79,6 +79,12 @@ impl RedeliverySchedule {
         is_now && !has_it_already
     }
 
+    /// Limits the sequence that the device reports to the highest one seen. A device may report a higher one, for
+    /// example after a restore of the database; a later push is nevertheless new to it.
+    pub(super) fn limit_reported(&mut self) {
+        self.has_up_to = self.has_up_to.min(self.highest);
+    }
+
     /// Removes pushes that are no longer open, among the sequences from `from` on. `open` must be sorted.
     pub(in crate::services) fn keep_only(&mut self, open: &[i64], from: i64) {
         self.offered
@@ -163,6 +169,15 @@ mod tests {
         let due = start + REDELIVERY.wait(push, 1);
         assert!(schedule.take_due(2, push, due, REDELIVERY));
         assert_eq!(schedule.highest(), 3);
+    }
+
+    #[test]
+    fn a_push_after_a_report_that_is_too_high_is_offered_at_once() {
+        let start = Instant::now();
+        let mut schedule = RedeliverySchedule::resumed_after(1_000);
+        assert!(!schedule.take_due(2, PushId::generate(), start, REDELIVERY));
+        schedule.limit_reported();
+        assert!(schedule.take_due(3, PushId::generate(), start, REDELIVERY));
     }
 
     #[test]

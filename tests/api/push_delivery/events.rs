@@ -76,6 +76,20 @@ async fn a_stream_resumes_after_the_last_event_and_gives_the_rest_again_later(da
     assert_eq!((again.id, again.push_id()), (1, first.as_str()));
 }
 
+async fn a_last_event_id_that_is_too_high_does_not_delay_new_pushes(database: TestDatabase) {
+    // A push that the device is thought to have would come after hours.
+    let stage = Stage::set_with(database, |config| {
+        config.delivery.redelivery_ms = 3_600_000;
+        config.delivery.redelivery_max_ms = 3_600_000;
+    })
+    .await;
+    let device = stage.device("A").await;
+    let mut events = device.resume(Some(1_000_000)).await;
+    assert!(matches!(events.next().await, Some(SseItem::Retry(_))));
+    let push = stage.push(&[&device]).await;
+    assert_eq!(events.push().await.push_id(), push);
+}
+
 async fn what_is_not_acknowledged_comes_again_with_the_same_id(database: TestDatabase) {
     let stage = Stage::set_impatient(database).await;
     let device = stage.device("A").await;
@@ -181,6 +195,7 @@ on_both_databases!(
     a_push_reaches_a_device_that_listens,
     what_waited_comes_first_and_in_order,
     a_stream_resumes_after_the_last_event_and_gives_the_rest_again_later,
+    a_last_event_id_that_is_too_high_does_not_delay_new_pushes,
     what_is_not_acknowledged_comes_again_with_the_same_id,
     every_stream_of_a_device_gets_a_push_and_no_other_devices,
     a_withdrawn_push_is_not_offered,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::stage::{Device, Stage, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
+use slipway_test_support::sse::SseItem;
 
 async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
     let stage = Stage::set(database).await;
@@ -28,12 +29,13 @@ async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestData
     let stage = Stage::set(database).await;
     let device = stage.device("A").await;
     stage.app.running.context.push_delivery().end_streams();
-    for path in ["events", "pushes?wait_s=1"] {
-        let answer = device.caller.get(&format!("/v1/devices/A/{path}")).await;
-        assert!(!answer.header("retry-after").is_empty(), "{path}");
-        answer.problem(503, "unavailable");
-    }
-    // What needs no waiting is answered.
+    // A browser's EventSource connects again after a 200 alone.
+    let mut events = device.events().await;
+    assert_eq!(events.status, 200);
+    assert!(matches!(events.next().await, Some(SseItem::Retry(_))));
+    assert_eq!(events.next().await, None);
+    assert!(device.poll(60).await.is_empty());
+    // A push is not lost meanwhile.
     let push = stage.push(&[&device]).await;
     assert_eq!(super::stage::ids(&device.poll(0).await), [push.as_str()]);
     device.say(&push, "received").await;
