@@ -1,6 +1,7 @@
 //! The architecture, checked in the sources.
 
 mod cycles;
+mod dependencies;
 mod language;
 mod layers;
 mod migrations;
