@@ -63,7 +63,7 @@ async fn poll_draining_node(
     }
     principal.confirm(ctx)?;
     let open = read_pending(ctx, &principal.scope, 0).await?;
-    let (due, _) = due(open, ctx.now(), ctx.push_delivery.settings.redelivery);
+    let (due, _) = due(open, ctx.now(), ctx.push_delivery().redelivery());
     record_delivery(ctx, due).await
 }
 

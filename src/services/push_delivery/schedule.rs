@@ -81,7 +81,7 @@ impl RedeliverySchedule {
 
     /// Limits the sequence that the device reports to the highest one seen. A device may report a higher one, for
     /// example after a restore of the database; a later push is nevertheless new to it.
-    pub(super) fn limit_reported(&mut self) {
+    pub(in crate::services) fn limit_reported(&mut self) {
         self.has_up_to = self.has_up_to.min(self.highest);
     }
 
