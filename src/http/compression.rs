@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use actix_web::HttpRequest;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{
@@ -10,7 +11,6 @@ use actix_web::http::header::{
     HeaderValue, Preference, Quality, VARY,
 };
 use actix_web::web::Bytes;
-use actix_web::HttpRequest;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -161,7 +161,11 @@ mod tests {
             ("br", None),
         ] {
             let request = TestRequest::default().insert_header((ACCEPT_ENCODING, header));
-            assert_eq!(Coding::accepted_by(&request.to_http_request()), chosen, "{header}");
+            assert_eq!(
+                Coding::accepted_by(&request.to_http_request()),
+                chosen,
+                "{header}"
+            );
         }
     }
 }

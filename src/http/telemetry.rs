@@ -137,7 +137,9 @@ pub(super) async fn instrument_request(
 /// Removes a slash from the end of the path, except below `/docs`, whose pages have relative links.
 fn trim_trailing_slash(request: &mut ServiceRequest) {
     let uri = request.uri();
-    let Some(path) = uri.path().strip_suffix('/') else { return };
+    let Some(path) = uri.path().strip_suffix('/') else {
+        return;
+    };
     if path.is_empty() || path.ends_with('/') || path == "/docs" || path.starts_with("/docs/") {
         return;
     }

@@ -85,7 +85,11 @@ async fn objects_and_streams_are_not_compressed(database: TestDatabase) {
     let token = merchant.device.post("/v1/devices", &enrolment).await.expect(201);
     let device = app.bearer(token["token"].as_str().unwrap());
     let request = device.request(Method::GET, "/v1/devices/PDA001/events");
-    let stream = request.header(ACCEPT_ENCODING, "gzip, zstd").send().await.unwrap();
+    let stream = request
+        .header(ACCEPT_ENCODING, "gzip, zstd")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(stream.status(), 200);
     assert!(!stream.headers().contains_key("content-encoding"));
 }

@@ -72,7 +72,8 @@ fn append_sources(directory: &Path, sources: &mut String) {
 
 /// Whether a word is in the sources.
 fn names(sources: &str, word: &str) -> bool {
-    let is_part = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let is_part =
+        |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
     sources.match_indices(word).any(|(start, _)| {
         let (before, after) = (&sources[..start], &sources[start + word.len()..]);
         !is_part(before.chars().next_back()) && !is_part(after.chars().next())

@@ -101,7 +101,11 @@ impl SseStream {
     pub async fn next(&mut self) -> Option<SseItem> {
         timeout(DEADLINE, async {
             loop {
-                let end = if self.text.starts_with("event:") { "\n\n" } else { "\n" };
+                let end = if self.text.starts_with("event:") {
+                    "\n\n"
+                } else {
+                    "\n"
+                };
                 if let Some((item, rest)) = self.text.split_once(end) {
                     let (item, rest) = (read(item), rest.to_owned());
                     self.text = rest;

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
+use crate::services::Context;
 use crate::services::enrolment::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule, spread};
-use crate::services::Context;
 use slipway_domain::catalog::push::Channel;
 
 /// Wait after a database error before the next read, spread by device.
