@@ -8,13 +8,14 @@ use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::release::{RecallMode, ReleaseRecord};
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{PackageName, Reason, Sha256, Url};
+use slipway_domain::catalog::version::VersionCode;
 
 /// Serializable release. It avoids `serde_json::Value` for JSON of callers, so that numbers keep their original text.
 #[derive(Serialize)]
 pub(super) struct AuditedRelease<'a> {
     package_name: &'a PackageName,
     identifier: &'a str,
-    version_code: i64,
+    version_code: VersionCode,
     version_name: &'a str,
     state: &'static str,
     recall_mode: Option<&'static str>,

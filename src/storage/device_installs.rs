@@ -88,7 +88,7 @@ pub async fn count_versions(
     let read = |(identifier, version_code, devices): (String, i64, i64)| {
         Ok(VersionCount {
             identifier: row.column("identifier", Identifier::parse(identifier))?,
-            version_code,
+            version_code: row.column("version_code", VersionCode::new(version_code))?,
             devices: row.column("device_id", u64::try_from(devices))?,
         })
     };
@@ -134,7 +134,7 @@ pub(super) fn devices_with(scope: TenantScope, filter: &InstallFilter<'_>) -> Se
             rows.filter(Column::Identifier.eq(identifier.as_str()))
         })
         .apply_if(filter.version_code, |rows, version| {
-            rows.filter(Column::VersionCode.eq(version))
+            rows.filter(Column::VersionCode.eq(version.get()))
         })
         .select_only()
         .column(Column::DeviceId)
@@ -228,7 +228,7 @@ fn write(scope: TenantScope, install: Install) -> Model {
         app_id: install.app.map(AppId::uuid),
         package_name: install.package_name.into_string(),
         identifier: install.identifier.into_string(),
-        version_code: install.version_code,
+        version_code: install.version_code.get(),
         seen_at: in_micros(install.seen_at),
     }
 }
@@ -239,7 +239,7 @@ fn read(model: Model) -> Result<Install, StorageError> {
         app: model.app_id.map(AppId::from_uuid),
         package_name: row.column("package_name", PackageName::parse(model.package_name))?,
         identifier: row.column("identifier", Identifier::parse(model.identifier))?,
-        version_code: model.version_code,
+        version_code: row.column("version_code", VersionCode::new(model.version_code))?,
         seen_at: model.seen_at,
         device: row.column("device_id", DeviceId::parse(&model.device_id))?,
     })

@@ -18,6 +18,7 @@ use slipway_domain::catalog::org::OrgCode;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinModeError, PinTarget};
 use slipway_domain::catalog::text::{DeviceId, Identifier, Reason};
+use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Filter for a list of a tenant's pins. An absent field matches every pin.
@@ -148,7 +149,7 @@ fn write(tenant_id: i64, stored: &Versioned<Pin>) -> Model {
         device_id,
         org_path,
         mode: pin.mode.name().to_owned(),
-        version_code: pin.mode.version_code(),
+        version_code: pin.mode.version_code().map(VersionCode::get),
         reason: pin.reason.as_str().to_owned(),
         expires_at: pin.expires_at,
         etag: stored.etag.clone(),
@@ -159,7 +160,9 @@ fn write(tenant_id: i64, stored: &Versioned<Pin>) -> Model {
 
 fn read(model: Model) -> Result<Versioned<Pin>, StorageError> {
     let row = Row::of("pins", model.id);
-    let mode = PinMode::parse(&model.mode, model.version_code).map_err(mode_reason);
+    let version = model.version_code.map(VersionCode::new).transpose();
+    let version = row.column("version_code", version)?;
+    let mode = PinMode::parse(&model.mode, version).map_err(mode_reason);
     Ok(Versioned {
         value: Pin {
             id: PinId::from_uuid(model.id),

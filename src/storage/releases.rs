@@ -54,7 +54,7 @@ pub async fn find_by_version(
 ) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
     let row = of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
-        .filter(Column::VersionCode.eq(version))
+        .filter(Column::VersionCode.eq(version.get()))
         .filter(Column::State.ne(ReleaseState::Discarded.name()))
         .one(reader.connection())
         .await?;
@@ -135,7 +135,10 @@ pub async fn list_names_of(
     let row = Row::of("releases", format!("{identifier} of {app}"));
     versions
         .into_iter()
-        .map(|(code, name)| Ok((code, row.column("version_name", VersionName::parse(name))?)))
+        .map(|(code, name)| {
+            let code = row.column("version_code", VersionCode::of_release(code))?;
+            Ok((code, row.column("version_name", VersionName::parse(name))?))
+        })
         .collect()
 }
 

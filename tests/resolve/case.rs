@@ -14,6 +14,7 @@ use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
     VersionName,
 };
+use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{
     Check, CheckContext, CheckFields, Offer, OfferFormat, PublishedApp, RawField, decide, read_check,
 };
@@ -218,7 +219,7 @@ fn release(app: &App, json: &Value) -> Release {
         identifier: Identifier::parse(identifier).unwrap(),
         state: state(&json),
         content: ReleaseContent {
-            version_code,
+            version_code: VersionCode::of_release(version_code).unwrap(),
             version_name: VersionName::parse(text(&json["version_name"])).unwrap(),
             file: FileFacts {
                 download_url: Url::parse(text(&json["download_url"])).unwrap(),
@@ -277,12 +278,14 @@ fn pin(app: &App, json: &Value) -> Pin {
                 .collect(),
         ),
     };
+    let version = json["version_code"].as_i64();
+    let version = version.map(|version| VersionCode::new(version).unwrap());
     Pin {
         id: PinId::generate(),
         app_id: app.id,
         identifier: Identifier::parse(text(&json["identifier"])).unwrap(),
         target,
-        mode: PinMode::parse(&text(&json["mode"]), json["version_code"].as_i64()).unwrap(),
+        mode: PinMode::parse(&text(&json["mode"]), version).unwrap(),
         reason: Reason::parse("a case").unwrap(),
         expires_at: instant(&json["expires_at"]),
     }

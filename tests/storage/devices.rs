@@ -10,7 +10,7 @@ use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::{LevelCodes, OrgScope};
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
-use super::values::{identifier, now, package, prepare_tenant, scope};
+use super::values::{identifier, now, package, prepare_tenant, scope, version};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -41,7 +41,7 @@ fn install(device: &str, version_code: i64, minutes: i64) -> Install {
         device: id(device),
         package_name: package("com.hema.wms"),
         identifier: identifier("com.hema.wms"),
-        version_code,
+        version_code: version(version_code),
         seen_at: in_micros(now() + TimeDelta::minutes(minutes)),
     }
 }

@@ -6,7 +6,7 @@ use slipway_domain::catalog::org::OrgCode;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
 
-use super::values::{change, hold, identifier, now, prepare_app, scope};
+use super::values::{change, hold, identifier, now, prepare_app, scope, version};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -17,7 +17,7 @@ async fn the_same_pin_target_keeps_its_id(database: TestDatabase) {
     let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
     let first = hold(&wms, "a", "D1");
     let mut again = hold(&wms, "a", "D1");
-    again.mode = PinMode::Ceiling(7);
+    again.mode = PinMode::Ceiling(version(7));
     again.expires_at = Some(now());
     let mut of_node = hold(&wms, "a", "D1");
     of_node.target = PinTarget::OrgNode(vec![OrgCode::parse("HM").unwrap()]);

@@ -13,7 +13,7 @@ use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, DeviceType, RolloutKey, Sha256, UpdateDescription, Url,
 };
 
-use super::values::{change, identifier, is_conflict, now, prepare_app, reason, release, scope};
+use super::values::{change, identifier, is_conflict, now, prepare_app, reason, release, scope, version};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -44,7 +44,7 @@ fn full_release(app: &App) -> ReleaseRecord {
     content.targeting = Targeting {
         org_scopes: vec![OrgScope::new(LevelCodes::from_path(&["HM"])).unwrap()],
         device_types: vec![DeviceType::parse("10013").unwrap()],
-        host_version_min: Some(1),
+        host_version_min: Some(version(1)),
         device_ids: vec![DeviceId::parse("D1").unwrap()],
         attribute_rules: vec![serde_json::from_str(r#"{"name":"os","op":"semver","value":">=8"}"#).unwrap()],
         ..Default::default()
@@ -91,7 +91,7 @@ async fn a_version_is_unique_until_it_is_discarded(database: TestDatabase) {
     assert!(is_conflict(&outcome, UniqueKey::VersionCode), "{outcome:?}");
     drop(tx);
     change(db, 1, async |tx| {
-        let stored = releases::find_by_version(tx, scope(1), wms.id, &identifier("a"), 1)
+        let stored = releases::find_by_version(tx, scope(1), wms.id, &identifier("a"), version(1))
             .await?
             .unwrap();
         assert_eq!(stored.value, first);
@@ -99,7 +99,7 @@ async fn a_version_is_unique_until_it_is_discarded(database: TestDatabase) {
         discarded.release.state = ReleaseState::Discarded;
         releases::update(tx, &stored, discarded, now()).await?;
         assert_eq!(
-            releases::find_by_version(tx, scope(1), wms.id, &identifier("a"), 1).await?,
+            releases::find_by_version(tx, scope(1), wms.id, &identifier("a"), version(1)).await?,
             None
         );
         releases::insert(tx, second, now()).await.map(drop)
@@ -174,7 +174,7 @@ async fn releases_are_listed_newest_first(database: TestDatabase) {
             .iter()
             .map(|(code, name)| (*code, name.as_str()))
             .collect::<Vec<_>>(),
-        [(2, "1.0.2"), (3, "1.0.3")]
+        [(version(2), "1.0.2"), (version(3), "1.0.3")]
     );
     assert!(
         releases::exists_published_or_paused(db, scope(1), wms.id)

@@ -17,6 +17,7 @@ use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, UpdateDescription, Url, Username,
     VersionName,
 };
+use slipway_domain::catalog::version::VersionCode;
 
 /// An instant with more digits than a database keeps.
 pub(crate) fn now() -> DateTime<Utc> {
@@ -65,7 +66,7 @@ pub(crate) fn release(app: &App, identifier: &str, version_code: i64) -> Release
 
 fn content(version_code: i64) -> ReleaseContent {
     ReleaseContent {
-        version_code,
+        version_code: version(version_code),
         version_name: VersionName::parse(format!("1.0.{version_code}")).unwrap(),
         file: FileFacts {
             download_url: Url::parse("https://files.example/a.bin").unwrap(),
@@ -111,6 +112,10 @@ pub(crate) fn user(tenant: Option<i64>, username: &str) -> User {
         },
         enabled: true,
     }
+}
+
+pub(crate) fn version(number: i64) -> VersionCode {
+    VersionCode::new(number).unwrap()
 }
 
 pub(crate) fn name(text: &str) -> Name {

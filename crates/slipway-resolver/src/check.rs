@@ -80,11 +80,11 @@ impl<'a> Installed<'a> {
         Self(entries)
     }
 
-    /// Returns the installed version, or 0 if the identifier is not listed. If it is listed twice, the highest version
+    /// Returns the installed version, or [`VersionCode::NOT_INSTALLED`] if the identifier is not listed. If it is listed twice, the highest version
     /// applies.
     pub fn version_of(&self, identifier: &str) -> VersionCode {
         let versions = self.entries_of(identifier).iter().map(|entry| entry.version_code);
-        versions.max().unwrap_or(0)
+        versions.max().unwrap_or(VersionCode::NOT_INSTALLED)
     }
 
     /// Returns the digest that was sent for this version.

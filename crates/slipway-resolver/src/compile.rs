@@ -245,7 +245,7 @@ impl PublishedResource {
             has_floors: false,
             has_mandatory: false,
             has_recalled: false,
-            highest_version: 0,
+            highest_version: VersionCode::NOT_INSTALLED,
             releases: ListRef::default(),
             pins: None,
         }

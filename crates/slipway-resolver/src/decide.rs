@@ -170,7 +170,7 @@ fn apply_floor<'a>(
     passes: impl Fn(&CompiledRelease) -> bool,
 ) -> Option<&'a CompiledRelease> {
     let chosen = choice?.version_code;
-    if installed == 0 || !resource.has_floors {
+    if installed == VersionCode::NOT_INSTALLED || !resource.has_floors {
         return choice;
     }
     app.releases_of(resource)

@@ -145,7 +145,7 @@ fn members<'a>(app: &'a App, release: &'a Release) -> Members<'a> {
         ("qrcode", Value::Text(qrcode.map_or("", |url| url.as_str()))),
         ("size", Value::Number(content.file.size)),
         ("update_desc", Value::Text(content.update_desc.as_str())),
-        ("version_code", Value::Number(content.version_code)),
+        ("version_code", Value::Number(content.version_code.get())),
         ("version_name", Value::Text(content.version_name.as_str())),
         ("icon_url", Value::Text(icon.map_or("", |url| url.as_str()))),
         ("md5", Value::Text(content.file.md5.as_str())),

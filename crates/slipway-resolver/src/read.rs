@@ -12,6 +12,7 @@ use super::read_json::{read_attributes, read_old_versions, read_org_info};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::json::{Node, compact_length};
 use slipway_domain::catalog::membership::Membership;
+use slipway_domain::catalog::version::VersionCode;
 
 /// Maximum size of a JSON field in bytes: of the text as sent, or of the compact form of a plain value.
 pub(super) const MAX_JSON_BYTES: usize = 64 * 1024;
@@ -59,7 +60,7 @@ pub struct CheckFields<'a> {
 /// Parses a check. The errors name every invalid field, in the order of the specification's table.
 pub fn read_check<'a>(fields: &CheckFields<'a>) -> Result<Check<'a>, Vec<FieldError>> {
     let package_name = read_required_text("package_name", fields.package_name);
-    let version_code = read_integer("version_code", fields.version_code, 0);
+    let version_code = read_version_code(fields.version_code);
     let device_id = read_device_id(fields.device_id);
     let device_type = read_optional_text("device_type", fields.device_type);
     let old_versions = read_json("old_versions", fields.old_versions, read_old_versions);
@@ -114,6 +115,11 @@ pub fn read_integer(field: &str, given: RawField<'_>, min: i64) -> Result<i64, F
             ),
         )
     })
+}
+
+fn read_version_code(given: RawField<'_>) -> Result<VersionCode, FieldError> {
+    let number = read_integer("version_code", given, 0)?;
+    VersionCode::new(number).map_err(|invalid| invalid.at("version_code"))
 }
 
 /// Parses the org places of a device.

@@ -115,7 +115,7 @@ fn read_version(identifier: &str, version: Option<&Node<'_>>) -> Result<VersionC
         Some(Node::Text(text)) => integer_from_digits(text),
         _ => None,
     };
-    number.filter(|number| *number >= 0).ok_or_else(|| {
+    number.and_then(|number| VersionCode::new(number).ok()).ok_or_else(|| {
         format!(
             "needs a version of {} that is an integer from 0 to {}, as a number or as digits",
             excerpt(identifier),

@@ -176,7 +176,9 @@ fn detail(
     context: &CheckContext,
 ) -> String {
     let installed = decision.installed;
-    let choice = decision.choice.map_or(0, |choice| choice.version_code);
+    let choice = decision
+        .choice
+        .map_or(VersionCode::NOT_INSTALLED, |choice| choice.version_code);
     match rule {
         Rule::TenantOff => "offers of the tenant are switched off".to_owned(),
         Rule::AppOff => "the app is switched off".to_owned(),
@@ -263,7 +265,7 @@ fn describe_pin(pin: Option<PinMode>) -> String {
 fn describe_newer(release: &CompiledRelease, decision: &Decision<'_>) -> String {
     let installed = decision.installed;
     let older = match installed {
-        0 => "nothing is installed".to_owned(),
+        VersionCode::NOT_INSTALLED => "nothing is installed".to_owned(),
         _ => format!("version {installed} is installed and older"),
     };
     if let Some(PinMode::Exact(version)) = decision.pin {

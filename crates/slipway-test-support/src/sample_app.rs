@@ -9,6 +9,7 @@ use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, Identifier, Md5, Name, PackageName, UpdateDescription, Url, VersionName,
 };
+use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, CheckContext, CheckFields, PublishedApp, RawField, read_check};
 
 const APP: &str = "com.example.app";
@@ -55,7 +56,7 @@ fn release(app: &App, identifier: &Identifier, version: usize) -> Release {
         identifier: identifier.clone(),
         state: ReleaseState::Published,
         content: ReleaseContent {
-            version_code: i64::try_from(version).expect("small"),
+            version_code: VersionCode::of_release(i64::try_from(version).expect("small")).expect("valid"),
             version_name: VersionName::parse(format!("1.0.{version}")).expect("valid"),
             file: FileFacts {
                 download_url: Url::parse("https://files.example/a.bin").expect("valid"),

@@ -65,7 +65,7 @@ impl ResourceAdoption {
     fn of(counts: &[VersionCount]) -> Option<Self> {
         let total = counts.iter().map(|count| count.devices).sum();
         let version = |count: &VersionCount| VersionAdoption {
-            version_code: count.version_code,
+            version_code: count.version_code.get(),
             devices: count.devices,
             share: compute_share(count.devices, total),
         };

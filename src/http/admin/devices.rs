@@ -25,7 +25,7 @@ use slipway_domain::catalog::field::{FieldError, Invalid};
 use slipway_domain::catalog::install::{Install, InstallFilter};
 use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
 use slipway_domain::catalog::text::{DeviceType, Identifier, PackageName, ProjectId};
-use slipway_domain::catalog::version::{VersionCode, parse_version_code};
+use slipway_domain::catalog::version::VersionCode;
 
 /// Numbers of imported devices. Devices that did not change are not counted.
 #[derive(Serialize, ToSchema)]
@@ -150,7 +150,7 @@ impl From<&Install> for InstallResponse {
         Self {
             package_name: install.package_name.to_string(),
             identifier: install.identifier.to_string(),
-            version_code: install.version_code,
+            version_code: install.version_code.get(),
             seen_at: install.seen_at,
         }
     }
@@ -159,7 +159,7 @@ impl From<&Install> for InstallResponse {
 fn read_version_code(text: String) -> Result<VersionCode, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
-    parse_version_code(number.unwrap_or(0))
+    VersionCode::of_release(number.unwrap_or(0))
 }
 
 fn read_bool(text: String) -> Result<bool, Invalid> {

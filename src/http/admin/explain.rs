@@ -19,6 +19,7 @@ use crate::services::explain::{self, Explanation};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::Identifier;
+use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, ExplainedRelease, ExplainedResource, read_check, read_integer};
 
 /// Body of a check, with an instant and a resource to explain.
@@ -109,8 +110,8 @@ impl From<ExplainedResource> for ExplainedResourceResponse {
     fn from(resource: ExplainedResource) -> Self {
         Self {
             identifier: resource.identifier,
-            installed: resource.installed,
-            offer: resource.offer,
+            installed: resource.installed.get(),
+            offer: resource.offer.map(VersionCode::get),
             releases: resource
                 .releases
                 .into_iter()
@@ -125,7 +126,7 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
     fn from(release: ExplainedRelease) -> Self {
         Self {
             release_id: release.release_id.to_string(),
-            version_code: release.version_code,
+            version_code: release.version_code.get(),
             verdict: release.verdict.as_str(),
             rule: release.rule.as_str(),
             detail: release.detail,

@@ -19,7 +19,7 @@ use crate::services::pins::{self, NamedPin, NewPin};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::pin::{PinMode, PinModeError, PinTarget};
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Reason};
-use slipway_domain::catalog::version::parse_version_code;
+use slipway_domain::catalog::version::VersionCode;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,7 +105,7 @@ impl From<&NamedPin> for PinResponse {
             device_id,
             org_path,
             mode: pin.mode.name(),
-            version_code: pin.mode.version_code(),
+            version_code: pin.mode.version_code().map(VersionCode::get),
             reason: pin.reason.to_string(),
             expires_at: pin.expires_at,
             created_at: named.pin.created_at,
@@ -150,7 +150,7 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
         .optional("org_path", body.org_path, read_path)
         .map(PinTarget::OrgNode);
     let mode = fields.required("mode", body.mode, Ok);
-    let version = fields.optional("version_code", body.version_code, parse_version_code);
+    let version = fields.optional("version_code", body.version_code, VersionCode::of_release);
     let reason = fields.required("reason", body.reason, Reason::parse);
     let expires_at = fields.optional("expires_at", body.expires_at, parse_instant);
     let mode = mode.and_then(|mode: String| read_mode(&mode, version, &mut fields));
@@ -185,7 +185,7 @@ fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
     })
 }
 
-fn read_mode(mode: &str, version: Option<i64>, fields: &mut FieldReader) -> Option<PinMode> {
+fn read_mode(mode: &str, version: Option<VersionCode>, fields: &mut FieldReader) -> Option<PinMode> {
     match PinMode::parse(mode, version) {
         Ok(mode) => return Some(mode),
         Err(PinModeError::Mode(why)) => fields.add_error(why.at("mode")),

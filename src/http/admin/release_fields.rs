@@ -17,7 +17,7 @@ use slipway_domain::catalog::rollout::{RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
-use slipway_domain::catalog::version::parse_version_code;
+use slipway_domain::catalog::version::VersionCode;
 
 /// Defines a request type with every field of a release except its identifier. A new release requires `version_code`,
 /// `version_name`, `download_url`, `size` and `md5`.
@@ -125,7 +125,7 @@ macro_rules! release_request {
                     version_code: fields.optional_non_null(
                         "version_code",
                         take_field(&mut self.version_code),
-                        parse_version_code,
+                        VersionCode::of_release,
                     ),
                     version_name: fields.optional_non_null(
                         "version_name",
@@ -173,12 +173,12 @@ macro_rules! release_request {
                     host_version_min: fields.nullable(
                         "host_version_min",
                         take_field(&mut self.host_version_min),
-                        read_bound,
+                        VersionCode::new,
                     ),
                     host_version_max: fields.nullable(
                         "host_version_max",
                         take_field(&mut self.host_version_max),
-                        read_bound,
+                        VersionCode::new,
                     ),
                     attribute_rules: fields.list(
                         "attribute_rules",
@@ -281,8 +281,4 @@ fn read_size(bytes: i64) -> Result<i64, Invalid> {
     } else {
         Err(Invalid::new(format!("must be an integer from 0 to {}", i64::MAX)))
     }
-}
-
-fn read_bound(version: i64) -> Result<i64, Invalid> {
-    read_size(version)
 }

@@ -13,6 +13,7 @@ use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::org::OrgScope;
 use slipway_domain::catalog::release::ReleaseRecord;
 use slipway_domain::catalog::rollout::Rollout;
+use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Serialize, ToSchema)]
@@ -84,7 +85,7 @@ impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
         Self {
             id: release.id.to_string(),
             identifier: release.identifier.to_string(),
-            version_code: content.version_code,
+            version_code: content.version_code.get(),
             version_name: content.version_name.to_string(),
             state: release.state.name(),
             recall_mode: release
@@ -110,8 +111,8 @@ impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
             org_scopes: targeting.org_scopes,
             org_exclusions: targeting.org_exclusions,
             device_types: targeting.device_types.iter().map(ToString::to_string).collect(),
-            host_version_min: targeting.host_version_min,
-            host_version_max: targeting.host_version_max,
+            host_version_min: targeting.host_version_min.map(VersionCode::get),
+            host_version_max: targeting.host_version_max.map(VersionCode::get),
             attribute_rules: targeting.attribute_rules,
             device_ids: targeting.device_ids.iter().map(ToString::to_string).collect(),
             rollout: RolloutResponse::from(&content.rollout),

@@ -31,6 +31,7 @@ use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
     VersionName,
 };
+use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::PublishedApp;
 
 const STATES: [ReleaseState; 7] = [
@@ -219,7 +220,7 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
         identifier: identifier.clone(),
         state,
         content: ReleaseContent {
-            version_code,
+            version_code: version(version_code),
             version_name: VersionName::parse("1.0.1").unwrap(),
             file: FileFacts {
                 download_url: Url::parse("https://files.example/a.bin?a=1&b=2").unwrap(),
@@ -246,6 +247,10 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
     }
 }
 
+fn version(number: i64) -> VersionCode {
+    VersionCode::new(number).unwrap()
+}
+
 fn targeting() -> Value {
     json!({
         "org_scopes": [{"l1Code": "HM", "l3Code": "8007"}],
@@ -263,8 +268,8 @@ fn pins(app: &App, identifier: &Identifier) -> Vec<Pin> {
     let device = PinTarget::Device(DeviceId::parse("PDA001").unwrap());
     let pins = [
         (node.clone(), PinMode::Hold),
-        (node.clone(), PinMode::Exact(2)),
-        (node, PinMode::Ceiling(3)),
+        (node.clone(), PinMode::Exact(version(2))),
+        (node, PinMode::Ceiling(version(3))),
         (device, PinMode::Hold),
     ];
     let pin = |(target, mode)| Pin {

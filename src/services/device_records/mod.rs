@@ -212,7 +212,7 @@ fn installed<'a>(
         .map(|identifier| (identifier, check.old_versions.version_of(identifier)));
     std::iter::once(itself)
         .chain(parts)
-        .filter(|(_, version)| *version > 0)
+        .filter(|(_, version)| *version > VersionCode::NOT_INSTALLED)
 }
 
 /// Builds the record of a check.

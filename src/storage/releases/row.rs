@@ -14,7 +14,7 @@ use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, Identifier, Md5, Reason, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
-use slipway_domain::catalog::version::parse_version_code;
+use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
 pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model {
@@ -26,7 +26,7 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         id: release.id.uuid(),
         app_id: release.app_id.uuid(),
         identifier: release.identifier.as_str().to_owned(),
-        version_code: content.version_code,
+        version_code: content.version_code.get(),
         version_name: content.version_name.as_str().to_owned(),
         state: release.state.name().to_owned(),
         recall_mode: release.state.recall_mode().map(|mode| mode.as_str().to_owned()),
@@ -85,7 +85,7 @@ fn read_content(row: &Row<Uuid>, model: Model) -> Result<ReleaseContent, Storage
     Ok(ReleaseContent {
         file: read_file(row, &model)?,
         rollout: read_rollout(row, &model)?,
-        version_code: row.column("version_code", parse_version_code(model.version_code))?,
+        version_code: row.column("version_code", VersionCode::of_release(model.version_code))?,
         version_name: row.column("version_name", VersionName::parse(model.version_name))?,
         update_desc: row.column("update_desc", UpdateDescription::parse(model.update_desc))?,
         auto_install: model.auto_install,

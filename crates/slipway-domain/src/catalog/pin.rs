@@ -91,8 +91,8 @@ impl PinMode {
     pub const fn allows(self, version: VersionCode) -> bool {
         match self {
             Self::Hold => false,
-            Self::Exact(only) => version == only,
-            Self::Ceiling(highest) => version <= highest,
+            Self::Exact(only) => version.get() == only.get(),
+            Self::Ceiling(highest) => version.get() <= highest.get(),
         }
     }
 
@@ -100,7 +100,7 @@ impl PinMode {
     /// `ceiling`.
     pub const fn strictness(self) -> (VersionCode, u8) {
         match self {
-            Self::Hold => (0, 0),
+            Self::Hold => (VersionCode::NOT_INSTALLED, 0),
             Self::Exact(version) => (version, 1),
             Self::Ceiling(version) => (version, 2),
         }
