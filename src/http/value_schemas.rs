@@ -13,7 +13,7 @@ use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::org::Level;
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetState};
-use slipway_domain::catalog::release::{RecallMode, ReleaseState};
+use slipway_domain::catalog::release::{RecallMode, ReleaseStateKind};
 use slipway_resolver::{Rule, Verdict};
 
 /// Defines a type that stands in a field's `value_type`: its schema is a text with these values.
@@ -55,7 +55,7 @@ value_schemas! {
     /// Credential that the first enrolment of a device requires.
     EnrolmentPolicyValue as "EnrolmentPolicy" = EnrolmentPolicy::ALL.map(EnrolmentPolicy::as_str);
     /// State of a release.
-    ReleaseStateValue as "ReleaseState" = ReleaseState::NAMES;
+    ReleaseStateValue as "ReleaseState" = ReleaseStateKind::ALL.map(ReleaseStateKind::as_str);
     /// Effect of a recall on devices that have the release.
     RecallModeValue as "RecallMode" = RecallMode::ALL.map(RecallMode::as_str);
     /// Unit that a rollout draws by.

@@ -12,7 +12,7 @@ use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps, nodes};
 use crate::live::{DeviceRef, Lookup};
 use crate::storage::device_installs;
-use crate::storage::device_tokens::{self, DeviceToken, TokenState};
+use crate::storage::device_tokens::{self, DeviceToken, TokenEnd, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Reader, Tx};
 use slipway_domain::access::{Action, TenantScope};
@@ -130,7 +130,7 @@ pub async fn delete(
     precondition.check(&etag_of(&before))?;
     devices::delete(&tx, scope, id).await?;
     let generation = match device_tokens::find(&tx, scope, id).await? {
-        Some(token) => Some(end_token(ctx, &tx, scope, id, (&token, TokenState::Forgotten)).await?),
+        Some(token) => Some(end_token(ctx, &tx, scope, id, &token, TokenEnd::Forgotten).await?),
         None => None,
     };
     let change = AuditedChange::deleted(AuditAction::DeviceDelete, &before.device);
@@ -157,7 +157,7 @@ pub async fn revoke_token(
     let token = device_tokens::find(&tx, scope, id).await?;
     let token = token.filter(|token| matches!(token.state, TokenState::Valid { .. }));
     let token = token.ok_or(ServiceError::NotFound("token of the device"))?;
-    let generation = end_token(ctx, &tx, scope, id, (&token, TokenState::Revoked)).await?;
+    let generation = end_token(ctx, &tx, scope, id, &token, TokenEnd::Revoked).await?;
     let change = AuditedChange::new(AuditAction::DeviceRevokeToken, id)
         .with_before(&EnrolmentState { enrolled: true })
         .with_after(&EnrolmentState { enrolled: false });
@@ -175,10 +175,14 @@ async fn end_token(
     tx: &Tx,
     scope: TenantScope,
     id: &DeviceId,
-    (token, state): (&DeviceToken, TokenState),
+    token: &DeviceToken,
+    end: TokenEnd,
 ) -> Result<i64, ServiceError> {
     let generation = token.generation + 1;
-    let ended = DeviceToken { generation, state };
+    let ended = DeviceToken {
+        generation,
+        state: TokenState::Ended(end),
+    };
     device_tokens::upsert(tx, scope, id, &ended, ctx.now()).await?;
     Ok(generation)
 }

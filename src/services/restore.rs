@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::ServiceError;
 use super::audit::{self, Actor, AuditedChange, RestoreDetails};
-use crate::storage::device_tokens::{self, TokenState};
+use crate::storage::device_tokens::{self, TokenEnd};
 use crate::storage::{
     Db, StorageError, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens, sessions, tenants,
     users,
@@ -61,14 +61,14 @@ pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Revocati
     let sessions = sessions::delete_all(&tx).await?;
     let enrolment_codes = enrolment_codes::delete_all(&tx).await?;
     tx.commit().await?;
-    let state = if guard {
-        TokenState::Revoked
+    let end = if guard {
+        TokenEnd::Revoked
     } else {
-        TokenState::Forgotten
+        TokenEnd::Forgotten
     };
     let mut device_tokens = 0;
     for tenant in list_tenants(db).await? {
-        device_tokens += device_tokens::raise(db, scope_of(tenant), (generation, &state), now).await?;
+        device_tokens += device_tokens::raise(db, scope_of(tenant), generation, end, now).await?;
     }
     let report = RevocationReport {
         sessions,

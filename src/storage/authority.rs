@@ -13,6 +13,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 use super::entity::{api_token, app_key, device_key, device_token, platform_token, session, tenant, user};
 use super::{Reader, StorageError};
 use slipway_domain::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
+use slipway_domain::catalog::enrolment::DeviceTokenState;
 use slipway_domain::catalog::ids::{KeyId, TenantId, UserId};
 
 /// Credential in whose name a transaction writes.
@@ -159,7 +160,7 @@ async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64)
         device.device().as_str().to_owned(),
     );
     let row = device_token::Entity::find_by_id(id).one(tx.connection()).await?;
-    require(row.is_some_and(|row| row.generation == generation && row.state == device_token::VALID))
+    require(row.is_some_and(|row| row.generation == generation && row.state == DeviceTokenState::Valid.as_str()))
 }
 
 async fn confirm_tenant(

@@ -3,16 +3,17 @@
 //! A row outlives the token and even the device, so that nodes learn which older tokens are invalid.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, OnConflict, SimpleExpr};
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     UpdateMany,
 };
 
-use super::entity::device_token::{Column, Entity, FORGOTTEN, Model, REVOKED, VALID};
+use super::entity::device_token::{Column, Entity, Model};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Tx, settings};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::enrolment::DeviceTokenState;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::DeviceId;
@@ -25,7 +26,7 @@ const RAISED_AT_ONCE: u64 = 500;
 /// Name of the setting that [`find_floor`] reads.
 const FLOOR: &str = "device_token_floor";
 
-/// State of the newest token of a device.
+/// Newest token of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceToken {
     /// Number of the device's tokens and revocations, counted from 1. Tokens of a lower generation are invalid.
@@ -40,10 +41,25 @@ pub enum TokenState {
         /// Id of the secret key that verifies the token; `None` for a token from before the id was recorded.
         key_id: Option<String>,
     },
+    Ended(TokenEnd),
+}
+
+/// Reason why a token is no longer valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEnd {
     /// The token was revoked, because the device may be in other hands.
     Revoked,
     /// The device was deleted.
     Forgotten,
+}
+
+impl TokenEnd {
+    const fn state(self) -> DeviceTokenState {
+        match self {
+            Self::Revoked => DeviceTokenState::Revoked,
+            Self::Forgotten => DeviceTokenState::Forgotten,
+        }
+    }
 }
 
 /// Newest token generation of a device.
@@ -75,15 +91,16 @@ pub async fn upsert(
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let (state, token_hash, key_id) = match &token.state {
-        TokenState::Valid { hash, key_id } => (VALID, Some(hash.clone()), key_id.clone()),
-        TokenState::Revoked => (REVOKED, None, None),
-        TokenState::Forgotten => (FORGOTTEN, None, None),
+        TokenState::Valid { hash, key_id } => {
+            (DeviceTokenState::Valid, Some(hash.clone()), key_id.clone())
+        }
+        TokenState::Ended(end) => (end.state(), None, None),
     };
     let row = Model {
         tenant_id: scope.tenant().get(),
         device_id: device.as_str().to_owned(),
         generation: token.generation,
-        state: state.to_owned(),
+        state: state.as_str().to_owned(),
         token_hash,
         key_id,
         issued_at: in_micros(now),
@@ -112,7 +129,7 @@ pub async fn list_enrolled(
 ) -> Result<Vec<String>, StorageError> {
     let rows = of_tenant(scope)
         .filter(Column::DeviceId.is_in(devices.iter().copied()))
-        .filter(Column::State.eq(VALID))
+        .filter(is_valid())
         .all(reader.connection())
         .await?;
     Ok(rows.into_iter().map(|row| row.device_id).collect())
@@ -175,17 +192,14 @@ pub async fn set_floor(tx: &Tx, generation: i64) -> Result<(), StorageError> {
 
 /// Raises every device of a tenant to a generation, one batch per transaction.
 ///
-/// Devices with a valid token also get the given state. Returns the number of these devices.
+/// The valid tokens among them end. Returns the number of these tokens.
 pub async fn raise(
     db: &Db,
     scope: TenantScope,
-    (generation, state): (i64, &TokenState),
+    generation: i64,
+    end: TokenEnd,
     now: DateTime<Utc>,
 ) -> Result<u64, StorageError> {
-    let state = match state {
-        TokenState::Revoked => REVOKED,
-        _ => FORGOTTEN,
-    };
     let (mut ended, mut after) = (0, None::<String>);
     loop {
         let tx = db.begin().await?;
@@ -212,10 +226,10 @@ pub async fn raise(
                 .filter(Column::Generation.lt(generation))
         };
         let valid = raise(Entity::update_many())
-            .col_expr(Column::State, Expr::value(state))
+            .col_expr(Column::State, Expr::value(end.state().as_str()))
             .col_expr(Column::TokenHash, Expr::value(None::<String>))
             .col_expr(Column::KeyId, Expr::value(None::<String>))
-            .filter(Column::State.eq(VALID))
+            .filter(is_valid())
             .exec(tx.connection())
             .await?;
         ended += valid.rows_affected;
@@ -229,7 +243,7 @@ pub async fn raise(
 pub async fn lack_key_ids(reader: &impl Reader) -> Result<bool, StorageError> {
     let found = Entity::find()
         .filter(Column::KeyId.is_null())
-        .filter(Column::State.eq(VALID))
+        .filter(is_valid())
         .limit(1)
         .one(reader.connection())
         .await?;
@@ -241,7 +255,7 @@ pub async fn fill_key_ids(tx: &Tx, key_id: &str) -> Result<(), StorageError> {
     Entity::update_many()
         .col_expr(Column::KeyId, Expr::value(key_id))
         .filter(Column::KeyId.is_null())
-        .filter(Column::State.eq(VALID))
+        .filter(is_valid())
         .exec(tx.connection())
         .await?;
     Ok(())
@@ -265,7 +279,7 @@ pub async fn revoke_not_made_with(
     for row in &rows {
         Entity::update_many()
             .col_expr(Column::Generation, Expr::value(row.generation + 1))
-            .col_expr(Column::State, Expr::value(REVOKED))
+            .col_expr(Column::State, Expr::value(DeviceTokenState::Revoked.as_str()))
             .col_expr(Column::TokenHash, Expr::value(None::<String>))
             .col_expr(Column::KeyId, Expr::value(None::<String>))
             .col_expr(Column::IssuedAt, Expr::value(in_micros(now)))
@@ -280,19 +294,23 @@ pub async fn revoke_not_made_with(
     Ok(rows.len() as u64)
 }
 
+fn is_valid() -> SimpleExpr {
+    Column::State.eq(DeviceTokenState::Valid.as_str())
+}
+
 fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
 fn read(model: Model) -> Result<DeviceToken, StorageError> {
     let row = Row::of("device_tokens", &model.device_id);
-    let state = match (model.state.as_str(), model.token_hash) {
-        (VALID, Some(hash)) => Ok(TokenState::Valid {
+    let state = match (DeviceTokenState::parse(&model.state), model.token_hash) {
+        (Ok(DeviceTokenState::Valid), Some(hash)) => Ok(TokenState::Valid {
             hash,
             key_id: model.key_id,
         }),
-        (REVOKED, None) => Ok(TokenState::Revoked),
-        (FORGOTTEN, None) => Ok(TokenState::Forgotten),
+        (Ok(DeviceTokenState::Revoked), None) => Ok(TokenState::Ended(TokenEnd::Revoked)),
+        (Ok(DeviceTokenState::Forgotten), None) => Ok(TokenState::Ended(TokenEnd::Forgotten)),
         _ => Err("does not match the token's hash"),
     };
     Ok(DeviceToken {

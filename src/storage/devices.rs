@@ -18,15 +18,13 @@ use super::page::{SortBy, fetch_large_page};
 use super::row::{Row, to_json};
 use super::{Reader, StorageError, Tx};
 use slipway_domain::access::TenantScope;
-use slipway_domain::catalog::device::{Device, DeviceAttributes, DeviceEnrolment, DeviceFilter, OrgInfo};
+use slipway_domain::catalog::device::{
+    Device, DeviceAttributes, DeviceEnrolment, DeviceFilter, DeviceSource, OrgInfo,
+};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::org::OrgScope;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
-
-/// Source of a device that checked or enrolled by itself.
-const BY_CHECK: &str = "check";
-const BY_IMPORT: &str = "import";
 
 /// Device with the times of its own reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +123,7 @@ pub async fn count_new(
     since: DateTime<Utc>,
 ) -> Result<u64, StorageError> {
     let count = of_tenant(scope)
-        .filter(Column::Source.eq(BY_CHECK))
+        .filter(Column::Source.eq(DeviceSource::Check.as_str()))
         .filter(Column::FirstSeenAt.gte(since))
         .count(reader.connection())
         .await?;
@@ -145,7 +143,7 @@ pub async fn insert_if_absent(
         project_id: None,
         device_type: None,
         org_info: None,
-        source: BY_CHECK.to_owned(),
+        source: DeviceSource::Check.as_str().to_owned(),
         first_seen_at: Some(in_micros(now)),
         last_seen_at: Some(in_micros(now)),
         push_sequence: 0,
@@ -223,7 +221,7 @@ pub async fn upsert_seen(tx: &Tx, scope: TenantScope, mut seen: Vec<SeenDevice>)
         project_id: None,
         device_type: seen.device_type.map(DeviceType::into_string),
         org_info: seen.org_info.as_ref().map(to_json),
-        source: BY_CHECK.to_owned(),
+        source: DeviceSource::Check.as_str().to_owned(),
         first_seen_at: Some(in_micros(seen.seen_at)),
         last_seen_at: Some(in_micros(seen.seen_at)),
         push_sequence: 0,
@@ -254,7 +252,7 @@ pub async fn upsert_imported(
         project_id: device.project.map(ProjectId::into_string),
         device_type: device.device_type.map(DeviceType::into_string),
         org_info: device.org_info.as_ref().map(to_json),
-        source: BY_IMPORT.to_owned(),
+        source: DeviceSource::Import.as_str().to_owned(),
         first_seen_at: None,
         last_seen_at: None,
         push_sequence: 0,

@@ -4,6 +4,7 @@ mod row;
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select, SelectExt,
@@ -20,7 +21,7 @@ use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::page::{Page, PageRequest};
-use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseStateKind};
 use slipway_domain::catalog::text::{Identifier, VersionName};
 use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
@@ -55,7 +56,7 @@ pub async fn find_by_version(
     let row = of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(Column::VersionCode.eq(version.get()))
-        .filter(Column::State.ne(ReleaseState::Discarded.name()))
+        .filter(Column::State.ne(ReleaseStateKind::Discarded.as_str()))
         .one(reader.connection())
         .await?;
     row.map(row::read).transpose()
@@ -73,7 +74,9 @@ pub async fn list(
         .apply_if(filter.identifier, |rows, identifier| {
             rows.filter(Column::Identifier.eq(identifier.as_str()))
         })
-        .apply_if(filter.state, |rows, state| rows.filter(Column::State.eq(state)));
+        .apply_if(filter.state, |rows, state| {
+            rows.filter(Column::State.eq(state.as_str()))
+        });
     fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(row::read)
@@ -88,7 +91,10 @@ pub(super) async fn list_all_of(
     let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
     let rows = match selection {
         ReleaseSelection::All => rows,
-        ReleaseSelection::Effective => rows.filter(Column::State.is_in(["published", "recalled"])),
+        ReleaseSelection::Effective => rows.filter(is_in_state([
+            ReleaseStateKind::Published,
+            ReleaseStateKind::Recalled,
+        ])),
     };
     let mut rows = with_load_timeout(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
     let mut releases = ByApp::new();
@@ -195,8 +201,11 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
 }
 
 fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
-    let states = [ReleaseState::Published, ReleaseState::Paused].map(ReleaseState::name);
-    of_app(scope, app).filter(Column::State.is_in(states))
+    of_app(scope, app).filter(is_in_state([ReleaseStateKind::Published, ReleaseStateKind::Paused]))
+}
+
+fn is_in_state(kinds: [ReleaseStateKind; 2]) -> SimpleExpr {
+    Column::State.is_in(kinds.map(ReleaseStateKind::as_str))
 }
 
 fn active(tx: &CatalogTx, stored: &Versioned<ReleaseRecord>) -> ActiveModel {

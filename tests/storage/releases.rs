@@ -6,7 +6,9 @@ use slipway::storage::{Db, StorageError, UniqueKey, releases};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::org::{LevelCodes, OrgScope};
 use slipway_domain::catalog::page::PageRequest;
-use slipway_domain::catalog::release::{RecallMode, ReleaseFilter, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::release::{
+    RecallMode, ReleaseFilter, ReleaseRecord, ReleaseState, ReleaseStateKind,
+};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{
@@ -150,7 +152,7 @@ async fn releases_are_listed_newest_first(database: TestDatabase) {
             .collect::<Vec<_>>()
     };
     assert_eq!(listed(ReleaseFilter::default()).await, records);
-    let (a, state) = (identifier("a"), Some("published"));
+    let (a, state) = (identifier("a"), Some(ReleaseStateKind::Published));
     assert_eq!(
         listed(ReleaseFilter {
             identifier: Some(&a),

@@ -19,7 +19,7 @@ use crate::http::value_schemas::ReleaseStateValue;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
-use slipway_domain::catalog::release::{ReleaseFilter, ReleaseState};
+use slipway_domain::catalog::release::{ReleaseFilter, ReleaseStateKind};
 use slipway_domain::catalog::text::Identifier;
 
 /// Pagination and filters of a release list.
@@ -127,16 +127,14 @@ pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, P
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let mut fields = FieldReader::default();
     let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
-    let state = fields.query_param("state", query.state, |text: String| {
-        ReleaseState::parse_name(&text).map(str::to_owned)
-    });
+    let state = fields.query_param("state", query.state, |text: String| ReleaseStateKind::parse(&text));
     fields.finish()?;
     let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
     let body = call
         .run_heavy(async move |ctx, caller| {
             let filter = ReleaseFilter {
                 identifier: identifier.as_ref(),
-                state: state.as_deref(),
+                state,
             };
             let found = releases::list(&ctx, &caller, tenant, &package_name, &filter, &page).await?;
             let page = PageResponse::new(found, |stored| ReleaseResponse::from(&stored));

@@ -15,7 +15,7 @@ use crate::services::checks::{AuthenticatedDevice, DeviceCredential, WRONG_TOKEN
 use crate::services::devices::complete_org_info;
 use crate::services::network::network_of;
 use crate::services::{Context, ServiceError};
-use crate::storage::device_tokens::{self, DeviceToken, TokenState};
+use crate::storage::device_tokens::{self, DeviceToken, TokenEnd, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
 use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
 use slipway_domain::access::{TenantScope, key_scope};
@@ -117,7 +117,7 @@ impl Attempt<'_> {
             project: known.device.project.as_ref(),
             has_had_token: token
                 .as_ref()
-                .is_some_and(|token| token.state != TokenState::Forgotten),
+                .is_some_and(|token| token.state != TokenState::Ended(TokenEnd::Forgotten)),
         };
         if let Err(refusal) = enrolment.admits(proof, subject, &self.request.device.project) {
             drop(tx);

@@ -2,11 +2,6 @@
 
 use sea_orm::entity::prelude::*;
 
-// Values of `state`.
-pub const VALID: &str = "valid";
-pub const REVOKED: &str = "revoked";
-pub const FORGOTTEN: &str = "forgotten";
-
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "device_tokens")]

@@ -9,6 +9,7 @@ use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::release::{
     FileFacts, RecallMode, Release, ReleaseContent, ReleaseRecord, ReleaseState,
+    ReleaseStateKind,
 };
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
@@ -120,15 +121,7 @@ fn read_rollout(row: &Row<Uuid>, model: &Model) -> Result<Rollout, StorageError>
     })
 }
 
-fn read_state(name: &str, recall_mode: Option<&str>) -> Result<ReleaseState, Invalid> {
-    match (name, recall_mode) {
-        ("draft", None) => Ok(ReleaseState::Draft),
-        ("published", None) => Ok(ReleaseState::Published),
-        ("paused", None) => Ok(ReleaseState::Paused),
-        ("discarded", None) => Ok(ReleaseState::Discarded),
-        ("recalled", Some(mode)) => RecallMode::parse(mode).map(ReleaseState::Recalled),
-        _ => Err(Invalid::new(format!(
-            "{name:?} with recall_mode {recall_mode:?} is not a state"
-        ))),
-    }
+fn read_state(kind: &str, recall_mode: Option<&str>) -> Result<ReleaseState, Invalid> {
+    let mode = recall_mode.map(RecallMode::parse).transpose()?;
+    ReleaseState::of_kind(ReleaseStateKind::parse(kind)?, mode)
 }

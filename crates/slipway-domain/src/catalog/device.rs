@@ -30,6 +30,23 @@ pub struct Device {
     pub org_info: Option<OrgInfo>,
 }
 
+/// Source from which a device became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceSource {
+    /// The device's own check or enrolment.
+    Check,
+    Import,
+}
+
+impl DeviceSource {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Import => "import",
+        }
+    }
+}
+
 /// Attributes that a device reports: flattened names, and values as text.
 pub type DeviceAttributes = BTreeMap<String, String>;
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::app::parse_name;
 use super::field::Invalid;
 use super::text::ProjectId;
 
@@ -44,6 +45,32 @@ pub enum EnrolmentRefusal {
     CodeNeeded,
 }
 
+/// State of the newest token of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceTokenState {
+    Valid,
+    /// The token was revoked, because the device may be in other hands.
+    Revoked,
+    /// The device was deleted.
+    Forgotten,
+}
+
+impl DeviceTokenState {
+    pub const ALL: [Self; 3] = [Self::Valid, Self::Revoked, Self::Forgotten];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Revoked => "revoked",
+            Self::Forgotten => "forgotten",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        parse_name(&Self::ALL, Self::as_str, text)
+    }
+}
+
 impl EnrolmentPolicy {
     pub const ALL: [Self; 2] = [Self::Key, Self::Code];
 
@@ -55,10 +82,7 @@ impl EnrolmentPolicy {
     }
 
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        Self::ALL
-            .into_iter()
-            .find(|enrolment| enrolment.as_str() == text)
-            .ok_or_else(|| Invalid::new("must be one of key, code"))
+        parse_name(&Self::ALL, Self::as_str, text)
     }
 
     /// Checks that a device may enrol for a project. The device key alone is enough only for an id without a token, and

@@ -144,6 +144,40 @@ pub enum ReleaseState {
     Discarded,
 }
 
+/// Kind of lifecycle state, without the mode of a recall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReleaseStateKind {
+    Draft,
+    Published,
+    Paused,
+    Recalled,
+    Discarded,
+}
+
+impl ReleaseStateKind {
+    pub const ALL: [Self; 5] = [
+        Self::Draft,
+        Self::Published,
+        Self::Paused,
+        Self::Recalled,
+        Self::Discarded,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Published => "published",
+            Self::Paused => "paused",
+            Self::Recalled => "recalled",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        parse_name(&Self::ALL, Self::as_str, text)
+    }
+}
+
 /// Effect of a recall on the devices that have the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecallMode {
@@ -191,21 +225,35 @@ pub struct InvalidTransition {
 }
 
 impl ReleaseState {
-    pub const NAMES: [&'static str; 5] = ["draft", "published", "paused", "recalled", "discarded"];
+    /// Returns the state of this kind. Only a recalled release has a mode.
+    pub fn of_kind(kind: ReleaseStateKind, mode: Option<RecallMode>) -> Result<Self, Invalid> {
+        match (kind, mode) {
+            (ReleaseStateKind::Draft, None) => Ok(Self::Draft),
+            (ReleaseStateKind::Published, None) => Ok(Self::Published),
+            (ReleaseStateKind::Paused, None) => Ok(Self::Paused),
+            (ReleaseStateKind::Recalled, Some(mode)) => Ok(Self::Recalled(mode)),
+            (ReleaseStateKind::Discarded, None) => Ok(Self::Discarded),
+            (ReleaseStateKind::Recalled, None) => Err(Invalid::new("is recalled without a mode")),
+            (_, Some(mode)) => Err(Invalid::new(format!(
+                "is {} with the recall mode {}",
+                kind.as_str(),
+                mode.as_str()
+            ))),
+        }
+    }
 
-    /// Parses one of [`Self::NAMES`], for filters.
-    pub fn parse_name(text: &str) -> Result<&'static str, Invalid> {
-        parse_name(&Self::NAMES, |name| name, text)
+    pub const fn kind(self) -> ReleaseStateKind {
+        match self {
+            Self::Draft => ReleaseStateKind::Draft,
+            Self::Published => ReleaseStateKind::Published,
+            Self::Paused => ReleaseStateKind::Paused,
+            Self::Recalled(_) => ReleaseStateKind::Recalled,
+            Self::Discarded => ReleaseStateKind::Discarded,
+        }
     }
 
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Published => "published",
-            Self::Paused => "paused",
-            Self::Recalled(_) => "recalled",
-            Self::Discarded => "discarded",
-        }
+        self.kind().as_str()
     }
 
     pub const fn recall_mode(self) -> Option<RecallMode> {
@@ -289,8 +337,7 @@ pub struct ReleaseRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReleaseFilter<'a> {
     pub identifier: Option<&'a Identifier>,
-    /// One of [`ReleaseState::NAMES`].
-    pub state: Option<&'a str>,
+    pub state: Option<ReleaseStateKind>,
 }
 
 #[cfg(test)]
