@@ -160,7 +160,9 @@ async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64)
         device.device().as_str().to_owned(),
     );
     let row = device_token::Entity::find_by_id(id).one(tx.connection()).await?;
-    require(row.is_some_and(|row| row.generation == generation && row.state == DeviceTokenState::Valid.as_str()))
+    require(
+        row.is_some_and(|row| row.generation == generation && row.state == DeviceTokenState::Valid.as_str()),
+    )
 }
 
 async fn confirm_tenant(

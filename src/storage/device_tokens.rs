@@ -91,9 +91,7 @@ pub async fn upsert(
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let (state, token_hash, key_id) = match &token.state {
-        TokenState::Valid { hash, key_id } => {
-            (DeviceTokenState::Valid, Some(hash.clone()), key_id.clone())
-        }
+        TokenState::Valid { hash, key_id } => (DeviceTokenState::Valid, Some(hash.clone()), key_id.clone()),
         TokenState::Ended(end) => (end.state(), None, None),
     };
     let row = Model {

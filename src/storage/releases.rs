@@ -201,7 +201,10 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
 }
 
 fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
-    of_app(scope, app).filter(is_in_state([ReleaseStateKind::Published, ReleaseStateKind::Paused]))
+    of_app(scope, app).filter(is_in_state([
+        ReleaseStateKind::Published,
+        ReleaseStateKind::Paused,
+    ]))
 }
 
 fn is_in_state(kinds: [ReleaseStateKind; 2]) -> SimpleExpr {

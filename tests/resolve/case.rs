@@ -234,7 +234,7 @@ fn release(app: &App, json: &Value) -> Release {
             qrcode: optional_url(&json["qrcode"]),
             icon_url: optional_url(&json["icon_url"]),
             config_json: match &json["config_json"] {
-                Value::Null => ConfigJson::default(),
+                Value::Null => ConfigJson::empty(),
                 value => ConfigJson::parse(&to_raw_value(value).unwrap()).unwrap(),
             },
             targeting,

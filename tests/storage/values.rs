@@ -80,7 +80,7 @@ fn content(version_code: i64) -> ReleaseContent {
         floor: false,
         qrcode: None,
         icon_url: None,
-        config_json: ConfigJson::default(),
+        config_json: ConfigJson::empty(),
         targeting: Targeting::default(),
         rollout: Rollout::default(),
         starts_at: None,

@@ -115,13 +115,15 @@ fn read_version(identifier: &str, version: Option<&Node<'_>>) -> Result<VersionC
         Some(Node::Text(text)) => integer_from_digits(text),
         _ => None,
     };
-    number.and_then(|number| VersionCode::new(number).ok()).ok_or_else(|| {
-        format!(
-            "needs a version of {} that is an integer from 0 to {}, as a number or as digits",
-            excerpt(identifier),
-            i64::MAX
-        )
-    })
+    number
+        .and_then(|number| VersionCode::new(number).ok())
+        .ok_or_else(|| {
+            format!(
+                "needs a version of {} that is an integer from 0 to {}, as a number or as digits",
+                excerpt(identifier),
+                i64::MAX
+            )
+        })
 }
 
 /// Parses `org_info`: one membership, or an array of at most 8.

@@ -127,7 +127,9 @@ pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, P
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let mut fields = FieldReader::default();
     let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
-    let state = fields.query_param("state", query.state, |text: String| ReleaseStateKind::parse(&text));
+    let state = fields.query_param("state", query.state, |text: String| {
+        ReleaseStateKind::parse(&text)
+    });
     fields.finish()?;
     let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
     let body = call

@@ -234,7 +234,7 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
             floor: true,
             qrcode: Some(Url::parse("https://files.example/qr").unwrap()),
             icon_url: None,
-            config_json: ConfigJson::default(),
+            config_json: ConfigJson::empty(),
             targeting: serde_json::from_value(targeting).unwrap(),
             rollout: Rollout {
                 share: Share::from_hundredths(2_500).unwrap(),

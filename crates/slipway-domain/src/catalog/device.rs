@@ -61,8 +61,8 @@ pub struct DeviceEnrolment {
 }
 
 /// Org places of a device, at most [`MAX_MEMBERSHIPS`]. The JSON form is a list of objects of level codes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<OrgScope>")]
 pub struct OrgInfo(Vec<OrgScope>);
 
 impl OrgInfo {
@@ -96,6 +96,14 @@ impl OrgInfo {
             .into_iter()
             .map(|membership| membership.completed(directory));
         Self(completed.collect())
+    }
+}
+
+impl TryFrom<Vec<OrgScope>> for OrgInfo {
+    type Error = Invalid;
+
+    fn try_from(memberships: Vec<OrgScope>) -> Result<Self, Invalid> {
+        Self::new(memberships)
     }
 }
 

@@ -10,7 +10,7 @@ use super::field::Invalid;
 
 /// Number of a tenant, 1 to 2^63 − 1, chosen by the platform administrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "i64")]
 pub struct TenantId(i64);
 
 impl TenantId {
@@ -24,6 +24,14 @@ impl TenantId {
 
     pub const fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl TryFrom<i64> for TenantId {
+    type Error = Invalid;
+
+    fn try_from(number: i64) -> Result<Self, Invalid> {
+        Self::parse(number)
     }
 }
 

@@ -66,11 +66,11 @@ impl Serialize for OrgScope {
 
 impl<'de> Deserialize<'de> for OrgScope {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let named = HashMap::<String, String>::deserialize(deserializer)?;
+        let named = HashMap::<String, OrgCode>::deserialize(deserializer)?;
         let mut codes = LevelCodes::default();
         for level in Level::all() {
             if let Some(code) = named.get(&format!("{level}Code")) {
-                codes.set(level, code);
+                codes.set(level, code.as_str());
             }
         }
         Self::new(codes).map_err(serde::de::Error::custom)

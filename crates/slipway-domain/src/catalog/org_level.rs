@@ -13,7 +13,7 @@ pub const LEVELS: usize = 5;
 
 /// Code at one level: trimmed text of 1 to 128 characters, case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct OrgCode(String);
 
 impl OrgCode {
@@ -33,8 +33,17 @@ impl OrgCode {
     }
 }
 
+impl TryFrom<String> for OrgCode {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
+    }
+}
+
 /// Level from 1 to 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8")]
 pub struct Level(u8);
 
 impl Level {
@@ -50,6 +59,16 @@ impl Level {
     /// Returns the position in an array of levels: 0 for l1.
     pub const fn index(self) -> usize {
         self.0 as usize - 1
+    }
+}
+
+impl TryFrom<u8> for Level {
+    type Error = Invalid;
+
+    fn try_from(number: u8) -> Result<Self, Invalid> {
+        Self::all()
+            .find(|level| level.0 == number)
+            .ok_or_else(|| Invalid::new("must be a level from 1 to 5"))
     }
 }
 

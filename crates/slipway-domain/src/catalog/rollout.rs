@@ -10,6 +10,7 @@ use super::text::RolloutKey;
 
 /// Share in hundredths of a percent, 0 (nobody) to 10,000 (everybody).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
 pub struct Share(u16);
 
 impl Share {
@@ -58,6 +59,14 @@ impl Share {
 
     fn refusal() -> Invalid {
         Invalid::new("must be a number from 0 to 100 with at most two decimals")
+    }
+}
+
+impl TryFrom<u16> for Share {
+    type Error = Invalid;
+
+    fn try_from(hundredths: u16) -> Result<Self, Invalid> {
+        Self::from_hundredths(hundredths.into())
     }
 }
 

@@ -12,9 +12,8 @@ macro_rules! text_type {
     ($($(#[$doc:meta])* $name:ident, $check:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        #[derive(Default)]
-pub struct $name(String);
+        #[serde(try_from = "String")]
+        pub struct $name(String);
 
         impl $name {
             pub fn parse(text: impl Into<String>) -> Result<Self, Invalid> {
@@ -30,6 +29,14 @@ pub struct $name(String);
 
             pub fn into_string(self) -> String {
                 self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::parse(text)
             }
         }
 
@@ -172,7 +179,7 @@ macro_rules! digest_type {
     ($($(#[$doc:meta])* $name:ident, $digits:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -189,6 +196,14 @@ macro_rules! digest_type {
                 &self.0
             }
         }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::parse(&text)
+            }
+        }
     )*};
 }
 
@@ -199,12 +214,24 @@ digest_type! {
     Sha256, 64;
 }
 
+impl UpdateDescription {
+    /// Returns the description of a release without one.
+    pub fn empty() -> Self {
+        Self(String::new())
+    }
+}
+
 /// Configuration of a release: a JSON object as compact text, at most 64 KiB. Numbers keep the text that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigJson(JsonText);
 
 impl ConfigJson {
     pub const MAX_BYTES: usize = 64 * 1024;
+
+    /// Returns the configuration of a release without one.
+    pub fn empty() -> Self {
+        Self(JsonText::of(&serde_json::Map::new()))
+    }
 
     pub fn parse(sent: &RawValue) -> Result<Self, Invalid> {
         if !sent.get().starts_with('{') {
@@ -235,12 +262,6 @@ impl ConfigJson {
 
     pub fn as_json(&self) -> &JsonText {
         &self.0
-    }
-}
-
-impl Default for ConfigJson {
-    fn default() -> Self {
-        Self(JsonText::of(&serde_json::Map::new()))
     }
 }
 
@@ -295,5 +316,24 @@ mod tests {
         assert_eq!(md5.unwrap().as_str(), "0cc175b9c0f1b6a831c399e269772661");
         assert!(Md5::parse("0cc175b9c0f1b6a831c399e26977266").is_err());
         assert!(Md5::parse("zcc175b9c0f1b6a831c399e269772661").is_err());
+    }
+
+    #[test]
+    fn texts_are_deserialized_by_their_parsers() {
+        fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+            serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
+        }
+        assert_eq!(
+            read("com.hema.wms"),
+            Ok(PackageName::parse("com.hema.wms").unwrap())
+        );
+        assert!(
+            read::<PackageName>("com hema")
+                .unwrap_err()
+                .contains("ASCII letters")
+        );
+        assert!(read::<Name>("").is_err());
+        assert_eq!(read(&"A".repeat(32)), Ok(Md5::parse(&"a".repeat(32)).unwrap()));
+        assert!(read::<Md5>("a").is_err());
     }
 }

@@ -32,7 +32,10 @@ impl VersionCode {
         if number >= min {
             Ok(Self(number))
         } else {
-            Err(Invalid::new(format!("must be an integer from {min} to {}", i64::MAX)))
+            Err(Invalid::new(format!(
+                "must be an integer from {min} to {}",
+                i64::MAX
+            )))
         }
     }
 

@@ -7,7 +7,7 @@ use crate::catalog::text::PushUrl;
 
 /// URL scheme in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct UrlScheme(String);
 
 /// Schemes that a tenant allows.
@@ -78,6 +78,14 @@ impl UrlScheme {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for UrlScheme {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::parse(&text)
     }
 }
 
