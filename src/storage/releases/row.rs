@@ -8,8 +8,7 @@ use super::super::row::{Row, to_json};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::release::{
-    FileFacts, RecallMode, Release, ReleaseContent, ReleaseRecord, ReleaseState,
-    ReleaseStateKind,
+    FileFacts, RecallMode, Release, ReleaseContent, ReleaseRecord, ReleaseState, ReleaseStateKind,
 };
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
