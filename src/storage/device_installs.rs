@@ -17,6 +17,7 @@ use slipway_domain::catalog::ids::AppId;
 use slipway_domain::catalog::install::{Install, InstallFilter, VersionCount};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
+use slipway_domain::catalog::version::VersionCode;
 
 /// Lists the installs of these devices, ordered by device, app and identifier.
 pub async fn list_of_devices(
