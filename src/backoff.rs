@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
+use crate::random;
 
 /// Wait time that doubles with each failure up to a limit, with jitter so that nodes do not retry in step. The default
 /// suits an unavailable database: from 0.1 to 5 seconds.
@@ -36,7 +36,7 @@ impl Backoff {
             .saturating_mul(1 << self.failures.min(10))
             .min(self.longest);
         self.failures += 1;
-        let fraction = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
+        let fraction = random::fraction();
         whole.mul_f64(fraction.midpoint(1.0))
     }
 

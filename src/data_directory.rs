@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::random;
 use crate::secrets::Keyring;
 
 const SECRET_KEY: &str = "secret.key";
@@ -115,7 +116,7 @@ fn kept_name(mut file: File) -> std::io::Result<NodeName> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let name = Uuid::new_v4();
+            let name = random::uuid();
             return Ok(NodeName { name, _file: None });
         }
         Err(TryLockError::Error(error)) => return Err(error),
@@ -132,7 +133,7 @@ fn kept_name(mut file: File) -> std::io::Result<NodeName> {
 }
 
 fn write_new_name(file: &mut File) -> std::io::Result<Uuid> {
-    let name = Uuid::new_v4();
+    let name = random::uuid();
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{name}")?;

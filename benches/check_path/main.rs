@@ -4,6 +4,7 @@
 //! `wrk`, PostgreSQL and Mosquitto where they are missing, and works on a throw-away PostgreSQL server of its own.
 //! `docs/benchmarks.md` keeps what was measured.
 
+#![expect(clippy::disallowed_methods, reason = "benchmarks measure real time")]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

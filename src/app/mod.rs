@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use self::parts::{authentication, device_admission, workload};
 use self::servers::{RunningServers, Servers};
@@ -29,6 +28,7 @@ use crate::config::Config;
 use crate::data_directory::{self, NodeName};
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
 use crate::live::{CatalogSync, Revocations, RevokedTokenSync};
+use crate::random;
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_channels::{MqttTasks, RunningMqtt};
@@ -149,7 +149,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let new_devices = Arc::new(NewDevices::new(config.device_records.new_devices_per_day));
     let (device_records, writer, device_changes) =
         device_records(&config.device_records, &gated, new_devices.clone());
-    let node = Uuid::new_v4();
+    let node = random::uuid();
     let delivery_settings = delivery_settings(config);
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
     let mqtt = broker.map(MqttTasks::new).transpose()?;

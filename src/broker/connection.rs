@@ -8,13 +8,14 @@ use metrics::{Counter, counter};
 use rumqttc::{ConnAck, Event, EventLoop, NoticeFailureReason, Packet, Publish, QoS, SubAck};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use super::failure::{ConnectionFailure, FailureKind};
 use super::session::Session;
 use super::subscription::{Subscription, SubscriptionAction};
 use super::{Broker, ReceivedMessage, UNCONFIRMED, session};
 use crate::backoff::Backoff;
+use crate::random;
+use crate::timer;
 
 /// Interval at which the log repeats the cause while the node is disconnected.
 const LOG_AGAIN_AFTER: Duration = Duration::from_mins(1);
@@ -146,7 +147,7 @@ impl Connection {
                 .as_ref()
                 .and_then(|limits| limits.max_packet_size),
         );
-        self.connected_at = Some(Instant::now());
+        self.connected_at = Some(timer::runtime_now());
         // A timeout on the previous link says nothing about this connection.
         let _ = self.broker.silence.notified().now_or_never();
         if !answer.session_present {
@@ -231,7 +232,7 @@ impl Connection {
             tracing::debug!(error = %failure, "still no connection to the MQTT broker");
             return;
         }
-        self.logged = Some((kind, Instant::now()));
+        self.logged = Some((kind, timer::runtime_now()));
         let (reason, advice) = (kind.as_str(), kind.advice());
         tracing::warn!(
             error = %failure, reason, advice,
@@ -265,7 +266,7 @@ impl Connection {
     fn rename(&mut self) {
         (self.useless_connections, self.short_connections) = (0, 0);
         self.backoff.reset();
-        let client_id = super::client_id(Uuid::new_v4());
+        let client_id = super::client_id(random::uuid());
         tracing::error!(
             client_id,
             "connecting to the MQTT broker under another client id, since another process seems to use this one; each \

@@ -5,6 +5,7 @@ use rumqttc::{QoS, SubAck, SubscribeReasonCode};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Broker, Timing};
+use crate::timer;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Subscription {
@@ -37,7 +38,9 @@ impl Subscription {
             // The connection ends when the answer times out.
             tracing::error!(%error, filter, "cannot subscribe at the MQTT broker");
         }
-        *self = Self::Requested { at: Instant::now() };
+        *self = Self::Requested {
+            at: timer::runtime_now(),
+        };
     }
 
     /// Records the broker's answer. Returns `true` if the subscription was granted.
@@ -47,7 +50,9 @@ impl Subscription {
         *self = if is_granted {
             Self::Granted
         } else {
-            Self::Refused { at: Instant::now() }
+            Self::Refused {
+                at: timer::runtime_now(),
+            }
         };
         is_granted
     }

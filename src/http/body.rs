@@ -18,6 +18,7 @@ use super::fields::field_error_from_serde;
 use super::object::Object;
 use super::problem::{Problem, ProblemCode};
 use crate::services::{DeadlineSuspension, suspend_deadline};
+use crate::timer;
 use slipway_domain::catalog::field::FieldError;
 
 /// Size limit of most bodies: 1 MiB.
@@ -291,7 +292,7 @@ impl<'p> PacedReader<'p> {
     }
 
     async fn wait(&mut self) -> Result<Option<Result<Bytes, actix_web::error::PayloadError>>, BodyError> {
-        let now = Instant::now();
+        let now = timer::runtime_now();
         let began = *self.began.get_or_insert(now);
         let deadline = (now + PROGRESS_TIMEOUT).min(began + TOTAL_TIMEOUT);
         timeout_at(deadline, self.payload.next())

@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::timer;
+
 /// Maximum time of a connection without a request in progress.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for a client to read [`WRITE_PROGRESS`] bytes, or everything that is left.
@@ -51,7 +53,7 @@ pub(super) struct RequestInProgress(Rc<Activity>);
 
 impl TimedStream {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        let now = Instant::now();
+        let now = timer::runtime_now();
         Self {
             stream,
             activity: Rc::new(Activity {
@@ -107,7 +109,7 @@ impl TimedStream {
             self.taken += written;
             let has_progressed = written == offered || self.taken >= WRITE_PROGRESS;
             if has_progressed && self.stall_timer.take().is_some() {
-                self.activity.idle_since.set(Instant::now());
+                self.activity.idle_since.set(timer::runtime_now());
             }
         }
         if write.is_ready() {
@@ -118,7 +120,7 @@ impl TimedStream {
         }
         let stall_timer = self
             .stall_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_TIMEOUT)));
+            .get_or_insert_with(|| Box::pin(sleep_until(timer::runtime_now() + WRITE_TIMEOUT)));
         if stall_timer.as_mut().poll(cx).is_ready() {
             metrics::counter!("slipway_connections_timed_out_total", "waiting_for" => "reader").increment(1);
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -171,7 +173,7 @@ impl Drop for RequestInProgress {
     fn drop(&mut self) {
         let activity = &self.0;
         activity.requests.set(activity.requests.get() - 1);
-        activity.idle_since.set(Instant::now());
+        activity.idle_since.set(timer::runtime_now());
         if let Some(waker) = activity.waker.borrow_mut().take() {
             waker.wake();
         }

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-use uuid::Uuid;
+use crate::random;
 
 thread_local! {
     /// Last number of this thread. It starts at random, so that threads and nodes use different ranges.
-    static NEXT: Cell<u64> = Cell::new(Uuid::new_v4().as_u64_pair().0);
+    static NEXT: Cell<u64> = Cell::new(random::uuid().as_u64_pair().0);
 }
 
 /// Returns a number for a request. Numbers of one thread are unique. Numbers of different threads collide as rarely as

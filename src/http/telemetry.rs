@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -25,6 +25,7 @@ use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
 use crate::services::within_deadline;
+use crate::timer;
 use slipway_domain::access::Principal;
 use slipway_domain::catalog::field::MAX_ECHO_CHARACTERS;
 use slipway_domain::catalog::ids::TenantId;
@@ -69,7 +70,7 @@ pub(super) async fn instrument_request(
         tracing::error_span!("request", request.id = %id)
     };
     let in_progress = RequestInProgress::of(&request);
-    let began = Instant::now();
+    let began = timer::now();
     // A check does not use the database, and the gateway's push has its own response to a missed deadline.
     let has_deadline = check_path.is_none();
     let answer = async {

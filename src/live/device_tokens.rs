@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::storage::device_tokens::{self, TokenGeneration};
 use crate::storage::{Db, StorageError};
+use crate::timer;
 use slipway_domain::catalog::ids::TenantId;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -136,7 +137,7 @@ impl RevokedTokenSync {
             clock,
             tokens: tokens.clone(),
             polled_at: None,
-            reloaded_at: Instant::now(),
+            reloaded_at: timer::runtime_now(),
         };
         (sync, tokens)
     }
@@ -155,7 +156,7 @@ impl RevokedTokenSync {
             }
             _ => {
                 self.tokens.reload(&self.db, floor).await?;
-                self.reloaded_at = Instant::now();
+                self.reloaded_at = timer::runtime_now();
             }
         }
         self.polled_at = Some(now);

@@ -26,6 +26,7 @@ use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
 use crate::storage::{Db, StorageError};
 use crate::supervision::{Importance, Tasks};
+use crate::timer;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::revision::CatalogRevision;
 
@@ -87,7 +88,7 @@ impl CatalogSync {
             signals: Arc::default(),
             settings,
             must_compare_all: true,
-            compared_all_at: Instant::now(),
+            compared_all_at: timer::runtime_now(),
             pending: Vec::new(),
             refused: HashMap::new(),
         };
@@ -240,7 +241,7 @@ impl CatalogSync {
         self.reload(&self.changed_tenants(&rows), has_same_history)
             .await?;
         self.must_compare_all = false;
-        self.compared_all_at = Instant::now();
+        self.compared_all_at = timer::runtime_now();
         Ok(())
     }
 

@@ -98,6 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::random;
 
     fn keyring(byte: u8) -> Keyring {
         Keyring::parse(&STANDARD.encode([byte; 32])).unwrap()
@@ -105,8 +106,8 @@ mod tests {
 
     fn claims() -> AccessClaims {
         AccessClaims {
-            user: UserId::generate(),
-            session: SessionId::generate(),
+            user: random::id::<UserId>(),
+            session: random::id::<SessionId>(),
         }
     }
 
@@ -133,8 +134,8 @@ mod tests {
             let mut header = Header::new(algorithm);
             header.kid = Some(id.to_owned());
             let exp = now.timestamp() + 60;
-            let claims = json!({"iss": issuer, "aud": audience, "sub": UserId::generate(),
-                "sid": SessionId::generate(), "iat": 0, "exp": exp});
+            let claims = json!({"iss": issuer, "aud": audience, "sub": random::id::<UserId>(),
+                "sid": random::id::<SessionId>(), "iat": 0, "exp": exp});
             encode(&header, &claims, &EncodingKey::from_secret(key)).unwrap()
         };
         assert!(

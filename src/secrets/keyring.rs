@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::MacKey;
+use crate::random;
 use slipway_domain::catalog::ids::KeyId;
 
 /// Size of a secret key in bytes.
@@ -97,7 +98,7 @@ impl Keyring {
     /// Generates a random key in the form that [`Keyring::parse`] accepts.
     pub fn generate_text() -> Result<String, KeyringError> {
         let mut bytes = [0; KEY_BYTES];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyringError::Cryptography)?;
+        random::fill(&mut bytes).map_err(|_| KeyringError::Cryptography)?;
         Ok(STANDARD.encode(bytes))
     }
 

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use crate::random;
 use slipway_domain::catalog::ids::TenantId;
 
 /// Purpose of a token. Its prefix makes a leaked token recognisable.
@@ -103,7 +104,7 @@ pub fn new_password() -> String {
 
 pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+    random::fill(&mut bytes).expect("the system's random source works");
     bytes
 }
 
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_apart_as_it_was_made() {
-        let id = Uuid::now_v7();
+        let id = random::id::<Uuid>();
         let tenant = TenantId::parse(10_000_000).unwrap();
         for kind in [TokenKind::Api, TokenKind::DeviceKey(tenant)] {
             let token = NewToken::generate(kind, id);
@@ -141,7 +142,7 @@ mod tests {
         ] {
             assert!(PresentedToken::parse(text).is_none(), "{text}");
         }
-        let token = NewToken::generate(TokenKind::Api, Uuid::now_v7()).text;
+        let token = NewToken::generate(TokenKind::Api, random::id::<Uuid>()).text;
         assert!(PresentedToken::parse(&format!("{token}_more")).is_none());
     }
 }

@@ -10,6 +10,7 @@ pub use offline::{create as create_offline, list as list_offline, reset_password
 use super::audit::{self, AuditedChange};
 use super::users::UserChanges;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::random;
 use crate::secrets::hash_password;
 use crate::storage::{Tx, sessions, users};
 use slipway_domain::access::{Action, Role, User, authorize_platform};
@@ -119,7 +120,7 @@ pub async fn delete(
 
 fn new_administrator(username: Username) -> User {
     User {
-        id: UserId::generate(),
+        id: random::id::<UserId>(),
         tenant: None,
         username,
         role: Role::PlatformAdmin,

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::random;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::api_tokens;
 use slipway_domain::access::{Action, ApiToken, KeyFacts, Role};
@@ -28,7 +29,7 @@ pub async fn create(
 ) -> Result<IssuedApiToken, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let token = ApiToken {
-        id: KeyId::generate(),
+        id: random::id::<KeyId>(),
         name,
         role,
         facts: KeyFacts::new(&caller.principal, expires_at),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
+use crate::random;
 use crate::secrets::{new_app_key, new_app_secret, sealed_for_app_key};
 use crate::storage::app_keys;
 use slipway_domain::access::{Action, AppKey, AppKeyRole, KeyFacts};
@@ -28,7 +29,7 @@ pub async fn create(
 ) -> Result<WriteResult<IssuedAppKey>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let key = AppKey {
-        id: KeyId::generate(),
+        id: random::id::<KeyId>(),
         name,
         role,
         app_key: new_app_key(),

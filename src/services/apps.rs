@@ -3,6 +3,7 @@
 use super::audit::{self, AuditedChange};
 use super::error::require_valid;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
+use crate::random;
 use crate::storage::{Reader, apps, device_installs, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::App;
@@ -39,7 +40,7 @@ pub async fn create(
 ) -> Result<WriteResult<Versioned<App>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteApps).await?;
     let app = App {
-        id: AppId::generate(),
+        id: random::id::<AppId>(),
         package_name: new.package_name,
         app_name: new.app_name,
         old_package_names: new.old_package_names,

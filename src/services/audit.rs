@@ -16,6 +16,7 @@ pub(super) use self::details::{
 };
 pub(super) use self::objects::{AuditedPin, AuditedPush, AuditedResource, ReleaseOfApp};
 use super::{Caller, Context, ServiceError};
+use crate::random;
 use crate::storage::{StorageError, Writer, audit};
 use slipway_domain::access::{Action, authorize_platform};
 use slipway_domain::catalog::audit::AuditEvent;
@@ -82,7 +83,7 @@ pub(super) async fn record_at(
     change: AuditedChange,
 ) -> Result<(), StorageError> {
     let event = AuditEvent {
-        id: AuditId::generate(),
+        id: random::id::<AuditId>(),
         tenant,
         at: now,
         actor_key: actor.key,

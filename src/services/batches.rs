@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
+
+use crate::timer;
 
 /// State of a batch after a message was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub(super) async fn collect<M>(
             },
         };
         match message.map_or(BatchState::IsLast, &mut put) {
-            BatchState::HasRoom => deadline.get_or_insert_with(|| Instant::now() + wait),
+            BatchState::HasRoom => deadline.get_or_insert_with(|| timer::runtime_now() + wait),
             BatchState::IsFull => return ControlFlow::Continue(()),
             BatchState::IsLast => return ControlFlow::Break(()),
         };

@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{CALL_LIMIT, ServiceError};
 use crate::storage::{WriteProgress, current_writes, track_writes};
+use crate::timer;
 
 tokio::task_local! {
     static CLOCK: Arc<CallClock>;
@@ -33,7 +34,7 @@ impl CallClock {
     }
 
     fn restart(&self) {
-        self.set(Some(Instant::now() + self.limit));
+        self.set(Some(timer::runtime_now() + self.limit));
     }
 }
 
@@ -100,7 +101,7 @@ async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Result<T, 
     let writes = Arc::new(WriteProgress::default());
     let clock = Arc::new(CallClock {
         limit,
-        deadline: Mutex::new(Some(Instant::now() + limit)),
+        deadline: Mutex::new(Some(timer::runtime_now() + limit)),
     });
     let mut call = Box::pin(CLOCK.scope(clock.clone(), track_writes(writes.clone(), call)));
     let mut timer = DeadlineTimer::default();

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
+use crate::random;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::device_keys;
 use slipway_domain::access::{Action, DeviceKey, KeyFacts};
@@ -28,7 +29,7 @@ pub async fn create(
 ) -> Result<WriteResult<IssuedDeviceKey>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ManageKeys).await?;
     let key = DeviceKey {
-        id: KeyId::generate(),
+        id: random::id::<KeyId>(),
         name,
         facts: KeyFacts::new(&caller.principal, expires_at),
     };

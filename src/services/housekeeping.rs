@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use uuid::Uuid;
 
 use super::{Context, ServiceError, rekey};
+use crate::random;
 use crate::storage::{device_installs, enrolment_codes, idempotency, leases, nodes, pushes, sessions};
 
 const LEASE: &str = "housekeeping";
@@ -50,7 +50,7 @@ pub struct CleanupReport {
 
 /// Removes old data every minute until the task is dropped.
 pub async fn run(ctx: &Context) {
-    let holder = Uuid::new_v4().to_string();
+    let holder = random::uuid().to_string();
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;

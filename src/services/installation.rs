@@ -12,6 +12,7 @@ use super::ServiceError;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
+use crate::random;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, settings, users};
@@ -126,7 +127,7 @@ impl DatabaseOpener {
             .unwrap_or_default();
         let hash = hash_password(given).await;
         let user = User {
-            id: UserId::generate(),
+            id: random::id::<UserId>(),
             tenant: None,
             username: self.username.clone(),
             role: Role::PlatformAdmin,
@@ -236,7 +237,7 @@ async fn installation_id(db: &Db) -> Result<Uuid, OpenError> {
 
 async fn make_installation(db: &Db) -> Result<String, StorageError> {
     let tx = db.begin().await?;
-    let is_new = settings::insert_if_absent(&tx, INSTALLATION, &Uuid::new_v4().to_string()).await?;
+    let is_new = settings::insert_if_absent(&tx, INSTALLATION, &random::uuid().to_string()).await?;
     let stored = settings::find(&tx, INSTALLATION).await?.unwrap_or_default();
     tx.commit().await?;
     if is_new {

@@ -133,6 +133,7 @@ impl KeyUseWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
     use slipway_domain::catalog::ids::{KeyId, TenantId};
 
     #[test]
@@ -145,8 +146,8 @@ mod tests {
         let tenant = TenantId::parse(1).unwrap();
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let (one, other) = (
-            KeyRef::AppKey(tenant, KeyId::generate()),
-            KeyRef::DeviceKey(tenant, KeyId::generate()),
+            KeyRef::AppKey(tenant, random::id::<KeyId>()),
+            KeyRef::DeviceKey(tenant, random::id::<KeyId>()),
         );
         for seconds in [0, 86_399] {
             uses.record(one, at(seconds));

@@ -2,6 +2,7 @@
 
 use super::audit::{self, Audited, AuditedChange, AuditedPin};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
+use crate::random;
 use crate::storage::pins::PinFilter;
 use crate::storage::{CatalogTx, Reader, pins, releases, resources};
 use slipway_domain::access::{Action, TenantScope};
@@ -49,9 +50,7 @@ pub async fn put(
         (None, Precondition::None) => {}
     }
     let pin = Pin {
-        id: before
-            .as_ref()
-            .map_or_else(PinId::generate, |before| before.value.id),
+        id: before.as_ref().map_or_else(random::id, |before| before.value.id),
         app_id: app.id,
         identifier: new.identifier,
         target: new.target,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::api_tokens::IssuedApiToken;
 use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::random;
 use crate::secrets::{NewToken, TokenKind};
 use crate::storage::platform_tokens;
 use slipway_domain::access::{Action, ApiToken, KeyFacts, Role, authorize_platform};
@@ -22,7 +23,7 @@ pub async fn create(
 ) -> Result<IssuedApiToken, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let token = ApiToken {
-        id: KeyId::generate(),
+        id: random::id::<KeyId>(),
         name,
         role: Role::PlatformAdmin,
         facts: KeyFacts::new(&caller.principal, expires_at),

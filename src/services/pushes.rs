@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::audit::{self, Actor, AuditedChange, AuditedPush, WithdrawalDetails};
 use super::gateway_keys::GatewayKey;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::random;
 use crate::storage::push_targets::{self, NewTarget};
 use crate::storage::{Authority, Reader, StorageError, Tx, push_recipients, pushes, tenants};
 use slipway_domain::access::{Action, TenantScope, authorize_push};
@@ -151,7 +152,7 @@ async fn accept(
         .count_push(sender.scope.tenant(), request.targets.as_slice())?;
     let now = ctx.now();
     let push = Push {
-        id: PushId::generate(),
+        id: random::id::<PushId>(),
         origin: sender.actor.key.clone(),
         created_at: now,
         expires_at: now + ctx.push_delivery().lifetimes().of(&request.content.action),

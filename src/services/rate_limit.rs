@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use metrics::counter;
 
+use crate::timer;
+
 /// Keys per row.
 const ROW: usize = 8;
 /// Rows per table, which then takes 1 MiB.
@@ -67,7 +69,7 @@ impl RateLimit {
         let interval = nanoseconds(interval).max(1);
         Self {
             restored_at: Table::new(ROWS),
-            began: Instant::now(),
+            began: timer::now(),
             interval,
             allowance: interval.saturating_mul(u64::from(burst.max(1))),
             name,
@@ -136,7 +138,7 @@ impl RecentKeys {
     pub(super) fn new(lifetime: Duration) -> Self {
         Self {
             seen_at: Table::new(ROWS),
-            began: Instant::now(),
+            began: timer::now(),
             lifetime: nanoseconds(lifetime),
         }
     }

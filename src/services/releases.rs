@@ -5,6 +5,7 @@ use super::error::require_valid;
 use super::release_lookup::{ReleaseEdit, begin_edit, find};
 use super::release_transitions::{TransitionContext, publish_in};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
+use crate::random;
 use crate::storage::{CatalogTx, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
@@ -131,7 +132,7 @@ async fn insert(
     }
     let record = ReleaseRecord {
         release: Release {
-            id: ReleaseId::generate(),
+            id: random::id::<ReleaseId>(),
             app_id: app.id,
             identifier: new.identifier,
             state: ReleaseState::Draft,

@@ -11,6 +11,7 @@ use super::login_failures::LoginFailure;
 use super::login_limits::count_login_attempt;
 use super::token_lookups::LookupDecision;
 use super::{Caller, Context, ServiceError, failed_login_audit};
+use crate::random;
 use crate::secrets::{
     AccessClaims, PasswordHash, PresentedToken, RefreshToken, TokenKind, verify_dummy, verify_password,
 };
@@ -79,7 +80,7 @@ pub async fn login(
         return Err(fail(Some(user), reason).await);
     }
     require_enabled_tenant(ctx.db(), user.tenant).await?;
-    let session = SessionId::generate();
+    let session = random::id::<SessionId>();
     let now = ctx.now();
     let tx = ctx.db().begin().await?;
     // The user may have changed while the password was hashed. Such a change ends all sessions, so this session must

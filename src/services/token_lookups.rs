@@ -114,11 +114,12 @@ fn refusal(wait: Duration) -> ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
 
     #[test]
     fn an_ended_session_is_looked_up_a_few_times_only() {
         let lookups = TokenLookups::new(3);
-        let (ended, other) = (SessionId::generate(), SessionId::generate());
+        let (ended, other) = (random::id::<SessionId>(), random::id::<SessionId>());
         for _ in 0..3 {
             assert!(lookups.admit_session(ended).is_ok());
             lookups.record_ended_session(ended);

@@ -2,6 +2,7 @@
 
 use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use crate::random;
 use crate::secrets::hash_password;
 use crate::storage::{sessions, users};
 use slipway_domain::access::{Action, Role, User};
@@ -36,7 +37,7 @@ pub async fn create(
     let scope = ctx.authorize(caller, tenant, Action::ManageUsers).await?;
     let hash = hash_password(new.password).await;
     let user = User {
-        id: UserId::generate(),
+        id: random::id::<UserId>(),
         tenant: Some(scope.tenant()),
         username: new.username,
         role: new.role,

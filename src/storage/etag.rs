@@ -1,10 +1,10 @@
 //! Random tags that distinguish one state of a row from every other.
 
-use uuid::Uuid;
+use crate::random;
 
 /// Returns 64 random bits as 16 lower-case hexadecimal digits.
 pub(super) fn random_tag() -> String {
-    let (high, low) = Uuid::new_v4().as_u64_pair();
+    let (high, low) = random::uuid().as_u64_pair();
     // Each half has fixed bits at different positions, so that every bit of the combination is random.
     format!("{:016x}", high ^ low)
 }

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::postgres;
 use super::postgres_url::{ServerList, TargetSessionAttrs};
+use crate::timer;
 
 /// Interval between checks that the current server is still suitable.
 const MONITOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ impl Hosts {
             servers,
             current: Mutex::new(CurrentServer {
                 index: 0,
-                selected_at: Instant::now(),
+                selected_at: timer::now(),
             }),
             generation: AtomicU64::new(1),
             mismatch: Notify::new(),
@@ -151,7 +152,7 @@ impl Hosts {
         if current.index != index || self.generation.load(Ordering::Acquire) == 1 {
             *current = CurrentServer {
                 index,
-                selected_at: Instant::now(),
+                selected_at: timer::now(),
             };
             self.generation.fetch_add(1, Ordering::AcqRel);
         }

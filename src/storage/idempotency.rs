@@ -14,6 +14,7 @@ use super::entity::idempotency_record::{Column, Entity, Model};
 use super::progress::{WriteProgress, track_writes, without_tracking};
 use super::row::Row;
 use super::{Db, Reader, StorageError, Writer};
+use crate::random;
 use slipway_domain::catalog::instant::in_micros;
 
 /// Identity of a create: the key is scoped to caller, method and path.
@@ -40,7 +41,7 @@ pub struct ReservationId(Uuid);
 
 impl ReservationId {
     pub fn generate() -> Self {
-        Self(Uuid::new_v4())
+        Self(random::uuid())
     }
 }
 

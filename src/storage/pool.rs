@@ -10,12 +10,13 @@ use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
     QueryResult, RuntimeErr, Statement,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::connection_queue::{ConnectionPermit, ConnectionQueue};
 use super::hosts::Hosts;
 use super::progress::send_write;
 use super::statements::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, Transaction, is_refusal, is_write, with_timeout};
+use crate::timer;
 
 /// Time limit for a caller's attempts to obtain a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
@@ -150,7 +151,7 @@ impl Pool {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        let deadline = Instant::now() + CONNECTION_TIMEOUT;
+        let deadline = timer::runtime_now() + CONNECTION_TIMEOUT;
         loop {
             let permit = self.shared.queue.acquire(self.is_urgent).await?;
             if self.shared.hosts.is_some() {
@@ -163,7 +164,9 @@ impl Pool {
                 Err(error) => error,
             };
             let error = self.acquire_error(error).await;
-            if !is_connection_limit_error(&error) || !self.reduce_limit(permit) || Instant::now() >= deadline
+            if !is_connection_limit_error(&error)
+                || !self.reduce_limit(permit)
+                || timer::runtime_now() >= deadline
             {
                 return Err(error);
             }
@@ -186,11 +189,11 @@ impl Pool {
     /// A connection returns to the pool shortly after its permit. Without this wait, the pool would request another
     /// one.
     async fn wait_for_idle(&self, pool: &PgPool) {
-        let deadline = Instant::now() + REASON_TIMEOUT;
+        let deadline = timer::runtime_now() + REASON_TIMEOUT;
         while self.shared.queue.withheld() > 0
             && pool.num_idle() == 0
             && pool.size() >= self.shared.queue.effective_limit()
-            && Instant::now() < deadline
+            && timer::runtime_now() < deadline
         {
             sleep(POLL_INTERVAL).await;
         }

@@ -13,12 +13,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub use self::registry::{DownTasks, Fault, Tasks};
 
 use self::registry::Task;
 use crate::backoff::Backoff;
+use crate::timer;
 
 const FIRST_RESTART_AFTER: Duration = Duration::from_millis(100);
 const LONGEST_RESTART_AFTER: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ impl Tasks {
         tokio::spawn(async move {
             let mut backoff = Backoff::between(FIRST_RESTART_AFTER, LONGEST_RESTART_AFTER);
             loop {
-                let began = Instant::now();
+                let began = timer::runtime_now();
                 let outcome = AssertUnwindSafe(run_once(&task, &mut state, &mut run))
                     .catch_unwind()
                     .await;

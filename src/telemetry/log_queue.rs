@@ -8,10 +8,12 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::Counter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::timer;
 
 /// Maximum size of the queued lines, in bytes.
 const CAPACITY_BYTES: usize = 4 << 20;
@@ -97,10 +99,10 @@ impl LogQueue {
 
     /// Waits until every line is written or dropped, or the time limit passes.
     pub(super) fn flush(&self, within: Duration) {
-        let deadline = Instant::now() + within;
+        let deadline = timer::now() + within;
         let mut state = self.0.lock();
         while !state.entries.is_empty() || state.is_writing {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(timer::now());
             if left.is_zero() {
                 return;
             }

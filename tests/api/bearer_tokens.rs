@@ -58,8 +58,8 @@ async fn a_signed_token_of_no_session_or_of_another_person_is_refused(database: 
     let (user, session) = (UserId::from_uuid(user), SessionId::from_uuid(session));
     app.bearer(&sign(user, session)).get(ME).await.expect(200);
     for token in [
-        sign(user, SessionId::generate()),
-        sign(UserId::generate(), session),
+        sign(user, slipway::random::id::<SessionId>()),
+        sign(slipway::random::id::<UserId>(), session),
     ] {
         app.bearer(&token).get(ME).await.problem(401, "unauthenticated");
     }

@@ -27,12 +27,12 @@ const LAYERS: [Layer; 17] = [
     },
     Layer {
         name: "secrets",
-        may_name: &["catalog", "thread_priority"],
+        may_name: &["catalog", "thread_priority", "random"],
         libraries: &["tokio", "aws_lc_rs", "argon2", "jsonwebtoken"],
     },
     Layer {
         name: "storage",
-        may_name: &["catalog", "access"],
+        may_name: &["catalog", "access", "random", "timer"],
         libraries: &["sea_orm", "migration", "tokio", "tracing", "metrics"],
     },
     Layer {
@@ -47,17 +47,19 @@ const LAYERS: [Layer; 17] = [
             "clock",
             "backoff",
             "supervision",
+            "random",
+            "timer",
         ],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Layer {
         name: "supervision",
-        may_name: &["backoff"],
+        may_name: &["backoff", "timer"],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Layer {
         name: "broker",
-        may_name: &["backoff"],
+        may_name: &["backoff", "random", "timer"],
         libraries: &["tokio", "tracing", "metrics", "rumqttc"],
     },
     Layer {
@@ -75,6 +77,8 @@ const LAYERS: [Layer; 17] = [
             "backoff",
             "supervision",
             "thread_priority",
+            "random",
+            "timer",
         ],
         libraries: &["tokio", "tracing", "metrics"],
     },
@@ -88,6 +92,8 @@ const LAYERS: [Layer; 17] = [
             "services",
             "gateway",
             "error_chain",
+            "random",
+            "timer",
         ],
         // Its time limits on connections and bodies are those of the runtime.
         libraries: &["actix_web", "utoipa", "tokio", "tracing", "metrics"],
@@ -131,7 +137,7 @@ const LAYERS: [Layer; 17] = [
     },
     Layer {
         name: "data_directory",
-        may_name: &["config", "secrets"],
+        may_name: &["config", "secrets", "random"],
         libraries: &[],
     },
     Layer {
@@ -149,6 +155,7 @@ const LAYERS: [Layer; 17] = [
             "storage",
             "supervision",
             "telemetry",
+            "random",
         ],
         libraries: &["actix_web", "tokio", "tracing"],
     },

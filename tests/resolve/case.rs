@@ -158,7 +158,7 @@ fn md5_hex(text: &str) -> String {
 
 fn published_app(app: &Value) -> PublishedApp {
     let domain = App {
-        id: AppId::generate(),
+        id: slipway::random::id::<AppId>(),
         package_name: PackageName::parse(text(&app["package_name"])).unwrap(),
         app_name: Name::parse(text(&app["app_name"])).unwrap(),
         old_package_names: texts(&app["old_package_names"])
@@ -214,7 +214,7 @@ fn release(app: &App, json: &Value) -> Release {
     }))
     .unwrap();
     Release {
-        id: ReleaseId::generate(),
+        id: slipway::random::id::<ReleaseId>(),
         app_id: app.id,
         identifier: Identifier::parse(identifier).unwrap(),
         state: state(&json),
@@ -281,7 +281,7 @@ fn pin(app: &App, json: &Value) -> Pin {
     let version = json["version_code"].as_i64();
     let version = version.map(|version| VersionCode::new(version).unwrap());
     Pin {
-        id: PinId::generate(),
+        id: slipway::random::id::<PinId>(),
         app_id: app.id,
         identifier: Identifier::parse(text(&json["identifier"])).unwrap(),
         target,

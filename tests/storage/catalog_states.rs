@@ -68,12 +68,12 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
     };
     let device_key = DeviceKey {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         name: name("stores"),
     };
     let app_key = AppKey {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         name: name("sdk"),
         role: AppKeyRole::Operator,
         app_key: "23000001".to_owned(),

@@ -68,7 +68,7 @@ async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
     assert_eq!((revision.revision, revision.head.len()), (1, 16));
     let app = app("com.hema.wms");
     let draft = release(&app, "com.hema.wms", 1);
-    let key = KeyId::generate();
+    let key = slipway::random::id::<KeyId>();
 
     assert_advances(db, async |tx| {
         let stored = tenants::find(tx, tenant(1).id).await?.unwrap();

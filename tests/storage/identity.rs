@@ -79,7 +79,7 @@ async fn prepare_session(database: &TestDatabase) -> Session {
     prepare_tenant(&database.db, 1).await;
     let ada = user(Some(1), "ada");
     let session = Session {
-        id: SessionId::generate(),
+        id: slipway::random::id::<SessionId>(),
         user: ada.id,
         generation: 1,
         recent_refreshes: Vec::new(),
@@ -148,7 +148,7 @@ async fn an_api_token_is_found_by_its_hash(database: TestDatabase) {
     prepare_tenant(db, 1).await;
     let value = ApiToken {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         name: name("ci"),
         role: Role::Publisher,
     };
@@ -185,12 +185,12 @@ async fn keys_are_listed_and_deleted(database: TestDatabase) {
     prepare_tenant(db, 1).await;
     let device_key = DeviceKey {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         name: name("stores"),
     };
     let app_key = AppKey {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         name: name("sdk"),
         role: AppKeyRole::Device,
         app_key: "1".to_owned(),
@@ -219,7 +219,7 @@ async fn keys_are_listed_and_deleted(database: TestDatabase) {
     let tx = db.begin_catalog(scope(1)).await.unwrap();
     let again = AppKey {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         ..app_key.clone()
     };
     let outcome = app_keys::insert(&tx, again, secret, now()).await;

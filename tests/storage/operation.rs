@@ -25,7 +25,7 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
     let db = &database.db;
     db.migrate().await.unwrap();
     let event = |tenant: Option<i64>, action: &str| AuditEvent {
-        id: AuditId::generate(),
+        id: slipway::random::id::<AuditId>(),
         tenant: tenant.map(|number| TenantId::parse(number).unwrap()),
         at: in_micros(now()),
         actor_key: "user:1".to_owned(),

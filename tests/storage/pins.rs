@@ -63,7 +63,7 @@ async fn the_same_pin_target_keeps_its_id(database: TestDatabase) {
     }
     change(db, 1, async |tx| {
         assert!(pins::delete(tx, wms.id, of_node.id).await?);
-        assert!(!pins::delete(tx, wms.id, PinId::generate()).await?);
+        assert!(!pins::delete(tx, wms.id, slipway::random::id::<PinId>()).await?);
         Ok(())
     })
     .await;

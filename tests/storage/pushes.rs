@@ -51,7 +51,7 @@ fn project() -> ProjectId {
 
 fn push(trace_id: Option<&str>, minutes: i64) -> Push {
     Push {
-        id: PushId::generate(),
+        id: slipway::random::id::<PushId>(),
         origin: "token:1".to_owned(),
         content: PushContent {
             action: PushAction::parse("preview").unwrap(),
@@ -486,7 +486,7 @@ async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {
     queue(db, &first, &["A", "B"]).await;
     queue(db, &second, &["B", "C"]).await;
     acknowledge(db, "A", &first, Acknowledgement::Received).await;
-    let mut of_pushes = push_targets::list_of_pushes(db, &[first.id, PushId::generate()])
+    let mut of_pushes = push_targets::list_of_pushes(db, &[first.id, slipway::random::id::<PushId>()])
         .await
         .unwrap();
     of_pushes.sort_by(|one, other| one.key.cmp(&other.key));

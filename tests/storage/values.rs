@@ -41,7 +41,7 @@ pub(crate) fn tenant(number: i64) -> Tenant {
 
 pub(crate) fn app(package_name: &str) -> App {
     App {
-        id: AppId::generate(),
+        id: slipway::random::id::<AppId>(),
         package_name: package(package_name),
         app_name: name("Warehouse"),
         old_package_names: Vec::new(),
@@ -53,7 +53,7 @@ pub(crate) fn app(package_name: &str) -> App {
 pub(crate) fn release(app: &App, identifier: &str, version_code: i64) -> ReleaseRecord {
     ReleaseRecord {
         release: Release {
-            id: ReleaseId::generate(),
+            id: slipway::random::id::<ReleaseId>(),
             app_id: app.id,
             identifier: self::identifier(identifier),
             state: ReleaseState::Draft,
@@ -90,7 +90,7 @@ fn content(version_code: i64) -> ReleaseContent {
 
 pub(crate) fn hold(app: &App, identifier: &str, device: &str) -> Pin {
     Pin {
-        id: PinId::generate(),
+        id: slipway::random::id::<PinId>(),
         app_id: app.id,
         identifier: self::identifier(identifier),
         target: PinTarget::Device(DeviceId::parse(device).unwrap()),
@@ -102,7 +102,7 @@ pub(crate) fn hold(app: &App, identifier: &str, device: &str) -> Pin {
 
 pub(crate) fn user(tenant: Option<i64>, username: &str) -> User {
     User {
-        id: UserId::generate(),
+        id: slipway::random::id::<UserId>(),
         tenant: tenant.map(|number| TenantId::parse(number).unwrap()),
         username: Username::parse(username).unwrap(),
         role: if tenant.is_some() {

@@ -1,4 +1,8 @@
 //! Servers, devices and proxies that the tests and benchmarks use.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests measure real time and make their own ids"
+)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 pub mod cluster;

@@ -11,6 +11,7 @@ use slipway_domain::catalog::text::{
 };
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, CheckContext, CheckFields, PublishedApp, RawField, read_check};
+use uuid::Uuid;
 
 const APP: &str = "com.example.app";
 
@@ -18,7 +19,7 @@ const APP: &str = "com.example.app";
 /// a rollout of one percent, so that deciding has something to pass over.
 pub fn app(resources: usize, releases_each: usize) -> PublishedApp {
     let app = App {
-        id: AppId::generate(),
+        id: AppId::from_uuid(Uuid::nil()),
         package_name: PackageName::parse(APP).expect("valid"),
         app_name: Name::parse("An app").expect("valid"),
         old_package_names: Vec::new(),
@@ -51,7 +52,7 @@ fn release(app: &App, identifier: &Identifier, version: usize) -> Release {
         "attribute_rules": [{"name": "abi", "op": "in", "value": ["arm64-v8a", "armeabi-v7a"]}],
     });
     Release {
-        id: ReleaseId::generate(),
+        id: ReleaseId::from_uuid(Uuid::now_v7()),
         app_id: app.id,
         identifier: identifier.clone(),
         state: ReleaseState::Published,

@@ -13,13 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use crate::broker::connection::Link;
 use crate::broker::{
     Broker, BrokerParts, BrokerSettings, Message, PublishError, Receipt, ReceivedMessage, Timing,
     prepare_with,
 };
+use crate::random;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 const TIMING: Timing = Timing {
@@ -199,7 +199,7 @@ impl Node {
         let address = broker.listener.local_addr().unwrap();
         let settings = BrokerSettings {
             address: format!("mqtt://{address}").parse().unwrap(),
-            node: Uuid::new_v4(),
+            node: random::uuid(),
             username: None,
             password: None,
             ca: None,

@@ -20,6 +20,8 @@ use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::timer;
+
 const COMMENT: &[u8] = b":\n\n";
 /// Delays before each comment after an unexplained poll.
 const UNEXPLAINED: &[Duration] = &[
@@ -99,7 +101,7 @@ impl<S> ProbedStream<S> {
 
     /// Schedules comments if they are due and none are pending.
     fn schedule_probes(&mut self, is_explained: bool) {
-        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        let rests = self.rests_until.is_some_and(|until| timer::runtime_now() < until);
         let unexplained = (!is_explained && !rests).then_some(UNEXPLAINED);
         if self.probes.is_none()
             && let Some(pauses) = unexplained.or(self.follow_up.take())
@@ -119,7 +121,7 @@ impl<S> ProbedStream<S> {
         }
         self.probes = PendingProbes::begin(probes.rest);
         if self.probes.is_none() {
-            self.rests_until = Some(Instant::now() + REST);
+            self.rests_until = Some(timer::runtime_now() + REST);
         }
         Poll::Ready(())
     }

@@ -5,12 +5,12 @@ use super::errors::invalid_argument;
 use std::net::IpAddr;
 
 use actix_web::web;
-use tokio::time::Instant;
 
 use super::method::ResponseContext;
 use super::pipeline;
 use super::request_id;
 use crate::services::{CALL_LIMIT, Context};
+use crate::timer;
 use slipway_domain::catalog::field::excerpt;
 use slipway_gateway::envelope::{self, Format};
 use slipway_gateway::error::GatewayError;
@@ -81,7 +81,7 @@ pub(super) async fn answer(
         ));
     }
     let mut answers = Vec::new();
-    let began = Instant::now();
+    let began = timer::runtime_now();
     for (index, piece) in pieces.into_iter().enumerate() {
         if index > 0 {
             answers.extend_from_slice(separator.as_bytes());

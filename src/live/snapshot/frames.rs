@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
+use crate::random;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
 use slipway_domain::catalog::ids::TenantId;
 
@@ -100,7 +101,7 @@ impl<'k, W: Write> FrameWriter<'k, W> {
             key_id.as_bytes(),
             &header.as_of.timestamp_micros().to_le_bytes(),
             header.installation.as_bytes(),
-            Uuid::new_v4().as_bytes(),
+            random::uuid().as_bytes(),
             &header.block_count.to_le_bytes(),
             &header.journal.number.to_le_bytes(),
             &header.journal.tail,

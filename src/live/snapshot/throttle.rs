@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::timer;
+
 /// Maximum length of a work slice.
 const WORK_SLICE: Duration = Duration::from_micros(500);
 /// Length of a pause in multiples of the work before it, so that a save takes a tenth of a core. Waiting for a core or
@@ -27,7 +29,7 @@ impl Throttle {
     pub(super) fn begin(&self) -> ThrottledWork<'_> {
         ThrottledWork {
             throttle: self,
-            began: Instant::now(),
+            began: timer::now(),
         }
     }
 
@@ -53,7 +55,7 @@ impl ThrottledWork<'_> {
         let worked = self.began.elapsed();
         if worked >= WORK_SLICE {
             self.throttle.pause(worked * PAUSE_FACTOR);
-            self.began = Instant::now();
+            self.began = timer::now();
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::storage::device_changes::{
     ChangeBatch, DeviceChange, Position, append_end_marker, prune_before, read_since,
 };
 use crate::storage::{Db, StorageError};
+use crate::timer;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Retention of changes. A node that cannot read them for longer invalidates every device.
@@ -48,7 +49,7 @@ impl DeviceChangeReader {
         let mut position = self.begin().await;
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut old = VecDeque::from([(Instant::now(), position.clone())]);
+        let mut old = VecDeque::from([(timer::runtime_now(), position.clone())]);
         loop {
             ticks.tick().await;
             if let Err(error) = self.read(&mut position).await {
@@ -56,7 +57,7 @@ impl DeviceChangeReader {
                 continue;
             }
             if old.back().is_none_or(|(at, _)| at.elapsed() >= REMOVE_EVERY) {
-                old.push_back((Instant::now(), position.clone()));
+                old.push_back((timer::runtime_now(), position.clone()));
                 self.remove_old(&mut old).await;
             }
         }

@@ -22,11 +22,11 @@ use foldhash::quality::RandomState;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::seen::{CacheLookup, Fingerprint, StateCache};
 use self::status::Counts;
+use crate::random;
 use crate::services::NewDevices;
 use crate::services::network::network_of;
 use crate::storage::Db;
@@ -85,7 +85,7 @@ impl DeviceRecorder {
         let (queue, messages) = mpsc::channel(settings.queue);
         let counts = Arc::new(Counts::default());
         let states = Arc::new(StateCache::new(settings.states));
-        let name = Uuid::new_v4().simple().to_string();
+        let name = random::uuid().simple().to_string();
         let reader = DeviceChangeReader::new(db.clone(), Some(states.clone()), name.clone());
         let recorder = Self {
             counts: counts.clone(),

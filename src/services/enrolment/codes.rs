@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use crate::random;
 use crate::secrets::NewEnrolmentCode;
 use crate::services::audit::{self, AuditedChange, EnrolmentCodeDetails};
 use crate::services::{Caller, Context, IdempotentWrite, ServiceError, WriteResult};
@@ -38,7 +39,7 @@ pub async fn create_code(
     let now = ctx.now();
     let code = NewEnrolmentCode::generate();
     let issued = IssuedEnrolmentCode {
-        id: Uuid::now_v7(),
+        id: random::id::<Uuid>(),
         enrolment_code: code.text,
         expires_at: now + CODE_LIFETIME,
     };

@@ -10,6 +10,7 @@ use super::device_pushes::{delivered_by, read_pending};
 use crate::services::enrolment::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, Redelivery};
 use crate::services::{Context, ServiceError, suspend_deadline};
+use crate::timer;
 use slipway_domain::catalog::push::Channel;
 
 /// Maximum wait of a poll, in seconds.
@@ -31,7 +32,7 @@ pub async fn poll(
     if wait.is_zero() {
         return record_delivery(ctx, read_pending(ctx, &principal.scope, 0).await?).await;
     }
-    let deadline = Instant::now() + wait;
+    let deadline = timer::runtime_now() + wait;
     let listener = ctx
         .push_delivery()
         .listen(principal.device_ref(), ListenerKind::Poll);
@@ -42,7 +43,7 @@ pub async fn poll(
         principal.confirm(ctx)?;
         let open = read_pending(ctx, &principal.scope, 0).await?;
         let (due, next) = due(open, ctx.now(), ctx.push_delivery().redelivery());
-        let is_over = listener.is_ended() || Instant::now() >= deadline;
+        let is_over = listener.is_ended() || timer::runtime_now() >= deadline;
         if !due.is_empty() || is_over {
             return record_delivery(ctx, due).await;
         }
@@ -81,7 +82,7 @@ async fn record_delivery(
 }
 
 async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDelta>) {
-    let next = next.map(|wait| Instant::now() + wait.to_std().unwrap_or_default().max(LEAST_PAUSE));
+    let next = next.map(|wait| timer::runtime_now() + wait.to_std().unwrap_or_default().max(LEAST_PAUSE));
     let first = next.map_or(deadline, |next| next.min(deadline));
     // The device requested the wait.
     let _suspended = suspend_deadline();

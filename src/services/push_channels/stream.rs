@@ -11,6 +11,7 @@ use super::device_pushes::{delivered_by, read_pending};
 use crate::services::Context;
 use crate::services::enrolment::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule, spread};
+use crate::timer;
 use slipway_domain::catalog::push::Channel;
 
 /// Wait after a database error before the next read, spread by device.
@@ -42,7 +43,7 @@ pub fn open_stream(ctx: Arc<Context>, principal: DevicePrincipal, has_up_to: i64
     let listener = ctx
         .push_delivery()
         .listen(principal.device_ref(), ListenerKind::Stream)?;
-    let now = Instant::now();
+    let now = timer::runtime_now();
     Some(EventStream {
         listener,
         schedule: RedeliverySchedule::resumed_after(has_up_to),
@@ -58,14 +59,14 @@ impl EventStream {
     /// stays open while the database is unavailable, and delivers the missed pushes later.
     pub async fn next(&mut self) -> Option<StreamEvent> {
         while !self.listener.is_ended() && self.principal.confirm(&self.ctx).is_ok() {
-            let now = Instant::now();
+            let now = timer::runtime_now();
             if let Some((after, at)) = self.unread
                 && at <= now
             {
                 // Boxed, so that a waiting stream is small. Nearly all streams wait.
                 let pushes = Box::pin(self.read(after)).await;
                 if !pushes.is_empty() {
-                    self.heartbeat_at = Instant::now() + self.ctx.push_delivery().heartbeat();
+                    self.heartbeat_at = timer::runtime_now() + self.ctx.push_delivery().heartbeat();
                     return Some(StreamEvent::Pushes(pushes));
                 }
             } else if let Some(due) = self.schedule.lowest_due(now) {
@@ -86,7 +87,7 @@ impl EventStream {
         let instants = [Some(self.heartbeat_at), self.schedule.next_due(), unread_at];
         let first = instants.into_iter().flatten().min().unwrap_or(self.heartbeat_at);
         tokio::select! {
-            () = self.listener.wait() => self.read_soon(self.schedule.highest(), Instant::now()),
+            () = self.listener.wait() => self.read_soon(self.schedule.highest(), timer::runtime_now()),
             () = sleep_until(first) => {}
         }
     }
@@ -105,13 +106,13 @@ impl EventStream {
             Err(error) => {
                 tracing::debug!(%error, "cannot read the open pushes of a device now; retrying");
                 let pause = spread(READ_AGAIN_AFTER, hash_of(&self.principal));
-                self.read_soon(after, Instant::now() + pause);
+                self.read_soon(after, timer::runtime_now() + pause);
                 return Vec::new();
             }
         };
         let sequences: Vec<_> = open.iter().map(DeliveredPush::sequence).collect();
         self.schedule.keep_only(&sequences, after + 1);
-        let (now, redelivery) = (Instant::now(), self.ctx.push_delivery().redelivery());
+        let (now, redelivery) = (timer::runtime_now(), self.ctx.push_delivery().redelivery());
         open.retain(|push| {
             self.schedule
                 .take_due(push.sequence(), push.push.id, now, redelivery)

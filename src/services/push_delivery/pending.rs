@@ -114,6 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::random;
     use slipway_domain::catalog::ids::PushId;
     use slipway_domain::catalog::push::TargetKey;
     use slipway_domain::catalog::text::DeviceId;
@@ -133,7 +134,7 @@ mod tests {
                 device: DeviceId::parse(device).unwrap(),
                 sequence,
             },
-            push: PushId::generate(),
+            push: random::id::<PushId>(),
             open_until: open_until.map(at),
         }
     }

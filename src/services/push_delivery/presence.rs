@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::live::DeviceRef;
+use crate::timer;
 
 /// Devices that connected or disconnected since the last write, with the time.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn changed(&self, device: &DeviceRef) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        changed.insert(device.clone(), Instant::now());
+        changed.insert(device.clone(), timer::runtime_now());
     }
 
     pub(super) fn take(&self) -> HashMap<DeviceRef, Instant> {

@@ -12,6 +12,7 @@ use super::hub::Hub;
 use crate::live::DeviceRef;
 use crate::storage::{Db, StorageError, device_presence};
 use crate::supervision::Exit;
+use crate::timer;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::DeviceId;
@@ -80,7 +81,7 @@ impl PresenceWriter {
 
     /// Checks every device again: the previous run may have lost changes.
     fn reconsider_all(&self) {
-        let now = Instant::now();
+        let now = timer::runtime_now();
         let devices = self.hub.devices().into_iter().chain(self.written.iter().cloned());
         self.hub.presence.put_back(devices.map(|device| (device, now)));
     }
@@ -92,7 +93,7 @@ impl PresenceWriter {
         while let Some(batch) = unwritten.chunks(BATCH).next() {
             if let Err(error) = self.write_batch(batch).await {
                 tracing::debug!(%error, "cannot write the connected devices now; retrying");
-                let now = Instant::now();
+                let now = timer::runtime_now();
                 let again = unwritten.iter().map(|change| (change.device.clone(), now));
                 self.hub.presence.put_back(again);
                 return;

@@ -113,6 +113,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::random;
+    use crate::timer;
 
     const REDELIVERY: Redelivery = Redelivery {
         first: Duration::from_secs(15),
@@ -132,7 +134,7 @@ mod tests {
         ] {
             let whole = Duration::from_secs(seconds);
             let waits: Vec<_> = (0..200)
-                .map(|_| REDELIVERY.wait(PushId::generate(), times))
+                .map(|_| REDELIVERY.wait(random::id::<PushId>(), times))
                 .collect();
             let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
             assert!(
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_push_is_offered_at_once_and_then_when_it_is_due() {
-        let (push, start) = (PushId::generate(), Instant::now());
+        let (push, start) = (random::id::<PushId>(), timer::runtime_now());
         let mut schedule = RedeliverySchedule::default();
         assert!(schedule.take_due(1, push, start, REDELIVERY));
         assert!(!schedule.take_due(1, push, start, REDELIVERY));
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_the_device_says_it_has_is_offered_again_later_only() {
-        let (push, start) = (PushId::generate(), Instant::now());
+        let (push, start) = (random::id::<PushId>(), timer::runtime_now());
         let mut schedule = RedeliverySchedule::resumed_after(2);
         assert!(!schedule.take_due(2, push, start, REDELIVERY));
         assert!(schedule.take_due(3, push, start, REDELIVERY));
@@ -173,19 +175,19 @@ mod tests {
 
     #[test]
     fn a_push_after_a_report_that_is_too_high_is_offered_at_once() {
-        let start = Instant::now();
+        let start = timer::runtime_now();
         let mut schedule = RedeliverySchedule::resumed_after(1_000);
-        assert!(!schedule.take_due(2, PushId::generate(), start, REDELIVERY));
+        assert!(!schedule.take_due(2, random::id::<PushId>(), start, REDELIVERY));
         schedule.limit_reported();
-        assert!(schedule.take_due(3, PushId::generate(), start, REDELIVERY));
+        assert!(schedule.take_due(3, random::id::<PushId>(), start, REDELIVERY));
     }
 
     #[test]
     fn what_is_open_no_more_is_forgotten_where_one_looked() {
-        let start = Instant::now();
+        let start = timer::runtime_now();
         let mut schedule = RedeliverySchedule::default();
         for sequence in 1..=4 {
-            schedule.take_due(sequence, PushId::generate(), start, REDELIVERY);
+            schedule.take_due(sequence, random::id::<PushId>(), start, REDELIVERY);
         }
         schedule.keep_only(&[4], 2);
         assert_eq!(schedule.offered.keys().copied().collect::<Vec<_>>(), [1, 4]);
@@ -195,7 +197,7 @@ mod tests {
         /// For any sequence of reads, no push is delivered before its wait is over, and every due push is delivered.
         #[test]
         fn nothing_comes_early_and_everything_comes(steps in prop::collection::vec((1_i64..6, 0_u64..400), 1..60)) {
-            let (push, mut now) = (PushId::generate(), Instant::now());
+            let (push, mut now) = (random::id::<PushId>(), timer::runtime_now());
             let mut schedule = RedeliverySchedule::default();
             let mut last: BTreeMap<i64, (u32, Instant)> = BTreeMap::new();
             for (sequence, seconds) in steps {

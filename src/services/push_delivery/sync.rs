@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::live::DeviceRef;
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
+use crate::timer;
 use slipway_domain::catalog::ids::PushId;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,7 +62,7 @@ impl PendingPushSync {
         (hub, pending): (Arc<Hub>, Arc<PendingPushes>),
         notifications: mpsc::Receiver<Vec<PushId>>,
     ) -> Self {
-        let now = Instant::now();
+        let now = timer::runtime_now();
         Self {
             db,
             polled_at: clock.now(),
@@ -87,7 +88,7 @@ impl PendingPushSync {
     /// Runs until the task is dropped.
     pub(super) async fn run(&mut self) {
         // A previous run may have stopped at any await, so notifications may be lost.
-        self.comparison.due_at = Instant::now();
+        self.comparison.due_at = timer::runtime_now();
         let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Backoff::default();
@@ -103,7 +104,7 @@ impl PendingPushSync {
                     }
                 },
                 () = reconnected.notified() => {
-                    self.comparison.due_at = Instant::now();
+                    self.comparison.due_at = timer::runtime_now();
                     Ok(())
                 }
                 _ = ticks.tick() => self.poll().await,
@@ -113,7 +114,7 @@ impl PendingPushSync {
                 Err(error) => {
                     tracing::debug!(%error, "cannot poll for pushes now; retrying");
                     // Notifications that arrived meanwhile may be lost.
-                    self.comparison.due_at = Instant::now();
+                    self.comparison.due_at = timer::runtime_now();
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
@@ -145,8 +146,8 @@ impl PendingPushSync {
             .await?;
         self.polled_at = now;
         self.apply(&found);
-        if self.comparison.task.is_empty() && self.comparison.due_at <= Instant::now() {
-            self.comparison.began_at = Instant::now();
+        if self.comparison.task.is_empty() && self.comparison.due_at <= timer::runtime_now() {
+            self.comparison.began_at = timer::runtime_now();
             self.comparison.changed.clear();
             self.comparison.task.spawn(read_all_pending(self.db.clone()));
         }
@@ -173,7 +174,7 @@ impl PendingPushSync {
         let comparison = &mut self.comparison;
         let changed = std::mem::take(&mut comparison.changed);
         let took = comparison.began_at.elapsed();
-        comparison.due_at = Instant::now() + COMPARE_EVERY.max(took * COMPARE_SHARE);
+        comparison.due_at = timer::runtime_now() + COMPARE_EVERY.max(took * COMPARE_SHARE);
         for device in self.pending.replace_all(found?, &changed) {
             self.hub.notify_push(&device);
         }

@@ -173,14 +173,15 @@ impl Client<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
     use slipway_domain::catalog::ids::UserId;
 
     #[test]
     fn a_traded_token_counts_again_for_its_client_and_a_moment_only() {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let session = Session {
-            id: SessionId::generate(),
-            user: UserId::generate(),
+            id: random::id::<SessionId>(),
+            user: random::id::<UserId>(),
             generation: 3,
             recent_refreshes: vec![Refresh {
                 generation: 2,

@@ -119,7 +119,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
     };
     let key = AppKey {
         facts: KeyFacts::default(),
-        id: KeyId::generate(),
+        id: slipway::random::id::<KeyId>(),
         name: Name::parse("planted").unwrap(),
         role: AppKeyRole::Operator,
         app_key: app_key.to_owned(),

@@ -23,6 +23,7 @@ impl RetryBackoff {
 
     /// Returns the next delay, which is at least the one that the server requested. Up to half of it is added at
     /// random, so that devices which lost their server at the same time do not return together.
+    #[expect(clippy::disallowed_methods, reason = "a client's only randomness")]
     pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let doubled = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures += 1;

@@ -49,17 +49,18 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Generates an identifier. Later ones sort after earlier ones.
-            pub fn generate() -> Self {
-                Self(Uuid::now_v7())
-            }
-
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
             pub const fn uuid(self) -> Uuid {
                 self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
             }
         }
 

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::super::frames::{Block, ByteCursor, ChainPosition, KEY_ID_BYTES, PackedBlock, Tag, read_key};
 use super::super::{FORMAT, MAX_UNPACKED_BYTES, SnapshotError};
+use crate::random;
 use crate::secrets::{Keyring, MacKey, TAG_BYTES};
 use slipway_domain::catalog::ids::TenantId;
 
@@ -74,7 +74,7 @@ impl SegmentWriter {
             key_id.as_bytes(),
             &position.number.to_le_bytes(),
             &position.tail,
-            Uuid::new_v4().as_bytes(),
+            random::uuid().as_bytes(),
         ]
         .concat();
         let tail = key.tag(&[b"journal", &bytes]);

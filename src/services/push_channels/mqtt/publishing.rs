@@ -217,6 +217,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::random;
 
     const REDELIVERY: Redelivery = Redelivery {
         first: Duration::from_secs(15),
@@ -229,7 +230,7 @@ mod tests {
             for device in ["A", "B", "C"] {
                 let device = DeviceId::parse(device).unwrap();
                 let age = Duration::from_secs(age_s);
-                let wait = wait_at(age, (PushId::generate(), &device), REDELIVERY).as_secs_f64();
+                let wait = wait_at(age, (random::id::<PushId>(), &device), REDELIVERY).as_secs_f64();
                 let share = wait / f64::from(wait_s);
                 assert!((0.75..=1.25).contains(&share), "{age_s}: {wait}");
             }
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_devices_of_a_push_are_spread() {
-        let push = PushId::generate();
+        let push = random::id::<PushId>();
         let wait = |number: u32| {
             let device = DeviceId::parse(number.to_string()).unwrap();
             wait_at(Duration::ZERO, (push, &device), REDELIVERY)
