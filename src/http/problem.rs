@@ -6,9 +6,13 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error_chain::error_chain;
+use super::failure_log::log_failure;
 use crate::services::ServiceError;
 use slipway_domain::catalog::field::{FieldError, excerpt};
+
+/// Explanation of an unexpected error.
+pub(super) const INTERNAL_DETAIL: &str =
+    "an unexpected error occurred; the server log contains it under the X-Request-Id of this response";
 
 /// Media type of a problem document.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -138,7 +142,7 @@ impl Problem {
         }
     }
 
-    /// Creates a problem for an overloaded node.
+    /// Creates a problem for an overloaded node or database.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         Self {
             retry_after_s: Some(5),
@@ -151,11 +155,6 @@ impl Problem {
             ProblemCode::NotFound,
             "the path or object does not exist, or is not accessible; check the path and its ids",
         )
-    }
-
-    /// Returns the explanation and the remedy, for APIs with another error format.
-    pub(super) fn detail(&self) -> &str {
-        &self.detail
     }
 
     fn document(&self) -> ProblemDocument {
@@ -198,6 +197,7 @@ fn in_words(error: &FieldError) -> String {
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         use ProblemCode as Code;
+        log_failure(&error);
         let detail = error.to_string();
         match error {
             ServiceError::Invalid(errors) => Self::invalid(errors),
@@ -223,28 +223,8 @@ impl From<ServiceError> for Problem {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::RateLimited, detail)
             },
-            ServiceError::Unavailable { source, .. } => {
-                tracing::warn!(error = %error_chain(&source), "the database is unavailable");
-                Self {
-                    retry_after_s: Some(5),
-                    ..Self::new(Code::Unavailable, detail)
-                }
-            }
-            ServiceError::InDoubt(source) => {
-                tracing::warn!(error = %error_chain(&source), "the outcome of a commit is unknown");
-                Self {
-                    retry_after_s: Some(5),
-                    ..Self::new(Code::Unavailable, detail)
-                }
-            }
-            ServiceError::GivenUp {
-                is_possibly_committed,
-            } => {
-                tracing::warn!(may_be_done = is_possibly_committed, "a call missed its deadline");
-                Self {
-                    retry_after_s: Some(5),
-                    ..Self::new(Code::Unavailable, detail)
-                }
+            ServiceError::Unavailable { .. } | ServiceError::InDoubt(_) | ServiceError::GivenUp { .. } => {
+                Self::busy(detail)
             }
             ServiceError::Busy { retry_after_s } => Self {
                 retry_after_s: Some(retry_after_s),
@@ -254,10 +234,7 @@ impl From<ServiceError> for Problem {
                 retry_after_s: Some(1),
                 ..Self::new(Code::Unavailable, detail)
             },
-            ServiceError::Internal(source) => {
-                tracing::error!(error = %error_chain(source.as_ref()), "a request failed unexpectedly");
-                Self::internal()
-            }
+            ServiceError::Internal(_) => Self::internal(),
         }
     }
 }
@@ -275,10 +252,7 @@ impl Problem {
 
     /// Creates a problem without the cause, which is logged under the request id.
     pub(super) fn internal() -> Self {
-        Self::new(
-            ProblemCode::Internal,
-            "an unexpected error occurred; the server log contains it under the X-Request-Id of this response",
-        )
+        Self::new(ProblemCode::Internal, INTERNAL_DETAIL)
     }
 }
 

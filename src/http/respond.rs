@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use super::body::Json;
 use super::call::Call;
 use super::problem::Problem;
-use crate::services::checks::CheckAnswer;
 use crate::services::{
     Answer, IdempotencyOutcome, Reservation, ServiceError, WriteResult, reserve_idempotency_key,
 };
@@ -21,30 +20,7 @@ use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::revision::CatalogRevision;
 
 /// Catalog revision that the response was computed from, or that contains the write.
-const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");
-
-/// Seconds since the responding node last reached the database.
-const SLIPWAY_STALE: HeaderName = HeaderName::from_static("slipway-stale");
-
-/// Number of pushes waiting for the device, if it authenticated with its own token.
-const SLIPWAY_PUSHES_WAITING: HeaderName = HeaderName::from_static("slipway-pushes-waiting");
-
-/// Asks a device to enrol again with its token, because the secret key of the token will be removed soon.
-const SLIPWAY_TOKEN_RENEWAL: HeaderName = HeaderName::from_static("slipway-token-renewal");
-
-/// Inserts the headers of every check response, for the device API and the gateway.
-pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &CheckAnswer<'_>) {
-    response.insert_header((SLIPWAY_REVISION, answer.revision));
-    if let Some(stale_for) = answer.stale_for {
-        response.insert_header((SLIPWAY_STALE, stale_for.num_seconds()));
-    }
-    if let Some(waiting) = answer.pushes_waiting {
-        response.insert_header((SLIPWAY_PUSHES_WAITING, waiting));
-    }
-    if answer.token_renewal_due {
-        response.insert_header((SLIPWAY_TOKEN_RENEWAL, "due"));
-    }
-}
+pub(super) const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");
 
 /// Responds with an object in its current state.
 pub(super) fn respond_object(body: &impl Serialize, etag: &str) -> HttpResponse {

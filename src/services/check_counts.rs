@@ -29,10 +29,10 @@ impl CheckCounts {
         self.refused.increment(1);
     }
 
-    pub(super) fn answered(&self, offers: &[Offer<'_>], msg_code: &str) {
+    pub(super) fn answered(&self, offers: &[Offer<'_>], is_app_known: bool) {
         let counter = if !offers.is_empty() {
             &self.offer
-        } else if msg_code.is_empty() {
+        } else if is_app_known {
             &self.up_to_date
         } else {
             &self.app_unknown

@@ -47,12 +47,19 @@ enum DeviceTokenState {
     UnderOldKey,
 }
 
+/// App that a check names and its tenant does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("tenant {tenant} has no app {}", excerpt(package_name))]
+pub struct UnknownApp<'a> {
+    tenant: TenantId,
+    package_name: &'a str,
+}
+
 /// Answer to a check.
 pub struct CheckAnswer<'a> {
     pub offers: Vec<Offer<'a>>,
-    /// `APP_UNKNOWN` or empty.
-    pub msg_code: &'static str,
-    pub msg_info: String,
+    /// Set if the tenant does not have the app.
+    pub unknown_app: Option<UnknownApp<'a>>,
     pub next_check_after_s: u32,
     /// Revision of the catalog behind the answer, as `<revision>.<head>`.
     pub revision: &'a str,
@@ -195,21 +202,14 @@ pub(super) fn answer<'a>(
     };
     let app = tenant.app(check.package_name);
     let offers = app.map_or_else(Vec::new, |app| decide(app, &check, &check_context));
-    let (msg_code, msg_info) = match app {
-        Some(_) => ("", String::new()),
-        None => (
-            "APP_UNKNOWN",
-            format!(
-                "tenant {} has no app {}",
-                tenant.tenant.id,
-                excerpt(check.package_name)
-            ),
-        ),
-    };
+    let unknown_app = app.is_none().then_some(UnknownApp {
+        tenant: tenant.tenant.id,
+        package_name: check.package_name,
+    });
     checks
         .device_records
         .record(tenant.tenant.id, app, &check, now, source);
-    checks.counts.answered(&offers, msg_code);
+    checks.counts.answered(&offers, app.is_some());
     let after_s = if offers.is_empty() {
         checks.intervals.without_offer_s
     } else {
@@ -217,8 +217,7 @@ pub(super) fn answer<'a>(
     };
     Ok(CheckAnswer {
         offers,
-        msg_code,
-        msg_info,
+        unknown_app,
         next_check_after_s: spread(after_s, check.device_id, now),
         revision: &tenant.revision_text,
         stale_for,

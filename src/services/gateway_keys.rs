@@ -20,23 +20,22 @@ pub struct GatewayKey {
     key: Arc<LiveAppKey>,
 }
 
-/// Finds a key by name. Fails if the key is absent or expired, or if the node has no catalog yet.
-pub fn find_key(checks: &CheckPath, app_key: &str) -> Result<GatewayKey, ServiceError> {
+/// Finds a valid key by name. Fails if the node has no catalog yet.
+pub fn find_key(checks: &CheckPath, app_key: &str) -> Result<Option<GatewayKey>, ServiceError> {
     let tenant = match checks.catalog.tenant_of_app_key(app_key) {
         Lookup::Found(tenant) => tenant,
-        Lookup::Absent => return Err(ServiceError::NotFound("app key")),
+        Lookup::Absent => return Ok(None),
         Lookup::Unknown => return Err(ServiceError::NoCatalog),
     };
     let key = tenant
         .app_key(app_key)
         .filter(|key| !has_expired(key.expires_at, checks.now()))
-        .cloned()
-        .ok_or(ServiceError::NotFound("app key"))?;
-    Ok(GatewayKey {
+        .cloned();
+    Ok(key.map(|key| GatewayKey {
         tenant,
         app_key: app_key.to_owned(),
         key,
-    })
+    }))
 }
 
 impl GatewayKey {

@@ -53,12 +53,19 @@ pub struct AcceptedPush {
     pub is_repeat: bool,
 }
 
+/// URL of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrlField {
+    Package,
+    Source,
+}
+
 /// Reason that a push was refused. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PushRefusal {
-    /// The tenant does not allow the URL schemes of these fields.
-    #[error("{} must have a scheme that the tenant allows", .0.join(" and "))]
-    Schemes(Vec<&'static str>),
+    /// The tenant does not allow the schemes of these URLs.
+    #[error("the tenant does not allow the scheme of a URL")]
+    Schemes(Vec<UrlField>),
     /// The tenant has no such devices in these projects.
     #[error("some devices are not known in their projects")]
     UnknownDevices(Vec<PushTarget>),
@@ -191,14 +198,14 @@ async fn allowed_schemes(ctx: &Context, sender: &Sender<'_>) -> Result<UrlScheme
     Ok(tenant.value.push_url_schemes)
 }
 
-/// Returns the fields whose URL the tenant does not allow.
-fn refused_urls(schemes: &UrlSchemes, content: &PushContent) -> Vec<&'static str> {
+/// Returns the URLs whose scheme the tenant does not allow.
+fn refused_urls(schemes: &UrlSchemes, content: &PushContent) -> Vec<UrlField> {
     let mut refused = Vec::new();
     if !schemes.allow(&content.pack_url) {
-        refused.push("package_push_info.pack_url");
+        refused.push(UrlField::Package);
     }
     if content.source_url.as_ref().is_some_and(|url| !schemes.allow(url)) {
-        refused.push("source_url");
+        refused.push(UrlField::Source);
     }
     refused
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::object::{BoundedVec, Object};
 use crate::http::problem::Problem;
+use crate::http::push_members::name_of;
 use crate::services::ServiceError;
 use crate::services::pushes::PushRefusal;
 use slipway_domain::catalog::field::{FieldError, Invalid};
@@ -155,9 +156,10 @@ impl PackagePushInfoFields {
 pub(super) fn explain(refusal: PushRefusal, listed: &[PushTarget]) -> ServiceError {
     match refusal {
         PushRefusal::Failed(error) => error,
-        PushRefusal::Schemes(members) => {
+        PushRefusal::Schemes(urls) => {
             let why = Invalid::new("must begin with a scheme that the tenant allows");
-            ServiceError::Invalid(members.into_iter().map(|member| why.clone().at(member)).collect())
+            let errors = urls.into_iter().map(|url| why.clone().at(name_of(url)));
+            ServiceError::Invalid(errors.collect())
         }
         PushRefusal::UnknownDevices(unknown) => {
             let is_unknown = |(_, target): &(usize, &PushTarget)| unknown.contains(target);

@@ -12,10 +12,10 @@ use super::raw_check_fields::RawCheckFields;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::{bearer, context};
+use crate::http::check_answer::{APP_UNKNOWN, insert_check_headers};
 use crate::http::client_address::client_address;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
-use crate::http::respond::insert_check_headers;
 use crate::services::CheckPath;
 use crate::services::checks::{CheckAnswer, authenticate};
 use slipway_domain::catalog::field::FieldError;
@@ -221,11 +221,13 @@ impl SerializedCheck {
         if !answer.offers.is_empty() {
             body.pop();
         }
-        let etag = etag(&body[data..], answer.msg_code);
+        let msg_code = answer.unknown_app.map_or("", |_| APP_UNKNOWN);
+        let msg_info = answer.unknown_app.map(|app| app.to_string()).unwrap_or_default();
+        let etag = etag(&body[data..], msg_code);
         body.extend_from_slice(b"],\"succeed\":true,\"msg_code\":\"");
-        body.extend_from_slice(answer.msg_code.as_bytes());
+        body.extend_from_slice(msg_code.as_bytes());
         body.extend_from_slice(b"\",\"msg_info\":");
-        write_json(&answer.msg_info, &mut body);
+        write_json(&msg_info, &mut body);
         body.extend_from_slice(b",\"next_check_after_s\":");
         write_json(&answer.next_check_after_s, &mut body);
         if let Some(waiting) = answer.pushes_waiting {

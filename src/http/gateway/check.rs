@@ -1,34 +1,36 @@
 //! `wdk.rexout.resource.list.check`: the check of the original API, which uses the same resolver as the native check.
 
-use super::errors::wrong_arguments;
 use actix_web::HttpResponse;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::errors::wrong_arguments;
 use super::method::{Method, MethodAnswer, MethodCall};
-use crate::http::respond::insert_check_headers;
-use crate::services::ServiceError;
+use crate::http::check_answer::{APP_UNKNOWN, insert_check_headers};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_gateway::envelope::{Envelope, Format};
 use slipway_gateway::error::GatewayError;
+use slipway_gateway::method::MethodParameters;
 use slipway_gateway::value_kind::ValueKind;
 use slipway_resolver::{CheckFields, OfferFormat, RawField, read_check, read_integer};
 
 pub(super) const METHOD: Method = Method {
     name: "wdk.rexout.resource.list.check",
     is_allowed: |_| true,
-    required: &["package_name", "version_code", "device_id", "tenant_id"],
-    reads: &[
-        ("attributes", ValueKind::Json),
-        ("device_id", ValueKind::Text),
-        ("device_type", ValueKind::Text),
-        ("old_versions", ValueKind::Json),
-        ("org_info", ValueKind::Json),
-        ("package_name", ValueKind::Text),
-        ("tenant_id", ValueKind::Integer),
-        ("version_code", ValueKind::Integer),
-    ],
-    rejects_unknown: false,
+    parameters: MethodParameters {
+        required: &["package_name", "version_code", "device_id", "tenant_id"],
+        reads: &[
+            ("attributes", ValueKind::Json),
+            ("device_id", ValueKind::Text),
+            ("device_type", ValueKind::Text),
+            ("old_versions", ValueKind::Json),
+            ("org_info", ValueKind::Json),
+            ("package_name", ValueKind::Text),
+            ("tenant_id", ValueKind::Integer),
+            ("version_code", ValueKind::Integer),
+        ],
+        rejects_unknown: false,
+    },
     call,
 };
 
@@ -58,13 +60,7 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
         }
     };
     let claimed = TenantId::parse(tenant).map_err(|_| GatewayError::not_permitted())?;
-    let answer = call
-        .key
-        .check(call.ctx.checks(), claimed, check, call.source)
-        .map_err(|error| match error {
-            ServiceError::PermissionDenied(_) => GatewayError::not_permitted(),
-            _ => GatewayError::unavailable(),
-        })?;
+    let answer = call.key.check(call.ctx.checks(), claimed, check, call.source)?;
     let mut envelope = Envelope::success(call.response_context.format, METHOD.name);
     let form = match call.response_context.format {
         Format::Json | Format::SimplifiedJson => OfferFormat::Json,
@@ -74,9 +70,9 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
         answer.write_offers(form, between, out);
     });
     envelope.text("succeed", "true");
-    if !answer.msg_code.is_empty() {
-        envelope.text("msg_code", answer.msg_code);
-        envelope.text("msg_info", &answer.msg_info);
+    if let Some(unknown_app) = answer.unknown_app {
+        envelope.text("msg_code", APP_UNKNOWN);
+        envelope.text("msg_info", &unknown_app.to_string());
     }
     let mut headers = HttpResponse::Ok();
     insert_check_headers(&mut headers, &answer);

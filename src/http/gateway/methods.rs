@@ -18,7 +18,7 @@ mod tests {
     #[test]
     fn names_that_are_read_tell_themselves_from_each_other_and_from_values() {
         for method in METHODS {
-            let all = method.sorted_parameters().all;
+            let all = method.parameters.sorted().all;
             for (name, _) in &all {
                 assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
                 let begins_like_json = ["true", "false", "null"]
@@ -32,8 +32,8 @@ mod tests {
                 assert!(longer.count() == 0 || *name == "v", "{name}");
             }
             assert!(all.is_sorted_by(|(one, _), (other, _)| one < other));
-            let is_read = |name: &&str| method.reads.iter().any(|(read, _)| read == name);
-            assert!(method.required.iter().all(is_read));
+            let is_read = |name: &&str| method.parameters.reads.iter().any(|(read, _)| read == name);
+            assert!(method.parameters.required.iter().all(is_read));
         }
     }
 }

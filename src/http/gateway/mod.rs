@@ -10,23 +10,24 @@ mod push;
 mod push_request;
 mod respond;
 
-use self::respond::respond;
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
-use slipway_gateway::envelope;
 
 use self::method::ResponseContext;
+use self::respond::respond;
 use super::body::{Body, BodyError, MAX_BODY_BYTES, read_to_end, require_identity};
 use super::body_memory::Owner;
 use super::call::context;
 use super::client_address::client_address;
 use super::request_ids;
 use crate::services::network_of;
-use slipway_gateway::envelope::Format;
+use slipway_gateway::envelope::{self, Format};
 use slipway_gateway::error::GatewayError;
 use slipway_gateway::params::{BodyKind, Params};
+use slipway_gateway::request_id::encode;
+use slipway_gateway::signed_request::format_of;
 
 /// Registers both paths for all verbs, because an unsupported verb has its own gateway error.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -93,7 +94,7 @@ async fn read_and_answer_batch(
     let query = Params::of_query(request.query_string())?;
     let body = read_body(request, payload).await?;
     let body = std::str::from_utf8(&body.bytes).map_err(|_| GatewayError::invalid_encoding())?;
-    let format = pipeline::format_of(&query)?;
+    let format = format_of(&query)?;
     let separator = request
         .headers()
         .get("top-api-separator")
@@ -123,7 +124,7 @@ fn read_params<'a>(request: &'a HttpRequest, body: &'a [u8]) -> Result<(Params<'
         .get(CONTENT_TYPE)
         .and_then(|header| header.to_str().ok());
     let params = Params::read(request.query_string(), body, &BodyKind::of(content_type))?;
-    let format = pipeline::format_of(&params)?;
+    let format = format_of(&params)?;
     Ok((params, format))
 }
 
@@ -150,16 +151,7 @@ fn early_format(request: &HttpRequest, error: &GatewayError) -> Format {
     Format::of_early_error(query.get("format"))
 }
 
-/// Generates an id of 13 lower-case letters and digits, the form that clients expect.
+/// Generates the id of a response.
 fn request_id() -> String {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut number = request_ids::next();
-    let mut id = String::with_capacity(13);
-    for _ in 0..13 {
-        id.push(char::from(
-            DIGITS[usize::try_from(number % 36).unwrap_or_default()],
-        ));
-        number /= 36;
-    }
-    id
+    encode(request_ids::next())
 }

@@ -13,22 +13,25 @@ use futures_util::future::LocalBoxFuture;
 
 use super::method::{Method, MethodAnswer, MethodCall};
 use super::push_request::read_push;
-use crate::http::problem::Problem;
+use crate::http::push_members::name_of;
 use crate::http::request_ids;
-use crate::services::pushes::{PushRefusal, create_with_key};
-use crate::services::{PermitClass, ServiceError, within_deadline};
+use crate::services::pushes::{PushRefusal, UrlField, create_with_key};
+use crate::services::{PermitClass, within_deadline};
 use slipway_domain::access::may_push;
 use slipway_domain::catalog::push::PushTarget;
 use slipway_gateway::envelope::Envelope;
 use slipway_gateway::error::GatewayError;
+use slipway_gateway::method::MethodParameters;
 use slipway_gateway::value_kind::ValueKind;
 
 pub(super) const METHOD: Method = Method {
     name: "yunos.miniapp.offlinepkg.push",
     is_allowed: may_push,
-    required: &["alipay_context", "req"],
-    reads: &[("alipay_context", ValueKind::Json), ("req", ValueKind::Json)],
-    rejects_unknown: true,
+    parameters: MethodParameters {
+        required: &["alipay_context", "req"],
+        reads: &[("alipay_context", ValueKind::Json), ("req", ValueKind::Json)],
+        rejects_unknown: true,
+    },
     call,
 };
 
@@ -65,24 +68,22 @@ async fn push(call: &MethodCall<'_>) -> Result<PushResult, GatewayError> {
         return Err(GatewayError::not_permitted());
     }
     let class = PermitClass::Device(call.key.tenant());
-    let permit = call.ctx.workload().permits.acquire(class, request_ids::next());
-    let _permit = permit.map_err(failure)?;
+    let _permit = call.ctx.workload().permits.acquire(class, request_ids::next())?;
     let created = Box::pin(create_with_key(
         call.ctx,
         call.key,
         call.response_context.request_id,
         request,
     ));
-    let accepted = within_deadline(created).await;
-    match accepted.map_err(failure)? {
+    match within_deadline(created).await? {
         Ok(_) => Ok(PushResult {
             success: true,
             code: "200",
             message: "请求成功".to_owned(),
         }),
         Err(PushRefusal::UnknownDevices(unknown)) => Ok(refused("404", unknown_devices(&unknown))),
-        Err(refusal @ PushRefusal::Schemes(_)) => Ok(refused("400", refusal.to_string())),
-        Err(PushRefusal::Failed(error)) => Err(failure(error)),
+        Err(PushRefusal::Schemes(urls)) => Ok(refused("400", refused_schemes(&urls))),
+        Err(PushRefusal::Failed(error)) => Err(error.into()),
     }
 }
 
@@ -94,19 +95,15 @@ fn refused(code: &'static str, message: String) -> PushResult {
     }
 }
 
+fn refused_schemes(urls: &[UrlField]) -> String {
+    let names: Vec<_> = urls.iter().copied().map(name_of).collect();
+    format!("{} must have a scheme that the tenant allows", names.join(" and "))
+}
+
 /// Lists each device once.
 fn unknown_devices(unknown: &[PushTarget]) -> String {
     let mut ids: Vec<_> = unknown.iter().map(|target| target.device.as_str()).collect();
     // Targets are sorted by device id.
     ids.dedup();
     format!("not known in their projects: {}", ids.join(", "))
-}
-
-fn failure(error: ServiceError) -> GatewayError {
-    match error {
-        ServiceError::PermissionDenied(_) | ServiceError::NotFound(_) => GatewayError::not_permitted(),
-        ServiceError::RateLimited { retry_after_s, .. } => GatewayError::rate_limited(retry_after_s),
-        // The conversion to a problem logs the error with its causes.
-        other => GatewayError::remote_unavailable(Problem::from(other).detail()),
-    }
 }
