@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
 use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory::{self, NodeName};
+use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
 use crate::services::device_records::{
@@ -77,6 +78,7 @@ pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
         hints: config.hints,
+        encoders: OFFER_ENCODERS,
     }
 }
 

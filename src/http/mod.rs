@@ -19,6 +19,8 @@ pub mod gateway;
 mod heavy;
 mod heavy_call;
 mod object;
+mod offer_encoding;
+mod offer_json;
 mod openapi;
 mod operations;
 mod pagination;
@@ -38,12 +40,20 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::openapi::OpenApi;
+use slipway_resolver::OfferEncoders;
 use utoipa_actix_web::{AppExt, scope};
 
 pub use client_address::{ForwardedHeader, TrustedProxies};
 pub(crate) use connection::TimedStream;
+pub use offer_encoding::OfferEncoding;
+pub use offer_json::JSON;
 
+use self::gateway::XmlEncoder;
+use self::offer_json::JsonEncoder;
 use crate::services::Context;
+
+/// Encoders of offers, for the compiler of the catalog. Each is at the position that its [`OfferEncoding`] names.
+pub const OFFER_ENCODERS: OfferEncoders = [&JsonEncoder, &XmlEncoder];
 
 /// Dependencies of a server.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use crate::supervision::contain_panic;
 use slipway_domain::access::{AppKey, TenantScope};
 use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
-use slipway_resolver::PublishedApp;
+use slipway_resolver::{OfferEncoders, PublishedApp};
 
 /// Number of tenants in a group, which is read in one transaction.
 const GROUP: usize = 64;
@@ -74,6 +74,7 @@ pub(super) struct Loader {
     pub(super) keyring: Arc<Keyring>,
     /// The database still has the history that was synced. Only then can a loss of rows be suspicious.
     pub(super) has_same_history: bool,
+    pub(super) encoders: OfferEncoders,
 }
 
 impl Loader {
@@ -217,7 +218,7 @@ impl Loader {
         }
         let apps = AppSelection::OfTenants(&scopes);
         for rows in catalog_states::load_apps(reader, apps, ReleaseSelection::Effective).await? {
-            loaded.entry(rows.tenant).or_default().push(compile(rows));
+            loaded.entry(rows.tenant).or_default().push(compile(rows, &self.encoders));
         }
         Ok(loaded)
     }
@@ -240,7 +241,7 @@ impl Loader {
         }
         let apps = match (new_apps, &served) {
             (Some(apps), _) => apps,
-            (None, Some(served)) => load_changed_apps(reader, scope, served, &row).await?,
+            (None, Some(served)) => self.load_changed_apps(reader, scope, served, &row).await?,
             (None, None) => Vec::new(),
         };
         let unchanged = served
@@ -292,6 +293,33 @@ impl Loader {
         Ok(gone.is_empty() || audited < gone.len() as u64)
     }
 
+    /// Returns the current apps of a tenant. Apps whose revision is the cached one are not read again.
+    async fn load_changed_apps(
+        &self,
+        reader: &ReadTx,
+        scope: TenantScope,
+        served: &PublishedTenant,
+        row: &TenantRows,
+    ) -> Result<Vec<LoadedApp>, StorageError> {
+        let mut apps = Vec::with_capacity(row.apps.len());
+        let mut changed: Vec<AppId> = Vec::new();
+        for (id, revision) in &row.apps {
+            match served
+                .loaded_app(*id)
+                .filter(|loaded| loaded.revision == *revision)
+            {
+                Some(unchanged) => apps.push(unchanged.clone()),
+                None => changed.push(*id),
+            }
+        }
+        if !changed.is_empty() {
+            let selection = AppSelection::Some(scope, &changed);
+            let rows = catalog_states::load_apps(reader, selection, ReleaseSelection::Effective).await?;
+            apps.extend(rows.into_iter().map(|rows| compile(rows, &self.encoders)));
+        }
+        Ok(apps)
+    }
+
     fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, Arc<LiveAppKey>) {
         let sealed = std::iter::once(&secrets.current)
             .chain(&secrets.previous)
@@ -310,33 +338,7 @@ impl Loader {
     }
 }
 
-/// Returns the current apps of a tenant. Apps whose revision is the cached one are not read again.
-async fn load_changed_apps(
-    reader: &ReadTx,
-    scope: TenantScope,
-    served: &PublishedTenant,
-    row: &TenantRows,
-) -> Result<Vec<LoadedApp>, StorageError> {
-    let mut apps = Vec::with_capacity(row.apps.len());
-    let mut changed: Vec<AppId> = Vec::new();
-    for (id, revision) in &row.apps {
-        match served
-            .loaded_app(*id)
-            .filter(|loaded| loaded.revision == *revision)
-        {
-            Some(unchanged) => apps.push(unchanged.clone()),
-            None => changed.push(*id),
-        }
-    }
-    if !changed.is_empty() {
-        let selection = AppSelection::Some(scope, &changed);
-        let rows = catalog_states::load_apps(reader, selection, ReleaseSelection::Effective).await?;
-        apps.extend(rows.into_iter().map(compile));
-    }
-    Ok(apps)
-}
-
-fn compile(rows: AppRows) -> LoadedApp {
+fn compile(rows: AppRows, encoders: &OfferEncoders) -> LoadedApp {
     LoadedApp {
         id: rows.app.id,
         revision: rows.revision,
@@ -345,6 +347,7 @@ fn compile(rows: AppRows) -> LoadedApp {
             rows.resources,
             rows.releases,
             rows.pins,
+            encoders,
         )),
     }
 }

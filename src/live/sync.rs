@@ -29,19 +29,22 @@ use crate::supervision::{Importance, Tasks};
 use crate::timer;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::revision::CatalogRevision;
+use slipway_resolver::OfferEncoders;
 
 /// Number of most recently changed tenants that a poll compares.
 const NEWEST: u64 = 64;
 /// Interval between comparisons of all tenants, regardless of what the polls return.
 const COMPARE_ALL_EVERY: Duration = Duration::from_mins(1);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct CatalogSyncSettings {
     pub poll_interval: Duration,
     /// Time without a comparison after which the catalog is stale.
     pub stale_after: TimeDelta,
     /// Enables change notifications (hints) between nodes.
     pub hints: bool,
+    /// Encoders of the offers in the compiled apps.
+    pub encoders: OfferEncoders,
 }
 
 /// Background task that keeps a [`CatalogCache`] in sync with the database.
@@ -272,6 +275,7 @@ impl CatalogSync {
             live: self.live.clone(),
             keyring: self.keyring.clone(),
             has_same_history,
+            encoders: self.settings.encoders,
         };
         let mut refused = Vec::new();
         let live = &self.live;

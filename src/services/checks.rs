@@ -1,5 +1,6 @@
 //! The check: authenticates a device and computes its offers, from memory alone.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::storage::key_uses::KeyRef;
 use slipway_domain::access::has_expired;
 use slipway_domain::catalog::field::excerpt;
 use slipway_domain::catalog::ids::{KeyId, TenantId};
-use slipway_resolver::{Check, CheckContext, Offer, OfferFormat, decide};
+use slipway_resolver::{Check, CheckContext, Offer, decide};
 
 const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
     "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",
@@ -48,11 +49,16 @@ enum DeviceTokenState {
 }
 
 /// App that a check names and its tenant does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("tenant {tenant} has no app {}", excerpt(package_name))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownApp<'a> {
     tenant: TenantId,
     package_name: &'a str,
+}
+
+impl fmt::Display for UnknownApp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tenant {} has no app {}", self.tenant, excerpt(self.package_name))
+    }
 }
 
 /// Answer to a check.
@@ -68,17 +74,6 @@ pub struct CheckAnswer<'a> {
     pub pushes_waiting: Option<usize>,
     /// `true` if the device should enrol again, because its token needs a secret key that is about to be removed.
     pub token_renewal_due: bool,
-}
-
-impl CheckAnswer<'_> {
-    /// Appends each offer between `before` and `after`.
-    pub fn write_offers(&self, format: OfferFormat, (before, after): (&[u8], &[u8]), out: &mut Vec<u8>) {
-        for offer in &self.offers {
-            out.extend_from_slice(before);
-            offer.write(format, out);
-            out.extend_from_slice(after);
-        }
-    }
 }
 
 /// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.

@@ -14,7 +14,7 @@ use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, PackageName};
-use slipway_resolver::{Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
+use slipway_resolver::{NO_ENCODERS, Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
 
 pub struct Explanation {
     /// Catalog revision that was explained.
@@ -54,7 +54,13 @@ pub async fn explain_check(
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
-    let compiled = PublishedApp::compile(&found.app, found.resources, found.releases, found.pins);
+    let compiled = PublishedApp::compile(
+        &found.app,
+        found.resources,
+        found.releases,
+        found.pins,
+        &NO_ENCODERS,
+    );
     Ok(Explanation {
         revision: rows.revision,
         at: check_context.now,

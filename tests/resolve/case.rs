@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use slipway::http::{JSON, OFFER_ENCODERS};
 use slipway_domain::catalog::app::{App, Resource, ResourceKind};
 use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId};
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
@@ -16,7 +17,7 @@ use slipway_domain::catalog::text::{
 };
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{
-    Check, CheckContext, CheckFields, Offer, OfferFormat, PublishedApp, RawField, decide, read_check,
+    Check, CheckContext, CheckFields, Offer, PublishedApp, RawField, decide, read_check,
 };
 
 /// All that one tenant has, compiled.
@@ -131,7 +132,7 @@ impl Request {
 /// An offer as its JSON says.
 fn offer_json(offer: &Offer<'_>) -> Value {
     let mut json = Vec::new();
-    offer.write(OfferFormat::Json, &mut json);
+    JSON.write(offer, &mut json);
     serde_json::from_slice(&json).unwrap()
 }
 
@@ -181,7 +182,7 @@ fn published_app(app: &Value) -> PublishedApp {
             resources.push(resource(&domain, &release.identifier, app));
         }
     }
-    PublishedApp::compile(&domain, resources, releases, pins)
+    PublishedApp::compile(&domain, resources, releases, pins, &OFFER_ENCODERS)
 }
 
 fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {

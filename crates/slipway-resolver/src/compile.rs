@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::list_ref::{ListRef, index};
 use super::prefetch::prefetch;
-use super::prepare::{OfferFormat, Prepared, PreparedBytes, PreparedWriter};
+use super::prepare::{OfferEncoders, Prepared, PreparedBytes, PreparedWriter};
 use super::string_pool::{StringPool, StringPoolBuilder, StringRef};
 use super::targets::{Targets, TargetsCollector, TargetsIndex, TargetsTable};
 use slipway_domain::catalog::app::{App, Resource};
@@ -32,7 +32,7 @@ pub struct PublishedApp {
     releases: Box<[CompiledRelease]>,
     targets: TargetsTable,
     texts: StringPool,
-    names: Prepared,
+    prepared: Prepared,
     bytes: PreparedBytes,
 }
 
@@ -62,6 +62,8 @@ pub struct CompiledRelease {
     pub(super) id: ReleaseId,
     pub(super) version_code: VersionCode,
     prepared: Prepared,
+    /// MD5 of the file as 32 lower-case hexadecimal digits; empty unless the resource repairs mismatches.
+    md5: StringRef,
     targets: TargetsIndex,
     pub(super) share: Share,
     pub(super) unit: RolloutUnit,
@@ -90,9 +92,10 @@ impl PublishedApp {
         mut resources: Vec<Resource>,
         mut releases: Vec<Release>,
         pins: Vec<Pin>,
+        encoders: &OfferEncoders,
     ) -> Self {
         resources.sort_by(|a, b| sort_key(app, a).cmp(&sort_key(app, b)));
-        let mut builder = Builder::for_releases(releases.len());
+        let mut builder = Builder::new(releases.len(), encoders);
         let mut compiled: Vec<_> = resources
             .iter()
             .map(|resource| PublishedResource::new(app, resource, &mut builder.texts))
@@ -115,9 +118,10 @@ impl PublishedApp {
             (position_of(&release.identifier), newest_first)
         });
         for release in &releases {
-            let index = builder.add(app, release);
             if let Some(position) = position_of(&release.identifier) {
-                compiled[position].add_release(index, release);
+                let resource = &mut compiled[position];
+                let index = builder.add(app, resource, release);
+                resource.add_release(index, release);
             }
         }
         Self {
@@ -129,7 +133,7 @@ impl PublishedApp {
             releases: builder.releases.into(),
             targets: builder.targets.into_table(),
             texts: builder.texts.into_all(),
-            names: builder.bytes.add_names(app),
+            prepared: builder.bytes.add_app(app),
             bytes: builder.bytes.into_bytes(),
         }
     }
@@ -179,17 +183,17 @@ impl PublishedApp {
         self.targets.get(release.targets, &self.texts)
     }
 
-    pub(super) fn prepared(&self, release: &CompiledRelease, format: OfferFormat) -> &[u8] {
-        self.bytes.get(release.prepared, format)
+    pub(super) fn prepared(&self, release: &CompiledRelease, slot: usize) -> &[u8] {
+        self.bytes.get(release.prepared, slot)
     }
 
-    /// Returns the MD5 of a release's file as 32 lower-case hexadecimal digits.
-    pub(super) fn md5_of(&self, release: &CompiledRelease) -> &[u8] {
-        self.bytes.md5(release.prepared)
+    /// Returns the MD5 of a release of a resource that repairs mismatches.
+    pub(super) fn md5_of(&self, release: &CompiledRelease) -> Option<&str> {
+        self.texts.get(release.md5)
     }
 
-    pub(super) fn prepared_names(&self, format: OfferFormat) -> &[u8] {
-        self.bytes.get(self.names, format)
+    pub(super) fn prepared_app(&self, slot: usize) -> &[u8] {
+        self.bytes.get(self.prepared, slot)
     }
 }
 
@@ -199,29 +203,36 @@ fn sort_key<'a>(app: &App, resource: &'a Resource) -> (bool, &'a str) {
 }
 
 /// Parts of an app's releases, collected in storage order.
-#[derive(Default)]
-struct Builder {
+struct Builder<'a> {
     releases: Vec<CompiledRelease>,
     targets: TargetsCollector,
     texts: StringPoolBuilder,
-    bytes: PreparedWriter,
+    bytes: PreparedWriter<'a>,
 }
 
-impl Builder {
-    fn for_releases(count: usize) -> Self {
+impl<'a> Builder<'a> {
+    fn new(release_count: usize, encoders: &'a OfferEncoders) -> Self {
         Self {
-            releases: Vec::with_capacity(count),
-            ..Self::default()
+            releases: Vec::with_capacity(release_count),
+            targets: TargetsCollector::default(),
+            texts: StringPoolBuilder::default(),
+            bytes: PreparedWriter::new(encoders),
         }
     }
 
     /// Adds a release and returns its index.
-    fn add(&mut self, app: &App, release: &Release) -> u32 {
+    fn add(&mut self, app: &App, resource: &PublishedResource, release: &Release) -> u32 {
         let content = &release.content;
+        let md5 = if resource.repair_on_mismatch {
+            self.texts.add(content.file.md5.as_str())
+        } else {
+            StringRef::default()
+        };
         self.releases.push(CompiledRelease {
             id: release.id,
             version_code: content.version_code,
             prepared: self.bytes.add_release(app, release),
+            md5,
             targets: self.targets.index_of(content, &mut self.texts),
             share: content.rollout.share,
             unit: content.rollout.unit,

@@ -242,7 +242,8 @@ fn needs_repair(
         && app
             .identifier_of(resource)
             .and_then(|identifier| check.old_versions.md5_of(identifier, release.version_code))
-            .is_some_and(|sent| !sent.as_bytes().eq_ignore_ascii_case(app.md5_of(release)))
+            .zip(app.md5_of(release))
+            .is_some_and(|(sent, md5)| !sent.eq_ignore_ascii_case(md5))
 }
 
 /// Step 8: returns `true` if the choice requires it, or if a mandatory release that applies lies in (installed,

@@ -26,7 +26,7 @@ pub use check_context::CheckContext;
 pub use compile::{CompiledRelease, PublishedApp, PublishedResource};
 pub use decide::decide;
 pub use offer::Offer;
-pub use prepare::OfferFormat;
+pub use prepare::{NO_ENCODERS, OfferEncoder, OfferEncoders};
 pub use read::{CheckFields, RawField, read_check, read_device_attributes, read_integer, read_memberships};
 pub use rule::Rule;
 pub use verdict::{ExplainedRelease, ExplainedResource, Verdict, explain, explain_selected};

@@ -1,7 +1,6 @@
 //! Offer of one release to one device.
 
 use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
-use super::prepare::OfferFormat;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
@@ -15,34 +14,19 @@ pub struct Offer<'a> {
     pub(super) release: &'a CompiledRelease,
 }
 
-impl Offer<'_> {
-    /// Appends the offer with every member of the specification's table, none of them null. JSON is written as an
-    /// object, XML as the content of an element. `uninstall_type` is present only for a rollback, as 1.
-    pub fn write(&self, format: OfferFormat, out: &mut Vec<u8>) {
-        let install: &[u8] = if self.auto_install { b"true" } else { b"false" };
-        let (end_of_old_name, end): (&[u8], &[u8]) = match (format, self.is_rollback) {
-            (OfferFormat::Json, false) => (b"\",\"identifier\":\"", b"\"}"),
-            (OfferFormat::Json, true) => (b"\",\"identifier\":\"", b"\",\"uninstall_type\":1}"),
-            (OfferFormat::Xml, false) => (b"</old_package_name><identifier>", b"</identifier>"),
-            (OfferFormat::Xml, true) => (
-                b"</old_package_name><identifier>",
-                b"</identifier><uninstall_type>1</uninstall_type>",
-            ),
-        };
-        // Package names and identifiers contain nothing that needs escaping in either format.
-        for piece in [
-            self.app.prepared(self.release, format),
-            install,
-            self.app.prepared_names(format),
-            self.old_package_name.as_bytes(),
-            end_of_old_name,
-            self.app
-                .identifier_of(self.resource)
-                .unwrap_or_default()
-                .as_bytes(),
-            end,
-        ] {
-            out.extend_from_slice(piece);
-        }
+impl<'a> Offer<'a> {
+    /// Returns what the encoder in this slot wrote for the release.
+    pub fn prepared_release(&self, slot: usize) -> &'a [u8] {
+        self.app.prepared(self.release, slot)
+    }
+
+    /// Returns what the encoder in this slot wrote for the app.
+    pub fn prepared_app(&self, slot: usize) -> &'a [u8] {
+        self.app.prepared_app(slot)
+    }
+
+    /// Returns the identifier of the offered resource.
+    pub fn identifier(&self) -> &'a str {
+        self.app.identifier_of(self.resource).unwrap_or_default()
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use slipway::http::OFFER_ENCODERS;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
@@ -35,7 +36,7 @@ pub fn app(resources: usize, releases_each: usize) -> PublishedApp {
             all_releases.push(release(&app, &identifier, version));
         }
     }
-    PublishedApp::compile(&app, all_resources, all_releases, Vec::new())
+    PublishedApp::compile(&app, all_resources, all_releases, Vec::new(), &OFFER_ENCODERS)
 }
 
 fn release(app: &App, identifier: &Identifier, version: usize) -> Release {

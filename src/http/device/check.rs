@@ -14,6 +14,7 @@ use crate::http::body_memory::Owner;
 use crate::http::call::{bearer, context};
 use crate::http::check_answer::{APP_UNKNOWN, insert_check_headers};
 use crate::http::client_address::client_address;
+use crate::http::offer_json::JSON;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::services::CheckPath;
@@ -21,7 +22,7 @@ use crate::services::checks::{CheckAnswer, authenticate};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_gateway::form::{FormError, read_form};
-use slipway_resolver::{Check, CheckFields, OfferFormat, RawField, read_check, read_integer};
+use slipway_resolver::{Check, CheckFields, RawField, read_check, read_integer};
 
 /// Maximum number of query parameters. A check has 8; clients may add their own.
 const MAX_PARAMETERS: usize = 100;
@@ -217,7 +218,7 @@ impl SerializedCheck {
         let mut body = Vec::with_capacity(1_024 * (answer.offers.len() + 1));
         body.extend_from_slice(b"{\"data\":[");
         let data = body.len();
-        answer.write_offers(OfferFormat::Json, (b"", b","), &mut body);
+        JSON.write_all(&answer.offers, (b"", b","), &mut body);
         if !answer.offers.is_empty() {
             body.pop();
         }

@@ -5,14 +5,16 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::errors::wrong_arguments;
+use super::offer_xml::XML;
 use super::method::{Method, MethodAnswer, MethodCall};
+use crate::http::offer_json::JSON;
 use crate::http::check_answer::{APP_UNKNOWN, insert_check_headers};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_gateway::envelope::{Envelope, Format};
 use slipway_gateway::error::GatewayError;
 use slipway_gateway::method::MethodParameters;
 use slipway_gateway::value_kind::ValueKind;
-use slipway_resolver::{CheckFields, OfferFormat, RawField, read_check, read_integer};
+use slipway_resolver::{CheckFields, RawField, read_check, read_integer};
 
 pub(super) const METHOD: Method = Method {
     name: "wdk.rexout.resource.list.check",
@@ -62,12 +64,12 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
     let claimed = TenantId::parse(tenant).map_err(|_| GatewayError::not_permitted())?;
     let answer = call.key.check(call.ctx.checks(), claimed, check, call.source)?;
     let mut envelope = Envelope::success(call.response_context.format, METHOD.name);
-    let form = match call.response_context.format {
-        Format::Json | Format::SimplifiedJson => OfferFormat::Json,
-        Format::Xml => OfferFormat::Xml,
+    let encoding = match call.response_context.format {
+        Format::Json | Format::SimplifiedJson => &JSON,
+        Format::Xml => &XML,
     };
     envelope.list("data", "d_t_o", answer.offers.is_empty(), |between, out| {
-        answer.write_offers(form, between, out);
+        encoding.write_all(&answer.offers, between, out);
     });
     envelope.text("succeed", "true");
     if let Some(unknown_app) = answer.unknown_app {

@@ -5,10 +5,13 @@ mod check;
 mod errors;
 mod method;
 mod methods;
+mod offer_xml;
 mod pipeline;
 mod push;
 mod push_request;
 mod respond;
+
+pub(super) use offer_xml::XmlEncoder;
 
 use actix_web::http::Method as Verb;
 use actix_web::http::header::CONTENT_TYPE;

@@ -13,6 +13,7 @@ use super::content::{self, Packer};
 use super::frames::{Block, ChainPosition, FrameWriter, Header, PackedBlock};
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
+use crate::http::OFFER_ENCODERS;
 use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::device_keys::DeviceKeyHash;
@@ -202,7 +203,13 @@ fn app() -> PublishedApp {
         .into_iter()
         .zip(1..)
         .map(|(state, version_code)| release(&app, &identifier, state, version_code));
-    PublishedApp::compile(&app, vec![resource], releases.collect(), pins(&app, &identifier))
+    PublishedApp::compile(
+        &app,
+        vec![resource],
+        releases.collect(),
+        pins(&app, &identifier),
+        &OFFER_ENCODERS,
+    )
 }
 
 fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code: i64) -> Release {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use slipway::clock::FixedClock;
 use slipway::live::snapshot::read;
+use slipway::http::OFFER_ENCODERS;
 use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revocations};
 use slipway::secrets::Keyring;
 use slipway::services::installation::{DatabaseOpener, OpenError};
@@ -73,6 +74,7 @@ fn catalog(database: &TestDatabase) -> Arc<CatalogCache> {
         poll_interval: Duration::from_millis(250),
         stale_after: TimeDelta::seconds(900),
         hints: false,
+        encoders: OFFER_ENCODERS,
     };
     let db = &database.db;
     CatalogSync::new(
