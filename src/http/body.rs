@@ -1,35 +1,24 @@
 //! Request bodies: JSON only, limited in size and time, parsed strictly.
 
-use std::task::Poll;
-use std::time::Duration;
-
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, StreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
 
-use super::body_memory::{BodyMemory, Owner};
+use super::body_memory::{BodyMemory, Owner, Reservation};
+use super::body_reader::{BodyError, BodyReader, PROGRESS_TIMEOUT, TOTAL_TIMEOUT};
 use super::fields::field_error_from_serde;
 use super::object::Object;
 use super::problem::{Problem, ProblemCode};
-use crate::services::{DeadlineSuspension, suspend_deadline};
-use crate::timer;
 use slipway_domain::catalog::field::FieldError;
 
 /// Size limit of most bodies: 1 MiB.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Size limit of org directories, imports and pushes: 16 MiB.
 pub(super) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
-
-/// Maximum time without progress of a body.
-const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum time of a whole body.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Type that a handler reads from the request body.
 pub(super) trait FromBody: Sized {
@@ -124,8 +113,8 @@ pub(super) struct Body {
     pub(super) bytes: Bytes,
     /// True if the body arrived after the head. Conditions checked earlier may then have changed.
     pub(super) arrived_late: bool,
-    /// Reserved memory, held as long as the body.
-    _memory: Option<super::body_memory::Reservation>,
+    /// Reserved memory, to be held as long as the body.
+    pub(super) memory: Option<Reservation>,
 }
 
 /// Reads a complete body and checks its type and size.
@@ -150,7 +139,7 @@ pub(super) async fn read_body(
 
 /// Reads and discards the body of a request that takes none.
 async fn discard_body(request: &HttpRequest, payload: &mut Payload) -> Result<Body, Problem> {
-    let mut reader = PacedReader::new(payload);
+    let mut reader = BodyReader::new(payload);
     let mut read = 0;
     if has_body(request) {
         while let Some(piece) = reader
@@ -164,7 +153,7 @@ async fn discard_body(request: &HttpRequest, payload: &mut Payload) -> Result<Bo
     Ok(Body {
         bytes: Bytes::new(),
         arrived_late: reader.has_waited,
-        _memory: None,
+        memory: None,
     })
 }
 
@@ -197,17 +186,6 @@ fn into_problem(error: BodyError, max_bytes: usize) -> Problem {
     }
 }
 
-/// Reason for not reading a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BodyError {
-    Incomplete,
-    TooLarge,
-    /// No progress for too long, or too slow as a whole.
-    TooSlow,
-    /// The memory for slow bodies is exhausted.
-    NoMemory,
-}
-
 /// Reads the bytes of a complete body. Most bodies arrive in one piece, which is neither copied nor charged to an
 /// owner, because it is kept only during the call.
 pub(super) async fn read_to_end(
@@ -215,7 +193,7 @@ pub(super) async fn read_to_end(
     owner: impl Fn() -> Owner,
     max_bytes: usize,
 ) -> Result<Body, BodyError> {
-    let mut reader = PacedReader::new(payload);
+    let mut reader = BodyReader::new(payload);
     let first = reader.next(max_bytes).await?.unwrap_or_default();
     let mut memory = None;
     let mut bytes = BytesMut::new();
@@ -237,68 +215,8 @@ pub(super) async fn read_to_end(
     Ok(Body {
         bytes: whole,
         arrived_late: reader.has_waited,
-        _memory: memory,
+        memory,
     })
-}
-
-/// Reads a body in pieces and enforces its time limits. A body that has already arrived needs no timer.
-struct PacedReader<'p> {
-    payload: &'p mut Payload,
-    /// Read ahead, to find out whether the next piece has arrived.
-    next: Poll<Option<Result<Bytes, BodyError>>>,
-    began: Option<Instant>,
-    has_waited: bool,
-    /// Suspends the deadline of the call, which limits the database and not a slow sender.
-    _suspended: DeadlineSuspension,
-}
-
-impl<'p> PacedReader<'p> {
-    fn new(payload: &'p mut Payload) -> Self {
-        Self {
-            payload,
-            next: Poll::Pending,
-            began: None,
-            has_waited: false,
-            _suspended: suspend_deadline(),
-        }
-    }
-
-    /// Returns true if neither the next piece nor the end has arrived yet.
-    fn is_waiting(&mut self) -> bool {
-        if self.next.is_pending()
-            && let Some(piece) = self.payload.next().now_or_never()
-        {
-            self.next = Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::Incomplete)));
-        }
-        self.next.is_pending()
-    }
-
-    /// Returns the next piece, or `None` at the end.
-    async fn next(&mut self, max_bytes: usize) -> Result<Option<Bytes>, BodyError> {
-        if self.is_waiting() {
-            self.has_waited = true;
-            let piece = self.wait().await?;
-            self.next = Poll::Ready(piece.map(|piece| piece.map_err(|_| BodyError::Incomplete)));
-        }
-        let next = std::mem::replace(&mut self.next, Poll::Pending);
-        let Poll::Ready(Some(piece)) = next else {
-            return Ok(None);
-        };
-        let piece = piece?;
-        if piece.len() > max_bytes {
-            return Err(BodyError::TooLarge);
-        }
-        Ok(Some(piece))
-    }
-
-    async fn wait(&mut self) -> Result<Option<Result<Bytes, actix_web::error::PayloadError>>, BodyError> {
-        let now = timer::runtime_now();
-        let began = *self.began.get_or_insert(now);
-        let deadline = (now + PROGRESS_TIMEOUT).min(began + TOTAL_TIMEOUT);
-        timeout_at(deadline, self.payload.next())
-            .await
-            .map_err(|_| BodyError::TooSlow)
-    }
 }
 
 /// Rejects content codings (RFC 9110, section 8.4), so that a small body cannot expand into a large one. The error is

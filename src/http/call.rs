@@ -1,23 +1,23 @@
-//! Extractor for calls of the admin API. It authenticates the caller before it reads the body, and acquires a permit
-//! only afterwards, so that a slow sender holds none. If the body arrives late, it authenticates the caller again,
-//! because the credential may have changed.
+//! Extractor for calls of the admin API, in these steps:
+//!
+//! 1. authenticate the caller;
+//! 2. read the body, as its kind requires (see [`CallBody`]);
+//! 3. parse the path and the body, and acquire a permit.
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, IF_MATCH};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::http::header::IF_MATCH;
+use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::body::{Body, FromBody, Json, read_body};
-use super::body_memory::Owner;
-use super::client_address::client_address;
-use super::fields::explain_members;
-use super::heavy;
+use super::authenticated_request::AuthenticatedRequest;
+use super::body::Json;
+use super::body_memory::Reservation;
+use super::call_body::{AcceptedBody, CallBody};
 use super::path::FromPath;
 use super::problem::Problem;
-use super::request_ids;
-use super::telemetry::{RequestId, record_principal};
-use crate::services::{Caller, Context, IdempotentRequest, Permit, PermitClass, Precondition, sessions};
+use super::request::read_query;
+use crate::services::{Caller, Context, IdempotentRequest, Permit, Precondition};
 use slipway_domain::catalog::field::FieldError;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -28,59 +28,42 @@ pub(super) struct Call<P = (), B = ()> {
     pub(super) path: P,
     pub(super) body: B,
     pub(super) request: HttpRequest,
-    /// Permit of a write, held during the call; reads need none.
+    /// Permit of a write, held during the call.
     _permit: Option<Permit>,
-    _bytes: Body,
+    /// Memory of a body that arrived slowly, held as long as the body.
+    _memory: Option<Reservation>,
 }
 
-impl<P: FromPath + 'static, B: FromBody + Send + 'static> FromRequest for Call<P, B> {
+impl<P: FromPath + 'static, B: CallBody> FromRequest for Call<P, B> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        let mut payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let ctx = context(&request);
-            let is_write = !request.method().is_safe();
-            let address = client_address(&request);
-            let authenticate =
-                async || sessions::authenticate(&ctx, is_write, bearer(request.headers()), address).await;
-            let mut principal = authenticate().await?;
-            let owner = Owner::of(principal.tenant);
-            let bytes = read_body(&request, &mut payload, owner, B::MAX_BYTES).await?;
-            if bytes.arrived_late {
-                principal = authenticate().await?;
-            }
-            record_principal(&request, &principal);
-            let path = P::from_path(&request)?;
-            let body: B = heavy::parse(&ctx, principal.tenant, bytes.bytes.clone()).await?;
-            let is_urgent = is_write && body.is_urgent();
-            let permit = match (is_write, is_urgent) {
-                (false, _) => None,
-                (true, true) => Some(acquire(&ctx, PermitClass::Urgent(principal.tenant))?),
-                (true, false) => Some(acquire(&ctx, PermitClass::Person(principal.tenant))?),
-            };
-            let caller = Caller {
-                principal,
-                request_id: request_id(&request),
-                address,
-                is_urgent,
-            };
-            Ok(Self {
-                ctx,
-                caller,
-                path,
-                body,
-                request,
-                _permit: permit,
-                _bytes: bytes,
-            })
+            let mut request = AuthenticatedRequest::authenticate(request, payload).await?;
+            let raw = B::read(&mut request).await?;
+            request.record_caller();
+            let path = P::from_path(&request.request)?;
+            let accepted = B::accept(raw, &request).await?;
+            Ok(Self::new(request, path, accepted))
         })
     }
 }
 
 impl<P, B> Call<P, B> {
+    fn new(request: AuthenticatedRequest, path: P, accepted: AcceptedBody<B>) -> Self {
+        Self {
+            caller: request.caller(accepted.is_urgent),
+            ctx: request.ctx,
+            path,
+            body: accepted.body,
+            request: request.request,
+            _permit: accepted.permit,
+            _memory: accepted.memory,
+        }
+    }
+
     /// Parses the `If-Match` header.
     pub(super) fn precondition(&self) -> Result<Precondition, Problem> {
         let Some(header) = self.request.headers().get(IF_MATCH) else {
@@ -123,33 +106,6 @@ impl<P, T, const MAX: usize> Call<P, Json<T, MAX>> {
     }
 }
 
-/// Acquires a permit for an expensive call.
-pub(super) fn acquire(ctx: &Context, class: PermitClass) -> Result<Permit, Problem> {
-    Ok(ctx.workload().permits.acquire(class, request_ids::next())?)
-}
-
-/// Returns the application context, which is stored when the server is built.
-pub(super) fn context(request: &HttpRequest) -> web::Data<Context> {
-    request
-        .app_data::<web::Data<Context>>()
-        .expect("the server is built with a context")
-        .clone()
-}
-
-/// Returns the token of `Authorization: Bearer …` (RFC 6750). The scheme is case-insensitive.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-}
-
-pub(super) fn request_id(request: &HttpRequest) -> String {
-    request
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default()
-}
-
 /// Parses `If-Match` (RFC 9110, section 13.1.1). A weak tag never matches, because the comparison is strong.
 fn parse_if_match(header: &str) -> Option<Precondition> {
     if header.trim() == "*" {
@@ -165,18 +121,6 @@ fn parse_if_match(header: &str) -> Option<Precondition> {
         }
     }
     Some(Precondition::OneOf(etags))
-}
-
-/// Parses the query. The attributes of `Q` reject unknown parameters.
-pub(super) fn read_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
-    web::Query::<Q>::from_query(request.query_string())
-        .map(web::Query::into_inner)
-        .map_err(|error| Problem::invalid(vec![query_error(&error.to_string())]))
-}
-
-fn query_error(message: &str) -> FieldError {
-    let message = message.trim_start_matches("Query deserialize error: ");
-    explain_members("", message).unwrap_or_else(|| FieldError::invalid("query", message))
 }
 
 #[cfg(test)]

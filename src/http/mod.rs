@@ -2,9 +2,12 @@
 //! and map its result. They contain no business logic.
 
 mod admin;
+mod authenticated_request;
 mod body;
 mod body_memory;
+mod body_reader;
 mod call;
+mod call_body;
 mod check_answer;
 mod client_address;
 mod compression;
@@ -27,6 +30,7 @@ mod pagination;
 mod path;
 mod problem;
 mod push_members;
+mod request;
 mod request_ids;
 mod respond;
 mod telemetry;
@@ -39,8 +43,8 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 use metrics_exporter_prometheus::PrometheusHandle;
-use utoipa::openapi::OpenApi;
 use slipway_resolver::OfferEncoders;
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
 
 pub use client_address::{ForwardedHeader, TrustedProxies};

@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 
 use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
 use crate::http::body_memory::Owner;
-use crate::http::call::{Call, acquire, context};
+use crate::http::call::Call;
 use crate::http::client_address::client_address;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
+use crate::http::request::{acquire, context};
 use crate::services::sessions::{self, Client, TokenPair};
 use crate::services::{PermitClass, network_of};
 

@@ -9,10 +9,10 @@ use futures_util::stream::unfold;
 use utoipa::IntoParams;
 
 use super::disconnect_probe::ProbedStream;
-use crate::http::call::{bearer, context};
 use crate::http::openapi::ReadProblems;
 use crate::http::path::{FromPath, OwnDevicePath};
 use crate::http::problem::Problem;
+use crate::http::request::{bearer, context};
 use crate::http::request_ids;
 use crate::http::telemetry::is_head;
 use crate::services::enrolment::authenticate_device;

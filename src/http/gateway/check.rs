@@ -5,10 +5,10 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::errors::wrong_arguments;
-use super::offer_xml::XML;
 use super::method::{Method, MethodAnswer, MethodCall};
-use crate::http::offer_json::JSON;
+use super::offer_xml::XML;
 use crate::http::check_answer::{APP_UNKNOWN, insert_check_headers};
+use crate::http::offer_json::JSON;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_gateway::envelope::{Envelope, Format};
 use slipway_gateway::error::GatewayError;

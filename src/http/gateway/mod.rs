@@ -20,10 +20,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use self::method::ResponseContext;
 use self::respond::respond;
-use super::body::{Body, BodyError, MAX_BODY_BYTES, read_to_end, require_identity};
+use super::body::{Body, MAX_BODY_BYTES, read_to_end, require_identity};
 use super::body_memory::Owner;
-use super::call::context;
+use super::body_reader::BodyError;
 use super::client_address::client_address;
+use super::request::context;
 use super::request_ids;
 use crate::services::network_of;
 use slipway_gateway::envelope::{self, Format};

@@ -8,8 +8,8 @@ use actix_web::web;
 use super::errors::{invalid_argument, wrong_arguments};
 use super::method::{Method, MethodAnswer, MethodCall, ResponseContext};
 use super::methods;
-use crate::services::gateway_keys::{GatewayKey, find_key};
 use crate::services::Context;
+use crate::services::gateway_keys::{GatewayKey, find_key};
 use slipway_domain::catalog::field::{FieldError, excerpt};
 use slipway_gateway::error::GatewayError;
 use slipway_gateway::params::Params;
@@ -115,7 +115,11 @@ fn count_call(
 }
 
 fn require_arguments(params: &Params<'_>, method: &Method) -> Result<(), GatewayError> {
-    let missing = method.parameters.required.iter().find(|name| params.given(name).is_none());
+    let missing = method
+        .parameters
+        .required
+        .iter()
+        .find(|name| params.given(name).is_none());
     missing.map_or(Ok(()), |name| {
         Err(wrong_arguments(&[FieldError::required(*name)]))
     })

@@ -97,7 +97,10 @@ fn refused(code: &'static str, message: String) -> PushResult {
 
 fn refused_schemes(urls: &[UrlField]) -> String {
     let names: Vec<_> = urls.iter().copied().map(name_of).collect();
-    format!("{} must have a scheme that the tenant allows", names.join(" and "))
+    format!(
+        "{} must have a scheme that the tenant allows",
+        names.join(" and ")
+    )
 }
 
 /// Lists each device once.
