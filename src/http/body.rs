@@ -96,15 +96,24 @@ impl<T: DeserializeOwned + RequestPriority> FromBody for PrioritizedJson<T> {
     }
 }
 
-impl<B> UrgentBody<B> {
-    pub(super) fn get_mut(&mut self) -> &mut B {
-        &mut self.0
+impl<T: Default, const MAX: usize> Json<T, MAX> {
+    /// Takes the parsed value out of the body.
+    pub(super) fn take(&mut self) -> T {
+        std::mem::take(&mut self.value)
     }
 }
 
-impl<T> PrioritizedJson<T> {
-    pub(super) fn get_mut(&mut self) -> &mut T {
-        &mut self.0.value
+impl<T: Default> UrgentBody<Json<T>> {
+    /// Takes the parsed value out of the body.
+    pub(super) fn take(&mut self) -> T {
+        self.0.take()
+    }
+}
+
+impl<T: Default> PrioritizedJson<T> {
+    /// Takes the parsed value out of the body.
+    pub(super) fn take(&mut self) -> T {
+        self.0.take()
     }
 }
 

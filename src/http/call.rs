@@ -14,11 +14,13 @@ use super::authenticated_request::AuthenticatedRequest;
 use super::body::Json;
 use super::body_memory::Reservation;
 use super::call_body::{AcceptedBody, CallBody};
+use super::pagination::{PageQuery, page_request};
 use super::path::FromPath;
 use super::problem::Problem;
 use super::request::read_query;
 use crate::services::{Caller, Context, IdempotentRequest, Permit, Precondition};
 use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::page::PageRequest;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
@@ -75,6 +77,12 @@ impl<P, B> Call<P, B> {
                 "must be * or a list of quoted entity tags, as in ETag",
             )])
         })
+    }
+
+    /// Parses a query of pagination parameters alone.
+    pub(super) fn page(&self) -> Result<PageRequest, Problem> {
+        let query: PageQuery = self.query()?;
+        page_request(query.limit.as_deref(), query.cursor.as_deref())
     }
 
     /// Parses the query. Unknown parameters are rejected, so that a misspelt filter does not list everything.

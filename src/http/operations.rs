@@ -82,49 +82,56 @@ pub(super) async fn get_health() -> HttpResponse {
 ))]
 #[get("/readyz")]
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
-    let now = ctx.now();
-    let catalog = ctx.catalog().status();
-    let database_answers = ctx.database_answers().await;
-    let write_failure = ctx.write_failure(database_answers);
-    let stale = ctx.catalog().stale_for(now).is_some();
-    let is_draining = ctx.node().is_draining();
-    let tasks_down = ctx.node().tasks.down();
-    let status = match catalog.synced_at {
-        None => "unready",
-        Some(_) if is_draining => "draining",
-        Some(_) if tasks_down.has_essential => "unready",
-        Some(_) if stale || write_failure.is_some() || !tasks_down.names.is_empty() => "degraded",
-        Some(_) => "ready",
-    };
-    let mut response = match status {
+    let readiness = ReadinessResponse::of(&ctx).await;
+    let mut response = match readiness.status {
         "ready" | "degraded" => HttpResponse::Ok(),
         _ => HttpResponse::ServiceUnavailable(),
     };
-    response.json(ReadinessResponse {
-        status,
-        writes: if write_failure.is_some() {
-            "failing"
-        } else {
-            "working"
-        },
-        cause: write_failure.as_ref().map(|failure| failure.cause),
-        detail: write_failure.map(|failure| failure.detail),
-        database: if database_answers {
-            "reachable"
-        } else {
-            "unreachable"
-        },
-        mqtt: describe_broker(ctx.push_delivery().status()),
-        tasks_down: tasks_down.names,
-        catalog: CatalogReadiness {
-            loaded: catalog.synced_at.is_some(),
-            age_s: catalog.synced_at.map(|at| (now - at).num_seconds()),
-            stale,
-            tenants: catalog.tenants,
-            apps: catalog.apps,
-            releases: catalog.releases,
-        },
-    })
+    response.json(readiness)
+}
+
+impl ReadinessResponse {
+    async fn of(ctx: &Context) -> Self {
+        let now = ctx.now();
+        let catalog = ctx.catalog().status();
+        let database_answers = ctx.database_answers().await;
+        let write_failure = ctx.write_failure(database_answers);
+        let stale = ctx.catalog().stale_for(now).is_some();
+        let is_draining = ctx.node().is_draining();
+        let tasks_down = ctx.node().tasks.down();
+        let status = match catalog.synced_at {
+            None => "unready",
+            Some(_) if is_draining => "draining",
+            Some(_) if tasks_down.has_essential => "unready",
+            Some(_) if stale || write_failure.is_some() || !tasks_down.names.is_empty() => "degraded",
+            Some(_) => "ready",
+        };
+        Self {
+            status,
+            writes: if write_failure.is_some() {
+                "failing"
+            } else {
+                "working"
+            },
+            cause: write_failure.as_ref().map(|failure| failure.cause),
+            detail: write_failure.map(|failure| failure.detail),
+            database: if database_answers {
+                "reachable"
+            } else {
+                "unreachable"
+            },
+            mqtt: describe_broker(ctx.push_delivery().status()),
+            tasks_down: tasks_down.names,
+            catalog: CatalogReadiness {
+                loaded: catalog.synced_at.is_some(),
+                age_s: catalog.synced_at.map(|at| (now - at).num_seconds()),
+                stale,
+                tenants: catalog.tenants,
+                apps: catalog.apps,
+                releases: catalog.releases,
+            },
+        }
+    }
 }
 
 const fn describe_broker(status: DeliveryStatus) -> &'static str {

@@ -18,6 +18,7 @@ use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::revision::CatalogRevision;
+use slipway_domain::catalog::versioned::Versioned;
 
 /// Catalog revision that the response was computed from, or that contains the write.
 pub(super) const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway-revision");
@@ -25,6 +26,23 @@ pub(super) const SLIPWAY_REVISION: HeaderName = HeaderName::from_static("slipway
 /// Responds with an object in its current state.
 pub(super) fn respond_object(body: &impl Serialize, etag: &str) -> HttpResponse {
     response_with_etag(StatusCode::OK, etag).json(body)
+}
+
+/// Responds with a stored value in its current state.
+pub(super) fn respond_versioned<'a, R, T>(stored: &'a Versioned<T>) -> HttpResponse
+where
+    R: From<&'a Versioned<T>> + Serialize,
+{
+    respond_object(&R::from(stored), &stored.etag)
+}
+
+/// Responds to a write with the stored value.
+pub(super) fn respond_written_versioned<'a, R, T>(written: &'a WriteResult<Versioned<T>>) -> HttpResponse
+where
+    R: From<&'a Versioned<T>> + Serialize,
+{
+    let stored = &written.value;
+    respond_written(&R::from(stored), &stored.etag, written.revision.as_ref())
 }
 
 /// Responds with a serialized body.
@@ -118,6 +136,14 @@ pub(super) async fn create<P, B, T, const MAX: usize>(
 /// Builds the answer of a create, which is both sent and stored.
 pub(super) fn created_answer(body: &impl Serialize, etag: &str) -> Answer {
     answer(StatusCode::CREATED, body, etag)
+}
+
+/// Builds the answer of a create that stored a value.
+pub(super) fn created_versioned<R, T>(stored: &Versioned<T>) -> Answer
+where
+    R: for<'a> From<&'a Versioned<T>> + Serialize,
+{
+    created_answer(&R::from(stored), &stored.etag)
 }
 
 pub(super) fn answer(status: StatusCode, body: &impl Serialize, etag: &str) -> Answer {

@@ -2,6 +2,7 @@
 
 mod cycles;
 mod dependencies;
+mod handlers;
 mod language;
 mod layers;
 mod migrations;

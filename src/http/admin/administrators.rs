@@ -9,7 +9,7 @@ use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::AdministratorPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -17,8 +17,8 @@ use crate::http::value_schemas::RoleValue;
 use crate::services::WriteResult;
 use crate::services::administrators;
 use crate::services::users::UserChanges;
-use slipway_domain::access::{Action, Role, User};
-use slipway_domain::catalog::versioned::Versioned;
+use slipway_domain::access::{Action, Role};
+use slipway_domain::catalog::text::Username;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +57,33 @@ fn read_role(text: String) -> Result<Role, slipway_domain::catalog::field::Inval
     Role::parse_of_platform(&text)
 }
 
+impl CreateAdministratorRequest {
+    fn read(self) -> Result<(Username, String), Problem> {
+        let mut fields = FieldReader::default();
+        let username = fields.required("username", self.username, read_username);
+        let password = fields.required("password", self.password, read_password);
+        fields.optional("role", self.role, read_role);
+        let (Some(username), Some(password)) = (username, password) else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok((username, password))
+    }
+}
+
+impl UpdateAdministratorRequest {
+    fn read(self) -> Result<UserChanges, Problem> {
+        let mut fields = FieldReader::for_update();
+        let changes = UserChanges {
+            role: fields.optional_non_null("role", self.role, read_role),
+            enabled: fields.optional_non_null("enabled", self.enabled, Ok),
+            password: fields.optional_non_null("password", self.password, read_password),
+        };
+        fields.finish()?;
+        Ok(changes)
+    }
+}
+
 /// Create a platform administrator
 #[utoipa::path(tag = "platform", operation_id = "create_administrator",
     request_body = CreateAdministratorRequest,
@@ -65,26 +92,18 @@ fn read_role(text: String) -> Result<Role, slipway_domain::catalog::field::Inval
 pub(super) async fn create_administrator(
     mut call: Call<(), Json<CreateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let username = fields.required("username", body.username, read_username);
-    let password = fields.required("password", body.password, read_password);
-    fields.optional("role", body.role, read_role);
-    let (Some(username), Some(password)) = (username, password) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    let render =
-        |stored: &Versioned<User>| respond::created_answer(&UserResponse::from(stored), &stored.etag);
-    let permission = (None, Action::ManagePlatform);
-    respond::create(&call, permission, render, async |reservation| {
-        let once = reservation.once(render);
-        let stored = administrators::create(&call.ctx, &call.caller, (username, password), once).await?;
-        Ok(WriteResult {
-            value: stored,
-            revision: None,
-        })
-    })
+    let new = call.body.take().read()?;
+    let render = respond::created_versioned::<UserResponse, _>;
+    respond::create(
+        &call,
+        (None, Action::ManagePlatform),
+        render,
+        async |reservation| {
+            let once = reservation.once(render);
+            let stored = administrators::create(&call.ctx, &call.caller, new, once).await?;
+            Ok(WriteResult::without_revision(stored))
+        },
+    )
     .await
 }
 
@@ -93,8 +112,7 @@ pub(super) async fn create_administrator(
     responses((status = 200, description = "Administrators in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/users")]
 pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = administrators::list(&call.ctx, &call.caller, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
 }
@@ -105,10 +123,7 @@ pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Prob
 #[get("/users/{id}")]
 pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<HttpResponse, Problem> {
     let stored = administrators::get(&call.ctx, &call.caller, call.path.id).await?;
-    Ok(respond::respond_object(
-        &UserResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
 }
 
 impl RequestPriority for UpdateAdministratorRequest {
@@ -127,21 +142,11 @@ impl RequestPriority for UpdateAdministratorRequest {
 pub(super) async fn update_administrator(
     mut call: Call<AdministratorPath, PrioritizedJson<UpdateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(call.body.get_mut());
-    let mut fields = FieldReader::for_update();
-    let changes = UserChanges {
-        role: fields.optional_non_null("role", body.role, read_role),
-        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
-        password: fields.optional_non_null("password", body.password, read_password),
-    };
-    fields.finish()?;
+    let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
     let stored =
         administrators::update(&call.ctx, &call.caller, call.path.id, changes, &precondition).await?;
-    Ok(respond::respond_object(
-        &UserResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
 }
 
 /// Delete a platform administrator

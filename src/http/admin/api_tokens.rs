@@ -10,7 +10,7 @@ use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -78,6 +78,20 @@ pub(super) fn render_created(made: &IssuedApiToken) -> Answer {
     respond::created_answer(&response, &made.stored.etag)
 }
 
+impl CreateApiTokenRequest {
+    fn read(self, now: DateTime<Utc>) -> Result<(Name, Role, Option<DateTime<Utc>>), Problem> {
+        let mut fields = FieldReader::default();
+        let name = fields.required("name", self.name, Name::parse);
+        let role = fields.required("role", self.role, |text: String| Role::parse_of_tenant(&text));
+        let expires_at = read_expiry(&mut fields, self.expires_at, now);
+        let (Some(name), Some(role)) = (name, role) else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok((name, role, expires_at))
+    }
+}
+
 /// Create an API token
 ///
 /// The token is shown only in this response.
@@ -88,24 +102,13 @@ pub(super) fn render_created(made: &IssuedApiToken) -> Answer {
 pub(super) async fn create_api_token(
     mut call: Call<TenantPath, Json<CreateApiTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let name = fields.required("name", body.name, Name::parse);
-    let role = fields.required("role", body.role, |text: String| Role::parse_of_tenant(&text));
-    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
-    let (Some(name), Some(role)) = (name, role) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    let new = (name, role, expires_at);
-    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    let new = call.body.take().read(call.ctx.now())?;
+    let tenant = call.path.tenant_id;
+    let permission = (Some(tenant), Action::ManageKeys);
     respond::create(&call, permission, render_created, async |reservation| {
         let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
-        let made = api_tokens::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
-        Ok(WriteResult {
-            value: made,
-            revision: None,
-        })
+        let made = api_tokens::create(&call.ctx, &call.caller, tenant, new, once).await?;
+        Ok(WriteResult::without_revision(made))
     })
     .await
 }
@@ -115,8 +118,7 @@ pub(super) async fn create_api_token(
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens")]
 pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = api_tokens::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
 }
@@ -127,10 +129,7 @@ pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpRespon
 #[get("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = api_tokens::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_object(
-        &ApiTokenResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<ApiTokenResponse, _>(&stored))
 }
 
 /// Delete an API token

@@ -12,7 +12,7 @@ use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -74,6 +74,20 @@ impl From<&Versioned<AppKey>> for AppKeyResponse {
     }
 }
 
+impl CreateAppKeyRequest {
+    fn read(self, now: DateTime<Utc>) -> Result<(Name, AppKeyRole, Option<DateTime<Utc>>), Problem> {
+        let mut fields = FieldReader::default();
+        let name = fields.required("name", self.name, Name::parse);
+        let role = fields.required("role", self.role, |text: String| AppKeyRole::parse(&text));
+        let expires_at = read_expiry(&mut fields, self.expires_at, now);
+        let (Some(name), Some(role)) = (name, role) else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok((name, role, expires_at))
+    }
+}
+
 /// Create an app key
 ///
 /// The secret is shown only in this response.
@@ -84,21 +98,13 @@ impl From<&Versioned<AppKey>> for AppKeyResponse {
 pub(super) async fn create_app_key(
     mut call: Call<TenantPath, Json<CreateAppKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let name = fields.required("name", body.name, Name::parse);
-    let role = fields.required("role", body.role, |text: String| AppKeyRole::parse(&text));
-    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
-    let (Some(name), Some(role)) = (name, role) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    let new = (name, role, expires_at);
+    let new = call.body.take().read(call.ctx.now())?;
+    let tenant = call.path.tenant_id;
     let render = |made: &IssuedAppKey| render_created(StatusCode::CREATED, made);
-    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    let permission = (Some(tenant), Action::ManageKeys);
     respond::create(&call, permission, render, async |reservation| {
         let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
-        app_keys::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await
+        app_keys::create(&call.ctx, &call.caller, tenant, new, once).await
     })
     .await
 }
@@ -136,8 +142,7 @@ fn render_created(status: StatusCode, made: &IssuedAppKey) -> Answer {
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys")]
 pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = app_keys::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppKeyResponse::from(&stored))))
 }
@@ -148,10 +153,7 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = app_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_object(
-        &AppKeyResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<AppKeyResponse, _>(&stored))
 }
 
 /// Delete an app key

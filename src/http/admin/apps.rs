@@ -9,7 +9,7 @@ use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -95,6 +95,42 @@ pub(super) fn read_optional_url(text: String) -> Result<Option<Url>, Invalid> {
     Url::parse(text).map(Some)
 }
 
+impl CreateAppRequest {
+    fn read(self) -> Result<NewApp, Problem> {
+        let mut fields = FieldReader::default();
+        let package_name = fields.required("package_name", self.package_name, PackageName::parse);
+        let app_name = fields.required("app_name", self.app_name, Name::parse);
+        let old_names = fields.list("old_package_names", self.old_package_names, PackageName::parse);
+        let icon_url = fields.optional("icon_url", self.icon_url, read_optional_url);
+        let (Some(package_name), Some(app_name)) = (package_name, app_name) else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok(NewApp {
+            package_name,
+            app_name,
+            old_package_names: old_names.unwrap_or_default(),
+            icon_url: icon_url.flatten(),
+        })
+    }
+}
+
+impl UpdateAppRequest {
+    fn read(self) -> Result<AppChanges, Problem> {
+        let mut fields = FieldReader::for_update();
+        let changes = AppChanges {
+            app_name: fields.optional_non_null("app_name", self.app_name, Name::parse),
+            old_package_names: fields.list("old_package_names", self.old_package_names, PackageName::parse),
+            icon_url: fields
+                .nullable("icon_url", self.icon_url, read_optional_url)
+                .map(Option::flatten),
+            enabled: fields.optional_non_null("enabled", self.enabled, Ok),
+        };
+        fields.finish()?;
+        Ok(changes)
+    }
+}
+
 /// Create an app
 #[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath), request_body = CreateAppRequest,
     responses((status = 201, description = "Created", body = AppResponse), WriteProblems))]
@@ -102,33 +138,12 @@ pub(super) fn read_optional_url(text: String) -> Result<Option<Url>, Invalid> {
 pub(super) async fn create_app(
     mut call: Call<TenantPath, Json<CreateAppRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let package_name = fields.required("package_name", body.package_name, PackageName::parse);
-    let app_name = fields.required("app_name", body.app_name, Name::parse);
-    let old_names = fields.list("old_package_names", body.old_package_names, PackageName::parse);
-    let icon_url = fields.optional("icon_url", body.icon_url, read_optional_url);
-    let (Some(package_name), Some(app_name)) = (package_name, app_name) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    let new = NewApp {
-        package_name,
-        app_name,
-        old_package_names: old_names.unwrap_or_default(),
-        icon_url: icon_url.flatten(),
-    };
-    let render = |stored: &Versioned<App>| respond::created_answer(&AppResponse::from(stored), &stored.etag);
-    let permission = (Some(call.path.tenant_id), Action::WriteApps);
+    let new = call.body.take().read()?;
+    let tenant = call.path.tenant_id;
+    let render = respond::created_versioned::<AppResponse, _>;
+    let permission = (Some(tenant), Action::WriteApps);
     respond::create(&call, permission, render, async |reservation| {
-        apps::create(
-            &call.ctx,
-            &call.caller,
-            call.path.tenant_id,
-            new,
-            reservation.once(render),
-        )
-        .await
+        apps::create(&call.ctx, &call.caller, tenant, new, reservation.once(render)).await
     })
     .await
 }
@@ -138,8 +153,7 @@ pub(super) async fn create_app(
     responses((status = 200, description = "Apps by package name", body = PageResponse<AppResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps")]
 pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = apps::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppResponse::from(&stored))))
 }
@@ -149,14 +163,9 @@ pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Pr
     responses((status = 200, description = "The app", body = AppResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn get_app(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
-    let stored = apps::get(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        &call.path.package_name,
-    )
-    .await?;
-    Ok(respond::respond_object(&AppResponse::from(&stored), &stored.etag))
+    let path = &call.path;
+    let stored = apps::get(&call.ctx, &call.caller, path.tenant_id, &path.package_name).await?;
+    Ok(respond::respond_versioned::<AppResponse, _>(&stored))
 }
 
 impl RequestPriority for UpdateAppRequest {
@@ -172,36 +181,19 @@ impl RequestPriority for UpdateAppRequest {
 pub(super) async fn update_app(
     mut call: Call<AppPath, PrioritizedJson<UpdateAppRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(call.body.get_mut());
-    let mut fields = FieldReader::for_update();
-    let changes = AppChanges {
-        app_name: fields.optional_non_null("app_name", body.app_name, Name::parse),
-        old_package_names: fields.list("old_package_names", body.old_package_names, PackageName::parse),
-        icon_url: fields
-            .nullable("icon_url", body.icon_url, read_optional_url)
-            .map(Option::flatten),
-        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
-    };
-    fields.finish()?;
+    let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
-    let AppPath {
-        tenant_id,
-        package_name,
-    } = &call.path;
+    let path = &call.path;
     let done = apps::update(
         &call.ctx,
         &call.caller,
-        *tenant_id,
-        package_name,
+        path.tenant_id,
+        &path.package_name,
         changes,
         &precondition,
     )
     .await?;
-    Ok(respond::respond_written(
-        &AppResponse::from(&done.value),
-        &done.value.etag,
-        done.revision.as_ref(),
-    ))
+    Ok(respond::respond_written_versioned::<AppResponse, _>(&done))
 }
 
 /// Delete an app

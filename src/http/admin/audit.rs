@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::http::call::Call;
 use crate::http::openapi::ReadProblems;
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -63,8 +63,7 @@ impl From<AuditEvent> for AuditEventResponse {
     responses((status = 200, description = "Audit events, newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/audit")]
 pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let tenant = call.path.tenant_id;
     let body = call
         .run_heavy(async move |ctx, caller| {
@@ -86,8 +85,7 @@ pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, P
     responses((status = 200, description = "Audit events, newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
 #[get("/audit")]
 pub(super) async fn list_platform_audit(call: Call) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let body = call
         .run_heavy(async move |ctx, caller| {
             let found = list_platform(&ctx, &caller, &page).await?;

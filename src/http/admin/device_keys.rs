@@ -10,10 +10,11 @@ use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::services::Answer;
 use crate::services::device_keys::{self, IssuedDeviceKey};
 use slipway_domain::access::{Action, DeviceKey};
 use slipway_domain::catalog::text::Name;
@@ -60,6 +61,19 @@ impl From<&Versioned<DeviceKey>> for DeviceKeyResponse {
     }
 }
 
+impl CreateDeviceKeyRequest {
+    fn read(self, now: DateTime<Utc>) -> Result<(Name, Option<DateTime<Utc>>), Problem> {
+        let mut fields = FieldReader::default();
+        let name = fields.required("name", self.name, Name::parse);
+        let expires_at = read_expiry(&mut fields, self.expires_at, now);
+        let Some(name) = name else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok((name, expires_at))
+    }
+}
+
 /// Create a device key
 ///
 /// The key is shown only in this response.
@@ -70,34 +84,22 @@ impl From<&Versioned<DeviceKey>> for DeviceKeyResponse {
 pub(super) async fn create_device_key(
     mut call: Call<TenantPath, Json<CreateDeviceKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let name = fields.required("name", body.name, Name::parse);
-    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
-    let Some(name) = name else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    let render = |made: &IssuedDeviceKey| {
-        let response = CreatedDeviceKeyResponse {
-            key_facts: DeviceKeyResponse::from(&made.stored),
-            device_key: made.device_key.clone(),
-        };
-        respond::created_answer(&response, &made.stored.etag)
-    };
-    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render, async |reservation| {
-        let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
-        device_keys::create(
-            &call.ctx,
-            &call.caller,
-            call.path.tenant_id,
-            (name, expires_at),
-            once,
-        )
-        .await
+    let new = call.body.take().read(call.ctx.now())?;
+    let tenant = call.path.tenant_id;
+    let permission = (Some(tenant), Action::ManageKeys);
+    respond::create(&call, permission, render_created, async |reservation| {
+        let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
+        device_keys::create(&call.ctx, &call.caller, tenant, new, once).await
     })
     .await
+}
+
+fn render_created(made: &IssuedDeviceKey) -> Answer {
+    let response = CreatedDeviceKeyResponse {
+        key_facts: DeviceKeyResponse::from(&made.stored),
+        device_key: made.device_key.clone(),
+    };
+    respond::created_answer(&response, &made.stored.etag)
 }
 
 /// List device keys
@@ -105,8 +107,7 @@ pub(super) async fn create_device_key(
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<DeviceKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys")]
 pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = device_keys::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| {
         DeviceKeyResponse::from(&stored)
@@ -119,10 +120,7 @@ pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpRespo
 #[get("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
     let stored = device_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_object(
-        &DeviceKeyResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<DeviceKeyResponse, _>(&stored))
 }
 
 /// Delete a device key

@@ -228,25 +228,26 @@ impl Filters {
 pub(super) async fn import_devices(
     mut call: Call<TenantPath, Json<ImportDevicesRequest, MAX_BULK_BODY_BYTES>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
+    let body = call.body.take();
     let imported = call.run_heavy(async move |_, _| body.read()).await?;
     let tenant = call.path.tenant_id;
-    let render = |done: &ImportReport| -> Answer {
-        let body = ImportDevicesResponse {
-            created: done.created,
-            updated: done.updated,
-        };
-        respond::answer_without_etag(StatusCode::OK, &body)
-    };
     let permission = (Some(tenant), Action::WriteDevices);
-    respond::create(&call, permission, render, async |reservation| {
+    respond::create(&call, permission, render_imported, async |reservation| {
         let reservation = reservation.clone();
         call.run_heavy_use_case(async move |ctx, caller| {
-            devices::import(&ctx, &caller, tenant, imported, reservation.once(render)).await
+            devices::import(&ctx, &caller, tenant, imported, reservation.once(render_imported)).await
         })
         .await
     })
     .await
+}
+
+fn render_imported(done: &ImportReport) -> Answer {
+    let body = ImportDevicesResponse {
+        created: done.created,
+        updated: done.updated,
+    };
+    respond::answer_without_etag(StatusCode::OK, &body)
 }
 
 /// List devices

@@ -144,7 +144,7 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 pub(super) async fn explain_check(
     mut call: Call<AppPath, Json<ExplainRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut body = std::mem::take(&mut call.body.value);
+    let mut body = call.body.take();
     let path = call.path.clone();
     let body = call
         .run_heavy(async move |ctx, caller| {

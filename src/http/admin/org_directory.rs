@@ -100,7 +100,7 @@ fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
 pub(super) async fn replace_org_directory(
     mut call: Call<TenantPath, Json<ReplaceOrgDirectoryRequest, MAX_BULK_BODY_BYTES>>,
 ) -> Result<HttpResponse, Problem> {
-    let given = std::mem::take(&mut call.body.value).nodes;
+    let given = call.body.take().nodes;
     let precondition = call.precondition()?;
     let tenant = call.path.tenant_id;
     let (body, etag, revision) = call

@@ -129,7 +129,7 @@ impl RequestPriority for PutPinRequest {
 pub(super) async fn put_pin(
     mut call: Call<TenantPath, PrioritizedJson<PutPinRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = read_new(std::mem::take(call.body.get_mut()))?;
+    let new = read_new(call.body.take())?;
     let precondition = call.precondition()?;
     let done = pins::put(&call.ctx, &call.caller, call.path.tenant_id, new, &precondition).await?;
     Ok(respond::respond_written(
@@ -195,6 +195,14 @@ fn read_mode(mode: &str, version: Option<VersionCode>, fields: &mut FieldReader)
     None
 }
 
+fn read_filters(query: PinsQuery) -> Result<(Option<PackageName>, Option<Identifier>), Problem> {
+    let mut fields = FieldReader::default();
+    let package_name = fields.query_param("package_name", query.package_name, PackageName::parse);
+    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
+    fields.finish()?;
+    Ok((package_name, identifier))
+}
+
 /// List pins
 #[utoipa::path(tag = "pins", operation_id = "list_pins", params(TenantPath, PinsQuery),
     responses((status = 200, description = "Pins in order of creation", body = PageResponse<PinResponse>), ReadProblems))]
@@ -202,15 +210,11 @@ fn read_mode(mode: &str, version: Option<VersionCode>, fields: &mut FieldReader)
 pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: PinsQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let mut fields = FieldReader::default();
-    let package_name = fields.query_param("package_name", query.package_name, PackageName::parse);
-    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
-    fields.finish()?;
-    let tenant = call.path.tenant_id;
+    let (package_name, identifier) = read_filters(query)?;
     let found = pins::list(
         &call.ctx,
         &call.caller,
-        tenant,
+        call.path.tenant_id,
         package_name.as_ref(),
         identifier.as_ref(),
         &page,

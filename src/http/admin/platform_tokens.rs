@@ -1,6 +1,7 @@
 //! Handlers for API tokens of the platform.
 
 use actix_web::{HttpResponse, delete, get, post};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -10,7 +11,7 @@ use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::PlatformTokenPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -36,6 +37,20 @@ pub(super) struct CreatePlatformTokenRequest {
     expires_at: Patch<String>,
 }
 
+impl CreatePlatformTokenRequest {
+    fn read(self, now: DateTime<Utc>) -> Result<(Name, Option<DateTime<Utc>>), Problem> {
+        let mut fields = FieldReader::default();
+        let name = fields.required("name", self.name, Name::parse);
+        fields.optional("role", self.role, |text: String| Role::parse_of_platform(&text));
+        let expires_at = read_expiry(&mut fields, self.expires_at, now);
+        let Some(name) = name else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok((name, expires_at))
+    }
+}
+
 /// Create a platform API token
 ///
 /// The token has the permissions of a platform administrator. It is shown only in this response.
@@ -46,23 +61,12 @@ pub(super) struct CreatePlatformTokenRequest {
 pub(super) async fn create_platform_token(
     mut call: Call<(), Json<CreatePlatformTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let name = fields.required("name", body.name, Name::parse);
-    fields.optional("role", body.role, |text: String| Role::parse_of_platform(&text));
-    let expires_at = read_expiry(&mut fields, body.expires_at, call.ctx.now());
-    let Some(name) = name else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
+    let new = call.body.take().read(call.ctx.now())?;
     let permission = (None, Action::ManagePlatform);
     respond::create(&call, permission, render_created, async |reservation| {
         let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
-        let made = platform_tokens::create(&call.ctx, &call.caller, (name, expires_at), once).await?;
-        Ok(WriteResult {
-            value: made,
-            revision: None,
-        })
+        let made = platform_tokens::create(&call.ctx, &call.caller, new, once).await?;
+        Ok(WriteResult::without_revision(made))
     })
     .await
 }
@@ -72,8 +76,7 @@ pub(super) async fn create_platform_token(
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/api-tokens")]
 pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = platform_tokens::list(&call.ctx, &call.caller, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
 }
@@ -84,10 +87,7 @@ pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Pro
 #[get("/api-tokens/{id}")]
 pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
     let stored = platform_tokens::get(&call.ctx, &call.caller, call.path.id).await?;
-    Ok(respond::respond_object(
-        &ApiTokenResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<ApiTokenResponse, _>(&stored))
 }
 
 /// Delete a platform API token

@@ -200,31 +200,27 @@ impl From<&BTreeMap<TargetState, u64>> for TargetCounts {
 pub(super) async fn create_push(
     mut call: Call<TenantPath, Json<CreatePushRequest, MAX_BULK_BODY_BYTES>>,
 ) -> Result<HttpResponse, Problem> {
-    let ParsedPush { request, listed } = std::mem::take(&mut call.body.value).read()?;
-    let render = |accepted: &AcceptedPush| -> Answer {
-        let status = if accepted.is_repeat {
-            StatusCode::OK
-        } else {
-            StatusCode::CREATED
-        };
-        respond::answer(
-            status,
-            &PushWithTargetsResponse::from(&accepted.push),
-            &accepted.push.etag(),
-        )
-    };
-    let permission = (Some(call.path.tenant_id), Action::Push);
-    respond::create(&call, permission, render, async |reservation| {
-        let tenant = call.path.tenant_id;
-        let accepted =
-            pushes::create(&call.ctx, &call.caller, tenant, request, reservation.once(render)).await;
-        let written = |value| WriteResult {
-            value,
-            revision: None,
-        };
-        accepted.map(written).map_err(|refusal| explain(refusal, &listed))
+    let ParsedPush { request, listed } = call.body.take().read()?;
+    let tenant = call.path.tenant_id;
+    let permission = (Some(tenant), Action::Push);
+    respond::create(&call, permission, render_accepted, async |reservation| {
+        let once = reservation.once(render_accepted);
+        let accepted = pushes::create(&call.ctx, &call.caller, tenant, request, once).await;
+        accepted
+            .map(WriteResult::without_revision)
+            .map_err(|refusal| explain(refusal, &listed))
     })
     .await
+}
+
+fn render_accepted(accepted: &AcceptedPush) -> Answer {
+    let status = if accepted.is_repeat {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    let body = PushWithTargetsResponse::from(&accepted.push);
+    respond::answer(status, &body, &accepted.push.etag())
 }
 
 /// List pushes

@@ -55,7 +55,7 @@ pub(super) async fn publish_release(
     mut call: Call<ReleasePath, Json<PublishReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = FieldReader::default();
-    let force = fields.optional_non_null("force", std::mem::take(&mut call.body.value).force, Ok);
+    let force = fields.optional_non_null("force", call.body.take().force, Ok);
     fields.finish()?;
     let request = TransitionRequest {
         step: Transition::Publish,
@@ -112,7 +112,7 @@ pub(super) async fn discard_release(
 pub(super) async fn recall_release(
     mut call: Call<ReleasePath, UrgentBody<Json<RecallReleaseRequest>>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.get_mut().value);
+    let body = call.body.take();
     let mut fields = FieldReader::default();
     let mode = fields.required("mode", body.mode, |text: String| RecallMode::parse(&text));
     let reason = fields.required("reason", body.reason, Reason::parse);
@@ -134,9 +134,5 @@ async fn transition<B: FromBody>(
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
     let done = release_transitions::apply(&call.ctx, &call.caller, path, request, &precondition).await?;
-    Ok(respond::respond_written(
-        &ReleaseResponse::from(&done.value),
-        &done.value.etag,
-        done.revision.as_ref(),
-    ))
+    Ok(respond::respond_written_versioned::<ReleaseResponse, _>(&done))
 }

@@ -16,6 +16,7 @@ use crate::http::path::{AppPath, ReleasePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::ReleaseStateValue;
+use crate::services::Answer;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
@@ -39,6 +40,33 @@ struct ReleasesQuery {
     state: Option<String>,
 }
 
+/// Parsed filters of a release list.
+struct Filters {
+    identifier: Option<Identifier>,
+    state: Option<ReleaseStateKind>,
+}
+
+impl Filters {
+    fn read(query: ReleasesQuery) -> Result<Self, Problem> {
+        let mut fields = FieldReader::default();
+        let filters = Self {
+            identifier: fields.query_param("identifier", query.identifier, Identifier::parse),
+            state: fields.query_param("state", query.state, |text: String| {
+                ReleaseStateKind::parse(&text)
+            }),
+        };
+        fields.finish()?;
+        Ok(filters)
+    }
+
+    fn filter(&self) -> ReleaseFilter<'_> {
+        ReleaseFilter {
+            identifier: self.identifier.as_ref(),
+            state: self.state,
+        }
+    }
+}
+
 /// Create a release
 ///
 /// Creates a draft, or publishes immediately with `"publish": true`. Creating the same version with the same digests
@@ -54,36 +82,34 @@ struct ReleasesQuery {
 pub(super) async fn create_release(
     mut call: Call<AppPath, Json<CreateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = read_new(std::mem::take(&mut call.body.value))?;
-    let render = |created: &CreatedRelease| {
-        let status = if created.is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        };
-        let body = CreatedReleaseResponse {
-            release: ReleaseResponse::from(&created.stored),
-            ignored: created.ignored.clone(),
-        };
-        respond::answer(status, &body, &created.stored.etag)
-    };
+    let new = read_new(call.body.take())?;
     let permission = (Some(call.path.tenant_id), Action::WriteReleases);
-    respond::create(&call, permission, render, async |reservation| {
-        let AppPath {
-            tenant_id,
-            package_name,
-        } = &call.path;
+    respond::create(&call, permission, render_created, async |reservation| {
+        let (path, once) = (&call.path, reservation.once(render_created));
         releases::create(
             &call.ctx,
             &call.caller,
-            *tenant_id,
-            package_name,
+            path.tenant_id,
+            &path.package_name,
             new,
-            reservation.once(render),
+            once,
         )
         .await
     })
     .await
+}
+
+fn render_created(created: &CreatedRelease) -> Answer {
+    let status = if created.is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let body = CreatedReleaseResponse {
+        release: ReleaseResponse::from(&created.stored),
+        ignored: created.ignored.clone(),
+    };
+    respond::answer(status, &body, &created.stored.etag)
 }
 
 fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
@@ -125,19 +151,11 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
 pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
     let query: ReleasesQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let mut fields = FieldReader::default();
-    let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
-    let state = fields.query_param("state", query.state, |text: String| {
-        ReleaseStateKind::parse(&text)
-    });
-    fields.finish()?;
+    let filters = Filters::read(query)?;
     let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let filter = ReleaseFilter {
-                identifier: identifier.as_ref(),
-                state,
-            };
+            let filter = filters.filter();
             let found = releases::list(&ctx, &caller, tenant, &package_name, &filter, &page).await?;
             let page = PageResponse::new(found, |stored| ReleaseResponse::from(&stored));
             Ok(respond::text_of(&page))
@@ -157,10 +175,7 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
         release_id,
     } = &call.path;
     let stored = releases::get(&call.ctx, &call.caller, *tenant_id, package_name, *release_id).await?;
-    Ok(respond::respond_object(
-        &ReleaseResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<ReleaseResponse, _>(&stored))
 }
 
 /// Update a release
@@ -179,11 +194,7 @@ pub(super) async fn update_release(
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
     let done = releases::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
-    Ok(respond::respond_written(
-        &ReleaseResponse::from(&done.value),
-        &done.value.etag,
-        done.revision.as_ref(),
-    ))
+    Ok(respond::respond_written_versioned::<ReleaseResponse, _>(&done))
 }
 
 /// Update the rollout of a release
@@ -196,7 +207,7 @@ pub(super) async fn set_rollout(
     mut call: Call<ReleasePath, PrioritizedJson<RolloutFields>>,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = FieldReader::for_update();
-    let rollout = std::mem::take(call.body.get_mut());
+    let rollout = call.body.take();
     if rollout.is_empty() {
         fields.add_error(FieldError::required("percent"));
     }
@@ -205,9 +216,5 @@ pub(super) async fn set_rollout(
     let precondition = call.precondition()?;
     let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
     let done = releases::set_rollout(&call.ctx, &call.caller, path, changes, &precondition).await?;
-    Ok(respond::respond_written(
-        &ReleaseResponse::from(&done.value),
-        &done.value.etag,
-        done.revision.as_ref(),
-    ))
+    Ok(respond::respond_written_versioned::<ReleaseResponse, _>(&done))
 }

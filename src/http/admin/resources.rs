@@ -9,7 +9,7 @@ use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -74,8 +74,7 @@ impl From<&Versioned<Resource>> for ResourceResponse {
     responses((status = 200, description = "Resources by identifier", body = PageResponse<ResourceResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/resources")]
 pub(super) async fn list_resources(call: Call<AppPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let AppPath {
         tenant_id,
         package_name,
@@ -95,10 +94,21 @@ pub(super) async fn get_resource(call: Call<ResourcePath>) -> Result<HttpRespons
         identifier,
     } = &call.path;
     let stored = resources::get(&call.ctx, &call.caller, *tenant_id, package_name, identifier).await?;
-    Ok(respond::respond_object(
-        &ResourceResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<ResourceResponse, _>(&stored))
+}
+
+impl UpdateResourceRequest {
+    fn read(self) -> Result<ResourceChanges, Problem> {
+        let mut fields = FieldReader::for_update();
+        let changes = ResourceChanges {
+            name: fields.nullable("name", self.name, Name::parse),
+            kind: fields.optional_non_null("kind", self.kind, |text: String| ResourceKind::parse(&text)),
+            enabled: fields.optional_non_null("enabled", self.enabled, Ok),
+            repair_on_mismatch: fields.optional_non_null("repair_on_mismatch", self.repair_on_mismatch, Ok),
+        };
+        fields.finish()?;
+        Ok(changes)
+    }
 }
 
 impl RequestPriority for UpdateResourceRequest {
@@ -115,15 +125,7 @@ impl RequestPriority for UpdateResourceRequest {
 pub(super) async fn update_resource(
     mut call: Call<ResourcePath, PrioritizedJson<UpdateResourceRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(call.body.get_mut());
-    let mut fields = FieldReader::for_update();
-    let changes = ResourceChanges {
-        name: fields.nullable("name", body.name, Name::parse),
-        kind: fields.optional_non_null("kind", body.kind, |text: String| ResourceKind::parse(&text)),
-        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
-        repair_on_mismatch: fields.optional_non_null("repair_on_mismatch", body.repair_on_mismatch, Ok),
-    };
-    fields.finish()?;
+    let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
     let path = (
         call.path.tenant_id,
@@ -131,9 +133,5 @@ pub(super) async fn update_resource(
         &call.path.identifier,
     );
     let done = resources::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
-    Ok(respond::respond_written(
-        &ResourceResponse::from(&done.value),
-        &done.value.etag,
-        done.revision.as_ref(),
-    ))
+    Ok(respond::respond_written_versioned::<ResourceResponse, _>(&done))
 }

@@ -10,7 +10,7 @@ use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::object::BoundedVec;
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -113,6 +113,32 @@ fn read_schemes(
     (listed.len() == count).then(|| fields.record(FIELD, UrlSchemes::only(listed)))?
 }
 
+impl CreateTenantRequest {
+    fn read(self) -> Result<(TenantId, Name), Problem> {
+        let mut fields = FieldReader::default();
+        let id = fields.required("id", self.id, TenantId::parse);
+        let name = fields.required("name", self.name, Name::parse);
+        id.zip(name).ok_or_else(|| fields.into_problem())
+    }
+}
+
+impl UpdateTenantRequest {
+    fn read(self) -> Result<TenantChanges, Problem> {
+        let mut fields = FieldReader::for_update();
+        let changes = TenantChanges {
+            name: fields.optional_non_null("name", self.name, Name::parse),
+            enabled: fields.optional_non_null("enabled", self.enabled, Ok),
+            offers_enabled: fields.optional_non_null("offers_enabled", self.offers_enabled, Ok),
+            push_url_schemes: read_schemes(self.push_url_schemes, &mut fields),
+            enrolment: fields.optional_non_null("enrolment", self.enrolment, |text: String| {
+                EnrolmentPolicy::parse(&text)
+            }),
+        };
+        fields.finish()?;
+        Ok(changes)
+    }
+}
+
 /// Create a tenant
 #[utoipa::path(tag = "tenants", operation_id = "create_tenant", request_body = CreateTenantRequest,
     responses((status = 201, description = "Created", body = TenantResponse), WriteProblems))]
@@ -120,19 +146,16 @@ fn read_schemes(
 pub(super) async fn create_tenant(
     mut call: Call<(), Json<CreateTenantRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let id = fields.required("id", body.id, TenantId::parse);
-    let name = fields.required("name", body.name, Name::parse);
-    let (Some(id), Some(name)) = (id, name) else {
-        return Err(fields.into_problem());
-    };
-    let render =
-        |stored: &Versioned<Tenant>| respond::created_answer(&TenantResponse::from(stored), &stored.etag);
-    let permission = (None, Action::ManageTenants);
-    respond::create(&call, permission, render, async |reservation| {
-        tenants::create(&call.ctx, &call.caller, id, name, reservation.once(render)).await
-    })
+    let (id, name) = call.body.take().read()?;
+    let render = respond::created_versioned::<TenantResponse, _>;
+    respond::create(
+        &call,
+        (None, Action::ManageTenants),
+        render,
+        async |reservation| {
+            tenants::create(&call.ctx, &call.caller, id, name, reservation.once(render)).await
+        },
+    )
     .await
 }
 
@@ -141,8 +164,7 @@ pub(super) async fn create_tenant(
     responses((status = 200, description = "Tenants by id", body = PageResponse<TenantResponse>), ReadProblems))]
 #[get("/tenants")]
 pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = tenants::list(&call.ctx, &call.caller, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| TenantResponse::from(&stored))))
 }
@@ -153,10 +175,7 @@ pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
 #[get("/tenants/{tenant_id}")]
 pub(super) async fn get_tenant(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let stored = tenants::get(&call.ctx, &call.caller, call.path.tenant_id).await?;
-    Ok(respond::respond_object(
-        &TenantResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<TenantResponse, _>(&stored))
 }
 
 impl RequestPriority for UpdateTenantRequest {
@@ -173,30 +192,9 @@ impl RequestPriority for UpdateTenantRequest {
 pub(super) async fn update_tenant(
     mut call: Call<TenantPath, PrioritizedJson<UpdateTenantRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(call.body.get_mut());
-    let mut fields = FieldReader::for_update();
-    let changes = TenantChanges {
-        name: fields.optional_non_null("name", body.name, Name::parse),
-        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
-        offers_enabled: fields.optional_non_null("offers_enabled", body.offers_enabled, Ok),
-        push_url_schemes: read_schemes(body.push_url_schemes, &mut fields),
-        enrolment: fields.optional_non_null("enrolment", body.enrolment, |text: String| {
-            EnrolmentPolicy::parse(&text)
-        }),
-    };
-    fields.finish()?;
+    let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
-    let done = tenants::update(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        changes,
-        &precondition,
-    )
-    .await?;
-    Ok(respond::respond_written(
-        &TenantResponse::from(&done.value),
-        &done.value.etag,
-        done.revision.as_ref(),
-    ))
+    let tenant = call.path.tenant_id;
+    let done = tenants::update(&call.ctx, &call.caller, tenant, changes, &precondition).await?;
+    Ok(respond::respond_written_versioned::<TenantResponse, _>(&done))
 }

@@ -9,7 +9,7 @@ use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::{ReadProblems, WriteProblems};
-use crate::http::pagination::{PageQuery, PageResponse, page_request};
+use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{TenantPath, UserPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -90,6 +90,36 @@ fn read_role(text: String) -> Result<Role, Invalid> {
     Role::parse_of_tenant(&text)
 }
 
+impl CreateUserRequest {
+    fn read(self) -> Result<NewUser, Problem> {
+        let mut fields = FieldReader::default();
+        let username = fields.required("username", self.username, read_username);
+        let password = fields.required("password", self.password, read_password);
+        let role = fields.required("role", self.role, read_role);
+        let (Some(username), Some(password), Some(role)) = (username, password, role) else {
+            return Err(fields.into_problem());
+        };
+        Ok(NewUser {
+            username,
+            password,
+            role,
+        })
+    }
+}
+
+impl UpdateUserRequest {
+    fn read(self) -> Result<UserChanges, Problem> {
+        let mut fields = FieldReader::for_update();
+        let changes = UserChanges {
+            role: fields.optional_non_null("role", self.role, read_role),
+            enabled: fields.optional_non_null("enabled", self.enabled, Ok),
+            password: fields.optional_non_null("password", self.password, read_password),
+        };
+        fields.finish()?;
+        Ok(changes)
+    }
+}
+
 /// Create a user
 #[utoipa::path(tag = "people", operation_id = "create_user", params(TenantPath), request_body = CreateUserRequest,
     responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
@@ -97,29 +127,14 @@ fn read_role(text: String) -> Result<Role, Invalid> {
 pub(super) async fn create_user(
     mut call: Call<TenantPath, Json<CreateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(&mut call.body.value);
-    let mut fields = FieldReader::default();
-    let username = fields.required("username", body.username, read_username);
-    let password = fields.required("password", body.password, read_password);
-    let role = fields.required("role", body.role, read_role);
-    let (Some(username), Some(password), Some(role)) = (username, password, role) else {
-        return Err(fields.into_problem());
-    };
-    let new = NewUser {
-        username,
-        password,
-        role,
-    };
-    let render =
-        |stored: &Versioned<User>| respond::created_answer(&UserResponse::from(stored), &stored.etag);
-    let permission = (Some(call.path.tenant_id), Action::ManageUsers);
+    let new = call.body.take().read()?;
+    let tenant = call.path.tenant_id;
+    let render = respond::created_versioned::<UserResponse, _>;
+    let permission = (Some(tenant), Action::ManageUsers);
     respond::create(&call, permission, render, async |reservation| {
         let once = reservation.once(render);
-        let stored = users::create(&call.ctx, &call.caller, call.path.tenant_id, new, once).await?;
-        Ok(WriteResult {
-            value: stored,
-            revision: None,
-        })
+        let stored = users::create(&call.ctx, &call.caller, tenant, new, once).await?;
+        Ok(WriteResult::without_revision(stored))
     })
     .await
 }
@@ -129,8 +144,7 @@ pub(super) async fn create_user(
     responses((status = 200, description = "Users in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/users")]
 pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let query: PageQuery = call.query()?;
-    let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let page = call.page()?;
     let found = users::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
     Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
 }
@@ -141,10 +155,7 @@ pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, P
 #[get("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
     let stored = users::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_object(
-        &UserResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
 }
 
 impl RequestPriority for UpdateUserRequest {
@@ -162,21 +173,11 @@ impl RequestPriority for UpdateUserRequest {
 pub(super) async fn update_user(
     mut call: Call<UserPath, PrioritizedJson<UpdateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = std::mem::take(call.body.get_mut());
-    let mut fields = FieldReader::for_update();
-    let changes = UserChanges {
-        role: fields.optional_non_null("role", body.role, read_role),
-        enabled: fields.optional_non_null("enabled", body.enabled, Ok),
-        password: fields.optional_non_null("password", body.password, read_password),
-    };
-    fields.finish()?;
+    let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
     let UserPath { tenant_id, id } = call.path;
     let stored = users::update(&call.ctx, &call.caller, tenant_id, id, changes, &precondition).await?;
-    Ok(respond::respond_object(
-        &UserResponse::from(&stored),
-        &stored.etag,
-    ))
+    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
 }
 
 /// Delete a user

@@ -16,7 +16,7 @@ use crate::http::request::{acquire, bearer, context, request_id};
 use crate::secrets::PresentedEnrolmentCode;
 use crate::services::PermitClass;
 use crate::services::checks::authenticate;
-use crate::services::enrolment::{EnrolmentRequest, enrol};
+use crate::services::enrolment::{EnrolmentRequest, EnrolmentResult, enrol};
 use slipway_domain::catalog::device::{DeviceAttributes, DeviceEnrolment, OrgInfo};
 use slipway_domain::catalog::field::{FieldError, Invalid};
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
@@ -75,33 +75,39 @@ pub(super) async fn enrol_device(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let tenant = authenticate(ctx.checks(), bearer(request.headers()))?.tenant_id();
-    let body = read_body(
-        &request,
-        &mut payload.into_inner(),
-        Owner::Tenant(tenant),
-        MAX_BODY_BYTES,
-    )
-    .await?;
+    let owner = Owner::Tenant(tenant);
+    let body = read_body(&request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     // The credential may have been revoked while the body arrived.
     let caller = authenticate(ctx.checks(), bearer(request.headers()))?;
     let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
     let fields: EnrolDeviceRequest<'_> = parse_json(&body.bytes)?;
     let (device, code) = fields.read()?;
-    let asked = EnrolmentRequest {
+    let enrolment = enrolment_request(&request, device, code);
+    Ok(respond_enrolled(enrol(&ctx, &caller, enrolment).await?))
+}
+
+fn enrolment_request(
+    request: &HttpRequest,
+    device: DeviceEnrolment,
+    code: Option<PresentedEnrolmentCode>,
+) -> EnrolmentRequest {
+    EnrolmentRequest {
         device,
         code,
-        request_id: request_id(&request),
-        address: client_address(&request),
-    };
-    let enrolled = enrol(&ctx, &caller, asked).await?;
+        request_id: request_id(request),
+        address: client_address(request),
+    }
+}
+
+fn respond_enrolled(enrolled: EnrolmentResult) -> HttpResponse {
     let mut response = if enrolled.is_first {
         HttpResponse::Created()
     } else {
         HttpResponse::Ok()
     };
-    Ok(response.json(EnrolledDeviceResponse {
+    response.json(EnrolledDeviceResponse {
         device_token: enrolled.device_token,
-    }))
+    })
 }
 
 impl EnrolDeviceRequest<'_> {

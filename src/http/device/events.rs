@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use futures_util::stream::unfold;
 use utoipa::IntoParams;
 
@@ -46,18 +46,23 @@ pub(super) async fn receive_events(request: HttpRequest) -> Result<HttpResponse,
     let path = OwnDevicePath::from_path(&request)?;
     let principal = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
     let has_up_to = read_last_event_id(&request)?;
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        // Some proxies buffer responses until they are complete.
-        .insert_header(("X-Accel-Buffering", "no"));
+    let mut response = event_stream_response();
     if is_head(&request) {
         return Ok(response.finish());
     }
     let stream = open_stream(ctx, principal, has_up_to);
     // The connection is closed after the stream, so that a stopping node does not wait for it.
     Ok(response.force_close().streaming(ProbedStream::new(body(stream))))
+}
+
+fn event_stream_response() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        // Some proxies buffer responses until they are complete.
+        .insert_header(("X-Accel-Buffering", "no"));
+    response
 }
 
 /// Body of the response. Without a stream, because the node is about to stop, it ends after the delay: an `EventSource`

@@ -22,7 +22,7 @@ use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::checks::authenticate;
 use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
 use crate::services::push_channels::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
-use crate::services::{PermitClass, network_of};
+use crate::services::{Context, PermitClass, network_of};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::push::{Acknowledgement, TargetRecord};
 use slipway_domain::catalog::text::PushDetail;
@@ -34,6 +34,15 @@ struct PollQuery {
     /// Maximum time to wait for a push, in seconds. 0 returns all open pushes immediately.
     #[param(default = 0, minimum = 0, maximum = 60, value_type = Option<u32>)]
     wait_s: Option<String>,
+}
+
+impl PollQuery {
+    fn wait(self) -> Result<Duration, Problem> {
+        let mut fields = FieldReader::default();
+        let wait = fields.query_param("wait_s", self.wait_s, read_wait);
+        fields.finish()?;
+        Ok(wait.unwrap_or_default())
+    }
 }
 
 /// State of a push on this device.
@@ -88,23 +97,22 @@ pub(super) async fn poll_pushes(request: HttpRequest) -> Result<HttpResponse, Pr
     let ctx = context(&request);
     let path = OwnDevicePath::from_path(&request)?;
     let principal = authenticate_device(&ctx, bearer(request.headers()), &path.device_id).await?;
-    let query: PollQuery = read_query(&request)?;
-    let mut fields = FieldReader::default();
-    let wait = fields
-        .query_param("wait_s", query.wait_s, read_wait)
-        .unwrap_or_default();
-    fields.finish()?;
+    let wait = read_query::<PollQuery>(&request)?.wait()?;
     let pushes = if is_head(&request) {
         // A HEAD response has no body.
         Vec::new()
     } else {
         poll(&ctx, &principal, wait).await?
     };
+    Ok(respond_pushes(&pushes))
+}
+
+fn respond_pushes(pushes: &[DeliveredPush]) -> HttpResponse {
     let items: Vec<_> = pushes.iter().map(DeliveredPush::json).collect();
-    Ok(HttpResponse::Ok()
+    HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .content_type(ContentType::json())
-        .body(format!("{{\"items\":[{}]}}", items.join(","))))
+        .body(format!("{{\"items\":[{}]}}", items.join(",")))
 }
 
 /// Acknowledge a push
@@ -121,31 +129,38 @@ pub(super) async fn acknowledge_push(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnPushPath::from_path(&request)?;
-    let tenant = match authenticate(ctx.checks(), bearer(request.headers())) {
-        Ok(device) => Owner::Tenant(device.tenant_id()),
-        // The authentication below reports the error.
-        Err(_) => Owner::Source(client_address(&request).map(network_of)),
-    };
-    let body = read_body(&request, &mut payload.into_inner(), tenant, MAX_BODY_BYTES).await?;
+    let owner = body_owner(&ctx, &request);
+    let body = read_body(&request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     // Authenticated after the body, because the token may have been revoked while it arrived.
     let principal = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
     let _permit = acquire(&ctx, PermitClass::Device(principal.scope.tenant().tenant()))?;
     let body: AcknowledgePushRequest = parse_json(&body.bytes)?;
-    let mut fields = FieldReader::default();
-    let said = fields.required("state", body.state, |text| Acknowledgement::parse(&text));
-    let detail = fields.optional("detail", body.detail, PushDetail::parse);
-    let Some(said) = said else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    let target = acknowledge_within_limit(
-        &ctx,
-        (&principal.scope, principal.authority()),
-        path.push_id,
-        (said, detail),
-    )
-    .await?;
+    let acknowledgement = body.read()?;
+    let device = (&principal.scope, principal.authority());
+    let target = acknowledge_within_limit(&ctx, device, path.push_id, acknowledgement).await?;
     Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
+}
+
+/// Returns to whom the memory of a body is charged before its sender is authenticated.
+fn body_owner(ctx: &Context, request: &HttpRequest) -> Owner {
+    match authenticate(ctx.checks(), bearer(request.headers())) {
+        Ok(device) => Owner::Tenant(device.tenant_id()),
+        // The handler reports the error once it has read the body.
+        Err(_) => Owner::Source(client_address(request).map(network_of)),
+    }
+}
+
+impl AcknowledgePushRequest {
+    fn read(self) -> Result<(Acknowledgement, Option<PushDetail>), Problem> {
+        let mut fields = FieldReader::default();
+        let state = fields.required("state", self.state, |text| Acknowledgement::parse(&text));
+        let detail = fields.optional("detail", self.detail, PushDetail::parse);
+        let Some(state) = state else {
+            return Err(fields.into_problem());
+        };
+        fields.finish()?;
+        Ok((state, detail))
+    }
 }
 
 fn read_wait(text: String) -> Result<Duration, Invalid> {
