@@ -218,7 +218,10 @@ impl Loader {
         }
         let apps = AppSelection::OfTenants(&scopes);
         for rows in catalog_states::load_apps(reader, apps, ReleaseSelection::Effective).await? {
-            loaded.entry(rows.tenant).or_default().push(compile(rows, &self.encoders));
+            loaded
+                .entry(rows.tenant)
+                .or_default()
+                .push(compile(rows, &self.encoders));
         }
         Ok(loaded)
     }

@@ -57,7 +57,12 @@ pub struct UnknownApp<'a> {
 
 impl fmt::Display for UnknownApp<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tenant {} has no app {}", self.tenant, excerpt(self.package_name))
+        write!(
+            f,
+            "tenant {} has no app {}",
+            self.tenant,
+            excerpt(self.package_name)
+        )
     }
 }
 

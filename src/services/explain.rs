@@ -14,7 +14,7 @@ use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, PackageName};
-use slipway_resolver::{NO_ENCODERS, Check, CheckContext, ExplainedResource, PublishedApp, explain_selected};
+use slipway_resolver::{Check, CheckContext, ExplainedResource, NO_ENCODERS, PublishedApp, explain_selected};
 
 pub struct Explanation {
     /// Catalog revision that was explained.

@@ -15,10 +15,7 @@ fn handlers_are_short() {
         .flat_map(|module| handlers_of(&module.text))
         .collect();
     assert!(handlers.len() > 50, "handlers are found by their attribute");
-    let long: Vec<_> = handlers
-        .iter()
-        .filter(|(_, lines)| *lines > MAX_LINES)
-        .collect();
+    let long: Vec<_> = handlers.iter().filter(|(_, lines)| *lines > MAX_LINES).collect();
     assert!(long.is_empty(), "{long:?} have more than {MAX_LINES} lines");
 }
 

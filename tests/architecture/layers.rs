@@ -22,7 +22,7 @@ const LAYERS: [Layer; 17] = [
     },
     Layer {
         name: "resolver",
-        may_name: &["catalog", "gateway"],
+        may_name: &["catalog"],
         libraries: &[],
     },
     Layer {
@@ -111,7 +111,7 @@ const LAYERS: [Layer; 17] = [
     Layer {
         name: "test_support",
         may_name: &[
-            "app", "catalog", "clock", "config", "resolver", "secrets", "services", "storage",
+            "app", "catalog", "clock", "config", "http", "resolver", "secrets", "services", "storage",
         ],
         libraries: &["reqwest", "rumqttc", "sea_orm", "tokio"],
     },

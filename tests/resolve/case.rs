@@ -16,9 +16,7 @@ use slipway_domain::catalog::text::{
     VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
-use slipway_resolver::{
-    Check, CheckContext, CheckFields, Offer, PublishedApp, RawField, decide, read_check,
-};
+use slipway_resolver::{Check, CheckContext, CheckFields, Offer, PublishedApp, RawField, decide, read_check};
 
 /// All that one tenant has, compiled.
 pub(crate) struct CompiledCase {

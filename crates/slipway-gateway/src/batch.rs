@@ -106,7 +106,10 @@ impl<'a> BatchCalls<'a> {
 
     fn parsed_bytes(&self) -> usize {
         let own: usize = self.own.iter().map(|piece| piece.len()).sum();
-        self.shared.len().saturating_mul(self.own.len()).saturating_add(own)
+        self.shared
+            .len()
+            .saturating_mul(self.own.len())
+            .saturating_add(own)
     }
 }
 
@@ -165,7 +168,10 @@ mod tests {
             ("app_key=1&v=2.0&method=x", QueryRefusal::NotPublic("method")),
             ("v=2.0&version_code=1", QueryRefusal::NotPublic("version_code")),
             ("v=2.0&session=av2.0b", QueryRefusal::ContainsSuffix("session")),
-            ("v=2.0&simplify=truev2.0", QueryRefusal::ContainsSuffix("simplify")),
+            (
+                "v=2.0&simplify=truev2.0",
+                QueryRefusal::ContainsSuffix("simplify"),
+            ),
         ] {
             let query = Params::of_query(query).unwrap();
             assert_eq!(require_unambiguous_query(&query), Err(refusal));

@@ -11,9 +11,9 @@ pub mod form;
 pub mod method;
 mod multipart;
 pub mod params;
+pub mod request_id;
 #[cfg(test)]
 mod round_trips;
-pub mod request_id;
 pub mod sign;
 pub mod signature_ambiguity;
 pub mod signed_request;

@@ -53,7 +53,12 @@ pub(super) struct Prepared {
 
 impl PreparedBytes {
     pub(super) fn get(&self, prepared: Prepared, slot: usize) -> &[u8] {
-        let before: usize = prepared.lengths.iter().take(slot).map(|length| *length as usize).sum();
+        let before: usize = prepared
+            .lengths
+            .iter()
+            .take(slot)
+            .map(|length| *length as usize)
+            .sum();
         let start = prepared.start as usize + before;
         let length = prepared.lengths.get(slot).copied().unwrap_or_default() as usize;
         let chunk = self.0.get(prepared.chunk as usize);

@@ -34,7 +34,10 @@ pub struct WriteResult<T> {
 impl<T> WriteResult<T> {
     /// Returns the result of a write that no check depends on.
     pub const fn without_revision(value: T) -> Self {
-        Self { value, revision: None }
+        Self {
+            value,
+            revision: None,
+        }
     }
 
     pub(in crate::services) fn changed(value: T, revision: CatalogRevision) -> Self {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use slipway::clock::FixedClock;
-use slipway::live::snapshot::read;
 use slipway::http::OFFER_ENCODERS;
+use slipway::live::snapshot::read;
 use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revocations};
 use slipway::secrets::Keyring;
 use slipway::services::installation::{DatabaseOpener, OpenError};
