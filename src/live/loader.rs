@@ -221,7 +221,7 @@ impl Loader {
             loaded
                 .entry(rows.tenant)
                 .or_default()
-                .push(compile(rows, &self.encoders));
+                .push(load_app(rows, &self.encoders)?);
         }
         Ok(loaded)
     }
@@ -318,7 +318,9 @@ impl Loader {
         if !changed.is_empty() {
             let selection = AppSelection::Some(scope, &changed);
             let rows = catalog_states::load_apps(reader, selection, ReleaseSelection::Effective).await?;
-            apps.extend(rows.into_iter().map(|rows| compile(rows, &self.encoders)));
+            for rows in rows {
+                apps.push(load_app(rows, &self.encoders)?);
+            }
         }
         Ok(apps)
     }
@@ -341,16 +343,23 @@ impl Loader {
     }
 }
 
-fn compile(rows: AppRows, encoders: &OfferEncoders) -> LoadedApp {
-    LoadedApp {
+fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, StorageError> {
+    Ok(LoadedApp {
         id: rows.app.id,
-        revision: rows.revision,
-        app: Arc::new(PublishedApp::compile(
-            &rows.app,
-            rows.resources,
-            rows.releases,
-            rows.pins,
-            encoders,
-        )),
-    }
+        revision: rows.revision.clone(),
+        app: Arc::new(compile_app(rows, encoders)?),
+    })
+}
+
+/// Compiles the rows of an app. Rows that cannot be compiled are reported like unreadable ones.
+pub fn compile_app(rows: AppRows, encoders: &OfferEncoders) -> Result<PublishedApp, StorageError> {
+    let app = &rows.app;
+    PublishedApp::compile(app, rows.resources, rows.releases, rows.pins, encoders).map_err(|error| {
+        StorageError::CorruptRow {
+            table: "apps",
+            column: "releases",
+            id: app.id.to_string(),
+            reason: error.to_string(),
+        }
+    })
 }

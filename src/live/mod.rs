@@ -25,6 +25,7 @@ use uuid::Uuid;
 pub use device_ref::{BorrowedDeviceRef, DeviceRef};
 pub use device_tokens::{RevokedTokenSync, RevokedTokens};
 pub(crate) use hints::receive_all as receive_hints;
+pub use loader::compile_app;
 pub use published::{LiveAppKey, PublishedTenant};
 pub use revocations::{Revocation, Revocations};
 pub use sync::{CatalogSync, CatalogSyncSettings};

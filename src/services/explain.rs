@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Caller, Context, ServiceError, apps};
-use crate::live::Lookup;
+use crate::live::{Lookup, compile_app};
 use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, ReadTx, StorageError};
@@ -14,7 +14,7 @@ use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, PackageName};
-use slipway_resolver::{Check, CheckContext, ExplainedResource, NO_ENCODERS, PublishedApp, explain_selected};
+use slipway_resolver::{Check, CheckContext, ExplainedResource, NO_ENCODERS, explain_selected};
 
 pub struct Explanation {
     /// Catalog revision that was explained.
@@ -54,13 +54,7 @@ pub async fn explain_check(
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
-    let compiled = PublishedApp::compile(
-        &found.app,
-        found.resources,
-        found.releases,
-        found.pins,
-        &NO_ENCODERS,
-    );
+    let compiled = compile_app(found, &NO_ENCODERS)?;
     Ok(Explanation {
         revision: rows.revision,
         at: check_context.now,

@@ -40,14 +40,15 @@ impl CompiledCase {
         }
     }
 
-    /// The same with each app read again from what `change` made of what was written of it.
-    pub(crate) fn with_changed_apps(mut self, change: impl Fn(&mut Value)) -> Self {
+    /// The same with each app read again from what `change` made of what was written of it. The error is the reason
+    /// that an app is refused.
+    pub(crate) fn with_changed_apps(mut self, change: impl Fn(&mut Value)) -> Result<Self, String> {
         for app in &mut self.apps {
             let mut written = serde_json::to_value(&*app).unwrap();
             change(&mut written);
-            *app = serde_json::from_value(written).unwrap();
+            *app = serde_json::from_value(written).map_err(|error| error.to_string())?;
         }
-        self
+        Ok(self)
     }
 
     /// Answers like a server would, in the form of the cases' `expect` but with every field.
@@ -180,7 +181,7 @@ fn published_app(app: &Value) -> PublishedApp {
             resources.push(resource(&domain, &release.identifier, app));
         }
     }
-    PublishedApp::compile(&domain, resources, releases, pins, &OFFER_ENCODERS)
+    PublishedApp::compile(&domain, resources, releases, pins, &OFFER_ENCODERS).unwrap()
 }
 
 fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {

@@ -1,13 +1,15 @@
-//! What cannot happen: an index or a place in an app that leads nowhere. It closes the release rather than open it to
-//! everybody.
+//! Apps whose bytes are authentic but wrong. An app is refused when it is read, so that no wrong reference can offer a
+//! release to a device that is excluded from it.
 
 use serde_json::{Value, json};
 
 use super::case::{CompiledCase, list};
 
-const NOWHERE: [(u32, u32); 3] = [(0, 1_000), (1_000, 1_001), (2, 1)];
+/// Parts that no list of the app has.
+const OUTSIDE: [(u32, u32); 3] = [(0, 1_000), (1_000, 1_001), (2, 1)];
 
-/// Two releases that only some devices are meant to get: one by all that targets a release, one by its allow-list.
+/// Releases that only some devices are meant to get: one by all that targets a release, one by its allow-list, and an
+/// older one of the same resource.
 fn case() -> Value {
     json!({"apps": [{
         "package_name": "com.hema.wms",
@@ -16,96 +18,165 @@ fn case() -> Value {
             {
                 "identifier": "com.hema.wms.a",
                 "version_code": 1,
-                "device_types": ["10013"],
+                "device_types": ["10013", "10014"],
                 "host_version_min": 1,
-                "org_scopes": [{"l3Code": "8007"}],
-                "org_exclusions": [{"l3Code": "8008"}],
+                "org_scopes": [{"l3Code": "8007"}, {"l3Code": "8009"}],
+                "org_exclusions": [{"l3Code": "8008"}, {"l3Code": "8010"}],
                 "attribute_rules": [{"name": "os", "op": "eq", "value": "8"}],
-                "rollout": {"percent": 50, "key": "a key"},
+                "rollout": {"percent": 50, "key": "a key", "unit": "l3"},
             },
             {
                 "identifier": "com.hema.wms.b",
-                "version_code": 1,
+                "version_code": 2,
                 "device_ids": ["PDA0"],
                 "rollout": {"percent": 0},
             },
+            {"identifier": "com.hema.wms.b", "version_code": 1, "state": "paused"},
         ],
     }]})
 }
 
-/// How many of a hundred devices get the first release, and the second one.
-fn offered(compiled: &CompiledCase) -> (usize, usize) {
-    let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    let mut offered = (0, 0);
-    for device in 0..100 {
-        let request = json!({
-            "package_name": "com.hema.wms",
-            "version_code": 1,
-            "device_id": format!("PDA{device}"),
-            "device_type": "10013",
-            "org_info": {"l3Code": "8007"},
-            "attributes": {"os": "8"},
-        });
-        let answer = compiled.check(&request, now, false);
-        for offer in list(&answer["offers"]) {
-            if offer["identifier"] == "com.hema.wms.a" {
-                offered.0 += 1;
-            } else {
-                offered.1 += 1;
-            }
-        }
-    }
-    offered
+/// Reads the app again after one value was replaced.
+fn read_with(pointer: &str, value: &Value) -> Result<CompiledCase, String> {
+    let damage = |app: &mut Value| *app.pointer_mut(pointer).expect(pointer) = value.clone();
+    CompiledCase::new(&case()).with_changed_apps(damage)
 }
 
-fn offered_with(pointer: &str, value: &Value) -> (usize, usize) {
-    let damage = |app: &mut Value| *app.pointer_mut(pointer).expect(pointer) = value.clone();
-    offered(&CompiledCase::new(&case()).with_changed_apps(damage))
+/// Reads the app again after two values were swapped.
+fn read_with_swapped((one, other): (&str, &str)) -> Result<CompiledCase, String> {
+    CompiledCase::new(&case()).with_changed_apps(|app| {
+        let values = [one, other].map(|pointer| app.pointer(pointer).expect(pointer).clone());
+        assert_ne!(values[0], values[1], "{one} {other}");
+        *app.pointer_mut(other).unwrap() = values[0].clone();
+        *app.pointer_mut(one).unwrap() = values[1].clone();
+    })
+}
+
+#[track_caller]
+fn assert_refused(read: Result<CompiledCase, String>, reason: &str) {
+    match read {
+        Ok(_) => panic!("it is accepted, not refused because {reason}"),
+        Err(error) => assert!(error.contains(reason), "{error}: {reason}"),
+    }
 }
 
 #[test]
 fn an_app_that_is_whole_is_offered_to_those_who_are_meant() {
-    let (selected, listed) = offered_with("/enabled", &json!(true));
-    assert!((30..70).contains(&selected), "{selected}");
-    assert_eq!(listed, 1);
+    let compiled = read_with("/enabled", &json!(true)).ok().unwrap();
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let offered = |device: &str, store: &str| {
+        let request = json!({
+            "package_name": "com.hema.wms",
+            "version_code": 1,
+            "device_id": device,
+            "device_type": "10013",
+            "org_info": {"l3Code": store},
+            "attributes": {"os": "8"},
+        });
+        let answer = compiled.check(&request, now, false);
+        let offers = list(&answer["offers"]).iter();
+        offers
+            .map(|offer| offer["identifier"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let is_selected = |store: &&str| offered("PDA1", store) == ["com.hema.wms.a"];
+    assert_eq!(["8007", "8009"].iter().filter(|store| is_selected(store)).count(), 1);
+    assert!(offered("PDA1", "8008").is_empty());
+    assert!(offered("PDA0", "8008") == ["com.hema.wms.b"]);
 }
 
 #[test]
-fn a_release_whose_targets_are_not_there_is_offered_to_nobody() {
+fn a_reference_to_absent_targets_is_refused() {
     for index in [2, 1_000, u32::MAX - 1] {
-        assert_eq!(
-            offered_with("/releases/0/targets", &json!(index)),
-            (0, 1),
-            "{index}"
+        assert_refused(
+            read_with("/releases/0/targets", &json!(index)),
+            "outside of the app's targets",
         );
     }
 }
 
 #[test]
-fn a_list_that_is_not_there_lets_nobody_pass() {
-    for (start, end) in NOWHERE {
-        let nowhere = json!({"start": start, "end": end});
-        for list in ["device_types", "scopes", "exclusions", "rules"] {
-            let found = offered_with(&format!("/targets/rows/0/{list}"), &nowhere);
-            assert_eq!(found, (0, 1), "{list} {nowhere}");
+fn a_part_that_its_list_does_not_have_is_refused() {
+    for (start, end) in OUTSIDE {
+        let outside = json!({"start": start, "end": end});
+        for (list, name) in [
+            ("/targets/rows/0/device_types", "words"),
+            ("/targets/rows/1/allow_list", "words"),
+            ("/targets/rows/0/scopes", "scopes"),
+            ("/targets/rows/0/exclusions", "scopes"),
+            ("/targets/rows/0/rules", "attribute rules"),
+            ("/resources/0/releases", "releases"),
+        ] {
+            let reason = format!("outside of the app's {name}");
+            assert_refused(read_with(list, &outside), &reason);
         }
-        let found = offered_with("/targets/rows/1/allow_list", &nowhere);
-        assert_eq!(found.1, 0, "{nowhere}");
-        let found = offered_with("/resources/0/releases", &nowhere);
-        assert_eq!(found, (0, 1), "{nowhere}");
     }
 }
 
 #[test]
-fn a_text_that_is_not_there_lets_nobody_pass() {
-    let nowhere = json!({"start": 1_000, "length": 4});
+fn a_text_that_the_pool_does_not_have_is_refused() {
+    let outside = json!({"start": 1_000, "length": 4});
     for text in [
         "/targets/words/0",
+        "/targets/words/2",
         "/targets/scopes/0/2",
+        "/targets/scopes/2/2",
         "/targets/rows/0/rollout_key",
         "/resources/0/identifier",
     ] {
-        assert_eq!(offered_with(text, &nowhere), (0, 1), "{text}");
+        assert_refused(read_with(text, &outside), "outside of the app's texts");
     }
-    assert_eq!(offered_with("/targets/words/1", &nowhere).1, 0);
+}
+
+#[test]
+fn prepared_bytes_that_are_absent_are_refused() {
+    for member in ["chunk", "start", "json"] {
+        for piece in ["/names", "/releases/0/prepared"] {
+            assert_refused(
+                read_with(&format!("{piece}/{member}"), &json!(100_000)),
+                "outside of the app's prepared bytes",
+            );
+        }
+    }
+    assert_refused(read_with("/releases/0/prepared/json", &json!(1)), "MD5s");
+}
+
+/// Lists are searched by bisection: in another order, an exclusion would not be found.
+#[test]
+fn lists_in_another_order_are_refused() {
+    for (swapped, name) in [
+        (("/targets/words/0", "/targets/words/1"), "words"),
+        (("/targets/scopes/0", "/targets/scopes/1"), "scopes"),
+        (("/targets/scopes/2", "/targets/scopes/3"), "scopes"),
+        (("/releases/1", "/releases/2"), "releases"),
+    ] {
+        let reason = format!("the {name} are out of order");
+        assert_refused(read_with_swapped(swapped), &reason);
+    }
+}
+
+#[test]
+fn a_resource_whose_summary_is_wrong_is_refused() {
+    for (fact, wrong) in [
+        ("has_floors", json!(true)),
+        ("has_mandatory", json!(true)),
+        ("has_recalled", json!(true)),
+        ("highest_version", json!(7)),
+    ] {
+        assert_refused(
+            read_with(&format!("/resources/1/{fact}"), &wrong),
+            "differs from its releases",
+        );
+    }
+}
+
+#[test]
+fn values_that_the_domain_does_not_know_are_refused() {
+    for level in [0, 6, 255] {
+        let unit = json!({ "Level": level });
+        assert_refused(read_with("/releases/0/unit", &unit), "level from 1 to 5");
+    }
+    assert_refused(read_with("/releases/0/share", &json!(10_001)), "from 0 to 100");
+    let rule = json!(r#"{"name":"os","op":"gt","value":"many"}"#);
+    assert_refused(read_with("/targets/rules/0", &rule), "must be a number");
 }

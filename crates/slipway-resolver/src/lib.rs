@@ -2,31 +2,21 @@
 //!
 //! The decision is pure: the same app, check and context give the same result, on every node and at any time.
 //! [`decide`] answers a check. [`explain`] makes the same decision and returns the verdict of every release.
+//!
+//! `rules` decides. `layout` is the form of an app in memory, which is validated when it is read from bytes.
 
 mod check;
 mod check_context;
-mod compile;
-mod decide;
-mod gates;
 mod integer;
-mod list_ref;
-mod offer;
-mod prefetch;
-mod prepare;
+mod layout;
 mod read;
 mod read_json;
-mod rule;
-mod scopes;
-mod string_pool;
-mod targets;
-mod verdict;
+mod rules;
 
 pub use check::{Attribute, Check, Installed, InstalledEntry};
 pub use check_context::CheckContext;
-pub use compile::{CompiledRelease, PublishedApp, PublishedResource};
-pub use decide::decide;
-pub use offer::Offer;
-pub use prepare::{NO_ENCODERS, OfferEncoder, OfferEncoders};
+pub use layout::{
+    CompiledRelease, LayoutError, NO_ENCODERS, OfferEncoder, OfferEncoders, PublishedApp, PublishedResource,
+};
 pub use read::{CheckFields, RawField, read_check, read_device_attributes, read_integer, read_memberships};
-pub use rule::Rule;
-pub use verdict::{ExplainedRelease, ExplainedResource, Verdict, explain, explain_selected};
+pub use rules::{ExplainedRelease, ExplainedResource, Offer, Rule, Verdict, decide, explain, explain_selected};

@@ -37,6 +37,7 @@ pub fn app(resources: usize, releases_each: usize) -> PublishedApp {
         }
     }
     PublishedApp::compile(&app, all_resources, all_releases, Vec::new(), &OFFER_ENCODERS)
+        .expect("the sample is not too large")
 }
 
 fn release(app: &App, identifier: &Identifier, version: usize) -> Release {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::FORMAT;
+use super::{FORMAT, SnapshotError};
 use super::content::{self, Packer};
 use super::frames::{Block, ChainPosition, FrameWriter, Header, PackedBlock};
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
@@ -33,7 +33,9 @@ use slipway_domain::catalog::text::{
     VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
-use slipway_resolver::PublishedApp;
+use slipway_resolver::{
+    CheckContext, CheckFields, OfferFormat, PublishedApp, RawField, decide, explain, read_check,
+};
 
 const STATES: [ReleaseState; 7] = [
     ReleaseState::Draft,
@@ -71,6 +73,59 @@ fn a_block_unpacks_to_what_was_packed() {
         let again = pack(again.as_ref());
         assert_eq!((again.bytes, again.unpacked), (packed.bytes, packed.unpacked));
     }
+}
+
+/// A block may be authentic and still wrong, if a program with a defect wrote it.
+#[test]
+fn wrong_content_is_refused_as_a_whole_or_can_be_decided_on() {
+    let packed = pack(Some(&sample()));
+    let bytes = zstd::decode_all(packed.bytes.as_slice()).unwrap();
+    let mut refused = 0;
+    for position in 0..bytes.len() {
+        let mut wrong = bytes.clone();
+        wrong[position] ^= 1;
+        match unpack(&wrong) {
+            Ok(Some(published)) => published.loaded_apps().for_each(|loaded| decide_on(&loaded.app)),
+            Ok(None) => {}
+            Err(error) => {
+                assert!(matches!(error, SnapshotError::Contents { .. }), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused} of {}", bytes.len());
+}
+
+fn unpack(bytes: &[u8]) -> Result<Option<PublishedTenant>, SnapshotError> {
+    let keyring = Keyring::parse("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    let block = Block {
+        tenant: tenant_id(),
+        bytes: &zstd::bulk::compress(bytes, 1).unwrap(),
+        unpacked: bytes.len(),
+    };
+    content::unpack(&block, &keyring)
+}
+
+fn decide_on(app: &PublishedApp) {
+    let fields = CheckFields {
+        package_name: RawField::Text("com.hema.wms"),
+        version_code: RawField::Text("2"),
+        device_id: RawField::Text("PDA001"),
+        device_type: RawField::Text("10013"),
+        old_versions: RawField::Text(r#"{"com.hema.wms.chuku":1}"#),
+        org_info: RawField::Text(r#"{"l1Code":"HM","l3Code":"8007"}"#),
+        attributes: RawField::Text(r#"{"os":"8"}"#),
+    };
+    let check = read_check(&fields).unwrap();
+    let context = CheckContext {
+        now: DateTime::from_timestamp(1_750_000_000, 0).unwrap(),
+        stale: false,
+        offers_enabled: true,
+    };
+    for offer in decide(app, &check, &context) {
+        offer.write(OfferFormat::Json, &mut Vec::new());
+    }
+    explain(app, &check, &context);
 }
 
 #[test]
@@ -210,6 +265,7 @@ fn app() -> PublishedApp {
         pins(&app, &identifier),
         &OFFER_ENCODERS,
     )
+    .unwrap()
 }
 
 fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code: i64) -> Release {

@@ -6,22 +6,22 @@ use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
 
-use super::check::Check;
-use super::check_context::CheckContext;
-use super::compile::{CompiledPin, CompiledRelease, PublishedResource};
 use super::rule::Rule;
-use super::targets::Targets;
+use super::scopes::deepest_match;
+use crate::check::Check;
+use crate::check_context::CheckContext;
+use crate::layout::{CompiledPin, CompiledRelease, PublishedResource, Targets};
 use slipway_domain::catalog::membership::Membership;
 use slipway_domain::catalog::org::Level;
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::release::ReleaseState;
 use slipway_domain::catalog::rollout::{RolloutUnit, Share, bucket};
 
-/// Release and its targets, if it has any.
+/// Release and its targets.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) release: &'a CompiledRelease,
-    pub(super) targets: Option<Targets<'a>>,
+    pub(super) targets: Targets<'a>,
 }
 
 impl Candidate<'_> {
@@ -30,9 +30,7 @@ impl Candidate<'_> {
         if self.release.state != ReleaseState::Published {
             return Err(Rule::State);
         }
-        let Some(Targets { row: targets, .. }) = self.targets else {
-            return Ok(());
-        };
+        let targets = self.targets.row;
         if targets.starts_at.is_some_and(|starts_at| now < starts_at) {
             return Err(Rule::StartsAt);
         }
@@ -44,22 +42,16 @@ impl Candidate<'_> {
 
     /// Step 3: requires that all targets of the release match the device.
     pub(super) fn require_targeted(self, check: &Check<'_>, context: &CheckContext) -> Result<(), Rule> {
-        if let Some(targets) = self.targets {
-            host_version_fits(targets, check)?;
-            passes(targets.accepts_device_type(check.device_type), Rule::DeviceType)?;
-            org_fits(targets, check)?;
-            attributes_fit(targets, check)?;
-        }
+        host_version_fits(self.targets, check)?;
+        device_type_fits(self.targets, check)?;
+        org_fits(self.targets, check)?;
+        attributes_fit(self.targets, check)?;
         self.rollout_reaches(check, context)
     }
 
     fn rollout_reaches(self, check: &Check<'_>, context: &CheckContext) -> Result<(), Rule> {
         let share = self.release.share;
-        let is_listed = || {
-            self.targets
-                .is_some_and(|targets| targets.is_allow_listed(check.device_id))
-        };
-        if share == Share::EVERYBODY || is_listed() {
+        if share == Share::EVERYBODY || self.targets.allow_list().contains(check.device_id) {
             return Ok(());
         }
         // A stale node cannot see whether the rollout was halted, so it withholds partial rollouts.
@@ -71,11 +63,9 @@ impl Candidate<'_> {
 
     fn is_selected(self, check: &Check<'_>) -> bool {
         let share = self.release.share;
-        let key = match self.targets.map(Targets::rollout_key) {
-            None | Some(Some("")) => Cow::Owned(self.release.id.to_string()),
-            Some(Some(key)) => Cow::Borrowed(key),
-            // Another key would select other devices.
-            Some(None) => return false,
+        let key = match self.targets.rollout_key() {
+            Some(key) => Cow::Borrowed(key),
+            None => Cow::Owned(self.release.id.to_string()),
         };
         let by_device = || share.selects(bucket(&key, ["d:", check.device_id]));
         match self.release.unit {
@@ -103,27 +93,31 @@ fn host_version_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule
     passes(!too_old && !too_new, Rule::HostVersion)
 }
 
+/// Requires that the device's type is listed, or that no type is listed.
+fn device_type_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
+    let types = targets.device_types();
+    let is_listed = || check.device_type.is_some_and(|own| types.contains(own));
+    passes(types.is_empty() || is_listed(), Rule::DeviceType)
+}
+
 /// Requires that the deepest matching scope is deeper than the deepest matching exclusion. The most specific entry
 /// wins; a tie excludes.
 fn org_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
-    let (Some(scopes), Some(exclusions)) = (targets.scopes(), targets.exclusions()) else {
-        return Err(Rule::Org);
-    };
+    let scopes = targets.scopes();
     let scope = if scopes.is_empty() {
         Some(0)
     } else {
-        scopes.deepest_match(&check.memberships)
+        deepest_match(scopes, &check.memberships)
     };
-    let exclusion = exclusions.deepest_match(&check.memberships);
+    let exclusion = deepest_match(targets.exclusions(), &check.memberships);
     passes(scope.is_some() && scope > exclusion, Rule::Org)
 }
 
 fn attributes_fit(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
-    let all_hold = targets.rules().is_some_and(|rules| {
-        rules
-            .iter()
-            .all(|compiled| compiled.test.matches(check.attribute(compiled.rule.name())))
-    });
+    let all_hold = targets
+        .rules()
+        .iter()
+        .all(|compiled| compiled.test.matches(check.attribute(compiled.rule.name())));
     passes(all_hold, Rule::Attributes)
 }
 

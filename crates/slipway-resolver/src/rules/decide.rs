@@ -3,12 +3,12 @@
 //! 1. [`switched_off`], 2. `require_current`, 3. `require_targeted`, 4. `pin_of` and `require_allowed_by_pin` (the gates of one release),
 //! 5. [`choose`], 6. [`apply_floor`], 7. [`compare`], 8. [`auto_install`].
 
-use super::check::Check;
-use super::check_context::CheckContext;
-use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
 use super::gates::{Candidate, pin_of, require_allowed_by_pin};
 use super::offer::Offer;
 use super::rule::Rule;
+use crate::check::Check;
+use crate::check_context::CheckContext;
+use crate::layout::{CompiledRelease, PublishedApp, PublishedResource};
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::release::{RecallMode, ReleaseState};
 use slipway_domain::catalog::version::VersionCode;
@@ -104,16 +104,12 @@ pub(super) fn decide_resource<'a>(
     decision
 }
 
-/// Returns the request's version for the app itself, and the entry in `old_versions` for other resources. A resource
-/// without an identifier counts as the newest, so that none of its releases is offered.
+/// Returns the request's version for the app itself, and the entry in `old_versions` for other resources.
 fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
     if resource.is_app {
         check.version_code
     } else {
-        let identifier = app.identifier_of(resource);
-        identifier.map_or(VersionCode::MAX, |identifier| {
-            check.old_versions.version_of(identifier)
-        })
+        check.old_versions.version_of(app.identifier_of(resource))
     }
 }
 
@@ -144,7 +140,7 @@ pub(super) fn gates(
     require_allowed_by_pin(release, pin)
 }
 
-fn candidate<'a>(app: &'a PublishedApp, release: &'a CompiledRelease) -> Candidate<'a> {
+pub(super) fn candidate<'a>(app: &'a PublishedApp, release: &'a CompiledRelease) -> Candidate<'a> {
     Candidate {
         release,
         targets: app.targets_of(release),
@@ -239,11 +235,10 @@ fn needs_repair(
     check: &Check<'_>,
 ) -> bool {
     resource.repair_on_mismatch
-        && app
-            .identifier_of(resource)
-            .and_then(|identifier| check.old_versions.md5_of(identifier, release.version_code))
-            .zip(app.md5_of(release))
-            .is_some_and(|(sent, md5)| !sent.eq_ignore_ascii_case(md5))
+        && check
+            .old_versions
+            .md5_of(app.identifier_of(resource), release.version_code)
+            .is_some_and(|sent| !sent.eq_ignore_ascii_case(app.md5_of(release)))
 }
 
 /// Step 8: returns `true` if the choice requires it, or if a mandatory release that applies lies in (installed,

@@ -1,11 +1,11 @@
 //! Explanation of a decision: the verdict of every release, and the rule that determined it.
 
-use super::check::Check;
-use super::check_context::CheckContext;
-use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
-use super::decide::{Decision, Outcome, decide_resource, gates};
+use super::decide::{Decision, Outcome, candidate, decide_resource, gates};
+use super::gates::Candidate;
 use super::rule::Rule;
-use super::targets::{CompiledRule, Targets};
+use crate::check::Check;
+use crate::check_context::CheckContext;
+use crate::layout::{CompiledRelease, CompiledRule, PublishedApp, PublishedResource, Targets};
 use slipway_domain::catalog::field::excerpt;
 use slipway_domain::catalog::ids::ReleaseId;
 use slipway_domain::catalog::pin::PinMode;
@@ -75,7 +75,7 @@ pub fn explain_selected(
     let mut room = MAX_EXPLAINED_BYTES;
     app.resources
         .iter()
-        .filter(|resource| is_asked_for(app.identifier_of(resource).unwrap_or_default()))
+        .filter(|resource| is_asked_for(app.identifier_of(resource)))
         .map(|resource| explain_resource(app, resource, check, context, &mut room))
         .collect()
 }
@@ -99,8 +99,7 @@ fn explain_resource(
     let mut releases = Vec::new();
     for release in all {
         let (verdict, rule) = verdict_of(app, release, &decision, check, context);
-        let of_release = (release, app.targets_of(release));
-        let detail = detail(rule, of_release, &decision, check, context);
+        let detail = detail(rule, candidate(app, release), &decision, check, context);
         let taken = detail.len() + BYTES_BESIDE_DETAIL;
         if taken > *room {
             *room = 0;
@@ -116,7 +115,7 @@ fn explain_resource(
         });
     }
     ExplainedResource {
-        identifier: app.identifier_of(resource).unwrap_or_default().to_owned(),
+        identifier: app.identifier_of(resource).to_owned(),
         installed: decision.installed,
         offer: decision.outcome.release().map(|release| release.version_code),
         left_out: all.len() - releases.len(),
@@ -170,7 +169,7 @@ fn offered_by(outcome: Outcome<'_>) -> Rule {
 
 fn detail(
     rule: Rule,
-    (release, targets): (&CompiledRelease, Option<Targets<'_>>),
+    Candidate { release, targets }: Candidate<'_>,
     decision: &Decision<'_>,
     check: &Check<'_>,
     context: &CheckContext,
@@ -186,19 +185,19 @@ fn detail(
         Rule::State => format!("the release is {}", release.state.name()),
         Rule::StartsAt => format!(
             "starts at {}, now is {}",
-            instant(targets.and_then(|targets| targets.row.starts_at)),
+            instant(targets.row.starts_at),
             context.now.to_rfc3339()
         ),
         Rule::EndsAt => format!(
             "ended at {}, now is {}",
-            instant(targets.and_then(|targets| targets.row.ends_at)),
+            instant(targets.row.ends_at),
             context.now.to_rfc3339()
         ),
         Rule::HostVersion => format!(
             "the host app's version is {}, accepted is {} to {}",
             check.version_code,
-            bound(targets.and_then(|targets| targets.row.host_version_min)),
-            bound(targets.and_then(|targets| targets.row.host_version_max))
+            bound(targets.row.host_version_min),
+            bound(targets.row.host_version_max)
         ),
         Rule::DeviceType => match check.device_type {
             Some(own) => format!("the device type {} is not listed", excerpt(own)),
@@ -206,7 +205,7 @@ fn detail(
         },
         Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
         Rule::Org => "no org scope that matches is deeper than the exclusions that match".to_owned(),
-        Rule::Attributes => targets.map_or_else(String::new, |targets| first_false_rule(targets, check)),
+        Rule::Attributes => first_false_rule(targets, check),
         Rule::Rollout => format!(
             "not among the {} % of the rollout by {}, and not on the allow-list",
             release.share.to_percent(),
@@ -236,7 +235,6 @@ fn bound(version: Option<VersionCode>) -> String {
 fn first_false_rule(targets: Targets<'_>, check: &Check<'_>) -> String {
     targets
         .rules()
-        .unwrap_or_default()
         .iter()
         .find(|compiled| !compiled.test.matches(check.attribute(compiled.rule.name())))
         .map_or_else(String::new, |CompiledRule { rule, .. }| {

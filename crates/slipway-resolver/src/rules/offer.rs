@@ -1,6 +1,6 @@
 //! Offer of one release to one device.
 
-use super::compile::{CompiledRelease, PublishedApp, PublishedResource};
+use crate::layout::{CompiledRelease, PublishedApp, PublishedResource};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
@@ -27,6 +27,6 @@ impl<'a> Offer<'a> {
 
     /// Returns the identifier of the offered resource.
     pub fn identifier(&self) -> &'a str {
-        self.app.identifier_of(self.resource).unwrap_or_default()
+        self.app.identifier_of(self.resource)
     }
 }

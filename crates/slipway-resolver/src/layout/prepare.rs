@@ -3,8 +3,11 @@
 //! The resolver stores the bytes and does not know what they mean. [`OfferEncoders`] write them, one encoder for each
 //! slot.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
+use super::error::LayoutError;
 use super::list_ref::index;
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::release::Release;
@@ -51,20 +54,28 @@ pub(super) struct Prepared {
     lengths: [u32; SLOTS],
 }
 
+impl Prepared {
+    /// Returns the range of a slot in the chunk.
+    fn range(self, slot: usize) -> Range<usize> {
+        let before: usize = self.lengths.iter().take(slot).map(|length| *length as usize).sum();
+        let start = self.start as usize + before;
+        start..start + self.lengths[slot] as usize
+    }
+}
+
 impl PreparedBytes {
+    /// Returns the bytes of a slot. The bytes must contain the piece.
     pub(super) fn get(&self, prepared: Prepared, slot: usize) -> &[u8] {
-        let before: usize = prepared
-            .lengths
-            .iter()
-            .take(slot)
-            .map(|length| *length as usize)
-            .sum();
-        let start = prepared.start as usize + before;
-        let length = prepared.lengths.get(slot).copied().unwrap_or_default() as usize;
+        &self.0[prepared.chunk as usize][prepared.range(slot)]
+    }
+
+    /// Requires that the bytes contain the piece.
+    pub(super) fn require(&self, prepared: Prepared) -> Result<(), LayoutError> {
         let chunk = self.0.get(prepared.chunk as usize);
-        chunk
-            .and_then(|chunk| chunk.get(start..start + length))
-            .unwrap_or_default()
+        let is_within = chunk.is_some_and(|chunk| prepared.range(SLOTS - 1).end <= chunk.len());
+        is_within
+            .then_some(())
+            .ok_or(LayoutError::InvalidReference("prepared bytes"))
     }
 
     pub(super) fn byte_count(&self) -> usize {

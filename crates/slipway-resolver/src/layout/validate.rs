@@ -1,0 +1,97 @@
+//! Validation of an app that was read from bytes: the only way from bytes to a [`PublishedApp`].
+//!
+//! Bytes may be authentic and still wrong, for example because a program with a defect wrote them. Such an app must not
+//! be served: a wrong reference or order could offer a release to devices that are excluded from it.
+
+use serde::Deserialize;
+
+use super::app::{CompiledRelease, PublishedApp, PublishedResource};
+use super::error::LayoutError;
+use super::prepare::{Prepared, PreparedBytes};
+use super::string_pool::StringPool;
+use super::targets::TargetsTable;
+use slipway_domain::catalog::ids::AppId;
+use slipway_domain::catalog::release::ReleaseState;
+use slipway_domain::catalog::text::PackageName;
+use slipway_domain::catalog::version::VersionCode;
+
+/// Number of hexadecimal digits of an MD5.
+const MD5_DIGITS: usize = 32;
+
+/// App as it was read, not validated; has the fields of [`PublishedApp`] in the same order.
+#[derive(Deserialize)]
+pub(super) struct RawPublishedApp {
+    id: AppId,
+    package_name: PackageName,
+    old_package_names: Box<[PackageName]>,
+    enabled: bool,
+    resources: Box<[PublishedResource]>,
+    releases: Box<[CompiledRelease]>,
+    targets: TargetsTable,
+    texts: StringPool,
+    prepared: Prepared,
+    bytes: PreparedBytes,
+}
+
+impl TryFrom<RawPublishedApp> for PublishedApp {
+    type Error = LayoutError;
+
+    fn try_from(raw: RawPublishedApp) -> Result<Self, LayoutError> {
+        raw.validate()?;
+        Ok(Self {
+            id: raw.id,
+            package_name: raw.package_name,
+            old_package_names: raw.old_package_names,
+            enabled: raw.enabled,
+            resources: raw.resources,
+            releases: raw.releases,
+            targets: raw.targets,
+            texts: raw.texts,
+            prepared: raw.prepared,
+            bytes: raw.bytes,
+        })
+    }
+}
+
+impl RawPublishedApp {
+    fn validate(&self) -> Result<(), LayoutError> {
+        self.targets.validate(&self.texts)?;
+        self.bytes.require(self.prepared)?;
+        for release in &self.releases {
+            self.targets.require(release.targets)?;
+            self.bytes.require(release.prepared)?;
+            self.texts.require(release.md5)?;
+        }
+        self.resources
+            .iter()
+            .try_for_each(|resource| self.validate_resource(resource))
+    }
+
+    fn validate_resource(&self, resource: &PublishedResource) -> Result<(), LayoutError> {
+        self.texts.require(resource.identifier)?;
+        resource.releases.require_within(&self.releases, "releases")?;
+        let releases = resource.releases.of(&self.releases);
+        if !releases.is_sorted_by(|newer, older| newer.version_code >= older.version_code) {
+            return Err(LayoutError::OutOfOrder("releases"));
+        }
+        let has_md5 = |release: &CompiledRelease| self.texts.get(release.md5).len() == MD5_DIGITS;
+        if resource.repair_on_mismatch && !releases.iter().all(has_md5) {
+            return Err(LayoutError::InvalidReference("MD5s"));
+        }
+        if !is_summary_of(resource, releases) {
+            return Err(LayoutError::WrongSummary);
+        }
+        Ok(())
+    }
+}
+
+fn is_summary_of(resource: &PublishedResource, releases: &[CompiledRelease]) -> bool {
+    let is_recalled = |release: &CompiledRelease| matches!(release.state, ReleaseState::Recalled(_));
+    let highest = releases
+        .first()
+        .map_or(VersionCode::NOT_INSTALLED, |release| release.version_code);
+    resource.has_floors == releases.iter().any(|release| release.floor)
+        && resource.has_mandatory == releases.iter().any(|release| release.mandatory)
+        && resource.has_recalled == releases.iter().any(is_recalled)
+        && resource.highest_version == highest
+}

@@ -1,0 +1,13 @@
+//! Rules of a decision, and the explanation of one. They read an app through the lookups of `layout`.
+
+mod decide;
+mod gates;
+mod offer;
+mod rule;
+mod scopes;
+mod verdict;
+
+pub use decide::decide;
+pub use offer::Offer;
+pub use rule::Rule;
+pub use verdict::{ExplainedRelease, ExplainedResource, Verdict, explain, explain_selected};
