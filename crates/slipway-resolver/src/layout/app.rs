@@ -1,5 +1,7 @@
 //! Published app: the lists, texts and bytes that a check may need, and the lookups in them.
 
+mod validate;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +12,7 @@ use super::prefetch::prefetch;
 use super::prepare::{Prepared, PreparedBytes};
 use super::string_pool::{StringPool, StringRef};
 use super::targets::{Targets, TargetsIndex, TargetsTable};
-use super::validate::RawPublishedApp;
+use self::validate::RawPublishedApp;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::org::LevelCodes;
 use slipway_domain::catalog::pin::PinMode;

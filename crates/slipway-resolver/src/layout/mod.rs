@@ -1,7 +1,7 @@
 //! Memory layout of a published app: few allocations, with small references between them.
 //!
 //! An app is laid out by [`PublishedApp::compile`] or read from bytes. Reading checks every reference and every order
-//! once (`validate.rs`), so lookups cannot fail. The layout contains no rule.
+//! once (`app/validate.rs`), so lookups cannot fail. The layout contains no rule.
 
 mod app;
 mod compile;
@@ -12,7 +12,6 @@ mod prepare;
 mod scopes;
 mod string_pool;
 mod targets;
-mod validate;
 
 pub use app::{CompiledRelease, PublishedApp, PublishedResource};
 pub(crate) use app::CompiledPin;

@@ -5,11 +5,11 @@
 
 use serde::Deserialize;
 
-use super::app::{CompiledRelease, PublishedApp, PublishedResource};
-use super::error::LayoutError;
-use super::prepare::{Prepared, PreparedBytes};
-use super::string_pool::StringPool;
-use super::targets::TargetsTable;
+use super::{CompiledRelease, PublishedApp, PublishedResource};
+use crate::layout::error::LayoutError;
+use crate::layout::prepare::{Prepared, PreparedBytes};
+use crate::layout::string_pool::StringPool;
+use crate::layout::targets::TargetsTable;
 use slipway_domain::catalog::ids::AppId;
 use slipway_domain::catalog::release::ReleaseState;
 use slipway_domain::catalog::text::PackageName;
