@@ -22,7 +22,7 @@ impl<'a> Membership<'a> {
     pub fn deepest(&self) -> Option<(Level, &str)> {
         Level::all()
             .filter_map(|level| self.get(level).map(|code| (level, code)))
-            .last()
+            .next_back()
     }
 
     /// Returns the known codes down to `level`.

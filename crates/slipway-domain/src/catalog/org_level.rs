@@ -46,16 +46,6 @@ impl TryFrom<String> for OrgCode {
 #[serde(try_from = "u8")]
 pub struct Level(u8);
 
-impl TryFrom<u8> for Level {
-    type Error = Invalid;
-
-    fn try_from(number: u8) -> Result<Self, Invalid> {
-        Self::all()
-            .find(|level| level.0 == number)
-            .ok_or_else(|| Invalid::new("must be a level from 1 to 5"))
-    }
-}
-
 impl Level {
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         (1..=5).map(Self)

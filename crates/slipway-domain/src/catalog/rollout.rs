@@ -13,14 +13,6 @@ use super::text::RolloutKey;
 #[serde(try_from = "u16")]
 pub struct Share(u16);
 
-impl TryFrom<u16> for Share {
-    type Error = Invalid;
-
-    fn try_from(hundredths: u16) -> Result<Self, Invalid> {
-        Self::from_hundredths(hundredths.into())
-    }
-}
-
 impl Share {
     pub const EVERYBODY: Self = Self(10_000);
 
