@@ -11,7 +11,8 @@ use super::client_address::client_address;
 use super::problem::Problem;
 use super::request::{acquire, bearer, context, request_id};
 use super::telemetry::record_principal;
-use crate::services::{Caller, Context, Permit, PermitClass, sessions};
+use crate::services::authentication::authenticate_principal;
+use crate::services::{Caller, Context, Permit, PermitClass};
 use slipway_domain::access::Principal;
 
 pub(super) struct AuthenticatedRequest {
@@ -83,5 +84,5 @@ async fn authenticate(
     address: Option<IpAddr>,
 ) -> Result<Principal, Problem> {
     let is_write = !request.method().is_safe();
-    Ok(sessions::authenticate(ctx, is_write, bearer(request.headers()), address).await?)
+    Ok(authenticate_principal(ctx, is_write, bearer(request.headers()), address).await?)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
-use crate::storage::device_keys::DeviceKeyHash;
+use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;

@@ -74,8 +74,7 @@ pub async fn run(
         AdminCommand::Create(arguments) => {
             let (db, username) = arguments.named.open().await?;
             let password = arguments.password()?;
-            let made =
-                administrators::create_offline(&db, username, password.text.clone(), clock.now()).await?;
+            let made = administrators::create(&db, username, password.text.clone(), clock.now()).await?;
             report(out, &made, "created", &password)
         }
         AdminCommand::ResetPassword(arguments) => {
@@ -169,7 +168,7 @@ fn report(
 }
 
 async fn list(db: &Db, out: &mut dyn std::io::Write) -> anyhow::Result<()> {
-    for stored in administrators::list_offline(db).await? {
+    for stored in administrators::list(db).await? {
         let state = if stored.value.enabled {
             "enabled"
         } else {

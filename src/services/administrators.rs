@@ -1,175 +1,107 @@
-//! Platform administrators, managed over the API. `offline` is the equivalent for the command line.
-//!
-//! At least one administrator stays enabled. A removal or disabling therefore locks all administrators first: if two
-//! disable each other concurrently, the second finds that it is the last.
+//! Platform administrators, managed directly in the database by an operator who can read the installation's settings.
 
-mod offline;
+use chrono::{DateTime, Utc};
 
-pub use offline::{create as create_offline, list as list_offline, reset_password, set_enabled};
-
-use super::audit::{self, AuditedChange};
-use super::users::UserChanges;
-use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
+use super::ServiceError;
+use super::audit::{self, Actor, AuditedChange};
+use super::users::{LAST_ADMINISTRATOR, audited_update, is_last_administrator, write};
 use crate::random;
 use crate::secrets::hash_password;
-use crate::storage::{Tx, sessions, users};
-use slipway_domain::access::{Action, Role, User, authorize_platform};
+use crate::storage::{Authority, Db, users};
+use slipway_domain::access::{Platform, Role, User};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::UserId;
-use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::text::Username;
 use slipway_domain::catalog::versioned::Versioned;
 
-const LAST_ADMINISTRATOR: &str = "this is the last enabled administrator of the platform; create another one first \
-     (POST /api/v1/users, or `slipway admin create`)";
+/// Administrators in one statement; an installation has only a few.
+const PAGE: u64 = 200;
 
 pub async fn create(
-    ctx: &Context,
-    caller: &Caller,
-    (username, password): (Username, String),
-    once: IdempotentWrite<'_, Versioned<User>>,
+    db: &Db,
+    username: Username,
+    password: String,
+    now: DateTime<Utc>,
 ) -> Result<Versioned<User>, ServiceError> {
-    authorize_platform(&caller.principal, Action::ManagePlatform)?;
     let hash = hash_password(password).await;
-    let tx = ctx.begin(caller).await?;
-    let stored = users::insert(
-        &tx,
-        new_administrator(username),
-        hash.as_str().to_owned(),
-        ctx.now(),
-    )
-    .await?;
-    let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
-    audit::record(&tx, ctx, caller, None, change).await?;
-    once.record(&tx, &stored).await?;
-    tx.commit().await?;
-    Ok(stored)
-}
-
-pub async fn list(
-    ctx: &Context,
-    caller: &Caller,
-    page: &PageRequest,
-) -> Result<Page<Versioned<User>>, ServiceError> {
-    authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    Ok(users::list_administrators(ctx.db(), page).await?)
-}
-
-pub async fn get(ctx: &Context, caller: &Caller, id: UserId) -> Result<Versioned<User>, ServiceError> {
-    authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    let found = users::find_administrator(ctx.db(), id).await?;
-    found.ok_or(ServiceError::NotFound("user"))
-}
-
-/// Changes an administrator. Any change ends their sessions.
-pub async fn update(
-    ctx: &Context,
-    caller: &Caller,
-    id: UserId,
-    changes: UserChanges,
-    precondition: &Precondition,
-) -> Result<Versioned<User>, ServiceError> {
-    authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    let hash = match changes.password {
-        Some(password) => Some(hash_password(password).await.as_str().to_owned()),
-        None => None,
-    };
-    let (tx, administrators) = ctx.begin_on_administrators(caller).await?;
-    let before = find(&administrators, id)?;
-    precondition.check(&before.etag)?;
-    let after = User {
-        enabled: changes.enabled.unwrap_or(before.value.enabled),
-        ..before.value.clone()
-    };
-    if after == before.value && hash.is_none() {
-        return Ok(before.clone());
-    }
-    if !after.enabled {
-        require_another(&administrators, id)?;
-    }
-    let stored = write(&tx, before, (after, hash.clone()), ctx.now()).await?;
-    audit::record(
-        &tx,
-        ctx,
-        caller,
-        None,
-        audited_update(before, &stored, hash.is_some()),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(stored)
-}
-
-pub async fn delete(
-    ctx: &Context,
-    caller: &Caller,
-    id: UserId,
-    precondition: &Precondition,
-) -> Result<(), ServiceError> {
-    authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    let (tx, administrators) = ctx.begin_on_administrators(caller).await?;
-    let before = find(&administrators, id)?;
-    precondition.check(&before.etag)?;
-    require_another(&administrators, id)?;
-    users::delete_administrator(&tx, id).await?;
-    let change = AuditedChange::deleted(AuditAction::UserDelete, &before.value);
-    audit::record(&tx, ctx, caller, None, change).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-fn new_administrator(username: Username) -> User {
-    User {
+    let tx = db.begin().await?;
+    let user = User {
         id: random::id::<UserId>(),
         tenant: None,
         username,
         role: Role::PlatformAdmin,
         enabled: true,
-    }
-}
-
-fn find(administrators: &[Versioned<User>], id: UserId) -> Result<&Versioned<User>, ServiceError> {
-    administrators
-        .iter()
-        .find(|stored| stored.value.id == id)
-        .ok_or(ServiceError::NotFound("user"))
-}
-
-/// Fails if no other enabled administrator would remain. The administrators must be locked.
-fn require_another(administrators: &[Versioned<User>], id: UserId) -> Result<(), ServiceError> {
-    let is_another = |stored: &Versioned<User>| stored.value.id != id && stored.value.enabled;
-    if administrators.iter().any(is_another) {
-        Ok(())
-    } else {
-        Err(ServiceError::wrong_state(LAST_ADMINISTRATOR))
-    }
-}
-
-/// Writes a changed administrator and ends their sessions.
-async fn write(
-    tx: &Tx,
-    before: &Versioned<User>,
-    (after, password_hash): (User, Option<String>),
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<Versioned<User>, ServiceError> {
-    let id = after.id;
-    let mut stored = users::update(tx, before, after, now).await?;
-    if let Some(hash) = password_hash {
-        stored = users::update_password(tx, &stored, hash, now).await?;
-    }
-    sessions::delete_of_user(tx, id).await?;
+    };
+    let stored = users::insert(&tx, user, hash.as_str().to_owned(), now).await?;
+    let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    tx.commit().await?;
     Ok(stored)
 }
 
-fn audited_update(
-    before: &Versioned<User>,
-    after: &Versioned<User>,
-    has_new_password: bool,
-) -> AuditedChange {
-    let action = if has_new_password {
-        AuditAction::UserSetPassword
-    } else {
-        AuditAction::UserUpdate
+/// Lists all administrators, in the order of creation.
+pub async fn list(db: &Db) -> Result<Vec<Versioned<User>>, ServiceError> {
+    let mut page = PageRequest::first(PAGE);
+    let mut all = Vec::new();
+    loop {
+        let found = users::list(db, Platform, &page).await?;
+        all.extend(found.items);
+        page.after = found.next;
+        if page.after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Sets a new password and ends the administrator's sessions.
+pub async fn reset_password(
+    db: &Db,
+    username: &Username,
+    password: String,
+    now: DateTime<Utc>,
+) -> Result<Versioned<User>, ServiceError> {
+    let hash = hash_password(password).await.as_str().to_owned();
+    change(db, username, (None, Some(hash)), now).await
+}
+
+/// Disables or enables an administrator and ends their sessions.
+pub async fn set_enabled(
+    db: &Db,
+    username: &Username,
+    enabled: bool,
+    now: DateTime<Utc>,
+) -> Result<Versioned<User>, ServiceError> {
+    change(db, username, (Some(enabled), None), now).await
+}
+
+async fn change(
+    db: &Db,
+    username: &Username,
+    (enabled, password_hash): (Option<bool>, Option<String>),
+    now: DateTime<Utc>,
+) -> Result<Versioned<User>, ServiceError> {
+    let (tx, administrators) = db.begin_on_administrators(Authority::Program).await?;
+    let before = administrators
+        .iter()
+        .find(|stored| stored.value.username == *username)
+        .ok_or(ServiceError::NotFound(
+            "platform administrator; list them with `slipway admin list`",
+        ))?;
+    let after = User {
+        enabled: enabled.unwrap_or(before.value.enabled),
+        ..before.value.clone()
     };
-    AuditedChange::changed(action, &before.value, &after.value)
+    if after == before.value && password_hash.is_none() {
+        return Ok(before.clone());
+    }
+    if enabled == Some(false) && is_last_administrator(&administrators, after.id) {
+        return Err(ServiceError::wrong_state(LAST_ADMINISTRATOR));
+    }
+    let has_new_password = password_hash.is_some();
+    let stored = write(&tx, before, (after, password_hash), now).await?;
+    let change = audited_update(before, &stored, has_new_password);
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    tx.commit().await?;
+    Ok(stored)
 }

@@ -1,52 +1,18 @@
-//! The check: authenticates a device and computes its offers, from memory alone.
+//! The check: computes the offers for an authenticated device or gateway key, from memory alone.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::ServiceError;
+use super::authentication::{AuthenticatedDevice, DeviceTokenState, GatewayKey};
 use super::check_path::CheckPath;
-use crate::live::{Lookup, PublishedTenant};
-use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
-use crate::storage::key_uses::KeyRef;
-use slipway_domain::access::has_expired;
+use crate::live::PublishedTenant;
 use slipway_domain::catalog::field::excerpt;
-use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::ids::TenantId;
 use slipway_resolver::{Check, CheckContext, Offer, decide};
-
-const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
-    "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",
-);
-const EXPIRED_KEY: ServiceError =
-    ServiceError::Unauthenticated("this device key has expired; ask a tenant administrator for a new one");
-pub(super) const WRONG_TOKEN: ServiceError = ServiceError::Unauthenticated(
-    "the token belongs to another device_id, or was replaced or revoked; enrol the device again with POST /v1/devices",
-);
-
-/// A caller with a device credential of a tenant.
-pub struct AuthenticatedDevice {
-    tenant: Arc<PublishedTenant>,
-    pub(super) credential: DeviceCredential,
-}
-
-/// Credential that a device presents.
-pub(super) enum DeviceCredential {
-    /// The tenant's shared device key, verified.
-    Key(KeyId),
-    /// A token of one device, not verified yet. Verification needs the device's id.
-    Token(PresentedDeviceToken),
-}
-
-/// State of the device's own token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DeviceTokenState {
-    Current,
-    /// Made with a secret key other than the first.
-    UnderOldKey,
-}
 
 /// App that a check names and its tenant does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,43 +47,6 @@ pub struct CheckAnswer<'a> {
     pub token_renewal_due: bool,
 }
 
-/// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.
-pub fn authenticate(checks: &CheckPath, bearer: Option<&str>) -> Result<AuthenticatedDevice, ServiceError> {
-    let Some(presented) = bearer.and_then(PresentedToken::parse) else {
-        let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
-        return Ok(AuthenticatedDevice {
-            tenant: find_tenant(checks, token.tenant)?,
-            credential: DeviceCredential::Token(token),
-        });
-    };
-    let TokenKind::DeviceKey(tenant) = presented.kind else {
-        return Err(WRONG_KEY);
-    };
-    let tenant = find_tenant(checks, tenant)?;
-    let key = KeyId::from_uuid(presented.id);
-    let now = checks.now();
-    match tenant.device_key(key) {
-        Some(stored) if !secret_matches(&presented, &stored.hash) => return Err(WRONG_KEY),
-        Some(stored) if has_expired(stored.expires_at, now) => return Err(EXPIRED_KEY),
-        Some(_) => {}
-        None => return Err(WRONG_KEY),
-    }
-    checks
-        .key_uses
-        .record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
-    let credential = DeviceCredential::Key(key);
-    Ok(AuthenticatedDevice { tenant, credential })
-}
-
-fn find_tenant(checks: &CheckPath, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
-    match checks.catalog.tenant(tenant) {
-        Lookup::Found(tenant) => Ok(tenant),
-        Lookup::Absent => Err(WRONG_KEY),
-        // The tenant is not loaded, so the validity of its keys is unknown.
-        Lookup::Unknown => Err(ServiceError::NoCatalog),
-    }
-}
-
 impl AuthenticatedDevice {
     /// Answers a check. `claimed` is the tenant named in the request, if any.
     pub fn check<'a>(
@@ -129,7 +58,7 @@ impl AuthenticatedDevice {
     ) -> Result<CheckAnswer<'a>, ServiceError> {
         let (tenant, device) = (self.tenant_id(), check.device_id);
         let token_state = self.verify_own_token(checks, device)?;
-        let answer = answer(checks, &self.tenant, claimed, check, source)?;
+        let answer = answer(checks, self.published_tenant(), claimed, check, source)?;
         let waiting = || checks.pending_pushes.count(tenant, device, checks.now());
         Ok(CheckAnswer {
             pushes_waiting: token_state.map(|_| waiting()),
@@ -137,52 +66,26 @@ impl AuthenticatedDevice {
             ..answer
         })
     }
-
-    pub fn tenant_id(&self) -> TenantId {
-        self.tenant.tenant.id
-    }
-
-    pub(super) fn tenant_is_enabled(&self) -> bool {
-        self.tenant.tenant.enabled
-    }
-
-    /// Returns the state of the device's own token, or `None` for a device key.
-    ///
-    /// Fails if the token belongs to another device or if this node knows that it was replaced.
-    fn verify_own_token(
-        &self,
-        checks: &CheckPath,
-        device: &str,
-    ) -> Result<Option<DeviceTokenState>, ServiceError> {
-        let DeviceCredential::Token(token) = &self.credential else {
-            return Ok(None);
-        };
-        let was_replaced = || {
-            checks
-                .revoked_tokens
-                .is_revoked(token.tenant, device, token.generation)
-        };
-        match token.key_id(&checks.keyring, device) {
-            Some(key_id) if !was_replaced() => Ok(Some(if key_id == checks.keyring.primary_key_id() {
-                DeviceTokenState::Current
-            } else {
-                DeviceTokenState::UnderOldKey
-            })),
-            _ => Err(WRONG_TOKEN),
-        }
-    }
 }
 
-/// Returns the same error for unknown, disabled and foreign tenants.
-pub(super) fn tenant_access_error() -> ServiceError {
-    ServiceError::PermissionDenied("the credential has no access to this tenant".to_owned())
+impl GatewayKey {
+    /// Answers a check. `claimed` is the tenant named in the request.
+    pub fn check<'a>(
+        &'a self,
+        checks: &CheckPath,
+        claimed: TenantId,
+        check: Check<'a>,
+        source: Option<IpAddr>,
+    ) -> Result<CheckAnswer<'a>, ServiceError> {
+        answer(checks, self.published_tenant(), Some(claimed), check, source)
+    }
 }
 
 /// Answers a check for a credential of `tenant`.
 ///
 /// `claimed` is the tenant named in the request, if any. It is only compared with `tenant` and never decides what the
 /// caller may see.
-pub(super) fn answer<'a>(
+fn answer<'a>(
     checks: &CheckPath,
     tenant: &'a PublishedTenant,
     claimed: Option<TenantId>,
@@ -190,7 +93,7 @@ pub(super) fn answer<'a>(
     source: Option<IpAddr>,
 ) -> Result<CheckAnswer<'a>, ServiceError> {
     if !tenant.tenant.enabled || claimed.is_some_and(|claimed| claimed != tenant.tenant.id) {
-        return Err(tenant_access_error());
+        return Err(ServiceError::no_tenant_access());
     }
     check.complete_memberships(&tenant.directory);
     let now = checks.now();

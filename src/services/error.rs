@@ -91,6 +91,11 @@ impl ServiceError {
         Self::PermissionDenied("your tenant is disabled; ask the platform's administrator".to_owned())
     }
 
+    /// Returns the same error for unknown, disabled and foreign tenants.
+    pub(super) fn no_tenant_access() -> Self {
+        Self::PermissionDenied("the credential has no access to this tenant".to_owned())
+    }
+
     pub fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(source))
     }

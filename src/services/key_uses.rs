@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::batches::{self, BatchState};
 use crate::backoff::Backoff;
-use crate::storage::key_uses::{self, KeyRef};
+use crate::storage::credentials::last_use::{self, KeyRef};
 use crate::storage::{Db, StorageError};
 use crate::supervision::Exit;
 
@@ -124,7 +124,7 @@ impl KeyUseWriter {
         }
         let tx = self.db.begin().await?;
         for first_use in batch {
-            key_uses::record_use(&tx, first_use.key, first_use.day).await?;
+            last_use::record_use(&tx, first_use.key, first_use.day).await?;
         }
         tx.commit().await
     }

@@ -1,7 +1,7 @@
 //! The caller's own account.
 
 use super::audit::{self, AuditedChange};
-use super::login_limits::count_login_attempt;
+use super::authentication::count_login_attempt;
 use super::{Caller, Context, ServiceError};
 use crate::secrets::{PasswordHash, hash_password, verify_own_password};
 use crate::storage::{sessions, users};

@@ -9,7 +9,7 @@ use metrics::counter;
 use sha2::{Digest, Sha256};
 
 use super::audit::{self, Actor, AuditedChange, AuditedPush, WithdrawalDetails};
-use super::gateway_keys::GatewayKey;
+use super::authentication::GatewayKey;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError};
 use crate::random;
 use crate::storage::push_targets::{self, NewTarget};

@@ -9,7 +9,7 @@ use metrics::gauge;
 use super::audit::{self, Actor, AuditedChange, RekeyDetails, TokenRevocationDetails};
 use super::{Context, ServiceError, installation};
 use crate::secrets::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};
-use crate::storage::app_keys::{self, SealedAppKey, SealedSecrets};
+use crate::storage::credentials::app_keys::{self, SealedAppKey, SealedSecrets};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
 use crate::storage::{Db, device_tokens};
 use slipway_domain::access::TenantScope;

@@ -5,12 +5,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::ServiceError;
 use super::audit::{self, Actor, AuditedChange, RestoreDetails};
+use crate::storage::credentials::{self, StoredCredential};
 use crate::storage::device_tokens::{self, TokenEnd};
-use crate::storage::{
-    Db, StorageError, api_tokens, app_keys, device_keys, enrolment_codes, platform_tokens, sessions, tenants,
-    users,
+use crate::storage::{Db, StorageError, enrolment_codes, sessions, tenants, users};
+use slipway_domain::access::{
+    ApiToken, AppKey, ClientCredential, DeviceKey, Platform, PlatformToken, Role, TenantScope, User,
 };
-use slipway_domain::access::{KeyFacts, TenantScope, User};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
@@ -103,19 +103,13 @@ async fn list_tenants(db: &Db) -> Result<Vec<TenantId>, ServiceError> {
 /// Lists every credential that the database accepts: users, API tokens, and shared keys of devices and the gateway.
 pub async fn list_credentials(db: &Db) -> Result<Vec<CredentialSummary>, ServiceError> {
     let mut all = every_page(
-        async |page| users::list_administrators(db, &page).await,
+        async |page| users::list(db, Platform, &page).await,
         |stored| of_user(&stored),
     )
     .await?;
-    let platform = every_page(
-        async |page| platform_tokens::list(db, &page).await,
-        |stored| {
-            let token = &stored.value;
-            let named = (token.id.to_string(), token.name.to_string(), token.role.as_str());
-            of_key("platform_token", None, named, (&token.facts, stored.created_at))
-        },
-    );
-    all.extend(platform.await?);
+    let role = Role::PlatformAdmin.as_str();
+    let platform = ("platform_token", None);
+    all.extend(list_keys(db, Platform, platform, |_: &PlatformToken| role).await?);
     for tenant in list_tenants(db).await? {
         all.extend(list_of_tenant(db, tenant).await?);
     }
@@ -129,39 +123,18 @@ async fn list_of_tenant(db: &Db, tenant: TenantId) -> Result<Vec<CredentialSumma
         |stored| of_user(&stored),
     )
     .await?;
-    let tokens = every_page(
-        async |page| api_tokens::list(db, scope, &page).await,
-        |stored| {
-            let token = &stored.value;
-            let named = (token.id.to_string(), token.name.to_string(), token.role.as_str());
-            of_key(
-                "api_token",
-                Some(tenant),
-                named,
-                (&token.facts, stored.created_at),
-            )
-        },
-    );
-    all.extend(tokens.await?);
-    let device_keys = every_page(
-        async |page| device_keys::list(db, scope, &page).await,
-        |stored| {
-            let key = &stored.value;
-            let named = (key.id.to_string(), key.name.to_string(), "device");
-            of_key("device_key", Some(tenant), named, (&key.facts, stored.created_at))
-        },
-    );
-    all.extend(device_keys.await?);
+    let owned = |kind| (kind, Some(tenant));
+    let token_role = |token: &ApiToken| token.role.as_str();
+    all.extend(list_keys(db, scope, owned("api_token"), token_role).await?);
+    all.extend(list_keys(db, scope, owned("device_key"), |_: &DeviceKey| "device").await?);
     let app_keys = every_page(
-        async |page| app_keys::list(db, scope, &page).await,
-        |stored| {
+        async |page| credentials::list(db, scope, &page).await,
+        |stored: Versioned<AppKey>| {
             let key = &stored.value;
-            let named = (
-                key.id.to_string(),
-                format!("{} ({})", key.name, key.app_key),
-                key.role.as_str(),
-            );
-            of_key("app_key", Some(tenant), named, (&key.facts, stored.created_at))
+            CredentialSummary {
+                name: format!("{} ({})", key.name, key.app_key),
+                ..of_key(&stored, owned("app_key"), key.role.as_str())
+            }
         },
     );
     all.extend(app_keys.await?);
@@ -183,20 +156,33 @@ fn of_user(stored: &Versioned<User>) -> CredentialSummary {
     }
 }
 
+async fn list_keys<K: StoredCredential>(
+    db: &Db,
+    scope: K::Scope,
+    owned: (&'static str, Option<TenantId>),
+    role: impl Fn(&K) -> &'static str,
+) -> Result<Vec<CredentialSummary>, ServiceError> {
+    every_page(
+        async |page| credentials::list(db, scope, &page).await,
+        |stored| of_key(&stored, owned, role(&stored.value)),
+    )
+    .await
+}
+
 fn of_key(
-    kind: &'static str,
-    tenant: Option<TenantId>,
-    (id, name, role): (String, String, &'static str),
-    (facts, created_at): (&KeyFacts, DateTime<Utc>),
+    stored: &Versioned<impl ClientCredential>,
+    (kind, tenant): (&'static str, Option<TenantId>),
+    role: &'static str,
 ) -> CredentialSummary {
+    let (key, facts) = (&stored.value, stored.value.facts());
     CredentialSummary {
         kind,
         tenant,
-        id,
-        name,
+        id: key.id().to_string(),
+        name: key.name().to_string(),
         role,
         created_by: facts.created_by.clone(),
-        created_at,
+        created_at: stored.created_at,
         last_used_on: facts.last_used_on,
         expires_at: facts.expires_at,
     }

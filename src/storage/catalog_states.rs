@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-use super::app_keys::SealedSecrets;
 use super::connect::with_load_timeout;
-use super::device_keys::DeviceKeyHash;
+use super::credentials::app_keys::{self, SealedSecrets};
+use super::credentials::device_keys::{self, DeviceKeyHash};
 use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
 use super::selection::numbers;
 use super::{
-    AppSelection, Db, ReadTx, Reader, StorageError, app_keys, apps, audit, device_keys, org_directories,
-    pins, releases, resources, tenants,
+    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
+    tenants,
 };
 use slipway_domain::access::{AppKey, TenantScope};
 use slipway_domain::catalog::app::{App, Resource};

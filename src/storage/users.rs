@@ -1,6 +1,7 @@
 //! People. Usernames are unique in the installation, so sign-in searches all tenants.
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, SelectExt,
 };
@@ -11,7 +12,7 @@ use super::page::{SortBy, fetch_page};
 use super::row::Row;
 use super::versioned::{first_version, next_version};
 use super::{Db, Reader, StorageError, Tx, UniqueKey, Writer};
-use slipway_domain::access::{Role, TenantScope, User};
+use slipway_domain::access::{Platform, Role, TenantScope, User};
 use slipway_domain::catalog::ids::{TenantId, UserId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::Username;
@@ -22,6 +23,34 @@ use slipway_domain::catalog::versioned::Versioned;
 pub struct UserWithPassword {
     pub user: Versioned<User>,
     pub password_hash: String,
+}
+
+/// Owner of people: a tenant, or the platform, whose people administer the installation.
+#[derive(Debug, Clone, Copy)]
+pub enum UserScope {
+    Tenant(TenantScope),
+    Platform,
+}
+
+impl From<TenantScope> for UserScope {
+    fn from(scope: TenantScope) -> Self {
+        Self::Tenant(scope)
+    }
+}
+
+impl From<Platform> for UserScope {
+    fn from(Platform: Platform) -> Self {
+        Self::Platform
+    }
+}
+
+impl UserScope {
+    fn condition(self) -> SimpleExpr {
+        match self {
+            Self::Tenant(scope) => Column::TenantId.eq(scope.tenant().get()),
+            Self::Platform => Column::TenantId.is_null(),
+        }
+    }
 }
 
 impl Db {
@@ -72,78 +101,41 @@ pub async fn lock(writer: &impl Writer, id: UserId) -> Result<Option<Versioned<U
 
 pub async fn find(
     reader: &impl Reader,
-    scope: TenantScope,
+    scope: impl Into<UserScope>,
     id: UserId,
 ) -> Result<Option<Versioned<User>>, StorageError> {
-    let row = of_tenant(scope)
+    let row = of_owner(scope)
         .filter(Column::Id.eq(id.uuid()))
         .one(reader.connection())
         .await?;
     row.map(read).transpose()
 }
 
-/// Lists the people of a tenant in order of creation.
+/// Lists the people of an owner in order of creation.
 pub async fn list(
     reader: &impl Reader,
-    scope: TenantScope,
+    scope: impl Into<UserScope>,
     page: &PageRequest,
 ) -> Result<Page<Versioned<User>>, StorageError> {
     fetch_page(
         page,
         reader,
-        of_tenant(scope),
+        of_owner(scope),
         SortBy::Ascending(Column::Id),
         |row| row.id,
     )
     .await?
     .try_map(read)
-}
-
-/// Lists the platform's administrators in order of creation.
-pub async fn list_administrators(
-    reader: &impl Reader,
-    page: &PageRequest,
-) -> Result<Page<Versioned<User>>, StorageError> {
-    fetch_page(
-        page,
-        reader,
-        administrators(),
-        SortBy::Ascending(Column::Id),
-        |row| row.id,
-    )
-    .await?
-    .try_map(read)
-}
-
-pub async fn find_administrator(
-    reader: &impl Reader,
-    id: UserId,
-) -> Result<Option<Versioned<User>>, StorageError> {
-    let row = administrators()
-        .filter(Column::Id.eq(id.uuid()))
-        .one(reader.connection())
-        .await?;
-    row.map(read).transpose()
 }
 
 /// Reads the platform's administrators and locks all of them until the transaction ends.
 pub async fn lock_administrators(writer: &impl Writer) -> Result<Vec<Versioned<User>>, StorageError> {
-    let rows = administrators()
+    let rows = of_owner(Platform)
         .order_by_asc(Column::Id)
         .lock_exclusive()
         .all(writer.connection())
         .await?;
     rows.into_iter().map(read).collect()
-}
-
-/// Deletes an administrator of the platform with their sessions.
-pub async fn delete_administrator(writer: &impl Writer, id: UserId) -> Result<(), StorageError> {
-    Entity::delete_many()
-        .filter(Column::TenantId.is_null())
-        .filter(Column::Id.eq(id.uuid()))
-        .exec(writer.connection())
-        .await?;
-    Ok(())
 }
 
 /// Returns `true` if there is any person. There is none at the first start.
@@ -214,21 +206,21 @@ pub async fn update_password(
 }
 
 /// Deletes the person with their sessions. Returns `true` if the person existed.
-pub async fn delete(writer: &impl Writer, scope: TenantScope, id: UserId) -> Result<bool, StorageError> {
+pub async fn delete(
+    writer: &impl Writer,
+    scope: impl Into<UserScope>,
+    id: UserId,
+) -> Result<bool, StorageError> {
     let deleted = Entity::delete_many()
-        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(scope.into().condition())
         .filter(Column::Id.eq(id.uuid()))
         .exec(writer.connection())
         .await?;
     Ok(deleted.rows_affected > 0)
 }
 
-fn administrators() -> Select<Entity> {
-    Entity::find().filter(Column::TenantId.is_null())
-}
-
-fn of_tenant(scope: TenantScope) -> Select<Entity> {
-    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
+fn of_owner(scope: impl Into<UserScope>) -> Select<Entity> {
+    Entity::find().filter(scope.into().condition())
 }
 
 fn changeable(stored: &Versioned<User>) -> ActiveModel {

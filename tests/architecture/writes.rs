@@ -15,8 +15,8 @@ fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
         "resources",
         "releases",
         "pins",
-        "device_keys",
-        "app_keys",
+        "credentials/device_keys",
+        "credentials/app_keys",
     ];
     for noun in catalog {
         let text = fs::read_to_string(format!("src/storage/{noun}.rs")).expect("each noun has its file");
@@ -35,6 +35,27 @@ fn what_checks_are_answered_from_is_written_in_catalog_transactions_alone() {
                 "storage/{noun}.rs writes outside a CatalogTx: {signature}"
             );
         }
+    }
+    let credentials = fs::read_to_string("src/storage/credentials/mod.rs").expect("the file is there");
+    for function in credentials.split("\npub async fn ").skip(1) {
+        let writes = ["Entity::insert", "Entity::update", "Entity::delete"];
+        assert!(
+            !writes.iter().any(|call| function.contains(call)) || function.contains("tx: &K::Tx"),
+            "credentials are written in the transaction of their kind"
+        );
+    }
+    for (file, kind) in [("device_keys", "DeviceKey"), ("app_keys", "AppKey")] {
+        let text =
+            fs::read_to_string(format!("src/storage/credentials/{file}.rs")).expect("the file is there");
+        let table = text.split(&format!("impl StoredCredential for {kind}")).nth(1);
+        assert!(
+            table.is_some_and(|table| table
+                .split("fn ")
+                .next()
+                .unwrap_or_default()
+                .contains("type Tx = CatalogTx;")),
+            "{kind} is written outside a CatalogTx"
+        );
     }
     let transactions = fs::read_to_string("src/storage/transaction.rs").expect("the file is there");
     let catalog_tx = transactions

@@ -1,11 +1,11 @@
 //! What a node follows the catalog by.
 
 use slipway::storage::catalog_states::{AppRows, TenantRows};
-use slipway::storage::device_keys::DeviceKeyHash;
+use slipway::storage::credentials::app_keys::{SealedSecret, SealedSecrets};
+use slipway::storage::credentials::device_keys::DeviceKeyHash;
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, ReadTx, app_keys, apps, catalog_states, device_keys, key_usage, org_directories, pins,
-    releases,
+    AppSelection, ReadTx, apps, catalog_states, credentials, key_usage, org_directories, pins, releases,
 };
 use slipway_domain::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
 use slipway_domain::catalog::ids::{AppId, KeyId};
@@ -78,14 +78,14 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
         role: AppKeyRole::Operator,
         app_key: "23000001".to_owned(),
     };
-    let secret = app_keys::SealedSecret {
+    let secret = SealedSecret {
         text: "sealed".to_owned(),
         sealing_key_id: "k1".to_owned(),
     };
     let revision = change(db, 1, async |tx| {
         org_directories::replace(tx, vec![node.clone()], now()).await?;
-        device_keys::insert(tx, device_key.clone(), "hash".to_owned(), now()).await?;
-        app_keys::insert(tx, app_key.clone(), secret.clone(), now())
+        credentials::insert(tx, tx.scope(), device_key.clone(), "hash".to_owned(), now()).await?;
+        credentials::insert(tx, tx.scope(), app_key.clone(), secret.clone(), now())
             .await
             .map(drop)
     })
@@ -107,7 +107,7 @@ async fn a_tenant_is_read_with_its_keys_and_apps(database: TestDatabase) {
             }
         )]
     );
-    let secrets = app_keys::SealedSecrets {
+    let secrets = SealedSecrets {
         current: secret,
         previous: None,
     };

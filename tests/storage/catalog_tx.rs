@@ -1,9 +1,10 @@
 //! Catalog transactions: what they advance, and that none is lost.
 
+use slipway::storage::credentials::app_keys::SealedSecret;
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, Db, StorageError, app_keys, apps, catalog_states, device_keys, org_directories, pins,
-    releases, resources, tenants,
+    AppSelection, Db, StorageError, apps, catalog_states, credentials, org_directories, pins, releases,
+    resources, tenants,
 };
 use slipway_domain::access::{AppKey, AppKeyRole, DeviceKey, KeyFacts, TenantScope};
 use slipway_domain::catalog::app::Resource;
@@ -106,7 +107,7 @@ async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
             id: key,
             name: name("stores"),
         };
-        device_keys::insert(tx, value, "hash".to_owned(), now())
+        credentials::insert(tx, tx.scope(), value, "hash".to_owned(), now())
             .await
             .map(drop)
     })
@@ -119,11 +120,13 @@ async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
             role: AppKeyRole::Device,
             app_key: "123".to_owned(),
         };
-        let secret = app_keys::SealedSecret {
+        let secret = SealedSecret {
             text: "sealed".to_owned(),
             sealing_key_id: "k1".to_owned(),
         };
-        app_keys::insert(tx, value, secret, now()).await.map(drop)
+        credentials::insert(tx, tx.scope(), value, secret, now())
+            .await
+            .map(drop)
     })
     .await;
     assert_advances(db, async |tx| apps::delete(tx, app.id).await.map(drop)).await;

@@ -1,8 +1,10 @@
 //! People with their sessions, and keys.
 
 use chrono::TimeDelta;
+use slipway::storage::credentials::api_tokens::find_anywhere_by_secret_hash;
+use slipway::storage::credentials::app_keys::SealedSecret;
 use slipway::storage::sessions::{Refresh, Session};
-use slipway::storage::{StorageError, UniqueKey, api_tokens, app_keys, device_keys, sessions, users};
+use slipway::storage::{StorageError, UniqueKey, credentials, sessions, users};
 use slipway_domain::access::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Role};
 use slipway_domain::catalog::ids::{KeyId, SessionId, TenantId};
 use slipway_domain::catalog::instant::in_micros;
@@ -153,31 +155,35 @@ async fn an_api_token_is_found_by_its_hash(database: TestDatabase) {
         role: Role::Publisher,
     };
     let tx = db.begin().await.unwrap();
-    let written = api_tokens::insert(&tx, scope(1), value, "hash".to_owned(), now())
+    let written = credentials::insert(&tx, scope(1), value, "hash".to_owned(), now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let found = api_tokens::find_anywhere_by_secret_hash(db, "hash")
-        .await
-        .unwrap();
-    assert_eq!(found, Some((TenantId::parse(1).ok(), written.clone())));
+    let found = find_anywhere_by_secret_hash(db, "hash").await.unwrap();
+    assert_eq!(found, Some((TenantId::parse(1).ok(), written.value.clone())));
     assert_eq!(
-        api_tokens::find(db, scope(1), written.value.id)
+        credentials::find::<ApiToken>(db, scope(1), written.value.id)
             .await
             .unwrap()
             .as_ref(),
         Some(&written)
     );
     assert_eq!(
-        api_tokens::find(db, scope(2), written.value.id).await.unwrap(),
+        credentials::find::<ApiToken>(db, scope(2), written.value.id)
+            .await
+            .unwrap(),
         None
     );
-    let page = api_tokens::list(db, scope(1), &PageRequest::first(9))
+    let page = credentials::list::<ApiToken>(db, scope(1), &PageRequest::first(9))
         .await
         .unwrap();
     assert_eq!(page.items, std::slice::from_ref(&written));
     let tx = db.begin().await.unwrap();
-    assert!(api_tokens::delete(&tx, scope(1), written.value.id).await.unwrap());
+    assert!(
+        credentials::delete::<ApiToken>(&tx, scope(1), written.value.id)
+            .await
+            .unwrap()
+    );
 }
 
 async fn keys_are_listed_and_deleted(database: TestDatabase) {
@@ -195,42 +201,56 @@ async fn keys_are_listed_and_deleted(database: TestDatabase) {
         role: AppKeyRole::Device,
         app_key: "1".to_owned(),
     };
-    let secret = app_keys::SealedSecret {
+    let secret = SealedSecret {
         text: "sealed".to_owned(),
         sealing_key_id: "k1".to_owned(),
     };
     change(db, 1, async |tx| {
-        let written = device_keys::insert(tx, device_key.clone(), "hash".to_owned(), now()).await?;
+        let written = credentials::insert(tx, scope(1), device_key.clone(), "hash".to_owned(), now()).await?;
         assert_eq!(
-            device_keys::find(tx, scope(1), device_key.id).await?,
+            credentials::find::<DeviceKey>(tx, scope(1), device_key.id).await?,
             Some(written)
         );
-        let written = app_keys::insert(tx, app_key.clone(), secret.clone(), now()).await?;
-        assert_eq!(app_keys::find(tx, scope(1), app_key.id).await?, Some(written));
+        let written = credentials::insert(tx, scope(1), app_key.clone(), secret.clone(), now()).await?;
+        assert_eq!(
+            credentials::find::<AppKey>(tx, scope(1), app_key.id).await?,
+            Some(written)
+        );
         Ok(())
     })
     .await;
     let page = PageRequest::first(9);
     assert_eq!(
-        device_keys::list(db, scope(1), &page).await.unwrap().items.len(),
+        credentials::list::<DeviceKey>(db, scope(1), &page)
+            .await
+            .unwrap()
+            .items
+            .len(),
         1
     );
-    assert_eq!(app_keys::list(db, scope(1), &page).await.unwrap().items.len(), 1);
+    assert_eq!(
+        credentials::list::<AppKey>(db, scope(1), &page)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     let tx = db.begin_catalog(scope(1)).await.unwrap();
     let again = AppKey {
         facts: KeyFacts::default(),
         id: slipway::random::id::<KeyId>(),
         ..app_key.clone()
     };
-    let outcome = app_keys::insert(&tx, again, secret, now()).await;
+    let outcome = credentials::insert(&tx, scope(1), again, secret, now()).await;
     assert!(
         matches!(outcome, Err(StorageError::Conflict(UniqueKey::AppKey))),
         "{outcome:?}"
     );
     drop(tx);
     change(db, 1, async |tx| {
-        assert!(device_keys::delete(tx, device_key.id).await?);
-        assert!(app_keys::delete(tx, app_key.id).await?);
+        assert!(credentials::delete::<DeviceKey>(tx, scope(1), device_key.id).await?);
+        assert!(credentials::delete::<AppKey>(tx, scope(1), app_key.id).await?);
         Ok(())
     })
     .await;

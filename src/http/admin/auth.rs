@@ -13,7 +13,7 @@ use crate::http::fields::{FieldReader, Patch};
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::http::request::{acquire, context};
-use crate::services::sessions::{self, Client, TokenPair};
+use crate::services::authentication::{self, Client, TokenPair};
 use crate::services::{PermitClass, network_of};
 
 #[derive(Deserialize, ToSchema)]
@@ -72,7 +72,7 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     let (Some(username), Some(password)) = (username, password) else {
         return Err(fields.into_problem());
     };
-    let tokens = sessions::login(&ctx, client(&request), &username, password).await?;
+    let tokens = authentication::login(&ctx, client(&request), &username, password).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(tokens)))
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
         return Err(fields.into_problem());
     };
-    let tokens = sessions::refresh(&ctx, client(&request), &token).await?;
+    let tokens = authentication::refresh(&ctx, client(&request), &token).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(tokens)))
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     responses((status = 204, description = "Session ended"), WriteProblems))]
 #[post("/auth/logout")]
 pub(super) async fn logout(call: Call) -> Result<HttpResponse, Problem> {
-    sessions::logout(&call.ctx, &call.caller).await?;
+    authentication::logout(&call.ctx, &call.caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -18,7 +18,8 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::request::{bearer, context};
 use crate::services::CheckPath;
-use crate::services::checks::{CheckAnswer, authenticate};
+use crate::services::authentication::authenticate_device_credential;
+use crate::services::checks::CheckAnswer;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_gateway::form::{FormError, read_form};
@@ -106,12 +107,12 @@ async fn check_posted(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let mut device = authenticate(checks, bearer(request.headers()))?;
+    let mut device = authenticate_device_credential(checks, bearer(request.headers()))?;
     let owner = Owner::Tenant(device.tenant_id());
     let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     if body.arrived_late {
         // The credential may have been revoked in the meantime.
-        device = authenticate(checks, bearer(request.headers()))?;
+        device = authenticate_device_credential(checks, bearer(request.headers()))?;
     }
     let fields: CheckRequest<'_> = parse_json(&body.bytes)?;
     let raw = RawCheckFields::new([
@@ -130,7 +131,7 @@ async fn check_posted(
 }
 
 fn check_queried(checks: &CheckPath, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let device = authenticate(checks, bearer(request.headers()))?;
+    let device = authenticate_device_credential(checks, bearer(request.headers()))?;
     let text = request.query_string();
     if text.matches('&').nth(MAX_PARAMETERS - 1).is_some() {
         return Err(query_problem(&format!(

@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 use crate::http::request::{acquire, bearer, context, request_id};
 use crate::secrets::PresentedEnrolmentCode;
 use crate::services::PermitClass;
-use crate::services::checks::authenticate;
+use crate::services::authentication::authenticate_device_credential;
 use crate::services::enrolment::{EnrolmentRequest, EnrolmentResult, enrol};
 use slipway_domain::catalog::device::{DeviceAttributes, DeviceEnrolment, OrgInfo};
 use slipway_domain::catalog::field::{FieldError, Invalid};
@@ -74,11 +74,11 @@ pub(super) async fn enrol_device(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    let tenant = authenticate(ctx.checks(), bearer(request.headers()))?.tenant_id();
+    let tenant = authenticate_device_credential(ctx.checks(), bearer(request.headers()))?.tenant_id();
     let owner = Owner::Tenant(tenant);
     let body = read_body(&request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     // The credential may have been revoked while the body arrived.
-    let caller = authenticate(ctx.checks(), bearer(request.headers()))?;
+    let caller = authenticate_device_credential(ctx.checks(), bearer(request.headers()))?;
     let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
     let fields: EnrolDeviceRequest<'_> = parse_json(&body.bytes)?;
     let (device, code) = fields.read()?;

@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 use crate::http::request::{bearer, context};
 use crate::http::request_ids;
 use crate::http::telemetry::is_head;
-use crate::services::enrolment::authenticate_device;
+use crate::services::authentication::authenticate_device;
 use crate::services::push_channels::{EventStream, StreamEvent, open_stream};
 use slipway_domain::catalog::field::FieldError;
 

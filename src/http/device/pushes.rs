@@ -19,8 +19,9 @@ use crate::http::problem::Problem;
 use crate::http::request::{acquire, bearer, context, read_query};
 use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
-use crate::services::checks::authenticate;
-use crate::services::enrolment::{authenticate_acknowledging, authenticate_device};
+use crate::services::authentication::{
+    authenticate_acknowledging, authenticate_device, authenticate_device_credential,
+};
 use crate::services::push_channels::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
 use crate::services::{Context, PermitClass, network_of};
 use slipway_domain::catalog::field::Invalid;
@@ -143,7 +144,7 @@ pub(super) async fn acknowledge_push(
 
 /// Returns to whom the memory of a body is charged before its sender is authenticated.
 fn body_owner(ctx: &Context, request: &HttpRequest) -> Owner {
-    match authenticate(ctx.checks(), bearer(request.headers())) {
+    match authenticate_device_credential(ctx.checks(), bearer(request.headers())) {
         Ok(device) => Owner::Tenant(device.tenant_id()),
         // The handler reports the error once it has read the body.
         Err(_) => Owner::Source(client_address(request).map(network_of)),

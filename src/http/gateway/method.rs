@@ -6,7 +6,7 @@ use actix_web::{HttpResponseBuilder, web};
 use futures_util::future::LocalBoxFuture;
 
 use crate::services::Context;
-use crate::services::gateway_keys::GatewayKey;
+use crate::services::authentication::GatewayKey;
 use slipway_domain::access::AppKeyRole;
 use slipway_gateway::envelope::Format;
 use slipway_gateway::error::GatewayError;

@@ -9,7 +9,7 @@ use super::errors::{invalid_argument, wrong_arguments};
 use super::method::{Method, MethodAnswer, MethodCall, ResponseContext};
 use super::methods;
 use crate::services::Context;
-use crate::services::gateway_keys::{GatewayKey, find_key};
+use crate::services::authentication::{GatewayKey, find_app_key};
 use slipway_domain::catalog::field::{FieldError, excerpt};
 use slipway_gateway::error::GatewayError;
 use slipway_gateway::params::Params;
@@ -76,7 +76,7 @@ fn verify<'p>(
     body: &str,
     source: Option<IpAddr>,
 ) -> Result<VerifiedCall<'p>, GatewayError> {
-    let key = find_key(ctx.checks(), params.get("app_key").unwrap_or_default())?;
+    let key = find_app_key(ctx.checks(), params.get("app_key").unwrap_or_default())?;
     let key = key.ok_or_else(GatewayError::invalid_app_key)?;
     require_version(params.get("v").unwrap_or_default())?;
     if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {

@@ -15,7 +15,7 @@ use super::{MAX_UNPACKED_BYTES, SnapshotError};
 use crate::live::PublishedTenant;
 use crate::live::published::{LiveAppKey, LoadedApp, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
-use crate::storage::device_keys::DeviceKeyHash;
+use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;

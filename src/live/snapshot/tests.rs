@@ -16,7 +16,7 @@ use super::throttle::Throttle;
 use crate::http::OFFER_ENCODERS;
 use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
-use crate::storage::device_keys::DeviceKeyHash;
+use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;

@@ -5,7 +5,7 @@ use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::json::JsonText;
 
 /// Object whose changes are audited.
-pub(in crate::services) trait Audited {
+pub trait Audited {
     /// Returns the id of the object in the audit log.
     fn audited_id(&self) -> String;
 

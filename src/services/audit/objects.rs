@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::json;
-use slipway_domain::access::{ApiToken, AppKey, DeviceKey, User};
+use slipway_domain::access::{ApiToken, AppKey, DeviceKey, PlatformToken, Role, User};
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::pin::{Pin, PinTarget};
 use slipway_domain::catalog::push::Push;
@@ -47,6 +47,17 @@ impl Audited for ApiToken {
 
     fn audited_state(&self) -> impl Serialize {
         json!({"id": self.id, "name": self.name, "role": self.role.as_str(), "expires_at": self.facts.expires_at})
+    }
+}
+
+impl Audited for PlatformToken {
+    fn audited_id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn audited_state(&self) -> impl Serialize {
+        let role = Role::PlatformAdmin.as_str();
+        json!({"id": self.id, "name": self.name, "role": role, "expires_at": self.facts.expires_at})
     }
 }
 

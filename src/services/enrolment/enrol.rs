@@ -5,20 +5,21 @@ use std::net::IpAddr;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use metrics::counter;
 
-use super::{INVALID_TOKEN, is_newest};
 use crate::live::DeviceRef;
 use crate::secrets::{NewDeviceToken, PresentedEnrolmentCode};
 use crate::services::audit::{
     self, Actor, AuditedChange, DeviceProject, EnrolmentDetails, EnrolmentRefusalDetails,
 };
-use crate::services::checks::{AuthenticatedDevice, DeviceCredential, WRONG_TOKEN, tenant_access_error};
+use crate::services::authentication::{
+    AuthenticatedDevice, DeviceCredential, INVALID_TOKEN, WRONG_TOKEN, is_newest,
+};
 use crate::services::devices::complete_org_info;
 use crate::services::network::network_of;
 use crate::services::{Context, ServiceError};
 use crate::storage::device_tokens::{self, DeviceToken, TokenEnd, TokenState};
 use crate::storage::devices::{self, DeviceRecord};
-use crate::storage::{Authority, StorageError, Tx, Writer, device_keys, enrolment_codes, tenants};
-use slipway_domain::access::{TenantScope, key_scope};
+use crate::storage::{Authority, StorageError, Tx, Writer, credentials, enrolment_codes, tenants};
+use slipway_domain::access::{DeviceKey, TenantScope, key_scope};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::device::DeviceEnrolment;
 use slipway_domain::catalog::enrolment::{EnrolmentProof, EnrolmentRefusal, EnrolmentSubject};
@@ -98,7 +99,7 @@ impl Attempt<'_> {
         let tx = ctx.db().begin_as(self.authority()).await?;
         let tenant = tenants::find(&tx, scope.tenant()).await?;
         let tenant = tenant.filter(|stored| stored.value.enabled);
-        let enrolment = tenant.ok_or_else(tenant_access_error)?.value.enrolment;
+        let enrolment = tenant.ok_or_else(ServiceError::no_tenant_access)?.value.enrolment;
         let network = self.request.address.map(network_of);
         // Read before the device is inserted, because the insert would count.
         let allowance = ctx
@@ -250,7 +251,7 @@ impl Attempt<'_> {
     async fn audit(&self, writer: &impl Writer, change: AuditedChange) -> Result<(), ServiceError> {
         let (key, name) = match &self.caller.credential {
             DeviceCredential::Key(id) => {
-                let stored = device_keys::find(writer, self.scope, *id).await?;
+                let stored = credentials::find::<DeviceKey>(writer, self.scope, *id).await?;
                 let name = stored.map_or_else(|| id.to_string(), |stored| stored.value.name.to_string());
                 (format!("device_key:{id}"), name)
             }

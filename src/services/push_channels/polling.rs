@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
-use crate::services::enrolment::DevicePrincipal;
+use crate::services::authentication::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, Redelivery};
 use crate::services::{Context, ServiceError, suspend_deadline};
 use crate::timer;

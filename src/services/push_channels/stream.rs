@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::DeliveredPush;
 use super::device_pushes::{delivered_by, read_pending};
 use crate::services::Context;
-use crate::services::enrolment::DevicePrincipal;
+use crate::services::authentication::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule, spread};
 use crate::timer;
 use slipway_domain::catalog::push::Channel;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use slipway::services::ServiceError;
-use slipway::services::enrolment::authenticate_device;
+use slipway::services::authentication::authenticate_device;
 use slipway_domain::catalog::text::DeviceId;
 
 use super::{audited, check, check_again, enrol, enrol_with, enrolled, first, merchant, registered};

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use reqwest::Client;
 use serde_json::{Value, json};
 use slipway::secrets::{Keyring, sealed_for_app_key};
-use slipway::storage::app_keys::SealedSecret;
-use slipway::storage::{app_keys, tenants};
+use slipway::storage::credentials::app_keys::SealedSecret;
+use slipway::storage::{credentials, tenants};
 use slipway_domain::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::{KeyId, TenantId};
@@ -133,7 +133,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
     let scope = TenantScope::internal(tenant.id);
     let tx = database.db.begin_catalog(scope).await.unwrap();
     tenants::insert(&tx, tenant, now).await.unwrap();
-    app_keys::insert(&tx, key, secret, now).await.unwrap();
+    credentials::insert(&tx, scope, key, secret, now).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -47,12 +47,27 @@ pub fn has_expired(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> boo
     expires_at.is_some_and(|expires_at| expires_at <= now)
 }
 
-/// API token, for a pipeline.
+/// Credential that administrators create for a client.
+pub trait ClientCredential {
+    fn id(&self) -> KeyId;
+    fn name(&self) -> &Name;
+    fn facts(&self) -> &KeyFacts;
+}
+
+/// API token of a tenant, for a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiToken {
     pub id: KeyId,
     pub name: Name,
     pub role: Role,
+    pub facts: KeyFacts,
+}
+
+/// API token of the platform. Its role is [`Role::PlatformAdmin`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformToken {
+    pub id: KeyId,
+    pub name: Name,
     pub facts: KeyFacts,
 }
 
@@ -74,6 +89,37 @@ pub struct AppKey {
     pub app_key: String,
     pub facts: KeyFacts,
 }
+
+impl From<PlatformToken> for ApiToken {
+    fn from(token: PlatformToken) -> Self {
+        Self {
+            id: token.id,
+            name: token.name,
+            role: Role::PlatformAdmin,
+            facts: token.facts,
+        }
+    }
+}
+
+macro_rules! client_credentials {
+    ($($kind:ident),*) => {$(
+        impl ClientCredential for $kind {
+            fn id(&self) -> KeyId {
+                self.id
+            }
+
+            fn name(&self) -> &Name {
+                &self.name
+            }
+
+            fn facts(&self) -> &KeyFacts {
+                &self.facts
+            }
+        }
+    )*};
+}
+
+client_credentials!(ApiToken, AppKey, DeviceKey, PlatformToken);
 
 /// Permissions of a gateway key. A secret in a device's firmware must be assumed to be extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,10 +8,12 @@ mod policy;
 mod principal;
 mod scope;
 
-pub use account::{ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, User, has_expired};
+pub use account::{
+    ApiToken, AppKey, AppKeyRole, ClientCredential, DeviceKey, KeyFacts, PlatformToken, User, has_expired,
+};
 pub use policy::{
     Action, Refusal, authorize_platform, authorize_push, authorize_tenant, device_scope, is_permitted,
     key_scope, may_push,
 };
 pub use principal::{Credential, Principal, Role};
-pub use scope::{DeviceScope, TenantScope};
+pub use scope::{DeviceScope, Platform, TenantScope};

@@ -22,6 +22,10 @@ impl TenantScope {
     }
 }
 
+/// The platform as the owner of people and credentials, in place of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Platform;
+
 /// Authorization of a device to access its own data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceScope {

@@ -11,7 +11,7 @@ use super::super::frames::{Block, PackedBlock};
 use crate::live::PublishedTenant;
 use crate::live::published::{LoadedApp, TenantParts};
 use crate::secrets::Keyring;
-use crate::storage::device_keys::DeviceKeyHash;
+use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;

@@ -1,20 +1,17 @@
-//! Gateway keys. Nodes cache them in memory, so a write requires a [`CatalogTx`].
+//! Gateway keys, with secrets that can be decrypted again.
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Condition, Expr};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Select};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::entity::app_key::{ActiveModel, Column, Entity, Model};
-use super::etag::random_tag;
-use super::page::{SortBy, fetch_page};
-use super::row::Row;
-use super::selection::{ByTenant, by_tenant, numbers};
-use super::versioned::first_version;
-use super::{CatalogTx, Reader, StorageError, UniqueKey};
-use slipway_domain::access::{AppKey, AppKeyRole, KeyFacts, TenantScope};
+use super::StoredCredential;
+use super::columns::CommonColumns;
+use crate::storage::entity::app_key::{ActiveModel, Column, Entity, Model};
+use crate::storage::etag::random_tag;
+use crate::storage::row::Row;
+use crate::storage::selection::{ByTenant, by_tenant, numbers};
+use crate::storage::{CatalogTx, Reader, StorageError};
+use slipway_domain::access::{AppKey, AppKeyRole, TenantScope};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
-use slipway_domain::catalog::page::{Page, PageRequest};
-use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Encrypted secret, which can be decrypted again.
@@ -33,36 +30,45 @@ pub struct SealedSecrets {
     pub previous: Option<SealedSecret>,
 }
 
-pub async fn find(
-    reader: &impl Reader,
-    scope: TenantScope,
-    id: KeyId,
-) -> Result<Option<Versioned<AppKey>>, StorageError> {
-    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
-        .one(reader.connection())
-        .await?;
-    row.map(read).transpose()
-}
+impl StoredCredential for AppKey {
+    type Scope = TenantScope;
+    type Tx = CatalogTx;
+    type Secret = SealedSecret;
+    type Entity = Entity;
 
-/// Lists the gateway keys of a tenant in order of creation.
-pub async fn list(
-    reader: &impl Reader,
-    scope: TenantScope,
-    page: &PageRequest,
-) -> Result<Page<Versioned<AppKey>>, StorageError> {
-    fetch_page(
-        page,
-        reader,
-        of_tenant(scope),
-        SortBy::Ascending(Column::Id),
-        |row| row.id,
-    )
-    .await?
-    .try_map(read)
+    const ID: Column = Column::Id;
+    const LAST_USED_ON: Column = Column::LastUsedOn;
+
+    fn of_owner(scope: TenantScope) -> Condition {
+        Condition::all().add(Column::TenantId.eq(scope.tenant().get()))
+    }
+
+    fn to_row(stored: &Versioned<Self>, scope: TenantScope, secret: SealedSecret) -> ActiveModel {
+        ActiveModel {
+            tenant_id: Set(scope.tenant().get()),
+            role: Set(stored.value.role.as_str().to_owned()),
+            app_key: Set(stored.value.app_key.clone()),
+            secret_sealed: Set(secret.text),
+            sealing_key_id: Set(secret.sealing_key_id),
+            ..stored.into()
+        }
+    }
+
+    fn read(mut row: Model) -> Result<Versioned<Self>, StorageError> {
+        let role = Row::of("app_keys", row.id).column("role", AppKeyRole::parse(&row.role))?;
+        let app_key = std::mem::take(&mut row.app_key);
+        CommonColumns::from(row).read(|id, name, facts| Self {
+            id,
+            name,
+            role,
+            app_key,
+            facts,
+        })
+    }
 }
 
 /// Lists all keys of these tenants with their secrets, in order of creation.
-pub(super) async fn list_with_secrets(
+pub(in crate::storage) async fn list_with_secrets(
     reader: &impl Reader,
     scopes: &[TenantScope],
 ) -> Result<ByTenant<(AppKey, SealedSecrets)>, StorageError> {
@@ -73,7 +79,7 @@ pub(super) async fn list_with_secrets(
         .await?;
     let keys = rows.into_iter().map(|mut model| {
         let secrets = take_secrets(&mut model);
-        Ok((model.tenant_id, (read(model)?.value, secrets)))
+        Ok((model.tenant_id, (AppKey::read(model)?.value, secrets)))
     });
     Ok(by_tenant(keys.collect::<Result<Vec<_>, StorageError>>()?))
 }
@@ -159,37 +165,6 @@ pub async fn replace_secrets(
     Ok(updated.rows_affected > 0)
 }
 
-/// Errors: [`StorageError::Conflict`] with [`UniqueKey::AppKey`].
-pub async fn insert(
-    tx: &CatalogTx,
-    value: AppKey,
-    secret: SealedSecret,
-    now: DateTime<Utc>,
-) -> Result<Versioned<AppKey>, StorageError> {
-    let stored = first_version(value, now);
-    let row = Model {
-        tenant_id: tx.tenant_id(),
-        id: stored.value.id.uuid(),
-        name: stored.value.name.as_str().to_owned(),
-        role: stored.value.role.as_str().to_owned(),
-        app_key: stored.value.app_key.clone(),
-        secret_sealed: secret.text,
-        sealing_key_id: secret.sealing_key_id,
-        previous_secret_sealed: None,
-        previous_sealing_key_id: None,
-        created_by: stored.value.facts.created_by.clone(),
-        expires_at: stored.value.facts.expires_at,
-        last_used_on: stored.value.facts.last_used_on,
-        etag: stored.etag.clone(),
-        created_at: stored.created_at,
-    };
-    Entity::insert(row.into_active_model())
-        .exec_without_returning(tx.connection())
-        .await
-        .map_err(StorageError::map_write_error(UniqueKey::AppKey))?;
-    Ok(stored)
-}
-
 /// Sets a new current secret and keeps the old one as the previous secret. Returns `None` if the key does not exist.
 pub async fn rotate(
     tx: &CatalogTx,
@@ -214,37 +189,5 @@ pub async fn rotate(
         ..Default::default()
     };
     let written = Entity::update(row).validate()?.exec(tx.connection()).await?;
-    read(written).map(Some)
-}
-
-/// Returns `true` if the key existed.
-pub async fn delete(tx: &CatalogTx, id: KeyId) -> Result<bool, StorageError> {
-    let deleted = Entity::delete_by_id((tx.tenant_id(), id.uuid()))
-        .exec(tx.connection())
-        .await?;
-    Ok(deleted.rows_affected > 0)
-}
-
-fn of_tenant(scope: TenantScope) -> Select<Entity> {
-    Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
-}
-
-fn read(model: Model) -> Result<Versioned<AppKey>, StorageError> {
-    let row = Row::of("app_keys", model.id);
-    Ok(Versioned {
-        value: AppKey {
-            id: KeyId::from_uuid(model.id),
-            name: row.column("name", Name::parse(model.name))?,
-            role: row.column("role", AppKeyRole::parse(&model.role))?,
-            facts: KeyFacts {
-                created_by: model.created_by,
-                expires_at: model.expires_at,
-                last_used_on: model.last_used_on,
-            },
-            app_key: model.app_key,
-        },
-        etag: model.etag,
-        created_at: model.created_at,
-        updated_at: model.created_at,
-    })
+    AppKey::read(written).map(Some)
 }

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::key_fields::{KeyFactsResponse, read_expiry};
+use super::facts::{KeyFactsResponse, read_expiry};
+use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -13,11 +14,9 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
-use crate::http::respond;
 use crate::http::value_schemas::RoleValue;
-use crate::services::api_tokens::{self, IssuedApiToken};
-use crate::services::{Answer, WriteResult};
-use slipway_domain::access::{Action, ApiToken, Role};
+use crate::services::credentials::{IssuedCredential, NewCredential};
+use slipway_domain::access::{ApiToken, Role};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -35,6 +34,19 @@ pub(super) struct CreateApiTokenRequest {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     expires_at: Patch<String>,
+}
+
+impl CreateRequest<Role> for CreateApiTokenRequest {
+    fn read(self, fields: &mut FieldReader, now: DateTime<Utc>) -> Option<NewCredential<Role>> {
+        let name = fields.required("name", self.name, Name::parse);
+        let role = fields.required("role", self.role, |text: String| Role::parse_of_tenant(&text));
+        let expires_at = read_expiry(fields, self.expires_at, now);
+        Some(NewCredential {
+            name: name?,
+            role: role?,
+            expires_at,
+        })
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,39 +69,32 @@ pub(super) struct CreatedApiTokenResponse {
     token: String,
 }
 
-impl From<&Versioned<ApiToken>> for ApiTokenResponse {
-    fn from(stored: &Versioned<ApiToken>) -> Self {
+/// Response for a token of a tenant or of the platform.
+impl<T: Clone + Into<ApiToken>> From<&Versioned<T>> for ApiTokenResponse {
+    fn from(stored: &Versioned<T>) -> Self {
+        let token: ApiToken = stored.value.clone().into();
         Self {
-            id: stored.value.id.to_string(),
-            name: stored.value.name.to_string(),
-            role: stored.value.role.as_str(),
+            id: token.id.to_string(),
+            name: token.name.to_string(),
+            role: token.role.as_str(),
             created_at: stored.created_at,
-            facts: KeyFactsResponse::from(&stored.value.facts),
+            facts: KeyFactsResponse::from(&token.facts),
         }
     }
 }
 
-/// Renders the response to the creation of a token.
-pub(super) fn render_created(made: &IssuedApiToken) -> Answer {
-    let response = CreatedApiTokenResponse {
-        token_facts: ApiTokenResponse::from(&made.stored),
-        token: made.token.clone(),
-    };
-    respond::created_answer(&response, &made.stored.etag)
+impl<T: Clone + Into<ApiToken>> From<&IssuedCredential<T>> for CreatedApiTokenResponse {
+    fn from(issued: &IssuedCredential<T>) -> Self {
+        Self {
+            token_facts: ApiTokenResponse::from(&issued.stored),
+            token: issued.secret.clone(),
+        }
+    }
 }
 
-impl CreateApiTokenRequest {
-    fn read(self, now: DateTime<Utc>) -> Result<(Name, Role, Option<DateTime<Utc>>), Problem> {
-        let mut fields = FieldReader::default();
-        let name = fields.required("name", self.name, Name::parse);
-        let role = fields.required("role", self.role, |text: String| Role::parse_of_tenant(&text));
-        let expires_at = read_expiry(&mut fields, self.expires_at, now);
-        let (Some(name), Some(role)) = (name, role) else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok((name, role, expires_at))
-    }
+impl CredentialResource for ApiToken {
+    type Response = ApiTokenResponse;
+    type IssuedResponse = CreatedApiTokenResponse;
 }
 
 /// Create an API token
@@ -100,17 +105,9 @@ impl CreateApiTokenRequest {
     responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/api-tokens")]
 pub(super) async fn create_api_token(
-    mut call: Call<TenantPath, Json<CreateApiTokenRequest>>,
+    call: Call<TenantPath, Json<CreateApiTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = call.body.take().read(call.ctx.now())?;
-    let tenant = call.path.tenant_id;
-    let permission = (Some(tenant), Action::ManageKeys);
-    respond::create(&call, permission, render_created, async |reservation| {
-        let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
-        let made = api_tokens::create(&call.ctx, &call.caller, tenant, new, once).await?;
-        Ok(WriteResult::without_revision(made))
-    })
-    .await
+    super::create::<ApiToken>(call).await
 }
 
 /// List API tokens
@@ -118,9 +115,7 @@ pub(super) async fn create_api_token(
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens")]
 pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
-    let found = api_tokens::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
+    super::list::<ApiToken>(call).await
 }
 
 /// Get an API token
@@ -128,8 +123,7 @@ pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpRespon
     responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
-    let stored = api_tokens::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_versioned::<ApiTokenResponse, _>(&stored))
+    super::get::<ApiToken>(call).await
 }
 
 /// Delete an API token
@@ -137,14 +131,5 @@ pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, P
     responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn delete_api_token(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
-    let precondition = call.precondition()?;
-    api_tokens::delete(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        call.path.id,
-        &precondition,
-    )
-    .await?;
-    Ok(respond::respond_deleted(None))
+    super::delete::<ApiToken>(call).await
 }

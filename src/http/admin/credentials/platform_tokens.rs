@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse, render_created};
-use super::key_fields::read_expiry;
+use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse};
+use super::facts::read_expiry;
+use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -14,11 +15,9 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::PlatformTokenPath;
 use crate::http::problem::Problem;
-use crate::http::respond;
 use crate::http::value_schemas::RoleValue;
-use crate::services::WriteResult;
-use crate::services::platform_tokens;
-use slipway_domain::access::{Action, Role};
+use crate::services::credentials::NewCredential;
+use slipway_domain::access::{PlatformToken, Role};
 use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -37,18 +36,22 @@ pub(super) struct CreatePlatformTokenRequest {
     expires_at: Patch<String>,
 }
 
-impl CreatePlatformTokenRequest {
-    fn read(self, now: DateTime<Utc>) -> Result<(Name, Option<DateTime<Utc>>), Problem> {
-        let mut fields = FieldReader::default();
+impl CreateRequest<()> for CreatePlatformTokenRequest {
+    fn read(self, fields: &mut FieldReader, now: DateTime<Utc>) -> Option<NewCredential<()>> {
         let name = fields.required("name", self.name, Name::parse);
         fields.optional("role", self.role, |text: String| Role::parse_of_platform(&text));
-        let expires_at = read_expiry(&mut fields, self.expires_at, now);
-        let Some(name) = name else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok((name, expires_at))
+        let expires_at = read_expiry(fields, self.expires_at, now);
+        Some(NewCredential {
+            name: name?,
+            role: (),
+            expires_at,
+        })
     }
+}
+
+impl CredentialResource for PlatformToken {
+    type Response = ApiTokenResponse;
+    type IssuedResponse = CreatedApiTokenResponse;
 }
 
 /// Create a platform API token
@@ -59,16 +62,9 @@ impl CreatePlatformTokenRequest {
     responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
 #[post("/api-tokens")]
 pub(super) async fn create_platform_token(
-    mut call: Call<(), Json<CreatePlatformTokenRequest>>,
+    call: Call<(), Json<CreatePlatformTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = call.body.take().read(call.ctx.now())?;
-    let permission = (None, Action::ManagePlatform);
-    respond::create(&call, permission, render_created, async |reservation| {
-        let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
-        let made = platform_tokens::create(&call.ctx, &call.caller, new, once).await?;
-        Ok(WriteResult::without_revision(made))
-    })
-    .await
+    super::create::<PlatformToken>(call).await
 }
 
 /// List platform API tokens
@@ -76,9 +72,7 @@ pub(super) async fn create_platform_token(
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/api-tokens")]
 pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
-    let found = platform_tokens::list(&call.ctx, &call.caller, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| ApiTokenResponse::from(&stored))))
+    super::list::<PlatformToken>(call).await
 }
 
 /// Get a platform API token
@@ -86,8 +80,7 @@ pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Pro
     responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/api-tokens/{id}")]
 pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<HttpResponse, Problem> {
-    let stored = platform_tokens::get(&call.ctx, &call.caller, call.path.id).await?;
-    Ok(respond::respond_versioned::<ApiTokenResponse, _>(&stored))
+    super::get::<PlatformToken>(call).await
 }
 
 /// Delete a platform API token
@@ -97,7 +90,5 @@ pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<
 pub(super) async fn delete_platform_token(
     call: Call<PlatformTokenPath, UrgentBody>,
 ) -> Result<HttpResponse, Problem> {
-    let precondition = call.precondition()?;
-    platform_tokens::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
-    Ok(respond::respond_deleted(None))
+    super::delete::<PlatformToken>(call).await
 }

@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::users::{UserResponse, read_password, read_username};
+use super::fields::{UserResponse, read_password, read_username};
+use super::{CreateRequest, UpdateRequest};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -12,13 +13,10 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::AdministratorPath;
 use crate::http::problem::Problem;
-use crate::http::respond;
 use crate::http::value_schemas::RoleValue;
-use crate::services::WriteResult;
-use crate::services::administrators;
-use crate::services::users::UserChanges;
-use slipway_domain::access::{Action, Role};
-use slipway_domain::catalog::text::Username;
+use crate::services::users::{NewUser, UserChanges};
+use slipway_domain::access::Role;
+use slipway_domain::catalog::field::Invalid;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,34 +51,36 @@ pub(super) struct UpdateAdministratorRequest {
     password: Patch<String>,
 }
 
-fn read_role(text: String) -> Result<Role, slipway_domain::catalog::field::Invalid> {
+fn read_role(text: String) -> Result<Role, Invalid> {
     Role::parse_of_platform(&text)
 }
 
-impl CreateAdministratorRequest {
-    fn read(self) -> Result<(Username, String), Problem> {
-        let mut fields = FieldReader::default();
+impl CreateRequest for CreateAdministratorRequest {
+    fn read(self, fields: &mut FieldReader) -> Option<NewUser> {
         let username = fields.required("username", self.username, read_username);
         let password = fields.required("password", self.password, read_password);
         fields.optional("role", self.role, read_role);
-        let (Some(username), Some(password)) = (username, password) else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok((username, password))
+        Some(NewUser {
+            username: username?,
+            password: password?,
+            role: Role::PlatformAdmin,
+        })
     }
 }
 
-impl UpdateAdministratorRequest {
-    fn read(self) -> Result<UserChanges, Problem> {
-        let mut fields = FieldReader::for_update();
-        let changes = UserChanges {
+impl UpdateRequest for UpdateAdministratorRequest {
+    fn read(self, fields: &mut FieldReader) -> UserChanges {
+        UserChanges {
             role: fields.optional_non_null("role", self.role, read_role),
             enabled: fields.optional_non_null("enabled", self.enabled, Ok),
             password: fields.optional_non_null("password", self.password, read_password),
-        };
-        fields.finish()?;
-        Ok(changes)
+        }
+    }
+}
+
+impl RequestPriority for UpdateAdministratorRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false))
     }
 }
 
@@ -90,21 +90,9 @@ impl UpdateAdministratorRequest {
     responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
 #[post("/users")]
 pub(super) async fn create_administrator(
-    mut call: Call<(), Json<CreateAdministratorRequest>>,
+    call: Call<(), Json<CreateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = call.body.take().read()?;
-    let render = respond::created_versioned::<UserResponse, _>;
-    respond::create(
-        &call,
-        (None, Action::ManagePlatform),
-        render,
-        async |reservation| {
-            let once = reservation.once(render);
-            let stored = administrators::create(&call.ctx, &call.caller, new, once).await?;
-            Ok(WriteResult::without_revision(stored))
-        },
-    )
-    .await
+    super::create(call).await
 }
 
 /// List platform administrators
@@ -112,9 +100,7 @@ pub(super) async fn create_administrator(
     responses((status = 200, description = "Administrators in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/users")]
 pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
-    let found = administrators::list(&call.ctx, &call.caller, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
+    super::list(call).await
 }
 
 /// Get a platform administrator
@@ -122,14 +108,7 @@ pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Prob
     responses((status = 200, description = "The administrator", body = UserResponse), ReadProblems))]
 #[get("/users/{id}")]
 pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<HttpResponse, Problem> {
-    let stored = administrators::get(&call.ctx, &call.caller, call.path.id).await?;
-    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
-}
-
-impl RequestPriority for UpdateAdministratorRequest {
-    fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
-    }
+    super::get(call).await
 }
 
 /// Update a platform administrator
@@ -140,13 +119,9 @@ impl RequestPriority for UpdateAdministratorRequest {
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/users/{id}")]
 pub(super) async fn update_administrator(
-    mut call: Call<AdministratorPath, PrioritizedJson<UpdateAdministratorRequest>>,
+    call: Call<AdministratorPath, PrioritizedJson<UpdateAdministratorRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let changes = call.body.take().read()?;
-    let precondition = call.precondition()?;
-    let stored =
-        administrators::update(&call.ctx, &call.caller, call.path.id, changes, &precondition).await?;
-    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
+    super::update(call).await
 }
 
 /// Delete a platform administrator
@@ -158,7 +133,5 @@ pub(super) async fn update_administrator(
 pub(super) async fn delete_administrator(
     call: Call<AdministratorPath, UrgentBody>,
 ) -> Result<HttpResponse, Problem> {
-    let precondition = call.precondition()?;
-    administrators::delete(&call.ctx, &call.caller, call.path.id, &precondition).await?;
-    Ok(respond::respond_deleted(None))
+    super::delete(call).await
 }

@@ -6,9 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::audit::{self, Actor, AuditedChange, LoginFailureDetails};
-use super::login_failures::LoginFailure;
-use super::{Context, ServiceError};
+use crate::services::audit::{self, Actor, AuditedChange, LoginFailureDetails};
+use crate::services::login_failures::LoginFailure;
+use crate::services::{Context, ServiceError};
 use slipway_domain::catalog::audit_action::AuditAction;
 
 /// Logs a failed login and audits it within the limits.

@@ -1,16 +1,14 @@
-//! Use of gateway keys: lookup, permissions and checks, from memory alone.
+//! Authentication of gateway calls: finds the app key that a call names, from memory alone. The gateway verifies the
+//! call's signature with the secrets of the key.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::ServiceError;
-use super::check_path::CheckPath;
-use super::checks::{CheckAnswer, answer};
 use crate::live::{LiveAppKey, Lookup, PublishedTenant};
-use crate::storage::key_uses::KeyRef;
+use crate::services::ServiceError;
+use crate::services::check_path::CheckPath;
+use crate::storage::credentials::last_use::KeyRef;
 use slipway_domain::access::{AppKeyRole, has_expired};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
-use slipway_resolver::Check;
 
 /// A gateway key with its tenant. The caller is authenticated only once a signature is verified with one of its
 /// secrets.
@@ -21,7 +19,7 @@ pub struct GatewayKey {
 }
 
 /// Finds a valid key by name. Fails if the node has no catalog yet.
-pub fn find_key(checks: &CheckPath, app_key: &str) -> Result<Option<GatewayKey>, ServiceError> {
+pub fn find_app_key(checks: &CheckPath, app_key: &str) -> Result<Option<GatewayKey>, ServiceError> {
     let tenant = match checks.catalog.tenant_of_app_key(app_key) {
         Lookup::Found(tenant) => tenant,
         Lookup::Absent => return Ok(None),
@@ -71,14 +69,7 @@ impl GatewayKey {
         &self.app_key
     }
 
-    /// Answers a check. `claimed` is the tenant named in the request.
-    pub fn check<'a>(
-        &'a self,
-        checks: &CheckPath,
-        claimed: TenantId,
-        check: Check<'a>,
-        source: Option<IpAddr>,
-    ) -> Result<CheckAnswer<'a>, ServiceError> {
-        answer(checks, &self.tenant, Some(claimed), check, source)
+    pub(in crate::services) fn published_tenant(&self) -> &PublishedTenant {
+        &self.tenant
     }
 }

@@ -1,4 +1,4 @@
-//! Common response fields of API tokens, device keys and app keys.
+//! Fields that all credentials have.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;

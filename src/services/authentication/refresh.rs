@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{TokenPair, issue_tokens, require_enabled_tenant};
+use super::require_enabled_tenant;
+use super::sessions::{TokenPair, issue_tokens};
 use crate::secrets::RefreshToken;
 use crate::services::network::network_of;
 use crate::services::{Context, ServiceError};

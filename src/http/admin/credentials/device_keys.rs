@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::key_fields::{KeyFactsResponse, read_expiry};
+use super::facts::{KeyFactsResponse, read_expiry};
+use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -13,10 +14,8 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
-use crate::http::respond;
-use crate::services::Answer;
-use crate::services::device_keys::{self, IssuedDeviceKey};
-use slipway_domain::access::{Action, DeviceKey};
+use crate::services::credentials::{IssuedCredential, NewCredential};
+use slipway_domain::access::DeviceKey;
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -32,8 +31,20 @@ pub(super) struct CreateDeviceKeyRequest {
     expires_at: Patch<String>,
 }
 
+impl CreateRequest<()> for CreateDeviceKeyRequest {
+    fn read(self, fields: &mut FieldReader, now: DateTime<Utc>) -> Option<NewCredential<()>> {
+        let name = fields.required("name", self.name, Name::parse);
+        let expires_at = read_expiry(fields, self.expires_at, now);
+        Some(NewCredential {
+            name: name?,
+            role: (),
+            expires_at,
+        })
+    }
+}
+
 #[derive(Serialize, ToSchema)]
-struct DeviceKeyResponse {
+pub(super) struct DeviceKeyResponse {
     id: String,
     name: String,
     created_at: DateTime<Utc>,
@@ -42,7 +53,7 @@ struct DeviceKeyResponse {
 }
 
 #[derive(Serialize, ToSchema)]
-struct CreatedDeviceKeyResponse {
+pub(super) struct CreatedDeviceKeyResponse {
     #[serde(flatten)]
     key_facts: DeviceKeyResponse,
     /// Secret for `Authorization: Bearer …` on the device API; shown only in this response.
@@ -61,17 +72,18 @@ impl From<&Versioned<DeviceKey>> for DeviceKeyResponse {
     }
 }
 
-impl CreateDeviceKeyRequest {
-    fn read(self, now: DateTime<Utc>) -> Result<(Name, Option<DateTime<Utc>>), Problem> {
-        let mut fields = FieldReader::default();
-        let name = fields.required("name", self.name, Name::parse);
-        let expires_at = read_expiry(&mut fields, self.expires_at, now);
-        let Some(name) = name else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok((name, expires_at))
+impl From<&IssuedCredential<DeviceKey>> for CreatedDeviceKeyResponse {
+    fn from(issued: &IssuedCredential<DeviceKey>) -> Self {
+        Self {
+            key_facts: DeviceKeyResponse::from(&issued.stored),
+            device_key: issued.secret.clone(),
+        }
     }
+}
+
+impl CredentialResource for DeviceKey {
+    type Response = DeviceKeyResponse;
+    type IssuedResponse = CreatedDeviceKeyResponse;
 }
 
 /// Create a device key
@@ -82,24 +94,9 @@ impl CreateDeviceKeyRequest {
     responses((status = 201, description = "Created", body = CreatedDeviceKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/device-keys")]
 pub(super) async fn create_device_key(
-    mut call: Call<TenantPath, Json<CreateDeviceKeyRequest>>,
+    call: Call<TenantPath, Json<CreateDeviceKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = call.body.take().read(call.ctx.now())?;
-    let tenant = call.path.tenant_id;
-    let permission = (Some(tenant), Action::ManageKeys);
-    respond::create(&call, permission, render_created, async |reservation| {
-        let once = reservation.once_with_secret(render_created, |made| made.stored.value.id.to_string());
-        device_keys::create(&call.ctx, &call.caller, tenant, new, once).await
-    })
-    .await
-}
-
-fn render_created(made: &IssuedDeviceKey) -> Answer {
-    let response = CreatedDeviceKeyResponse {
-        key_facts: DeviceKeyResponse::from(&made.stored),
-        device_key: made.device_key.clone(),
-    };
-    respond::created_answer(&response, &made.stored.etag)
+    super::create::<DeviceKey>(call).await
 }
 
 /// List device keys
@@ -107,11 +104,7 @@ fn render_created(made: &IssuedDeviceKey) -> Answer {
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<DeviceKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys")]
 pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
-    let found = device_keys::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| {
-        DeviceKeyResponse::from(&stored)
-    })))
+    super::list::<DeviceKey>(call).await
 }
 
 /// Get a device key
@@ -119,8 +112,7 @@ pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpRespo
     responses((status = 200, description = "The key without its secret", body = DeviceKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
-    let stored = device_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_versioned::<DeviceKeyResponse, _>(&stored))
+    super::get::<DeviceKey>(call).await
 }
 
 /// Delete a device key
@@ -128,14 +120,5 @@ pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, 
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn delete_device_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
-    let precondition = call.precondition()?;
-    let done = device_keys::delete(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        call.path.id,
-        &precondition,
-    )
-    .await?;
-    Ok(respond::respond_deleted(done.revision.as_ref()))
+    super::delete::<DeviceKey>(call).await
 }

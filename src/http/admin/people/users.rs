@@ -1,10 +1,11 @@
 //! Handlers for the users of a tenant.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::fields::{UserResponse, read_password, read_username};
+use super::{CreateRequest, UpdateRequest};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -12,15 +13,10 @@ use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{TenantPath, UserPath};
 use crate::http::problem::Problem;
-use crate::http::respond;
 use crate::http::value_schemas::RoleValue;
-use crate::secrets::parse_password;
-use crate::services::WriteResult;
-use crate::services::users::{self, NewUser, UserChanges};
-use slipway_domain::access::{Action, Role, User};
+use crate::services::users::{NewUser, UserChanges};
+use slipway_domain::access::Role;
 use slipway_domain::catalog::field::Invalid;
-use slipway_domain::catalog::text::Username;
-use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,69 +50,36 @@ pub(super) struct UpdateUserRequest {
     password: Patch<String>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct UserResponse {
-    id: String,
-    username: String,
-    #[schema(value_type = RoleValue)]
-    role: &'static str,
-    enabled: bool,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<&Versioned<User>> for UserResponse {
-    fn from(stored: &Versioned<User>) -> Self {
-        Self {
-            id: stored.value.id.to_string(),
-            username: stored.value.username.to_string(),
-            role: stored.value.role.as_str(),
-            enabled: stored.value.enabled,
-            created_at: stored.created_at,
-            updated_at: stored.updated_at,
-        }
-    }
-}
-
-pub(super) fn read_username(text: String) -> Result<Username, Invalid> {
-    Username::parse(text.to_lowercase())
-}
-
-pub(super) fn read_password(text: String) -> Result<String, Invalid> {
-    parse_password(&text).map(str::to_owned)
-}
-
 fn read_role(text: String) -> Result<Role, Invalid> {
     Role::parse_of_tenant(&text)
 }
 
-impl CreateUserRequest {
-    fn read(self) -> Result<NewUser, Problem> {
-        let mut fields = FieldReader::default();
+impl CreateRequest for CreateUserRequest {
+    fn read(self, fields: &mut FieldReader) -> Option<NewUser> {
         let username = fields.required("username", self.username, read_username);
         let password = fields.required("password", self.password, read_password);
         let role = fields.required("role", self.role, read_role);
-        let (Some(username), Some(password), Some(role)) = (username, password, role) else {
-            return Err(fields.into_problem());
-        };
-        Ok(NewUser {
-            username,
-            password,
-            role,
+        Some(NewUser {
+            username: username?,
+            password: password?,
+            role: role?,
         })
     }
 }
 
-impl UpdateUserRequest {
-    fn read(self) -> Result<UserChanges, Problem> {
-        let mut fields = FieldReader::for_update();
-        let changes = UserChanges {
+impl UpdateRequest for UpdateUserRequest {
+    fn read(self, fields: &mut FieldReader) -> UserChanges {
+        UserChanges {
             role: fields.optional_non_null("role", self.role, read_role),
             enabled: fields.optional_non_null("enabled", self.enabled, Ok),
             password: fields.optional_non_null("password", self.password, read_password),
-        };
-        fields.finish()?;
-        Ok(changes)
+        }
+    }
+}
+
+impl RequestPriority for UpdateUserRequest {
+    fn is_urgent(&self) -> bool {
+        matches!(self.enabled, Patch::Value(false))
     }
 }
 
@@ -125,18 +88,9 @@ impl UpdateUserRequest {
     responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/users")]
 pub(super) async fn create_user(
-    mut call: Call<TenantPath, Json<CreateUserRequest>>,
+    call: Call<TenantPath, Json<CreateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = call.body.take().read()?;
-    let tenant = call.path.tenant_id;
-    let render = respond::created_versioned::<UserResponse, _>;
-    let permission = (Some(tenant), Action::ManageUsers);
-    respond::create(&call, permission, render, async |reservation| {
-        let once = reservation.once(render);
-        let stored = users::create(&call.ctx, &call.caller, tenant, new, once).await?;
-        Ok(WriteResult::without_revision(stored))
-    })
-    .await
+    super::create(call).await
 }
 
 /// List users
@@ -144,9 +98,7 @@ pub(super) async fn create_user(
     responses((status = 200, description = "Users in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/users")]
 pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
-    let found = users::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
+    super::list(call).await
 }
 
 /// Get a user
@@ -154,14 +106,7 @@ pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, P
     responses((status = 200, description = "The user", body = UserResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Problem> {
-    let stored = users::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
-}
-
-impl RequestPriority for UpdateUserRequest {
-    fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
-    }
+    super::get(call).await
 }
 
 /// Update a user
@@ -171,13 +116,9 @@ impl RequestPriority for UpdateUserRequest {
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn update_user(
-    mut call: Call<UserPath, PrioritizedJson<UpdateUserRequest>>,
+    call: Call<UserPath, PrioritizedJson<UpdateUserRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let changes = call.body.take().read()?;
-    let precondition = call.precondition()?;
-    let UserPath { tenant_id, id } = call.path;
-    let stored = users::update(&call.ctx, &call.caller, tenant_id, id, changes, &precondition).await?;
-    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
+    super::update(call).await
 }
 
 /// Delete a user
@@ -185,14 +126,5 @@ pub(super) async fn update_user(
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn delete_user(call: Call<UserPath, UrgentBody>) -> Result<HttpResponse, Problem> {
-    let precondition = call.precondition()?;
-    users::delete(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        call.path.id,
-        &precondition,
-    )
-    .await?;
-    Ok(respond::respond_deleted(None))
+    super::delete(call).await
 }

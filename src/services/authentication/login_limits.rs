@@ -4,15 +4,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::login_attempts::AccountLimitExceeded;
-use super::network::network_of;
-use super::rate_limit::retry_after_s;
-use super::{Context, ServiceError};
+use crate::services::login_attempts::AccountLimitExceeded;
+use crate::services::network::network_of;
+use crate::services::rate_limit::retry_after_s;
+use crate::services::{Context, ServiceError};
 use crate::storage::{sessions, users};
 use slipway_domain::catalog::text::Username;
 
 /// Counts a password attempt for an account. The error contains the wait.
-pub(super) async fn count_login_attempt(
+pub(in crate::services) async fn count_login_attempt(
     ctx: &Context,
     account: &str,
     source: Option<IpAddr>,

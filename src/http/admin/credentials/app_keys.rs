@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::key_fields::{KeyFactsResponse, read_expiry};
-use super::release_transitions::NoArguments;
+use super::facts::{KeyFactsResponse, read_expiry};
+use super::{CreateRequest, CredentialResource, id_of, render};
+use crate::http::admin::release_transitions::NoArguments;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, Patch};
@@ -18,7 +19,7 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::AppKeyRoleValue;
 use crate::services::Answer;
-use crate::services::app_keys::{self, IssuedAppKey};
+use crate::services::credentials::{IssuedCredential, NewCredential, app_keys};
 use slipway_domain::access::{Action, AppKey, AppKeyRole};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
@@ -39,8 +40,21 @@ pub(super) struct CreateAppKeyRequest {
     expires_at: Patch<String>,
 }
 
+impl CreateRequest<AppKeyRole> for CreateAppKeyRequest {
+    fn read(self, fields: &mut FieldReader, now: DateTime<Utc>) -> Option<NewCredential<AppKeyRole>> {
+        let name = fields.required("name", self.name, Name::parse);
+        let role = fields.required("role", self.role, |text: String| AppKeyRole::parse(&text));
+        let expires_at = read_expiry(fields, self.expires_at, now);
+        Some(NewCredential {
+            name: name?,
+            role: role?,
+            expires_at,
+        })
+    }
+}
+
 #[derive(Serialize, ToSchema)]
-struct AppKeyResponse {
+pub(super) struct AppKeyResponse {
     id: String,
     name: String,
     #[schema(value_type = AppKeyRoleValue)]
@@ -54,7 +68,7 @@ struct AppKeyResponse {
 }
 
 #[derive(Serialize, ToSchema)]
-struct CreatedAppKeyResponse {
+pub(super) struct CreatedAppKeyResponse {
     #[serde(flatten)]
     key_facts: AppKeyResponse,
     /// Secret that a client signs with; shown only in this response.
@@ -74,18 +88,18 @@ impl From<&Versioned<AppKey>> for AppKeyResponse {
     }
 }
 
-impl CreateAppKeyRequest {
-    fn read(self, now: DateTime<Utc>) -> Result<(Name, AppKeyRole, Option<DateTime<Utc>>), Problem> {
-        let mut fields = FieldReader::default();
-        let name = fields.required("name", self.name, Name::parse);
-        let role = fields.required("role", self.role, |text: String| AppKeyRole::parse(&text));
-        let expires_at = read_expiry(&mut fields, self.expires_at, now);
-        let (Some(name), Some(role)) = (name, role) else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok((name, role, expires_at))
+impl From<&IssuedCredential<AppKey>> for CreatedAppKeyResponse {
+    fn from(issued: &IssuedCredential<AppKey>) -> Self {
+        Self {
+            key_facts: AppKeyResponse::from(&issued.stored),
+            app_secret: issued.secret.clone(),
+        }
     }
+}
+
+impl CredentialResource for AppKey {
+    type Response = AppKeyResponse;
+    type IssuedResponse = CreatedAppKeyResponse;
 }
 
 /// Create an app key
@@ -96,17 +110,9 @@ impl CreateAppKeyRequest {
     responses((status = 201, description = "Created", body = CreatedAppKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys")]
 pub(super) async fn create_app_key(
-    mut call: Call<TenantPath, Json<CreateAppKeyRequest>>,
+    call: Call<TenantPath, Json<CreateAppKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let new = call.body.take().read(call.ctx.now())?;
-    let tenant = call.path.tenant_id;
-    let render = |made: &IssuedAppKey| render_created(StatusCode::CREATED, made);
-    let permission = (Some(tenant), Action::ManageKeys);
-    respond::create(&call, permission, render, async |reservation| {
-        let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
-        app_keys::create(&call.ctx, &call.caller, tenant, new, once).await
-    })
-    .await
+    super::create::<AppKey>(call).await
 }
 
 /// Rotate the secret of an app key
@@ -119,22 +125,17 @@ pub(super) async fn create_app_key(
 #[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
 pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let render = |made: &IssuedAppKey| render_created(StatusCode::OK, made);
+    let path = (call.path.tenant_id, call.path.id);
     let permission = (Some(call.path.tenant_id), Action::ManageKeys);
-    respond::create(&call, permission, render, async |reservation| {
-        let once = reservation.once_with_secret(render, |made| made.stored.value.id.to_string());
-        let path = (call.path.tenant_id, call.path.id);
+    respond::create(&call, permission, render_rotated, async |reservation| {
+        let once = reservation.once_with_secret(render_rotated, id_of);
         app_keys::rotate(&call.ctx, &call.caller, path, &precondition, once).await
     })
     .await
 }
 
-fn render_created(status: StatusCode, made: &IssuedAppKey) -> Answer {
-    let response = CreatedAppKeyResponse {
-        key_facts: AppKeyResponse::from(&made.stored),
-        app_secret: made.app_secret.clone(),
-    };
-    respond::answer(status, &response, &made.stored.etag)
+fn render_rotated(issued: &IssuedCredential<AppKey>) -> Answer {
+    render(StatusCode::OK, issued)
 }
 
 /// List app keys
@@ -142,9 +143,7 @@ fn render_created(status: StatusCode, made: &IssuedAppKey) -> Answer {
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys")]
 pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
-    let found = app_keys::list(&call.ctx, &call.caller, call.path.tenant_id, &page).await?;
-    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| AppKeyResponse::from(&stored))))
+    super::list::<AppKey>(call).await
 }
 
 /// Get an app key
@@ -152,8 +151,7 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
     responses((status = 200, description = "The key without its secret", body = AppKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Problem> {
-    let stored = app_keys::get(&call.ctx, &call.caller, call.path.tenant_id, call.path.id).await?;
-    Ok(respond::respond_versioned::<AppKeyResponse, _>(&stored))
+    super::get::<AppKey>(call).await
 }
 
 /// Delete an app key
@@ -161,14 +159,5 @@ pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Pro
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn delete_app_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
-    let precondition = call.precondition()?;
-    let done = app_keys::delete(
-        &call.ctx,
-        &call.caller,
-        call.path.tenant_id,
-        call.path.id,
-        &precondition,
-    )
-    .await?;
-    Ok(respond::respond_deleted(done.revision.as_ref()))
+    super::delete::<AppKey>(call).await
 }

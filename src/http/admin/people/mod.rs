@@ -1,0 +1,110 @@
+//! Handlers for people: the users of a tenant, and the administrators of the platform.
+//!
+//! The functions here serve both. The other files contain their routes and their request fields.
+
+mod administrators;
+mod fields;
+mod users;
+
+use actix_web::HttpResponse;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use self::fields::UserResponse;
+use super::owner::{OwnedPath, OwnerPath};
+use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
+use crate::http::call::Call;
+use crate::http::fields::FieldReader;
+use crate::http::pagination::PageResponse;
+use crate::http::problem::Problem;
+use crate::http::respond;
+use crate::services::users::{NewUser, UserChanges, UserOwner};
+use crate::services::{self, Answer, Owner as _, WriteResult};
+use slipway_domain::access::{Action, User};
+use slipway_domain::catalog::ids::UserId;
+use slipway_domain::catalog::versioned::Versioned;
+
+/// Registers the routes of people.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(administrators::create_administrator)
+        .service(administrators::list_administrators)
+        .service(administrators::get_administrator)
+        .service(administrators::update_administrator)
+        .service(administrators::delete_administrator)
+        .service(users::create_user)
+        .service(users::list_users)
+        .service(users::get_user)
+        .service(users::update_user)
+        .service(users::delete_user);
+}
+
+/// Body that creates a user.
+trait CreateRequest: Default {
+    fn read(self, fields: &mut FieldReader) -> Option<NewUser>;
+}
+
+/// Body that updates a user.
+trait UpdateRequest: Default + RequestPriority {
+    fn read(self, fields: &mut FieldReader) -> UserChanges;
+}
+
+async fn create(
+    mut call: Call<impl OwnerPath<Owner: UserOwner>, Json<impl CreateRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = call.body.take();
+    let mut fields = FieldReader::default();
+    let Some(new) = body.read(&mut fields) else {
+        return Err(fields.into_problem());
+    };
+    fields.finish()?;
+    let owner = call.path.owner();
+    let permission = owner.permission(Action::ManageUsers);
+    respond::create(&call, permission, render_created, async |reservation| {
+        let once = reservation.once(render_created);
+        let stored = services::users::create(&call.ctx, &call.caller, owner, new, once).await?;
+        Ok(WriteResult::without_revision(stored))
+    })
+    .await
+}
+
+fn render_created(stored: &Versioned<User>) -> Answer {
+    respond::created_answer(&UserResponse::from(stored), &stored.etag)
+}
+
+async fn list(call: Call<impl OwnerPath<Owner: UserOwner>>) -> Result<HttpResponse, Problem> {
+    let page = call.page()?;
+    let found = services::users::list(&call.ctx, &call.caller, call.path.owner(), &page).await?;
+    Ok(HttpResponse::Ok().json(PageResponse::new(found, |stored| UserResponse::from(&stored))))
+}
+
+async fn get(call: Call<impl OwnedPath<UserId, Owner: UserOwner>>) -> Result<HttpResponse, Problem> {
+    let (owner, id) = call.path.parts();
+    let stored = services::users::get(&call.ctx, &call.caller, owner, id).await?;
+    Ok(respond_user(&stored))
+}
+
+async fn update(
+    mut call: Call<impl OwnedPath<UserId, Owner: UserOwner>, PrioritizedJson<impl UpdateRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let body = call.body.take();
+    let mut fields = FieldReader::for_update();
+    let changes = body.read(&mut fields);
+    fields.finish()?;
+    let precondition = call.precondition()?;
+    let (owner, id) = call.path.parts();
+    let stored = services::users::update(&call.ctx, &call.caller, owner, id, changes, &precondition).await?;
+    Ok(respond_user(&stored))
+}
+
+async fn delete(
+    call: Call<impl OwnedPath<UserId, Owner: UserOwner>, UrgentBody>,
+) -> Result<HttpResponse, Problem> {
+    let (owner, id) = call.path.parts();
+    let precondition = call.precondition()?;
+    services::users::delete(&call.ctx, &call.caller, owner, id, &precondition).await?;
+    Ok(respond::respond_deleted(None))
+}
+
+fn respond_user(stored: &Versioned<User>) -> HttpResponse {
+    respond::respond_object(&UserResponse::from(stored), &stored.etag)
+}

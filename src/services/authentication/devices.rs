@@ -1,0 +1,126 @@
+//! Authentication of devices, from memory alone: by the device key of their tenant, or by their own token.
+//!
+//! A device's own token is verified in two steps. It names its tenant, but its verification needs the device's id, which
+//! the body or the path of a request contains. [`device_tokens`](super::device_tokens) also requires that the token is
+//! the newest one.
+
+use std::sync::Arc;
+
+use crate::live::{Lookup, PublishedTenant};
+use crate::secrets::{PresentedDeviceToken, PresentedToken, TokenKind, secret_matches};
+use crate::services::ServiceError;
+use crate::services::check_path::CheckPath;
+use crate::storage::credentials::last_use::KeyRef;
+use slipway_domain::access::has_expired;
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+
+const WRONG_KEY: ServiceError = ServiceError::Unauthenticated(
+    "send the tenant's device key as Authorization: Bearer slipway_device_…, or the device's own token",
+);
+const EXPIRED_KEY: ServiceError =
+    ServiceError::Unauthenticated("this device key has expired; ask a tenant administrator for a new one");
+pub(in crate::services) const WRONG_TOKEN: ServiceError = ServiceError::Unauthenticated(
+    "the token belongs to another device_id, or was replaced or revoked; enrol the device again with POST /v1/devices",
+);
+
+/// A caller with a device credential of a tenant.
+pub struct AuthenticatedDevice {
+    tenant: Arc<PublishedTenant>,
+    pub(in crate::services) credential: DeviceCredential,
+}
+
+/// Credential that a device presents.
+pub(in crate::services) enum DeviceCredential {
+    /// The tenant's shared device key, verified.
+    Key(KeyId),
+    /// A token of one device, not verified yet. Verification needs the device's id.
+    Token(PresentedDeviceToken),
+}
+
+/// State of the device's own token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::services) enum DeviceTokenState {
+    Current,
+    /// Made with a secret key other than the first.
+    UnderOldKey,
+}
+
+/// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.
+pub fn authenticate_device_credential(
+    checks: &CheckPath,
+    bearer: Option<&str>,
+) -> Result<AuthenticatedDevice, ServiceError> {
+    let Some(presented) = bearer.and_then(PresentedToken::parse) else {
+        let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
+        return Ok(AuthenticatedDevice {
+            tenant: find_tenant(checks, token.tenant)?,
+            credential: DeviceCredential::Token(token),
+        });
+    };
+    let TokenKind::DeviceKey(tenant) = presented.kind else {
+        return Err(WRONG_KEY);
+    };
+    let tenant = find_tenant(checks, tenant)?;
+    let key = KeyId::from_uuid(presented.id);
+    let now = checks.now();
+    match tenant.device_key(key) {
+        Some(stored) if !secret_matches(&presented, &stored.hash) => return Err(WRONG_KEY),
+        Some(stored) if has_expired(stored.expires_at, now) => return Err(EXPIRED_KEY),
+        Some(_) => {}
+        None => return Err(WRONG_KEY),
+    }
+    checks
+        .key_uses
+        .record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
+    let credential = DeviceCredential::Key(key);
+    Ok(AuthenticatedDevice { tenant, credential })
+}
+
+fn find_tenant(checks: &CheckPath, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
+    match checks.catalog.tenant(tenant) {
+        Lookup::Found(tenant) => Ok(tenant),
+        Lookup::Absent => Err(WRONG_KEY),
+        // The tenant is not loaded, so the validity of its keys is unknown.
+        Lookup::Unknown => Err(ServiceError::NoCatalog),
+    }
+}
+
+impl AuthenticatedDevice {
+    pub(in crate::services) fn published_tenant(&self) -> &PublishedTenant {
+        &self.tenant
+    }
+
+    pub fn tenant_id(&self) -> TenantId {
+        self.tenant.tenant.id
+    }
+
+    pub(super) fn tenant_is_enabled(&self) -> bool {
+        self.tenant.tenant.enabled
+    }
+
+    /// Returns the state of the device's own token, or `None` for a device key.
+    ///
+    /// Fails if the token belongs to another device or if this node knows that it was replaced.
+    pub(in crate::services) fn verify_own_token(
+        &self,
+        checks: &CheckPath,
+        device: &str,
+    ) -> Result<Option<DeviceTokenState>, ServiceError> {
+        let DeviceCredential::Token(token) = &self.credential else {
+            return Ok(None);
+        };
+        let was_replaced = || {
+            checks
+                .revoked_tokens
+                .is_revoked(token.tenant, device, token.generation)
+        };
+        match token.key_id(&checks.keyring, device) {
+            Some(key_id) if !was_replaced() => Ok(Some(if key_id == checks.keyring.primary_key_id() {
+                DeviceTokenState::Current
+            } else {
+                DeviceTokenState::UnderOldKey
+            })),
+            _ => Err(WRONG_TOKEN),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Owners of people and credentials: a tenant, or the platform.
+
+use super::{Caller, Context, ServiceError};
+use slipway_domain::access::{Action, Platform, TenantScope, authorize_platform};
+use slipway_domain::catalog::ids::TenantId;
+
+/// A tenant, or the platform.
+pub trait Owner: Copy {
+    /// Authorization for the owner's data.
+    type Scope: Copy;
+
+    /// `None` for the platform.
+    fn tenant(self) -> Option<TenantId>;
+
+    /// Returns the permission that corresponds to an action in a tenant.
+    fn permission(self, action: Action) -> (Option<TenantId>, Action);
+
+    /// Authorizes a caller for an action in a tenant, or for the corresponding one on the platform.
+    fn authorize(
+        self,
+        ctx: &Context,
+        caller: &Caller,
+        action: Action,
+    ) -> impl Future<Output = Result<Self::Scope, ServiceError>>;
+}
+
+impl Owner for TenantId {
+    type Scope = TenantScope;
+
+    fn tenant(self) -> Option<TenantId> {
+        Some(self)
+    }
+
+    fn permission(self, action: Action) -> (Option<TenantId>, Action) {
+        (Some(self), action)
+    }
+
+    async fn authorize(
+        self,
+        ctx: &Context,
+        caller: &Caller,
+        action: Action,
+    ) -> Result<TenantScope, ServiceError> {
+        ctx.authorize(caller, self, action).await
+    }
+}
+
+/// Its people and tokens may do everything, so one action covers them.
+impl Owner for Platform {
+    type Scope = Self;
+
+    fn tenant(self) -> Option<TenantId> {
+        None
+    }
+
+    fn permission(self, _: Action) -> (Option<TenantId>, Action) {
+        (None, Action::ManagePlatform)
+    }
+
+    async fn authorize(self, _: &Context, caller: &Caller, _: Action) -> Result<Self, ServiceError> {
+        authorize_platform(&caller.principal, Action::ManagePlatform)?;
+        Ok(self)
+    }
+}
