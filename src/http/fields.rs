@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
+use super::object::Object;
 use super::problem::{MAX_ERRORS, Problem};
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode, Invalid};
 use slipway_domain::catalog::instant::in_micros;
@@ -124,6 +125,28 @@ impl FieldReader {
             Patch::Null => Some(None),
             Patch::Value(value) => self.record(field, parse(value)).map(Some),
         }
+    }
+
+    /// Reads a field that null or an empty value clears.
+    #[expect(clippy::option_option, reason = "left as it is, made absent, or given")]
+    pub(super) fn clearable<R, T>(
+        &mut self,
+        field: &str,
+        given: Patch<R>,
+        parse: impl FnOnce(R) -> Result<Option<T>, Invalid>,
+    ) -> Option<Option<T>> {
+        self.nullable(field, given, parse).map(Option::flatten)
+    }
+
+    /// Reads an object by its own fields, whose errors name it too, such as `field.member`.
+    pub(super) fn object<R, T>(
+        &mut self,
+        field: &str,
+        given: Patch<Object<R>>,
+        read: impl FnOnce(R, &str, &mut Self) -> T,
+    ) -> Option<T> {
+        let Object(object) = self.optional_non_null(field, given, Ok)?;
+        Some(read(object, &format!("{field}."), self))
     }
 
     /// Reads the items of a list. Errors name the item, such as `field[3]`.

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
+use crate::services::ReleaseAddress;
 use slipway_domain::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
 
@@ -57,6 +58,16 @@ fn package(text: String) -> Option<PackageName> {
 fn device(text: String) -> Option<DeviceId> {
     let text = percent_decode_str(&text).decode_utf8().ok()?;
     DeviceId::parse(text).ok()
+}
+
+impl ReleasePath {
+    pub(super) fn address(&self) -> ReleaseAddress<'_> {
+        ReleaseAddress {
+            tenant: self.tenant_id,
+            app: &self.package_name,
+            id: self.release_id,
+        }
+    }
 }
 
 paths! {

@@ -78,4 +78,5 @@ pub use network::network_of;
 pub use new_devices::NewDevices;
 pub use owner::Owner;
 pub use permits::{Permit, PermitClass, Permits};
+pub use release_lookup::ReleaseAddress;
 pub use token_lookups::TokenLookups;

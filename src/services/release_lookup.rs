@@ -9,6 +9,14 @@ use slipway_domain::catalog::release::ReleaseRecord;
 use slipway_domain::catalog::text::PackageName;
 use slipway_domain::catalog::versioned::Versioned;
 
+/// Path of a release.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseAddress<'a> {
+    pub tenant: TenantId,
+    pub app: &'a PackageName,
+    pub id: ReleaseId,
+}
+
 /// Release that is about to change, in the transaction of the change.
 pub(super) struct ReleaseEdit {
     pub(super) tx: CatalogTx,
@@ -20,13 +28,15 @@ pub(super) struct ReleaseEdit {
 pub(super) async fn begin_edit(
     ctx: &Context,
     caller: &Caller,
-    (tenant, app, id): (TenantId, &PackageName, ReleaseId),
+    address: ReleaseAddress<'_>,
     precondition: &Precondition,
 ) -> Result<ReleaseEdit, ServiceError> {
-    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
+    let scope = ctx
+        .authorize(caller, address.tenant, Action::WriteReleases)
+        .await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
-    let app = apps::find(&tx, scope, app).await?.value;
-    let before = find(&tx, scope, &app, id).await?;
+    let app = apps::find(&tx, scope, address.app).await?.value;
+    let before = find(&tx, scope, &app, address.id).await?;
     precondition.check(&before.etag)?;
     Ok(ReleaseEdit { tx, app, before })
 }

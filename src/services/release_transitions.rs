@@ -1,15 +1,16 @@
 //! Transitions of a release: publish, pause, resume, discard, recall. All of them are idempotent.
 
+use chrono::{DateTime, Utc};
+
 use super::audit::{self, AuditedChange, ReleaseOfApp};
-use super::release_lookup::{ReleaseEdit, begin_edit};
+use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::storage::releases::{list_names_of, update};
 use crate::storage::{CatalogTx, resources};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit_action::AuditAction;
-use slipway_domain::catalog::ids::{ReleaseId, TenantId};
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
-use slipway_domain::catalog::text::{PackageName, Reason};
+use slipway_domain::catalog::text::Reason;
 use slipway_domain::catalog::version::names_contradict_codes;
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -30,33 +31,31 @@ impl TransitionRequest {
             force: false,
         }
     }
+
+    pub fn publish(force: bool) -> Self {
+        Self {
+            force,
+            ..Self::plain(Transition::Publish)
+        }
+    }
 }
 
 /// Applies a transition to a release.
 pub async fn apply(
     ctx: &Context,
     caller: &Caller,
-    path: (TenantId, &PackageName, ReleaseId),
+    address: ReleaseAddress<'_>,
     request: TransitionRequest,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, path, precondition).await?;
+    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, address, precondition).await?;
     let context = TransitionContext {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
-    let stored = match request.step {
-        Transition::Publish => publish_in(&context, &before, request.force).await?,
-        step => {
-            if step == Transition::Recall(RecallMode::Rollback) {
-                require_rollback_support(&tx, &before.value.release).await?;
-            }
-            transition(&context, &before, step, request.reason).await?
-        }
-    };
-    match stored {
+    match context.apply(&before, request).await? {
         Some(stored) => Ok(WriteResult::changed(stored, ctx.commit(tx).await?)),
         None => Ok(ctx.unchanged(tx, before).await),
     }
@@ -70,50 +69,58 @@ pub(super) struct TransitionContext<'a> {
     pub(super) app: &'a App,
 }
 
-/// Publishes a release within a transaction. Returns `None` if it is already published.
-pub(super) async fn publish_in(
-    context: &TransitionContext<'_>,
-    before: &Versioned<ReleaseRecord>,
-    force: bool,
-) -> Result<Option<Versioned<ReleaseRecord>>, ServiceError> {
-    let release = &before.value.release;
-    if release.state == ReleaseState::Draft && !force {
-        check_version_names(context.tx, release).await?;
+impl TransitionContext<'_> {
+    /// Applies a transition to a stored release. Returns `None` if it leaves the release unchanged.
+    pub(super) async fn apply(
+        &self,
+        before: &Versioned<ReleaseRecord>,
+        request: TransitionRequest,
+    ) -> Result<Option<Versioned<ReleaseRecord>>, ServiceError> {
+        let (step, now) = (request.step, self.ctx.now());
+        let Some(after) = self.decide(&before.value, request, now).await? else {
+            return Ok(None);
+        };
+        let stored = update(self.tx, before, after, now).await?;
+        self.record(step, &before.value, &stored.value).await?;
+        Ok(Some(stored))
     }
-    transition(context, before, Transition::Publish, None).await
-}
 
-async fn transition(
-    context: &TransitionContext<'_>,
-    before: &Versioned<ReleaseRecord>,
-    step: Transition,
-    reason: Option<Reason>,
-) -> Result<Option<Versioned<ReleaseRecord>>, ServiceError> {
-    let TransitionContext { ctx, caller, tx, app } = *context;
-    let state = before.value.release.state;
-    let next = state
-        .after(step)
-        .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))?;
-    if next == state {
-        return Ok(None);
+    /// Returns a release after a transition, or `None` if it is unchanged. The release need not be stored yet.
+    pub(super) async fn decide(
+        &self,
+        before: &ReleaseRecord,
+        request: TransitionRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ReleaseRecord>, ServiceError> {
+        let release = &before.release;
+        match request.step {
+            Transition::Publish if release.state == ReleaseState::Draft && !request.force => {
+                check_version_names(self.tx, release).await?;
+            }
+            Transition::Recall(RecallMode::Rollback) => require_rollback_support(self.tx, release).await?,
+            _ => {}
+        }
+        before
+            .after(request.step, request.reason, now)
+            .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))
     }
-    let now = ctx.now();
-    let mut after = before.value.clone();
-    after.release.state = next;
-    if step == Transition::Publish {
-        after.published_at = Some(now);
+
+    /// Writes the audit event of a transition.
+    pub(super) async fn record(
+        &self,
+        step: Transition,
+        before: &ReleaseRecord,
+        after: &ReleaseRecord,
+    ) -> Result<(), ServiceError> {
+        let of = |record| ReleaseOfApp {
+            app: &self.app.package_name,
+            record,
+        };
+        let change = AuditedChange::changed(audited_as(step), &of(before), &of(after));
+        let tenant = Some(self.tx.scope().tenant());
+        audit::record(self.tx, self.ctx, self.caller, tenant, change).await?;
+        Ok(())
     }
-    if reason.is_some() {
-        after.recall_reason = reason;
-    }
-    let stored = update(tx, before, after, now).await?;
-    let of = |record| ReleaseOfApp {
-        app: &app.package_name,
-        record,
-    };
-    let change = AuditedChange::changed(audited_as(step), &of(&before.value), &of(&stored.value));
-    audit::record(tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
-    Ok(Some(stored))
 }
 
 const fn audited_as(step: Transition) -> AuditAction {

@@ -2,19 +2,20 @@
 
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
-use super::release_lookup::{ReleaseEdit, begin_edit, find};
-use super::release_transitions::{TransitionContext, publish_in};
+use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
+use super::release_transitions::{TransitionContext, TransitionRequest};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::random;
-use crate::storage::{CatalogTx, releases, resources};
+use crate::storage::{releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
-use slipway_domain::catalog::release::{Release, ReleaseContent, ReleaseFilter, ReleaseRecord, ReleaseState};
-use slipway_domain::catalog::release_changes::{ReleaseChanges, RolloutChanges};
+use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState, Transition};
+use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent};
+use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::{Identifier, PackageName};
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -40,7 +41,7 @@ pub struct CreatedRelease {
     pub ignored: Vec<&'static str>,
 }
 
-/// Creates a draft and publishes it if requested.
+/// Creates a release: a draft, or a published release if requested.
 ///
 /// If the version already exists with the same digests, the call succeeds and only publishes the draft if requested.
 pub async fn create(
@@ -56,27 +57,18 @@ pub async fn create(
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     check_identifier(&app, &new.identifier)?;
+    let context = TransitionContext {
+        ctx,
+        caller,
+        tx: &tx,
+        app: &app,
+    };
     let version = new.content.version_code;
     let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
-    let (publish, force) = (new.publish, new.force);
-    let mut created = match existing {
-        Some(existing) => found_again(existing, new)?,
-        None => insert(ctx, caller, &tx, &app, new).await?,
+    let created = match existing {
+        Some(existing) => find_again(&context, existing, new).await?,
+        None => insert(&context, new).await?,
     };
-    if publish {
-        let published = publish_in(
-            &TransitionContext {
-                ctx,
-                caller,
-                tx: &tx,
-                app: &app,
-            },
-            &created.stored,
-            force,
-        )
-        .await?;
-        created.stored = published.unwrap_or(created.stored);
-    }
     once.record(&tx, &created).await?;
     // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
     Ok(WriteResult::changed(created, ctx.commit(tx).await?))
@@ -96,7 +88,12 @@ fn check_identifier(app: &App, identifier: &Identifier) -> Result<(), ServiceErr
     Ok(())
 }
 
-fn found_again(existing: Versioned<ReleaseRecord>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
+/// Accepts the stored release of the same version, and publishes it if requested.
+async fn find_again(
+    context: &TransitionContext<'_>,
+    existing: Versioned<ReleaseRecord>,
+    new: NewRelease,
+) -> Result<CreatedRelease, ServiceError> {
     let stored = &existing.value.release.content;
     if !stored.file.same_digests(&new.content.file) {
         return Err(ServiceError::VersionConflict(format!(
@@ -108,51 +105,64 @@ fn found_again(existing: Versioned<ReleaseRecord>, new: NewRelease) -> Result<Cr
     let mut wished = stored.clone();
     new.given.apply_to(&mut wished);
     let ignored = stored.changed_fields(&wished);
+    let published = if new.publish {
+        context
+            .apply(&existing, TransitionRequest::publish(new.force))
+            .await?
+    } else {
+        None
+    };
     Ok(CreatedRelease {
-        stored: existing,
+        stored: published.unwrap_or(existing),
         is_new: false,
         ignored,
     })
 }
 
-async fn insert(
-    ctx: &Context,
-    caller: &Caller,
-    tx: &CatalogTx,
-    app: &App,
-    new: NewRelease,
-) -> Result<CreatedRelease, ServiceError> {
-    let scope = tx.scope();
-    if resources::find(tx, scope, app.id, &new.identifier)
-        .await?
-        .is_none()
-    {
-        let resource = Resource::first_seen(app, new.identifier.clone());
-        resources::insert(tx, resource, ctx.now()).await?;
-    }
-    let record = ReleaseRecord {
-        release: Release {
-            id: random::id::<ReleaseId>(),
-            app_id: app.id,
-            identifier: new.identifier,
-            state: ReleaseState::Draft,
-            content: new.content,
-        },
-        recall_reason: None,
-        published_at: None,
+/// Inserts a release in its final state. The audit has the draft and its publication.
+async fn insert(context: &TransitionContext<'_>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
+    let TransitionContext { ctx, caller, tx, app } = *context;
+    insert_resource_if_absent(context, &new.identifier).await?;
+    let now = ctx.now();
+    let draft = ReleaseRecord::draft(random::id(), app.id, new.identifier, new.content);
+    let published = if new.publish {
+        context
+            .decide(&draft, TransitionRequest::publish(new.force), now)
+            .await?
+    } else {
+        None
     };
-    let stored = releases::insert(tx, record, ctx.now()).await?;
     let audited = ReleaseOfApp {
         app: &app.package_name,
-        record: &stored.value,
+        record: &draft,
     };
     let change = AuditedChange::created(AuditAction::ReleaseCreate, &audited);
-    audit::record(tx, ctx, caller, Some(scope.tenant()), change).await?;
+    let record = published.clone().unwrap_or_else(|| draft.clone());
+    let stored = releases::insert(tx, record, now).await?;
+    audit::record(tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
+    if let Some(published) = &published {
+        context.record(Transition::Publish, &draft, published).await?;
+    }
     Ok(CreatedRelease {
         stored,
         is_new: true,
         ignored: Vec::new(),
     })
+}
+
+async fn insert_resource_if_absent(
+    context: &TransitionContext<'_>,
+    identifier: &Identifier,
+) -> Result<(), ServiceError> {
+    let TransitionContext { ctx, tx, app, .. } = *context;
+    if resources::find(tx, tx.scope(), app.id, identifier)
+        .await?
+        .is_none()
+    {
+        let resource = Resource::first_seen(app, identifier.clone());
+        resources::insert(tx, resource, ctx.now()).await?;
+    }
+    Ok(())
 }
 
 pub async fn list(
@@ -184,37 +194,37 @@ pub async fn get(
 pub async fn update(
     ctx: &Context,
     caller: &Caller,
-    path: (TenantId, &PackageName, ReleaseId),
+    address: ReleaseAddress<'_>,
     changes: ReleaseChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
     let apply = |content: &mut ReleaseContent| changes.apply_to(content);
     let action = AuditAction::ReleaseUpdate;
-    change_content(ctx, caller, path, precondition, action, apply).await
+    change_content(ctx, caller, address, precondition, action, apply).await
 }
 
 /// Updates the rollout. Absent fields stay unchanged.
 pub async fn set_rollout(
     ctx: &Context,
     caller: &Caller,
-    path: (TenantId, &PackageName, ReleaseId),
+    address: ReleaseAddress<'_>,
     changes: RolloutChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
     let apply = |content: &mut ReleaseContent| changes.apply_to(&mut content.rollout);
     let action = AuditAction::ReleaseSetRollout;
-    change_content(ctx, caller, path, precondition, action, apply).await
+    change_content(ctx, caller, address, precondition, action, apply).await
 }
 
 async fn change_content(
     ctx: &Context,
     caller: &Caller,
-    path: (TenantId, &PackageName, ReleaseId),
+    address: ReleaseAddress<'_>,
     precondition: &Precondition,
     action: AuditAction,
     apply: impl FnOnce(&mut ReleaseContent),
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, path, precondition).await?;
+    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, address, precondition).await?;
     let mut after = before.value.clone();
     apply(&mut after.release.content);
     if after == before.value {

@@ -21,7 +21,7 @@ async fn the_same_version_again_is_the_stored_release(database: TestDatabase) {
         .expect(200);
     assert_eq!(
         again["ignored"],
-        json!(["version_name", "size", "mandatory", "rollout"])
+        json!(["version_name", "mandatory", "rollout", "size"])
     );
     assert_eq!(with(again, json!({"ignored": []})), draft);
     assert_eq!(

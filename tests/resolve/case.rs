@@ -8,7 +8,8 @@ use slipway_domain::catalog::app::{App, Resource, ResourceKind};
 use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId};
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
-use slipway_domain::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseState};
+use slipway_domain::catalog::release_content::{ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{
@@ -221,7 +222,7 @@ fn release(app: &App, json: &Value) -> Release {
         content: ReleaseContent {
             version_code: VersionCode::of_release(version_code).unwrap(),
             version_name: VersionName::parse(text(&json["version_name"])).unwrap(),
-            file: FileFacts {
+            file: ReleaseFile {
                 download_url: Url::parse(text(&json["download_url"])).unwrap(),
                 size: json["size"].as_i64().unwrap(),
                 md5: Md5::parse(&text(&json["md5"])).unwrap(),

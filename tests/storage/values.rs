@@ -5,17 +5,15 @@ use slipway::storage::{CatalogTx, Db, StorageError, UniqueKey, apps, resources, 
 use slipway_domain::access::{Role, TenantScope, User};
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
-use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId, TenantId, UserId};
+use slipway_domain::catalog::ids::{AppId, PinId, TenantId, UserId};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::push::UrlSchemes;
-use slipway_domain::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::release::ReleaseRecord;
+use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent};
 use slipway_domain::catalog::revision::CatalogRevision;
-use slipway_domain::catalog::rollout::Rollout;
-use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::{
-    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, UpdateDescription, Url, Username,
-    VersionName,
+    DeviceId, Identifier, Md5, Name, PackageName, Reason, Url, Username, VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
 
@@ -51,41 +49,20 @@ pub(crate) fn app(package_name: &str) -> App {
 }
 
 pub(crate) fn release(app: &App, identifier: &str, version_code: i64) -> ReleaseRecord {
-    ReleaseRecord {
-        release: Release {
-            id: slipway::random::id::<ReleaseId>(),
-            app_id: app.id,
-            identifier: self::identifier(identifier),
-            state: ReleaseState::Draft,
-            content: content(version_code),
-        },
-        recall_reason: None,
-        published_at: None,
-    }
+    let id = slipway::random::id();
+    ReleaseRecord::draft(id, app.id, self::identifier(identifier), content(version_code))
 }
 
 fn content(version_code: i64) -> ReleaseContent {
-    ReleaseContent {
-        version_code: version(version_code),
-        version_name: VersionName::parse(format!("1.0.{version_code}")).unwrap(),
-        file: FileFacts {
-            download_url: Url::parse("https://files.example/a.bin").unwrap(),
-            size: 0,
-            md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap(),
-            sha256: None,
-        },
-        update_desc: UpdateDescription::parse("").unwrap(),
-        auto_install: false,
-        mandatory: false,
-        floor: false,
-        qrcode: None,
-        icon_url: None,
-        config_json: ConfigJson::empty(),
-        targeting: Targeting::default(),
-        rollout: Rollout::default(),
-        starts_at: None,
-        ends_at: None,
-    }
+    let changes = ReleaseChanges {
+        version_code: Some(version(version_code)),
+        version_name: Some(VersionName::parse(format!("1.0.{version_code}")).unwrap()),
+        download_url: Some(Url::parse("https://files.example/a.bin").unwrap()),
+        size: Some(0),
+        md5: Some(Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap()),
+        ..ReleaseChanges::default()
+    };
+    changes.into_new().unwrap()
 }
 
 pub(crate) fn hold(app: &App, identifier: &str, device: &str) -> Pin {

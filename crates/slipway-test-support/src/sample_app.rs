@@ -5,11 +5,11 @@ use serde_json::json;
 use slipway::http::OFFER_ENCODERS;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
-use slipway_domain::catalog::release::{FileFacts, Release, ReleaseContent, ReleaseState};
-use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
-use slipway_domain::catalog::text::{
-    ConfigJson, Identifier, Md5, Name, PackageName, UpdateDescription, Url, VersionName,
-};
+use slipway_domain::catalog::release::{Release, ReleaseState};
+use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent};
+use slipway_domain::catalog::rollout::{RolloutChanges, Share};
+use slipway_domain::catalog::targeting::Targeting;
+use slipway_domain::catalog::text::{Identifier, Md5, Name, PackageName, Url, VersionName};
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, CheckContext, CheckFields, PublishedApp, RawField, read_check};
 use uuid::Uuid;
@@ -58,31 +58,27 @@ fn release(app: &App, identifier: &Identifier, version: usize) -> Release {
         app_id: app.id,
         identifier: identifier.clone(),
         state: ReleaseState::Published,
-        content: ReleaseContent {
-            version_code: VersionCode::of_release(i64::try_from(version).expect("small")).expect("valid"),
-            version_name: VersionName::parse(format!("1.0.{version}")).expect("valid"),
-            file: FileFacts {
-                download_url: Url::parse("https://files.example/a.bin").expect("valid"),
-                size: 1_000_000,
-                md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").expect("valid"),
-                sha256: None,
-            },
-            update_desc: UpdateDescription::empty(),
-            auto_install: false,
-            mandatory: false,
-            floor: false,
-            qrcode: None,
-            icon_url: None,
-            config_json: ConfigJson::empty(),
-            targeting: serde_json::from_value(targeting).expect("valid"),
-            rollout: Rollout {
-                share: Share::from_hundredths(share).expect("valid"),
-                key: None,
-                unit: RolloutUnit::Device,
-            },
-            starts_at: None,
-            ends_at: None,
-        },
+        content: content(version, share, serde_json::from_value(targeting).expect("valid")),
+    }
+}
+
+fn content(version: usize, share: i64, targeting: Targeting) -> ReleaseContent {
+    let version_code = i64::try_from(version).expect("small");
+    let changes = ReleaseChanges {
+        version_code: Some(VersionCode::of_release(version_code).expect("valid")),
+        version_name: Some(VersionName::parse(format!("1.0.{version}")).expect("valid")),
+        download_url: Some(Url::parse("https://files.example/a.bin").expect("valid")),
+        size: Some(1_000_000),
+        md5: Some(Md5::parse("0cc175b9c0f1b6a831c399e269772661").expect("valid")),
+        rollout: Some(RolloutChanges {
+            share: Some(Share::from_hundredths(share).expect("valid")),
+            ..RolloutChanges::default()
+        }),
+        ..ReleaseChanges::default()
+    };
+    ReleaseContent {
+        targeting,
+        ..changes.into_new().expect("complete")
     }
 }
 

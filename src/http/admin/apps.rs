@@ -121,9 +121,7 @@ impl UpdateAppRequest {
         let changes = AppChanges {
             app_name: fields.optional_non_null("app_name", self.app_name, Name::parse),
             old_package_names: fields.list("old_package_names", self.old_package_names, PackageName::parse),
-            icon_url: fields
-                .nullable("icon_url", self.icon_url, read_optional_url)
-                .map(Option::flatten),
+            icon_url: fields.clearable("icon_url", self.icon_url, read_optional_url),
             enabled: fields.optional_non_null("enabled", self.enabled, Ok),
         };
         fields.finish()?;

@@ -1,9 +1,13 @@
 //! Request fields for creating and updating a release.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::apps::read_optional_url;
 use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
@@ -12,213 +16,158 @@ use crate::http::fields::{FieldReader, Patch, parse_instant};
 use crate::http::object::Object;
 use crate::http::value_schemas::RolloutUnitValue;
 use slipway_domain::catalog::field::Invalid;
-use slipway_domain::catalog::release_changes::{ReleaseChanges, RolloutChanges};
-use slipway_domain::catalog::rollout::{RolloutUnit, Share};
+use slipway_domain::catalog::release_content::ReleaseChanges;
+use slipway_domain::catalog::rollout::{RolloutChanges, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, DeviceId, DeviceType, Md5, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
 
-/// Defines a request type with every field of a release except its identifier. A new release requires `version_code`,
-/// `version_name`, `download_url`, `size` and `md5`.
-macro_rules! release_request {
-    ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
-        $(#[$doc])*
+/// Defines the requests with the fields of a release's content. Each field has its type in JSON, and the method of
+/// [`FieldReader`] that reads it. The type of the schema is nullable if null clears the field.
+macro_rules! release_requests {
+    ($($(#[$attribute:meta])* $field:ident: $type:ty, $method:ident($parse:expr);)*) => {
+        /// New release.
         #[derive(Default, Deserialize, ToSchema)]
         #[serde(deny_unknown_fields)]
-        pub(super) struct $name {
-            $($own)*
-            /// Version code, 1 to 2^63 − 1, which orders releases. JavaScript clients are exact up to 2^53 − 1.
-            #[schema(value_type = i64, minimum = 1, example = 240)]
+        pub(super) struct CreateReleaseRequest {
+            /// Identifier of the resource; the app itself is identified by its package name.
+            #[schema(value_type = String, required, example = "com.hema.wms.chuku",
+                pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
             #[serde(default)]
-            pub(super) version_code: Patch<i64>,
-            /// Version name, for display.
-            #[schema(value_type = String, max_length = 64, example = "1.1.10")]
-            #[serde(default)]
-            pub(super) version_name: Patch<String>,
-            #[schema(value_type = String, max_length = 2048, example = "https://files.example/chuku/240.bin")]
-            #[serde(default)]
-            pub(super) download_url: Patch<String>,
-            /// File size in bytes.
-            #[schema(value_type = i64, minimum = 0, example = 1_048_576)]
-            #[serde(default)]
-            pub(super) size: Patch<i64>,
-            /// MD5 digest: 32 hexadecimal digits, case-insensitive.
-            #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{32}$", example = "0cc175b9c0f1b6a831c399e269772661")]
-            #[serde(default)]
-            pub(super) md5: Patch<String>,
-            /// SHA-256 digest: 64 hexadecimal digits, case-insensitive.
-            #[schema(value_type = Option<String>, pattern = "^[0-9A-Fa-f]{64}$")]
-            #[serde(default)]
-            pub(super) sha256: Patch<String>,
-            #[schema(value_type = Option<String>, max_length = 4000)]
-            #[serde(default)]
-            pub(super) update_desc: Patch<String>,
+            pub(super) identifier: Patch<String>,
+            /// `true` publishes the release immediately instead of creating a draft.
             #[schema(value_type = Option<bool>)]
             #[serde(default)]
-            pub(super) auto_install: Patch<bool>,
-            /// Mandatory release: an update from below it installs without asking, even if a newer release is offered.
+            pub(super) publish: Patch<bool>,
+            /// `true` publishes the release even if version names contradict the version codes.
             #[schema(value_type = Option<bool>)]
             #[serde(default)]
-            pub(super) mandatory: Patch<bool>,
-            /// Floor release: an update from below it must not skip it.
-            #[schema(value_type = Option<bool>)]
-            #[serde(default)]
-            pub(super) floor: Patch<bool>,
-            #[schema(value_type = Option<String>, max_length = 2048)]
-            #[serde(default)]
-            pub(super) qrcode: Patch<String>,
-            /// Icon address; the app's icon if absent.
-            #[schema(value_type = Option<String>, max_length = 2048)]
-            #[serde(default)]
-            pub(super) icon_url: Patch<String>,
-            /// Any JSON object of at most 64 KiB. Numbers are stored as written. If a member is repeated, the last one
-            /// counts.
-            #[schema(value_type = Option<Object>)]
-            #[serde(default)]
-            pub(super) config_json: Patch<Box<RawValue>>,
-            /// Org scopes that the release applies to; everywhere if empty.
-            #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
-            #[serde(default)]
-            pub(super) org_scopes: Patch<Vec<Object<OrgScopeFields>>>,
-            /// Org scopes that are excluded, unless a deeper scope of `org_scopes` matches.
-            #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 1000)]
-            #[serde(default)]
-            pub(super) org_exclusions: Patch<Vec<Object<OrgScopeFields>>>,
-            /// Device types that the release applies to; every type if empty.
-            #[schema(value_type = Option<Vec<String>>, max_items = 100)]
-            #[serde(default)]
-            pub(super) device_types: Patch<Vec<String>>,
-            /// Lowest version of the host app, inclusive.
-            #[schema(value_type = Option<i64>, minimum = 0)]
-            #[serde(default)]
-            pub(super) host_version_min: Patch<i64>,
-            /// Highest version of the host app, inclusive.
-            #[schema(value_type = Option<i64>, minimum = 0)]
-            #[serde(default)]
-            pub(super) host_version_max: Patch<i64>,
-            /// Attribute rules, all of which must be true.
-            #[schema(value_type = Option<Vec<AttributeRuleFields>>, max_items = 50)]
-            #[serde(default)]
-            pub(super) attribute_rules: Patch<Vec<Object<AttributeRuleFields>>>,
-            /// Allow-list: devices that pass the rollout regardless of its percentage.
-            #[schema(value_type = Option<Vec<String>>, max_items = 10_000)]
-            #[serde(default)]
-            pub(super) device_ids: Patch<Vec<String>>,
-            #[schema(value_type = Option<RolloutFields>)]
-            #[serde(default)]
-            pub(super) rollout: Patch<Object<RolloutFields>>,
-            /// Time from which the release is offered.
-            #[schema(value_type = Option<String>, format = DateTime)]
-            #[serde(default)]
-            pub(super) starts_at: Patch<String>,
-            /// Time from which the release is no longer offered.
-            #[schema(value_type = Option<String>, format = DateTime)]
-            #[serde(default)]
-            pub(super) ends_at: Patch<String>,
+            pub(super) force: Patch<bool>,
+            $($(#[$attribute])* #[serde(default)] $field: Patch<$type>,)*
         }
 
-        impl $name {
-            /// Removes the fields from the request and parses them.
+        /// Changes to a release. Absent fields keep their values. Version and file fields can be changed only in a
+        /// draft.
+        #[derive(Default, Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct UpdateReleaseRequest {
+            $($(#[$attribute])* #[serde(default)] $field: Patch<$type>,)*
+        }
+
+        impl CreateReleaseRequest {
+            /// Removes the fields of the content from the request and parses them.
             pub(super) fn read_changes(&mut self, fields: &mut FieldReader) -> ReleaseChanges {
+                let content = UpdateReleaseRequest {
+                    $($field: std::mem::take(&mut self.$field),)*
+                };
+                content.read_changes(fields)
+            }
+        }
+
+        impl UpdateReleaseRequest {
+            pub(super) fn read_changes(self, fields: &mut FieldReader) -> ReleaseChanges {
                 ReleaseChanges {
-                    version_code: fields.optional_non_null(
-                        "version_code",
-                        take_field(&mut self.version_code),
-                        VersionCode::of_release,
-                    ),
-                    version_name: fields.optional_non_null(
-                        "version_name",
-                        take_field(&mut self.version_name),
-                        VersionName::parse,
-                    ),
-                    download_url: fields.optional_non_null(
-                        "download_url",
-                        take_field(&mut self.download_url),
-                        Url::parse,
-                    ),
-                    size: fields.optional_non_null("size", take_field(&mut self.size), read_size),
-                    md5: fields.optional_non_null("md5", take_field(&mut self.md5), |text: String| Md5::parse(&text)),
-                    sha256: fields.nullable(
-                        "sha256",
-                        take_field(&mut self.sha256),
-                        |text: String| Sha256::parse(&text),
-                    ),
-                    update_desc: fields.optional_non_null(
-                        "update_desc",
-                        take_field(&mut self.update_desc),
-                        UpdateDescription::parse,
-                    ),
-                    auto_install: fields.optional_non_null("auto_install", take_field(&mut self.auto_install), Ok),
-                    mandatory: fields.optional_non_null("mandatory", take_field(&mut self.mandatory), Ok),
-                    floor: fields.optional_non_null("floor", take_field(&mut self.floor), Ok),
-                    qrcode: fields
-                        .nullable("qrcode", take_field(&mut self.qrcode), read_optional_url)
-                        .map(Option::flatten),
-                    icon_url: fields
-                        .nullable("icon_url", take_field(&mut self.icon_url), read_optional_url)
-                        .map(Option::flatten),
-                    config_json: fields.optional_non_null(
-                        "config_json",
-                        take_field(&mut self.config_json),
-                        |json: Box<RawValue>| ConfigJson::parse(&json),
-                    ),
-                    org_scopes: fields.list("org_scopes", take_field(&mut self.org_scopes), |scope| scope.0.read()),
-                    org_exclusions: fields.list(
-                        "org_exclusions",
-                        take_field(&mut self.org_exclusions),
-                        |scope| scope.0.read(),
-                    ),
-                    device_types: fields.list("device_types", take_field(&mut self.device_types), DeviceType::parse),
-                    host_version_min: fields.nullable(
-                        "host_version_min",
-                        take_field(&mut self.host_version_min),
-                        VersionCode::new,
-                    ),
-                    host_version_max: fields.nullable(
-                        "host_version_max",
-                        take_field(&mut self.host_version_max),
-                        VersionCode::new,
-                    ),
-                    attribute_rules: fields.list(
-                        "attribute_rules",
-                        take_field(&mut self.attribute_rules),
-                        |rule| rule.0.read(),
-                    ),
-                    device_ids: fields.list("device_ids", take_field(&mut self.device_ids), DeviceId::parse),
-                    rollout: fields
-                        .optional_non_null("rollout", take_field(&mut self.rollout), Ok)
-                        .map(|rollout: Object<RolloutFields>| rollout.0.read("rollout.", fields)),
-                    starts_at: fields.nullable("starts_at", take_field(&mut self.starts_at), parse_instant),
-                    ends_at: fields.nullable("ends_at", take_field(&mut self.ends_at), parse_instant),
+                    $($field: fields.$method(stringify!($field), self.$field, $parse),)*
                 }
             }
         }
     };
 }
 
-release_request! {
-    /// New release.
-    CreateReleaseRequest {
-        /// Identifier of the resource; the app itself is identified by its package name.
-        #[schema(value_type = String, required, example = "com.hema.wms.chuku",
-            pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-        #[serde(default)]
-        pub(super) identifier: Patch<String>,
-        /// `true` publishes the release immediately instead of creating a draft.
-        #[schema(value_type = Option<bool>)]
-        #[serde(default)]
-        pub(super) publish: Patch<bool>,
-        /// `true` publishes the release even if version names contradict the version codes.
-        #[schema(value_type = Option<bool>)]
-        #[serde(default)]
-        pub(super) force: Patch<bool>,
+// A new release requires `version_code`, `version_name`, `download_url`, `size` and `md5`.
+release_requests! {
+    /// Version code, 1 to 2^63 − 1, which orders releases. JavaScript clients are exact up to 2^53 − 1.
+    #[schema(value_type = i64, minimum = 1, example = 240)]
+    version_code: i64, optional_non_null(VersionCode::of_release);
+    /// Version name, for display.
+    #[schema(value_type = String, max_length = 64, example = "1.1.10")]
+    version_name: String, optional_non_null(VersionName::parse);
+    #[schema(value_type = String, max_length = 2048, example = "https://files.example/chuku/240.bin")]
+    download_url: String, optional_non_null(Url::parse);
+    /// File size in bytes.
+    #[schema(value_type = i64, minimum = 0, example = 1_048_576)]
+    size: i64, optional_non_null(read_size);
+    /// MD5 digest: 32 hexadecimal digits, case-insensitive.
+    #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{32}$", example = "0cc175b9c0f1b6a831c399e269772661")]
+    md5: String, optional_non_null(|text: String| Md5::parse(&text));
+    /// SHA-256 digest: 64 hexadecimal digits, case-insensitive.
+    #[schema(value_type = Option<String>, pattern = "^[0-9A-Fa-f]{64}$")]
+    sha256: String, nullable(|text: String| Sha256::parse(&text));
+    #[schema(value_type = String, max_length = 4000)]
+    update_desc: String, optional_non_null(UpdateDescription::parse);
+    #[schema(value_type = bool)]
+    auto_install: bool, optional_non_null(Ok);
+    /// Mandatory release: an update from below it installs without asking, even if a newer release is offered.
+    #[schema(value_type = bool)]
+    mandatory: bool, optional_non_null(Ok);
+    /// Floor release: an update from below it must not skip it.
+    #[schema(value_type = bool)]
+    floor: bool, optional_non_null(Ok);
+    #[schema(value_type = Option<String>, max_length = 2048)]
+    qrcode: String, clearable(read_optional_url);
+    /// Icon address; the app's icon if absent.
+    #[schema(value_type = Option<String>, max_length = 2048)]
+    icon_url: String, clearable(read_optional_url);
+    /// Any JSON object of at most 64 KiB. Numbers are stored as written. If a member is repeated, the last one counts.
+    #[schema(value_type = Object)]
+    config_json: Box<RawValue>, optional_non_null(|json: Box<RawValue>| ConfigJson::parse(&json));
+    /// Org scopes that the release applies to; everywhere if empty.
+    #[schema(value_type = Vec<OrgScopeFields>, max_items = 1000)]
+    org_scopes: Vec<Object<OrgScopeFields>>, list(|scope| scope.0.read());
+    /// Org scopes that are excluded, unless a deeper scope of `org_scopes` matches.
+    #[schema(value_type = Vec<OrgScopeFields>, max_items = 1000)]
+    org_exclusions: Vec<Object<OrgScopeFields>>, list(|scope| scope.0.read());
+    /// Device types that the release applies to; every type if empty.
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    device_types: Vec<String>, list(DeviceType::parse);
+    /// Lowest version of the host app, inclusive.
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    host_version_min: i64, nullable(VersionCode::new);
+    /// Highest version of the host app, inclusive.
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    host_version_max: i64, nullable(VersionCode::new);
+    /// Attribute rules, all of which must be true.
+    #[schema(value_type = Vec<AttributeRuleFields>, max_items = 50)]
+    attribute_rules: Vec<Object<AttributeRuleFields>>, list(|rule| rule.0.read());
+    /// Allow-list: devices that pass the rollout regardless of its percentage.
+    #[schema(value_type = Vec<String>, max_items = 10_000)]
+    device_ids: Vec<String>, list(DeviceId::parse);
+    #[schema(value_type = RolloutFields)]
+    rollout: Object<RolloutFields>, object(RolloutFields::read);
+    /// Time from which the release is offered.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: String, nullable(parse_instant);
+    /// Time from which the release is no longer offered.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ends_at: String, nullable(parse_instant);
+}
+
+/// Schema of the content in a response: the fields of an update, all of them present.
+pub(super) struct ReleaseContentSchema;
+
+impl PartialSchema for ReleaseContentSchema {
+    fn schema() -> RefOr<Schema> {
+        match UpdateReleaseRequest::schema() {
+            RefOr::T(Schema::Object(mut content)) => {
+                content.description = Some("Content of a release.".to_owned());
+                content.required = content.properties.keys().cloned().collect();
+                content.additional_properties = None;
+                RefOr::T(Schema::Object(content))
+            }
+            other => other,
+        }
     }
 }
 
-release_request! {
-    /// Changes to a release. Absent fields keep their values. Version and file fields can be changed only in a draft.
-    UpdateReleaseRequest {}
+impl ToSchema for ReleaseContentSchema {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ReleaseContent")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        UpdateReleaseRequest::schemas(schemas);
+    }
 }
 
 /// Share of the devices that are offered a release.
@@ -269,10 +218,6 @@ impl RolloutFields {
             }),
         }
     }
-}
-
-fn take_field<T>(field: &mut Patch<T>) -> Patch<T> {
-    std::mem::take(field)
 }
 
 fn read_size(bytes: i64) -> Result<i64, Invalid> {

@@ -57,12 +57,7 @@ pub(super) async fn publish_release(
     let mut fields = FieldReader::default();
     let force = fields.optional_non_null("force", call.body.take().force, Ok);
     fields.finish()?;
-    let request = TransitionRequest {
-        step: Transition::Publish,
-        reason: None,
-        force: force.unwrap_or(false),
-    };
-    transition(&call, request).await
+    transition(&call, TransitionRequest::publish(force.unwrap_or(false))).await
 }
 
 /// Pause a release
@@ -132,7 +127,7 @@ async fn transition<B: FromBody>(
     request: TransitionRequest,
 ) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
+    let path = call.path.address();
     let done = release_transitions::apply(&call.ctx, &call.caller, path, request, &precondition).await?;
     Ok(respond::respond_written_versioned::<ReleaseResponse, _>(&done))
 }

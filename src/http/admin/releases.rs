@@ -189,10 +189,10 @@ pub(super) async fn update_release(
     mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = FieldReader::for_update();
-    let changes = call.body.value.read_changes(&mut fields);
+    let changes = std::mem::take(&mut call.body.value).read_changes(&mut fields);
     fields.finish()?;
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
+    let path = call.path.address();
     let done = releases::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
     Ok(respond::respond_written_versioned::<ReleaseResponse, _>(&done))
 }
@@ -214,7 +214,7 @@ pub(super) async fn set_rollout(
     let changes = rollout.read("", &mut fields);
     fields.finish()?;
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, &call.path.package_name, call.path.release_id);
+    let path = call.path.address();
     let done = releases::set_rollout(&call.ctx, &call.caller, path, changes, &precondition).await?;
     Ok(respond::respond_written_versioned::<ReleaseResponse, _>(&done))
 }

@@ -24,7 +24,8 @@ use slipway_domain::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::push::{UrlScheme, UrlSchemes};
-use slipway_domain::catalog::release::{FileFacts, RecallMode, Release, ReleaseContent, ReleaseState};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseState};
+use slipway_domain::catalog::release_content::{ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::tenant::Tenant;
@@ -285,7 +286,7 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
         content: ReleaseContent {
             version_code: version(version_code),
             version_name: VersionName::parse("1.0.1").unwrap(),
-            file: FileFacts {
+            file: ReleaseFile {
                 download_url: Url::parse("https://files.example/a.bin?a=1&b=2").unwrap(),
                 size: 1_000,
                 md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap(),

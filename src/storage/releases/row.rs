@@ -7,9 +7,8 @@ use super::super::entity::release::Model;
 use super::super::row::{Row, to_json};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
-use slipway_domain::catalog::release::{
-    FileFacts, RecallMode, Release, ReleaseContent, ReleaseRecord, ReleaseState, ReleaseStateKind,
-};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, ReleaseStateKind};
+use slipway_domain::catalog::release_content::{ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, Identifier, Md5, Reason, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
@@ -21,6 +20,12 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
     let record = &stored.value;
     let release = &record.release;
     let content = &release.content;
+    let ReleaseFile {
+        download_url,
+        size,
+        md5,
+        sha256,
+    } = &content.file;
     Model {
         tenant_id,
         id: release.id.uuid(),
@@ -31,14 +36,10 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         state: release.state.name().to_owned(),
         recall_mode: release.state.recall_mode().map(|mode| mode.as_str().to_owned()),
         recall_reason: record.recall_reason.clone().map(Reason::into_string),
-        download_url: content.file.download_url.as_str().to_owned(),
-        size: content.file.size,
-        md5: content.file.md5.as_str().to_owned(),
-        sha256: content
-            .file
-            .sha256
-            .as_ref()
-            .map(|digest| digest.as_str().to_owned()),
+        download_url: download_url.as_str().to_owned(),
+        size: *size,
+        md5: md5.as_str().to_owned(),
+        sha256: sha256.as_ref().map(|digest| digest.as_str().to_owned()),
         update_desc: content.update_desc.as_str().to_owned(),
         auto_install: content.auto_install,
         mandatory: content.mandatory,
@@ -100,9 +101,9 @@ fn read_content(row: &Row<Uuid>, model: Model) -> Result<ReleaseContent, Storage
     })
 }
 
-fn read_file(row: &Row<Uuid>, model: &Model) -> Result<FileFacts, StorageError> {
+fn read_file(row: &Row<Uuid>, model: &Model) -> Result<ReleaseFile, StorageError> {
     let sha256 = model.sha256.as_deref().map(Sha256::parse).transpose();
-    Ok(FileFacts {
+    Ok(ReleaseFile {
         download_url: row.column("download_url", Url::parse(model.download_url.as_str()))?,
         size: model.size,
         md5: row.column("md5", Md5::parse(&model.md5))?,

@@ -22,7 +22,7 @@ pub mod page;
 pub mod pin;
 pub mod push;
 pub mod release;
-pub mod release_changes;
+pub mod release_content;
 pub mod revision;
 pub mod rollout;
 pub mod targeting;

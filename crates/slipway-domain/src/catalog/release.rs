@@ -1,15 +1,13 @@
-//! Release of one version of a resource: its content and its lifecycle.
+//! Release of one version of a resource, and its lifecycle.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::app::parse_name;
-use super::field::{FieldError, Invalid};
+use super::field::Invalid;
 use super::ids::{AppId, ReleaseId};
-use super::rollout::Rollout;
-use super::targeting::Targeting;
-use super::text::{ConfigJson, Identifier, Md5, Reason, Sha256, UpdateDescription, Url, VersionName};
-use super::version::VersionCode;
+use super::release_content::ReleaseContent;
+use super::text::{Identifier, Reason};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -20,117 +18,52 @@ pub struct Release {
     pub content: ReleaseContent,
 }
 
-/// Content of a release, as a publisher defines it.
+/// Release with the facts of its lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseContent {
-    pub version_code: VersionCode,
-    pub version_name: VersionName,
-    pub file: FileFacts,
-    pub update_desc: UpdateDescription,
-    pub auto_install: bool,
-    /// An update past this release installs without asking, even if a newer release is chosen.
-    pub mandatory: bool,
-    /// An update from a lower version must not skip this release.
-    pub floor: bool,
-    pub qrcode: Option<Url>,
-    pub icon_url: Option<Url>,
-    pub config_json: ConfigJson,
-    pub targeting: Targeting,
-    pub rollout: Rollout,
-    /// Time from which the release is offered.
-    pub starts_at: Option<DateTime<Utc>>,
-    /// Time from which the release is no longer offered.
-    pub ends_at: Option<DateTime<Utc>>,
+pub struct ReleaseRecord {
+    pub release: Release,
+    /// Reason for the recall.
+    pub recall_reason: Option<Reason>,
+    /// Time of the first publication.
+    pub published_at: Option<DateTime<Utc>>,
 }
 
-/// Properties of the artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileFacts {
-    pub download_url: Url,
-    /// Size in bytes, ≥ 0.
-    pub size: i64,
-    pub md5: Md5,
-    pub sha256: Option<Sha256>,
-}
-
-impl FileFacts {
-    /// Returns `true` if both describe the same bytes: equal MD5s, and equal SHA-256s if both are known.
-    pub fn same_digests(&self, other: &Self) -> bool {
-        self.md5 == other.md5
-            && match (&self.sha256, &other.sha256) {
-                (Some(a), Some(b)) => a == b,
-                _ => true,
-            }
-    }
-}
-
-impl ReleaseContent {
-    /// Checks the rules between fields.
-    pub fn check(&self) -> Vec<FieldError> {
-        let mut errors = self.targeting.check();
-        if let (Some(starts_at), Some(ends_at)) = (self.starts_at, self.ends_at)
-            && starts_at >= ends_at
-        {
-            errors.push(FieldError::invalid("ends_at", "must be after starts_at"));
+impl ReleaseRecord {
+    /// Returns the draft of a new release.
+    pub fn draft(id: ReleaseId, app_id: AppId, identifier: Identifier, content: ReleaseContent) -> Self {
+        Self {
+            release: Release {
+                id,
+                app_id,
+                identifier,
+                state: ReleaseState::Draft,
+                content,
+            },
+            recall_reason: None,
+            published_at: None,
         }
-        errors
     }
 
-    /// Returns the fields in which `other` differs, of those that are immutable once a release is published.
-    pub fn changed_fixed_fields(&self, other: &Self) -> Vec<&'static str> {
-        [
-            ("version_code", self.version_code != other.version_code),
-            ("version_name", self.version_name != other.version_name),
-            ("download_url", self.file.download_url != other.file.download_url),
-            ("size", self.file.size != other.file.size),
-            ("md5", self.file.md5 != other.file.md5),
-            ("sha256", self.file.sha256 != other.file.sha256),
-        ]
-        .into_iter()
-        .filter_map(|(field, differs)| differs.then_some(field))
-        .collect()
-    }
-
-    /// Returns all fields in which `other` differs, by their names in the API.
-    pub fn changed_fields(&self, other: &Self) -> Vec<&'static str> {
-        let mut fields = self.changed_fixed_fields(other);
-        let (mine, theirs) = (&self.targeting, &other.targeting);
-        fields.extend(
-            [
-                ("update_desc", self.update_desc != other.update_desc),
-                ("auto_install", self.auto_install != other.auto_install),
-                ("mandatory", self.mandatory != other.mandatory),
-                ("floor", self.floor != other.floor),
-                ("qrcode", self.qrcode != other.qrcode),
-                ("icon_url", self.icon_url != other.icon_url),
-                (
-                    "config_json",
-                    !self
-                        .config_json
-                        .as_json()
-                        .is_equivalent_to(other.config_json.as_json()),
-                ),
-                ("org_scopes", mine.org_scopes != theirs.org_scopes),
-                ("org_exclusions", mine.org_exclusions != theirs.org_exclusions),
-                ("device_types", mine.device_types != theirs.device_types),
-                (
-                    "host_version_min",
-                    mine.host_version_min != theirs.host_version_min,
-                ),
-                (
-                    "host_version_max",
-                    mine.host_version_max != theirs.host_version_max,
-                ),
-                ("attribute_rules", mine.attribute_rules != theirs.attribute_rules),
-                ("device_ids", mine.device_ids != theirs.device_ids),
-                ("rollout", self.rollout != other.rollout),
-                ("starts_at", self.starts_at != other.starts_at),
-                ("ends_at", self.ends_at != other.ends_at),
-            ]
-            .into_iter()
-            .filter_map(|(field, differs)| differs.then_some(field)),
-        );
-        fields
+    /// Returns the release after a transition, or `None` if the transition leaves it unchanged.
+    pub fn after(
+        &self,
+        transition: Transition,
+        reason: Option<Reason>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, InvalidTransition> {
+        let state = self.release.state.after(transition)?;
+        if state == self.release.state {
+            return Ok(None);
+        }
+        let mut after = self.clone();
+        after.release.state = state;
+        if transition == Transition::Publish {
+            after.published_at = Some(now);
+        }
+        if reason.is_some() {
+            after.recall_reason = reason;
+        }
+        Ok(Some(after))
     }
 }
 
@@ -321,16 +254,6 @@ impl ReleaseState {
             hint,
         }
     }
-}
-
-/// Release with facts of its life cycle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseRecord {
-    pub release: Release,
-    /// Reason for the recall.
-    pub recall_reason: Option<Reason>,
-    /// Time of the first publication.
-    pub published_at: Option<DateTime<Utc>>,
 }
 
 /// Filter for a list of an app's releases. An absent field matches every release.

@@ -1,6 +1,7 @@
 //! Rollouts: the share of the devices that gets a release, and the selection of these devices.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Number;
 use sha2::{Digest, Sha256};
 
@@ -113,6 +114,43 @@ impl Default for Rollout {
             key: None,
             unit: RolloutUnit::Device,
         }
+    }
+}
+
+/// The JSON form gives the share as a percentage, like the API.
+impl Serialize for Rollout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Rollout", 3)?;
+        members.serialize_field("percent", &self.share.to_percent())?;
+        members.serialize_field("key", &self.key)?;
+        members.serialize_field("unit", &self.unit.to_string())?;
+        members.end()
+    }
+}
+
+/// Changes of a rollout. `None` leaves a field unchanged; `Some(None)` clears the key.
+#[derive(Debug, Clone, Default)]
+pub struct RolloutChanges {
+    pub share: Option<Share>,
+    pub key: Option<Option<RolloutKey>>,
+    pub unit: Option<RolloutUnit>,
+}
+
+impl RolloutChanges {
+    /// Returns the rollout of a new release.
+    pub fn into_new(self) -> Rollout {
+        let mut rollout = Rollout::default();
+        self.apply_to(&mut rollout);
+        rollout
+    }
+
+    pub fn apply_to(self, rollout: &mut Rollout) {
+        let Self { share, key, unit } = self;
+        *rollout = Rollout {
+            share: share.unwrap_or(rollout.share),
+            key: key.unwrap_or_else(|| rollout.key.take()),
+            unit: unit.unwrap_or(rollout.unit),
+        };
     }
 }
 

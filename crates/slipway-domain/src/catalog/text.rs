@@ -222,7 +222,7 @@ impl UpdateDescription {
 }
 
 /// Configuration of a release: a JSON object as compact text, at most 64 KiB. Numbers keep the text that was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigJson(JsonText);
 
 impl ConfigJson {
@@ -260,8 +260,9 @@ impl ConfigJson {
         self.0.as_str()
     }
 
-    pub fn as_json(&self) -> &JsonText {
-        &self.0
+    /// Returns `true` if both are equal except for the order of members.
+    pub fn is_equivalent_to(&self, other: &Self) -> bool {
+        self.0.is_equivalent_to(&other.0)
     }
 }
 

@@ -13,7 +13,8 @@ use super::string_pool::{SortedTexts, StringPool, StringPoolBuilder, StringRef};
 use slipway_domain::catalog::attribute::{AttributeRule, RuleTest};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::org::OrgScope;
-use slipway_domain::catalog::release::ReleaseContent;
+use slipway_domain::catalog::release_content::ReleaseContent;
+use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{DeviceId, DeviceType};
 use slipway_domain::catalog::version::VersionCode;
 
@@ -265,20 +266,28 @@ impl TargetsBuilder {
         content: &ReleaseContent,
         texts: &mut StringPoolBuilder,
     ) -> Result<TargetsRow, LayoutError> {
-        let targeting = &content.targeting;
-        let device_types = targeting.device_types.iter().map(DeviceType::as_str);
-        let device_ids = targeting.device_ids.iter().map(DeviceId::as_str);
+        let Targeting {
+            org_scopes,
+            org_exclusions,
+            device_types,
+            host_version_min,
+            host_version_max,
+            attribute_rules,
+            device_ids,
+        } = &content.targeting;
+        let device_types = device_types.iter().map(DeviceType::as_str);
+        let device_ids = device_ids.iter().map(DeviceId::as_str);
         let key = content.rollout.key.as_ref();
         Ok(TargetsRow {
             starts_at: content.starts_at,
             ends_at: content.ends_at,
-            host_version_min: targeting.host_version_min,
-            host_version_max: targeting.host_version_max,
+            host_version_min: *host_version_min,
+            host_version_max: *host_version_max,
             device_types: self.add_words(device_types.collect(), texts),
             allow_list: self.add_words(device_ids.collect(), texts),
-            scopes: self.add_scopes(&targeting.org_scopes, texts),
-            exclusions: self.add_scopes(&targeting.org_exclusions, texts),
-            rules: self.add_rules(&targeting.attribute_rules)?,
+            scopes: self.add_scopes(org_scopes, texts),
+            exclusions: self.add_scopes(org_exclusions, texts),
+            rules: self.add_rules(attribute_rules)?,
             rollout_key: key.map_or(StringRef::EMPTY, |key| texts.add(key.as_str())),
         })
     }
