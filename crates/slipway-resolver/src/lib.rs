@@ -19,4 +19,6 @@ pub use layout::{
     CompiledRelease, LayoutError, NO_ENCODERS, OfferEncoder, OfferEncoders, PublishedApp, PublishedResource,
 };
 pub use read::{CheckFields, RawField, read_check, read_device_attributes, read_integer, read_memberships};
-pub use rules::{ExplainedRelease, ExplainedResource, Offer, Rule, Verdict, decide, explain, explain_selected};
+pub use rules::{
+    ExplainedRelease, ExplainedResource, Offer, Rule, Verdict, decide, explain, explain_selected,
+};

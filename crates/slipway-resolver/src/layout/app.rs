@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::validate::RawPublishedApp;
 use super::list_ref::ListRef;
 use super::prefetch::prefetch;
 use super::prepare::{Prepared, PreparedBytes};
 use super::string_pool::{StringPool, StringRef};
 use super::targets::{Targets, TargetsIndex, TargetsTable};
-use self::validate::RawPublishedApp;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::org::LevelCodes;
 use slipway_domain::catalog::pin::PinMode;

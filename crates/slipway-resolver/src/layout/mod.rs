@@ -13,8 +13,8 @@ mod scopes;
 mod string_pool;
 mod targets;
 
-pub use app::{CompiledRelease, PublishedApp, PublishedResource};
 pub(crate) use app::CompiledPin;
+pub use app::{CompiledRelease, PublishedApp, PublishedResource};
 pub use error::LayoutError;
 pub use prepare::{NO_ENCODERS, OfferEncoder, OfferEncoders};
 pub(crate) use scopes::{Scope, Scopes};

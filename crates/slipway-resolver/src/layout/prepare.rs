@@ -57,7 +57,12 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Returns the range of a slot in the chunk.
     fn range(self, slot: usize) -> Range<usize> {
-        let before: usize = self.lengths.iter().take(slot).map(|length| *length as usize).sum();
+        let before: usize = self
+            .lengths
+            .iter()
+            .take(slot)
+            .map(|length| *length as usize)
+            .sum();
         let start = self.start as usize + before;
         start..start + self.lengths[slot] as usize
     }
