@@ -3,6 +3,7 @@
 mod cycles;
 mod dependencies;
 mod handlers;
+mod documents;
 mod language;
 mod layers;
 mod migrations;
