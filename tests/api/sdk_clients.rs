@@ -1,6 +1,8 @@
 //! Existing clients of the gateway, unmodified from their registries, against the real server: what each of them
 //! itself returned or raised. `tests/run` installs them; the calls are in `tests/sdk_clients`.
 
+mod rolling_restart;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

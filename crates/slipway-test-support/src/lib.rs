@@ -5,6 +5,7 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+pub mod balancer;
 pub mod cluster;
 pub mod database;
 pub mod embedded;
