@@ -4,6 +4,7 @@
 //! entities cannot change it, and its helpers are in its own folder for the same reason.
 
 mod m0001_initial;
+mod m0002_effective_releases;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -15,6 +16,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Initial)]
+        vec![
+            Box::new(m0001_initial::Initial),
+            Box::new(m0002_effective_releases::EffectiveReleases),
+        ]
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::CatalogCache;
-use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
+use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts, row_count_of};
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::catalog_states::{self, AppRows, TenantRows};
 use crate::storage::credentials::app_keys::SealedSecrets;
@@ -36,8 +36,8 @@ pub(super) enum LoadResult {
     Panicked(String),
     /// Most rows are gone without an audited deletion.
     Suspicious {
-        rows_before: i64,
-        rows_now: i64,
+        rows_before: u64,
+        rows_now: u64,
     },
 }
 
@@ -234,19 +234,16 @@ impl Loader {
     ) -> Result<LoadResult, StorageError> {
         let scope = TenantScope::internal(row.tenant.id);
         let served = self.live.served(row.tenant.id);
-        if let Some(served) = &served
-            && self.is_suspicious(reader, scope, served, &row).await?
-        {
-            return Ok(LoadResult::Suspicious {
-                rows_before: served.row_count,
-                rows_now: row.row_count,
-            });
-        }
         let apps = match (new_apps, &served) {
             (Some(apps), _) => apps,
             (None, Some(served)) => self.load_changed_apps(reader, scope, served, &row).await?,
             (None, None) => Vec::new(),
         };
+        if let Some(served) = &served
+            && let Some(suspicion) = self.find_suspicion(reader, scope, served, &apps).await?
+        {
+            return Ok(suspicion);
+        }
         let unchanged = served
             .as_ref()
             .filter(|served| served.directory_etag == row.directory_etag);
@@ -269,31 +266,47 @@ impl Loader {
             device_keys: row.device_keys.into_iter().collect(),
             app_keys,
             apps,
-            row_count: row.row_count,
         }))))
     }
 
-    /// Returns `true` if most of a tenant's rows vanished within one history of the database and without an audited
+    /// Returns a result if most of a tenant's rows vanished within one history of the database and without an audited
     /// deletion. Such a loss is a mistake rather than a change, and must not be served.
-    async fn is_suspicious(
+    async fn find_suspicion(
         &self,
         reader: &ReadTx,
         scope: TenantScope,
         served: &PublishedTenant,
-        row: &TenantRows,
-    ) -> Result<bool, StorageError> {
-        let has_halved = row.row_count < served.row_count / 2 + served.row_count % 2;
-        if !self.has_same_history || !has_halved {
-            return Ok(false);
+        apps: &[LoadedApp],
+    ) -> Result<Option<LoadResult>, StorageError> {
+        let rows_before = served.row_count();
+        let least = rows_before.div_ceil(2);
+        let mut rows_now = row_count_of(apps);
+        if !self.has_same_history || rows_now >= least {
+            return Ok(None);
         }
-        let present: HashSet<_> = row.apps.iter().map(|(id, _)| *id).collect();
+        // A release that is no longer effective still exists.
+        let effective: HashSet<_> = apps.iter().flat_map(|loaded| loaded.app.release_ids()).collect();
+        let missing: Vec<_> = served
+            .loaded_apps()
+            .flat_map(|loaded| loaded.app.release_ids())
+            .filter(|id| !effective.contains(id))
+            .collect();
+        rows_now += catalog_states::count_existing_releases(reader, scope, &missing).await?;
+        if rows_now >= least {
+            return Ok(None);
+        }
+        let present: HashSet<_> = apps.iter().map(|loaded| loaded.id).collect();
         let gone: Vec<_> = served
             .loaded_apps()
             .filter(|loaded| !present.contains(&loaded.id))
             .map(|loaded| loaded.app.package_name.as_str().to_owned())
             .collect();
         let audited = catalog_states::count_audited_deletions(reader, scope, &gone).await?;
-        Ok(gone.is_empty() || audited < gone.len() as u64)
+        let is_suspicious = gone.is_empty() || audited < gone.len() as u64;
+        Ok(is_suspicious.then_some(LoadResult::Suspicious {
+            rows_before,
+            rows_now,
+        }))
     }
 
     /// Returns the current apps of a tenant. Apps whose revision is the cached one are not read again.

@@ -32,8 +32,6 @@ pub struct PublishedTenant {
     by_name: HashMap<Box<str>, Arc<PublishedApp>>,
     release_count: usize,
     prepared_byte_count: usize,
-    /// Number of apps, and of releases in any state, in the database.
-    pub(super) row_count: i64,
 }
 
 /// Parts of a tenant's catalog.
@@ -45,7 +43,6 @@ pub(super) struct TenantParts {
     pub(super) device_keys: HashMap<KeyId, DeviceKeyHash>,
     pub(super) app_keys: HashMap<String, Arc<LiveAppKey>>,
     pub(super) apps: Vec<LoadedApp>,
-    pub(super) row_count: i64,
 }
 
 /// Gateway key with its secrets decrypted.
@@ -96,6 +93,12 @@ pub(super) struct LoadedApp {
     pub(super) app: Arc<PublishedApp>,
 }
 
+/// Returns the number of these apps and of their effective releases.
+pub(super) fn row_count_of(apps: &[LoadedApp]) -> u64 {
+    let releases: usize = apps.iter().map(|loaded| loaded.app.release_count()).sum();
+    apps.len() as u64 + releases as u64
+}
+
 impl PublishedTenant {
     pub(super) fn new(parts: TenantParts) -> Self {
         let mut by_name = HashMap::with_capacity(parts.apps.len());
@@ -120,7 +123,6 @@ impl PublishedTenant {
             release_count: parts.apps.iter().map(|loaded| loaded.app.release_count()).sum(),
             apps: parts.apps.into_iter().map(|loaded| (loaded.id, loaded)).collect(),
             by_name,
-            row_count: parts.row_count,
         }
     }
 
@@ -151,6 +153,11 @@ impl PublishedTenant {
 
     pub(super) fn app_count(&self) -> usize {
         self.apps.len()
+    }
+
+    /// Returns the number of apps and of effective releases.
+    pub(super) fn row_count(&self) -> u64 {
+        self.apps.len() as u64 + self.release_count as u64
     }
 
     pub(super) fn release_count(&self) -> usize {

@@ -179,7 +179,7 @@ pub async fn delete(
     precondition.check(&before.etag)?;
     let app = crate::storage::apps::find_by_id(&tx, scope, before.value.app_id).await?;
     let package_name = app.ok_or(ServiceError::NotFound("pin"))?.value.package_name;
-    pins::delete(&tx, before.value.app_id, id).await?;
+    pins::delete(&tx, &before.value).await?;
     let audited = AuditedPin {
         app: &package_name,
         pin: &before.value,

@@ -5,13 +5,12 @@ use chrono::{DateTime, Utc};
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit};
 use super::{Caller, Context, Precondition, ServiceError, WriteResult};
-use crate::storage::releases::{list_names_of, update};
+use crate::storage::releases::{find_contradicting_name, update};
 use crate::storage::{CatalogTx, resources};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
 use slipway_domain::catalog::text::Reason;
-use slipway_domain::catalog::version::names_contradict_codes;
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Request for a transition of a release.
@@ -136,16 +135,11 @@ const fn audited_as(step: Transition) -> AuditAction {
 /// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
 /// mistake.
 async fn check_version_names(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
-    let own = (release.content.version_code, &release.content.version_name);
-    let others = list_names_of(tx, tx.scope(), release.app_id, &release.identifier).await?;
-    let clash = others
-        .iter()
-        .find(|(code, name)| *code != own.0 && names_contradict_codes(own, (*code, name)));
-    match clash {
+    let (own_code, own_name) = (release.content.version_code, &release.content.version_name);
+    match find_contradicting_name(tx, tx.scope(), release).await? {
         Some((code, name)) => Err(ServiceError::VersionConflict(format!(
-            "version_name {} of version {} contradicts {name} of version {code}; correct it, or publish with \
-             \"force\": true",
-            own.1, own.0
+            "version_name {own_name} of version {own_code} contradicts {name} of version {code}; correct it, or publish \
+             with \"force\": true"
         ))),
         None => Ok(()),
     }

@@ -24,11 +24,20 @@ use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Name, PackageName, Url};
 use slipway_domain::catalog::versioned::Versioned;
 
+/// App with what a load needs to know of it.
+pub(super) struct AppOfTenant {
+    pub(super) tenant: TenantId,
+    pub(super) revision: CatalogRevision,
+    pub(super) app: App,
+    /// The flags of its effective releases are computed. They are not if an older version of the program wrote last.
+    pub(super) has_current_flags: bool,
+}
+
 /// Lists these apps, each with its revision.
 pub(super) async fn list_all_of(
     reader: &impl Reader,
     apps: &AppSelection<'_>,
-) -> Result<Vec<(TenantId, CatalogRevision, App)>, StorageError> {
+) -> Result<Vec<AppOfTenant>, StorageError> {
     let rows = Entity::find()
         .filter(apps.condition(Column::TenantId, Column::Id))
         .all(reader.connection())
@@ -47,7 +56,12 @@ pub(super) async fn list_all_of(
                 head: model.head.clone(),
             };
             let old_names = names.remove(&model.id).unwrap_or_default();
-            Ok((tenant, revision, read(model, old_names)?.value))
+            Ok(AppOfTenant {
+                tenant,
+                revision,
+                has_current_flags: model.effective_as_of == model.revision,
+                app: read(model, old_names)?.value,
+            })
         })
         .collect()
 }
@@ -118,6 +132,7 @@ pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Ve
         package_name: Set(stored.value.package_name.as_str().to_owned()),
         // The commit sets the revision to 1 and generates the head.
         revision: Set(0),
+        effective_as_of: Set(0),
         head: Set(String::new()),
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)

@@ -4,25 +4,29 @@ use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
+use super::apps::AppOfTenant;
 use super::connect::with_load_timeout;
 use super::credentials::app_keys::{self, SealedSecrets};
 use super::credentials::device_keys::{self, DeviceKeyHash};
 use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
-use super::selection::numbers;
+use super::selection::{ByApp, numbers};
 use super::{
     AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
     tenants,
 };
 use slipway_domain::access::{AppKey, TenantScope};
 use slipway_domain::catalog::app::{App, Resource};
-use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
+use slipway_domain::catalog::ids::{AppId, KeyId, ReleaseId, TenantId};
 use slipway_domain::catalog::org::OrgNode;
 use slipway_domain::catalog::pin::Pin;
 use slipway_domain::catalog::release::Release;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
+
+/// Number of apps in one statement.
+const APPS_AT_ONCE: usize = 1_000;
 
 /// State of a tenant's catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +49,6 @@ pub struct TenantRows {
     pub app_keys: Vec<(AppKey, SealedSecrets)>,
     /// Every app with its revision.
     pub apps: Vec<(AppId, CatalogRevision)>,
-    /// Number of apps, and of releases in any state.
-    pub row_count: i64,
 }
 
 /// App with its resources, releases and pins.
@@ -99,23 +101,16 @@ pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<Ten
     let mut device_keys = with_load_timeout(device_keys::list_secret_hashes(tx, scopes)).await?;
     let mut app_keys = with_load_timeout(app_keys::list_with_secrets(tx, scopes)).await?;
     let mut apps = with_load_timeout(apps::list_revisions(tx, scopes)).await?;
-    let mut releases = with_load_timeout(releases::count_by_tenant(tx, scopes)).await?;
     let rows = with_load_timeout(tenants::list_all_of(tx, scopes)).await?;
     let loaded = rows.into_iter().filter_map(|tenant| {
         let number = tenant.id.get();
         let apps = apps.remove(&number).unwrap_or_default();
-        let release_count = releases
-            .remove(&number)
-            .and_then(|mut counts| counts.pop())
-            .unwrap_or(0);
-        let app_count = i64::try_from(apps.len()).unwrap_or(i64::MAX);
         Some(TenantRows {
             revision: states.get(&tenant.id)?.clone(),
             tenant,
             directory_etag: directory_etags.remove(&number).and_then(|mut tags| tags.pop()),
             device_keys: device_keys.remove(&number).unwrap_or_default(),
             app_keys: app_keys.remove(&number).unwrap_or_default(),
-            row_count: release_count.saturating_add(app_count),
             apps,
         })
     });
@@ -134,19 +129,50 @@ pub async fn load_apps(
     apps: AppSelection<'_>,
     selection: ReleaseSelection,
 ) -> Result<Vec<AppRows>, StorageError> {
+    let rows = with_load_timeout(apps::list_all_of(tx, &apps)).await?;
     let mut resources = with_load_timeout(resources::list_all_of(tx, &apps)).await?;
     let mut releases = releases::list_all_of(tx, &apps, selection).await?;
+    if selection == ReleaseSelection::Effective {
+        replace_without_flags(tx, &rows, &mut releases).await?;
+    }
     let mut pins = with_load_timeout(pins::list_all_of(tx, &apps)).await?;
-    let rows = with_load_timeout(apps::list_all_of(tx, &apps)).await?;
-    let loaded = rows.into_iter().map(|(tenant, revision, app)| AppRows {
-        resources: resources.remove(&app.id).unwrap_or_default(),
-        releases: releases.remove(&app.id).unwrap_or_default(),
-        pins: pins.remove(&app.id).unwrap_or_default(),
-        tenant,
-        app,
-        revision,
+    let loaded = rows.into_iter().map(|row| AppRows {
+        resources: resources.remove(&row.app.id).unwrap_or_default(),
+        releases: releases.remove(&row.app.id).unwrap_or_default(),
+        pins: pins.remove(&row.app.id).unwrap_or_default(),
+        tenant: row.tenant,
+        app: row.app,
+        revision: row.revision,
     });
     Ok(loaded.collect())
+}
+
+/// Loads every release that may be effective of the apps whose flags are not computed.
+async fn replace_without_flags(
+    tx: &ReadTx,
+    apps: &[AppOfTenant],
+    releases: &mut ByApp<Release>,
+) -> Result<(), StorageError> {
+    let mut without: HashMap<TenantId, Vec<AppId>> = HashMap::new();
+    for row in apps.iter().filter(|row| !row.has_current_flags) {
+        without.entry(row.tenant).or_default().push(row.app.id);
+    }
+    for (tenant, ids) in without {
+        for ids in ids.chunks(APPS_AT_ONCE) {
+            let selection = AppSelection::Some(TenantScope::internal(tenant), ids);
+            releases.extend(releases::list_possibly_effective(tx, &selection).await?);
+        }
+    }
+    Ok(())
+}
+
+/// Counts those of these releases that exist, in any state.
+pub async fn count_existing_releases(
+    tx: &ReadTx,
+    scope: TenantScope,
+    ids: &[ReleaseId],
+) -> Result<u64, StorageError> {
+    with_load_timeout(releases::count_existing(tx, scope, ids)).await
 }
 
 /// Counts those of these missing apps whose deletion is in the audit log.

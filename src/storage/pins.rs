@@ -1,8 +1,12 @@
 //! Pins of tenants.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 
 use super::entity::pin::{Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
@@ -87,13 +91,36 @@ pub(super) async fn list_all_of(
     Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
+/// Lists the modes with a version that pins of a resource have, each once.
+pub(super) async fn list_pinned_versions(
+    reader: &CatalogTx,
+    app: AppId,
+    identifier: &Identifier,
+) -> Result<Vec<PinMode>, StorageError> {
+    let modes: Vec<(String, Option<i64>)> = of_tenant(reader.scope())
+        .filter(Column::AppId.eq(app.uuid()))
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .filter(Column::VersionCode.is_not_null())
+        .select_only()
+        .columns([Column::Mode, Column::VersionCode])
+        .distinct()
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let row = Row::of("pins", format!("{identifier} of {app}"));
+    modes
+        .into_iter()
+        .map(|(mode, version)| read_mode(&row, &mode, version))
+        .collect()
+}
+
 /// Writes the pin of a target. An existing pin is replaced and keeps its id, which the result contains.
 pub async fn upsert(
     tx: &CatalogTx,
     mut value: Pin,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Pin>, StorageError> {
-    tx.mark_app_changed(value.app_id);
+    tx.mark_releases_changed(value.app_id, &value.identifier);
     value.expires_at = value.expires_at.map(in_micros);
     let row = write(tx.tenant_id(), &first_version(value, now)).into_active_model();
     let replace = OnConflict::columns([
@@ -118,13 +145,13 @@ pub async fn upsert(
     read(row)
 }
 
-/// Deletes a pin of the app. Returns `true` if the pin existed.
-pub async fn delete(tx: &CatalogTx, app: AppId, id: PinId) -> Result<bool, StorageError> {
-    tx.mark_app_changed(app);
+/// Deletes a pin. Returns `true` if the pin existed.
+pub async fn delete(tx: &CatalogTx, pin: &Pin) -> Result<bool, StorageError> {
+    tx.mark_releases_changed(pin.app_id, &pin.identifier);
     let deleted = Entity::delete_many()
         .filter(Column::TenantId.eq(tx.tenant_id()))
-        .filter(Column::AppId.eq(app.uuid()))
-        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::AppId.eq(pin.app_id.uuid()))
+        .filter(Column::Id.eq(pin.id.uuid()))
         .exec(tx.connection())
         .await?;
     Ok(deleted.rows_affected > 0)
@@ -158,18 +185,25 @@ fn write(tenant_id: i64, stored: &Versioned<Pin>) -> Model {
     }
 }
 
+fn read_mode<K: fmt::Display>(
+    row: &Row<K>,
+    mode: &str,
+    version: Option<i64>,
+) -> Result<PinMode, StorageError> {
+    let version = row.column("version_code", version.map(VersionCode::new).transpose())?;
+    row.column("mode", PinMode::parse(mode, version).map_err(mode_reason))
+}
+
 fn read(model: Model) -> Result<Versioned<Pin>, StorageError> {
     let row = Row::of("pins", model.id);
-    let version = model.version_code.map(VersionCode::new).transpose();
-    let version = row.column("version_code", version)?;
-    let mode = PinMode::parse(&model.mode, version).map_err(mode_reason);
+    let mode = read_mode(&row, &model.mode, model.version_code)?;
     Ok(Versioned {
         value: Pin {
             id: PinId::from_uuid(model.id),
             app_id: AppId::from_uuid(model.app_id),
             identifier: row.column("identifier", Identifier::parse(model.identifier))?,
             target: row.column("target", read_target(model.device_id, model.org_path))?,
-            mode: row.column("mode", mode)?,
+            mode,
             reason: row.column("reason", Reason::parse(model.reason))?,
             expires_at: model.expires_at,
         },

@@ -1,36 +1,42 @@
 //! Releases of apps.
 
+pub(super) mod effective;
 mod row;
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use sea_orm::sea_query::SimpleExpr;
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, SelectExt,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select, SelectExt,
 };
 
 use super::connect::with_load_timeout;
 use super::entity::release::{ActiveModel, Column, Entity};
 use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
-use super::selection::{AppSelection, ByApp, ByTenant, by_tenant, numbers};
+use super::selection::{AppSelection, ByApp};
 use super::versioned::{first_version, next_version};
 use super::{CatalogTx, ReadTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::page::{Page, PageRequest};
-use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseStateKind};
+use slipway_domain::catalog::release::{
+    Release, ReleaseFilter, ReleaseRecord, ReleaseState, ReleaseStateKind,
+};
 use slipway_domain::catalog::text::{Identifier, VersionName};
-use slipway_domain::catalog::version::VersionCode;
+use slipway_domain::catalog::version::{VersionCode, semver_order_key};
 use slipway_domain::catalog::versioned::Versioned;
+
+/// Number of ids in one statement.
+const IDS_AT_ONCE: usize = 1_000;
 
 /// Releases of an app that a load reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseSelection {
     All,
-    /// Releases that a response to a device can depend on: published or recalled.
+    /// Releases that a response to a device can depend on: recalled, or published and not superseded.
     Effective,
 }
 
@@ -56,7 +62,7 @@ pub async fn find_by_version(
     let row = of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(Column::VersionCode.eq(version.get()))
-        .filter(Column::State.ne(ReleaseStateKind::Discarded.as_str()))
+        .filter(is_not_discarded())
         .one(reader.connection())
         .await?;
     row.map(row::read).transpose()
@@ -82,7 +88,7 @@ pub async fn list(
         .try_map(row::read)
 }
 
-/// Lists the selected releases of these apps, in no particular order.
+/// Lists the selected releases of these apps, in no particular order. The flags of effective releases must be computed.
 pub(super) async fn list_all_of(
     tx: &ReadTx,
     apps: &AppSelection<'_>,
@@ -91,11 +97,22 @@ pub(super) async fn list_all_of(
     let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
     let rows = match selection {
         ReleaseSelection::All => rows,
-        ReleaseSelection::Effective => rows.filter(is_in_state([
-            ReleaseStateKind::Published,
-            ReleaseStateKind::Recalled,
-        ])),
+        ReleaseSelection::Effective => rows.filter(Column::Effective.eq(true)),
     };
+    read_all(tx, rows).await
+}
+
+/// Lists the published and the recalled releases of these apps: a superset of the effective ones, for apps whose flags
+/// are not computed.
+pub(super) async fn list_possibly_effective(
+    tx: &ReadTx,
+    apps: &AppSelection<'_>,
+) -> Result<ByApp<Release>, StorageError> {
+    let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
+    read_all(tx, rows.filter(is_in_state(row::EFFECTIVE_STATES))).await
+}
+
+async fn read_all(tx: &ReadTx, rows: Select<Entity>) -> Result<ByApp<Release>, StorageError> {
     let mut rows = with_load_timeout(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
     let mut releases = ByApp::new();
     while let Some(model) = with_load_timeout(async { Ok(rows.try_next().await?) }).await? {
@@ -106,46 +123,69 @@ pub(super) async fn list_all_of(
     Ok(releases)
 }
 
-/// Counts the releases of each of these tenants, in any state.
-pub(super) async fn count_by_tenant(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<ByTenant<i64>, StorageError> {
-    let rows: Vec<(i64, i64)> = Entity::find()
-        .filter(Column::TenantId.is_in(numbers(scopes)))
-        .select_only()
-        .column(Column::TenantId)
-        .column_as(Column::Id.count(), "releases")
-        .group_by(Column::TenantId)
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    Ok(by_tenant(rows))
-}
-
-/// Lists code and name of a resource's published and paused releases, by code.
-pub async fn list_names_of(
+/// Counts those of these releases that exist, in any state.
+pub(super) async fn count_existing(
     reader: &impl Reader,
     scope: TenantScope,
-    app: AppId,
-    identifier: &Identifier,
-) -> Result<Vec<(VersionCode, VersionName)>, StorageError> {
-    let versions: Vec<(i64, String)> = published_or_paused(scope, app)
-        .filter(Column::Identifier.eq(identifier.as_str()))
-        .select_only()
-        .columns([Column::VersionCode, Column::VersionName])
-        .order_by_asc(Column::VersionCode)
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    let row = Row::of("releases", format!("{identifier} of {app}"));
-    versions
-        .into_iter()
-        .map(|(code, name)| {
+    ids: &[ReleaseId],
+) -> Result<u64, StorageError> {
+    let mut count = 0;
+    for ids in ids.chunks(IDS_AT_ONCE) {
+        count += Entity::find()
+            .filter(Column::TenantId.eq(scope.tenant().get()))
+            .filter(Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+            .count(reader.connection())
+            .await?;
+    }
+    Ok(count)
+}
+
+/// Finds a published or paused release of the same resource whose version name contradicts the order of the version
+/// codes: both names are `SemVer`, in the reverse order. For the newest version the cost does not depend on the number
+/// of releases.
+pub async fn find_contradicting_name(
+    reader: &impl Reader,
+    scope: TenantScope,
+    release: &Release,
+) -> Result<Option<(VersionCode, VersionName)>, StorageError> {
+    let (code, name) = (release.content.version_code, &release.content.version_name);
+    let key = semver_order_key(name);
+    if key.is_empty() {
+        return Ok(None);
+    }
+    // Each statement uses the index of the condition that few releases meet if there is no contradiction. The other
+    // condition is written so that no index can serve it.
+    let higher_name = Condition::all()
+        .add(Column::VersionOrder.gt(key.as_str()))
+        .add(Expr::col(Column::VersionCode).add(0).lt(code.get()));
+    let lower_name = Condition::all()
+        .add(is_not_discarded())
+        .add(Column::VersionCode.gt(code.get()))
+        .add(Expr::cust("version_order || ''").ne(""))
+        .add(Expr::cust("version_order || ''").lt(key.as_str()));
+    for condition in [higher_name, lower_name] {
+        let found: Option<(i64, String)> = published_or_paused(scope, release.app_id)
+            .filter(Column::Identifier.eq(release.identifier.as_str()))
+            .filter(condition)
+            .select_only()
+            .columns([Column::VersionCode, Column::VersionName])
+            .limit(1)
+            .into_tuple()
+            .one(reader.connection())
+            .await?;
+        if let Some((code, name)) = found {
+            let row = Row::of(
+                "releases",
+                format!("{} of {}", release.identifier, release.app_id),
+            );
             let code = row.column("version_code", VersionCode::of_release(code))?;
-            Ok((code, row.column("version_name", VersionName::parse(name))?))
-        })
-        .collect()
+            return Ok(Some((
+                code,
+                row.column("version_name", VersionName::parse(name))?,
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns `true` if any release of the app is published or paused.
@@ -166,7 +206,7 @@ pub async fn insert(
     value: ReleaseRecord,
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
-    tx.mark_app_changed(value.release.app_id);
+    mark_changed(tx, &value.release, None);
     let stored = first_version(with_kept_instants(value), now);
     Entity::insert(active(tx, &stored))
         .exec_without_returning(tx.connection())
@@ -183,7 +223,7 @@ pub async fn update(
     value: ReleaseRecord,
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
-    tx.mark_app_changed(value.release.app_id);
+    mark_changed(tx, &value.release, Some(before.value.release.state));
     let stored = next_version(before, with_kept_instants(value), now);
     Entity::update(active(tx, &stored))
         .validate()?
@@ -200,6 +240,22 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
         .filter(Column::AppId.eq(app.uuid()))
 }
 
+/// Records the change of a release. Effective releases of its resource may change with it, unless it is effective
+/// neither before nor after.
+fn mark_changed(tx: &CatalogTx, release: &Release, before: Option<ReleaseState>) {
+    if row::is_effective(release.state) || before.is_some_and(row::is_effective) {
+        tx.mark_releases_changed(release.app_id, &release.identifier);
+    } else {
+        tx.mark_app_changed(release.app_id);
+    }
+}
+
+/// Condition of the unique index on version codes. It is written as the index has it, because a partial index serves
+/// only a condition without parameters.
+fn is_not_discarded() -> SimpleExpr {
+    Expr::cust(format!("state <> '{}'", ReleaseStateKind::Discarded.as_str()))
+}
+
 fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
     of_app(scope, app).filter(is_in_state([
         ReleaseStateKind::Published,
@@ -207,7 +263,7 @@ fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
     ]))
 }
 
-fn is_in_state(kinds: [ReleaseStateKind; 2]) -> SimpleExpr {
+fn is_in_state<const N: usize>(kinds: [ReleaseStateKind; N]) -> SimpleExpr {
     Column::State.is_in(kinds.map(ReleaseStateKind::as_str))
 }
 

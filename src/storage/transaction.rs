@@ -1,6 +1,6 @@
 //! Transactions: for reads of one consistent state, for writes, and for writes that checks depend on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sea_query::{Expr, OnConflict};
@@ -19,10 +19,11 @@ use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::writer_lock::{PriorityGuard, PriorityMutex};
-use super::{Reader, StorageError, Writer};
+use super::{Reader, StorageError, Writer, releases, resources};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, TenantId, UserId};
 use slipway_domain::catalog::revision::CatalogRevision;
+use slipway_domain::catalog::text::Identifier;
 
 /// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
 const LOAD_IDLE_TIMEOUT_SQL: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
@@ -47,7 +48,8 @@ pub struct CatalogTx {
     tx: WriteTransaction,
     scope: TenantScope,
     backend: Backend,
-    changed_apps: Mutex<BTreeSet<AppId>>,
+    /// Changed apps, each with the resources whose effective releases may have changed.
+    changed_apps: Mutex<BTreeMap<AppId, BTreeSet<Identifier>>>,
     /// Confirmed before the commit.
     authority: Authority,
     /// Released after the transaction has ended, because fields are dropped in this order.
@@ -209,7 +211,19 @@ impl CatalogTx {
         self.changed_apps
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(app);
+            .entry(app)
+            .or_default();
+    }
+
+    /// Records that other releases of a resource may have become effective or superseded. The app's own revision
+    /// advances too.
+    pub(super) fn mark_releases_changed(&self, app: AppId, identifier: &Identifier) {
+        self.changed_apps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(app)
+            .or_default()
+            .insert(identifier.clone());
     }
 
     /// Advances the revisions of the changed apps and of the tenant, commits, and returns the tenant's new revision.
@@ -232,15 +246,54 @@ impl CatalogTx {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        for id in apps {
-            app::Entity::update_many()
-                .col_expr(app::Column::Revision, Expr::col(app::Column::Revision).add(1))
-                .col_expr(app::Column::Head, Expr::value(random_tag()))
-                .filter(app::Column::TenantId.eq(self.tenant_id()))
-                .filter(app::Column::Id.eq(id.uuid()))
-                .exec(self.transaction())
-                .await?;
+        for (app, resources) in apps {
+            let Some(has_current_flags) = self.advance_app(app).await? else {
+                continue;
+            };
+            if has_current_flags {
+                for identifier in &resources {
+                    releases::effective::refresh(self, app, identifier).await?;
+                }
+            } else {
+                self.compute_flags(app).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Advances the revision of an app, and with it the revision for which the flags of effective releases are computed
+    /// if they are. Returns whether they are; `None` if the app is deleted.
+    async fn advance_app(&self, id: AppId) -> Result<Option<bool>, StorageError> {
+        use app::{Column, Entity};
+        let next = || Expr::col(Column::Revision).add(1);
+        let follows = Expr::case(
+            Expr::col(Column::EffectiveAsOf).eq(Expr::col(Column::Revision)),
+            next(),
+        )
+        .finally(Expr::col(Column::EffectiveAsOf));
+        let advanced = Entity::update_many()
+            .col_expr(Column::Revision, next())
+            .col_expr(Column::Head, Expr::value(random_tag()))
+            .col_expr(Column::EffectiveAsOf, follows.into())
+            .filter(Column::TenantId.eq(self.tenant_id()))
+            .filter(Column::Id.eq(id.uuid()))
+            .exec_with_returning(self.transaction())
+            .await?;
+        Ok(advanced.first().map(|app| app.effective_as_of == app.revision))
+    }
+
+    /// Computes the flags of all releases of an app that an older version of the program wrote last.
+    async fn compute_flags(&self, id: AppId) -> Result<(), StorageError> {
+        use app::{Column, Entity};
+        for identifier in resources::list_identifiers(self, self.scope, id).await? {
+            releases::effective::refresh(self, id, &identifier).await?;
+        }
+        Entity::update_many()
+            .col_expr(Column::EffectiveAsOf, Expr::col(Column::Revision))
+            .filter(Column::TenantId.eq(self.tenant_id()))
+            .filter(Column::Id.eq(id.uuid()))
+            .exec(self.transaction())
+            .await?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod apps;
 mod catalog_states;
 mod catalog_tx;
 mod devices;
+mod effective_releases;
 mod idempotency;
 mod identity;
 mod migrations;

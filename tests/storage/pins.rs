@@ -1,7 +1,6 @@
 //! Pins.
 
 use slipway::storage::pins::{self, PinFilter};
-use slipway_domain::catalog::ids::PinId;
 use slipway_domain::catalog::org::OrgCode;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
@@ -62,8 +61,8 @@ async fn the_same_pin_target_keeps_its_id(database: TestDatabase) {
         assert_eq!(page.items.len(), count);
     }
     change(db, 1, async |tx| {
-        assert!(pins::delete(tx, wms.id, of_node.id).await?);
-        assert!(!pins::delete(tx, wms.id, slipway::random::id::<PinId>()).await?);
+        assert!(pins::delete(tx, &of_node).await?);
+        assert!(!pins::delete(tx, &of_node).await?);
         Ok(())
     })
     .await;

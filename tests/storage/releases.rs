@@ -170,14 +170,6 @@ async fn releases_are_listed_newest_first(database: TestDatabase) {
         records[1..2]
     );
 
-    let names = releases::list_names_of(db, scope(1), wms.id, &a).await.unwrap();
-    assert_eq!(
-        names
-            .iter()
-            .map(|(code, name)| (*code, name.as_str()))
-            .collect::<Vec<_>>(),
-        [(version(2), "1.0.2"), (version(3), "1.0.3")]
-    );
     assert!(
         releases::exists_published_or_paused(db, scope(1), wms.id)
             .await

@@ -38,7 +38,6 @@ struct TenantRecordRef<'a> {
     device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<AppKeyRecordRef<'a>>,
     apps: Vec<(AppId, &'a CatalogRevision, &'a PublishedApp)>,
-    row_count: i64,
 }
 
 #[derive(Serialize)]
@@ -59,7 +58,6 @@ struct TenantRecord {
     device_keys: HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<AppKeyRecord>,
     apps: Vec<(AppId, CatalogRevision, PublishedApp)>,
-    row_count: i64,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +165,6 @@ impl<'a> TenantRecordRef<'a> {
             device_keys: &published.device_keys,
             app_keys: AppKeyRecordRef::all_of(published).collect(),
             apps: apps.collect(),
-            row_count: published.row_count,
         }
     }
 }
@@ -214,7 +211,6 @@ impl TenantRecord {
             device_keys: self.device_keys,
             app_keys: app_keys.collect(),
             apps: apps.collect(),
-            row_count: self.row_count,
         })
     }
 }

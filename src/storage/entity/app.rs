@@ -1,4 +1,4 @@
-//! An app.
+//! An app; `effective_as_of` is the revision for which `effective` of its releases is computed.
 
 use sea_orm::entity::prelude::*;
 
@@ -16,6 +16,7 @@ pub struct Model {
     pub enabled: bool,
     pub revision: i64,
     pub head: String,
+    pub effective_as_of: i64,
     pub etag: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -1,4 +1,6 @@
-//! A release; `config_json` and `targeting` are JSON, and `rollout_share` is in hundredths of a percent.
+//! A release; `config_json` and `targeting` are JSON, and `rollout_share` is in hundredths of a percent. `effective` is
+//! true if a check can depend on the release. `version_order` sorts version names that are `SemVer`; it is empty for
+//! others.
 
 use sea_orm::entity::prelude::*;
 
@@ -38,6 +40,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     pub published_at: Option<DateTimeUtc>,
+    pub effective: bool,
+    pub version_order: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

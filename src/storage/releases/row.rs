@@ -13,8 +13,12 @@ use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
     ConfigJson, Identifier, Md5, Reason, RolloutKey, Sha256, UpdateDescription, Url, VersionName,
 };
-use slipway_domain::catalog::version::VersionCode;
+use slipway_domain::catalog::version::{VersionCode, semver_order_key};
 use slipway_domain::catalog::versioned::Versioned;
+
+/// States that a check can depend on.
+pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
+    [ReleaseStateKind::Published, ReleaseStateKind::Recalled];
 
 pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model {
     let record = &stored.value;
@@ -57,7 +61,14 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         created_at: stored.created_at,
         updated_at: stored.updated_at,
         published_at: record.published_at,
+        effective: is_effective(release.state),
+        version_order: Some(semver_order_key(&content.version_name)),
     }
+}
+
+/// Returns `true` in the states that a check can depend on. The commit clears the flag of superseded releases.
+pub(super) fn is_effective(state: ReleaseState) -> bool {
+    EFFECTIVE_STATES.contains(&state.kind())
 }
 
 pub(super) fn read(model: Model) -> Result<Versioned<ReleaseRecord>, StorageError> {

@@ -1,6 +1,6 @@
 //! Version codes (for the order) and version names (for display).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -58,34 +58,55 @@ impl fmt::Display for VersionCode {
     }
 }
 
-/// Returns `true` if two version names contradict the order of their codes: both are `SemVer`, in the reverse order.
-/// Equal names do not contradict it, and build metadata has no order (`SemVer` 2.0.0, rule 10).
-pub fn names_contradict_codes(a: (VersionCode, &VersionName), b: (VersionCode, &VersionName)) -> bool {
-    let (Ok(name_a), Ok(name_b)) = (Version::parse(a.1.as_str()), Version::parse(b.1.as_str())) else {
-        return false;
+/// Returns a text whose bytewise order is the precedence of version names that are `SemVer`; empty for other names.
+/// Build metadata has no order.
+pub fn semver_order_key(name: &VersionName) -> String {
+    let Ok(version) = Version::parse(name.as_str()) else {
+        return String::new();
     };
-    let by_name = name_a.cmp_precedence(&name_b);
-    by_name.is_ne() && by_name != a.0.cmp(&b.0)
+    let mut key = format!(
+        "{:020}.{:020}.{:020}",
+        version.major, version.minor, version.patch
+    );
+    if version.pre.is_empty() {
+        // Above every pre-release, whose identifiers begin with a digit here.
+        key.push('~');
+    }
+    for identifier in version.pre.split('.').filter(|identifier| !identifier.is_empty()) {
+        if identifier.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Numbers have no leading zeros, so a longer one is larger. They precede identifiers with letters.
+            let _ = write!(key, "1{:03}{identifier} ", identifier.len());
+        } else {
+            // The blank is below every character of an identifier, so that a prefix comes first.
+            let _ = write!(key, "2{identifier} ");
+        }
+    }
+    key
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    proptest! {
+        #[test]
+        fn the_order_of_keys_is_the_precedence_of_names(
+            names in proptest::collection::vec("[0-9]{1,2}\\.[0-2]\\.[01](-([a-c-]{1,2}|0|[1-9][0-9]{0,3})(\\.([a-b-]{1,2}|0|[1-9][0-9]{0,2})){0,2})?(\\+[a-z0-9]{1,3})?", 2..6)
+        ) {
+            let parsed: Vec<_> = names.iter().filter_map(|name| Some((Version::parse(name).ok()?, VersionName::parse(name.as_str()).ok()?))).collect();
+            for (a, name_a) in &parsed {
+                for (b, name_b) in &parsed {
+                    prop_assert_eq!(a.cmp_precedence(b), semver_order_key(name_a).cmp(&semver_order_key(name_b)), "{} {}", a, b);
+                }
+            }
+        }
+    }
+
     #[test]
-    fn names_contradict_only_when_both_are_semver_and_reversed() {
-        let name = |text: &str| VersionName::parse(text).unwrap();
-        let contradict = |a: i64, x: &str, b: i64, y: &str| {
-            names_contradict_codes((VersionCode(a), &name(x)), (VersionCode(b), &name(y)))
-        };
-        assert!(contradict(234, "1.1.10", 240, "1.1.9"));
-        assert!(contradict(240, "1.1.9", 234, "1.1.10"));
-        assert!(contradict(2, "1.0.0-rc.1", 1, "1.0.0"));
-        assert!(!contradict(234, "1.1.9", 240, "1.1.10"));
-        assert!(!contradict(234, "1.1.9", 240, "1.1.9"));
-        assert!(!contradict(1, "1.0.0+b", 2, "1.0.0+a"));
-        assert!(!contradict(234, "1.2", 240, "1.1.9"));
-        assert!(!contradict(234, "2.0.0", 240, "build 240"));
+    fn a_name_that_is_not_semver_has_no_key() {
+        assert_eq!(semver_order_key(&VersionName::parse("1.2").unwrap()), "");
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl PublishedApp {
         self.releases.len()
     }
 
+    /// Returns the ids of the releases from which checks can be answered.
+    pub fn release_ids(&self) -> impl Iterator<Item = ReleaseId> {
+        self.releases.iter().map(|release| release.id)
+    }
+
     /// Returns the number of bytes prepared for answers.
     pub fn prepared_byte_count(&self) -> usize {
         self.bytes.byte_count()

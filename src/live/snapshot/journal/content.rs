@@ -30,7 +30,6 @@ struct TenantChangeRef<'a> {
     app_keys: Vec<AppKeyRecordRef<'a>>,
     /// All apps; the content is `None` if unchanged.
     apps: Vec<(AppId, &'a CatalogRevision, Option<&'a PublishedApp>)>,
-    row_count: i64,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +41,6 @@ struct TenantChange {
     device_keys: HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<AppKeyRecord>,
     apps: Vec<(AppId, CatalogRevision, Option<PublishedApp>)>,
-    row_count: i64,
 }
 
 /// Packs the current state of a tenant, relative to its state in the journal.
@@ -72,7 +70,6 @@ pub(super) fn pack(
         device_keys: &now.device_keys,
         app_keys: AppKeyRecordRef::all_of(now).collect(),
         apps: apps.collect(),
-        row_count: now.row_count,
     };
     packer.pack_value(id, &change)
 }
@@ -118,6 +115,5 @@ pub(super) fn apply(
             .map(|key| key.open(keyring, block.tenant))
             .collect(),
         apps: apps.collect::<Result<_, _>>()?,
-        row_count: change.row_count,
     }))
 }
