@@ -2,8 +2,8 @@
 
 mod cycles;
 mod dependencies;
-mod handlers;
 mod documents;
+mod handlers;
 mod language;
 mod layers;
 mod migrations;

@@ -2,13 +2,17 @@
 
 use fastrand::Rng;
 use sea_orm::ConnectionTrait;
+use slipway::http::{JSON, OFFER_ENCODERS};
+use slipway::live::compile_app;
 use slipway::storage::releases::{self, ReleaseSelection};
 use slipway::storage::{AppSelection, Db, catalog_states, pins};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
-use slipway_domain::catalog::release::{RecallMode, Release, ReleaseContent, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState};
+use slipway_domain::catalog::release_content::ReleaseContent;
 use slipway_domain::catalog::rollout::Share;
+use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::DeviceId;
 use slipway_domain::catalog::versioned::Versioned;
 use slipway_resolver::{CheckContext, CheckFields, PublishedApp, RawField, explain, read_check};
@@ -199,7 +203,7 @@ fn random_content(rng: &mut Rng, content: &mut ReleaseContent) {
         0 => Share::from_hundredths(5_000).unwrap(),
         _ => Share::EVERYBODY,
     };
-    content.targeting = Default::default();
+    content.targeting = Targeting::default();
     match rng.u8(..8) {
         0 => {
             let scope = OrgScope::new(LevelCodes::from_path(&["HM"])).unwrap();
@@ -282,7 +286,7 @@ fn answers(app: &PublishedApp) -> Vec<String> {
                         .iter()
                         .map(|offer| {
                             let mut bytes = Vec::new();
-                            offer.write(slipway_resolver::OfferFormat::Json, &mut bytes);
+                            JSON.write(offer, &mut bytes);
                             String::from_utf8(bytes).unwrap()
                         })
                         .collect();
@@ -303,7 +307,7 @@ async fn compiled(db: &Db, app: &App, selection: ReleaseSelection) -> PublishedA
     let ids = [app.id];
     let rows = catalog_states::load_apps(&tx, AppSelection::Some(scope(1), &ids), selection).await;
     let rows = rows.unwrap().pop().unwrap();
-    PublishedApp::compile(&rows.app, rows.resources, rows.releases, rows.pins)
+    compile_app(rows, &OFFER_ENCODERS).unwrap()
 }
 
 async fn checks_are_answered_as_if_every_release_were_loaded(database: TestDatabase) {

@@ -13,7 +13,7 @@ use super::frames::{Block, ChainPosition, FrameWriter, Header, PackedBlock};
 use super::previous::{BlockIndex, IndexedBlock, PreviousSnapshot};
 use super::throttle::Throttle;
 use super::{FORMAT, SnapshotError};
-use crate::http::OFFER_ENCODERS;
+use crate::http::{JSON, OFFER_ENCODERS};
 use crate::live::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::credentials::device_keys::DeviceKeyHash;
@@ -34,9 +34,7 @@ use slipway_domain::catalog::text::{
     VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
-use slipway_resolver::{
-    CheckContext, CheckFields, OfferFormat, PublishedApp, RawField, decide, explain, read_check,
-};
+use slipway_resolver::{CheckContext, CheckFields, PublishedApp, RawField, decide, explain, read_check};
 
 const STATES: [ReleaseState; 7] = [
     ReleaseState::Draft,
@@ -124,7 +122,7 @@ fn decide_on(app: &PublishedApp) {
         offers_enabled: true,
     };
     for offer in decide(app, &check, &context) {
-        offer.write(OfferFormat::Json, &mut Vec::new());
+        JSON.write(&offer, &mut Vec::new());
     }
     explain(app, &check, &context);
 }

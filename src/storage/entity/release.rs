@@ -2,6 +2,8 @@
 //! true if a check can depend on the release. `version_order` sorts version names that are `SemVer`; it is empty for
 //! others.
 
+#![expect(clippy::struct_excessive_bools, reason = "each is a column")]
+
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]

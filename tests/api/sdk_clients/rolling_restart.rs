@@ -1,4 +1,4 @@
-//! EventSource over a rolling restart: an unmodified client, two nodes behind a load balancer, and a push every moment.
+//! `EventSource` over a rolling restart: an unmodified client, two nodes behind a load balancer, and a push every moment.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
