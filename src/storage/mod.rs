@@ -17,6 +17,7 @@ mod database_file;
     unreachable_pub,
     reason = "the derive needs public rows; the module itself is private"
 )]
+mod effective_releases;
 mod entity;
 mod error;
 mod etag;

@@ -1,12 +1,8 @@
 //! Pins of tenants.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait, Select};
 
 use super::entity::pin::{Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
@@ -91,29 +87,6 @@ pub(super) async fn list_all_of(
     Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
-/// Lists the modes with a version that pins of a resource have, each once.
-pub(super) async fn list_pinned_versions(
-    reader: &CatalogTx,
-    app: AppId,
-    identifier: &Identifier,
-) -> Result<Vec<PinMode>, StorageError> {
-    let modes: Vec<(String, Option<i64>)> = of_tenant(reader.scope())
-        .filter(Column::AppId.eq(app.uuid()))
-        .filter(Column::Identifier.eq(identifier.as_str()))
-        .filter(Column::VersionCode.is_not_null())
-        .select_only()
-        .columns([Column::Mode, Column::VersionCode])
-        .distinct()
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    let row = Row::of("pins", format!("{identifier} of {app}"));
-    modes
-        .into_iter()
-        .map(|(mode, version)| read_mode(&row, &mode, version))
-        .collect()
-}
-
 /// Writes the pin of a target. An existing pin is replaced and keeps its id, which the result contains.
 pub async fn upsert(
     tx: &CatalogTx,
@@ -185,25 +158,18 @@ fn write(tenant_id: i64, stored: &Versioned<Pin>) -> Model {
     }
 }
 
-fn read_mode<K: fmt::Display>(
-    row: &Row<K>,
-    mode: &str,
-    version: Option<i64>,
-) -> Result<PinMode, StorageError> {
-    let version = row.column("version_code", version.map(VersionCode::new).transpose())?;
-    row.column("mode", PinMode::parse(mode, version).map_err(mode_reason))
-}
-
 fn read(model: Model) -> Result<Versioned<Pin>, StorageError> {
     let row = Row::of("pins", model.id);
-    let mode = read_mode(&row, &model.mode, model.version_code)?;
+    let version = model.version_code.map(VersionCode::new).transpose();
+    let version = row.column("version_code", version)?;
+    let mode = PinMode::parse(&model.mode, version).map_err(PinModeError::into_reason);
     Ok(Versioned {
         value: Pin {
             id: PinId::from_uuid(model.id),
             app_id: AppId::from_uuid(model.app_id),
             identifier: row.column("identifier", Identifier::parse(model.identifier))?,
             target: row.column("target", read_target(model.device_id, model.org_path))?,
-            mode,
+            mode: row.column("mode", mode)?,
             reason: row.column("reason", Reason::parse(model.reason))?,
             expires_at: model.expires_at,
         },
@@ -220,12 +186,5 @@ fn read_target(device_id: Option<String>, org_path: Option<String>) -> Result<Pi
             .map(PinTarget::OrgNode)
             .map_err(|error| Invalid::new(error.to_string())),
         _ => Err(Invalid::new("must be a device or an org node")),
-    }
-}
-
-fn mode_reason(error: PinModeError) -> Invalid {
-    match error {
-        PinModeError::Mode(reason) | PinModeError::Version(reason) => reason,
-        PinModeError::VersionMissing => Invalid::new("has no version_code"),
     }
 }

@@ -1,17 +1,17 @@
 //! Releases of apps.
 
-pub(super) mod effective;
 mod row;
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QuerySelect, QueryTrait, Select, SelectExt,
 };
 
 use super::connect::with_load_timeout;
+use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_not_discarded};
 use super::entity::release::{ActiveModel, Column, Entity};
 use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
@@ -109,7 +109,7 @@ pub(super) async fn list_possibly_effective(
     apps: &AppSelection<'_>,
 ) -> Result<ByApp<Release>, StorageError> {
     let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
-    read_all(tx, rows.filter(is_in_state(row::EFFECTIVE_STATES))).await
+    read_all(tx, rows.filter(is_in_state(EFFECTIVE_STATES))).await
 }
 
 async fn read_all(tx: &ReadTx, rows: Select<Entity>) -> Result<ByApp<Release>, StorageError> {
@@ -243,17 +243,11 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
 /// Records the change of a release. Effective releases of its resource may change with it, unless it is effective
 /// neither before nor after.
 fn mark_changed(tx: &CatalogTx, release: &Release, before: Option<ReleaseState>) {
-    if row::is_effective(release.state) || before.is_some_and(row::is_effective) {
+    if is_effective(release.state) || before.is_some_and(is_effective) {
         tx.mark_releases_changed(release.app_id, &release.identifier);
     } else {
         tx.mark_app_changed(release.app_id);
     }
-}
-
-/// Condition of the unique index on version codes. It is written as the index has it, because a partial index serves
-/// only a condition without parameters.
-fn is_not_discarded() -> SimpleExpr {
-    Expr::cust(format!("state <> '{}'", ReleaseStateKind::Discarded.as_str()))
 }
 
 fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
@@ -261,10 +255,6 @@ fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
         ReleaseStateKind::Published,
         ReleaseStateKind::Paused,
     ]))
-}
-
-fn is_in_state<const N: usize>(kinds: [ReleaseStateKind; N]) -> SimpleExpr {
-    Column::State.is_in(kinds.map(ReleaseStateKind::as_str))
 }
 
 fn active(tx: &CatalogTx, stored: &Versioned<ReleaseRecord>) -> ActiveModel {

@@ -13,13 +13,14 @@ use tokio::time::timeout;
 
 use super::authority::{Authority, CredentialLock};
 use super::connect::{Backend, Db, LOCK_TIMEOUT, with_load_timeout};
+use super::effective_releases::ChangedApp;
 use super::entity::{app, catalog_revision};
 use super::etag::random_tag;
 use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::writer_lock::{PriorityGuard, PriorityMutex};
-use super::{Reader, StorageError, Writer, releases, resources};
+use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, TenantId, UserId};
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -250,12 +251,19 @@ impl CatalogTx {
             let Some(has_current_flags) = self.advance_app(app).await? else {
                 continue;
             };
+            let changed = ChangedApp {
+                connection: self.transaction(),
+                tenant: self.tenant_id(),
+                id: app.uuid(),
+            };
             if has_current_flags {
                 for identifier in &resources {
-                    releases::effective::refresh(self, app, identifier).await?;
+                    changed.refresh(identifier.as_str()).await?;
                 }
             } else {
-                self.compute_flags(app).await?;
+                // An older version of the program wrote last.
+                changed.refresh_all().await?;
+                self.trust_flags(app).await?;
             }
         }
         Ok(())
@@ -282,12 +290,9 @@ impl CatalogTx {
         Ok(advanced.first().map(|app| app.effective_as_of == app.revision))
     }
 
-    /// Computes the flags of all releases of an app that an older version of the program wrote last.
-    async fn compute_flags(&self, id: AppId) -> Result<(), StorageError> {
+    /// Records that the flags of all releases of an app are computed.
+    async fn trust_flags(&self, id: AppId) -> Result<(), StorageError> {
         use app::{Column, Entity};
-        for identifier in resources::list_identifiers(self, self.scope, id).await? {
-            releases::effective::refresh(self, id, &identifier).await?;
-        }
         Entity::update_many()
             .col_expr(Column::EffectiveAsOf, Expr::col(Column::Revision))
             .filter(Column::TenantId.eq(self.tenant_id()))

@@ -3,6 +3,7 @@
 use sea_orm::prelude::Uuid;
 
 use super::super::StorageError;
+use super::super::effective_releases::is_effective;
 use super::super::entity::release::Model;
 use super::super::row::{Row, to_json};
 use slipway_domain::catalog::field::Invalid;
@@ -15,10 +16,6 @@ use slipway_domain::catalog::text::{
 };
 use slipway_domain::catalog::version::{VersionCode, semver_order_key};
 use slipway_domain::catalog::versioned::Versioned;
-
-/// States that a check can depend on.
-pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
-    [ReleaseStateKind::Published, ReleaseStateKind::Recalled];
 
 pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model {
     let record = &stored.value;
@@ -64,11 +61,6 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         effective: is_effective(release.state),
         version_order: Some(semver_order_key(&content.version_name)),
     }
-}
-
-/// Returns `true` in the states that a check can depend on. The commit clears the flag of superseded releases.
-pub(super) fn is_effective(state: ReleaseState) -> bool {
-    EFFECTIVE_STATES.contains(&state.kind())
 }
 
 pub(super) fn read(model: Model) -> Result<Versioned<ReleaseRecord>, StorageError> {

@@ -114,3 +114,13 @@ pub enum PinModeError {
     Version(Invalid),
     VersionMissing,
 }
+
+impl PinModeError {
+    /// Returns the reason without the field that it concerns.
+    pub fn into_reason(self) -> Invalid {
+        match self {
+            Self::Mode(reason) | Self::Version(reason) => reason,
+            Self::VersionMissing => Invalid::new("has no version_code"),
+        }
+    }
+}

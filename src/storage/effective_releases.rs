@@ -9,25 +9,43 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::{Expr, SimpleExpr};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::super::entity::release::{Column, Entity};
-use super::super::pins::list_pinned_versions;
-use super::super::row::to_json;
-use super::super::{CatalogTx, Reader, StorageError};
-use super::row::EFFECTIVE_STATES;
-use super::{is_in_state, is_not_discarded, of_app};
-use slipway_domain::catalog::ids::AppId;
-use slipway_domain::catalog::pin::PinMode;
-use slipway_domain::catalog::release::ReleaseStateKind;
+use super::StorageError;
+use super::entity::release::{Column, Entity};
+use super::entity::{pin, resource};
+use super::row::{Row, to_json};
+use super::statements::Transaction;
+use slipway_domain::catalog::pin::{PinMode, PinModeError};
+use slipway_domain::catalog::release::{ReleaseState, ReleaseStateKind};
 use slipway_domain::catalog::rollout::Share;
 use slipway_domain::catalog::targeting::Targeting;
-use slipway_domain::catalog::text::Identifier;
+use slipway_domain::catalog::version::VersionCode;
+
+/// States that a check can depend on.
+pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
+    [ReleaseStateKind::Published, ReleaseStateKind::Recalled];
 
 /// Maximum number of pinned versions that are treated separately. With more, everything from the lowest one up is
 /// effective.
 const MAX_PINNED_VERSIONS: usize = 50;
+
+/// Returns `true` in the states that a check can depend on.
+pub(super) fn is_effective(state: ReleaseState) -> bool {
+    EFFECTIVE_STATES.contains(&state.kind())
+}
+
+pub(super) fn is_in_state<const N: usize>(kinds: [ReleaseStateKind; N]) -> SimpleExpr {
+    Column::State.is_in(kinds.map(ReleaseStateKind::as_str))
+}
+
+/// Condition of the unique index on version codes. It is written as the index has it, because a partial index serves
+/// only a condition without parameters.
+pub(super) fn is_not_discarded() -> SimpleExpr {
+    Expr::cust(format!("state <> '{}'", ReleaseStateKind::Discarded.as_str()))
+}
 
 /// Range of version codes, inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,30 +54,54 @@ struct VersionRange {
     last: i64,
 }
 
-/// Resource whose flags are computed.
-struct Resource<'a> {
-    tx: &'a CatalogTx,
-    app: AppId,
-    identifier: &'a Identifier,
+/// App of a tenant, in a transaction that has changed it.
+#[derive(Clone, Copy)]
+pub(super) struct ChangedApp<'a> {
+    pub(super) connection: &'a Transaction,
+    pub(super) tenant: i64,
+    pub(super) id: Uuid,
 }
 
-/// Computes the flags of a resource's releases. The cost grows with the number of effective releases and of pins, not
-/// with the number of superseded releases.
-pub(in super::super) async fn refresh(
-    tx: &CatalogTx,
-    app: AppId,
-    identifier: &Identifier,
-) -> Result<(), StorageError> {
-    let resource = Resource { tx, app, identifier };
-    let ranges = resource.effective_ranges().await?;
-    resource.clear_outside(&ranges).await?;
-    for range in ranges {
-        resource.set_within(range).await?;
+impl ChangedApp<'_> {
+    /// Computes the flags of all releases.
+    pub(super) async fn refresh_all(self) -> Result<(), StorageError> {
+        let identifiers: Vec<String> = resource::Entity::find()
+            .filter(resource::Column::TenantId.eq(self.tenant))
+            .filter(resource::Column::AppId.eq(self.id))
+            .select_only()
+            .column(resource::Column::Identifier)
+            .into_tuple()
+            .all(self.connection)
+            .await?;
+        for identifier in identifiers {
+            self.refresh(&identifier).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Computes the flags of a resource's releases. The cost grows with the number of effective releases and of pins,
+    /// not with the number of superseded releases.
+    pub(super) async fn refresh(self, identifier: &str) -> Result<(), StorageError> {
+        let resource = ChangedResource {
+            app: self,
+            identifier,
+        };
+        let ranges = resource.effective_ranges().await?;
+        resource.clear_outside(&ranges).await?;
+        for range in ranges {
+            resource.set_within(range).await?;
+        }
+        Ok(())
+    }
 }
 
-impl Resource<'_> {
+/// Resource whose flags are computed.
+struct ChangedResource<'a> {
+    app: ChangedApp<'a>,
+    identifier: &'a str,
+}
+
+impl ChangedResource<'_> {
     /// Returns the ranges of versions that a check can choose from: from the newest release for everybody upwards, and
     /// the same below each ceiling.
     async fn effective_ranges(&self) -> Result<Vec<VersionRange>, StorageError> {
@@ -68,7 +110,7 @@ impl Resource<'_> {
             first: newest,
             last: i64::MAX,
         }];
-        let pinned = list_pinned_versions(self.tx, self.app, self.identifier).await?;
+        let pinned = self.pinned_versions().await?;
         let below: BTreeSet<_> = pinned
             .into_iter()
             .filter_map(|mode| match mode {
@@ -94,10 +136,38 @@ impl Resource<'_> {
         Ok(ranges)
     }
 
+    /// Returns the modes with a version that pins have, each once.
+    async fn pinned_versions(&self) -> Result<Vec<PinMode>, StorageError> {
+        let modes: Vec<(String, i64)> = pin::Entity::find()
+            .filter(pin::Column::TenantId.eq(self.app.tenant))
+            .filter(pin::Column::AppId.eq(self.app.id))
+            .filter(pin::Column::Identifier.eq(self.identifier))
+            .filter(pin::Column::VersionCode.is_not_null())
+            .select_only()
+            .columns([pin::Column::Mode, pin::Column::VersionCode])
+            .distinct()
+            .into_tuple()
+            .all(self.app.connection)
+            .await?;
+        let row = Row::of("pins", format!("{} of {}", self.identifier, self.app.id));
+        modes
+            .into_iter()
+            .map(|(mode, version)| {
+                let version = row.column("version_code", VersionCode::new(version))?;
+                row.column(
+                    "mode",
+                    PinMode::parse(&mode, Some(version)).map_err(PinModeError::into_reason),
+                )
+            })
+            .collect()
+    }
+
     /// Returns the highest published version up to `ceiling` that passes for every device at any time; 0 without one.
     async fn newest_for_everybody(&self, ceiling: i64) -> Result<i64, StorageError> {
-        let newest: Option<i64> = self
-            .releases()
+        let newest: Option<i64> = Entity::find()
+            .filter(Column::TenantId.eq(self.app.tenant))
+            .filter(Column::AppId.eq(self.app.id))
+            .filter(Column::Identifier.eq(self.identifier))
             .filter(is_not_discarded())
             .filter(is_in_state([ReleaseStateKind::Published]))
             .filter(Column::VersionCode.lte(ceiling))
@@ -110,7 +180,7 @@ impl Resource<'_> {
             .order_by_desc(Column::VersionCode)
             .limit(1)
             .into_tuple()
-            .one(self.tx.connection())
+            .one(self.app.connection)
             .await?;
         Ok(newest.unwrap_or(0))
     }
@@ -133,7 +203,7 @@ impl Resource<'_> {
             .col_expr(Column::Effective, Expr::value(false))
             .filter(self.condition(true))
             .filter(kept.not())
-            .exec(self.tx.connection())
+            .exec(self.app.connection)
             .await?;
         Ok(())
     }
@@ -144,20 +214,16 @@ impl Resource<'_> {
             .filter(self.condition(false))
             .filter(Column::VersionCode.between(range.first, range.last))
             .filter(is_in_state(EFFECTIVE_STATES))
-            .exec(self.tx.connection())
+            .exec(self.app.connection)
             .await?;
         Ok(())
     }
 
-    fn releases(&self) -> Select<Entity> {
-        of_app(self.tx.scope(), self.app).filter(Column::Identifier.eq(self.identifier.as_str()))
-    }
-
     fn condition(&self, effective: bool) -> Condition {
         Condition::all()
-            .add(Column::TenantId.eq(self.tx.tenant_id()))
-            .add(Column::AppId.eq(self.app.uuid()))
+            .add(Column::TenantId.eq(self.app.tenant))
+            .add(Column::AppId.eq(self.app.id))
             .add(Column::Effective.eq(effective))
-            .add(Column::Identifier.eq(self.identifier.as_str()))
+            .add(Column::Identifier.eq(self.identifier))
     }
 }
