@@ -13,11 +13,11 @@ mod batch;
 mod connect;
 mod connection_queue;
 mod database_file;
+mod effective_releases;
 #[expect(
     unreachable_pub,
     reason = "the derive needs public rows; the module itself is private"
 )]
-mod effective_releases;
 mod entity;
 mod error;
 mod etag;
