@@ -11,9 +11,9 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{
     CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use tracing::Instrument;
@@ -24,7 +24,7 @@ use super::connection::{RequestInProgress, TrackedBody};
 use super::documentation;
 use super::problem::Problem;
 use super::request_ids;
-use crate::services::within_deadline;
+use crate::services::{Context, within_deadline};
 use crate::timer;
 use slipway_domain::access::Principal;
 use slipway_domain::catalog::field::MAX_ECHO_CHARACTERS;
@@ -127,12 +127,25 @@ pub(super) async fn instrument_request(
     // Routes match the decoded path, which cannot be derived from the raw path.
     let place = if route == "none" { &*path } else { &*route };
     add_common_headers(response.headers_mut(), &id, place);
+    close_if_draining(&mut response);
     if place == "/docs" || place.starts_with("/docs/") {
         documentation::add_page_headers(&mut response);
     }
     Ok(compress_response(response, path == CHECK_PATHS[0])
         .map_into_boxed_body()
         .map_body(|_, body| TrackedBody::new(body, in_progress)))
+}
+
+/// Asks for another connection while the node drains. A client that keeps one in use would hold the stop, and its last
+/// request would be lost.
+fn close_if_draining<B>(response: &mut ServiceResponse<B>) {
+    let context = response.request().app_data::<web::Data<Context>>();
+    if context.is_some_and(|context| context.node().is_draining()) {
+        response
+            .response_mut()
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
 }
 
 /// Removes a slash from the end of the path, except below `/docs`, whose pages have relative links.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap};
 use serde_json::{Value, json};
 
-use super::harness::{CHUKU, Caller, TestApp, in_tenant, path_of};
+use super::harness::{CHUKU, Caller, TestApp, in_app, in_tenant, path_of};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -40,10 +40,10 @@ async fn checks_lists_and_the_description_are_compressed_on_request(database: Te
     let app = TestApp::start(database).await;
     let merchant = app.merchant().await;
     merchant.published(CHUKU, 240).await;
-    let apps = in_tenant("/apps");
+    let releases = in_app("/releases");
     for (caller, path) in [
         (&merchant.device, CHECK),
-        (&merchant.admin, apps.as_str()),
+        (&merchant.admin, releases.as_str()),
         (&app.anyone(), "/openapi.json"),
     ] {
         let plain = caller.get(path).await;
@@ -83,7 +83,7 @@ async fn objects_and_streams_are_not_compressed(database: TestDatabase) {
     assert!(headers["etag"].to_str().unwrap().starts_with('"'));
     let enrolment = json!({"device_id": "PDA001", "project_id": "stores"});
     let token = merchant.device.post("/v1/devices", &enrolment).await.expect(201);
-    let device = app.bearer(token["token"].as_str().unwrap());
+    let device = app.bearer(token["device_token"].as_str().unwrap());
     let request = device.request(Method::GET, "/v1/devices/PDA001/events");
     let stream = request
         .header(ACCEPT_ENCODING, "gzip, zstd")

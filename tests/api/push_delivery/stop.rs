@@ -41,7 +41,18 @@ async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestData
     device.say(&push, "received").await;
 }
 
+async fn a_draining_node_closes_each_connection_after_its_response(database: TestDatabase) {
+    let stage = Stage::set(database).await;
+    assert_eq!(stage.app.anyone().get("/healthz").await.header("connection"), "");
+    stage.app.running.context.node().begin_drain();
+    for path in ["/healthz", "/nothing", "/v1/check"] {
+        let answer = stage.app.anyone().get(path).await;
+        assert_eq!(answer.header("connection"), "close", "{path}");
+    }
+}
+
 on_both_databases!(
+    a_draining_node_closes_each_connection_after_its_response,
     streams_and_polls_end_when_the_node_stops,
     a_node_that_is_about_to_stop_sends_devices_elsewhere,
 );
