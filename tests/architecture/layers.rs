@@ -9,7 +9,7 @@ struct Layer {
     libraries: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 17] = [
+const LAYERS: [Layer; 19] = [
     Layer {
         name: "catalog",
         may_name: &[],
@@ -104,8 +104,18 @@ const LAYERS: [Layer; 17] = [
         libraries: &[],
     },
     Layer {
+        name: "package",
+        may_name: &[],
+        libraries: &["aws_lc_rs"],
+    },
+    Layer {
+        name: "package_maker",
+        may_name: &[],
+        libraries: &["aws_lc_rs"],
+    },
+    Layer {
         name: "client",
-        may_name: &["gateway"],
+        may_name: &["gateway", "package"],
         libraries: &["reqwest", "tokio"],
     },
     Layer {
@@ -178,7 +188,7 @@ const GUARDED: [&str; 12] = [
 ];
 
 /// Layers without a clock, an environment, files, async code or randomness.
-const PURE: [&str; 4] = ["catalog", "resolver", "access", "gateway"];
+const PURE: [&str; 5] = ["catalog", "resolver", "access", "gateway", "package"];
 const IMPURE: [&str; 7] = [
     "std::env",
     "std::fs",

@@ -18,7 +18,7 @@ struct Package {
     root: &'static [&'static str],
 }
 
-const PACKAGES: [Package; 6] = [
+const PACKAGES: [Package; 8] = [
     Package {
         name: "slipway",
         sources: "src",
@@ -43,6 +43,16 @@ const PACKAGES: [Package; 6] = [
         name: "slipway_client",
         sources: "crates/slipway-client/src",
         root: &["client"],
+    },
+    Package {
+        name: "slipway_package",
+        sources: "crates/slipway-package/src",
+        root: &["package"],
+    },
+    Package {
+        name: "slipway_package_maker",
+        sources: "crates/slipway-package-maker/src",
+        root: &["package_maker"],
     },
     Package {
         name: "slipway_test_support",
