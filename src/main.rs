@@ -16,6 +16,7 @@ use slipway::services::installation::FirstAdministrator;
 use slipway::storage::Durability;
 use slipway::{data_directory, demo, http, telemetry};
 use slipway_client::device::{self, DeviceCommand};
+use slipway_client::inspect::{self, InspectCommand};
 use slipway_client::push::{self, PushCommand};
 use slipway_client::top_call::{self, TopCall};
 use tokio::runtime::Runtime;
@@ -61,6 +62,8 @@ enum Command {
     Push(Box<PushCommand>),
     /// Simulate a device: enrol, check, receive and acknowledge pushes.
     Device(Box<DeviceCommand>),
+    /// Print what a package file (APK, HAP, ZIP) states about itself.
+    Inspect(Box<InspectCommand>),
 }
 
 /// Time limit for work on blocking threads after everything else has ended.
@@ -93,7 +96,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::RestoreFinish(_)
         | Command::TopCall(_)
         | Command::Push(_)
-        | Command::Device(_) => "warn",
+        | Command::Device(_)
+        | Command::Inspect(_) => "warn",
         // A throw-away installation needs no warning that it is new.
         Command::Demo(_) => "error",
         _ => "info",
@@ -115,6 +119,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::TopCall(call) => return top_call::run(&call, SystemClock.now()).await,
         Command::Push(push) => return push::run(&push).await,
         Command::Device(device) => return device::run(&device).await,
+        Command::Inspect(inspect) => return inspect::run(&inspect),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
