@@ -15,17 +15,17 @@ pub fn icon(colour: [u8; 3]) -> Vec<u8> {
     let header = [&SIDE.to_be_bytes()[..], &SIDE.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     [
         b"\x89PNG\r\n\x1a\n".to_vec(),
-        png_chunk(b"IHDR", &header),
-        png_chunk(b"IDAT", &encoder.finish().unwrap()),
-        png_chunk(b"IEND", &[]),
+        png_chunk(*b"IHDR", &header),
+        png_chunk(*b"IDAT", &encoder.finish().unwrap()),
+        png_chunk(*b"IEND", &[]),
     ]
     .concat()
 }
 
-fn png_chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn png_chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut crc = Crc::new();
-    crc.update(kind);
+    crc.update(&kind);
     crc.update(body);
     let length = u32::try_from(body.len()).unwrap();
-    [&length.to_be_bytes()[..], kind, body, &crc.sum().to_be_bytes()].concat()
+    [&length.to_be_bytes()[..], &kind, body, &crc.sum().to_be_bytes()].concat()
 }

@@ -99,7 +99,7 @@ fn test_only() -> Apk {
 }
 
 fn version_code_major() -> Apk {
-    Apk::new(PACKAGE, 3 << 32 | 42, "3.0")
+    Apk::new(PACKAGE, (3 << 32) + 42, "3.0")
 }
 
 /// Describes an app of several chunks of 1 MiB.

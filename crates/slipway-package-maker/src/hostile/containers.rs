@@ -117,7 +117,7 @@ fn entry_in_entry() -> Vec<u8> {
     let mut quoted = Entry::stored("inner", b"abc");
     // The content is aligned to four bytes.
     quoted.offset = Some(40);
-    let mut parts = Parts::new(&[outer.clone()]);
+    let mut parts = Parts::new(std::slice::from_ref(&outer));
     let content = parts.content.clone();
     parts = Parts::new(&[outer, quoted]);
     parts.content = content;

@@ -222,7 +222,7 @@ fn root_attributes(attributes: Vec<XmlAttribute>) -> Vec<u8> {
 fn attributes() -> Vec<HostileFile> {
     let code = |value: XmlValue| android("versionCode", value);
     let mut renamed = code(XmlValue::Integer(7));
-    renamed.name = "versionName".to_owned();
+    "versionName".clone_into(&mut renamed.name);
     let mut hidden = code(XmlValue::Integer(7));
     hidden.id = Some(0x0101_0000);
     let one_attribute = |place: usize, bytes: &'static [u8]| {

@@ -40,7 +40,7 @@ fn contents() -> Vec<HostileFile> {
     let changed = "changed since it was signed";
     let signed = samples::plain().signed(&Signing::of(TestKey::App));
     let mut apk = samples::plain();
-    apk.version_name = "1.4.3".to_owned();
+    "1.4.3".clone_into(&mut apk.version_name);
     let other = Parts::new(&apk.entries());
     let block = encode(&[(
         V2,
@@ -220,7 +220,7 @@ fn blocks() -> Vec<HostileFile> {
         V2,
         encode_all(&[Signer::v2(TestKey::App, &content_digest(&parts), false)]),
     );
-    let mut uneven = encode(&[signer.clone()]);
+    let mut uneven = encode(std::slice::from_ref(&signer));
     uneven[0] ^= 1;
     let padding: Vec<_> = (0..100_000).map(|_| (1, Vec::new())).collect();
     vec![

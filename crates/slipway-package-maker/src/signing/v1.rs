@@ -73,14 +73,14 @@ fn signature_file(manifest: &str, newer_schemes: &str) -> String {
 }
 
 /// Builds PKCS #7 signed data with a detached content.
-fn container(signed: &[u8], key: TestKey) -> Vec<u8> {
+fn container(content: &[u8], key: TestKey) -> Vec<u8> {
     let version = der::element(INTEGER, &[1]);
     let signer = der::sequence(&[
         &version,
         &der::sequence(&[&key.issuer(), &key.serial()]),
         SHA256_ALGORITHM,
         RSA_ALGORITHM,
-        &der::element(OCTET_STRING, &key.sign(signed)),
+        &der::element(OCTET_STRING, &key.sign(content)),
     ]);
     let data = der::sequence(&[
         &version,

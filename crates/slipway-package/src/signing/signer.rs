@@ -59,25 +59,25 @@ fn verify(scheme: BlockScheme, mut signer: Cursor<'_>) -> Result<VerifiedSigner,
     let sdk_range = read_sdk_range(scheme, &mut signer)?;
     let signatures = read_pairs(signer.prefixed()?, MOST_SIGNATURES)?;
     let public_key = signer.prefixed()?;
-    let signed = SignedData::parse(scheme, signed_bytes)?;
-    let certificate = Certificate::parse(signed.certificate)?;
+    let data = SignedData::parse(scheme, signed_bytes)?;
+    let certificate = Certificate::parse(data.certificate)?;
     let key = certificate.public_key()?;
     if key.info != public_key.rest() {
         return Err("the public key is not that of the certificate".into());
     }
-    if sdk_range != signed.sdk_range {
+    if sdk_range != data.sdk_range {
         return Err("the range of Android versions is not the signed one".into());
     }
     // Otherwise a stronger digest could be removed and a weaker one verified.
     if !signatures
         .iter()
         .map(|(id, _)| id)
-        .eq(signed.digests.iter().map(|(id, _)| id))
+        .eq(data.digests.iter().map(|(id, _)| id))
     {
         return Err("the signatures and the digests have different algorithms".into());
     }
     let mut content = ContentDigests::default();
-    for ((id, signature), (_, digest)) in signatures.iter().zip(&signed.digests) {
+    for ((id, signature), (_, digest)) in signatures.iter().zip(&data.digests) {
         if let Some(algorithm) = SignatureAlgorithm::of(*id) {
             algorithm.verify(&key, signed_bytes.rest(), signature)?;
             content.add(algorithm.hash, digest)?;
@@ -88,12 +88,12 @@ fn verify(scheme: BlockScheme, mut signer: Cursor<'_>) -> Result<VerifiedSigner,
     }
     Ok(VerifiedSigner {
         certificate: certificate.digest(),
-        lineage: match signed.proof_of_rotation {
+        lineage: match data.proof_of_rotation {
             Some(proof) => lineage::verify(proof, &certificate)?,
             None => Vec::new(),
         },
         content,
-        needs_newer: signed.needs_newer,
+        needs_newer: data.needs_newer,
     })
 }
 
@@ -131,7 +131,8 @@ impl<'a> SignedData<'a> {
             (BlockScheme::V2, STRIPPING_PROTECTION) => self.needs_newer |= attribute.u32()? == 3,
             (BlockScheme::V3, ROTATION_MIN_SDK) => self.needs_newer = true,
             (BlockScheme::V3 | BlockScheme::V31, PROOF_OF_ROTATION) => {
-                if self.proof_of_rotation.replace(attribute).is_some() {
+                let earlier = self.proof_of_rotation.replace(attribute);
+                if earlier.is_some() {
                     return Err("a signer has two proofs of rotation".into());
                 }
             }

@@ -68,7 +68,7 @@ fn labels_icons_and_abis_are_read_from_the_resources() {
 
 #[test]
 fn the_major_version_code_is_the_upper_half() {
-    assert_eq!(apk("version-code-major.apk").version_code, Some(3 << 32 | 42));
+    assert_eq!(apk("version-code-major.apk").version_code, Some((3 << 32) + 42));
 }
 
 #[test]
