@@ -94,9 +94,9 @@ pub(super) fn compress_response<B: MessageBody>(
         return response.map_into_left_body();
     };
     let headers = response.headers();
-    let may_compress = is_json(headers)
-        && !headers.contains_key(CONTENT_ENCODING)
-        && (is_check || !headers.contains_key(ETAG));
+    // A response with `Vary` has chosen its coding itself.
+    let may_compress =
+        is_json(headers) && !headers.contains_key(VARY) && (is_check || !headers.contains_key(ETAG));
     if !may_compress {
         return response.map_into_left_body();
     }

@@ -28,7 +28,7 @@ const LONG: usize = 500_000;
 /// Fewer than the 100,000 that a directory may have, for the sake of unoptimised builds.
 const DIRECTORY_NODES: usize = 40_000;
 
-struct Stage {
+struct Fixture {
     node: Node,
     http: Client,
     admin: String,
@@ -52,10 +52,10 @@ impl SizedAnswer {
     }
 }
 
-impl Stage {
+impl Fixture {
     async fn set(database: TestDatabase) -> Self {
         let node = Node::start(&database.url);
-        let mut stage = Self {
+        let mut fixture = Self {
             node,
             http: Client::new(),
             admin: String::new(),
@@ -63,28 +63,28 @@ impl Stage {
             device: String::new(),
             _database: database,
         };
-        stage.platform = stage.login(ADMIN).await;
+        fixture.platform = fixture.login(ADMIN).await;
         let tenant = json!({"id": TENANT, "name": "a merchant"});
-        stage
+        fixture
             .own(Method::POST, "/api/v1/tenants", &tenant, true)
             .await
             .expect(201, MAX_REFUSAL);
         let user = json!({"username": "boss", "password": PASSWORD, "role": "admin"});
-        stage
+        fixture
             .own(Method::POST, &in_tenant("/users"), &user, true)
             .await
             .expect(201, MAX_REFUSAL);
-        stage.admin = stage.login("boss").await;
-        let key = stage
+        fixture.admin = fixture.login("boss").await;
+        let key = fixture
             .post(&in_tenant("/device-keys"), &json!({"name": "a key"}))
             .await;
-        stage.device = text(&key.expect(201, MAX_REFUSAL)["device_key"]);
+        fixture.device = text(&key.expect(201, MAX_REFUSAL)["device_key"]);
         let app = app_fields(PACKAGE);
-        stage
+        fixture
             .post(&in_tenant("/apps"), &app)
             .await
             .expect(201, MAX_REFUSAL);
-        stage
+        fixture
     }
 
     async fn login(&self, username: &str) -> String {
@@ -174,37 +174,37 @@ fn long_allow_list(version_code: i64) -> Value {
 }
 
 async fn pages_end_where_their_bytes_do(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     for version_code in 1..=7 {
-        let made = stage
+        let made = fixture
             .post(&in_app("/releases"), &long_allow_list(version_code))
             .await;
         made.expect(201, 2 * 1024 * 1024);
     }
-    let (releases, pages) = stage.count_items(&in_app("/releases")).await;
+    let (releases, pages) = fixture.count_items(&in_app("/releases")).await;
     assert_eq!((releases, pages), (7, 2));
-    let (_, pages) = stage.count_items(&in_tenant("/audit")).await;
+    let (_, pages) = fixture.count_items(&in_tenant("/audit")).await;
     assert_eq!(pages, 2);
-    let first = stage
+    let first = fixture
         .get(&in_app("/releases?limit=1"))
         .await
         .expect(200, 2 * 1024 * 1024);
     let newest = text(&first["items"][0]["id"]);
     let change = json!({"device_ids": []});
     let path = in_app(&format!("/releases/{newest}"));
-    stage
+    fixture
         .own(Method::PATCH, &path, &change, false)
         .await
         .expect(200, MAX_REFUSAL);
-    stage
+    fixture
         .get(&in_tenant("/audit?limit=1"))
         .await
         .expect(200, 2 * 1024 * 1024);
-    stage.assert_memory_is_bounded();
+    fixture.assert_memory_is_bounded();
 }
 
 async fn a_largest_directory_and_a_large_fleet_are_answered(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     let mut nodes = String::from(r#"{"nodes":["#);
     for n in 0..DIRECTORY_NODES {
         let comma = if n == 0 { "" } else { "," };
@@ -212,12 +212,12 @@ async fn a_largest_directory_and_a_large_fleet_are_answered(database: TestDataba
     }
     nodes.push_str("]}");
     let path = in_tenant("/org-directory");
-    let put = stage.send(Method::PUT, &path, &stage.admin, nodes).await;
+    let put = fixture.send(Method::PUT, &path, &fixture.admin, nodes).await;
     put.expect(200, MAX_DIRECTORY);
-    let read = stage.get(&path).await.expect(200, MAX_DIRECTORY);
+    let read = fixture.get(&path).await.expect(200, MAX_DIRECTORY);
     assert_eq!(read["nodes"].as_array().unwrap().len(), DIRECTORY_NODES);
-    stage.get(&in_tenant("/audit")).await.expect(200, MAX_PAGE);
-    stage
+    fixture.get(&in_tenant("/audit")).await.expect(200, MAX_PAGE);
+    fixture
         .post(
             &in_app("/releases"),
             &with(release_fields(CHUKU, 1), json!({"publish": true})),
@@ -225,7 +225,7 @@ async fn a_largest_directory_and_a_large_fleet_are_answered(database: TestDataba
         .await
         .expect(201, MAX_REFUSAL);
     let asked = json!({"version_code": 1, "device_id": "A", "org_info": {"l3Code": "S4711"}});
-    let explained = stage
+    let explained = fixture
         .post(&in_app("/explain"), &asked)
         .await
         .expect(200, MAX_REFUSAL);
@@ -235,20 +235,20 @@ async fn a_largest_directory_and_a_large_fleet_are_answered(database: TestDataba
         .map(|n| json!({"device_id": format!("D{n}"), "project_id": "stores"}))
         .collect();
     let import = json!({"devices": devices});
-    stage
+    fixture
         .post(&in_tenant("/devices"), &import)
         .await
         .expect(200, MAX_REFUSAL);
-    let (found, pages) = stage.count_items(&in_tenant("/devices")).await;
+    let (found, pages) = fixture.count_items(&in_tenant("/devices")).await;
     assert_eq!((found, pages), (5_000, 25));
     let ids: Vec<_> = (0..1_000).map(|n| format!("D{n}")).collect();
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    let pushed = stage
+    let pushed = fixture
         .post(&in_tenant("/pushes"), &push_fields(&ids))
         .await
         .expect(201, MAX_PAGE);
     let push = in_tenant(&format!("/pushes/{}", pushed["id"].as_str().unwrap()));
-    stage.get(&push).await.expect(200, MAX_PAGE);
+    fixture.get(&push).await.expect(200, MAX_PAGE);
     for list in [
         "/pushes",
         "/apps",
@@ -258,14 +258,14 @@ async fn a_largest_directory_and_a_large_fleet_are_answered(database: TestDataba
         "/app-keys",
         "/api-tokens",
     ] {
-        stage.count_items(&in_tenant(list)).await;
+        fixture.count_items(&in_tenant(list)).await;
     }
-    stage.get(&in_app("/adoption")).await.expect(200, MAX_PAGE);
-    stage.assert_memory_is_bounded();
+    fixture.get(&in_app("/adoption")).await.expect(200, MAX_PAGE);
+    fixture.assert_memory_is_bounded();
 }
 
 async fn attributes_do_not_grow_when_they_are_flattened(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     let inner = |count: usize| -> Value { (0..count).map(|n| (format!("{n:03}"), json!(1))).collect() };
     let long_key = "k".repeat(30_000);
     for (attributes, is_accepted) in [
@@ -282,18 +282,18 @@ async fn attributes_do_not_grow_when_they_are_flattened(database: TestDatabase) 
         let status = if is_accepted { 200 } else { 400 };
         let check =
             json!({"package_name": PACKAGE, "version_code": 1, "device_id": "A", "attributes": attributes});
-        let checked = stage
-            .send(Method::POST, "/v1/check", &stage.device, check.to_string())
+        let checked = fixture
+            .send(Method::POST, "/v1/check", &fixture.device, check.to_string())
             .await;
         checked.expect(status, MAX_REFUSAL);
         let asked = json!({"version_code": 1, "device_id": "A", "attributes": attributes});
-        stage
+        fixture
             .post(&in_app("/explain"), &asked)
             .await
             .expect(status, MAX_REFUSAL);
         let device = json!({"device_id": "A", "project_id": "p", "attributes": attributes});
-        let enrolled = stage
-            .send(Method::POST, "/v1/devices", &stage.device, device.to_string())
+        let enrolled = fixture
+            .send(Method::POST, "/v1/devices", &fixture.device, device.to_string())
             .await;
         assert_eq!(
             enrolled.status >= 400,
@@ -301,20 +301,20 @@ async fn attributes_do_not_grow_when_they_are_flattened(database: TestDatabase) 
             "{}",
             enrolled.text
         );
-        stage.get(&in_tenant("/devices/A")).await;
+        fixture.get(&in_tenant("/devices/A")).await;
     }
-    stage.assert_memory_is_bounded();
+    fixture.assert_memory_is_bounded();
 }
 
 async fn a_batch_repeats_little_of_what_it_was_sent(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let made = stage
+    let fixture = Fixture::set(database).await;
+    let made = fixture
         .post(&in_tenant("/app-keys"), &json!({"name": "sdk", "role": "device"}))
         .await;
     let made = made.expect(201, MAX_REFUSAL);
     let client = TopClient {
-        url: format!("{}/router/rest", stage.node.url()),
-        http: stage.http.clone(),
+        url: format!("{}/router/rest", fixture.node.url()),
+        http: fixture.http.clone(),
         app_key: text(&made["app_key"]),
         secret: text(&made["app_secret"]),
     };
@@ -367,13 +367,13 @@ async fn a_batch_repeats_little_of_what_it_was_sent(database: TestDatabase) {
         let answer = client.send(&client.call(CHECK, &timestamp, &params)).await;
         assert!(answer.text.len() < MAX_REFUSAL, "{} bytes", answer.text.len());
     }
-    stage.assert_memory_is_bounded();
+    fixture.assert_memory_is_bounded();
 }
 
 /// Of every operation that the server describes.
 async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let api: Value = serde_json::from_str(&stage.get("/openapi.json").await.text).unwrap();
+    let fixture = Fixture::set(database).await;
+    let api: Value = serde_json::from_str(&fixture.get("/openapi.json").await.text).unwrap();
     let mut tried = 0;
     for (path, operations) in api["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
@@ -383,9 +383,9 @@ async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
                 continue;
             }
             let token = if path.starts_with("/v1/") {
-                &stage.device
+                &fixture.device
             } else {
-                &stage.admin
+                &fixture.admin
             };
             let filled = path
                 .replace("{tenant_id}", &TENANT.to_string())
@@ -404,7 +404,7 @@ async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
                 .collect::<Vec<_>>()
                 .join("/");
             let long_query = format!("{filled}?{}=1", "q".repeat(4_000));
-            let refused = stage
+            let refused = fixture
                 .send(method.clone(), &long_query, token, "{}".to_owned())
                 .await;
             assert!(
@@ -427,7 +427,9 @@ async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
             bodies.push(json!({&long: 1}));
             bodies.push(json!([&long]));
             for body in bodies {
-                let refused = stage.send(method.clone(), &filled, token, body.to_string()).await;
+                let refused = fixture
+                    .send(method.clone(), &filled, token, body.to_string())
+                    .await;
                 assert!(refused.status >= 400, "{method} {filled}: {}", refused.status);
                 assert!(
                     refused.text.len() < MAX_REFUSAL,
@@ -438,7 +440,7 @@ async fn refusals_repeat_little_of_what_they_refuse(database: TestDatabase) {
         }
     }
     assert!(tried > 40);
-    stage.assert_memory_is_bounded();
+    fixture.assert_memory_is_bounded();
 }
 
 on_both_databases!(

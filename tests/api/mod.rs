@@ -13,7 +13,7 @@ mod check_again;
 mod compression;
 mod contract;
 mod credentials;
-mod described;
+mod described_operations;
 mod device_changes;
 mod device_limits;
 mod device_records;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::described::{described, document, with_descriptions};
+use super::described_operations::{described, document, with_descriptions};
 use super::harness::{TENANT, TestApp};
 use super::operations::{Objects, call, operations};
 use slipway_test_support::database::TestDatabase;

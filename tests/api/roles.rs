@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::described::with_descriptions;
+use super::described_operations::with_descriptions;
 use super::harness::{ADMIN, Answer, Caller, TENANT, TestApp};
 use super::operations::{Objects, Operation, api_token, call, make_person, operations, sign_in};
 use slipway_test_support::database::TestDatabase;

@@ -22,7 +22,7 @@ use slipway_test_support::database::TestDatabase;
 const TIMESTAMP: &str = "2026-03-02 10:00:00";
 
 /// A node with a data directory of its own, and a merchant at it with something of everything.
-struct Stage {
+struct Fixture {
     app: TestApp,
     merchant: Merchant,
     /// A tenant beside the merchant.
@@ -31,7 +31,7 @@ struct Stage {
     data_dir: TempDir,
 }
 
-impl Stage {
+impl Fixture {
     async fn set(database: TestDatabase) -> Self {
         let data_dir = TempDir::new().unwrap();
         let app = node(database, data_dir.path()).await;
@@ -112,7 +112,7 @@ impl Stage {
     }
 
     /// Stops the node, which saves a snapshot, and returns what it had answered.
-    async fn stop(self) -> (Stopped, Vec<(u16, String, Value)>) {
+    async fn stop(self) -> (StoppedNode, Vec<(u16, String, Value)>) {
         let answers = self.answers_at(&self.app).await;
         assert!(answers.iter().all(|(status, ..)| *status == 200), "{answers:#?}");
         let Self {
@@ -127,7 +127,7 @@ impl Stage {
             fs::remove_file(file).unwrap();
         }
         app.running.stop().await.unwrap();
-        let stopped = Stopped {
+        let stopped = StoppedNode {
             merchant,
             neighbour,
             client,
@@ -138,8 +138,8 @@ impl Stage {
     }
 }
 
-/// What is left of a stage when its node has stopped.
-struct Stopped {
+/// What is left of a fixture when its node has stopped.
+struct StoppedNode {
     merchant: Merchant,
     neighbour: Caller,
     client: TopClient,
@@ -147,10 +147,10 @@ struct Stopped {
     database: TestDatabase,
 }
 
-impl Stopped {
+impl StoppedNode {
     /// Starts a node in the same data directory.
-    async fn start_again(self, database: TestDatabase) -> Stage {
-        Stage {
+    async fn start_again(self, database: TestDatabase) -> Fixture {
+        Fixture {
             app: node(database, self.data_dir.path()).await,
             merchant: self.merchant,
             neighbour: self.neighbour,

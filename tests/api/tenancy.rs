@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use super::described::{Described, described, with_descriptions};
+use super::described_operations::{DescribedOperation, described, with_descriptions};
 use super::dump::dump;
 use super::harness::{Answer, Caller, TestApp, push_fields};
 use super::operations::{Objects, Operation, api_token, call, operations};
@@ -92,7 +92,7 @@ impl TwoTenants {
     }
 
     /// The operations on A's objects, those with a tenant in their path.
-    fn operations_on_a(&self) -> impl Iterator<Item = (Operation, Described)> {
+    fn operations_on_a(&self) -> impl Iterator<Item = (Operation, DescribedOperation)> {
         with_descriptions(operations(&self.a))
             .into_iter()
             .filter(|(_, described)| names_a_tenant(described))
@@ -301,7 +301,7 @@ on_both_databases!(
     a_check_that_claims_another_tenant_is_refused_like_one_that_claims_none_that_exists,
 );
 
-fn names_a_tenant(described: &Described) -> bool {
+fn names_a_tenant(described: &DescribedOperation) -> bool {
     described.path.contains("{tenant_id}")
 }
 

@@ -18,13 +18,13 @@ const DEVICE: [&str; 5] = [
 const SECRET: &str = "helloworld";
 
 /// What the program printed, and its exit code.
-struct Shown {
+struct CommandOutput {
     code: Option<i32>,
     output: String,
     errors: String,
 }
 
-impl Shown {
+impl CommandOutput {
     /// The text under a label.
     fn part(&self, label: &str) -> &str {
         let (_, rest) = self.output.split_once(&format!("== {label} ==\n")).unwrap();
@@ -48,13 +48,13 @@ impl Shown {
 }
 
 /// Runs the command with this secret in its environment, which it must not show.
-async fn top_call(secret: &str, arguments: &[&str]) -> Shown {
+async fn top_call(secret: &str, arguments: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
     command.env_clear().env("SLIPWAY_APP_SECRET", secret);
     command.arg("top-call").args(arguments);
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = run.await.unwrap();
-    let shown = Shown {
+    let shown = CommandOutput {
         code: output.status.code(),
         output: String::from_utf8(output.stdout).unwrap(),
         errors: String::from_utf8(output.stderr).unwrap(),

@@ -15,26 +15,26 @@ use slipway_test_support::wait::until;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
-struct Stage {
+struct Fixture {
     app: TestApp,
     merchant: Merchant,
     /// Another session than those of the server.
     outside: DatabaseConnection,
 }
 
-impl Stage {
+impl Fixture {
     async fn set(database: TestDatabase) -> Self {
         let outside = Database::connect(&database.url).await.unwrap();
         let app = TestApp::start(database).await;
         let merchant = app.merchant().await;
         merchant.published(CHUKU, 230).await;
-        let stage = Self {
+        let fixture = Self {
             app,
             merchant,
             outside,
         };
-        stage.until_writes_fail_for(Value::Null).await;
-        stage
+        fixture.until_writes_fail_for(Value::Null).await;
+        fixture
     }
 
     /// Waits until writes fail for a cause, or work (`null`); nobody writes meanwhile.
@@ -82,49 +82,49 @@ fn assert_names(answer: Answer, words: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_database_is_told_and_recovers() {
     let server = tokio::task::spawn_blocking(PostgresServer::start).await.unwrap();
-    let stage = Stage::set(TestDatabase::of(&server).await).await;
-    stage
+    let fixture = Fixture::set(TestDatabase::of(&server).await).await;
+    fixture
         .tell("ALTER SYSTEM SET default_transaction_read_only = on")
         .await;
-    stage.tell("SELECT pg_reload_conf()").await;
-    stage.until_writes_fail_for(json!("read_only")).await;
-    assert_names(stage.write(1).await, &["read-only", "primary"]);
-    stage.merchant.admin.get(&in_tenant("/apps")).await.expect(200);
-    stage.assert_check().await;
+    fixture.tell("SELECT pg_reload_conf()").await;
+    fixture.until_writes_fail_for(json!("read_only")).await;
+    assert_names(fixture.write(1).await, &["read-only", "primary"]);
+    fixture.merchant.admin.get(&in_tenant("/apps")).await.expect(200);
+    fixture.assert_check().await;
 
     // A node also begins on it: what it needs is there.
-    let another = TestApp::start(stage.app.database.again().await).await;
+    let another = TestApp::start(fixture.app.database.again().await).await;
     let ready = another.anyone().get("/readyz").await.expect(200);
     assert_eq!(ready["catalog"]["loaded"], true);
 
-    stage.tell("SET default_transaction_read_only = off").await;
-    stage
+    fixture.tell("SET default_transaction_read_only = off").await;
+    fixture
         .tell("ALTER SYSTEM RESET default_transaction_read_only")
         .await;
-    stage.tell("SELECT pg_reload_conf()").await;
-    stage.until_writes_fail_for(Value::Null).await;
-    stage.write(2).await.expect(201);
+    fixture.tell("SELECT pg_reload_conf()").await;
+    fixture.until_writes_fail_for(Value::Null).await;
+    fixture.write(2).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_table_is_told_and_neither_writes_nor_lists_wait_for_long() {
-    let stage = Stage::set(TestDatabase::postgres().await).await;
-    let lock = stage.outside.begin().await.unwrap();
+    let fixture = Fixture::set(TestDatabase::postgres().await).await;
+    let lock = fixture.outside.begin().await.unwrap();
     let tables = "LOCK TABLE device_keys, releases, users IN ACCESS EXCLUSIVE MODE";
     lock.execute_unprepared(tables).await.unwrap();
-    stage.until_writes_fail_for(json!("locked")).await;
+    fixture.until_writes_fail_for(json!("locked")).await;
     // Far below the 30 seconds after which statements are ended anyhow; the lock lasts for longer than any.
     let releases = in_tenant("/apps/com.hema.wms/releases");
     let keys = in_tenant("/device-keys");
     let login = json!({"username": "admin", "password": "correct horse battery"});
-    let anyone = stage.app.anyone();
+    let anyone = fixture.app.anyone();
     let answers = tokio::time::timeout(Duration::from_secs(15), async {
         tokio::join!(
-            stage.write(1),
-            stage.merchant.admin.get(&releases),
-            stage.merchant.admin.get(&keys),
+            fixture.write(1),
+            fixture.merchant.admin.get(&releases),
+            fixture.merchant.admin.get(&keys),
             anyone.post("/api/v1/auth/login", &login),
-            stage.assert_check(),
+            fixture.assert_check(),
         )
     });
     let (write, releases, keys, login, ()) = answers.await.unwrap();
@@ -132,33 +132,33 @@ async fn a_locked_table_is_told_and_neither_writes_nor_lists_wait_for_long() {
         assert_names(answer, &["locked", "end what holds the lock"]);
     }
     lock.rollback().await.unwrap();
-    stage.until_writes_fail_for(Value::Null).await;
-    stage.write(2).await.expect(201);
+    fixture.until_writes_fail_for(Value::Null).await;
+    fixture.write(2).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sqlite_file_that_another_process_holds_is_told() {
-    let stage = Stage::set(TestDatabase::sqlite().await).await;
-    let lock = stage.outside.begin().await.unwrap();
+    let fixture = Fixture::set(TestDatabase::sqlite().await).await;
+    let lock = fixture.outside.begin().await.unwrap();
     lock.execute_unprepared("UPDATE settings SET value = value")
         .await
         .unwrap();
     // More than there are connections: the others must not wait for one.
-    let writes = (0..12).map(|number| stage.write(number));
+    let writes = (0..12).map(|number| fixture.write(number));
     let apps = in_tenant("/apps");
     let (answers, lists, ()) = tokio::join!(
         futures_util::future::join_all(writes),
-        stage.merchant.admin.get(&apps),
-        stage.assert_check(),
+        fixture.merchant.admin.get(&apps),
+        fixture.assert_check(),
     );
     for answer in answers {
         assert_names(answer, &["locked"]);
     }
     lists.expect(200);
-    stage.until_writes_fail_for(json!("locked")).await;
+    fixture.until_writes_fail_for(json!("locked")).await;
     lock.rollback().await.unwrap();
-    stage.until_writes_fail_for(Value::Null).await;
-    stage.write(100).await.expect(201);
+    fixture.until_writes_fail_for(Value::Null).await;
+    fixture.write(100).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,18 +183,18 @@ async fn a_full_disk_of_postgres_is_told_and_recovers() {
     let moved = format!("ALTER DATABASE {name} SET TABLESPACE small");
     outside.execute_unprepared(&moved).await.unwrap();
 
-    let stage = Stage::set(database.again().await).await;
+    let fixture = Fixture::set(database.again().await).await;
     let filler = disk.path().join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
     // An open file keeps its space after it is removed.
     drop(file);
-    stage.until_writes_fail_for(json!("full")).await;
-    stage.assert_check().await;
+    fixture.until_writes_fail_for(json!("full")).await;
+    fixture.assert_check().await;
     std::fs::remove_file(&filler).unwrap();
-    stage.until_writes_fail_for(Value::Null).await;
-    stage.write(1).await.expect(201);
-    drop(stage);
+    fixture.until_writes_fail_for(Value::Null).await;
+    fixture.write(1).await.expect(201);
+    drop(fixture);
     server.stop();
     drop(unmount);
 }

@@ -1,11 +1,11 @@
 //! The worked cases of the rules, over HTTP: set up by the admin API, asked by devices, refusals included.
 
-mod stage;
+mod fixture;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use self::stage::{Stage, Tenant};
+use self::fixture::{Fixture, Tenant};
 use super::dump::dump;
 use super::harness::{Answer, CHECK, TestApp, as_texts, xml_to_json};
 use crate::resolve::case::list;
@@ -32,16 +32,16 @@ const INTEGERS: [&str; 3] = ["status", "size", "version_code"];
 async fn the_worked_cases_are_answered_as_written(database: TestDatabase) {
     // The clock leaps from case to case, which is no reason to take the catalog for an old one.
     let app = TestApp::start_with(database, |config| config.stale_after_s = u32::MAX).await;
-    let stage = Stage::make(&app).await;
+    let fixture = Fixture::make(&app).await;
     let file = file();
     let (mut checks, mut refusals) = (0, 0);
     for case in list(&file["cases"]) {
         let name = case["name"].as_str().unwrap();
-        let mut tenant = stage.set_up(case).await;
+        let mut tenant = fixture.set_up(case).await;
         for check in list(&case["checks"]) {
             app.set_clock(check["now"].as_str().or(case["now"].as_str()).unwrap());
             for action in list(&check["do"]) {
-                refusals += u32::from(act(&stage, &mut tenant, action, name).await);
+                refusals += u32::from(act(&fixture, &mut tenant, action, name).await);
             }
             if check["request"].is_null() {
                 continue;
@@ -148,15 +148,15 @@ fn in_the_cases_form_by_the_gateway(body: &Value) -> Value {
 
 /// Does what an administrator does before a check. Tells whether it was to be refused, in which case nothing may have
 /// changed.
-async fn act(stage: &Stage<'_>, tenant: &mut Tenant, action: &Value, case: &str) -> bool {
+async fn act(fixture: &Fixture<'_>, tenant: &mut Tenant, action: &Value, case: &str) -> bool {
     let context = format!("{case}: {action}");
     if action["expect"] != "refused" {
-        let answer = stage.act(tenant, action).await;
+        let answer = fixture.act(tenant, action).await;
         assert!((200..300).contains(&answer.status), "{context}: {}", answer.text);
         return false;
     }
     let before = dump(&tenant.admin, tenant.number).await;
-    let answer = stage.act(tenant, action).await;
+    let answer = fixture.act(tenant, action).await;
     assert!((400..500).contains(&answer.status), "{context}: {}", answer.text);
     assert_eq!(
         answer.header("content-type"),

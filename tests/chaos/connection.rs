@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::ground::{Channel, Ground};
+use super::fixture::{Channel, Fixture};
 use slipway_test_support::mqtt_device::MqttDevice;
 use slipway_test_support::sse::{SseItem, SseStream};
 
@@ -41,27 +41,27 @@ struct Inbox {
 
 impl Connection {
     /// Connects a device to a node. `has_up_to` is the sequence up to which the device says it has everything.
-    pub(super) fn open(ground: Arc<Ground>, device: usize, node: usize, has_up_to: Option<i64>) -> Self {
+    pub(super) fn open(fixture: Arc<Fixture>, device: usize, node: usize, has_up_to: Option<i64>) -> Self {
         let (sender, receipts) = mpsc::unbounded_channel();
         let (acknowledgements, said) = mpsc::unbounded_channel();
         let mut said = Some(said);
         let mut tasks = JoinSet::new();
-        for channel in ground.devices[device].channels {
-            let ground = ground.clone();
+        for channel in fixture.devices[device].channels {
+            let fixture = fixture.clone();
             let inbox = Inbox {
                 channel: *channel,
                 receipts: sender.clone(),
             };
             match channel {
                 Channel::Events => {
-                    tasks.spawn(async move { listen(&ground, device, node, has_up_to, &inbox).await });
+                    tasks.spawn(async move { listen(&fixture, device, node, has_up_to, &inbox).await });
                 }
                 Channel::Poll => {
-                    tasks.spawn(async move { poll(&ground, device, node, &inbox).await });
+                    tasks.spawn(async move { poll(&fixture, device, node, &inbox).await });
                 }
                 Channel::Mqtt => {
                     let said = said.take().expect("a channel is there once");
-                    tasks.spawn(async move { subscribe(&ground, device, &inbox, said).await });
+                    tasks.spawn(async move { subscribe(&fixture, device, &inbox, said).await });
                 }
             }
         }
@@ -96,16 +96,16 @@ impl Inbox {
     }
 }
 
-async fn listen(ground: &Ground, device: usize, node: usize, has_up_to: Option<i64>, inbox: &Inbox) {
-    let device = &ground.devices[device];
-    let url = ground.url(node);
+async fn listen(fixture: &Fixture, device: usize, node: usize, has_up_to: Option<i64>, inbox: &Inbox) {
+    let device = &fixture.devices[device];
+    let url = fixture.url(node);
     let opening = SseStream::try_open("GET", &url, &device.id, &device.token, has_up_to);
     let Ok(Ok(mut stream)) = timeout(SILENT_FOR, opening).await else {
         return;
     };
     if stream.status != 200 {
         if stream.status != 503 {
-            ground.story.report(format!(
+            fixture.event_log.report(format!(
                 "node {node} answers {} with {}",
                 device.id, stream.status
             ));
@@ -115,8 +115,8 @@ async fn listen(ground: &Ground, device: usize, node: usize, has_up_to: Option<i
     while let Ok(Some(item)) = timeout(SILENT_FOR, stream.next()).await {
         if let SseItem::Push(push) = item {
             if push.data["sequence"] != push.id {
-                ground
-                    .story
+                fixture
+                    .event_log
                     .report(format!("the event {} has {}", push.id, push.data));
             }
             if !inbox.put(push.data) {
@@ -126,10 +126,10 @@ async fn listen(ground: &Ground, device: usize, node: usize, has_up_to: Option<i
     }
 }
 
-async fn poll(ground: &Ground, device: usize, node: usize, inbox: &Inbox) {
-    let device = &ground.devices[device];
+async fn poll(fixture: &Fixture, device: usize, node: usize, inbox: &Inbox) {
+    let device = &fixture.devices[device];
     let path = format!("/v1/devices/{}/pushes?wait_s={POLL_WAIT_S}", device.id);
-    while let Some((_, answer)) = ground
+    while let Some((_, answer)) = fixture
         .call(node, Method::GET, &path, &device.token, &Value::Null)
         .await
     {
@@ -141,13 +141,18 @@ async fn poll(ground: &Ground, device: usize, node: usize, inbox: &Inbox) {
     }
 }
 
-async fn subscribe(ground: &Ground, device: usize, inbox: &Inbox, mut said: mpsc::UnboundedReceiver<String>) {
-    let device = &ground.devices[device];
+async fn subscribe(
+    fixture: &Fixture,
+    device: usize,
+    inbox: &Inbox,
+    mut said: mpsc::UnboundedReceiver<String>,
+) {
+    let device = &fixture.devices[device];
     let connecting = async {
         if device.keeps_session() {
-            MqttDevice::resume(&ground.broker, &device.id).await
+            MqttDevice::resume(&fixture.broker, &device.id).await
         } else {
-            MqttDevice::connect(&ground.broker, &device.id).await
+            MqttDevice::connect(&fixture.broker, &device.id).await
         }
     };
     let Ok(mut device) = timeout(SILENT_FOR, connecting).await else {

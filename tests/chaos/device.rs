@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::{Connection, Receipt};
-use super::ground::{Channel, Ground, NODES, Phase, text};
+use super::fixture::{Channel, Fixture, NODES, Phase, text};
 
 /// Between two tries of one acknowledgement.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ pub(super) struct Record {
     /// As they came, those that came again too.
     pub(super) received: Vec<Receipt>,
     /// By the push's id.
-    pub(super) said: BTreeMap<String, Said>,
+    pub(super) said: BTreeMap<String, DeviceAcknowledgement>,
     /// How often it went away, and lost its memory.
     pub(super) absences: u64,
     pub(super) crashes: u64,
@@ -37,7 +37,7 @@ pub(super) struct Record {
 
 /// What a device said of one push.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct DeviceAcknowledgement {
     /// What it sent at least once.
     pub(super) tried: Vec<&'static str>,
     /// The states that were answered.
@@ -45,7 +45,7 @@ pub(super) struct Said {
 }
 
 pub(super) struct Device {
-    ground: Arc<Ground>,
+    fixture: Arc<Fixture>,
     rng: fastrand::Rng,
     record: Record,
     /// How it will treat each push; the run's decision, so a crash does not change it.
@@ -82,9 +82,9 @@ enum Left {
 }
 
 impl Device {
-    pub(super) fn new(ground: Arc<Ground>, index: usize, rng: fastrand::Rng) -> Self {
+    pub(super) fn new(fixture: Arc<Fixture>, index: usize, rng: fastrand::Rng) -> Self {
         Self {
-            ground,
+            fixture,
             rng,
             record: Record {
                 device: index,
@@ -101,9 +101,9 @@ impl Device {
 
     /// Lives until the run is over.
     pub(super) async fn live(mut self) -> Record {
-        let ground = self.ground.clone();
+        let fixture = self.fixture.clone();
         tokio::select! {
-            () = ground.comes(Phase::Over) => {}
+            () = fixture.comes(Phase::Over) => {}
             () = self.keep_connecting() => {}
         }
         self.record
@@ -114,7 +114,7 @@ impl Device {
             let node = self.rng.usize(..NODES);
             let resumes = self.rng.bool();
             let has_up_to = self.has_up_to.filter(|_| resumes);
-            let line = Connection::open(self.ground.clone(), self.record.device, node, has_up_to);
+            let line = Connection::open(self.fixture.clone(), self.record.device, node, has_up_to);
             let pause = match self.stay(line).await {
                 Left::LineIsDown => self.rng.u64(50..500),
                 Left::Offline => {
@@ -128,11 +128,11 @@ impl Device {
                     self.rng.u64(100..1_500)
                 }
             };
-            let ground = self.ground.clone();
+            let fixture = self.fixture.clone();
             tokio::select! {
                 () = sleep(Duration::from_millis(pause)) => {}
                 // Whoever is away comes back.
-                () = ground.comes(Phase::Calm), if ground.phase() == Phase::Chaos => {}
+                () = fixture.comes(Phase::Calm), if fixture.phase() == Phase::Chaos => {}
             }
         }
     }
@@ -140,7 +140,7 @@ impl Device {
     async fn stay(&mut self, mut line: Connection) -> Left {
         let leaves_at = Instant::now() + Duration::from_millis(self.rng.u64(500..8_000));
         loop {
-            let is_chaos = self.ground.phase() == Phase::Chaos;
+            let is_chaos = self.fixture.phase() == Phase::Chaos;
             if is_chaos && Instant::now() >= leaves_at {
                 return Left::Offline;
             }
@@ -208,7 +208,7 @@ impl Device {
 
     /// Whether the acknowledgement was answered, or went where nobody answers.
     async fn say(&mut self, line: &Connection, push: &str, state: &'static str) -> bool {
-        let device = &self.ground.devices[self.record.device];
+        let device = &self.fixture.devices[self.record.device];
         let said = self.record.said.entry(push.to_owned()).or_default();
         said.tried.push(state);
         let mut body = json!({"state": state, "detail": format!("said by {}", device.id)});
@@ -220,7 +220,7 @@ impl Device {
         let path = format!("/v1/devices/{}/pushes/{push}/ack", device.id);
         let node = self.rng.usize(..NODES);
         let answer = self
-            .ground
+            .fixture
             .call(node, Method::POST, &path, &device.token, &body)
             .await;
         let Some((_, answer)) = answer else {
@@ -228,8 +228,8 @@ impl Device {
         };
         let counts = text(&answer, "state");
         if answer["push_id"] != push || rank(counts) < rank(state) {
-            self.ground
-                .story
+            self.fixture
+                .event_log
                 .report(format!("{} said {state} of {push} and hears {answer}", device.id));
         }
         said.confirmed.push(counts.to_owned());

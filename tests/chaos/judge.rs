@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::device::{Record, rank};
-use super::ground::{Ground, NODES, text};
+use super::fixture::{Fixture, NODES, text};
 use super::sender::Sent;
 
 /// Everything is well and everybody there: nothing may wait for longer.
@@ -16,19 +16,19 @@ const ALL_END_WITHIN: Duration = Duration::from_mins(2);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 pub(super) struct Judge<'a> {
-    ground: &'a Ground,
+    fixture: &'a Fixture,
     sent: Vec<Sent>,
 }
 
 /// A push as the admin API shows it at the end, and which of those sent it is.
-pub(super) struct Ended {
+pub(super) struct FinalPush {
     pub(super) sent: usize,
     pub(super) push: Value,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(ground: &'a Ground, sent: Vec<Sent>) -> Self {
-        Self { ground, sent }
+    pub(super) fn new(fixture: &'a Fixture, sent: Vec<Sent>) -> Self {
+        Self { fixture, sent }
     }
 
     pub(super) fn sent(&self) -> &[Sent] {
@@ -36,19 +36,19 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns every push there is once each has ended on each device, or reports those that do not.
-    pub(super) async fn wait_for_the_end(&self) -> Vec<Ended> {
+    pub(super) async fn wait_for_the_end(&self) -> Vec<FinalPush> {
         let deadline = Instant::now() + ALL_END_WITHIN;
         let mut all = Vec::new();
         for (index, sent) in self.sent.iter().enumerate() {
             for id in self.ids_of(sent, deadline).await {
                 let push = self.ended(&id, deadline).await;
-                all.push(Ended { sent: index, push });
+                all.push(FinalPush { sent: index, push });
             }
         }
         all
     }
 
-    pub(super) async fn read_again(&self, all: &mut [Ended]) {
+    pub(super) async fn read_again(&self, all: &mut [FinalPush]) {
         let deadline = Instant::now() + ALL_END_WITHIN;
         for ended in all {
             let path = format!("/pushes/{}", text(&ended.push, "id"));
@@ -89,7 +89,7 @@ impl<'a> Judge<'a> {
 
     async fn get(&self, path: &str, deadline: Instant) -> Value {
         for count in 0.. {
-            let answer = self.ground.send(count % NODES, Method::GET, path, &Value::Null);
+            let answer = self.fixture.send(count % NODES, Method::GET, path, &Value::Null);
             if let Some((_, answer)) = answer.await {
                 return answer;
             }
@@ -99,7 +99,7 @@ impl<'a> Judge<'a> {
         unreachable!("the loop ends by an answer or the deadline")
     }
 
-    pub(super) fn judge(&self, ended: &[Ended], records: &[Record]) {
+    pub(super) fn judge(&self, ended: &[FinalPush], records: &[Record]) {
         let by_device: HashMap<_, _> = records.iter().map(|record| (record.device, record)).collect();
         for ended in ended {
             self.judge_push(ended, &by_device);
@@ -115,7 +115,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The push is what was sent, for those it was sent to.
-    fn judge_push(&self, ended: &Ended, records: &HashMap<usize, &Record>) {
+    fn judge_push(&self, ended: &FinalPush, records: &HashMap<usize, &Record>) {
         let (sent, push) = (&self.sent[ended.sent], &ended.push);
         for member in ["trace_id", "action"] {
             if push[member] != sent.body[member] {
@@ -169,7 +169,7 @@ impl<'a> Judge<'a> {
             _ => false,
         };
         let channel = &target["channel"];
-        let channels = self.ground.devices[record.device].channels;
+        let channels = self.fixture.devices[record.device].channels;
         let is_known = channels.iter().any(|known| channel == known.as_str());
         if !is_so || !(channel.is_null() || is_known) {
             self.wrong(format!(
@@ -180,7 +180,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A sequence of a device names one push.
-    fn judge_sequences(&self, ended: &[Ended]) {
+    fn judge_sequences(&self, ended: &[FinalPush]) {
         let mut named: BTreeMap<(&str, i64), &str> = BTreeMap::new();
         for ended in ended {
             for target in targets(&ended.push) {
@@ -197,7 +197,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Whatever came to a device was sent to it, with the sequence and the content that it has, each time.
-    fn judge_receipts(&self, record: &Record, by_id: &HashMap<&str, &Ended>) {
+    fn judge_receipts(&self, record: &Record, by_id: &HashMap<&str, &FinalPush>) {
         let device = self.id_of(record.device);
         for receipt in &record.received {
             let received = &receipt.push;
@@ -211,7 +211,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A push as it must come to a device; `None` where it is not for it.
-    fn as_delivered(&self, ended: &Ended, device: &str) -> Option<Value> {
+    fn as_delivered(&self, ended: &FinalPush, device: &str) -> Option<Value> {
         let (push, sent) = (&ended.push, &self.sent[ended.sent].body);
         let target = targets(push).find(|target| text(target, "device_id") == device)?;
         let mut delivered = sent["package_push_info"].clone();
@@ -227,11 +227,11 @@ impl<'a> Judge<'a> {
     }
 
     fn id_of(&self, device: usize) -> &str {
-        &self.ground.devices[device].id
+        &self.fixture.devices[device].id
     }
 
     fn wrong(&self, wrong: String) {
-        self.ground.story.report(wrong);
+        self.fixture.event_log.report(wrong);
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod connection;
 mod device;
-mod ground;
+mod fixture;
 mod judge;
 mod plan;
 mod sender;
@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use self::device::Device;
-use self::ground::{Ground, Phase};
+use self::fixture::{Fixture, Phase};
 use self::judge::Judge;
 use self::plan::{Plan, Step};
 use self::sender::{Sender, Sent};
@@ -39,8 +39,8 @@ async fn in_chaos_every_accepted_push_ends_acknowledged_or_reported_expired() {
     let minutes = number("SLIPWAY_CHAOS_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
     let mut rng = fastrand::Rng::with_seed(seed);
 
-    let ground = Arc::new(Ground::prepare().await);
-    let run = AssertUnwindSafe(run(&ground, &mut rng, minutes))
+    let fixture = Arc::new(Fixture::prepare().await);
+    let run = AssertUnwindSafe(run(&fixture, &mut rng, minutes))
         .catch_unwind()
         .await;
     let is_telling = run
@@ -48,32 +48,32 @@ async fn in_chaos_every_accepted_push_ends_acknowledged_or_reported_expired() {
         .is_ok_and(|tally| tally.is_telling(minutes.is_some()));
     let summary = run.map_or_else(|_| "the run ended early".to_owned(), |tally| tally.to_string());
     assert!(
-        ground.story.is_right() && is_telling,
+        fixture.event_log.is_right() && is_telling,
         "with SLIPWAY_CHAOS_SEED={seed}:\n{}\n{summary}",
-        ground.tell()
+        fixture.tell()
     );
     eprintln!("seed {seed}: {summary}");
     if env::var_os("SLIPWAY_CHAOS_LOG").is_some() {
-        eprintln!("{}", ground.tell());
+        eprintln!("{}", fixture.tell());
     }
 }
 
 /// Breaks everything once, or for so long; then heals it, waits until every push has ended, and judges.
-async fn run(ground: &Arc<Ground>, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Tally {
+async fn run(fixture: &Arc<Fixture>, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Tally {
     let mut devices = JoinSet::new();
-    for index in 0..ground.devices.len() {
-        devices.spawn(Device::new(ground.clone(), index, rng.fork()).live());
+    for index in 0..fixture.devices.len() {
+        devices.spawn(Device::new(fixture.clone(), index, rng.fork()).live());
     }
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
-        senders.spawn(Sender::new(ground.clone(), number, rng.fork()).work());
+        senders.spawn(Sender::new(fixture.clone(), number, rng.fork()).work());
     }
-    let steps = break_things(ground, rng, minutes).await;
-    ground.enter(Phase::Calm);
+    let steps = break_things(fixture, rng, minutes).await;
+    fixture.enter(Phase::Calm);
     let sent: Vec<Sent> = senders.join_all().await.into_iter().flatten().collect();
-    let judge = Judge::new(ground, sent);
+    let judge = Judge::new(fixture, sent);
     let mut ended = judge.wait_for_the_end().await;
-    ground.enter(Phase::Over);
+    fixture.enter(Phase::Over);
     let records = devices.join_all().await;
     // Until they went home, devices had more to say.
     judge.read_again(&mut ended).await;
@@ -81,14 +81,14 @@ async fn run(ground: &Arc<Ground>, rng: &mut fastrand::Rng, minutes: Option<Dura
     Tally::of(&steps, judge.sent(), &ended, &records)
 }
 
-async fn break_things(ground: &Ground, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Vec<Step> {
+async fn break_things(fixture: &Fixture, rng: &mut fastrand::Rng, minutes: Option<Duration>) -> Vec<Step> {
     let begun = Instant::now();
     let mut done = Vec::new();
     loop {
         for step in Plan::draw(rng, minutes.is_some()) {
-            ground.take(&step).await;
+            fixture.take(&step).await;
             done.push(step);
-            if !ground.story.is_right() {
+            if !fixture.event_log.is_right() {
                 return done;
             }
         }

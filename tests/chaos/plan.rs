@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ground::NODES;
+use super::fixture::NODES;
 
 /// Something that breaks for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::ground::{Ground, NODES, PROJECT, Phase, text};
+use super::fixture::{Fixture, NODES, PROJECT, Phase, text};
 
 /// Between two tries of one push.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -27,7 +27,7 @@ pub(super) struct Sent {
 }
 
 pub(super) struct Sender {
-    ground: Arc<Ground>,
+    fixture: Arc<Fixture>,
     number: usize,
     rng: fastrand::Rng,
 }
@@ -43,23 +43,25 @@ impl Sent {
 }
 
 impl Sender {
-    pub(super) fn new(ground: Arc<Ground>, number: usize, rng: fastrand::Rng) -> Self {
-        Self { ground, number, rng }
+    pub(super) fn new(fixture: Arc<Fixture>, number: usize, rng: fastrand::Rng) -> Self {
+        Self { fixture, number, rng }
     }
 
     /// Pushes until calm is ordered.
     pub(super) async fn work(mut self) -> Vec<Sent> {
         let mut all = Vec::new();
-        while self.ground.phase() == Phase::Chaos {
+        while self.fixture.phase() == Phase::Chaos {
             let mut sent = self.draw(all.len());
             if self.rng.u8(..8) == 0 {
                 self.send_twice_at_once(&mut sent).await;
             }
             self.send_until_answered(&mut sent).await;
             if sent.answered.len() > 1 {
-                self.ground
-                    .story
-                    .report(format!("{} is two pushes: {:?}", sent.trace_id(), sent.answered));
+                self.fixture.event_log.report(format!(
+                    "{} is two pushes: {:?}",
+                    sent.trace_id(),
+                    sent.answered
+                ));
             }
             all.push(sent);
             sleep(Duration::from_millis(self.rng.u64(20..200))).await;
@@ -70,11 +72,11 @@ impl Sender {
     fn draw(&mut self, count: usize) -> Sent {
         let wanted = self.rng.usize(1..=MOST_DEVICES);
         let devices: BTreeSet<_> = (0..wanted)
-            .map(|_| self.rng.usize(..self.ground.devices.len()))
+            .map(|_| self.rng.usize(..self.fixture.devices.len()))
             .collect();
         let targets = devices
             .iter()
-            .map(|device| json!({"hardware_id": self.ground.devices[*device].id, "project_id": PROJECT}));
+            .map(|device| json!({"hardware_id": self.fixture.devices[*device].id, "project_id": PROJECT}));
         let trace_id = format!("sender-{}-{count}", self.number);
         let body = json!({
             "target_info": targets.collect::<Vec<_>>(),
@@ -117,7 +119,7 @@ impl Sender {
     }
 
     async fn send(&self, node: usize, body: &Value) -> Option<String> {
-        let (_, answer) = self.ground.send(node, Method::POST, "/pushes", body).await?;
+        let (_, answer) = self.fixture.send(node, Method::POST, "/pushes", body).await?;
         Some(text(&answer, "id").to_owned())
     }
 }

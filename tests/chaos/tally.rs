@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::device::Record;
-use super::ground::{Channel, text};
-use super::judge::{Ended, targets};
+use super::fixture::{Channel, text};
+use super::judge::{FinalPush, targets};
 use super::plan::Step;
 use super::sender::Sent;
 
@@ -27,7 +27,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of(steps: &[Step], sent: &[Sent], ended: &[Ended], records: &[Record]) -> Self {
+    pub(super) fn of(steps: &[Step], sent: &[Sent], ended: &[FinalPush], records: &[Record]) -> Self {
         let mut states = BTreeMap::new();
         for target in ended.iter().flat_map(|ended| targets(&ended.push)) {
             // Devices are named after their kind.

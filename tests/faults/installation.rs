@@ -13,7 +13,7 @@ use super::history::{History, Pair};
 use super::node::Node;
 use super::plan::APPS;
 use slipway_test_support::cluster::Cluster;
-use slipway_test_support::story::Story;
+use slipway_test_support::event_log::EventLog;
 use slipway_test_support::wait::{comes_true, until};
 
 const NODES: usize = 3;
@@ -30,7 +30,7 @@ pub(super) struct Installation {
     pub(super) verified: AtomicU64,
     /// Answers that wait for the database to be compared.
     pub(super) unverified: AtomicUsize,
-    story: Story,
+    event_log: EventLog,
 }
 
 pub(super) struct Tenant {
@@ -60,7 +60,7 @@ impl Installation {
             is_over: AtomicBool::new(false),
             verified: AtomicU64::new(0),
             unverified: AtomicUsize::new(0),
-            story: Story::begin(),
+            event_log: EventLog::begin(),
         };
         until("every node knows every tenant", SET_UP_WITHIN, async || {
             let current = installation.history.current().await;
@@ -71,20 +71,20 @@ impl Installation {
     }
 
     pub(super) fn say(&self, what: &str) {
-        self.story.say(what);
+        self.event_log.say(what);
     }
 
     pub(super) fn report(&self, wrong: String) {
-        self.story.report(wrong);
+        self.event_log.report(wrong);
     }
 
     pub(super) fn is_right(&self) -> bool {
-        self.story.is_right()
+        self.event_log.is_right()
     }
 
     /// Everything that helps to understand a failure.
-    pub(super) fn story(&self) -> String {
-        self.story.tell(self.nodes.iter().map(|node| &***node))
+    pub(super) fn event_log(&self) -> String {
+        self.event_log.tell(self.nodes.iter().map(|node| &***node))
     }
 
     /// Waits until every node that is up serves what the database has.

@@ -19,34 +19,37 @@ const WITHIN: Duration = Duration::from_mins(1);
 const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 const ROUNDS: i64 = 4;
 
-struct Stage {
+struct Fixture {
     node: NodeProcess,
     _cluster: Cluster,
     admin: String,
     device: String,
 }
 
-impl Stage {
+impl Fixture {
     async fn set() -> Self {
         let cluster = Cluster::start().await;
         let settings = vec![("SLIPWAY_SNAPSHOT_INTERVAL_S", "86400".to_owned())];
         let node = NodeProcess::start(0, cluster.target.clone(), settings).await;
         let admin = node.sign_in().await;
-        let mut stage = Self {
+        let mut fixture = Self {
             node,
             _cluster: cluster,
             admin,
             device: String::new(),
         };
         let tenant = json!({"id": TENANT, "name": "A tenant"});
-        stage.make("/api/v1/tenants", &tenant).await;
+        fixture.make("/api/v1/tenants", &tenant).await;
         let app = json!({"package_name": PACKAGE, "app_name": "An app"});
-        stage.make(&in_tenant("/apps"), &app).await;
-        let key = stage
+        fixture.make(&in_tenant("/apps"), &app).await;
+        let key = fixture
             .make(&in_tenant("/device-keys"), &json!({"name": "devices"}))
             .await;
-        key["device_key"].as_str().unwrap().clone_into(&mut stage.device);
-        stage
+        key["device_key"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut fixture.device);
+        fixture
     }
 
     async fn make(&self, path: &str, body: &Value) -> Value {
@@ -109,29 +112,29 @@ fn in_tenant(rest: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_node_has_served_survives_a_kill_without_the_database() {
-    let stage = Stage::set().await;
+    let fixture = Fixture::set().await;
     for round in 0..ROUNDS {
         let (kept, recalled) = (10 + 2 * round, 11 + 2 * round);
-        stage.publish(kept).await;
-        let release = stage.publish(recalled).await;
-        assert_eq!(stage.offered().await, (Some(recalled), false));
+        fixture.publish(kept).await;
+        let release = fixture.publish(recalled).await;
+        assert_eq!(fixture.offered().await, (Some(recalled), false));
         let recall = json!({"mode": "stop", "reason": "it crashes"});
-        stage.make(&format!("{release}/recall"), &recall).await;
-        assert_eq!(stage.offered().await, (Some(kept), false));
+        fixture.make(&format!("{release}/recall"), &recall).await;
+        assert_eq!(fixture.offered().await, (Some(kept), false));
         tokio::time::sleep(WRITTEN_WITHIN).await;
-        stage.kill_without_database().await;
-        assert_eq!(stage.offered().await, (Some(kept), false), "round {round}");
+        fixture.kill_without_database().await;
+        assert_eq!(fixture.offered().await, (Some(kept), false), "round {round}");
         if round % 2 == 0 {
-            stage.kill_without_database().await;
-            assert_eq!(stage.offered().await, (Some(kept), false), "killed twice");
+            fixture.kill_without_database().await;
+            assert_eq!(fixture.offered().await, (Some(kept), false), "killed twice");
         }
-        stage.give_database_back().await;
+        fixture.give_database_back().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_a_node_never_goes_back_behind_what_it_had_served_a_second_before() {
-    let stage = Stage::set().await;
+    let fixture = Fixture::set().await;
     let mut version = 10;
     let mut rng = fastrand::Rng::with_seed(13);
     for _ in 0..ROUNDS {
@@ -141,7 +144,7 @@ async fn killed_at_any_moment_a_node_never_goes_back_behind_what_it_had_served_a
         let mut served = Vec::new();
         while begun.elapsed() < moment {
             version += 1;
-            stage.publish(version).await;
+            fixture.publish(version).await;
             served.push((version, std::time::Instant::now()));
         }
         for (version, at) in served {
@@ -149,13 +152,13 @@ async fn killed_at_any_moment_a_node_never_goes_back_behind_what_it_had_served_a
                 settled = version;
             }
         }
-        stage.kill_without_database().await;
-        let (offered, is_stale) = stage.offered().await;
+        fixture.kill_without_database().await;
+        let (offered, is_stale) = fixture.offered().await;
         assert!(offered.unwrap_or(10) >= settled, "{offered:?} after {settled}");
         assert!(!is_stale);
-        stage.give_database_back().await;
+        fixture.give_database_back().await;
         version += 1;
-        stage.publish(version).await;
+        fixture.publish(version).await;
         tokio::time::sleep(WRITTEN_WITHIN).await;
     }
 }
@@ -173,17 +176,17 @@ fn damage_journal(data_dir: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_journal_was_damaged_stays_stale_until_it_has_compared_itself() {
-    let stage = Stage::set().await;
-    stage.publish(10).await;
+    let fixture = Fixture::set().await;
+    fixture.publish(10).await;
     tokio::time::sleep(WRITTEN_WITHIN).await;
-    stage.node.proxy.set(Mode::Refuse);
-    stage.node.kill();
-    damage_journal(stage.node.data_dir());
-    stage.node.start_again().await;
-    assert!(stage.offered().await.1, "it knows that something is lost");
+    fixture.node.proxy.set(Mode::Refuse);
+    fixture.node.kill();
+    damage_journal(fixture.node.data_dir());
+    fixture.node.start_again().await;
+    assert!(fixture.offered().await.1, "it knows that something is lost");
     tokio::time::sleep(WRITTEN_WITHIN).await;
-    stage.kill_without_database().await;
-    assert!(stage.offered().await.1, "it still knows");
-    stage.give_database_back().await;
-    assert_eq!(stage.offered().await, (Some(10), false));
+    fixture.kill_without_database().await;
+    assert!(fixture.offered().await.1, "it still knows");
+    fixture.give_database_back().await;
+    assert_eq!(fixture.offered().await, (Some(10), false));
 }

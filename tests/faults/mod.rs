@@ -81,11 +81,11 @@ async fn during_faults_every_answer_is_right_and_nothing_acknowledged_is_lost() 
     assert!(
         is_right && installation.is_right(),
         "with SLIPWAY_FAULT_SEED={seed}:\n{}\n{summary}",
-        installation.story()
+        installation.event_log()
     );
     eprintln!("seed {seed}: {summary}");
     if env::var_os("SLIPWAY_FAULT_LOG").is_some() {
-        eprintln!("{}", installation.story());
+        eprintln!("{}", installation.event_log());
     }
 }
 

@@ -19,7 +19,7 @@ use slipway_test_support::wait::until;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(25);
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// Any number; the trigger of [`Ground::block_commits`] takes the same.
+/// Any number; the trigger of [`Fixture::block_commits`] takes the same.
 const COMMIT_LOCK: &str = "SELECT pg_advisory_lock(13)";
 const DEFERRED_TRIGGER: &str = "
     CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS
@@ -30,13 +30,13 @@ const DEFERRED_TRIGGER: &str = "
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_at_commit()";
 
 /// A server behind a proxy to its database, and a connection that goes straight there.
-struct Ground {
+struct Fixture {
     app: TestApp,
     proxy: Proxy,
     direct: PgConnection,
 }
 
-impl Ground {
+impl Fixture {
     async fn start() -> Self {
         let database = TestDatabase::postgres().await;
         let direct = PgConnection::connect(&database.url).await.unwrap();
@@ -107,20 +107,20 @@ fn called(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_goes_silent_in_its_transaction_is_answered_as_not_done() {
-    let mut ground = Ground::start().await;
-    let Merchant { admin, .. } = ground.app.merchant().await;
+    let mut fixture = Fixture::start().await;
+    let Merchant { admin, .. } = fixture.app.merchant().await;
     let (path, body) = (in_app("/releases"), release_fields(CHUKU, 1));
 
-    ground
+    fixture
         .execute("BEGIN; SELECT 1 FROM catalog_revisions FOR UPDATE")
         .await;
     let call = called(&admin, Method::POST, &path, "k", &body);
-    ground.a_session_waits().await;
-    ground.proxy.silence().await;
-    ground.execute("ROLLBACK").await;
+    fixture.a_session_waits().await;
+    fixture.proxy.silence().await;
+    fixture.execute("ROLLBACK").await;
 
     let (answer, took) = call.await.unwrap();
-    ground.proxy.set(Mode::Open);
+    fixture.proxy.set(Mode::Open);
     let problem = answer.problem(503, "unavailable");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("was not done"), "{detail}");
@@ -134,12 +134,12 @@ async fn a_write_that_goes_silent_in_its_transaction_is_answered_as_not_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_goes_silent_in_its_commit_may_have_been_done_and_is_done_once() {
-    let mut ground = Ground::start().await;
-    let Merchant { admin, .. } = ground.app.merchant().await;
+    let mut fixture = Fixture::start().await;
+    let Merchant { admin, .. } = fixture.app.merchant().await;
     let (path, body) = (in_app("/releases"), release_fields(CHUKU, 1));
 
     let call = (Method::POST, path.as_str(), "k");
-    let detail = ground.detail_after_silent_commit(&admin, call, &body).await;
+    let detail = fixture.detail_after_silent_commit(&admin, call, &body).await;
     assert!(detail.contains("may have been done"), "{detail}");
     assert!(detail.contains("Idempotency-Key"), "{detail}");
 
@@ -153,30 +153,30 @@ async fn a_write_that_goes_silent_in_its_commit_may_have_been_done_and_is_done_o
 /// Writes of whole lists run on other threads, with the same deadline.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_heavy_write_that_goes_silent_in_its_commit_may_have_been_done() {
-    let mut ground = Ground::start().await;
-    let Merchant { admin, .. } = ground.app.merchant().await;
+    let mut fixture = Fixture::start().await;
+    let Merchant { admin, .. } = fixture.app.merchant().await;
     let path = in_tenant("/org-directory");
     let body = json!({"nodes": [{"path": ["HM", "HM-SH", "8007"]}]});
 
     let call = (Method::PUT, path.as_str(), "");
-    let detail = ground.detail_after_silent_commit(&admin, call, &body).await;
+    let detail = fixture.detail_after_silent_commit(&admin, call, &body).await;
     assert!(detail.contains("may have been done"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_hangs_up_does_not_keep_its_key_reserved() {
-    let mut ground = Ground::start().await;
-    let Merchant { admin, .. } = ground.app.merchant().await;
+    let mut fixture = Fixture::start().await;
+    let Merchant { admin, .. } = fixture.app.merchant().await;
     let (path, body) = (in_app("/releases"), release_fields(CHUKU, 1));
 
-    ground
+    fixture
         .execute("BEGIN; SELECT 1 FROM catalog_revisions FOR UPDATE")
         .await;
     let call = called(&admin, Method::POST, &path, "k", &body);
-    ground.a_session_waits().await;
+    fixture.a_session_waits().await;
     call.abort();
     assert!(call.await.is_err());
-    ground.execute("ROLLBACK").await;
+    fixture.execute("ROLLBACK").await;
 
     let again = repeat(&admin, &path, &body).await;
     assert_eq!(again.status, 201, "{}", again.text);
@@ -185,11 +185,11 @@ async fn a_caller_that_hangs_up_does_not_keep_its_key_reserved() {
 /// Every kind of call: reads, sign-ins, device calls, and writes without a transaction of the catalog.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_is_answered_while_its_connection_is_silent() {
-    let mut ground = Ground::start().await;
-    let merchant = ground.app.merchant().await;
+    let mut fixture = Fixture::start().await;
+    let merchant = fixture.app.merchant().await;
     merchant.know(&["PDA001"]).await;
     let admin = merchant.admin;
-    ground
+    fixture
         .execute("BEGIN; LOCK TABLE users, sessions, devices, pushes, tenants, api_tokens IN ACCESS EXCLUSIVE MODE")
         .await;
     let login = json!({"username": "admin", "password": "correct horse battery"});
@@ -203,24 +203,24 @@ async fn every_call_is_answered_while_its_connection_is_silent() {
             &push_fields(&["PDA001"]),
         ),
         called(
-            &ground.app.anyone(),
+            &fixture.app.anyone(),
             Method::POST,
             "/api/v1/auth/login",
             "l",
             &login,
         ),
     ];
-    ground.a_session_waits().await;
-    ground.proxy.silence().await;
-    ground.execute("ROLLBACK").await;
+    fixture.a_session_waits().await;
+    fixture.proxy.silence().await;
+    fixture.execute("ROLLBACK").await;
     for call in calls {
         let (answer, took) = call.await.unwrap();
-        ground.proxy.set(Mode::Open);
+        fixture.proxy.set(Mode::Open);
         answer.problem(503, "unavailable");
         assert!(took < ANSWERED_WITHIN, "{took:?}");
     }
-    ground.proxy.set(Mode::Open);
-    ground.app.platform_admin().await;
+    fixture.proxy.set(Mode::Open);
+    fixture.app.platform_admin().await;
 }
 
 /// Repeats a request until the database has ended what the first one left.

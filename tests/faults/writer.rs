@@ -30,7 +30,7 @@ pub(super) struct Orders {
 }
 
 /// What a try came to.
-enum Tried {
+enum WriteOutcome {
     /// Acknowledged, with the pair that the answer named.
     Done(Option<Pair>),
     Again,
@@ -106,22 +106,22 @@ impl Writer {
     async fn until_acknowledged(&mut self, write: &Write) -> Result<Option<(Pair, i64)>, String> {
         for count in 1.. {
             match self.try_once(write, count).await {
-                Tried::Done(Some(pair)) => return Ok(Some((pair, count))),
+                WriteOutcome::Done(Some(pair)) => return Ok(Some((pair, count))),
                 // A repeat found it done; since nobody else writes to the tenant, what is there now is what it made.
-                Tried::Done(None) => {
+                WriteOutcome::Done(None) => {
                     let mut current = self.installation.history.current().await;
                     let pair = current.remove(&self.tenant().id);
                     return Ok(pair.map(|pair| (pair, count)));
                 }
-                Tried::Again if self.orders.give_up.load(Ordering::Relaxed) => break,
-                Tried::Again => tokio::time::sleep(TRY_AGAIN_AFTER).await,
-                Tried::Wrong(wrong) => return Err(format!("{wrong}: {write:?}, try {count}")),
+                WriteOutcome::Again if self.orders.give_up.load(Ordering::Relaxed) => break,
+                WriteOutcome::Again => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+                WriteOutcome::Wrong(wrong) => return Err(format!("{wrong}: {write:?}, try {count}")),
             }
         }
         Ok(None)
     }
 
-    async fn try_once(&mut self, write: &Write, count: i64) -> Tried {
+    async fn try_once(&mut self, write: &Write, count: i64) -> WriteOutcome {
         let node = self.rng.usize(..self.installation.nodes.len());
         let node = &self.installation.nodes[node];
         let path = format!("/api/v1/tenants/{}{}", self.tenant().id, write.path);
@@ -131,35 +131,35 @@ impl Writer {
             .await;
         match answer {
             Ok(answer) => self.judge(node, write, count, &answer),
-            Err(NoAnswer::Failed(why)) => Tried::Wrong(format!("node {} fails: {why}", node.number)),
-            Err(NoAnswer::Killed) => Tried::Again,
+            Err(NoAnswer::Failed(why)) => WriteOutcome::Wrong(format!("node {} fails: {why}", node.number)),
+            Err(NoAnswer::Killed) => WriteOutcome::Again,
             Err(NoAnswer::TooLate) => {
                 self.orders.unanswered.fetch_add(1, Ordering::Relaxed);
                 let number = node.number;
                 self.installation.say(&format!(
                     "node {number} does not answer a write within {ANSWER_WITHIN:?}"
                 ));
-                Tried::Again
+                WriteOutcome::Again
             }
         }
     }
 
-    fn judge(&self, node: &Node, write: &Write, count: i64, answer: &NodeAnswer) -> Tried {
+    fn judge(&self, node: &Node, write: &Write, count: i64, answer: &NodeAnswer) -> WriteOutcome {
         match (answer.status, &write.effect) {
             (200 | 201 | 204, _) => {
                 let pair = pair_of(answer);
                 if let Some(pair) = pair.as_ref().filter(|_| answer.took < SERVED_WITHIN) {
                     node.raise_floor(answer.life, self.tenant().id, pair);
                 }
-                Tried::Done(pair)
+                WriteOutcome::Done(pair)
             }
             (503, _) => {
                 self.orders.refused.fetch_add(1, Ordering::Relaxed);
-                Tried::Again
+                WriteOutcome::Again
             }
             // The first try did it and could not say so.
-            (404, Effect::Gone(_)) | (409, Effect::Holds(..)) if count > 1 => Tried::Done(None),
-            (status, _) => Tried::Wrong(format!(
+            (404, Effect::Gone(_)) | (409, Effect::Holds(..)) if count > 1 => WriteOutcome::Done(None),
+            (status, _) => WriteOutcome::Wrong(format!(
                 "node {} answers a write with {status}: {}",
                 node.number, answer.body
             )),

@@ -10,7 +10,7 @@ use semver::{Version, VersionReq};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::reference_read::{Asked, Levels, read};
+use super::reference_read::{Levels, ParsedCheck, read};
 
 /// Answers a check on a tenant as `case` describes it. The answer is one of
 /// `{"error": "invalid_parameter", "field": …}`, `{"error": "permission"}` and
@@ -61,7 +61,7 @@ pub(crate) fn bucket(rollout_key: &str, unit: &str) -> u64 {
 struct Check<'a> {
     case: &'a Value,
     app: &'a Value,
-    asked: Asked,
+    asked: ParsedCheck,
     memberships: Vec<Levels>,
     now: DateTime<Utc>,
     stale: bool,

@@ -19,7 +19,7 @@ const MOST_ATTRIBUTES: usize = 256;
 const LONGEST_ATTRIBUTE: usize = 256;
 
 /// What a device asks, understood.
-pub(crate) struct Asked {
+pub(crate) struct ParsedCheck {
     pub package_name: String,
     pub version_code: i64,
     pub device_id: String,
@@ -43,8 +43,8 @@ pub(crate) type Levels = [Option<String>; 5];
 struct Wrong;
 
 /// Reads the fields in the order of the design; the error is the name of the first bad one.
-pub(crate) fn read(request: &Value) -> Result<Asked, &'static str> {
-    Ok(Asked {
+pub(crate) fn read(request: &Value) -> Result<ParsedCheck, &'static str> {
+    Ok(ParsedCheck {
         package_name: package_name(&request["package_name"]).map_err(|Wrong| "package_name")?,
         version_code: version_code(&request["version_code"]).map_err(|Wrong| "version_code")?,
         device_id: device_id(&request["device_id"]).map_err(|Wrong| "device_id")?,

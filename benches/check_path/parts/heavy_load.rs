@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::json;
 
-use super::Stage;
+use super::Fixture;
 use super::publish::{release, sign_in};
 use crate::connection::Connection;
 use crate::fleet::Tenant;
@@ -28,18 +28,18 @@ const LOGIN_CONNECTIONS: usize = 4;
 const PUBLISH_CONNECTIONS: usize = 2;
 
 /// The connections that saturate the server and five times as many, in turn.
-pub(super) fn measure_overload(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
+pub(super) fn measure_overload(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
     requests.write()?;
     let saturating = saturation(contestant)?;
     let memory_before = node.process.resident_bytes()?;
     let (mut peak, mut over) = (Vec::new(), Vec::new());
-    for _ in 0..stage.plan.rounds {
+    for _ in 0..fixture.plan.rounds {
         requests.write()?;
-        peak.push(Sample::take(contestant, saturating, stage.plan.load)?);
+        peak.push(Sample::take(contestant, saturating, fixture.plan.load)?);
         settle();
-        over.push(Sample::take(contestant, 5 * saturating, stage.plan.load)?);
+        over.push(Sample::take(contestant, 5 * saturating, fixture.plan.load)?);
         settle();
     }
     let grown = node.process.resident_bytes()?.saturating_sub(memory_before);
@@ -75,29 +75,29 @@ fn saturation(contestant: Contestant<'_>) -> anyhow::Result<usize> {
 }
 
 /// Checks alone and beside logins and publishes, in turn.
-pub(super) fn measure_costly(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
+pub(super) fn measure_costly(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
     let token = sign_in(node.address)?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     let (logins, publishes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    for _ in 0..stage.plan.rounds {
+    for _ in 0..fixture.plan.rounds {
         requests.write()?;
-        alone.push(Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)?);
+        alone.push(Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load)?);
         settle();
         requests.write()?;
         let hammer = Hammer {
             address: node.address,
-            tenants: stage.large.tenants,
+            tenants: fixture.large.tenants,
             token: &token,
             logins: &logins,
             publishes: &publishes,
             is_over: AtomicBool::new(false),
         };
-        beside.push(hammer.during(|| Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load))?);
+        beside.push(hammer.during(|| Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load))?);
         settle();
     }
-    let seconds = stage.plan.rounds as f64 * stage.plan.load.as_secs_f64();
+    let seconds = fixture.plan.rounds as f64 * fixture.plan.load.as_secs_f64();
     let seen = format!(
         "{:.0} against {:.0} checks/s beside {:.1} logins/s and {:.1} publishes/s; p99 {:.1} against {:.1} ms",
         Rounds::rate(&beside).median,

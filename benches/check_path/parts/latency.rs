@@ -1,6 +1,6 @@
 //! Latency at half of the rate that the closed loop reached.
 
-use super::Stage;
+use super::Fixture;
 use crate::arguments::BaselineKind;
 use crate::baseline::Baseline;
 use crate::measure::{Contestant, Rounds, Sample};
@@ -12,30 +12,30 @@ use crate::requests::{Face, Spread};
 use crate::wrk;
 
 /// Both servers are asked at the same rate: half of the program's own.
-pub(super) fn measure(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
+pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let size = requests.try_all(node)?.mean_body_bytes;
     let stock = Baseline::start(BaselineKind::Stock, size, None)?;
     requests.write()?;
     let contestant = Contestant::node(node, &requests.path);
-    let closed = Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)?;
+    let closed = Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load)?;
     let rate = closed.rate / 2.0;
     let (mut own, mut other) = (Vec::new(), Vec::new());
-    for _ in 0..stage.plan.rounds {
+    for _ in 0..fixture.plan.rounds {
         requests.write()?;
         settle();
         own.push(open_loop::measure(
             node.address,
             &requests.path,
             rate,
-            stage.plan.load,
+            fixture.plan.load,
         )?);
         settle();
         other.push(open_loop::measure(
             stock.address,
             &requests.path,
             rate,
-            stage.plan.load,
+            fixture.plan.load,
         )?);
     }
     let ratio = Rounds::of(

@@ -33,7 +33,7 @@ const FEW_RELEASES: u32 = 1_000;
 const RECORDED_WITHIN: Duration = Duration::from_mins(5);
 
 /// What all parts work on.
-struct Stage {
+struct Fixture {
     plan: Plan,
     postgres: Postgres,
     large: Catalog,
@@ -58,7 +58,7 @@ impl Requests {
     }
 }
 
-impl Stage {
+impl Fixture {
     fn new(plan: Plan) -> anyhow::Result<Self> {
         let postgres = Postgres::start()?;
         Ok(Self {
@@ -90,18 +90,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let beyond_resolver =
         arguments.only.is_empty() || arguments.only.iter().any(|part| *part != Part::Resolver);
     if beyond_resolver {
-        let stage = Stage::new(plan)?;
-        measure_starts(arguments, &stage, &mut report)?;
-        measure_checks(arguments, &stage, &mut report)?;
+        let fixture = Fixture::new(plan)?;
+        measure_starts(arguments, &fixture, &mut report)?;
+        measure_checks(arguments, &fixture, &mut report)?;
         if arguments.measures(Part::Streams) {
-            streams::measure(&stage, &mut report)?;
+            streams::measure(&fixture, &mut report)?;
         }
         if arguments.measures(Part::Pushes) {
-            pushes::measure(&stage, &mut report)?;
+            pushes::measure(&fixture, &mut report)?;
         }
         // Last, since it changes the catalog.
         if arguments.measures(Part::Publish) {
-            publish::measure(&stage, &mut report)?;
+            publish::measure(&fixture, &mut report)?;
         }
     }
     report.print(&format!(
@@ -112,22 +112,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure_starts(arguments: &Arguments, stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
+fn measure_starts(arguments: &Arguments, fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     if arguments.measures(Part::Memory) {
-        start::measure_memory(stage, report)?;
+        start::measure_memory(fixture, report)?;
     }
     if arguments.measures(Part::Start) {
-        start::measure_start(stage, report)?;
+        start::measure_start(fixture, report)?;
     }
     if arguments.measures(Part::Snapshot) {
-        start::measure_snapshot(stage, report)?;
+        start::measure_snapshot(fixture, report)?;
     }
     Ok(())
 }
 
 /// Everything that one node on one core answers.
-fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
-    type Measure = fn(&Stage, &Node, &mut Report) -> anyhow::Result<()>;
+fn measure_checks(arguments: &Arguments, fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
+    type Measure = fn(&Fixture, &Node, &mut Report) -> anyhow::Result<()>;
     let all: [(Part, Measure); 9] = [
         (Part::Gateway, throughput::measure_gateway),
         (Part::Native, throughput::measure_native),
@@ -143,23 +143,23 @@ fn measure_checks(arguments: &Arguments, stage: &Stage, report: &mut Report) -> 
     if wanted.is_empty() {
         return Ok(());
     }
-    let node = Node::on_one_core(&stage.large.url)?;
-    come_to_rest(stage, &node, report)?;
+    let node = Node::on_one_core(&fixture.large.url)?;
+    come_to_rest(fixture, &node, report)?;
     for (part, measure) in wanted {
         eprintln!("measuring {part:?}");
-        measure(stage, &node, report)?;
+        measure(fixture, &node, report)?;
     }
     Ok(())
 }
 
 /// Lets a node finish what follows a start, which is not what is measured: the records of devices that it sees for the
 /// first time, plans for tables that are no longer empty, and the first snapshot.
-fn come_to_rest(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+fn come_to_rest(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
     eprintln!("waiting until the node has come to rest");
     let first_checks = Instant::now();
     for spread in [Spread::Uniform, Spread::Skewed] {
-        stage
-            .requests(&stage.large, spread, Face::Gateway)
+        fixture
+            .requests(&fixture.large, spread, Face::Gateway)
             .try_all(node)?;
     }
     let began = Instant::now();
@@ -175,7 +175,7 @@ fn come_to_rest(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Resu
         written / first_checks.elapsed().as_secs_f64()
     ));
     node.wait_for_snapshot()?;
-    stage.postgres.execute(&stage.large.name, "VACUUM ANALYZE")?;
+    fixture.postgres.execute(&fixture.large.name, "VACUUM ANALYZE")?;
     settle();
     Ok(())
 }

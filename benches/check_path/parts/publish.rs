@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use super::Stage;
+use super::Fixture;
 use crate::connection::{Connection, post};
 use crate::fleet::{App, RELEASES_PER_RESOURCE, RESOURCES_PER_APP, Tenant};
 use crate::measure::{Rounds, percentile};
@@ -20,8 +20,8 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
 /// The default.
 const POLL_INTERVAL_MS: f64 = 250.0;
 
-pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
-    let with_hints = publish_many(stage, "true", 1_000, stage.plan.publishes)?;
+pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
+    let with_hints = publish_many(fixture, "true", 1_000, fixture.plan.publishes)?;
     let goal = Goal::AtMost {
         must: 50.0,
         aim: 20.0,
@@ -32,7 +32,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> 
         goal,
         &with_hints,
     );
-    let without = publish_many(stage, "false", 100_000, stage.plan.publishes)?;
+    let without = publish_many(fixture, "false", 100_000, fixture.plan.publishes)?;
     let goal = Goal::AtMost {
         must: 1.1 * POLL_INTERVAL_MS,
         aim: POLL_INTERVAL_MS,
@@ -57,11 +57,16 @@ fn add_row(report: &mut Report, what: &str, goal: Goal, sorted_ms: &[f64]) {
 }
 
 /// Milliseconds from the send of each publish until the last node shows it, sorted.
-fn publish_many(stage: &Stage, hints: &str, first_version: u32, count: usize) -> anyhow::Result<Vec<f64>> {
+fn publish_many(
+    fixture: &Fixture,
+    hints: &str,
+    first_version: u32,
+    count: usize,
+) -> anyhow::Result<Vec<f64>> {
     let nodes = (0..NODES)
         .map(|_| {
             Node::start(Setup {
-                database_url: &stage.large.url,
+                database_url: &fixture.large.url,
                 settings: &[("SLIPWAY_HINTS", hints)],
                 ..Setup::default()
             })
@@ -74,7 +79,7 @@ fn publish_many(stage: &Stage, hints: &str, first_version: u32, count: usize) ->
     let mut publisher = Connection::open(nodes[0].address)?;
     let mut times = Vec::with_capacity(count);
     for number in 0..count {
-        let tenant = Tenant(fastrand::u32(0..stage.large.tenants));
+        let tenant = Tenant(fastrand::u32(0..fixture.large.tenants));
         let version = first_version + u32::try_from(number)?;
         times.push(publish_once(&nodes, &mut publisher, (tenant, version), &token)?.as_secs_f64() * 1e3);
         // Spread over the nodes' polls.

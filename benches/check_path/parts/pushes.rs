@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 
-use super::Stage;
+use super::Fixture;
 use super::publish::sign_in;
 use crate::connection::Connection;
 use crate::devices::{Device, Events, PROJECT, TENANT, enrol};
@@ -47,18 +47,18 @@ struct Arrival {
 
 /// What every device of a measurement has.
 #[derive(Clone)]
-struct Ground<'a> {
+struct DeviceSetup<'a> {
     node: SocketAddr,
     broker: SocketAddr,
     arrivals: Sender<Arrival>,
     is_over: &'a AtomicBool,
 }
 
-pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let broker = Mosquitto::open();
     let broker_url = broker.url();
     let node = Node::start(Setup {
-        database_url: &stage.large.url,
+        database_url: &fixture.large.url,
         settings: &[("SLIPWAY_MQTT_URL", &broker_url)],
         ..Setup::default()
     })?;
@@ -68,7 +68,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> 
         (Channel::Mqtt, "mqtt"),
     ] {
         let devices = enrol(node.address, name, DEVICES)?;
-        let mut times = measure_channel(&node, &broker, (channel, &devices), stage.plan.pushes)?;
+        let mut times = measure_channel(&node, &broker, (channel, &devices), fixture.plan.pushes)?;
         times.sort_by(f64::total_cmp);
         report.note(format!(
             "From accepting a push to its device over {name}, at {RATE} pushes/s: median {:.1} ms, p99 {:.1} ms, \
@@ -91,7 +91,7 @@ fn measure_channel(
 ) -> anyhow::Result<Vec<f64>> {
     let is_over = AtomicBool::new(false);
     let (arrivals, arrived) = channel();
-    let ground = Ground {
+    let device_setup = DeviceSetup {
         node: node.address,
         broker: SocketAddr::from(([127, 0, 0, 1], broker.port())),
         arrivals,
@@ -102,11 +102,11 @@ fn measure_channel(
         let living: Vec<_> = devices
             .iter()
             .map(|device| {
-                let ground = ground.clone();
+                let device_setup = device_setup.clone();
                 scope.spawn(move || match channel_of {
-                    Channel::Events => listen(&ground, device),
-                    Channel::Poll => poll(&ground, device),
-                    Channel::Mqtt => subscribe(&ground, device),
+                    Channel::Events => listen(&device_setup, device),
+                    Channel::Poll => poll(&device_setup, device),
+                    Channel::Mqtt => subscribe(&device_setup, device),
                 })
             })
             .collect();
@@ -190,7 +190,7 @@ fn collect(arrived: &Receiver<Arrival>, count: usize) -> anyhow::Result<Vec<f64>
         .collect())
 }
 
-impl Ground<'_> {
+impl DeviceSetup<'_> {
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
@@ -224,49 +224,49 @@ impl Ground<'_> {
     }
 }
 
-fn listen(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
-    let mut events = Events::open(ground.node, device)?;
-    while !ground.is_over() {
+fn listen(device_setup: &DeviceSetup<'_>, device: &Device) -> anyhow::Result<()> {
+    let mut events = Events::open(device_setup.node, device)?;
+    while !device_setup.is_over() {
         let push = serde_json::from_str(&events.data()?)?;
-        ground.take(device, &push)?;
+        device_setup.take(device, &push)?;
     }
     Ok(())
 }
 
-fn poll(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
-    let mut polling = Connection::open(ground.node)?;
+fn poll(device_setup: &DeviceSetup<'_>, device: &Device) -> anyhow::Result<()> {
+    let mut polling = Connection::open(device_setup.node)?;
     let request = format!(
         "GET /v1/devices/{}/pushes?wait_s={POLL_WAIT_S} HTTP/1.1\r\nHost: slipway.example\r\n\
          Authorization: Bearer {}\r\n\r\n",
         device.id, device.token
     );
-    while !ground.is_over() {
+    while !device_setup.is_over() {
         let answer = polling.send(request.as_bytes())?;
         ensure!(answer.status == 200, "a poll was answered with {}", answer.status);
         for push in answer.json()?["items"].as_array().into_iter().flatten() {
-            ground.take(device, push)?;
+            device_setup.take(device, push)?;
         }
     }
     Ok(())
 }
 
-fn subscribe(ground: &Ground<'_>, device: &Device) -> anyhow::Result<()> {
+fn subscribe(device_setup: &DeviceSetup<'_>, device: &Device) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let broker = ("127.0.0.1", ground.broker.port());
+        let broker = ("127.0.0.1", device_setup.broker.port());
         let options = MqttOptions::new(device.id.clone(), broker);
         let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
         let topic = format!("slipway/{}/devices/{}/pushes", TENANT.number(), device.id);
-        while !ground.is_over() {
+        while !device_setup.is_over() {
             match events.poll().await? {
                 Event::Incoming(Packet::ConnAck(_)) => {
                     client.try_subscribe(topic.as_str(), QoS::AtLeastOnce)?;
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
                     let push = serde_json::from_slice(&publish.payload)?;
-                    ground.take(device, &push)?;
+                    device_setup.take(device, &push)?;
                 }
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! Memory for each release, and how long a start takes.
 
-use super::Stage;
+use super::Fixture;
 use crate::bulk_data::Catalog;
 use crate::measure::Rounds;
 use crate::node::{Node, Setup};
@@ -10,13 +10,13 @@ use crate::report::{Goal, Report};
 const MIB: f64 = 1_048_576.0;
 
 /// What a release takes beyond its prepared bytes, with an empty server taken off.
-pub(super) fn measure_memory(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
-    let empty = Catalog::make(&stage.postgres, "empty", 0)?;
+pub(super) fn measure_memory(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
+    let empty = Catalog::make(&fixture.postgres, "empty", 0)?;
     let base = Node::on_one_core(&empty.url)?.process.resident_bytes()? as f64;
     let mut figures = Vec::new();
     let mut seen = String::new();
-    for _ in 0..stage.plan.rounds.min(3) {
-        let node = Node::on_one_core(&stage.large.url)?;
+    for _ in 0..fixture.plan.rounds.min(3) {
+        let node = Node::on_one_core(&fixture.large.url)?;
         settle();
         let resident = node.process.resident_bytes()? as f64;
         let prepared = node.metric("slipway_catalog_prepared_bytes", "")?;
@@ -44,11 +44,11 @@ pub(super) fn measure_memory(stage: &Stage, report: &mut Report) -> anyhow::Resu
 }
 
 /// From the start of the process until it is ready, on all cores.
-pub(super) fn measure_start(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn measure_start(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let mut figures = Vec::new();
-    for _ in 0..stage.plan.rounds.min(3) {
+    for _ in 0..fixture.plan.rounds.min(3) {
         let setup = Setup {
-            database_url: &stage.large.url,
+            database_url: &fixture.large.url,
             ..Setup::default()
         };
         figures.push(Node::start(setup)?.ready_after.as_secs_f64());
@@ -64,21 +64,21 @@ pub(super) fn measure_start(stage: &Stage, report: &mut Report) -> anyhow::Resul
 }
 
 /// From the snapshot that a node before has left, with PostgreSQL stopped.
-pub(super) fn measure_snapshot(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
+pub(super) fn measure_snapshot(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let data_dir = tempfile::tempdir()?;
     let setup = || Setup {
-        database_url: &stage.large.url,
+        database_url: &fixture.large.url,
         data_dir: Some(data_dir.path().to_owned()),
         ..Setup::default()
     };
     let node = Node::start(setup())?;
     let saved_after = node.wait_for_snapshot()?;
     drop(node);
-    stage.postgres.stop()?;
-    let starts: anyhow::Result<Vec<_>> = (0..stage.plan.rounds.min(3))
+    fixture.postgres.stop()?;
+    let starts: anyhow::Result<Vec<_>> = (0..fixture.plan.rounds.min(3))
         .map(|_| Ok(Node::start(setup())?.ready_after.as_secs_f64()))
         .collect();
-    stage.postgres.resume()?;
+    fixture.postgres.resume()?;
     let goal = Goal::AtMost { must: 5.0, aim: 3.0 };
     report.figure(
         "start from the snapshot",

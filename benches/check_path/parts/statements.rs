@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::Stage;
+use super::Fixture;
 use crate::measure::{Contestant, Rounds, Sample};
 use crate::node::Node;
 use crate::report::{Goal, Report};
@@ -14,28 +14,28 @@ use crate::wrk;
 type Calls = BTreeMap<String, u64>;
 
 /// Counts the statements during many checks, and for as long without any.
-pub(super) fn measure(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    reset(stage)?;
+pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    reset(fixture)?;
     let checks_before = node.answered_checks()?;
     let began = Instant::now();
     let mut checks = 0.0;
-    while checks < stage.plan.checks as f64 {
+    while checks < fixture.plan.checks as f64 {
         for face in [Face::Gateway, Face::Native] {
-            let requests = stage.requests(&stage.large, Spread::Uniform, face);
+            let requests = fixture.requests(&fixture.large, Spread::Uniform, face);
             requests.write()?;
             Sample::take(
                 Contestant::node(node, &requests.path),
                 wrk::CONNECTIONS,
-                stage.plan.load,
+                fixture.plan.load,
             )?;
         }
         checks = node.answered_checks()? - checks_before;
     }
     let lasted = began.elapsed();
-    let under_load = calls(stage)?;
-    reset(stage)?;
+    let under_load = calls(fixture)?;
+    reset(fixture)?;
     std::thread::sleep(lasted);
-    let idle = calls(stage)?;
+    let idle = calls(fixture)?;
     report.figure(
         "statements in PostgreSQL during checks against none",
         Goal::AtMost { must: 1.1, aim: 1.02 },
@@ -71,18 +71,18 @@ fn listing(under_load: &Calls, idle: &Calls, lasted: Duration) -> String {
     lines.join("\n")
 }
 
-fn reset(stage: &Stage) -> anyhow::Result<()> {
-    stage
+fn reset(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture
         .postgres
-        .execute(&stage.large.name, "SELECT pg_stat_statements_reset()")
+        .execute(&fixture.large.name, "SELECT pg_stat_statements_reset()")
         .map(drop)
 }
 
-fn calls(stage: &Stage) -> anyhow::Result<Calls> {
+fn calls(fixture: &Fixture) -> anyhow::Result<Calls> {
     let query = "SELECT s.calls, regexp_replace(s.query, '\\s+', ' ', 'g') FROM pg_stat_statements s \
                  JOIN pg_database d ON d.oid = s.dbid \
                  WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat_statements%'";
-    let rows = stage.postgres.execute(&stage.large.name, query)?;
+    let rows = fixture.postgres.execute(&fixture.large.name, query)?;
     let mut calls = Calls::new();
     for (count, statement) in rows.lines().filter_map(|line| line.split_once('\t')) {
         *calls.entry(statement.to_owned()).or_default() += count.parse::<u64>()?;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use super::Stage;
+use super::Fixture;
 use crate::devices::{Events, allow_connections, enrol};
 use crate::measure::{Contestant, Rounds, in_turn};
 use crate::node::Node;
@@ -14,14 +14,14 @@ use crate::requests::{Face, Spread};
 const REST: Duration = Duration::from_secs(5);
 
 /// Two nodes of one database on one core: one with streams, one without. They are asked in turn.
-pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
-    let count = stage.plan.streams;
+pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
+    let count = fixture.plan.streams;
     allow_connections(count)?;
     let (with, without) = (
-        Node::on_one_core(&stage.large.url)?,
-        Node::on_one_core(&stage.large.url)?,
+        Node::on_one_core(&fixture.large.url)?,
+        Node::on_one_core(&fixture.large.url)?,
     );
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Native);
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Native);
     requests.try_all(&with)?;
     requests.try_all(&without)?;
     let devices = enrol(without.address, "stream", count)?;
@@ -45,7 +45,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> 
         Contestant::node(&with, &requests.path),
         Contestant::node(&without, &requests.path),
     ];
-    let rounds = (stage.plan.rounds, stage.plan.load);
+    let rounds = (fixture.plan.rounds, fixture.plan.load);
     let [beside, alone] = in_turn(contestants, rounds, || requests.write())?;
     let seen = format!(
         "{:.0} against {:.0} native checks/s with {} streams; p99 {:.1} against {:.1} ms",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FEW_RELEASES, Requests, Stage};
+use super::{FEW_RELEASES, Fixture, Requests};
 use crate::arguments::BaselineKind;
 use crate::baseline::Baseline;
 use crate::bulk_data::Catalog;
@@ -11,8 +11,8 @@ use crate::node::Node;
 use crate::report::{Goal, Report};
 use crate::requests::{Answers, Face, Spread};
 
-pub(super) fn measure_gateway(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
+pub(super) fn measure_gateway(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let answers = requests.try_all(node)?;
     let size = answers.mean_body_bytes;
     let stock = Baseline::start(BaselineKind::Stock, size, None)?;
@@ -22,7 +22,7 @@ pub(super) fn measure_gateway(stage: &Stage, node: &Node, report: &mut Report) -
         Contestant::baseline(&stock, &requests.path),
         Contestant::baseline(&borrowing, &requests.path),
     ];
-    let [own, stock, borrowing] = measure(stage, node, contestants, &[&requests])?;
+    let [own, stock, borrowing] = measure(fixture, node, contestants, &[&requests])?;
     let goal = Goal::AtLeast {
         must: 0.85,
         aim: 0.95,
@@ -48,33 +48,33 @@ pub(super) fn measure_gateway(stage: &Stage, node: &Node, report: &mut Report) -
     Ok(())
 }
 
-pub(super) fn measure_native(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Native);
+pub(super) fn measure_native(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Native);
     let answers = requests.try_all(node)?;
     let stock = Baseline::start(BaselineKind::Stock, answers.mean_body_bytes, None)?;
     let contestants = [
         Contestant::node(node, &requests.path),
         Contestant::baseline(&stock, &requests.path),
     ];
-    let [own, stock] = measure(stage, node, contestants, &[&requests])?;
+    let [own, stock] = measure(fixture, node, contestants, &[&requests])?;
     let goal = Goal::AtLeast { must: 0.90, aim: 1.0 };
     compare(report, "native check against C", goal, (&own, &stock), &answers);
     Ok(())
 }
 
-pub(super) fn measure_query(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
+pub(super) fn measure_query(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let answers = requests.try_all(node)?;
     let query = Baseline::start(
         BaselineKind::Query,
         answers.mean_body_bytes,
-        Some(&stage.large.url),
+        Some(&fixture.large.url),
     )?;
     let contestants = [
         Contestant::node(node, &requests.path),
         Contestant::baseline(&query, &requests.path),
     ];
-    let [own, query] = measure(stage, node, contestants, &[&requests])?;
+    let [own, query] = measure(fixture, node, contestants, &[&requests])?;
     let goal = Goal::AtLeast {
         must: 12.0,
         aim: 20.0,
@@ -90,8 +90,8 @@ pub(super) fn measure_query(stage: &Stage, node: &Node, report: &mut Report) -> 
 }
 
 /// The large catalog's rate by the small one's.
-pub(super) fn measure_sizes(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let few = Catalog::make(&stage.postgres, "small", FEW_RELEASES)?;
+pub(super) fn measure_sizes(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let few = Catalog::make(&fixture.postgres, "small", FEW_RELEASES)?;
     let small_node = Node::on_one_core(&few.url)?;
     let spreads = [
         (
@@ -112,15 +112,15 @@ pub(super) fn measure_sizes(stage: &Stage, node: &Node, report: &mut Report) -> 
         ),
     ];
     for (spread, what, goal) in spreads {
-        let of_large = stage.requests(&stage.large, spread, Face::Gateway);
-        let of_small = stage.requests(&few, spread, Face::Gateway);
+        let of_large = fixture.requests(&fixture.large, spread, Face::Gateway);
+        let of_small = fixture.requests(&few, spread, Face::Gateway);
         let answers = of_large.try_all(node)?;
         of_small.try_all(&small_node)?;
         let contestants = [
             Contestant::node(node, &of_large.path),
             Contestant::node(&small_node, &of_small.path),
         ];
-        let [large, small] = measure(stage, node, contestants, &[&of_large, &of_small])?;
+        let [large, small] = measure(fixture, node, contestants, &[&of_large, &of_small])?;
         compare(report, what, goal, (&large, &small), &answers);
     }
     Ok(())
@@ -128,7 +128,7 @@ pub(super) fn measure_sizes(stage: &Stage, node: &Node, report: &mut Report) -> 
 
 /// The rounds of each contestant; the node must have answered every request of its own with success.
 fn measure<const N: usize>(
-    stage: &Stage,
+    fixture: &Fixture,
     node: &Node,
     contestants: [Contestant<'_>; N],
     requests: &[&Requests],
@@ -138,7 +138,7 @@ fn measure<const N: usize>(
     while node.metric("slipway_device_records_queued", "")? > 0.0 {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let samples = in_turn(contestants, (stage.plan.rounds, stage.plan.load), || {
+    let samples = in_turn(contestants, (fixture.plan.rounds, fixture.plan.load), || {
         requests.iter().try_for_each(|requests| requests.write())
     })?;
     let refused_now = node.metric("slipway_checks_total", "refused")?;

@@ -200,7 +200,7 @@ pub fn password_of(username: &str) -> String {
 
 /// The block of `docs/operations.md`, so that what is shown there works.
 fn access_rules() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let page = std::fs::read_to_string(page).unwrap();
     let (_, rules) = page.split_once("```text\nuser slipway\n").unwrap();
     let (rules, _) = rules.split_once("```").unwrap();

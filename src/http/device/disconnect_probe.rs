@@ -22,7 +22,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::timer;
 
-const COMMENT: &[u8] = b":\n\n";
+/// Without a blank line, after which some clients dispatch an empty event.
+const COMMENT: &[u8] = b":\n";
 /// Delays before each comment after an unexplained poll.
 const UNEXPLAINED: &[Duration] = &[
     Duration::ZERO,

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixture::{APP, Fixture, OLD_NAME, RESOURCE, app_path, tenant};
 use super::kind::Kind;
-use super::stage::{APP, OLD_NAME, RESOURCE, Stage, app_path, tenant};
-use super::table::{Expected, Field, Operation};
+use super::table::{ExpectedProblem, Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -49,26 +49,26 @@ pub(super) fn update_app() -> Operation {
 }
 
 async fn apps_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     for operation in [create_app(), update_app()] {
-        stage.try_rows(&admin, &operation, operation.rows()).await;
+        fixture.try_rows(&admin, &operation, operation.rows()).await;
     }
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &create_app(), 201).await;
-    stage.try_operation(&admin, &update_app(), 200).await;
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &create_app(), 201).await;
+    fixture.try_operation(&admin, &update_app(), 200).await;
+    fixture.finish();
 }
 
 async fn old_names_differ_from_one_another_and_from_all_that_has_a_name(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let wrong = |operation: &Operation, names: Value, fields: &[&str]| {
         operation.row(
             &json!({"old_package_names": names}),
-            Expected::fields(fields.iter().copied()),
+            ExpectedProblem::fields(fields.iter().copied()),
         )
     };
     let create = create_app();
@@ -87,56 +87,56 @@ async fn old_names_differ_from_one_another_and_from_all_that_has_a_name(database
             &["old_package_names[1]", "old_package_names[2]"],
         ),
     ];
-    stage.try_rows(&admin, &create, rows).await;
+    fixture.try_rows(&admin, &create, rows).await;
     let update = update_app();
     let rows = vec![
         wrong(&update, json!(["com.a", "com.a"]), &["old_package_names[1]"]),
         wrong(&update, json!([OLD_NAME, APP]), &["old_package_names[1]"]),
         wrong(&update, json!([OLD_NAME, RESOURCE]), &["old_package_names[1]"]),
     ];
-    stage.try_rows(&admin, &update, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    fixture.try_rows(&admin, &update, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// Taken names are no mistake of form.
 async fn names_that_are_taken_conflict(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let create = create_app();
-    let taken = |changes: Value| create.row(&changes, Expected::status(409, "already_exists"));
+    let taken = |changes: Value| create.row(&changes, ExpectedProblem::status(409, "already_exists"));
     let rows = vec![
         taken(json!({"package_name": APP})),
         taken(json!({"package_name": OLD_NAME})),
         taken(json!({"old_package_names": [APP]})),
         taken(json!({"old_package_names": [OLD_NAME]})),
     ];
-    stage.try_rows(&admin, &create, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    fixture.try_rows(&admin, &create, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 async fn every_wrong_field_is_named_at_once(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let create = create_app();
     let all = create.row(
         &json!({"package_name": "", "app_name": " ", "old_package_names": [".a"], "icon_url": "x"}),
-        Expected::fields(["package_name", "app_name", "old_package_names[0]", "icon_url"]),
+        ExpectedProblem::fields(["package_name", "app_name", "old_package_names[0]", "icon_url"]),
     );
     let none = create.row(
         &json!({"package_name": null, "app_name": null, "old_package_names": null, "icon_url": null}),
-        Expected::fields(["package_name", "app_name"]),
+        ExpectedProblem::fields(["package_name", "app_name"]),
     );
-    stage.try_rows(&admin, &create, vec![all, none]).await;
-    stage.finish();
+    fixture.try_rows(&admin, &create, vec![all, none]).await;
+    fixture.finish();
 }
 
 async fn resources_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let kinds = &["apk", "miniapp", "offline_package", "config", "firmware", "other"];
     let update = Operation::new(
         Method::PATCH,
@@ -149,10 +149,10 @@ async fn resources_refuse_bad_input(database: TestDatabase) {
             Field::not_null("repair_on_mismatch", Kind::Bool),
         ],
     );
-    stage.try_rows(&admin, &update, update.rows()).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &update, 200).await;
-    stage.finish();
+    fixture.try_rows(&admin, &update, update.rows()).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &update, 200).await;
+    fixture.finish();
 }
 
 on_both_databases!(

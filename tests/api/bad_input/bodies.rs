@@ -4,18 +4,18 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::apps::{create_app, update_app};
+use super::fixture::{Fixture, app_path, tenant};
 use super::org_directory::replace;
 use super::pins::pin_of_device;
 use super::release_life::{recall, verb};
 use super::releases::{create_release, update_release};
-use super::stage::{Stage, app_path, tenant};
-use super::table::{Expected, Operation, Row};
+use super::table::{ExpectedProblem, Operation, Row};
 use crate::api::harness::Caller;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 /// Some operation of every kind, and who may call it.
-pub(super) fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {
+pub(super) fn operations(fixture: &Fixture) -> Vec<(Caller, Operation)> {
     let check = json!({"package_name": "com.hema.wms", "version_code": 50, "device_id": "PDA001"});
     let explain = Operation::new(Method::POST, app_path("/explain"), check.clone(), Vec::new());
     let login = json!({"username": "admin", "password": "correct horse battery"});
@@ -24,26 +24,26 @@ pub(super) fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {
         create_app(),
         update_app(),
         create_release(),
-        update_release(&stage.draft),
-        verb(&stage.published, "pause", json!({}), Vec::new()),
-        recall(&stage.published),
+        update_release(&fixture.draft),
+        verb(&fixture.published, "pause", json!({}), Vec::new()),
+        recall(&fixture.published),
         pin_of_device(),
         replace(),
         explain,
         Operation::new(Method::POST, tenant("/device-keys"), name, Vec::new()),
     ];
-    let mut all: Vec<_> = admin.map(|operation| (stage.admin.clone(), operation)).into();
+    let mut all: Vec<_> = admin.map(|operation| (fixture.admin.clone(), operation)).into();
     let check = Operation::new(Method::POST, "/v1/check", check, Vec::new());
-    all.push((stage.device.clone(), check));
+    all.push((fixture.device.clone(), check));
     let login = Operation::new(Method::POST, "/api/v1/auth/login", login, Vec::new());
-    all.push((stage.app.anyone(), login));
+    all.push((fixture.app.anyone(), login));
     all
 }
 
 async fn what_is_no_json_object_is_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let before = stage.everything().await;
-    for (caller, operation) in operations(&stage) {
+    let mut fixture = Fixture::set(database).await;
+    let before = fixture.everything().await;
+    for (caller, operation) in operations(&fixture) {
         let valid = operation.valid.to_string();
         let mut bodies: Vec<Vec<u8>> = [
             "[]",
@@ -84,19 +84,19 @@ async fn what_is_no_json_object_is_refused(database: TestDatabase) {
         let rows = bodies.into_iter().map(|body| Row {
             label: String::from_utf8_lossy(&body).into_owned(),
             body,
-            expected: Expected::field("body"),
+            expected: ExpectedProblem::field("body"),
         });
-        stage.try_rows(&caller, &operation, rows.collect()).await;
+        fixture.try_rows(&caller, &operation, rows.collect()).await;
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// Bytes that are no UTF-8 are no JSON, wherever they stand.
 async fn texts_that_are_no_utf8_are_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let before = stage.everything().await;
-    for (caller, operation) in operations(&stage) {
+    let mut fixture = Fixture::set(database).await;
+    let before = fixture.everything().await;
+    for (caller, operation) in operations(&fixture) {
         let valid = operation.valid.to_string();
         let Some(quote) = valid.rfind('"') else { continue };
         for broken in [
@@ -110,21 +110,21 @@ async fn texts_that_are_no_utf8_are_refused(database: TestDatabase) {
             let row = Row {
                 label: format!("{broken:?} before the last quote"),
                 body: [start, broken, end].concat(),
-                expected: Expected::field("body"),
+                expected: ExpectedProblem::field("body"),
             };
-            stage.try_rows(&caller, &operation, vec![row]).await;
+            fixture.try_rows(&caller, &operation, vec![row]).await;
         }
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// An empty body is an object without members.
 async fn an_empty_body_names_what_is_required(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let device = stage.device.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let device = fixture.device.clone();
+    let before = fixture.everything().await;
     let check = Operation::new(Method::POST, "/v1/check", json!({}), Vec::new());
     let release = [
         "identifier",
@@ -137,7 +137,7 @@ async fn an_empty_body_names_what_is_required(database: TestDatabase) {
     let cases: [(&Caller, Operation, &[&str]); 6] = [
         (&admin, create_app(), &["package_name", "app_name"]),
         (&admin, create_release(), &release),
-        (&admin, recall(&stage.published), &["mode", "reason"]),
+        (&admin, recall(&fixture.published), &["mode", "reason"]),
         (
             &admin,
             pin_of_device(),
@@ -150,17 +150,17 @@ async fn an_empty_body_names_what_is_required(database: TestDatabase) {
         let rows = ["", " \r\n\t ", "{}"].map(|body| Row {
             label: format!("{body:?}"),
             body: body.into(),
-            expected: Expected::fields(required.iter().copied()),
+            expected: ExpectedProblem::fields(required.iter().copied()),
         });
-        stage.try_rows(caller, &operation, rows.into()).await;
+        fixture.try_rows(caller, &operation, rows.into()).await;
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 async fn other_content_types_are_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let before = fixture.everything().await;
     let wrong = [
         "text/plain",
         "text/json",
@@ -175,34 +175,38 @@ async fn other_content_types_are_refused(database: TestDatabase) {
         "*/*",
         "",
     ];
-    for (caller, operation) in operations(&stage) {
+    for (caller, operation) in operations(&fixture) {
         for content_type in wrong {
             let request = caller
                 .request(operation.method.clone(), &operation.path)
                 .header("content-type", content_type)
                 .body(operation.valid.to_string());
             let label = format!("{} as {content_type:?}", operation.path);
-            let expected = Expected::status(415, "unsupported_media_type");
-            stage.expect_refusal(&label, &caller, request, &expected).await;
+            let expected = ExpectedProblem::status(415, "unsupported_media_type");
+            fixture.expect_refusal(&label, &caller, request, &expected).await;
         }
     }
-    assert_eq!(stage.everything().await, before);
+    assert_eq!(fixture.everything().await, before);
     for content_type in [
         "application/json; charset=utf-8",
         "APPLICATION/JSON",
         "application/merge-patch+json",
     ] {
         let create = create_app();
-        let request = stage
+        let request = fixture
             .admin
             .request(Method::POST, &create.path)
             .header("content-type", content_type);
         let mut body = create.valid.clone();
         body["package_name"] = json!(format!("com.{}", content_type.len()));
         body["old_package_names"] = json!([]);
-        stage.admin.send(request.body(body.to_string())).await.expect(201);
+        fixture
+            .admin
+            .send(request.body(body.to_string()))
+            .await
+            .expect(201);
     }
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(

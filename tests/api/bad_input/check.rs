@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::check_wrong::{WrongField, wrong_fields};
+use super::fixture::{APP, Fixture, app_path};
 use super::kind::{Kind, nested};
-use super::stage::{APP, Stage, app_path};
-use super::table::{Expected, Field, Operation};
+use super::table::{ExpectedProblem, Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -38,43 +38,43 @@ fn explain() -> Operation {
 fn rows(operation: &Operation, wrong: &[WrongField]) -> Vec<super::table::Row> {
     let mut rows: Vec<_> = wrong
         .iter()
-        .map(|(field, json)| operation.row_with(field, json, Expected::field(*field)))
+        .map(|(field, json)| operation.row_with(field, json, ExpectedProblem::field(*field)))
         .collect();
     let required = ["version_code", "device_id"];
     for field in required {
-        rows.push(operation.row_with(field, "null", Expected::field(field)));
-        rows.push(operation.row(&json!({field: null}), Expected::field(field)));
+        rows.push(operation.row_with(field, "null", ExpectedProblem::field(field)));
+        rows.push(operation.row(&json!({field: null}), ExpectedProblem::field(field)));
     }
     let all = json!({"package_name": 5, "version_code": -1, "device_id": "", "device_type": 5, "old_versions": 5,
         "org_info": 5, "attributes": 5, "tenant_id": 0});
     let names: Vec<_> = all.as_object().unwrap().keys().cloned().collect();
-    rows.push(operation.row(&all, Expected::fields(names)));
+    rows.push(operation.row(&all, ExpectedProblem::fields(names)));
     rows
 }
 
 async fn every_field_of_a_check_is_refused_in_every_wrong_way(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let device = stage.device.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let device = fixture.device.clone();
+    let before = fixture.everything().await;
     let check = check();
     let mut rows = rows(&check, &wrong_fields());
     for changes in [
         json!({"package_name": null}),
         json!({"package_name": null, "tenant_id": null}),
     ] {
-        rows.push(check.row(&changes, Expected::field("package_name")));
+        rows.push(check.row(&changes, ExpectedProblem::field("package_name")));
     }
-    rows.push(check.row_with("package_name", "null", Expected::field("package_name")));
-    stage.try_rows(&device, &check, rows).await;
-    assert_eq!(stage.everything().await, before);
+    rows.push(check.row_with("package_name", "null", ExpectedProblem::field("package_name")));
+    fixture.try_rows(&device, &check, rows).await;
+    assert_eq!(fixture.everything().await, before);
     device.post("/v1/check", &check.valid).await.expect(200);
-    stage.finish();
+    fixture.finish();
 }
 
 async fn every_field_of_an_explanation_is_refused_in_every_wrong_way(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let mut wrong = wrong_fields();
     // Here the path says the app, so a blank name in the body is a mistake but none at all is not.
     wrong.push(("package_name", json!("com.hema.old").to_string()));
@@ -82,24 +82,24 @@ async fn every_field_of_an_explanation_is_refused_in_every_wrong_way(database: T
     wrong.push(("tenant_id", "10000001".to_owned()));
     wrong.push(("tenant_id", json!("10000001").to_string()));
     let explain = explain();
-    stage.try_rows(&admin, &explain, rows(&explain, &wrong)).await;
-    stage.try_operation(&admin, &explain, 200).await;
+    fixture.try_rows(&admin, &explain, rows(&explain, &wrong)).await;
+    fixture.try_operation(&admin, &explain, 200).await;
     let brief = json!({"version_code": 50, "device_id": "PDA001"});
     admin.post(&explain.path, &brief).await.expect(200);
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// A tenant that is another's, unknown or nobody's is one answer.
 async fn a_check_of_another_tenant_is_forbidden(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let device = stage.device.clone();
-    stage.app.tenant_admin(20_000_000).await;
+    let mut fixture = Fixture::set(database).await;
+    let device = fixture.device.clone();
+    fixture.app.tenant_admin(20_000_000).await;
     let check = check();
     let forbidden = |tenant: Value| {
         check.row(
             &json!({"tenant_id": tenant}),
-            Expected::status(403, "permission_denied"),
+            ExpectedProblem::status(403, "permission_denied"),
         )
     };
     let rows = vec![
@@ -108,14 +108,14 @@ async fn a_check_of_another_tenant_is_forbidden(database: TestDatabase) {
         forbidden(json!(1)),
         forbidden(json!(i64::MAX)),
     ];
-    stage.try_rows(&device, &check, rows).await;
-    stage.finish();
+    fixture.try_rows(&device, &check, rows).await;
+    fixture.finish();
 }
 
 /// Members that a check does not know are ignored, whatever is in them; those that it knows come once.
 async fn a_check_ignores_unknown_members_and_refuses_repeated_ones(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let device = stage.device.clone();
+    let mut fixture = Fixture::set(database).await;
+    let device = fixture.device.clone();
     let check = check();
     let plain = device.post("/v1/check", &check.valid).await.expect(200);
     let text = check.valid.to_string();
@@ -140,12 +140,12 @@ async fn a_check_ignores_unknown_members_and_refuses_repeated_ones(database: Tes
             let row = super::table::Row {
                 label: format!("{name} twice, {again}"),
                 body: format!("{{\"{name}\":{again},{inside}").into(),
-                expected: Expected::field(name),
+                expected: ExpectedProblem::field(name),
             };
-            stage.try_rows(&device, &check, vec![row]).await;
+            fixture.try_rows(&device, &check, vec![row]).await;
         }
     }
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(

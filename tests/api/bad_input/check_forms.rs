@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::stage::{APP, RESOURCE, Stage, app_path, tenant};
+use super::fixture::{APP, Fixture, RESOURCE, app_path, tenant};
 use crate::api::harness::{Caller, release_fields};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -122,13 +122,13 @@ async fn ask(device: &Caller, field: &str, json: Option<&str>) -> (Value, String
 }
 
 /// A release for the plain check's device alone.
-async fn set_up(database: TestDatabase) -> Stage {
-    let stage = Stage::set(database).await;
-    let recall = app_path(&format!("/releases/{}/recall", stage.published));
+async fn set_up(database: TestDatabase) -> Fixture {
+    let fixture = Fixture::set(database).await;
+    let recall = app_path(&format!("/releases/{}/recall", fixture.published));
     let stop = json!({"mode": "stop", "reason": "for a test"});
-    stage.admin.post(&recall, &stop).await.expect(200);
+    fixture.admin.post(&recall, &stop).await.expect(200);
     let nodes = json!({"nodes": [{"path": ["HM", "HM-SH", "8007"]}]});
-    stage
+    fixture
         .admin
         .put(&tenant("/org-directory"), &nodes)
         .await
@@ -149,7 +149,7 @@ async fn set_up(database: TestDatabase) -> Stage {
     ] {
         release[name] = value;
     }
-    stage
+    fixture
         .admin
         .post(&app_path("/releases"), &release)
         .await
@@ -160,62 +160,66 @@ async fn set_up(database: TestDatabase) -> Stage {
     floor["version_name"] = json!("1.0.245");
     floor["md5"] = json!("f".repeat(32));
     floor["floor"] = json!(true);
-    stage.admin.post(&app_path("/releases"), &floor).await.expect(201);
-    stage
+    fixture
+        .admin
+        .post(&app_path("/releases"), &floor)
+        .await
+        .expect(201);
+    fixture
 }
 
 async fn odd_forms_are_answered_like_the_plain_one(database: TestDatabase) {
-    let stage = set_up(database).await;
-    let expected = stage.device.post("/v1/check", &plain()).await.expect(200);
+    let fixture = set_up(database).await;
+    let expected = fixture.device.post("/v1/check", &plain()).await.expect(200);
     assert_eq!(expected["data"][0]["version_code"], 245, "{expected}");
     for (field, forms) in SAME {
         for form in forms {
-            let (answer, _) = ask(&stage.device, field, Some(form)).await;
+            let (answer, _) = ask(&fixture.device, field, Some(form)).await;
             assert_eq!(answer, expected, "{field} = {form}");
             if ["old_versions", "org_info", "attributes"].contains(&field) {
                 let text = json!(form).to_string();
                 let twice = json!(text).to_string();
                 for form in [text, twice, json!(format!(" {form}\n")).to_string()] {
-                    let (answer, _) = ask(&stage.device, field, Some(&form)).await;
+                    let (answer, _) = ask(&fixture.device, field, Some(&form)).await;
                     assert_eq!(answer, expected, "{field} = {form}");
                 }
             }
         }
     }
-    let (answer, _) = ask(&stage.device, "tenant_id", None).await;
+    let (answer, _) = ask(&fixture.device, "tenant_id", None).await;
     assert_eq!(answer, expected);
 }
 
 async fn what_says_nothing_is_absent(database: TestDatabase) {
-    let stage = set_up(database).await;
-    let expected = stage.device.post("/v1/check", &plain()).await.expect(200);
+    let fixture = set_up(database).await;
+    let expected = fixture.device.post("/v1/check", &plain()).await.expect(200);
     for field in ["old_versions", "org_info", "attributes"] {
-        let (absent, _) = ask(&stage.device, field, None).await;
+        let (absent, _) = ask(&fixture.device, field, None).await;
         assert_ne!(absent, expected, "{field} makes no difference");
         for nothing in NOTHING {
-            let (answer, _) = ask(&stage.device, field, Some(nothing)).await;
+            let (answer, _) = ask(&fixture.device, field, Some(nothing)).await;
             assert_eq!(answer, absent, "{field} = {nothing}");
         }
     }
-    let (absent, _) = ask(&stage.device, "device_type", None).await;
+    let (absent, _) = ask(&fixture.device, "device_type", None).await;
     assert_ne!(absent, expected);
     for nothing in ["null", r#""""#, r#""   ""#, r#""\u3000""#, r#""\n""#] {
-        let (answer, _) = ask(&stage.device, "device_type", Some(nothing)).await;
+        let (answer, _) = ask(&fixture.device, "device_type", Some(nothing)).await;
         assert_eq!(answer, absent, "device_type = {nothing}");
     }
 }
 
 /// Texts are taken as sent: what differs is another device, another type or an app that is not known.
 async fn texts_are_taken_as_sent(database: TestDatabase) {
-    let stage = set_up(database).await;
-    let (absent, _) = ask(&stage.device, "device_type", None).await;
+    let fixture = set_up(database).await;
+    let (absent, _) = ask(&fixture.device, "device_type", None).await;
     for other in [
         r#"" 10013""#,
         r#""10013 ""#,
         r#""\u0000""#,
         &json!("x".repeat(10_000)).to_string(),
     ] {
-        let (answer, _) = ask(&stage.device, "device_type", Some(other)).await;
+        let (answer, _) = ask(&fixture.device, "device_type", Some(other)).await;
         assert_eq!(answer, absent, "{other}");
     }
     for other in [
@@ -224,7 +228,7 @@ async fn texts_are_taken_as_sent(database: TestDatabase) {
         r#""店""#,
         &json!("店".repeat(128)).to_string(),
     ] {
-        let (answer, _) = ask(&stage.device, "device_id", Some(other)).await;
+        let (answer, _) = ask(&fixture.device, "device_id", Some(other)).await;
         assert_eq!(answer["data"], json!([]), "{other}");
     }
     for other in [
@@ -235,7 +239,7 @@ async fn texts_are_taken_as_sent(database: TestDatabase) {
         r#""../..""#,
         &json!("x".repeat(10_000)).to_string(),
     ] {
-        let (answer, revision) = ask(&stage.device, "package_name", Some(other)).await;
+        let (answer, revision) = ask(&fixture.device, "package_name", Some(other)).await;
         assert_eq!(answer["msg_code"], "APP_UNKNOWN", "{other}");
         assert_eq!(answer["data"], json!([]), "{other}");
         assert!(!revision.is_empty());
@@ -245,22 +249,22 @@ async fn texts_are_taken_as_sent(database: TestDatabase) {
         ("version_code", "0"),
         ("version_code", "-0"),
     ] {
-        let (answer, _) = ask(&stage.device, field, Some(limit)).await;
+        let (answer, _) = ask(&fixture.device, field, Some(limit)).await;
         assert_eq!(answer["succeed"], true);
     }
 }
 
 /// The largest and the deepest documents that are read.
 async fn documents_at_their_limits_are_read(database: TestDatabase) {
-    let stage = set_up(database).await;
-    let expected = stage.device.post("/v1/check", &plain()).await.expect(200);
+    let fixture = set_up(database).await;
+    let expected = fixture.device.post("/v1/check", &plain()).await.expect(200);
     let known = format!("\"{RESOURCE}\":230,");
     let filler = "a".repeat(64 * 1024 - known.len() - 6);
     let document = format!("{{{known}\"{filler}\":1}}");
     assert_eq!(document.len(), 64 * 1024);
     let spaced = format!("{{{known}      \"{filler}\"\n:\t1}}");
     for form in [document.clone(), json!(document).to_string(), spaced] {
-        let (answer, _) = ask(&stage.device, "old_versions", Some(&form)).await;
+        let (answer, _) = ask(&fixture.device, "old_versions", Some(&form)).await;
         assert_eq!(answer, expected);
     }
     let deep = format!(
@@ -269,7 +273,7 @@ async fn documents_at_their_limits_are_read(database: TestDatabase) {
         "}".repeat(6)
     );
     for form in [deep.clone(), json!(deep).to_string()] {
-        let (answer, _) = ask(&stage.device, "attributes", Some(&form)).await;
+        let (answer, _) = ask(&fixture.device, "attributes", Some(&form)).await;
         assert_eq!(answer, expected);
     }
     let eight = json!(vec![
@@ -277,7 +281,7 @@ async fn documents_at_their_limits_are_read(database: TestDatabase) {
         8
     ])
     .to_string();
-    let (answer, _) = ask(&stage.device, "org_info", Some(&eight)).await;
+    let (answer, _) = ask(&fixture.device, "org_info", Some(&eight)).await;
     assert_eq!(answer, expected);
 }
 

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixture::{APP, Fixture, RESOURCE, app_path, tenant};
 use super::kind::Kind;
-use super::stage::{APP, RESOURCE, Stage, app_path, tenant};
-use super::table::{Expected, Field, Operation, Row};
+use super::table::{ExpectedProblem, Field, Operation, Row};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -29,14 +29,14 @@ fn import() -> Operation {
 }
 
 async fn an_import_refuses_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let import = import();
-    stage.try_rows(&admin, &import, import.rows()).await;
+    fixture.try_rows(&admin, &import, import.rows()).await;
     let row = |devices: Value, fields: &[&str]| {
         import.row(
             &json!({"devices": devices}),
-            Expected::fields(fields.iter().copied()),
+            ExpectedProblem::fields(fields.iter().copied()),
         )
     };
     let with_org = |org_info: Value| json!([{"device_id": "A", "project_id": "p", "org_info": org_info}]);
@@ -81,39 +81,39 @@ async fn an_import_refuses_bad_input(database: TestDatabase) {
         ),
         row(with_org(json!(too_many)), &["devices[0].org_info"]),
     ];
-    stage.try_rows(&admin, &import, rows).await;
+    fixture.try_rows(&admin, &import, rows).await;
     let listed = admin.get(&import.path).await.expect(200);
     assert_eq!(listed["items"], json!([]));
-    stage.try_operation(&admin, &import, 200).await;
-    stage.finish();
+    fixture.try_operation(&admin, &import, 200).await;
+    fixture.finish();
 }
 
 /// However many devices are wrong, the answer stays readable: the first hundred are named.
 async fn an_import_of_mistakes_is_answered_briefly(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     let mut body = "{\"devices\":[{}".to_owned();
     for _ in 1..100_000 {
         write!(body, ",{{}}").unwrap();
     }
-    let request = stage
+    let request = fixture
         .admin
         .request(Method::POST, &tenant("/devices"))
         .body(body + "]}");
-    let answer = stage.admin.send(request).await;
+    let answer = fixture.admin.send(request).await;
     assert!(answer.text.len() < 100_000, "{} bytes", answer.text.len());
     assert_eq!(answer.wrong_fields().len(), 100);
 }
 
 async fn an_import_may_be_large_and_a_body_not_larger(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let import = import();
     let too_large = Row {
         label: "over 16 MiB".to_owned(),
         body: vec![b' '; 16 * 1024 * 1024 + 1],
-        expected: Expected::status(413, "too_large"),
+        expected: ExpectedProblem::status(413, "too_large"),
     };
-    stage.try_rows(&admin, &import, vec![too_large]).await;
+    fixture.try_rows(&admin, &import, vec![too_large]).await;
     let devices: Vec<_> = (0..20_000)
         .map(|index| json!({"device_id": format!("{index:0100}"), "project_id": "stores"}))
         .collect();
@@ -122,12 +122,12 @@ async fn an_import_may_be_large_and_a_body_not_larger(database: TestDatabase) {
     assert_eq!(done, json!({"created": 20_000, "updated": 0}));
     let again = admin.post(&import.path, &body).await.expect(200);
     assert_eq!(again, json!({"created": 0, "updated": 0}));
-    stage.finish();
+    fixture.finish();
 }
 
 async fn filters_of_devices_and_adoption_refuse_bad_values(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let devices = tenant("/devices");
     let adoption = app_path("/adoption");
     let of_app = format!("{devices}?package_name={APP}");
@@ -163,11 +163,11 @@ async fn filters_of_devices_and_adoption_refuse_bad_values(database: TestDatabas
     rows.push((format!("{adoption}?days=1"), "days"));
     for (path, field) in rows {
         let request = admin.request(Method::GET, &path);
-        stage
-            .expect_refusal(&path, &admin, request, &Expected::field(field))
+        fixture
+            .expect_refusal(&path, &admin, request, &ExpectedProblem::field(field))
             .await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(

@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::check_wrong::wrong_fields;
+use super::fixture::{Fixture, tenant};
 use super::kind::Kind;
-use super::stage::{Stage, tenant};
-use super::table::{Expected, Field, Operation};
+use super::table::{ExpectedProblem, Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -27,27 +27,30 @@ fn enrol() -> Operation {
 }
 
 async fn an_enrolment_refuses_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let device = stage.device.clone();
+    let mut fixture = Fixture::set(database).await;
+    let device = fixture.device.clone();
     let enrol = enrol();
     let mut rows = enrol.rows();
     for text in ["x".repeat(129), "a\0b".to_owned(), "a\u{7}".to_owned()] {
-        rows.push(enrol.row(&json!({"device_type": text}), Expected::field("device_type")));
+        rows.push(enrol.row(
+            &json!({"device_type": text}),
+            ExpectedProblem::field("device_type"),
+        ));
     }
     for text in ["x", "slipway_code_", "000000-000000-000000-00000U", "店"] {
         rows.push(enrol.row(
             &json!({"enrolment_code": text}),
-            Expected::field("enrolment_code"),
+            ExpectedProblem::field("enrolment_code"),
         ));
     }
     let documents = wrong_fields()
         .into_iter()
         .filter(|(field, json)| matches!(*field, "org_info" | "attributes") && json != r#""\ud800""#);
     for (field, json) in documents {
-        rows.push(enrol.row_with(field, &json, Expected::field(field)));
+        rows.push(enrol.row_with(field, &json, ExpectedProblem::field(field)));
     }
     let all = json!({"device_id": 5, "project_id": ""});
-    rows.push(enrol.row(&all, Expected::field("device_id")));
+    rows.push(enrol.row(&all, ExpectedProblem::field("device_id")));
     let several =
         json!({"device_id": "", "project_id": "", "org_info": 5, "attributes": [1], "enrolment_code": "x"});
     let named = [
@@ -57,12 +60,12 @@ async fn an_enrolment_refuses_bad_input(database: TestDatabase) {
         "attributes",
         "enrolment_code",
     ];
-    rows.push(enrol.row(&several, Expected::fields(named)));
-    stage.try_rows(&device, &enrol, rows).await;
-    let listed = stage.admin.get(&tenant("/devices")).await.expect(200);
+    rows.push(enrol.row(&several, ExpectedProblem::fields(named)));
+    fixture.try_rows(&device, &enrol, rows).await;
+    let listed = fixture.admin.get(&tenant("/devices")).await.expect(200);
     assert_eq!(listed["items"], json!([]));
-    stage.try_operation(&device, &enrol, 201).await;
-    stage.finish();
+    fixture.try_operation(&device, &enrol, 201).await;
+    fixture.finish();
 }
 
 on_both_databases!(an_enrolment_refuses_bad_input);

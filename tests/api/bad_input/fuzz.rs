@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::apps::{create_app, update_app};
 use super::check_wrong::wrong_fields;
+use super::fixture::{APP, Fixture, app_path, tenant};
 use super::org_directory::replace;
 use super::pins::pin_of_device;
 use super::releases::{create_release, update_release};
-use super::stage::{APP, Stage, app_path, tenant};
 use super::table::Operation;
 use crate::api::harness::Caller;
 use slipway_test_support::database::TestDatabase;
@@ -210,7 +210,7 @@ fn pointers(value: &Value) -> Vec<String> {
     all
 }
 
-fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {
+fn operations(fixture: &Fixture) -> Vec<(Caller, Operation)> {
     let check = json!({"package_name": APP, "version_code": 50, "device_id": "PDA001", "device_type": "10013",
         "old_versions": {"com.hema.wms.chuku": {"versionCode": 230, "md5": "x"}, "a": "5"},
         "org_info": [{"l1Code": "HM"}, {"l3_code": 8007}], "attributes": {"webview": 8.1, "a": {"b": true}}});
@@ -218,7 +218,7 @@ fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {
         create_app(),
         update_app(),
         create_release(),
-        update_release(&stage.draft),
+        update_release(&fixture.draft),
         pin_of_device(),
         replace(),
         Operation::new(
@@ -234,10 +234,10 @@ fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {
             Vec::new(),
         ),
     ]
-    .map(|operation| (stage.admin.clone(), operation))
+    .map(|operation| (fixture.admin.clone(), operation))
     .into();
     let check = Operation::new(reqwest::Method::POST, "/v1/check", check, Vec::new());
-    let device = (stage.device.clone(), check);
+    let device = (fixture.device.clone(), check);
     // Devices ask most.
     all.extend([
         (
@@ -255,8 +255,8 @@ fn operations(stage: &Stage) -> Vec<(Caller, Operation)> {
 }
 
 async fn nonsense_is_answered_and_survived(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let operations = operations(&stage);
+    let fixture = Fixture::set(database).await;
+    let operations = operations(&fixture);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let cases = (0..operations.len(), mutation());
@@ -284,11 +284,11 @@ async fn nonsense_is_answered_and_survived(database: TestDatabase) {
         assert_eq!(answer.header("content-type"), expected, "{label}");
         assert!(answer.status < 300 || answer.body["code"].is_string(), "{label}");
     }
-    stage.everything().await;
-    stage.admin.get(&tenant("/audit?limit=200")).await.expect(200);
-    stage.app.anyone().get("/healthz").await.expect(200);
+    fixture.everything().await;
+    fixture.admin.get(&tenant("/audit?limit=200")).await.expect(200);
+    fixture.app.anyone().get("/healthz").await.expect(200);
     let check = json!({"package_name": APP, "version_code": 50, "device_id": "PDA001"});
-    stage.device.post("/v1/check", &check).await.expect(200);
+    fixture.device.post("/v1/check", &check).await.expect(200);
 }
 
 on_both_databases!(nonsense_is_answered_and_survived);

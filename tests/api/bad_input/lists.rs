@@ -7,10 +7,10 @@ use reqwest::header::HeaderValue;
 use serde_json::json;
 
 use super::apps::create_app;
+use super::fixture::{APP, Fixture, RESOURCE, app_path, tenant};
 use super::pins::pin_of_device;
 use super::releases::create_release;
-use super::stage::{APP, RESOURCE, Stage, app_path, tenant};
-use super::table::Expected;
+use super::table::ExpectedProblem;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -35,20 +35,20 @@ fn lists() -> Vec<(String, bool)> {
     lists
 }
 
-async fn expect(stage: &mut Stage, path: &str, field: &str) {
+async fn expect(fixture: &mut Fixture, path: &str, field: &str) {
     let caller = if path.starts_with("/api/v1/tenants?") {
-        stage.platform.clone()
+        fixture.platform.clone()
     } else {
-        stage.admin.clone()
+        fixture.admin.clone()
     };
     let request = caller.request(Method::GET, path);
-    stage
-        .expect_refusal(path, &caller, request, &Expected::field(field))
+    fixture
+        .expect_refusal(path, &caller, request, &ExpectedProblem::field(field))
         .await;
 }
 
 async fn lists_refuse_bad_parameters(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
+    let mut fixture = Fixture::set(database).await;
     for (list, cursors_are_ids) in lists() {
         for limit in [
             "0",
@@ -65,30 +65,30 @@ async fn lists_refuse_bad_parameters(database: TestDatabase) {
             "%00",
             "%FF",
         ] {
-            expect(&mut stage, &format!("{list}?limit={limit}"), "limit").await;
+            expect(&mut fixture, &format!("{list}?limit={limit}"), "limit").await;
         }
         // No base64, no UTF-8, control characters.
         for cursor in ["!!!", "%00", "%FF", "a", "YQ==", "_w", "AA", "YQBi", "Bw"] {
-            expect(&mut stage, &format!("{list}?cursor={cursor}"), "cursor").await;
+            expect(&mut fixture, &format!("{list}?cursor={cursor}"), "cursor").await;
         }
         if cursors_are_ids {
             for text in ["", "nonsense", "9223372036854775808", "1.5", "' OR 1=1 --"] {
                 let cursor = URL_SAFE_NO_PAD.encode(text);
-                expect(&mut stage, &format!("{list}?cursor={cursor}"), "cursor").await;
+                expect(&mut fixture, &format!("{list}?cursor={cursor}"), "cursor").await;
             }
         }
         for name in ["nonsense", "Limit", "offset", "page", "limit[]", "LIMIT"] {
-            expect(&mut stage, &format!("{list}?{name}=1"), name).await;
-            expect(&mut stage, &format!("{list}?limit=5&{name}"), name).await;
+            expect(&mut fixture, &format!("{list}?{name}=1"), name).await;
+            expect(&mut fixture, &format!("{list}?limit=5&{name}"), name).await;
         }
-        expect(&mut stage, &format!("{list}?limit=5&limit=6"), "limit").await;
-        expect(&mut stage, &format!("{list}?limit=5&limit=5"), "limit").await;
+        expect(&mut fixture, &format!("{list}?limit=5&limit=6"), "limit").await;
+        expect(&mut fixture, &format!("{list}?limit=5&limit=5"), "limit").await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 async fn filters_refuse_bad_values(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
+    let mut fixture = Fixture::set(database).await;
     let releases = app_path("/releases");
     for state in [
         "nonsense",
@@ -99,7 +99,7 @@ async fn filters_refuse_bad_values(database: TestDatabase) {
         "draft%00",
         "published%20",
     ] {
-        expect(&mut stage, &format!("{releases}?state={state}"), "state").await;
+        expect(&mut fixture, &format!("{releases}?state={state}"), "state").await;
     }
     for list in [releases, tenant("/pins")] {
         for text in [
@@ -113,22 +113,27 @@ async fn filters_refuse_bad_values(database: TestDatabase) {
             "%FF",
             &"x".repeat(129),
         ] {
-            expect(&mut stage, &format!("{list}?identifier={text}"), "identifier").await;
+            expect(&mut fixture, &format!("{list}?identifier={text}"), "identifier").await;
         }
     }
     let pins = tenant("/pins");
     for text in ["", "%20", "a%20b", "%00", ".a", "*"] {
-        expect(&mut stage, &format!("{pins}?package_name={text}"), "package_name").await;
+        expect(
+            &mut fixture,
+            &format!("{pins}?package_name={text}"),
+            "package_name",
+        )
+        .await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 /// What is no id in a path is not there.
 async fn what_is_no_id_is_not_there(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let not_found = Expected::status(404, "not_found");
-    let id = stage.draft.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let not_found = ExpectedProblem::status(404, "not_found");
+    let id = fixture.draft.clone();
     for (before, after, known) in [
         ("/api/v1/tenants/", "/apps", "10000000"),
         ("/api/v1/tenants/10000000/apps/", "/releases", APP),
@@ -157,22 +162,22 @@ async fn what_is_no_id_is_not_there(database: TestDatabase) {
         ] {
             let path = format!("{before}{wrong}{after}");
             let request = admin.request(Method::GET, &path);
-            stage.expect_refusal(&path, &admin, request, &not_found).await;
+            fixture.expect_refusal(&path, &admin, request, &not_found).await;
         }
         let long = format!("{before}{}{after}", "x".repeat(5_000));
         let request = admin.request(Method::GET, &long);
-        stage
+        fixture
             .expect_refusal("a long segment", &admin, request, &not_found)
             .await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 async fn a_malformed_precondition_is_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
-    let (release, pin) = (stage.draft.clone(), stage.pin.clone());
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
+    let (release, pin) = (fixture.draft.clone(), fixture.pin.clone());
     let release = app_path(&format!("/releases/{release}"));
     let calls = [
         (Method::PATCH, app_path("")),
@@ -212,8 +217,8 @@ async fn a_malformed_precondition_is_refused(database: TestDatabase) {
                 .header("if-match", value)
                 .json(&body);
             let label = format!("{method} {path}: {}", String::from_utf8_lossy(header));
-            stage
-                .expect_refusal(&label, &admin, request, &Expected::field("If-Match"))
+            fixture
+                .expect_refusal(&label, &admin, request, &ExpectedProblem::field("If-Match"))
                 .await;
         }
         for header in ["\"another\"", "W/\"a\"", "\"a\", \"b\"", "\"\""] {
@@ -222,18 +227,18 @@ async fn a_malformed_precondition_is_refused(database: TestDatabase) {
                 .header("if-match", header)
                 .json(&body);
             let label = format!("{method} {path}: {header}");
-            let expected = Expected::status(412, "stale");
-            stage.expect_refusal(&label, &admin, request, &expected).await;
+            let expected = ExpectedProblem::status(412, "stale");
+            fixture.expect_refusal(&label, &admin, request, &expected).await;
         }
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 async fn a_malformed_idempotency_key_is_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let user = json!({"username": "li.na", "password": "a long enough password", "role": "viewer"});
     let creates = [
         (tenant("/apps"), create_app().valid),
@@ -258,30 +263,30 @@ async fn a_malformed_idempotency_key_is_refused(database: TestDatabase) {
                 .header("idempotency-key", value)
                 .json(body);
             let label = format!("{path}: {}", String::from_utf8_lossy(key));
-            let expected = Expected::field("Idempotency-Key");
-            stage.expect_refusal(&label, &admin, request, &expected).await;
+            let expected = ExpectedProblem::field("Idempotency-Key");
+            fixture.expect_refusal(&label, &admin, request, &expected).await;
         }
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// A refused request leaves its key free for the request that was meant.
 async fn a_refused_create_does_not_use_up_its_key(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let create = create_release();
     let path = app_path("/releases");
     let key = "k".repeat(255);
     for (changes, field) in [
         (json!({"md5": "x"}), "md5"),
         (json!({"starts_at": "2030-01-01T00:00:00Z"}), "ends_at"),
-        (json!({"identifier": super::stage::OLD_NAME}), "identifier"),
+        (json!({"identifier": super::fixture::OLD_NAME}), "identifier"),
     ] {
-        let row = create.row(&changes, Expected::field(field));
+        let row = create.row(&changes, ExpectedProblem::field(field));
         let request = admin.request(Method::POST, &path).header("idempotency-key", &key);
         let request = request.header("content-type", "application/json").body(row.body);
-        stage
+        fixture
             .expect_refusal(&row.label, &admin, request, &row.expected)
             .await;
     }
@@ -290,7 +295,7 @@ async fn a_refused_create_does_not_use_up_its_key(database: TestDatabase) {
         .header("idempotency-key", &key)
         .json(&create.valid);
     admin.send(request).await.expect(201);
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(

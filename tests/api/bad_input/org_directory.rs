@@ -5,9 +5,9 @@ use std::fmt::Write;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixture::{Fixture, tenant};
 use super::kind::Kind;
-use super::stage::{Stage, tenant};
-use super::table::{Expected, Field, Operation, Row};
+use super::table::{ExpectedProblem, Field, Operation, Row};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -34,13 +34,16 @@ pub(super) fn replace() -> Operation {
 }
 
 async fn the_org_directory_refuses_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let replace = replace();
-    stage.try_rows(&admin, &replace, replace.rows()).await;
+    fixture.try_rows(&admin, &replace, replace.rows()).await;
     let row = |nodes: Value, fields: &[&str]| {
-        replace.row(&json!({"nodes": nodes}), Expected::fields(fields.iter().copied()))
+        replace.row(
+            &json!({"nodes": nodes}),
+            ExpectedProblem::fields(fields.iter().copied()),
+        )
     };
     let rows = vec![
         row(json!([{"path": ["HM"]}, {"path": ["HM"]}]), &["nodes[1].path"]),
@@ -69,17 +72,17 @@ async fn the_org_directory_refuses_bad_input(database: TestDatabase) {
             &["nodes[1].path", "nodes[1].name", "nodes[1].time_zone"],
         ),
     ];
-    stage.try_rows(&admin, &replace, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &replace, 200).await;
-    stage.finish();
+    fixture.try_rows(&admin, &replace, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &replace, 200).await;
+    fixture.finish();
 }
 
 /// However many nodes are wrong, the answer stays readable: the first hundred are named.
 async fn a_directory_of_mistakes_is_answered_briefly(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let directory = |node: &str| {
         let mut body = format!("{{\"nodes\":[{node}");
         for _ in 1..100_000 {
@@ -98,20 +101,20 @@ async fn a_directory_of_mistakes_is_answered_briefly(database: TestDatabase) {
         assert_eq!(named.len(), 100);
         assert!(named.iter().all(|field| field.ends_with("].path")), "{named:?}");
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 async fn a_directory_may_be_large_and_a_body_not_larger(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let replace = replace();
     let too_large = Row {
         label: "over 16 MiB".to_owned(),
         body: vec![b' '; 16 * 1024 * 1024 + 1],
-        expected: Expected::status(413, "too_large"),
+        expected: ExpectedProblem::status(413, "too_large"),
     };
-    stage.try_rows(&admin, &replace, vec![too_large]).await;
+    fixture.try_rows(&admin, &replace, vec![too_large]).await;
     let nodes: Vec<_> = (0..100_000)
         .map(|index| json!({"path": [index.to_string()]}))
         .collect();
@@ -119,7 +122,7 @@ async fn a_directory_may_be_large_and_a_body_not_larger(database: TestDatabase) 
         .put(&replace.path, &json!({"nodes": nodes}))
         .await
         .expect(200);
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(

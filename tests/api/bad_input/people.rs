@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::fixture::{Fixture, tenant};
 use super::kind::Kind;
-use super::stage::{Stage, tenant};
 use super::table::{Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -13,9 +13,9 @@ const NAME: Kind = Kind::Line { max: 128 };
 const ROLE: Kind = Kind::OneOf(&["admin", "publisher", "viewer"]);
 
 async fn tenants_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let platform = stage.platform.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let platform = fixture.platform.clone();
+    let before = fixture.everything().await;
     let id = Field::required("id", Kind::Integer { min: 1 });
     let create = Operation::new(
         Method::POST,
@@ -23,7 +23,7 @@ async fn tenants_refuse_bad_input(database: TestDatabase) {
         json!({"id": 20_000_000, "name": "Another"}),
         vec![id, Field::required("name", NAME)],
     );
-    stage.try_rows(&platform, &create, create.rows()).await;
+    fixture.try_rows(&platform, &create, create.rows()).await;
     let schemes = Kind::list(Kind::UrlScheme, 100, |index| json!(format!("s{index}")));
     let update = Operation::new(
         Method::PATCH,
@@ -37,19 +37,19 @@ async fn tenants_refuse_bad_input(database: TestDatabase) {
             Field::optional("push_url_schemes", schemes),
         ],
     );
-    stage.try_rows(&platform, &update, update.rows()).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&platform, &create, 201).await;
-    stage.try_operation(&platform, &update, 200).await;
-    stage.finish();
+    fixture.try_rows(&platform, &update, update.rows()).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&platform, &create, 201).await;
+    fixture.try_operation(&platform, &update, 200).await;
+    fixture.finish();
 }
 
 async fn people_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let person = json!({"username": "li.na", "password": "a long enough password", "role": "viewer"});
     let made = admin.post(&tenant("/users"), &person).await.expect(201);
-    let before = stage.everything().await;
+    let before = fixture.everything().await;
     let create = Operation::new(
         Method::POST,
         tenant("/users"),
@@ -60,12 +60,12 @@ async fn people_refuse_bad_input(database: TestDatabase) {
             Field::required("role", ROLE),
         ],
     );
-    stage.try_rows(&admin, &create, create.rows()).await;
+    fixture.try_rows(&admin, &create, create.rows()).await;
     let platform_role = create.row(
         &json!({"role": "platform_admin"}),
-        super::table::Expected::field("role"),
+        super::table::ExpectedProblem::field("role"),
     );
-    stage.try_rows(&admin, &create, vec![platform_role]).await;
+    fixture.try_rows(&admin, &create, vec![platform_role]).await;
     let update = Operation::new(
         Method::PATCH,
         tenant(&format!("/users/{}", made["id"].as_str().unwrap())),
@@ -76,20 +76,20 @@ async fn people_refuse_bad_input(database: TestDatabase) {
             Field::not_null("password", Kind::Password),
         ],
     );
-    stage.try_rows(&admin, &update, update.rows()).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &create, 201).await;
-    stage.try_operation(&admin, &update, 200).await;
-    stage.finish();
+    fixture.try_rows(&admin, &update, update.rows()).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &create, 201).await;
+    fixture.try_operation(&admin, &update, 200).await;
+    fixture.finish();
 }
 
 async fn administrators_and_their_tokens_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let platform = stage.platform.clone();
+    let mut fixture = Fixture::set(database).await;
+    let platform = fixture.platform.clone();
     let person = json!({"username": "li.na", "password": "a long enough password"});
     let made = platform.post("/api/v1/users", &person).await.expect(201);
     let role = || Kind::OneOf(&["platform_admin"]);
-    let before = stage.everything().await;
+    let before = fixture.everything().await;
     let create = Operation::new(
         Method::POST,
         "/api/v1/users",
@@ -100,7 +100,7 @@ async fn administrators_and_their_tokens_refuse_bad_input(database: TestDatabase
             Field::optional("role", role()),
         ],
     );
-    stage.try_rows(&platform, &create, create.rows()).await;
+    fixture.try_rows(&platform, &create, create.rows()).await;
     let update = Operation::new(
         Method::PATCH,
         format!("/api/v1/users/{}", made["id"].as_str().unwrap()),
@@ -111,7 +111,7 @@ async fn administrators_and_their_tokens_refuse_bad_input(database: TestDatabase
             Field::not_null("password", Kind::Password),
         ],
     );
-    stage.try_rows(&platform, &update, update.rows()).await;
+    fixture.try_rows(&platform, &update, update.rows()).await;
     let token = Operation::new(
         Method::POST,
         "/api/v1/api-tokens",
@@ -122,23 +122,23 @@ async fn administrators_and_their_tokens_refuse_bad_input(database: TestDatabase
             Field::optional("expires_at", Kind::Instant),
         ],
     );
-    stage.try_rows(&platform, &token, token.rows()).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&platform, &create, 201).await;
-    stage.try_operation(&platform, &update, 200).await;
-    stage.try_operation(&platform, &token, 201).await;
-    stage.finish();
+    fixture.try_rows(&platform, &token, token.rows()).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&platform, &create, 201).await;
+    fixture.try_operation(&platform, &update, 200).await;
+    fixture.try_operation(&platform, &token, 201).await;
+    fixture.finish();
 }
 
 async fn signing_in_refuses_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let anyone = stage.app.anyone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let anyone = fixture.app.anyone();
     let person = json!({"username": "li.na", "password": "a long enough password", "role": "viewer"});
     admin.post(&tenant("/users"), &person).await.expect(201);
     let credentials = json!({"username": "li.na", "password": "a long enough password"});
     let signed_in = anyone.post("/api/v1/auth/login", &credentials).await.expect(200);
-    let person = stage.app.bearer(signed_in["access_token"].as_str().unwrap());
+    let person = fixture.app.bearer(signed_in["access_token"].as_str().unwrap());
 
     let login = Operation::new(
         Method::POST,
@@ -149,14 +149,14 @@ async fn signing_in_refuses_bad_input(database: TestDatabase) {
             Field::required("password", Kind::AnyText),
         ],
     );
-    stage.try_operation(&anyone, &login, 200).await;
+    fixture.try_operation(&anyone, &login, 200).await;
     let refresh = Operation::new(
         Method::POST,
         "/api/v1/auth/refresh",
         json!({"refresh_token": signed_in["refresh_token"]}),
         vec![Field::required("refresh_token", Kind::AnyText)],
     );
-    stage.try_operation(&anyone, &refresh, 200).await;
+    fixture.try_operation(&anyone, &refresh, 200).await;
     let password = Operation::new(
         Method::PUT,
         "/api/v1/me/password",
@@ -166,14 +166,14 @@ async fn signing_in_refuses_bad_input(database: TestDatabase) {
             Field::required("new", Kind::Password),
         ],
     );
-    stage.try_operation(&person, &password, 204).await;
-    stage.finish();
+    fixture.try_operation(&person, &password, 204).await;
+    fixture.finish();
 }
 
 /// What cannot be a name or a password is not a mistake of form: it is nobody's.
 async fn strange_credentials_are_nobodys(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let anyone = stage.app.anyone();
+    let fixture = Fixture::set(database).await;
+    let anyone = fixture.app.anyone();
     for text in [
         "",
         " ",
@@ -208,7 +208,7 @@ async fn strange_credentials_are_nobodys(database: TestDatabase) {
         "..",
         &"x".repeat(5_000),
     ] {
-        let caller = stage.app.bearer(token);
+        let caller = fixture.app.bearer(token);
         caller.get("/api/v1/me").await.problem(401, "unauthenticated");
         caller
             .post("/v1/check", &json!({}))
@@ -218,9 +218,9 @@ async fn strange_credentials_are_nobodys(database: TestDatabase) {
 }
 
 async fn keys_and_tokens_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let operations = [
         Operation::new(
             Method::POST,
@@ -253,13 +253,13 @@ async fn keys_and_tokens_refuse_bad_input(database: TestDatabase) {
         ),
     ];
     for create in &operations {
-        stage.try_rows(&admin, create, create.rows()).await;
+        fixture.try_rows(&admin, create, create.rows()).await;
     }
-    assert_eq!(stage.everything().await, before);
+    assert_eq!(fixture.everything().await, before);
     for create in &operations {
-        stage.try_operation(&admin, create, 201).await;
+        fixture.try_operation(&admin, create, 201).await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixture::{APP, Fixture, OLD_NAME, RESOURCE, tenant};
 use super::kind::Kind;
-use super::stage::{APP, OLD_NAME, RESOURCE, Stage, tenant};
-use super::table::{Expected, Field, Operation};
+use super::table::{ExpectedProblem, Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -49,24 +49,24 @@ fn pin_of_node() -> Operation {
 }
 
 async fn pins_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     for put in [pin_of_device(), pin_of_node()] {
-        stage.try_rows(&admin, &put, put.rows()).await;
+        fixture.try_rows(&admin, &put, put.rows()).await;
     }
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &pin_of_device(), 200).await;
-    stage.try_operation(&admin, &pin_of_node(), 200).await;
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &pin_of_device(), 200).await;
+    fixture.try_operation(&admin, &pin_of_node(), 200).await;
+    fixture.finish();
 }
 
 async fn a_pin_names_one_target_and_what_there_is(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let put = pin_of_device();
-    let row = |changes: Value, field: &str| put.row(&changes, Expected::field(field));
+    let row = |changes: Value, field: &str| put.row(&changes, ExpectedProblem::field(field));
     let rows = vec![
         row(json!({"org_path": ["HM"]}), "org_path"),
         row(json!({"device_id": null}), "device_id"),
@@ -82,31 +82,31 @@ async fn a_pin_names_one_target_and_what_there_is(database: TestDatabase) {
         row(json!({"identifier": APP}), "identifier"),
         row(json!({"package_name": "com.hema.nothing"}), "package_name"),
         row(json!({"package_name": OLD_NAME}), "package_name"),
-        put.row(&json!({"device_id": "", "org_path": []}), Expected::fields(["device_id", "org_path"])),
+        put.row(&json!({"device_id": "", "org_path": []}), ExpectedProblem::fields(["device_id", "org_path"])),
         put.row(
             &json!({"package_name": "", "identifier": "a b", "device_id": null, "mode": "", "version_code": -1,
                 "reason": " ", "expires_at": "soon"}),
-            Expected::fields(["package_name", "identifier", "device_id", "mode", "version_code", "reason", "expires_at"]),
+            ExpectedProblem::fields(["package_name", "identifier", "device_id", "mode", "version_code", "reason", "expires_at"]),
         ),
     ];
-    stage.try_rows(&admin, &put, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    fixture.try_rows(&admin, &put, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// A discarded draft is no release to be pinned to.
 async fn an_exact_pin_to_a_discarded_release_is_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let discard = super::stage::app_path(&format!("/releases/{}/discard", stage.draft));
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let discard = super::fixture::app_path(&format!("/releases/{}/discard", fixture.draft));
     admin.post(&discard, &json!({})).await.expect(200);
     let put = pin_of_device();
     let row = put.row(
         &json!({"mode": "exact", "version_code": 241}),
-        Expected::field("version_code"),
+        ExpectedProblem::field("version_code"),
     );
-    stage.try_rows(&admin, &put, vec![row]).await;
-    stage.finish();
+    fixture.try_rows(&admin, &put, vec![row]).await;
+    fixture.finish();
 }
 
 on_both_databases!(

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixture::{Fixture, tenant};
 use super::kind::Kind;
-use super::stage::{Stage, tenant};
-use super::table::{Expected, Field, Operation, Row};
+use super::table::{ExpectedProblem, Field, Operation, Row};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -39,16 +39,17 @@ fn create_push() -> Operation {
 }
 
 async fn pushes_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
     let devices = json!({"devices": [{"device_id": "PDA001", "project_id": "stores"},
         {"device_id": "PDA002", "project_id": "kiosks"}]});
     admin.post(&tenant("/devices"), &devices).await.expect(200);
     let create = create_push();
-    let before = stage.everything().await;
-    stage.try_rows(&admin, &create, create.rows()).await;
-    let row =
-        |changes: Value, fields: &[&str]| create.row(&changes, Expected::fields(fields.iter().copied()));
+    let before = fixture.everything().await;
+    fixture.try_rows(&admin, &create, create.rows()).await;
+    let row = |changes: Value, fields: &[&str]| {
+        create.row(&changes, ExpectedProblem::fields(fields.iter().copied()))
+    };
     let target = |id: &str, project: &str| json!({"hardware_id": id, "project_id": project});
     let info = |url: &str| json!({"pack_url": url, "app_type": "tinyApp", "app_id": "111"});
     let unknown = json!([
@@ -97,20 +98,20 @@ async fn pushes_refuse_bad_input(database: TestDatabase) {
         Row {
             label: "over 16 MiB".to_owned(),
             body: vec![b' '; 16 * 1024 * 1024 + 1],
-            expected: Expected::status(413, "too_large"),
+            expected: ExpectedProblem::status(413, "too_large"),
         },
     ];
-    stage.try_rows(&admin, &create, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &create, 201).await;
+    fixture.try_rows(&admin, &create, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &create, 201).await;
     for text in ["", "%20", "%00", "a%07", &"x".repeat(129)] {
         let path = tenant(&format!("/pushes?trace_id={text}"));
         let request = admin.request(Method::GET, &path);
-        stage
-            .expect_refusal(&path, &admin, request, &Expected::field("trace_id"))
+        fixture
+            .expect_refusal(&path, &admin, request, &ExpectedProblem::field("trace_id"))
             .await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 on_both_databases!(pushes_refuse_bad_input);

@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::json;
 
+use super::fixture::{Fixture, app_path};
 use super::kind::Kind;
-use super::stage::{Stage, app_path};
-use super::table::{Expected, Field, Operation};
+use super::table::{ExpectedProblem, Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -31,10 +31,10 @@ pub(super) fn recall(release: &str) -> Operation {
 }
 
 async fn verbs_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let (draft, published) = (stage.draft.clone(), stage.published.clone());
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let (draft, published) = (fixture.draft.clone(), fixture.published.clone());
+    let before = fixture.everything().await;
     let force = || vec![Field::not_null("force", Kind::Bool)];
     let operations = [
         verb(&draft, "publish", json!({"force": false}), force()),
@@ -44,22 +44,22 @@ async fn verbs_refuse_bad_input(database: TestDatabase) {
     ];
     let discard = verb(&draft, "discard", json!({}), Vec::new());
     for operation in operations.iter().chain([&discard]) {
-        stage.try_rows(&admin, operation, operation.rows()).await;
+        fixture.try_rows(&admin, operation, operation.rows()).await;
     }
-    assert_eq!(stage.everything().await, before);
+    assert_eq!(fixture.everything().await, before);
     for operation in &operations {
-        stage.try_operation(&admin, operation, 200).await;
+        fixture.try_operation(&admin, operation, 200).await;
     }
-    stage.finish();
+    fixture.finish();
 }
 
 async fn rollouts_refuse_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let set = Operation::new(
         Method::PUT,
-        app_path(&format!("/releases/{}/rollout", stage.published)),
+        app_path(&format!("/releases/{}/rollout", fixture.published)),
         json!({"percent": 50, "key": "wave", "unit": "l3"}),
         vec![
             Field::not_null("percent", Kind::Percent),
@@ -69,24 +69,24 @@ async fn rollouts_refuse_bad_input(database: TestDatabase) {
     );
     let mut rows = set.rows();
     let nothing = json!({"percent": null, "key": null, "unit": null});
-    rows.push(set.row(&nothing, Expected::field("percent")));
+    rows.push(set.row(&nothing, ExpectedProblem::field("percent")));
     for unit in ["l0", "l6", "L3", "store", "d", "l", "l33"] {
-        rows.push(set.row(&json!({"unit": unit}), Expected::field("unit")));
+        rows.push(set.row(&json!({"unit": unit}), ExpectedProblem::field("unit")));
     }
     let all = json!({"percent": -1, "key": " ", "unit": "l0"});
-    rows.push(set.row(&all, Expected::fields(["percent", "key", "unit"])));
-    stage.try_rows(&admin, &set, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &set, 200).await;
-    stage.finish();
+    rows.push(set.row(&all, ExpectedProblem::fields(["percent", "key", "unit"])));
+    fixture.try_rows(&admin, &set, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &set, 200).await;
+    fixture.finish();
 }
 
 /// What is well formed but comes at the wrong time is a conflict, and changes nothing either.
 async fn verbs_at_the_wrong_time_conflict(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let (draft, published) = (stage.draft.clone(), stage.published.clone());
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let (draft, published) = (fixture.draft.clone(), fixture.published.clone());
+    let before = fixture.everything().await;
     let operations = [
         verb(&draft, "pause", json!({}), Vec::new()),
         verb(&draft, "resume", json!({}), Vec::new()),
@@ -94,11 +94,11 @@ async fn verbs_at_the_wrong_time_conflict(database: TestDatabase) {
         verb(&published, "discard", json!({}), Vec::new()),
     ];
     for operation in &operations {
-        let row = operation.row(&json!({}), Expected::status(409, "wrong_state"));
-        stage.try_rows(&admin, operation, vec![row]).await;
+        let row = operation.row(&json!({}), ExpectedProblem::status(409, "wrong_state"));
+        fixture.try_rows(&admin, operation, vec![row]).await;
     }
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 on_both_databases!(

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::fixture::{Fixture, OLD_NAME, app_path};
 use super::kind::nested;
 use super::releases::{create_release, update_release, whole_release};
-use super::stage::{OLD_NAME, Stage, app_path};
-use super::table::{Expected, Operation, Row};
+use super::table::{ExpectedProblem, Operation, Row};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -148,74 +148,74 @@ fn rows(operation: &Operation) -> Vec<Row> {
     let members = wrong_members();
     let members = members
         .iter()
-        .map(|(changes, fields)| operation.row(changes, Expected::fields(fields.iter().copied())));
+        .map(|(changes, fields)| operation.row(changes, ExpectedProblem::fields(fields.iter().copied())));
     let rules = wrong_rules();
     let rules = rules
         .iter()
-        .map(|changes| operation.row(changes, Expected::field(RULE)));
+        .map(|changes| operation.row(changes, ExpectedProblem::field(RULE)));
     members.chain(rules).collect()
 }
 
 async fn the_rules_between_fields_hold_when_a_release_is_made(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let create = create_release();
-    stage.try_rows(&admin, &create, rows(&create)).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    fixture.try_rows(&admin, &create, rows(&create)).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 async fn the_rules_between_fields_hold_when_a_release_is_changed(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
-    let update = update_release(&stage.draft);
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
+    let update = update_release(&fixture.draft);
     let mut rows = rows(&update);
     // Those that leave fields out or name another resource are about making one.
     rows.retain(|row| !row.expected.fields.iter().any(|field| field == "identifier"));
     rows.push(update.row(
         &json!({"identifier": "com.hema.wms.chuku"}),
-        Expected::field("identifier"),
+        ExpectedProblem::field("identifier"),
     ));
-    rows.push(update.row(&json!({"publish": true}), Expected::field("publish")));
-    rows.push(update.row(&json!({"state": "published"}), Expected::field("state")));
-    rows.push(update.row(&json!({"id": "x"}), Expected::field("id")));
-    stage.try_rows(&admin, &update, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    rows.push(update.row(&json!({"publish": true}), ExpectedProblem::field("publish")));
+    rows.push(update.row(&json!({"state": "published"}), ExpectedProblem::field("state")));
+    rows.push(update.row(&json!({"id": "x"}), ExpectedProblem::field("id")));
+    fixture.try_rows(&admin, &update, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// A change is judged together with what is stored.
 async fn a_change_that_contradicts_what_is_stored_is_refused(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let path = app_path(&format!("/releases/{}", stage.draft));
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let path = app_path(&format!("/releases/{}", fixture.draft));
     let stored = json!({"ends_at": "2026-03-03T00:00:00Z", "host_version_max": 50});
     admin.patch(&path, &stored).await.expect(200);
-    let before = stage.everything().await;
+    let before = fixture.everything().await;
     let change = Operation::new(reqwest::Method::PATCH, path, json!({}), Vec::new());
     let rows = vec![
         change.row(
             &json!({"starts_at": "2026-03-03T00:00:00Z"}),
-            Expected::field("ends_at"),
+            ExpectedProblem::field("ends_at"),
         ),
         change.row(
             &json!({"host_version_min": 51}),
-            Expected::field("host_version_max"),
+            ExpectedProblem::field("host_version_max"),
         ),
     ];
-    stage.try_rows(&admin, &change, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    fixture.try_rows(&admin, &change, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// What is published keeps its file facts; the refusal names those that would change.
 async fn file_facts_of_a_published_release_stay(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
-    let mut update = update_release(&stage.published);
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
+    let mut update = update_release(&fixture.published);
     update.valid = json!({});
     let whole = whole_release();
     let fixed = [
@@ -228,18 +228,18 @@ async fn file_facts_of_a_published_release_stay(database: TestDatabase) {
     ];
     let mut rows = Vec::new();
     for field in fixed.into_iter().filter(|field| *field != "size") {
-        let mut expected = Expected::status(409, "wrong_state");
+        let mut expected = ExpectedProblem::status(409, "wrong_state");
         expected.fields.push(field.to_owned());
         rows.push(update.row(&json!({field: whole[field]}), expected));
     }
-    stage.try_rows(&admin, &update, rows).await;
-    assert_eq!(stage.everything().await, before);
-    stage.finish();
+    fixture.try_rows(&admin, &update, rows).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.finish();
 }
 
 /// At its limits a release is accepted: one more is what the tables refuse.
 async fn a_release_at_every_limit_is_accepted(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     let scope = |index: usize| json!({"l1Code": "HM", "l2Code": index.to_string()});
     let values: Vec<_> = (0..100).collect();
     let rule = |index: usize| json!({"name": format!("a{index}"), "op": "in", "value": values});
@@ -259,11 +259,15 @@ async fn a_release_at_every_limit_is_accepted(database: TestDatabase) {
         "starts_at": "1970-01-01T00:00:00Z",
         "ends_at": "9999-12-31T23:59:59.999999Z",
     });
-    let row = create_release().row(&changes, Expected::fields::<&str>([]));
+    let row = create_release().row(&changes, ExpectedProblem::fields::<&str>([]));
     let body: Value = serde_json::from_slice(&row.body).unwrap();
-    let made = stage.admin.post(&app_path("/releases"), &body).await.expect(201);
+    let made = fixture
+        .admin
+        .post(&app_path("/releases"), &body)
+        .await
+        .expect(201);
     let path = app_path(&format!("/releases/{}", made["id"].as_str().unwrap()));
-    let read = stage.admin.get(&path).await.expect(200);
+    let read = fixture.admin.get(&path).await.expect(200);
     for (field, value) in changes.as_object().unwrap() {
         assert_eq!(read[field], *value, "{field}");
     }
@@ -271,7 +275,7 @@ async fn a_release_at_every_limit_is_accepted(database: TestDatabase) {
 
 /// What is odd but allowed is kept as it was sent, and is no burden to what reads it later.
 async fn odd_releases_are_read_as_they_were_written(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     let nested: Value = serde_json::from_str(&nested(120)).unwrap();
     let create = create_release();
     let odd = [
@@ -289,17 +293,25 @@ async fn odd_releases_are_read_as_they_were_written(database: TestDatabase) {
         changes["version_code"] = json!(version);
         changes["publish"] = json!(true);
         changes["force"] = json!(true);
-        let row = create.row(&changes, Expected::fields::<&str>([]));
+        let row = create.row(&changes, ExpectedProblem::fields::<&str>([]));
         let body: Value = serde_json::from_slice(&row.body).unwrap();
-        let mut made = stage.admin.post(&app_path("/releases"), &body).await.expect(201);
+        let mut made = fixture
+            .admin
+            .post(&app_path("/releases"), &body)
+            .await
+            .expect(201);
         made.as_object_mut().unwrap().shift_remove("ignored");
         let path = app_path(&format!("/releases/{}", made["id"].as_str().unwrap()));
-        assert_eq!(stage.admin.get(&path).await.expect(200), made, "{changes}");
+        assert_eq!(fixture.admin.get(&path).await.expect(200), made, "{changes}");
     }
-    stage.everything().await;
+    fixture.everything().await;
     let check = json!({"package_name": "com.hema.wms", "version_code": 50, "device_id": "PDA001"});
-    stage.device.post("/v1/check", &check).await.expect(200);
-    stage.admin.post(&app_path("/explain"), &check).await.expect(200);
+    fixture.device.post("/v1/check", &check).await.expect(200);
+    fixture
+        .admin
+        .post(&app_path("/explain"), &check)
+        .await
+        .expect(200);
 }
 
 on_both_databases!(

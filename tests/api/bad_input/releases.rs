@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::fixture::{Fixture, RESOURCE, app_path};
 use super::kind::Kind;
-use super::stage::{RESOURCE, Stage, app_path};
 use super::table::{Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -119,25 +119,25 @@ pub(super) fn update_release(id: &str) -> Operation {
 }
 
 async fn making_a_release_refuses_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
     let create = create_release();
-    stage.try_rows(&admin, &create, create.rows()).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &create, 201).await;
-    stage.finish();
+    fixture.try_rows(&admin, &create, create.rows()).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &create, 201).await;
+    fixture.finish();
 }
 
 async fn changing_a_release_refuses_bad_input(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let admin = stage.admin.clone();
-    let before = stage.everything().await;
-    let update = update_release(&stage.draft);
-    stage.try_rows(&admin, &update, update.rows()).await;
-    assert_eq!(stage.everything().await, before);
-    stage.try_operation(&admin, &update, 200).await;
-    stage.finish();
+    let mut fixture = Fixture::set(database).await;
+    let admin = fixture.admin.clone();
+    let before = fixture.everything().await;
+    let update = update_release(&fixture.draft);
+    fixture.try_rows(&admin, &update, update.rows()).await;
+    assert_eq!(fixture.everything().await, before);
+    fixture.try_operation(&admin, &update, 200).await;
+    fixture.finish();
 }
 
 on_both_databases!(

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::apps::create_app;
 use super::bodies::operations;
+use super::fixture::{Fixture, app_path, judge, tenant};
 use super::releases::create_release;
-use super::stage::{Stage, app_path, judge, tenant};
-use super::table::{Expected, Row};
+use super::table::{ExpectedProblem, Row};
 use crate::api::harness::raw::{self, chunked, exchange, head};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -20,10 +20,10 @@ fn padded(text: &str, length: usize) -> String {
 }
 
 async fn a_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
-    let mut stage = Stage::set(database).await;
-    let before = stage.everything().await;
-    let too_large = Expected::status(413, "too_large");
-    for (caller, operation) in operations(&stage) {
+    let mut fixture = Fixture::set(database).await;
+    let before = fixture.everything().await;
+    let too_large = ExpectedProblem::status(413, "too_large");
+    for (caller, operation) in operations(&fixture) {
         if operation.path.ends_with("/org-directory") {
             continue;
         }
@@ -33,20 +33,20 @@ async fn a_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
             body: body.into(),
             expected: too_large.clone(),
         });
-        stage.try_rows(&caller, &operation, rows.into()).await;
+        fixture.try_rows(&caller, &operation, rows.into()).await;
     }
-    assert_eq!(stage.everything().await, before);
+    assert_eq!(fixture.everything().await, before);
     let check = json!({"package_name": "com.hema.wms", "version_code": 50, "device_id": "PDA001"});
     let exactly = padded(&check.to_string(), MIB);
-    let request = stage.device.request(Method::POST, "/v1/check").body(exactly);
-    stage.device.send(request).await.expect(200);
-    stage.finish();
+    let request = fixture.device.request(Method::POST, "/v1/check").body(exactly);
+    fixture.device.send(request).await.expect(200);
+    fixture.finish();
 }
 
 /// A body without a length is counted as it comes.
 async fn a_chunked_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let made = stage
+    let fixture = Fixture::set(database).await;
+    let made = fixture
         .admin
         .post(&tenant("/device-keys"), &json!({"name": "raw"}))
         .await
@@ -57,7 +57,7 @@ async fn a_chunked_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
     for (length, status) in [(check.len(), 200), (MIB, 200), (MIB + 1, 413), (3 * MIB, 413)] {
         let mut pieces = vec![head("POST", "/v1/check", key, "Transfer-Encoding: chunked\r\n")];
         pieces.extend(chunked(padded(&check, length).as_bytes(), 100_000));
-        let answer = exchange(&stage.app.url, pieces).await;
+        let answer = exchange(&fixture.app.url, pieces).await;
         let expected = format!("HTTP/1.1 {status} ");
         assert!(answer.starts_with(&expected), "{length}: {answer}");
         assert_eq!(
@@ -70,14 +70,14 @@ async fn a_chunked_body_over_a_mebibyte_is_too_large(database: TestDatabase) {
 
 /// A client that breaks off in the middle of a body, or lies about its length, has written nothing.
 async fn a_body_that_breaks_off_writes_nothing(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let made = stage
+    let fixture = Fixture::set(database).await;
+    let made = fixture
         .admin
         .post(&tenant("/api-tokens"), &json!({"name": "raw", "role": "admin"}))
         .await;
     let made = made.expect(201);
     let token = made["token"].as_str().unwrap();
-    let before = stage.everything().await;
+    let before = fixture.everything().await;
     let body = create_app().valid.to_string();
     let (half, _) = body.split_at(body.len() / 2);
     let longer = format!("Content-Length: {}\r\n", body.len() + 1);
@@ -99,19 +99,19 @@ async fn a_body_that_breaks_off_writes_nothing(database: TestDatabase) {
     ] {
         let mut all = vec![raw::head("POST", &path, token, head)];
         all.extend(pieces);
-        let answer = exchange(&stage.app.url, all).await;
+        let answer = exchange(&fixture.app.url, all).await;
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{head}: {answer}"
         );
     }
-    assert_eq!(stage.everything().await, before);
-    stage.app.anyone().get("/healthz").await.expect(200);
+    assert_eq!(fixture.everything().await, before);
+    fixture.app.anyone().get("/healthz").await.expect(200);
 }
 
 /// A long value is not sent back.
 async fn a_refusal_is_shorter_than_what_it_refuses(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     let long = "x".repeat(100_000);
     for (field, value) in [
         ("version_code", json!(long)),
@@ -125,15 +125,15 @@ async fn a_refusal_is_shorter_than_what_it_refuses(database: TestDatabase) {
         ("config_json", json!(long)),
         ("sha256", json!(long)),
     ] {
-        let row = create_release().row(&json!({field: value}), Expected::field(field));
+        let row = create_release().row(&json!({field: value}), ExpectedProblem::field(field));
         let body = serde_json::from_slice(&row.body).unwrap();
-        let answer = stage.admin.post(&app_path("/releases"), &body).await;
+        let answer = fixture.admin.post(&app_path("/releases"), &body).await;
         assert!(answer.text.len() < 2_000, "{field}: {} bytes", answer.text.len());
         assert!(answer.wrong_fields()[0].starts_with(field));
     }
-    let unknown = stage.admin.post(&tenant("/apps"), &json!({&long: 1})).await;
+    let unknown = fixture.admin.post(&tenant("/apps"), &json!({&long: 1})).await;
     assert_eq!(
-        judge(&unknown, &Expected::field(format!("{}…", &long[..127]))).err(),
+        judge(&unknown, &ExpectedProblem::field(format!("{}…", &long[..127]))).err(),
         None
     );
 }

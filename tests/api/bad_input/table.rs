@@ -29,19 +29,19 @@ pub(super) struct Field {
 pub(super) struct Row {
     pub(super) label: String,
     pub(super) body: Vec<u8>,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedProblem,
 }
 
 /// What a refusal must say.
 #[derive(Debug, Clone)]
-pub(super) struct Expected {
+pub(super) struct ExpectedProblem {
     pub(super) status: u16,
     pub(super) code: &'static str,
     /// The fields named, in any order.
     pub(super) fields: Vec<String>,
 }
 
-impl Expected {
+impl ExpectedProblem {
     pub(super) fn field(name: impl Into<String>) -> Self {
         Self::fields([name])
     }
@@ -119,7 +119,7 @@ impl Operation {
     }
 
     /// A row whose body is the valid one with some members replaced or, given as null, left out.
-    pub(super) fn row(&self, changes: &Value, expected: Expected) -> Row {
+    pub(super) fn row(&self, changes: &Value, expected: ExpectedProblem) -> Row {
         let mut body = self.valid.clone();
         let members = body.as_object_mut().unwrap();
         for (name, value) in changes.as_object().unwrap() {
@@ -146,23 +146,23 @@ impl Operation {
             .kind
             .wrong_values()
             .iter()
-            .map(|wrong| self.row_with(field.name, &wrong.json, Expected::field(named(&wrong.at))))
+            .map(|wrong| self.row_with(field.name, &wrong.json, ExpectedProblem::field(named(&wrong.at))))
             .collect();
         if !field.may_be_null {
-            rows.push(self.row_with(field.name, "null", Expected::field(field.name)));
+            rows.push(self.row_with(field.name, "null", ExpectedProblem::field(field.name)));
         }
         if !field.may_be_absent {
             rows.push(Row {
                 label: format!("without {}", field.name),
                 body: without(&self.valid, field.name).into(),
-                expected: Expected::field(field.name),
+                expected: ExpectedProblem::field(field.name),
             });
         }
         rows
     }
 
     /// A row whose body has raw JSON as one of its fields.
-    pub(super) fn row_with(&self, field: &str, json: &str, expected: Expected) -> Row {
+    pub(super) fn row_with(&self, field: &str, json: &str, expected: ExpectedProblem) -> Row {
         Row {
             label: format!("{field} = {}", cut(json)),
             body: with(&self.valid, field, json).into(),
@@ -178,7 +178,7 @@ impl Operation {
         let row = |label: &str, body: String, named: &str| Row {
             label: label.to_owned(),
             body: body.into(),
-            expected: Expected::field(named),
+            expected: ExpectedProblem::field(named),
         };
         let mut rows = vec![
             row(

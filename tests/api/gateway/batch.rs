@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stage::{Stage, TIMESTAMP, stage};
+use super::fixture::{Fixture, TIMESTAMP, fixture};
 use crate::api::harness::{Answer, CHECK, TopCall, percent, xml_to_json};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -20,12 +20,12 @@ fn piece(device_id: &str, installed: i64) -> String {
 }
 
 /// The public parameters of a batch.
-fn query(stage: &Stage) -> TopCall {
-    stage.client.call("", TIMESTAMP, &[]).without("method")
+fn query(fixture: &Fixture) -> TopCall {
+    fixture.client.call("", TIMESTAMP, &[]).without("method")
 }
 
-async fn send(stage: &Stage, body: &str) -> Answer {
-    stage.client.send_batch(&query(stage), body, None).await
+async fn send(fixture: &Fixture, body: &str) -> Answer {
+    fixture.client.send_batch(&query(fixture), body, None).await
 }
 
 /// What each answer of a batch says: the offered version, 0 for none, or the negative code of an error.
@@ -44,7 +44,7 @@ fn outcomes(text: &str, separator: &str) -> Vec<i64> {
 }
 
 async fn answers_stand_in_the_order_of_the_calls(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let unknown = piece("a", 1).replace("com.hema.wms&", "com.none&");
     let pieces = [
         piece("a", 1),
@@ -57,7 +57,7 @@ async fn answers_stand_in_the_order_of_the_calls(database: TestDatabase) {
         "method=a&method=a".to_owned(),
         piece("e", 1),
     ];
-    let answer = send(&stage, &pieces.join(SEPARATOR)).await;
+    let answer = send(&fixture, &pieces.join(SEPARATOR)).await;
     assert_eq!(answer.header("content-type"), "application/json;charset=UTF-8");
     assert_eq!(
         outcomes(&answer.text, SEPARATOR),
@@ -74,7 +74,7 @@ async fn answers_stand_in_the_order_of_the_calls(database: TestDatabase) {
 
 /// As many answers as a client that splits by the separator expects.
 async fn a_piece_without_parameters_is_a_call_without_a_method(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let good = piece("a", 1);
     for (body, expected) in [
         ("N".to_owned(), vec![-21]),
@@ -86,7 +86,7 @@ async fn a_piece_without_parameters_is_a_call_without_a_method(database: TestDat
         (format!("{good}&x=N"), vec![240]),
     ] {
         assert_eq!(
-            outcomes(&send(&stage, &body).await.text, SEPARATOR),
+            outcomes(&send(&fixture, &body).await.text, SEPARATOR),
             expected,
             "{body}"
         );
@@ -94,7 +94,7 @@ async fn a_piece_without_parameters_is_a_call_without_a_method(database: TestDat
 }
 
 async fn parameters_can_be_common_to_all_calls(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let shared =
         format!("#PUBLIC#method={CHECK}&package_name=com.hema.wms&version_code=50&tenant_id=10000000");
     let body = [
@@ -104,33 +104,39 @@ async fn parameters_can_be_common_to_all_calls(database: TestDatabase) {
         "device_id=b&package_name=com.none",
         "device_id=c&method=x",
     ];
-    let answer = send(&stage, &body.join(SEPARATOR)).await;
+    let answer = send(&fixture, &body.join(SEPARATOR)).await;
     assert_eq!(outcomes(&answer.text, SEPARATOR), [240, -40, 0, -22]);
     let whole = format!("{shared}&device_id=a{SEPARATOR}N");
-    assert_eq!(outcomes(&send(&stage, &whole).await.text, SEPARATOR), [240]);
+    assert_eq!(outcomes(&send(&fixture, &whole).await.text, SEPARATOR), [240]);
     // Without a call there is nothing to answer.
-    let nothing = send(&stage, &shared).await.body;
+    let nothing = send(&fixture, &shared).await.body;
     assert_eq!(nothing["error_response"]["code"], 21);
 }
 
 async fn a_header_replaces_the_separator(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let (one, other) = (piece("a", 1), piece("b", 240));
     for body in [format!("{one}-*-{other}"), format!("{one}\r\n-*-\r\n{other}")] {
-        let answer = stage.client.send_batch(&query(&stage), &body, Some("-*-")).await;
+        let answer = fixture
+            .client
+            .send_batch(&query(&fixture), &body, Some("-*-"))
+            .await;
         assert_eq!(outcomes(&answer.text, "-*-"), [240, 0], "{body}");
     }
     let usual = format!("{one}{SEPARATOR}{other}");
-    let answer = stage.client.send_batch(&query(&stage), &usual, Some("")).await;
+    let answer = fixture
+        .client
+        .send_batch(&query(&fixture), &usual, Some(""))
+        .await;
     assert_eq!(outcomes(&answer.text, SEPARATOR), [240, 0]);
 }
 
 async fn a_batch_has_at_most_fifty_calls(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let pieces: Vec<_> = (0..51).map(|number| piece(&number.to_string(), 1)).collect();
-    let answer = send(&stage, &pieces[..50].join(SEPARATOR)).await;
+    let answer = send(&fixture, &pieces[..50].join(SEPARATOR)).await;
     assert_eq!(outcomes(&answer.text, SEPARATOR), [240; 50]);
-    let error = &send(&stage, &pieces.join(SEPARATOR)).await.body["error_response"];
+    let error = &send(&fixture, &pieces.join(SEPARATOR)).await.body["error_response"];
     assert_eq!(
         (&error["code"], &error["msg"]),
         (&json!(43), &json!("Parameter error"))
@@ -138,59 +144,59 @@ async fn a_batch_has_at_most_fifty_calls(database: TestDatabase) {
     assert_eq!(error["sub_msg"], "at most 50 calls are answered in one batch");
     let with_shared = format!("#PUBLIC#a=1{SEPARATOR}{}", pieces[..50].join(SEPARATOR));
     assert_eq!(
-        outcomes(&send(&stage, &with_shared).await.text, SEPARATOR),
+        outcomes(&send(&fixture, &with_shared).await.text, SEPARATOR),
         [240; 50]
     );
 }
 
 async fn a_failure_before_the_calls_is_one_error(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let good = piece("a", 1);
     for (query, code) in [
-        (query(&stage).with("sign", "00"), 25),
-        (query(&stage).without("app_key"), 28),
-        (query(&stage).without("v"), 32),
-        (query(&stage).with("timestamp", "2026-03-02 09:49:59"), 31),
-        (query(&stage).with("app_key", "1"), 29),
+        (query(&fixture).with("sign", "00"), 25),
+        (query(&fixture).without("app_key"), 28),
+        (query(&fixture).without("v"), 32),
+        (query(&fixture).with("timestamp", "2026-03-02 09:49:59"), 31),
+        (query(&fixture).with("app_key", "1"), 29),
     ] {
-        let answer = stage.client.send_batch(&query, &good, None).await;
+        let answer = fixture.client.send_batch(&query, &good, None).await;
         assert_eq!(answer.body["error_response"]["code"], code, "{}", answer.text);
     }
     // The signature is over the body too.
-    let signed = query(&stage).signed_with(&good);
+    let signed = query(&fixture).signed_with(&good);
     let call = TopCall {
         params: signed,
-        ..query(&stage)
+        ..query(&fixture)
     };
     let moved = good.replace("device_id=a", "device_id=b");
-    let answer = stage.client.send_batch(&call, &moved, None).await;
+    let answer = fixture.client.send_batch(&call, &moved, None).await;
     assert_eq!(answer.body["error_response"]["code"], 25);
 
-    let url = stage.client.url.replace("/rest", "/batch") + "?format=json";
-    let get = Answer::read(stage.client.http.get(url).send().await.unwrap()).await;
+    let url = fixture.client.url.replace("/rest", "/batch") + "?format=json";
+    let get = Answer::read(fixture.client.http.get(url).send().await.unwrap()).await;
     assert_eq!(get.status, 200);
     assert_eq!(get.body["error_response"]["code"], 9);
-    let bad = send(&stage, &"x".repeat(1024 * 1024 + 1)).await;
+    let bad = send(&fixture, &"x".repeat(1024 * 1024 + 1)).await;
     assert_eq!(bad.body["error_response"]["code"], 43);
 }
 
 async fn a_batch_is_answered_in_xml(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let body = [piece("a", 1).as_str(), "N"].join(SEPARATOR);
-    let query = query(&stage).without("format");
-    let answer = stage.client.send_batch(&query, &body, None).await;
+    let query = query(&fixture).without("format");
+    let answer = fixture.client.send_batch(&query, &body, None).await;
     assert_eq!(answer.header("content-type"), "text/xml;charset=UTF-8");
     let answers: Vec<_> = answer.text.split(SEPARATOR).map(xml_to_json).collect();
     assert_eq!(answers[0][ROOT]["data"]["d_t_o"][0]["version_code"], "240");
     assert_eq!(answers[1]["error_response"]["code"], "21");
     let simplified = query.with("format", "json").with("simplify", "true");
-    let answer = stage.client.send_batch(&simplified, &piece("a", 1), None).await;
+    let answer = fixture.client.send_batch(&simplified, &piece("a", 1), None).await;
     assert_eq!(answer.body["data"][0]["version_code"], 240);
 }
 
 /// What follows the query in the signed text is the body, and the border between them must not move.
 async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let body = piece("a", 1);
     for (name, value) in [
         ("method", CHECK),
@@ -201,32 +207,32 @@ async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
         ("simplify", "v2.0true"),
         ("target_app_key", "1v2.0"),
     ] {
-        let refused = stage
+        let refused = fixture
             .client
-            .send_batch(&query(&stage).with(name, value), &body, None)
+            .send_batch(&query(&fixture).with(name, value), &body, None)
             .await;
         let error = &refused.body["error_response"];
         assert_eq!(error["code"], 41, "{}", refused.text);
         assert_eq!(error["msg"], format!("Invalid arguments:{name}"));
         // Nothing is told to whoever has no secret.
-        let forged = query(&stage).with(name, value).with("sign", "00");
-        let forged = stage.client.send_batch(&forged, &body, None).await;
+        let forged = query(&fixture).with(name, value).with("sign", "00");
+        let forged = fixture.client.send_batch(&forged, &body, None).await;
         assert_eq!(forged.body["error_response"]["code"], 25);
     }
-    let carried = query(&stage)
+    let carried = query(&fixture)
         .with("session", "a session")
         .with("partner_id", "top-sdk-java-20200923")
         .with("target_app_key", "v2");
-    let answer = stage.client.send_batch(&carried, &body, None).await;
+    let answer = fixture.client.send_batch(&carried, &body, None).await;
     assert_eq!(outcomes(&answer.text, SEPARATOR), [240]);
     // A batch whose text has another border: its body begins like the rest of a query.
     let rest = format!("timestamp{TIMESTAMP}v2.0{body}");
-    let original = query(&stage).with("target_app_key", "1");
+    let original = query(&fixture).with("target_app_key", "1");
     let signature = original.signed_with(&rest)["sign"].clone();
     let moved = original
         .with("target_app_key", &format!("1timestamp{TIMESTAMP}v2.0"))
         .with("sign", &signature);
-    let answer = stage.client.send_batch(&moved, &body, None).await;
+    let answer = fixture.client.send_batch(&moved, &body, None).await;
     let error = &answer.body["error_response"];
     assert_eq!(
         error["msg"], "Invalid arguments:target_app_key",
@@ -237,14 +243,14 @@ async fn the_border_between_query_and_body_is_fixed(database: TestDatabase) {
 
 /// The batch was signed with one key, and is answered in one form.
 async fn calls_of_a_batch_cannot_bring_their_own_key_or_form(database: TestDatabase) {
-    let stage = stage(database).await;
-    let other = stage.app.top_client(&stage.admin, 10_000_000, "device").await;
+    let fixture = fixture(database).await;
+    let other = fixture.app.top_client(&fixture.admin, 10_000_000, "device").await;
     let body = format!(
         "{}&app_key={}&format=xml&v=1&sign=00",
         piece("a", 1),
         other.app_key
     );
-    assert_eq!(outcomes(&send(&stage, &body).await.text, SEPARATOR), [240]);
+    assert_eq!(outcomes(&send(&fixture, &body).await.text, SEPARATOR), [240]);
 }
 
 on_both_databases!(

@@ -5,25 +5,25 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use reqwest::Response;
 
-use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
+use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture};
 use crate::api::harness::{CHECK, TopCall, form};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 /// Sends a call to one of the two paths, and returns the answer as it came.
-async fn send(stage: &Stage, path: &str, call: &TopCall, accept_encoding: Option<&str>) -> Response {
+async fn send(fixture: &Fixture, path: &str, call: &TopCall, accept_encoding: Option<&str>) -> Response {
     let body = "method=no.such.method";
     let request = if path == "/router/rest" {
-        stage
+        fixture
             .client
             .http
-            .get(format!("{}?{}", stage.client.url, call.form()))
+            .get(format!("{}?{}", fixture.client.url, call.form()))
     } else {
         let query = form(&call.clone().without("method").signed_with(body));
-        stage
+        fixture
             .client
             .http
-            .post(format!("{}{path}?{query}", stage.app.url))
+            .post(format!("{}{path}?{query}", fixture.app.url))
             .body(body)
     };
     let request = match accept_encoding {
@@ -58,26 +58,26 @@ fn without_id(text: &str) -> String {
 }
 
 async fn gzip_is_sent_to_those_who_ask_for_it(database: TestDatabase) {
-    let stage = stage(database).await;
-    let good = stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
+    let fixture = fixture(database).await;
+    let good = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
     let calls = [
         ("/router/rest", good.clone()),
         ("/router/rest", good.clone().with("format", "xml")),
         ("/router/rest", good.clone().with("sign", "00")),
         ("/router/rest", good.clone().without("app_key")),
-        ("/router/batch", stage.client.call(CHECK, TIMESTAMP, &[])),
+        ("/router/batch", fixture.client.call(CHECK, TIMESTAMP, &[])),
         (
             "/router/batch",
-            stage.client.call(CHECK, TIMESTAMP, &[]).with("sign", "00"),
+            fixture.client.call(CHECK, TIMESTAMP, &[]).with("sign", "00"),
         ),
     ];
     for (path, call) in calls {
-        let plain = send(&stage, path, &call, None).await;
+        let plain = send(&fixture, path, &call, None).await;
         assert_eq!(header(&plain, "content-encoding"), "");
         assert_eq!(header(&plain, "vary"), "Accept-Encoding");
         let expected = without_id(&plain.text().await.unwrap());
         for accepted in ["gzip", "gzip, deflate", "deflate;q=1, GZIP;q=0.001, br"] {
-            let answer = send(&stage, path, &call, Some(accepted)).await;
+            let answer = send(&fixture, path, &call, Some(accepted)).await;
             assert_eq!(answer.status(), 200);
             assert_eq!(header(&answer, "content-encoding"), "gzip", "{accepted}");
             assert_eq!(header(&answer, "vary"), "Accept-Encoding");
@@ -94,7 +94,7 @@ async fn gzip_is_sent_to_those_who_ask_for_it(database: TestDatabase) {
             "gzip;q=0",
             "gzip;q=0.000, deflate",
         ] {
-            let answer = send(&stage, path, &call, Some(accepted)).await;
+            let answer = send(&fixture, path, &call, Some(accepted)).await;
             assert_eq!(header(&answer, "content-encoding"), "", "{accepted}");
             assert_eq!(without_id(&answer.text().await.unwrap()), expected, "{accepted}");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::stage::TIMESTAMP;
+use super::fixture::TIMESTAMP;
 
 /// What the value of a parameter must be for a check to be answered, as far as that is public. A text that is cut in
 /// another way is an error whatever the server thinks of readings.

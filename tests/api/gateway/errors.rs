@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
-use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
+use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture};
 use crate::api::harness::{Answer, CHECK, TopCall, TopClient, test_config};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -17,12 +17,12 @@ const INVALID_APP_KEY: Row<'_> = Row {
     ..plain(29, "Invalid app Key")
 };
 
-fn call(stage: &Stage) -> TopCall {
-    stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK)
+fn call(fixture: &Fixture) -> TopCall {
+    fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK)
 }
 
 async fn what_is_missing_from_the_envelope_is_named(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let mut judge = Judge::default();
     for (name, expected) in [
         ("method", plain(21, "Missing method")),
@@ -31,25 +31,25 @@ async fn what_is_missing_from_the_envelope_is_named(database: TestDatabase) {
         ("timestamp", plain(30, "Missing timestamp")),
     ] {
         judge
-            .try_call(&stage.client, call(&stage).without(name), expected)
+            .try_call(&fixture.client, call(&fixture).without(name), expected)
             .await;
         judge
-            .try_call(&stage.client, call(&stage).with(name, ""), expected)
+            .try_call(&fixture.client, call(&fixture).with(name, ""), expected)
             .await;
         judge
-            .try_call(&stage.client, call(&stage).with(name, " \t"), expected)
+            .try_call(&fixture.client, call(&fixture).with(name, " \t"), expected)
             .await;
     }
-    let unsigned = call(&stage).with("sign", "");
+    let unsigned = call(&fixture).with("sign", "");
     judge
-        .try_call(&stage.client, unsigned, plain(24, "Missing signature"))
+        .try_call(&fixture.client, unsigned, plain(24, "Missing signature"))
         .await;
-    let nothing = Answer::read(stage.client.http.get(&stage.client.url).send().await.unwrap()).await;
+    let nothing = Answer::read(fixture.client.http.get(&fixture.client.url).send().await.unwrap()).await;
     judge.judge_xml(&nothing, plain(21, "Missing method"));
 }
 
 async fn what_is_wrong_with_the_envelope_is_told(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let mut judge = Judge::default();
     let invalid_version = plain(33, "Invalid version");
     let unsupported_version = plain(34, "Unsupported version");
@@ -84,39 +84,39 @@ async fn what_is_wrong_with_the_envelope_is_told(database: TestDatabase) {
         ),
     ] {
         judge
-            .try_call(&stage.client, call(&stage).with(name, value), expected)
+            .try_call(&fixture.client, call(&fixture).with(name, value), expected)
             .await;
     }
     for format in ["yaml", "JSON", "json ", "xml;"] {
-        let call = call(&stage).with("format", format);
-        judge.judge_xml(&stage.client.send(&call).await, INVALID_FORMAT);
-        judge.judge_xml(&stage.client.get(&call).await, INVALID_FORMAT);
+        let call = call(&fixture).with("format", format);
+        judge.judge_xml(&fixture.client.send(&call).await, INVALID_FORMAT);
+        judge.judge_xml(&fixture.client.get(&call).await, INVALID_FORMAT);
     }
-    let twice = format!("{}&device_id=PDA002", call(&stage).form());
-    judge.judge_json(&post(&stage, "", twice).await, INVALID_SIGNATURE);
+    let twice = format!("{}&device_id=PDA002", call(&fixture).form());
+    judge.judge_json(&post(&fixture, "", twice).await, INVALID_SIGNATURE);
 }
 
-async fn post(stage: &Stage, query: &str, body: impl Into<reqwest::Body>) -> Answer {
-    let request = stage
+async fn post(fixture: &Fixture, query: &str, body: impl Into<reqwest::Body>) -> Answer {
+    let request = fixture
         .client
         .http
-        .post(format!("{}{query}", stage.client.url))
+        .post(format!("{}{query}", fixture.client.url))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(body);
     Answer::read(request.send().await.unwrap()).await
 }
 
 async fn verbs_other_than_get_and_post_are_refused(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let mut judge = Judge::default();
     let expected = plain(9, "Http action not allowed");
     for verb in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"] {
         let verb = reqwest::Method::from_bytes(verb.as_bytes()).unwrap();
         let request = |query: &str| {
-            let url = format!("{}?{query}", stage.client.url);
-            stage.client.http.request(verb.clone(), url).send()
+            let url = format!("{}?{query}", fixture.client.url);
+            fixture.client.http.request(verb.clone(), url).send()
         };
-        let form = call(&stage).form();
+        let form = call(&fixture).form();
         judge.judge_json(&Answer::read(request(&form).await.unwrap()).await, expected);
         judge.judge_xml(
             &Answer::read(request("format=xml").await.unwrap()).await,
@@ -124,32 +124,32 @@ async fn verbs_other_than_get_and_post_are_refused(database: TestDatabase) {
         );
         judge.judge_xml(&Answer::read(request("").await.unwrap()).await, expected);
     }
-    let url = stage.client.url.replace("/rest", "/batch");
+    let url = fixture.client.url.replace("/rest", "/batch");
     for verb in [reqwest::Method::GET, reqwest::Method::PUT] {
-        let answer = stage.client.http.request(verb, format!("{url}?format=json"));
+        let answer = fixture.client.http.request(verb, format!("{url}?format=json"));
         judge.judge_json(&Answer::read(answer.send().await.unwrap()).await, expected);
     }
 }
 
 async fn text_that_is_no_utf8_is_refused(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let mut judge = Judge::default();
     let expected = plain(47, "Invalid encoding");
-    let form = call(&stage).form();
+    let form = call(&fixture).form();
     for bad in ["x=%FF", "%C3%28=x", "device_type=%ED%A0%80"] {
         let body = format!("{form}&{bad}");
-        judge.judge_xml(&post(&stage, "", body.clone()).await, expected);
-        judge.judge_json(&post(&stage, "?format=json", body).await, expected);
-        let in_query = post(&stage, &format!("?{bad}&format=json"), form.clone()).await;
+        judge.judge_xml(&post(&fixture, "", body.clone()).await, expected);
+        judge.judge_json(&post(&fixture, "?format=json", body).await, expected);
+        let in_query = post(&fixture, &format!("?{bad}&format=json"), form.clone()).await;
         // The query cannot be read, so neither can its format.
         judge.judge_xml(&in_query, expected);
     }
     let raw = [form.as_bytes(), b"&x=\xff"].concat();
-    judge.judge_xml(&post(&stage, "", raw).await, expected);
+    judge.judge_xml(&post(&fixture, "", raw).await, expected);
 }
 
 async fn a_required_argument_must_be_given(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let mut judge = Judge::default();
     for (name, expected) in [
         (
@@ -186,21 +186,25 @@ async fn a_required_argument_must_be_given(database: TestDatabase) {
         ),
     ] {
         judge
-            .try_call(&stage.client, call(&stage).without(name), expected)
+            .try_call(&fixture.client, call(&fixture).without(name), expected)
             .await;
         judge
-            .try_call(&stage.client, call(&stage).with(name, ""), expected)
+            .try_call(&fixture.client, call(&fixture).with(name, ""), expected)
             .await;
         judge
-            .try_call(&stage.client, call(&stage).with(name, " \u{3000}\n"), expected)
+            .try_call(
+                &fixture.client,
+                call(&fixture).with(name, " \u{3000}\n"),
+                expected,
+            )
             .await;
     }
     // Of several the first of the page's table.
-    let none = call(&stage)
+    let none = call(&fixture)
         .without("tenant_id")
         .without("device_id")
         .without("package_name");
-    let answer = stage.client.send(&none).await;
+    let answer = fixture.client.send(&none).await;
     assert_eq!(
         answer.body["error_response"]["msg"],
         "Missing required arguments:package_name"
@@ -288,7 +292,7 @@ fn wrong_values() -> Vec<(&'static str, String, &'static str)> {
 }
 
 async fn a_wrong_argument_is_named_with_the_reason(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let mut judge = Judge::default();
     for (name, value, why) in wrong_values() {
         let expected = Row {
@@ -298,33 +302,33 @@ async fn a_wrong_argument_is_named_with_the_reason(database: TestDatabase) {
             sub_msg: why,
         };
         judge
-            .try_call(&stage.client, call(&stage).with(name, &value), expected)
+            .try_call(&fixture.client, call(&fixture).with(name, &value), expected)
             .await;
     }
-    let large = call(&stage).with("old_versions", &format!("{{\"a\":\"{}\"}}", "1".repeat(65_536)));
+    let large = call(&fixture).with("old_versions", &format!("{{\"a\":\"{}\"}}", "1".repeat(65_536)));
     let expected = Row {
         sub_code: "isv.invalid-parameter:old_versions",
         sub_msg: "old_versions is 65544 bytes; at most 65536 are read",
         ..plain(41, "Invalid arguments:old_versions")
     };
-    judge.judge_json(&stage.client.send(&large).await, expected);
+    judge.judge_json(&fixture.client.send(&large).await, expected);
 }
 
 /// Nobody learns from the answer which tenants there are.
 async fn foreign_unknown_and_disabled_tenants_look_alike(database: TestDatabase) {
-    let stage = stage(database).await;
-    let platform = stage.app.platform_admin().await;
+    let fixture = fixture(database).await;
+    let platform = fixture.app.platform_admin().await;
     for tenant in [77, 78] {
         let body = json!({"id": tenant, "name": "another"});
         platform.post("/api/v1/tenants", &body).await.expect(201);
     }
-    let of_disabled = stage.app.top_client(&platform, 78, "device").await;
+    let of_disabled = fixture.app.top_client(&platform, 78, "device").await;
     let disabled = json!({"enabled": false});
     platform.patch("/api/v1/tenants/78", &disabled).await.expect(200);
     let mut judge = Judge::default();
     for tenant in ["77", "78", "79", "9223372036854775807"] {
-        let call = call(&stage).with("tenant_id", tenant);
-        judge.try_call(&stage.client, call, NOT_PERMITTED).await;
+        let call = call(&fixture).with("tenant_id", tenant);
+        judge.try_call(&fixture.client, call, NOT_PERMITTED).await;
     }
     for tenant in ["77", "78", "79"] {
         let call = of_disabled
@@ -336,24 +340,24 @@ async fn foreign_unknown_and_disabled_tenants_look_alike(database: TestDatabase)
 
 /// A key may be that of a tenant which this node could never read, so it must not be called unknown.
 async fn a_key_of_an_unread_tenant_is_not_called_unknown(database: TestDatabase) {
-    let stage = stage(database).await;
-    let platform = stage.app.platform_admin().await;
+    let fixture = fixture(database).await;
+    let platform = fixture.app.platform_admin().await;
     let body = json!({"id": 77, "name": "another"});
     platform.post("/api/v1/tenants", &body).await.expect(201);
-    let readable = stage.app.top_client(&platform, 77, "device").await;
-    spoil_releases(&stage.app.database.url).await;
-    let config = test_config(&stage.app.database.url);
-    let start = crate::api::harness::start(stage.app.clock.clone());
+    let readable = fixture.app.top_client(&platform, 77, "device").await;
+    spoil_releases(&fixture.app.database.url).await;
+    let config = test_config(&fixture.app.database.url);
+    let start = crate::api::harness::start(fixture.app.clock.clone());
     let node = slipway::app::start(&config, start).await.unwrap();
     let at_node = |client: &TopClient| TopClient {
         url: format!("http://{}/router/rest", node.address),
         ..client.clone()
     };
     let mut judge = Judge::default();
-    let client = at_node(&stage.client);
-    judge.try_call(&client, call(&stage), UNAVAILABLE).await;
+    let client = at_node(&fixture.client);
+    judge.try_call(&client, call(&fixture), UNAVAILABLE).await;
     judge
-        .try_call(&client, call(&stage).with("app_key", "1"), UNAVAILABLE)
+        .try_call(&client, call(&fixture).with("app_key", "1"), UNAVAILABLE)
         .await;
     // The other tenant does not suffer.
     let readable = at_node(&readable);
@@ -369,11 +373,11 @@ async fn a_key_of_an_unread_tenant_is_not_called_unknown(database: TestDatabase)
         .try_call(&readable, call.with("sign", "00"), INVALID_SIGNATURE)
         .await;
     // Where every tenant was read, a key that nobody has is unknown.
-    let unknown = stage
+    let unknown = fixture
         .client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
         .with("app_key", "1");
-    judge.try_call(&stage.client, unknown, INVALID_APP_KEY).await;
+    judge.try_call(&fixture.client, unknown, INVALID_APP_KEY).await;
 }
 
 async fn spoil_releases(url: &str) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::Value;
 
-use super::stage::{DEVICE_CHECK, TIMESTAMP, stage};
+use super::fixture::{DEVICE_CHECK, TIMESTAMP, fixture};
 use crate::api::harness::raw::exchange;
 use crate::api::harness::{CHECK, TopClient, form, xml_to_json};
 use slipway_test_support::database::TestDatabase;
@@ -85,13 +85,13 @@ impl Mutation {
 
 /// A request on the wire: its line and headers without the length, and its body.
 #[derive(Debug, Clone)]
-struct Recorded {
+struct RecordedCall {
     line: String,
     content_type: &'static str,
     body: Vec<u8>,
 }
 
-impl Recorded {
+impl RecordedCall {
     /// The length is written last, so that a changed body is read whole.
     fn bytes(&self) -> Vec<u8> {
         let length = match self.body.len() {
@@ -107,7 +107,7 @@ impl Recorded {
 }
 
 /// One request of each shape.
-fn recorded(client: &TopClient) -> Vec<Recorded> {
+fn recorded(client: &TopClient) -> Vec<RecordedCall> {
     let call = client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
         .with("old_versions", r#"{"com.hema.wms.chuku":{"versionCode":230}}"#)
@@ -121,22 +121,22 @@ fn recorded(client: &TopClient) -> Vec<Recorded> {
     let mut public = client.call(CHECK, TIMESTAMP, &[]).without("method");
     public.params.insert("format".to_owned(), "xml".to_owned());
     vec![
-        Recorded {
+        RecordedCall {
             line: "POST /router/rest".to_owned(),
             content_type: urlencoded,
             body: form(&signed).into_bytes(),
         },
-        Recorded {
+        RecordedCall {
             line: format!("GET /router/rest?{}", form(&signed)),
             content_type: urlencoded,
             body: Vec::new(),
         },
-        Recorded {
+        RecordedCall {
             line: "POST /router/rest".to_owned(),
             content_type: "multipart/form-data; boundary=b1",
             body: (parts.collect::<String>() + "--b1--\r\n").into_bytes(),
         },
-        Recorded {
+        RecordedCall {
             line: format!("POST /router/batch?{}", form(&public.signed_with(&calls))),
             content_type: "text/plain;charset=UTF-8",
             body: calls.into_bytes(),
@@ -145,7 +145,7 @@ fn recorded(client: &TopClient) -> Vec<Recorded> {
 }
 
 /// A request with some of its bytes changed: those of the body before its length is told, or any.
-fn mutated(recorded: Recorded) -> impl Strategy<Value = Vec<u8>> {
+fn mutated(recorded: RecordedCall) -> impl Strategy<Value = Vec<u8>> {
     (vec(mutation(), 1..5), any::<bool>()).prop_map(move |(mutations, everywhere)| {
         let mut request = recorded.clone();
         if !everywhere && !request.body.is_empty() {
@@ -191,15 +191,15 @@ fn is_well_formed(body: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_request_is_never_accepted_without_the_secret() {
-    let stage = stage(TestDatabase::sqlite().await).await;
+    let fixture = fixture(TestDatabase::sqlite().await).await;
     let client = TopClient {
-        secret: format!("{}x", stage.client.secret),
-        ..stage.client.clone()
+        secret: format!("{}x", fixture.client.secret),
+        ..fixture.client.clone()
     };
     for mut case in fuzz_cases(300) {
         let recorded = case.draw(&select(recorded(&client)));
         let bytes = case.draw(&mutated(recorded));
-        let answer = exchange(&stage.app.url, vec![bytes.clone()]).await;
+        let answer = exchange(&fixture.app.url, vec![bytes.clone()]).await;
         let context = || format!("{}: {}\n{answer}", case.again(), String::from_utf8_lossy(&bytes));
         let Some((status, body)) = read(&answer) else {
             continue;
@@ -211,16 +211,16 @@ async fn a_changed_request_is_never_accepted_without_the_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_request_does_no_harm() {
-    let stage = stage(TestDatabase::sqlite().await).await;
-    let honest = recorded(&stage.client);
+    let fixture = fixture(TestDatabase::sqlite().await).await;
+    let honest = recorded(&fixture.client);
     for recorded in &honest {
-        let answer = exchange(&stage.app.url, vec![recorded.bytes()]).await;
+        let answer = exchange(&fixture.app.url, vec![recorded.bytes()]).await;
         assert!(is_accepted(&answer), "{answer}");
     }
     for mut case in fuzz_cases(300) {
         let recorded = case.draw(&select(honest.clone()));
         let bytes = case.draw(&mutated(recorded));
-        let answer = exchange(&stage.app.url, vec![bytes.clone()]).await;
+        let answer = exchange(&fixture.app.url, vec![bytes.clone()]).await;
         let context = || format!("{}: {}\n{answer}", case.again(), String::from_utf8_lossy(&bytes));
         let Some((status, body)) = read(&answer) else {
             continue;
@@ -230,6 +230,6 @@ async fn a_changed_request_does_no_harm() {
             assert!(is_well_formed(body), "{}", context());
         }
     }
-    let answer = exchange(&stage.app.url, vec![honest[0].bytes()]).await;
+    let answer = exchange(&fixture.app.url, vec![honest[0].bytes()]).await;
     assert!(is_accepted(&answer), "the server goes on: {answer}");
 }

@@ -1,6 +1,6 @@
 //! Of two faults the one that is checked first is told.
 
-use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage, stage_with};
+use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture, stage_with};
 use crate::api::harness::{Answer, CHECK, TopCall, form, percent};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -51,10 +51,10 @@ const FAULTS: &[Fault] = &[
 /// A device that has called as often as it may, which is once a minute.
 const BUSY: &str = "BUSY";
 
-async fn send(stage: &Stage, request: Request) -> Answer {
+async fn send(fixture: &Fixture, request: Request) -> Answer {
     let signed = request.call.signed_with("");
-    let url = format!("{}?format={}", stage.client.url, percent(&signed["format"]));
-    let sent = stage
+    let url = format!("{}?format={}", fixture.client.url, percent(&signed["format"]));
+    let sent = fixture
         .client
         .http
         .request(request.verb, url)
@@ -74,8 +74,8 @@ fn code_of(answer: &Answer) -> u16 {
 }
 
 async fn of_two_faults_the_earlier_one_is_told(database: TestDatabase) {
-    let stage = stage_with(database, |config| config.gateway_calls_per_minute = 1).await;
-    let busy = stage
+    let fixture = stage_with(database, |config| config.gateway_calls_per_minute = 1).await;
+    let busy = fixture
         .client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
         .with("device_id", BUSY);
@@ -83,7 +83,7 @@ async fn of_two_faults_the_earlier_one_is_told(database: TestDatabase) {
     for (index, (code, earlier)) in FAULTS.iter().enumerate() {
         for (_, later) in &FAULTS[index..] {
             number += 1;
-            let call = stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
+            let call = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
             let mut request = Request {
                 verb: reqwest::Method::POST,
                 // Each a device of its own, which has not called yet.
@@ -94,22 +94,22 @@ async fn of_two_faults_the_earlier_one_is_told(database: TestDatabase) {
             earlier(&mut request);
             if request.call.params["device_id"] == BUSY {
                 // Whether it may call once more or not, then it may not.
-                stage.client.send(&busy).await;
+                fixture.client.send(&busy).await;
             }
-            let answer = send(&stage, request).await;
+            let answer = send(&fixture, request).await;
             assert_eq!(code_of(&answer), *code, "{number}: {}", answer.text);
         }
     }
 }
 
 async fn an_ambiguity_is_told_before_wrong_types(database: TestDatabase) {
-    let stage = stage(database).await;
-    let call = stage
+    let fixture = fixture(database).await;
+    let call = fixture
         .client
         .call(CHECK, TIMESTAMP, &DEVICE_CHECK)
         .with("device_id", "1device_type2")
         .with("tenant_id", "0");
-    let answer = stage.client.send(&call).await;
+    let answer = fixture.client.send(&call).await;
     assert_eq!(
         answer.body["error_response"]["msg"],
         "Invalid arguments:device_id"

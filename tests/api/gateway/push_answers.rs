@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stage::{ALIPAY_CONTEXT, TIMESTAMP, push_call, push_req, stage};
+use super::fixture::{ALIPAY_CONTEXT, TIMESTAMP, fixture, push_call, push_req};
 use crate::api::harness::{CHECK, PUSH, TENANT, every_item, percent};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -10,8 +10,8 @@ use slipway_test_support::on_both_databases;
 const ROOT: &str = "yunos_miniapp_offlinepkg_push_response";
 
 async fn a_push_is_answered_in_every_form(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
     let call = push_call(&operator, &push_req(&["A"], json!({})));
     let result = r#""result":{"result":true,"success":true,"result_code":"200","result_msg":"请求成功"}"#;
     let json = operator.send(&call).await;
@@ -46,12 +46,12 @@ async fn a_push_is_answered_in_every_form(database: TestDatabase) {
         )
     );
     // Other signatures, and no trace id: three pushes.
-    assert_eq!(stage.pushes().await.len(), 3);
+    assert_eq!(fixture.pushes().await.len(), 3);
 }
 
 async fn what_was_pushed_is_stored_with_who_sent_it(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A", "店-1"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A", "店-1"]).await;
     let req = push_req(
         &["店-1", "A", "A"],
         json!({"trace_id": "t", "source_url": "http://", "unknown": 1}),
@@ -61,9 +61,9 @@ async fn what_was_pushed_is_stored_with_who_sent_it(database: TestDatabase) {
         .with("partner_id", "top-sdk-java");
     let answer = operator.send(&call.with("target_app_key", "1")).await;
     assert_eq!(answer.body[ROOT]["result"]["success"], true, "{}", answer.text);
-    let push = stage.pushes().await.remove(0);
+    let push = fixture.pushes().await.remove(0);
     let path = format!("/api/v1/tenants/{TENANT}/pushes/{}", push["id"].as_str().unwrap());
-    let push = stage.admin.get(&path).await.expect(200);
+    let push = fixture.admin.get(&path).await.expect(200);
     assert_eq!(push["alipay_context"], ALIPAY_CONTEXT);
     assert_eq!(
         (&push["trace_id"], &push["source_url"]),
@@ -77,7 +77,11 @@ async fn what_was_pushed_is_stored_with_who_sent_it(database: TestDatabase) {
         .collect();
     assert_eq!(ids, ["A", "店-1"]);
     assert!(push["origin"].as_str().unwrap().starts_with("app_key:"));
-    let audit = every_item(&stage.admin, &format!("/api/v1/tenants/{TENANT}/audit?limit=200")).await;
+    let audit = every_item(
+        &fixture.admin,
+        &format!("/api/v1/tenants/{TENANT}/audit?limit=200"),
+    )
+    .await;
     let event = &audit[0];
     assert_eq!(
         (&event["action"], &event["object_id"]),
@@ -87,8 +91,8 @@ async fn what_was_pushed_is_stored_with_who_sent_it(database: TestDatabase) {
 }
 
 async fn unknown_devices_and_refused_schemes_are_told_in_band(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A", "B"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A", "B"]).await;
     let result = async |req: String| {
         let answer = operator.send(&push_call(&operator, &req)).await;
         let result = answer.body[ROOT]["result"].clone();
@@ -118,15 +122,15 @@ async fn unknown_devices_and_refused_schemes_are_told_in_band(database: TestData
     let (_, code, message) = result(push_req(&["A"], json!({"source_url": "data:,"}))).await;
     assert_eq!(code, "400");
     assert!(message.contains("source_url"), "{message}");
-    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+    assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
 /// Another tenant's device, and another's project, are as if they were not there.
 async fn a_key_pushes_to_its_own_tenants_devices_alone(database: TestDatabase) {
     const OTHER: i64 = 20_000_000;
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
-    let admin = stage.app.tenant_admin(OTHER).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
+    let admin = fixture.app.tenant_admin(OTHER).await;
     let devices = json!({"devices": [{"device_id": "theirs", "project_id": "stores"}]});
     admin
         .post(&format!("/api/v1/tenants/{OTHER}/devices"), &devices)
@@ -141,17 +145,17 @@ async fn a_key_pushes_to_its_own_tenants_devices_alone(database: TestDatabase) {
         result["result_msg"].as_str().unwrap().replace(id, "ID")
     };
     assert_eq!(message("theirs").await, message("nobodys").await);
-    let theirs = stage.app.top_client(&admin, OTHER, "operator").await;
+    let theirs = fixture.app.top_client(&admin, OTHER, "operator").await;
     let answer = theirs
         .send(&push_call(&theirs, &push_req(&["theirs"], json!({}))))
         .await;
     assert_eq!(answer.body[ROOT]["result"]["success"], true);
-    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+    assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
 async fn pushes_are_calls_of_batches_too(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A", "B"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A", "B"]).await;
     let push = |id: &str, other: Value| {
         let (context, req) = (percent(ALIPAY_CONTEXT), percent(&push_req(&[id], other)));
         format!("method={PUSH}&alipay_context={context}&req={req}")
@@ -194,7 +198,7 @@ async fn pushes_are_calls_of_batches_too(database: TestDatabase) {
         ]
     );
     // The last is the first once more, under the same signature.
-    assert_eq!(stage.pushes().await.len(), 2);
+    assert_eq!(fixture.pushes().await.len(), 2);
 }
 
 on_both_databases!(

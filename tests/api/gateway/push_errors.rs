@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error_rows::{Judge, NOT_PERMITTED, Row, plain};
-use super::stage::{ALIPAY_CONTEXT, DEVICE_CHECK, TIMESTAMP, push_call, push_req, stage};
+use super::fixture::{ALIPAY_CONTEXT, DEVICE_CHECK, TIMESTAMP, fixture, push_call, push_req};
 use slipway::services::PermitClass;
 use slipway_domain::catalog::ids::TenantId;
 
@@ -39,8 +39,8 @@ async fn invalid(client: &TopClient, call: &TopCall, name: &str, why: &str) {
 }
 
 async fn arguments_that_are_missing_or_wrong_are_named(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
     let call = push_call(&operator, &push_req(&["A"], json!({})));
     for name in ["alipay_context", "req"] {
         missing(&operator, &call.clone().without(name), name).await;
@@ -131,12 +131,12 @@ async fn arguments_that_are_missing_or_wrong_are_named(database: TestDatabase) {
         "req.action",
     )
     .await;
-    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+    assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
 async fn a_push_takes_no_parameter_that_it_does_not_know(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
     let call = push_call(&operator, &push_req(&["A"], json!({})));
     for name in ["device_id", "tenant_id", "a", "zz", "Req", "", "sign2"] {
         let why = format!("{PUSH} takes no parameter {name}");
@@ -149,18 +149,18 @@ async fn a_push_takes_no_parameter_that_it_does_not_know(database: TestDatabase)
     for value in ["1simplifytrue", "1target_app_key2"] {
         invalid(&operator, &call.clone().with("session", value), "session", why).await;
     }
-    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+    assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
 async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
     let req = push_req(&["A"], json!({}));
     // Its role is asked before its arguments.
-    expect(&stage.client, &push_call(&stage.client, &req), NOT_PERMITTED).await;
+    expect(&fixture.client, &push_call(&fixture.client, &req), NOT_PERMITTED).await;
     expect(
-        &stage.client,
-        &stage.client.call(PUSH, TIMESTAMP, &[]),
+        &fixture.client,
+        &fixture.client.call(PUSH, TIMESTAMP, &[]),
         NOT_PERMITTED,
     )
     .await;
@@ -172,7 +172,7 @@ async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestData
         "true"
     );
 
-    let platform = stage.app.platform_admin().await;
+    let platform = fixture.app.platform_admin().await;
     let path = format!("/api/v1/tenants/{TENANT}");
     platform
         .patch(&path, &json!({"enabled": false}))
@@ -186,7 +186,7 @@ async fn only_operators_of_a_tenant_that_is_not_disabled_push(database: TestData
     );
     invalid(&operator, &wrong, "req", "req: not a JSON object").await;
     platform.patch(&path, &json!({"enabled": true})).await.expect(200);
-    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+    assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }
 
 /// The first number that stands alone.
@@ -196,10 +196,10 @@ fn seconds_of(text: &str) -> u64 {
 
 /// A node that does all the costly calls it allows: not the caller's fault, and clients repeat it by themselves.
 async fn a_node_that_is_busy_asks_to_be_called_again(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
     let call = push_call(&operator, &push_req(&["A"], json!({})));
-    let permits = &stage.app.running.context.workload().permits;
+    let permits = &fixture.app.running.context.workload().permits;
     let class = PermitClass::Device(TenantId::parse(TENANT).unwrap());
     let held: Vec<_> = std::iter::from_fn(|| permits.acquire(class, 0).ok()).collect();
     for (form, judge) in [

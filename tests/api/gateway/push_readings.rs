@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use slipway_gateway::sign::canonical_text;
 
 use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
-use super::stage::{ALIPAY_CONTEXT, Stage, TIMESTAMP, push_req, stage};
+use super::fixture::{ALIPAY_CONTEXT, Fixture, TIMESTAMP, fixture, push_req};
 use crate::api::harness::{CHECK, PUSH, TopCall, TopClient, form};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::fuzzing::{FuzzCase, fuzz_cases};
@@ -275,7 +275,7 @@ fn as_pushes(app_key: &str, text: &str) -> Vec<Params> {
 }
 
 async fn try_original(
-    (stage, operator): (&Stage, &TopClient),
+    (fixture, operator): (&Fixture, &TopClient),
     (mut params, leaves_blanks_out): (Params, bool),
     case: &FuzzCase,
     seen: &mut Seen,
@@ -327,7 +327,7 @@ async fn try_original(
         form(&params)
     );
     // The blank parameters beside it change nothing: it is one push.
-    let pushes = stage.pushes().await.len();
+    let pushes = fixture.pushes().await.len();
     assert!(
         pushes <= seen.taken_originals + seen.taken_others,
         "{}",
@@ -336,15 +336,21 @@ async fn try_original(
 }
 
 async fn try_originals(original: impl Strategy<Value = Reading>, usual: u64) -> (Seen, u64) {
-    let stage = stage(TestDatabase::sqlite().await).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(TestDatabase::sqlite().await).await;
+    let operator = fixture.operator(&["A"]).await;
     let mut seen = Seen::default();
     let mut cases = 0;
     for mut case in fuzz_cases(usual) {
         cases += 1;
         let (params, leaves_blanks_out) = case.draw(&(&original, any::<bool>()));
         let params = params.into_iter().collect();
-        try_original((&stage, &operator), (params, leaves_blanks_out), &case, &mut seen).await;
+        try_original(
+            (&fixture, &operator),
+            (params, leaves_blanks_out),
+            &case,
+            &mut seen,
+        )
+        .await;
     }
     eprintln!("{seen:?}");
     (seen, cases)
@@ -374,8 +380,8 @@ async fn no_reading_of_a_check_is_taken_as_a_push() {
 /// push's session. Only that a push takes no other parameter is in the way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_holds_a_whole_push_is_none() {
-    let stage = stage(TestDatabase::sqlite().await).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(TestDatabase::sqlite().await).await;
+    let operator = fixture.operator(&["A"]).await;
     let inside = format!(
         "alipay_context{ALIPAY_CONTEXT}app_key{}formatjsonmethod{PUSH}req{}session",
         operator.app_key,
@@ -384,7 +390,7 @@ async fn a_check_that_holds_a_whole_push_is_none() {
     let mut refused_for_it = 0;
     for name in ["Zone", "a", "device_type", "zz"] {
         let check = operator
-            .call(CHECK, TIMESTAMP, &super::stage::DEVICE_CHECK)
+            .call(CHECK, TIMESTAMP, &super::fixture::DEVICE_CHECK)
             // Which is what counts when the name of another is in the session.
             .with("sign_method", "md5")
             .with(name, &inside);
@@ -422,5 +428,5 @@ async fn a_check_that_holds_a_whole_push_is_none() {
         }
     }
     assert!(refused_for_it > 0, "nothing came so far");
-    assert_eq!(stage.pushes().await, [Value::Null; 0]);
+    assert_eq!(fixture.pushes().await, [Value::Null; 0]);
 }

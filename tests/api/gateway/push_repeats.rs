@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use slipway::clock::Clock;
 
-use super::stage::{push_call, push_req, stage};
+use super::fixture::{fixture, push_call, push_req};
 use crate::api::harness::{TopCall, TopClient, every_item, in_tenant};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -17,9 +17,9 @@ async fn push(client: &TopClient, call: &TopCall) {
 }
 
 async fn a_trace_id_tells_a_repeat_whatever_the_signature(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
-    let other = stage.operator(&["B"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
+    let other = fixture.operator(&["B"]).await;
     let call = |trace_id: &str| push_call(&operator, &push_req(&["A"], json!({"trace_id": trace_id})));
     push(&operator, &call("t")).await;
     push(&operator, &call("t")).await;
@@ -30,33 +30,33 @@ async fn a_trace_id_tells_a_repeat_whatever_the_signature(database: TestDatabase
             .with("timestamp", "2026-03-02 10:00:01"),
     )
     .await;
-    assert_eq!(stage.pushes().await.len(), 1);
+    assert_eq!(fixture.pushes().await.len(), 1);
     push(&operator, &call("u")).await;
     push(
         &operator,
         &call("t").with("req", &push_req(&["A", "B"], json!({"trace_id": "t"}))),
     )
     .await;
-    assert_eq!(stage.pushes().await.len(), 3);
+    assert_eq!(fixture.pushes().await.len(), 3);
     // Another key, another sender.
     push(
         &other,
         &push_call(&other, &push_req(&["A"], json!({"trace_id": "t"}))),
     )
     .await;
-    assert_eq!(stage.pushes().await.len(), 4);
-    let clock = &stage.app.clock;
+    assert_eq!(fixture.pushes().await.len(), 4);
+    let clock = &fixture.app.clock;
     clock.set(clock.now() + TimeDelta::minutes(10));
     push(&operator, &call("t")).await;
-    assert_eq!(stage.pushes().await.len(), 5);
+    assert_eq!(fixture.pushes().await.len(), 5);
 }
 
 /// For as long as the signature is good, so that a recorded request never becomes a second push.
 async fn without_a_trace_id_the_signature_tells_a_repeat(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
     // A session would not outlast the clock.
-    let reader = stage.app.pipeline(&stage.admin, "viewer").await;
+    let reader = fixture.app.pipeline(&fixture.admin, "viewer").await;
     let count = async || every_item(&reader, &in_tenant("/pushes?limit=9")).await.len();
     let call = push_call(&operator, &push_req(&["A"], json!({}))).with("timestamp", "2026-03-02 10:10:00");
     push(&operator, &call).await;
@@ -64,7 +64,7 @@ async fn without_a_trace_id_the_signature_tells_a_repeat(database: TestDatabase)
         .clone()
         .with("sign", &call.signed_with("")["sign"].to_lowercase());
     push(&operator, &lower).await;
-    let clock = &stage.app.clock;
+    let clock = &fixture.app.clock;
     for minutes in [9, 11] {
         clock.set(clock.now() + TimeDelta::minutes(minutes) - TimeDelta::milliseconds(1));
         push(&operator, &call).await;
@@ -75,9 +75,9 @@ async fn without_a_trace_id_the_signature_tells_a_repeat(database: TestDatabase)
 }
 
 async fn the_same_request_at_two_nodes_at_once_is_one_push(database: TestDatabase) {
-    let stage = stage(database).await;
-    let operator = stage.operator(&["A"]).await;
-    let (node, _) = stage.app.at_another_node(&stage.admin).await;
+    let fixture = fixture(database).await;
+    let operator = fixture.operator(&["A"]).await;
+    let (node, _) = fixture.app.at_another_node(&fixture.admin).await;
     let there = TopClient {
         url: format!("http://{}/router/rest", node.address),
         ..operator.clone()
@@ -92,7 +92,7 @@ async fn the_same_request_at_two_nodes_at_once_is_one_push(database: TestDatabas
         let calls = [&operator, &there, &operator, &there].map(|client| push(client, &call));
         join_all(calls).await;
     }
-    assert_eq!(stage.pushes().await.len(), 8);
+    assert_eq!(fixture.pushes().await.len(), 8);
     node.stop().await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use proptest::sample::select;
 use slipway_gateway::sign::canonical_text;
 
 use super::cuts::{MILLISECONDS, Reading, is_possible_of_public, meaning, readings};
-use super::stage::{Stage, TIMESTAMP, stage};
+use super::fixture::{Fixture, TIMESTAMP, fixture};
 use crate::api::harness::{CHECK, TopCall, form};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::fuzzing::{FuzzCase, fuzz_cases};
@@ -165,7 +165,7 @@ struct Seen {
 
 /// One signature, and what it is tried with.
 struct Trial<'a> {
-    stage: &'a Stage,
+    fixture: &'a Fixture,
     signature: String,
     case: &'a FuzzCase,
 }
@@ -178,7 +178,7 @@ impl Trial<'_> {
             params: signed,
             secret: String::new(),
         };
-        let answer = self.stage.client.send(&call).await;
+        let answer = self.fixture.client.send(&call).await;
         assert_eq!(
             answer.status,
             200,
@@ -195,10 +195,10 @@ impl Trial<'_> {
     }
 }
 
-async fn try_original(stage: &Stage, case: &mut FuzzCase, seen: &mut Seen) {
+async fn try_original(fixture: &Fixture, case: &mut FuzzCase, seen: &mut Seen) {
     let (params, leaves_blanks_out) = case.draw(&original());
     let mut params: BTreeMap<_, _> = params.into_iter().collect();
-    params.insert("app_key".to_owned(), stage.client.app_key.clone());
+    params.insert("app_key".to_owned(), fixture.client.app_key.clone());
     let is_signed = |value: &String| !leaves_blanks_out || !value.trim().is_empty();
     let signed: BTreeMap<_, _> = params
         .iter()
@@ -209,10 +209,10 @@ async fn try_original(stage: &Stage, case: &mut FuzzCase, seen: &mut Seen) {
     let text = canonical_text(&borrowed.collect());
     let call = TopCall {
         params: signed,
-        secret: stage.client.secret.clone(),
+        secret: fixture.client.secret.clone(),
     };
     let trial = Trial {
-        stage,
+        fixture,
         signature: call.signed_with("")["sign"].clone(),
         case,
     };
@@ -227,7 +227,7 @@ async fn judge(trial: &Trial<'_>, original: &BTreeMap<String, String>, text: &st
     } else {
         seen.refused_originals += 1;
     }
-    for reading in other_readings(&trial.stage.client.app_key, text) {
+    for reading in other_readings(&trial.fixture.client.app_key, text) {
         seen.other_readings += 1;
         if &reading != original && trial.is_accepted(&reading).await {
             seen.accepted_others += 1;
@@ -282,12 +282,12 @@ fn other_readings(app_key: &str, text: &str) -> Vec<BTreeMap<String, String>> {
 /// The database is not written, so one kind of it is enough.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_all_readings_of_a_signature_those_accepted_mean_the_same() {
-    let stage = stage(TestDatabase::sqlite().await).await;
+    let fixture = fixture(TestDatabase::sqlite().await).await;
     let mut seen = Seen::default();
     let mut cases = 0;
     for mut case in fuzz_cases(150) {
         cases += 1;
-        try_original(&stage, &mut case, &mut seen).await;
+        try_original(&fixture, &mut case, &mut seen).await;
     }
     eprintln!("{seen:?}");
     if cases >= 150 {
@@ -299,7 +299,7 @@ async fn of_all_readings_of_a_signature_those_accepted_mean_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn honest_requests_are_not_taken_for_ambiguous() {
-    let stage = stage(TestDatabase::sqlite().await).await;
+    let fixture = fixture(TestDatabase::sqlite().await).await;
     let honest = [
         ("package_name", "com.hema.wms"),
         ("package_name", "com.vendor.app"),
@@ -332,16 +332,16 @@ async fn honest_requests_are_not_taken_for_ambiguous() {
     ];
     for sign_method in ["md5", "hmac", "hmac-sha256"] {
         for (name, value) in honest {
-            let call = stage
+            let call = fixture
                 .client
-                .call(CHECK, TIMESTAMP, &super::stage::DEVICE_CHECK)
+                .call(CHECK, TIMESTAMP, &super::fixture::DEVICE_CHECK)
                 .with("device_type", "10013")
                 .with("old_versions", "{}")
                 .with("org_info", r#"{"l1Code":"HM"}"#)
                 .with("attributes", "{}")
                 .with("sign_method", sign_method)
                 .with(name, value);
-            let answer = stage.client.send(&call).await;
+            let answer = fixture.client.send(&call).await;
             let response = &answer.body["wdk_rexout_resource_list_check_response"];
             assert_eq!(response["succeed"], "true", "{name}={value}: {}", answer.text);
         }

@@ -2,17 +2,17 @@
 
 use serde_json::json;
 
-use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
+use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture};
 use crate::api::harness::{CHECK, TENANT, TopClient};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 async fn both_secrets_are_good_after_a_rotation(database: TestDatabase) {
-    let Stage {
+    let Fixture {
         app: _app,
         admin,
         client,
-    } = stage(database).await;
+    } = fixture(database).await;
     let keys = format!("/api/v1/tenants/{TENANT}/app-keys");
     let id = admin.get(&keys).await.expect(200)["items"][0]["id"]
         .as_str()

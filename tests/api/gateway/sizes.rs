@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
+use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture};
 use crate::api::harness::raw::{chunked, exchange};
 use crate::api::harness::{Answer, CHECK};
 use slipway_test_support::database::TestDatabase;
@@ -14,8 +14,8 @@ const TOO_LARGE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\" ?><error_respo
 const TOO_LARGE_IN_JSON: &str = r#"{"error_response":{"code":43,"msg":"Parameter error","sub_code":"isv.request-too-large","sub_msg":"WHY","request_id":""#;
 
 /// A check of this many bytes, rightly signed.
-fn form_of(stage: &Stage, length: usize) -> String {
-    let call = stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
+fn form_of(fixture: &Fixture, length: usize) -> String {
+    let call = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
     let padding = length - call.clone().with("zz", "").form().len();
     call.with("zz", &"z".repeat(padding)).form()
 }
@@ -29,9 +29,9 @@ fn head(path: &str, framing: &str) -> Vec<u8> {
 }
 
 async fn a_body_over_a_mebibyte_gets_its_answer(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     for length in [MIB, MIB + 1, 2 * MIB, 5 * MIB] {
-        let body = form_of(&stage, length);
+        let body = form_of(&fixture, length);
         assert_eq!(body.len(), length);
         for path in ["/router/rest", "/router/rest?format=json", "/router/batch"] {
             let is_read = length == MIB && path != "/router/batch";
@@ -50,7 +50,7 @@ async fn a_body_over_a_mebibyte_gets_its_answer(database: TestDatabase) {
             let mut in_chunks = vec![head(path, "Transfer-Encoding: chunked")];
             in_chunks.extend(chunked(body.as_bytes(), 60_000));
             for pieces in [whole, in_chunks] {
-                let answer = exchange(&stage.app.url, pieces).await;
+                let answer = exchange(&fixture.app.url, pieces).await;
                 assert!(
                     answer.starts_with("HTTP/1.1 200 OK\r\n"),
                     "{length} {path}: {answer}"
@@ -58,16 +58,16 @@ async fn a_body_over_a_mebibyte_gets_its_answer(database: TestDatabase) {
                 assert!(answer.contains(&expected), "{length} {path}: {answer}");
             }
             // A client that keeps connections sees the same, and its next call works.
-            let request = stage.app.anyone().request(Method::POST, path);
-            let answer = stage.app.anyone().send(request.body(body.clone())).await;
+            let request = fixture.app.anyone().request(Method::POST, path);
+            let answer = fixture.app.anyone().send(request.body(body.clone())).await;
             assert!(
                 answer.text.contains(&expected),
                 "{length} {path}: {}",
                 answer.text
             );
-            let next = stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
+            let next = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
             assert!(
-                stage
+                fixture
                     .client
                     .send(&next)
                     .await
@@ -79,15 +79,15 @@ async fn a_body_over_a_mebibyte_gets_its_answer(database: TestDatabase) {
 }
 
 async fn more_than_a_hundred_parameters_are_refused(database: TestDatabase) {
-    let stage = stage(database).await;
+    let fixture = fixture(database).await;
     let why = "at most 100 parameters are read";
-    let call = stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
+    let call = fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK);
     let mut full = call.clone();
     while full.params.len() < 99 {
         let name = format!("zz{}", full.params.len());
         full = full.with(&name, "1");
     }
-    let with_signature = stage.client.send(&full).await;
+    let with_signature = fixture.client.send(&full).await;
     assert!(
         with_signature.text.contains("\"version_code\":240"),
         "{}",
@@ -95,7 +95,7 @@ async fn more_than_a_hundred_parameters_are_refused(database: TestDatabase) {
     );
     let over = full.with("zzz", "1");
     assert!(
-        stage
+        fixture
             .client
             .send(&over)
             .await
@@ -103,8 +103,8 @@ async fn more_than_a_hundred_parameters_are_refused(database: TestDatabase) {
             .starts_with(&TOO_LARGE.replace("WHY", why))
     );
     let in_json = TOO_LARGE_IN_JSON.replace("WHY", why);
-    let url = format!("{}?format=json", stage.client.url);
-    let request = stage.client.http.post(url).body(over.form());
+    let url = format!("{}?format=json", fixture.client.url);
+    let request = fixture.client.http.post(url).body(over.form());
     assert!(
         Answer::read(request.send().await.unwrap())
             .await

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::stage::{DEVICE_CHECK, Stage, TIMESTAMP, stage};
+use super::fixture::{DEVICE_CHECK, Fixture, TIMESTAMP, fixture};
 use crate::api::harness::raw::{chunked, exchange};
 use crate::api::harness::{CHECK, TopCall};
 use slipway_test_support::database::TestDatabase;
@@ -12,8 +12,8 @@ use slipway_test_support::on_both_databases;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn call(stage: &Stage) -> TopCall {
-    stage.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK)
+fn call(fixture: &Fixture) -> TopCall {
+    fixture.client.call(CHECK, TIMESTAMP, &DEVICE_CHECK)
 }
 
 fn head(content_type: &str, rest: &str) -> Vec<u8> {
@@ -24,9 +24,9 @@ fn head(content_type: &str, rest: &str) -> Vec<u8> {
 }
 
 /// Sends a body whole, with its length.
-async fn send(stage: &Stage, content_type: &str, body: &[u8]) -> String {
+async fn send(fixture: &Fixture, content_type: &str, body: &[u8]) -> String {
     let head = head(content_type, &format!("Content-Length: {}\r\n", body.len()));
-    exchange(&stage.app.url, vec![head, body.to_vec()]).await
+    exchange(&fixture.app.url, vec![head, body.to_vec()]).await
 }
 
 #[track_caller]
@@ -76,22 +76,22 @@ impl Multipart {
 }
 
 async fn a_body_may_come_in_chunks(database: TestDatabase) {
-    let stage = stage(database).await;
-    let form = call(&stage).form();
+    let fixture = fixture(database).await;
+    let form = call(&fixture).form();
     for size in [1, 7, 1_000] {
         let mut pieces = vec![head(FORM, "Transfer-Encoding: chunked\r\n")];
         pieces.extend(chunked(form.as_bytes(), size));
-        assert_offered(&exchange(&stage.app.url, pieces).await);
+        assert_offered(&exchange(&fixture.app.url, pieces).await);
     }
 }
 
 /// The body is sent only after the server has said that it may.
 async fn a_client_that_expects_to_be_told_to_continue_is_told(database: TestDatabase) {
-    let stage = stage(database).await;
-    let form = call(&stage).form();
+    let fixture = fixture(database).await;
+    let form = call(&fixture).form();
     let length = format!("Content-Length: {}\r\nExpect: 100-continue\r\n", form.len());
     let head = head(FORM, &length);
-    let address = stage.app.url.trim_start_matches("http://").to_owned();
+    let address = fixture.app.url.trim_start_matches("http://").to_owned();
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -109,8 +109,8 @@ async fn a_client_that_expects_to_be_told_to_continue_is_told(database: TestData
 }
 
 async fn every_way_to_write_parts_is_read(database: TestDatabase) {
-    let stage = stage(database).await;
-    let call = call(&stage).with("attributes", r#"{"店":"🚀 &=%+\r\n--1"}"#);
+    let fixture = fixture(database).await;
+    let call = call(&fixture).with("attributes", r#"{"店":"🚀 &=%+\r\n--1"}"#);
     for way in [
         USUAL,
         Multipart {
@@ -147,18 +147,18 @@ async fn every_way_to_write_parts_is_read(database: TestDatabase) {
         },
     ] {
         let body = way.body(&call, "");
-        assert_offered(&send(&stage, &way.content_type(), body.as_bytes()).await);
+        assert_offered(&send(&fixture, &way.content_type(), body.as_bytes()).await);
     }
     let quoted = format!(
         "Multipart/Form-Data;charset=utf-8;boundary=\"{}\"",
         USUAL.boundary
     );
-    assert_offered(&send(&stage, &quoted, USUAL.body(&call, "").as_bytes()).await);
+    assert_offered(&send(&fixture, &quoted, USUAL.body(&call, "").as_bytes()).await);
 }
 
 async fn a_file_is_not_signed(database: TestDatabase) {
-    let stage = stage(database).await;
-    let call = call(&stage);
+    let fixture = fixture(database).await;
+    let call = call(&fixture);
     let part = |disposition: &str| {
         format!(
             "--{}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n7\r\n",
@@ -171,49 +171,49 @@ async fn a_file_is_not_signed(database: TestDatabase) {
         "name=image;filename=a",
     ] {
         let body = USUAL.body(&call, &part(disposition));
-        assert_offered(&send(&stage, &USUAL.content_type(), body.as_bytes()).await);
+        assert_offered(&send(&fixture, &USUAL.content_type(), body.as_bytes()).await);
     }
     let body = USUAL.body(&call, &part("name=\"image\""));
-    let answer = send(&stage, &USUAL.content_type(), body.as_bytes()).await;
+    let answer = send(&fixture, &USUAL.content_type(), body.as_bytes()).await;
     assert!(answer.contains("\"code\":25"), "{answer}");
 }
 
 async fn the_label_of_a_form_does_not_matter(database: TestDatabase) {
-    let stage = stage(database).await;
-    let form = call(&stage).with("attributes", r#"{"note":"🚀杭州"}"#).form();
+    let fixture = fixture(database).await;
+    let form = call(&fixture).with("attributes", r#"{"note":"🚀杭州"}"#).form();
     for label in [
         "application/x-www-form-urlencoded",
         "application/x-www-form-urlencoded;charset=gbk",
         "application/x-www-form-urlencoded; charset=ISO-8859-1",
         "APPLICATION/X-WWW-FORM-URLENCODED;CHARSET=UTF-8",
     ] {
-        assert_offered(&send(&stage, label, form.as_bytes()).await);
+        assert_offered(&send(&fixture, label, form.as_bytes()).await);
         let get = format!(
             "GET /router/rest?{form} HTTP/1.1\r\nHost: slipway\r\nContent-Type: {label}\r\nConnection: close\r\n\r\n"
         );
-        assert_offered(&exchange(&stage.app.url, vec![get.into()]).await);
+        assert_offered(&exchange(&fixture.app.url, vec![get.into()]).await);
     }
     // Without a type a body is taken for a form.
     let untyped = format!(
         "POST /router/rest HTTP/1.1\r\nHost: slipway\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{form}",
         form.len()
     );
-    assert_offered(&exchange(&stage.app.url, vec![untyped.into()]).await);
+    assert_offered(&exchange(&fixture.app.url, vec![untyped.into()]).await);
 }
 
 async fn values_are_signed_as_they_were_decoded(database: TestDatabase) {
-    let stage = stage(database).await;
-    let call = call(&stage)
+    let fixture = fixture(database).await;
+    let call = call(&fixture)
         .with("device_id", "PDA 🚀+%")
         .with("attributes", " {\"a\" : \"\\u5e97\\/\"} ");
     let form = call.form();
     for form in [form.clone(), form.replace("%20", "+"), form.replace("%2B", "%2b")] {
-        assert_offered(&send(&stage, FORM, form.as_bytes()).await);
+        assert_offered(&send(&fixture, FORM, form.as_bytes()).await);
     }
     // Bytes above ASCII that are not escaped are UTF-8 too.
     let raw = form.replace("%F0%9F%9A%80", "🚀");
     assert_ne!(raw, form);
-    assert_offered(&send(&stage, FORM, raw.as_bytes()).await);
+    assert_offered(&send(&fixture, FORM, raw.as_bytes()).await);
 }
 
 on_both_databases!(

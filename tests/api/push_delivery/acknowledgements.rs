@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::stage::Stage;
+use super::fixture::Fixture;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 async fn acknowledgements_move_a_push_forward(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     for (said, counts) in [
         ("received", "received"),
         ("received", "received"),
@@ -20,7 +20,7 @@ async fn acknowledgements_move_a_push_forward(database: TestDatabase) {
     ] {
         assert_eq!(device.say(&push, said).await, counts, "{said}");
     }
-    let target = stage.target(&push, &device).await;
+    let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "applied", "{target}");
     for instant in ["received_at", "opened_at", "ended_at"] {
         assert!(target[instant].is_string(), "{target}");
@@ -28,16 +28,16 @@ async fn acknowledgements_move_a_push_forward(database: TestDatabase) {
 }
 
 async fn a_device_says_why_it_failed(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     let said = json!({"state": "failed", "detail": "no space\nleft"});
     let answer = device.acknowledge(&push, &said).await.expect(200);
     assert_eq!(
         (&answer["push_id"], &answer["sequence"]),
         (&json!(push), &json!(1))
     );
-    let target = stage.target(&push, &device).await;
+    let target = fixture.target(&push, &device).await;
     assert_eq!(
         (&target["state"], &target["detail"]),
         (&json!("failed"), &said["detail"])
@@ -45,9 +45,9 @@ async fn a_device_says_why_it_failed(database: TestDatabase) {
 }
 
 async fn wrong_acknowledgements_are_named(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     let long = "a".repeat(501);
     for (body, fields) in [
         (json!({}), vec!["state"]),
@@ -62,51 +62,51 @@ async fn wrong_acknowledgements_are_named(database: TestDatabase) {
         let answer = device.acknowledge(&push, &body).await;
         assert_eq!(answer.wrong_fields(), fields, "{body}");
     }
-    assert_eq!(stage.target(&push, &device).await["state"], "queued");
+    assert_eq!(fixture.target(&push, &device).await["state"], "queued");
 }
 
 async fn a_push_that_the_device_does_not_have_is_not_there(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let (device, other) = (stage.device("A").await, stage.device("B").await);
-    let push = stage.push(&[&other]).await;
+    let fixture = Fixture::set(database).await;
+    let (device, other) = (fixture.device("A").await, fixture.device("B").await);
+    let push = fixture.push(&[&other]).await;
     let unknown = "0192f0c1-0000-7000-8000-000000000000";
     for id in [push.as_str(), unknown, "1", "x"] {
         let answer = device.acknowledge(id, &json!({"state": "received"})).await;
         answer.problem(404, "not_found");
     }
-    assert_eq!(stage.target(&push, &other).await["state"], "queued");
+    assert_eq!(fixture.target(&push, &other).await["state"], "queued");
 }
 
 /// It was handed over before that, which was not written yet.
 async fn a_device_that_has_what_was_withdrawn_says_so(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
-    stage.withdraw(&push).await;
-    let target = stage.target(&push, &device).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
+    fixture.withdraw(&push).await;
+    let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "withdrawn");
     assert!(target["ended_at"].is_string() && target["received_at"].is_null());
 
     assert_eq!(device.say(&push, "received").await, "received");
-    let target = stage.target(&push, &device).await;
+    let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "received");
     assert!(target["ended_at"].is_null() && target["received_at"].is_string());
     // What the device has cannot be taken back, nor is it offered again.
-    stage.withdraw(&push).await;
-    assert_eq!(stage.target(&push, &device).await, target);
+    fixture.withdraw(&push).await;
+    assert_eq!(fixture.target(&push, &device).await, target);
     assert!(device.poll(0).await.is_empty());
 
     assert_eq!(device.say(&push, "applied").await, "applied");
-    let target = stage.target(&push, &device).await;
+    let target = fixture.target(&push, &device).await;
     assert_eq!(target["state"], "applied");
     assert!(target["ended_at"].is_string());
 }
 
 async fn acknowledgements_are_counted_and_measured(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let mut events = device.events().await;
-    let push = stage.push(&[&device]).await;
+    let push = fixture.push(&[&device]).await;
     events.push().await;
     device.say(&push, "opened").await;
     for sample in [
@@ -116,7 +116,7 @@ async fn acknowledgements_are_counted_and_measured(database: TestDatabase) {
         "slipway_push_deliveries_total{channel=\"events\"}",
         "slipway_push_streams",
     ] {
-        assert!(stage.metric(sample).await >= 1.0, "{sample}");
+        assert!(fixture.metric(sample).await >= 1.0, "{sample}");
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::harness::{Caller, TENANT};
-use super::stage::{Device, Stage, enrol};
+use super::fixture::{Device, Fixture, enrol};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -21,17 +21,21 @@ async fn is_told(caller: &Caller, device: &str, push: &str, status: u16, code: &
 }
 
 async fn only_a_devices_own_token_reads_and_acknowledges(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let (device, other) = (stage.device("A").await, stage.device("B").await);
-    let admin = stage.app.tenant_admin(TENANT + 1).await;
-    let key = stage.app.device(&admin, TENANT + 1).await;
-    let namesake = enrol(&stage.app, &key, "A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let (device, other) = (fixture.device("A").await, fixture.device("B").await);
+    let admin = fixture.app.tenant_admin(TENANT + 1).await;
+    let key = fixture.app.device(&admin, TENANT + 1).await;
+    let namesake = enrol(&fixture.app, &key, "A").await;
+    let push = fixture.push(&[&device]).await;
 
-    for stranger in [&other.caller, &stage.merchant.device, &key] {
+    for stranger in [&other.caller, &fixture.merchant.device, &key] {
         is_told(stranger, "A", &push, 404, "not_found").await;
     }
-    for nobody in [&stage.app.anyone(), &stage.app.bearer("garbled"), &stage.sender] {
+    for nobody in [
+        &fixture.app.anyone(),
+        &fixture.app.bearer("garbled"),
+        &fixture.sender,
+    ] {
         is_told(nobody, "A", &push, 401, "unauthenticated").await;
     }
     // Another tenant's device of the same name has pushes of its own, and none here.
@@ -40,19 +44,19 @@ async fn only_a_devices_own_token_reads_and_acknowledges(database: TestDatabase)
     foreign.problem(404, "not_found");
     is_told(&device.caller, "B", &push, 404, "not_found").await;
     is_told(&device.caller, "unknown", &push, 404, "not_found").await;
-    assert_eq!(stage.target(&push, &device).await["state"], "queued");
+    assert_eq!(fixture.target(&push, &device).await["state"], "queued");
 }
 
 async fn a_token_that_was_replaced_gets_nothing(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let again = json!({"device_id": "A", "project_id": "stores"});
     let enrolled = device.caller.post("/v1/devices", &again).await.expect(200);
     let newest = Device {
-        caller: stage.app.bearer(enrolled["device_token"].as_str().unwrap()),
+        caller: fixture.app.bearer(enrolled["device_token"].as_str().unwrap()),
         ..device.clone()
     };
-    let push = stage.push(&[&device]).await;
+    let push = fixture.push(&[&device]).await;
     is_told(&device.caller, "A", &push, 401, "unauthenticated").await;
     assert_eq!(newest.poll(0).await.len(), 1);
 }

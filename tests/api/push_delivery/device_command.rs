@@ -10,17 +10,17 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use super::super::harness::{CHUKU, Caller, PACKAGE, in_tenant};
-use super::stage::{Device, Stage};
+use super::fixture::{Device, Fixture};
 use slipway_test_support::database::TestDatabase;
 
 /// What the program printed, and its exit code.
-struct Shown {
+struct CommandOutput {
     code: Option<i32>,
     output: String,
     errors: String,
 }
 
-impl Shown {
+impl CommandOutput {
     #[track_caller]
     fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.output, self.errors);
@@ -29,19 +29,19 @@ impl Shown {
 }
 
 /// A device with a place for its token.
-struct Played {
-    stage: Stage,
+struct SimulatedDevice {
+    fixture: Fixture,
     directory: TempDir,
 }
 
-impl Played {
+impl SimulatedDevice {
     async fn set() -> Self {
-        Self::on(Stage::set(TestDatabase::sqlite().await).await)
+        Self::on(Fixture::set(TestDatabase::sqlite().await).await)
     }
 
-    fn on(stage: Stage) -> Self {
+    fn on(fixture: Fixture) -> Self {
         let directory = TempDir::new().unwrap();
-        Self { stage, directory }
+        Self { fixture, directory }
     }
 
     fn token_file(&self) -> PathBuf {
@@ -49,20 +49,20 @@ impl Played {
     }
 
     /// Runs a subcommand for the device `A` with the device key in the environment, which it must not show.
-    async fn run(&self, task: &str, more: &[&str]) -> Shown {
+    async fn run(&self, task: &str, more: &[&str]) -> CommandOutput {
         self.start(task, more).await.unwrap()
     }
 
-    fn start(&self, task: &str, more: &[&str]) -> JoinHandle<Shown> {
-        let key = self.stage.merchant.device.token().to_owned();
+    fn start(&self, task: &str, more: &[&str]) -> JoinHandle<CommandOutput> {
+        let key = self.fixture.merchant.device.token().to_owned();
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.env_clear().env("SLIPWAY_DEVICE_KEY", &key);
-        command.args(["device", task, "--url", &self.stage.app.url, "--device", "A"]);
+        command.args(["device", task, "--url", &self.fixture.app.url, "--device", "A"]);
         // A test that fails must not wait for a device that listens on.
         command.args(more).kill_on_drop(true);
         tokio::spawn(async move {
             let output = command.output().await.unwrap();
-            let shown = Shown {
+            let shown = CommandOutput {
                 code: output.status.code(),
                 output: String::from_utf8(output.stdout).unwrap(),
                 errors: String::from_utf8(output.stderr).unwrap(),
@@ -73,13 +73,13 @@ impl Played {
     }
 
     /// The same with the file in which the token is.
-    fn start_with_file(&self, task: &str, more: &[&str]) -> JoinHandle<Shown> {
+    fn start_with_file(&self, task: &str, more: &[&str]) -> JoinHandle<CommandOutput> {
         let file = self.token_file();
         let arguments = [&["--token-file", file.to_str().unwrap()], more].concat();
         self.start(task, &arguments)
     }
 
-    async fn run_with_file(&self, task: &str, more: &[&str]) -> Shown {
+    async fn run_with_file(&self, task: &str, more: &[&str]) -> CommandOutput {
         self.start_with_file(task, more).await.unwrap()
     }
 
@@ -98,13 +98,13 @@ impl Played {
     /// The device by the token in the file.
     fn kept(&self) -> Caller {
         let kept = std::fs::read_to_string(self.token_file()).unwrap();
-        self.stage.app.bearer(kept.trim())
+        self.fixture.app.bearer(kept.trim())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_enrols_and_keeps_its_token_to_itself() {
-    let played = Played::set().await;
+    let played = SimulatedDevice::set().await;
     let first = [
         "--project",
         "stores",
@@ -122,7 +122,7 @@ async fn a_device_enrols_and_keeps_its_token_to_itself() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     let known = played
-        .stage
+        .fixture
         .merchant
         .admin
         .get(&in_tenant("/devices/A"))
@@ -145,7 +145,7 @@ async fn a_device_enrols_and_keeps_its_token_to_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_lost_its_token_needs_a_code() {
-    let played = Played::set().await;
+    let played = SimulatedDevice::set().await;
     played.enrol().await;
     std::fs::remove_file(played.token_file()).unwrap();
     let refused = played
@@ -162,7 +162,7 @@ async fn a_device_that_lost_its_token_needs_a_code() {
     assert!(!played.token_file().exists());
     let path = in_tenant("/devices/A/enrolment-codes");
     let made = played
-        .stage
+        .fixture
         .merchant
         .admin
         .post(&path, &json!({}))
@@ -173,14 +173,14 @@ async fn a_device_that_lost_its_token_needs_a_code() {
         .run("enrol", &["--project", "stores", "--code", code])
         .await
         .expect(0);
-    let caller = played.stage.app.bearer(printed.output.trim());
+    let caller = played.fixture.app.bearer(printed.output.trim());
     caller.get("/v1/devices/A/pushes").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_is_made_and_its_answer_shown() {
-    let played = Played::set().await;
-    played.stage.merchant.published(CHUKU, 7).await;
+    let played = SimulatedDevice::set().await;
+    played.fixture.merchant.published(CHUKU, 7).await;
     let check = [
         "--package-name",
         PACKAGE,
@@ -219,9 +219,9 @@ async fn a_check_is_made_and_its_answer_shown() {
 async fn pushes_are_received_over_either_channel_and_acknowledged() {
     for channel in ["events", "poll"] {
         // Each for itself: a stream that has just gone may still be handed what a poll waits for.
-        let played = Played::set().await;
+        let played = SimulatedDevice::set().await;
         let device = played.enrol().await;
-        let first = played.stage.push(&[&device]).await;
+        let first = played.fixture.push(&[&device]).await;
         let acknowledging = [
             "--acknowledge",
             "received,opened,applied",
@@ -234,9 +234,9 @@ async fn pushes_are_received_over_either_channel_and_acknowledged() {
             played.start_with_file("listen", &[&["--channel", channel], &acknowledging[..]].concat());
         // Which channel it was may be written after what the device says.
         let is_applied = |target: &Value| target["state"] == "applied" && target["channel"] == channel;
-        let target = played.stage.target_once(&first, &device, is_applied).await;
+        let target = played.fixture.target_once(&first, &device, is_applied).await;
         assert_eq!(target["detail"], "shown");
-        let second = played.stage.push(&[&device]).await;
+        let second = played.fixture.push(&[&device]).await;
         let shown = listening.await.unwrap().expect(0);
         for push in [&first, &second] {
             assert!(
@@ -248,20 +248,20 @@ async fn pushes_are_received_over_either_channel_and_acknowledged() {
                 let line = format!("acknowledged {push}  {state}\n");
                 assert!(shown.output.contains(&line), "{}", shown.output);
             }
-            played.stage.target_once(push, &device, is_applied).await;
+            played.fixture.target_once(push, &device, is_applied).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_comes_again_is_known() {
-    let played = Played::on(Stage::set_impatient(TestDatabase::sqlite().await).await);
+    let played = SimulatedDevice::on(Fixture::set_impatient(TestDatabase::sqlite().await).await);
     let device = played.enrol().await;
-    let first = played.stage.push(&[&device]).await;
+    let first = played.fixture.push(&[&device]).await;
     let listening = played.start_with_file("listen", &["--count", "2"]);
     let came_again = |target: &Value| target["deliveries"].as_i64() >= Some(3);
-    played.stage.target_once(&first, &device, came_again).await;
-    played.stage.push(&[&device]).await;
+    played.fixture.target_once(&first, &device, came_again).await;
+    played.fixture.push(&[&device]).await;
     let shown = listening.await.unwrap().expect(0);
     let of_first: Vec<_> = shown
         .output
@@ -280,19 +280,19 @@ async fn a_push_that_comes_again_is_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_ended_is_opened_again_after_what_the_device_has() {
-    let played = Played::set().await;
+    let played = SimulatedDevice::set().await;
     let device = played.enrol().await;
-    let first = played.stage.push(&[&device]).await;
+    let first = played.fixture.push(&[&device]).await;
     let listening = played.start_with_file("listen", &["--count", "2"]);
     let is_delivered = |target: &Value| target["state"] == "delivered";
-    played.stage.target_once(&first, &device, is_delivered).await;
+    played.fixture.target_once(&first, &device, is_delivered).await;
     // The oldest of too many streams is ended by the server.
     let mut others = Vec::new();
     for _ in 0..8 {
         others.push(device.events().await);
     }
     drop(others);
-    let second = played.stage.push(&[&device]).await;
+    let second = played.fixture.push(&[&device]).await;
     let shown = listening.await.unwrap().expect(0);
     assert!(
         shown.errors.contains("the stream ended; trying again in "),
@@ -310,14 +310,14 @@ async fn a_stream_that_ended_is_opened_again_after_what_the_device_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_is_let_in_no_more_stops() {
-    let played = Played::set().await;
+    let played = SimulatedDevice::set().await;
     let device = played.enrol().await;
-    let push = played.stage.push(&[&device]).await;
+    let push = played.fixture.push(&[&device]).await;
     let listening = played.start_with_file("listen", &[]);
     let is_delivered = |target: &Value| target["state"] == "delivered";
-    played.stage.target_once(&push, &device, is_delivered).await;
+    played.fixture.target_once(&push, &device, is_delivered).await;
     let revoked = played
-        .stage
+        .fixture
         .merchant
         .admin
         .delete(&in_tenant("/devices/A/token"))
@@ -329,7 +329,7 @@ async fn a_device_that_is_let_in_no_more_stops() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_usage_is_told_apart() {
-    let played = Played::set().await;
+    let played = SimulatedDevice::set().await;
     for (task, more) in [
         ("listen", &["--count", "1"][..]),
         ("listen", &["--token", "x", "--count", "0"]),
@@ -350,6 +350,6 @@ async fn bad_usage_is_told_apart() {
         "{}",
         unwritable.errors
     );
-    let known = played.stage.merchant.admin.get(&in_tenant("/devices/A")).await;
+    let known = played.fixture.merchant.admin.get(&in_tenant("/devices/A")).await;
     known.problem(404, "not_found");
 }

@@ -1,13 +1,13 @@
 //! Event streams.
 
-use super::stage::{Device, Stage};
+use super::fixture::{Device, Fixture};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::sse::{SseItem, SseStream};
 
 async fn a_push_reaches_a_device_that_listens(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let named = stage.device("PDA 1/é").await;
+    let fixture = Fixture::set(database).await;
+    let named = fixture.device("PDA 1/é").await;
     let device = Device {
         id: "PDA%201%2F%C3%A9".to_owned(),
         ..named.clone()
@@ -24,7 +24,7 @@ async fn a_push_reaches_a_device_that_listens(database: TestDatabase) {
         panic!("a stream says first when to connect again");
     };
     assert!((1_000..5_000).contains(&milliseconds));
-    let push = stage.push(&[&named]).await;
+    let push = fixture.push(&[&named]).await;
     let event = events.push().await;
     assert_eq!((event.id, event.push_id()), (1, push.as_str()));
     let keys: Vec<_> = event.data.as_object().unwrap().keys().collect();
@@ -39,21 +39,21 @@ async fn a_push_reaches_a_device_that_listens(database: TestDatabase) {
         "expires_at",
     ];
     assert_eq!(keys, expected);
-    let target = stage
+    let target = fixture
         .target_once(&push, &named, |target| target["state"] == "delivered")
         .await;
     assert_eq!(target["channel"], "events");
 }
 
 async fn what_waited_comes_first_and_in_order(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let mut pushes = Vec::new();
     for _ in 0..3 {
-        pushes.push(stage.push(&[&device]).await);
+        pushes.push(fixture.push(&[&device]).await);
     }
     let mut events = device.events().await;
-    pushes.push(stage.push(&[&device]).await);
+    pushes.push(fixture.push(&[&device]).await);
     for (index, push) in (1..).zip(&pushes) {
         let event = events.push().await;
         assert_eq!((event.id, event.push_id()), (index, push.as_str()));
@@ -61,10 +61,10 @@ async fn what_waited_comes_first_and_in_order(database: TestDatabase) {
 }
 
 async fn a_stream_resumes_after_the_last_event_and_gives_the_rest_again_later(database: TestDatabase) {
-    let stage = Stage::set_impatient(database).await;
-    let device = stage.device("A").await;
-    let first = stage.push(&[&device]).await;
-    let second = stage.push(&[&device]).await;
+    let fixture = Fixture::set_impatient(database).await;
+    let device = fixture.device("A").await;
+    let first = fixture.push(&[&device]).await;
+    let second = fixture.push(&[&device]).await;
     let mut events = device.resume(Some(1)).await;
     // The first was seen by the device but not acknowledged, so it comes again, but not at once.
     assert_eq!(events.push().await.push_id(), second);
@@ -78,32 +78,32 @@ async fn a_stream_resumes_after_the_last_event_and_gives_the_rest_again_later(da
 
 async fn a_last_event_id_that_is_too_high_does_not_delay_new_pushes(database: TestDatabase) {
     // A push that the device is thought to have would come after hours.
-    let stage = Stage::set_with(database, |config| {
+    let fixture = Fixture::set_with(database, |config| {
         config.delivery.redelivery_ms = 3_600_000;
         config.delivery.redelivery_max_ms = 3_600_000;
     })
     .await;
-    let device = stage.device("A").await;
+    let device = fixture.device("A").await;
     let mut events = device.resume(Some(1_000_000)).await;
     assert!(matches!(events.next().await, Some(SseItem::Retry(_))));
-    let push = stage.push(&[&device]).await;
+    let push = fixture.push(&[&device]).await;
     assert_eq!(events.push().await.push_id(), push);
 }
 
 async fn what_is_not_acknowledged_comes_again_with_the_same_id(database: TestDatabase) {
-    let stage = Stage::set_impatient(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set_impatient(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     let mut events = device.events().await;
     let first = events.push().await;
     for _ in 0..3 {
         assert_eq!(events.push().await, first);
     }
     device.say(&push, "received").await;
-    let target = stage.target(&push, &device).await;
+    let target = fixture.target(&push, &device).await;
     assert!(target["deliveries"].as_i64().unwrap() >= 2, "{target}");
     // Whatever was on its way has come before the next one.
-    let next = stage.push(&[&device]).await;
+    let next = fixture.push(&[&device]).await;
     while events.push().await.push_id() != next {}
     for _ in 0..3 {
         assert_eq!(events.push().await.push_id(), next);
@@ -111,31 +111,31 @@ async fn what_is_not_acknowledged_comes_again_with_the_same_id(database: TestDat
 }
 
 async fn every_stream_of_a_device_gets_a_push_and_no_other_devices(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let (device, other) = (stage.device("A").await, stage.device("B").await);
+    let fixture = Fixture::set(database).await;
+    let (device, other) = (fixture.device("A").await, fixture.device("B").await);
     let mut streams = [device.events().await, device.events().await];
     let mut others = other.events().await;
-    let push = stage.push(&[&device]).await;
+    let push = fixture.push(&[&device]).await;
     for stream in &mut streams {
         assert_eq!(stream.push().await.push_id(), push);
     }
-    let for_other = stage.push(&[&other]).await;
+    let for_other = fixture.push(&[&other]).await;
     assert_eq!(others.push().await.push_id(), for_other);
 }
 
 async fn a_withdrawn_push_is_not_offered(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
-    stage.withdraw(&push).await;
-    let next = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
+    fixture.withdraw(&push).await;
+    let next = fixture.push(&[&device]).await;
     let event = device.events().await.push().await;
     assert_eq!((event.id, event.push_id()), (2, next.as_str()));
 }
 
 async fn a_silent_stream_sends_comments(database: TestDatabase) {
-    let stage = Stage::set_with(database, |config| config.delivery.heartbeat_ms = 50).await;
-    let mut events = stage.device("A").await.events().await;
+    let fixture = Fixture::set_with(database, |config| config.delivery.heartbeat_ms = 50).await;
+    let mut events = fixture.device("A").await.events().await;
     assert!(matches!(events.next().await, Some(SseItem::Retry(_))));
     for _ in 0..3 {
         assert_eq!(events.next().await, Some(SseItem::Comment));
@@ -143,8 +143,8 @@ async fn a_silent_stream_sends_comments(database: TestDatabase) {
 }
 
 async fn one_stream_too_many_ends_the_oldest(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let mut streams = Vec::new();
     for _ in 0..9 {
         let mut stream = device.events().await;
@@ -152,16 +152,16 @@ async fn one_stream_too_many_ends_the_oldest(database: TestDatabase) {
         streams.push(stream);
     }
     streams.remove(0).ended().await;
-    let push = stage.push(&[&device]).await;
+    let push = fixture.push(&[&device]).await;
     for stream in &mut streams {
         assert_eq!(stream.push().await.push_id(), push);
     }
 }
 
 async fn asking_for_the_head_delivers_nothing(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     let token = device.caller.token();
     let head = SseStream::open_with_method("HEAD", device.caller.url(), "A", token, None).await;
     assert_eq!(head.status, 200);
@@ -169,12 +169,12 @@ async fn asking_for_the_head_delivers_nothing(database: TestDatabase) {
         .caller
         .request(reqwest::Method::HEAD, "/v1/devices/A/pushes");
     assert_eq!(device.caller.send(head).await.status, 200);
-    assert_eq!(stage.target(&push, &device).await["state"], "queued");
+    assert_eq!(fixture.target(&push, &device).await["state"], "queued");
 }
 
 async fn a_last_event_id_that_is_none_is_named(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     for wrong in ["x", "-1", "1.0", "99999999999999999999"] {
         let request = device
             .caller
@@ -187,7 +187,7 @@ async fn a_last_event_id_that_is_none_is_named(database: TestDatabase) {
     }
     // A browser that has had no event sends none.
     let mut events = device.events().await;
-    let push = stage.push(&[&device]).await;
+    let push = fixture.push(&[&device]).await;
     assert_eq!(events.push().await.push_id(), push);
 }
 

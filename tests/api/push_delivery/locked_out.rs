@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::harness::{Answer, Caller, in_tenant};
-use super::stage::{Device, Stage, ids, until};
+use super::fixture::{Device, Fixture, ids, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::sse::SseStream;
@@ -18,9 +18,9 @@ enum End {
 }
 
 impl End {
-    async fn come_about(self, stage: &Stage, device: &Device) {
+    async fn come_about(self, fixture: &Fixture, device: &Device) {
         let path = in_tenant(&format!("/devices/{}", device.id));
-        let admin = &stage.merchant.admin;
+        let admin = &fixture.merchant.admin;
         match self {
             Self::Replaced => {
                 let again = json!({"device_id": device.id, "project_id": "stores"});
@@ -33,7 +33,7 @@ impl End {
                 admin.delete(&path).await.expect(204);
             }
             Self::TenantDisabled => {
-                let platform = stage.app.platform_admin().await;
+                let platform = fixture.app.platform_admin().await;
                 let disabled = json!({"enabled": false});
                 platform.patch(&in_tenant(""), &disabled).await.expect(200);
             }
@@ -67,18 +67,18 @@ impl Hanging {
 }
 
 async fn a_stream_and_a_poll_end_with_the_token(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let other = stage.device("other").await;
+    let fixture = Fixture::set(database).await;
+    let other = fixture.device("other").await;
     let mut others = other.events().await;
     for end in [End::Replaced, End::Revoked, End::Deleted, End::TenantDisabled] {
-        let device = stage.device(&format!("{end:?}")).await;
+        let device = fixture.device(&format!("{end:?}")).await;
         let mut hanging = Hanging::on(&device.caller, &device.id).await;
-        until(async || stage.app.running.context.push_delivery().status().polls == 1).await;
-        end.come_about(&stage, &device).await;
+        until(async || fixture.app.running.context.push_delivery().status().polls == 1).await;
+        end.come_about(&fixture, &device).await;
         hanging.events.ended().await;
         end.is_told(hanging.poll.await.unwrap());
         if !matches!(end, End::TenantDisabled) {
-            let push = stage.push(&[&other]).await;
+            let push = fixture.push(&[&other]).await;
             assert_eq!(others.push().await.push_id(), push, "{end:?} concerns one device");
         }
     }
@@ -86,13 +86,13 @@ async fn a_stream_and_a_poll_end_with_the_token(database: TestDatabase) {
 }
 
 async fn they_end_on_another_node_too(database: TestDatabase) {
-    let stage = Stage::set(database).await;
+    let fixture = Fixture::set(database).await;
     for end in [End::Replaced, End::Revoked, End::Deleted, End::TenantDisabled] {
-        let device = stage.device(&format!("{end:?}")).await;
-        let (node, caller) = stage.app.at_another_node(&device.caller).await;
+        let device = fixture.device(&format!("{end:?}")).await;
+        let (node, caller) = fixture.app.at_another_node(&device.caller).await;
         let mut hanging = Hanging::on(&caller, &device.id).await;
         until(async || node.context.push_delivery().status().polls == 1).await;
-        end.come_about(&stage, &device).await;
+        end.come_about(&fixture, &device).await;
         hanging.events.ended().await;
         end.is_told(hanging.poll.await.unwrap());
         node.stop().await.unwrap();
@@ -100,16 +100,16 @@ async fn they_end_on_another_node_too(database: TestDatabase) {
 }
 
 async fn a_device_goes_on_with_the_token_that_took_the_place(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let mut old = device.events().await;
     let again = json!({"device_id": "A", "project_id": "stores"});
     let enrolled = device.caller.post("/v1/devices", &again).await.expect(200);
-    let caller = stage.app.bearer(enrolled["device_token"].as_str().unwrap());
+    let caller = fixture.app.bearer(enrolled["device_token"].as_str().unwrap());
     let newest = Device { caller, ..device };
     let mut new = newest.events().await;
     old.ended().await;
-    let push = stage.push(&[&newest]).await;
+    let push = fixture.push(&[&newest]).await;
     assert_eq!(new.push().await.push_id(), push);
     assert_eq!(ids(&newest.poll(0).await), [push.as_str()]);
 }

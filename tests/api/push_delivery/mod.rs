@@ -5,13 +5,13 @@ mod apart;
 mod device_command;
 mod events;
 mod expiry;
+mod fixture;
 mod locked_out;
 mod mqtt;
 mod polls;
 mod presence;
-mod stage;
 mod stop;
 mod two_nodes;
 mod waiting;
 
-pub(super) use stage::until;
+pub(super) use fixture::until;

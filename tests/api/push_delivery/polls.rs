@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Stage, ids};
+use super::fixture::{Fixture, ids};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 async fn a_poll_that_does_not_wait_gives_everything_open_every_time(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     assert!(device.poll(0).await.is_empty());
-    let (first, second) = (stage.push(&[&device]).await, stage.push(&[&device]).await);
+    let (first, second) = (fixture.push(&[&device]).await, fixture.push(&[&device]).await);
     for _ in 0..2 {
         let items = device.poll(0).await;
         assert_eq!(ids(&items), [first.as_str(), second.as_str()]);
@@ -19,7 +19,7 @@ async fn a_poll_that_does_not_wait_gives_everything_open_every_time(database: Te
             (&1.into(), &2.into())
         );
     }
-    let target = stage.target(&first, &device).await;
+    let target = fixture.target(&first, &device).await;
     assert_eq!(
         (&target["state"], &target["channel"]),
         (&"delivered".into(), &"poll".into())
@@ -29,12 +29,12 @@ async fn a_poll_that_does_not_wait_gives_everything_open_every_time(database: Te
 }
 
 async fn a_poll_that_waits_is_answered_by_a_push(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let waits = async {
         // Pushed once somebody waits, and not before.
-        super::stage::until(async || stage.app.running.context.push_delivery().status().polls == 1).await;
-        stage.push(&[&device]).await
+        super::fixture::until(async || fixture.app.running.context.push_delivery().status().polls == 1).await;
+        fixture.push(&[&device]).await
     };
     let began = Instant::now();
     let (items, push) = tokio::join!(device.poll(60), waits);
@@ -43,25 +43,25 @@ async fn a_poll_that_waits_is_answered_by_a_push(database: TestDatabase) {
 }
 
 async fn what_was_given_is_given_again_only_when_it_is_due(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     assert_eq!(ids(&device.poll(60).await), [push.as_str()]);
     assert!(device.poll(1).await.is_empty(), "it was given a moment ago");
-    let next = stage.push(&[&device]).await;
+    let next = fixture.push(&[&device]).await;
     assert_eq!(ids(&device.poll(60).await), [next.as_str()]);
     // By then the first wait of both is over, the longest is 18.75 seconds.
-    stage.app.set_clock("2026-03-02T02:00:19Z");
+    fixture.app.set_clock("2026-03-02T02:00:19Z");
     assert_eq!(ids(&device.poll(60).await), [push.as_str(), next.as_str()]);
     assert!(device.poll(1).await.is_empty());
 }
 
 async fn what_a_stream_gave_is_not_given_by_a_poll_at_once(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let push = stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let push = fixture.push(&[&device]).await;
     assert_eq!(device.events().await.push().await.push_id(), push);
-    stage
+    fixture
         .target_once(&push, &device, |target| target["state"] == "delivered")
         .await;
     assert!(device.poll(1).await.is_empty());
@@ -69,8 +69,8 @@ async fn what_a_stream_gave_is_not_given_by_a_poll_at_once(database: TestDatabas
 }
 
 async fn a_wait_that_is_none_is_named(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     for wrong in ["61", "-1", "1.5", "", "+1", "x"] {
         let path = format!("/v1/devices/A/pushes?wait_s={wrong}");
         assert_eq!(

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Device, Stage, until};
+use super::fixture::{Device, Fixture, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::sse::SseItem;
 
 async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    let (node, caller) = stage.app.at_another_node(&device.caller).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    let (node, caller) = fixture.app.at_another_node(&device.caller).await;
     let there = Device { caller, ..device };
     let mut events = there.events().await;
     let polling = tokio::spawn({
@@ -26,9 +26,9 @@ async fn streams_and_polls_end_when_the_node_stops(database: TestDatabase) {
 }
 
 async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    stage.app.running.context.push_delivery().end_streams();
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    fixture.app.running.context.push_delivery().end_streams();
     // A browser's EventSource connects again after a 200 alone.
     let mut events = device.events().await;
     assert_eq!(events.status, 200);
@@ -36,17 +36,20 @@ async fn a_node_that_is_about_to_stop_sends_devices_elsewhere(database: TestData
     assert_eq!(events.next().await, None);
     assert!(device.poll(60).await.is_empty());
     // A push is not lost meanwhile.
-    let push = stage.push(&[&device]).await;
-    assert_eq!(super::stage::ids(&device.poll(0).await), [push.as_str()]);
+    let push = fixture.push(&[&device]).await;
+    assert_eq!(super::fixture::ids(&device.poll(0).await), [push.as_str()]);
     device.say(&push, "received").await;
 }
 
 async fn a_draining_node_closes_each_connection_after_its_response(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    assert_eq!(stage.app.anyone().get("/healthz").await.header("connection"), "");
-    stage.app.running.context.node().begin_drain();
+    let fixture = Fixture::set(database).await;
+    assert_eq!(
+        fixture.app.anyone().get("/healthz").await.header("connection"),
+        ""
+    );
+    fixture.app.running.context.node().begin_drain();
     for path in ["/healthz", "/nothing", "/v1/check"] {
-        let answer = stage.app.anyone().get(path).await;
+        let answer = fixture.app.anyone().get(path).await;
         assert_eq!(answer.header("connection"), "close", "{path}");
     }
 }

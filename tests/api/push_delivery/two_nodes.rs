@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::harness::{ADMIN, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::two_nodes::node::Node;
-use super::stage::until;
+use super::fixture::until;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::sse::SseStream;
 

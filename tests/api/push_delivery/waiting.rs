@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::harness::{Answer, check_fields, with};
-use super::stage::{Device, Stage, until};
+use super::fixture::{Device, Fixture, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -17,14 +17,14 @@ async fn waits(device: &Device, expected: u64) {
 }
 
 async fn a_check_says_how_many_pushes_wait(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
     let before = check(&device).await;
     assert_eq!(before.header("slipway-pushes-waiting"), "0");
     let tag = before.header("etag").to_owned();
     assert_eq!(before.expect(200)["pushes_waiting"], 0);
-    let first = stage.push(&[&device]).await;
-    let second = stage.push(&[&device]).await;
+    let first = fixture.push(&[&device]).await;
+    let second = fixture.push(&[&device]).await;
     waits(&device, 2).await;
     assert_eq!(
         check(&device).await.header("etag"),
@@ -42,38 +42,38 @@ async fn a_check_says_how_many_pushes_wait(database: TestDatabase) {
 
     device.say(&first, "received").await;
     waits(&device, 1).await;
-    stage.withdraw(&second).await;
+    fixture.withdraw(&second).await;
     waits(&device, 0).await;
 }
 
 async fn only_the_device_itself_is_told(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    fixture.push(&[&device]).await;
     waits(&device, 1).await;
     let body = with(check_fields(), json!({"device_id": "A"}));
-    let by_key = stage.merchant.device.post("/v1/check", &body).await;
+    let by_key = fixture.merchant.device.post("/v1/check", &body).await;
     assert_eq!(by_key.header("slipway-pushes-waiting"), "");
     assert!(by_key.expect(200).get("pushes_waiting").is_none());
-    let other = stage.device("B").await;
+    let other = fixture.device("B").await;
     waits(&other, 0).await;
 }
 
 async fn what_has_run_out_waits_no_more(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    stage.push(&[&device]).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    fixture.push(&[&device]).await;
     waits(&device, 1).await;
-    stage.app.set_clock("2026-03-02T02:10:00Z");
+    fixture.app.set_clock("2026-03-02T02:10:00Z");
     assert_eq!(check(&device).await.expect(200)["pushes_waiting"], 0);
 }
 
 /// A node that was started later knows what waits.
 async fn another_node_knows_it_too(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let device = stage.device("A").await;
-    stage.push(&[&device]).await;
-    let (node, caller) = stage.app.at_another_node(&device.caller).await;
+    let fixture = Fixture::set(database).await;
+    let device = fixture.device("A").await;
+    fixture.push(&[&device]).await;
+    let (node, caller) = fixture.app.at_another_node(&device.caller).await;
     let there = Device { caller, ..device };
     waits(&there, 1).await;
     node.stop().await.unwrap();

@@ -15,13 +15,13 @@ use crate::api::harness::{Caller, Merchant, TENANT, TestApp, every_item, in_tena
 use slipway_test_support::database::TestDatabase;
 
 /// What the program printed, and its exit code.
-struct Shown {
+struct CommandOutput {
     code: Option<i32>,
     output: String,
     errors: String,
 }
 
-async fn run(token: &str, arguments: Vec<String>) -> Shown {
+async fn run(token: &str, arguments: Vec<String>) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
     command
         .env_clear()
@@ -30,7 +30,7 @@ async fn run(token: &str, arguments: Vec<String>) -> Shown {
         .args(arguments);
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = run.await.unwrap();
-    let shown = Shown {
+    let shown = CommandOutput {
         code: output.status.code(),
         output: String::from_utf8(output.stdout).unwrap(),
         errors: String::from_utf8(output.stderr).unwrap(),
@@ -114,7 +114,7 @@ async fn acknowledge(app: &TestApp, push: &Value, device: &str, said: Acknowledg
     tx.commit().await.unwrap();
 }
 
-async fn wait_for(said: Acknowledgement) -> Shown {
+async fn wait_for(said: Acknowledgement) -> CommandOutput {
     let (app, merchant, pipeline) = stage().await;
     let more = ["--device", "A@stores", "--device", "B@1@stores", "--wait"];
     let running = tokio::spawn({

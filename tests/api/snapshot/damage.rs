@@ -7,7 +7,7 @@ use slipway::live::snapshot::{SnapshotError, read};
 use slipway::secrets::Keyring;
 
 use super::super::harness::in_tenant;
-use super::{Stage, keyring};
+use super::{Fixture, keyring};
 use slipway_test_support::database::TestDatabase;
 
 /// Variants of each kind of damage.
@@ -117,9 +117,9 @@ impl Random {
 
 /// Two generations of one node's snapshot.
 async fn generations() -> (Vec<u8>, Vec<u8>) {
-    let stage = Stage::set(TestDatabase::sqlite().await).await;
-    let database = stage.app.database.again().await;
-    let (stopped, _) = stage.stop().await;
+    let fixture = Fixture::set(TestDatabase::sqlite().await).await;
+    let database = fixture.app.database.again().await;
+    let (stopped, _) = fixture.stop().await;
     let older = fs::read(&stopped.files()[0]).unwrap();
     let node = super::node(database, stopped.data_dir.path()).await;
     let write = json!({"package_name": "com.hema.new", "app_name": "New"});

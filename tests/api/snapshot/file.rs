@@ -9,12 +9,12 @@ use slipway::secrets::Keyring;
 
 use super::super::harness::{NOW, TestApp, in_tenant};
 use super::damage::{Frames, unpacked};
-use super::{Stage, files_in, keyring};
+use super::{Fixture, files_in, keyring};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 async fn a_graceful_stop_saves_what_was_served(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let files = stopped.files();
     assert_eq!(files.len(), 1);
     let snapshot = read(&fs::read(&files[0]).unwrap(), &keyring()).unwrap();
@@ -25,7 +25,7 @@ async fn a_graceful_stop_saves_what_was_served(database: TestDatabase) {
 }
 
 async fn no_secret_is_written_in_the_clear(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let bytes = fs::read(&stopped.files()[0]).unwrap();
     let frames = Frames::of(&bytes);
     let mut written = bytes.clone();
@@ -44,7 +44,7 @@ async fn no_secret_is_written_in_the_clear(database: TestDatabase) {
 }
 
 async fn another_key_reads_nothing_and_a_rotated_one_reads_it_all(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let bytes = fs::read(&stopped.files()[0]).unwrap();
     let another = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
     let refused = read(&bytes, &Keyring::parse(another).unwrap()).err();
@@ -57,9 +57,9 @@ async fn another_key_reads_nothing_and_a_rotated_one_reads_it_all(database: Test
 }
 
 async fn three_generations_are_kept_and_nothing_is_saved_twice(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let database = stage.app.database.again().await;
-    let (stopped, _) = stage.stop().await;
+    let fixture = Fixture::set(database).await;
+    let database = fixture.app.database.again().await;
+    let (stopped, _) = fixture.stop().await;
     let mut newest = Vec::new();
     for round in 0..3 {
         let node = super::node(database.again().await, stopped.data_dir.path()).await;

@@ -17,7 +17,7 @@ use slipway_domain::catalog::text::Username;
 
 use super::super::harness::{NOW, PASSWORD, SECRET_KEY, TENANT};
 use super::damage::Frames;
-use super::{Stage, keyring};
+use super::{Fixture, keyring};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -92,7 +92,7 @@ fn tenant() -> TenantId {
 }
 
 async fn a_tenant_that_could_not_be_read_stays_unknown(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let bytes = fs::read(&stopped.files()[0]).unwrap();
     // What is written for a tenant whose rows cannot be read.
     let unread = Frames::of(&bytes).with_content(&[0], 1);
@@ -106,7 +106,7 @@ async fn a_tenant_that_could_not_be_read_stays_unknown(database: TestDatabase) {
 }
 
 async fn a_snapshot_is_never_of_a_later_instant(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let bytes = fs::read(&stopped.files()[0]).unwrap();
     let live = catalog(&stopped.database);
     let earlier = NOW.parse::<DateTime<Utc>>().unwrap() - TimeDelta::hours(1);
@@ -115,7 +115,7 @@ async fn a_snapshot_is_never_of_a_later_instant(database: TestDatabase) {
 }
 
 async fn what_another_installation_had_is_forgotten(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let bytes = fs::read(&stopped.files()[0]).unwrap();
     let live = catalog(&stopped.database);
     let tenant = tenant();

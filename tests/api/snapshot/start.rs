@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::super::harness::{PACKAGE, check_fields, in_tenant, with};
-use super::{Stage, Stopped, node};
+use super::{Fixture, StoppedNode, node};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 use slipway_test_support::postgres::PostgresServer;
@@ -24,15 +24,15 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
 
 /// The snapshot of a node on either database starts one whose PostgreSQL is away: the file knows no database.
 async fn a_node_without_its_database_answers_as_the_one_before(database: TestDatabase) {
-    let (stopped, before) = Stage::set(database).await.stop().await;
-    let stage = stopped.start_again(TestDatabase::unavailable().await).await;
-    assert_eq!(stage.answers_at(&stage.app).await, before);
+    let (stopped, before) = Fixture::set(database).await.stop().await;
+    let fixture = stopped.start_again(TestDatabase::unavailable().await).await;
+    assert_eq!(fixture.answers_at(&fixture.app).await, before);
 
-    let ready = stage.app.anyone().get("/readyz").await.expect(200);
+    let ready = fixture.app.anyone().get("/readyz").await.expect(200);
     assert_eq!(ready["status"], "degraded", "{ready}");
     assert_eq!(ready["database"], "unreachable", "{ready}");
     assert_eq!(ready["catalog"]["releases"], 3, "{ready}");
-    let admin = stage.merchant.admin.at(&stage.app);
+    let admin = fixture.merchant.admin.at(&fixture.app);
     let write = json!({"package_name": "com.hema.new", "app_name": "New"});
     admin
         .post(&in_tenant("/apps"), &write)
@@ -43,15 +43,15 @@ async fn a_node_without_its_database_answers_as_the_one_before(database: TestDat
 
 /// A halt may have been ordered since the snapshot was saved.
 async fn a_snapshot_is_as_old_as_the_comparison_before_it(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
-    let stage = stopped.start_again(TestDatabase::unavailable().await).await;
-    let device = stage.merchant.device.at(&stage.app);
+    let (stopped, _) = Fixture::set(database).await.stop().await;
+    let fixture = stopped.start_again(TestDatabase::unavailable().await).await;
+    let device = fixture.merchant.device.at(&fixture.app);
     let check = async || device.post("/v1/check", &check_fields()).await;
     let fresh = check().await;
     assert_eq!(fresh.header("slipway-stale"), "");
     assert_eq!(fresh.body["data"][0]["version_code"], 240);
 
-    stage.app.set_clock("2026-03-02T02:15:01Z");
+    fixture.app.set_clock("2026-03-02T02:15:01Z");
     let later = check().await;
     assert_eq!(later.header("slipway-stale"), "901");
     assert_eq!(
@@ -61,22 +61,22 @@ async fn a_snapshot_is_as_old_as_the_comparison_before_it(database: TestDatabase
     let allow_listed = with(check_fields(), json!({"device_id": "PDA002"}));
     let allow_listed = device.post("/v1/check", &allow_listed).await.expect(200);
     assert_eq!(allow_listed["data"][0]["version_code"], 240);
-    let ready = stage.app.anyone().get("/readyz").await.expect(200);
+    let ready = fixture.app.anyone().get("/readyz").await.expect(200);
     assert_eq!(ready["catalog"]["stale"], true, "{ready}");
 
     // What is stale is not saved again as if it were not.
-    stage.app.running.stop().await.unwrap();
-    assert_eq!(super::files_in(stage.data_dir.path()).len(), 1);
+    fixture.app.running.stop().await.unwrap();
+    assert_eq!(super::files_in(fixture.data_dir.path()).len(), 1);
 }
 
 async fn without_any_snapshot_checks_are_refused(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     fs::remove_dir_all(stopped.data_dir.path().join("snapshots")).unwrap();
     refuses_checks(stopped).await;
 }
 
 async fn a_snapshot_made_with_another_key_is_not_accepted(database: TestDatabase) {
-    let (stopped, _) = Stage::set(database).await.stop().await;
+    let (stopped, _) = Fixture::set(database).await.stop().await;
     let another = super::super::harness::TestApp::start_with(TestDatabase::unavailable().await, |config| {
         stopped.data_dir.path().clone_into(&mut config.data_dir);
         config.snapshot_interval_s = 86_400;
@@ -91,11 +91,11 @@ async fn a_snapshot_made_with_another_key_is_not_accepted(database: TestDatabase
         .problem(503, "unavailable");
 }
 
-async fn refuses_checks(stopped: Stopped) {
-    let stage = stopped.start_again(TestDatabase::unavailable().await).await;
-    let ready = stage.app.anyone().get("/readyz").await.expect(503);
+async fn refuses_checks(stopped: StoppedNode) {
+    let fixture = stopped.start_again(TestDatabase::unavailable().await).await;
+    let ready = fixture.app.anyone().get("/readyz").await.expect(503);
     assert_eq!(ready["status"], "unready", "{ready}");
-    for (status, _, body) in stage.answers_at(&stage.app).await {
+    for (status, _, body) in fixture.answers_at(&fixture.app).await {
         // The gateway says it in its own way, but never with an empty list.
         assert!(
             status == 503 || body.get("error_response").is_some(),
@@ -105,9 +105,9 @@ async fn refuses_checks(stopped: Stopped) {
 }
 
 async fn an_older_snapshot_starts_a_node_when_the_newer_ones_are_damaged(database: TestDatabase) {
-    let stage = Stage::set(database).await;
-    let database = stage.app.database.again().await;
-    let (stopped, _) = stage.stop().await;
+    let fixture = Fixture::set(database).await;
+    let database = fixture.app.database.again().await;
+    let (stopped, _) = fixture.stop().await;
     let oldest_bytes = fs::read(&stopped.files()[0]).unwrap();
     // Its file would go with the database of the first node.
     let _first = stopped.database.again().await;
@@ -130,7 +130,7 @@ async fn an_older_snapshot_starts_a_node_when_the_newer_ones_are_damaged(databas
         fs::write(file, bytes).unwrap();
     }
 
-    let Stopped {
+    let StoppedNode {
         merchant, data_dir, ..
     } = stopped;
     let node = super::node(TestDatabase::unavailable().await, data_dir.path()).await;
@@ -142,13 +142,13 @@ async fn an_older_snapshot_starts_a_node_when_the_newer_ones_are_damaged(databas
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_catches_up_when_its_database_comes_back() {
     let server = tokio::task::spawn_blocking(PostgresServer::start).await.unwrap();
-    let (stopped, before) = Stage::set(TestDatabase::of(&server).await).await.stop().await;
+    let (stopped, before) = Fixture::set(TestDatabase::of(&server).await).await.stop().await;
     let database = stopped.database.again().await;
     server.stop();
 
-    let stage = stopped.start_again(database).await;
-    assert_eq!(stage.answers_at(&stage.app).await, before);
-    let admin = stage.merchant.admin.at(&stage.app);
+    let fixture = stopped.start_again(database).await;
+    assert_eq!(fixture.answers_at(&fixture.app).await, before);
+    let admin = fixture.merchant.admin.at(&fixture.app);
     let apps = in_tenant("/apps");
     let write = json!({"package_name": "com.hema.new", "app_name": "New"});
     admin.post(&apps, &write).await.problem(503, "unavailable");
@@ -157,15 +157,15 @@ async fn a_node_catches_up_when_its_database_comes_back() {
     until(async || admin.get(&apps).await.status == 200).await;
     admin.post(&apps, &write).await.expect(201);
     let of_new = with(check_fields(), json!({"package_name": "com.hema.new"}));
-    let answer = stage
+    let answer = fixture
         .merchant
         .device
-        .at(&stage.app)
+        .at(&fixture.app)
         .post("/v1/check", &of_new)
         .await;
     assert_eq!(answer.expect(200)["msg_code"], "", "one's own write is served");
     // That writes work again is found by a probe.
-    until(async || stage.app.anyone().get("/readyz").await.expect(200)["status"] == "ready").await;
+    until(async || fixture.app.anyone().get("/readyz").await.expect(200)["status"] == "ready").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::connections::{SLOW_BODY, SLOW_HEAD, drip};
-use super::Stage;
+use super::Fixture;
 use super::publish::sign_in;
 use crate::measure::{Contestant, Rounds, Sample};
 use crate::node::Node;
@@ -29,20 +29,20 @@ struct Attack<'a> {
 }
 
 /// The rate of checks beside each attack, of that without.
-pub(super) fn measure(stage: &Stage, node: &Node, report: &mut Report) -> anyhow::Result<()> {
-    let requests = stage.requests(&stage.large, Spread::Uniform, Face::Gateway);
+pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> anyhow::Result<()> {
+    let requests = fixture.requests(&fixture.large, Spread::Uniform, Face::Gateway);
     let contestant = Contestant::node(node, &requests.path);
     let token = sign_in(node.address)?;
     calls::prepare(node.address, &token)?;
     settle();
     for attack in &attacks(node.address, &token) {
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
-        for _ in 0..stage.plan.rounds {
+        for _ in 0..fixture.plan.rounds {
             requests.write()?;
-            alone.push(Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load)?);
+            alone.push(Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load)?);
             settle();
             requests.write()?;
-            beside.push(attack.during(|| Sample::take(contestant, wrk::CONNECTIONS, stage.plan.load))?);
+            beside.push(attack.during(|| Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load))?);
             settle();
         }
         let seen = format!(

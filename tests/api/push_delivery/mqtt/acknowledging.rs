@@ -11,7 +11,7 @@ use slipway_test_support::on_both_databases;
 async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
     mqtt.say(&push, "received").await;
     // Twice is as good as once.
@@ -20,7 +20,7 @@ async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) 
     let body = json!({"push_id": push, "state": "failed", "detail": "no room"}).to_string();
     assert_eq!(mqtt.send(&body).await, PubAckReason::Success);
     let target = there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| {
             target["state"] == "failed" && target["channel"] == "mqtt"
         })
@@ -35,8 +35,8 @@ async fn acknowledgements_on_the_topic_move_the_push_on(database: TestDatabase) 
 async fn what_was_acknowledged_comes_no_more(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let by_http = there.stage.push(&[&device]).await;
-    let by_mqtt = there.stage.push(&[&device]).await;
+    let by_http = there.fixture.push(&[&device]).await;
+    let by_mqtt = there.fixture.push(&[&device]).await;
     for _ in 0..2 {
         mqtt.push().await;
     }
@@ -44,12 +44,12 @@ async fn what_was_acknowledged_comes_no_more(database: TestDatabase) {
     mqtt.say(&by_mqtt, "received").await;
     for push in [&by_http, &by_mqtt] {
         there
-            .stage
+            .fixture
             .target_once(push, &device, |target| target["state"] == "received")
             .await;
     }
-    there.stage.app.set_clock(LATER);
-    let next = there.stage.push(&[&device]).await;
+    there.fixture.app.set_clock(LATER);
+    let next = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
 }
 
@@ -57,11 +57,14 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
     let (other, others_mqtt) = there.device("B").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
     let bad = r#"slipway_push_mqtt_acknowledgements_total{outcome="bad"}"#;
     let refused = r#"slipway_push_mqtt_acknowledgements_total{outcome="refused"}"#;
-    let before = [there.stage.metric(bad).await, there.stage.metric(refused).await];
+    let before = [
+        there.fixture.metric(bad).await,
+        there.fixture.metric(refused).await,
+    ];
     let wrong = [
         String::new(),
         "{".to_owned(),
@@ -79,14 +82,14 @@ async fn wrong_acknowledgements_change_nothing(database: TestDatabase) {
     others_mqtt.say(&push, "applied").await;
     mqtt.say("01a213d3-aaa7-7637-9634-e45716b63ffd", "applied").await;
     until(async || {
-        there.stage.metric(bad).await >= before[0] + 7.0
-            && there.stage.metric(refused).await >= before[1] + 2.0
+        there.fixture.metric(bad).await >= before[0] + 7.0
+            && there.fixture.metric(refused).await >= before[1] + 2.0
     })
     .await;
-    assert_eq!(there.stage.target(&push, &device).await["state"], "delivered");
+    assert_eq!(there.fixture.target(&push, &device).await["state"], "delivered");
     mqtt.say(&push, "opened").await;
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["state"] == "opened")
         .await;
     assert!(other.poll(0).await.is_empty());
@@ -97,20 +100,20 @@ async fn a_device_that_floods_is_refused_alone(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (_, flooding) = there.device("A").await;
     let (device, mut mqtt) = there.device("B").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
     let too_many = r#"slipway_push_mqtt_acknowledgements_total{outcome="too_many"}"#;
-    let before = there.stage.metric(too_many).await;
+    let before = there.fixture.metric(too_many).await;
     let unknown = json!({"push_id": "01a213d3-aaa7-7637-9634-e45716b63ffd", "state": "applied"}).to_string();
     for _ in 0..12 {
         join_all((0..50).map(|_| flooding.send(&unknown))).await;
     }
     mqtt.say(&push, "applied").await;
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["state"] == "applied")
         .await;
-    until(async || there.stage.metric(too_many).await > before).await;
+    until(async || there.fixture.metric(too_many).await > before).await;
 }
 
 on_both_databases!(

@@ -13,7 +13,7 @@ use slipway_test_support::on_both_databases;
 async fn a_push_reaches_the_device(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     let came = mqtt.push().await;
     assert_eq!(
         (came.push_id(), &came.data["sequence"]),
@@ -22,7 +22,7 @@ async fn a_push_reaches_the_device(database: TestDatabase) {
     let expires_in = came.expires_in.unwrap();
     assert!((590..=600).contains(&expires_in), "{expires_in}");
     let target = there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["state"] == "delivered")
         .await;
     assert_eq!(
@@ -32,28 +32,28 @@ async fn a_push_reaches_the_device(database: TestDatabase) {
     // Every channel shows the same, and none keeps it from another.
     assert_eq!(device.poll(30).await, [came.data]);
     let taken = there
-        .stage
+        .fixture
         .metric(r#"slipway_push_mqtt_publishes_total{outcome="taken"}"#);
     assert!(taken.await >= 1.0);
     let by_channel = there
-        .stage
+        .fixture
         .metric(r#"slipway_push_deliveries_total{channel="mqtt"}"#);
     assert!(by_channel.await >= 1.0);
-    assert!((there.stage.metric("slipway_mqtt_connected").await - 1.0).abs() < 0.5);
+    assert!((there.fixture.metric("slipway_mqtt_connected").await - 1.0).abs() < 0.5);
 }
 
 async fn what_is_not_acknowledged_comes_again_the_same(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     let first = mqtt.push().await;
-    there.stage.app.set_clock(LATER);
+    there.fixture.app.set_clock(LATER);
     let again = mqtt.push().await;
     assert_eq!(again.data, first.data);
     // Until the next one is due: 15 to 25 seconds.
     assert!(again.expires_in.is_some_and(|seconds| seconds <= 25), "{again:?}");
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["deliveries"] == 2)
         .await;
     assert_eq!(mqtt.came(), None, "once for each time that it was due");
@@ -62,51 +62,51 @@ async fn what_is_not_acknowledged_comes_again_the_same(database: TestDatabase) {
 async fn what_has_expired_comes_no_more(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), push);
-    there.stage.app.set_clock(TOO_LATE);
-    let next = there.stage.push(&[&device]).await;
+    there.fixture.app.set_clock(TOO_LATE);
+    let next = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["state"] == "expired")
         .await;
 }
 
 async fn a_device_that_connects_later_gets_what_waits(database: TestDatabase) {
     let there = MqttStage::set(database).await;
-    let device = there.stage.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let device = there.fixture.device("A").await;
+    let push = there.fixture.push(&[&device]).await;
     let nobody = r#"slipway_push_mqtt_publishes_total{outcome="nobody"}"#;
-    until(async || there.stage.metric(nobody).await >= 1.0).await;
+    until(async || there.fixture.metric(nobody).await >= 1.0).await;
     // Nobody had subscribed, so nothing was delivered, and the push could still be withdrawn.
-    assert_eq!(there.stage.target(&push, &device).await["state"], "queued");
+    assert_eq!(there.fixture.target(&push, &device).await["state"], "queued");
     let mut mqtt = MqttDevice::connect(&there.broker, "A").await;
-    there.stage.app.set_clock(LATER);
+    there.fixture.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.push_id(), push);
 }
 
 async fn what_is_withdrawn_does_not_come(database: TestDatabase) {
     let there = MqttStage::set(database).await;
-    let device = there.stage.device("A").await;
-    let push = there.stage.push(&[&device]).await;
-    there.stage.withdraw(&push).await;
+    let device = there.fixture.device("A").await;
+    let push = there.fixture.push(&[&device]).await;
+    there.fixture.withdraw(&push).await;
     let mut mqtt = MqttDevice::connect(&there.broker, "A").await;
-    there.stage.app.set_clock(LATER);
-    let next = there.stage.push(&[&device]).await;
+    there.fixture.app.set_clock(LATER);
+    let next = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
 }
 
 /// The id that would be a wildcard, or more levels, were it not encoded.
 async fn every_id_has_a_topic_of_its_own(database: TestDatabase) {
     let there = MqttStage::set(database).await;
-    let device = there.stage.device("店/1+#").await;
+    let device = there.fixture.device("店/1+#").await;
     let mut mqtt = MqttDevice::connect(&there.broker, "%E5%BA%97%2F1%2B%23").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), push);
     mqtt.say(&push, "applied").await;
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["state"] == "applied")
         .await;
 }
@@ -116,34 +116,34 @@ async fn a_device_on_a_stream_too_gets_the_same(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
     let mut events = device.events().await;
-    there.stage.push(&[&device]).await;
+    there.fixture.push(&[&device]).await;
     assert_eq!(events.push().await.data, mqtt.push().await.data);
 }
 
 async fn a_disabled_tenant_gets_nothing(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
     let refused = r#"slipway_push_mqtt_acknowledgements_total{outcome="refused"}"#;
-    let before = there.stage.metric(refused).await;
-    let platform = there.stage.app.platform_admin().await;
+    let before = there.fixture.metric(refused).await;
+    let platform = there.fixture.app.platform_admin().await;
     let tenant = "/api/v1/tenants/10000000";
     platform
         .patch(tenant, &json!({"enabled": false}))
         .await
         .expect(200);
     mqtt.say(&push, "applied").await;
-    until(async || there.stage.metric(refused).await > before).await;
+    until(async || there.fixture.metric(refused).await > before).await;
     // It is due meanwhile, and claimed, and not published.
-    there.stage.app.set_clock(LATER);
-    until(async || is_claimed_until_later(&there.stage.app.database).await).await;
+    there.fixture.app.set_clock(LATER);
+    until(async || is_claimed_until_later(&there.fixture.app.database).await).await;
     platform
         .patch(tenant, &json!({"enabled": true}))
         .await
         .expect(200);
-    assert_eq!(there.stage.target(&push, &device).await["state"], "delivered");
-    let next = there.stage.push(&[&device]).await;
+    assert_eq!(there.fixture.target(&push, &device).await["state"], "delivered");
+    let next = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
 }
 
@@ -165,20 +165,20 @@ async fn what_a_dead_node_had_claimed_comes_later(database: TestDatabase) {
     let (device, mut mqtt) = there.device("A").await;
     let connections = mqtt.connections();
     there.lose_broker().await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     // As a node does that dies then.
     let (now, next_due_at) = (NOW.parse().unwrap(), LATER.parse().unwrap());
-    let claim = claim_due_for_mqtt(&there.stage.app.database.db, now, |_, _| next_due_at, 10).await;
+    let claim = claim_due_for_mqtt(&there.fixture.app.database.db, now, |_, _| next_due_at, 10).await;
     assert_eq!(claim.unwrap().claimed.len(), 1);
     there.regain_broker(&mqtt, connections).await;
-    let next = there.stage.push(&[&device]).await;
+    let next = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), next);
     mqtt.say(&next, "received").await;
     there
-        .stage
+        .fixture
         .target_once(&next, &device, |target| target["state"] == "received")
         .await;
-    there.stage.app.set_clock(LATER);
+    there.fixture.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.push_id(), push);
 }
 

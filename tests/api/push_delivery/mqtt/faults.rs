@@ -14,29 +14,29 @@ async fn what_is_pushed_without_the_broker_comes_with_it(database: TestDatabase)
     let (device, mut mqtt) = there.device("A").await;
     let connections = mqtt.connections();
     there.lose_broker().await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     // Other channels don't need it.
     assert_eq!(device.events().await.push().await.push_id(), push);
     there.regain_broker(&mqtt, connections).await;
-    there.stage.app.set_clock(LATER);
+    there.fixture.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.push_id(), push);
 }
 
 async fn what_the_broker_lost_comes_again(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     let first = mqtt.push().await;
     let connections = mqtt.connections();
     there.lose_broker().await;
     there.broker.start_again();
     mqtt.connected_after(connections).await;
-    there.stage.app.set_clock(LATER);
+    there.fixture.app.set_clock(LATER);
     assert_eq!(mqtt.push().await.data, first.data);
     there.connection_is("connected").await;
     mqtt.say(&push, "received").await;
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["state"] == "received")
         .await;
 }
@@ -44,8 +44,8 @@ async fn what_the_broker_lost_comes_again(database: TestDatabase) {
 async fn a_node_starts_without_its_broker(database: TestDatabase) {
     let broker = Mosquitto::open();
     broker.stop();
-    let stage = super::Stage::set_with(database, |config| connect(config, &broker)).await;
-    let there = MqttStage { broker, stage };
+    let fixture = super::Fixture::set_with(database, |config| connect(config, &broker)).await;
+    let there = MqttStage { broker, fixture };
     there.connection_is("disconnected").await;
     there.broker.start_again();
     there.connection_is("connected").await;
@@ -56,19 +56,19 @@ async fn a_node_that_stops_ends_what_it_began(database: TestDatabase) {
     let there = MqttStage::set(database).await;
     let (device, mut mqtt) = there.device("A").await;
     let (node, caller) = there
-        .stage
+        .fixture
         .app
-        .at_another_node_with(&there.stage.sender, |config| connect(config, &there.broker))
+        .at_another_node_with(&there.fixture.sender, |config| connect(config, &there.broker))
         .await;
     let push = super::push_by(&caller, &[&device]).await;
     mqtt.push().await;
     node.stop().await.unwrap();
     there
-        .stage
+        .fixture
         .target_once(&push, &device, |target| target["deliveries"] == 1)
         .await;
     there.broker.stop();
-    there.stage.app.running.stop().await.unwrap();
+    there.fixture.app.running.stop().await.unwrap();
 }
 
 on_both_databases!(

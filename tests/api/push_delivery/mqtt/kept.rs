@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::super::harness::{ADMIN, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::super::two_nodes::node::Node;
-use super::{MqttDevice, MqttStage, Stage, connect, until};
+use super::{Fixture, MqttDevice, MqttStage, connect, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::mosquitto::Mosquitto;
 use slipway_test_support::on_both_databases;
@@ -18,20 +18,20 @@ async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabas
     let broker = Mosquitto::open();
     let address = Endpoint::Address(([127, 0, 0, 1], broker.port()).into());
     let proxy = Proxy::start(Arc::new(Mutex::new(address))).await;
-    let stage = Stage::set_with(database, |config| {
+    let fixture = Fixture::set_with(database, |config| {
         connect(config, &broker);
         config.mqtt.url = Some(format!("mqtt://127.0.0.1:{}", proxy.port));
     })
     .await;
-    let there = MqttStage { broker, stage };
+    let there = MqttStage { broker, fixture };
     there.connection_is("connected").await;
     let (device, mut mqtt) = there.device("A").await;
-    let push = there.stage.push(&[&device]).await;
+    let push = there.fixture.push(&[&device]).await;
     mqtt.push().await;
     mqtt.say(&push, "received").await;
     let becomes = async |state: &str| {
         let is_so = |target: &serde_json::Value| target["state"] == state;
-        there.stage.target_once(&push, &device, is_so).await;
+        there.fixture.target_once(&push, &device, is_so).await;
     };
     becomes("received").await;
     // The broker hands it over, and it never arrives.
@@ -42,7 +42,7 @@ async fn what_is_said_over_a_connection_that_breaks_counts(database: TestDatabas
     mqtt.say(&push, "applied").await;
     proxy.set(Mode::Open);
     becomes("applied").await;
-    let target = there.stage.target(&push, &device).await;
+    let target = there.fixture.target(&push, &device).await;
     assert!(target["opened_at"].is_string(), "{target}");
 }
 
@@ -52,7 +52,7 @@ async fn nothing_is_kept_for_a_node_that_was_told_to_stop(database: TestDatabase
     let (_, mqtt) = there.device("A").await;
     let body = json!({"push_id": "01a213d3-aaa7-7637-9634-e45716b63ffd", "state": "applied"}).to_string();
     assert_eq!(mqtt.send(&body).await, PubAckReason::Success);
-    there.stage.app.running.stop().await.unwrap();
+    there.fixture.app.running.stop().await.unwrap();
     assert_eq!(mqtt.send(&body).await, PubAckReason::NoMatchingSubscribers);
 }
 

@@ -10,7 +10,7 @@ mod recovery;
 
 use slipway::config::Config;
 
-use super::stage::{Device, Stage, push_by, until};
+use super::fixture::{Device, Fixture, push_by, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::mosquitto::{Mosquitto, NODE};
 use slipway_test_support::mqtt_device::MqttDevice;
@@ -18,7 +18,7 @@ use slipway_test_support::mqtt_device::MqttDevice;
 /// A merchant whose node is connected to a broker.
 struct MqttStage {
     broker: Mosquitto,
-    stage: Stage,
+    fixture: Fixture,
 }
 
 /// What the clock is set to so that everything which waits for the first time is due again.
@@ -32,15 +32,15 @@ impl MqttStage {
     }
 
     async fn set_at(broker: Mosquitto, database: TestDatabase) -> Self {
-        let stage = Stage::set_with(database, |config| connect(config, &broker)).await;
-        let there = Self { broker, stage };
+        let fixture = Fixture::set_with(database, |config| connect(config, &broker)).await;
+        let there = Self { broker, fixture };
         there.connection_is("connected").await;
         there
     }
 
     /// A device that enrolled, and its connection to the broker.
     async fn device(&self, id: &str) -> (Device, MqttDevice) {
-        let device = self.stage.device(id).await;
+        let device = self.fixture.device(id).await;
         (device, MqttDevice::connect(&self.broker, id).await)
     }
 
@@ -60,7 +60,7 @@ impl MqttStage {
     /// Waits until the node says so of its broker. It is ready whatever it says.
     async fn connection_is(&self, expected: &str) {
         until(async || {
-            let ready = self.stage.app.anyone().get("/readyz").await.expect(200);
+            let ready = self.fixture.app.anyone().get("/readyz").await.expect(200);
             assert_eq!(ready["status"], "ready");
             ready["mqtt"] == expected
         })

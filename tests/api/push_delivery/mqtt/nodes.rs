@@ -10,9 +10,9 @@ async fn a_push_is_published_by_one_node_alone() {
     let there = MqttStage::set(TestDatabase::postgres().await).await;
     let (device, mut mqtt) = there.device("A").await;
     let (node, second) = there
-        .stage
+        .fixture
         .app
-        .at_another_node_with(&there.stage.sender, |config| connect(config, &there.broker))
+        .at_another_node_with(&there.fixture.sender, |config| connect(config, &there.broker))
         .await;
     super::until(async || {
         let ready = second.get("/readyz").await.expect(200);
@@ -21,7 +21,7 @@ async fn a_push_is_published_by_one_node_alone() {
     .await;
     let mut pushes = Vec::new();
     for _ in 0..10 {
-        pushes.push(there.stage.push(&[&device]).await);
+        pushes.push(there.fixture.push(&[&device]).await);
         pushes.push(push_by(&second, &[&device]).await);
     }
     let mut came = BTreeMap::new();
@@ -39,7 +39,7 @@ async fn a_push_is_published_by_one_node_alone() {
     }
     for push in &pushes {
         let target = there
-            .stage
+            .fixture
             .target_once(push, &device, |target| target["state"] == "received")
             .await;
         assert_eq!(
@@ -47,8 +47,8 @@ async fn a_push_is_published_by_one_node_alone() {
             pushes.iter().position(|other| other == push).unwrap() + 1
         );
     }
-    there.stage.app.set_clock(LATER);
-    let last = there.stage.push(&[&device]).await;
+    there.fixture.app.set_clock(LATER);
+    let last = there.fixture.push(&[&device]).await;
     assert_eq!(mqtt.push().await.push_id(), last);
     node.stop().await.unwrap();
 }
@@ -59,9 +59,9 @@ async fn a_node_without_a_broker_leaves_the_publishing_to_another() {
     let there = MqttStage::set(TestDatabase::postgres().await).await;
     let (device, mut mqtt) = there.device("A").await;
     let (node, caller) = there
-        .stage
+        .fixture
         .app
-        .at_another_node_with(&there.stage.sender, |config| {
+        .at_another_node_with(&there.fixture.sender, |config| {
             connect(config, &there.broker);
             config.mqtt.url = Some("mqtt://127.0.0.1:1".parse().unwrap());
         })

@@ -10,7 +10,7 @@ use slipway::supervision::Fault;
 
 use super::super::super::harness::{ADMIN, Caller, PASSWORD, TENANT, in_tenant, push_fields};
 use super::super::super::two_nodes::node::Node;
-use super::{MqttDevice, Stage, connect, push_by, until};
+use super::{Fixture, MqttDevice, connect, push_by, until};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::mosquitto::{Mosquitto, NODE};
 use slipway_test_support::on_both_databases;
@@ -22,7 +22,7 @@ const TASKS: [&str; 3] = ["mqtt_acknowledgements", "mqtt_connection", "push_publ
 /// A merchant whose first node has no broker; tests start others that have one.
 struct RecoveryStage {
     broker: Mosquitto,
-    stage: Stage,
+    fixture: Fixture,
 }
 
 /// A node at the broker.
@@ -35,15 +35,15 @@ impl RecoveryStage {
     async fn set(broker: Mosquitto, database: TestDatabase) -> Self {
         Self {
             broker,
-            stage: Stage::set(database).await,
+            fixture: Fixture::set(database).await,
         }
     }
 
     async fn node(&self, change: impl FnOnce(&mut Config)) -> BrokerNode {
         let (running, caller) = self
-            .stage
+            .fixture
             .app
-            .at_another_node_with(&self.stage.sender, |config| {
+            .at_another_node_with(&self.fixture.sender, |config| {
                 connect(config, &self.broker);
                 change(config);
             })
@@ -64,13 +64,13 @@ impl RecoveryStage {
     /// A push comes to the device, and its acknowledgements count.
     async fn serves(&self, node: &BrokerNode, device_id: &str) {
         node.connection_is("connected").await;
-        let device = self.stage.device(device_id).await;
+        let device = self.fixture.device(device_id).await;
         let mut mqtt = MqttDevice::connect(&self.broker, device_id).await;
         let push = push_by(&node.caller, &[&device]).await;
         assert_eq!(mqtt.push().await.push_id(), push);
         for state in ["received", "opened", "applied"] {
             mqtt.say(&push, state).await;
-            self.stage
+            self.fixture
                 .target_once(&push, &device, |target| target["state"] == state)
                 .await;
         }
@@ -175,11 +175,11 @@ fn copy_name(from: &Path, to: &Path) {
 async fn a_password_that_is_corrected_at_the_broker_lets_the_node_in(database: TestDatabase) {
     let there = RecoveryStage::set(Mosquitto::guarded(&["A"]), database).await;
     let failures = r#"slipway_mqtt_connection_failures_total{reason="unauthorized"}"#;
-    let before = there.stage.metric(failures).await;
+    let before = there.fixture.metric(failures).await;
     let node = there
         .node(|config| config.mqtt.password = Some("the new one".to_owned()))
         .await;
-    until(async || there.stage.metric(failures).await >= before + 2.0).await;
+    until(async || there.fixture.metric(failures).await >= before + 2.0).await;
     node.connection_is("disconnected").await;
     there.broker.set_password(NODE.0, "the new one");
     there.serves(&node, "A").await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::operations::Operation;
 
 /// An operation of the API's description.
-pub(crate) struct Described {
+pub(crate) struct DescribedOperation {
     pub(crate) id: String,
     pub(crate) method: Method,
     /// With placeholders, such as `/api/v1/tenants/{tenant_id}`.
@@ -22,12 +22,12 @@ pub(crate) fn document() -> Value {
 }
 
 /// Every operation that the description has.
-pub(crate) fn described() -> Vec<Described> {
+pub(crate) fn described() -> Vec<DescribedOperation> {
     let document = document();
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, object) in item.as_object().unwrap() {
-            all.push(Described {
+            all.push(DescribedOperation {
                 id: object["operationId"].as_str().unwrap().to_owned(),
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
@@ -38,7 +38,7 @@ pub(crate) fn described() -> Vec<Described> {
     all
 }
 
-impl Described {
+impl DescribedOperation {
     /// The parts of a path that are placeholders here, as indices into its pieces between slashes.
     pub(crate) fn placeholders(&self) -> Vec<usize> {
         let pieces = self.path.split('/').enumerate();
@@ -62,7 +62,7 @@ impl Described {
 
 /// Finds each operation of the table in the description; fails when one of the two has what the other has not.
 #[track_caller]
-pub(crate) fn with_descriptions(table: Vec<Operation>) -> Vec<(Operation, Described)> {
+pub(crate) fn with_descriptions(table: Vec<Operation>) -> Vec<(Operation, DescribedOperation)> {
     let described = described();
     let in_table: BTreeSet<_> = table.iter().map(|operation| operation.id).collect();
     let in_document: BTreeSet<_> = described.iter().map(|operation| operation.id.as_str()).collect();

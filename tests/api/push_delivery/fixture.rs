@@ -9,7 +9,7 @@ use super::super::harness::{Answer, Caller, DEADLINE, Merchant, TestApp, in_tena
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::sse::SseStream;
 
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) app: TestApp,
     pub(super) merchant: Merchant,
     /// Pushes and reads, with a credential that outlasts a set clock.
@@ -23,7 +23,7 @@ pub(super) struct Device {
     pub(super) caller: Caller,
 }
 
-impl Stage {
+impl Fixture {
     pub(super) async fn set(database: TestDatabase) -> Self {
         Self::set_with(database, |_| {}).await
     }

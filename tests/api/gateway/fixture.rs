@@ -11,7 +11,7 @@ use slipway_test_support::database::TestDatabase;
 
 /// The tests' usual instant in the gateway's wall clock.
 pub(super) const TIMESTAMP: &str = "2026-03-02 10:00:00";
-/// What a device of the stage sends that has nothing installed but the host package.
+/// What a device of the fixture sends that has nothing installed but the host package.
 pub(super) const DEVICE_CHECK: [(&str, &str); 4] = [
     ("package_name", "com.hema.wms"),
     ("version_code", "50"),
@@ -19,18 +19,18 @@ pub(super) const DEVICE_CHECK: [(&str, &str); 4] = [
     ("tenant_id", "10000000"),
 ];
 
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) app: TestApp,
     pub(super) admin: Caller,
     pub(super) client: TopClient,
 }
 
-pub(super) async fn stage(database: TestDatabase) -> Stage {
+pub(super) async fn fixture(database: TestDatabase) -> Fixture {
     stage_with(database, |_| {}).await
 }
 
 /// With settings that differ from the tests' usual ones.
-pub(super) async fn stage_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Stage {
+pub(super) async fn stage_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Fixture {
     let app = TestApp::start_with(database, change).await;
     let admin = app.tenant_admin(TENANT).await;
     let apps = format!("/api/v1/tenants/{TENANT}/apps");
@@ -42,7 +42,7 @@ pub(super) async fn stage_with(database: TestDatabase, change: impl FnOnce(&mut 
         .await
         .expect(201);
     let client = app.top_client(&admin, TENANT, "device").await;
-    Stage { app, admin, client }
+    Fixture { app, admin, client }
 }
 
 /// An error without its request id, and that id.
@@ -61,7 +61,7 @@ pub(super) fn push_req(device_ids: &[&str], other: Value) -> String {
     with(push_fields(device_ids), other).to_string()
 }
 
-impl Stage {
+impl Fixture {
     /// A client with an operator's key, and devices that it can push to.
     pub(super) async fn operator(&self, device_ids: &[&str]) -> TopClient {
         let devices = device_ids

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use super::table::{Expected, Operation, Row, cut};
+use super::table::{ExpectedProblem, Operation, Row, cut};
 use crate::api::harness::{Answer, Caller, TENANT, TestApp, app_fields, release_fields};
 use slipway_test_support::database::TestDatabase;
 
@@ -14,7 +14,7 @@ pub(super) const OLD_NAME: &str = "com.hema.old";
 pub(super) const RESOURCE: &str = "com.hema.wms.chuku";
 
 /// A server with a tenant, an app with an old name, a resource with a published release and a draft, and a pin.
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) app: TestApp,
     pub(super) platform: Caller,
     pub(super) admin: Caller,
@@ -35,7 +35,7 @@ pub(super) fn app_path(rest: &str) -> String {
     tenant(&format!("/apps/{APP}{rest}"))
 }
 
-impl Stage {
+impl Fixture {
     pub(super) async fn set(database: TestDatabase) -> Self {
         let app = TestApp::start(database).await;
         let platform = app.platform_admin().await;
@@ -111,7 +111,7 @@ impl Stage {
         label: &str,
         caller: &Caller,
         request: RequestBuilder,
-        expected: &Expected,
+        expected: &ExpectedProblem,
     ) {
         let answer = caller.send(request).await;
         if let Err(why) = judge(&answer, expected) {
@@ -181,7 +181,7 @@ impl Stage {
 }
 
 /// Whether an answer is the problem that is expected, in words that a caller knows.
-pub(super) fn judge(answer: &Answer, expected: &Expected) -> Result<(), String> {
+pub(super) fn judge(answer: &Answer, expected: &ExpectedProblem) -> Result<(), String> {
     let whole = format!("{} {}", answer.status, answer.text);
     let must = |holds: bool, what: &str| {
         if holds {

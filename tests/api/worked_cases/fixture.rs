@@ -15,7 +15,7 @@ const OTHER: i64 = 9_000_000;
 const UNKNOWN: i64 = 9_999_999;
 
 /// One server for all cases.
-pub(super) struct Stage<'a> {
+pub(super) struct Fixture<'a> {
     app: &'a TestApp,
     platform: Caller,
     next_tenant: AtomicI64,
@@ -36,16 +36,16 @@ pub(super) struct Tenant {
     releases: BTreeMap<String, String>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Fixture<'a> {
     pub(super) async fn make(app: &'a TestApp) -> Self {
         let platform = app.platform_admin().await;
-        let stage = Self {
+        let fixture = Self {
             app,
             platform,
             next_tenant: AtomicI64::new(1),
         };
-        stage.make_tenant(OTHER).await;
-        stage
+        fixture.make_tenant(OTHER).await;
+        fixture
     }
 
     async fn make_tenant(&self, number: i64) {

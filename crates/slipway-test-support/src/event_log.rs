@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use super::node::NodeProcess;
 
-pub struct Story {
+pub struct EventLog {
     wrong: Mutex<Vec<String>>,
     log: Mutex<Vec<String>>,
     begun: Instant,
 }
 
-impl Story {
+impl EventLog {
     pub fn begin() -> Self {
         Self {
             wrong: Mutex::default(),
@@ -38,11 +38,11 @@ impl Story {
 
     /// Everything that helps to understand a failure.
     pub fn tell<'a>(&self, nodes: impl Iterator<Item = &'a NodeProcess>) -> String {
-        let mut story = self.log.lock().unwrap().join("\n");
+        let mut event_log = self.log.lock().unwrap().join("\n");
         for node in nodes {
             let (number, log) = (node.number, node.log().join("\n"));
-            write!(story, "\nnode {number} said last:\n{log}").expect("a string takes everything");
+            write!(event_log, "\nnode {number} said last:\n{log}").expect("a string takes everything");
         }
-        story
+        event_log
     }
 }

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 
 use super::plan::{Fault, Step};
 use slipway_test_support::cluster::Cluster;
+use slipway_test_support::event_log::EventLog;
 use slipway_test_support::mosquitto::Mosquitto;
 use slipway_test_support::node::NodeProcess;
 use slipway_test_support::proxy::{Endpoint, Mode, Proxy, Target};
-use slipway_test_support::story::Story;
 
 pub(super) const NODES: usize = 2;
 const TENANT: i64 = 10_000_000;
@@ -42,9 +42,9 @@ const SETTINGS: [(&str, &str); 6] = [
     ("SLIPWAY_DRAIN_S", "1"),
 ];
 
-pub(super) struct Ground {
+pub(super) struct Fixture {
     pub(super) devices: Vec<DeviceOnGround>,
-    pub(super) story: Story,
+    pub(super) event_log: EventLog,
     pub(super) broker: Mosquitto,
     nodes: Vec<Reachable>,
     cluster: Cluster,
@@ -128,7 +128,7 @@ impl Reachable {
     }
 }
 
-impl Ground {
+impl Fixture {
     pub(super) async fn prepare() -> Self {
         let cluster = Cluster::start().await;
         let broker = Mosquitto::open();
@@ -156,7 +156,7 @@ impl Ground {
         }
         Self {
             devices,
-            story: Story::begin(),
+            event_log: EventLog::begin(),
             broker,
             nodes,
             cluster,
@@ -176,7 +176,7 @@ impl Ground {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
-        self.story.say(&format!("{phase:?}"));
+        self.event_log.say(&format!("{phase:?}"));
         self.phase.send_replace(phase);
     }
 
@@ -186,7 +186,7 @@ impl Ground {
         phases
             .wait_for(|now| *now >= phase)
             .await
-            .expect("the ground outlives the run");
+            .expect("the fixture outlives the run");
     }
 
     /// Where the world reaches a node.
@@ -195,7 +195,7 @@ impl Ground {
     }
 
     pub(super) fn tell(&self) -> String {
-        self.story.tell(self.nodes.iter().map(|node| &node.process))
+        self.event_log.tell(self.nodes.iter().map(|node| &node.process))
     }
 
     /// A call of the one who pushes; see [`Self::call`].
@@ -232,7 +232,7 @@ impl Ground {
             200 | 201 => Some((status, serde_json::from_str(&body).ok()?)),
             503 => None,
             _ => {
-                self.story
+                self.event_log
                     .report(format!("node {node} answers {path} with {status}: {body}"));
                 None
             }
@@ -241,11 +241,12 @@ impl Ground {
 
     /// Breaks what a step says, mends it, and leaves it in peace for a while.
     pub(super) async fn take(&self, step: &Step) {
-        self.story.say(&format!("{:?} for {:?}", step.faults, step.lasts));
+        self.event_log
+            .say(&format!("{:?} for {:?}", step.faults, step.lasts));
         join_all(step.faults.iter().map(|fault| self.break_(*fault))).await;
         tokio::time::sleep(step.lasts).await;
         join_all(step.faults.iter().map(|fault| self.mend(*fault))).await;
-        self.story.say("mended");
+        self.event_log.say("mended");
         tokio::time::sleep(step.calm).await;
     }
 
