@@ -129,15 +129,18 @@ fn a_text_that_the_pool_does_not_have_is_refused() {
 
 #[test]
 fn prepared_bytes_that_are_absent_are_refused() {
-    for member in ["chunk", "start", "json"] {
-        for piece in ["/names", "/releases/0/prepared"] {
+    for member in ["chunk", "start", "lengths/0"] {
+        for piece in ["/prepared", "/releases/0/prepared"] {
             assert_refused(
                 read_with(&format!("{piece}/{member}"), &json!(100_000)),
                 "outside of the app's prepared bytes",
             );
         }
     }
-    assert_refused(read_with("/releases/0/prepared/json", &json!(1)), "MD5s");
+    assert_refused(
+        read_with("/releases/0/md5/start", &json!(100_000)),
+        "outside of the app's texts",
+    );
 }
 
 /// Lists are searched by bisection: in another order, an exclusion would not be found.
