@@ -48,6 +48,8 @@ pub(crate) struct XmlAttribute {
 #[derive(Clone, Debug)]
 pub(crate) enum XmlValue {
     Text(String),
+    /// Raw text, and another text as the value.
+    TwoTexts(String, String),
     Reference(u32),
     Integer(u32),
     Boolean(bool),
@@ -166,6 +168,7 @@ impl Writer {
         let name = self.strings.index(&attribute.name);
         let (raw, kind, data) = match &attribute.value {
             XmlValue::Text(text) => (self.strings.index(text), 0x03, self.strings.index(text)),
+            XmlValue::TwoTexts(raw, value) => (self.strings.index(raw), 0x03, self.strings.index(value)),
             XmlValue::Reference(id) => (NONE, 0x01, *id),
             XmlValue::Integer(number) => (NONE, 0x10, *number),
             XmlValue::Boolean(flag) => (NONE, 0x12, if *flag { u32::MAX } else { 0 }),

@@ -110,16 +110,6 @@ pub enum SigningScheme {
     V3,
 }
 
-impl SigningScheme {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::V1 => "v1",
-            Self::V2 => "v2",
-            Self::V3 => "v3",
-        }
-    }
-}
-
 /// SHA-256 of a certificate. Displayed as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CertificateDigest(pub [u8; 32]);

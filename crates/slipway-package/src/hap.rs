@@ -14,6 +14,8 @@ use crate::zip::{Archive, read_entry};
 
 const MODULE: &str = "module.json";
 
+/// Maximum number of characters of an error from the JSON reader.
+const LONGEST_MESSAGE: usize = 200;
 const LONGEST_BUNDLE_NAME: usize = 128;
 const LONGEST_VERSION_NAME: usize = 127;
 const MOST_DEVICE_TYPES: usize = 64;
@@ -81,7 +83,11 @@ fn names_bundle(text: &[u8]) -> bool {
 }
 
 fn parse(text: &[u8]) -> Result<HapFacts, Flaw> {
-    let file: ModuleFile = serde_json::from_slice(text).map_err(|error| Flaw::from(error.to_string()))?;
+    let file: ModuleFile = serde_json::from_slice(text).map_err(|error| {
+        // The message may repeat a whole text of the file.
+        let message: String = error.to_string().chars().take(LONGEST_MESSAGE).collect();
+        Flaw::from(message)
+    })?;
     require_bundle_name(&file.app.bundle_name)?;
     if file.app.version_name.len() > LONGEST_VERSION_NAME {
         return Err(format!("versionName is longer than {LONGEST_VERSION_NAME} bytes").into());

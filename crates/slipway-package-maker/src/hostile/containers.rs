@@ -22,7 +22,7 @@ fn sample() -> Vec<Entry> {
     vec![Entry::stored("a", b"abc"), Entry::deflated("b", &[0; 100])]
 }
 
-/// Files that are no containers.
+/// Files that are not ZIP containers.
 fn other_files() -> Vec<HostileFile> {
     let zip = write(&sample());
     let in_program = [b"\x7fELF program".to_vec(), zip.clone()].concat();
@@ -43,7 +43,7 @@ fn other_files() -> Vec<HostileFile> {
         kind("end-record-only.zip", "zip", end_record(0, (0, 0), &[])),
         refused(
             "magic-only.zip",
-            "no end of central directory",
+            "the end of central directory record is missing",
             b"PK\x03\x04".to_vec(),
         ),
     ]
@@ -94,7 +94,7 @@ fn places() -> Vec<HostileFile> {
         ),
         refused(
             "half.zip",
-            "no end of central directory",
+            "the end of central directory record is missing",
             zip[..zip.len() / 2].to_vec(),
         ),
     ]

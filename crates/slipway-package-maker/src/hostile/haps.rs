@@ -12,7 +12,7 @@ pub(super) fn files() -> Vec<HostileFile> {
     };
     let types = vec![r#""phone""#; 1000].join(",");
     vec![
-        kind("module-is-no-json.hap", "zip", with_module("bundleName")),
+        kind("module-is-not-json.hap", "zip", with_module("bundleName")),
         kind("module-is-nested.hap", "zip", with_module(&nested)),
         kind(
             "module-of-another-format.hap",

@@ -178,7 +178,7 @@ fn elements() -> Vec<HostileFile> {
             }),
         ),
         refused(
-            "root-is-no-manifest.apk",
+            "root-is-not-a-manifest.apk",
             "not a manifest",
             signed_document(&other_root),
         ),
@@ -193,6 +193,16 @@ fn elements() -> Vec<HostileFile> {
             "not a package name",
             named("../../data/evil"),
         ),
+        refused("package-has-two-texts.apk", "has two texts", {
+            let mut root = samples::plain().document();
+            for attribute in &mut root.attributes {
+                if attribute.name == "package" {
+                    let raw = "com.example.other".to_owned();
+                    attribute.value = XmlValue::TwoTexts(raw, samples::PACKAGE.to_owned());
+                }
+            }
+            signed_document(&root)
+        }),
         refused(
             "package-has-control.apk",
             "not a package name",

@@ -139,6 +139,15 @@ fn impostors() -> Vec<HostileFile> {
             }),
         ),
         refused(
+            "signer-added.apk",
+            "not in the lineage",
+            with_signers(V3, |digest| {
+                let mut added = SignedData::v3(&[TestKey::Other], digest);
+                added.sdk_range = Some((0x7fff_ffff, 0x7fff_ffff));
+                vec![Signer::v3(&[TestKey::App], digest), added.sign(TestKey::Other)]
+            }),
+        ),
+        refused(
             "range-is-not-signed.apk",
             "not the signed one",
             with_signers(V3, |digest| {

@@ -144,20 +144,23 @@ impl Attributes {
         Some(&attribute.value)
     }
 
-    /// Returns the text of an attribute that has neither a namespace nor an id.
+    /// Returns the text of an attribute that Android finds by its name. Android takes the raw text, and treats a
+    /// namespace that it cannot resolve as none.
     fn plain(&self, name: &'static str) -> Result<Option<String>, Flaw> {
-        let mut found = self
-            .0
-            .iter()
-            .filter(|attribute| attribute.name == name && !attribute.has_namespace);
-        let first = found.next();
+        let mut found = self.0.iter().filter(|attribute| attribute.name == name);
+        let Some(first) = found.next() else {
+            return Ok(None);
+        };
         if found.next().is_some() {
             return Err(format!("it has the attribute {name} twice").into());
         }
-        match first.map(|attribute| &attribute.value) {
-            None => Ok(None),
-            Some(AttributeValue::Text(text)) => Ok(Some(text.clone())),
-            Some(AttributeValue::Typed(_)) => Err(format!("{name} is not a text").into()),
+        match (&first.value, &first.raw_text) {
+            _ if first.has_namespace => Err(format!("the attribute {name} has a namespace").into()),
+            (AttributeValue::Text(text), Some(raw)) if raw == text => Ok(Some(text.clone())),
+            (AttributeValue::Text(_), _) => {
+                Err(format!("the attribute {name} has two texts, or no raw text").into())
+            }
+            (AttributeValue::Typed(_), _) => Err(format!("{name} is not a text").into()),
         }
     }
 

@@ -41,7 +41,7 @@ impl<'a> ResourceTable<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Flaw> {
         let table = Chunk::next(&mut Cursor::new(bytes))?;
         if table.kind != RESOURCE_TABLE {
-            return Err("it is no resource table".into());
+            return Err("it is not a resource table".into());
         }
         let mut strings = None;
         let mut types = Vec::new();

@@ -15,6 +15,8 @@ const NODES: std::ops::RangeInclusive<u16> = 0x0100..=0x017f;
 const MOST_ATTRIBUTES: u16 = 256;
 
 const NO_NAMESPACE: u32 = u32::MAX;
+/// Index of no text.
+const NO_TEXT: u32 = u32::MAX;
 
 /// Bytes with which a binary manifest begins: the type of the chunk and the length of its header.
 pub(super) const MAGIC: [u8; 4] = [3, 0, 8, 0];
@@ -54,6 +56,9 @@ pub(super) struct Attribute {
     pub(super) id: u32,
     pub(super) name: String,
     pub(super) has_namespace: bool,
+    /// Text as it was written; absent for a typed value. Android reads it instead of the value where it looks for an
+    /// attribute by its name.
+    pub(super) raw_text: Option<String>,
     pub(super) value: AttributeValue,
 }
 
@@ -84,7 +89,10 @@ impl StartTag<'_> {
     fn attribute(&self, mut bytes: Cursor<'_>) -> Result<Attribute, Flaw> {
         let namespace = bytes.u32()?;
         let name = bytes.u32()?;
-        let _raw_value = bytes.u32()?;
+        let raw_text = match bytes.u32()? {
+            NO_TEXT => None,
+            index => Some(self.names.strings.get(index)?),
+        };
         let value = match Value::read(&mut bytes)? {
             Value::String(index) => AttributeValue::Text(self.names.strings.get(index)?),
             value => AttributeValue::Typed(value),
@@ -93,6 +101,7 @@ impl StartTag<'_> {
             id: self.names.id(name),
             name: self.names.strings.get(name)?,
             has_namespace: namespace != NO_NAMESPACE,
+            raw_text,
             value,
         })
     }
@@ -106,7 +115,7 @@ pub(super) fn visit_tags<'a>(
 ) -> Result<(), Flaw> {
     let document = Chunk::next(&mut Cursor::new(document))?;
     if document.kind != XML {
-        return Err("it is no binary XML".into());
+        return Err("it is not binary XML".into());
     }
     let mut rest = document.body()?;
     let names = read_names(&mut rest)?;

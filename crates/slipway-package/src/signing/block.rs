@@ -102,7 +102,7 @@ impl SigningBlock {
     }
 }
 
-/// Reads the size from the footer; `None` if there is no block.
+/// Reads the size of the signing block from its footer. Returns `None` if the file has no signing block.
 fn read_size<R: Read + Seek>(source: &mut Source<R>, end: u64) -> Result<Option<u64>, InspectionError> {
     let Some(footer) = end.checked_sub(FOOTER_LENGTH) else {
         return Ok(None);

@@ -25,28 +25,33 @@ struct Node<'a> {
     signature: &'a [u8],
 }
 
-/// Verifies a lineage that ends with the signer's certificate. Returns the earlier certificates which Android accepts.
-pub(super) fn verify(
-    mut proof: Cursor<'_>,
-    signer: &Certificate<'_>,
-) -> Result<Vec<CertificateDigest>, Flaw> {
+/// Verified lineage.
+pub(super) struct Lineage {
+    /// All certificates, the oldest first.
+    pub(super) history: Vec<CertificateDigest>,
+    /// Earlier certificates that Android accepts for an update.
+    pub(super) accepted: Vec<CertificateDigest>,
+}
+
+/// Verifies a lineage that ends with the signer's certificate.
+pub(super) fn verify(mut proof: Cursor<'_>, signer: &Certificate<'_>) -> Result<Lineage, Flaw> {
     if proof.u32()? != VERSION {
         return Err("the proof of rotation has an unknown version".into());
     }
-    let mut earlier = Vec::new();
-    let mut seen = Vec::new();
+    let mut accepted = Vec::new();
+    let mut history = Vec::new();
     let mut previous: Option<Node<'_>> = None;
     while !proof.is_empty() {
         let node = read_node(proof.prefixed()?)?;
         let digest = node.certificate.digest();
-        if seen.len() == MOST_KEYS || seen.contains(&digest) {
+        if history.len() == MOST_KEYS || history.contains(&digest) {
             return Err("the proof of rotation has too many keys, or one twice".into());
         }
-        seen.push(digest);
+        history.push(digest);
         if let Some(previous) = &previous {
             require_signed(&node, previous)?;
             if previous.flags & INSTALLED_DATA != 0 {
-                earlier.push(previous.certificate.digest());
+                accepted.push(previous.certificate.digest());
             }
         }
         previous = Some(node);
@@ -54,7 +59,7 @@ pub(super) fn verify(
     if previous.is_none_or(|last| last.certificate.bytes != signer.bytes) {
         return Err("the proof of rotation does not end with the signer's certificate".into());
     }
-    Ok(earlier)
+    Ok(Lineage { history, accepted })
 }
 
 fn read_node(mut bytes: Cursor<'_>) -> Result<Node<'_>, Flaw> {

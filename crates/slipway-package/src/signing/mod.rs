@@ -84,6 +84,7 @@ impl BlockSignatures {
             v31: read(BlockScheme::V31, &block.v31)?,
         };
         signatures.require_nothing_stripped()?;
+        signatures.require_one_history()?;
         Ok(signatures)
     }
 
@@ -98,6 +99,26 @@ impl BlockSignatures {
             return Err("a v3.1 signature needs a v3 signature".into());
         }
         Ok(())
+    }
+
+    /// Refuses a file to which a signer was added. The list of signers is not signed, and Android ignores a signer for
+    /// versions that no device has; its certificate would pass for one of the publisher's.
+    fn require_one_history(&self) -> Result<(), Flaw> {
+        let newest = self
+            .v3
+            .iter()
+            .chain(&self.v31)
+            .max_by_key(|signer| signer.lineage.history.len());
+        match newest {
+            Some(newest)
+                if self
+                    .all()
+                    .any(|signer| !newest.lineage.history.contains(&signer.certificate)) =>
+            {
+                Err("a signer is not in the lineage of the newest one".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &VerifiedSigner> {
@@ -116,7 +137,7 @@ impl BlockSignatures {
         let is_verified = !current.is_empty();
         let current = || current.iter().chain(&self.v31);
         let mut signers = unique(current().map(|signer| signer.certificate));
-        let lineage = unique(current().flat_map(|signer| signer.lineage.iter().copied()));
+        let lineage = unique(current().flat_map(|signer| signer.lineage.accepted.iter().copied()));
         if !is_verified {
             signers = unique(v1.signers.into_iter());
         }

@@ -3,7 +3,7 @@
 use super::algorithm::SignatureAlgorithm;
 use super::certificate::Certificate;
 use super::content_digest::ContentDigests;
-use super::lineage;
+use super::lineage::{self, Lineage};
 use crate::cursor::Cursor;
 use crate::error::Flaw;
 use crate::facts::CertificateDigest;
@@ -30,8 +30,8 @@ pub(super) enum BlockScheme {
 /// Signer whose signature has been verified.
 pub(super) struct VerifiedSigner {
     pub(super) certificate: CertificateDigest,
-    /// Certificates of earlier keys.
-    pub(super) lineage: Vec<CertificateDigest>,
+    /// Certificates of earlier keys, and the own one.
+    pub(super) lineage: Lineage,
     /// Signed digests of the content.
     pub(super) content: ContentDigests,
     /// `true` if the file must also have a signature of the next scheme.
@@ -90,7 +90,10 @@ fn verify(scheme: BlockScheme, mut signer: Cursor<'_>) -> Result<VerifiedSigner,
         certificate: certificate.digest(),
         lineage: match data.proof_of_rotation {
             Some(proof) => lineage::verify(proof, &certificate)?,
-            None => Vec::new(),
+            None => Lineage {
+                history: vec![certificate.digest()],
+                accepted: Vec::new(),
+            },
         },
         content,
         needs_newer: data.needs_newer,

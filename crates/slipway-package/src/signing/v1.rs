@@ -30,7 +30,7 @@ pub(super) struct V1Signature {
     pub(super) signers: Vec<CertificateDigest>,
 }
 
-/// Looks for a v1 signature. Its certificates are read only if there is no newer signature.
+/// Finds the v1 signature. Reads its certificates only if the file has neither a v2 nor a v3 signature.
 pub(super) fn inspect<R: Read + Seek>(
     source: &mut Source<R>,
     archive: &Archive,
@@ -107,7 +107,7 @@ fn require_nothing_stripped<R: Read + Seek>(
 fn signer_certificate(bytes: &[u8]) -> Result<CertificateDigest, Flaw> {
     let mut content = Elements(bytes).expect(SEQUENCE)?.elements();
     if content.expect(OBJECT_IDENTIFIER)?.content != SIGNED_DATA {
-        return Err("a v1 signature is no signed data".into());
+        return Err("a v1 signature does not contain PKCS #7 signed data".into());
     }
     let mut data = content.expect(CONTEXT_0)?.elements().expect(SEQUENCE)?.elements();
     let _version = data.expect(INTEGER)?;

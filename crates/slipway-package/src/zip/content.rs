@@ -22,7 +22,7 @@ pub(crate) fn read_entry<R: Read + Seek>(
         ));
     }
     // One byte more than stated shows that the size is false.
-    let bytes = read_beginning(source, entry, (part, entry.size + 1))?;
+    let bytes = read_beginning(source, entry, (part, entry.size.saturating_add(1)))?;
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let mut crc = Crc::new();
     crc.update(&bytes);
@@ -46,7 +46,7 @@ pub(crate) fn read_beginning<R: Read + Seek>(
     }
     let packed = source.section(entry.data_offset, entry.compressed_size)?;
     // The size is at most the caller's limit, and the packed bytes can have it.
-    let expected = usize::try_from(most.min(entry.size + 1)).unwrap_or_default();
+    let expected = usize::try_from(most.min(entry.size.saturating_add(1))).unwrap_or_default();
     let mut bytes = Vec::with_capacity(expected);
     match entry.method {
         STORED => packed.take(most).read_to_end(&mut bytes)?,

@@ -54,7 +54,7 @@ fn find_signature(tail: &[u8]) -> Result<usize, Flaw> {
     let position = tail
         .windows(22)
         .rposition(|window| window.starts_with(&signature))
-        .ok_or("there is no end of central directory record; the file may be cut off")?;
+        .ok_or("the end of central directory record is missing; the file may be incomplete")?;
     let comment_length = Cursor::at(tail, position + 20)?.u16()?;
     if tail.len() != position + 22 + usize::from(comment_length) {
         return Err("the end of central directory record is not the end of the file".into());
