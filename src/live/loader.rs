@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::CatalogCache;
-use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts, row_count_of};
+use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::catalog_states::{self, AppRows, TenantRows};
 use crate::storage::credentials::app_keys::SealedSecrets;
@@ -16,7 +16,7 @@ use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
 use slipway_domain::access::{AppKey, TenantScope};
-use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::ids::{AppId, ReleaseId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_resolver::{OfferEncoders, PublishedApp};
 
@@ -278,29 +278,32 @@ impl Loader {
         served: &PublishedTenant,
         apps: &[LoadedApp],
     ) -> Result<Option<LoadResult>, StorageError> {
-        let rows_before = served.row_count();
-        let least = rows_before.div_ceil(2);
-        let mut rows_now = row_count_of(apps);
-        if !self.has_same_history || rows_now >= least {
+        if !self.has_same_history {
             return Ok(None);
         }
-        // A release that is no longer effective still exists.
-        let effective: HashSet<_> = apps.iter().flat_map(|loaded| loaded.app.release_ids()).collect();
-        let missing: Vec<_> = served
-            .loaded_apps()
-            .flat_map(|loaded| loaded.app.release_ids())
-            .filter(|id| !effective.contains(id))
-            .collect();
-        rows_now += catalog_states::count_existing_releases(reader, scope, &missing).await?;
-        if rows_now >= least {
-            return Ok(None);
-        }
-        let present: HashSet<_> = apps.iter().map(|loaded| loaded.id).collect();
+        let now: HashMap<_, _> = apps.iter().map(|loaded| (loaded.id, &loaded.app)).collect();
         let gone: Vec<_> = served
             .loaded_apps()
-            .filter(|loaded| !present.contains(&loaded.id))
-            .map(|loaded| loaded.app.package_name.as_str().to_owned())
+            .filter(|before| !now.contains_key(&before.id))
+            .map(|before| before.app.package_name.as_str().to_owned())
             .collect();
+        // A release that is no longer effective still exists.
+        let missing = find_missing(served, &now);
+        let count_existing =
+            async |ids: &[ReleaseId]| catalog_states::count_existing_releases(reader, scope, ids).await;
+        if gone.is_empty() && count_existing(&missing).await? == missing.len() as u64 {
+            return Ok(None);
+        }
+        // Apps that did not change are not read again, so their releases are counted too.
+        let served_releases: Vec<_> = served
+            .loaded_apps()
+            .flat_map(|before| before.app.release_ids())
+            .collect();
+        let rows_before = served.row_count();
+        let rows_now = apps.len() as u64 + count_existing(&served_releases).await?;
+        if rows_now >= rows_before.div_ceil(2) {
+            return Ok(None);
+        }
         let audited = catalog_states::count_audited_deletions(reader, scope, &gone).await?;
         let is_suspicious = gone.is_empty() || audited < gone.len() as u64;
         Ok(is_suspicious.then_some(LoadResult::Suspicious {
@@ -362,6 +365,22 @@ fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, Storag
         revision: rows.revision.clone(),
         app: Arc::new(compile_app(rows, encoders)?),
     })
+}
+
+/// Returns the served releases of changed apps that were not loaded again.
+fn find_missing(served: &PublishedTenant, now: &HashMap<AppId, &Arc<PublishedApp>>) -> Vec<ReleaseId> {
+    let mut missing = Vec::new();
+    for before in served.loaded_apps() {
+        match now.get(&before.id) {
+            Some(app) if Arc::ptr_eq(app, &before.app) => {}
+            Some(app) => {
+                let loaded: HashSet<_> = app.release_ids().collect();
+                missing.extend(before.app.release_ids().filter(|id| !loaded.contains(id)));
+            }
+            None => missing.extend(before.app.release_ids()),
+        }
+    }
+    missing
 }
 
 /// Compiles the rows of an app. Rows that cannot be compiled are reported like unreadable ones.

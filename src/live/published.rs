@@ -93,12 +93,6 @@ pub(super) struct LoadedApp {
     pub(super) app: Arc<PublishedApp>,
 }
 
-/// Returns the number of these apps and of their effective releases.
-pub(super) fn row_count_of(apps: &[LoadedApp]) -> u64 {
-    let releases: usize = apps.iter().map(|loaded| loaded.app.release_count()).sum();
-    apps.len() as u64 + releases as u64
-}
-
 impl PublishedTenant {
     pub(super) fn new(parts: TenantParts) -> Self {
         let mut by_name = HashMap::with_capacity(parts.apps.len());

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-use super::apps::AppOfTenant;
 use super::connect::with_load_timeout;
 use super::credentials::app_keys::{self, SealedSecrets};
 use super::credentials::device_keys::{self, DeviceKeyHash};
 use super::entity::catalog_revision;
 use super::releases::ReleaseSelection;
 use super::row::Row;
-use super::selection::{ByApp, numbers};
+use super::selection::numbers;
 use super::{
     AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
     tenants,
@@ -24,9 +23,6 @@ use slipway_domain::catalog::pin::Pin;
 use slipway_domain::catalog::release::Release;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
-
-/// Number of apps in one statement.
-const APPS_AT_ONCE: usize = 1_000;
 
 /// State of a tenant's catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,10 +127,14 @@ pub async fn load_apps(
 ) -> Result<Vec<AppRows>, StorageError> {
     let rows = with_load_timeout(apps::list_all_of(tx, &apps)).await?;
     let mut resources = with_load_timeout(resources::list_all_of(tx, &apps)).await?;
-    let mut releases = releases::list_all_of(tx, &apps, selection).await?;
-    if selection == ReleaseSelection::Effective {
-        replace_without_flags(tx, &rows, &mut releases).await?;
-    }
+    let mut releases = match selection {
+        ReleaseSelection::All => releases::list_all_of(tx, &apps).await?,
+        ReleaseSelection::Effective => {
+            let without_flags = rows.iter().filter(|row| !row.has_current_flags);
+            let without_flags = without_flags.map(|row| row.app.id).collect();
+            releases::list_effective_of(tx, &apps, &without_flags).await?
+        }
+    };
     let mut pins = with_load_timeout(pins::list_all_of(tx, &apps)).await?;
     let loaded = rows.into_iter().map(|row| AppRows {
         resources: resources.remove(&row.app.id).unwrap_or_default(),
@@ -145,25 +145,6 @@ pub async fn load_apps(
         revision: row.revision,
     });
     Ok(loaded.collect())
-}
-
-/// Loads every release that may be effective of the apps whose flags are not computed.
-async fn replace_without_flags(
-    tx: &ReadTx,
-    apps: &[AppOfTenant],
-    releases: &mut ByApp<Release>,
-) -> Result<(), StorageError> {
-    let mut without: HashMap<TenantId, Vec<AppId>> = HashMap::new();
-    for row in apps.iter().filter(|row| !row.has_current_flags) {
-        without.entry(row.tenant).or_default().push(row.app.id);
-    }
-    for (tenant, ids) in without {
-        for ids in ids.chunks(APPS_AT_ONCE) {
-            let selection = AppSelection::Some(TenantScope::internal(tenant), ids);
-            releases.extend(releases::list_possibly_effective(tx, &selection).await?);
-        }
-    }
-    Ok(())
 }
 
 /// Counts those of these releases that exist, in any state.

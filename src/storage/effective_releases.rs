@@ -7,8 +7,6 @@
 //!
 //! The flags are computed in the transaction of the change, for the changed resources alone.
 
-use std::collections::BTreeSet;
-
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -16,12 +14,11 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use super::StorageError;
 use super::entity::release::{Column, Entity};
 use super::entity::{pin, resource};
-use super::row::{Row, to_json};
+use super::row::Row;
 use super::statements::Transaction;
 use slipway_domain::catalog::pin::{PinMode, PinModeError};
 use slipway_domain::catalog::release::{ReleaseState, ReleaseStateKind};
 use slipway_domain::catalog::rollout::Share;
-use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::version::VersionCode;
 
 /// States that a check can depend on.
@@ -31,6 +28,12 @@ pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
 /// Maximum number of pinned versions that are treated separately. With more, everything from the lowest one up is
 /// effective.
 const MAX_PINNED_VERSIONS: usize = 50;
+
+/// Stored texts of a targeting that excludes no device. When the targeting gets a field, its text is added: existing rows
+/// keep theirs.
+const FOR_EVERYBODY: [&str; 1] = [
+    r#"{"org_scopes":[],"org_exclusions":[],"device_types":[],"host_version_min":null,"host_version_max":null,"attribute_rules":[],"device_ids":[]}"#,
+];
 
 /// Returns `true` in the states that a check can depend on.
 pub(super) fn is_effective(state: ReleaseState) -> bool {
@@ -54,6 +57,29 @@ struct VersionRange {
     last: i64,
 }
 
+impl VersionRange {
+    fn contains(&self) -> SimpleExpr {
+        Column::VersionCode.between(self.first, self.last)
+    }
+}
+
+/// Versions that a check can choose from.
+#[derive(Debug)]
+struct Choice {
+    ranges: Vec<VersionRange>,
+    exact: Vec<i64>,
+}
+
+impl Choice {
+    fn upwards_from(first: i64) -> Self {
+        let last = i64::MAX;
+        Self {
+            ranges: vec![VersionRange { first, last }],
+            exact: Vec::new(),
+        }
+    }
+}
+
 /// App of a tenant, in a transaction that has changed it.
 #[derive(Clone, Copy)]
 pub(super) struct ChangedApp<'a> {
@@ -63,8 +89,17 @@ pub(super) struct ChangedApp<'a> {
 }
 
 impl ChangedApp<'_> {
-    /// Computes the flags of all releases.
+    /// Computes the flags of all releases, whatever they were.
     pub(super) async fn refresh_all(self) -> Result<(), StorageError> {
+        // A release may have become a floor, mandatory or recalled without its flag.
+        Entity::update_many()
+            .col_expr(Column::Effective, Expr::value(true))
+            .filter(Column::TenantId.eq(self.tenant))
+            .filter(Column::AppId.eq(self.id))
+            .filter(Column::Effective.eq(false))
+            .filter(is_in_state(EFFECTIVE_STATES))
+            .exec(self.connection)
+            .await?;
         let identifiers: Vec<String> = resource::Entity::find()
             .filter(resource::Column::TenantId.eq(self.tenant))
             .filter(resource::Column::AppId.eq(self.id))
@@ -86,10 +121,13 @@ impl ChangedApp<'_> {
             app: self,
             identifier,
         };
-        let ranges = resource.effective_ranges().await?;
-        resource.clear_outside(&ranges).await?;
-        for range in ranges {
-            resource.set_within(range).await?;
+        let choice = resource.choice().await?;
+        resource.clear_except(&choice).await?;
+        for range in choice.ranges {
+            resource.set(range.contains()).await?;
+        }
+        if !choice.exact.is_empty() {
+            resource.set(Column::VersionCode.is_in(choice.exact)).await?;
         }
         Ok(())
     }
@@ -102,47 +140,38 @@ struct ChangedResource<'a> {
 }
 
 impl ChangedResource<'_> {
-    /// Returns the ranges of versions that a check can choose from: from the newest release for everybody upwards, and
-    /// the same below each ceiling.
-    async fn effective_ranges(&self) -> Result<Vec<VersionRange>, StorageError> {
+    /// Returns the versions that a check can choose from: from the newest release for everybody upwards, the same below
+    /// each ceiling, and exact ones.
+    async fn choice(&self) -> Result<Choice, StorageError> {
         let newest = self.newest_for_everybody(i64::MAX).await?;
-        let mut ranges = vec![VersionRange {
-            first: newest,
-            last: i64::MAX,
-        }];
-        let pinned = self.pinned_versions().await?;
-        let below: BTreeSet<_> = pinned
-            .into_iter()
-            .filter_map(|mode| match mode {
-                PinMode::Exact(version) => Some((version.get(), version.get())),
-                PinMode::Ceiling(version) => Some((version.get(), 0)),
-                PinMode::Hold => None,
-            })
-            .filter(|(version, _)| *version < newest)
-            .collect();
-        if below.len() > MAX_PINNED_VERSIONS {
-            let lowest = below.first().map_or(newest, |(version, _)| *version);
-            ranges[0].first = self.newest_for_everybody(lowest).await?;
-            return Ok(ranges);
+        let mut pinned = self.pinned_below(newest).await?;
+        let mut choice = Choice::upwards_from(newest);
+        if pinned.len() > MAX_PINNED_VERSIONS {
+            let lowest = pinned.iter().filter_map(|mode| mode.version_code()).min();
+            let lowest = lowest.map_or(newest, VersionCode::get);
+            choice = Choice::upwards_from(self.newest_for_everybody(lowest).await?);
+            pinned.clear();
         }
-        for (last, exact) in below {
-            let first = if exact == 0 {
-                self.newest_for_everybody(last).await?
-            } else {
-                exact
-            };
-            ranges.push(VersionRange { first, last });
+        for mode in pinned {
+            match mode {
+                PinMode::Exact(version) => choice.exact.push(version.get()),
+                PinMode::Ceiling(version) => choice.ranges.push(VersionRange {
+                    first: self.newest_for_everybody(version.get()).await?,
+                    last: version.get(),
+                }),
+                PinMode::Hold => {}
+            }
         }
-        Ok(ranges)
+        Ok(choice)
     }
 
-    /// Returns the modes with a version that pins have, each once.
-    async fn pinned_versions(&self) -> Result<Vec<PinMode>, StorageError> {
+    /// Returns the modes of pins with a lower version, each once.
+    async fn pinned_below(&self, version: i64) -> Result<Vec<PinMode>, StorageError> {
         let modes: Vec<(String, i64)> = pin::Entity::find()
             .filter(pin::Column::TenantId.eq(self.app.tenant))
             .filter(pin::Column::AppId.eq(self.app.id))
             .filter(pin::Column::Identifier.eq(self.identifier))
-            .filter(pin::Column::VersionCode.is_not_null())
+            .filter(pin::Column::VersionCode.lt(version))
             .select_only()
             .columns([pin::Column::Mode, pin::Column::VersionCode])
             .distinct()
@@ -154,10 +183,8 @@ impl ChangedResource<'_> {
             .into_iter()
             .map(|(mode, version)| {
                 let version = row.column("version_code", VersionCode::new(version))?;
-                row.column(
-                    "mode",
-                    PinMode::parse(&mode, Some(version)).map_err(PinModeError::into_reason),
-                )
+                let mode = PinMode::parse(&mode, Some(version)).map_err(PinModeError::into_reason);
+                row.column("mode", mode)
             })
             .collect()
     }
@@ -172,7 +199,7 @@ impl ChangedResource<'_> {
             .filter(is_in_state([ReleaseStateKind::Published]))
             .filter(Column::VersionCode.lte(ceiling))
             .filter(Column::RolloutShare.eq(i32::from(Share::EVERYBODY.hundredths())))
-            .filter(Column::Targeting.eq(to_json(&Targeting::default())))
+            .filter(Column::Targeting.is_in(FOR_EVERYBODY))
             .filter(Column::StartsAt.is_null())
             .filter(Column::EndsAt.is_null())
             .select_only()
@@ -185,12 +212,13 @@ impl ChangedResource<'_> {
         Ok(newest.unwrap_or(0))
     }
 
-    async fn clear_outside(&self, ranges: &[VersionRange]) -> Result<(), StorageError> {
+    async fn clear_except(&self, choice: &Choice) -> Result<(), StorageError> {
         let mut kept_if_published = Condition::any()
             .add(Column::Floor.eq(true))
-            .add(Column::Mandatory.eq(true));
-        for range in ranges {
-            kept_if_published = kept_if_published.add(Column::VersionCode.between(range.first, range.last));
+            .add(Column::Mandatory.eq(true))
+            .add(Column::VersionCode.is_in(choice.exact.iter().copied()));
+        for range in &choice.ranges {
+            kept_if_published = kept_if_published.add(range.contains());
         }
         let kept = Condition::any()
             .add(is_in_state([ReleaseStateKind::Recalled]))
@@ -208,11 +236,13 @@ impl ChangedResource<'_> {
         Ok(())
     }
 
-    async fn set_within(&self, range: VersionRange) -> Result<(), StorageError> {
+    /// Sets the flag of some versions. Each condition is one that the index serves: with several in one statement,
+    /// SQLite would read every superseded release.
+    async fn set(&self, versions: SimpleExpr) -> Result<(), StorageError> {
         Entity::update_many()
             .col_expr(Column::Effective, Expr::value(true))
             .filter(self.condition(false))
-            .filter(Column::VersionCode.between(range.first, range.last))
+            .filter(versions)
             .filter(is_in_state(EFFECTIVE_STATES))
             .exec(self.app.connection)
             .await?;
@@ -225,5 +255,21 @@ impl ChangedResource<'_> {
             .add(Column::AppId.eq(self.app.id))
             .add(Column::Effective.eq(effective))
             .add(Column::Identifier.eq(self.identifier))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_domain::catalog::targeting::Targeting;
+
+    use super::super::row::to_json;
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_targeting_for_everybody_is_known() {
+        assert_eq!(
+            FOR_EVERYBODY.last(),
+            Some(&to_json(&Targeting::default()).as_str())
+        );
     }
 }

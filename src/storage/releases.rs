@@ -2,17 +2,19 @@
 
 mod row;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select, SelectExt,
+    QueryOrder, QuerySelect, QueryTrait, Select, SelectExt,
 };
 
 use super::connect::with_load_timeout;
 use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_not_discarded};
-use super::entity::release::{ActiveModel, Column, Entity};
+use super::entity::release::{ActiveModel, Column, Entity, Model};
 use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
 use super::selection::{AppSelection, ByApp};
@@ -88,37 +90,48 @@ pub async fn list(
         .try_map(row::read)
 }
 
-/// Lists the selected releases of these apps, in no particular order. The flags of effective releases must be computed.
+/// Lists the releases of these apps in any state, in no particular order.
 pub(super) async fn list_all_of(
     tx: &ReadTx,
     apps: &AppSelection<'_>,
-    selection: ReleaseSelection,
 ) -> Result<ByApp<Release>, StorageError> {
-    let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
-    let rows = match selection {
-        ReleaseSelection::All => rows,
-        ReleaseSelection::Effective => rows.filter(Column::Effective.eq(true)),
-    };
-    read_all(tx, rows).await
+    read_all(tx, of_apps(apps), |_| true).await
 }
 
-/// Lists the published and the recalled releases of these apps: a superset of the effective ones, for apps whose flags
-/// are not computed.
-pub(super) async fn list_possibly_effective(
+/// Lists the effective releases of these apps, in no particular order. Of apps whose flags are not computed it lists
+/// those in the states that a check can depend on.
+pub(super) async fn list_effective_of(
     tx: &ReadTx,
     apps: &AppSelection<'_>,
+    without_flags: &HashSet<AppId>,
 ) -> Result<ByApp<Release>, StorageError> {
-    let rows = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
-    read_all(tx, rows.filter(is_in_state(EFFECTIVE_STATES))).await
+    if without_flags.is_empty() {
+        return read_all(tx, of_apps(apps).filter(Column::Effective.eq(true)), |_| true).await;
+    }
+    let rows = of_apps(apps).filter(is_in_state(EFFECTIVE_STATES));
+    read_all(tx, rows, |row| {
+        row.effective || without_flags.contains(&AppId::from_uuid(row.app_id))
+    })
+    .await
 }
 
-async fn read_all(tx: &ReadTx, rows: Select<Entity>) -> Result<ByApp<Release>, StorageError> {
+fn of_apps(apps: &AppSelection<'_>) -> Select<Entity> {
+    Entity::find().filter(apps.condition(Column::TenantId, Column::AppId))
+}
+
+async fn read_all(
+    tx: &ReadTx,
+    rows: Select<Entity>,
+    is_wanted: impl Fn(&Model) -> bool,
+) -> Result<ByApp<Release>, StorageError> {
     let mut rows = with_load_timeout(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
     let mut releases = ByApp::new();
     while let Some(model) = with_load_timeout(async { Ok(rows.try_next().await?) }).await? {
-        let app = model.app_id;
-        let release = row::read(model)?.value.release;
-        releases.entry(AppId::from_uuid(app)).or_default().push(release);
+        if is_wanted(&model) {
+            let app = AppId::from_uuid(model.app_id);
+            let release = row::read(model)?.value.release;
+            releases.entry(app).or_default().push(release);
+        }
     }
     Ok(releases)
 }
@@ -163,29 +176,48 @@ pub async fn find_contradicting_name(
         .add(Column::VersionCode.gt(code.get()))
         .add(Expr::cust("version_order || ''").ne(""))
         .add(Expr::cust("version_order || ''").lt(key.as_str()));
-    for condition in [higher_name, lower_name] {
-        let found: Option<(i64, String)> = published_or_paused(scope, release.app_id)
-            .filter(Column::Identifier.eq(release.identifier.as_str()))
-            .filter(condition)
-            .select_only()
-            .columns([Column::VersionCode, Column::VersionName])
-            .limit(1)
-            .into_tuple()
-            .one(reader.connection())
-            .await?;
-        if let Some((code, name)) = found {
-            let row = Row::of(
-                "releases",
-                format!("{} of {}", release.identifier, release.app_id),
-            );
-            let code = row.column("version_code", VersionCode::of_release(code))?;
-            return Ok(Some((
-                code,
-                row.column("version_name", VersionName::parse(name))?,
-            )));
+    // Written by a version of the program that did not compute the order.
+    let unknown_order = Condition::all().add(Column::VersionOrder.is_null());
+    for condition in [higher_name, lower_name, unknown_order] {
+        let found = names_where(reader, scope, release, condition).await?;
+        let contradicts = |(other_code, other_name): &(VersionCode, VersionName)| {
+            let other_key = semver_order_key(other_name);
+            !other_key.is_empty() && other_key != key && (other_key < key) == (*other_code > code)
+        };
+        if let Some(found) = found.into_iter().find(contradicts) {
+            return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+/// Lists code and name of the published and paused releases of the same resource that meet a condition.
+async fn names_where(
+    reader: &impl Reader,
+    scope: TenantScope,
+    release: &Release,
+    condition: Condition,
+) -> Result<Vec<(VersionCode, VersionName)>, StorageError> {
+    let found: Vec<(i64, String)> = published_or_paused(scope, release.app_id)
+        .filter(Column::Identifier.eq(release.identifier.as_str()))
+        .filter(condition)
+        .select_only()
+        .columns([Column::VersionCode, Column::VersionName])
+        .order_by_asc(Column::VersionCode)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let row = Row::of(
+        "releases",
+        format!("{} of {}", release.identifier, release.app_id),
+    );
+    found
+        .into_iter()
+        .map(|(code, name)| {
+            let code = row.column("version_code", VersionCode::of_release(code))?;
+            Ok((code, row.column("version_name", VersionName::parse(name))?))
+        })
+        .collect()
 }
 
 /// Returns `true` if any release of the app is published or paused.

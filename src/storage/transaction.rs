@@ -1,7 +1,7 @@
 //! Transactions: for reads of one consistent state, for writes, and for writes that checks depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -209,22 +209,18 @@ impl CatalogTx {
 
     /// Records that the app's own revision must advance too.
     pub(super) fn mark_app_changed(&self, app: AppId) {
-        self.changed_apps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(app)
-            .or_default();
+        self.changed_apps().entry(app).or_default();
     }
 
     /// Records that other releases of a resource may have become effective or superseded. The app's own revision
     /// advances too.
     pub(super) fn mark_releases_changed(&self, app: AppId, identifier: &Identifier) {
-        self.changed_apps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(app)
-            .or_default()
-            .insert(identifier.clone());
+        let mut apps = self.changed_apps();
+        apps.entry(app).or_default().insert(identifier.clone());
+    }
+
+    fn changed_apps(&self) -> MutexGuard<'_, BTreeMap<AppId, BTreeSet<Identifier>>> {
+        self.changed_apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Advances the revisions of the changed apps and of the tenant, commits, and returns the tenant's new revision.
@@ -234,19 +230,15 @@ impl CatalogTx {
     /// The position is drawn last. Positions therefore follow the order of commits, except for simultaneous commits.
     /// Catalog sync compares revisions and never uses a position as the end of a read.
     pub async fn commit(self) -> Result<CatalogRevision, StorageError> {
-        self.authority.confirm(&self, CredentialLock::Shared).await?;
         self.advance_apps().await?;
+        self.authority.confirm(&self, CredentialLock::Shared).await?;
         let revision = self.advance_tenant().await?;
         self.tx.commit().await?;
         Ok(revision)
     }
 
     async fn advance_apps(&self) -> Result<(), StorageError> {
-        let apps = self
-            .changed_apps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let apps = std::mem::take(&mut *self.changed_apps());
         for (app, resources) in apps {
             let Some(has_current_flags) = self.advance_app(app).await? else {
                 continue;

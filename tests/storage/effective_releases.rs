@@ -174,6 +174,11 @@ async fn a_pin_brings_back_what_it_allows(database: TestDatabase) {
     assert_eq!(loaded_versions(db, &wms).await, (7..=80).collect::<Vec<_>>());
 }
 
+async fn execute(database: &TestDatabase, statement: &str) {
+    let raw = sea_orm::Database::connect(&database.url).await.unwrap();
+    raw.execute_unprepared(statement).await.unwrap();
+}
+
 /// During a rolling deploy a node of an older version may write. It does not compute the flags.
 async fn flags_that_another_version_left_behind_are_not_trusted(database: TestDatabase) {
     let db = &database.db;
@@ -186,13 +191,20 @@ async fn flags_that_another_version_left_behind_are_not_trusted(database: TestDa
         "UPDATE apps SET revision = revision + 1",
     ];
     for statement in as_an_older_version {
-        let raw = sea_orm::Database::connect(&database.url).await.unwrap();
-        raw.execute_unprepared(statement).await.unwrap();
+        execute(&database, statement).await;
     }
     assert_eq!(loaded_versions(db, &wms).await, [1, 2]);
     // The next write computes them for the whole app.
     insert(db, release(&wms, "a", 9)).await;
     assert_eq!(loaded_versions(db, &wms).await, [2]);
+    for statement in [
+        "UPDATE releases SET floor = TRUE WHERE version_code = 1",
+        "UPDATE apps SET revision = revision + 1",
+    ] {
+        execute(&database, statement).await;
+    }
+    insert(db, release(&wms, "a", 10)).await;
+    assert_eq!(loaded_versions(db, &wms).await, [1, 2]);
 }
 
 /// Changes a release, or adds one.
@@ -350,16 +362,16 @@ async fn checks_are_answered_as_if_every_release_were_loaded(database: TestDatab
     assert!(loaded_less > steps / 2, "{loaded_less} of {steps}");
 }
 
+fn named(app: &App, code: i64, name: &str, state: ReleaseState) -> ReleaseRecord {
+    let mut record = release(app, "a", code);
+    record.release.state = state;
+    record.release.content.version_name = slipway_domain::catalog::text::VersionName::parse(name).unwrap();
+    record
+}
+
 async fn a_contradicting_name_is_found_among_all(database: TestDatabase) {
     let db = &database.db;
     let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
-    let named = |code: i64, name: &str, state| {
-        let mut record = release(&wms, "a", code);
-        record.release.state = state;
-        record.release.content.version_name =
-            slipway_domain::catalog::text::VersionName::parse(name).unwrap();
-        record
-    };
     for (code, name, state) in [
         (10, "1.1.10", ReleaseState::Published),
         (20, "build 20", ReleaseState::Published),
@@ -368,8 +380,15 @@ async fn a_contradicting_name_is_found_among_all(database: TestDatabase) {
         (50, "0.1.0", ReleaseState::Recalled(RecallMode::Stop)),
         (60, "1.3.0+b", ReleaseState::Published),
     ] {
-        insert(db, named(code, name, state)).await;
+        insert(db, named(&wms, code, name, state)).await;
     }
+    find_contradictions(db, &wms).await;
+    // The same for releases that an older version of the program wrote.
+    execute(&database, "UPDATE releases SET version_order = NULL").await;
+    find_contradictions(db, &wms).await;
+}
+
+async fn find_contradictions(db: &Db, wms: &App) {
     let tx = db.begin_read().await.unwrap();
     for (code, name, expected) in [
         (70, "1.4.0", None),
@@ -383,7 +402,7 @@ async fn a_contradicting_name_is_found_among_all(database: TestDatabase) {
         (5, "1.1.11", Some(10)),
         (70, "build", None),
     ] {
-        let own = named(code, name, ReleaseState::Draft).release;
+        let own = named(wms, code, name, ReleaseState::Draft).release;
         let found = releases::find_contradicting_name(&tx, scope(1), &own)
             .await
             .unwrap();

@@ -1,6 +1,6 @@
 //! A release; `config_json` and `targeting` are JSON, and `rollout_share` is in hundredths of a percent. `effective` is
 //! true if a check can depend on the release. `version_order` sorts version names that are `SemVer`; it is empty for
-//! others.
+//! others, and null if an older version of the program wrote the release.
 
 #![expect(clippy::struct_excessive_bools, reason = "each is a column")]
 
