@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::listen::serve;
 use crate::config::Config;
-use crate::http::{ExposedApis, ServerDependencies, TrustedProxies};
+use crate::http::{self, ExposedApis, ServerDependencies, TrustedProxies};
 use crate::services::Context;
 
 /// Maximum number of connections to the operations server: monitoring and a few people.
@@ -44,11 +44,13 @@ impl Servers {
         context: &Arc<Context>,
         metrics: &PrometheusHandle,
     ) -> anyhow::Result<Self> {
+        let description = Arc::new(http::description(config.public_url.as_deref()));
         let dependencies = |exposed| ServerDependencies {
             context: context.clone(),
             trusted_proxies: TrustedProxies::new(&config.trusted_proxies, config.forwarded_header),
             metrics: metrics.clone(),
             public_url: config.public_url.clone(),
+            description: description.clone(),
             exposed,
         };
         let exposed = match config.operations_listen {

@@ -58,11 +58,13 @@ impl SignalHandler {
             self.stage = self.receive().await;
             end_process_within(self.drain + Duration::from_secs(STOP_WITHIN_S) + FINISH_WITHIN);
         }
-        // Devices reconnect to other nodes.
-        self.context.push_delivery().end_streams();
         if self.stage == Stage::Draining {
             tracing::info!(drain_s = self.drain.as_secs(), "draining; the server will stop");
             self.context.node().begin_drain();
+        }
+        // Devices reconnect to other nodes.
+        self.context.push_delivery().end_streams();
+        if self.stage == Stage::Draining {
             // A second signal ends the drain.
             let _ = timeout(self.drain, self.receive()).await;
             self.stage = Stage::Stopping;

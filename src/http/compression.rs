@@ -6,6 +6,7 @@ use std::io::Write;
 use actix_web::HttpRequest;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, Header, HeaderMap,
     HeaderValue, Preference, Quality, VARY,
@@ -21,6 +22,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// Responses are small and the client is waiting, so speed matters more than the ratio.
 const ZSTD_LEVEL: i32 = 1;
 
+/// Codings of the server's own APIs, in the order of preference.
+pub(super) const CODINGS: [Coding; 2] = [Coding::Zstd, Coding::Gzip];
+
 /// Content coding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -29,22 +33,33 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// Returns the preferred coding that `Accept-Encoding` names with a weight above 0 (RFC 9110, section 12.5.3).
-    pub(super) fn accepted_by(request: &HttpRequest) -> Option<Self> {
+    /// Returns the first of the codings with the highest weight above 0 among those that `Accept-Encoding` names
+    /// (RFC 9110, section 12.5.3).
+    pub(super) fn accepted_by(request: &HttpRequest, codings: &[Self]) -> Option<Self> {
         if !request.headers().contains_key(ACCEPT_ENCODING) {
             return None;
         }
         let accepted = AcceptEncoding::parse(request).ok()?;
-        let weight = |coding: Encoding| {
-            let named = Preference::Specific(coding);
-            let choice = accepted.iter().find(|choice| choice.item == named);
-            choice.map_or(Quality::ZERO, |choice| choice.quality)
+        let weight = |coding: Self| {
+            let named = Preference::Specific(coding.encoding());
+            let choices = accepted.iter().filter(|choice| choice.item == named);
+            choices
+                .map(|choice| choice.quality)
+                .max()
+                .unwrap_or(Quality::ZERO)
         };
-        let (zstd, gzip) = (weight(Encoding::zstd()), weight(Encoding::gzip()));
-        if zstd > Quality::ZERO && zstd >= gzip {
-            Some(Self::Zstd)
-        } else {
-            (gzip > Quality::ZERO).then_some(Self::Gzip)
+        let accepted = codings
+            .iter()
+            .copied()
+            .filter(|coding| weight(*coding) > Quality::ZERO);
+        // Of equal weights `max_by_key` returns the last.
+        accepted.rev().max_by_key(|coding| weight(*coding))
+    }
+
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::Zstd => Encoding::zstd(),
+            Self::Gzip => Encoding::gzip(),
         }
     }
 
@@ -64,18 +79,8 @@ impl Coding {
     }
 }
 
-/// Returns true if `Accept-Encoding` names gzip with a weight above 0.
-pub(super) fn accepts_gzip(request: &HttpRequest) -> bool {
-    let gzip = Preference::Specific(Encoding::gzip());
-    AcceptEncoding::parse(request).is_ok_and(|accepted| {
-        accepted
-            .iter()
-            .any(|choice| choice.item == gzip && choice.quality > Quality::ZERO)
-    })
-}
-
 /// Compresses a body with gzip.
-pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
+fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder
         .write_all(body)
@@ -87,24 +92,25 @@ pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
 /// object with a strong entity tag is not compressed either: a client sends that tag back in `If-Match`, and it names
 /// the object's bytes. A check's tag becomes weak, which is sufficient for `If-None-Match`.
 pub(super) fn compress_response<B: MessageBody>(
-    response: ServiceResponse<B>,
+    mut response: ServiceResponse<B>,
     is_check: bool,
 ) -> ServiceResponse<EitherBody<B, Bytes>> {
-    let Some(coding) = Coding::accepted_by(response.request()) else {
-        return response.map_into_left_body();
-    };
     let headers = response.headers();
+    let is_compressible = (is_json(headers) || response.status() == StatusCode::NOT_MODIFIED)
+        && (is_check || !headers.contains_key(ETAG));
     // A response with `Vary` has chosen its coding itself.
-    let may_compress =
-        is_json(headers) && !headers.contains_key(VARY) && (is_check || !headers.contains_key(ETAG));
-    if !may_compress {
+    if !is_compressible || headers.contains_key(VARY) {
         return response.map_into_left_body();
     }
+    let vary = HeaderValue::from_static("Accept-Encoding");
+    response.headers_mut().insert(VARY, vary);
+    let Some(coding) = Coding::accepted_by(response.request(), &CODINGS) else {
+        return response.map_into_left_body();
+    };
     response.map_body(|head, body| match body.try_into_bytes() {
         Ok(bytes) if (MIN_BYTES..=MAX_BYTES).contains(&bytes.len()) => {
             let headers = head.headers_mut();
             headers.insert(CONTENT_ENCODING, coding.header());
-            headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
             if let Some(weak) = headers.get(ETAG).and_then(weak_form_of) {
                 headers.insert(ETAG, weak);
             }
@@ -145,9 +151,11 @@ mod tests {
             ("", false),
         ] {
             let request = TestRequest::default().insert_header((ACCEPT_ENCODING, header));
-            assert_eq!(accepts_gzip(&request.to_http_request()), accepted, "{header}");
+            let chosen = Coding::accepted_by(&request.to_http_request(), &[Coding::Gzip]);
+            assert_eq!(chosen.is_some(), accepted, "{header}");
         }
-        assert!(!accepts_gzip(&TestRequest::default().to_http_request()));
+        let without = TestRequest::default().to_http_request();
+        assert_eq!(Coding::accepted_by(&without, &CODINGS), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
-use super::compression::Coding;
+use super::compression::{CODINGS, Coding};
 use super::problem::Problem;
 use slipway_domain::catalog::json::JsonText;
 
@@ -22,15 +22,15 @@ const PAGES: &str = "/docs/{file:.*}";
 /// Paths of the documentation, which the description does not contain.
 pub(super) const PATHS: [&str; 2] = [DESCRIPTION, PAGES];
 
-/// OpenAPI description as JSON, plain and compressed. It is compressed once, because anybody may request it.
-struct Description {
+/// OpenAPI description as JSON, plain and compressed. It is built once per process, because anybody may request it.
+pub struct Description {
     plain: Bytes,
     gzip: Bytes,
     zstd: Bytes,
 }
 
 impl Description {
-    fn new(api: &OpenApi) -> Self {
+    pub(super) fn new(api: &OpenApi) -> Self {
         let plain = JsonText::of(api).into_string().into_bytes();
         Self {
             gzip: Coding::Gzip.encode(&plain).into(),
@@ -45,10 +45,14 @@ struct ContentPolicy(HeaderValue);
 
 /// Registers the documentation routes. The library's own routes would copy a file of 1 MB and serialize the description
 /// for each request.
-pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url: Option<&str>) {
+pub(super) fn routes(
+    config: &mut web::ServiceConfig,
+    description: &Arc<Description>,
+    public_url: Option<&str>,
+) {
     config
         .app_data(web::Data::new(ContentPolicy(policy(public_url))))
-        .app_data(web::Data::new(Description::new(api)))
+        .app_data(web::Data::from(description.clone()))
         .app_data(web::Data::new(Config::new([DESCRIPTION])))
         .service(web::redirect("/docs", "/docs/"))
         .service(
@@ -60,7 +64,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig, api: &OpenApi, public_url:
 }
 
 async fn serve_description(request: HttpRequest, description: web::Data<Description>) -> HttpResponse {
-    let coding = Coding::accepted_by(&request);
+    let coding = Coding::accepted_by(&request, &CODINGS);
     let mut response = HttpResponse::Ok();
     response
         .content_type("application/json")

@@ -49,6 +49,7 @@ use utoipa_actix_web::{AppExt, scope};
 
 pub use client_address::{ForwardedHeader, TrustedProxies};
 pub(crate) use connection::TimedStream;
+pub use documentation::Description;
 pub use offer_encoding::OfferEncoding;
 pub use offer_json::JSON;
 
@@ -67,6 +68,7 @@ pub struct ServerDependencies {
     pub metrics: PrometheusHandle,
     /// Public address of the server, for the API description.
     pub public_url: Option<String>,
+    pub description: Arc<Description>,
     pub exposed: ExposedApis,
 }
 
@@ -92,7 +94,16 @@ impl ExposedApis {
 
 /// Returns the API description without a server.
 pub fn openapi() -> OpenApi {
-    build_documented_app(App::new().into_utoipa_app(), None, ExposedApis::All).1
+    describe(None)
+}
+
+/// Builds the description that servers with this public address send.
+pub fn description(public_url: Option<&str>) -> Description {
+    Description::new(&describe(public_url))
+}
+
+fn describe(public_url: Option<&str>) -> OpenApi {
+    build_documented_app(App::new().into_utoipa_app(), public_url, ExposedApis::All).1
 }
 
 /// Builds the application with the exposed APIs and the middleware.
@@ -122,9 +133,7 @@ pub fn server(
     app.app_data(web::Data::new(fallback::PathMethods::of(&shown, exposed)))
         .configure(|config| {
             if exposed.has_operations() {
-                let (_, api) =
-                    build_documented_app(App::new().into_utoipa_app(), public_url, ExposedApis::All);
-                documentation::routes(config, &api, public_url);
+                documentation::routes(config, &dependencies.description, public_url);
             }
         })
         .default_service(web::to(fallback::handle_unrouted))

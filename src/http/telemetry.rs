@@ -73,6 +73,12 @@ pub(super) async fn instrument_request(
     let began = timer::now();
     // A check does not use the database, and the gateway's push has its own response to a missed deadline.
     let has_deadline = check_path.is_none();
+    // A call that misses its deadline loses its request.
+    let context = if has_deadline {
+        request.app_data::<web::Data<Context>>().cloned()
+    } else {
+        None
+    };
     let answer = async {
         if has_deadline {
             within_deadline(next.call(request)).await
@@ -104,6 +110,9 @@ pub(super) async fn instrument_request(
             measure(&method, end, problem.status_code(), took);
             let mut response = problem.error_response();
             add_common_headers(response.headers_mut(), &id, &path);
+            if is_draining(context.as_ref()) {
+                response.head_mut().set_connection_type(ConnectionType::Close);
+            }
             return Err(InternalError::from_response(problem, response).into());
         }
     };
@@ -127,7 +136,10 @@ pub(super) async fn instrument_request(
     // Routes match the decoded path, which cannot be derived from the raw path.
     let place = if route == "none" { &*path } else { &*route };
     add_common_headers(response.headers_mut(), &id, place);
-    close_if_draining(&mut response);
+    if is_draining(response.request().app_data()) {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     if place == "/docs" || place.starts_with("/docs/") {
         documentation::add_page_headers(&mut response);
     }
@@ -136,16 +148,10 @@ pub(super) async fn instrument_request(
         .map_body(|_, body| TrackedBody::new(body, in_progress)))
 }
 
-/// Asks for another connection while the node drains. A client that keeps one in use would hold the stop, and its last
-/// request would be lost.
-fn close_if_draining<B>(response: &mut ServiceResponse<B>) {
-    let context = response.request().app_data::<web::Data<Context>>();
-    if context.is_some_and(|context| context.node().is_draining()) {
-        response
-            .response_mut()
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
-    }
+/// Returns true if the connection must be closed after the response, because the node drains. A client that keeps a
+/// connection in use would hold the stop, and its last request would be lost.
+fn is_draining(context: Option<&web::Data<Context>>) -> bool {
+    context.is_some_and(|context| context.node().is_draining())
 }
 
 /// Removes a slash from the end of the path, except below `/docs`, whose pages have relative links.

@@ -13,7 +13,13 @@ pub trait Owner: Copy {
     fn tenant(self) -> Option<TenantId>;
 
     /// Returns the permission that corresponds to an action in a tenant.
-    fn permission(self, action: Action) -> (Option<TenantId>, Action);
+    fn permission(self, action: Action) -> (Option<TenantId>, Action) {
+        match self.tenant() {
+            Some(tenant) => (Some(tenant), action),
+            // Its people and tokens may do everything, so one action covers them.
+            None => (None, Action::ManagePlatform),
+        }
+    }
 
     /// Authorizes a caller for an action in a tenant, or for the corresponding one on the platform.
     fn authorize(
@@ -31,10 +37,6 @@ impl Owner for TenantId {
         Some(self)
     }
 
-    fn permission(self, action: Action) -> (Option<TenantId>, Action) {
-        (Some(self), action)
-    }
-
     async fn authorize(
         self,
         ctx: &Context,
@@ -45,7 +47,6 @@ impl Owner for TenantId {
     }
 }
 
-/// Its people and tokens may do everything, so one action covers them.
 impl Owner for Platform {
     type Scope = Self;
 
@@ -53,12 +54,9 @@ impl Owner for Platform {
         None
     }
 
-    fn permission(self, _: Action) -> (Option<TenantId>, Action) {
-        (None, Action::ManagePlatform)
-    }
-
-    async fn authorize(self, _: &Context, caller: &Caller, _: Action) -> Result<Self, ServiceError> {
-        authorize_platform(&caller.principal, Action::ManagePlatform)?;
+    async fn authorize(self, _: &Context, caller: &Caller, action: Action) -> Result<Self, ServiceError> {
+        let (_, action) = self.permission(action);
+        authorize_platform(&caller.principal, action)?;
         Ok(self)
     }
 }

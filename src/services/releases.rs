@@ -11,7 +11,7 @@ use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
-use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState, Transition};
 use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent};
@@ -181,13 +181,11 @@ pub async fn list(
 pub async fn get(
     ctx: &Context,
     caller: &Caller,
-    tenant: TenantId,
-    app: &PackageName,
-    id: ReleaseId,
+    address: ReleaseAddress<'_>,
 ) -> Result<Versioned<ReleaseRecord>, ServiceError> {
-    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
-    let app = apps::find(ctx.db(), scope, app).await?;
-    find(ctx.db(), scope, &app.value, id).await
+    let scope = ctx.authorize(caller, address.tenant, Action::ReadCatalog).await?;
+    let app = apps::find(ctx.db(), scope, address.app).await?;
+    find(ctx.db(), scope, &app.value, address.id).await
 }
 
 /// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.

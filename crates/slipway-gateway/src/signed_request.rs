@@ -68,7 +68,11 @@ pub fn require_version(text: &str) -> Result<(), GatewayError> {
 
 impl<'p> SignedRequest<'p> {
     /// Verifies the signature with the secrets of the key. `body` is the raw text that a batch signs too.
-    pub fn verify(params: &'p Params<'_>, body: &str, secrets: &[&str]) -> Result<Self, GatewayError> {
+    pub fn verify<'s>(
+        params: &'p Params<'_>,
+        body: &str,
+        secrets: impl Iterator<Item = &'s str> + Clone,
+    ) -> Result<Self, GatewayError> {
         let set = params.as_one_set().ok_or_else(GatewayError::invalid_signature)?;
         let algorithm = match params.given("sign_method") {
             None => SignMethod::Md5,
@@ -76,7 +80,7 @@ impl<'p> SignedRequest<'p> {
         };
         let signature = params.get("sign").unwrap_or_default();
         let is_of_the_key = |text: &str| {
-            let mut secrets = secrets.iter();
+            let mut secrets = secrets.clone();
             secrets.any(|secret| algorithm.verify(secret, text, signature))
         };
         // Some clients sign parameters without a value and some do not. Both signed texts denote the same request.

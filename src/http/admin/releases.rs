@@ -169,12 +169,7 @@ pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, P
     responses((status = 200, description = "The release", body = ReleaseResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
 pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse, Problem> {
-    let ReleasePath {
-        tenant_id,
-        package_name,
-        release_id,
-    } = &call.path;
-    let stored = releases::get(&call.ctx, &call.caller, *tenant_id, package_name, *release_id).await?;
+    let stored = releases::get(&call.ctx, &call.caller, call.path.address()).await?;
     Ok(respond::respond_versioned::<ReleaseResponse, _>(&stored))
 }
 

@@ -22,8 +22,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::timer;
 
-/// Without a blank line, after which some clients dispatch an empty event.
-const COMMENT: &[u8] = b":\n";
+/// Comment without a blank line, because some clients dispatch an empty event after one.
+pub(super) const COMMENT: &[u8] = b":\n";
 /// Delays before each comment after an unexplained poll.
 const UNEXPLAINED: &[Duration] = &[
     Duration::ZERO,

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use futures_util::stream::unfold;
 use utoipa::IntoParams;
 
-use super::disconnect_probe::ProbedStream;
+use super::disconnect_probe::{COMMENT, ProbedStream};
 use crate::http::openapi::ReadProblems;
 use crate::http::path::{FromPath, OwnDevicePath};
 use crate::http::problem::Problem;
@@ -35,8 +35,9 @@ struct ResumeHeader {
 /// Receive pushes as server-sent events
 ///
 /// Each event has `event: push`, the push's sequence as `id:`, and the push as in a poll as `data:`. Comments are sent
-/// periodically. Open pushes after `Last-Event-ID` are sent immediately, and again until they are acknowledged. The
-/// stream ends when the node is about to stop; the device should then reconnect after `retry` milliseconds. It also ends when the token becomes invalid.
+/// periodically. Open pushes after `Last-Event-ID` are sent immediately, and again until they are acknowledged. A stream
+/// is never compressed. It ends when the node is about to stop: reconnect after `retry` milliseconds. Until the node has
+/// stopped, a new stream has status 200 and ends after `retry`. It also ends when the token becomes invalid.
 #[utoipa::path(tag = "device", operation_id = "receive_events", params(OwnDevicePath, ResumeHeader),
     security(("device_token" = [])),
     responses((status = 200, description = "Event stream", body = String, content_type = "text/event-stream"), ReadProblems))]
@@ -65,8 +66,8 @@ fn event_stream_response() -> HttpResponseBuilder {
     response
 }
 
-/// Body of the response. Without a stream, because the node is about to stop, it ends after the delay: an `EventSource`
-/// reconnects after a response with status 200, and never after another (WHATWG HTML, section 9.2.2).
+/// Body of the response. Without a stream (the node is about to stop) it contains only the delay and ends: an
+/// `EventSource` reconnects only after status 200 (WHATWG HTML, section 9.2.2).
 fn body(stream: Option<EventStream>) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
     let begin = Bytes::from(format!("retry: {}\n", retry_ms(request_ids::next())));
     unfold((Some(begin), stream), async |(begin, mut stream)| {
@@ -84,8 +85,7 @@ fn retry_ms(random: u64) -> u64 {
 
 fn render(event: &StreamEvent) -> Bytes {
     let StreamEvent::Pushes(pushes) = event else {
-        // Without a blank line, after which some clients dispatch an empty event.
-        return Bytes::from_static(b":\n");
+        return Bytes::from_static(COMMENT);
     };
     let events = pushes.iter().map(|push| {
         let (id, data) = (push.sequence(), push.json());

@@ -88,7 +88,8 @@ impl From<&TargetRecord> for AcknowledgedPushResponse {
 
 /// Poll for pushes
 ///
-/// Returns the open pushes by sequence, at most 200. A call with `wait_s` returns as soon as a push is available. A
+/// Returns the open pushes by sequence, at most 200. A call with `wait_s` returns as soon as a push is available, and early,
+/// possibly with no push, if the node is about to stop. A
 /// recently delivered push without an acknowledgement is returned again after a delay.
 #[utoipa::path(tag = "device", operation_id = "poll_pushes", params(OwnDevicePath, PollQuery),
     security(("device_token" = [])),

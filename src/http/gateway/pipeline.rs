@@ -82,8 +82,7 @@ fn verify<'p>(
     if !timestamp::is_current(params.get("timestamp").unwrap_or_default(), ctx.now()) {
         return Err(GatewayError::invalid_timestamp());
     }
-    let secrets: Vec<_> = key.secrets().collect();
-    let signed = SignedRequest::verify(params, body, &secrets)?;
+    let signed = SignedRequest::verify(params, body, key.secrets())?;
     key.record_use(ctx.checks());
     Ok(VerifiedCall { key, signed, source })
 }

@@ -38,7 +38,7 @@ pub fn find_app_key(checks: &CheckPath, app_key: &str) -> Result<Option<GatewayK
 
 impl GatewayKey {
     /// Returns the valid secrets: the current one, and the one before the last rotation.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+    pub fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
         self.key.secrets.iter().map(AsRef::as_ref)
     }
 

@@ -1,7 +1,10 @@
 //! Reads the pending pushes of a device from the database, which is their only source.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::DeliveredPush;
 use crate::services::Context;
+use crate::services::authentication::DevicePrincipal;
 use crate::services::push_delivery::Delivery;
 use crate::storage::StorageError;
 use crate::storage::push_targets::list_open_of_device;
@@ -41,4 +44,9 @@ pub(super) fn delivered_by(channel: Channel, pushes: &[DeliveredPush]) -> Vec<De
         channel,
     };
     pushes.iter().map(delivery).collect()
+}
+
+/// Hashes the device id. Devices that wait from the same moment thus return at different times.
+pub(super) fn hash_of(principal: &DevicePrincipal) -> u64 {
+    xxh3_64(principal.scope.device().as_str().as_bytes())
 }

@@ -6,9 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::DeliveredPush;
-use super::device_pushes::{delivered_by, read_pending};
+use super::device_pushes::{delivered_by, hash_of, read_pending};
 use crate::services::authentication::DevicePrincipal;
-use crate::services::push_delivery::{Listener, ListenerKind, Redelivery};
+use crate::services::push_delivery::{Listener, ListenerKind, Redelivery, spread};
 use crate::services::{Context, ServiceError, suspend_deadline};
 use crate::timer;
 use slipway_domain::catalog::push::Channel;
@@ -52,7 +52,8 @@ pub async fn poll(
 }
 
 /// Answers a poll while this node is about to stop. The answer comes early, so that the stop does not wait for it, and
-/// may be empty. It comes after a pause, because the device polls again at once.
+/// may be empty. It comes after a pause, because the device polls again at once. Pauses are spread, because all polls
+/// ended together, and the database is read only if memory has a push.
 async fn poll_draining_node(
     ctx: &Context,
     principal: &DevicePrincipal,
@@ -60,9 +61,16 @@ async fn poll_draining_node(
 ) -> Result<Vec<DeliveredPush>, ServiceError> {
     {
         let _suspended = suspend_deadline();
-        sleep(wait.min(DRAINING_POLL_WAIT)).await;
+        sleep(spread(wait.min(DRAINING_POLL_WAIT), hash_of(principal))).await;
     }
     principal.confirm(ctx)?;
+    let (tenant, device) = (
+        principal.scope.tenant().tenant(),
+        principal.scope.device().as_str(),
+    );
+    if ctx.checks().pending_pushes.count(tenant, device, ctx.now()) == 0 {
+        return Ok(Vec::new());
+    }
     let open = read_pending(ctx, &principal.scope, 0).await?;
     let (due, _) = due(open, ctx.now(), ctx.push_delivery().redelivery());
     record_delivery(ctx, due).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::DeliveredPush;
-use super::device_pushes::{delivered_by, read_pending};
+use super::device_pushes::{delivered_by, hash_of, read_pending};
 use crate::services::Context;
 use crate::services::authentication::DevicePrincipal;
 use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule, spread};
@@ -124,9 +124,4 @@ impl EventStream {
         }
         open
     }
-}
-
-/// Hashes the device id. Devices that lost the database at the same time thus retry at different times.
-fn hash_of(principal: &DevicePrincipal) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(principal.scope.device().as_str().as_bytes())
 }

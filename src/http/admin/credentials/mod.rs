@@ -92,7 +92,7 @@ async fn get<K: CredentialResource>(
 ) -> Result<HttpResponse, Problem> {
     let (owner, id) = call.path.parts();
     let stored = credentials::get::<K>(&call.ctx, &call.caller, owner, id).await?;
-    Ok(respond::respond_object(&K::Response::from(&stored), &stored.etag))
+    Ok(respond::respond_versioned::<K::Response, _>(&stored))
 }
 
 async fn delete<K: CredentialResource>(

@@ -18,10 +18,9 @@ use crate::http::pagination::PageResponse;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::users::{NewUser, UserChanges, UserOwner};
-use crate::services::{self, Answer, Owner as _, WriteResult};
-use slipway_domain::access::{Action, User};
+use crate::services::{self, Owner as _, WriteResult};
+use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::UserId;
-use slipway_domain::catalog::versioned::Versioned;
 
 /// Registers the routes of people.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -59,16 +58,13 @@ async fn create(
     fields.finish()?;
     let owner = call.path.owner();
     let permission = owner.permission(Action::ManageUsers);
-    respond::create(&call, permission, render_created, async |reservation| {
-        let once = reservation.once(render_created);
+    let render = respond::created_versioned::<UserResponse, _>;
+    respond::create(&call, permission, render, async |reservation| {
+        let once = reservation.once(render);
         let stored = services::users::create(&call.ctx, &call.caller, owner, new, once).await?;
         Ok(WriteResult::without_revision(stored))
     })
     .await
-}
-
-fn render_created(stored: &Versioned<User>) -> Answer {
-    respond::created_answer(&UserResponse::from(stored), &stored.etag)
 }
 
 async fn list(call: Call<impl OwnerPath<Owner: UserOwner>>) -> Result<HttpResponse, Problem> {
@@ -80,7 +76,7 @@ async fn list(call: Call<impl OwnerPath<Owner: UserOwner>>) -> Result<HttpRespon
 async fn get(call: Call<impl OwnedPath<UserId, Owner: UserOwner>>) -> Result<HttpResponse, Problem> {
     let (owner, id) = call.path.parts();
     let stored = services::users::get(&call.ctx, &call.caller, owner, id).await?;
-    Ok(respond_user(&stored))
+    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
 }
 
 async fn update(
@@ -93,7 +89,7 @@ async fn update(
     let precondition = call.precondition()?;
     let (owner, id) = call.path.parts();
     let stored = services::users::update(&call.ctx, &call.caller, owner, id, changes, &precondition).await?;
-    Ok(respond_user(&stored))
+    Ok(respond::respond_versioned::<UserResponse, _>(&stored))
 }
 
 async fn delete(
@@ -103,8 +99,4 @@ async fn delete(
     let precondition = call.precondition()?;
     services::users::delete(&call.ctx, &call.caller, owner, id, &precondition).await?;
     Ok(respond::respond_deleted(None))
-}
-
-fn respond_user(stored: &Versioned<User>) -> HttpResponse {
-    respond::respond_object(&UserResponse::from(stored), &stored.etag)
 }
