@@ -27,6 +27,7 @@ mod error_chain;
 pub mod http;
 pub mod live;
 pub mod maintenance;
+mod poller;
 pub mod random;
 pub mod secrets;
 pub mod services;

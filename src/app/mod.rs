@@ -142,7 +142,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
 
     let (mut device_tokens, revoked_tokens) =
         RevokedTokenSync::new(pollers.clone(), options.clock.clone(), revocations);
-    if is_open && let Err(error) = device_tokens.poll().await {
+    if is_open && let Err(error) = device_tokens.load().await {
         tracing::warn!(%error, "revoked device tokens are not loaded yet");
     }
     let (key_uses, key_use_writer) = KeyUses::new(gated.clone());

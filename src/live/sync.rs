@@ -12,16 +12,16 @@ use chrono::TimeDelta;
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::hints::{self, Signals};
 use super::loader::{LoadResult, Loader};
 use super::snapshot::{Origin, SnapshotDirectory};
 use super::{CatalogCache, Revocations, SyncRequest};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
+use crate::poller::{Poller, PollingTask};
 use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
 use crate::storage::{Db, StorageError};
@@ -100,7 +100,7 @@ impl CatalogSync {
 
     /// Compares once, so that a server starts with a catalog.
     pub async fn load(&mut self) -> Result<(), StorageError> {
-        self.poll().await
+        self.compare().await
     }
 
     /// Serves the newest snapshot until the database is available. Without a snapshot, every lookup is unknown. `why`
@@ -154,46 +154,9 @@ impl CatalogSync {
     pub async fn run(&mut self) {
         // A previous run may have stopped at any await.
         self.must_compare_all = true;
-        let mut ticks = interval(self.settings.poll_interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut backoff = Backoff::default();
-        let signals = self.signals.clone();
-        loop {
-            let request = tokio::select! {
-                request = self.sync_requests.recv() => request,
-                () = signals.poll_now.notified() => None,
-                _ = ticks.tick() => None,
-            };
-            self.pending.extend(request);
-            match self.sync_once().await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => self.recover(&error, backoff.next()).await,
-            }
-        }
-    }
-
-    async fn sync_once(&mut self) -> Result<(), StorageError> {
-        self.must_compare_all |= self.signals.compare_all.swap(false, Ordering::Relaxed);
-        if self.pending.is_empty() {
-            self.poll().await
-        } else {
-            self.serve_sync_requests().await
-        }
-    }
-
-    /// Waits, then reconnects, because existing connections may be half-open.
-    async fn recover(&mut self, error: &StorageError, wait: Duration) {
-        tracing::warn!(
-            error = error_chain(error),
-            "comparing the catalog with the database failed"
-        );
-        metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
-        self.must_compare_all = true;
-        tokio::time::sleep(wait).await;
-        match self.db.reopen().await {
-            Ok(db) => self.db = db,
-            Err(error) => tracing::debug!(error = error_chain(&error), "reconnecting to the database failed"),
-        }
+        Poller::new("catalog", self.settings.poll_interval)
+            .run(self)
+            .await;
     }
 
     /// Compares the tenants of all pending sync requests, then notifies the waiters. After a failure, the requests stay
@@ -214,7 +177,7 @@ impl CatalogSync {
     }
 
     /// Compares the most recently changed tenants, or all tenants if that may not be enough.
-    async fn poll(&mut self) -> Result<(), StorageError> {
+    async fn compare(&mut self) -> Result<(), StorageError> {
         let polled_at = self.clock.now();
         let mut all_were_compared =
             self.must_compare_all || self.compared_all_at.elapsed() >= COMPARE_ALL_EVERY;
@@ -318,6 +281,37 @@ impl CatalogSync {
             } else {
                 self.live.remove(*tenant);
             }
+        }
+    }
+}
+
+impl PollingTask for CatalogSync {
+    type Hint = ();
+    type Error = StorageError;
+
+    async fn hint(&mut self) {
+        tokio::select! {
+            request = self.sync_requests.recv() => self.pending.extend(request),
+            () = self.signals.poll_now.notified() => {}
+        }
+    }
+
+    async fn poll(&mut self, _: Option<()>) -> Result<(), StorageError> {
+        self.must_compare_all |= self.signals.compare_all.swap(false, Ordering::Relaxed);
+        if self.pending.is_empty() {
+            self.compare().await
+        } else {
+            self.serve_sync_requests().await
+        }
+    }
+
+    /// Reconnects, because existing connections may be half-open.
+    async fn recover(&mut self) {
+        metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
+        self.must_compare_all = true;
+        match self.db.reopen().await {
+            Ok(db) => self.db = db,
+            Err(error) => tracing::debug!(error = error_chain(&error), "reconnecting to the database failed"),
         }
     }
 }

@@ -34,6 +34,7 @@ pub use schedule::Redelivery;
 pub(super) use schedule::{RedeliverySchedule, spread};
 
 use self::deliveries::{DeliveryRecorder, DeliveryWriter};
+use self::expiry::PushExpiry;
 use self::hints::{HintListener, HintSender};
 use self::hub::Hub;
 use self::presence_writer::PresenceWriter;
@@ -89,8 +90,7 @@ pub struct DeliveryTasks {
     presence: PresenceWriter,
     revoked: mpsc::UnboundedReceiver<Revocation>,
     hub: Arc<Hub>,
-    db: Db,
-    clock: Arc<dyn Clock>,
+    expiry: PushExpiry,
 }
 
 /// The background tasks of delivery, started.
@@ -151,8 +151,7 @@ impl PushDelivery {
             presence: PresenceWriter::new(db.clone(), hub.clone(), node),
             revoked,
             hub: hub.clone(),
-            db: db.clone(),
-            clock,
+            expiry: PushExpiry::new(db.clone(), clock),
         };
         let delivery = Self {
             broker,
@@ -263,8 +262,8 @@ impl DeliveryTasks {
         let (is_over, over) = watch::channel(false);
         let mut running = vec![
             tasks.supervise("push_follower", Auxiliary, self.sync, |sync| sync.run().boxed()),
-            tasks.supervise("push_expiry", Auxiliary, (self.db, self.clock), |(db, clock)| {
-                expiry::run(db, &**clock).boxed()
+            tasks.supervise("push_expiry", Auxiliary, self.expiry, |expiry| {
+                expiry.run().boxed()
             }),
             tasks.supervise(
                 "lockouts",

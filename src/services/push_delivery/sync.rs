@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::device_of;
 use super::hub::Hub;
 use super::pending::{PendingPush, PendingPushes, pending_push};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::live::DeviceRef;
+use crate::poller::{Poller, PollingTask};
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
 use crate::timer;
@@ -48,11 +48,24 @@ pub(super) struct PendingPushSync {
 
 /// A full comparison, which runs as a separate task so that polls continue meanwhile.
 struct Comparison {
-    task: JoinSet<Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError>>,
+    task: JoinSet<ComparisonResult>,
     began_at: Instant,
     due_at: Instant,
     /// Devices that polls found changed since the comparison began. The polls have newer data than the comparison.
     changed: HashSet<DeviceRef>,
+}
+
+/// Pending pushes of all devices, as read by a comparison.
+type ComparisonResult = Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError>;
+
+/// Reason to poll before the interval is over.
+pub(super) enum Wake {
+    /// Pushes of a notification.
+    Pushes(Vec<PushId>),
+    /// End of a full comparison.
+    Compared(Result<ComparisonResult, JoinError>),
+    /// Notifications may be lost.
+    Reconnected,
 }
 
 impl PendingPushSync {
@@ -89,36 +102,7 @@ impl PendingPushSync {
     pub(super) async fn run(&mut self) {
         // A previous run may have stopped at any await, so notifications may be lost.
         self.comparison.due_at = timer::runtime_now();
-        let mut ticks = interval(POLL_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut backoff = Backoff::default();
-        let reconnected = self.reconnected.clone();
-        loop {
-            let done = tokio::select! {
-                Some(pushes) = self.notifications.recv() => self.load(pushes).await,
-                Some(compared) = self.comparison.task.join_next() => match compared {
-                    Ok(found) => self.finish_comparison(found),
-                    Err(error) => {
-                        tracing::error!(%error, "comparing all pushes failed");
-                        Ok(())
-                    }
-                },
-                () = reconnected.notified() => {
-                    self.comparison.due_at = timer::runtime_now();
-                    Ok(())
-                }
-                _ = ticks.tick() => self.poll().await,
-            };
-            match done {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot poll for pushes now; retrying");
-                    // Notifications that arrived meanwhile may be lost.
-                    self.comparison.due_at = timer::runtime_now();
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        }
+        Poller::new("pushes", POLL_INTERVAL).run(self).await;
     }
 
     /// Loads the pushes of a notification and of others that are queued.
@@ -136,8 +120,8 @@ impl PendingPushSync {
         Ok(())
     }
 
-    /// Polls for recent changes, and starts a full comparison if one is due.
-    async fn poll(&mut self) -> Result<(), StorageError> {
+    /// Loads recent changes, and starts a full comparison if one is due.
+    async fn load_recent(&mut self) -> Result<(), StorageError> {
         let now = self.clock.now();
         let since = self.polled_at - OVERLAP;
         let found = self
@@ -167,10 +151,7 @@ impl PendingPushSync {
         }
     }
 
-    fn finish_comparison(
-        &mut self,
-        found: Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError>,
-    ) -> Result<(), StorageError> {
+    fn finish_comparison(&mut self, found: ComparisonResult) -> Result<(), StorageError> {
         let comparison = &mut self.comparison;
         let changed = std::mem::take(&mut comparison.changed);
         let took = comparison.began_at.elapsed();
@@ -182,7 +163,41 @@ impl PendingPushSync {
     }
 }
 
-async fn read_all_pending(db: Db) -> Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError> {
+impl PollingTask for PendingPushSync {
+    type Hint = Wake;
+    type Error = StorageError;
+
+    async fn hint(&mut self) -> Wake {
+        tokio::select! {
+            Some(pushes) = self.notifications.recv() => Wake::Pushes(pushes),
+            Some(compared) = self.comparison.task.join_next() => Wake::Compared(compared),
+            () = self.reconnected.notified() => Wake::Reconnected,
+        }
+    }
+
+    async fn poll(&mut self, wake: Option<Wake>) -> Result<(), StorageError> {
+        match wake {
+            Some(Wake::Pushes(pushes)) => self.load(pushes).await,
+            Some(Wake::Compared(Ok(found))) => self.finish_comparison(found),
+            Some(Wake::Compared(Err(error))) => {
+                tracing::error!(%error, "comparing all pushes failed");
+                Ok(())
+            }
+            Some(Wake::Reconnected) => {
+                self.recover().await;
+                Ok(())
+            }
+            None => self.load_recent().await,
+        }
+    }
+
+    /// Makes a full comparison due.
+    async fn recover(&mut self) {
+        self.comparison.due_at = timer::runtime_now();
+    }
+}
+
+async fn read_all_pending(db: Db) -> ComparisonResult {
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
     let mut last = None;
     loop {
