@@ -26,13 +26,14 @@ use self::tasks::{CatalogTask, ServerTasks};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
+use crate::hints::HintBus;
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
-use crate::live::{CatalogSync, Revocations, RevokedTokenSync};
+use crate::live::{CatalogSync, CatalogSyncParts, Revocations, RevokedTokenSync};
 use crate::random;
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_channels::{MqttTasks, RunningMqtt};
-use crate::services::push_delivery::{PushDelivery, RunningDelivery};
+use crate::services::push_delivery::{PushDelivery, PushDeliveryParts, RunningDelivery};
 use crate::services::{Context, ContextParts, NewDevices, NodeState, installation};
 use crate::storage::{Db, Durability, Gate, sqlite_path};
 use crate::telemetry;
@@ -112,13 +113,23 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
+    let (hints, hint_exchange) = if config.hints {
+        let (hints, exchange) = HintBus::new(pollers.clone());
+        (hints, Some(exchange))
+    } else {
+        (HintBus::local(), None)
+    };
     let (revocations, revoked) = Revocations::new();
     let (mut catalog_sync, live) = CatalogSync::new(
-        (following.clone(), pollers.clone(), db),
-        options.clock.clone(),
-        keyring.clone(),
+        CatalogSyncParts {
+            db: following.clone(),
+            pool: db,
+            clock: options.clock.clone(),
+            keyring: keyring.clone(),
+            hints: hints.clone(),
+            revocations: revocations.clone(),
+        },
         catalog_sync_settings(config),
-        revocations.clone(),
     );
     let opener = DatabaseOpener {
         db: following,
@@ -150,16 +161,19 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let (device_records, writer, device_changes) =
         device_records(&config.device_records, &gated, new_devices.clone());
     let node = random::uuid();
-    let delivery_settings = delivery_settings(config);
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
     let mqtt = broker.map(MqttTasks::new).transpose()?;
     let (push_delivery, delivery) = PushDelivery::new(
-        (&gated, &pollers),
-        options.clock.clone(),
-        node,
-        delivery_settings,
-        revoked,
-        mqtt.as_ref().map(MqttTasks::broker),
+        PushDeliveryParts {
+            db: gated.clone(),
+            pollers,
+            clock: options.clock.clone(),
+            node,
+            hints,
+            revoked,
+            broker: mqtt.as_ref().map(MqttTasks::broker),
+        },
+        delivery_settings(config),
     );
     let context = Arc::new(Context::new(ContextParts {
         authentication: authentication(config, &keyring, key_uses),
@@ -182,6 +196,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
             opener: (!is_open).then_some(opener),
             sync: catalog_sync,
         },
+        hints: hint_exchange,
         device_tokens,
         key_uses: key_use_writer,
         device_changes,

@@ -29,7 +29,6 @@ pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
             longest: Duration::from_millis(config.delivery.redelivery_max_ms),
         },
         heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
-        hints: config.hints,
         lifetimes: PushLifetimes {
             preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
             other: TimeDelta::seconds(config.push_lifetime_s.into()),
@@ -77,7 +76,6 @@ pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {
     CatalogSyncSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
-        hints: config.hints,
         encoders: OFFER_ENCODERS,
     }
 }

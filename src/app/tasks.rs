@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
 use super::stop::SignalHandler;
+use crate::hints::HintExchange;
 use crate::live::snapshot::SnapshotWriter;
 use crate::live::{CatalogSync, RevokedTokenSync};
 use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
@@ -21,6 +22,8 @@ use crate::telemetry;
 /// State of the tasks that run until the server has stopped.
 pub(super) struct ServerTasks {
     pub(super) catalog: CatalogTask,
+    /// `None` if hints between nodes are disabled.
+    pub(super) hints: Option<HintExchange>,
     pub(super) device_tokens: RevokedTokenSync,
     pub(super) key_uses: KeyUseWriter,
     pub(super) device_changes: DeviceChangeReader,
@@ -40,8 +43,7 @@ pub(super) struct CatalogTask {
 
 impl ServerTasks {
     pub(super) fn spawn(self, tasks: &Tasks, context: &Arc<Context>) -> Vec<JoinHandle<()>> {
-        let mut running = self.catalog.sync.spawn_hint_tasks(tasks);
-        running.extend([
+        let mut running = vec![
             tasks.supervise("catalog_follower", Essential, self.catalog, |catalog| {
                 catalog.run().boxed()
             }),
@@ -63,7 +65,8 @@ impl ServerTasks {
             tasks.supervise("metrics_upkeep", Auxiliary, self.metrics, |metrics| {
                 telemetry::tend_metrics(metrics).boxed()
             }),
-        ]);
+        ];
+        running.extend(self.hints.into_iter().flat_map(|hints| hints.spawn(tasks)));
         if context.db().has_failover() {
             running.push(
                 tasks.supervise("server_watch", Auxiliary, context.clone(), |context| {

@@ -9,23 +9,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::hints::{self, Signals};
 use super::loader::{LoadResult, Loader};
 use super::snapshot::{Origin, SnapshotDirectory};
 use super::{CatalogCache, Revocations, SyncRequest};
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
+use crate::hints::{CatalogChange, HintBus, HintEvent, Subscription};
 use crate::poller::{Poller, PollingTask};
 use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
-use crate::storage::{Db, StorageError};
-use crate::supervision::{Importance, Tasks};
+use crate::storage::{Db, Hint, StorageError};
 use crate::timer;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -41,25 +38,34 @@ pub struct CatalogSyncSettings {
     pub poll_interval: Duration,
     /// Time without a comparison after which the catalog is stale.
     pub stale_after: TimeDelta,
-    /// Enables change notifications (hints) between nodes.
-    pub hints: bool,
     /// Encoders of the offers in the compiled apps.
     pub encoders: OfferEncoders,
+}
+
+/// What a [`CatalogSync`] works with.
+pub struct CatalogSyncParts {
+    /// Dedicated connection.
+    pub db: Db,
+    /// General pool, which assists with large loads.
+    pub pool: Db,
+    pub clock: Arc<dyn Clock>,
+    pub keyring: Arc<Keyring>,
+    pub hints: HintBus,
+    pub revocations: Revocations,
 }
 
 /// Background task that keeps a [`CatalogCache`] in sync with the database.
 pub struct CatalogSync {
     /// Dedicated connection, reopened after a failure.
     db: Db,
-    /// Pool of the node's other polling tasks; used to send and receive hints.
-    pollers: Db,
     /// General pool, which assists with large loads.
     pool: Db,
     live: Arc<CatalogCache>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     sync_requests: mpsc::UnboundedReceiver<SyncRequest>,
-    signals: Arc<Signals>,
+    hints: HintBus,
+    changes: Subscription<CatalogChange>,
     settings: CatalogSyncSettings,
     /// Forces the next poll to compare every tenant: at start and after the database was unavailable.
     must_compare_all: bool,
@@ -71,24 +77,18 @@ pub struct CatalogSync {
 }
 
 impl CatalogSync {
-    pub fn new(
-        (db, pollers, pool): (Db, Db, Db),
-        clock: Arc<dyn Clock>,
-        keyring: Arc<Keyring>,
-        settings: CatalogSyncSettings,
-        revocations: Revocations,
-    ) -> (Self, Arc<CatalogCache>) {
+    pub fn new(parts: CatalogSyncParts, settings: CatalogSyncSettings) -> (Self, Arc<CatalogCache>) {
         let (sender, sync_requests) = mpsc::unbounded_channel();
-        let live = Arc::new(CatalogCache::new(sender, settings.stale_after, revocations));
+        let live = Arc::new(CatalogCache::new(sender, settings.stale_after, parts.revocations));
         let sync = Self {
-            db,
-            pollers,
-            pool,
+            db: parts.db,
+            pool: parts.pool,
             live: live.clone(),
-            clock,
-            keyring,
+            clock: parts.clock,
+            keyring: parts.keyring,
             sync_requests,
-            signals: Arc::default(),
+            changes: parts.hints.subscribe(),
+            hints: parts.hints,
             settings,
             must_compare_all: true,
             compared_all_at: timer::runtime_now(),
@@ -128,28 +128,6 @@ impl CatalogSync {
         self.live.set_installation(installation);
     }
 
-    /// Spawns the tasks that exchange hints with other nodes, if hints are enabled.
-    pub fn spawn_hint_tasks(&self, tasks: &Tasks) -> Vec<JoinHandle<()>> {
-        if !self.settings.hints {
-            return Vec::new();
-        }
-        let state = || (self.pollers.clone(), self.signals.clone());
-        vec![
-            tasks.supervise(
-                "catalog_hint_sender",
-                Importance::Auxiliary,
-                state(),
-                |(db, signals)| hints::send(db, signals).boxed(),
-            ),
-            tasks.supervise(
-                "catalog_hint_listener",
-                Importance::Auxiliary,
-                state(),
-                |(db, signals)| hints::receive(db, signals).boxed(),
-            ),
-        ]
-    }
-
     /// Syncs until the task is dropped.
     pub async fn run(&mut self) {
         // A previous run may have stopped at any await.
@@ -162,7 +140,7 @@ impl CatalogSync {
     /// Compares the tenants of all pending sync requests, then notifies the waiters. After a failure, the requests stay
     /// pending.
     async fn serve_sync_requests(&mut self) -> Result<(), StorageError> {
-        self.signals.committed.notify_one();
+        self.hints.announce(Hint::Catalog);
         while let Ok(request) = self.sync_requests.try_recv() {
             self.pending.push(request);
         }
@@ -292,12 +270,11 @@ impl PollingTask for CatalogSync {
     async fn hint(&mut self) {
         tokio::select! {
             request = self.sync_requests.recv() => self.pending.extend(request),
-            () = self.signals.poll_now.notified() => {}
+            event = self.changes.next() => self.must_compare_all |= event == HintEvent::Reconnected,
         }
     }
 
     async fn poll(&mut self, _: Option<()>) -> Result<(), StorageError> {
-        self.must_compare_all |= self.signals.compare_all.swap(false, Ordering::Relaxed);
         if self.pending.is_empty() {
             self.compare().await
         } else {

@@ -1,14 +1,13 @@
 //! Synchronizes the in-memory set of pending pushes with the database, and wakes listeners for new ones.
 //!
-//! Pushes named in a notification are loaded immediately. The sync polls for recent changes every second. It compares
-//! everything every minute, at start, and after a possible loss of notifications.
+//! Pushes named by a hint are loaded immediately. The sync polls for recent changes every second. It compares
+//! everything every minute, at start, and after a possible loss of hints.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -16,6 +15,7 @@ use super::device_of;
 use super::hub::Hub;
 use super::pending::{PendingPush, PendingPushes, pending_push};
 use crate::clock::Clock;
+use crate::hints::{HintEvent, Subscription};
 use crate::live::DeviceRef;
 use crate::poller::{Poller, PollingTask};
 use crate::storage::push_targets::{self, OpenTarget};
@@ -32,16 +32,13 @@ const COMPARE_EVERY: Duration = Duration::from_mins(1);
 const COMPARE_SHARE: u32 = 20;
 /// Rows that a comparison reads per statement.
 const PAGE: u64 = 10_000;
-/// Number of pushes in a batch at which it stops draining the queue.
-const MAX_BATCH: usize = 200;
 
 pub(super) struct PendingPushSync {
     db: Db,
     clock: Arc<dyn Clock>,
     hub: Arc<Hub>,
     pending: Arc<PendingPushes>,
-    notifications: mpsc::Receiver<Vec<PushId>>,
-    reconnected: Arc<Notify>,
+    hints: Subscription<PushId>,
     polled_at: DateTime<Utc>,
     comparison: Comparison,
 }
@@ -60,20 +57,18 @@ type ComparisonResult = Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageErro
 
 /// Reason to poll before the interval is over.
 pub(super) enum Wake {
-    /// Pushes of a notification.
-    Pushes(Vec<PushId>),
+    Hints(HintEvent<PushId>),
     /// End of a full comparison.
     Compared(Result<ComparisonResult, JoinError>),
-    /// Notifications may be lost.
-    Reconnected,
 }
 
 impl PendingPushSync {
     pub(super) fn new(
         db: Db,
         clock: Arc<dyn Clock>,
-        (hub, pending): (Arc<Hub>, Arc<PendingPushes>),
-        notifications: mpsc::Receiver<Vec<PushId>>,
+        hub: Arc<Hub>,
+        pending: Arc<PendingPushes>,
+        hints: Subscription<PushId>,
     ) -> Self {
         let now = timer::runtime_now();
         Self {
@@ -82,8 +77,7 @@ impl PendingPushSync {
             clock,
             hub,
             pending,
-            notifications,
-            reconnected: Arc::default(),
+            hints,
             comparison: Comparison {
                 task: JoinSet::new(),
                 began_at: now,
@@ -93,28 +87,18 @@ impl PendingPushSync {
         }
     }
 
-    /// Returns the handle that requests a full comparison, for tasks that may have lost notifications.
-    pub(super) fn reconnected(&self) -> Arc<Notify> {
-        self.reconnected.clone()
-    }
-
     /// Runs until the task is dropped.
     pub(super) async fn run(&mut self) {
-        // A previous run may have stopped at any await, so notifications may be lost.
+        // A previous run may have stopped at any await, so hints may be lost.
         self.comparison.due_at = timer::runtime_now();
         Poller::new("pushes", POLL_INTERVAL).run(self).await;
     }
 
-    /// Loads the pushes of a notification and of others that are queued.
-    async fn load(&mut self, mut pushes: Vec<PushId>) -> Result<(), StorageError> {
-        while pushes.len() < MAX_BATCH
-            && let Ok(more) = self.notifications.try_recv()
-        {
-            pushes.extend(more);
-        }
+    /// Loads the pushes that hints name.
+    async fn load(&mut self, pushes: &[PushId]) -> Result<(), StorageError> {
         let found = self
             .db
-            .with_poll_timeout(push_targets::list_of_pushes(&self.db, &pushes))
+            .with_poll_timeout(push_targets::list_of_pushes(&self.db, pushes))
             .await?;
         self.apply(&found);
         Ok(())
@@ -169,25 +153,24 @@ impl PollingTask for PendingPushSync {
 
     async fn hint(&mut self) -> Wake {
         tokio::select! {
-            Some(pushes) = self.notifications.recv() => Wake::Pushes(pushes),
+            event = self.hints.next() => Wake::Hints(event),
             Some(compared) = self.comparison.task.join_next() => Wake::Compared(compared),
-            () = self.reconnected.notified() => Wake::Reconnected,
         }
     }
 
     async fn poll(&mut self, wake: Option<Wake>) -> Result<(), StorageError> {
         match wake {
-            Some(Wake::Pushes(pushes)) => self.load(pushes).await,
+            Some(Wake::Hints(HintEvent::Changes(pushes))) if !pushes.is_empty() => self.load(&pushes).await,
+            Some(Wake::Hints(HintEvent::Reconnected)) => {
+                self.recover().await;
+                Ok(())
+            }
             Some(Wake::Compared(Ok(found))) => self.finish_comparison(found),
             Some(Wake::Compared(Err(error))) => {
                 tracing::error!(%error, "comparing all pushes failed");
                 Ok(())
             }
-            Some(Wake::Reconnected) => {
-                self.recover().await;
-                Ok(())
-            }
-            None => self.load_recent().await,
+            Some(Wake::Hints(HintEvent::Changes(_))) | None => self.load_recent().await,
         }
     }
 
