@@ -22,7 +22,7 @@ use self::settings::{
     device_records,
 };
 use self::stop::SignalHandler;
-use self::tasks::{CatalogTask, ServerTasks};
+use self::tasks::{CatalogTask, ServerTasks, spawn_writer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
@@ -60,6 +60,7 @@ pub struct Running {
     servers: RunningServers,
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
+    key_uses: JoinHandle<()>,
     delivery: RunningDelivery,
     /// `None` without a broker.
     mqtt: Option<RunningMqtt>,
@@ -79,10 +80,14 @@ impl Running {
         for task in &self.tasks {
             task.abort();
         }
-        if let Some(task) = self.device_records {
-            // No further checks can arrive, so the queue holds all remaining records.
-            self.context.device_records().finish(task).await;
-        }
+        // No further calls can arrive, so the queues hold all remaining records.
+        let device_records = async {
+            if let Some(writer) = self.device_records {
+                self.context.device_records().finish(writer).await;
+            }
+        };
+        let key_uses = &self.context.authentication().key_uses;
+        tokio::join!(device_records, key_uses.finish(self.key_uses));
         if let Some(mqtt) = self.mqtt {
             mqtt.finish().await;
         }
@@ -198,22 +203,23 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         },
         hints: hint_exchange,
         device_tokens,
-        key_uses: key_use_writer,
         device_changes,
         metrics,
         snapshots: snapshots.clone().zip(config.snapshot_interval()),
         stop: options.handle_signals.then(stop).transpose()?,
     };
+    let tasks = &context.node().tasks;
     Ok(Running {
         address: servers.address,
         operations_address: servers.operations_address,
         servers: servers.start(),
-        tasks: server_tasks.spawn(&context.node().tasks, &context),
-        device_records: writer.map(|writer| tasks::spawn_device_records(&context.node().tasks, writer)),
-        delivery: delivery.start(&context.node().tasks),
+        tasks: server_tasks.spawn(tasks, &context),
+        device_records: writer.map(|writer| spawn_writer(tasks, "device_record_writer", writer)),
+        key_uses: spawn_writer(tasks, "key_use_writer", key_use_writer),
+        delivery: delivery.start(tasks),
         mqtt: mqtt.map(|mqtt| mqtt.start(&context)),
         snapshots,
-        context,
+        context: context.clone(),
         _node_name: node_name,
     })
 }

@@ -13,8 +13,9 @@ use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
+use crate::services::batch_writer::BatchSettings;
 use crate::services::device_records::{
-    DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
+    DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
 };
 use crate::services::push_delivery::{DeliverySettings, Redelivery};
 use crate::services::{CheckIntervals, LoginLimits, NewDevices};
@@ -100,13 +101,14 @@ pub(super) fn device_records(
     let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let recorder = RecorderSettings {
         states: size(config.states),
-        queue: size(config.queue),
+        batches: BatchSettings {
+            queue: size(config.queue),
+            batch: size(config.batch),
+            wait: Duration::from_millis(config.wait_ms),
+            finish_within: Duration::from_secs(10),
+        },
     };
-    let writer = WriterSettings {
-        batch: size(config.batch),
-        wait: Duration::from_millis(config.wait_ms),
-    };
-    let (recorder, writer, changes) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
+    let (recorder, writer, changes) = DeviceRecorder::new(db.clone(), recorder, new_devices);
     (recorder, Some(writer), changes)
 }
 

@@ -11,9 +11,9 @@ use super::stop::SignalHandler;
 use crate::hints::HintExchange;
 use crate::live::snapshot::SnapshotWriter;
 use crate::live::{CatalogSync, RevokedTokenSync};
-use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
+use crate::services::batch_writer::{BatchKind, BatchWriter};
+use crate::services::device_records::DeviceChangeReader;
 use crate::services::installation::DatabaseOpener;
-use crate::services::key_uses::KeyUseWriter;
 use crate::services::{Context, housekeeping, write_probe_task};
 use crate::supervision::Importance::{Auxiliary, Essential};
 use crate::supervision::Tasks;
@@ -25,7 +25,6 @@ pub(super) struct ServerTasks {
     /// `None` if hints between nodes are disabled.
     pub(super) hints: Option<HintExchange>,
     pub(super) device_tokens: RevokedTokenSync,
-    pub(super) key_uses: KeyUseWriter,
     pub(super) device_changes: DeviceChangeReader,
     pub(super) metrics: PrometheusHandle,
     /// `None` if snapshots are disabled.
@@ -59,9 +58,6 @@ impl ServerTasks {
             tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
                 write_probe_task::run(context).boxed()
             }),
-            tasks.supervise("key_use_writer", Auxiliary, self.key_uses, |writer| {
-                writer.run().boxed()
-            }),
             tasks.supervise("metrics_upkeep", Auxiliary, self.metrics, |metrics| {
                 telemetry::tend_metrics(metrics).boxed()
             }),
@@ -93,11 +89,13 @@ impl ServerTasks {
     }
 }
 
-/// Spawns the device record writer, which runs until [`crate::services::device_records::DeviceRecorder::finish`].
-pub(super) fn spawn_device_records(tasks: &Tasks, writer: DeviceRecordWriter) -> JoinHandle<()> {
-    tasks.supervise("device_record_writer", Auxiliary, writer, |writer| {
-        writer.run().boxed()
-    })
+/// Spawns a writer, which runs until its queue is finished.
+pub(super) fn spawn_writer<K: BatchKind>(
+    tasks: &Tasks,
+    name: &'static str,
+    writer: BatchWriter<K>,
+) -> JoinHandle<()> {
+    tasks.supervise(name, Auxiliary, writer, |writer| writer.run().boxed())
 }
 
 impl CatalogTask {

@@ -4,7 +4,6 @@
 
 mod audit;
 mod audited_release;
-mod batches;
 mod call_limits;
 mod check_counts;
 mod check_path;
@@ -27,6 +26,7 @@ mod token_lookups;
 pub mod administrators;
 pub mod apps;
 pub mod authentication;
+pub mod batch_writer;
 pub mod checks;
 pub mod credentials;
 pub mod device_records;

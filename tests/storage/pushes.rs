@@ -116,7 +116,7 @@ async fn states(db: &Db, push: &Push) -> Vec<TargetState> {
 
 async fn deliver(db: &Db, keys: &[TargetKey], channel: Channel, at: DateTime<Utc>) {
     let tx = db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, keys, (channel, at))
+    push_targets::mark_delivered(&tx, keys, channel, at)
         .await
         .unwrap();
     tx.commit().await.unwrap();

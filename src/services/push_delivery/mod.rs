@@ -32,7 +32,7 @@ pub use pending::PendingPushes;
 pub use schedule::Redelivery;
 pub(super) use schedule::{RedeliverySchedule, spread};
 
-use self::deliveries::{DeliveryRecorder, DeliveryWriter};
+use self::deliveries::{DeliveryBatches, DeliveryRecorder};
 use self::expiry::PushExpiry;
 use self::hub::Hub;
 use self::presence_writer::PresenceWriter;
@@ -41,6 +41,7 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::hints::HintBus;
 use crate::live::{DeviceRef, Revocation};
+use crate::services::batch_writer::BatchWriter;
 use crate::storage::{Db, Hint};
 use crate::supervision::Importance::Auxiliary;
 use crate::supervision::Tasks;
@@ -95,7 +96,7 @@ pub struct PushDeliveryParts {
 /// The background tasks of delivery, not started.
 pub struct DeliveryTasks {
     sync: PendingPushSync,
-    writer: DeliveryWriter,
+    writer: BatchWriter<DeliveryBatches>,
     presence: PresenceWriter,
     revoked: mpsc::UnboundedReceiver<Revocation>,
     hub: Arc<Hub>,

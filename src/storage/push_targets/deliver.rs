@@ -264,7 +264,8 @@ async fn release(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), 
 pub async fn mark_delivered(
     tx: &Tx,
     keys: &[TargetKey],
-    (channel, at): (Channel, DateTime<Utc>),
+    channel: Channel,
+    at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let mut keys = keys.to_vec();
     keys.sort_unstable();

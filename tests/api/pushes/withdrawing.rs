@@ -28,7 +28,7 @@ async fn deliver(app: &TestApp, device_id: &str) {
         sequence: 1,
     };
     let tx = app.database.db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, &[key], (Channel::Poll, app.clock.now()))
+    push_targets::mark_delivered(&tx, &[key], Channel::Poll, app.clock.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
