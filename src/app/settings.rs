@@ -14,10 +14,11 @@ use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
 use crate::services::batch_writer::BatchSettings;
+use crate::services::delivery::RetryWaits;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
 };
-use crate::services::push_delivery::{DeliverySettings, Redelivery};
+use crate::services::push_delivery::DeliverySettings;
 use crate::services::{CheckIntervals, LoginLimits, NewDevices};
 use crate::storage::Db;
 use slipway_domain::catalog::push::PushLifetimes;
@@ -25,7 +26,7 @@ use slipway_domain::catalog::text::Username;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
     DeliverySettings {
-        redelivery: Redelivery {
+        redelivery: RetryWaits {
             first: Duration::from_millis(config.delivery.redelivery_ms),
             longest: Duration::from_millis(config.delivery.redelivery_max_ms),
         },

@@ -29,6 +29,7 @@ pub mod authentication;
 pub mod batch_writer;
 pub mod checks;
 pub mod credentials;
+pub mod delivery;
 pub mod device_records;
 pub mod devices;
 pub mod enrolment;

@@ -29,8 +29,7 @@ use uuid::Uuid;
 pub(super) use deliveries::Delivery;
 pub(super) use hub::{Listener, ListenerKind};
 pub use pending::PendingPushes;
-pub use schedule::Redelivery;
-pub(super) use schedule::{RedeliverySchedule, spread};
+pub(super) use schedule::RedeliverySchedule;
 
 use self::deliveries::{DeliveryBatches, DeliveryRecorder};
 use self::expiry::PushExpiry;
@@ -42,6 +41,7 @@ use crate::clock::Clock;
 use crate::hints::HintBus;
 use crate::live::{DeviceRef, Revocation};
 use crate::services::batch_writer::BatchWriter;
+use crate::services::delivery::RetryWaits;
 use crate::storage::{Db, Hint};
 use crate::supervision::Importance::Auxiliary;
 use crate::supervision::Tasks;
@@ -57,7 +57,7 @@ const READS_AT_ONCE: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct DeliverySettings {
     /// Waits between deliveries of an unacknowledged push over a stream or a poll.
-    pub redelivery: Redelivery,
+    pub redelivery: RetryWaits,
     /// Maximum time that a stream is silent.
     pub heartbeat: Duration,
     pub lifetimes: PushLifetimes,
@@ -211,7 +211,7 @@ impl PushDelivery {
     }
 
     /// Returns the waits between deliveries of an unacknowledged push over a stream or a poll.
-    pub(super) fn redelivery(&self) -> Redelivery {
+    pub(super) fn redelivery(&self) -> RetryWaits {
         self.settings.redelivery
     }
 
