@@ -221,7 +221,7 @@ impl CatalogSync {
         let mut refused = Vec::new();
         let live = &self.live;
         loader
-            .load((&self.db, &self.pool), tenants, |tenant, loaded| match loaded {
+            .load(&self.db, &self.pool, tenants, |tenant, loaded| match loaded {
                 LoadResult::Tenant(published) => live.publish(tenant, *published),
                 LoadResult::Absent if has_same_history && live.served(tenant).is_some() => {
                     report_vanished(tenant);

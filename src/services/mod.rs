@@ -77,7 +77,7 @@ pub use login_attempts::{LoginAttempts, LoginLimits};
 pub use login_failures::LoginFailures;
 pub use network::network_of;
 pub use new_devices::NewDevices;
-pub use owner::Owner;
+pub use owner::{Owner, RequiredPermission};
 pub use permits::{Permit, PermitClass, Permits};
 pub use release_lookup::ReleaseAddress;
 pub use token_lookups::TokenLookups;

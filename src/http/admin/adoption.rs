@@ -104,8 +104,8 @@ pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Pr
     let days = days.unwrap_or(DEFAULT_DAYS);
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let app = (tenant, &package_name);
-            let counts = devices::adoption(&ctx, &caller, app, identifier.as_ref(), days).await?;
+            let counts =
+                devices::adoption(&ctx, &caller, tenant, &package_name, identifier.as_ref(), days).await?;
             Ok(respond::text_of(&AdoptionResponse::of(&counts)))
         })
         .await?;

@@ -13,6 +13,7 @@ use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::services::RequiredPermission;
 use crate::services::apps::{self, AppChanges, NewApp};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::App;
@@ -139,7 +140,7 @@ pub(super) async fn create_app(
     let new = call.body.take().read()?;
     let tenant = call.path.tenant_id;
     let render = respond::created_versioned::<AppResponse, _>;
-    let permission = (Some(tenant), Action::WriteApps);
+    let permission = RequiredPermission::in_tenant(tenant, Action::WriteApps);
     respond::create(&call, permission, render, async |reservation| {
         apps::create(&call.ctx, &call.caller, tenant, new, reservation.once(render)).await
     })

@@ -12,6 +12,7 @@ use crate::http::openapi::WriteProblems;
 use crate::http::path::DevicePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::services::RequiredPermission;
 use crate::services::devices;
 use crate::services::enrolment::{self, IssuedEnrolmentCode};
 use slipway_domain::access::Action;
@@ -51,7 +52,7 @@ pub(super) async fn create_enrolment_code(
         };
         respond::answer_without_etag(StatusCode::CREATED, &body)
     };
-    let permission = (Some(call.path.tenant_id), Action::WriteDevices);
+    let permission = RequiredPermission::in_tenant(call.path.tenant_id, Action::WriteDevices);
     respond::create(&call, permission, render, async |reservation| {
         let once = reservation.once_with_secret(render, |made| made.id.to_string());
         let DevicePath { tenant_id, device_id } = &call.path;

@@ -17,8 +17,8 @@ use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{DevicePath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::Answer;
 use crate::services::devices::{self, DeviceWithInstalls, ImportReport, RegisteredDevice};
+use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::device::{DeviceAttributes, DeviceFilter, OrgInfo};
 use slipway_domain::catalog::field::{FieldError, Invalid};
@@ -231,7 +231,7 @@ pub(super) async fn import_devices(
     let body = call.body.take();
     let imported = call.run_heavy(async move |_, _| body.read()).await?;
     let tenant = call.path.tenant_id;
-    let permission = (Some(tenant), Action::WriteDevices);
+    let permission = RequiredPermission::in_tenant(tenant, Action::WriteDevices);
     respond::create(&call, permission, render_imported, async |reservation| {
         let reservation = reservation.clone();
         call.run_heavy_use_case(async move |ctx, caller| {
@@ -301,7 +301,8 @@ pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse
         &call.caller,
         *tenant_id,
         device_id,
-        (&precondition, etag_of),
+        &precondition,
+        etag_of,
     )
     .await?;
     Ok(respond::respond_deleted(None))

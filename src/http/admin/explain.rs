@@ -152,9 +152,10 @@ pub(super) async fn explain_check(
             let only = read_identifier(std::mem::take(&mut body.identifier))?;
             let raw = raw_check_fields(&body);
             let (check, at) = read(&path, &raw, at)?;
-            let asked = (check, only.as_ref());
-            let app = (path.tenant_id, &path.package_name);
-            let explained = explain::explain_check(&ctx, &caller, app, asked, at).await?;
+            let only = only.as_ref();
+            let question = explain::Question { check, only, at };
+            let (tenant, app) = (path.tenant_id, &path.package_name);
+            let explained = explain::explain_check(&ctx, &caller, tenant, app, question).await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
         .await?;

@@ -19,7 +19,7 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::{PushChannelValue, PushStateValue};
 use crate::services::pushes::{self, AcceptedPush, PushWithCounts, PushWithTargets};
-use crate::services::{Answer, WriteResult};
+use crate::services::{Answer, RequiredPermission, WriteResult};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::push::{Channel, Push, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
@@ -202,7 +202,7 @@ pub(super) async fn create_push(
 ) -> Result<HttpResponse, Problem> {
     let ParsedPush { request, listed } = call.body.take().read()?;
     let tenant = call.path.tenant_id;
-    let permission = (Some(tenant), Action::Push);
+    let permission = RequiredPermission::in_tenant(tenant, Action::Push);
     respond::create(&call, permission, render_accepted, async |reservation| {
         let once = reservation.once(render_accepted);
         let accepted = pushes::create(&call.ctx, &call.caller, tenant, request, once).await;
@@ -263,8 +263,8 @@ pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Probl
 #[delete("/tenants/{tenant_id}/pushes/{push_id}")]
 pub(super) async fn withdraw_push(call: Call<PushPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, call.path.push_id);
-    let now = pushes::withdraw(&call.ctx, &call.caller, path, &precondition).await?;
+    let PushPath { tenant_id, push_id } = call.path;
+    let now = pushes::withdraw(&call.ctx, &call.caller, tenant_id, push_id, &precondition).await?;
     Ok(respond::respond_object(
         &PushWithTargetsResponse::from(&now),
         &now.etag(),

@@ -16,8 +16,8 @@ use crate::http::path::{AppPath, ReleasePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::ReleaseStateValue;
-use crate::services::Answer;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
+use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseStateKind};
@@ -83,7 +83,7 @@ pub(super) async fn create_release(
     mut call: Call<AppPath, Json<CreateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let new = read_new(call.body.take())?;
-    let permission = (Some(call.path.tenant_id), Action::WriteReleases);
+    let permission = RequiredPermission::in_tenant(call.path.tenant_id, Action::WriteReleases);
     respond::create(&call, permission, render_created, async |reservation| {
         let (path, once) = (&call.path, reservation.once(render_created));
         releases::create(

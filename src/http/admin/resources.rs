@@ -127,11 +127,21 @@ pub(super) async fn update_resource(
 ) -> Result<HttpResponse, Problem> {
     let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
-    let path = (
-        call.path.tenant_id,
-        &call.path.package_name,
-        &call.path.identifier,
-    );
-    let done = resources::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
+    let ResourcePath {
+        tenant_id,
+        package_name,
+        identifier,
+    } = &call.path;
+    let (ctx, caller) = (&call.ctx, &call.caller);
+    let done = resources::update(
+        ctx,
+        caller,
+        *tenant_id,
+        package_name,
+        identifier,
+        changes,
+        &precondition,
+    )
+    .await?;
     Ok(respond::respond_written_versioned::<ResourceResponse, _>(&done))
 }

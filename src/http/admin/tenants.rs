@@ -15,6 +15,7 @@ use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::EnrolmentPolicyValue;
+use crate::services::RequiredPermission;
 use crate::services::tenants::{self, TenantChanges};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
@@ -150,7 +151,7 @@ pub(super) async fn create_tenant(
     let render = respond::created_versioned::<TenantResponse, _>;
     respond::create(
         &call,
-        (None, Action::ManageTenants),
+        RequiredPermission::on_platform(Action::ManageTenants),
         render,
         async |reservation| {
             tenants::create(&call.ctx, &call.caller, id, name, reservation.once(render)).await

@@ -219,7 +219,7 @@ impl SerializedCheck {
         let mut body = Vec::with_capacity(1_024 * (answer.offers.len() + 1));
         body.extend_from_slice(b"{\"data\":[");
         let data = body.len();
-        JSON.write_all(&answer.offers, (b"", b","), &mut body);
+        JSON.write_all(&answer.offers, b"", b",", &mut body);
         if !answer.offers.is_empty() {
             body.pop();
         }

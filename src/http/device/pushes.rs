@@ -22,9 +22,12 @@ use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::authentication::{
     authenticate_acknowledging, authenticate_device, authenticate_device_credential,
 };
-use crate::services::push_channels::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
+use crate::services::push_channels::{
+    DeliveredPush, MAX_POLL_WAIT_S, PushAck, acknowledge_within_limit, poll,
+};
 use crate::services::{Context, PermitClass, network_of};
 use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::{Acknowledgement, TargetRecord};
 use slipway_domain::catalog::text::PushDetail;
 
@@ -137,9 +140,8 @@ pub(super) async fn acknowledge_push(
     let principal = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
     let _permit = acquire(&ctx, PermitClass::Device(principal.scope.tenant().tenant()))?;
     let body: AcknowledgePushRequest = parse_json(&body.bytes)?;
-    let acknowledgement = body.read()?;
-    let device = (&principal.scope, principal.authority());
-    let target = acknowledge_within_limit(&ctx, device, path.push_id, acknowledgement).await?;
+    let ack = body.read(path.push_id)?;
+    let target = acknowledge_within_limit(&ctx, &principal.scope, principal.authority(), ack).await?;
     Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
 }
 
@@ -153,7 +155,7 @@ fn body_owner(ctx: &Context, request: &HttpRequest) -> Owner {
 }
 
 impl AcknowledgePushRequest {
-    fn read(self) -> Result<(Acknowledgement, Option<PushDetail>), Problem> {
+    fn read(self, push: PushId) -> Result<PushAck, Problem> {
         let mut fields = FieldReader::default();
         let state = fields.required("state", self.state, |text| Acknowledgement::parse(&text));
         let detail = fields.optional("detail", self.detail, PushDetail::parse);
@@ -161,7 +163,7 @@ impl AcknowledgePushRequest {
             return Err(fields.into_problem());
         };
         fields.finish()?;
-        Ok((state, detail))
+        Ok(PushAck { push, state, detail })
     }
 }
 

@@ -18,8 +18,8 @@ use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::AppKeyRoleValue;
-use crate::services::Answer;
 use crate::services::credentials::{IssuedCredential, NewCredential, app_keys};
+use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::{Action, AppKey, AppKeyRole};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
@@ -125,11 +125,11 @@ pub(super) async fn create_app_key(
 #[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
 pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, call.path.id);
-    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    let KeyPath { tenant_id, id } = call.path;
+    let permission = RequiredPermission::in_tenant(tenant_id, Action::ManageKeys);
     respond::create(&call, permission, render_rotated, async |reservation| {
         let once = reservation.once_with_secret(render_rotated, id_of);
-        app_keys::rotate(&call.ctx, &call.caller, path, &precondition, once).await
+        app_keys::rotate(&call.ctx, &call.caller, tenant_id, id, &precondition, once).await
     })
     .await
 }
