@@ -82,13 +82,16 @@ pub(crate) enum HintEvent<T> {
 }
 
 impl HintBus {
-    /// Creates a bus. `db` connects to the other nodes.
-    pub fn new(db: Db) -> (Self, HintExchange) {
+    /// Creates a bus. Hints are exchanged with other nodes over `db`, unless that is disabled.
+    pub fn new(db: Db, is_exchanging: bool) -> (Self, Option<HintExchange>) {
         let mut bus = Self::local();
-        let (sender, announced) = mpsc::channel(QUEUE);
-        bus.announced = Some(sender);
-        let local = bus.local.clone();
-        (bus, HintExchange { db, local, announced })
+        let exchange = is_exchanging.then(|| {
+            let (sender, announced) = mpsc::channel(QUEUE);
+            bus.announced = Some(sender);
+            let local = bus.local.clone();
+            HintExchange { db, local, announced }
+        });
+        (bus, exchange)
     }
 
     /// Creates a bus without hints between nodes.

@@ -30,6 +30,7 @@ use crate::hints::HintBus;
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
 use crate::live::{CatalogSync, CatalogSyncParts, Revocations, RevokedTokenSync};
 use crate::random;
+use crate::secrets::Keyring;
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_channels::{MqttTasks, RunningMqtt};
@@ -118,12 +119,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
-    let (hints, hint_exchange) = if config.hints {
-        let (hints, exchange) = HintBus::new(pollers.clone());
-        (hints, Some(exchange))
-    } else {
-        (HintBus::local(), None)
-    };
+    let (hints, hint_exchange) = HintBus::new(pollers.clone(), config.hints);
     let (revocations, revoked) = Revocations::new();
     let (mut catalog_sync, live) = CatalogSync::new(
         CatalogSyncParts {
@@ -136,15 +132,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         },
         catalog_sync_settings(config),
     );
-    let opener = DatabaseOpener {
-        db: following,
-        gate,
-        keyring: keyring.clone(),
-        clock: options.clock.clone(),
-        username: administrator_name(config)?,
-        password: config.admin_password.clone(),
-        announce: options.announce,
-    };
+    let opener = opener(config, &options, following, gate, keyring.clone())?;
     let directory = SnapshotDirectory::new(config.data_dir.join("snapshots"));
     let (is_open, origin) = begin(config, &opener, &mut catalog_sync, &directory).await?;
     let snapshots = SnapshotWriter::new(
@@ -221,6 +209,24 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         snapshots,
         context: context.clone(),
         _node_name: node_name,
+    })
+}
+
+fn opener(
+    config: &Config,
+    options: &StartOptions,
+    db: Db,
+    gate: Arc<Gate>,
+    keyring: Arc<Keyring>,
+) -> anyhow::Result<DatabaseOpener> {
+    Ok(DatabaseOpener {
+        db,
+        gate,
+        keyring,
+        clock: options.clock.clone(),
+        username: administrator_name(config)?,
+        password: config.admin_password.clone(),
+        announce: options.announce,
     })
 }
 

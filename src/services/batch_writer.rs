@@ -159,16 +159,12 @@ impl<T> BatchQueue<T> {
     pub(super) fn push(&self, item: T) -> Result<(), T> {
         // Counted first, because the writer may write the item immediately.
         self.counts.queued.fetch_add(1, Ordering::Relaxed);
-        match self.messages.try_reserve() {
-            Ok(place) => {
-                place.send(Message::Item(item));
-                Ok(())
-            }
-            Err(_) => {
-                self.counts.count_dropped();
-                Err(item)
-            }
-        }
+        let Ok(place) = self.messages.try_reserve() else {
+            self.counts.count_dropped();
+            return Err(item);
+        };
+        place.send(Message::Item(item));
+        Ok(())
     }
 
     /// Waits until all items are written and the writer's task has ended, or a time limit passes.
@@ -268,7 +264,9 @@ impl<K: BatchKind> BatchWriter<K> {
                     self.counts.count_dropped();
                 }
             }
-            part.into_iter().for_each(|item| self.kind.release(item));
+            for item in part {
+                self.kind.release(item);
+            }
         }
     }
 
