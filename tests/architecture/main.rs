@@ -8,5 +8,6 @@ mod language;
 mod layers;
 mod migrations;
 mod parameters;
+mod mutants;
 mod source;
 mod writes;
