@@ -79,7 +79,11 @@ impl Poller {
             };
             if let Err(error) = task.poll(hint).await {
                 self.report(&error);
-                sleep(self.backoff.next()).await;
+                tokio::select! {
+                    biased;
+                    () = &mut stop => return,
+                    () = sleep(self.backoff.next()) => {}
+                }
                 task.recover().await;
             } else {
                 self.succeeded.increment(1);

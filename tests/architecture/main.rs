@@ -7,7 +7,7 @@ mod handlers;
 mod language;
 mod layers;
 mod migrations;
-mod parameters;
 mod mutants;
+mod parameters;
 mod source;
 mod writes;

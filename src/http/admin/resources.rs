@@ -127,21 +127,8 @@ pub(super) async fn update_resource(
 ) -> Result<HttpResponse, Problem> {
     let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
-    let ResourcePath {
-        tenant_id,
-        package_name,
-        identifier,
-    } = &call.path;
-    let (ctx, caller) = (&call.ctx, &call.caller);
-    let done = resources::update(
-        ctx,
-        caller,
-        *tenant_id,
-        package_name,
-        identifier,
-        changes,
-        &precondition,
-    )
-    .await?;
+    let (ctx, caller, path) = (&call.ctx, &call.caller, &call.path);
+    let (tenant, app) = (path.tenant_id, &path.package_name);
+    let done = resources::update(ctx, caller, tenant, app, &path.identifier, changes, &precondition).await?;
     Ok(respond::respond_written_versioned::<ResourceResponse, _>(&done))
 }
