@@ -31,6 +31,7 @@ mod path;
 mod problem;
 mod push_members;
 mod request;
+mod request_fields;
 mod request_ids;
 mod respond;
 mod telemetry;

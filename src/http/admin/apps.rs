@@ -2,16 +2,17 @@
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::services::apps::{self, AppChanges, NewApp};
 use slipway_domain::access::Action;
@@ -20,43 +21,34 @@ use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::text::{Name, PackageName, Url};
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateAppRequest {
-    /// Package name, which never changes. To rename an app, create a new app and list this name in its
-    /// `old_package_names`.
-    #[schema(value_type = String, required, example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    #[serde(default)]
-    package_name: Patch<String>,
-    #[schema(value_type = String, required, max_length = 128, example = "Hema WMS")]
-    #[serde(default)]
-    app_name: Patch<String>,
-    /// Former package names, which older installs still send.
-    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
-    #[serde(default)]
-    old_package_names: Patch<Vec<String>>,
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    #[serde(default)]
-    icon_url: Patch<String>,
+request! {
+    pub(super) struct CreateAppRequest {
+        /// Package name, which never changes. To rename an app, create a new app and list this name in its
+        /// `old_package_names`.
+        #[schema(example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+        package_name: Required<String>,
+        #[schema(max_length = 128, example = "Hema WMS")]
+        app_name: Required<String>,
+        /// Former package names, which older installs still send.
+        #[schema(max_items = 100)]
+        old_package_names: Optional<Vec<String>>,
+        #[schema(max_length = 2048)]
+        icon_url: Nullable<String>,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateAppRequest {
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    app_name: Patch<String>,
-    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
-    #[serde(default)]
-    old_package_names: Patch<Vec<String>>,
-    /// Icon address; null removes it.
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    #[serde(default)]
-    icon_url: Patch<String>,
-    /// Off switch: `false` stops all offers of the app.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
+request! {
+    pub(super) struct UpdateAppRequest {
+        #[schema(max_length = 128)]
+        app_name: Optional<String>,
+        #[schema(max_items = 100)]
+        old_package_names: Optional<Vec<String>>,
+        /// Icon address; null removes it.
+        #[schema(max_length = 2048)]
+        icon_url: Nullable<String>,
+        /// Off switch: `false` stops all offers of the app.
+        enabled: Optional<bool>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -168,7 +160,7 @@ pub(super) async fn get_app(call: Call<AppPath>) -> Result<HttpResponse, Problem
 
 impl RequestPriority for UpdateAppRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false)
     }
 }
 

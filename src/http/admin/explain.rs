@@ -9,10 +9,11 @@ use utoipa::ToSchema;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::device::raw_check_fields::RawCheckFields;
-use crate::http::fields::{FieldReader, Patch, parse_instant};
+use crate::http::fields::{FieldReader, parse_instant};
 use crate::http::openapi::WriteProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::Nullable;
 use crate::http::respond;
 use crate::http::value_schemas::{RuleValue, VerdictValue};
 use crate::services::explain::{self, Explanation};
@@ -47,11 +48,11 @@ pub(super) struct ExplainRequest {
     /// Time for which the check is explained; now if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
-    at: Patch<String>,
+    at: Nullable<String>,
     /// Only this resource.
     #[schema(value_type = Option<String>)]
     #[serde(default)]
-    identifier: Patch<String>,
+    identifier: Nullable<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -161,7 +162,7 @@ pub(super) async fn explain_check(
     Ok(respond::text(body))
 }
 
-fn read_identifier(given: Patch<String>) -> Result<Option<Identifier>, Problem> {
+fn read_identifier(given: Nullable<String>) -> Result<Option<Identifier>, Problem> {
     let mut fields = FieldReader::default();
     let identifier = fields.optional("identifier", given, Identifier::parse);
     fields.finish()?;
@@ -184,7 +185,7 @@ fn raw_check_fields(body: &ExplainRequest) -> RawCheckFields<'_> {
 fn read<'a>(
     path: &'a AppPath,
     raw: &'a RawCheckFields<'_>,
-    at: Patch<String>,
+    at: Nullable<String>,
 ) -> Result<(Check<'a>, Option<DateTime<Utc>>), Problem> {
     let mut fields = FieldReader::default();
     let at = fields.optional("at", at, parse_instant);

@@ -1,14 +1,15 @@
 //! Handlers for the caller's own account.
 
 use actix_web::{HttpResponse, get, put};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::Json;
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::value_schemas::RoleValue;
 use crate::secrets::parse_password;
 use crate::services::me;
@@ -28,16 +29,12 @@ struct MeResponse {
     tenant_id: Option<i64>,
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ChangePasswordRequest {
-    #[schema(value_type = String, required)]
-    #[serde(default)]
-    current: Patch<String>,
-    /// New password of 10 to 256 characters.
-    #[schema(value_type = String, required)]
-    #[serde(default)]
-    new: Patch<String>,
+request! {
+    pub(super) struct ChangePasswordRequest {
+        current: Required<String>,
+        /// New password of 10 to 256 characters.
+        new: Required<String>,
+    }
 }
 
 /// Get the caller's account

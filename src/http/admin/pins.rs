@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::org_directory::read_path;
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch, parse_instant};
+use crate::http::fields::{FieldReader, parse_instant};
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::PinModeValue;
 use crate::services::pins::{self, NamedPin, NewPin};
@@ -21,39 +22,31 @@ use slipway_domain::catalog::pin::{PinMode, PinModeError, PinTarget};
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Reason};
 use slipway_domain::catalog::version::VersionCode;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PutPinRequest {
-    #[schema(value_type = String, required, example = "com.hema.wms")]
-    #[serde(default)]
-    package_name: Patch<String>,
-    #[schema(value_type = String, required, example = "com.hema.wms.chuku")]
-    #[serde(default)]
-    identifier: Patch<String>,
-    /// Target device; exclusive with `org_path`.
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    device_id: Patch<String>,
-    /// Target org node as its codes from l1 down; exclusive with `device_id`.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
-    #[serde(default)]
-    org_path: Patch<Vec<String>>,
-    /// Pin mode: `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
-    #[schema(value_type = PinModeValue, required, example = "ceiling")]
-    #[serde(default)]
-    mode: Patch<String>,
-    /// Version for `exact` and `ceiling`.
-    #[schema(value_type = Option<i64>, minimum = 1)]
-    #[serde(default)]
-    version_code: Patch<i64>,
-    /// Reason for the audit log, 1 to 500 characters.
-    #[schema(value_type = String, required, max_length = 500, example = "stock-taking")]
-    #[serde(default)]
-    reason: Patch<String>,
-    /// End of the pin; if absent, it applies until it is deleted.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct PutPinRequest {
+        #[schema(example = "com.hema.wms")]
+        package_name: Required<String>,
+        #[schema(example = "com.hema.wms.chuku")]
+        identifier: Required<String>,
+        /// Target device; exclusive with `org_path`.
+        #[schema(max_length = 128)]
+        device_id: Nullable<String>,
+        /// Target org node as its codes from l1 down; exclusive with `device_id`.
+        #[schema(min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
+        org_path: Nullable<Vec<String>>,
+        /// Pin mode: `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
+        #[schema(example = "ceiling")]
+        mode: Required<String> as PinModeValue,
+        /// Version for `exact` and `ceiling`.
+        #[schema(minimum = 1)]
+        version_code: Nullable<i64>,
+        /// Reason for the audit log, 1 to 500 characters.
+        #[schema(max_length = 500, example = "stock-taking")]
+        reason: Required<String>,
+        /// End of the pin; if absent, it applies until it is deleted.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -116,7 +109,7 @@ impl From<&NamedPin> for PinResponse {
 
 impl RequestPriority for PutPinRequest {
     fn is_urgent(&self) -> bool {
-        matches!(&self.mode, Patch::Value(mode) if mode == "hold")
+        self.mode.value().is_some_and(|mode| mode == "hold")
     }
 }
 

@@ -7,23 +7,22 @@ use utoipa::ToSchema;
 use super::release_response::ReleaseResponse;
 use crate::http::body::{FromBody, Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::WriteProblems;
 use crate::http::path::ReleasePath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::RecallModeValue;
 use crate::services::release_transitions::{self, TransitionRequest};
 use slipway_domain::catalog::release::{RecallMode, Transition};
 use slipway_domain::catalog::text::Reason;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PublishReleaseRequest {
-    /// `true` publishes the release even if version names contradict the version codes.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    force: Patch<bool>,
+request! {
+    pub(super) struct PublishReleaseRequest {
+        /// `true` publishes the release even if version names contradict the version codes.
+        force: Optional<bool>,
+    }
 }
 
 /// Empty request body.
@@ -31,17 +30,15 @@ pub(super) struct PublishReleaseRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct NoArguments {}
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RecallReleaseRequest {
-    /// Recall mode: `stop`, `rollback` or `removal`.
-    #[schema(value_type = RecallModeValue, required, example = "stop")]
-    #[serde(default)]
-    mode: Patch<String>,
-    /// Reason for the audit log, 1 to 500 characters.
-    #[schema(value_type = String, required, max_length = 500, example = "crashes at the till")]
-    #[serde(default)]
-    reason: Patch<String>,
+request! {
+    pub(super) struct RecallReleaseRequest {
+        /// Recall mode: `stop`, `rollback` or `removal`.
+        #[schema(example = "stop")]
+        mode: Required<String> as RecallModeValue,
+        /// Reason for the audit log, 1 to 500 characters.
+        #[schema(max_length = 500, example = "crashes at the till")]
+        reason: Required<String>,
+    }
 }
 
 /// Publish a release

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::facts::{KeyFactsResponse, read_expiry};
@@ -11,11 +11,12 @@ use super::{CreateRequest, CredentialResource, id_of, render};
 use crate::http::admin::release_transitions::NoArguments;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::AppKeyRoleValue;
 use crate::services::Answer;
@@ -24,20 +25,17 @@ use slipway_domain::access::{Action, AppKey, AppKeyRole};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateAppKeyRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "handheld SDK")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Role: a `device` key may check; an `operator` key may also push.
-    #[schema(value_type = AppKeyRoleValue, required, example = "device")]
-    #[serde(default)]
-    role: Patch<String>,
-    /// Time from which the key is invalid. If absent or null, the key does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreateAppKeyRequest {
+        #[schema(max_length = 128, example = "handheld SDK")]
+        name: Required<String>,
+        /// Role: a `device` key may check; an `operator` key may also push.
+        #[schema(example = "device")]
+        role: Required<String> as AppKeyRoleValue,
+        /// Time from which the key is invalid. If absent or null, the key does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<AppKeyRole> for CreateAppKeyRequest {

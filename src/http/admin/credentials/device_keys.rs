@@ -2,33 +2,32 @@
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::facts::{KeyFactsResponse, read_expiry};
 use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::services::credentials::{IssuedCredential, NewCredential};
 use slipway_domain::access::DeviceKey;
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateDeviceKeyRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "handhelds")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Time from which the key is invalid. If absent or null, the key does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreateDeviceKeyRequest {
+        #[schema(max_length = 128, example = "handhelds")]
+        name: Required<String>,
+        /// Time from which the key is invalid. If absent or null, the key does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<()> for CreateDeviceKeyRequest {

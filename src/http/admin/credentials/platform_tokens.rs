@@ -2,38 +2,34 @@
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse};
 use super::facts::read_expiry;
 use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::PlatformTokenPath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::value_schemas::RoleValue;
 use crate::services::credentials::NewCredential;
 use slipway_domain::access::{PlatformToken, Role};
 use slipway_domain::catalog::text::Name;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreatePlatformTokenRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "provisioning")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Role: `platform_admin`, which is also the default.
-    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
-    #[serde(default)]
-    role: Patch<String>,
-    /// Time from which the token is invalid. If absent or null, the token does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreatePlatformTokenRequest {
+        #[schema(max_length = 128, example = "provisioning")]
+        name: Required<String>,
+        /// Role: `platform_admin`, which is also the default.
+        #[schema(example = "platform_admin")]
+        role: Nullable<String> as RoleValue,
+        /// Time from which the token is invalid. If absent or null, the token does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<()> for CreatePlatformTokenRequest {

@@ -1,54 +1,46 @@
 //! Handlers for the platform's administrators.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::fields::{UserResponse, read_password, read_username};
 use super::{CreateRequest, UpdateRequest};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::AdministratorPath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::value_schemas::RoleValue;
 use crate::services::users::{NewUser, UserChanges};
 use slipway_domain::access::Role;
 use slipway_domain::catalog::field::Invalid;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateAdministratorRequest {
-    /// Login name, unique across the installation; stored in lower case.
-    #[schema(value_type = String, required, max_length = 128, example = "li.na")]
-    #[serde(default)]
-    username: Patch<String>,
-    /// Password of 10 to 256 characters.
-    #[schema(value_type = String, required, min_length = 10, max_length = 256)]
-    #[serde(default)]
-    password: Patch<String>,
-    /// Role: `platform_admin`, which is also the default.
-    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
-    #[serde(default)]
-    role: Patch<String>,
+request! {
+    pub(super) struct CreateAdministratorRequest {
+        /// Login name, unique across the installation; stored in lower case.
+        #[schema(max_length = 128, example = "li.na")]
+        username: Required<String>,
+        /// Password of 10 to 256 characters.
+        #[schema(min_length = 10, max_length = 256)]
+        password: Required<String>,
+        /// Role: `platform_admin`, which is also the default.
+        #[schema(example = "platform_admin")]
+        role: Nullable<String> as RoleValue,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateAdministratorRequest {
-    /// Role: always `platform_admin`, the only role without a tenant.
-    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
-    #[serde(default)]
-    role: Patch<String>,
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
-    /// New password of 10 to 256 characters, for a user who lost theirs.
-    #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
-    #[serde(default)]
-    password: Patch<String>,
+request! {
+    pub(super) struct UpdateAdministratorRequest {
+        /// Role: always `platform_admin`, the only role without a tenant.
+        #[schema(example = "platform_admin")]
+        role: Optional<String> as RoleValue,
+        enabled: Optional<bool>,
+        /// New password of 10 to 256 characters, for a user who lost theirs.
+        #[schema(min_length = 10, max_length = 256)]
+        password: Optional<String>,
+    }
 }
 
 fn read_role(text: String) -> Result<Role, Invalid> {
@@ -80,7 +72,7 @@ impl UpdateRequest for UpdateAdministratorRequest {
 
 impl RequestPriority for UpdateAdministratorRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false)
     }
 }
 
