@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
@@ -27,7 +27,7 @@ request! {
         /// `old_package_names`.
         #[schema(example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
         package_name: Required<String>,
-        #[schema(max_length = 128, example = "Hema WMS")]
+        #[schema(min_length = 1, max_length = 128, example = "Hema WMS")]
         app_name: Required<String>,
         /// Former package names, which older installs still send.
         #[schema(max_items = 100)]
@@ -39,7 +39,7 @@ request! {
 
 request! {
     pub(super) struct UpdateAppRequest {
-        #[schema(max_length = 128)]
+        #[schema(min_length = 1, max_length = 128)]
         app_name: Optional<String>,
         #[schema(max_items = 100)]
         old_package_names: Optional<Vec<String>>,
@@ -53,6 +53,7 @@ request! {
 
 #[derive(Serialize, ToSchema)]
 struct AppResponse {
+    #[schema(format = "uuid")]
     id: String,
     package_name: String,
     app_name: String,
@@ -122,7 +123,9 @@ impl UpdateAppRequest {
 }
 
 /// Create an app
-#[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath), request_body = CreateAppRequest,
+///
+/// The package name identifies the app to its devices and never changes.
+#[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath, IdempotencyKey), request_body = CreateAppRequest,
     responses((status = 201, description = "Created", body = AppResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps")]
 pub(super) async fn create_app(
@@ -139,6 +142,8 @@ pub(super) async fn create_app(
 }
 
 /// List apps
+///
+/// Returns the apps of the tenant by package name.
 #[utoipa::path(tag = "apps", operation_id = "list_apps", params(TenantPath, PageQuery),
     responses((status = 200, description = "Apps by package name", body = PageResponse<AppResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps")]
@@ -149,6 +154,8 @@ pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Pr
 }
 
 /// Get an app
+///
+/// Returns the app with its former package names.
 #[utoipa::path(tag = "apps", operation_id = "get_app", params(AppPath),
     responses((status = 200, description = "The app", body = AppResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}")]
@@ -165,7 +172,9 @@ impl RequestPriority for UpdateAppRequest {
 }
 
 /// Update an app
-#[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath), request_body = UpdateAppRequest,
+///
+/// Absent fields keep their values. `"enabled": false` stops all offers of the app immediately.
+#[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath, IfMatch), request_body = UpdateAppRequest,
     responses((status = 200, description = "Updated", body = AppResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn update_app(
@@ -190,7 +199,7 @@ pub(super) async fn update_app(
 ///
 /// Deletes the app and everything that belongs to it, except its audit events. Refused while the app has published or
 /// paused releases.
-#[utoipa::path(tag = "apps", operation_id = "delete_app", params(AppPath),
+#[utoipa::path(tag = "apps", operation_id = "delete_app", params(AppPath, IfMatch),
     responses((status = 204, description = "Deleted; its names can be used again"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn delete_app(call: Call<AppPath>) -> Result<HttpResponse, Problem> {

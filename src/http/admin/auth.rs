@@ -14,6 +14,7 @@ use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::http::request_fields::request;
 use crate::http::request::{acquire, context};
+use crate::http::value_schemas::TokenTypeValue;
 use crate::services::authentication::{self, Client, TokenPair};
 use crate::services::{PermitClass, network_of};
 
@@ -32,12 +33,13 @@ request! {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = TokenPair)]
 struct LoginResponse {
     /// Access token for `Authorization: Bearer …`.
     access_token: String,
     /// Token for one refresh, whose response contains the next one.
     refresh_token: String,
-    #[schema(example = "Bearer")]
+    #[schema(value_type = TokenTypeValue, example = "Bearer")]
     token_type: &'static str,
     /// Lifetime of the access token, in seconds.
     expires_in: i64,
@@ -55,6 +57,8 @@ impl From<TokenPair> for LoginResponse {
 }
 
 /// Log in with a username and a password
+///
+/// Returns an access token for `Authorization: Bearer …`, and a refresh token for the next pair.
 #[utoipa::path(tag = "auth", operation_id = "login", security(()), request_body = LoginRequest,
     responses((status = 200, description = "Logged in", body = LoginResponse), WriteProblems))]
 #[post("/auth/login")]

@@ -22,11 +22,11 @@ request! {
     #[schema(as = ImportedDevice)]
     struct ImportedDeviceFields {
         /// Device id of 1 to 128 characters without control characters.
-        #[schema(max_length = 128, example = "PDA001")]
+        #[schema(min_length = 1, max_length = 128, example = "PDA001")]
         device_id: Required<String>,
-        #[schema(max_length = 128, example = "hema-stores")]
+        #[schema(min_length = 1, max_length = 128, example = "hema-stores")]
         project_id: Required<String>,
-        #[schema(max_length = 128, example = "10013")]
+        #[schema(min_length = 1, max_length = 128, example = "10013")]
         device_type: Nullable<String>,
         /// Org nodes that the device belongs to: one object of level codes, or a list of at most 8. An empty list removes
         /// them.

@@ -15,7 +15,7 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::request_fields::Nullable;
 use crate::http::respond;
-use crate::http::value_schemas::{RuleValue, VerdictValue};
+use crate::http::value_schemas::{JsonOrText, RuleValue, VerdictValue};
 use crate::services::explain::{self, Explanation};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -32,15 +32,15 @@ pub(super) struct ExplainRequest {
     package_name: Option<Box<RawValue>>,
     #[schema(value_type = i64, required, minimum = 0, example = 50)]
     version_code: Option<Box<RawValue>>,
-    #[schema(value_type = String, required, max_length = 128)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 128)]
     device_id: Option<Box<RawValue>>,
     #[schema(value_type = Option<String>)]
     device_type: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = JsonOrText, required = false)]
     old_versions: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = JsonOrText, required = false)]
     org_info: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = JsonOrText, required = false)]
     attributes: Option<Box<RawValue>>,
     /// Tenant id; if given, it must equal the one in the path.
     #[schema(value_type = Option<i64>)]
@@ -86,6 +86,7 @@ fn is_zero(count: &usize) -> bool {
 
 #[derive(Serialize, ToSchema)]
 struct ExplainedReleaseResponse {
+    #[schema(format = "uuid")]
     release_id: String,
     version_code: i64,
     #[schema(value_type = VerdictValue)]

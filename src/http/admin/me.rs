@@ -10,7 +10,7 @@ use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::request_fields::request;
-use crate::http::value_schemas::RoleValue;
+use crate::http::value_schemas::{CredentialKindValue, RoleValue};
 use crate::secrets::parse_password;
 use crate::services::me;
 use slipway_domain::access::Credential;
@@ -18,7 +18,9 @@ use slipway_domain::access::Credential;
 #[derive(Serialize, ToSchema)]
 struct MeResponse {
     /// Kind of credential: `user` or `api_token`.
+    #[schema(value_type = CredentialKindValue)]
     kind: &'static str,
+    #[schema(format = "uuid")]
     id: String,
     /// Username, or name of the token.
     name: String,
@@ -38,6 +40,8 @@ request! {
 }
 
 /// Get the caller's account
+///
+/// Returns the account or the API token of the caller, with its role.
 #[utoipa::path(tag = "people", operation_id = "get_me",
     responses((status = 200, description = "The caller's account", body = MeResponse), ReadProblems))]
 #[get("/me")]

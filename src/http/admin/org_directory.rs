@@ -9,7 +9,7 @@ use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IfMatch, ReadProblems, WriteProblems};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::request_fields::{Required, request};
@@ -34,7 +34,7 @@ request! {
         /// Codes from l1 down to the node, 1 to 5 of them.
         #[schema(min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
         path: Required<Vec<String>>,
-        #[schema(max_length = 128)]
+        #[schema(min_length = 1, max_length = 128)]
         name: Nullable<String>,
         /// Name in the IANA time zone database.
         #[schema(example = "Asia/Shanghai")]
@@ -88,7 +88,9 @@ fn read_nodes(given: Required<Nodes>) -> Result<Vec<OrgNode>, Problem> {
 }
 
 /// Replace the org directory
-#[utoipa::path(tag = "org directory", operation_id = "replace_org_directory", params(TenantPath),
+///
+/// Replaces all nodes. Missing ancestors of a node are implied.
+#[utoipa::path(tag = "org directory", operation_id = "replace_org_directory", params(TenantPath, IfMatch),
     request_body = ReplaceOrgDirectoryRequest,
     responses((status = 200, description = "The org directory", body = OrgDirectoryResponse<'_>), WriteProblems))]
 #[put("/tenants/{tenant_id}/org-directory")]
@@ -112,6 +114,8 @@ pub(super) async fn replace_org_directory(
 }
 
 /// Get the org directory
+///
+/// Returns all nodes of the org directory.
 #[utoipa::path(tag = "org directory", operation_id = "get_org_directory", params(TenantPath),
     responses((status = 200, description = "The org directory", body = OrgDirectoryResponse<'_>), ReadProblems))]
 #[get("/tenants/{tenant_id}/org-directory")]

@@ -9,7 +9,7 @@ use super::org_directory::read_path;
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::{FieldReader, parse_instant};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
@@ -24,12 +24,12 @@ use slipway_domain::catalog::version::VersionCode;
 
 request! {
     pub(super) struct PutPinRequest {
-        #[schema(example = "com.hema.wms")]
+        #[schema(example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
         package_name: Required<String>,
-        #[schema(example = "com.hema.wms.chuku")]
+        #[schema(example = "com.hema.wms.chuku", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
         identifier: Required<String>,
         /// Target device; exclusive with `org_path`.
-        #[schema(max_length = 128)]
+        #[schema(min_length = 1, max_length = 128)]
         device_id: Nullable<String>,
         /// Target org node as its codes from l1 down; exclusive with `device_id`.
         #[schema(min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
@@ -41,7 +41,7 @@ request! {
         #[schema(minimum = 1)]
         version_code: Nullable<i64>,
         /// Reason for the audit log, 1 to 500 characters.
-        #[schema(max_length = 500, example = "stock-taking")]
+        #[schema(min_length = 1, max_length = 500, example = "stock-taking")]
         reason: Required<String>,
         /// End of the pin; if absent, it applies until it is deleted.
         #[schema(format = DateTime)]
@@ -51,6 +51,7 @@ request! {
 
 #[derive(Serialize, ToSchema)]
 struct PinResponse {
+    #[schema(format = "uuid")]
     id: String,
     package_name: String,
     identifier: String,
@@ -74,10 +75,13 @@ struct PinsQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// Only pins of this app.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     package_name: Option<String>,
     /// Only pins of this resource.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     identifier: Option<String>,
 }
 
@@ -116,7 +120,7 @@ impl RequestPriority for PutPinRequest {
 /// Create or replace a pin
 ///
 /// A pin on the same target is replaced and keeps its id.
-#[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath), request_body = PutPinRequest,
+#[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath, IfMatch), request_body = PutPinRequest,
     responses((status = 200, description = "Created or replaced", body = PinResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/pins")]
 pub(super) async fn put_pin(
@@ -197,6 +201,8 @@ fn read_filters(query: PinsQuery) -> Result<(Option<PackageName>, Option<Identif
 }
 
 /// List pins
+///
+/// Returns the pins in the order of their creation.
 #[utoipa::path(tag = "pins", operation_id = "list_pins", params(TenantPath, PinsQuery),
     responses((status = 200, description = "Pins in order of creation", body = PageResponse<PinResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/pins")]
@@ -217,6 +223,8 @@ pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Pr
 }
 
 /// Get a pin
+///
+/// Returns the pin with its target and mode.
 #[utoipa::path(tag = "pins", operation_id = "get_pin", params(PinPath),
     responses((status = 200, description = "The pin", body = PinResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/pins/{pin_id}")]
@@ -229,7 +237,9 @@ pub(super) async fn get_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem
 }
 
 /// Delete a pin
-#[utoipa::path(tag = "pins", operation_id = "delete_pin", params(PinPath),
+///
+/// Ends the pin. The next check of its devices ignores it.
+#[utoipa::path(tag = "pins", operation_id = "delete_pin", params(PinPath, IfMatch),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pins/{pin_id}")]
 pub(super) async fn delete_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem> {

@@ -23,13 +23,13 @@ request! {
         target_info: Required<BoundedVec<Object<PushTargetFields>, MAX_LISTED_TARGETS>> as Vec<PushTargetFields>,
         package_push_info: Required<Object<PackagePushInfoFields>> as PackagePushInfoFields,
         /// Purpose of the push. A `preview` expires earlier than other actions.
-        #[schema(max_length = 128, example = "preview")]
+        #[schema(min_length = 1, max_length = 128, example = "preview")]
         action: Required<String>,
         /// Sender's id for the push. A push with the same id and content within ten minutes counts as a repeat.
-        #[schema(max_length = 128, example = "build-4711")]
+        #[schema(min_length = 1, max_length = 128, example = "build-4711")]
         trace_id: Nullable<String>,
         /// Address of the sources; its scheme must be allowed by the tenant.
-        #[schema(max_length = 2048, example = "https://git.example/demo")]
+        #[schema(min_length = 1, max_length = 2048, example = "https://git.example/demo")]
         source_url: Nullable<String>,
     }
 }
@@ -38,10 +38,10 @@ request! {
     #[schema(as = PushTarget)]
     struct PushTargetFields {
         /// Device id.
-        #[schema(max_length = 128, example = "PDA001")]
+        #[schema(min_length = 1, max_length = 128, example = "PDA001")]
         hardware_id: Required<String>,
         /// Project of the device.
-        #[schema(max_length = 128, example = "hema-stores")]
+        #[schema(min_length = 1, max_length = 128, example = "hema-stores")]
         project_id: Required<String>,
     }
 }
@@ -50,11 +50,11 @@ request! {
     #[schema(as = PackagePushInfo)]
     struct PackagePushInfoFields {
         /// Address of the package for the device; its scheme must be allowed by the tenant.
-        #[schema(max_length = 2048, example = "https://files.example/demo.amr")]
+        #[schema(min_length = 1, max_length = 2048, example = "https://files.example/demo.amr")]
         pack_url: Required<String>,
-        #[schema(max_length = 128, example = "tinyApp")]
+        #[schema(min_length = 1, max_length = 128, example = "tinyApp")]
         app_type: Required<String>,
-        #[schema(max_length = 128, example = "2021001")]
+        #[schema(min_length = 1, max_length = 128, example = "2021001")]
         app_id: Required<String>,
     }
 }

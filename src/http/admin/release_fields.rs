@@ -75,9 +75,9 @@ release_requests! {
     #[schema(minimum = 1, example = 240)]
     version_code: Optional<i64>, optional_non_null(VersionCode::of_release);
     /// Version name, for display.
-    #[schema(max_length = 64, example = "1.1.10")]
+    #[schema(min_length = 1, max_length = 64, example = "1.1.10")]
     version_name: Optional<String>, optional_non_null(VersionName::parse);
-    #[schema(max_length = 2048, example = "https://files.example/chuku/240.bin")]
+    #[schema(min_length = 1, max_length = 2048, example = "https://files.example/chuku/240.bin")]
     download_url: Optional<String>, optional_non_null(Url::parse);
     /// File size in bytes.
     #[schema(minimum = 0, example = 1_048_576)]
@@ -168,7 +168,7 @@ request! {
         percent: Optional<Number> as f64,
         /// Key of the rollout. Releases with the same key are offered to the same devices first. Null: the id of the
         /// release.
-        #[schema(max_length = 128)]
+        #[schema(min_length = 1, max_length = 128)]
         key: Nullable<String>,
         /// Unit of the rollout: `device`, or `l1` to `l5`. Devices below the same org node of that level are included
         /// together.

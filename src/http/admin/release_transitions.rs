@@ -8,7 +8,7 @@ use super::release_response::ReleaseResponse;
 use crate::http::body::{FromBody, Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::WriteProblems;
+use crate::http::openapi::{IfMatch, WriteProblems};
 use crate::http::path::ReleasePath;
 use crate::http::problem::Problem;
 use crate::http::request_fields::request;
@@ -36,7 +36,7 @@ request! {
         #[schema(example = "stop")]
         mode: Required<String> as RecallModeValue,
         /// Reason for the audit log, 1 to 500 characters.
-        #[schema(max_length = 500, example = "crashes at the till")]
+        #[schema(min_length = 1, max_length = 500, example = "crashes at the till")]
         reason: Required<String>,
     }
 }
@@ -44,7 +44,7 @@ request! {
 /// Publish a release
 ///
 /// Publishes a draft.
-#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath),
+#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath, IfMatch),
     request_body = PublishReleaseRequest,
     responses((status = 200, description = "Published", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/publish")]
@@ -60,7 +60,7 @@ pub(super) async fn publish_release(
 /// Pause a release
 ///
 /// Stops new offers. Devices that have installed the release keep it.
-#[utoipa::path(tag = "releases", operation_id = "pause_release", params(ReleasePath), request_body = NoArguments,
+#[utoipa::path(tag = "releases", operation_id = "pause_release", params(ReleasePath, IfMatch), request_body = NoArguments,
     responses((status = 200, description = "Paused", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/pause")]
 pub(super) async fn pause_release(
@@ -72,7 +72,7 @@ pub(super) async fn pause_release(
 /// Resume a release
 ///
 /// Publishes a paused release again.
-#[utoipa::path(tag = "releases", operation_id = "resume_release", params(ReleasePath), request_body = NoArguments,
+#[utoipa::path(tag = "releases", operation_id = "resume_release", params(ReleasePath, IfMatch), request_body = NoArguments,
     responses((status = 200, description = "Published again", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/resume")]
 pub(super) async fn resume_release(
@@ -84,7 +84,7 @@ pub(super) async fn resume_release(
 /// Discard a release
 ///
 /// Discards a draft. Its version code can be used again.
-#[utoipa::path(tag = "releases", operation_id = "discard_release", params(ReleasePath), request_body = NoArguments,
+#[utoipa::path(tag = "releases", operation_id = "discard_release", params(ReleasePath, IfMatch), request_body = NoArguments,
     responses((status = 200, description = "Discarded", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/discard")]
 pub(super) async fn discard_release(
@@ -97,7 +97,7 @@ pub(super) async fn discard_release(
 ///
 /// `stop` stops new offers. `rollback` also offers the newest applicable older release to devices that have installed
 /// the recalled one. `removal` tells those devices to remove it if there is nothing else to offer.
-#[utoipa::path(tag = "releases", operation_id = "recall_release", params(ReleasePath),
+#[utoipa::path(tag = "releases", operation_id = "recall_release", params(ReleasePath, IfMatch),
     request_body = RecallReleaseRequest,
     responses((status = 200, description = "Recalled", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall")]

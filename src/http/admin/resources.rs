@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
@@ -23,7 +23,7 @@ use slipway_domain::catalog::versioned::Versioned;
 request! {
     pub(super) struct UpdateResourceRequest {
         /// Display name; null removes it.
-        #[schema(max_length = 128)]
+        #[schema(min_length = 1, max_length = 128)]
         name: Nullable<String>,
         /// Kind: `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
         #[schema(example = "miniapp")]
@@ -79,6 +79,8 @@ pub(super) async fn list_resources(call: Call<AppPath>) -> Result<HttpResponse, 
 }
 
 /// Get a resource
+///
+/// Returns the resource with its off switch and its kind.
 #[utoipa::path(tag = "apps", operation_id = "get_resource", params(ResourcePath),
     responses((status = 200, description = "The resource", body = ResourceResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
@@ -113,7 +115,9 @@ impl RequestPriority for UpdateResourceRequest {
 }
 
 /// Update a resource
-#[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath),
+///
+/// Absent fields keep their values. `"enabled": false` stops all offers of the resource immediately.
+#[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath, IfMatch),
     request_body = UpdateResourceRequest,
     responses((status = 200, description = "Updated", body = ResourceResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]

@@ -9,7 +9,7 @@ use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
 use crate::http::object::BoundedVec;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
@@ -30,14 +30,14 @@ request! {
         /// Tenant id, 1 to 2^63 − 1.
         #[schema(example = 10_000_000, minimum = 1)]
         id: Required<i64>,
-        #[schema(max_length = 128, example = "Hema")]
+        #[schema(min_length = 1, max_length = 128, example = "Hema")]
         name: Required<String>,
     }
 }
 
 request! {
     pub(super) struct UpdateTenantRequest {
-        #[schema(max_length = 128)]
+        #[schema(min_length = 1, max_length = 128)]
         name: Optional<String>,
         /// `false` disables the tenant: requests of its keys and users are denied.
         enabled: Optional<bool>,
@@ -132,7 +132,9 @@ impl UpdateTenantRequest {
 }
 
 /// Create a tenant
-#[utoipa::path(tag = "tenants", operation_id = "create_tenant", request_body = CreateTenantRequest,
+///
+/// The id is chosen by the caller and never changes.
+#[utoipa::path(tag = "tenants", operation_id = "create_tenant", params(IdempotencyKey), request_body = CreateTenantRequest,
     responses((status = 201, description = "Created", body = TenantResponse), WriteProblems))]
 #[post("/tenants")]
 pub(super) async fn create_tenant(
@@ -152,6 +154,8 @@ pub(super) async fn create_tenant(
 }
 
 /// List tenants
+///
+/// Returns all tenants by id.
 #[utoipa::path(tag = "tenants", operation_id = "list_tenants", params(PageQuery),
     responses((status = 200, description = "Tenants by id", body = PageResponse<TenantResponse>), ReadProblems))]
 #[get("/tenants")]
@@ -162,6 +166,8 @@ pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
 }
 
 /// Get a tenant
+///
+/// Returns the tenant with its switches and its policy for enrolments.
 #[utoipa::path(tag = "tenants", operation_id = "get_tenant", params(TenantPath),
     responses((status = 200, description = "The tenant", body = TenantResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}")]
@@ -177,7 +183,9 @@ impl RequestPriority for UpdateTenantRequest {
 }
 
 /// Update a tenant
-#[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath),
+///
+/// Absent fields keep their values. `"offers_enabled": false` stops all offers of the tenant immediately.
+#[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath, IfMatch),
     request_body = UpdateTenantRequest,
     responses((status = 200, description = "Updated", body = TenantResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}")]

@@ -54,13 +54,14 @@ request! {
         #[schema(example = "received")]
         state: Required<String> as AcknowledgementValue,
         /// Explanation for people, such as the reason for a failure.
-        #[schema(max_length = 500)]
+        #[schema(min_length = 1, max_length = 500)]
         detail: Nullable<String>,
     }
 }
 
 #[derive(Serialize, ToSchema)]
 struct AcknowledgedPushResponse {
+    #[schema(format = "uuid")]
     push_id: String,
     sequence: i64,
     /// Current state of the push. Late or repeated acknowledgements do not change it.

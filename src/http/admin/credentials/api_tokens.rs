@@ -10,12 +10,12 @@ use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::request_fields::request;
-use crate::http::value_schemas::RoleValue;
+use crate::http::value_schemas::{RoleValue, TenantRoleValue};
 use crate::services::credentials::{IssuedCredential, NewCredential};
 use slipway_domain::access::{ApiToken, Role};
 use slipway_domain::catalog::text::Name;
@@ -23,11 +23,11 @@ use slipway_domain::catalog::versioned::Versioned;
 
 request! {
     pub(super) struct CreateApiTokenRequest {
-        #[schema(max_length = 128, example = "ci")]
+        #[schema(min_length = 1, max_length = 128, example = "ci")]
         name: Required<String>,
         /// Role: `admin`, `publisher` or `viewer`.
         #[schema(example = "publisher")]
-        role: Required<String> as RoleValue,
+        role: Required<String> as TenantRoleValue,
         /// Time from which the token is invalid. If absent or null, the token does not expire.
         #[schema(format = DateTime)]
         expires_at: Nullable<String>,
@@ -49,6 +49,7 @@ impl CreateRequest<Role> for CreateApiTokenRequest {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ApiTokenResponse {
+    #[schema(format = "uuid")]
     id: String,
     name: String,
     #[schema(value_type = RoleValue)]
@@ -98,7 +99,7 @@ impl CredentialResource for ApiToken {
 /// Create an API token
 ///
 /// The token is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "create_api_token", params(TenantPath),
+#[utoipa::path(tag = "keys", operation_id = "create_api_token", params(TenantPath, IdempotencyKey),
     request_body = CreateApiTokenRequest,
     responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/api-tokens")]
@@ -109,6 +110,8 @@ pub(super) async fn create_api_token(
 }
 
 /// List API tokens
+///
+/// Returns the tokens of the tenant without their secrets.
 #[utoipa::path(tag = "keys", operation_id = "list_api_tokens", params(TenantPath, PageQuery),
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens")]
@@ -117,6 +120,8 @@ pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpRespon
 }
 
 /// Get an API token
+///
+/// Returns the token without its secret.
 #[utoipa::path(tag = "keys", operation_id = "get_api_token", params(KeyPath),
     responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens/{id}")]
@@ -125,7 +130,9 @@ pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, P
 }
 
 /// Delete an API token
-#[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath),
+///
+/// The token becomes invalid immediately.
+#[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath, IfMatch),
     responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn delete_api_token(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {

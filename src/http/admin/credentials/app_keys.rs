@@ -12,7 +12,7 @@ use crate::http::admin::release_transitions::NoArguments;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
@@ -27,7 +27,7 @@ use slipway_domain::catalog::versioned::Versioned;
 
 request! {
     pub(super) struct CreateAppKeyRequest {
-        #[schema(max_length = 128, example = "handheld SDK")]
+        #[schema(min_length = 1, max_length = 128, example = "handheld SDK")]
         name: Required<String>,
         /// Role: a `device` key may check; an `operator` key may also push.
         #[schema(example = "device")]
@@ -53,6 +53,7 @@ impl CreateRequest<AppKeyRole> for CreateAppKeyRequest {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct AppKeyResponse {
+    #[schema(format = "uuid")]
     id: String,
     name: String,
     #[schema(value_type = AppKeyRoleValue)]
@@ -103,7 +104,7 @@ impl CredentialResource for AppKey {
 /// Create an app key
 ///
 /// The secret is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath),
+#[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath, IdempotencyKey),
     request_body = CreateAppKeyRequest,
     responses((status = 201, description = "Created", body = CreatedAppKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys")]
@@ -117,7 +118,7 @@ pub(super) async fn create_app_key(
 ///
 /// The previous secret stays valid until the next rotation, so that devices can be migrated one by one. The new secret
 /// is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "rotate_app_key", params(KeyPath), request_body = NoArguments,
+#[utoipa::path(tag = "keys", operation_id = "rotate_app_key", params(KeyPath, IfMatch, IdempotencyKey), request_body = NoArguments,
     responses((status = 200, description = "Rotated", body = CreatedAppKeyResponse),
         WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
@@ -137,6 +138,8 @@ fn render_rotated(issued: &IssuedCredential<AppKey>) -> Answer {
 }
 
 /// List app keys
+///
+/// Returns the keys without their secrets.
 #[utoipa::path(tag = "keys", operation_id = "list_app_keys", params(TenantPath, PageQuery),
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys")]
@@ -145,6 +148,8 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
 }
 
 /// Get an app key
+///
+/// Returns the key without its secret.
 #[utoipa::path(tag = "keys", operation_id = "get_app_key", params(KeyPath),
     responses((status = 200, description = "The key without its secret", body = AppKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
@@ -153,7 +158,9 @@ pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Pro
 }
 
 /// Delete an app key
-#[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
+///
+/// The key becomes invalid immediately.
+#[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath, IfMatch),
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn delete_app_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {
