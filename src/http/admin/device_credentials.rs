@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::openapi::WriteProblems;
+use crate::http::openapi::{IdempotencyKey, WriteProblems};
 use crate::http::path::DevicePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
@@ -24,6 +24,7 @@ pub(super) struct CreateEnrolmentCodeRequest {}
 
 #[derive(Serialize, ToSchema)]
 struct CreatedEnrolmentCodeResponse {
+    #[schema(format = "uuid")]
     id: String,
     /// Code for one `POST /v1/devices` of this device; shown only in this response. Case is ignored; hyphens and the
     /// prefix may be omitted.
@@ -37,7 +38,7 @@ struct CreatedEnrolmentCodeResponse {
 ///
 /// The code is valid once, for this device, for 24 hours, and replaces the previous code. It is shown only in this
 /// response. The device must be known: import it first.
-#[utoipa::path(tag = "devices", operation_id = "create_enrolment_code", params(DevicePath),
+#[utoipa::path(tag = "devices", operation_id = "create_enrolment_code", params(DevicePath, IdempotencyKey),
     request_body = CreateEnrolmentCodeRequest,
     responses((status = 201, description = "Created", body = CreatedEnrolmentCodeResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/devices/{device_id}/enrolment-codes")]

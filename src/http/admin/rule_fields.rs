@@ -18,15 +18,15 @@ use slipway_domain::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
     reason = "named as in the seed, in camelCase on the wire"
 )]
 pub(super) struct OrgScopeFields {
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l1_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l2_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l3_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l4_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l5_code: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl OrgScopeFields {
 #[serde(deny_unknown_fields)]
 #[schema(as = AttributeRule, example = json!({"name": "webview", "op": "semver", "value": ">=8.0, <12"}))]
 pub(super) struct AttributeRuleFields {
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// Operator.
     #[schema(value_type = RuleOperatorValue)]

@@ -12,10 +12,11 @@ use super::push_response::PushesResponse;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::client_address::client_address;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::request::{acquire, bearer, context, read_query};
 use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
@@ -49,22 +50,21 @@ impl PollQuery {
     }
 }
 
-/// State of a push on this device.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AcknowledgePushRequest {
-    /// State: `received`, `opened`, `applied` or `failed`.
-    #[serde(default)]
-    #[schema(value_type = AcknowledgementValue, required, example = "received")]
-    state: Patch<String>,
-    /// Explanation for people, such as the reason for a failure.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 500)]
-    detail: Patch<String>,
+request! {
+    /// State of a push on this device.
+    struct AcknowledgePushRequest {
+        /// State: `received`, `opened`, `applied` or `failed`.
+        #[schema(example = "received")]
+        state: Required<String> as AcknowledgementValue,
+        /// Explanation for people, such as the reason for a failure.
+        #[schema(min_length = 1, max_length = 500)]
+        detail: Nullable<String>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
 struct AcknowledgedPushResponse {
+    #[schema(format = "uuid")]
     push_id: String,
     sequence: i64,
     /// Current state of the push. Late or repeated acknowledgements do not change it.
