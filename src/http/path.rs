@@ -3,9 +3,9 @@
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
+use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
-use utoipa::openapi::Required;
 
 use super::problem::Problem;
 use crate::services::ReleaseAddress;

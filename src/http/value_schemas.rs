@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::json;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{
-    AdditionalProperties, AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, Type,
-};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::check_answer::APP_UNKNOWN;
@@ -65,30 +65,37 @@ fn text_of(description: &str, values: impl IntoIterator<Item = impl Into<String>
         .into()
 }
 
-/// JSON of a check, or a text that contains it.
-pub(super) struct JsonOrText;
+/// Defines a type that stands in a field's `value_type`: its schema is any JSON except values of these types. It states
+/// what the value is not, because generators fail on a choice between an object, an array and a text.
+macro_rules! json_schemas {
+    ($($(#[doc = $doc:literal])+ $name:ident as $title:literal without $types:expr;)*) => {$(
+        $(#[doc = $doc])*
+        pub(super) struct $name;
 
-impl PartialSchema for JsonOrText {
-    fn schema() -> RefOr<Schema> {
-        let any_object = || {
-            ObjectBuilder::new()
-                .schema_type(Type::Object)
-                .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(true)))
-        };
-        AnyOfBuilder::new()
-            .item(any_object())
-            .item(ArrayBuilder::new().items(any_object().build()))
-            .item(Object::with_type(Type::String))
-            .item(Object::with_type(Type::Null))
-            .description(Some("JSON object or array, or a string that contains it. Null counts as absent."))
-            .into()
-    }
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let refused = json!({"type": $types});
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::AnyValue)
+                    .description(Some(concat!($($doc),+).trim()))
+                    .extensions(Some(Extensions::from_iter([("not", refused)])))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($title)
+            }
+        }
+    )*};
 }
 
-impl ToSchema for JsonOrText {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("JsonOrText")
-    }
+json_schemas! {
+    /// JSON object or array, or a string that contains it. Null counts as absent.
+    JsonOrText as "JsonOrText" without ["boolean", "number"];
+    /// Operand of an attribute rule: a scalar, or an array of scalars.
+    RuleOperandValue as "RuleOperand" without ["null", "object"];
 }
 
 value_schemas! {

@@ -1,6 +1,5 @@
 //! Request fields of imported devices.
 
-
 use super::rule_fields::OrgScopeFields;
 use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object, OneOrMore};

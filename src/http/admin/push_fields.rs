@@ -1,11 +1,10 @@
 //! Request fields of a push; the same structure as `req` in the gateway's method.
 
-
 use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object};
 use crate::http::problem::Problem;
-use crate::http::request_fields::request;
 use crate::http::push_members::name_of;
+use crate::http::request_fields::request;
 use crate::services::ServiceError;
 use crate::services::pushes::PushRefusal;
 use slipway_domain::catalog::field::{FieldError, Invalid};

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::value_schemas::RuleOperatorValue;
+use crate::http::value_schemas::{RuleOperandValue, RuleOperatorValue};
 use slipway_domain::catalog::attribute::{AttributeRule, RuleOp};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::json::JsonText;
@@ -62,7 +62,7 @@ pub(super) struct AttributeRuleFields {
     op: String,
     /// Operand: an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer requirement
     /// for `semver`, a boolean for `exists`, otherwise a scalar.
-    #[schema(value_type = Value)]
+    #[schema(value_type = RuleOperandValue)]
     value: JsonText,
 }
 

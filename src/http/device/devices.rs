@@ -12,10 +12,10 @@ use crate::http::client_address::client_address;
 use crate::http::fields::FieldReader;
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
-use crate::http::request_fields::{Nullable, Required};
 use crate::http::request::{acquire, bearer, context, request_id};
-use crate::secrets::PresentedEnrolmentCode;
+use crate::http::request_fields::{Nullable, Required};
 use crate::http::value_schemas::JsonOrText;
+use crate::secrets::PresentedEnrolmentCode;
 use crate::services::PermitClass;
 use crate::services::authentication::authenticate_device_credential;
 use crate::services::enrolment::{EnrolmentRequest, EnrolmentResult, enrol};
@@ -44,8 +44,8 @@ struct EnrolDeviceRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = JsonOrText, required = false, example = json!({"abi": "arm64-v8a"}))]
     attributes: Option<&'a RawValue>,
-    /// One-time code, required if the device key alone is not sufficient.
-    #[schema(value_type = Option<String>, example = "slipway_code_…")]
+    /// One-time code (`slipway_code_…`), required if the device key alone is not sufficient.
+    #[schema(value_type = Option<String>)]
     #[serde(default)]
     enrolment_code: Nullable<String>,
 }

@@ -16,8 +16,8 @@ use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
-use crate::http::request_fields::request;
 use crate::http::request::{acquire, bearer, context, read_query};
+use crate::http::request_fields::request;
 use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::authentication::{

@@ -24,7 +24,10 @@ fn command(document: &Value, operation: &OperationRef<'_>) -> String {
     if needs_credential(object) {
         arguments.push("--header \"Authorization: Bearer $TOKEN\"".to_owned());
     }
-    if let Some(example) = object.get("requestBody").map(|body| &body["content"]["application/json"]["example"]) {
+    if let Some(example) = object
+        .get("requestBody")
+        .map(|body| &body["content"]["application/json"]["example"])
+    {
         arguments.push("--header 'Content-Type: application/json'".to_owned());
         arguments.push(format!("--data '{}'", example.to_string().replace('\'', "'\\''")));
     }

@@ -29,7 +29,9 @@ pub(super) fn for_each_object(value: &mut Value, act: &mut impl FnMut(&mut Map<S
     match value {
         Value::Object(members) => {
             act(members);
-            members.values_mut().for_each(|member| for_each_object(member, act));
+            members
+                .values_mut()
+                .for_each(|member| for_each_object(member, act));
         }
         Value::Array(items) => items.iter_mut().for_each(|item| for_each_object(item, act)),
         _ => {}

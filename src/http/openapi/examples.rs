@@ -28,7 +28,10 @@ enum Fields {
 }
 
 fn add_example(document: &Value, body: &mut Value, fields: Fields) {
-    let Some(content) = body.get_mut("content").and_then(|content| content.get_mut("application/json")) else {
+    let Some(content) = body
+        .get_mut("content")
+        .and_then(|content| content.get_mut("application/json"))
+    else {
         return;
     };
     if content.get("example").is_none() && content.get("examples").is_none() {
@@ -49,7 +52,11 @@ fn example_of(document: &Value, schema: &Value, fields: Fields) -> Value {
     }
     if let Some(Value::Array(parts)) = schema.get("allOf") {
         let parts = parts.iter().map(|part| example_of(document, part, fields));
-        return parts.filter_map(into_members).flatten().collect::<Map<_, _>>().into();
+        return parts
+            .filter_map(into_members)
+            .flatten()
+            .collect::<Map<_, _>>()
+            .into();
     }
     for choice in ["oneOf", "anyOf"] {
         if let Some(Value::Array(choices)) = schema.get(choice) {

@@ -42,14 +42,19 @@ pub(in crate::http) struct IdempotencyKey {
 #[expect(dead_code, reason = "describes the header")]
 pub(in crate::http) struct IfNoneMatch {
     /// `ETag` of the last response. If it is still current, the response is 304 without a body.
-    #[param(rename = "If-None-Match", required = false, example = "\"0f8e6b1c2d3a49587690a1b2c3d4e5f6\"")]
+    #[param(
+        rename = "If-None-Match",
+        required = false,
+        example = "\"0f8e6b1c2d3a49587690a1b2c3d4e5f6\""
+    )]
     if_none_match: String,
 }
 
 /// Headers of responses: the name among the components, the header, and its object.
 fn response_headers() -> [(&'static str, &'static str, Value); 6] {
     let text = |description: &str, example: &str| json!({"description": description, "schema": {"type": "string", "example": example}});
-    let number = |description: &str| json!({"description": description, "schema": {"type": "integer", "minimum": 0}});
+    let number =
+        |description: &str| json!({"description": description, "schema": {"type": "integer", "minimum": 0}});
     [
         (
             "RequestId",
@@ -62,7 +67,10 @@ fn response_headers() -> [(&'static str, &'static str, Value); 6] {
         (
             "ETag",
             "ETag",
-            text("Entity tag of the object, for `If-Match`.", "\"2b1f0c7d9a3e4f56\""),
+            text(
+                "Entity tag of the object, for `If-Match`.",
+                "\"2b1f0c7d9a3e4f56\"",
+            ),
         ),
         (
             "Revision",
@@ -75,7 +83,10 @@ fn response_headers() -> [(&'static str, &'static str, Value); 6] {
         (
             "IdempotencyReplayed",
             "Idempotency-Replayed",
-            text("`true` if the response repeats that of an earlier request.", "true"),
+            text(
+                "`true` if the response repeats that of an earlier request.",
+                "true",
+            ),
         ),
         (
             "Stale",
@@ -113,7 +124,9 @@ pub(super) fn complete(document: &mut Value) {
         let is_create = operation.object["responses"].get("201").is_some();
         let has_entity_tag = is_check
             || accepted.contains("IfMatch")
-            || (operation.method == "get" && tagged.contains(operation.path))
+            || (operation.method == "get"
+                && tagged.contains(operation.path)
+                && !returns_page(operation.object))
             || (is_create && tagged.iter().any(|path| is_item_of(path, operation.path)));
         let responses = operation.object["responses"].as_object_mut();
         for (status, response) in responses.into_iter().flatten() {
@@ -148,6 +161,14 @@ fn paths_with_entity_tags(document: &mut Value) -> BTreeSet<String> {
     paths
 }
 
+/// Returns true if the operation returns a page of a list.
+fn returns_page(operation: &Map<String, Value>) -> bool {
+    let content = &operation["responses"]["200"]["content"]["application/json"];
+    content["schema"]["$ref"]
+        .as_str()
+        .is_some_and(|name| name.ends_with("Page"))
+}
+
 /// Returns true if the path is a list's path and the id of one item.
 fn is_item_of(path: &str, list: &str) -> bool {
     let rest = path.strip_prefix(list).and_then(|rest| rest.strip_prefix('/'));
@@ -179,5 +200,7 @@ fn add_headers<'a>(response: &mut Value, names: impl IntoIterator<Item = &'a str
 }
 
 fn header_of(component: &str) -> Option<(&'static str, &'static str, Value)> {
-    response_headers().into_iter().find(|(name, ..)| *name == component)
+    response_headers()
+        .into_iter()
+        .find(|(name, ..)| *name == component)
 }

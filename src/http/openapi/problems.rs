@@ -46,7 +46,9 @@ impl IntoResponses for ReadProblems {
 
 impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        references(&[400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503])
+        references(&[
+            400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503,
+        ])
     }
 }
 
@@ -100,7 +102,11 @@ impl ProblemResponse {
     }
 }
 
-const RETRY_AFTER: HeaderText = ("Retry-After", "integer", "Seconds to wait before the next attempt.");
+const RETRY_AFTER: HeaderText = (
+    "Retry-After",
+    "integer",
+    "Seconds to wait before the next attempt.",
+);
 
 const PROBLEMS: &[ProblemResponse] = &[
     ProblemResponse {

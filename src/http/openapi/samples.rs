@@ -18,7 +18,9 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "project_id" => json!("hema-stores"),
         "old_versions" => json!({"com.hema.wms.chuku": 230}),
         "attributes" => json!({"abi": "arm64-v8a"}),
-        "connected" | "enrolled" | "enabled" | "offers_enabled" | "loaded" | "succeed" | "auto_install" => json!(true),
+        "connected" | "enrolled" | "enabled" | "offers_enabled" | "loaded" | "succeed" | "auto_install" => {
+            json!(true)
+        }
         "floor" | "mandatory" | "force" | "publish" | "stale" | "repair_on_mismatch" => json!(false),
         "version_code" => json!(240),
         "installed" => json!(230),

@@ -61,7 +61,8 @@ fn open_free_object(object: &mut Map<String, Value>) {
     }
 }
 
-/// Names the values of each enum after its schema, because some languages have one namespace for the values of all.
+/// Names the values of each enum after its schema, because some languages have one namespace for the values of all. The
+/// names follow the style guide of Protocol Buffers, which has the same reason.
 fn name_enum_values(document: &mut Value) {
     let schemas = document["components"]["schemas"].as_object_mut();
     for (name, schema) in schemas.into_iter().flatten() {
@@ -70,23 +71,28 @@ fn name_enum_values(document: &mut Value) {
         };
         let names: Vec<_> = values
             .iter()
-            .map(|value| format!("{name}{}", pascal_case(value.as_str().unwrap_or_default())))
+            .map(|value| variant_name(name, value.as_str().unwrap_or_default()))
             .collect();
         schema["x-enum-varnames"] = json!(names);
     }
 }
 
-fn pascal_case(value: &str) -> String {
-    if value.is_empty() {
-        return "Empty".to_owned();
+/// Returns a name such as `RELEASE_STATE_DRAFT`.
+fn variant_name(schema: &str, value: &str) -> String {
+    let mut name = String::new();
+    for (index, letter) in schema.char_indices() {
+        if letter.is_ascii_uppercase() && index > 0 {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
     }
-    let words = value.split(|c: char| !c.is_ascii_alphanumeric());
-    words
-        .map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            first.to_ascii_uppercase() + &rest.to_ascii_lowercase()
-        })
-        .collect()
+    let value = if value.is_empty() { "none" } else { value };
+    name.push('_');
+    name.extend(value.chars().map(|letter| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_uppercase(),
+        _ => '_',
+    }));
+    name
 }
 
 /// Marks a body as optional if its object requires no field: an empty body counts as `{}`.
