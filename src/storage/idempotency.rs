@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryTrait,
+};
 use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
 use super::progress::{WriteProgress, track_writes, without_tracking};
 use super::row::Row;
+use super::statements::QueuedWrite;
 use super::{Db, Reader, StorageError, Writer};
 use crate::random;
 use slipway_domain::catalog::instant::in_micros;
@@ -116,28 +119,22 @@ pub async fn reserve(
     }
 }
 
-/// Stores the response under the key.
+/// Queues the storage of the response under the key.
 ///
-/// Fails with [`StorageError::ReservationLost`] if another request has taken over the key. The transaction of this
+/// A later round trip, at the latest the commit, fails with [`StorageError::ReservationLost`] if another request has taken over the key. The transaction of this
 /// request's create then rolls back.
-pub async fn complete(
-    writer: &impl Writer,
-    key: &IdempotencyKey,
-    reservation: ReservationId,
-    answer: Answer,
-) -> Result<(), StorageError> {
-    let updated = Entity::update_many()
+pub fn complete(writer: &impl Writer, key: &IdempotencyKey, reservation: ReservationId, answer: Answer) {
+    let update = Entity::update_many()
         .col_expr(Column::Status, Expr::value(i32::from(answer.status)))
         .col_expr(Column::Answer, Expr::value(answer.body))
         .col_expr(Column::ShowsSecret, Expr::value(answer.shows_secret))
         .col_expr(Column::ObjectId, Expr::value(answer.object_id))
-        .filter(is_held(key, reservation))
-        .exec(writer.connection())
-        .await?;
-    if updated.rows_affected == 0 {
-        return Err(StorageError::ReservationLost);
-    }
-    Ok(())
+        .filter(is_held(key, reservation));
+    writer.queue(QueuedWrite {
+        statement: update.build(writer.connection().get_database_backend()),
+        key: None,
+        if_unchanged: Some(|| StorageError::ReservationLost),
+    });
 }
 
 /// Releases the key of a request that created nothing. A completed or lost key is unchanged.

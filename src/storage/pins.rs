@@ -73,16 +73,15 @@ pub async fn list(
         .try_map(read)
 }
 
-/// Lists all pins of these apps in order of creation.
-pub(super) async fn list_all_of(
-    reader: &impl Reader,
-    apps: &AppSelection<'_>,
-) -> Result<ByApp<Pin>, StorageError> {
-    let rows = Entity::find()
+/// Selects all pins of these apps in order of creation.
+pub(super) fn all_of(apps: &AppSelection<'_>) -> Select<Entity> {
+    Entity::find()
         .filter(apps.condition(Column::TenantId, Column::AppId))
         .order_by_asc(Column::Id)
-        .all(reader.connection())
-        .await?;
+}
+
+/// Reads the rows of [`all_of`].
+pub(super) fn read_all(rows: Vec<Model>) -> Result<ByApp<Pin>, StorageError> {
     let pins = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
     Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }

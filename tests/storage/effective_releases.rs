@@ -42,7 +42,7 @@ const STATES: [ReleaseState; 6] = [
 async fn insert(db: &Db, record: ReleaseRecord) -> Versioned<ReleaseRecord> {
     let mut written = None;
     change(db, 1, async |tx| {
-        written = Some(releases::insert(tx, record, now()).await?);
+        written = Some(releases::insert(tx, record, now())?);
         Ok(())
     })
     .await;
@@ -56,7 +56,7 @@ async fn update(
 ) -> Versioned<ReleaseRecord> {
     let mut written = None;
     change(db, 1, async |tx| {
-        written = Some(releases::update(tx, before, after, now()).await?);
+        written = Some(releases::update(tx, before, after, now())?);
         Ok(())
     })
     .await;
@@ -339,7 +339,6 @@ async fn checks_are_answered_as_if_every_release_were_loaded(database: TestDatab
                 let resource =
                     slipway_domain::catalog::app::Resource::first_seen(&app, super::values::identifier("a"));
                 slipway::storage::resources::insert(tx, resource, now())
-                    .await
                     .map(drop)
             })
             .await;
