@@ -8,6 +8,7 @@ mod device_tokens;
 mod hints;
 mod loader;
 mod published;
+mod reload;
 mod revocations;
 pub mod snapshot;
 mod sync;

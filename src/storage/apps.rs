@@ -127,13 +127,14 @@ pub async fn list(
 
 /// Errors: [`StorageError::Conflict`] with [`UniqueKey::PackageName`], for the current name and for old names.
 pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Versioned<App>, StorageError> {
-    tx.mark_app_changed(value.id);
+    tx.mark_app_row_changed(value.id);
     let stored = first_version(value, now);
     let row = ActiveModel {
         package_name: Set(stored.value.package_name.as_str().to_owned()),
         // The commit sets the revision to 1 and generates the head.
         revision: Set(0),
         effective_as_of: Set(0),
+        changed_in: Set(0),
         head: Set(String::new()),
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)
@@ -155,7 +156,7 @@ pub async fn update(
     value: App,
     now: DateTime<Utc>,
 ) -> Result<Versioned<App>, StorageError> {
-    tx.mark_app_changed(value.id);
+    tx.mark_app_row_changed(value.id);
     let stored = next_version(before, value, now);
     Entity::update(changeable(tx, &stored))
         .validate()?

@@ -7,6 +7,7 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
+use super::apps::AppOfTenant;
 use super::connect::with_load_timeout;
 use super::credentials::app_keys::{self, SealedSecrets};
 use super::credentials::device_keys::{self, DeviceKeyHash};
@@ -17,7 +18,7 @@ use super::row::{Row, models};
 use super::script::ScriptOutput;
 use super::selection::{ByApp, numbers};
 use super::{
-    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
+    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources, revisions,
     tenants,
 };
 use slipway_domain::access::{AppKey, TenantScope};
@@ -28,6 +29,7 @@ use slipway_domain::catalog::pin::Pin;
 use slipway_domain::catalog::release::Release;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::Identifier;
 
 /// State of a tenant's catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +173,105 @@ pub async fn load_apps(
         revision: row.revision,
     });
     Ok(loaded.collect())
+}
+
+/// Resources of an app that changed since a revision.
+#[derive(Debug)]
+pub struct AppChanges {
+    pub app: App,
+    pub revision: CatalogRevision,
+    pub resources: Vec<Identifier>,
+}
+
+/// Loads what changed in apps of a tenant since these revisions, and counts those of the releases `sample` that exist.
+///
+/// An app is absent from the result if it is deleted, if its own row changed, or if it is not certain that the
+/// database's history contains the revision and everything since then.
+pub async fn load_changes(
+    tx: &ReadTx,
+    scope: TenantScope,
+    since: &[(AppId, CatalogRevision)],
+    sample: &[ReleaseId],
+) -> Result<(Vec<AppChanges>, u64), StorageError> {
+    let backend = tx.connection().get_database_backend();
+    let ids: Vec<_> = since.iter().map(|(id, _)| *id).collect();
+    let selection = AppSelection::Some(scope, &ids);
+    let queries = [
+        apps::all_of(&selection).build(backend),
+        apps::names_of(&selection).build(backend),
+        revisions::history_since(scope, since).build(backend),
+        resources::changed_since(scope, since).build(backend),
+        releases::ids_of_existing(scope, sample).build(backend),
+    ];
+    let [apps, names, history, resources, existing] = tx.load(queries).await?;
+    let mut history = revisions::read_history(&history)?;
+    let mut resources = resources::read_identifiers(&resources)?;
+    let rows: Vec<app::Model> = models(&apps)?;
+    let rows_changed_in: HashMap<_, _> = rows.iter().map(|row| (row.id, row.changed_in)).collect();
+    let since: HashMap<_, _> = since.iter().map(|(id, revision)| (*id, revision)).collect();
+    let mut changes = Vec::new();
+    for AppOfTenant { app, revision, .. } in apps::read_all(rows, models(&names)?)? {
+        let (Some(served), Some(history)) = (since.get(&app.id), history.remove(&app.id)) else {
+            continue;
+        };
+        let is_row_unchanged = rows_changed_in
+            .get(&app.id.uuid())
+            .is_some_and(|changed_in| *changed_in <= served.revision);
+        if is_row_unchanged && is_complete(&history, served, &revision) {
+            let resources = resources.remove(&app.id).unwrap_or_default();
+            changes.push(AppChanges { app, revision, resources });
+        }
+    }
+    Ok((changes, existing.len() as u64))
+}
+
+/// Returns `true` if the history leads from one revision to the other without a gap.
+fn is_complete(history: &[CatalogRevision], from: &CatalogRevision, to: &CatalogRevision) -> bool {
+    let is_without_gap = history.is_sorted_by(|a, b| a.revision.checked_add(1) == Some(b.revision));
+    is_without_gap && history.first() == Some(from) && history.last() == Some(to)
+}
+
+/// Resources of an app, with their effective releases and their pins.
+#[derive(Debug, Default)]
+pub struct ResourceRows {
+    pub resources: Vec<Resource>,
+    pub releases: Vec<Release>,
+    pub pins: Vec<Pin>,
+}
+
+/// Loads resources of apps, with their effective releases and their pins. The result is in the order of `wanted`. The
+/// flags of the apps' releases must be computed.
+pub async fn load_resources(
+    tx: &ReadTx,
+    scope: TenantScope,
+    wanted: &[(AppId, Vec<String>)],
+) -> Result<Vec<ResourceRows>, StorageError> {
+    let backend = tx.connection().get_database_backend();
+    let queries = wanted.iter().flat_map(|(app, identifiers)| {
+        [
+            resources::some_of(scope, *app, identifiers).build(backend),
+            pins::some_of(scope, *app, identifiers).build(backend),
+            releases::effective_of(scope, *app, identifiers).build(backend),
+        ]
+    });
+    let mut output = ResourceOutput(wanted.iter().map(|_| ResourceRows::default()).collect());
+    tx.load_into(queries.collect(), &mut output).await?;
+    Ok(output.0)
+}
+
+/// Rows of resources, converted as they arrive.
+struct ResourceOutput(Vec<ResourceRows>);
+
+impl ScriptOutput for ResourceOutput {
+    fn row(&mut self, index: usize, row: QueryResult) -> Result<(), StorageError> {
+        let rows = &mut self.0[index / 3];
+        match index % 3 {
+            0 => rows.resources.push(resources::read_one(&row)?),
+            1 => rows.pins.push(pins::read_one(&row)?),
+            _ => rows.releases.push(releases::read_one(&row)?),
+        }
+        Ok(())
+    }
 }
 
 /// Counts those of these releases that exist, in any state.

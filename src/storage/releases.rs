@@ -123,6 +123,22 @@ pub(super) fn read_one(row: &QueryResult) -> Result<Release, StorageError> {
     Ok(row::read(Model::from_query_result(row, "")?)?.value.release)
 }
 
+/// Selects the effective releases of these resources of an app, in no particular order. The flags must be computed.
+pub(super) fn effective_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
+    of_app(scope, app)
+        .filter(Column::Effective.eq(true))
+        .filter(Column::Identifier.is_in(identifiers))
+}
+
+/// Selects the ids of those of these releases that exist, in any state.
+pub(super) fn ids_of_existing(scope: TenantScope, ids: &[ReleaseId]) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+        .select_only()
+        .column(Column::Id)
+}
+
 /// Counts those of these releases that exist, in any state.
 pub(super) async fn count_existing(
     reader: &impl Reader,
@@ -131,11 +147,7 @@ pub(super) async fn count_existing(
 ) -> Result<u64, StorageError> {
     let mut count = 0;
     for ids in ids.chunks(IDS_AT_ONCE) {
-        count += Entity::find()
-            .filter(Column::TenantId.eq(scope.tenant().get()))
-            .filter(Column::Id.is_in(ids.iter().map(|id| id.uuid())))
-            .count(reader.connection())
-            .await?;
+        count += ids_of_existing(scope, ids).count(reader.connection()).await?;
     }
     Ok(count)
 }

@@ -1,8 +1,10 @@
 //! Resources of apps.
 
 use chrono::{DateTime, Utc};
+use sea_orm::prelude::Uuid;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, TryGetableMany as _,
 };
 
 use super::entity::resource::{ActiveModel, Column, Entity, Model};
@@ -16,6 +18,7 @@ use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::{Resource, ResourceKind};
 use slipway_domain::catalog::ids::AppId;
 use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, Name};
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -65,6 +68,40 @@ pub(super) fn read_all(rows: Vec<Model>) -> Result<ByApp<Resource>, StorageError
     Ok(by_app(resources.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
+/// Selects these resources of an app.
+pub(super) fn some_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
+    of_app(scope, app).filter(Column::Identifier.is_in(identifiers))
+}
+
+/// Reads a row of [`some_of`].
+pub(super) fn read_one(row: &QueryResult) -> Result<Resource, StorageError> {
+    Ok(read(Model::from_query_result(row, "")?)?.value)
+}
+
+/// Selects the identifiers of the resources of apps that changed since these revisions.
+pub(super) fn changed_since(scope: TenantScope, since: &[(AppId, CatalogRevision)]) -> Select<Entity> {
+    let after = since.iter().map(|(app, revision)| {
+        Condition::all()
+            .add(Column::AppId.eq(app.uuid()))
+            .add(Column::ChangedIn.gt(revision.revision))
+    });
+    Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(after.fold(Condition::any(), Condition::add))
+        .select_only()
+        .columns([Column::AppId, Column::Identifier])
+}
+
+/// Reads the rows of [`changed_since`].
+pub(super) fn read_identifiers(rows: &[QueryResult]) -> Result<ByApp<Identifier>, StorageError> {
+    let identifiers = rows.iter().map(|row| {
+        let (app, identifier) = <(Uuid, String)>::try_get_many_by_index(row).map_err(DbErr::from)?;
+        let row = Row::of("resources", app);
+        Ok((app, row.column("identifier", Identifier::parse(identifier))?))
+    });
+    Ok(by_app(identifiers.collect::<Result<Vec<_>, StorageError>>()?))
+}
+
 /// Lists the identifiers of all resources of an app, bytewise.
 pub async fn list_identifiers(
     reader: &impl Reader,
@@ -92,9 +129,10 @@ pub fn insert(
     value: Resource,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Resource>, StorageError> {
-    tx.mark_app_changed(value.app_id);
+    tx.mark_resource_changed(value.app_id, &value.identifier);
     let stored = first_version(value, now);
     let row = ActiveModel {
+        changed_in: Set(0),
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)
     };
@@ -114,7 +152,7 @@ pub fn update(
     value: Resource,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Resource>, StorageError> {
-    tx.mark_app_changed(value.app_id);
+    tx.mark_resource_changed(value.app_id, &value.identifier);
     let stored = next_version(before, value, now);
     let update = Entity::update(changeable(tx, &stored))
         .validate()?

@@ -12,7 +12,9 @@ use super::authority::{Authority, CredentialLock};
 use super::connect::{Backend, Db, LOAD_TIMEOUT, LOCK_TIMEOUT, with_load_timeout};
 use super::effective_releases::ChangedApp;
 use super::entity::catalog_revision;
-use super::revisions::{advance_app, advance_tenant, draw_position, has_current_flags, read_revision};
+use super::revisions::{
+    advance_app, advance_tenant, draw_position, has_current_flags, read_revision, record_changes,
+};
 use super::script::{CollectedOutput, Command, ScriptOutput};
 use super::statements::{QueuedWrite, Transaction};
 use super::unavailability::{Cause, Unavailability};
@@ -41,6 +43,15 @@ pub struct Tx {
     authority: Authority,
 }
 
+/// Content of an app that a transaction has changed.
+#[derive(Debug, Default)]
+struct ChangedContent {
+    is_row_changed: bool,
+    resources: BTreeSet<Identifier>,
+    /// Resources whose effective releases may have changed.
+    flags: BTreeSet<Identifier>,
+}
+
 /// Write transaction for data that checks of one tenant depend on. Its commit always advances the tenant's revision.
 ///
 /// Rolls back when dropped without [`CatalogTx::commit`].
@@ -48,8 +59,7 @@ pub struct Tx {
 pub struct CatalogTx {
     tx: WriteTransaction,
     scope: TenantScope,
-    /// Changed apps, each with the resources whose effective releases may have changed.
-    changed_apps: Mutex<BTreeMap<AppId, BTreeSet<Identifier>>>,
+    changed_apps: Mutex<BTreeMap<AppId, ChangedContent>>,
     /// Confirmed before the commit.
     authority: Authority,
     /// Released after the transaction has ended, because fields are dropped in this order.
@@ -231,14 +241,26 @@ impl CatalogTx {
         self.changed_apps().entry(app).or_default();
     }
 
-    /// Records that other releases of a resource may have become effective or superseded. The app's own revision
-    /// advances too.
-    pub(super) fn mark_releases_changed(&self, app: AppId, identifier: &Identifier) {
-        let mut apps = self.changed_apps();
-        apps.entry(app).or_default().insert(identifier.clone());
+    /// Records that the row or a name of the app changes. The app's own revision advances too.
+    pub(super) fn mark_app_row_changed(&self, app: AppId) {
+        self.changed_apps().entry(app).or_default().is_row_changed = true;
     }
 
-    fn changed_apps(&self) -> MutexGuard<'_, BTreeMap<AppId, BTreeSet<Identifier>>> {
+    /// Records that a resource changes. The app's own revision advances too.
+    pub(super) fn mark_resource_changed(&self, app: AppId, identifier: &Identifier) {
+        let mut apps = self.changed_apps();
+        apps.entry(app).or_default().resources.insert(identifier.clone());
+    }
+
+    /// Records that releases of a resource may have changed, become effective or become superseded. The app's own
+    /// revision advances too.
+    pub(super) fn mark_releases_changed(&self, app: AppId, identifier: &Identifier) {
+        self.mark_resource_changed(app, identifier);
+        let mut apps = self.changed_apps();
+        apps.entry(app).or_default().flags.insert(identifier.clone());
+    }
+
+    fn changed_apps(&self) -> MutexGuard<'_, BTreeMap<AppId, ChangedContent>> {
         self.changed_apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -261,31 +283,27 @@ impl CatalogTx {
         let apps = std::mem::take(&mut *self.changed_apps());
         let backend = self.transaction().get_database_backend();
         let mut commands = Vec::new();
-        for (app, resources) in &apps {
+        let mut advances = Vec::new();
+        for (app, content) in &apps {
             let changed = self.changed_app(*app);
-            commands.push(Command::Query(advance_app(backend, changed)));
-            let refresh = resources.iter().map(|identifier| changed.refresh(backend, identifier.as_str()));
+            advances.push((commands.len(), changed));
+            commands.push(Command::Query(advance_app(backend, changed, content.is_row_changed)));
+            let refresh = content.flags.iter().map(|identifier| changed.refresh(backend, identifier.as_str()));
             commands.extend(refresh.map(Command::Execute));
+            let record = record_changes(backend, changed, &content.resources);
+            commands.extend(record.into_iter().map(Command::Execute));
         }
-        let draws = draw_position(backend).map(Command::Execute);
-        let draw_count = usize::from(draws.is_some());
-        commands.extend(draws);
+        commands.extend(draw_position(backend).map(Command::Execute));
         let mut confirmation = self.authority.confirmation(backend, CredentialLock::Shared);
+        let before_confirmation = commands.len();
         commands.append(&mut confirmation.commands);
-        let mut results = self.transaction().run(commands).await?.into_iter();
-        let mut without_flags = Vec::new();
-        for (app, resources) in &apps {
-            let advanced = results.next().unwrap_or_default();
-            if has_current_flags(&advanced.rows)? == Some(false) {
-                without_flags.push(*app);
+        let mut results = self.transaction().run(commands).await?;
+        confirmation.judge(results.split_off(before_confirmation))?;
+        for (index, changed) in advances {
+            if has_current_flags(&results[index].rows)? == Some(false) {
+                // An older version of the program wrote last.
+                changed.refresh_all(self.transaction()).await?;
             }
-            results.by_ref().take(resources.len()).for_each(drop);
-        }
-        results.by_ref().take(draw_count).for_each(drop);
-        confirmation.judge(results)?;
-        for app in without_flags {
-            // An older version of the program wrote last.
-            self.changed_app(app).refresh_all(self.transaction()).await?;
         }
         Ok(())
     }
