@@ -62,16 +62,19 @@ impl TenantReload<'_> {
                 }
             }
         }
-        let mut has_whole_sample = true;
+        let sample = self.sample();
+        let mut existing = sample.len() as u64;
         if !changed_since.is_empty() {
-            let sample = self.sample();
-            let (changes, existing) =
-                catalog_states::load_changes(self.reader, self.scope, &changed_since, &sample).await?;
-            has_whole_sample = existing == sample.len() as u64;
+            let changes = catalog_states::load_changes(self.reader, self.scope, &changed_since, &sample);
+            let (changes, existing_now) = changes.await?;
+            existing = existing_now;
             for app in self.compile_changed(changes).await? {
                 to_load.remove(&app.id);
                 apps.push(app);
             }
+        }
+        if changed_since.is_empty() && !to_load.is_empty() {
+            existing = catalog_states::count_existing_releases(self.reader, self.scope, &sample).await?;
         }
         let to_load: Vec<_> = to_load.into_iter().collect();
         if !to_load.is_empty() {
@@ -83,7 +86,7 @@ impl TenantReload<'_> {
         }
         Ok(ReloadedApps {
             apps,
-            has_whole_sample,
+            has_whole_sample: existing == sample.len() as u64,
         })
     }
 

@@ -107,6 +107,11 @@ impl ChangedApp {
             )
         };
         let (newest, newest_below) = (newest_up_to(""), newest_up_to(" AND r.version_code <= p.version_code"));
+        // An array is computed once. With outdated statistics PostgreSQL would compute the query again for each release.
+        let (one_of, end) = match backend {
+            DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
+            _ => ("IN (", ")"),
+        };
         let sql = format!(
             "WITH newest (version_code) AS (SELECT {newest}), \
              pinned (lowest, highest) AS (SELECT DISTINCT \
@@ -114,13 +119,13 @@ impl ChangedApp {
                  FROM pins p WHERE {pins} AND p.version_code < (SELECT version_code FROM newest)), \
              kept (id) AS (SELECT r.id FROM pinned JOIN releases r ON {releases} \
                  AND r.effective AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest) \
-             UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND app_id = $2 AND id IN (\
+             UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND app_id = $2 AND id {one_of}\
                  SELECT r.id FROM releases r WHERE {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
                      AND r.version_code < (SELECT version_code FROM newest) AND r.id NOT IN (SELECT id FROM kept) \
                  UNION ALL SELECT r.id FROM releases r WHERE {releases} AND NOT r.effective AND {SUPERSEDABLE_SQL} \
                      AND r.version_code >= (SELECT version_code FROM newest) \
                  UNION ALL SELECT r.id FROM pinned JOIN releases r ON {releases} AND NOT r.effective \
-                     AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest)"
+                     AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest{end}"
         );
         Statement::from_sql_and_values(
             backend,

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
 use super::progress::{WriteProgress, track_writes, without_tracking};
-use super::row::Row;
+use super::reader::together;
+use super::row::{Row, models};
 use super::statements::QueuedWrite;
-use super::{Db, Reader, StorageError, Writer};
+use super::{Db, StorageError, Writer};
 use crate::random;
 use slipway_domain::catalog::instant::in_micros;
 
@@ -88,34 +89,34 @@ pub async fn reserve(
 ) -> Result<ReserveOutcome, StorageError> {
     let now = in_micros(now);
     let (ReservationId(reservation), sent) = reservation;
+    let row = Model {
+        body_hash: body_hash.to_owned(),
+        reservation,
+        reserved_until: now + retention.in_flight,
+        expires_at: now + retention.answered,
+        status: None,
+        answer: None,
+        shows_secret: false,
+        object_id: None,
+        caller: key.caller.clone(),
+        method: key.method.clone(),
+        path: key.path.clone(),
+        key: key.key.clone(),
+    };
     loop {
-        let row = Model {
-            body_hash: body_hash.to_owned(),
-            reservation,
-            reserved_until: now + retention.in_flight,
-            expires_at: now + retention.answered,
-            status: None,
-            answer: None,
-            shows_secret: false,
-            object_id: None,
-            caller: key.caller.clone(),
-            method: key.method.clone(),
-            path: key.path.clone(),
-            key: key.key.clone(),
-        };
         let write = db.begin_single_write().await?;
-        let reserve = Entity::insert(row.into_active_model()).on_conflict(replace_if_expired(now));
-        let reserve = reserve.exec_without_returning(write.connection());
-        let reserved = track_writes(sent.clone(), reserve).await?;
+        let connection = write.connection();
+        let backend = connection.get_database_backend();
+        let reserve = Entity::insert(row.clone().into_active_model()).on_conflict(replace_if_expired(now));
+        let queries = [reserve.build(backend), Entity::find().filter(is_key(key)).build(backend)];
+        let [_, found] = track_writes(sent.clone(), together(connection, queries)).await?;
         write.confirm().await?;
-        if reserved > 0 {
-            return Ok(ReserveOutcome::Reserved);
+        match models::<Model>(&found)?.pop() {
+            Some(found) if found.reservation == reservation => return Ok(ReserveOutcome::Reserved),
+            Some(found) => return read(found),
+            // The other request released the key in between, so the key is free again.
+            None => {}
         }
-        let found = Entity::find().filter(is_key(key)).one(db.connection()).await?;
-        if let Some(found) = found {
-            return read(found);
-        }
-        // The other request released the key in between, so the key is free again.
     }
 }
 

@@ -183,7 +183,7 @@ impl Pool {
         })
     }
 
-    /// Runs queries in one round trip.
+    /// Runs queries in one round trip. They may be repeated, so that writes among them must be repeatable.
     pub(super) async fn run_together(&self, queries: Vec<Statement>) -> Result<Vec<Vec<QueryResult>>, DbErr> {
         if self.shared.hosts.is_none() {
             let mut results = Vec::with_capacity(queries.len());
@@ -191,6 +191,10 @@ impl Pool {
                 results.push(self.query_all_raw(query).await?);
             }
             return Ok(results);
+        }
+        if queries.iter().any(|query| is_write(&query.sql)) {
+            // The record stands: an attempt without an answer may have been executed.
+            drop(send_write());
         }
         let queries: Vec<_> = queries.into_iter().map(Command::Query).collect();
         let script = script_text(&queries)?;

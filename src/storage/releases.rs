@@ -47,10 +47,10 @@ pub async fn find(
     scope: TenantScope,
     id: ReleaseId,
 ) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
-    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
-        .one(reader.connection())
-        .await?;
-    row.map(row::read).transpose()
+    let connection = reader.connection();
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()));
+    let [rows] = together(connection, [row.build(connection.get_database_backend())]).await?;
+    models(&rows)?.pop().map(row::read).transpose()
 }
 
 /// Finds the release that has this version code. Discarded releases have freed theirs.

@@ -64,26 +64,27 @@ impl Db {
     /// On SQLite it acquires the write lock with its first statement. A transaction that reads first and writes later
     /// is refused at once if another one has written in between, regardless of its timeout.
     pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
-        let pool = self.writer_pool();
-        match self.backend() {
-            Backend::Sqlite => self.begin_write_with(pool.begin_orm(write_options())).await,
-            Backend::Postgres => self.begin_write_with(pool.begin_postgres(BEGIN_SQL)).await,
-        }
+        self.begin_write_with(async |pool| match self.backend() {
+            Backend::Sqlite => pool.begin_orm(write_options()).await,
+            Backend::Postgres => pool.begin_postgres(BEGIN_SQL).await,
+        })
+        .await
     }
 
     /// Begins a write transaction of the ORM, for migrations.
     pub(super) async fn begin_orm_write(&self) -> Result<WriteTransaction, StorageError> {
-        self.begin_write_with(self.writer_pool().begin_orm(write_options()))
+        self.begin_write_with(async |pool| pool.begin_orm(write_options()).await)
             .await
     }
 
     async fn begin_write_with(
         &self,
-        begin: impl Future<Output = Result<Transaction, DbErr>>,
+        begin: impl AsyncFnOnce(&Pool) -> Result<Transaction, DbErr>,
     ) -> Result<WriteTransaction, StorageError> {
         self.with_lock_timeout(async {
             let guard = WriteGuard::begin(self.writes(), self.is_urgent()).await?;
-            let transaction = begin.await?;
+            // Chosen once the lock is held: until then other writers may return connections.
+            let transaction = begin(self.writer_pool()).await?;
             Ok(WriteTransaction { transaction, guard })
         })
         .await

@@ -32,6 +32,13 @@ impl<'a> Iterator for PartIter<'a> {
             Self::Many(parts) => parts.next().map(AsRef::as_ref),
         }
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::One(parts) => parts.size_hint(),
+            Self::Many(parts) => parts.size_hint(),
+        }
+    }
 }
 
 impl Parts {
