@@ -84,6 +84,12 @@ pub(crate) enum Part {
     Snapshot,
     /// From a publish to being visible on three nodes.
     Publish,
+    /// A write by the number of releases of its app, on both databases.
+    Growth,
+    /// Memory of superseded releases.
+    Superseded,
+    /// Publishes beside which checks keep their rate.
+    PublishRate,
     /// Idle event streams: their memory, and checks beside them.
     Streams,
     /// From accepting a push to its device, by channel.

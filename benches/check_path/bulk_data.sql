@@ -32,9 +32,11 @@ SELECT 10000000 + t,
     pg_temp.tag(3, t), now()
 FROM generate_series(0, :tenants - 1, 10) t;
 
-INSERT INTO apps (tenant_id, id, package_name, app_name, icon_url, enabled, revision, head, etag, created_at, updated_at)
+-- The flags of effective releases are those that the last statement computes.
+INSERT INTO apps (tenant_id, id, package_name, app_name, icon_url, enabled, revision, head, effective_as_of, etag,
+    created_at, updated_at)
 SELECT 10000000 + a / 2, pg_temp.id_of(1, a), pg_temp.package_of(a), (ARRAY['仓库作业', 'Point of sale'])[a % 2 + 1],
-    'https://cdn.example.com/icons/' || pg_temp.package_of(a) || '.png', true, 50, pg_temp.tag(4, a), pg_temp.tag(5, a),
+    'https://cdn.example.com/icons/' || pg_temp.package_of(a) || '.png', true, 50, pg_temp.tag(4, a), 50, pg_temp.tag(5, a),
     now(), now()
 FROM generate_series(0, :tenants * 2 - 1) a;
 
@@ -50,7 +52,7 @@ FROM generate_series(0, :tenants * 2 - 1) a, generate_series(0, 4) r;
 -- devices, labels for an architecture, so that there is something to pass over.
 INSERT INTO releases (tenant_id, id, app_id, identifier, version_code, version_name, state, download_url, size, md5,
     update_desc, auto_install, mandatory, floor, config_json, targeting, rollout_share, rollout_unit, etag, created_at,
-    updated_at, published_at)
+    updated_at, published_at, version_order)
 SELECT 10000000 + n / 100, pg_temp.id_of(2, n), pg_temp.id_of(1, n / 50), pg_temp.identifier_of(n / 50, n / 10 % 5), v,
     '4.2.' || v, 'published',
     'https://cdn.example.com/' || pg_temp.identifier_of(n / 50, n / 10 % 5) || '/4.2.' || v || '/package.bin',
@@ -59,13 +61,23 @@ SELECT 10000000 + n / 100, pg_temp.id_of(2, n), pg_temp.id_of(1, n / 50), pg_tem
         || n || ').',
     v % 5 = 0, v = 5, false,
     CASE WHEN n / 10 % 5 = 4 THEN '{"template":"shelf","dpi":203,"copies":1}' ELSE '{}' END,
-    json_strip_nulls(json_build_object(
-        'org_scopes', CASE WHEN v % 3 = 0 THEN json_build_array(json_build_object('l1Code', 'FM', 'l2Code',
-            (ARRAY['EAST', 'NORTH', 'WEST'])[n / 100 % 3 + 1])) END,
-        'device_types', CASE WHEN n / 10 % 5 IN (1, 3) THEN '["10013","10021"]'::json END,
-        'host_version_min', CASE WHEN n / 10 % 5 > 0 THEN 1 END,
-        'attribute_rules', CASE WHEN n / 10 % 5 = 4
-            THEN '[{"name":"abi","op":"in","value":["arm64-v8a","armeabi-v7a"]}]'::json END
-    ))::text,
-    CASE WHEN v % 4 = 0 THEN 2000 ELSE 10000 END, 'device', pg_temp.tag(7, n), now(), now(), now()
+    -- The text that the program writes: what targets nobody in particular is recognized by it.
+    format('{"org_scopes":[%s],"org_exclusions":[],"device_types":[%s],"host_version_min":%s,"host_version_max":null,'
+            '"attribute_rules":[%s],"device_ids":[]}',
+        CASE WHEN v % 3 = 0
+            THEN format('{"l1Code":"FM","l2Code":"%s"}', (ARRAY['EAST', 'NORTH', 'WEST'])[n / 100 % 3 + 1]) END,
+        CASE WHEN n / 10 % 5 IN (1, 3) THEN '"10013","10021"' END,
+        CASE WHEN n / 10 % 5 > 0 THEN '1' ELSE 'null' END,
+        CASE WHEN n / 10 % 5 = 4 THEN '{"name":"abi","op":"in","value":["arm64-v8a","armeabi-v7a"]}' END),
+    CASE WHEN v % 4 = 0 THEN 2000 ELSE 10000 END, 'device', pg_temp.tag(7, n), now(), now(), now(),
+    '00000000000000000004.00000000000000000002.' || lpad(v::text, 20, '0') || '~'
 FROM (SELECT n, n % 10 + 1 AS v FROM generate_series(0, :tenants::bigint * 100 - 1) n) numbered;
+
+-- The newest release for everybody supersedes the older ones of its resource, except mandatory ones.
+UPDATE releases r SET effective = false
+FROM (SELECT tenant_id, app_id, identifier, max(version_code) AS version_code FROM releases
+    WHERE rollout_share = 10000 AND targeting = '{"org_scopes":[],"org_exclusions":[],"device_types":[],'
+        || '"host_version_min":null,"host_version_max":null,"attribute_rules":[],"device_ids":[]}'
+    GROUP BY tenant_id, app_id, identifier) newest
+WHERE (r.tenant_id, r.app_id, r.identifier) = (newest.tenant_id, newest.app_id, newest.identifier)
+    AND r.version_code < newest.version_code AND NOT r.mandatory;

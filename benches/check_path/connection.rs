@@ -69,11 +69,22 @@ impl Connection {
     }
 }
 
-/// A whole request.
+/// A whole `POST`.
 pub(crate) fn post(path: &str, bearer: Option<&str>, content_type: &str, body: &str) -> Vec<u8> {
+    request("POST", path, bearer, content_type, body)
+}
+
+/// A whole request.
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    bearer: Option<&str>,
+    content_type: &str,
+    body: &str,
+) -> Vec<u8> {
     let authorization = bearer.map_or(String::new(), |key| format!("Authorization: Bearer {key}\r\n"));
     format!(
-        "POST {path} HTTP/1.1\r\nHost: slipway.example\r\nContent-Type: {content_type}\r\n{authorization}\
+        "{method} {path} HTTP/1.1\r\nHost: slipway.example\r\nContent-Type: {content_type}\r\n{authorization}\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )

@@ -23,6 +23,7 @@ mod bulk_data;
 mod connection;
 mod devices;
 mod fleet;
+mod growth_data;
 mod install;
 mod measure;
 mod node;

@@ -1,5 +1,6 @@
 //! The program itself, running.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -79,7 +80,10 @@ impl Node {
             .env("SLIPWAY_LOGIN_ATTEMPTS_PER_ACCOUNT", "100000")
             .env("SLIPWAY_LOGIN_ATTEMPTS_PER_SOURCE", "100000")
             .envs(setup.settings.iter().copied())
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // The log is no part of the output; it stays beside the node's data for as long as that is there.
+            .stderr(File::create(data_dir.join("log"))?);
         let began = Instant::now();
         let mut process = Process::start(&mut command)?;
         wait_until_ready(address, &mut process)?;

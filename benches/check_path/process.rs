@@ -15,6 +15,36 @@ pub(crate) const GENERATOR_CORE: &str = "1";
 /// What the kernel counts processor time in, on every Linux of today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Processor time so far of all processes whose command line starts with a text, in seconds.
+pub(crate) fn starts_with_cpu_seconds(command_line: &str) -> anyhow::Result<f64> {
+    let mut seconds = 0.0;
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        // A process may end at any moment.
+        let Ok(line) = fs::read_to_string(path.join("cmdline")) else {
+            continue;
+        };
+        if line.starts_with(command_line)
+            && let Ok(stat) = fs::read_to_string(path.join("stat"))
+        {
+            seconds += cpu_seconds_in(&stat)?;
+        }
+    }
+    Ok(seconds)
+}
+
+fn cpu_seconds_in(stat: &str) -> anyhow::Result<f64> {
+    // The name, in brackets, may hold blanks; utime and stime are the 14th and 15th fields.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/…/stat has no name")?;
+    let ticks: f64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse().unwrap_or(0.0))
+        .sum();
+    Ok(ticks / TICKS_PER_SECOND)
+}
+
 /// A server's process; killed when dropped.
 pub(crate) struct Process(Child);
 
@@ -28,16 +58,7 @@ impl Process {
 
     /// Processor time in user and kernel mode so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // The name, in brackets, may hold blanks; utime and stime are the 14th and 15th fields.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/…/stat has no name")?;
-        let ticks: f64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse().unwrap_or(0.0))
-            .sum();
-        Ok(ticks / TICKS_PER_SECOND)
+        cpu_seconds_in(&fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?)
     }
 
     /// Memory that is resident now, in bytes.

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::CatalogCache;
 use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
+use super::reload::TenantReload;
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::catalog_states::{self, AppRows, TenantRows};
 use crate::storage::credentials::app_keys::SealedSecrets;
@@ -16,9 +17,9 @@ use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
 use slipway_domain::access::{AppKey, TenantScope};
-use slipway_domain::catalog::ids::{AppId, ReleaseId, TenantId};
+use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
-use slipway_resolver::{OfferEncoders, PublishedApp};
+use slipway_resolver::{LayoutError, OfferEncoders, PublishedApp};
 
 /// Number of tenants in a group, which is read in one transaction.
 const GROUP: usize = 64;
@@ -237,14 +238,23 @@ impl Loader {
         let served = self.live.served(row.tenant.id);
         let apps = match (new_apps, &served) {
             (Some(apps), _) => apps,
-            (None, Some(served)) => self.load_changed_apps(reader, scope, served, &row).await?,
+            (None, Some(served)) => {
+                let reload = TenantReload {
+                    reader,
+                    scope,
+                    served,
+                    encoders: &self.encoders,
+                };
+                let loaded = reload.load_apps(&row.apps).await?;
+                if self.has_same_history
+                    && let Some(suspicion) = reload.find_suspicion(&loaded).await?
+                {
+                    return Ok(suspicion);
+                }
+                loaded.apps
+            }
             (None, None) => Vec::new(),
         };
-        if let Some(served) = &served
-            && let Some(suspicion) = self.find_suspicion(reader, scope, served, &apps).await?
-        {
-            return Ok(suspicion);
-        }
         let unchanged = served
             .as_ref()
             .filter(|served| served.directory_etag == row.directory_etag);
@@ -270,78 +280,6 @@ impl Loader {
         }))))
     }
 
-    /// Returns a result if most of a tenant's rows vanished within one history of the database and without an audited
-    /// deletion. Such a loss is a mistake rather than a change, and must not be served.
-    async fn find_suspicion(
-        &self,
-        reader: &ReadTx,
-        scope: TenantScope,
-        served: &PublishedTenant,
-        apps: &[LoadedApp],
-    ) -> Result<Option<LoadResult>, StorageError> {
-        if !self.has_same_history {
-            return Ok(None);
-        }
-        let now: HashMap<_, _> = apps.iter().map(|loaded| (loaded.id, &loaded.app)).collect();
-        let gone: Vec<_> = served
-            .loaded_apps()
-            .filter(|before| !now.contains_key(&before.id))
-            .map(|before| before.app.package_name.as_str().to_owned())
-            .collect();
-        // A release that is no longer effective still exists.
-        let missing = find_missing(served, &now);
-        let count_existing =
-            async |ids: &[ReleaseId]| catalog_states::count_existing_releases(reader, scope, ids).await;
-        if gone.is_empty() && count_existing(&missing).await? == missing.len() as u64 {
-            return Ok(None);
-        }
-        // Apps that did not change are not read again, so their releases are counted too.
-        let served_releases: Vec<_> = served
-            .loaded_apps()
-            .flat_map(|before| before.app.release_ids())
-            .collect();
-        let rows_before = served.row_count();
-        let rows_now = apps.len() as u64 + count_existing(&served_releases).await?;
-        if rows_now >= rows_before.div_ceil(2) {
-            return Ok(None);
-        }
-        let audited = catalog_states::count_audited_deletions(reader, scope, &gone).await?;
-        let is_suspicious = gone.is_empty() || audited < gone.len() as u64;
-        Ok(is_suspicious.then_some(LoadResult::Suspicious {
-            rows_before,
-            rows_now,
-        }))
-    }
-
-    /// Returns the current apps of a tenant. Apps whose revision is the cached one are not read again.
-    async fn load_changed_apps(
-        &self,
-        reader: &ReadTx,
-        scope: TenantScope,
-        served: &PublishedTenant,
-        row: &TenantRows,
-    ) -> Result<Vec<LoadedApp>, StorageError> {
-        let mut apps = Vec::with_capacity(row.apps.len());
-        let mut changed: Vec<AppId> = Vec::new();
-        for (id, revision) in &row.apps {
-            match served
-                .loaded_app(*id)
-                .filter(|loaded| loaded.revision == *revision)
-            {
-                Some(unchanged) => apps.push(unchanged.clone()),
-                None => changed.push(*id),
-            }
-        }
-        if !changed.is_empty() {
-            let selection = AppSelection::Some(scope, &changed);
-            let rows = catalog_states::load_apps(reader, selection, ReleaseSelection::Effective).await?;
-            for rows in rows {
-                apps.push(load_app(rows, &self.encoders)?);
-            }
-        }
-        Ok(apps)
-    }
-
     fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, Arc<LiveAppKey>) {
         let sealed = std::iter::once(&secrets.current)
             .chain(&secrets.previous)
@@ -362,7 +300,7 @@ impl Loader {
     }
 }
 
-fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, StorageError> {
+pub(super) fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, StorageError> {
     Ok(LoadedApp {
         id: rows.app.id,
         revision: rows.revision.clone(),
@@ -370,31 +308,18 @@ fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, Storag
     })
 }
 
-/// Returns the served releases of changed apps that were not loaded again.
-fn find_missing(served: &PublishedTenant, now: &HashMap<AppId, &Arc<PublishedApp>>) -> Vec<ReleaseId> {
-    let mut missing = Vec::new();
-    for before in served.loaded_apps() {
-        match now.get(&before.id) {
-            Some(app) if Arc::ptr_eq(app, &before.app) => {}
-            Some(app) => {
-                let loaded: HashSet<_> = app.release_ids().collect();
-                missing.extend(before.app.release_ids().filter(|id| !loaded.contains(id)));
-            }
-            None => missing.extend(before.app.release_ids()),
-        }
-    }
-    missing
-}
-
 /// Compiles the rows of an app. Rows that cannot be compiled are reported like unreadable ones.
 pub fn compile_app(rows: AppRows, encoders: &OfferEncoders) -> Result<PublishedApp, StorageError> {
     let app = &rows.app;
-    PublishedApp::compile(app, rows.resources, rows.releases, rows.pins, encoders).map_err(|error| {
-        StorageError::CorruptRow {
-            table: "apps",
-            column: "releases",
-            id: app.id.to_string(),
-            reason: error.to_string(),
-        }
-    })
+    PublishedApp::compile(app, rows.resources, rows.releases, rows.pins, encoders)
+        .map_err(|error| cannot_be_compiled(app.id, &error))
+}
+
+pub(super) fn cannot_be_compiled(app: AppId, error: &LayoutError) -> StorageError {
+    StorageError::CorruptRow {
+        table: "apps",
+        column: "releases",
+        id: app.to_string(),
+        reason: error.to_string(),
+    }
 }

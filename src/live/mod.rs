@@ -7,6 +7,7 @@ mod device_ref;
 mod device_tokens;
 mod loader;
 mod published;
+mod reload;
 mod revocations;
 pub mod snapshot;
 mod sync;

@@ -35,7 +35,7 @@ pub async fn create(
     };
     let stored = users::insert(&tx, user, hash.as_str().to_owned(), now).await?;
     let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
-    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change);
     tx.commit().await?;
     Ok(stored)
 }
@@ -102,7 +102,7 @@ async fn change(
     let has_new_password = password_hash.is_some();
     let stored = write(&tx, before, after, password_hash, now).await?;
     let change = audited_update(before, &stored, has_new_password);
-    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change);
     tx.commit().await?;
     Ok(stored)
 }

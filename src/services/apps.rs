@@ -51,8 +51,8 @@ pub async fn create(
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = apps::insert(&tx, app, ctx.now()).await?;
     let change = AuditedChange::created(AuditAction::AppCreate, &stored.value);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &stored).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
+    once.record(&tx, &stored);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
@@ -108,7 +108,7 @@ pub async fn update(
     check_old_names(&tx, scope, &after).await?;
     let stored = apps::update(&tx, &before, after, ctx.now()).await?;
     let change = AuditedChange::changed(AuditAction::AppUpdate, &before.value, &stored.value);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
@@ -134,7 +134,7 @@ pub async fn delete(
     apps::delete(&tx, before.value.id).await?;
     device_installs::remove_later(&tx, before.value.id, &before.value.package_name, ctx.now()).await?;
     let change = AuditedChange::deleted(AuditAction::AppDelete, &before.value);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }
 

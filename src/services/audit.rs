@@ -17,7 +17,7 @@ pub(super) use self::details::{
 pub(super) use self::objects::{AuditedPin, AuditedPush, AuditedResource, ReleaseOfApp};
 use super::{Caller, Context, ServiceError};
 use crate::random;
-use crate::storage::{StorageError, Writer, audit};
+use crate::storage::{Writer, audit};
 use slipway_domain::access::{Action, authorize_platform};
 use slipway_domain::catalog::audit::AuditEvent;
 use slipway_domain::catalog::ids::{AuditId, TenantId};
@@ -53,35 +53,35 @@ impl<'a> Actor<'a> {
 }
 
 /// Records a change by a caller. `tenant` is `None` for objects of the installation.
-pub(super) async fn record(
+pub(super) fn record(
     writer: &impl Writer,
     ctx: &Context,
     caller: &Caller,
     tenant: Option<TenantId>,
     change: AuditedChange,
-) -> Result<(), StorageError> {
-    record_by(writer, ctx, Actor::of(caller), tenant, change).await
+) {
+    record_by(writer, ctx, Actor::of(caller), tenant, change);
 }
 
 /// Records a change by an actor that is not a caller of the admin API.
-pub(super) async fn record_by(
+pub(super) fn record_by(
     writer: &impl Writer,
     ctx: &Context,
     actor: Actor<'_>,
     tenant: Option<TenantId>,
     change: AuditedChange,
-) -> Result<(), StorageError> {
-    record_at(writer, ctx.now(), actor, tenant, change).await
+) {
+    record_at(writer, ctx.now(), actor, tenant, change);
 }
 
 /// Records a change made outside a running server.
-pub(super) async fn record_at(
+pub(super) fn record_at(
     writer: &impl Writer,
     now: DateTime<Utc>,
     actor: Actor<'_>,
     tenant: Option<TenantId>,
     change: AuditedChange,
-) -> Result<(), StorageError> {
+) {
     let event = AuditEvent {
         id: random::id::<AuditId>(),
         tenant,
@@ -95,7 +95,7 @@ pub(super) async fn record_at(
         after: change.after,
         request_id: Some(actor.request_id.to_owned()).filter(|id| !id.is_empty()),
     };
-    audit::insert(writer, event).await
+    audit::insert(writer, event);
 }
 
 /// Lists the audit events of a tenant, newest first.

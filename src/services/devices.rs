@@ -135,7 +135,7 @@ pub async fn delete(
         None => None,
     };
     let change = AuditedChange::deleted(AuditAction::DeviceDelete, &before.device);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     tx.commit().await?;
     if let Some(generation) = generation {
         note_ended(ctx, tenant, id, generation);
@@ -162,7 +162,7 @@ pub async fn revoke_token(
     let change = AuditedChange::new(AuditAction::DeviceRevokeToken, id)
         .with_before(&EnrolmentState { enrolled: true })
         .with_after(&EnrolmentState { enrolled: false });
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     tx.commit().await?;
     note_ended(ctx, tenant, id, generation);
     Ok(())
@@ -248,9 +248,9 @@ pub async fn import(
             updated: done.updated,
         };
         let change = AuditedChange::new(AuditAction::DeviceImport, tenant).with_after(&details);
-        audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+        audit::record(&tx, ctx, caller, Some(tenant), change);
     }
-    once.record(&tx, &done).await?;
+    once.record(&tx, &done);
     tx.commit().await?;
     Ok(WriteResult {
         value: done,

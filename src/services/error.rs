@@ -132,6 +132,9 @@ impl From<StorageError> for ServiceError {
             StorageError::BadCursor => {
                 Self::invalid("cursor", "cursor must be a next_cursor that this list gave")
             }
+            StorageError::Conflict(UniqueKey::VersionCode) => {
+                Self::VersionConflict("another release of this resource has this version_code".to_owned())
+            }
             StorageError::Conflict(key) => Self::AlreadyExists(already_exists(key).to_owned()),
             // A concurrent request changed the state that this request was decided on.
             StorageError::Changed => Self::Stale,
@@ -177,8 +180,7 @@ fn already_exists(key: UniqueKey) -> &'static str {
             "a package name is taken in this tenant, by an app or as one of its old names; choose another"
         }
         UniqueKey::Username => "this username is taken; choose another",
-        UniqueKey::VersionCode => "this version_code is taken in its resource; choose another",
-        UniqueKey::Resource | UniqueKey::AppKey => "this object already exists; repeat the request",
+        UniqueKey::Resource | UniqueKey::VersionCode | UniqueKey::AppKey => "this object already exists; repeat the request",
     }
 }
 

@@ -224,9 +224,9 @@ impl HeldKey {
 
 impl<T> IdempotentWrite<'_, T> {
     /// Stores the answer in the transaction of the create.
-    pub(super) async fn record(&self, writer: &impl Writer, made: &T) -> Result<(), StorageError> {
+    pub(super) fn record(&self, writer: &impl Writer, made: &T) {
         let Some(HeldKey { key, id, .. }) = &self.reservation.0 else {
-            return Ok(());
+            return;
         };
         let answer = (self.render)(made);
         let text = AnswerText {
@@ -240,6 +240,6 @@ impl<T> IdempotentWrite<'_, T> {
             shows_secret: self.secret.is_some(),
             object_id: self.secret.map(|id| id(made)),
         };
-        idempotency::complete(writer, key, *id, stored).await
+        idempotency::complete(writer, key, *id, stored);
     }
 }

@@ -37,7 +37,7 @@ pub async fn change_password(
     users::update_password(&tx, &user, hash.as_str().to_owned(), ctx.now()).await?;
     sessions::delete_of_user(&tx, id).await?;
     let change = AuditedChange::new(AuditAction::UserChangePassword, id);
-    audit::record(&tx, ctx, caller, user.value.tenant, change).await?;
+    audit::record(&tx, ctx, caller, user.value.tenant, change);
     tx.commit().await?;
     Ok(())
 }

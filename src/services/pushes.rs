@@ -182,9 +182,9 @@ async fn accept(
         targets: accepted.push.targets.len(),
     };
     let change = AuditedChange::created(AuditAction::PushCreate, &audited);
-    audit::record_by(&tx, ctx, sender.actor.clone(), Some(tenant), change).await?;
+    audit::record_by(&tx, ctx, sender.actor.clone(), Some(tenant), change);
     if let Some(once) = once {
-        once.record(&tx, &accepted).await?;
+        once.record(&tx, &accepted);
     }
     tx.commit().await?;
     count(sender.face, accepted.push.targets.len());
@@ -243,7 +243,7 @@ async fn answer_repeat(
     };
     if let Some(once) = once {
         let tx = ctx.db().begin_as(sender.authority.clone()).await?;
-        once.record(&tx, &accepted).await?;
+        once.record(&tx, &accepted);
         tx.commit().await?;
     }
     Ok(accepted)
@@ -349,7 +349,7 @@ pub async fn withdraw(
     }
     let change =
         AuditedChange::new(AuditAction::PushWithdraw, id).with_after(&WithdrawalDetails { withdrawn });
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     let after = with_targets(&tx, scope, before.push).await?;
     tx.commit().await?;
     ctx.push_delivery().notify(id);

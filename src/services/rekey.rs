@@ -78,7 +78,7 @@ pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rek
         let change =
             AuditedChange::new(AuditAction::InstallationRekey, keyring.primary_key_id()).with_after(&details);
         let tx = db.begin().await?;
-        audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+        audit::record_at(&tx, now, Actor::of_command_line(), None, change);
         tx.commit().await?;
     }
     Ok(done)
@@ -162,7 +162,7 @@ pub async fn revoke_old_device_tokens(
             device_tokens: revoked,
         });
         let tx = db.begin().await?;
-        audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+        audit::record_at(&tx, now, Actor::of_command_line(), None, change);
         tx.commit().await?;
     }
     Ok(revoked)

@@ -10,7 +10,8 @@ use crate::storage::{CatalogTx, resources};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
-use slipway_domain::catalog::text::Reason;
+use slipway_domain::catalog::text::{Reason, VersionName};
+use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Request for a transition of a release.
@@ -79,13 +80,13 @@ impl TransitionContext<'_> {
         let Some(after) = self.decide(&before.value, request, now).await? else {
             return Ok(None);
         };
-        let stored = update(self.tx, before, after, now).await?;
-        self.record(step, &before.value, &stored.value).await?;
+        let stored = update(self.tx, before, after, now)?;
+        self.record(step, &before.value, &stored.value);
         Ok(Some(stored))
     }
 
-    /// Returns a release after a transition, or `None` if it is unchanged. The release need not be stored yet.
-    pub(super) async fn decide(
+    /// Returns a release after a transition, or `None` if it is unchanged.
+    async fn decide(
         &self,
         before: &ReleaseRecord,
         request: TransitionRequest,
@@ -94,7 +95,8 @@ impl TransitionContext<'_> {
         let release = &before.release;
         match request.step {
             Transition::Publish if release.state == ReleaseState::Draft && !request.force => {
-                check_version_names(self.tx, release).await?;
+                let found = find_contradicting_name(self.tx, self.tx.scope(), release).await?;
+                require_consistent_name(release, found)?;
             }
             Transition::Recall(RecallMode::Rollback) => require_rollback_support(self.tx, release).await?,
             _ => {}
@@ -105,20 +107,14 @@ impl TransitionContext<'_> {
     }
 
     /// Writes the audit event of a transition.
-    pub(super) async fn record(
-        &self,
-        step: Transition,
-        before: &ReleaseRecord,
-        after: &ReleaseRecord,
-    ) -> Result<(), ServiceError> {
+    pub(super) fn record(&self, step: Transition, before: &ReleaseRecord, after: &ReleaseRecord) {
         let of = |record| ReleaseOfApp {
             app: &self.app.package_name,
             record,
         };
         let change = AuditedChange::changed(audited_as(step), &of(before), &of(after));
         let tenant = Some(self.tx.scope().tenant());
-        audit::record(self.tx, self.ctx, self.caller, tenant, change).await?;
-        Ok(())
+        audit::record(self.tx, self.ctx, self.caller, tenant, change);
     }
 }
 
@@ -134,9 +130,12 @@ const fn audited_as(step: Transition) -> AuditAction {
 
 /// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
 /// mistake.
-async fn check_version_names(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
+pub(super) fn require_consistent_name(
+    release: &Release,
+    contradicting: Option<(VersionCode, VersionName)>,
+) -> Result<(), ServiceError> {
     let (own_code, own_name) = (release.content.version_code, &release.content.version_name);
-    match find_contradicting_name(tx, tx.scope(), release).await? {
+    match contradicting {
         Some((code, name)) => Err(ServiceError::VersionConflict(format!(
             "version_name {own_name} of version {own_code} contradicts {name} of version {code}; correct it, or publish \
              with \"force\": true"

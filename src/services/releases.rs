@@ -3,10 +3,11 @@
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
 use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
-use super::release_transitions::{TransitionContext, TransitionRequest};
+use super::release_transitions::{TransitionContext, TransitionRequest, require_consistent_name};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::random;
-use crate::storage::{releases, resources};
+use crate::storage::releases::{self, NewReleaseFacts};
+use crate::storage::resources;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::audit_action::AuditAction;
@@ -63,13 +64,13 @@ pub async fn create(
         tx: &tx,
         app: &app,
     };
-    let version = new.content.version_code;
-    let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
-    let created = match existing {
+    let draft = ReleaseRecord::draft(random::id(), app.id, new.identifier.clone(), new.content.clone());
+    let mut facts = releases::find_facts(&tx, scope, &draft.release).await?;
+    let created = match facts.existing.take() {
         Some(existing) => find_again(&context, existing, new).await?,
-        None => insert(&context, new).await?,
+        None => insert(&context, draft, facts, &new)?,
     };
-    once.record(&tx, &created).await?;
+    once.record(&tx, &created);
     // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
     Ok(WriteResult::changed(created, ctx.commit(tx).await?))
 }
@@ -120,15 +121,24 @@ async fn find_again(
 }
 
 /// Inserts a release in its final state. The audit has the draft and its publication.
-async fn insert(context: &TransitionContext<'_>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
+fn insert(
+    context: &TransitionContext<'_>,
+    draft: ReleaseRecord,
+    facts: NewReleaseFacts,
+    new: &NewRelease,
+) -> Result<CreatedRelease, ServiceError> {
     let TransitionContext { ctx, caller, tx, app } = *context;
-    insert_resource_if_absent(context, &new.identifier).await?;
     let now = ctx.now();
-    let draft = ReleaseRecord::draft(random::id(), app.id, new.identifier, new.content);
+    if !facts.has_resource {
+        resources::insert(tx, Resource::first_seen(app, new.identifier.clone()), now)?;
+    }
     let published = if new.publish {
-        context
-            .decide(&draft, TransitionRequest::publish(new.force), now)
-            .await?
+        if !new.force {
+            require_consistent_name(&draft.release, facts.contradicting)?;
+        }
+        draft
+            .after(Transition::Publish, None, now)
+            .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))?
     } else {
         None
     };
@@ -138,31 +148,16 @@ async fn insert(context: &TransitionContext<'_>, new: NewRelease) -> Result<Crea
     };
     let change = AuditedChange::created(AuditAction::ReleaseCreate, &audited);
     let record = published.clone().unwrap_or_else(|| draft.clone());
-    let stored = releases::insert(tx, record, now).await?;
-    audit::record(tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
+    let stored = releases::insert(tx, record, now)?;
+    audit::record(tx, ctx, caller, Some(tx.scope().tenant()), change);
     if let Some(published) = &published {
-        context.record(Transition::Publish, &draft, published).await?;
+        context.record(Transition::Publish, &draft, published);
     }
     Ok(CreatedRelease {
         stored,
         is_new: true,
         ignored: Vec::new(),
     })
-}
-
-async fn insert_resource_if_absent(
-    context: &TransitionContext<'_>,
-    identifier: &Identifier,
-) -> Result<(), ServiceError> {
-    let TransitionContext { ctx, tx, app, .. } = *context;
-    if resources::find(tx, tx.scope(), app.id, identifier)
-        .await?
-        .is_none()
-    {
-        let resource = Resource::first_seen(app, identifier.clone());
-        resources::insert(tx, resource, ctx.now()).await?;
-    }
-    Ok(())
 }
 
 pub async fn list(
@@ -230,15 +225,13 @@ async fn change_content(
     }
     check_fixed_fields(&before.value.release, &after.release.content)?;
     require_valid(after.release.content.check())?;
-    let stored = releases::update(&tx, &before, after, ctx.now())
-        .await
-        .map_err(version_taken)?;
+    let stored = releases::update(&tx, &before, after, ctx.now())?;
     let of = |record| ReleaseOfApp {
         app: &app.package_name,
         record,
     };
     let change = AuditedChange::changed(action, &of(&before.value), &of(&stored.value));
-    audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
+    audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
@@ -267,13 +260,4 @@ fn check_fixed_fields(before: &Release, after: &ReleaseContent) -> Result<(), Se
         ),
         fields,
     })
-}
-
-fn version_taken(error: crate::storage::StorageError) -> ServiceError {
-    match error {
-        crate::storage::StorageError::Conflict(crate::storage::UniqueKey::VersionCode) => {
-            ServiceError::VersionConflict("another release of this resource has this version_code".to_owned())
-        }
-        other => other.into(),
-    }
 }

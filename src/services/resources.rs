@@ -78,7 +78,7 @@ pub async fn update(
     if after == before.value {
         return Ok(ctx.unchanged(tx, before).await);
     }
-    let stored = resources::update(&tx, &before, after, ctx.now()).await?;
+    let stored = resources::update(&tx, &before, after, ctx.now())?;
     let of = |resource| AuditedResource {
         app: &app.value.package_name,
         resource,
@@ -88,6 +88,6 @@ pub async fn update(
         &of(&before.value),
         &of(&stored.value),
     );
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

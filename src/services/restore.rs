@@ -83,7 +83,7 @@ pub async fn finish(db: &Db, guard: bool, now: DateTime<Utc>) -> Result<Revocati
     };
     let change = AuditedChange::new(AuditAction::InstallationRestoreFinish, generation).with_after(&details);
     let tx = db.begin().await?;
-    audit::record_at(&tx, now, Actor::of_command_line(), None, change).await?;
+    audit::record_at(&tx, now, Actor::of_command_line(), None, change);
     tx.commit().await?;
     Ok(report)
 }

@@ -43,8 +43,8 @@ pub async fn create(
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
     let change = AuditedChange::created(AuditAction::TenantCreate, &stored.value);
-    audit::record(&tx, ctx, caller, Some(id), change).await?;
-    once.record(&tx, &stored).await?;
+    audit::record(&tx, ctx, caller, Some(id), change);
+    once.record(&tx, &stored);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }
 
@@ -92,6 +92,6 @@ pub async fn update(
     }
     let stored = tenants::update(&tx, &before, after, ctx.now()).await?;
     let change = AuditedChange::changed(AuditAction::TenantUpdate, &before.value, &stored.value);
-    audit::record(&tx, ctx, caller, Some(id), change).await?;
+    audit::record(&tx, ctx, caller, Some(id), change);
     Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
 }

@@ -61,8 +61,8 @@ pub async fn create(
     let tx = ctx.begin(caller).await?;
     let stored = users::insert(&tx, user, hash.as_str().to_owned(), ctx.now()).await?;
     let change = AuditedChange::created(AuditAction::UserCreate, &stored.value);
-    audit::record(&tx, ctx, caller, owner.tenant(), change).await?;
-    once.record(&tx, &stored).await?;
+    audit::record(&tx, ctx, caller, owner.tenant(), change);
+    once.record(&tx, &stored);
     tx.commit().await?;
     Ok(stored)
 }
@@ -118,7 +118,7 @@ pub async fn update(
     let has_new_password = hash.is_some();
     let stored = write(&tx, &before, after, hash, ctx.now()).await?;
     let change = audited_update(&before, &stored, has_new_password);
-    audit::record(&tx, ctx, caller, owner.tenant(), change).await?;
+    audit::record(&tx, ctx, caller, owner.tenant(), change);
     tx.commit().await?;
     Ok(stored)
 }
@@ -140,7 +140,7 @@ pub async fn delete(
         return Err(ServiceError::NotFound("user"));
     }
     let change = AuditedChange::deleted(AuditAction::UserDelete, &before.value);
-    audit::record(&tx, ctx, caller, owner.tenant(), change).await?;
+    audit::record(&tx, ctx, caller, owner.tenant(), change);
     tx.commit().await?;
     Ok(())
 }

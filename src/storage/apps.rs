@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, TryGetableMany as _,
 };
 use uuid::Uuid;
 
 use super::entity::app::{ActiveModel, Column, Entity, Model};
 use super::entity::package_name;
 use super::page::{SortBy, fetch_page};
-use super::row::Row;
+use super::reader::together;
+use super::row::{Row, models};
 use super::selection::{AppSelection, ByTenant, by_tenant, numbers};
 use super::versioned::{first_version, next_version};
 use super::{CatalogTx, Reader, StorageError, UniqueKey};
@@ -29,24 +31,24 @@ pub(super) struct AppOfTenant {
     pub(super) tenant: TenantId,
     pub(super) revision: CatalogRevision,
     pub(super) app: App,
-    /// The flags of its effective releases are computed. They are not if an older version of the program wrote last.
-    pub(super) has_current_flags: bool,
 }
 
-/// Lists these apps, each with its revision.
-pub(super) async fn list_all_of(
-    reader: &impl Reader,
-    apps: &AppSelection<'_>,
+/// Selects these apps.
+pub(super) fn all_of(apps: &AppSelection<'_>) -> Select<Entity> {
+    Entity::find().filter(apps.condition(Column::TenantId, Column::Id))
+}
+
+/// Selects the old names of these apps.
+pub(super) fn names_of(apps: &AppSelection<'_>) -> Select<package_name::Entity> {
+    names_where(apps.condition(package_name::Column::TenantId, package_name::Column::AppId))
+}
+
+/// Reads the rows of [`all_of`] and of [`names_of`].
+pub(super) fn read_all(
+    rows: Vec<Model>,
+    names: Vec<package_name::Model>,
 ) -> Result<Vec<AppOfTenant>, StorageError> {
-    let rows = Entity::find()
-        .filter(apps.condition(Column::TenantId, Column::Id))
-        .all(reader.connection())
-        .await?;
-    let mut names = names_where(
-        reader,
-        apps.condition(package_name::Column::TenantId, package_name::Column::AppId),
-    )
-    .await?;
+    let mut names = by_app_id(names);
     rows.into_iter()
         .map(|model| {
             let row = Row::of("apps", model.id);
@@ -59,29 +61,29 @@ pub(super) async fn list_all_of(
             Ok(AppOfTenant {
                 tenant,
                 revision,
-                has_current_flags: model.effective_as_of == model.revision,
                 app: read(model, old_names)?.value,
             })
         })
         .collect()
 }
 
-/// Lists every app of these tenants with its revision.
-pub(super) async fn list_revisions(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<ByTenant<(AppId, CatalogRevision)>, StorageError> {
-    let rows: Vec<(i64, Uuid, i64, String)> = Entity::find()
+/// Selects the revision of every app of these tenants.
+pub(super) fn revisions_of(scopes: &[TenantScope]) -> Select<Entity> {
+    Entity::find()
         .filter(Column::TenantId.is_in(numbers(scopes)))
         .select_only()
         .columns([Column::TenantId, Column::Id, Column::Revision, Column::Head])
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    let revisions = rows.into_iter().map(|(tenant, id, revision, head)| {
-        (tenant, (AppId::from_uuid(id), CatalogRevision { revision, head }))
+}
+
+/// Reads the rows of [`revisions_of`].
+pub(super) fn read_revisions(
+    rows: &[QueryResult],
+) -> Result<ByTenant<(AppId, CatalogRevision)>, StorageError> {
+    let revisions = rows.iter().map(|row| {
+        let (tenant, id, revision, head) = <(i64, Uuid, i64, String)>::try_get_many_by_index(row).map_err(DbErr::from)?;
+        Ok((tenant, (AppId::from_uuid(id), CatalogRevision { revision, head })))
     });
-    Ok(by_tenant(revisions))
+    Ok(by_tenant(revisions.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
 pub async fn find_by_id(
@@ -89,7 +91,7 @@ pub async fn find_by_id(
     scope: TenantScope,
     id: AppId,
 ) -> Result<Option<Versioned<App>>, StorageError> {
-    one(reader, scope, of_tenant(scope).filter(Column::Id.eq(id.uuid()))).await
+    one(reader, scope, Column::Id.eq(id.uuid())).await
 }
 
 /// Finds the app with this current package name.
@@ -98,8 +100,7 @@ pub async fn find_by_package_name(
     scope: TenantScope,
     name: &PackageName,
 ) -> Result<Option<Versioned<App>>, StorageError> {
-    let named = of_tenant(scope).filter(Column::PackageName.eq(name.as_str()));
-    one(reader, scope, named).await
+    one(reader, scope, Column::PackageName.eq(name.as_str())).await
 }
 
 /// Lists the apps of a tenant by package name, bytewise.
@@ -126,13 +127,14 @@ pub async fn list(
 
 /// Errors: [`StorageError::Conflict`] with [`UniqueKey::PackageName`], for the current name and for old names.
 pub async fn insert(tx: &CatalogTx, value: App, now: DateTime<Utc>) -> Result<Versioned<App>, StorageError> {
-    tx.mark_app_changed(value.id);
+    tx.mark_app_row_changed(value.id);
     let stored = first_version(value, now);
     let row = ActiveModel {
         package_name: Set(stored.value.package_name.as_str().to_owned()),
         // The commit sets the revision to 1 and generates the head.
         revision: Set(0),
         effective_as_of: Set(0),
+        changed_in: Set(0),
         head: Set(String::new()),
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)
@@ -154,7 +156,7 @@ pub async fn update(
     value: App,
     now: DateTime<Utc>,
 ) -> Result<Versioned<App>, StorageError> {
-    tx.mark_app_changed(value.id);
+    tx.mark_app_row_changed(value.id);
     let stored = next_version(before, value, now);
     Entity::update(changeable(tx, &stored))
         .validate()?
@@ -180,15 +182,27 @@ fn of_tenant(scope: TenantScope) -> Select<Entity> {
     Entity::find().filter(Column::TenantId.eq(scope.tenant().get()))
 }
 
+/// Reads the app that a condition selects, and its old names.
 async fn one(
     reader: &impl Reader,
     scope: TenantScope,
-    rows: Select<Entity>,
+    condition: SimpleExpr,
 ) -> Result<Option<Versioned<App>>, StorageError> {
-    let Some(row) = rows.one(reader.connection()).await? else {
+    let connection = reader.connection();
+    let backend = connection.get_database_backend();
+    let app = of_tenant(scope).filter(condition);
+    let id = app.clone().select_only().column(Column::Id).into_query();
+    let names = names_where(
+        Condition::all()
+            .add(package_name::Column::TenantId.eq(scope.tenant().get()))
+            .add(package_name::Column::AppId.in_subquery(id)),
+    );
+    let queries = [app.build(backend), names.build(backend)];
+    let [app, names] = together(connection, queries).await?;
+    let Some(row) = models::<Model>(&app)?.pop() else {
         return Ok(None);
     };
-    let old_names = old_names(reader, scope, [row.id]).await?.remove(&row.id);
+    let old_names = by_app_id(models(&names)?).remove(&row.id);
     read(row, old_names.unwrap_or_default()).map(Some)
 }
 
@@ -202,26 +216,25 @@ async fn old_names(
     let of_page = Column::TenantId
         .eq(scope.tenant().get())
         .and(Column::AppId.is_in(apps));
-    names_where(reader, Condition::all().add(of_page)).await
+    let names = names_where(Condition::all().add(of_page));
+    Ok(by_app_id(names.all(reader.connection()).await?))
 }
 
-/// Returns the old names of each app that a condition selects, in their order.
-async fn names_where(
-    reader: &impl Reader,
-    condition: Condition,
-) -> Result<HashMap<Uuid, Vec<String>>, StorageError> {
+/// Selects the old names of the apps that a condition selects, in their order.
+fn names_where(condition: Condition) -> Select<package_name::Entity> {
     use package_name::{Column, Entity};
-    let rows = Entity::find()
+    Entity::find()
         .filter(condition)
         .filter(Column::Position.gt(0))
         .order_by_asc(Column::Position)
-        .all(reader.connection())
-        .await?;
+}
+
+fn by_app_id(rows: Vec<package_name::Model>) -> HashMap<Uuid, Vec<String>> {
     let mut names: HashMap<_, Vec<_>> = HashMap::new();
     for row in rows {
         names.entry(row.app_id).or_default().push(row.name);
     }
-    Ok(names)
+    names
 }
 
 async fn insert_names(tx: &CatalogTx, app: &App) -> Result<(), StorageError> {

@@ -2,11 +2,14 @@
 //!
 //! An event is written in the transaction of its change and never altered.
 
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+};
 
 use super::entity::audit_event::{Column, Entity, Model};
 use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
+use super::statements::QueuedWrite;
 use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::audit::AuditEvent;
@@ -16,7 +19,8 @@ use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::page::{Page, PageRequest};
 
-pub async fn insert(writer: &impl Writer, event: AuditEvent) -> Result<(), StorageError> {
+/// Queues the insertion of an event.
+pub fn insert(writer: &impl Writer, event: AuditEvent) {
     let row = Model {
         id: event.id.uuid(),
         tenant_id: event.tenant.map(TenantId::get),
@@ -30,10 +34,11 @@ pub async fn insert(writer: &impl Writer, event: AuditEvent) -> Result<(), Stora
         after: event.after.map(JsonText::into_string),
         request_id: event.request_id,
     };
-    Entity::insert(row.into_active_model())
-        .exec_without_returning(writer.connection())
-        .await?;
-    Ok(())
+    writer.queue(QueuedWrite {
+        statement: Entity::insert(row.into_active_model()).build(writer.connection().get_database_backend()),
+        key: None,
+        if_unchanged: None,
+    });
 }
 
 /// Lists the events of a tenant, newest first.

@@ -8,10 +8,15 @@
 //! that a caller with slow writes cannot delay its own revocation.
 
 use sea_orm::sea_query::LockType;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select,
+};
 
 use super::entity::{api_token, app_key, device_key, device_token, platform_token, session, tenant, user};
-use super::{Reader, StorageError};
+use super::StorageError;
+use super::script::{Command, CommandResult};
+use super::statements::Transaction;
 use slipway_domain::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
 use slipway_domain::catalog::enrolment::DeviceTokenState;
 use slipway_domain::catalog::ids::{KeyId, TenantId, UserId};
@@ -49,133 +54,170 @@ pub(super) enum CredentialLock {
     Exclusive(Option<UserId>),
 }
 
+/// Check of the rows that one query of a [`Confirmation`] returned.
+type RowCheck = Box<dyn Fn(&[QueryResult]) -> Result<(), StorageError> + Send + Sync>;
+
+/// Queries that prove a credential, and the checks of their results.
+pub(super) struct Confirmation {
+    backend: DbBackend,
+    pub(super) commands: Vec<Command>,
+    checks: Vec<RowCheck>,
+}
+
+impl Confirmation {
+    fn new(backend: DbBackend) -> Self {
+        Self {
+            backend,
+            commands: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// Adds a query whose rows must satisfy a condition; otherwise the confirmation fails with `refusal`.
+    fn require<E: EntityTrait>(
+        &mut self,
+        rows: &Select<E>,
+        refusal: fn() -> StorageError,
+        is_satisfied: impl Fn(&[E::Model]) -> bool + Send + Sync + 'static,
+    ) {
+        self.commands.push(Command::Query(rows.build(self.backend)));
+        self.checks.push(Box::new(move |rows| {
+            let rows: Result<Vec<_>, _> = rows.iter().map(|row| E::Model::from_query_result(row, "")).collect();
+            if is_satisfied(&rows?) { Ok(()) } else { Err(refusal()) }
+        }));
+    }
+
+    /// Checks the results of the queries, in their order. Errors: [`StorageError::CredentialEnded`],
+    /// [`StorageError::TenantDisabled`].
+    pub(super) fn judge(&self, results: impl IntoIterator<Item = CommandResult>) -> Result<(), StorageError> {
+        let mut results = results.into_iter();
+        self.checks
+            .iter()
+            .try_for_each(|check| check(&results.next().unwrap_or_default().rows))
+    }
+
+    fn require_tenant(&mut self, scope: TenantScope, lock: CredentialLock) {
+        let row = tenant::Entity::find_by_id(scope.tenant().get());
+        let row = row.apply_if(shared_lock(lock, LockType::Share), QuerySelect::lock);
+        let is_enabled = |rows: &[tenant::Model]| rows.iter().any(|row| row.enabled);
+        self.require(&row, || StorageError::TenantDisabled, is_enabled);
+    }
+
+    /// Locks the tenant, the user and the session, in the order in which the deletion of a user cascades.
+    fn require_principal(&mut self, principal: &Principal, lock: CredentialLock) {
+        if let Some(tenant) = principal.tenant {
+            // Disabling a tenant must not wait for a transaction that changes the tenant's users.
+            let lock = if lock == CredentialLock::Shared {
+                lock
+            } else {
+                CredentialLock::None
+            };
+            self.require_tenant(TenantScope::internal(tenant), lock);
+        }
+        match principal.credential {
+            Credential::ApiToken(id) => self.require_api_token(principal, id, lock),
+            Credential::Session { user, session } => {
+                self.require_user(principal, user, lock);
+                let row = session::Entity::find_by_id(session.uuid());
+                let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
+                let is_of_user =
+                    move |rows: &[session::Model]| rows.iter().any(|row| row.user_id == user.uuid());
+                self.require(&row, ended, is_of_user);
+            }
+        }
+    }
+
+    fn require_user(&mut self, principal: &Principal, id: UserId, lock: CredentialLock) {
+        let mut ids = vec![id.uuid()];
+        let row_lock = match lock {
+            CredentialLock::None => None,
+            CredentialLock::Shared => Some(LockType::Share),
+            CredentialLock::Exclusive(other) => {
+                ids.extend(other.map(UserId::uuid));
+                Some(LockType::Update)
+            }
+        };
+        let rows = user::Entity::find()
+            .filter(user::Column::Id.is_in(ids))
+            .order_by_asc(user::Column::Id)
+            .apply_if(row_lock, QuerySelect::lock);
+        let (role, tenant) = (principal.role.as_str(), principal.tenant.map(TenantId::get));
+        self.require(&rows, ended, move |rows: &[user::Model]| {
+            let own = rows.iter().find(|row| row.id == id.uuid());
+            own.is_some_and(|row| row.enabled && row.role == role && row.tenant_id == tenant)
+        });
+    }
+
+    fn require_api_token(&mut self, principal: &Principal, id: KeyId, lock: CredentialLock) {
+        let Some(tenant) = principal.tenant else {
+            let row = platform_token::Entity::find_by_id(id.uuid());
+            let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
+            self.require(&row, ended, |rows: &[_]| !rows.is_empty());
+            return;
+        };
+        let row = api_token::Entity::find_by_id((tenant.get(), id.uuid()));
+        let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
+        let role = principal.role.as_str();
+        self.require(&row, ended, move |rows: &[api_token::Model]| {
+            rows.iter().any(|row| row.role == role)
+        });
+    }
+
+    fn require_device(&mut self, device: &DeviceScope, generation: i64) {
+        let id = (
+            device.tenant().tenant().get(),
+            device.device().as_str().to_owned(),
+        );
+        let is_valid = move |rows: &[device_token::Model]| {
+            let state = DeviceTokenState::Valid.as_str();
+            rows.iter().any(|row| row.generation == generation && row.state == state)
+        };
+        self.require(&device_token::Entity::find_by_id(id), ended, is_valid);
+    }
+}
+
 impl Authority {
     /// Confirms that the credential is valid. Errors: [`StorageError::CredentialEnded`],
     /// [`StorageError::TenantDisabled`].
-    pub(super) async fn confirm(&self, tx: &impl Reader, lock: CredentialLock) -> Result<(), StorageError> {
+    pub(super) async fn confirm(&self, tx: &Transaction, lock: CredentialLock) -> Result<(), StorageError> {
+        let mut confirmation = self.confirmation(tx.get_database_backend(), lock);
+        let results = tx.run(std::mem::take(&mut confirmation.commands)).await?;
+        confirmation.judge(results)
+    }
+
+    /// Returns the queries that prove the credential, for a script.
+    pub(super) fn confirmation(&self, backend: DbBackend, lock: CredentialLock) -> Confirmation {
+        let mut confirmation = Confirmation::new(backend);
         match self {
-            Self::Program => Ok(()),
-            Self::Principal(principal) => confirm_principal(tx, principal, lock).await,
+            Self::Program => {}
+            Self::Principal(principal) => confirmation.require_principal(principal, lock),
             Self::Device { device, generation } => {
-                confirm_tenant(tx, device.tenant(), CredentialLock::None).await?;
-                confirm_device(tx, device, *generation).await
+                confirmation.require_tenant(device.tenant(), CredentialLock::None);
+                confirmation.require_device(device, *generation);
             }
             Self::DeviceKey { tenant, key } => {
-                confirm_tenant(tx, *tenant, CredentialLock::None).await?;
+                confirmation.require_tenant(*tenant, CredentialLock::None);
                 let row = device_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
                 let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
-                require(row.one(tx.connection()).await?.is_some())
+                confirmation.require(&row, ended, |rows: &[_]| !rows.is_empty());
             }
             Self::AppKey { tenant, key, role } => {
-                confirm_tenant(tx, *tenant, lock).await?;
+                confirmation.require_tenant(*tenant, lock);
                 let row = app_key::Entity::find_by_id((tenant.tenant().get(), key.uuid()));
                 let row = row.apply_if(shared_lock(lock, LockType::Share), QuerySelect::lock);
-                let row = row.one(tx.connection()).await?;
-                require(row.is_some_and(|row| row.role == role.as_str()))
+                let role = role.as_str();
+                confirmation.require(&row, ended, move |rows: &[app_key::Model]| {
+                    rows.iter().any(|row| row.role == role)
+                });
             }
-            Self::Tenant(tenant) => confirm_tenant(tx, *tenant, CredentialLock::None).await,
+            Self::Tenant(tenant) => confirmation.require_tenant(*tenant, CredentialLock::None),
         }
+        confirmation
     }
 }
 
-/// Locks the tenant, the user and the session, in the order in which the deletion of a user cascades.
-async fn confirm_principal(
-    tx: &impl Reader,
-    principal: &Principal,
-    lock: CredentialLock,
-) -> Result<(), StorageError> {
-    if let Some(tenant) = principal.tenant {
-        // Disabling a tenant must not wait for a transaction that changes the tenant's users.
-        let lock = if lock == CredentialLock::Shared {
-            lock
-        } else {
-            CredentialLock::None
-        };
-        confirm_tenant(tx, TenantScope::internal(tenant), lock).await?;
-    }
-    match principal.credential {
-        Credential::ApiToken(id) => confirm_api_token(tx, principal, id, lock).await,
-        Credential::Session { user, session } => {
-            confirm_user(tx, principal, user, lock).await?;
-            let row = session::Entity::find_by_id(session.uuid());
-            let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
-            require(
-                row.one(tx.connection())
-                    .await?
-                    .is_some_and(|row| row.user_id == user.uuid()),
-            )
-        }
-    }
-}
-
-async fn confirm_user(
-    tx: &impl Reader,
-    principal: &Principal,
-    id: UserId,
-    lock: CredentialLock,
-) -> Result<(), StorageError> {
-    let mut ids = vec![id.uuid()];
-    let row_lock = match lock {
-        CredentialLock::None => None,
-        CredentialLock::Shared => Some(LockType::Share),
-        CredentialLock::Exclusive(other) => {
-            ids.extend(other.map(UserId::uuid));
-            Some(LockType::Update)
-        }
-    };
-    let rows = user::Entity::find()
-        .filter(user::Column::Id.is_in(ids))
-        .order_by_asc(user::Column::Id)
-        .apply_if(row_lock, QuerySelect::lock)
-        .all(tx.connection())
-        .await?;
-    let own = rows.iter().find(|row| row.id == id.uuid());
-    let tenant = principal.tenant.map(TenantId::get);
-    require(
-        own.is_some_and(|row| row.enabled && row.role == principal.role.as_str() && row.tenant_id == tenant),
-    )
-}
-
-async fn confirm_api_token(
-    tx: &impl Reader,
-    principal: &Principal,
-    id: KeyId,
-    lock: CredentialLock,
-) -> Result<(), StorageError> {
-    let Some(tenant) = principal.tenant else {
-        let row = platform_token::Entity::find_by_id(id.uuid());
-        let row = row.apply_if(credential_lock(lock), QuerySelect::lock);
-        return require(row.one(tx.connection()).await?.is_some());
-    };
-    let row = api_token::Entity::find_by_id((tenant.get(), id.uuid()))
-        .apply_if(credential_lock(lock), QuerySelect::lock)
-        .one(tx.connection())
-        .await?;
-    require(row.is_some_and(|row| row.role == principal.role.as_str()))
-}
-
-async fn confirm_device(tx: &impl Reader, device: &DeviceScope, generation: i64) -> Result<(), StorageError> {
-    let id = (
-        device.tenant().tenant().get(),
-        device.device().as_str().to_owned(),
-    );
-    let row = device_token::Entity::find_by_id(id).one(tx.connection()).await?;
-    require(
-        row.is_some_and(|row| row.generation == generation && row.state == DeviceTokenState::Valid.as_str()),
-    )
-}
-
-async fn confirm_tenant(
-    tx: &impl Reader,
-    scope: TenantScope,
-    lock: CredentialLock,
-) -> Result<(), StorageError> {
-    let row = tenant::Entity::find_by_id(scope.tenant().get());
-    let row = row.apply_if(shared_lock(lock, LockType::Share), QuerySelect::lock);
-    match row.one(tx.connection()).await? {
-        Some(row) if row.enabled => Ok(()),
-        _ => Err(StorageError::TenantDisabled),
-    }
+const fn ended() -> StorageError {
+    StorageError::CredentialEnded
 }
 
 fn shared_lock(lock: CredentialLock, row_lock: LockType) -> Option<LockType> {
@@ -191,13 +233,5 @@ fn credential_lock(lock: CredentialLock) -> Option<LockType> {
         CredentialLock::None => None,
         CredentialLock::Shared => Some(LockType::KeyShare),
         CredentialLock::Exclusive(_) => Some(LockType::Update),
-    }
-}
-
-fn require(is_good: bool) -> Result<(), StorageError> {
-    if is_good {
-        Ok(())
-    } else {
-        Err(StorageError::CredentialEnded)
     }
 }

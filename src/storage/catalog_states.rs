@@ -2,17 +2,23 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Select,
+};
 
+use super::apps::AppOfTenant;
 use super::connect::with_load_timeout;
 use super::credentials::app_keys::{self, SealedSecrets};
 use super::credentials::device_keys::{self, DeviceKeyHash};
-use super::entity::catalog_revision;
+use super::effective_releases::is_effective;
+use super::entity::{app, catalog_revision, package_name, pin, resource};
 use super::releases::ReleaseSelection;
-use super::row::Row;
-use super::selection::numbers;
+use super::row::{Row, models};
+use super::script::ScriptOutput;
+use super::selection::{ByApp, numbers};
 use super::{
-    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
+    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources, revisions,
     tenants,
 };
 use slipway_domain::access::{AppKey, TenantScope};
@@ -23,6 +29,7 @@ use slipway_domain::catalog::pin::Pin;
 use slipway_domain::catalog::release::Release;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
+use slipway_domain::catalog::text::Identifier;
 
 /// State of a tenant's catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,13 +99,22 @@ pub async fn find_revision(
 
 /// Loads those of these tenants that exist.
 pub async fn load_tenants(tx: &ReadTx, scopes: &[TenantScope]) -> Result<Vec<TenantRows>, StorageError> {
-    let states = with_load_timeout(list_states(tx, scopes)).await?;
-    let mut directory_etags = with_load_timeout(org_directories::list_etags(tx, scopes)).await?;
-    let mut device_keys = with_load_timeout(device_keys::list_secret_hashes(tx, scopes)).await?;
-    let mut app_keys = with_load_timeout(app_keys::list_with_secrets(tx, scopes)).await?;
-    let mut apps = with_load_timeout(apps::list_revisions(tx, scopes)).await?;
-    let rows = with_load_timeout(tenants::list_all_of(tx, scopes)).await?;
-    let loaded = rows.into_iter().filter_map(|tenant| {
+    let backend = tx.connection().get_database_backend();
+    let queries = [
+        states_of(scopes).build(backend),
+        org_directories::etags_of(scopes).build(backend),
+        device_keys::secret_hashes_of(scopes).build(backend),
+        app_keys::keys_of(scopes).build(backend),
+        apps::revisions_of(scopes).build(backend),
+        tenants::all_of(scopes).build(backend),
+    ];
+    let [states, etags, device_keys, app_keys, apps, tenants] = tx.load(queries).await?;
+    let states = read_revisions(&states)?;
+    let mut directory_etags = org_directories::read_etags(&etags)?;
+    let mut device_keys = device_keys::read_secret_hashes(&device_keys)?;
+    let mut app_keys = app_keys::read_with_secrets(&app_keys)?;
+    let mut apps = apps::read_revisions(&apps)?;
+    let loaded = tenants::read_all(&tenants)?.into_iter().filter_map(|tenant| {
         let number = tenant.id.get();
         let apps = apps.remove(&number).unwrap_or_default();
         Some(TenantRows {
@@ -125,18 +141,30 @@ pub async fn load_apps(
     apps: AppSelection<'_>,
     selection: ReleaseSelection,
 ) -> Result<Vec<AppRows>, StorageError> {
-    let rows = with_load_timeout(apps::list_all_of(tx, &apps)).await?;
-    let mut resources = with_load_timeout(resources::list_all_of(tx, &apps)).await?;
-    let mut releases = match selection {
-        ReleaseSelection::All => releases::list_all_of(tx, &apps).await?,
-        ReleaseSelection::Effective => {
-            let without_flags = rows.iter().filter(|row| !row.has_current_flags);
-            let without_flags = without_flags.map(|row| row.app.id).collect();
-            releases::list_effective_of(tx, &apps, &without_flags).await?
-        }
+    let backend = tx.connection().get_database_backend();
+    let mut queries = vec![
+        apps::all_of(&apps).build(backend),
+        apps::names_of(&apps).build(backend),
+        resources::all_of(&apps).build(backend),
+        pins::all_of(&apps).build(backend),
+        releases::all_of(&apps, selection).build(backend),
+    ];
+    if selection == ReleaseSelection::Effective {
+        queries.push(releases::all_without_flags(&apps).build(backend));
+    }
+    let mut output = AppOutput {
+        selection,
+        apps: Vec::new(),
+        names: Vec::new(),
+        resources: Vec::new(),
+        pins: Vec::new(),
+        releases: ByApp::new(),
     };
-    let mut pins = with_load_timeout(pins::list_all_of(tx, &apps)).await?;
-    let loaded = rows.into_iter().map(|row| AppRows {
+    tx.load_into(queries, &mut output).await?;
+    let mut releases = output.releases;
+    let mut resources = resources::read_all(output.resources)?;
+    let mut pins = pins::read_all(output.pins)?;
+    let loaded = apps::read_all(output.apps, output.names)?.into_iter().map(|row| AppRows {
         resources: resources.remove(&row.app.id).unwrap_or_default(),
         releases: releases.remove(&row.app.id).unwrap_or_default(),
         pins: pins.remove(&row.app.id).unwrap_or_default(),
@@ -145,6 +173,105 @@ pub async fn load_apps(
         revision: row.revision,
     });
     Ok(loaded.collect())
+}
+
+/// Resources of an app that changed since a revision.
+#[derive(Debug)]
+pub struct AppChanges {
+    pub app: App,
+    pub revision: CatalogRevision,
+    pub resources: Vec<Identifier>,
+}
+
+/// Loads what changed in apps of a tenant since these revisions, and counts those of the releases `sample` that exist.
+///
+/// An app is absent from the result if it is deleted, if its own row changed, or if it is not certain that the
+/// database's history contains the revision and everything since then.
+pub async fn load_changes(
+    tx: &ReadTx,
+    scope: TenantScope,
+    since: &[(AppId, CatalogRevision)],
+    sample: &[ReleaseId],
+) -> Result<(Vec<AppChanges>, u64), StorageError> {
+    let backend = tx.connection().get_database_backend();
+    let ids: Vec<_> = since.iter().map(|(id, _)| *id).collect();
+    let selection = AppSelection::Some(scope, &ids);
+    let queries = [
+        apps::all_of(&selection).build(backend),
+        apps::names_of(&selection).build(backend),
+        revisions::history_since(scope, since).build(backend),
+        resources::changed_since(scope, since).build(backend),
+        releases::ids_of_existing(scope, sample).build(backend),
+    ];
+    let [apps, names, history, resources, existing] = tx.load(queries).await?;
+    let mut history = revisions::read_history(&history)?;
+    let mut resources = resources::read_identifiers(&resources)?;
+    let rows: Vec<app::Model> = models(&apps)?;
+    let rows_changed_in: HashMap<_, _> = rows.iter().map(|row| (row.id, row.changed_in)).collect();
+    let since: HashMap<_, _> = since.iter().map(|(id, revision)| (*id, revision)).collect();
+    let mut changes = Vec::new();
+    for AppOfTenant { app, revision, .. } in apps::read_all(rows, models(&names)?)? {
+        let (Some(served), Some(history)) = (since.get(&app.id), history.remove(&app.id)) else {
+            continue;
+        };
+        let is_row_unchanged = rows_changed_in
+            .get(&app.id.uuid())
+            .is_some_and(|changed_in| *changed_in <= served.revision);
+        if is_row_unchanged && is_complete(&history, served, &revision) {
+            let resources = resources.remove(&app.id).unwrap_or_default();
+            changes.push(AppChanges { app, revision, resources });
+        }
+    }
+    Ok((changes, existing.len() as u64))
+}
+
+/// Returns `true` if the history leads from one revision to the other without a gap.
+fn is_complete(history: &[CatalogRevision], from: &CatalogRevision, to: &CatalogRevision) -> bool {
+    let is_without_gap = history.is_sorted_by(|a, b| a.revision.checked_add(1) == Some(b.revision));
+    is_without_gap && history.first() == Some(from) && history.last() == Some(to)
+}
+
+/// Resources of an app, with their effective releases and their pins.
+#[derive(Debug, Default)]
+pub struct ResourceRows {
+    pub resources: Vec<Resource>,
+    pub releases: Vec<Release>,
+    pub pins: Vec<Pin>,
+}
+
+/// Loads resources of apps, with their effective releases and their pins. The result is in the order of `wanted`. The
+/// flags of the apps' releases must be computed.
+pub async fn load_resources(
+    tx: &ReadTx,
+    scope: TenantScope,
+    wanted: &[(AppId, Vec<String>)],
+) -> Result<Vec<ResourceRows>, StorageError> {
+    let backend = tx.connection().get_database_backend();
+    let queries = wanted.iter().flat_map(|(app, identifiers)| {
+        [
+            resources::some_of(scope, *app, identifiers).build(backend),
+            pins::some_of(scope, *app, identifiers).build(backend),
+            releases::effective_of(scope, *app, identifiers).build(backend),
+        ]
+    });
+    let mut output = ResourceOutput(wanted.iter().map(|_| ResourceRows::default()).collect());
+    tx.load_into(queries.collect(), &mut output).await?;
+    Ok(output.0)
+}
+
+/// Rows of resources, converted as they arrive.
+struct ResourceOutput(Vec<ResourceRows>);
+
+impl ScriptOutput for ResourceOutput {
+    fn row(&mut self, index: usize, row: QueryResult) -> Result<(), StorageError> {
+        let rows = &mut self.0[index / 3];
+        match index % 3 {
+            0 => rows.resources.push(resources::read_one(&row)?),
+            1 => rows.pins.push(pins::read_one(&row)?),
+            _ => rows.releases.push(releases::read_one(&row)?),
+        }
+        Ok(())
+    }
 }
 
 /// Counts those of these releases that exist, in any state.
@@ -165,15 +292,43 @@ pub async fn count_audited_deletions(
     with_load_timeout(audit::count_deleted_apps(tx, scope, package_names)).await
 }
 
-async fn list_states(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<HashMap<TenantId, CatalogRevision>, StorageError> {
-    let rows = catalog_revision::Entity::find()
+/// Rows of apps, converted as they arrive: the releases of a large group of tenants are many.
+struct AppOutput {
+    selection: ReleaseSelection,
+    apps: Vec<app::Model>,
+    names: Vec<package_name::Model>,
+    resources: Vec<resource::Model>,
+    pins: Vec<pin::Model>,
+    releases: ByApp<Release>,
+}
+
+impl ScriptOutput for AppOutput {
+    fn row(&mut self, index: usize, row: QueryResult) -> Result<(), StorageError> {
+        match index {
+            0 => self.apps.push(app::Model::from_query_result(&row, "")?),
+            1 => self.names.push(package_name::Model::from_query_result(&row, "")?),
+            2 => self.resources.push(resource::Model::from_query_result(&row, "")?),
+            3 => self.pins.push(pin::Model::from_query_result(&row, "")?),
+            _ => {
+                let release = releases::read_one(&row)?;
+                // An older version of the program does not clear the flag of a release that it pauses.
+                if self.selection == ReleaseSelection::All || is_effective(release.state) {
+                    self.releases.entry(release.app_id).or_default().push(release);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn states_of(scopes: &[TenantScope]) -> Select<catalog_revision::Entity> {
+    catalog_revision::Entity::find()
         .filter(catalog_revision::Column::TenantId.is_in(numbers(scopes)))
-        .all(reader.connection())
-        .await?;
-    rows.into_iter()
+}
+
+fn read_revisions(rows: &[QueryResult]) -> Result<HashMap<TenantId, CatalogRevision>, StorageError> {
+    models(rows)?
+        .into_iter()
         .map(|row| read_state(row).map(|state| (state.tenant, state.revision)))
         .collect()
 }

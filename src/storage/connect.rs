@@ -34,7 +34,7 @@ const POSTGRES_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Without a limit, a half-open connection would block a node for minutes.
 const POLL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time limit of a statement of a load, which may need longer to return its first row.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connection pool of the installation's database.
 #[derive(Debug, Clone)]

@@ -9,31 +9,32 @@
 
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait,
+    Statement,
+};
 
 use super::StorageError;
 use super::entity::release::{Column, Entity};
-use super::entity::{pin, resource};
-use super::row::Row;
+use super::entity::{app, resource};
+use super::script::Command;
 use super::statements::Transaction;
-use slipway_domain::catalog::pin::{PinMode, PinModeError};
 use slipway_domain::catalog::release::{ReleaseState, ReleaseStateKind};
-use slipway_domain::catalog::rollout::Share;
-use slipway_domain::catalog::version::VersionCode;
 
 /// States that a check can depend on.
 pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
     [ReleaseStateKind::Published, ReleaseStateKind::Recalled];
 
-/// Maximum number of pinned versions that are treated separately. With more, everything from the lowest one up is
-/// effective.
-const MAX_PINNED_VERSIONS: usize = 50;
+/// Condition on a release `r` that passes for every device at any time. The words are those of `releases_everybody_idx`.
+///
+/// When the targeting gets a field, its text for everybody changes. Existing rows keep the old text, so both are then
+/// compared, each with an index of its own.
+const FOR_EVERYBODY_SQL: &str = "r.state = 'published' AND r.rollout_share = 10000 AND r.starts_at IS NULL \
+     AND r.ends_at IS NULL AND r.targeting = '{\"org_scopes\":[],\"org_exclusions\":[],\"device_types\":[],\
+     \"host_version_min\":null,\"host_version_max\":null,\"attribute_rules\":[],\"device_ids\":[]}'";
 
-/// Stored texts of a targeting that excludes no device. When the targeting gets a field, its text is added: existing rows
-/// keep theirs.
-const FOR_EVERYBODY: [&str; 1] = [
-    r#"{"org_scopes":[],"org_exclusions":[],"device_types":[],"host_version_min":null,"host_version_max":null,"attribute_rules":[],"device_ids":[]}"#,
-];
+/// Condition on a release `r` that a newer one can supersede. The words are those of the partial indexes.
+const SUPERSEDABLE_SQL: &str = "r.state = 'published' AND NOT r.floor AND NOT r.mandatory";
 
 /// Returns `true` in the states that a check can depend on.
 pub(super) fn is_effective(state: ReleaseState) -> bool {
@@ -50,216 +51,93 @@ pub(super) fn is_not_discarded() -> SimpleExpr {
     Expr::cust(format!("state <> '{}'", ReleaseStateKind::Discarded.as_str()))
 }
 
-/// Range of version codes, inclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct VersionRange {
-    first: i64,
-    last: i64,
-}
-
-impl VersionRange {
-    fn contains(&self) -> SimpleExpr {
-        Column::VersionCode.between(self.first, self.last)
-    }
-}
-
-/// Versions that a check can choose from.
-#[derive(Debug)]
-struct Choice {
-    ranges: Vec<VersionRange>,
-    exact: Vec<i64>,
-}
-
-impl Choice {
-    fn upwards_from(first: i64) -> Self {
-        let last = i64::MAX;
-        Self {
-            ranges: vec![VersionRange { first, last }],
-            exact: Vec::new(),
-        }
-    }
-}
-
 /// App of a tenant, in a transaction that has changed it.
 #[derive(Clone, Copy)]
-pub(super) struct ChangedApp<'a> {
-    pub(super) connection: &'a Transaction,
+pub(super) struct ChangedApp {
     pub(super) tenant: i64,
     pub(super) id: Uuid,
 }
 
-impl ChangedApp<'_> {
-    /// Computes the flags of all releases, whatever they were.
-    pub(super) async fn refresh_all(self) -> Result<(), StorageError> {
-        // A release may have become a floor, mandatory or recalled without its flag.
-        Entity::update_many()
-            .col_expr(Column::Effective, Expr::value(true))
-            .filter(Column::TenantId.eq(self.tenant))
-            .filter(Column::AppId.eq(self.id))
-            .filter(Column::Effective.eq(false))
-            .filter(is_in_state(EFFECTIVE_STATES))
-            .exec(self.connection)
-            .await?;
+impl ChangedApp {
+    /// Computes the flags of all releases, whatever they were, and records that they are computed.
+    pub(super) async fn refresh_all(self, tx: &Transaction) -> Result<(), StorageError> {
         let identifiers: Vec<String> = resource::Entity::find()
             .filter(resource::Column::TenantId.eq(self.tenant))
             .filter(resource::Column::AppId.eq(self.id))
             .select_only()
             .column(resource::Column::Identifier)
             .into_tuple()
-            .all(self.connection)
+            .all(tx)
             .await?;
-        for identifier in identifiers {
-            self.refresh(&identifier).await?;
-        }
-        Ok(())
+        let backend = tx.get_database_backend();
+        // A release may have become a floor, mandatory or recalled without its flag, or have ended with it.
+        let [without_flag, with_flag] = [false, true].map(|flag| Column::Effective.eq(flag));
+        let is_wrong = Condition::any()
+            .add(without_flag.and(is_in_state(EFFECTIVE_STATES)))
+            .add(with_flag.and(is_in_state(EFFECTIVE_STATES).not()));
+        let reset = Entity::update_many()
+            .col_expr(Column::Effective, Expr::col(Column::Effective).not())
+            .filter(Column::TenantId.eq(self.tenant))
+            .filter(Column::AppId.eq(self.id))
+            .filter(is_wrong);
+        let trust = app::Entity::update_many()
+            .col_expr(app::Column::EffectiveAsOf, Expr::col(app::Column::Revision))
+            .filter(app::Column::TenantId.eq(self.tenant))
+            .filter(app::Column::Id.eq(self.id));
+        let mut commands = vec![Command::Execute(reset.build(backend))];
+        let refresh = identifiers.iter().map(|identifier| self.refresh(backend, identifier));
+        commands.extend(refresh.map(Command::Execute));
+        commands.push(Command::Execute(trust.build(backend)));
+        tx.run(commands).await.map(drop)
     }
 
-    /// Computes the flags of a resource's releases. The cost grows with the number of effective releases and of pins,
-    /// not with the number of superseded releases.
-    pub(super) async fn refresh(self, identifier: &str) -> Result<(), StorageError> {
-        let resource = ChangedResource {
-            app: self,
-            identifier,
+    /// Returns the statement that computes the flags of a resource's releases. Only flags that change are written.
+    ///
+    /// A check can choose from the newest release for everybody upwards, from the same below each ceiling of a pin, and
+    /// from pinned versions. The cost grows with the number of pins and of changed flags. It does not grow with the
+    /// number of releases, because partial indexes serve each part.
+    pub(super) fn refresh(self, backend: DbBackend, identifier: &str) -> Statement {
+        let of_resource = |alias: &str| {
+            format!("{alias}.tenant_id = $1 AND {alias}.app_id = $2 AND {alias}.identifier = $3")
         };
-        let choice = resource.choice().await?;
-        resource.clear_except(&choice).await?;
-        for range in choice.ranges {
-            resource.set(range.contains()).await?;
-        }
-        if !choice.exact.is_empty() {
-            resource.set(Column::VersionCode.is_in(choice.exact)).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Resource whose flags are computed.
-struct ChangedResource<'a> {
-    app: ChangedApp<'a>,
-    identifier: &'a str,
-}
-
-impl ChangedResource<'_> {
-    /// Returns the versions that a check can choose from: from the newest release for everybody upwards, the same below
-    /// each ceiling, and exact ones.
-    async fn choice(&self) -> Result<Choice, StorageError> {
-        let newest = self.newest_for_everybody(i64::MAX).await?;
-        let mut pinned = self.pinned_below(newest).await?;
-        let mut choice = Choice::upwards_from(newest);
-        if pinned.len() > MAX_PINNED_VERSIONS {
-            let lowest = pinned.iter().filter_map(|mode| mode.version_code()).min();
-            let lowest = lowest.map_or(newest, VersionCode::get);
-            choice = Choice::upwards_from(self.newest_for_everybody(lowest).await?);
-            pinned.clear();
-        }
-        for mode in pinned {
-            match mode {
-                PinMode::Exact(version) => choice.exact.push(version.get()),
-                PinMode::Ceiling(version) => choice.ranges.push(VersionRange {
-                    first: self.newest_for_everybody(version.get()).await?,
-                    last: version.get(),
-                }),
-                PinMode::Hold => {}
-            }
-        }
-        Ok(choice)
-    }
-
-    /// Returns the modes of pins with a lower version, each once.
-    async fn pinned_below(&self, version: i64) -> Result<Vec<PinMode>, StorageError> {
-        let modes: Vec<(String, i64)> = pin::Entity::find()
-            .filter(pin::Column::TenantId.eq(self.app.tenant))
-            .filter(pin::Column::AppId.eq(self.app.id))
-            .filter(pin::Column::Identifier.eq(self.identifier))
-            .filter(pin::Column::VersionCode.lt(version))
-            .select_only()
-            .columns([pin::Column::Mode, pin::Column::VersionCode])
-            .distinct()
-            .into_tuple()
-            .all(self.app.connection)
-            .await?;
-        let row = Row::of("pins", format!("{} of {}", self.identifier, self.app.id));
-        modes
-            .into_iter()
-            .map(|(mode, version)| {
-                let version = row.column("version_code", VersionCode::new(version))?;
-                let mode = PinMode::parse(&mode, Some(version)).map_err(PinModeError::into_reason);
-                row.column("mode", mode)
-            })
-            .collect()
-    }
-
-    /// Returns the highest published version up to `ceiling` that passes for every device at any time; 0 without one.
-    async fn newest_for_everybody(&self, ceiling: i64) -> Result<i64, StorageError> {
-        let newest: Option<i64> = Entity::find()
-            .filter(Column::TenantId.eq(self.app.tenant))
-            .filter(Column::AppId.eq(self.app.id))
-            .filter(Column::Identifier.eq(self.identifier))
-            .filter(is_not_discarded())
-            .filter(is_in_state([ReleaseStateKind::Published]))
-            .filter(Column::VersionCode.lte(ceiling))
-            .filter(Column::RolloutShare.eq(i32::from(Share::EVERYBODY.hundredths())))
-            .filter(Column::Targeting.is_in(FOR_EVERYBODY))
-            .filter(Column::StartsAt.is_null())
-            .filter(Column::EndsAt.is_null())
-            .select_only()
-            .column(Column::VersionCode)
-            .order_by_desc(Column::VersionCode)
-            .limit(1)
-            .into_tuple()
-            .one(self.app.connection)
-            .await?;
-        Ok(newest.unwrap_or(0))
-    }
-
-    async fn clear_except(&self, choice: &Choice) -> Result<(), StorageError> {
-        let mut kept_if_published = Condition::any()
-            .add(Column::Floor.eq(true))
-            .add(Column::Mandatory.eq(true))
-            .add(Column::VersionCode.is_in(choice.exact.iter().copied()));
-        for range in &choice.ranges {
-            kept_if_published = kept_if_published.add(range.contains());
-        }
-        let kept = Condition::any()
-            .add(is_in_state([ReleaseStateKind::Recalled]))
-            .add(
-                Condition::all()
-                    .add(is_in_state([ReleaseStateKind::Published]))
-                    .add(kept_if_published),
-            );
-        Entity::update_many()
-            .col_expr(Column::Effective, Expr::value(false))
-            .filter(self.condition(true))
-            .filter(kept.not())
-            .exec(self.app.connection)
-            .await?;
-        Ok(())
-    }
-
-    /// Sets the flag of some versions. Each condition is one that the index serves: with several in one statement,
-    /// SQLite would read every superseded release.
-    async fn set(&self, versions: SimpleExpr) -> Result<(), StorageError> {
-        Entity::update_many()
-            .col_expr(Column::Effective, Expr::value(true))
-            .filter(self.condition(false))
-            .filter(versions)
-            .filter(is_in_state(EFFECTIVE_STATES))
-            .exec(self.app.connection)
-            .await?;
-        Ok(())
-    }
-
-    fn condition(&self, effective: bool) -> Condition {
-        Condition::all()
-            .add(Column::TenantId.eq(self.app.tenant))
-            .add(Column::AppId.eq(self.app.id))
-            .add(Column::Effective.eq(effective))
-            .add(Column::Identifier.eq(self.identifier))
+        let (releases, pins) = (of_resource("r"), of_resource("p"));
+        let newest_up_to = |ceiling: &str| {
+            format!(
+                "COALESCE((SELECT max(r.version_code) FROM releases r WHERE {releases} AND {FOR_EVERYBODY_SQL}{ceiling}), 0)"
+            )
+        };
+        let (newest, newest_below) = (newest_up_to(""), newest_up_to(" AND r.version_code <= p.version_code"));
+        // An array is computed once. With outdated statistics PostgreSQL would compute the query again for each release.
+        let (one_of, end) = match backend {
+            DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
+            _ => ("IN (", ")"),
+        };
+        let sql = format!(
+            "WITH newest (version_code) AS (SELECT {newest}), \
+             pinned (lowest, highest) AS (SELECT DISTINCT \
+                 CASE p.mode WHEN 'exact' THEN p.version_code ELSE {newest_below} END, p.version_code \
+                 FROM pins p WHERE {pins} AND p.version_code < (SELECT version_code FROM newest)), \
+             kept (id) AS (SELECT r.id FROM pinned JOIN releases r ON {releases} \
+                 AND r.effective AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest) \
+             UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND app_id = $2 AND id {one_of}\
+                 SELECT r.id FROM releases r WHERE {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
+                     AND r.version_code < (SELECT version_code FROM newest) AND r.id NOT IN (SELECT id FROM kept) \
+                 UNION ALL SELECT r.id FROM releases r WHERE {releases} AND NOT r.effective AND {SUPERSEDABLE_SQL} \
+                     AND r.version_code >= (SELECT version_code FROM newest) \
+                 UNION ALL SELECT r.id FROM pinned JOIN releases r ON {releases} AND NOT r.effective \
+                     AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest{end}"
+        );
+        Statement::from_sql_and_values(
+            backend,
+            sql,
+            [self.tenant.into(), self.id.into(), identifier.into()],
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use slipway_domain::catalog::rollout::Share;
     use slipway_domain::catalog::targeting::Targeting;
 
     use super::super::row::to_json;
@@ -267,9 +145,8 @@ mod tests {
 
     #[test]
     fn the_text_of_a_targeting_for_everybody_is_known() {
-        assert_eq!(
-            FOR_EVERYBODY.last(),
-            Some(&to_json(&Targeting::default()).as_str())
-        );
+        let text = to_json(&Targeting::default());
+        assert!(FOR_EVERYBODY_SQL.ends_with(&format!("r.targeting = '{text}'")));
+        assert_eq!(Share::EVERYBODY.hundredths(), 10_000);
     }
 }

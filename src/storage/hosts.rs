@@ -13,6 +13,18 @@ use super::postgres;
 use super::postgres_url::{ServerList, TargetSessionAttrs};
 use crate::timer;
 
+tokio::task_local! {
+    /// Set while a connection is acquired whose first statement is its check.
+    static IS_CHECKED_BY_CALLER: ();
+}
+
+/// Acquires a connection without a check of its own, for a caller whose first statement is harmless and repeatable.
+///
+/// With several servers the check is not left out, because it also finds a server that has become unsuitable.
+pub(super) async fn without_check<T>(acquire: impl Future<Output = T>) -> T {
+    IS_CHECKED_BY_CALLER.scope((), acquire).await
+}
+
 /// Interval between checks that the current server is still suitable.
 const MONITOR_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit for a server to accept a connection or to answer.
@@ -94,6 +106,9 @@ impl Hosts {
     ) -> Result<bool, sqlx::Error> {
         if age > self.current().selected_at.elapsed() && self.generation.load(Ordering::Acquire) > 1 {
             return Ok(false);
+        }
+        if !self.has_failover() && IS_CHECKED_BY_CALLER.try_with(|()| ()).is_ok() {
+            return Ok(true);
         }
         let (is_outside, is_suitable) = self.state(connection).await?;
         if !is_suitable {

@@ -7,13 +7,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryTrait,
+};
 use uuid::Uuid;
 
 use super::entity::idempotency_record::{Column, Entity, Model};
 use super::progress::{WriteProgress, track_writes, without_tracking};
-use super::row::Row;
-use super::{Db, Reader, StorageError, Writer};
+use super::reader::together;
+use super::row::{Row, models};
+use super::statements::QueuedWrite;
+use super::{Db, StorageError, Writer};
 use crate::random;
 use slipway_domain::catalog::instant::in_micros;
 
@@ -86,59 +90,54 @@ pub async fn reserve(
     retention: Retention,
 ) -> Result<ReserveOutcome, StorageError> {
     let now = in_micros(now);
+    let ReservationId(reservation) = reservation;
+    let row = Model {
+        body_hash: body_hash.to_owned(),
+        reservation,
+        reserved_until: now + retention.in_flight,
+        expires_at: now + retention.answered,
+        status: None,
+        answer: None,
+        shows_secret: false,
+        object_id: None,
+        caller: key.caller.clone(),
+        method: key.method.clone(),
+        path: key.path.clone(),
+        key: key.key.clone(),
+    };
     loop {
-        let row = Model {
-            body_hash: body_hash.to_owned(),
-            reservation: reservation.0,
-            reserved_until: now + retention.in_flight,
-            expires_at: now + retention.answered,
-            status: None,
-            answer: None,
-            shows_secret: false,
-            object_id: None,
-            caller: key.caller.clone(),
-            method: key.method.clone(),
-            path: key.path.clone(),
-            key: key.key.clone(),
-        };
         let write = db.begin_single_write().await?;
-        let reserve = Entity::insert(row.into_active_model()).on_conflict(replace_if_expired(now));
-        let reserve = reserve.exec_without_returning(write.connection());
-        let reserved = track_writes(sent.clone(), reserve).await?;
+        let connection = write.connection();
+        let backend = connection.get_database_backend();
+        let reserve = Entity::insert(row.clone().into_active_model()).on_conflict(replace_if_expired(now));
+        let queries = [reserve.build(backend), Entity::find().filter(is_key(key)).build(backend)];
+        let [_, found] = track_writes(sent.clone(), together(connection, queries)).await?;
         write.confirm().await?;
-        if reserved > 0 {
-            return Ok(ReserveOutcome::Reserved);
+        match models::<Model>(&found)?.pop() {
+            Some(found) if found.reservation == reservation => return Ok(ReserveOutcome::Reserved),
+            Some(found) => return read(found),
+            // The other request released the key in between, so the key is free again.
+            None => {}
         }
-        let found = Entity::find().filter(is_key(key)).one(db.connection()).await?;
-        if let Some(found) = found {
-            return read(found);
-        }
-        // The other request released the key in between, so the key is free again.
     }
 }
 
-/// Stores the response under the key.
+/// Queues the storage of the response under the key.
 ///
-/// Fails with [`StorageError::ReservationLost`] if another request has taken over the key. The transaction of this
+/// A later round trip, at the latest the commit, fails with [`StorageError::ReservationLost`] if another request has taken over the key. The transaction of this
 /// request's create then rolls back.
-pub async fn complete(
-    writer: &impl Writer,
-    key: &IdempotencyKey,
-    reservation: ReservationId,
-    answer: Answer,
-) -> Result<(), StorageError> {
-    let updated = Entity::update_many()
+pub fn complete(writer: &impl Writer, key: &IdempotencyKey, reservation: ReservationId, answer: Answer) {
+    let update = Entity::update_many()
         .col_expr(Column::Status, Expr::value(i32::from(answer.status)))
         .col_expr(Column::Answer, Expr::value(answer.body))
         .col_expr(Column::ShowsSecret, Expr::value(answer.shows_secret))
         .col_expr(Column::ObjectId, Expr::value(answer.object_id))
-        .filter(is_held(key, reservation))
-        .exec(writer.connection())
-        .await?;
-    if updated.rows_affected == 0 {
-        return Err(StorageError::ReservationLost);
-    }
-    Ok(())
+        .filter(is_held(key, reservation));
+    writer.queue(QueuedWrite {
+        statement: update.build(writer.connection().get_database_backend()),
+        key: None,
+        if_unchanged: Some(|| StorageError::ReservationLost),
+    });
 }
 
 /// Releases the key of a request that created nothing. A completed or lost key is unchanged.

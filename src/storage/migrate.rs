@@ -29,8 +29,10 @@ impl Db {
             return Ok(());
         }
         let tx = self.begin_migration().await?;
-        refuse_newer_schema(tx.connection().inner()).await?;
-        Migrator::up(tx.connection().inner(), None).await?;
+        if let Some(inner) = tx.connection().orm() {
+            refuse_newer_schema(inner).await?;
+            Migrator::up(inner, None).await?;
+        }
         tx.commit().await
     }
 
@@ -55,7 +57,9 @@ impl Db {
     /// Reverts every migration and deletes all data. For tests.
     pub async fn rollback_all(&self) -> Result<(), StorageError> {
         let tx = self.begin_migration().await?;
-        Migrator::down(tx.connection().inner(), None).await?;
+        if let Some(inner) = tx.connection().orm() {
+            Migrator::down(inner, None).await?;
+        }
         tx.commit().await
     }
 
@@ -63,7 +67,7 @@ impl Db {
     ///
     /// SQLite has a single writer, and this transaction is the writer from its beginning.
     async fn begin_migration(&self) -> Result<WriteTransaction, StorageError> {
-        let tx = self.begin_write().await?;
+        let tx = self.begin_orm_write().await?;
         if self.backend() == Backend::Postgres {
             acquire_migration_lock(tx.connection()).await?;
             tx.connection().execute_unprepared(DISABLE_TIMEOUTS_SQL).await?;

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, QuerySelect, Select, TryGetableMany as _,
+};
 
 use super::entity::org_directory::{Column, Entity, Model};
 use super::etag::random_tag;
@@ -51,18 +53,17 @@ pub async fn find(reader: &impl Reader, scope: TenantScope) -> Result<Option<Dir
 }
 
 /// Lists the entity tags of these tenants' directories.
-pub(super) async fn list_etags(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<ByTenant<String>, StorageError> {
-    let rows: Vec<(i64, String)> = Entity::find()
+pub(super) fn etags_of(scopes: &[TenantScope]) -> Select<Entity> {
+    Entity::find()
         .filter(Column::TenantId.is_in(numbers(scopes)))
         .select_only()
         .columns([Column::TenantId, Column::Etag])
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    Ok(by_tenant(rows))
+}
+
+/// Reads the rows of [`etags_of`].
+pub(super) fn read_etags(rows: &[QueryResult]) -> Result<ByTenant<String>, StorageError> {
+    let etags: Result<Vec<_>, _> = rows.iter().map(<(i64, String)>::try_get_many_by_index).collect();
+    Ok(by_tenant(etags.map_err(sea_orm::DbErr::from)?))
 }
 
 /// Replaces the tenant's directory.

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QueryResult, QueryTrait, Select,
+};
 
 use super::entity::pin::{Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
@@ -73,16 +75,28 @@ pub async fn list(
         .try_map(read)
 }
 
-/// Lists all pins of these apps in order of creation.
-pub(super) async fn list_all_of(
-    reader: &impl Reader,
-    apps: &AppSelection<'_>,
-) -> Result<ByApp<Pin>, StorageError> {
-    let rows = Entity::find()
+/// Selects all pins of these apps in order of creation.
+pub(super) fn all_of(apps: &AppSelection<'_>) -> Select<Entity> {
+    Entity::find()
         .filter(apps.condition(Column::TenantId, Column::AppId))
         .order_by_asc(Column::Id)
-        .all(reader.connection())
-        .await?;
+}
+
+/// Selects the pins of these resources of an app, in order of creation.
+pub(super) fn some_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
+    of_tenant(scope)
+        .filter(Column::AppId.eq(app.uuid()))
+        .filter(Column::Identifier.is_in(identifiers))
+        .order_by_asc(Column::Id)
+}
+
+/// Reads a row of [`some_of`].
+pub(super) fn read_one(row: &QueryResult) -> Result<Pin, StorageError> {
+    Ok(read(Model::from_query_result(row, "")?)?.value)
+}
+
+/// Reads the rows of [`all_of`].
+pub(super) fn read_all(rows: Vec<Model>) -> Result<ByApp<Pin>, StorageError> {
     let pins = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
     Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }

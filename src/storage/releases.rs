@@ -2,24 +2,24 @@
 
 mod row;
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
-use futures_util::TryStreamExt;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, SelectExt,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, SelectExt, Statement,
+    TryGetableMany as _,
 };
 
-use super::connect::with_load_timeout;
 use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_not_discarded};
+use super::entity::app;
 use super::entity::release::{ActiveModel, Column, Entity, Model};
 use super::page::{SortBy, fetch_large_page};
-use super::row::Row;
-use super::selection::{AppSelection, ByApp};
+use super::reader::together;
+use super::row::{Row, models};
+use super::selection::AppSelection;
+use super::statements::QueuedWrite;
 use super::versioned::{first_version, next_version};
-use super::{CatalogTx, ReadTx, Reader, StorageError, UniqueKey};
+use super::{CatalogTx, Reader, StorageError, UniqueKey, Writer as _, resources};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::instant::in_micros;
@@ -47,10 +47,10 @@ pub async fn find(
     scope: TenantScope,
     id: ReleaseId,
 ) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
-    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
-        .one(reader.connection())
-        .await?;
-    row.map(row::read).transpose()
+    let connection = reader.connection();
+    let row = Entity::find_by_id((scope.tenant().get(), id.uuid()));
+    let [rows] = together(connection, [row.build(connection.get_database_backend())]).await?;
+    models(&rows)?.pop().map(row::read).transpose()
 }
 
 /// Finds the release that has this version code. Discarded releases have freed theirs.
@@ -61,13 +61,15 @@ pub async fn find_by_version(
     identifier: &Identifier,
     version: VersionCode,
 ) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
-    let row = of_app(scope, app)
+    let row = of_version(scope, app, identifier, version);
+    row.one(reader.connection()).await?.map(row::read).transpose()
+}
+
+fn of_version(scope: TenantScope, app: AppId, identifier: &Identifier, version: VersionCode) -> Select<Entity> {
+    of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(Column::VersionCode.eq(version.get()))
         .filter(is_not_discarded())
-        .one(reader.connection())
-        .await?;
-    row.map(row::read).transpose()
 }
 
 /// Lists the releases of an app by creation, newest first.
@@ -90,50 +92,51 @@ pub async fn list(
         .try_map(row::read)
 }
 
-/// Lists the releases of these apps in any state, in no particular order.
-pub(super) async fn list_all_of(
-    tx: &ReadTx,
-    apps: &AppSelection<'_>,
-) -> Result<ByApp<Release>, StorageError> {
-    read_all(tx, of_apps(apps), |_| true).await
-}
-
-/// Lists the effective releases of these apps, in no particular order. Of apps whose flags are not computed it lists
-/// those in the states that a check can depend on.
-pub(super) async fn list_effective_of(
-    tx: &ReadTx,
-    apps: &AppSelection<'_>,
-    without_flags: &HashSet<AppId>,
-) -> Result<ByApp<Release>, StorageError> {
-    if without_flags.is_empty() {
-        return read_all(tx, of_apps(apps).filter(Column::Effective.eq(true)), |_| true).await;
+/// Selects the releases of these apps, in no particular order.
+///
+/// The effective ones of an app whose flags are not computed are those in the states that a check can depend on.
+pub(super) fn all_of(apps: &AppSelection<'_>, selection: ReleaseSelection) -> Select<Entity> {
+    let releases = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
+    match selection {
+        ReleaseSelection::All => releases,
+        ReleaseSelection::Effective => releases.filter(Column::Effective.eq(true)),
     }
-    let rows = of_apps(apps).filter(is_in_state(EFFECTIVE_STATES));
-    read_all(tx, rows, |row| {
-        row.effective || without_flags.contains(&AppId::from_uuid(row.app_id))
-    })
-    .await
 }
 
-fn of_apps(apps: &AppSelection<'_>) -> Select<Entity> {
-    Entity::find().filter(apps.condition(Column::TenantId, Column::AppId))
+/// Selects the releases that are not effective by their flags, of the apps whose flags are not computed.
+pub(super) fn all_without_flags(apps: &AppSelection<'_>) -> Select<Entity> {
+    let without_flags = Query::select()
+        .column((app::Entity, app::Column::Id))
+        .from(app::Entity)
+        .cond_where(apps.condition(app::Column::TenantId, app::Column::Id))
+        .and_where(Expr::col(app::Column::EffectiveAsOf).ne(Expr::col(app::Column::Revision)))
+        .to_owned();
+    Entity::find()
+        .filter(apps.condition(Column::TenantId, Column::AppId))
+        .filter(Column::Effective.eq(false))
+        .filter(is_in_state(EFFECTIVE_STATES))
+        .filter(Column::AppId.in_subquery(without_flags))
 }
 
-async fn read_all(
-    tx: &ReadTx,
-    rows: Select<Entity>,
-    is_wanted: impl Fn(&Model) -> bool,
-) -> Result<ByApp<Release>, StorageError> {
-    let mut rows = with_load_timeout(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
-    let mut releases = ByApp::new();
-    while let Some(model) = with_load_timeout(async { Ok(rows.try_next().await?) }).await? {
-        if is_wanted(&model) {
-            let app = AppId::from_uuid(model.app_id);
-            let release = row::read(model)?.value.release;
-            releases.entry(app).or_default().push(release);
-        }
-    }
-    Ok(releases)
+/// Reads a row of [`all_of`] or of [`all_without_flags`].
+pub(super) fn read_one(row: &QueryResult) -> Result<Release, StorageError> {
+    Ok(row::read(Model::from_query_result(row, "")?)?.value.release)
+}
+
+/// Selects the effective releases of these resources of an app, in no particular order. The flags must be computed.
+pub(super) fn effective_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
+    of_app(scope, app)
+        .filter(Column::Effective.eq(true))
+        .filter(Column::Identifier.is_in(identifiers))
+}
+
+/// Selects the ids of those of these releases that exist, in any state.
+pub(super) fn ids_of_existing(scope: TenantScope, ids: &[ReleaseId]) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Id.is_in(ids.iter().map(|id| id.uuid())))
+        .select_only()
+        .column(Column::Id)
 }
 
 /// Counts those of these releases that exist, in any state.
@@ -144,11 +147,7 @@ pub(super) async fn count_existing(
 ) -> Result<u64, StorageError> {
     let mut count = 0;
     for ids in ids.chunks(IDS_AT_ONCE) {
-        count += Entity::find()
-            .filter(Column::TenantId.eq(scope.tenant().get()))
-            .filter(Column::Id.is_in(ids.iter().map(|id| id.uuid())))
-            .count(reader.connection())
-            .await?;
+        count += ids_of_existing(scope, ids).count(reader.connection()).await?;
     }
     Ok(count)
 }
@@ -161,11 +160,21 @@ pub async fn find_contradicting_name(
     scope: TenantScope,
     release: &Release,
 ) -> Result<Option<(VersionCode, VersionName)>, StorageError> {
-    let (code, name) = (release.content.version_code, &release.content.version_name);
-    let key = semver_order_key(name);
-    if key.is_empty() {
+    if semver_order_key(&release.content.version_name).is_empty() {
         return Ok(None);
     }
+    let connection = reader.connection();
+    let found = together(connection, names_to_compare(connection.get_database_backend(), scope, release)).await?;
+    contradicting(release, &found)
+}
+
+/// Number of queries that find a contradicting name.
+const NAME_QUERIES: usize = 3;
+
+/// Selects code and name of the published and paused releases of the same resource whose name may contradict.
+fn names_to_compare(backend: DbBackend, scope: TenantScope, release: &Release) -> [Statement; NAME_QUERIES] {
+    let code = release.content.version_code;
+    let key = semver_order_key(&release.content.version_name);
     // Each statement uses the index of the condition that few releases meet if there is no contradiction. The other
     // condition is written so that no index can serve it.
     let higher_name = Condition::all()
@@ -178,46 +187,69 @@ pub async fn find_contradicting_name(
         .add(Expr::cust("version_order || ''").lt(key.as_str()));
     // Written by a version of the program that did not compute the order.
     let unknown_order = Condition::all().add(Column::VersionOrder.is_null());
-    for condition in [higher_name, lower_name, unknown_order] {
-        let found = names_where(reader, scope, release, condition).await?;
-        let contradicts = |(other_code, other_name): &(VersionCode, VersionName)| {
-            let other_key = semver_order_key(other_name);
-            !other_key.is_empty() && other_key != key && (other_key < key) == (*other_code > code)
-        };
-        if let Some(found) = found.into_iter().find(contradicts) {
-            return Ok(Some(found));
+    [higher_name, lower_name, unknown_order].map(|condition| {
+        published_or_paused(scope, release.app_id)
+            .filter(Column::Identifier.eq(release.identifier.as_str()))
+            .filter(condition)
+            .select_only()
+            .columns([Column::VersionCode, Column::VersionName])
+            .order_by_asc(Column::VersionCode)
+            .build(backend)
+    })
+}
+
+/// Returns the first contradicting name among the rows of [`names_to_compare`].
+fn contradicting(
+    release: &Release,
+    found: &[Vec<QueryResult>],
+) -> Result<Option<(VersionCode, VersionName)>, StorageError> {
+    let row = Row::of(
+        "releases",
+        format!("{} of {}", release.identifier, release.app_id),
+    );
+    let own_code = release.content.version_code;
+    let own_key = semver_order_key(&release.content.version_name);
+    for other in found.iter().flatten() {
+        let (code, name) = <(i64, String)>::try_get_many_by_index(other).map_err(DbErr::from)?;
+        let code = row.column("version_code", VersionCode::of_release(code))?;
+        let name = row.column("version_name", VersionName::parse(name))?;
+        let key = semver_order_key(&name);
+        if !key.is_empty() && key != own_key && (key < own_key) == (code > own_code) {
+            return Ok(Some((code, name)));
         }
     }
     Ok(None)
 }
 
-/// Lists code and name of the published and paused releases of the same resource that meet a condition.
-async fn names_where(
+/// Facts that decide about a new release of a resource.
+pub struct NewReleaseFacts {
+    /// Release that has the version code.
+    pub existing: Option<Versioned<ReleaseRecord>>,
+    pub has_resource: bool,
+    /// Code and name of a release whose version name contradicts the order of the version codes; see
+    /// [`find_contradicting_name`].
+    pub contradicting: Option<(VersionCode, VersionName)>,
+}
+
+/// Reads the facts about a new release in one round trip.
+pub async fn find_facts(
     reader: &impl Reader,
     scope: TenantScope,
     release: &Release,
-    condition: Condition,
-) -> Result<Vec<(VersionCode, VersionName)>, StorageError> {
-    let found: Vec<(i64, String)> = published_or_paused(scope, release.app_id)
-        .filter(Column::Identifier.eq(release.identifier.as_str()))
-        .filter(condition)
-        .select_only()
-        .columns([Column::VersionCode, Column::VersionName])
-        .order_by_asc(Column::VersionCode)
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    let row = Row::of(
-        "releases",
-        format!("{} of {}", release.identifier, release.app_id),
-    );
-    found
-        .into_iter()
-        .map(|(code, name)| {
-            let code = row.column("version_code", VersionCode::of_release(code))?;
-            Ok((code, row.column("version_name", VersionName::parse(name))?))
-        })
-        .collect()
+) -> Result<NewReleaseFacts, StorageError> {
+    let connection = reader.connection();
+    let backend = connection.get_database_backend();
+    let existing = of_version(scope, release.app_id, &release.identifier, release.content.version_code);
+    let resource = resources::one(scope, release.app_id, &release.identifier);
+    let [higher, lower, unknown] = names_to_compare(backend, scope, release);
+    let queries = [existing.build(backend), resource.build(backend), higher, lower, unknown];
+    let [existing, resource, names @ ..] = together(connection, queries).await?;
+    let has_order = !semver_order_key(&release.content.version_name).is_empty();
+    Ok(NewReleaseFacts {
+        existing: models(&existing)?.pop().map(row::read).transpose()?,
+        has_resource: !resource.is_empty(),
+        contradicting: if has_order { contradicting(release, &names)? } else { None },
+    })
 }
 
 /// Returns `true` if any release of the app is published or paused.
@@ -231,25 +263,29 @@ pub async fn exists_published_or_paused(
         .await?)
 }
 
-/// Errors: [`StorageError::BrokenReference`] without its resource, and [`StorageError::Conflict`] with
+/// Queues the insertion of a release. Errors of a later round trip, at the latest of the commit:
+/// [`StorageError::BrokenReference`] without its resource, and [`StorageError::Conflict`] with
 /// [`UniqueKey::VersionCode`].
-pub async fn insert(
+pub fn insert(
     tx: &CatalogTx,
     value: ReleaseRecord,
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     mark_changed(tx, &value.release, None);
     let stored = first_version(with_kept_instants(value), now);
-    Entity::insert(active(tx, &stored))
-        .exec_without_returning(tx.connection())
-        .await
-        .map_err(StorageError::map_write_error(UniqueKey::VersionCode))?;
+    let insert = Entity::insert(active(tx, &stored));
+    tx.queue(QueuedWrite {
+        statement: insert.build(tx.connection().get_database_backend()),
+        key: Some(UniqueKey::VersionCode),
+        if_unchanged: None,
+    });
     Ok(stored)
 }
 
-/// Errors: [`StorageError::Changed`] if the row differs from `before`, and [`StorageError::Conflict`] with
+/// Queues the update of a release. Errors of a later round trip, at the latest of the commit:
+/// [`StorageError::Changed`] if the row differs from `before`, and [`StorageError::Conflict`] with
 /// [`UniqueKey::VersionCode`].
-pub async fn update(
+pub fn update(
     tx: &CatalogTx,
     before: &Versioned<ReleaseRecord>,
     value: ReleaseRecord,
@@ -257,12 +293,14 @@ pub async fn update(
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     mark_changed(tx, &value.release, Some(before.value.release.state));
     let stored = next_version(before, with_kept_instants(value), now);
-    Entity::update(active(tx, &stored))
+    let update = Entity::update(active(tx, &stored))
         .validate()?
-        .filter(Column::Etag.eq(&before.etag))
-        .exec_without_returning(tx.connection())
-        .await
-        .map_err(StorageError::map_write_error(UniqueKey::VersionCode))?;
+        .filter(Column::Etag.eq(&before.etag));
+    tx.queue(QueuedWrite {
+        statement: update.build(tx.connection().get_database_backend()),
+        key: Some(UniqueKey::VersionCode),
+        if_unchanged: Some(|| StorageError::Changed),
+    });
     Ok(stored)
 }
 

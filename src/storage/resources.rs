@@ -1,18 +1,24 @@
 //! Resources of apps.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::prelude::Uuid;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, TryGetableMany as _,
+};
 
 use super::entity::resource::{ActiveModel, Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
 use super::row::Row;
 use super::selection::{AppSelection, ByApp, by_app};
+use super::statements::QueuedWrite;
 use super::versioned::{first_version, next_version};
-use super::{CatalogTx, Reader, StorageError, UniqueKey};
+use super::{CatalogTx, Reader, StorageError, UniqueKey, Writer as _};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::{Resource, ResourceKind};
 use slipway_domain::catalog::ids::AppId;
 use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::{Identifier, Name};
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -22,11 +28,13 @@ pub async fn find(
     app: AppId,
     identifier: &Identifier,
 ) -> Result<Option<Versioned<Resource>>, StorageError> {
-    let row = of_app(scope, app)
-        .filter(Column::Identifier.eq(identifier.as_str()))
-        .one(reader.connection())
-        .await?;
+    let row = one(scope, app, identifier).one(reader.connection()).await?;
     row.map(read).transpose()
+}
+
+/// Selects the resource with this identifier.
+pub(super) fn one(scope: TenantScope, app: AppId, identifier: &Identifier) -> Select<Entity> {
+    of_app(scope, app).filter(Column::Identifier.eq(identifier.as_str()))
 }
 
 /// Lists the resources of an app by identifier, bytewise.
@@ -47,18 +55,51 @@ pub async fn list(
     .try_map(read)
 }
 
-/// Lists all resources of these apps by identifier.
-pub(super) async fn list_all_of(
-    reader: &impl Reader,
-    apps: &AppSelection<'_>,
-) -> Result<ByApp<Resource>, StorageError> {
-    let rows = Entity::find()
+/// Selects all resources of these apps by identifier.
+pub(super) fn all_of(apps: &AppSelection<'_>) -> Select<Entity> {
+    Entity::find()
         .filter(apps.condition(Column::TenantId, Column::AppId))
         .order_by_asc(Column::Identifier)
-        .all(reader.connection())
-        .await?;
+}
+
+/// Reads the rows of [`all_of`].
+pub(super) fn read_all(rows: Vec<Model>) -> Result<ByApp<Resource>, StorageError> {
     let resources = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
     Ok(by_app(resources.collect::<Result<Vec<_>, StorageError>>()?))
+}
+
+/// Selects these resources of an app.
+pub(super) fn some_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
+    of_app(scope, app).filter(Column::Identifier.is_in(identifiers))
+}
+
+/// Reads a row of [`some_of`].
+pub(super) fn read_one(row: &QueryResult) -> Result<Resource, StorageError> {
+    Ok(read(Model::from_query_result(row, "")?)?.value)
+}
+
+/// Selects the identifiers of the resources of apps that changed since these revisions.
+pub(super) fn changed_since(scope: TenantScope, since: &[(AppId, CatalogRevision)]) -> Select<Entity> {
+    let after = since.iter().map(|(app, revision)| {
+        Condition::all()
+            .add(Column::AppId.eq(app.uuid()))
+            .add(Column::ChangedIn.gt(revision.revision))
+    });
+    Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(after.fold(Condition::any(), Condition::add))
+        .select_only()
+        .columns([Column::AppId, Column::Identifier])
+}
+
+/// Reads the rows of [`changed_since`].
+pub(super) fn read_identifiers(rows: &[QueryResult]) -> Result<ByApp<Identifier>, StorageError> {
+    let identifiers = rows.iter().map(|row| {
+        let (app, identifier) = <(Uuid, String)>::try_get_many_by_index(row).map_err(DbErr::from)?;
+        let row = Row::of("resources", app);
+        Ok((app, row.column("identifier", Identifier::parse(identifier))?))
+    });
+    Ok(by_app(identifiers.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
 /// Lists the identifiers of all resources of an app, bytewise.
@@ -81,39 +122,46 @@ pub async fn list_identifiers(
         .collect()
 }
 
-/// Errors: [`StorageError::Conflict`] with [`UniqueKey::Resource`].
-pub async fn insert(
+/// Queues the insertion of a resource. Error of a later round trip, at the latest of the commit:
+/// [`StorageError::Conflict`] with [`UniqueKey::Resource`].
+pub fn insert(
     tx: &CatalogTx,
     value: Resource,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Resource>, StorageError> {
-    tx.mark_app_changed(value.app_id);
+    tx.mark_resource_changed(value.app_id, &value.identifier);
     let stored = first_version(value, now);
     let row = ActiveModel {
+        changed_in: Set(0),
         created_at: Set(stored.created_at),
         ..changeable(tx, &stored)
     };
-    Entity::insert(row)
-        .exec_without_returning(tx.connection())
-        .await
-        .map_err(StorageError::map_write_error(UniqueKey::Resource))?;
+    tx.queue(QueuedWrite {
+        statement: Entity::insert(row).build(tx.connection().get_database_backend()),
+        key: Some(UniqueKey::Resource),
+        if_unchanged: None,
+    });
     Ok(stored)
 }
 
-/// Errors: [`StorageError::Changed`] if the row differs from `before`.
-pub async fn update(
+/// Queues the update of a resource. Error of a later round trip, at the latest of the commit:
+/// [`StorageError::Changed`] if the row differs from `before`.
+pub fn update(
     tx: &CatalogTx,
     before: &Versioned<Resource>,
     value: Resource,
     now: DateTime<Utc>,
 ) -> Result<Versioned<Resource>, StorageError> {
-    tx.mark_app_changed(value.app_id);
+    tx.mark_resource_changed(value.app_id, &value.identifier);
     let stored = next_version(before, value, now);
-    Entity::update(changeable(tx, &stored))
+    let update = Entity::update(changeable(tx, &stored))
         .validate()?
-        .filter(Column::Etag.eq(&before.etag))
-        .exec_without_returning(tx.connection())
-        .await?;
+        .filter(Column::Etag.eq(&before.etag));
+    tx.queue(QueuedWrite {
+        statement: update.build(tx.connection().get_database_backend()),
+        key: None,
+        if_unchanged: Some(|| StorageError::Changed),
+    });
     Ok(stored)
 }
 

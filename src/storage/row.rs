@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use sea_orm::{DbErr, FromQueryResult, QueryResult};
 use serde::Serialize;
 
 use super::StorageError;
@@ -30,6 +31,11 @@ impl<Id: Display> Row<Id> {
             reason: reason.to_string(),
         })
     }
+}
+
+/// Reads rows of a query that was sent together with others.
+pub(super) fn models<M: FromQueryResult>(rows: &[QueryResult]) -> Result<Vec<M>, DbErr> {
+    rows.iter().map(|row| M::from_query_result(row, "")).collect()
 }
 
 /// Returns a value as text for a JSON column.

@@ -126,7 +126,7 @@ pub async fn delete_expired(db: &Db, now: DateTime<Utc>) -> Result<u64, StorageE
     Ok(deleted.rows_affected)
 }
 
-fn read(model: Model) -> Result<Session, StorageError> {
+pub(super) fn read(model: Model) -> Result<Session, StorageError> {
     let row = Row::of("sessions", model.id);
     Ok(Session {
         id: SessionId::from_uuid(model.id),

@@ -1,11 +1,11 @@
 //! Tenants. They belong to the platform, so reads require no scope.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryResult, Select};
 
 use super::entity::tenant::{ActiveModel, Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
-use super::row::{Row, to_json};
+use super::row::{Row, models, to_json};
 use super::selection::numbers;
 use super::versioned::{first_version, next_version};
 use super::{CatalogTx, Reader, StorageError, UniqueKey};
@@ -36,15 +36,14 @@ pub async fn find(reader: &impl Reader, id: TenantId) -> Result<Option<Versioned
     row.map(read).transpose()
 }
 
-pub(super) async fn list_all_of(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<Vec<Tenant>, StorageError> {
-    let rows = Entity::find()
-        .filter(Column::Id.is_in(numbers(scopes)))
-        .all(reader.connection())
-        .await?;
-    rows.into_iter().map(|row| Ok(read(row)?.value)).collect()
+pub(super) fn all_of(scopes: &[TenantScope]) -> Select<Entity> {
+    Entity::find().filter(Column::Id.is_in(numbers(scopes)))
+}
+
+/// Reads the rows of [`all_of`].
+pub(super) fn read_all(rows: &[QueryResult]) -> Result<Vec<Tenant>, StorageError> {
+    let rows = models(rows)?.into_iter();
+    rows.map(|row| Ok(read(row)?.value)).collect()
 }
 
 /// Creates the tenant of the transaction's scope, which `value` must be.

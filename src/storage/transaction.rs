@@ -3,31 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait,
-    IsolationLevel, QueryFilter, QuerySelect, Statement, TransactionTrait,
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryResult, QuerySelect, QueryTrait, Statement, TransactionOptions,
 };
-
 use tokio::time::timeout;
 
 use super::authority::{Authority, CredentialLock};
-use super::connect::{Backend, Db, LOCK_TIMEOUT, with_load_timeout};
+use super::connect::{Backend, Db, LOAD_TIMEOUT, LOCK_TIMEOUT, with_load_timeout};
 use super::effective_releases::ChangedApp;
-use super::entity::{app, catalog_revision};
-use super::etag::random_tag;
-use super::statements::Transaction;
+use super::entity::catalog_revision;
+use super::revisions::{
+    advance_app, advance_tenant, draw_position, has_current_flags, read_revision, record_changes,
+};
+use super::script::{CollectedOutput, Command, ScriptOutput};
+use super::statements::{QueuedWrite, Transaction};
 use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::writer_lock::{PriorityGuard, PriorityMutex};
+use super::reader::Connection;
 use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, TenantId, UserId};
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::text::Identifier;
 
-/// Idle limit of a load, which compiles the rows of a large tenant between two reads. A load blocks no writer.
-const LOAD_IDLE_TIMEOUT_SQL: &str = "SET LOCAL idle_in_transaction_session_timeout = '60s'";
+/// The idle limit is that of a load, which compiles the rows of a large tenant between two reads and blocks no writer.
+const BEGIN_READ_SQL: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+     SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 /// Read transaction on one snapshot of the database. Ends when dropped.
 #[derive(Debug)]
@@ -41,6 +43,15 @@ pub struct Tx {
     authority: Authority,
 }
 
+/// Content of an app that a transaction has changed.
+#[derive(Debug, Default)]
+struct ChangedContent {
+    is_row_changed: bool,
+    resources: BTreeSet<Identifier>,
+    /// Resources whose effective releases may have changed.
+    flags: BTreeSet<Identifier>,
+}
+
 /// Write transaction for data that checks of one tenant depend on. Its commit always advances the tenant's revision.
 ///
 /// Rolls back when dropped without [`CatalogTx::commit`].
@@ -48,9 +59,7 @@ pub struct Tx {
 pub struct CatalogTx {
     tx: WriteTransaction,
     scope: TenantScope,
-    backend: Backend,
-    /// Changed apps, each with the resources whose effective releases may have changed.
-    changed_apps: Mutex<BTreeMap<AppId, BTreeSet<Identifier>>>,
+    changed_apps: Mutex<BTreeMap<AppId, ChangedContent>>,
     /// Confirmed before the commit.
     authority: Authority,
     /// Released after the transaction has ended, because fields are dropped in this order.
@@ -59,20 +68,13 @@ pub struct CatalogTx {
 
 impl Db {
     pub async fn begin_read(&self) -> Result<ReadTx, StorageError> {
-        // A SQLite transaction reads one snapshot anyway and supports neither setting.
-        let (isolation_level, access_mode) = match self.backend() {
-            Backend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
-            Backend::Sqlite => (None, None),
-        };
         let pool = self.pool();
-        let begin =
-            Box::pin(pool.begin(|| pool.connection().begin_with_config(isolation_level, access_mode)));
         with_load_timeout(async {
-            let tx = begin.await?;
-            if self.backend() == Backend::Postgres {
-                tx.execute_unprepared(LOAD_IDLE_TIMEOUT_SQL).await?;
-            }
-            Ok(ReadTx(tx))
+            Ok(ReadTx(match self.backend() {
+                // Its transactions read one snapshot anyway.
+                Backend::Sqlite => pool.begin_orm(TransactionOptions::default()).await?,
+                Backend::Postgres => pool.begin_postgres(BEGIN_READ_SQL).await?,
+            }))
         })
         .await
     }
@@ -91,7 +93,7 @@ impl Db {
             authority,
             ..self.begin().await?
         };
-        tx.authority.confirm(&tx, CredentialLock::None).await?;
+        tx.authority.confirm(tx.transaction(), CredentialLock::None).await?;
         Ok(tx)
     }
 
@@ -104,7 +106,9 @@ impl Db {
         other: Option<UserId>,
     ) -> Result<Tx, StorageError> {
         let tx = self.begin().await?;
-        authority.confirm(&tx, CredentialLock::Exclusive(other)).await?;
+        authority
+            .confirm(tx.transaction(), CredentialLock::Exclusive(other))
+            .await?;
         Ok(tx)
     }
 
@@ -126,17 +130,20 @@ impl Db {
     ) -> Result<CatalogTx, StorageError> {
         let lock = self.lock_tenant_writers(scope.tenant()).await?;
         let tx = self.begin_write().await?;
-        lock_catalog(tx.connection(), scope.tenant()).await?;
-        let tx = CatalogTx {
+        let connection = tx.connection();
+        let backend = connection.get_database_backend();
+        let mut confirmation = authority.confirmation(backend, CredentialLock::None);
+        let mut commands = vec![Command::Query(lock_catalog(backend, scope.tenant()))];
+        commands.append(&mut confirmation.commands);
+        let results = connection.run(commands).await?;
+        confirmation.judge(results.into_iter().skip(1))?;
+        Ok(CatalogTx {
             _lock: lock,
             tx,
             scope,
-            backend: self.backend(),
             changed_apps: Mutex::default(),
             authority,
-        };
-        tx.authority.confirm(&tx, CredentialLock::None).await?;
-        Ok(tx)
+        })
     }
 }
 
@@ -167,24 +174,46 @@ impl Db {
 /// A new tenant has no row yet. Two transactions that create the same tenant conflict on its primary key.
 ///
 /// The isolation level must stay READ COMMITTED, so that statements after the wait see the other transaction's commit.
-async fn lock_catalog(tx: &Transaction, tenant: TenantId) -> Result<(), DbErr> {
+fn lock_catalog(backend: DbBackend, tenant: TenantId) -> Statement {
     catalog_revision::Entity::find_by_id(tenant.get())
         .lock_exclusive()
-        .one(tx)
-        .await
-        .map(drop)
+        .build(backend)
 }
 
 impl ReadTx {
     pub(super) fn transaction(&self) -> &Transaction {
         &self.0
     }
+
+    /// Returns the rows of queries that are sent in one round trip.
+    pub(super) async fn load<const N: usize>(
+        &self,
+        queries: [Statement; N],
+    ) -> Result<[Vec<QueryResult>; N], StorageError> {
+        let mut output = CollectedOutput::default();
+        self.load_into(queries.into(), &mut output).await?;
+        let rows: Vec<_> = output.into_results().into_iter().map(|result| result.rows).collect();
+        rows.try_into()
+            .map_err(|_| DbErr::Custom("a query of several has no result".to_owned()).into())
+    }
+
+    /// Passes the rows of queries to `output` as they arrive.
+    pub(super) async fn load_into(
+        &self,
+        queries: Vec<Statement>,
+        output: &mut impl ScriptOutput,
+    ) -> Result<(), StorageError> {
+        let queries = queries.into_iter().map(Command::Query).collect();
+        Ok(self.0.run_into(queries, LOAD_TIMEOUT, output).await?)
+    }
 }
 
 impl Tx {
     /// Commits the transaction. After [`StorageError::InDoubt`] it may be committed; after any other error it is not.
     pub async fn commit(self) -> Result<(), StorageError> {
-        self.authority.confirm(&self, CredentialLock::Shared).await?;
+        self.authority
+            .confirm(self.transaction(), CredentialLock::Shared)
+            .await?;
         self.inner.commit().await
     }
 
@@ -212,14 +241,26 @@ impl CatalogTx {
         self.changed_apps().entry(app).or_default();
     }
 
-    /// Records that other releases of a resource may have become effective or superseded. The app's own revision
-    /// advances too.
-    pub(super) fn mark_releases_changed(&self, app: AppId, identifier: &Identifier) {
-        let mut apps = self.changed_apps();
-        apps.entry(app).or_default().insert(identifier.clone());
+    /// Records that the row or a name of the app changes. The app's own revision advances too.
+    pub(super) fn mark_app_row_changed(&self, app: AppId) {
+        self.changed_apps().entry(app).or_default().is_row_changed = true;
     }
 
-    fn changed_apps(&self) -> MutexGuard<'_, BTreeMap<AppId, BTreeSet<Identifier>>> {
+    /// Records that a resource changes. The app's own revision advances too.
+    pub(super) fn mark_resource_changed(&self, app: AppId, identifier: &Identifier) {
+        let mut apps = self.changed_apps();
+        apps.entry(app).or_default().resources.insert(identifier.clone());
+    }
+
+    /// Records that releases of a resource may have changed, become effective or become superseded. The app's own
+    /// revision advances too.
+    pub(super) fn mark_releases_changed(&self, app: AppId, identifier: &Identifier) {
+        self.mark_resource_changed(app, identifier);
+        let mut apps = self.changed_apps();
+        apps.entry(app).or_default().flags.insert(identifier.clone());
+    }
+
+    fn changed_apps(&self) -> MutexGuard<'_, BTreeMap<AppId, ChangedContent>> {
         self.changed_apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -230,122 +271,76 @@ impl CatalogTx {
     /// The position is drawn last. Positions therefore follow the order of commits, except for simultaneous commits.
     /// Catalog sync compares revisions and never uses a position as the end of a read.
     pub async fn commit(self) -> Result<CatalogRevision, StorageError> {
-        self.advance_apps().await?;
-        self.authority.confirm(&self, CredentialLock::Shared).await?;
-        let revision = self.advance_tenant().await?;
-        self.tx.commit().await?;
-        Ok(revision)
+        self.advance_apps_and_confirm().await?;
+        let advance = advance_tenant(self.transaction().get_database_backend(), self.tenant_id());
+        let advanced = self.tx.commit_with(Command::Query(advance)).await?;
+        read_revision(&advanced.rows)
     }
 
-    async fn advance_apps(&self) -> Result<(), StorageError> {
+    /// Advances the revisions of the changed apps, computes which of their releases are effective, and confirms the
+    /// credential, which is the last read before the commit.
+    async fn advance_apps_and_confirm(&self) -> Result<(), StorageError> {
         let apps = std::mem::take(&mut *self.changed_apps());
-        for (app, resources) in apps {
-            let Some(has_current_flags) = self.advance_app(app).await? else {
-                continue;
-            };
-            let changed = ChangedApp {
-                connection: self.transaction(),
-                tenant: self.tenant_id(),
-                id: app.uuid(),
-            };
-            if has_current_flags {
-                for identifier in &resources {
-                    changed.refresh(identifier.as_str()).await?;
-                }
-            } else {
+        let backend = self.transaction().get_database_backend();
+        let mut commands = Vec::new();
+        let mut advances = Vec::new();
+        for (app, content) in &apps {
+            let changed = self.changed_app(*app);
+            advances.push((commands.len(), changed));
+            commands.push(Command::Query(advance_app(backend, changed, content.is_row_changed)));
+            let refresh = content.flags.iter().map(|identifier| changed.refresh(backend, identifier.as_str()));
+            commands.extend(refresh.map(Command::Execute));
+            let record = record_changes(backend, changed, &content.resources);
+            commands.extend(record.into_iter().map(Command::Execute));
+        }
+        commands.extend(draw_position(backend).map(Command::Execute));
+        let mut confirmation = self.authority.confirmation(backend, CredentialLock::Shared);
+        let before_confirmation = commands.len();
+        commands.append(&mut confirmation.commands);
+        let mut results = self.transaction().run(commands).await?;
+        confirmation.judge(results.split_off(before_confirmation))?;
+        for (index, changed) in advances {
+            if has_current_flags(&results[index].rows)? == Some(false) {
                 // An older version of the program wrote last.
-                changed.refresh_all().await?;
-                self.trust_flags(app).await?;
+                changed.refresh_all(self.transaction()).await?;
             }
         }
         Ok(())
     }
 
-    /// Advances the revision of an app, and with it the revision for which the flags of effective releases are computed
-    /// if they are. Returns whether they are; `None` if the app is deleted.
-    async fn advance_app(&self, id: AppId) -> Result<Option<bool>, StorageError> {
-        use app::{Column, Entity};
-        let next = || Expr::col(Column::Revision).add(1);
-        let follows = Expr::case(
-            Expr::col(Column::EffectiveAsOf).eq(Expr::col(Column::Revision)),
-            next(),
-        )
-        .finally(Expr::col(Column::EffectiveAsOf));
-        let advanced = Entity::update_many()
-            .col_expr(Column::Revision, next())
-            .col_expr(Column::Head, Expr::value(random_tag()))
-            .col_expr(Column::EffectiveAsOf, follows.into())
-            .filter(Column::TenantId.eq(self.tenant_id()))
-            .filter(Column::Id.eq(id.uuid()))
-            .exec_with_returning(self.transaction())
-            .await?;
-        Ok(advanced.first().map(|app| app.effective_as_of == app.revision))
-    }
-
-    /// Records that the flags of all releases of an app are computed.
-    async fn trust_flags(&self, id: AppId) -> Result<(), StorageError> {
-        use app::{Column, Entity};
-        Entity::update_many()
-            .col_expr(Column::EffectiveAsOf, Expr::col(Column::Revision))
-            .filter(Column::TenantId.eq(self.tenant_id()))
-            .filter(Column::Id.eq(id.uuid()))
-            .exec(self.transaction())
-            .await?;
-        Ok(())
-    }
-
-    async fn advance_tenant(&self) -> Result<CatalogRevision, StorageError> {
-        use catalog_revision::{ActiveModel, Column, Entity};
-        let first = ActiveModel {
-            tenant_id: Set(self.tenant_id()),
-            revision: Set(1),
-            head: Set(random_tag()),
-            position: Set(self.next_position().await?),
-        };
-        let advance = OnConflict::column(Column::TenantId)
-            .value(Column::Revision, Expr::col((Entity, Column::Revision)).add(1))
-            .update_columns([Column::Head, Column::Position])
-            .to_owned();
-        let row = Entity::insert(first)
-            .on_conflict(advance)
-            .exec_with_returning(self.transaction())
-            .await?;
-        Ok(CatalogRevision {
-            revision: row.revision,
-            head: row.head,
-        })
-    }
-
-    async fn next_position(&self) -> Result<i64, DbErr> {
-        let draw = match self.backend {
-            Backend::Postgres => "SELECT nextval('catalog_position') AS value",
-            Backend::Sqlite => "UPDATE catalog_position SET value = value + 1 RETURNING value",
-        };
-        let statement = Statement::from_string(self.transaction().get_database_backend(), draw);
-        let row = self.transaction().query_one_raw(statement).await?;
-        row.ok_or_else(|| DbErr::RecordNotFound("catalog_position".to_owned()))?
-            .try_get("", "value")
+    fn changed_app(&self, id: AppId) -> ChangedApp {
+        ChangedApp {
+            tenant: self.tenant_id(),
+            id: id.uuid(),
+        }
     }
 }
-
 impl Reader for ReadTx {
-    fn connection(&self) -> &impl ConnectionTrait {
+    fn connection(&self) -> &impl Connection {
         self.transaction()
     }
 }
 
 impl Reader for Tx {
-    fn connection(&self) -> &impl ConnectionTrait {
+    fn connection(&self) -> &impl Connection {
         self.transaction()
     }
 }
 
 impl Reader for CatalogTx {
-    fn connection(&self) -> &impl ConnectionTrait {
+    fn connection(&self) -> &impl Connection {
         self.transaction()
     }
 }
 
-impl Writer for Tx {}
+impl Writer for Tx {
+    fn queue(&self, write: QueuedWrite) {
+        self.transaction().queue(write);
+    }
+}
 
-impl Writer for CatalogTx {}
+impl Writer for CatalogTx {
+    fn queue(&self, write: QueuedWrite) {
+        self.transaction().queue(write);
+    }
+}

@@ -64,7 +64,9 @@ impl Db {
     ) -> Result<(Tx, Vec<Versioned<User>>), StorageError> {
         let tx = self.begin().await?;
         let administrators = lock_administrators(&tx).await?;
-        authority.confirm(&tx, CredentialLock::Exclusive(None)).await?;
+        authority
+            .confirm(tx.transaction(), CredentialLock::Exclusive(None))
+            .await?;
         Ok((tx, administrators))
     }
 }
@@ -241,7 +243,7 @@ fn read_with_password(mut model: Model) -> Result<UserWithPassword, StorageError
     })
 }
 
-fn read(model: Model) -> Result<Versioned<User>, StorageError> {
+pub(super) fn read(model: Model) -> Result<Versioned<User>, StorageError> {
     let row = Row::of("users", model.id);
     Ok(Versioned {
         value: User {

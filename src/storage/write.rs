@@ -1,14 +1,17 @@
 //! Writes: serialized on SQLite, and acknowledged only while the database file is present.
 
-use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
+use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions};
 use tokio::time::timeout;
 
 use super::StorageError;
-use super::connect::{Db, LOCK_TIMEOUT};
+use super::connect::{Backend, Db, LOCK_TIMEOUT};
 use super::pool::Pool;
+use super::script::{Command, CommandResult};
 use super::statements::Transaction;
 use super::unavailability::{Cause, Unavailability};
 use super::write_control::WriteGuard;
+
+const BEGIN_SQL: &str = "BEGIN";
 
 /// Write transaction. Rolls back when dropped without a commit.
 #[derive(Debug)]
@@ -27,6 +30,13 @@ impl WriteTransaction {
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         self.transaction.commit().await?;
         self.guard.confirm().await
+    }
+
+    /// Runs a last command and commits, in one round trip.
+    pub(super) async fn commit_with(self, last: Command) -> Result<CommandResult, StorageError> {
+        let result = self.transaction.commit_with(last).await?;
+        self.guard.confirm().await?;
+        Ok(result)
     }
 }
 
@@ -54,16 +64,27 @@ impl Db {
     /// On SQLite it acquires the write lock with its first statement. A transaction that reads first and writes later
     /// is refused at once if another one has written in between, regardless of its timeout.
     pub(super) async fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
+        self.begin_write_with(async |pool| match self.backend() {
+            Backend::Sqlite => pool.begin_orm(write_options()).await,
+            Backend::Postgres => pool.begin_postgres(BEGIN_SQL).await,
+        })
+        .await
+    }
+
+    /// Begins a write transaction of the ORM, for migrations.
+    pub(super) async fn begin_orm_write(&self) -> Result<WriteTransaction, StorageError> {
+        self.begin_write_with(async |pool| pool.begin_orm(write_options()).await)
+            .await
+    }
+
+    async fn begin_write_with(
+        &self,
+        begin: impl AsyncFnOnce(&Pool) -> Result<Transaction, DbErr>,
+    ) -> Result<WriteTransaction, StorageError> {
         self.with_lock_timeout(async {
             let guard = WriteGuard::begin(self.writes(), self.is_urgent()).await?;
-            let options = || TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..Default::default()
-            };
-            let pool = self.writer_pool();
-            let transaction = pool
-                .begin(|| pool.connection().begin_with_options(options()))
-                .await?;
+            // Chosen once the lock is held: until then other writers may return connections.
+            let transaction = begin(self.writer_pool()).await?;
             Ok(WriteTransaction { transaction, guard })
         })
         .await
@@ -97,5 +118,12 @@ impl Db {
             let why = format!("no write lock within {} s", LOCK_TIMEOUT.as_secs());
             Err(Unavailability::new(Cause::Locked, DbErr::Custom(why)).into())
         })
+    }
+}
+
+fn write_options() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
     }
 }

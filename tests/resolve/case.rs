@@ -54,25 +54,13 @@ impl CompiledCase {
 
     /// Answers like a server would, in the form of the cases' `expect` but with every field.
     pub(crate) fn check(&self, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
-        let request = Request::new(request);
-        let mut check = match request.read() {
-            Ok(check) => check,
-            Err(field) => return json!({"error": "invalid_parameter", "field": field}),
-        };
-        if !self.enabled {
-            return json!({"error": "permission"});
-        }
-        check.complete_memberships(&self.directory);
-        let Some(app) = self.app(check.package_name) else {
-            return json!({"offers": [], "msg_code": "APP_UNKNOWN"});
-        };
-        let context = CheckContext {
-            now,
-            stale,
+        let served = Served {
+            enabled: self.enabled,
             offers_enabled: self.offers_enabled,
+            directory: &self.directory,
+            app: &|name| self.app(name),
         };
-        let offers: Vec<_> = decide(app, &check, &context).iter().map(offer_json).collect();
-        json!({"offers": offers, "msg_code": ""})
+        answer(&served, request, now, stale)
     }
 
     pub(crate) fn app(&self, name: &str) -> Option<&PublishedApp> {
@@ -80,6 +68,37 @@ impl CompiledCase {
             .iter()
             .find(|published| published.every_name().any(|own| own.as_str() == name))
     }
+}
+
+/// What a server has of one tenant.
+pub(crate) struct Served<'a> {
+    pub(crate) enabled: bool,
+    pub(crate) offers_enabled: bool,
+    pub(crate) directory: &'a OrgDirectory,
+    pub(crate) app: &'a dyn Fn(&str) -> Option<&'a PublishedApp>,
+}
+
+/// Answers like a server would, in the form of the cases' `expect` but with every field.
+pub(crate) fn answer(served: &Served<'_>, request: &Value, now: DateTime<Utc>, stale: bool) -> Value {
+    let request = Request::new(request);
+    let mut check = match request.read() {
+        Ok(check) => check,
+        Err(field) => return json!({"error": "invalid_parameter", "field": field}),
+    };
+    if !served.enabled {
+        return json!({"error": "permission"});
+    }
+    check.complete_memberships(served.directory);
+    let Some(app) = (served.app)(check.package_name) else {
+        return json!({"offers": [], "msg_code": "APP_UNKNOWN"});
+    };
+    let context = CheckContext {
+        now,
+        stale,
+        offers_enabled: served.offers_enabled,
+    };
+    let offers: Vec<_> = decide(app, &check, &context).iter().map(offer_json).collect();
+    json!({"offers": offers, "msg_code": ""})
 }
 
 /// A request's fields as JSON has them; a check borrows from it.
@@ -157,17 +176,21 @@ fn md5_hex(text: &str) -> String {
     hex::encode(md5::Md5::digest(text))
 }
 
-fn published_app(app: &Value) -> PublishedApp {
-    let domain = App {
+pub(crate) fn app(json: &Value) -> App {
+    App {
         id: slipway::random::id::<AppId>(),
-        package_name: PackageName::parse(text(&app["package_name"])).unwrap(),
-        app_name: Name::parse(text(&app["app_name"])).unwrap(),
-        old_package_names: texts(&app["old_package_names"])
+        package_name: PackageName::parse(text(&json["package_name"])).unwrap(),
+        app_name: Name::parse(text(&json["app_name"])).unwrap(),
+        old_package_names: texts(&json["old_package_names"])
             .map(|name| PackageName::parse(name).unwrap())
             .collect(),
-        icon_url: optional_url(&app["icon_url"]),
-        enabled: app["enabled"] != json!(false),
-    };
+        icon_url: optional_url(&json["icon_url"]),
+        enabled: json["enabled"] != json!(false),
+    }
+}
+
+fn published_app(app: &Value) -> PublishedApp {
+    let domain = self::app(app);
     let releases: Vec<_> = list(&app["releases"])
         .iter()
         .map(|json| release(&domain, json))
@@ -185,7 +208,7 @@ fn published_app(app: &Value) -> PublishedApp {
     PublishedApp::compile(&domain, resources, releases, pins, &OFFER_ENCODERS).unwrap()
 }
 
-fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {
+pub(crate) fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {
     let mut resource = Resource::first_seen(app, identifier.clone());
     let settings = list(&json["resources"])
         .iter()
@@ -200,7 +223,7 @@ fn resource(app: &App, identifier: &Identifier, json: &Value) -> Resource {
     resource
 }
 
-fn release(app: &App, json: &Value) -> Release {
+pub(crate) fn release(app: &App, json: &Value) -> Release {
     let json = release_with_defaults(json);
     let identifier = text(&json["identifier"]);
     let version_code = json["version_code"].as_i64().unwrap();
@@ -246,7 +269,7 @@ fn release(app: &App, json: &Value) -> Release {
     }
 }
 
-fn state(json: &Value) -> ReleaseState {
+pub(crate) fn state(json: &Value) -> ReleaseState {
     match json["state"].as_str().unwrap_or("published") {
         "draft" => ReleaseState::Draft,
         "published" => ReleaseState::Published,
@@ -270,7 +293,7 @@ fn rollout(json: &Value, version_code: i64) -> Rollout {
     }
 }
 
-fn pin(app: &App, json: &Value) -> Pin {
+pub(crate) fn pin(app: &App, json: &Value) -> Pin {
     let target = match json["device_id"].as_str() {
         Some(device) => PinTarget::Device(DeviceId::parse(device).unwrap()),
         None => PinTarget::OrgNode(

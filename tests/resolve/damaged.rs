@@ -36,19 +36,25 @@ fn case() -> Value {
     }]})
 }
 
+/// The app has a single part.
+fn in_part(pointer: &str) -> String {
+    format!("/parts/0{pointer}")
+}
+
 /// Reads the app again after one value was replaced.
 fn read_with(pointer: &str, value: &Value) -> Result<CompiledCase, String> {
-    let damage = |app: &mut Value| *app.pointer_mut(pointer).expect(pointer) = value.clone();
+    let damage = |app: &mut Value| *app.pointer_mut(&in_part(pointer)).expect(pointer) = value.clone();
     CompiledCase::new(&case()).with_changed_apps(damage)
 }
 
 /// Reads the app again after two values were swapped.
 fn read_with_swapped((one, other): (&str, &str)) -> Result<CompiledCase, String> {
     CompiledCase::new(&case()).with_changed_apps(|app| {
-        let values = [one, other].map(|pointer| app.pointer(pointer).expect(pointer).clone());
+        let (one, other) = (in_part(one), in_part(other));
+        let values = [&one, &other].map(|pointer| app.pointer(pointer).expect(pointer).clone());
         assert_ne!(values[0], values[1], "{one} {other}");
-        *app.pointer_mut(other).unwrap() = values[0].clone();
-        *app.pointer_mut(one).unwrap() = values[1].clone();
+        *app.pointer_mut(&other).unwrap() = values[0].clone();
+        *app.pointer_mut(&one).unwrap() = values[1].clone();
     })
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod case;
 mod damaged;
 mod generate;
 mod generated_cases;
+mod live_cases;
 pub(crate) mod reference;
 mod reference_read;
 pub(crate) mod worked_cases;

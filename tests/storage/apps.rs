@@ -144,9 +144,9 @@ async fn a_resource_is_unique_in_its_app(database: TestDatabase) {
     let db = &database.db;
     let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
     let tx = db.begin_catalog(scope(1)).await.unwrap();
-    let outcome = resources::insert(&tx, Resource::first_seen(&wms, identifier("a")), now()).await;
+    resources::insert(&tx, Resource::first_seen(&wms, identifier("a")), now()).unwrap();
+    let outcome = tx.commit().await;
     assert!(is_conflict(&outcome, UniqueKey::Resource), "{outcome:?}");
-    drop(tx);
 
     let stored = resources::find(db, scope(1), wms.id, &identifier("a"))
         .await
@@ -155,7 +155,7 @@ async fn a_resource_is_unique_in_its_app(database: TestDatabase) {
     let mut value = stored.value.clone();
     (value.name, value.kind, value.repair_on_mismatch) = (Some(name("出库")), ResourceKind::Miniapp, true);
     change(db, 1, async |tx| {
-        let after = resources::update(tx, &stored, value, now()).await?;
+        let after = resources::update(tx, &stored, value, now())?;
         assert_eq!(
             resources::find(tx, scope(1), wms.id, &identifier("a")).await?,
             Some(after)

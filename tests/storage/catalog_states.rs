@@ -139,7 +139,7 @@ async fn an_app_is_read_with_all_that_counts(database: TestDatabase) {
     let pin = hold(&wms, "a", "D1");
     change(db, 1, async |tx| {
         for record in records.iter().rev() {
-            releases::insert(tx, record.clone(), now()).await?;
+            releases::insert(tx, record.clone(), now())?;
         }
         pins::upsert(tx, pin.clone(), now()).await.map(drop)
     })
@@ -183,7 +183,7 @@ async fn what_is_gone_is_not_found(database: TestDatabase) {
     let db = &database.db;
     let wms = prepare_app(db, "com.hema.wms", &["com.hema.wms"]).await;
     change(db, 1, async |tx| {
-        releases::insert(tx, release(&wms, "com.hema.wms", 1), now()).await?;
+        releases::insert(tx, release(&wms, "com.hema.wms", 1), now())?;
         pins::upsert(tx, hold(&wms, "com.hema.wms", "D1"), now())
             .await
             .map(drop)

@@ -88,11 +88,11 @@ async fn every_catalog_write_advances_the_tenant(database: TestDatabase) {
     .await;
     assert_advances(db, async |tx| {
         let resource = Resource::first_seen(&app, identifier("com.hema.wms"));
-        resources::insert(tx, resource, now()).await.map(drop)
+        resources::insert(tx, resource, now()).map(drop)
     })
     .await;
     assert_advances(db, async |tx| {
-        releases::insert(tx, draft.clone(), now()).await.map(drop)
+        releases::insert(tx, draft.clone(), now()).map(drop)
     })
     .await;
     assert_advances(db, async |tx| {
@@ -143,9 +143,8 @@ async fn writes_to_an_app_advance_it_alone(database: TestDatabase) {
     let (wms_before, pos_before) = (app_revision(db, wms.id).await, app_revision(db, pos.id).await);
     assert_eq!((wms_before.revision, wms_before.head.len()), (1, 16));
     change(db, 1, async |tx| {
-        releases::insert(tx, release(&wms, "com.hema.wms", 1), now()).await?;
+        releases::insert(tx, release(&wms, "com.hema.wms", 1), now())?;
         releases::insert(tx, release(&wms, "com.hema.wms", 2), now())
-            .await
             .map(drop)
     })
     .await;

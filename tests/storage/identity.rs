@@ -1,7 +1,7 @@
 //! People with their sessions, and keys.
 
 use chrono::TimeDelta;
-use slipway::storage::credentials::api_tokens::find_anywhere_by_secret_hash;
+use slipway::storage::callers::find_by_token_hash;
 use slipway::storage::credentials::app_keys::SealedSecret;
 use slipway::storage::sessions::{Refresh, Session};
 use slipway::storage::{StorageError, UniqueKey, credentials, sessions, users};
@@ -159,8 +159,11 @@ async fn an_api_token_is_found_by_its_hash(database: TestDatabase) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let found = find_anywhere_by_secret_hash(db, "hash").await.unwrap();
-    assert_eq!(found, Some((TenantId::parse(1).ok(), written.value.clone())));
+    let found = find_by_token_hash(db, "hash").await.unwrap().unwrap();
+    assert_eq!(
+        (found.tenant, found.token, found.has_enabled_tenant),
+        (TenantId::parse(1).ok(), written.value.clone(), true)
+    );
     assert_eq!(
         credentials::find::<ApiToken>(db, scope(1), written.value.id)
             .await

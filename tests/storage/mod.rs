@@ -14,4 +14,4 @@ mod pins;
 mod pushes;
 mod releases;
 mod tenants;
-mod values;
+pub(crate) mod values;

@@ -67,11 +67,11 @@ async fn a_release_is_read_as_it_was_written(database: TestDatabase) {
     let mut full = full_release(&wms);
     full.release.id = draft.release.id;
     change(db, 1, async |tx| {
-        let written = releases::insert(tx, draft.clone(), now()).await?;
+        let written = releases::insert(tx, draft.clone(), now())?;
         let id = draft.release.id;
         assert_eq!(releases::find(tx, scope(1), id).await?.as_ref(), Some(&written));
         assert_eq!(written.value, draft);
-        let written = releases::update(tx, &written, full, now()).await?;
+        let written = releases::update(tx, &written, full, now())?;
         assert_eq!(releases::find(tx, scope(1), id).await?, Some(written));
         assert_eq!(releases::find(tx, scope(2), id).await?, None);
         Ok(())
@@ -84,14 +84,14 @@ async fn a_version_is_unique_until_it_is_discarded(database: TestDatabase) {
     let wms = prepare_app(db, "com.hema.wms", &["a", "b"]).await;
     let (first, second) = (release(&wms, "a", 1), release(&wms, "a", 1));
     change(db, 1, async |tx| {
-        releases::insert(tx, release(&wms, "b", 1), now()).await?;
-        releases::insert(tx, first.clone(), now()).await.map(drop)
+        releases::insert(tx, release(&wms, "b", 1), now())?;
+        releases::insert(tx, first.clone(), now()).map(drop)
     })
     .await;
     let tx = db.begin_catalog(scope(1)).await.unwrap();
-    let outcome = releases::insert(&tx, second.clone(), now()).await;
+    releases::insert(&tx, second.clone(), now()).unwrap();
+    let outcome = tx.commit().await;
     assert!(is_conflict(&outcome, UniqueKey::VersionCode), "{outcome:?}");
-    drop(tx);
     change(db, 1, async |tx| {
         let stored = releases::find_by_version(tx, scope(1), wms.id, &identifier("a"), version(1))
             .await?
@@ -99,12 +99,12 @@ async fn a_version_is_unique_until_it_is_discarded(database: TestDatabase) {
         assert_eq!(stored.value, first);
         let mut discarded = first.clone();
         discarded.release.state = ReleaseState::Discarded;
-        releases::update(tx, &stored, discarded, now()).await?;
+        releases::update(tx, &stored, discarded, now())?;
         assert_eq!(
             releases::find_by_version(tx, scope(1), wms.id, &identifier("a"), version(1)).await?,
             None
         );
-        releases::insert(tx, second, now()).await.map(drop)
+        releases::insert(tx, second, now()).map(drop)
     })
     .await;
 }
@@ -124,7 +124,7 @@ async fn insert_states(db: &Db, app: &App) -> Vec<ReleaseRecord> {
     });
     change(db, 1, async |tx| {
         for record in &records {
-            releases::insert(tx, record.clone(), now()).await?;
+            releases::insert(tx, record.clone(), now())?;
         }
         Ok(())
     })
@@ -180,7 +180,8 @@ async fn releases_are_listed_newest_first(database: TestDatabase) {
 async fn a_release_needs_its_resource(database: TestDatabase) {
     let wms = prepare_app(&database.db, "com.hema.wms", &["a"]).await;
     let tx = database.db.begin_catalog(scope(1)).await.unwrap();
-    let outcome = releases::insert(&tx, release(&wms, "b", 1), now()).await;
+    releases::insert(&tx, release(&wms, "b", 1), now()).unwrap();
+    let outcome = tx.commit().await;
     assert!(
         matches!(outcome, Err(StorageError::BrokenReference)),
         "{outcome:?}"
@@ -193,7 +194,7 @@ async fn a_release_that_cannot_be_read_is_named(database: TestDatabase) {
     let draft = release(&wms, "a", 1);
     let id = draft.release.id;
     change(db, 1, async |tx| {
-        releases::insert(tx, draft, now()).await.map(drop)
+        releases::insert(tx, draft, now()).map(drop)
     })
     .await;
     let connection = sea_orm::Database::connect(&database.url).await.unwrap();

@@ -138,7 +138,7 @@ pub(crate) async fn prepare_app(db: &Db, package_name: &str, identifiers: &[&str
     change(db, 1, async |tx| {
         apps::insert(tx, app.clone(), now()).await?;
         for text in identifiers {
-            resources::insert(tx, Resource::first_seen(&app, identifier(text)), now()).await?;
+            resources::insert(tx, Resource::first_seen(&app, identifier(text)), now())?;
         }
         Ok(())
     })

@@ -1,9 +1,11 @@
 //! The parts of the benchmark, one after the other.
 
 mod attacks;
+mod growth;
 mod heavy_load;
 mod latency;
 mod publish;
+mod publish_rate;
 mod pushes;
 mod resolver;
 mod start;
@@ -99,6 +101,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.measures(Part::Pushes) {
             pushes::measure(&fixture, &mut report)?;
         }
+        if arguments.measures(Part::Superseded) {
+            growth::measure_memory(&fixture, &mut report)?;
+        }
+        if arguments.measures(Part::Growth) {
+            growth::measure(&fixture, &mut report)?;
+        }
         // Last, since it changes the catalog.
         if arguments.measures(Part::Publish) {
             publish::measure(&fixture, &mut report)?;
@@ -128,7 +136,7 @@ fn measure_starts(arguments: &Arguments, fixture: &Fixture, report: &mut Report)
 /// Everything that one node on one core answers.
 fn measure_checks(arguments: &Arguments, fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     type Measure = fn(&Fixture, &Node, &mut Report) -> anyhow::Result<()>;
-    let all: [(Part, Measure); 9] = [
+    let all: [(Part, Measure); 10] = [
         (Part::Gateway, throughput::measure_gateway),
         (Part::Native, throughput::measure_native),
         (Part::Query, throughput::measure_query),
@@ -138,6 +146,7 @@ fn measure_checks(arguments: &Arguments, fixture: &Fixture, report: &mut Report)
         (Part::Overload, heavy_load::measure_overload),
         (Part::Costly, heavy_load::measure_costly),
         (Part::Attacks, attacks::measure),
+        (Part::PublishRate, publish_rate::measure),
     ];
     let wanted: Vec<_> = all.iter().filter(|(part, _)| arguments.measures(*part)).collect();
     if wanted.is_empty() {

@@ -16,7 +16,8 @@ mod rules;
 pub use check::{Attribute, Check, Installed, InstalledEntry};
 pub use check_context::CheckContext;
 pub use layout::{
-    CompiledRelease, LayoutError, NO_ENCODERS, OfferEncoder, OfferEncoders, PublishedApp, PublishedResource,
+    AppChange, AppChangeRef, AppPart, CompiledRelease, LayoutError, NO_ENCODERS, OfferEncoder, OfferEncoders,
+    PartSelection, PublishedApp, PublishedResource,
 };
 pub use read::{CheckFields, RawField, read_check, read_device_attributes, read_integer, read_memberships};
 pub use rules::{

@@ -17,6 +17,7 @@ pub mod node;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+pub mod round_trips;
 pub mod sample_app;
 pub mod sse;
 pub mod wait;

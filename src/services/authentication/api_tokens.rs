@@ -7,7 +7,7 @@ use crate::secrets::PresentedToken;
 use crate::services::token_lookups::LookupDecision;
 use crate::services::{Context, ServiceError};
 use crate::storage::Db;
-use crate::storage::credentials::api_tokens::find_anywhere_by_secret_hash;
+use crate::storage::callers::{self, TokenCaller};
 use crate::storage::credentials::last_use::KeyRef;
 use slipway_domain::access::{Credential, Principal, has_expired};
 use slipway_domain::catalog::ids::KeyId;
@@ -26,14 +26,19 @@ pub(super) async fn authenticate_api_token(
     if ctx.authentication().token_lookups.admit(hash.as_str(), address)? == LookupDecision::KnownInvalid {
         return Err(WRONG_CREDENTIAL);
     }
-    let found = find_anywhere_by_secret_hash(db, &hash).await?;
-    let found = found.filter(|(_, token)| token.id == KeyId::from_uuid(presented.id));
-    let Some((tenant, token)) = found else {
+    let found = callers::find_by_token_hash(db, &hash).await?;
+    let found = found.filter(|caller| caller.token.id == KeyId::from_uuid(presented.id));
+    let Some(caller) = found else {
         ctx.authentication()
             .token_lookups
             .record_invalid(hash.as_str(), address);
         return Err(WRONG_CREDENTIAL);
     };
+    let TokenCaller {
+        tenant,
+        token,
+        has_enabled_tenant,
+    } = caller;
     let now = ctx.now();
     if has_expired(token.facts.expires_at, now) {
         ctx.authentication().token_lookups.record_expired(hash.as_str());
@@ -43,6 +48,9 @@ pub(super) async fn authenticate_api_token(
     let id = token.id;
     let key = tenant.map_or(KeyRef::PlatformToken(id), |tenant| KeyRef::ApiToken(tenant, id));
     ctx.authentication().key_uses.record(key, now);
+    if !has_enabled_tenant {
+        return Err(ServiceError::tenant_disabled());
+    }
     Ok(Principal {
         credential: Credential::ApiToken(token.id),
         name: token.name.into_string(),

@@ -48,6 +48,6 @@ async fn write(ctx: &Context, failure: &LoginFailure<'_>, change: AuditedChange)
     };
     let tenant = failure.user.and_then(|user| user.tenant);
     let tx = ctx.db().begin().await?;
-    audit::record_by(&tx, ctx, actor, tenant, change).await?;
+    audit::record_by(&tx, ctx, actor, tenant, change);
     Ok(tx.commit().await?)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::api_tokens::authenticate_api_token;
 use super::sessions::authenticate_access_token;
-use super::{WRONG_CREDENTIAL, require_enabled_tenant};
+use super::WRONG_CREDENTIAL;
 use crate::secrets::{PresentedToken, TokenKind};
 use crate::services::{Context, ServiceError};
 use slipway_domain::access::Principal;
@@ -22,13 +22,11 @@ pub async fn authenticate_principal(
     } else {
         ctx.db().clone()
     };
-    let principal = match PresentedToken::parse(bearer) {
+    match PresentedToken::parse(bearer) {
         Some(token) if token.kind == TokenKind::Api => {
-            authenticate_api_token(ctx, &db, &token, address).await?
+            authenticate_api_token(ctx, &db, &token, address).await
         }
         Some(_) => return Err(WRONG_CREDENTIAL),
-        None => authenticate_access_token(ctx, &db, bearer).await?,
-    };
-    require_enabled_tenant(&db, principal.tenant).await?;
-    Ok(principal)
+        None => authenticate_access_token(ctx, &db, bearer).await,
+    }
 }

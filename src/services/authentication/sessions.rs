@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use super::WRONG_CREDENTIAL;
 use crate::secrets::{AccessClaims, RefreshToken};
 use crate::services::{Caller, Context, ServiceError};
-use crate::storage::{Db, sessions, users};
+use crate::storage::callers::{self, SessionCaller};
+use crate::storage::{Db, sessions};
 use slipway_domain::access::{Credential, Principal, User};
 use slipway_domain::catalog::ids::SessionId;
 
@@ -43,12 +44,20 @@ pub(super) async fn authenticate_access_token(
         .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
     ctx.authentication().token_lookups.admit_session(claims.session)?;
-    let Some(user) = find_user_of_session(ctx, db, claims).await? else {
+    let Some(SessionCaller {
+        user,
+        has_enabled_tenant,
+        ..
+    }) = find_caller(ctx, db, claims).await?
+    else {
         ctx.authentication()
             .token_lookups
             .record_ended_session(claims.session);
         return Err(WRONG_CREDENTIAL);
     };
+    if !has_enabled_tenant {
+        return Err(ServiceError::tenant_disabled());
+    }
     Ok(Principal {
         credential: Credential::Session {
             user: user.id,
@@ -60,19 +69,17 @@ pub(super) async fn authenticate_access_token(
     })
 }
 
-/// Returns the user of an active session. The access token does not show whether its session has ended.
-async fn find_user_of_session(
+/// Returns the enabled user of an active session. The access token does not show whether its session has ended.
+async fn find_caller(
     ctx: &Context,
     db: &Db,
     claims: AccessClaims,
-) -> Result<Option<User>, ServiceError> {
+) -> Result<Option<SessionCaller>, ServiceError> {
     let now = ctx.now();
-    let session = sessions::find(db, claims.session).await?;
-    if !session.is_some_and(|session| session.user == claims.user && now < session.expires_at) {
-        return Ok(None);
-    }
-    let user = users::find_anywhere(db, claims.user).await?;
-    Ok(user.map(|found| found.user.value).filter(|user| user.enabled))
+    let found = callers::find_by_session(db, claims.session, claims.user).await?;
+    Ok(found.filter(|SessionCaller { session, user, .. }| {
+        session.user == claims.user && now < session.expires_at && user.enabled
+    }))
 }
 
 /// Returns the token pair of a session for an instant. The result is the same at any time and on any node.

@@ -128,8 +128,10 @@ impl Context {
         action: Action,
     ) -> Result<TenantScope, ServiceError> {
         let scope = authorize_tenant(&caller.principal, tenant, action)?;
-        // The tenant exists if the caller is one of its own users or tokens.
+        // The tenant exists if the caller is one of its own users or tokens, or if it is served: tenants are never
+        // deleted.
         if caller.principal.role == Role::PlatformAdmin
+            && !matches!(self.catalog().tenant(tenant), Lookup::Found(_))
             && tenants::find(&self.db_for(caller), tenant).await?.is_none()
         {
             return Err(ServiceError::NotFound("tenant"));

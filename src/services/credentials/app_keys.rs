@@ -61,11 +61,11 @@ pub async fn rotate(
         .await?
         .ok_or(ServiceError::NotFound(AppKey::NOUN))?;
     let change = AuditedChange::changed(AuditAction::AppKeyRotate, &before.value, &stored.value);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
     let issued = IssuedCredential {
         stored,
         secret: secret.text,
     };
-    once.record(&tx, &issued).await?;
+    once.record(&tx, &issued);
     Ok(WriteResult::changed(issued, ctx.commit(tx).await?))
 }

@@ -91,12 +91,12 @@ pub async fn create<K: ManagedCredential>(
     let tx = K::Tx::begin(ctx, caller, scope).await?;
     let stored = credentials::insert(&tx, scope, credential, secret.stored.clone(), ctx.now()).await?;
     let change = AuditedChange::created(K::CREATE_ACTION, &stored.value);
-    audit::record(&tx, ctx, caller, owner.tenant(), change).await?;
+    audit::record(&tx, ctx, caller, owner.tenant(), change);
     let issued = IssuedCredential {
         stored,
         secret: secret.text,
     };
-    once.record(&tx, &issued).await?;
+    once.record(&tx, &issued);
     let revision = tx.finish(ctx).await?;
     K::on_created(ctx, &secret.stored);
     Ok(WriteResult {
@@ -140,7 +140,7 @@ pub async fn delete<K: ManagedCredential>(
         return Err(ServiceError::NotFound(K::NOUN));
     }
     let change = AuditedChange::deleted(K::DELETE_ACTION, &before.value);
-    audit::record(&tx, ctx, caller, owner.tenant(), change).await?;
+    audit::record(&tx, ctx, caller, owner.tenant(), change);
     Ok(WriteResult {
         value: (),
         revision: tx.finish(ctx).await?,

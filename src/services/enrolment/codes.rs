@@ -62,8 +62,8 @@ pub async fn create_code(
         expires_at: issued.expires_at,
     };
     let change = AuditedChange::new(AuditAction::EnrolmentCodeCreate, device).with_after(&details);
-    audit::record(&tx, ctx, caller, Some(tenant), change).await?;
-    once.record(&tx, &issued).await?;
+    audit::record(&tx, ctx, caller, Some(tenant), change);
+    once.record(&tx, &issued);
     tx.commit().await?;
     Ok(WriteResult {
         value: issued,

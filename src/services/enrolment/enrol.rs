@@ -265,7 +265,8 @@ impl Attempt<'_> {
             name,
             request_id: &self.request.request_id,
         };
-        Ok(audit::record_by(writer, self.ctx, actor, Some(self.scope.tenant()), change).await?)
+        audit::record_by(writer, self.ctx, actor, Some(self.scope.tenant()), change);
+        Ok(())
     }
 }
 

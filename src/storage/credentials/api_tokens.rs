@@ -2,15 +2,14 @@
 //! tenant.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition};
 
 use super::StoredCredential;
 use super::columns::CommonColumns;
 use crate::storage::entity::{api_token, platform_token};
 use crate::storage::row::Row;
-use crate::storage::{Reader, StorageError, Tx};
+use crate::storage::{StorageError, Tx};
 use slipway_domain::access::{ApiToken, Platform, PlatformToken, Role, TenantScope};
-use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Stored with the hash of the secret.
@@ -75,25 +74,4 @@ impl StoredCredential for PlatformToken {
     fn read(row: platform_token::Model) -> Result<Versioned<Self>, StorageError> {
         CommonColumns::from(row).read(|id, name, facts| Self { id, name, facts })
     }
-}
-
-/// Finds the token that a caller presented, among all tenants and the platform (tenant `None`).
-pub async fn find_anywhere_by_secret_hash(
-    reader: &impl Reader,
-    secret_hash: &str,
-) -> Result<Option<(Option<TenantId>, ApiToken)>, StorageError> {
-    let row = api_token::Entity::find()
-        .filter(api_token::Column::SecretHash.eq(secret_hash))
-        .one(reader.connection())
-        .await?;
-    if let Some(row) = row {
-        let tenant = Row::of("api_tokens", row.id).column("tenant_id", TenantId::parse(row.tenant_id))?;
-        return Ok(Some((Some(tenant), ApiToken::read(row)?.value)));
-    }
-    let row = platform_token::Entity::find()
-        .filter(platform_token::Column::SecretHash.eq(secret_hash))
-        .one(reader.connection())
-        .await?;
-    row.map(|row| Ok((None, PlatformToken::read(row)?.value.into())))
-        .transpose()
 }

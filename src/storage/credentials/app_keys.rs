@@ -1,13 +1,13 @@
 //! Gateway keys, with secrets that can be decrypted again.
 
 use sea_orm::sea_query::{Condition, Expr};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, Select};
 
 use super::StoredCredential;
 use super::columns::CommonColumns;
 use crate::storage::entity::app_key::{ActiveModel, Column, Entity, Model};
 use crate::storage::etag::random_tag;
-use crate::storage::row::Row;
+use crate::storage::row::{Row, models};
 use crate::storage::selection::{ByTenant, by_tenant, numbers};
 use crate::storage::{CatalogTx, Reader, StorageError};
 use slipway_domain::access::{AppKey, AppKeyRole, TenantScope};
@@ -68,16 +68,17 @@ impl StoredCredential for AppKey {
 }
 
 /// Lists all keys of these tenants with their secrets, in order of creation.
-pub(in crate::storage) async fn list_with_secrets(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<ByTenant<(AppKey, SealedSecrets)>, StorageError> {
-    let rows = Entity::find()
+pub(in crate::storage) fn keys_of(scopes: &[TenantScope]) -> Select<Entity> {
+    Entity::find()
         .filter(Column::TenantId.is_in(numbers(scopes)))
         .order_by_asc(Column::Id)
-        .all(reader.connection())
-        .await?;
-    let keys = rows.into_iter().map(|mut model| {
+}
+
+/// Reads the rows of [`keys_of`].
+pub(in crate::storage) fn read_with_secrets(
+    rows: &[QueryResult],
+) -> Result<ByTenant<(AppKey, SealedSecrets)>, StorageError> {
+    let keys = models::<Model>(rows)?.into_iter().map(|mut model| {
         let secrets = take_secrets(&mut model);
         Ok((model.tenant_id, (AppKey::read(model)?.value, secrets)))
     });

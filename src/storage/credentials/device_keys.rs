@@ -3,14 +3,16 @@
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::prelude::Uuid;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, Select, TryGetableMany as _,
+};
 use serde::{Deserialize, Serialize};
 
 use super::StoredCredential;
 use super::columns::CommonColumns;
 use crate::storage::entity::device_key::{ActiveModel, Column, Entity, Model};
 use crate::storage::selection::{ByTenant, by_tenant, numbers};
-use crate::storage::{CatalogTx, Reader, StorageError};
+use crate::storage::{CatalogTx, StorageError};
 use slipway_domain::access::{DeviceKey, TenantScope};
 use slipway_domain::catalog::ids::KeyId;
 use slipway_domain::catalog::versioned::Versioned;
@@ -50,11 +52,8 @@ pub struct DeviceKeyHash {
 }
 
 /// Lists the verification data of each key of these tenants.
-pub(in crate::storage) async fn list_secret_hashes(
-    reader: &impl Reader,
-    scopes: &[TenantScope],
-) -> Result<ByTenant<(KeyId, DeviceKeyHash)>, StorageError> {
-    let rows: Vec<(i64, Uuid, String, Option<DateTime<Utc>>)> = Entity::find()
+pub(in crate::storage) fn secret_hashes_of(scopes: &[TenantScope]) -> Select<Entity> {
+    Entity::find()
         .filter(Column::TenantId.is_in(numbers(scopes)))
         .select_only()
         .columns([
@@ -64,12 +63,16 @@ pub(in crate::storage) async fn list_secret_hashes(
             Column::ExpiresAt,
         ])
         .order_by_asc(Column::Id)
-        .into_tuple()
-        .all(reader.connection())
-        .await?;
-    let hashes = rows.into_iter().map(|(tenant, id, hash, expires_at)| {
-        let hash = DeviceKeyHash { hash, expires_at };
-        (tenant, (KeyId::from_uuid(id), hash))
+}
+
+/// Reads the rows of [`secret_hashes_of`].
+pub(in crate::storage) fn read_secret_hashes(
+    rows: &[QueryResult],
+) -> Result<ByTenant<(KeyId, DeviceKeyHash)>, StorageError> {
+    type Columns = (i64, Uuid, String, Option<DateTime<Utc>>);
+    let hashes = rows.iter().map(|row| {
+        let (tenant, id, hash, expires_at) = Columns::try_get_many_by_index(row).map_err(DbErr::from)?;
+        Ok((tenant, (KeyId::from_uuid(id), DeviceKeyHash { hash, expires_at })))
     });
-    Ok(by_tenant(hashes))
+    Ok(by_tenant(hashes.collect::<Result<Vec<_>, StorageError>>()?))
 }

@@ -17,6 +17,8 @@ pub struct Model {
     pub revision: i64,
     pub head: String,
     pub effective_as_of: i64,
+    /// Revision at the last change of the row itself.
+    pub changed_in: i64,
     pub etag: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

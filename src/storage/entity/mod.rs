@@ -3,6 +3,7 @@
 pub(super) mod api_token;
 pub(super) mod app;
 pub(super) mod app_key;
+pub(super) mod app_revision;
 pub(super) mod audit_event;
 pub(super) mod catalog_revision;
 pub(super) mod deleted_app;

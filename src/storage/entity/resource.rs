@@ -16,6 +16,8 @@ pub struct Model {
     pub kind: String,
     pub enabled: bool,
     pub repair_on_mismatch: bool,
+    /// Revision of the app at the last change of the resource, its releases or its pins.
+    pub changed_in: i64,
     pub etag: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -1,11 +1,11 @@
-//! Layout of an app from its domain types.
+//! Layout of the parts of an app from its domain types.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::app::{CompiledPin, CompiledRelease, PublishedApp, PublishedResource};
 use super::error::LayoutError;
 use super::list_ref::{ListRef, addressable, index};
+use super::part::{AppPart, CompiledPin, CompiledRelease, Position, PublishedResource};
 use super::prepare::{OfferEncoders, PreparedWriter};
 use super::string_pool::{StringPoolBuilder, StringRef};
 use super::targets::TargetsBuilder;
@@ -13,53 +13,96 @@ use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::org::{LevelCodes, OrgCode};
 use slipway_domain::catalog::pin::{Pin, PinTarget};
 use slipway_domain::catalog::release::{Release, ReleaseState};
-use slipway_domain::catalog::text::Identifier;
 use slipway_domain::catalog::version::VersionCode;
 
-impl PublishedApp {
-    /// Compiles an app from releases in any state. The candidates among them are selected for each check. Fails if the
-    /// app is too large.
-    pub fn compile(
-        app: &App,
-        mut resources: Vec<Resource>,
-        mut releases: Vec<Release>,
-        pins: Vec<Pin>,
-        encoders: &OfferEncoders,
-    ) -> Result<Self, LayoutError> {
-        resources.sort_by(|a, b| sort_key(app, a).cmp(&sort_key(app, b)));
-        let mut builder = Builder::new(releases.len(), encoders);
-        let mut compiled: Vec<_> = resources
-            .iter()
-            .map(|resource| PublishedResource::new(app, resource, &mut builder.texts))
-            .collect();
-        let positions: HashMap<_, _> = resources
-            .iter()
-            .enumerate()
-            .map(|(position, resource)| (resource.identifier.as_str(), position))
-            .collect();
-        let position_of = |identifier: &Identifier| positions.get(identifier.as_str()).copied();
+/// Size from which a part is closed before the next resource, in releases and resources without any. A change of one
+/// resource compiles one part again, and a smaller app has a single part.
+const PART_SIZE: usize = 128;
 
-        for pin in pins {
-            if let Some(position) = position_of(&pin.identifier) {
-                compiled[position].add_pin(pin);
-            }
+/// Resource with everything that is compiled of it.
+struct ResourceRows {
+    resource: Resource,
+    releases: Vec<Release>,
+    pins: Vec<Pin>,
+}
+
+/// Compiles parts of an app from releases in any state. The candidates among them are selected for each check. Fails if
+/// the app is too large. There is always one part at least.
+pub(super) fn compile_parts(
+    app: &App,
+    resources: Vec<Resource>,
+    releases: Vec<Release>,
+    pins: Vec<Pin>,
+    encoders: &OfferEncoders,
+) -> Result<Vec<AppPart>, LayoutError> {
+    let mut parts = Vec::new();
+    let mut next: Vec<ResourceRows> = Vec::new();
+    let mut size = 0;
+    for rows in group(app, resources, releases, pins) {
+        if size >= PART_SIZE {
+            parts.push(AppPart::compile(app, std::mem::take(&mut next), encoders)?);
+            size = 0;
         }
-        releases.retain(|release| position_of(&release.identifier).is_some());
-        releases.sort_by_cached_key(|release| {
-            let newest_first = Reverse((release.content.version_code, release.id));
-            (position_of(&release.identifier), newest_first)
-        });
-        for release in &releases {
-            if let Some(position) = position_of(&release.identifier) {
-                let resource = &mut compiled[position];
+        size += rows.releases.len().max(1);
+        next.push(rows);
+    }
+    if !next.is_empty() || parts.is_empty() {
+        parts.push(AppPart::compile(app, next, encoders)?);
+    }
+    Ok(parts)
+}
+
+/// Groups rows by resource, in the order of an answer. Rows without a resource are left out.
+fn group(app: &App, resources: Vec<Resource>, releases: Vec<Release>, pins: Vec<Pin>) -> Vec<ResourceRows> {
+    let mut grouped: Vec<_> = resources
+        .into_iter()
+        .map(|resource| ResourceRows {
+            resource,
+            releases: Vec::new(),
+            pins: Vec::new(),
+        })
+        .collect();
+    grouped.sort_by(|a, b| position(app, &a.resource).cmp(&position(app, &b.resource)));
+    let indexes: HashMap<String, usize> = grouped
+        .iter()
+        .enumerate()
+        .map(|(index, rows)| (rows.resource.identifier.as_str().to_owned(), index))
+        .collect();
+    for pin in pins {
+        if let Some(index) = indexes.get(pin.identifier.as_str()) {
+            grouped[*index].pins.push(pin);
+        }
+    }
+    for release in releases {
+        if let Some(index) = indexes.get(release.identifier.as_str()) {
+            grouped[*index].releases.push(release);
+        }
+    }
+    for rows in &mut grouped {
+        rows.releases
+            .sort_by_key(|release| Reverse((release.content.version_code, release.id)));
+    }
+    grouped
+}
+
+impl AppPart {
+    fn compile(app: &App, rows: Vec<ResourceRows>, encoders: &OfferEncoders) -> Result<Self, LayoutError> {
+        let release_count = rows.iter().map(|rows| rows.releases.len()).sum();
+        let mut builder = Builder::new(release_count, encoders);
+        let mut compiled: Vec<_> = rows
+            .iter()
+            .map(|rows| PublishedResource::new(app, &rows.resource, &mut builder.texts))
+            .collect();
+        for (resource, rows) in compiled.iter_mut().zip(rows) {
+            for pin in rows.pins {
+                resource.add_pin(pin);
+            }
+            for release in &rows.releases {
                 let index = builder.add(app, resource, release)?;
                 resource.add_release(index, release);
             }
         }
         Ok(Self {
-            id: app.id,
-            package_name: app.package_name.clone(),
-            old_package_names: app.old_package_names.clone().into(),
             enabled: app.enabled,
             resources: compiled.into(),
             releases: addressable(builder.releases, "releases")?,
@@ -71,9 +114,8 @@ impl PublishedApp {
     }
 }
 
-/// Returns the sort key of a resource within its app.
-fn sort_key<'a>(app: &App, resource: &'a Resource) -> (bool, &'a str) {
-    (!app.is_itself(&resource.identifier), resource.identifier.as_str())
+fn position<'a>(app: &App, resource: &'a Resource) -> Position<'a> {
+    Position::new(app.is_itself(&resource.identifier), resource.identifier.as_str())
 }
 
 /// Parts of an app's releases, collected in storage order.

@@ -8,19 +8,32 @@ use super::offer::Offer;
 use super::rule::Rule;
 use crate::check::Check;
 use crate::check_context::CheckContext;
-use crate::layout::{CompiledRelease, PublishedApp, PublishedResource};
+use crate::layout::{AppPart, CompiledRelease, PublishedApp, PublishedResource};
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::release::{RecallMode, ReleaseState};
 use slipway_domain::catalog::version::VersionCode;
 
 /// Returns the offers for a device, in the order of the answer. The check's memberships must be completed first.
 pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, context: &CheckContext) -> Vec<Offer<'a>> {
-    app.prefetch();
     let old_package_name = old_package_name(app, check);
+    let mut offers = Vec::new();
+    for part in app.parts.iter() {
+        offers.extend(decide_part(part, old_package_name, check, context));
+    }
+    offers
+}
+
+fn decide_part<'a>(
+    app: &'a AppPart,
+    old_package_name: &'a str,
+    check: &Check<'_>,
+    context: &CheckContext,
+) -> impl Iterator<Item = Offer<'a>> {
+    app.prefetch();
     app.resources
         .iter()
         .filter(|resource| !needs_no_decision(app, resource, check))
-        .filter_map(|resource| {
+        .filter_map(move |resource| {
             let decision = decide_resource(app, resource, check, context);
             Some(Offer {
                 is_rollback: matches!(decision.outcome, Outcome::Rollback(_)),
@@ -31,12 +44,11 @@ pub fn decide<'a>(app: &'a PublishedApp, check: &Check<'_>, context: &CheckConte
                 release: decision.outcome.release()?,
             })
         })
-        .collect()
 }
 
 /// Returns `true` if step 7 yields nothing for any choice. This holds for most resources of most devices, and avoids
 /// reading their releases.
-fn needs_no_decision(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> bool {
+fn needs_no_decision(app: &AppPart, resource: &PublishedResource, check: &Check<'_>) -> bool {
     !resource.has_recalled
         && !resource.repair_on_mismatch
         && resource.highest_version <= installed_version(app, resource, check)
@@ -78,7 +90,7 @@ impl<'a> Outcome<'a> {
 }
 
 pub(super) fn decide_resource<'a>(
-    app: &'a PublishedApp,
+    app: &'a AppPart,
     resource: &'a PublishedResource,
     check: &Check<'_>,
     context: &CheckContext,
@@ -105,7 +117,7 @@ pub(super) fn decide_resource<'a>(
 }
 
 /// Returns the request's version for the app itself, and the entry in `old_versions` for other resources.
-fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
+fn installed_version(app: &AppPart, resource: &PublishedResource, check: &Check<'_>) -> VersionCode {
     if resource.is_app {
         check.version_code
     } else {
@@ -114,7 +126,7 @@ fn installed_version(app: &PublishedApp, resource: &PublishedResource, check: &C
 }
 
 /// Step 1: returns the switch that is off. A tenant, app or resource that is switched off offers nothing.
-fn switched_off(app: &PublishedApp, resource: &PublishedResource, context: &CheckContext) -> Option<Rule> {
+fn switched_off(app: &AppPart, resource: &PublishedResource, context: &CheckContext) -> Option<Rule> {
     if !context.offers_enabled {
         Some(Rule::TenantOff)
     } else if !app.enabled {
@@ -128,7 +140,7 @@ fn switched_off(app: &PublishedApp, resource: &PublishedResource, context: &Chec
 
 /// Steps 2 to 4 for one release. The error is the first rule that excludes the release.
 pub(super) fn gates(
-    app: &PublishedApp,
+    app: &AppPart,
     release: &CompiledRelease,
     check: &Check<'_>,
     context: &CheckContext,
@@ -140,7 +152,7 @@ pub(super) fn gates(
     require_allowed_by_pin(release, pin)
 }
 
-pub(super) fn candidate<'a>(app: &'a PublishedApp, release: &'a CompiledRelease) -> Candidate<'a> {
+pub(super) fn candidate<'a>(app: &'a AppPart, release: &'a CompiledRelease) -> Candidate<'a> {
     Candidate {
         release,
         targets: app.targets_of(release),
@@ -159,7 +171,7 @@ fn choose(
 /// Step 6: returns the lowest passing floor between the installed version and the choice, otherwise the choice. Fresh
 /// installs skip floors.
 fn apply_floor<'a>(
-    app: &'a PublishedApp,
+    app: &'a AppPart,
     resource: &'a PublishedResource,
     installed: VersionCode,
     choice: Option<&'a CompiledRelease>,
@@ -180,7 +192,7 @@ fn apply_floor<'a>(
 
 /// Step 7: compares the choice with the installed version.
 fn compare<'a>(
-    app: &'a PublishedApp,
+    app: &'a AppPart,
     resource: &'a PublishedResource,
     installed: VersionCode,
     choice: Option<&'a CompiledRelease>,
@@ -203,7 +215,7 @@ fn compare<'a>(
 /// Step 7 without a choice, or with a choice older than the installed version. Only a recall of the installed version
 /// can yield an offer.
 fn compare_with_recalled<'a>(
-    app: &'a PublishedApp,
+    app: &'a AppPart,
     resource: &'a PublishedResource,
     installed: VersionCode,
     choice: Option<&'a CompiledRelease>,
@@ -229,7 +241,7 @@ fn compare_with_recalled<'a>(
 
 /// Returns `true` if the resource repairs mismatches and the device sent another digest for its installed version.
 fn needs_repair(
-    app: &PublishedApp,
+    app: &AppPart,
     resource: &PublishedResource,
     release: &CompiledRelease,
     check: &Check<'_>,
@@ -244,7 +256,7 @@ fn needs_repair(
 /// Step 8: returns `true` if the choice requires it, or if a mandatory release that applies lies in (installed,
 /// chosen]. The mandatory release counts even if it is skipped, or forbidden by a pin.
 fn auto_install(
-    app: &PublishedApp,
+    app: &AppPart,
     resource: &PublishedResource,
     installed: VersionCode,
     outcome: Outcome<'_>,

@@ -1,6 +1,6 @@
 //! Offer of one release to one device.
 
-use crate::layout::{CompiledRelease, PublishedApp, PublishedResource};
+use crate::layout::{AppPart, CompiledRelease, PublishedResource};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
@@ -9,7 +9,7 @@ pub struct Offer<'a> {
     pub auto_install: bool,
     /// Old name of the app in the answer; `""` if it has none.
     pub old_package_name: &'a str,
-    pub(super) app: &'a PublishedApp,
+    pub(super) app: &'a AppPart,
     pub(super) resource: &'a PublishedResource,
     pub(super) release: &'a CompiledRelease,
 }

@@ -5,7 +5,7 @@ use super::gates::Candidate;
 use super::rule::Rule;
 use crate::check::Check;
 use crate::check_context::CheckContext;
-use crate::layout::{CompiledRelease, CompiledRule, PublishedApp, PublishedResource, Targets};
+use crate::layout::{AppPart, CompiledRelease, CompiledRule, PublishedApp, PublishedResource, Targets};
 use slipway_domain::catalog::field::excerpt;
 use slipway_domain::catalog::ids::ReleaseId;
 use slipway_domain::catalog::pin::PinMode;
@@ -73,11 +73,13 @@ pub fn explain_selected(
     is_asked_for: impl Fn(&str) -> bool,
 ) -> Vec<ExplainedResource> {
     let mut room = MAX_EXPLAINED_BYTES;
-    app.resources
-        .iter()
-        .filter(|resource| is_asked_for(app.identifier_of(resource)))
-        .map(|resource| explain_resource(app, resource, check, context, &mut room))
-        .collect()
+    let mut explained = Vec::new();
+    for part in app.parts.iter() {
+        let asked = part.resources.iter();
+        let asked = asked.filter(|resource| is_asked_for(part.identifier_of(resource)));
+        explained.extend(asked.map(|resource| explain_resource(part, resource, check, context, &mut room)));
+    }
+    explained
 }
 
 /// Approximate size limit of an explanation, in bytes of the answer.
@@ -88,7 +90,7 @@ const BYTES_BESIDE_DETAIL: usize = 160;
 /// Explains one resource. `room` is the number of bytes that earlier resources left. The installed version and the
 /// offer are always included.
 fn explain_resource(
-    app: &PublishedApp,
+    app: &AppPart,
     resource: &PublishedResource,
     check: &Check<'_>,
     context: &CheckContext,
@@ -124,7 +126,7 @@ fn explain_resource(
 }
 
 fn verdict_of(
-    app: &PublishedApp,
+    app: &AppPart,
     release: &CompiledRelease,
     decision: &Decision<'_>,
     check: &Check<'_>,

@@ -1,4 +1,5 @@
-//! Content of a tenant's record: the whole tenant except unchanged apps and an unchanged directory.
+//! Content of a tenant's record: the whole tenant except unchanged apps, unchanged parts of apps, and an unchanged
+//! directory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::tenant::Tenant;
-use slipway_resolver::PublishedApp;
+use slipway_resolver::{AppChange, AppChangeRef};
 
 /// Serialized form of a tenant's change; [`TenantChange`] has the same fields in the same order.
 #[derive(Serialize)]
@@ -29,7 +30,7 @@ struct TenantChangeRef<'a> {
     device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<AppKeyRecordRef<'a>>,
     /// All apps; the content is `None` if unchanged.
-    apps: Vec<(AppId, &'a CatalogRevision, Option<&'a PublishedApp>)>,
+    apps: Vec<(AppId, &'a CatalogRevision, Option<AppChangeRef<'a>>)>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +41,7 @@ struct TenantChange {
     directory: Option<OrgDirectory>,
     device_keys: HashMap<KeyId, DeviceKeyHash>,
     app_keys: Vec<AppKeyRecord>,
-    apps: Vec<(AppId, CatalogRevision, Option<PublishedApp>)>,
+    apps: Vec<(AppId, CatalogRevision, Option<AppChange>)>,
 }
 
 /// Packs the current state of a tenant, relative to its state in the journal.
@@ -51,16 +52,11 @@ pub(super) fn pack(
     now: &PublishedTenant,
 ) -> Result<PackedBlock, SnapshotError> {
     let has_directory = before.is_some_and(|before| Arc::ptr_eq(&before.directory, &now.directory));
-    let is_new = |loaded: &LoadedApp| {
-        let before = before.and_then(|before| before.loaded_app(loaded.id));
-        before.is_none_or(|before| before.revision != loaded.revision)
-    };
     let apps = now.loaded_apps().map(|loaded| {
-        (
-            loaded.id,
-            &loaded.revision,
-            is_new(loaded).then_some(&*loaded.app),
-        )
+        let before = before.and_then(|before| before.loaded_app(loaded.id));
+        let is_new = before.is_none_or(|before| before.revision != loaded.revision);
+        let change = is_new.then(|| loaded.app.change_since(before.map(|before| &*before.app)));
+        (loaded.id, &loaded.revision, change)
     });
     let change = TenantChangeRef {
         revision: &now.revision,
@@ -92,11 +88,15 @@ pub(super) fn apply(
             .ok_or_else(|| content_error(block, "the previous org directory is a different one"))?,
     };
     let apps = change.apps.into_iter().map(|(id, revision, app)| match app {
-        Some(app) => Ok(LoadedApp {
-            id,
-            revision,
-            app: Arc::new(app),
-        }),
+        Some(change) => {
+            let before = before.and_then(|before| before.loaded_app(id));
+            let app = change.apply(before.map(|before| &*before.app));
+            Ok(LoadedApp {
+                id,
+                revision,
+                app: Arc::new(app.map_err(|why| content_error(block, why))?),
+            })
+        }
         None => before
             .and_then(|before| before.loaded_app(id))
             .filter(|before| before.revision == revision)

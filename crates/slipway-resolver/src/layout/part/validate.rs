@@ -1,29 +1,24 @@
-//! Validation of an app that was read from bytes: the only way from bytes to a [`PublishedApp`].
+//! Validation of a part of an app that was read from bytes: the only way from bytes to an [`AppPart`].
 //!
 //! Bytes may be authentic and still wrong, for example because a program with a defect wrote them. Such an app must not
 //! be served: a wrong reference or order could offer a release to devices that are excluded from it.
 
 use serde::Deserialize;
 
-use super::{CompiledRelease, PublishedApp, PublishedResource};
+use super::{CompiledRelease, AppPart, PublishedResource};
 use crate::layout::error::LayoutError;
 use crate::layout::prepare::{Prepared, PreparedBytes};
 use crate::layout::string_pool::StringPool;
 use crate::layout::targets::TargetsTable;
-use slipway_domain::catalog::ids::AppId;
 use slipway_domain::catalog::release::ReleaseState;
-use slipway_domain::catalog::text::PackageName;
 use slipway_domain::catalog::version::VersionCode;
 
 /// Number of hexadecimal digits of an MD5.
 const MD5_DIGITS: usize = 32;
 
-/// App as it was read, not validated; has the fields of [`PublishedApp`] in the same order.
+/// Part as it was read, not validated; has the fields of [`AppPart`] in the same order.
 #[derive(Deserialize)]
-pub(super) struct RawPublishedApp {
-    id: AppId,
-    package_name: PackageName,
-    old_package_names: Box<[PackageName]>,
+pub(super) struct RawAppPart {
     enabled: bool,
     resources: Box<[PublishedResource]>,
     releases: Box<[CompiledRelease]>,
@@ -33,15 +28,12 @@ pub(super) struct RawPublishedApp {
     bytes: PreparedBytes,
 }
 
-impl TryFrom<RawPublishedApp> for PublishedApp {
+impl TryFrom<RawAppPart> for AppPart {
     type Error = LayoutError;
 
-    fn try_from(raw: RawPublishedApp) -> Result<Self, LayoutError> {
+    fn try_from(raw: RawAppPart) -> Result<Self, LayoutError> {
         raw.validate()?;
         Ok(Self {
-            id: raw.id,
-            package_name: raw.package_name,
-            old_package_names: raw.old_package_names,
             enabled: raw.enabled,
             resources: raw.resources,
             releases: raw.releases,
@@ -53,7 +45,7 @@ impl TryFrom<RawPublishedApp> for PublishedApp {
     }
 }
 
-impl RawPublishedApp {
+impl RawAppPart {
     fn validate(&self) -> Result<(), LayoutError> {
         self.targets.validate(&self.texts)?;
         self.bytes.require(self.prepared)?;

@@ -1,0 +1,107 @@
+//! Callers of the admin API, each read with its tenant in one round trip. A reader has presented the credential, so no
+//! tenant scope is required.
+
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
+};
+
+use super::credentials::StoredCredential as _;
+use super::entity::{api_token, platform_token, session, tenant, user};
+use super::reader::together;
+use super::row::{Row, models};
+use super::{Reader, StorageError, sessions, users};
+use slipway_domain::access::{ApiToken, PlatformToken, User};
+use slipway_domain::catalog::ids::{SessionId, TenantId, UserId};
+
+/// Person of a session.
+pub struct SessionCaller {
+    pub session: sessions::Session,
+    pub user: User,
+    pub has_enabled_tenant: bool,
+}
+
+/// API token of a tenant or of the platform.
+#[derive(Debug)]
+pub struct TokenCaller {
+    /// `None` for a token of the platform.
+    pub tenant: Option<TenantId>,
+    pub token: ApiToken,
+    pub has_enabled_tenant: bool,
+}
+
+/// Finds a session and its user.
+pub async fn find_by_session(
+    reader: &impl Reader,
+    id: SessionId,
+    user: UserId,
+) -> Result<Option<SessionCaller>, StorageError> {
+    let connection = reader.connection();
+    let backend = connection.get_database_backend();
+    let user = user::Entity::find_by_id(user.uuid());
+    let tenant = select_column(user.clone(), user::Column::TenantId);
+    let queries = [
+        session::Entity::find_by_id(id.uuid()).build(backend),
+        user.build(backend),
+        tenant_in(tenant).build(backend),
+    ];
+    let [session, user, tenant] = together(connection, queries).await?;
+    let (session, user) = (models(&session)?.pop(), models(&user)?.pop());
+    let (Some(session), Some(user)) = (session, user) else {
+        return Ok(None);
+    };
+    let user = users::read(user)?.value;
+    Ok(Some(SessionCaller {
+        session: sessions::read(session)?,
+        has_enabled_tenant: user.tenant.is_none() || is_enabled(&tenant)?,
+        user,
+    }))
+}
+
+/// Finds the token that has this hash, among all tenants and the platform.
+pub async fn find_by_token_hash(
+    reader: &impl Reader,
+    secret_hash: &str,
+) -> Result<Option<TokenCaller>, StorageError> {
+    let connection = reader.connection();
+    let backend = connection.get_database_backend();
+    let of_tenant = api_token::Entity::find().filter(api_token::Column::SecretHash.eq(secret_hash));
+    let of_platform = platform_token::Entity::find().filter(platform_token::Column::SecretHash.eq(secret_hash));
+    let tenant = select_column(of_tenant.clone(), api_token::Column::TenantId);
+    let queries = [
+        of_tenant.build(backend),
+        tenant_in(tenant).build(backend),
+        of_platform.build(backend),
+    ];
+    let [of_tenant, tenant, of_platform] = together(connection, queries).await?;
+    if let Some(row) = models::<api_token::Model>(&of_tenant)?.pop() {
+        let number = Row::of("api_tokens", row.id).column("tenant_id", TenantId::parse(row.tenant_id))?;
+        return Ok(Some(TokenCaller {
+            tenant: Some(number),
+            token: ApiToken::read(row)?.value,
+            has_enabled_tenant: is_enabled(&tenant)?,
+        }));
+    }
+    let row = models::<platform_token::Model>(&of_platform)?.pop();
+    row.map(|row| {
+        Ok(TokenCaller {
+            tenant: None,
+            token: PlatformToken::read(row)?.value.into(),
+            has_enabled_tenant: true,
+        })
+    })
+    .transpose()
+}
+
+/// Selects one column of a row, for another query.
+fn select_column<E: EntityTrait>(row: Select<E>, column: impl ColumnTrait) -> SelectStatement {
+    row.select_only().column(column).into_query()
+}
+
+fn tenant_in(numbers: SelectStatement) -> Select<tenant::Entity> {
+    tenant::Entity::find().filter(tenant::Column::Id.in_subquery(numbers))
+}
+
+fn is_enabled(tenant: &[QueryResult]) -> Result<bool, StorageError> {
+    Ok(models::<tenant::Model>(tenant)?.iter().any(|tenant| tenant.enabled))
+}
