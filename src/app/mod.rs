@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
-use self::parts::{authentication, device_admission, workload};
+use self::parts::{artifacts, authentication, device_admission, workload};
 use self::servers::{RunningServers, Servers};
 use self::settings::{
     administrator_name, broker_settings, catalog_sync_settings, check_intervals, delivery_settings,
@@ -114,6 +114,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     // The recorder must exist before any counter is created.
     let metrics = telemetry::metrics_recorder()?;
     data_directory::create(&config.data_dir)?;
+    let artifacts = artifacts(config)?;
     let db = database::open(config, options.durability).await?;
     let is_sealed = !config.uses_postgres() && installation::is_sealed(&db).await?;
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
@@ -169,6 +170,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         delivery_settings(config),
     );
     let context = Arc::new(Context::new(ContextParts {
+        artifacts,
         authentication: authentication(config, &keyring, key_uses),
         device_admission: device_admission(config, revoked_tokens, new_devices),
         device_records: Arc::new(device_records),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 
+use crate::artifact_store::StoreAddress;
 use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
 use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
+use crate::services::artifact_parts::{ArtifactSettings, LinkBase};
 use crate::services::batch_writer::BatchSettings;
 use crate::services::delivery::RetryWaits;
 use crate::services::device_records::{
@@ -72,6 +74,44 @@ pub(super) fn broker_settings(
         ca: config.ca_file.as_deref().map(read_certificates).transpose()?,
     };
     Ok(Some((settings, node_name)))
+}
+
+/// Returns the address of the artifact store: the configured one, or a folder in the data directory.
+pub(super) fn store_address(config: &Config) -> anyhow::Result<StoreAddress> {
+    let Some(url) = &config.artifacts.url else {
+        anyhow::ensure!(
+            !config.uses_postgres(),
+            "SLIPWAY_ARTIFACTS_URL is required with PostgreSQL, where all nodes must use the same store: give \
+             s3://bucket/prefix, or file:///path of a folder that all nodes share"
+        );
+        let folder = std::path::absolute(config.data_dir.join("artifacts"))?;
+        return Ok(StoreAddress::Folder(folder));
+    };
+    url.parse().context("SLIPWAY_ARTIFACTS_URL")
+}
+
+pub(super) fn artifact_settings(config: &Config) -> anyhow::Result<ArtifactSettings> {
+    let artifacts = &config.artifacts;
+    let is_bucket = artifacts.url.as_ref().is_some_and(|url| url.starts_with("s3://"));
+    anyhow::ensure!(
+        is_bucket || !artifacts.download_redirect,
+        "SLIPWAY_DOWNLOAD_REDIRECT needs a bucket: SLIPWAY_ARTIFACTS_URL must begin with s3://"
+    );
+    let base = |url: &Option<String>, setting: &'static str| {
+        let parsed = url.as_deref().map(str::parse::<LinkBase>).transpose();
+        parsed.map_err(|error| anyhow::anyhow!("{setting} {error}"))
+    };
+    let download_url = base(&artifacts.download_url, "SLIPWAY_DOWNLOAD_URL")?;
+    let public_url = base(&config.public_url, "SLIPWAY_PUBLIC_URL")?;
+    let days = |days: u32| (days > 0).then(|| TimeDelta::days(days.into()));
+    Ok(ArtifactSettings {
+        max_bytes: artifacts.max_bytes,
+        retention: days(artifacts.retention_days),
+        scrub_within: days(artifacts.scrub_days),
+        downloads: usize::try_from(artifacts.downloads).unwrap_or(usize::MAX),
+        redirects: artifacts.download_redirect,
+        link_base: download_url.or(public_url),
+    })
 }
 
 pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use super::problem::Problem;
 use crate::services::ReleaseAddress;
 use slipway_domain::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
-use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
+use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Sha256};
 
 /// Type that a handler reads from the path.
 pub(super) trait FromPath: Sized {
@@ -79,6 +79,20 @@ impl PathSegment for TenantId {
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .minimum(Some(1_i64))
             .examples([10_000_000])
+    }
+}
+
+impl PathSegment for Sha256 {
+    fn parse(segment: &str) -> Option<Self> {
+        // Only the canonical spelling, in lower case.
+        Self::parse(segment).ok().filter(|digest| digest.as_str() == segment)
+    }
+
+    fn schema() -> ObjectBuilder {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9a-f]{64}$"))
+            .examples(["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     }
 }
 
@@ -172,4 +186,5 @@ paths! {
     OwnPushPath { device_id: DeviceId, push_id: PushId }
     PushPath { tenant_id: TenantId, push_id: PushId }
     PinPath { tenant_id: TenantId, pin_id: PinId }
+    ArtifactPath { tenant_id: TenantId, sha256: Sha256 }
 }

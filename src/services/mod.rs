@@ -25,6 +25,8 @@ mod token_lookups;
 
 pub mod administrators;
 pub mod apps;
+pub mod artifact_parts;
+pub mod artifacts;
 pub mod authentication;
 pub mod batch_writer;
 pub mod checks;

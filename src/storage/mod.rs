@@ -49,6 +49,7 @@ mod write_probe;
 mod writer_lock;
 
 pub mod apps;
+pub mod artifacts;
 pub mod audit;
 pub mod callers;
 pub mod catalog_states;

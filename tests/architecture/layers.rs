@@ -9,7 +9,7 @@ struct Layer {
     libraries: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 21] = [
+const LAYERS: [Layer; 22] = [
     Layer {
         name: "catalog",
         may_name: &[],
@@ -75,8 +75,15 @@ const LAYERS: [Layer; 21] = [
         libraries: &["tokio", "tracing", "metrics", "rumqttc"],
     },
     Layer {
+        name: "artifact_store",
+        may_name: &["catalog"],
+        libraries: &["tokio", "object_store"],
+    },
+    Layer {
         name: "services",
         may_name: &[
+            "artifact_store",
+            "package",
             "catalog",
             "access",
             "resolver",
@@ -167,6 +174,7 @@ const LAYERS: [Layer; 21] = [
     Layer {
         name: "app",
         may_name: &[
+            "artifact_store",
             "broker",
             "catalog",
             "clock",
@@ -187,7 +195,7 @@ const LAYERS: [Layer; 21] = [
 ];
 
 /// Libraries that a layer must be allowed.
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 13] = [
     "actix_web",
     "utoipa",
     "sea_orm",
@@ -198,6 +206,7 @@ const GUARDED: [&str; 12] = [
     "aws_lc_rs",
     "argon2",
     "jsonwebtoken",
+    "object_store",
     "reqwest",
     "rumqttc",
 ];

@@ -15,7 +15,7 @@ use utoipa::openapi::{OpenApi, ServerBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 pub(super) use headers::{IdempotencyKey, IfMatch, IfNoneMatch};
-pub(super) use problems::{OperationsProblems, ReadProblems, WriteProblems};
+pub(super) use problems::{DownloadProblems, OperationsProblems, ReadProblems, UploadProblems, WriteProblems};
 
 use super::problem::ProblemDocument;
 
@@ -41,6 +41,7 @@ use super::problem::ProblemDocument;
         (name = "org directory", description = "Org nodes of a tenant"),
         (name = "apps", description = "Apps and their resources"),
         (name = "releases", description = "Releases and their lifecycle"),
+        (name = "artifacts", description = "Files of releases, and their downloads"),
         (name = "pins", description = "Pins, which limit a device or org node to certain versions"),
         (name = "devices", description = "Devices and their installed resources"),
         (name = "pushes", description = "Packages sent to named devices, and their delivery state"),

@@ -29,6 +29,12 @@ pub(in crate::http) struct ReadProblems;
 /// Problems that any write may return.
 pub(in crate::http) struct WriteProblems;
 
+/// Problems that an upload may return.
+pub(in crate::http) struct UploadProblems;
+
+/// Problems that a download may return.
+pub(in crate::http) struct DownloadProblems;
+
 /// Problems of the operations that are open to everybody and read no data.
 pub(in crate::http) struct OperationsProblems;
 
@@ -49,6 +55,20 @@ impl IntoResponses for WriteProblems {
         references(&[
             400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503,
         ])
+    }
+}
+
+impl IntoResponses for UploadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        references(&[
+            400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 429, 500, 503, 507,
+        ])
+    }
+}
+
+impl IntoResponses for DownloadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        references(&[404, 405, 412, 416, 500, 503])
     }
 }
 
@@ -190,6 +210,14 @@ const PROBLEMS: &[ProblemResponse] = &[
         headers: &[("Accept-Encoding", "string", "Accepted coding: `identity`.")],
     },
     ProblemResponse {
+        status: 416,
+        name: "RangeNotSatisfiable",
+        description: "Range outside of the file",
+        code: ProblemCode::RangeNotSatisfiable,
+        detail: "the file has 1048576 bytes",
+        headers: &[("Content-Range", "string", "Size of the file: `bytes */1048576`.")],
+    },
+    ProblemResponse {
         status: 422,
         name: "IdempotencyKeyReused",
         description: "`Idempotency-Key` already used with another body",
@@ -220,5 +248,13 @@ const PROBLEMS: &[ProblemResponse] = &[
         code: ProblemCode::Unavailable,
         detail: "the database did not respond in time; retry later",
         headers: &[RETRY_AFTER],
+    },
+    ProblemResponse {
+        status: 507,
+        name: "InsufficientStorage",
+        description: "The tenant's quota or the artifact store is full",
+        code: ProblemCode::InsufficientStorage,
+        detail: "the artifacts of the tenant would exceed its quota",
+        headers: &[],
     },
 ];

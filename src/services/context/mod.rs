@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 pub use self::caller::{Caller, Precondition, WriteResult};
 pub use self::parts::{Authentication, DeviceAdmission, NodeState, Workload};
 use super::ServiceError;
+use super::artifact_parts::Artifacts;
 use super::check_counts::CheckCounts;
 use super::check_path::{CheckIntervals, CheckPath};
 use super::device_records::DeviceRecorder;
@@ -39,6 +40,7 @@ pub struct ContextParts {
     pub keyring: Arc<Keyring>,
     pub catalog: Arc<CatalogCache>,
     pub authentication: Authentication,
+    pub artifacts: Artifacts,
     pub device_admission: DeviceAdmission,
     pub device_records: Arc<DeviceRecorder>,
     pub check_intervals: CheckIntervals,
@@ -77,6 +79,10 @@ impl Context {
 
     pub fn authentication(&self) -> &Authentication {
         &self.parts.authentication
+    }
+
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.parts.artifacts
     }
 
     pub fn device_admission(&self) -> &DeviceAdmission {

@@ -60,6 +60,8 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         published_at: record.published_at,
         effective: is_effective(release.state),
         version_order: Some(semver_order_key(&content.version_name)),
+        artifact_sha256: None,
+        min_sdk: None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! Input is converted by a `parse` function, whose error states the problem and the accepted values.
 
 pub mod app;
+pub mod artifact;
+pub mod artifact_use;
 pub mod attribute;
 pub mod audit;
 pub mod audit_action;

@@ -1,0 +1,105 @@
+//! Downloads.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::manage::find;
+use super::object_name;
+use crate::artifact_store::{ContentReader, StoreError};
+use crate::services::artifact_parts::DownloadPermit;
+use crate::services::{Caller, Context, ServiceError};
+use crate::storage::artifacts;
+use crate::storage::artifacts::OwnedArtifact;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::artifact::{Artifact, DownloadKey};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::Sha256;
+
+/// Lifetime of a URL of the bucket. A client that resumes later is redirected again.
+const REDIRECT_LIFETIME: Duration = Duration::from_hours(1);
+
+/// Content of an artifact, ready to be sent.
+pub struct OpenContent {
+    pub reader: ContentReader,
+    pub permit: DownloadPermit,
+}
+
+/// Finds the artifact of a download link.
+pub async fn find_link(ctx: &Context, key: &str) -> Result<OwnedArtifact, ServiceError> {
+    let unknown = || ServiceError::NotFound("download");
+    let key = DownloadKey::parse(key).map_err(|_| unknown())?;
+    artifacts::find_by_key(ctx.db(), &key).await?.ok_or_else(unknown)
+}
+
+/// Finds an artifact of the caller's tenant, to read its content.
+pub async fn find_content(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    sha256: &Sha256,
+) -> Result<OwnedArtifact, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
+    let artifact = find(ctx.db(), scope, sha256).await?;
+    Ok(OwnedArtifact { scope, artifact })
+}
+
+/// Opens the content of an artifact. Damaged content is refused, and so is a download beyond the permits.
+pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, ServiceError> {
+    let artifact = &owned.artifact.value;
+    if artifact.damage.is_some() {
+        return Err(StoreError::damaged().into());
+    }
+    let permit = ctx.artifacts().acquire_download()?;
+    let reader = ctx
+        .artifacts()
+        .store
+        .open(&object_name(owned.scope, artifact))
+        .await?;
+    if i64::try_from(reader.size()) != Ok(artifact.size) {
+        return Err(StoreError::damaged().into());
+    }
+    Ok(OpenContent { reader, permit })
+}
+
+/// Returns the URL that a download is redirected to; `None` if this node sends it.
+pub async fn redirect_url(
+    ctx: &Context,
+    owned: &OwnedArtifact,
+    disposition: String,
+) -> Result<Option<String>, ServiceError> {
+    let artifact = &owned.artifact.value;
+    if !ctx.artifacts().settings.redirects || artifact.damage.is_some() {
+        return Ok(None);
+    }
+    let headers = [
+        ("response-content-disposition", disposition),
+        (
+            "response-content-type",
+            artifact.facts.kind().media_type().to_owned(),
+        ),
+    ];
+    let name = object_name(owned.scope, artifact);
+    Ok(ctx
+        .artifacts()
+        .store
+        .presign(&name, headers, REDIRECT_LIFETIME)
+        .await?)
+}
+
+/// Reads the icon of an artifact; `None` if it has none.
+pub async fn open_icon(
+    ctx: &Context,
+    owned: &OwnedArtifact,
+) -> Result<Option<(&'static str, Bytes)>, ServiceError> {
+    let artifact: &Artifact = &owned.artifact.value;
+    let Some(format) = artifact.icon else {
+        return Ok(None);
+    };
+    let name = object_name(owned.scope, artifact);
+    match ctx.artifacts().store.read_icon(&name).await {
+        Ok(bytes) => Ok(Some((format.media_type(), bytes))),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,29 @@
+//! Artifacts: uploads, downloads, links, and the jobs that delete and verify them.
+
+mod content;
+mod facts;
+mod health;
+pub mod jobs;
+mod manage;
+mod page;
+mod retention;
+mod scrub;
+mod upload;
+
+pub use self::content::{OpenContent, find_content, find_link, open, open_icon, redirect_url};
+pub use self::manage::{ArtifactUses, delete, get, list, replace_link, set_keep};
+pub use self::page::{PageFacts, page_facts};
+pub use self::upload::{ArtifactUpload, UploadedArtifact, begin_upload, complete_upload};
+use crate::artifact_store::ObjectName;
+pub use crate::artifact_store::{ContentReader, ReceivedFile, Upload};
+pub use crate::storage::artifacts::OwnedArtifact;
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::artifact::Artifact;
+
+fn object_name(scope: TenantScope, artifact: &Artifact) -> ObjectName {
+    ObjectName {
+        tenant: scope.tenant(),
+        sha256: artifact.sha256.clone(),
+        id: artifact.id,
+    }
+}
