@@ -14,7 +14,7 @@ use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
 use crate::services::batch_writer::BatchSettings;
-use crate::services::delivery::RetryWaits;
+use crate::services::outbox::RetryPolicy;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
 };
@@ -26,7 +26,7 @@ use slipway_domain::catalog::text::Username;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
     DeliverySettings {
-        redelivery: RetryWaits {
+        redelivery: RetryPolicy {
             first: Duration::from_millis(config.delivery.redelivery_ms),
             longest: Duration::from_millis(config.delivery.redelivery_max_ms),
         },

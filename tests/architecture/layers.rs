@@ -61,7 +61,7 @@ const LAYERS: [Layer; 21] = [
     },
     Layer {
         name: "poller",
-        may_name: &["backoff", "error_chain", "random", "timer"],
+        may_name: &["storage", "backoff", "error_chain", "random", "timer"],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Layer {
