@@ -136,7 +136,7 @@ impl Counts {
             queued: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            dropped_metric: counter!("slipway_batch_items_dropped_total", "writer" => name),
+            dropped_metric: counter!("slipway_batch_records_dropped_total", "writer" => name),
             retries: counter!("slipway_batch_retries_total", "writer" => name),
         })
     }

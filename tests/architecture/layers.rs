@@ -1,4 +1,5 @@
-//! Dependencies between the layers: modules of the server and of the domain, and the other packages. `ARCHITECTURE.md` says why.
+//! Dependencies between the layers: modules of the server and of the domain, and the other packages.
+//! `ARCHITECTURE.md` says why.
 
 use crate::source::{Module, Sources};
 
