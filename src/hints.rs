@@ -125,8 +125,10 @@ impl HintBus {
         let Some(outgoing) = &self.outgoing else { return };
         match hint {
             Hint::Catalog => outgoing.catalog.notify_one(),
-            // A push that does not fit is found by the polls of the other nodes.
-            Hint::Push(push) => drop(outgoing.pushes.try_send(push)),
+            Hint::Push(push) => {
+                // A push that does not fit is found by the polls of the other nodes.
+                let _ = outgoing.pushes.try_send(push);
+            }
         }
     }
 }
@@ -135,8 +137,10 @@ impl LocalHints {
     fn notify(&self, hint: Hint) {
         match hint {
             Hint::Catalog => self.catalog.send_modify(|hints| hints.changes += 1),
-            // Without a subscriber, nothing has to be notified.
-            Hint::Push(push) => drop(self.pushes.send(PushHint::Changed(push))),
+            Hint::Push(push) => {
+                // Without a subscriber, nothing has to be notified.
+                let _ = self.pushes.send(PushHint::Changed(push));
+            }
         }
     }
 
