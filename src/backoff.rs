@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::random;
+use crate::timer;
+
+/// Interval between reports of an outage that lasts.
+const REPORT_EVERY: Duration = Duration::from_mins(1);
 
 /// Wait time that doubles with each failure up to a limit, with jitter so that nodes do not retry in step. The default
 /// suits an unavailable database: from 0.1 to 5 seconds.
@@ -11,6 +17,7 @@ pub(crate) struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
+    reported_at: Option<Instant>,
 }
 
 impl Default for Backoff {
@@ -26,6 +33,7 @@ impl Backoff {
             first,
             longest,
             failures: 0,
+            reported_at: None,
         }
     }
 
@@ -40,14 +48,20 @@ impl Backoff {
         whole.mul_f64(fraction.midpoint(1.0))
     }
 
-    /// Returns `true` if nothing failed since the last success.
-    pub(crate) const fn is_first(&self) -> bool {
-        self.failures == 0
+    /// Returns `true` for the first failure since the last success, and then once a minute. The caller must report the
+    /// failure.
+    pub(crate) fn is_report_due(&mut self) -> bool {
+        let is_due = self.reported_at.is_none_or(|at| at.elapsed() >= REPORT_EVERY);
+        if is_due {
+            self.reported_at = Some(timer::runtime_now());
+        }
+        is_due
     }
 
     /// Restarts from the first wait, after a success.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
+        self.reported_at = None;
     }
 }
 
@@ -64,5 +78,16 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next() <= Duration::from_millis(250));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_reported_at_its_start_and_once_a_minute() {
+        let mut backoff = Backoff::default();
+        assert!(backoff.is_report_due());
+        assert!(!backoff.is_report_due());
+        tokio::time::advance(REPORT_EVERY).await;
+        assert!(backoff.is_report_due());
+        backoff.reset();
+        assert!(backoff.is_report_due());
     }
 }

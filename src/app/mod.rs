@@ -26,7 +26,7 @@ use self::tasks::{CatalogTask, ServerTasks, spawn_writer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
-use crate::hints::HintBus;
+use crate::hints::{HintBus, RunningHints};
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
 use crate::live::{CatalogSync, CatalogSyncParts, Revocations, RevokedTokenSync};
 use crate::random;
@@ -63,6 +63,8 @@ pub struct Running {
     device_records: Option<JoinHandle<()>>,
     key_uses: JoinHandle<()>,
     delivery: RunningDelivery,
+    /// `None` if hints between nodes are disabled.
+    hints: Option<RunningHints>,
     /// `None` without a broker.
     mqtt: Option<RunningMqtt>,
     /// `None` if snapshots are disabled.
@@ -93,6 +95,10 @@ impl Running {
             mqtt.finish().await;
         }
         self.delivery.finish(self.context.push_delivery()).await;
+        // The last deliveries and acknowledgements also send hints.
+        if let Some(hints) = self.hints {
+            hints.finish().await;
+        }
         let closed = tokio::time::timeout(CLOSE_WITHIN, self.context.db().clone().close());
         if let Ok(Err(error)) = closed.await {
             tracing::warn!(%error, "the database was not closed cleanly");
@@ -191,7 +197,6 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
             opener: (!is_open).then_some(opener),
             sync: catalog_sync,
         },
-        hints: hint_exchange,
         device_tokens,
         device_changes,
         metrics,
@@ -204,9 +209,10 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         operations_address: servers.operations_address,
         servers: servers.start(),
         tasks: server_tasks.spawn(tasks, &context),
-        device_records: writer.map(|writer| spawn_writer(tasks, "device_record_writer", writer)),
-        key_uses: spawn_writer(tasks, "key_use_writer", key_use_writer),
+        device_records: writer.map(|writer| spawn_writer(tasks, writer)),
+        key_uses: spawn_writer(tasks, key_use_writer),
         delivery: delivery.start(tasks),
+        hints: hint_exchange.map(|exchange| exchange.spawn(tasks)),
         mqtt: mqtt.map(|mqtt| mqtt.start(&context)),
         snapshots,
         context: context.clone(),

@@ -16,7 +16,7 @@ use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
 use crate::services::artifact_parts::{ArtifactSettings, LinkBase};
 use crate::services::batch_writer::BatchSettings;
-use crate::services::delivery::RetryWaits;
+use crate::services::outbox::RetryPolicy;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
 };
@@ -28,7 +28,7 @@ use slipway_domain::catalog::text::Username;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
     DeliverySettings {
-        redelivery: RetryWaits {
+        redelivery: RetryPolicy {
             first: Duration::from_millis(config.delivery.redelivery_ms),
             longest: Duration::from_millis(config.delivery.redelivery_max_ms),
         },

@@ -8,11 +8,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
 use super::stop::SignalHandler;
-use crate::hints::HintExchange;
 use crate::live::snapshot::SnapshotWriter;
 use crate::live::{CatalogSync, RevokedTokenSync};
 use crate::services::artifacts::jobs::ArtifactJobs;
-use crate::services::batch_writer::{BatchKind, BatchWriter};
+use crate::services::batch_writer::{BatchSink, BatchWriter};
 use crate::services::device_records::DeviceChangeReader;
 use crate::services::installation::DatabaseOpener;
 use crate::services::{Context, artifacts, housekeeping, write_probe_task};
@@ -23,8 +22,6 @@ use crate::telemetry;
 /// State of the tasks that run until the server has stopped.
 pub(super) struct ServerTasks {
     pub(super) catalog: CatalogTask,
-    /// `None` if hints between nodes are disabled.
-    pub(super) hints: Option<HintExchange>,
     pub(super) device_tokens: RevokedTokenSync,
     pub(super) device_changes: DeviceChangeReader,
     pub(super) metrics: PrometheusHandle,
@@ -44,13 +41,13 @@ pub(super) struct CatalogTask {
 impl ServerTasks {
     pub(super) fn spawn(self, tasks: &Tasks, context: &Arc<Context>) -> Vec<JoinHandle<()>> {
         let mut running = vec![
-            tasks.supervise("catalog_follower", Essential, self.catalog, |catalog| {
+            tasks.supervise(CatalogSync::NAME, Essential, self.catalog, |catalog| {
                 catalog.run().boxed()
             }),
-            tasks.supervise("device_token_follower", Essential, self.device_tokens, |sync| {
+            tasks.supervise(RevokedTokenSync::NAME, Essential, self.device_tokens, |sync| {
                 sync.run().boxed()
             }),
-            tasks.supervise("housekeeping", Auxiliary, context.clone(), |context| {
+            tasks.supervise(housekeeping::NAME, Auxiliary, context.clone(), |context| {
                 housekeeping::run(context).boxed()
             }),
             tasks.supervise(
@@ -62,7 +59,7 @@ impl ServerTasks {
             tasks.supervise("artifact_store_watch", Auxiliary, context.clone(), |context| {
                 artifacts::jobs::watch(context).boxed()
             }),
-            tasks.supervise("device_changes", Auxiliary, self.device_changes, |changes| {
+            tasks.supervise(DeviceChangeReader::NAME, Auxiliary, self.device_changes, |changes| {
                 changes.run().boxed()
             }),
             tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
@@ -72,7 +69,6 @@ impl ServerTasks {
                 telemetry::tend_metrics(metrics).boxed()
             }),
         ];
-        running.extend(self.hints.into_iter().flat_map(|hints| hints.spawn(tasks)));
         if context.db().has_failover() {
             running.push(
                 tasks.supervise("server_watch", Auxiliary, context.clone(), |context| {
@@ -100,12 +96,8 @@ impl ServerTasks {
 }
 
 /// Spawns a writer, which runs until its queue is finished.
-pub(super) fn spawn_writer<K: BatchKind>(
-    tasks: &Tasks,
-    name: &'static str,
-    writer: BatchWriter<K>,
-) -> JoinHandle<()> {
-    tasks.supervise(name, Auxiliary, writer, |writer| writer.run().boxed())
+pub(super) fn spawn_writer<S: BatchSink>(tasks: &Tasks, writer: BatchWriter<S>) -> JoinHandle<()> {
+    tasks.supervise(S::NAME, Auxiliary, writer, |writer| writer.run().boxed())
 }
 
 impl CatalogTask {

@@ -248,7 +248,7 @@ impl Broker {
     }
 
     /// Waits until there is a connection. Never returns if no connection is possible any longer.
-    pub async fn connected(&self) {
+    pub async fn wait_until_connected(&self) {
         let mut link = self.link.clone();
         if link.wait_for(|link| link.is_ready).await.is_err() {
             std::future::pending::<()>().await;

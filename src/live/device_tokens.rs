@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::device_ref::{BorrowedDeviceRef, DeviceRef};
 use super::revocations::{Revocation, Revocations};
 use crate::clock::Clock;
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::storage::device_tokens::{self, TokenGeneration};
 use crate::storage::{Db, StorageError};
 use crate::timer;
@@ -131,6 +131,9 @@ pub struct RevokedTokenSync {
 }
 
 impl RevokedTokenSync {
+    /// Name of the task.
+    pub const NAME: &str = "device_token_follower";
+
     pub fn new(db: Db, clock: Arc<dyn Clock>, revocations: Revocations) -> (Self, Arc<RevokedTokens>) {
         let tokens = Arc::new(RevokedTokens::new(revocations));
         let sync = Self {
@@ -166,7 +169,9 @@ impl RevokedTokenSync {
 
     /// Polls until the task is dropped. Until the first full read, checks accept replaced tokens.
     pub async fn run(&mut self) {
-        Poller::new("device_tokens", POLL_INTERVAL).run(self).await;
+        // A previous run may have stopped at any await.
+        self.polled_at = None;
+        Poller::new(Self::NAME, POLL_INTERVAL).run(self).await;
     }
 }
 
@@ -174,8 +179,9 @@ impl PollingTask for RevokedTokenSync {
     type Hint = Infallible;
     type Error = StorageError;
 
-    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
-        self.load().await
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<PollOutcome, StorageError> {
+        self.load().await?;
+        Ok(PollOutcome::Polled)
     }
 
     /// The database may have been replaced by an older state meanwhile.

@@ -18,8 +18,8 @@ use super::snapshot::{Origin, SnapshotDirectory};
 use super::{CatalogCache, Revocations, SyncRequest};
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
-use crate::hints::{CatalogChange, HintBus, HintEvent, Subscription};
-use crate::poller::{Poller, PollingTask};
+use crate::hints::{CatalogSubscription, HintBus, HintEvent};
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
 use crate::storage::{Db, Hint, StorageError};
@@ -42,7 +42,7 @@ pub struct CatalogSyncSettings {
     pub encoders: OfferEncoders,
 }
 
-/// What a [`CatalogSync`] works with.
+/// Dependencies of a [`CatalogSync`].
 pub struct CatalogSyncParts {
     /// Dedicated connection.
     pub db: Db,
@@ -65,7 +65,7 @@ pub struct CatalogSync {
     keyring: Arc<Keyring>,
     sync_requests: mpsc::UnboundedReceiver<SyncRequest>,
     hints: HintBus,
-    changes: Subscription<CatalogChange>,
+    changes: CatalogSubscription,
     settings: CatalogSyncSettings,
     /// Forces the next poll to compare every tenant: at start and after the database was unavailable.
     must_compare_all: bool,
@@ -77,6 +77,9 @@ pub struct CatalogSync {
 }
 
 impl CatalogSync {
+    /// Name of the task.
+    pub const NAME: &str = "catalog_follower";
+
     pub fn new(parts: CatalogSyncParts, settings: CatalogSyncSettings) -> (Self, Arc<CatalogCache>) {
         let (sender, sync_requests) = mpsc::unbounded_channel();
         let live = Arc::new(CatalogCache::new(sender, settings.stale_after, parts.revocations));
@@ -87,7 +90,7 @@ impl CatalogSync {
             clock: parts.clock,
             keyring: parts.keyring,
             sync_requests,
-            changes: parts.hints.subscribe(),
+            changes: parts.hints.subscribe_to_catalog(),
             hints: parts.hints,
             settings,
             must_compare_all: true,
@@ -132,7 +135,7 @@ impl CatalogSync {
     pub async fn run(&mut self) {
         // A previous run may have stopped at any await.
         self.must_compare_all = true;
-        Poller::new("catalog", self.settings.poll_interval)
+        Poller::new(Self::NAME, self.settings.poll_interval)
             .run(self)
             .await;
     }
@@ -140,7 +143,7 @@ impl CatalogSync {
     /// Compares the tenants of all pending sync requests, then notifies the waiters. After a failure, the requests stay
     /// pending.
     async fn serve_sync_requests(&mut self) -> Result<(), StorageError> {
-        self.hints.announce(Hint::Catalog);
+        self.hints.publish(Hint::Catalog);
         while let Ok(request) = self.sync_requests.try_recv() {
             self.pending.push(request);
         }
@@ -267,24 +270,27 @@ impl PollingTask for CatalogSync {
     type Hint = ();
     type Error = StorageError;
 
-    async fn hint(&mut self) {
+    async fn next_hint(&mut self) {
         tokio::select! {
             request = self.sync_requests.recv() => self.pending.extend(request),
-            event = self.changes.next() => self.must_compare_all |= event == HintEvent::Reconnected,
+            event = self.changes.next_event() => self.must_compare_all |= event == HintEvent::HintsLost,
         }
     }
 
-    async fn poll(&mut self, _: Option<()>) -> Result<(), StorageError> {
-        if self.pending.is_empty() {
+    async fn poll(&mut self, _: Option<()>) -> Result<PollOutcome, StorageError> {
+        let polled = if self.pending.is_empty() {
             self.compare().await
         } else {
             self.serve_sync_requests().await
+        };
+        if polled.is_err() {
+            metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
         }
+        polled.map(|()| PollOutcome::Polled)
     }
 
     /// Reconnects, because existing connections may be half-open.
     async fn recover(&mut self) {
-        metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
         self.must_compare_all = true;
         match self.db.reopen().await {
             Ok(db) => self.db = db,

@@ -25,7 +25,7 @@ pub struct Explanation {
 }
 
 /// Check to explain.
-pub struct Question<'a> {
+pub struct ExplainRequest<'a> {
     pub check: Check<'a>,
     /// Explains one resource only.
     pub only: Option<&'a Identifier>,
@@ -41,7 +41,7 @@ pub async fn explain_check(
     caller: &Caller,
     tenant: TenantId,
     app: &PackageName,
-    mut question: Question<'_>,
+    mut request: ExplainRequest<'_>,
 ) -> Result<Explanation, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let reader = ctx.db().begin_read().await?;
@@ -56,10 +56,10 @@ pub async fn explain_check(
         .pop()
         .ok_or(ServiceError::NotFound("app"))?;
     let directory = find_directory(ctx, &reader, scope, &rows).await?;
-    question.check.complete_memberships(&directory);
+    request.check.complete_memberships(&directory);
     let now = ctx.now();
     let check_context = CheckContext {
-        now: question.at.unwrap_or(now),
+        now: request.at.unwrap_or(now),
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
@@ -67,8 +67,8 @@ pub async fn explain_check(
     Ok(Explanation {
         revision: rows.revision,
         at: check_context.now,
-        resources: explain_selected(&compiled, &question.check, &check_context, |identifier| {
-            question.only.is_none_or(|only| only.as_str() == identifier)
+        resources: explain_selected(&compiled, &request.check, &check_context, |identifier| {
+            request.only.is_none_or(|only| only.as_str() == identifier)
         }),
     })
 }

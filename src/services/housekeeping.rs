@@ -11,10 +11,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{Context, ServiceError, rekey};
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollError, PollOutcome, Poller, PollingTask};
 use crate::random;
 use crate::storage::{device_installs, enrolment_codes, idempotency, leases, nodes, pushes, sessions};
 
+/// Name of the task.
+pub const NAME: &str = "housekeeping";
 const LEASE: &str = "housekeeping";
 const EVERY: Duration = Duration::from_mins(1);
 /// Longer than the interval, so that the holder keeps the lease; also longer than any clock difference.
@@ -59,23 +61,29 @@ struct Housekeeping<'a> {
 /// Removes old data every minute until the task is dropped.
 pub async fn run(ctx: &Context) {
     let holder = random::uuid().to_string();
-    Poller::new("housekeeping", EVERY)
+    Poller::new(NAME, EVERY)
         .run(&mut Housekeeping { ctx, holder })
         .await;
+}
+
+impl PollError for ServiceError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
 }
 
 impl PollingTask for Housekeeping<'_> {
     type Hint = Infallible;
     type Error = ServiceError;
 
-    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), ServiceError> {
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<PollOutcome, ServiceError> {
         if let Err(error) = rekey::observe(self.ctx).await {
             tracing::debug!(%error, "secrets under old keys could not be counted");
         }
         if let Some(removed) = clean(self.ctx, &self.holder).await? {
             tracing::debug!(?removed, "housekeeping");
         }
-        Ok(())
+        Ok(PollOutcome::Polled)
     }
 }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use foldhash::quality::RandomState;
 use tokio::task::JoinHandle;
 
-use super::batch_writer::{BatchKind, BatchQueue, BatchSettings, BatchWriter};
+use super::batch_writer::{BatchSink, BatchQueue, BatchSettings, BatchWriter};
 use crate::storage::credentials::last_use::{self, KeyRef};
 use crate::storage::{Db, StorageError};
 
@@ -71,11 +71,12 @@ impl KeyUses {
     }
 }
 
-impl BatchKind for FirstUses {
-    const NAME: &'static str = "key_uses";
-    const IF_DROPPED: &'static str = "the last use of a key is not shown until its next use";
+impl BatchSink for FirstUses {
+    const NAME: &'static str = "key_use_writer";
+    const IF_DROPPED: &'static str = "the use of a key on this day may not be shown";
 
     type Item = FirstUse;
+    type Written = ();
 
     async fn write(&self, uses: &[FirstUse]) -> Result<(), StorageError> {
         let mut uses = uses.to_vec();
@@ -96,11 +97,12 @@ mod tests {
 
     struct NoDatabase;
 
-    impl BatchKind for NoDatabase {
+    impl BatchSink for NoDatabase {
         const NAME: &'static str = "no_database";
         const IF_DROPPED: &'static str = "none";
 
         type Item = FirstUse;
+    type Written = ();
 
         async fn write(&self, _: &[FirstUse]) -> Result<(), StorageError> {
             Ok(())

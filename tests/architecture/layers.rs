@@ -1,4 +1,5 @@
-//! Dependencies between the layers: modules of the server and of the domain, and the other packages. `ARCHITECTURE.md` says why.
+//! Dependencies between the layers: modules of the server and of the domain, and the other packages.
+//! `ARCHITECTURE.md` says why.
 
 use crate::source::{Module, Sources};
 
@@ -61,7 +62,7 @@ const LAYERS: [Layer; 22] = [
     },
     Layer {
         name: "poller",
-        may_name: &["backoff", "error_chain", "random", "timer"],
+        may_name: &["storage", "backoff", "error_chain", "random", "timer"],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Layer {

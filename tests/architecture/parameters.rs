@@ -1,4 +1,4 @@
-//! Parameters of functions.
+//! Parameters of functions. Closures are not checked: the function that calls a closure determines its parameters.
 
 use syn::visit::{self, Visit};
 use syn::{FnArg, Pat, Signature};
@@ -11,15 +11,24 @@ struct TuplePatterns(Vec<String>);
 
 impl<'ast> Visit<'ast> for TuplePatterns {
     fn visit_signature(&mut self, signature: &'ast Signature) {
-        let is_tuple = |argument: &FnArg| match argument {
-            // `(): ()` is a parameter without a value.
-            FnArg::Typed(argument) => matches!(&*argument.pat, Pat::Tuple(tuple) if !tuple.elems.is_empty()),
+        let has_tuple = |argument: &FnArg| match argument {
+            FnArg::Typed(argument) => is_tuple(&argument.pat),
             FnArg::Receiver(_) => false,
         };
-        if signature.inputs.iter().any(is_tuple) {
+        if signature.inputs.iter().any(has_tuple) {
             self.0.push(signature.ident.to_string());
         }
         visit::visit_signature(self, signature);
+    }
+}
+
+fn is_tuple(pattern: &Pat) -> bool {
+    match pattern {
+        // `(): ()` is a parameter without a value.
+        Pat::Tuple(tuple) => !tuple.elems.is_empty(),
+        Pat::Reference(reference) => is_tuple(&reference.pat),
+        Pat::Paren(inner) => is_tuple(&inner.pat),
+        _ => false,
     }
 }
 
@@ -48,12 +57,13 @@ fn a_tuple_pattern_is_found_wherever_a_function_is() {
     let text = "
         fn plain(a: (u8, u8), (): ()) {}
         fn free((a, b): (u8, u8)) {}
+        fn borrowed(&(a, b): &(u8, u8)) {}
         impl A { fn method(&self, a: u8, (b, c): Pair) {} }
         trait B { fn provided((a, b): (u8, u8)) {} }
         mod tests { fn outer() { fn inner((a, b): (u8, u8)) {} } }
     ";
     assert_eq!(
         functions_with_tuples(text),
-        ["free", "method", "provided", "inner"]
+        ["free", "borrowed", "method", "provided", "inner"]
     );
 }

@@ -112,7 +112,7 @@ impl Parts {
     }
 
     pub(crate) fn end_record(&self, directory_offset: u32) -> Vec<u8> {
-        let directory = Place::new(directory_offset, length(&self.directory));
+        let directory = DirectoryExtent::new(directory_offset, length(&self.directory));
         end_record(self.count, directory, &[])
     }
 }
@@ -122,21 +122,21 @@ pub(crate) fn write(entries: &[Entry]) -> Vec<u8> {
     Parts::new(entries).join(&[])
 }
 
-/// Place of the central directory in a container, as an end record states it.
+/// Extent of the central directory in a container, as an end record states it.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<N> {
+pub(crate) struct DirectoryExtent<N> {
     pub(crate) offset: N,
     pub(crate) size: N,
 }
 
-impl<N> Place<N> {
+impl<N> DirectoryExtent<N> {
     pub(crate) fn new(offset: N, size: N) -> Self {
         Self { offset, size }
     }
 }
 
 /// Builds an end record with a comment.
-pub(crate) fn end_record(count: u16, directory: Place<u32>, comment: &[u8]) -> Vec<u8> {
+pub(crate) fn end_record(count: u16, directory: DirectoryExtent<u32>, comment: &[u8]) -> Vec<u8> {
     Bytes::default()
         .u32(0x0605_4b50)
         .u32(0)
@@ -150,7 +150,7 @@ pub(crate) fn end_record(count: u16, directory: Place<u32>, comment: &[u8]) -> V
 }
 
 /// Builds a ZIP64 record and its locator.
-pub(crate) fn zip64_end(count: u64, directory: Place<u64>, record_offset: u64) -> Vec<u8> {
+pub(crate) fn zip64_end(count: u64, directory: DirectoryExtent<u64>, record_offset: u64) -> Vec<u8> {
     let record = Bytes::default()
         .u32(0x0606_4b50)
         .u64(44)

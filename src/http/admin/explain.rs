@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::request_fields::Nullable;
 use crate::http::respond;
 use crate::http::value_schemas::{JsonOrText, RuleValue, VerdictValue};
-use crate::services::explain::{self, Explanation, Question};
+use crate::services::explain::{self, Explanation};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::Identifier;
@@ -155,8 +155,9 @@ pub(super) async fn explain_check(
             let raw = raw_check_fields(&body);
             let (check, at) = read(&path, &raw, at)?;
             let only = only.as_ref();
-            let (tenant, app, question) = (path.tenant_id, &path.package_name, Question { check, only, at });
-            let explained = explain::explain_check(&ctx, &caller, tenant, app, question).await?;
+            let (tenant, app) = (path.tenant_id, &path.package_name);
+            let request = explain::ExplainRequest { check, only, at };
+            let explained = explain::explain_check(&ctx, &caller, tenant, app, request).await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
         .await?;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::hash_of;
 use super::seen::StateCache;
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::storage::device_changes::{
     ChangeBatch, DeviceChange, Position, append_end_marker, prune_before, read_since,
 };
@@ -40,6 +40,9 @@ pub struct DeviceChangeReader {
 }
 
 impl DeviceChangeReader {
+    /// Name of the task.
+    pub const NAME: &str = "device_changes";
+
     pub(super) fn new(db: Db, states: Option<Arc<StateCache>>, writer: String) -> Self {
         Self {
             db,
@@ -54,7 +57,7 @@ impl DeviceChangeReader {
     /// Polls every second until the task is dropped.
     pub async fn run(&mut self) {
         self.position = None;
-        Poller::new("device_changes", EVERY).run(self).await;
+        Poller::new(Self::NAME, EVERY).run(self).await;
     }
 
     /// Begins to read at the end of the changes.
@@ -120,9 +123,10 @@ impl PollingTask for DeviceChangeReader {
     type Hint = Infallible;
     type Error = StorageError;
 
-    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<PollOutcome, StorageError> {
         let Some(mut position) = self.position.clone() else {
-            return self.begin().await;
+            self.begin().await?;
+            return Ok(PollOutcome::Polled);
         };
         self.read(&mut position).await?;
         self.position = Some(position.clone());
@@ -130,6 +134,6 @@ impl PollingTask for DeviceChangeReader {
             self.old.push_back((timer::runtime_now(), position));
             self.remove_old().await?;
         }
-        Ok(())
+        Ok(PollOutcome::Polled)
     }
 }

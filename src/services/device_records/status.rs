@@ -26,8 +26,8 @@ pub struct DeviceRecordStatus {
 }
 
 impl Counts {
-    /// Counts the rows of a transaction, and its records beyond a limit.
-    pub(super) fn transaction(&self, written: usize, over_limit: usize) {
+    /// Adds the rows of a transaction, and its records beyond a limit.
+    pub(super) fn add_transaction(&self, written: usize, over_limit: usize) {
         self.written.fetch_add(written as u64, Ordering::Relaxed);
         self.over_limit.fetch_add(over_limit as u64, Ordering::Relaxed);
     }

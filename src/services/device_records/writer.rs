@@ -10,7 +10,7 @@ use super::hash_of;
 use super::plan::{Plan, StoredState, plan};
 use super::status::Counts;
 use crate::services::NewDevices;
-use crate::services::batch_writer::BatchKind;
+use crate::services::batch_writer::BatchSink;
 use crate::storage::{Db, StorageError, Tx, device_changes, device_installs, devices};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::device::Observation;
@@ -25,6 +25,16 @@ pub struct DeviceRecordBatches {
     pub(super) new_devices: Arc<NewDevices>,
 }
 
+/// Result of a transaction.
+#[derive(Default)]
+pub struct WrittenRecords {
+    /// Number of device rows.
+    devices: usize,
+    /// Number of records beyond a limit.
+    over_limit: usize,
+    added: Vec<AddedDevices>,
+}
+
 /// New devices of a tenant on a day, by their networks.
 struct AddedDevices {
     tenant: TenantId,
@@ -32,22 +42,23 @@ struct AddedDevices {
     networks: Vec<Option<IpAddr>>,
 }
 
-impl BatchKind for DeviceRecordBatches {
-    const NAME: &'static str = "device_records";
+impl BatchSink for DeviceRecordBatches {
+    const NAME: &'static str = "device_record_writer";
     const IF_DROPPED: &'static str =
         "the device is recorded at its next check with another state or on the next day";
 
     type Item = Box<Observation>;
+    type Written = WrittenRecords;
 
     /// Writes a batch in one transaction. Tenants are processed in the order of their ids, so that nodes lock rows in
     /// the same order.
-    async fn write(&self, records: &[Box<Observation>]) -> Result<(), StorageError> {
+    async fn write(&self, records: &[Box<Observation>]) -> Result<WrittenRecords, StorageError> {
         let mut by_tenant: BTreeMap<TenantId, Vec<&Observation>> = BTreeMap::new();
         for record in records {
             by_tenant.entry(record.tenant).or_default().push(record);
         }
-        let (mut written, mut over_limit) = (0, 0);
-        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        let mut written = WrittenRecords::default();
+        let mut changed = Vec::new();
         let tx = self.db.begin().await?;
         device_changes::begin_recording(&tx).await?;
         for (tenant, records) in by_tenant {
@@ -60,13 +71,13 @@ impl BatchKind for DeviceRecordBatches {
                 |planned, network| allowance.admits(planned, network),
             );
             let networks = std::mem::take(&mut plan.new_devices);
-            added.push(AddedDevices {
+            written.added.push(AddedDevices {
                 tenant,
                 day,
                 networks,
             });
-            written += plan.devices.len();
-            over_limit += plan.over_limit;
+            written.devices += plan.devices.len();
+            written.over_limit += plan.over_limit;
             let devices = plan.devices.iter().map(|seen| seen.device.as_str());
             changed.extend(devices.map(|device| hash_of(tenant.get(), device)));
             execute(&tx, scope, plan).await?;
@@ -76,11 +87,14 @@ impl BatchKind for DeviceRecordBatches {
         }
         device_changes::end_recording(&tx).await?;
         tx.commit().await?;
-        self.counts.transaction(written, over_limit);
-        for added in added {
+        Ok(written)
+    }
+
+    fn apply(&self, written: WrittenRecords) {
+        self.counts.add_transaction(written.devices, written.over_limit);
+        for added in written.added {
             self.new_devices.add(added.tenant, added.day, &added.networks);
         }
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::DeliveredPush;
 use super::device_pushes::{delivered_by, hash_of, read_pending};
 use crate::services::authentication::DevicePrincipal;
-use crate::services::delivery::{RetryWaits, spread};
+use crate::services::outbox::{RetryPolicy, jitter};
 use crate::services::push_delivery::{Listener, ListenerKind};
 use crate::services::{Context, ServiceError, suspend_deadline};
 use crate::timer;
@@ -62,7 +62,7 @@ async fn poll_draining_node(
 ) -> Result<Vec<DeliveredPush>, ServiceError> {
     {
         let _suspended = suspend_deadline();
-        sleep(spread(wait.min(DRAINING_POLL_WAIT), hash_of(principal))).await;
+        sleep(jitter(wait.min(DRAINING_POLL_WAIT), hash_of(principal))).await;
     }
     principal.confirm(ctx)?;
     let (tenant, device) = (
@@ -105,7 +105,7 @@ async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDel
 fn due(
     open: Vec<DeliveredPush>,
     now: DateTime<Utc>,
-    redelivery: RetryWaits,
+    redelivery: RetryPolicy,
 ) -> (Vec<DeliveredPush>, Option<TimeDelta>) {
     let mut next: Option<TimeDelta> = None;
     let is_due = |push: &DeliveredPush| {
@@ -120,7 +120,7 @@ fn due(
 }
 
 /// Returns the time until a push is due for delivery.
-fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: RetryWaits) -> TimeDelta {
+fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: RetryPolicy) -> TimeDelta {
     let Some(delivered_at) = push.target.delivered_at else {
         return TimeDelta::zero();
     };

@@ -10,7 +10,7 @@ use super::DeliveredPush;
 use super::device_pushes::{delivered_by, hash_of, read_pending};
 use crate::services::Context;
 use crate::services::authentication::DevicePrincipal;
-use crate::services::delivery::spread;
+use crate::services::outbox::jitter;
 use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule};
 use crate::timer;
 use slipway_domain::catalog::push::Channel;
@@ -106,7 +106,7 @@ impl EventStream {
             Ok(open) => open,
             Err(error) => {
                 tracing::debug!(%error, "cannot read the open pushes of a device now; retrying");
-                let pause = spread(READ_AGAIN_AFTER, hash_of(&self.principal));
+                let pause = jitter(READ_AGAIN_AFTER, hash_of(&self.principal));
                 self.read_soon(after, timer::runtime_now() + pause);
                 return Vec::new();
             }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::services::batch_writer::{BatchKind, BatchQueue, BatchSettings, BatchWriter};
+use crate::services::batch_writer::{BatchSink, BatchQueue, BatchSettings, BatchWriter};
 use crate::storage::push_targets::mark_delivered;
 use crate::storage::{Db, StorageError};
 use slipway_domain::catalog::ids::PushId;
@@ -134,30 +134,26 @@ impl UnwrittenDeliveries {
     }
 }
 
-impl BatchKind for DeliveryBatches {
-    const NAME: &'static str = "push_deliveries";
+impl BatchSink for DeliveryBatches {
+    const NAME: &'static str = "delivery_writer";
     const IF_DROPPED: &'static str = "the pushes will be delivered again";
 
     type Item = RecordedDeliveries;
+    type Written = ();
 
     fn size(recorded: &RecordedDeliveries) -> usize {
         recorded.delivered.len()
     }
 
-    /// Writes each channel in a separate transaction, because rows are locked in the order of their keys.
     async fn write(&self, recorded: &[RecordedDeliveries]) -> Result<(), StorageError> {
-        let now = self.clock.now();
-        for channel in Channel::ALL {
-            let delivered = recorded.iter().flat_map(|recorded| &recorded.delivered);
-            let by_it = delivered.filter(|delivery| delivery.channel == channel);
-            let targets: Vec<_> = by_it.map(|delivery| delivery.target.clone()).collect();
-            if !targets.is_empty() {
-                let tx = self.db.begin().await?;
-                mark_delivered(&tx, &targets, channel, now).await?;
-                tx.commit().await?;
-            }
+        let mut targets: HashMap<Channel, Vec<TargetKey>> = HashMap::new();
+        for delivery in recorded.iter().flat_map(|recorded| &recorded.delivered) {
+            let of_channel = targets.entry(delivery.channel).or_default();
+            of_channel.push(delivery.target.clone());
         }
-        Ok(())
+        let tx = self.db.begin().await?;
+        mark_delivered(&tx, &targets, self.clock.now()).await?;
+        tx.commit().await
     }
 
     fn release(&self, recorded: RecordedDeliveries) {

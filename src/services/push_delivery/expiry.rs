@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::storage::push_targets::expire_due;
 use crate::storage::{Db, StorageError};
 
@@ -20,13 +20,16 @@ pub(super) struct PushExpiry {
 }
 
 impl PushExpiry {
+    /// Name of the task.
+    pub(super) const NAME: &str = "push_expiry";
+
     pub(super) fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
         Self { db, clock }
     }
 
     /// Checks for overdue targets every second until the task is dropped.
     pub(super) async fn run(&mut self) {
-        Poller::new("push_expiry", EVERY).run(self).await;
+        Poller::new(Self::NAME, EVERY).run(self).await;
     }
 }
 
@@ -34,12 +37,12 @@ impl PollingTask for PushExpiry {
     type Hint = Infallible;
     type Error = StorageError;
 
-    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<PollOutcome, StorageError> {
         loop {
             let expired = expire_due(&self.db, self.clock.now(), BATCH).await?.len() as u64;
             metrics::counter!("slipway_push_expired_total").increment(expired);
             if expired < BATCH {
-                return Ok(());
+                return Ok(PollOutcome::Polled);
             }
         }
     }

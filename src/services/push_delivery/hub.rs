@@ -92,7 +92,7 @@ impl Hub {
     }
 
     /// Waits for a push to any device since the last call returned.
-    pub(super) async fn something_pushed(&self) {
+    pub(super) async fn wait_for_push(&self) {
         self.something_pushed.notified().await;
     }
 

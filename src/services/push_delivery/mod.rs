@@ -4,8 +4,8 @@
 //! The database is the only source of pending pushes: those that are not acknowledged, expired or withdrawn. A sync
 //! task keeps in memory which devices have pending pushes, and wakes their listeners on this node. Listeners are event
 //! streams and long polls; they read the pushes to deliver from the database. Hints from this node and the others name
-//! the pushes to read. Hints may be lost, so the sync task also polls every second. A push is delivered again until the device
-//! acknowledges it or it expires.
+//! the pushes to read. Hints may be lost, so the sync task also polls every second. A push is delivered again until the
+//! device acknowledges it or it expires.
 
 mod deliveries;
 mod expiry;
@@ -40,8 +40,8 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::hints::HintBus;
 use crate::live::{DeviceRef, Revocation};
-use crate::services::batch_writer::BatchWriter;
-use crate::services::delivery::RetryWaits;
+use crate::services::batch_writer::{BatchSink as _, BatchWriter};
+use crate::services::outbox::RetryPolicy;
 use crate::storage::{Db, Hint};
 use crate::supervision::Importance::Auxiliary;
 use crate::supervision::Tasks;
@@ -57,7 +57,7 @@ const READS_AT_ONCE: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct DeliverySettings {
     /// Waits between deliveries of an unacknowledged push over a stream or a poll.
-    pub redelivery: RetryWaits,
+    pub redelivery: RetryPolicy,
     /// Maximum time that a stream is silent.
     pub heartbeat: Duration,
     pub lifetimes: PushLifetimes,
@@ -77,7 +77,7 @@ pub struct PushDelivery {
     settings: DeliverySettings,
 }
 
-/// What push delivery works with.
+/// Dependencies of push delivery.
 pub struct PushDeliveryParts {
     /// Pool for writes.
     pub db: Db,
@@ -141,7 +141,7 @@ impl PushDelivery {
                 clock.clone(),
                 hub.clone(),
                 pending.clone(),
-                parts.hints.subscribe(),
+                parts.hints.subscribe_to_pushes(sync::PUSHES_AT_ONCE),
             ),
             writer,
             presence: PresenceWriter::new(db.clone(), hub.clone(), parts.node),
@@ -165,12 +165,12 @@ impl PushDelivery {
     /// lost, polls find the change within a second.
     pub fn notify(&self, push: PushId) {
         self.notify_local(push);
-        self.hints.announce(Hint::Push(push));
+        self.hints.publish(Hint::Push(push));
     }
 
     /// Notifies only this node, for changes that no other node waits for.
     pub(super) fn notify_local(&self, push: PushId) {
-        self.hints.wake(Hint::Push(push));
+        self.hints.notify_local(Hint::Push(push));
     }
 
     /// Returns the pending pushes of all devices, which are in memory.
@@ -185,8 +185,8 @@ impl PushDelivery {
     }
 
     /// Waits for a push to any device since the last call returned.
-    pub(super) async fn something_pushed(&self) {
-        self.hub.something_pushed().await;
+    pub(super) async fn wait_for_push(&self) {
+        self.hub.wait_for_push().await;
     }
 
     /// Waits for a permit to read the pending pushes of a device.
@@ -211,7 +211,7 @@ impl PushDelivery {
     }
 
     /// Returns the waits between deliveries of an unacknowledged push over a stream or a poll.
-    pub(super) fn redelivery(&self) -> RetryWaits {
+    pub(super) fn redelivery(&self) -> RetryPolicy {
         self.settings.redelivery
     }
 
@@ -254,8 +254,8 @@ impl DeliveryTasks {
     pub fn start(self, tasks: &Tasks) -> RunningDelivery {
         let (is_over, over) = watch::channel(false);
         let running = vec![
-            tasks.supervise("push_follower", Auxiliary, self.sync, |sync| sync.run().boxed()),
-            tasks.supervise("push_expiry", Auxiliary, self.expiry, |expiry| {
+            tasks.supervise(PendingPushSync::NAME, Auxiliary, self.sync, |sync| sync.run().boxed()),
+            tasks.supervise(PushExpiry::NAME, Auxiliary, self.expiry, |expiry| {
                 expiry.run().boxed()
             }),
             tasks.supervise(
@@ -267,11 +267,11 @@ impl DeliveryTasks {
         ];
         RunningDelivery {
             tasks: running,
-            writer: tasks.supervise("delivery_writer", Auxiliary, self.writer, |writer| {
+            writer: tasks.supervise(DeliveryBatches::NAME, Auxiliary, self.writer, |writer| {
                 writer.run().boxed()
             }),
             presence: tasks.supervise(
-                "presence_writer",
+                PresenceWriter::NAME,
                 Auxiliary,
                 (self.presence, over),
                 |(presence, over)| {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::hub::Hub;
 use crate::live::DeviceRef;
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::storage::{Db, StorageError, device_presence};
 use crate::supervision::Exit;
 use crate::timer;
@@ -51,6 +51,9 @@ struct PresenceChanges {
 }
 
 impl PresenceWriter {
+    /// Name of the task.
+    pub(super) const NAME: &str = "presence_writer";
+
     pub(super) fn new(db: Db, hub: Arc<Hub>, node: Uuid) -> Self {
         Self {
             db,
@@ -63,11 +66,11 @@ impl PresenceWriter {
     /// Writes until `is_over` returns, and then writes the remaining changes within a time limit.
     pub(super) async fn run(&mut self, is_over: impl Future<Output = ()>) -> Exit {
         self.reconsider_all();
-        Poller::new("presence", WRITE_EVERY)
+        Poller::new(Self::NAME, WRITE_EVERY)
             .run_until(is_over, self)
             .await;
         let written = timeout(WRITE_LAST_WITHIN, self.write(Duration::ZERO)).await;
-        if !matches!(written, Ok(Ok(()))) {
+        if !matches!(written, Ok(Ok(_))) {
             tracing::warn!("the last disconnects were not written; they take effect once this node expires");
         }
         Exit::Finished
@@ -80,9 +83,13 @@ impl PresenceWriter {
         self.hub.presence.put_back(devices.map(|device| (device, now)));
     }
 
-    async fn write(&mut self, grace: Duration) -> Result<(), StorageError> {
+    /// Writes the changes. The outcome is `Skipped` if there are none.
+    async fn write(&mut self, grace: Duration) -> Result<PollOutcome, StorageError> {
         let decided = self.decide(self.hub.presence.take(), grace);
         self.hub.presence.put_back(decided.later);
+        if decided.changes.is_empty() {
+            return Ok(PollOutcome::Skipped);
+        }
         let mut unwritten = decided.changes.as_slice();
         while let Some(batch) = unwritten.chunks(BATCH).next() {
             if let Err(error) = self.write_batch(batch).await {
@@ -94,7 +101,7 @@ impl PresenceWriter {
             self.remember(batch);
             unwritten = &unwritten[batch.len()..];
         }
-        Ok(())
+        Ok(PollOutcome::Polled)
     }
 
     fn decide(&self, changed: HashMap<DeviceRef, Instant>, grace: Duration) -> PresenceChanges {
@@ -148,7 +155,7 @@ impl PollingTask for PresenceWriter {
     type Hint = Infallible;
     type Error = StorageError;
 
-    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<PollOutcome, StorageError> {
         self.write(GRACE).await
     }
 }

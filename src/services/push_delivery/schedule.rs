@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use crate::services::delivery::RetryWaits;
+use crate::services::outbox::RetryPolicy;
 use slipway_domain::catalog::ids::PushId;
 
 /// The pushes that one stream has delivered, by sequence, and the time at which each is due again.
@@ -39,7 +39,7 @@ impl RedeliverySchedule {
         sequence: i64,
         push: PushId,
         now: Instant,
-        redelivery: RetryWaits,
+        redelivery: RetryPolicy,
     ) -> bool {
         self.highest = self.highest.max(sequence);
         let scheduled = self
@@ -94,7 +94,7 @@ mod tests {
     use crate::random;
     use crate::timer;
 
-    const REDELIVERY: RetryWaits = RetryWaits {
+    const REDELIVERY: RetryPolicy = RetryPolicy {
         first: Duration::from_secs(15),
         longest: Duration::from_mins(5),
     };

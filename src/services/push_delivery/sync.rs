@@ -15,14 +15,16 @@ use super::device_of;
 use super::hub::Hub;
 use super::pending::{PendingPush, PendingPushes, pending_push};
 use crate::clock::Clock;
-use crate::hints::{HintEvent, Subscription};
+use crate::hints::{HintEvent, PushSubscription};
 use crate::live::DeviceRef;
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollError, PollOutcome, Poller, PollingTask};
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
 use crate::timer;
 use slipway_domain::catalog::ids::PushId;
 
+/// Maximum number of pushes that are loaded in one read.
+pub(super) const PUSHES_AT_ONCE: usize = 200;
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Overlap of each poll with the one before: transactions commit later than they write, and the clocks of nodes differ.
 const OVERLAP: TimeDelta = TimeDelta::seconds(5);
@@ -30,6 +32,8 @@ const OVERLAP: TimeDelta = TimeDelta::seconds(5);
 const COMPARE_EVERY: Duration = Duration::from_mins(1);
 /// Minimum ratio between the pause after a full comparison and its duration.
 const COMPARE_SHARE: u32 = 20;
+/// Minimum pause after a comparison that failed.
+const COMPARE_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Rows that a comparison reads per statement.
 const PAGE: u64 = 10_000;
 
@@ -38,7 +42,7 @@ pub(super) struct PendingPushSync {
     clock: Arc<dyn Clock>,
     hub: Arc<Hub>,
     pending: Arc<PendingPushes>,
-    hints: Subscription<PushId>,
+    hints: PushSubscription,
     polled_at: DateTime<Utc>,
     comparison: Comparison,
 }
@@ -48,6 +52,8 @@ struct Comparison {
     task: JoinSet<ComparisonResult>,
     began_at: Instant,
     due_at: Instant,
+    /// End of the pause after a comparison that failed.
+    not_before: Instant,
     /// Devices that polls found changed since the comparison began. The polls have newer data than the comparison.
     changed: HashSet<DeviceRef>,
 }
@@ -57,18 +63,36 @@ type ComparisonResult = Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageErro
 
 /// Reason to poll before the interval is over.
 pub(super) enum Wake {
-    Hints(HintEvent<PushId>),
+    Hints(HintEvent<Vec<PushId>>),
     /// End of a full comparison.
     Compared(Result<ComparisonResult, JoinError>),
 }
 
+/// Error of a poll.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SyncError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("comparing all pushes failed")]
+    Comparison(#[from] JoinError),
+}
+
+impl PollError for SyncError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_transient())
+    }
+}
+
 impl PendingPushSync {
+    /// Name of the task.
+    pub(super) const NAME: &str = "push_follower";
+
     pub(super) fn new(
         db: Db,
         clock: Arc<dyn Clock>,
         hub: Arc<Hub>,
         pending: Arc<PendingPushes>,
-        hints: Subscription<PushId>,
+        hints: PushSubscription,
     ) -> Self {
         let now = timer::runtime_now();
         Self {
@@ -82,6 +106,7 @@ impl PendingPushSync {
                 task: JoinSet::new(),
                 began_at: now,
                 due_at: now,
+                not_before: now,
                 changed: HashSet::new(),
             },
         }
@@ -91,7 +116,7 @@ impl PendingPushSync {
     pub(super) async fn run(&mut self) {
         // A previous run may have stopped at any await, so hints may be lost.
         self.comparison.due_at = timer::runtime_now();
-        Poller::new("pushes", POLL_INTERVAL).run(self).await;
+        Poller::new(Self::NAME, POLL_INTERVAL).run(self).await;
     }
 
     /// Loads the pushes that hints name.
@@ -114,8 +139,10 @@ impl PendingPushSync {
             .await?;
         self.polled_at = now;
         self.apply(&found);
-        if self.comparison.task.is_empty() && self.comparison.due_at <= timer::runtime_now() {
-            self.comparison.began_at = timer::runtime_now();
+        let now = timer::runtime_now();
+        let is_due = self.comparison.due_at.max(self.comparison.not_before) <= now;
+        if is_due && self.comparison.task.is_empty() {
+            self.comparison.began_at = now;
             self.comparison.changed.clear();
             self.comparison.task.spawn(read_all_pending(self.db.clone()));
         }
@@ -135,12 +162,23 @@ impl PendingPushSync {
         }
     }
 
-    fn finish_comparison(&mut self, found: ComparisonResult) -> Result<(), StorageError> {
+    fn finish_comparison(&mut self, compared: Result<ComparisonResult, JoinError>) -> Result<(), SyncError> {
         let comparison = &mut self.comparison;
         let changed = std::mem::take(&mut comparison.changed);
         let took = comparison.began_at.elapsed();
-        comparison.due_at = timer::runtime_now() + COMPARE_EVERY.max(took * COMPARE_SHARE);
-        for device in self.pending.replace_all(found?, &changed) {
+        let now = timer::runtime_now();
+        // A loss of hints meanwhile has made another comparison due.
+        if comparison.due_at <= comparison.began_at {
+            comparison.due_at = now + COMPARE_EVERY.max(took * COMPARE_SHARE);
+        }
+        let found = match compared {
+            Ok(Ok(found)) => found,
+            failed => {
+                comparison.not_before = now + COMPARE_AGAIN_AFTER;
+                failed??
+            }
+        };
+        for device in self.pending.replace_all(found, &changed) {
             self.hub.notify_push(&device);
         }
         Ok(())
@@ -149,29 +187,26 @@ impl PendingPushSync {
 
 impl PollingTask for PendingPushSync {
     type Hint = Wake;
-    type Error = StorageError;
+    type Error = SyncError;
 
-    async fn hint(&mut self) -> Wake {
+    async fn next_hint(&mut self) -> Wake {
         tokio::select! {
-            event = self.hints.next() => Wake::Hints(event),
+            event = self.hints.next_event() => Wake::Hints(event),
             Some(compared) = self.comparison.task.join_next() => Wake::Compared(compared),
         }
     }
 
-    async fn poll(&mut self, wake: Option<Wake>) -> Result<(), StorageError> {
+    async fn poll(&mut self, wake: Option<Wake>) -> Result<PollOutcome, SyncError> {
         match wake {
-            Some(Wake::Hints(HintEvent::Changes(pushes))) if !pushes.is_empty() => self.load(&pushes).await,
-            Some(Wake::Hints(HintEvent::Reconnected)) => {
+            Some(Wake::Hints(HintEvent::Changed(pushes))) => self.load(&pushes).await?,
+            Some(Wake::Hints(HintEvent::HintsLost)) => {
                 self.recover().await;
-                Ok(())
+                self.load_recent().await?;
             }
-            Some(Wake::Compared(Ok(found))) => self.finish_comparison(found),
-            Some(Wake::Compared(Err(error))) => {
-                tracing::error!(%error, "comparing all pushes failed");
-                Ok(())
-            }
-            Some(Wake::Hints(HintEvent::Changes(_))) | None => self.load_recent().await,
+            Some(Wake::Compared(compared)) => self.finish_comparison(compared)?,
+            None => self.load_recent().await?,
         }
+        Ok(PollOutcome::Polled)
     }
 
     /// Makes a full comparison due.

@@ -265,29 +265,46 @@ async fn release(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), 
 /// acknowledgement becomes the time of its delivery.
 pub async fn mark_delivered(
     tx: &Tx,
+    targets: &HashMap<Channel, Vec<TargetKey>>,
+    at: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    // All rows are locked first, in the order of their keys, so that nodes do not wait for each other.
+    for keys in sorted(targets.values().flatten()).chunks(ROWS) {
+        lock(tx, when(is_one_of(keys))).await?;
+    }
+    for (channel, keys) in targets {
+        for keys in sorted(keys).chunks(ROWS) {
+            mark_locked(tx, keys, *channel, in_micros(at)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn sorted<'a>(keys: impl IntoIterator<Item = &'a TargetKey>) -> Vec<TargetKey> {
+    let mut keys: Vec<_> = keys.into_iter().cloned().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+async fn mark_locked(
+    tx: &Tx,
     keys: &[TargetKey],
     channel: Channel,
     at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    let mut keys = keys.to_vec();
-    keys.sort_unstable();
-    keys.dedup();
-    let at = in_micros(at);
-    for keys in keys.chunks(ROWS) {
-        lock(tx, when(is_one_of(keys))).await?;
-        let delivered_at = CaseStatement::new()
-            .case(Column::ReceivedAt.lt(at), Expr::col(Column::ReceivedAt))
-            .finally(Expr::value(at));
-        Entity::update_many()
-            .col_expr(Column::State, state_after_delivery())
-            .col_expr(Column::Channel, Expr::value(channel.as_str()))
-            .col_expr(Column::Deliveries, Expr::col(Column::Deliveries).add(1))
-            .col_expr(Column::DeliveredAt, delivered_at.into())
-            .col_expr(Column::ChangedAt, Expr::value(at))
-            .filter(is_one_of(keys))
-            .exec(tx.connection())
-            .await?;
-    }
+    let delivered_at = CaseStatement::new()
+        .case(Column::ReceivedAt.lt(at), Expr::col(Column::ReceivedAt))
+        .finally(Expr::value(at));
+    Entity::update_many()
+        .col_expr(Column::State, state_after_delivery())
+        .col_expr(Column::Channel, Expr::value(channel.as_str()))
+        .col_expr(Column::Deliveries, Expr::col(Column::Deliveries).add(1))
+        .col_expr(Column::DeliveredAt, delivered_at.into())
+        .col_expr(Column::ChangedAt, Expr::value(at))
+        .filter(is_one_of(keys))
+        .exec(tx.connection())
+        .await?;
     Ok(())
 }
 

@@ -23,7 +23,8 @@ use self::acks::AckConsumer;
 use self::publishing::PushOutbox;
 use crate::broker::{self, Broker, BrokerParts, BrokerSettings, BrokerSettingsError};
 use crate::live::Lookup;
-use crate::services::{Context, delivery};
+use crate::services::outbox::{self, Outbox as _};
+use crate::services::Context;
 use crate::supervision::{Exit, Importance};
 use slipway_domain::catalog::ids::TenantId;
 
@@ -80,16 +81,16 @@ impl MqttTasks {
             connection,
             received,
         } = self.0;
-        let outbox = PushOutbox {
+        let push_outbox = PushOutbox {
             ctx: ctx.clone(),
             broker: broker.clone(),
         };
         let (publishing_is_over, over) = watch::channel(false);
         let publisher = tasks.supervise(
-            "push_publisher",
+            PushOutbox::NAME,
             Importance::Auxiliary,
-            (outbox, over),
-            |(outbox, over)| delivery::run(outbox, over).boxed(),
+            (push_outbox, over),
+            |(push_outbox, over)| outbox::run(push_outbox, over).boxed(),
         );
         let (consuming_is_over, over) = watch::channel(false);
         let consumer = tasks.supervise(

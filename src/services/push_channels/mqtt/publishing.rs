@@ -10,7 +10,7 @@ use super::topics::pushes_of;
 use super::{TenantState, tenant_state};
 use crate::broker::{Broker, Message, PublishError, Receipt};
 use crate::services::Context;
-use crate::services::delivery::{ClaimedItems, Outbox, RetryWaits, SendResult};
+use crate::services::outbox::{ClaimedItems, Outbox, RetryPolicy, SendResult};
 use crate::services::push_channels::DeliveredPush;
 use crate::services::push_delivery::Delivery;
 use crate::storage::StorageError;
@@ -37,12 +37,12 @@ impl Outbox for PushOutbox {
         self.broker.is_connected()
     }
 
-    async fn connected(&self) {
-        self.broker.connected().await;
+    async fn wait_until_connected(&self) {
+        self.broker.wait_until_connected().await;
     }
 
-    async fn item_added(&self) {
-        self.ctx.push_delivery().something_pushed().await;
+    async fn wait_for_item(&self) {
+        self.ctx.push_delivery().wait_for_push().await;
     }
 
     async fn claim(&self, limit: u64) -> Result<ClaimedItems<ClaimedTarget>, StorageError> {
@@ -78,7 +78,7 @@ fn next_due_at(
     target: &TargetRecord,
     push: &Push,
     now: DateTime<Utc>,
-    redelivery: RetryWaits,
+    redelivery: RetryPolicy,
 ) -> DateTime<Utc> {
     let age = (now - push.created_at).to_std().unwrap_or_default();
     let waits = waits_after(target.channel, redelivery);
@@ -86,14 +86,14 @@ fn next_due_at(
     now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
 }
 
-/// Returns the bounds of the waits, by the channel of the last delivery. A device without a delivery over MQTT may not use
-/// MQTT at all, so its pushes are published less often.
-fn waits_after(channel: Option<Channel>, redelivery: RetryWaits) -> RetryWaits {
+/// Returns the bounds of the waits, by the channel of the last delivery. A device without a delivery over MQTT may not
+/// use MQTT at all, so its pushes are published less often.
+fn waits_after(channel: Option<Channel>, redelivery: RetryPolicy) -> RetryPolicy {
     let longest = match channel {
         Some(Channel::Mqtt) => redelivery.longest,
         _ => redelivery.longest.saturating_mul(NON_MQTT_BACKOFF_FACTOR),
     };
-    RetryWaits {
+    RetryPolicy {
         longest,
         ..redelivery
     }
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_device_that_the_broker_took_nothing_for_costs_less() {
-        let redelivery = RetryWaits {
+        let redelivery = RetryPolicy {
             first: Duration::from_secs(15),
             longest: Duration::from_mins(5),
         };

@@ -5,20 +5,20 @@ use std::time::Duration;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Bounds of the waits between attempts. Waits are spread, so that receivers that got an item together do not get it
+/// Bounds of the waits between attempts. Waits have jitter, so that receivers that got an item together do not get it
 /// again together. They are the same on every node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryWaits {
+pub struct RetryPolicy {
     pub first: Duration,
     pub longest: Duration,
 }
 
-impl RetryWaits {
+impl RetryPolicy {
     /// Returns the wait after a number of attempts. It doubles each time.
     pub(in crate::services) fn after(self, item: Uuid, attempts: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(20);
         let wait = self.first.saturating_mul(1 << doublings).min(self.longest);
-        spread(wait, xxh3_64_with_seed(item.as_bytes(), u64::from(attempts)))
+        jitter(wait, xxh3_64_with_seed(item.as_bytes(), u64::from(attempts)))
     }
 
     /// Returns the wait after an attempt at an age of the item: the age, within the bounds. The waits grow, whichever
@@ -26,12 +26,12 @@ impl RetryWaits {
     pub(in crate::services) fn at_age(self, age: Duration, item: Uuid, receiver: &str) -> Duration {
         let wait = age.min(self.longest).max(self.first);
         let seed = xxh3_64_with_seed(item.as_bytes(), age.as_secs());
-        spread(wait, xxh3_64_with_seed(receiver.as_bytes(), seed))
+        jitter(wait, xxh3_64_with_seed(receiver.as_bytes(), seed))
     }
 }
 
 /// Varies a wait by up to a quarter in either direction, as determined by `random`.
-pub(in crate::services) fn spread(wait: Duration, random: u64) -> Duration {
+pub(in crate::services) fn jitter(wait: Duration, random: u64) -> Duration {
     let share = u32::try_from(random % 1_001).unwrap_or_default();
     wait * 3 / 4 + wait / 2 * share / 1_000
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::random;
 
-    const WAITS: RetryWaits = RetryWaits {
+    const WAITS: RetryPolicy = RetryPolicy {
         first: Duration::from_secs(15),
         longest: Duration::from_mins(5),
     };

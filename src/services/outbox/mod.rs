@@ -1,5 +1,5 @@
-//! Delivery of items to a receiver outside of the program, at least once: due items are claimed, sent, and sent again
-//! after growing waits. Items that could not be sent are released to the other nodes.
+//! Outboxes: delivery of items to a receiver outside of the program, at least once. Due items are claimed, sent, and
+//! sent again after growing waits. Items that could not be sent are released to the other nodes.
 //!
 //! This module knows neither the items nor the receiver. An [`Outbox`] claims, sends and releases them.
 
@@ -10,21 +10,21 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-pub use retry::RetryWaits;
-pub(super) use retry::spread;
+pub use retry::RetryPolicy;
+pub(super) use retry::jitter;
 
-use crate::poller::{Poller, PollingTask};
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::storage::StorageError;
 use crate::supervision::Exit;
 
-/// Interval between claims. New items wake the task.
+/// Interval between claims. New items also cause one.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of items that are claimed and sent together.
 const BATCH: u64 = 500;
 
 /// Items of one kind on their way to a receiver.
 pub(super) trait Outbox: Send + Sync {
-    /// Name in the log and the metrics.
+    /// Name of the task, in the log and the metrics.
     const NAME: &'static str;
 
     /// Claimed item.
@@ -36,10 +36,10 @@ pub(super) trait Outbox: Send + Sync {
     fn is_connected(&self) -> bool;
 
     /// Waits until the receiver can be reached.
-    fn connected(&self) -> impl Future<Output = ()> + Send;
+    fn wait_until_connected(&self) -> impl Future<Output = ()> + Send;
 
     /// Waits until an item may have become due.
-    fn item_added(&self) -> impl Future<Output = ()> + Send;
+    fn wait_for_item(&self) -> impl Future<Output = ()> + Send;
 
     /// Claims up to `limit` due items, and sets when each is due again. No other node gets them before that time, so a
     /// node that dies with its claim delays them by one wait.
@@ -72,7 +72,7 @@ pub(super) enum SendResult<K> {
 }
 
 /// Task that delivers the items of an outbox.
-struct Delivery<'a, O> {
+struct OutboxPoller<'a, O> {
     outbox: &'a O,
     is_over: watch::Receiver<bool>,
 }
@@ -86,34 +86,36 @@ pub(super) async fn run<O: Outbox>(outbox: &O, is_over: &watch::Receiver<bool>) 
     };
     let is_over = is_over.clone();
     Poller::new(O::NAME, POLL_INTERVAL)
-        .run_until(stop, &mut Delivery { outbox, is_over })
+        .run_until(stop, &mut OutboxPoller { outbox, is_over })
         .await;
     Exit::Finished
 }
 
-impl<O: Outbox> PollingTask for Delivery<'_, O> {
+impl<O: Outbox> PollingTask for OutboxPoller<'_, O> {
     type Hint = ();
     type Error = StorageError;
 
-    async fn hint(&mut self) {
+    async fn next_hint(&mut self) {
         if self.outbox.is_connected() {
-            self.outbox.item_added().await;
+            self.outbox.wait_for_item().await;
         } else {
-            self.outbox.connected().await;
+            self.outbox.wait_until_connected().await;
         }
     }
 
-    async fn poll(&mut self, _: Option<()>) -> Result<(), StorageError> {
+    async fn poll(&mut self, _: Option<()>) -> Result<PollOutcome, StorageError> {
+        let mut outcome = PollOutcome::Skipped;
         while !*self.is_over.borrow() && self.outbox.is_connected() {
+            outcome = PollOutcome::Polled;
             if self.deliver_batch().await? < BATCH {
                 break;
             }
         }
-        Ok(())
+        Ok(outcome)
     }
 }
 
-impl<O: Outbox> Delivery<'_, O> {
+impl<O: Outbox> OutboxPoller<'_, O> {
     /// Claims and sends a batch of due items, and returns their number.
     async fn deliver_batch(&self) -> Result<u64, StorageError> {
         let claim = self.outbox.claim(BATCH).await?;
@@ -147,13 +149,19 @@ impl<K> SendResult<K> {
 mod tests {
     use std::collections::BTreeMap;
     use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use tokio::time::timeout;
 
     use super::*;
 
     /// An outbox of numbers, each due or not. Odd numbers cannot be sent the first time.
-    #[derive(Default)]
     struct Numbers {
+        is_connected: watch::Sender<bool>,
+        /// Number of claims that fail.
+        failing_claims: AtomicUsize,
+        claims: AtomicUsize,
         due: Mutex<BTreeMap<u64, bool>>,
         sent: Mutex<Vec<u64>>,
         refused: Mutex<Vec<u64>>,
@@ -169,16 +177,24 @@ mod tests {
         type Key = u64;
 
         fn is_connected(&self) -> bool {
-            true
+            *self.is_connected.borrow()
         }
 
-        async fn connected(&self) {}
+        async fn wait_until_connected(&self) {
+            let mut is_connected = self.is_connected.subscribe();
+            is_connected.wait_for(|is_connected| *is_connected).await.unwrap();
+        }
 
-        async fn item_added(&self) {
+        async fn wait_for_item(&self) {
             pending().await
         }
 
         async fn claim(&self, limit: u64) -> Result<ClaimedItems<u64>, StorageError> {
+            self.claims.fetch_add(1, Ordering::Relaxed);
+            if self.failing_claims.load(Ordering::Relaxed) > 0 {
+                self.failing_claims.fetch_sub(1, Ordering::Relaxed);
+                return Err(StorageError::BrokenReference);
+            }
             let mut due = locked(&self.due);
             let limit = usize::try_from(limit).unwrap();
             let claimed = due.iter_mut().filter(|(_, is_due)| **is_due).take(limit);
@@ -209,16 +225,28 @@ mod tests {
     }
 
     fn due(numbers: u64) -> Numbers {
-        let outbox = Numbers::default();
-        locked(&outbox.due).extend((0..numbers).map(|number| (number, true)));
-        outbox
+        Numbers {
+            is_connected: watch::Sender::new(true),
+            failing_claims: AtomicUsize::new(0),
+            claims: AtomicUsize::new(0),
+            due: Mutex::new((0..numbers).map(|number| (number, true)).collect()),
+            sent: Mutex::default(),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// Delivers for some intervals.
+    async fn deliver(outbox: &Numbers) {
+        let (_sender, is_over) = watch::channel(false);
+        let delivering = timeout(POLL_INTERVAL * 9, run(outbox, &is_over));
+        assert!(delivering.await.is_err(), "delivery ended");
     }
 
     #[tokio::test]
     async fn an_item_that_was_not_sent_is_released_and_sent_once() {
         let outbox = due(BATCH * 2);
         let is_over = watch::channel(false).1;
-        let mut delivery = Delivery {
+        let mut delivery = OutboxPoller {
             outbox: &outbox,
             is_over,
         };
@@ -236,5 +264,39 @@ mod tests {
         let (_sender, is_over) = watch::channel(true);
         assert_eq!(run(&outbox, &is_over).await, Exit::Finished);
         assert!(locked(&outbox.sent).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_claimed_while_the_receiver_is_disconnected() {
+        let outbox = due(2);
+        outbox.is_connected.send_replace(false);
+        deliver(&outbox).await;
+        assert_eq!(outbox.claims.load(Ordering::Relaxed), 0);
+        outbox.is_connected.send_replace(true);
+        deliver(&outbox).await;
+        assert_eq!(*locked(&outbox.sent), [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_poll_without_a_connection_is_skipped() {
+        let outbox = due(1);
+        outbox.is_connected.send_replace(false);
+        let is_over = watch::channel(false).1;
+        let mut delivery = OutboxPoller {
+            outbox: &outbox,
+            is_over,
+        };
+        assert_eq!(delivery.poll(None).await.unwrap(), PollOutcome::Skipped);
+        outbox.is_connected.send_replace(true);
+        assert_eq!(delivery.poll(None).await.unwrap(), PollOutcome::Polled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn items_are_delivered_after_claims_that_failed() {
+        let outbox = due(2);
+        outbox.failing_claims.store(3, Ordering::Relaxed);
+        deliver(&outbox).await;
+        assert_eq!(*locked(&outbox.sent), [0, 1]);
+        assert!(outbox.claims.load(Ordering::Relaxed) > 3);
     }
 }
