@@ -40,6 +40,11 @@ impl Backoff {
         whole.mul_f64(fraction.midpoint(1.0))
     }
 
+    /// Returns `true` if nothing failed since the last success.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Restarts from the first wait, after a success.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;

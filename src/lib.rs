@@ -7,6 +7,7 @@
 //!
 //! - [`secrets`]: passwords, tokens, encryption.
 //! - [`storage`]: the database; the only module that uses the ORM.
+//! - [`hints`]: the hint bus, which wakes the tasks that poll on this node and on others.
 //! - [`live`]: the published catalog in memory, kept in sync with the database.
 //! - [`broker`]: the MQTT broker; the only module that uses the MQTT client library.
 //! - [`services`]: the use cases; they own transactions and audit.
@@ -24,9 +25,11 @@ pub mod config;
 pub mod data_directory;
 pub mod demo;
 mod error_chain;
+pub mod hints;
 pub mod http;
 pub mod live;
 pub mod maintenance;
+mod poller;
 pub mod random;
 pub mod secrets;
 pub mod services;

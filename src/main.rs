@@ -158,9 +158,5 @@ fn announce(first: &FirstAdministrator) {
 }
 
 fn print_openapi() -> anyhow::Result<()> {
-    Ok(writeln!(
-        io::stdout().lock(),
-        "{}",
-        http::openapi().to_pretty_json()?
-    )?)
+    Ok(writeln!(io::stdout().lock(), "{:#}", http::openapi())?)
 }

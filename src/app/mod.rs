@@ -22,17 +22,19 @@ use self::settings::{
     device_records,
 };
 use self::stop::SignalHandler;
-use self::tasks::{CatalogTask, ServerTasks};
+use self::tasks::{CatalogTask, ServerTasks, spawn_writer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_directory::{self, NodeName};
+use crate::hints::HintBus;
 use crate::live::snapshot::{Origin, SnapshotDirectory, SnapshotWriter};
-use crate::live::{CatalogSync, Revocations, RevokedTokenSync};
+use crate::live::{CatalogSync, CatalogSyncParts, Revocations, RevokedTokenSync};
 use crate::random;
+use crate::secrets::Keyring;
 use crate::services::installation::{DatabaseOpener, FirstAdministrator, OpenError};
 use crate::services::key_uses::KeyUses;
 use crate::services::push_channels::{MqttTasks, RunningMqtt};
-use crate::services::push_delivery::{PushDelivery, RunningDelivery};
+use crate::services::push_delivery::{PushDelivery, PushDeliveryParts, RunningDelivery};
 use crate::services::{Context, ContextParts, NewDevices, NodeState, installation};
 use crate::storage::{Db, Durability, Gate, sqlite_path};
 use crate::telemetry;
@@ -59,6 +61,7 @@ pub struct Running {
     servers: RunningServers,
     tasks: Vec<JoinHandle<()>>,
     device_records: Option<JoinHandle<()>>,
+    key_uses: JoinHandle<()>,
     delivery: RunningDelivery,
     /// `None` without a broker.
     mqtt: Option<RunningMqtt>,
@@ -78,10 +81,14 @@ impl Running {
         for task in &self.tasks {
             task.abort();
         }
-        if let Some(task) = self.device_records {
-            // No further checks can arrive, so the queue holds all remaining records.
-            self.context.device_records().finish(task).await;
-        }
+        // No further calls can arrive, so the queues hold all remaining records.
+        let device_records = async {
+            if let Some(writer) = self.device_records {
+                self.context.device_records().finish(writer).await;
+            }
+        };
+        let key_uses = &self.context.authentication().key_uses;
+        tokio::join!(device_records, key_uses.finish(self.key_uses));
         if let Some(mqtt) = self.mqtt {
             mqtt.finish().await;
         }
@@ -112,23 +119,20 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
+    let (hints, hint_exchange) = HintBus::new(pollers.clone(), config.hints);
     let (revocations, revoked) = Revocations::new();
     let (mut catalog_sync, live) = CatalogSync::new(
-        (following.clone(), pollers.clone(), db),
-        options.clock.clone(),
-        keyring.clone(),
+        CatalogSyncParts {
+            db: following.clone(),
+            pool: db,
+            clock: options.clock.clone(),
+            keyring: keyring.clone(),
+            hints: hints.clone(),
+            revocations: revocations.clone(),
+        },
         catalog_sync_settings(config),
-        revocations.clone(),
     );
-    let opener = DatabaseOpener {
-        db: following,
-        gate,
-        keyring: keyring.clone(),
-        clock: options.clock.clone(),
-        username: administrator_name(config)?,
-        password: config.admin_password.clone(),
-        announce: options.announce,
-    };
+    let opener = opener(config, &options, following, gate, keyring.clone())?;
     let directory = SnapshotDirectory::new(config.data_dir.join("snapshots"));
     let (is_open, origin) = begin(config, &opener, &mut catalog_sync, &directory).await?;
     let snapshots = SnapshotWriter::new(
@@ -142,7 +146,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
 
     let (mut device_tokens, revoked_tokens) =
         RevokedTokenSync::new(pollers.clone(), options.clock.clone(), revocations);
-    if is_open && let Err(error) = device_tokens.poll().await {
+    if is_open && let Err(error) = device_tokens.load().await {
         tracing::warn!(%error, "revoked device tokens are not loaded yet");
     }
     let (key_uses, key_use_writer) = KeyUses::new(gated.clone());
@@ -150,16 +154,19 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let (device_records, writer, device_changes) =
         device_records(&config.device_records, &gated, new_devices.clone());
     let node = random::uuid();
-    let delivery_settings = delivery_settings(config);
     let (broker, node_name) = broker_settings(&config.mqtt, &config.data_dir)?.unzip();
     let mqtt = broker.map(MqttTasks::new).transpose()?;
     let (push_delivery, delivery) = PushDelivery::new(
-        (&gated, &pollers),
-        options.clock.clone(),
-        node,
-        delivery_settings,
-        revoked,
-        mqtt.as_ref().map(MqttTasks::broker),
+        PushDeliveryParts {
+            db: gated.clone(),
+            pollers,
+            clock: options.clock.clone(),
+            node,
+            hints,
+            revoked,
+            broker: mqtt.as_ref().map(MqttTasks::broker),
+        },
+        delivery_settings(config),
     );
     let context = Arc::new(Context::new(ContextParts {
         authentication: authentication(config, &keyring, key_uses),
@@ -182,24 +189,44 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
             opener: (!is_open).then_some(opener),
             sync: catalog_sync,
         },
+        hints: hint_exchange,
         device_tokens,
-        key_uses: key_use_writer,
         device_changes,
         metrics,
         snapshots: snapshots.clone().zip(config.snapshot_interval()),
         stop: options.handle_signals.then(stop).transpose()?,
     };
+    let tasks = &context.node().tasks;
     Ok(Running {
         address: servers.address,
         operations_address: servers.operations_address,
         servers: servers.start(),
-        tasks: server_tasks.spawn(&context.node().tasks, &context),
-        device_records: writer.map(|writer| tasks::spawn_device_records(&context.node().tasks, writer)),
-        delivery: delivery.start(&context.node().tasks),
+        tasks: server_tasks.spawn(tasks, &context),
+        device_records: writer.map(|writer| spawn_writer(tasks, "device_record_writer", writer)),
+        key_uses: spawn_writer(tasks, "key_use_writer", key_use_writer),
+        delivery: delivery.start(tasks),
         mqtt: mqtt.map(|mqtt| mqtt.start(&context)),
         snapshots,
-        context,
+        context: context.clone(),
         _node_name: node_name,
+    })
+}
+
+fn opener(
+    config: &Config,
+    options: &StartOptions,
+    db: Db,
+    gate: Arc<Gate>,
+    keyring: Arc<Keyring>,
+) -> anyhow::Result<DatabaseOpener> {
+    Ok(DatabaseOpener {
+        db,
+        gate,
+        keyring,
+        clock: options.clock.clone(),
+        username: administrator_name(config)?,
+        password: config.admin_password.clone(),
+        announce: options.announce,
     })
 }
 

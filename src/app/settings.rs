@@ -13,10 +13,12 @@ use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
+use crate::services::batch_writer::BatchSettings;
+use crate::services::delivery::RetryWaits;
 use crate::services::device_records::{
-    DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
+    DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
 };
-use crate::services::push_delivery::{DeliverySettings, Redelivery};
+use crate::services::push_delivery::DeliverySettings;
 use crate::services::{CheckIntervals, LoginLimits, NewDevices};
 use crate::storage::Db;
 use slipway_domain::catalog::push::PushLifetimes;
@@ -24,12 +26,11 @@ use slipway_domain::catalog::text::Username;
 
 pub(super) fn delivery_settings(config: &Config) -> DeliverySettings {
     DeliverySettings {
-        redelivery: Redelivery {
+        redelivery: RetryWaits {
             first: Duration::from_millis(config.delivery.redelivery_ms),
             longest: Duration::from_millis(config.delivery.redelivery_max_ms),
         },
         heartbeat: Duration::from_millis(config.delivery.heartbeat_ms),
-        hints: config.hints,
         lifetimes: PushLifetimes {
             preview: TimeDelta::seconds(config.push_preview_lifetime_s.into()),
             other: TimeDelta::seconds(config.push_lifetime_s.into()),
@@ -77,7 +78,6 @@ pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {
     CatalogSyncSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
-        hints: config.hints,
         encoders: OFFER_ENCODERS,
     }
 }
@@ -102,13 +102,14 @@ pub(super) fn device_records(
     let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let recorder = RecorderSettings {
         states: size(config.states),
-        queue: size(config.queue),
+        batches: BatchSettings {
+            queue: size(config.queue),
+            batch: size(config.batch),
+            wait: Duration::from_millis(config.wait_ms),
+            finish_within: Duration::from_secs(10),
+        },
     };
-    let writer = WriterSettings {
-        batch: size(config.batch),
-        wait: Duration::from_millis(config.wait_ms),
-    };
-    let (recorder, writer, changes) = DeviceRecorder::new(db.clone(), recorder, writer, new_devices);
+    let (recorder, writer, changes) = DeviceRecorder::new(db.clone(), recorder, new_devices);
     (recorder, Some(writer), changes)
 }
 

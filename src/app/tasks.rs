@@ -8,11 +8,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
 use super::stop::SignalHandler;
+use crate::hints::HintExchange;
 use crate::live::snapshot::SnapshotWriter;
 use crate::live::{CatalogSync, RevokedTokenSync};
-use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
+use crate::services::batch_writer::{BatchKind, BatchWriter};
+use crate::services::device_records::DeviceChangeReader;
 use crate::services::installation::DatabaseOpener;
-use crate::services::key_uses::KeyUseWriter;
 use crate::services::{Context, housekeeping, write_probe_task};
 use crate::supervision::Importance::{Auxiliary, Essential};
 use crate::supervision::Tasks;
@@ -21,8 +22,9 @@ use crate::telemetry;
 /// State of the tasks that run until the server has stopped.
 pub(super) struct ServerTasks {
     pub(super) catalog: CatalogTask,
+    /// `None` if hints between nodes are disabled.
+    pub(super) hints: Option<HintExchange>,
     pub(super) device_tokens: RevokedTokenSync,
-    pub(super) key_uses: KeyUseWriter,
     pub(super) device_changes: DeviceChangeReader,
     pub(super) metrics: PrometheusHandle,
     /// `None` if snapshots are disabled.
@@ -40,8 +42,7 @@ pub(super) struct CatalogTask {
 
 impl ServerTasks {
     pub(super) fn spawn(self, tasks: &Tasks, context: &Arc<Context>) -> Vec<JoinHandle<()>> {
-        let mut running = self.catalog.sync.spawn_hint_tasks(tasks);
-        running.extend([
+        let mut running = vec![
             tasks.supervise("catalog_follower", Essential, self.catalog, |catalog| {
                 catalog.run().boxed()
             }),
@@ -57,13 +58,11 @@ impl ServerTasks {
             tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
                 write_probe_task::run(context).boxed()
             }),
-            tasks.supervise("key_use_writer", Auxiliary, self.key_uses, |writer| {
-                writer.run().boxed()
-            }),
             tasks.supervise("metrics_upkeep", Auxiliary, self.metrics, |metrics| {
                 telemetry::tend_metrics(metrics).boxed()
             }),
-        ]);
+        ];
+        running.extend(self.hints.into_iter().flat_map(|hints| hints.spawn(tasks)));
         if context.db().has_failover() {
             running.push(
                 tasks.supervise("server_watch", Auxiliary, context.clone(), |context| {
@@ -90,11 +89,13 @@ impl ServerTasks {
     }
 }
 
-/// Spawns the device record writer, which runs until [`crate::services::device_records::DeviceRecorder::finish`].
-pub(super) fn spawn_device_records(tasks: &Tasks, writer: DeviceRecordWriter) -> JoinHandle<()> {
-    tasks.supervise("device_record_writer", Auxiliary, writer, |writer| {
-        writer.run().boxed()
-    })
+/// Spawns a writer, which runs until its queue is finished.
+pub(super) fn spawn_writer<K: BatchKind>(
+    tasks: &Tasks,
+    name: &'static str,
+    writer: BatchWriter<K>,
+) -> JoinHandle<()> {
+    tasks.supervise(name, Auxiliary, writer, |writer| writer.run().boxed())
 }
 
 impl CatalogTask {

@@ -62,7 +62,8 @@ impl Connection {
     pub(super) fn new(
         broker: Broker,
         events: EventLoop,
-        (link, received): (watch::Sender<Link>, mpsc::Sender<ReceivedMessage>),
+        link: watch::Sender<Link>,
+        received: mpsc::Sender<ReceivedMessage>,
     ) -> Self {
         let (first_pause, longest_pause) = broker.timing.pauses;
         Self {

@@ -188,7 +188,7 @@ fn prepare_with(
         timing,
     };
     Ok(BrokerParts {
-        connection: Connection::new(broker.clone(), events, (link_sender, sender)),
+        connection: Connection::new(broker.clone(), events, link_sender, sender),
         broker,
         received,
     })

@@ -10,7 +10,7 @@ use actix_web::http::header::{
 };
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
-use utoipa::openapi::OpenApi;
+use serde_json::Value;
 use utoipa_swagger_ui::Config;
 
 use super::compression::{CODINGS, Coding};
@@ -30,7 +30,7 @@ pub struct Description {
 }
 
 impl Description {
-    pub(super) fn new(api: &OpenApi) -> Self {
+    pub(super) fn new(api: &Value) -> Self {
         let plain = JsonText::of(api).into_string().into_bytes();
         Self {
             gzip: Coding::Gzip.encode(&plain).into(),

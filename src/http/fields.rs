@@ -1,37 +1,12 @@
-//! Fields of a request body: absent, null or given. They are parsed one by one, so that a response can report every
-//! invalid field.
+//! Reader of request fields. They are parsed one by one, so that a response can report every invalid field.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
 
 use super::object::Object;
 use super::problem::{MAX_ERRORS, Problem};
+use super::request_fields::{Member, Nullable, Optional, Required};
 use slipway_domain::catalog::field::{FieldError, FieldErrorCode, Invalid};
 use slipway_domain::catalog::instant::in_micros;
-
-/// Member of a body. In a PATCH, absent, null and a value have different meanings.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Patch<T> {
-    #[default]
-    Absent,
-    Null,
-    Value(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Value))
-    }
-}
-
-impl<T> Patch<T> {
-    pub(super) fn value(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Absent | Self::Null => None,
-        }
-    }
-}
 
 /// Reads fields and collects their errors, up to [`MAX_ERRORS`].
 #[derive(Default)]
@@ -66,12 +41,12 @@ impl FieldReader {
     pub(super) fn required<R, T>(
         &mut self,
         field: &str,
-        given: Patch<R>,
+        given: Required<R>,
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<T> {
-        match given {
-            Patch::Value(value) => self.record(field, parse(value)),
-            Patch::Absent | Patch::Null => {
+        match given.0 {
+            Member::Value(value) => self.record(field, parse(value)),
+            Member::Absent | Member::Null => {
                 self.add_error(FieldError::required(field));
                 None
             }
@@ -82,26 +57,26 @@ impl FieldReader {
     pub(super) fn optional<R, T>(
         &mut self,
         field: &str,
-        given: Patch<R>,
+        given: Nullable<R>,
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<T> {
-        given.value().and_then(|value| self.record(field, parse(value)))
+        self.nullable(field, given, parse).flatten()
     }
 
     /// Reads a field that may be absent but not null.
     pub(super) fn optional_non_null<R, T>(
         &mut self,
         field: &str,
-        given: Patch<R>,
+        given: Optional<R>,
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<T> {
-        match given {
-            Patch::Absent => None,
-            Patch::Null => {
+        match given.0 {
+            Member::Absent => None,
+            Member::Null => {
                 self.nulls.push(field.to_owned());
                 self.record(field, Err(self.null_refused()))
             }
-            Patch::Value(value) => self.record(field, parse(value)),
+            Member::Value(value) => self.record(field, parse(value)),
         }
     }
 
@@ -117,13 +92,13 @@ impl FieldReader {
     pub(super) fn nullable<R, T>(
         &mut self,
         field: &str,
-        given: Patch<R>,
+        given: Nullable<R>,
         parse: impl FnOnce(R) -> Result<T, Invalid>,
     ) -> Option<Option<T>> {
-        match given {
-            Patch::Absent => None,
-            Patch::Null => Some(None),
-            Patch::Value(value) => self.record(field, parse(value)).map(Some),
+        match given.0 {
+            Member::Absent => None,
+            Member::Null => Some(None),
+            Member::Value(value) => self.record(field, parse(value)).map(Some),
         }
     }
 
@@ -132,7 +107,7 @@ impl FieldReader {
     pub(super) fn clearable<R, T>(
         &mut self,
         field: &str,
-        given: Patch<R>,
+        given: Nullable<R>,
         parse: impl FnOnce(R) -> Result<Option<T>, Invalid>,
     ) -> Option<Option<T>> {
         self.nullable(field, given, parse).map(Option::flatten)
@@ -142,7 +117,7 @@ impl FieldReader {
     pub(super) fn object<R, T>(
         &mut self,
         field: &str,
-        given: Patch<Object<R>>,
+        given: Optional<Object<R>>,
         read: impl FnOnce(R, &str, &mut Self) -> T,
     ) -> Option<T> {
         let Object(object) = self.optional_non_null(field, given, Ok)?;
@@ -153,16 +128,25 @@ impl FieldReader {
     pub(super) fn list<R, T>(
         &mut self,
         field: &str,
-        given: Patch<Vec<R>>,
-        mut parse: impl FnMut(R) -> Result<T, Invalid>,
+        given: Optional<Vec<R>>,
+        parse: impl FnMut(R) -> Result<T, Invalid>,
     ) -> Option<Vec<T>> {
         let items = self.optional_non_null(field, given, Ok)?;
-        let parsed: Vec<_> = items
+        Some(self.items(field, items, parse))
+    }
+
+    /// Reads the items of a given list, without those that are invalid.
+    pub(super) fn items<R, T>(
+        &mut self,
+        field: &str,
+        items: Vec<R>,
+        mut parse: impl FnMut(R) -> Result<T, Invalid>,
+    ) -> Vec<T> {
+        items
             .into_iter()
             .enumerate()
             .filter_map(|(index, item)| self.record(&format!("{field}[{index}]"), parse(item)))
-            .collect();
-        Some(parsed)
+            .collect()
     }
 
     /// Reads an optional query parameter.

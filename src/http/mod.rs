@@ -31,6 +31,7 @@ mod path;
 mod problem;
 mod push_members;
 mod request;
+mod request_fields;
 mod request_ids;
 mod respond;
 mod telemetry;
@@ -43,6 +44,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
 use slipway_resolver::OfferEncoders;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
@@ -92,8 +94,8 @@ impl ExposedApis {
     }
 }
 
-/// Returns the API description without a server.
-pub fn openapi() -> OpenApi {
+/// Returns the API description of a server without a public address.
+pub fn openapi() -> Value {
     describe(None)
 }
 
@@ -102,8 +104,9 @@ pub fn description(public_url: Option<&str>) -> Description {
     Description::new(&describe(public_url))
 }
 
-fn describe(public_url: Option<&str>) -> OpenApi {
-    build_documented_app(App::new().into_utoipa_app(), public_url, ExposedApis::All).1
+fn describe(public_url: Option<&str>) -> Value {
+    let (_, api) = build_documented_app(App::new().into_utoipa_app(), public_url, ExposedApis::All);
+    openapi::document(&api)
 }
 
 /// Builds the application with the exposed APIs and the middleware.

@@ -78,7 +78,7 @@ impl OfferEncoding {
     }
 
     /// Appends offers, each between `before` and `after`.
-    pub(super) fn write_all(&self, offers: &[Offer<'_>], (before, after): (&[u8], &[u8]), out: &mut Vec<u8>) {
+    pub(super) fn write_all(&self, offers: &[Offer<'_>], before: &[u8], after: &[u8], out: &mut Vec<u8>) {
         for offer in offers {
             out.extend_from_slice(before);
             self.write(offer, out);

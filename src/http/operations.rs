@@ -6,6 +6,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::openapi::OperationsProblems;
+use crate::http::value_schemas::{
+    BrokerStatusValue, DatabaseStatusValue, ReadinessValue, WriteFailureValue, WriteStatusValue,
+};
 use crate::services::Context;
 use crate::services::push_delivery::DeliveryStatus;
 
@@ -25,22 +29,27 @@ struct ReadinessResponse {
     /// fail, the catalog is stale, or a background task is down. A `draining` node answers checks, but is about to
     /// stop. An `unready` node has no catalog, or its answers could be wrong. They could be wrong if the task that
     /// syncs the catalog or the revoked device tokens is down.
+    #[schema(value_type = ReadinessValue)]
     status: &'static str,
     /// State of writes: `working` or `failing`.
+    #[schema(value_type = WriteStatusValue)]
     writes: &'static str,
     /// Cause of failing writes: `away`, `full`, `read_only`, `locked`, `timed_out`, `file_missing`, `refused`,
     /// `too_many_connections`, `out_of_memory`, `disk_error`, `damaged` or `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WriteFailureValue>)]
     cause: Option<&'static str>,
     /// Explanation of failing writes, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// State of the database: `reachable` or `unreachable`. A database counts as unreachable until this node has
     /// verified its schema and the secret key. The log names any mismatch.
+    #[schema(value_type = DatabaseStatusValue)]
     database: &'static str,
     /// Connection to the MQTT broker: `connected`, `unsubscribed`, `disconnected`, or `none` if no broker is
     /// configured. `unsubscribed` means that the node is connected, but the broker refuses the subscription to the
     /// devices' acknowledgements. A node without its broker is still ready, because devices receive pushes over HTTP.
+    #[schema(value_type = BrokerStatusValue)]
     mqtt: &'static str,
     /// Names of background tasks that have failed and have not been restarted yet.
     #[schema(example = json!([]))]
@@ -63,7 +72,7 @@ struct CatalogReadiness {
 ///
 /// The response shows that the process is running.
 #[utoipa::path(operation_id = "get_health", tag = "operations", security(()),
-    responses((status = 200, description = "The process is running", body = HealthResponse)))]
+    responses((status = 200, description = "The process is running", body = HealthResponse), OperationsProblems))]
 #[get("/healthz")]
 pub(super) async fn get_health() -> HttpResponse {
     HttpResponse::Ok().json(HealthResponse {
@@ -79,6 +88,7 @@ pub(super) async fn get_health() -> HttpResponse {
 #[utoipa::path(operation_id = "get_readiness", tag = "operations", security(()), responses(
     (status = 200, description = "The node answers checks", body = ReadinessResponse),
     (status = 503, description = "No catalog is loaded, answers could be wrong, or the node is about to stop", body = ReadinessResponse),
+    OperationsProblems,
 ))]
 #[get("/readyz")]
 pub(super) async fn get_readiness(ctx: web::Data<Context>) -> HttpResponse {
@@ -147,7 +157,7 @@ const fn describe_broker(status: DeliveryStatus) -> &'static str {
 ///
 /// Returns all metrics in the Prometheus text format.
 #[utoipa::path(operation_id = "get_metrics", tag = "operations", security(()),
-    responses((status = 200, description = "All metrics", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "All metrics", body = String, content_type = "text/plain"), OperationsProblems))]
 #[get("/metrics")]
 pub(super) async fn get_metrics(
     ctx: web::Data<Context>,

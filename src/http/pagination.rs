@@ -21,6 +21,7 @@ pub(super) struct PageQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     pub(super) limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     pub(super) cursor: Option<String>,
 }
 
@@ -37,7 +38,7 @@ pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok())
                 // No sort key contains a control character, and PostgreSQL rejects NUL.
-                .filter(|key| !key.contains(char::is_control))
+                .filter(|key| !key.is_empty() && !key.contains(char::is_control))
                 .ok_or_else(|| invalid("cursor", "must be a next_cursor returned by this list".to_owned()))
         })
         .transpose()?;
@@ -53,6 +54,7 @@ fn invalid(field: &str, message: String) -> Problem {
 pub(super) struct PageResponse<T> {
     pub(super) items: Vec<T>,
     /// `cursor` of the next page; null on the last page.
+    #[schema(required = true)]
     pub(super) next_cursor: Option<String>,
 }
 

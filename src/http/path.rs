@@ -2,6 +2,10 @@
 
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::problem::Problem;
 use crate::services::ReleaseAddress;
@@ -19,46 +23,122 @@ impl FromPath for () {
     }
 }
 
+/// Type of a path segment: how it is parsed, and how the API description states it.
+trait PathSegment: Sized {
+    fn parse(segment: &str) -> Option<Self>;
+
+    fn schema() -> ObjectBuilder;
+}
+
 macro_rules! paths {
-    ($($name:ident { $($field:ident: $kind:ty = $parse:expr),* $(,)? })*) => {$(
-        #[derive(Debug, Clone, utoipa::IntoParams)]
-        #[into_params(parameter_in = Path)]
+    ($($name:ident { $($field:ident: $kind:ty),* $(,)? })*) => {$(
+        #[derive(Debug, Clone)]
         pub(super) struct $name {
-            $(
-                #[param(value_type = String)]
-                pub(super) $field: $kind,
-            )*
+            $(pub(super) $field: $kind,)*
         }
 
         impl FromPath for $name {
             fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
-                let segment = |name: &str| request.match_info().get(name).map(str::to_owned);
+                let segment = |name: &str| request.match_info().get(name);
                 $(
-                    let parse: fn(String) -> Option<$kind> = $parse;
-                    let $field = segment(stringify!($field)).and_then(parse).ok_or_else(Problem::not_found)?;
+                    let $field = segment(stringify!($field))
+                        .and_then(<$kind as PathSegment>::parse)
+                        .ok_or_else(Problem::not_found)?;
                 )*
                 Ok(Self { $($field),* })
+            }
+        }
+
+        impl IntoParams for $name {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                vec![$(parameter(stringify!($field), <$kind as PathSegment>::schema())),*]
             }
         }
     )*};
 }
 
-fn tenant(text: String) -> Option<TenantId> {
-    // Only the canonical spelling: a number with a sign or leading zeros is a different path.
-    let number: i64 = text.parse().ok()?;
-    (number.to_string() == text).then(|| TenantId::parse(number).ok())?
+fn parameter(name: &str, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(schema))
+        .build()
 }
 
-fn package(text: String) -> Option<PackageName> {
-    PackageName::parse(text).ok()
+impl PathSegment for TenantId {
+    fn parse(segment: &str) -> Option<Self> {
+        // Only the canonical spelling: a number with a sign or leading zeros is a different path.
+        let number: i64 = segment.parse().ok()?;
+        (number.to_string() == segment).then(|| Self::parse(number).ok())?
+    }
+
+    fn schema() -> ObjectBuilder {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(1_i64))
+            .examples([10_000_000])
+    }
 }
 
-/// Decodes a device id. The router does not decode `%25`, `%2B` and `%2F`, so that a slash in an id does not split the
-/// path.
-fn device(text: String) -> Option<DeviceId> {
-    let text = percent_decode_str(&text).decode_utf8().ok()?;
-    DeviceId::parse(text).ok()
+macro_rules! identifier_segments {
+    ($($name:ident, $example:literal;)*) => {$(
+        impl PathSegment for $name {
+            fn parse(segment: &str) -> Option<Self> {
+                Self::parse(segment).ok()
+            }
+
+            fn schema() -> ObjectBuilder {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some("^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"))
+                    .examples([$example])
+            }
+        }
+    )*};
 }
+
+identifier_segments! {
+    PackageName, "com.hema.wms";
+    Identifier, "com.hema.wms.chuku";
+}
+
+impl PathSegment for DeviceId {
+    /// Decodes a device id. The router does not decode `%25`, `%2B` and `%2F`, so that a slash in an id does not split
+    /// the path.
+    fn parse(segment: &str) -> Option<Self> {
+        let text = percent_decode_str(segment).decode_utf8().ok()?;
+        Self::parse(text).ok()
+    }
+
+    fn schema() -> ObjectBuilder {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(128))
+            .examples(["HM8007PDA001"])
+    }
+}
+
+macro_rules! id_segments {
+    ($($name:ident)*) => {$(
+        impl PathSegment for $name {
+            fn parse(segment: &str) -> Option<Self> {
+                segment.parse().ok()
+            }
+
+            fn schema() -> ObjectBuilder {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .format(Some(SchemaFormat::Custom("uuid".to_owned())))
+                    .examples(["0190a6e4-5b7c-7a31-9d2e-3f4c5b6a7d80"])
+            }
+        }
+    )*};
+}
+
+id_segments!(KeyId PinId PushId ReleaseId UserId);
 
 impl ReleasePath {
     pub(super) fn address(&self) -> ReleaseAddress<'_> {
@@ -71,25 +151,25 @@ impl ReleasePath {
 }
 
 paths! {
-    TenantPath { tenant_id: TenantId = tenant }
-    AdministratorPath { id: UserId = |text| text.parse().ok() }
-    PlatformTokenPath { id: KeyId = |text| text.parse().ok() }
-    UserPath { tenant_id: TenantId = tenant, id: UserId = |text| text.parse().ok() }
-    KeyPath { tenant_id: TenantId = tenant, id: KeyId = |text| text.parse().ok() }
-    AppPath { tenant_id: TenantId = tenant, package_name: PackageName = package }
+    TenantPath { tenant_id: TenantId }
+    AdministratorPath { id: UserId }
+    PlatformTokenPath { id: KeyId }
+    UserPath { tenant_id: TenantId, id: UserId }
+    KeyPath { tenant_id: TenantId, id: KeyId }
+    AppPath { tenant_id: TenantId, package_name: PackageName }
     ResourcePath {
-        tenant_id: TenantId = tenant,
-        package_name: PackageName = package,
-        identifier: Identifier = |text| Identifier::parse(text).ok(),
+        tenant_id: TenantId,
+        package_name: PackageName,
+        identifier: Identifier,
     }
     ReleasePath {
-        tenant_id: TenantId = tenant,
-        package_name: PackageName = package,
-        release_id: ReleaseId = |text| text.parse().ok(),
+        tenant_id: TenantId,
+        package_name: PackageName,
+        release_id: ReleaseId,
     }
-    DevicePath { tenant_id: TenantId = tenant, device_id: DeviceId = device }
-    OwnDevicePath { device_id: DeviceId = device }
-    OwnPushPath { device_id: DeviceId = device, push_id: PushId = |text| text.parse().ok() }
-    PushPath { tenant_id: TenantId = tenant, push_id: PushId = |text| text.parse().ok() }
-    PinPath { tenant_id: TenantId = tenant, pin_id: PinId = |text| text.parse().ok() }
+    DevicePath { tenant_id: TenantId, device_id: DeviceId }
+    OwnDevicePath { device_id: DeviceId }
+    OwnPushPath { device_id: DeviceId, push_id: PushId }
+    PushPath { tenant_id: TenantId, push_id: PushId }
+    PinPath { tenant_id: TenantId, pin_id: PinId }
 }

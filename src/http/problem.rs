@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failure_log::log_failure;
+use super::value_schemas::FieldErrorValue;
 use crate::services::ServiceError;
 use slipway_domain::catalog::field::{FieldError, excerpt};
 
@@ -33,7 +34,7 @@ macro_rules! codes {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            const fn title(self) -> &'static str {
+            pub(super) const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
         }
@@ -79,6 +80,7 @@ pub(super) struct ProblemDocument {
     pub errors: Vec<ProblemField>,
     /// Id of the object, for `secret_already_shown`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid")]
     pub id: Option<String>,
 }
 
@@ -87,7 +89,7 @@ pub(super) struct ProblemDocument {
 pub(super) struct ProblemField {
     #[schema(example = "md5")]
     pub field: String,
-    #[schema(example = "invalid")]
+    #[schema(value_type = FieldErrorValue, example = "invalid")]
     pub code: &'static str,
     /// Explanation of the error, and the accepted values.
     pub message: String,

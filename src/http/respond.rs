@@ -12,10 +12,9 @@ use super::body::Json;
 use super::call::Call;
 use super::problem::Problem;
 use crate::services::{
-    Answer, IdempotencyOutcome, Reservation, ServiceError, WriteResult, reserve_idempotency_key,
+    Answer, IdempotencyOutcome, RequiredPermission, Reservation, ServiceError, WriteResult,
+    reserve_idempotency_key,
 };
-use slipway_domain::access::Action;
-use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::versioned::Versioned;
@@ -105,7 +104,7 @@ pub(super) fn respond_deleted(revision: Option<&CatalogRevision>) -> HttpRespons
 /// for the create and for its replay.
 pub(super) async fn create<P, B, T, const MAX: usize>(
     call: &Call<P, Json<B, MAX>>,
-    permission: (Option<TenantId>, Action),
+    permission: RequiredPermission,
     render: fn(&T) -> Answer,
     act: impl AsyncFnOnce(&Arc<Reservation>) -> Result<WriteResult<T>, ServiceError>,
 ) -> Result<HttpResponse, Problem> {

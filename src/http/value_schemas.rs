@@ -2,19 +2,39 @@
 
 use std::borrow::Cow;
 
+use serde_json::json;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::check_answer::APP_UNKNOWN;
 use slipway_domain::access::{AppKeyRole, Role};
 use slipway_domain::catalog::app::ResourceKind;
 use slipway_domain::catalog::attribute::RuleOp;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
+use slipway_domain::catalog::field::FieldErrorCode;
 use slipway_domain::catalog::org::Level;
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetState};
 use slipway_domain::catalog::release::{RecallMode, ReleaseStateKind};
 use slipway_resolver::{Rule, Verdict};
+
+/// Causes of failing writes, as the database layer names them.
+const WRITE_FAILURES: [&str; 12] = [
+    "away",
+    "full",
+    "read_only",
+    "locked",
+    "timed_out",
+    "file_missing",
+    "refused",
+    "too_many_connections",
+    "out_of_memory",
+    "disk_error",
+    "damaged",
+    "other",
+];
 
 /// Defines a type that stands in a field's `value_type`: its schema is a text with these values.
 macro_rules! value_schemas {
@@ -45,9 +65,64 @@ fn text_of(description: &str, values: impl IntoIterator<Item = impl Into<String>
         .into()
 }
 
+/// Defines a type that stands in a field's `value_type`: its schema is any JSON except values of these types. It states
+/// what the value is not, because generators fail on a choice between an object, an array and a text.
+macro_rules! json_schemas {
+    ($($(#[doc = $doc:literal])+ $name:ident as $title:literal without $types:expr;)*) => {$(
+        $(#[doc = $doc])*
+        pub(super) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let refused = json!({"type": $types});
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::AnyValue)
+                    .description(Some(concat!($($doc),+).trim()))
+                    .extensions(Some(Extensions::from_iter([("not", refused)])))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($title)
+            }
+        }
+    )*};
+}
+
+json_schemas! {
+    /// JSON object or array, or a string that contains it. Null counts as absent.
+    JsonOrText as "JsonOrText" without ["boolean", "number"];
+    /// Operand of an attribute rule: a scalar, or an array of scalars.
+    RuleOperandValue as "RuleOperand" without ["null", "object"];
+}
+
 value_schemas! {
     /// Role of a user or an API token.
     RoleValue as "Role" = Role::ALL.map(Role::as_str);
+    /// Role in a tenant.
+    TenantRoleValue as "TenantRole" = Role::ALL.into_iter().filter(|role| *role != Role::PlatformAdmin).map(Role::as_str);
+    /// Role on the platform.
+    PlatformRoleValue as "PlatformRole" = [Role::PlatformAdmin.as_str()];
+    /// Kind of a credential.
+    CredentialKindValue as "CredentialKind" = ["user", "api_token"];
+    /// Scheme of an access token.
+    TokenTypeValue as "TokenType" = ["Bearer"];
+    /// Error of a field.
+    FieldErrorValue as "FieldErrorCode" = [FieldErrorCode::Required, FieldErrorCode::Invalid, FieldErrorCode::Unknown].map(FieldErrorCode::as_str);
+    /// Code of a check without offers: the tenant does not have the app.
+    CheckCodeValue as "CheckCode" = ["", APP_UNKNOWN];
+    /// Readiness of a node.
+    ReadinessValue as "NodeStatus" = ["ready", "degraded", "draining", "unready"];
+    /// State of writes.
+    WriteStatusValue as "WriteStatus" = ["working", "failing"];
+    /// Cause of failing writes.
+    WriteFailureValue as "WriteFailureCause" = WRITE_FAILURES;
+    /// State of the database.
+    DatabaseStatusValue as "DatabaseStatus" = ["reachable", "unreachable"];
+    /// Connection to the MQTT broker.
+    BrokerStatusValue as "BrokerStatus" = ["connected", "unsubscribed", "disconnected", "none"];
     /// Role of an app key.
     AppKeyRoleValue as "AppKeyRole" = AppKeyRole::ALL.map(AppKeyRole::as_str);
     /// Kind of a resource.

@@ -5,18 +5,19 @@
 //! immediately. Changes made on other nodes are polled every second.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use papaya::{Compute, Operation};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::device_ref::{BorrowedDeviceRef, DeviceRef};
 use super::revocations::{Revocation, Revocations};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::poller::{Poller, PollingTask};
 use crate::storage::device_tokens::{self, TokenGeneration};
 use crate::storage::{Db, StorageError};
 use crate::timer;
@@ -142,8 +143,8 @@ impl RevokedTokenSync {
         (sync, tokens)
     }
 
-    /// Polls the database once.
-    pub async fn poll(&mut self) -> Result<(), StorageError> {
+    /// Reads the database once.
+    pub async fn load(&mut self) -> Result<(), StorageError> {
         let now = self.clock.now();
         let floor = device_tokens::look_for_floor(&self.db).await?;
         self.tokens.set_floor(floor);
@@ -165,21 +166,21 @@ impl RevokedTokenSync {
 
     /// Polls until the task is dropped. Until the first full read, checks accept replaced tokens.
     pub async fn run(&mut self) {
-        let mut ticks = interval(POLL_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut backoff = Backoff::default();
-        loop {
-            ticks.tick().await;
-            match self.poll().await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => {
-                    tracing::warn!(%error, "polling for revoked device tokens failed");
-                    // The database may have been replaced by an older state meanwhile.
-                    self.polled_at = None;
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        }
+        Poller::new("device_tokens", POLL_INTERVAL).run(self).await;
+    }
+}
+
+impl PollingTask for RevokedTokenSync {
+    type Hint = Infallible;
+    type Error = StorageError;
+
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
+        self.load().await
+    }
+
+    /// The database may have been replaced by an older state meanwhile.
+    async fn recover(&mut self) {
+        self.polled_at = None;
     }
 }
 

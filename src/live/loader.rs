@@ -85,7 +85,8 @@ impl Loader {
     /// connections for them.
     pub(super) async fn load(
         &self,
-        (own, pool): (&Db, &Db),
+        own: &Db,
+        pool: &Db,
         tenants: &[TenantId],
         mut on_loaded: impl FnMut(TenantId, LoadResult),
     ) -> Result<(), StorageError> {
@@ -290,7 +291,9 @@ impl Loader {
         let live = LiveAppKey::open(
             &self.keyring,
             tenant,
-            (key.id, key.role, key.facts.expires_at),
+            key.id,
+            key.role,
+            key.facts.expires_at,
             sealed,
         );
         (key.app_key.clone(), live.into())

@@ -5,7 +5,6 @@
 
 mod device_ref;
 mod device_tokens;
-mod hints;
 mod loader;
 mod published;
 mod reload;
@@ -25,11 +24,10 @@ use uuid::Uuid;
 
 pub use device_ref::{BorrowedDeviceRef, DeviceRef};
 pub use device_tokens::{RevokedTokenSync, RevokedTokens};
-pub(crate) use hints::receive_all as receive_hints;
 pub use loader::compile_app;
 pub use published::{LiveAppKey, PublishedTenant};
 pub use revocations::{Revocation, Revocations};
-pub use sync::{CatalogSync, CatalogSyncSettings};
+pub use sync::{CatalogSync, CatalogSyncParts, CatalogSyncSettings};
 
 use self::snapshot::Snapshot;
 use slipway_domain::catalog::ids::TenantId;

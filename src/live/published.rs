@@ -62,7 +62,9 @@ impl LiveAppKey {
     pub(super) fn open(
         keyring: &Keyring,
         tenant: TenantId,
-        (id, role, expires_at): (KeyId, AppKeyRole, Option<DateTime<Utc>>),
+        id: KeyId,
+        role: AppKeyRole,
+        expires_at: Option<DateTime<Utc>>,
         sealed: Vec<SealedSecret>,
     ) -> Self {
         let owner = sealed_for_app_key(id);

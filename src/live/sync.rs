@@ -9,23 +9,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::hints::{self, Signals};
 use super::loader::{LoadResult, Loader};
 use super::snapshot::{Origin, SnapshotDirectory};
 use super::{CatalogCache, Revocations, SyncRequest};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
+use crate::hints::{CatalogChange, HintBus, HintEvent, Subscription};
+use crate::poller::{Poller, PollingTask};
 use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
-use crate::storage::{Db, StorageError};
-use crate::supervision::{Importance, Tasks};
+use crate::storage::{Db, Hint, StorageError};
 use crate::timer;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -41,25 +38,34 @@ pub struct CatalogSyncSettings {
     pub poll_interval: Duration,
     /// Time without a comparison after which the catalog is stale.
     pub stale_after: TimeDelta,
-    /// Enables change notifications (hints) between nodes.
-    pub hints: bool,
     /// Encoders of the offers in the compiled apps.
     pub encoders: OfferEncoders,
+}
+
+/// What a [`CatalogSync`] works with.
+pub struct CatalogSyncParts {
+    /// Dedicated connection.
+    pub db: Db,
+    /// General pool, which assists with large loads.
+    pub pool: Db,
+    pub clock: Arc<dyn Clock>,
+    pub keyring: Arc<Keyring>,
+    pub hints: HintBus,
+    pub revocations: Revocations,
 }
 
 /// Background task that keeps a [`CatalogCache`] in sync with the database.
 pub struct CatalogSync {
     /// Dedicated connection, reopened after a failure.
     db: Db,
-    /// Pool of the node's other polling tasks; used to send and receive hints.
-    pollers: Db,
     /// General pool, which assists with large loads.
     pool: Db,
     live: Arc<CatalogCache>,
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     sync_requests: mpsc::UnboundedReceiver<SyncRequest>,
-    signals: Arc<Signals>,
+    hints: HintBus,
+    changes: Subscription<CatalogChange>,
     settings: CatalogSyncSettings,
     /// Forces the next poll to compare every tenant: at start and after the database was unavailable.
     must_compare_all: bool,
@@ -71,24 +77,18 @@ pub struct CatalogSync {
 }
 
 impl CatalogSync {
-    pub fn new(
-        (db, pollers, pool): (Db, Db, Db),
-        clock: Arc<dyn Clock>,
-        keyring: Arc<Keyring>,
-        settings: CatalogSyncSettings,
-        revocations: Revocations,
-    ) -> (Self, Arc<CatalogCache>) {
+    pub fn new(parts: CatalogSyncParts, settings: CatalogSyncSettings) -> (Self, Arc<CatalogCache>) {
         let (sender, sync_requests) = mpsc::unbounded_channel();
-        let live = Arc::new(CatalogCache::new(sender, settings.stale_after, revocations));
+        let live = Arc::new(CatalogCache::new(sender, settings.stale_after, parts.revocations));
         let sync = Self {
-            db,
-            pollers,
-            pool,
+            db: parts.db,
+            pool: parts.pool,
             live: live.clone(),
-            clock,
-            keyring,
+            clock: parts.clock,
+            keyring: parts.keyring,
             sync_requests,
-            signals: Arc::default(),
+            changes: parts.hints.subscribe(),
+            hints: parts.hints,
             settings,
             must_compare_all: true,
             compared_all_at: timer::runtime_now(),
@@ -100,7 +100,7 @@ impl CatalogSync {
 
     /// Compares once, so that a server starts with a catalog.
     pub async fn load(&mut self) -> Result<(), StorageError> {
-        self.poll().await
+        self.compare().await
     }
 
     /// Serves the newest snapshot until the database is available. Without a snapshot, every lookup is unknown. `why`
@@ -128,78 +128,19 @@ impl CatalogSync {
         self.live.set_installation(installation);
     }
 
-    /// Spawns the tasks that exchange hints with other nodes, if hints are enabled.
-    pub fn spawn_hint_tasks(&self, tasks: &Tasks) -> Vec<JoinHandle<()>> {
-        if !self.settings.hints {
-            return Vec::new();
-        }
-        let state = || (self.pollers.clone(), self.signals.clone());
-        vec![
-            tasks.supervise(
-                "catalog_hint_sender",
-                Importance::Auxiliary,
-                state(),
-                |(db, signals)| hints::send(db, signals).boxed(),
-            ),
-            tasks.supervise(
-                "catalog_hint_listener",
-                Importance::Auxiliary,
-                state(),
-                |(db, signals)| hints::receive(db, signals).boxed(),
-            ),
-        ]
-    }
-
     /// Syncs until the task is dropped.
     pub async fn run(&mut self) {
         // A previous run may have stopped at any await.
         self.must_compare_all = true;
-        let mut ticks = interval(self.settings.poll_interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut backoff = Backoff::default();
-        let signals = self.signals.clone();
-        loop {
-            let request = tokio::select! {
-                request = self.sync_requests.recv() => request,
-                () = signals.poll_now.notified() => None,
-                _ = ticks.tick() => None,
-            };
-            self.pending.extend(request);
-            match self.sync_once().await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => self.recover(&error, backoff.next()).await,
-            }
-        }
-    }
-
-    async fn sync_once(&mut self) -> Result<(), StorageError> {
-        self.must_compare_all |= self.signals.compare_all.swap(false, Ordering::Relaxed);
-        if self.pending.is_empty() {
-            self.poll().await
-        } else {
-            self.serve_sync_requests().await
-        }
-    }
-
-    /// Waits, then reconnects, because existing connections may be half-open.
-    async fn recover(&mut self, error: &StorageError, wait: Duration) {
-        tracing::warn!(
-            error = error_chain(error),
-            "comparing the catalog with the database failed"
-        );
-        metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
-        self.must_compare_all = true;
-        tokio::time::sleep(wait).await;
-        match self.db.reopen().await {
-            Ok(db) => self.db = db,
-            Err(error) => tracing::debug!(error = error_chain(&error), "reconnecting to the database failed"),
-        }
+        Poller::new("catalog", self.settings.poll_interval)
+            .run(self)
+            .await;
     }
 
     /// Compares the tenants of all pending sync requests, then notifies the waiters. After a failure, the requests stay
     /// pending.
     async fn serve_sync_requests(&mut self) -> Result<(), StorageError> {
-        self.signals.committed.notify_one();
+        self.hints.announce(Hint::Catalog);
         while let Ok(request) = self.sync_requests.try_recv() {
             self.pending.push(request);
         }
@@ -214,7 +155,7 @@ impl CatalogSync {
     }
 
     /// Compares the most recently changed tenants, or all tenants if that may not be enough.
-    async fn poll(&mut self) -> Result<(), StorageError> {
+    async fn compare(&mut self) -> Result<(), StorageError> {
         let polled_at = self.clock.now();
         let mut all_were_compared =
             self.must_compare_all || self.compared_all_at.elapsed() >= COMPARE_ALL_EVERY;
@@ -280,7 +221,7 @@ impl CatalogSync {
         let mut refused = Vec::new();
         let live = &self.live;
         loader
-            .load((&self.db, &self.pool), tenants, |tenant, loaded| match loaded {
+            .load(&self.db, &self.pool, tenants, |tenant, loaded| match loaded {
                 LoadResult::Tenant(published) => live.publish(tenant, *published),
                 LoadResult::Absent if has_same_history && live.served(tenant).is_some() => {
                     report_vanished(tenant);
@@ -318,6 +259,36 @@ impl CatalogSync {
             } else {
                 self.live.remove(*tenant);
             }
+        }
+    }
+}
+
+impl PollingTask for CatalogSync {
+    type Hint = ();
+    type Error = StorageError;
+
+    async fn hint(&mut self) {
+        tokio::select! {
+            request = self.sync_requests.recv() => self.pending.extend(request),
+            event = self.changes.next() => self.must_compare_all |= event == HintEvent::Reconnected,
+        }
+    }
+
+    async fn poll(&mut self, _: Option<()>) -> Result<(), StorageError> {
+        if self.pending.is_empty() {
+            self.compare().await
+        } else {
+            self.serve_sync_requests().await
+        }
+    }
+
+    /// Reconnects, because existing connections may be half-open.
+    async fn recover(&mut self) {
+        metrics::counter!("slipway_catalog_follow_failures_total").increment(1);
+        self.must_compare_all = true;
+        match self.db.reopen().await {
+            Ok(db) => self.db = db,
+            Err(error) => tracing::debug!(error = error_chain(&error), "reconnecting to the database failed"),
         }
     }
 }

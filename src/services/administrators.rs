@@ -62,7 +62,7 @@ pub async fn reset_password(
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, ServiceError> {
     let hash = hash_password(password).await.as_str().to_owned();
-    change(db, username, (None, Some(hash)), now).await
+    change(db, username, None, Some(hash), now).await
 }
 
 /// Disables or enables an administrator and ends their sessions.
@@ -72,13 +72,14 @@ pub async fn set_enabled(
     enabled: bool,
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, ServiceError> {
-    change(db, username, (Some(enabled), None), now).await
+    change(db, username, Some(enabled), None, now).await
 }
 
 async fn change(
     db: &Db,
     username: &Username,
-    (enabled, password_hash): (Option<bool>, Option<String>),
+    enabled: Option<bool>,
+    password_hash: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, ServiceError> {
     let (tx, administrators) = db.begin_on_administrators(Authority::Program).await?;
@@ -99,7 +100,7 @@ async fn change(
         return Err(ServiceError::wrong_state(LAST_ADMINISTRATOR));
     }
     let has_new_password = password_hash.is_some();
-    let stored = write(&tx, before, (after, password_hash), now).await?;
+    let stored = write(&tx, before, after, password_hash, now).await?;
     let change = audited_update(before, &stored, has_new_password);
     audit::record_at(&tx, now, Actor::of_command_line(), None, change);
     tx.commit().await?;

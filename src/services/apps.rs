@@ -132,7 +132,7 @@ pub async fn delete(
         ));
     }
     apps::delete(&tx, before.value.id).await?;
-    device_installs::remove_later(&tx, (before.value.id, &before.value.package_name), ctx.now()).await?;
+    device_installs::remove_later(&tx, before.value.id, &before.value.package_name, ctx.now()).await?;
     let change = AuditedChange::deleted(AuditAction::AppDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change);
     Ok(WriteResult::changed((), ctx.commit(tx).await?))

@@ -121,7 +121,8 @@ pub async fn delete(
     caller: &Caller,
     tenant: TenantId,
     id: &DeviceId,
-    (precondition, etag_of): (&Precondition, fn(&DeviceWithInstalls) -> String),
+    precondition: &Precondition,
+    etag_of: fn(&DeviceWithInstalls) -> String,
 ) -> Result<(), ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteDevices).await?;
     let tx = ctx.begin(caller).await?;
@@ -305,7 +306,8 @@ fn says(known: &Device, imported: &Device) -> bool {
 pub async fn adoption(
     ctx: &Context,
     caller: &Caller,
-    (tenant, app): (TenantId, &PackageName),
+    tenant: TenantId,
+    app: &PackageName,
     identifier: Option<&Identifier>,
     seen_within_days: u16,
 ) -> Result<Vec<VersionCount>, ServiceError> {

@@ -24,15 +24,24 @@ pub struct Explanation {
     pub resources: Vec<ExplainedResource>,
 }
 
+/// Check to explain.
+pub struct Question<'a> {
+    pub check: Check<'a>,
+    /// Explains one resource only.
+    pub only: Option<&'a Identifier>,
+    /// Time for which the check is explained; `None` = now.
+    pub at: Option<DateTime<Utc>>,
+}
+
 /// Explains the answer to a check at a given time.
 ///
 /// Reads the database: drafts and paused releases also have verdicts, and nodes do not keep them in memory.
 pub async fn explain_check(
     ctx: &Context,
     caller: &Caller,
-    (tenant, app): (TenantId, &PackageName),
-    (mut check, only): (Check<'_>, Option<&Identifier>),
-    at: Option<DateTime<Utc>>,
+    tenant: TenantId,
+    app: &PackageName,
+    mut question: Question<'_>,
 ) -> Result<Explanation, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let reader = ctx.db().begin_read().await?;
@@ -47,10 +56,10 @@ pub async fn explain_check(
         .pop()
         .ok_or(ServiceError::NotFound("app"))?;
     let directory = find_directory(ctx, &reader, scope, &rows).await?;
-    check.complete_memberships(&directory);
+    question.check.complete_memberships(&directory);
     let now = ctx.now();
     let check_context = CheckContext {
-        now: at.unwrap_or(now),
+        now: question.at.unwrap_or(now),
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
@@ -58,8 +67,8 @@ pub async fn explain_check(
     Ok(Explanation {
         revision: rows.revision,
         at: check_context.now,
-        resources: explain_selected(&compiled, &check, &check_context, |identifier| {
-            only.is_none_or(|only| only.as_str() == identifier)
+        resources: explain_selected(&compiled, &question.check, &check_context, |identifier| {
+            question.only.is_none_or(|only| only.as_str() == identifier)
         }),
     })
 }

@@ -5,11 +5,13 @@
 //!
 //! One node at a time does this, under a lease.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
 use super::{Context, ServiceError, rekey};
+use crate::poller::{Poller, PollingTask};
 use crate::random;
 use crate::storage::{device_installs, enrolment_codes, idempotency, leases, nodes, pushes, sessions};
 
@@ -48,20 +50,32 @@ pub struct CleanupReport {
     pub installs: u64,
 }
 
+/// Background task that removes old data, with its name in the lease.
+struct Housekeeping<'a> {
+    ctx: &'a Context,
+    holder: String,
+}
+
 /// Removes old data every minute until the task is dropped.
 pub async fn run(ctx: &Context) {
     let holder = random::uuid().to_string();
-    let mut ticks = tokio::time::interval(EVERY);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = rekey::observe(ctx).await {
+    Poller::new("housekeeping", EVERY)
+        .run(&mut Housekeeping { ctx, holder })
+        .await;
+}
+
+impl PollingTask for Housekeeping<'_> {
+    type Hint = Infallible;
+    type Error = ServiceError;
+
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), ServiceError> {
+        if let Err(error) = rekey::observe(self.ctx).await {
             tracing::debug!(%error, "secrets under old keys could not be counted");
         }
-        match clean(ctx, &holder).await {
-            Ok(Some(removed)) => tracing::debug!(?removed, "housekeeping"),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "housekeeping failed; retrying in a minute"),
+        if let Some(removed) = clean(self.ctx, &self.holder).await? {
+            tracing::debug!(?removed, "housekeeping");
         }
+        Ok(())
     }
 }
 

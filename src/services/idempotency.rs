@@ -12,12 +12,10 @@ use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use super::{Caller, Context, ServiceError};
+use super::{Caller, Context, RequiredPermission, ServiceError};
 use crate::backoff::Backoff;
 use crate::storage::idempotency::{self, IdempotencyKey, ReservationId, Retention};
 use crate::storage::{Db, StorageError, WriteProgress, Writer};
-use slipway_domain::access::{Action, authorize_platform};
-use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
 
 const RETENTION: Retention = Retention {
@@ -93,19 +91,16 @@ pub struct IdempotentWrite<'a, T> {
     secret: Option<fn(&T) -> String>,
 }
 
-/// Looks up the key and reserves it. `tenant` is `None` for objects of the installation.
+/// Looks up the key and reserves it.
 ///
 /// The caller must currently be authorized for the create, so that a replay reveals nothing after a loss of rights.
 pub async fn reserve(
     ctx: &Context,
     caller: &Caller,
-    (tenant, action): (Option<TenantId>, Action),
+    permission: RequiredPermission,
     request: Option<IdempotentRequest>,
 ) -> Result<IdempotencyOutcome, ServiceError> {
-    match tenant {
-        Some(tenant) => drop(ctx.authorize(caller, tenant, action).await?),
-        None => authorize_platform(&caller.principal, action)?,
-    }
+    permission.authorize(ctx, caller).await?;
     let Some(request) = request else {
         return Ok(IdempotencyOutcome::Proceed(Reservation(None)));
     };
@@ -125,12 +120,12 @@ pub async fn reserve(
     };
     // Created before the reservation: a reservation whose answer is lost must also be released.
     let reservation = Reservation(Some(held.clone()));
-    let attempt = (held.id, &held.sent);
-    let retention = (ctx.now(), RETENTION);
-    let found = match idempotency::reserve(ctx.db(), &held.key, attempt, &own_hash, retention).await? {
-        idempotency::ReserveOutcome::Reserved => return Ok(IdempotencyOutcome::Proceed(reservation)),
-        idempotency::ReserveOutcome::Found(found) => found,
-    };
+    let (db, now) = (ctx.db(), ctx.now());
+    let found =
+        match idempotency::reserve(db, &held.key, held.id, &held.sent, &own_hash, now, RETENTION).await? {
+            idempotency::ReserveOutcome::Reserved => return Ok(IdempotencyOutcome::Proceed(reservation)),
+            idempotency::ReserveOutcome::Found(found) => found,
+        };
     reservation.complete();
     if !ctx
         .keyring()

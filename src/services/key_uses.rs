@@ -3,28 +3,26 @@
 //! A call only reads a table in memory. The first use of a key on a day enters a bounded queue, which one task writes
 //! in batches. Calls therefore neither write nor wait for a write.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use foldhash::quality::RandomState;
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::batches::{self, BatchState};
-use crate::backoff::Backoff;
+use super::batch_writer::{BatchKind, BatchQueue, BatchSettings, BatchWriter};
 use crate::storage::credentials::last_use::{self, KeyRef};
 use crate::storage::{Db, StorageError};
-use crate::supervision::Exit;
 
-/// Capacity of the queue of first uses. If the queue is full, the key is recorded at its next use.
-const QUEUE: usize = 4_096;
-const BATCH: usize = 500;
-/// Time that the first use of a batch waits for others.
-const WAIT: Duration = Duration::from_millis(500);
+const SETTINGS: BatchSettings = BatchSettings {
+    queue: 4_096,
+    batch: 500,
+    wait: Duration::from_millis(500),
+    finish_within: Duration::from_secs(5),
+};
 
 /// First use of a key on a day. Ordered, so that nodes lock rows in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct FirstUse {
+pub struct FirstUse {
     key: KeyRef,
     day: NaiveDate,
 }
@@ -33,30 +31,17 @@ struct FirstUse {
 pub struct KeyUses {
     /// Last recorded day of each key, in days since 1970.
     days: papaya::HashMap<KeyRef, i64, RandomState>,
-    queue: mpsc::Sender<FirstUse>,
+    queue: BatchQueue<FirstUse>,
 }
 
-/// Task that writes recorded uses.
-pub struct KeyUseWriter {
-    db: Db,
-    queue: mpsc::Receiver<FirstUse>,
-    /// Unwritten uses; they survive a panic.
-    batch: Vec<FirstUse>,
-}
+/// Batches of first uses.
+pub struct FirstUses(Db);
 
 impl KeyUses {
-    pub fn new(db: Db) -> (Self, KeyUseWriter) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let uses = Self {
-            days: papaya::HashMap::default(),
-            queue: sender,
-        };
-        let writer = KeyUseWriter {
-            db,
-            queue: receiver,
-            batch: Vec::new(),
-        };
-        (uses, writer)
+    pub fn new(db: Db) -> (Self, BatchWriter<FirstUses>) {
+        let (queue, writer) = BatchQueue::new(FirstUses(db), SETTINGS);
+        let days = papaya::HashMap::default();
+        (Self { days, queue }, writer)
     }
 
     /// Records the use of a key.
@@ -69,7 +54,7 @@ impl KeyUses {
         let day = now.date_naive();
         let first_use = FirstUse { key, day };
         // Only a queued use enters the table, so that a dropped one is retried.
-        if self.queue.try_send(first_use).is_ok() {
+        if self.queue.push(first_use).is_ok() {
             days.insert(key, today);
         }
     }
@@ -79,51 +64,24 @@ impl KeyUses {
         let yesterday = now.timestamp().div_euclid(86_400) - 1;
         self.days.pin().retain(|_, day| *day >= yesterday);
     }
+
+    /// Waits until the queue is written and the writer has ended, or a time limit passes.
+    pub async fn finish(&self, writer: JoinHandle<()>) {
+        self.queue.finish(writer).await;
+    }
 }
 
-impl KeyUseWriter {
-    /// Writes until the queue is closed.
-    pub async fn run(&mut self) -> Exit {
-        loop {
-            let batch = &mut self.batch;
-            let next = batches::collect(&mut self.queue, WAIT, |first_use| {
-                batch.push(first_use);
-                BatchState::of(batch.len(), BATCH)
-            })
-            .await;
-            batch.sort_unstable();
-            self.write_when_possible().await;
-            self.batch.clear();
-            if next == ControlFlow::Break(()) {
-                return Exit::Finished;
-            }
-        }
-    }
+impl BatchKind for FirstUses {
+    const NAME: &'static str = "key_uses";
+    const IF_DROPPED: &'static str = "the last use of a key is not shown until its next use";
 
-    /// Retries while the database is unavailable. Another error drops the batch: the keys are recorded again on the
-    /// next day.
-    async fn write_when_possible(&self) {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.write(&self.batch).await {
-                Ok(()) => return,
-                // The batch may already be written. Writing it again is harmless.
-                Err(error) if error.is_transient() => tokio::time::sleep(backoff.next()).await,
-                Err(error) => {
-                    let keys = self.batch.len();
-                    tracing::error!(%error, keys, "the last use of keys could not be written");
-                    return;
-                }
-            }
-        }
-    }
+    type Item = FirstUse;
 
-    async fn write(&self, batch: &[FirstUse]) -> Result<(), StorageError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let tx = self.db.begin().await?;
-        for first_use in batch {
+    async fn write(&self, uses: &[FirstUse]) -> Result<(), StorageError> {
+        let mut uses = uses.to_vec();
+        uses.sort_unstable();
+        let tx = self.0.begin().await?;
+        for first_use in uses {
             last_use::record_use(&tx, first_use.key, first_use.day).await?;
         }
         tx.commit().await
@@ -136,13 +94,25 @@ mod tests {
     use crate::random;
     use slipway_domain::catalog::ids::{KeyId, TenantId};
 
+    struct NoDatabase;
+
+    impl BatchKind for NoDatabase {
+        const NAME: &'static str = "no_database";
+        const IF_DROPPED: &'static str = "none";
+
+        type Item = FirstUse;
+
+        async fn write(&self, _: &[FirstUse]) -> Result<(), StorageError> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_key_is_queued_once_a_day_and_again_when_the_queue_was_full() {
-        let (sender, mut queue) = mpsc::channel(1);
-        let uses = KeyUses {
-            days: papaya::HashMap::default(),
-            queue: sender,
-        };
+        let settings = BatchSettings { queue: 1, ..SETTINGS };
+        let (queue, mut writer) = BatchQueue::new(NoDatabase, settings);
+        let days = papaya::HashMap::default();
+        let uses = KeyUses { days, queue };
         let tenant = TenantId::parse(1).unwrap();
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let (one, other) = (
@@ -153,12 +123,12 @@ mod tests {
             uses.record(one, at(seconds));
         }
         uses.record(other, at(1));
-        assert_eq!(queue.try_recv().unwrap().key, one);
-        assert!(queue.try_recv().is_err());
+        assert_eq!(writer.next_queued().unwrap().key, one);
+        assert!(writer.next_queued().is_none());
         uses.record(other, at(2));
-        assert_eq!(queue.try_recv().unwrap().key, other);
+        assert_eq!(writer.next_queued().unwrap().key, other);
         uses.record(one, at(86_400));
-        assert_eq!(queue.try_recv().unwrap().day, at(86_400).date_naive());
+        assert_eq!(writer.next_queued().unwrap().day, at(86_400).date_naive());
         uses.evict_unused(at(3 * 86_400));
         assert!(uses.days.is_empty());
     }

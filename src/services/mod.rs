@@ -4,7 +4,6 @@
 
 mod audit;
 mod audited_release;
-mod batches;
 mod call_limits;
 mod check_counts;
 mod check_path;
@@ -27,8 +26,10 @@ mod token_lookups;
 pub mod administrators;
 pub mod apps;
 pub mod authentication;
+pub mod batch_writer;
 pub mod checks;
 pub mod credentials;
+pub mod delivery;
 pub mod device_records;
 pub mod devices;
 pub mod enrolment;
@@ -76,7 +77,7 @@ pub use login_attempts::{LoginAttempts, LoginLimits};
 pub use login_failures::LoginFailures;
 pub use network::network_of;
 pub use new_devices::NewDevices;
-pub use owner::Owner;
+pub use owner::{Owner, RequiredPermission};
 pub use permits::{Permit, PermitClass, Permits};
 pub use release_lookup::ReleaseAddress;
 pub use token_lookups::TokenLookups;

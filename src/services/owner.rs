@@ -4,6 +4,35 @@ use super::{Caller, Context, ServiceError};
 use slipway_domain::access::{Action, Platform, TenantScope, authorize_platform};
 use slipway_domain::catalog::ids::TenantId;
 
+/// Action that a caller must be permitted.
+#[derive(Debug, Clone, Copy)]
+pub struct RequiredPermission {
+    /// `None` for objects of the installation.
+    pub tenant: Option<TenantId>,
+    pub action: Action,
+}
+
+impl RequiredPermission {
+    pub fn in_tenant(tenant: TenantId, action: Action) -> Self {
+        let tenant = Some(tenant);
+        Self { tenant, action }
+    }
+
+    pub fn on_platform(action: Action) -> Self {
+        let tenant = None;
+        Self { tenant, action }
+    }
+
+    /// Checks the permission of a caller.
+    pub(super) async fn authorize(self, ctx: &Context, caller: &Caller) -> Result<(), ServiceError> {
+        match self.tenant {
+            Some(tenant) => drop(ctx.authorize(caller, tenant, self.action).await?),
+            None => authorize_platform(&caller.principal, self.action)?,
+        }
+        Ok(())
+    }
+}
+
 /// A tenant, or the platform.
 pub trait Owner: Copy {
     /// Authorization for the owner's data.
@@ -13,11 +42,11 @@ pub trait Owner: Copy {
     fn tenant(self) -> Option<TenantId>;
 
     /// Returns the permission that corresponds to an action in a tenant.
-    fn permission(self, action: Action) -> (Option<TenantId>, Action) {
+    fn permission(self, action: Action) -> RequiredPermission {
         match self.tenant() {
-            Some(tenant) => (Some(tenant), action),
+            Some(tenant) => RequiredPermission::in_tenant(tenant, action),
             // Its people and tokens may do everything, so one action covers them.
-            None => (None, Action::ManagePlatform),
+            None => RequiredPermission::on_platform(Action::ManagePlatform),
         }
     }
 
@@ -55,8 +84,7 @@ impl Owner for Platform {
     }
 
     async fn authorize(self, _: &Context, caller: &Caller, action: Action) -> Result<Self, ServiceError> {
-        let (_, action) = self.permission(action);
-        authorize_platform(&caller.principal, action)?;
+        authorize_platform(&caller.principal, self.permission(action).action)?;
         Ok(self)
     }
 }

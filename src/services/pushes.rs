@@ -332,7 +332,8 @@ pub async fn get(
 pub async fn withdraw(
     ctx: &Context,
     caller: &Caller,
-    (tenant, id): (TenantId, PushId),
+    tenant: TenantId,
+    id: PushId,
     precondition: &Precondition,
 ) -> Result<PushWithTargets, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::Push).await?;

@@ -68,7 +68,7 @@ pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rek
             by_tenant.entry(key.tenant).or_default().push(key);
         }
         for (tenant, keys) in by_tenant {
-            rekey_tenant(db, keyring, (tenant, keys), &mut done).await?;
+            rekey_tenant(db, keyring, tenant, keys, &mut done).await?;
         }
     }
     if done.app_keys > 0 {
@@ -87,7 +87,8 @@ pub async fn rekey(db: &Db, keyring: &Keyring, now: DateTime<Utc>) -> Result<Rek
 async fn rekey_tenant(
     db: &Db,
     keyring: &Keyring,
-    (tenant, keys): (TenantId, Vec<SealedAppKey>),
+    tenant: TenantId,
+    keys: Vec<SealedAppKey>,
     done: &mut RekeyReport,
 ) -> Result<(), ServiceError> {
     let tx = db.begin_catalog(TenantScope::internal(tenant)).await?;

@@ -49,7 +49,9 @@ pub async fn get(
 pub async fn update(
     ctx: &Context,
     caller: &Caller,
-    (tenant, app, identifier): (TenantId, &PackageName, &Identifier),
+    tenant: TenantId,
+    app: &PackageName,
+    identifier: &Identifier,
     changes: ResourceChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<Resource>>, ServiceError> {

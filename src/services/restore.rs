@@ -108,8 +108,7 @@ pub async fn list_credentials(db: &Db) -> Result<Vec<CredentialSummary>, Service
     )
     .await?;
     let role = Role::PlatformAdmin.as_str();
-    let platform = ("platform_token", None);
-    all.extend(list_keys(db, Platform, platform, |_: &PlatformToken| role).await?);
+    all.extend(list_keys(db, Platform, "platform_token", None, |_: &PlatformToken| role).await?);
     for tenant in list_tenants(db).await? {
         all.extend(list_of_tenant(db, tenant).await?);
     }
@@ -123,17 +122,17 @@ async fn list_of_tenant(db: &Db, tenant: TenantId) -> Result<Vec<CredentialSumma
         |stored| of_user(&stored),
     )
     .await?;
-    let owned = |kind| (kind, Some(tenant));
+    let owner = Some(tenant);
     let token_role = |token: &ApiToken| token.role.as_str();
-    all.extend(list_keys(db, scope, owned("api_token"), token_role).await?);
-    all.extend(list_keys(db, scope, owned("device_key"), |_: &DeviceKey| "device").await?);
+    all.extend(list_keys(db, scope, "api_token", owner, token_role).await?);
+    all.extend(list_keys(db, scope, "device_key", owner, |_: &DeviceKey| "device").await?);
     let app_keys = every_page(
         async |page| credentials::list(db, scope, &page).await,
         |stored: Versioned<AppKey>| {
             let key = &stored.value;
             CredentialSummary {
                 name: format!("{} ({})", key.name, key.app_key),
-                ..of_key(&stored, owned("app_key"), key.role.as_str())
+                ..of_key(&stored, "app_key", owner, key.role.as_str())
             }
         },
     );
@@ -159,19 +158,21 @@ fn of_user(stored: &Versioned<User>) -> CredentialSummary {
 async fn list_keys<K: StoredCredential>(
     db: &Db,
     scope: K::Scope,
-    owned: (&'static str, Option<TenantId>),
+    kind: &'static str,
+    tenant: Option<TenantId>,
     role: impl Fn(&K) -> &'static str,
 ) -> Result<Vec<CredentialSummary>, ServiceError> {
     every_page(
         async |page| credentials::list(db, scope, &page).await,
-        |stored| of_key(&stored, owned, role(&stored.value)),
+        |stored| of_key(&stored, kind, tenant, role(&stored.value)),
     )
     .await
 }
 
 fn of_key(
     stored: &Versioned<impl ClientCredential>,
-    (kind, tenant): (&'static str, Option<TenantId>),
+    kind: &'static str,
+    tenant: Option<TenantId>,
     role: &'static str,
 ) -> CredentialSummary {
     let (key, facts) = (&stored.value, stored.value.facts());

@@ -116,7 +116,7 @@ pub async fn update(
         return Err(ServiceError::wrong_state(LAST_ADMINISTRATOR));
     }
     let has_new_password = hash.is_some();
-    let stored = write(&tx, &before, (after, hash), ctx.now()).await?;
+    let stored = write(&tx, &before, after, hash, ctx.now()).await?;
     let change = audited_update(&before, &stored, has_new_password);
     audit::record(&tx, ctx, caller, owner.tenant(), change);
     tx.commit().await?;
@@ -180,7 +180,8 @@ pub(super) fn is_last_administrator(administrators: &[Versioned<User>], id: User
 pub(super) async fn write(
     tx: &Tx,
     before: &Versioned<User>,
-    (after, password_hash): (User, Option<String>),
+    after: User,
+    password_hash: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<Versioned<User>, ServiceError> {
     let id = after.id;

@@ -159,7 +159,8 @@ fn recorded(scope: TenantScope) -> Select<Entity> {
 /// Schedules the removal of the installs of an app that is being deleted.
 pub async fn remove_later(
     tx: &CatalogTx,
-    (app, package_name): (AppId, &PackageName),
+    app: AppId,
+    package_name: &PackageName,
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let row = deleted_app::Model {

@@ -79,16 +79,18 @@ pub struct Answer {
 
 /// Reserves the key unless another request holds it. Expired reservations and responses are replaced.
 ///
-/// After an error or a cancellation, the [`WriteProgress`] of `reservation` shows whether the key may be reserved.
+/// After an error or a cancellation, `sent` shows whether the key may be reserved.
 pub async fn reserve(
     db: &Db,
     key: &IdempotencyKey,
-    reservation: (ReservationId, &Arc<WriteProgress>),
+    reservation: ReservationId,
+    sent: &Arc<WriteProgress>,
     body_hash: &str,
-    (now, retention): (DateTime<Utc>, Retention),
+    now: DateTime<Utc>,
+    retention: Retention,
 ) -> Result<ReserveOutcome, StorageError> {
     let now = in_micros(now);
-    let (ReservationId(reservation), sent) = reservation;
+    let ReservationId(reservation) = reservation;
     let row = Model {
         body_hash: body_hash.to_owned(),
         reservation,

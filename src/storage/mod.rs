@@ -81,7 +81,7 @@ pub use connect::{
     sqlite_path,
 };
 pub use error::{StorageError, UniqueKey};
-pub use notifications::{Notification, NotificationChannel, NotificationListener, parse_push_ids};
+pub use notifications::{Hint, Notification, NotificationListener};
 pub use pool::PoolStatus;
 pub use progress::{WriteProgress, current_writes, track_writes};
 pub use reader::{Reader, Writer};

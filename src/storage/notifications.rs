@@ -1,9 +1,9 @@
-//! Change notifications between the nodes of one PostgreSQL database.
+//! Change notifications (hints) between the nodes of one PostgreSQL database.
 //!
-//! A notification carries little data and may be lost, because nodes compare states anyway. SQLite has a single process
-//! and needs no notifications.
+//! A hint carries little data and may be lost, because nodes compare states anyway. SQLite has a single process and
+//! needs no notifications.
 
-use sea_orm::sqlx::postgres::PgListener;
+use sea_orm::sqlx::postgres::{PgListener, PgNotification};
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement, sqlx};
 
 use super::StorageError;
@@ -12,28 +12,21 @@ use slipway_domain::catalog::ids::PushId;
 
 /// Push ids per notification. PostgreSQL accepts less than 8,000 bytes, and an id has 36 bytes and a comma.
 const PUSHES_PER_NOTIFICATION: usize = 200;
+/// Channels of the notifications.
+const CATALOG: &str = "slipway_catalog";
+const PUSHES: &str = "slipway_push";
 
-/// Subject of notifications.
+/// Committed change that other nodes should look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotificationChannel {
+pub enum Hint {
     Catalog,
-    Pushes,
-}
-
-impl NotificationChannel {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Catalog => "slipway_catalog",
-            Self::Pushes => "slipway_push",
-        }
-    }
+    Push(PushId),
 }
 
 /// Event of a listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notification {
-    /// Change, with the payload of the notification; see [`parse_push_ids`].
-    Changed(String),
+    Changed(Hint),
     /// The connection was lost and restored. Notifications in between are lost.
     Reconnected,
 }
@@ -42,28 +35,29 @@ pub enum Notification {
 pub struct NotificationListener(PgListener);
 
 impl Db {
-    /// Notifies the other nodes of a committed catalog change.
+    /// Notifies the other nodes of committed changes.
     ///
     /// Runs outside any transaction: inside one, PostgreSQL would make commits wait for each other.
-    pub async fn notify_catalog(&self) -> Result<(), StorageError> {
-        self.notify(NotificationChannel::Catalog, "").await
-    }
-
-    /// Notifies the other nodes of committed changes to these pushes, outside any transaction.
-    pub async fn notify_pushes(&self, pushes: &[PushId]) -> Result<(), StorageError> {
-        for pushes in pushes.chunks(PUSHES_PER_NOTIFICATION) {
-            let ids: Vec<_> = pushes.iter().map(ToString::to_string).collect();
-            self.notify(NotificationChannel::Pushes, &ids.join(",")).await?;
+    pub async fn notify(&self, hints: &[Hint]) -> Result<(), StorageError> {
+        if hints.contains(&Hint::Catalog) {
+            self.send_notification(CATALOG, "").await?;
+        }
+        let pushes = hints.iter().filter_map(|hint| match hint {
+            Hint::Push(push) => Some(push.to_string()),
+            Hint::Catalog => None,
+        });
+        for pushes in pushes.collect::<Vec<_>>().chunks(PUSHES_PER_NOTIFICATION) {
+            self.send_notification(PUSHES, &pushes.join(",")).await?;
         }
         Ok(())
     }
 
-    async fn notify(&self, channel: NotificationChannel, payload: &str) -> Result<(), StorageError> {
+    async fn send_notification(&self, channel: &str, payload: &str) -> Result<(), StorageError> {
         if self.backend() == Backend::Postgres {
             let notify = Statement::from_sql_and_values(
                 self.pool().get_database_backend(),
                 "SELECT pg_notify($1, $2)",
-                [channel.name().into(), payload.into()],
+                [channel.into(), payload.into()],
             );
             self.pool().execute_raw(notify).await?;
         }
@@ -71,10 +65,7 @@ impl Db {
     }
 
     /// Starts a listener; `None` on SQLite.
-    pub async fn listen(
-        &self,
-        channel: NotificationChannel,
-    ) -> Result<Option<NotificationListener>, StorageError> {
+    pub async fn listen(&self) -> Result<Option<NotificationListener>, StorageError> {
         if self.backend() == Backend::Sqlite {
             return Ok(None);
         }
@@ -85,24 +76,33 @@ impl Db {
         let mut listener = PgListener::connect_with(own.pool().postgres())
             .await
             .map_err(unavailable)?;
-        listener.listen(channel.name()).await.map_err(unavailable)?;
+        listener
+            .listen_all([CATALOG, PUSHES])
+            .await
+            .map_err(unavailable)?;
         Ok(Some(NotificationListener(listener)))
     }
 }
 
-/// Returns the pushes that a notification names. Invalid ids are skipped, because a sender may send any text.
-pub fn parse_push_ids(payload: &str) -> impl Iterator<Item = PushId> + '_ {
-    payload.split(',').filter_map(|id| id.parse().ok())
-}
-
 impl NotificationListener {
-    /// Waits for the next event. Fails if a lost connection cannot be restored.
-    pub async fn next(&mut self) -> Result<Notification, StorageError> {
+    /// Waits for the next events. Fails if a lost connection cannot be restored.
+    pub async fn next(&mut self) -> Result<Vec<Notification>, StorageError> {
         match self.0.try_recv().await {
-            Ok(Some(notification)) => Ok(Notification::Changed(notification.payload().to_owned())),
-            Ok(None) => Ok(Notification::Reconnected),
+            Ok(Some(notification)) => Ok(parse(&notification)),
+            Ok(None) => Ok(vec![Notification::Reconnected]),
             Err(error) => Err(unavailable(error)),
         }
+    }
+}
+
+/// Returns the changes that a notification names. Invalid ids are skipped, because a sender may send any text.
+fn parse(notification: &PgNotification) -> Vec<Notification> {
+    let ids = notification.payload().split(',');
+    match notification.channel() {
+        PUSHES => ids
+            .filter_map(|id| Some(Notification::Changed(Hint::Push(id.parse().ok()?))))
+            .collect(),
+        _ => vec![Notification::Changed(Hint::Catalog)],
     }
 }
 

@@ -38,7 +38,7 @@ where
     E: EntityTrait,
     K: FromStr + ToString + Into<Value>,
 {
-    fetch_in_pieces(page, reader, rows, (sort_by, u64::MAX), key).await
+    fetch_in_pieces(page, reader, rows, sort_by, u64::MAX, key).await
 }
 
 /// Fetches a page of possibly large rows, a few at a time.
@@ -53,14 +53,15 @@ where
     E: EntityTrait,
     K: FromStr + ToString + Into<Value>,
 {
-    fetch_in_pieces(page, reader, rows, (sort_by, LARGE_ROWS_AT_ONCE), key).await
+    fetch_in_pieces(page, reader, rows, sort_by, LARGE_ROWS_AT_ONCE, key).await
 }
 
 async fn fetch_in_pieces<E, K>(
     page: &PageRequest,
     reader: &impl Reader,
     rows: Select<E>,
-    (sort_by, at_once): (SortBy<E::Column>, u64),
+    sort_by: SortBy<E::Column>,
+    at_once: u64,
     key: impl Fn(&E::Model) -> K,
 ) -> Result<Page<E::Model>, StorageError>
 where

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::operations::Operation;
+use super::harness::{Caller, TestApp};
+use super::operations::{Objects, Operation};
 
 /// An operation of the API's description.
 pub(crate) struct DescribedOperation {
@@ -18,7 +19,7 @@ pub(crate) struct DescribedOperation {
 
 /// The API's description as it is served.
 pub(crate) fn document() -> Value {
-    serde_json::to_value(slipway::http::openapi()).unwrap()
+    slipway::http::openapi()
 }
 
 /// Every operation that the description has.
@@ -94,4 +95,54 @@ pub(crate) fn with_descriptions(table: Vec<Operation>) -> Vec<(Operation, Descri
             (operation, described)
         })
         .collect()
+}
+
+/// Callers that may call the operations between them.
+pub(crate) struct Callers {
+    platform: Caller,
+    tenant: Caller,
+    device_key: Caller,
+    device: Caller,
+    anyone: Caller,
+    /// Signed in apart, for what comes after a logout.
+    signed_in_again: Caller,
+}
+
+impl Callers {
+    pub(crate) async fn of(app: &TestApp, tenant: &Caller, objects: &Objects) -> Self {
+        Self {
+            platform: app.platform_admin().await,
+            tenant: tenant.clone(),
+            device_key: app.bearer(objects.device_key["device_key"].as_str().unwrap()),
+            device: app.bearer(&objects.device_token),
+            anyone: app.anyone(),
+            signed_in_again: app.platform_admin().await,
+        }
+    }
+
+    /// The caller whose credential the operation demands.
+    pub(crate) fn of_operation(&self, operation: &DescribedOperation) -> &Caller {
+        let demanded = operation.object["security"].as_array();
+        let has =
+            |scheme: &str| demanded.is_some_and(|all| all.iter().any(|demand| demand.get(scheme).is_some()));
+        if operation.id == "change_password" {
+            &self.signed_in_again
+        } else if has("device_key") {
+            &self.device_key
+        } else if has("device_token") {
+            &self.device
+        } else if demanded.is_some() {
+            &self.anyone
+        } else if operation.path.starts_with("/api/v1/tenants/{tenant_id}/") {
+            &self.tenant
+        } else {
+            &self.platform
+        }
+    }
+}
+
+/// The schema that a reference names, or the schema itself.
+pub(crate) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let pointer = schema["$ref"].as_str().map(|text| text.trim_start_matches('#'));
+    pointer.map_or(schema, |pointer| document.pointer(pointer).unwrap())
 }

@@ -48,7 +48,7 @@ async fn app() -> TestApp {
 #[test]
 fn the_committed_description_is_the_one_of_the_code() {
     let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
-    let generated = slipway::http::openapi().to_pretty_json().unwrap();
+    let generated = format!("{:#}", slipway::http::openapi());
     assert!(
         committed.trim_end() == generated,
         "openapi/slipway.json is stale; run `cargo run -- openapi > openapi/slipway.json`"
@@ -105,6 +105,46 @@ fn every_tag_is_explained() {
             explained.contains(&tag),
             "{tag} of {} is not explained",
             operation.id
+        );
+    }
+}
+
+/// Some generators put the values of all enums, or the schemas and the responses of operations, into one namespace.
+#[test]
+fn names_that_generators_put_into_one_namespace_are_unique() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut names: Vec<String> = schemas.keys().cloned().collect();
+    for operation in described() {
+        let words = operation.id.split('_');
+        let pascal: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+        names.push(format!("{pascal}Response"));
+    }
+    for (name, schema) in schemas.iter().filter(|(_, schema)| schema["enum"].is_array()) {
+        let (values, variants) = (&schema["enum"], schema["x-enum-varnames"].as_array());
+        let variants = variants.unwrap_or_else(|| panic!("the values of {name} have no names"));
+        assert_eq!(values.as_array().unwrap().len(), variants.len(), "{name}");
+        names.extend(
+            variants
+                .iter()
+                .map(|variant| variant.as_str().unwrap().to_owned()),
+        );
+    }
+    names.sort_unstable();
+    let repeated = names.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(repeated, None);
+}
+
+#[test]
+fn every_operation_has_a_description_and_a_code_sample() {
+    for operation in described() {
+        let object = &operation.object;
+        assert!(object["description"].is_string(), "{}", operation.id);
+        let sample = object["x-codeSamples"][0]["source"].as_str().unwrap_or_default();
+        assert!(sample.starts_with("curl "), "{}: {sample}", operation.id);
+        assert!(
+            !sample.contains(['{', '}']) || sample.contains("--data"),
+            "{sample}"
         );
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Objects {
     pub(crate) push: String,
     /// Holds a token of its own.
     pub(crate) enrolled_device_id: String,
+    pub(crate) device_token: String,
     pub(crate) trace_id: String,
     user: String,
     app_without_releases: String,
@@ -93,7 +94,7 @@ impl Objects {
         let enrolled_device_id = format!("enrolled-{tenant}-{number}");
         let enrol = json!({"device_id": enrolled_device_id, "project_id": "stores"});
         let device = app.bearer(device_key["device_key"].as_str().unwrap());
-        device.post("/v1/devices", &enrol).await.expect(201);
+        let enrolled = device.post("/v1/devices", &enrol).await.expect(201);
         let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
             "mode": "hold", "reason": "stock-taking"});
         Self {
@@ -122,6 +123,7 @@ impl Objects {
             device_id,
             push,
             enrolled_device_id,
+            device_token: enrolled["device_token"].as_str().unwrap().to_owned(),
             trace_id,
         }
     }

@@ -13,14 +13,14 @@ use slipway_test_support::wait::until;
 /// Tasks without which checks could be wrong.
 const ESSENTIAL: [&str; 2] = ["catalog_follower", "device_token_follower"];
 /// Tasks of every node. A node with a broker has more.
-const TASKS: [&str; 19] = [
+const TASKS: [&str; 17] = [
     "catalog_follower",
-    "catalog_hint_listener",
-    "catalog_hint_sender",
     "delivery_writer",
     "device_changes",
     "device_record_writer",
     "device_token_follower",
+    "hint_listener",
+    "hint_sender",
     "housekeeping",
     "key_use_writer",
     "lockouts",
@@ -28,8 +28,6 @@ const TASKS: [&str; 19] = [
     "presence_writer",
     "push_expiry",
     "push_follower",
-    "push_hint_listener",
-    "push_hint_sender",
     "snapshot_journal",
     "snapshot_writer",
     "write_health",

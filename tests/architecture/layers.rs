@@ -9,7 +9,7 @@ struct Layer {
     libraries: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 19] = [
+const LAYERS: [Layer; 21] = [
     Layer {
         name: "catalog",
         may_name: &[],
@@ -46,10 +46,22 @@ const LAYERS: [Layer; 19] = [
             "error_chain",
             "clock",
             "backoff",
+            "hints",
+            "poller",
             "supervision",
             "random",
             "timer",
         ],
+        libraries: &["tokio", "tracing", "metrics"],
+    },
+    Layer {
+        name: "hints",
+        may_name: &["catalog", "storage", "supervision", "backoff"],
+        libraries: &["tokio", "tracing"],
+    },
+    Layer {
+        name: "poller",
+        may_name: &["backoff", "error_chain", "random", "timer"],
         libraries: &["tokio", "tracing", "metrics"],
     },
     Layer {
@@ -75,6 +87,8 @@ const LAYERS: [Layer; 19] = [
             "error_chain",
             "clock",
             "backoff",
+            "hints",
+            "poller",
             "supervision",
             "thread_priority",
             "random",
@@ -158,6 +172,7 @@ const LAYERS: [Layer; 19] = [
             "clock",
             "config",
             "data_directory",
+            "hints",
             "http",
             "live",
             "secrets",

@@ -8,5 +8,6 @@ mod language;
 mod layers;
 mod migrations;
 mod mutants;
+mod parameters;
 mod source;
 mod writes;

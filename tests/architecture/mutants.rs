@@ -8,8 +8,8 @@ fn every_mutant_applies_without_fuzz() {
     for entry in fs::read_dir("tests/mutants").expect("there are mutants") {
         let path = entry.expect("a readable directory").path();
         if path.extension().is_some_and(|extension| extension == "patch") {
-            let patch = fs::read_to_string(&path).expect("a text");
-            collect_outdated_hunks(&path.display().to_string(), &patch, &mut outdated);
+            let text = fs::read_to_string(&path).expect("a text");
+            collect_outdated_hunks(&path.display().to_string(), &text, &mut outdated);
         }
     }
     assert!(

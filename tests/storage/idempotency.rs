@@ -45,8 +45,8 @@ fn answer() -> Answer {
 }
 
 async fn reserve_as(db: &Db, id: ReservationId, elapsed: TimeDelta) -> ReserveOutcome {
-    let retention = (now() + elapsed, RETENTION);
-    reserve(db, &key(), (id, &Arc::default()), "hash", retention)
+    let now = now() + elapsed;
+    reserve(db, &key(), id, &Arc::default(), "hash", now, RETENTION)
         .await
         .unwrap()
 }

@@ -116,7 +116,7 @@ async fn states(db: &Db, push: &Push) -> Vec<TargetState> {
 
 async fn deliver(db: &Db, keys: &[TargetKey], channel: Channel, at: DateTime<Utc>) {
     let tx = db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, keys, (channel, at))
+    push_targets::mark_delivered(&tx, keys, channel, at)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -130,7 +130,7 @@ async fn acknowledge(
 ) -> Option<(TargetState, TargetState)> {
     let tx = db.begin().await.unwrap();
     let detail = Some(PushDetail::parse(said.as_str()).unwrap());
-    let done = push_targets::acknowledge(&tx, scope(1), (&id(device), push.id), (said, detail), at(5))
+    let done = push_targets::acknowledge(&tx, scope(1), &id(device), push.id, said, detail, at(5))
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -251,7 +251,7 @@ async fn sequences_are_in_the_order_of_commits(database: TestDatabase) {
         });
     }
     nodes.join_all().await;
-    let offered = push_targets::list_open_of_device(&database.db, scope(1), &id("B"), (0, 100), at(0)).await;
+    let offered = push_targets::list_open_of_device(&database.db, scope(1), &id("B"), 0, 100, at(0)).await;
     let sequences: Vec<_> = offered
         .unwrap()
         .iter()
@@ -271,7 +271,7 @@ async fn open_targets_are_offered_in_their_order(database: TestDatabase) {
     let offered = async |device: &str, after: i64, limit: u64, minutes: i64| {
         let device = id(device);
         let offered =
-            push_targets::list_open_of_device(db, scope(1), &device, (after, limit), at(minutes)).await;
+            push_targets::list_open_of_device(db, scope(1), &device, after, limit, at(minutes)).await;
         let offered = offered.unwrap();
         offered
             .into_iter()
@@ -333,7 +333,7 @@ async fn acknowledgements_move_forward(database: TestDatabase) {
     let tx = db.begin().await.unwrap();
     let device = id("A");
     let of_another =
-        push_targets::acknowledge(&tx, scope(2), (&device, push.id), (Said::Received, None), at(5)).await;
+        push_targets::acknowledge(&tx, scope(2), &device, push.id, Said::Received, None, at(5)).await;
     assert_eq!(of_another.unwrap(), None);
 }
 
@@ -372,7 +372,7 @@ async fn only_what_was_not_delivered_is_withdrawn(database: TestDatabase) {
     assert_eq!(withdraw(db, &push).await, 1);
     assert_eq!(withdraw(db, &push).await, 0);
     assert_eq!(states(db, &push).await, [Delivered, Applied, Withdrawn]);
-    let open = push_targets::list_open_of_device(db, scope(1), &id("C"), (0, 9), at(1))
+    let open = push_targets::list_open_of_device(db, scope(1), &id("C"), 0, 9, at(1))
         .await
         .unwrap();
     assert!(open.is_empty());

@@ -125,7 +125,7 @@ impl PushCommand {
     }
 
     async fn send(&self, client: &Client) -> anyhow::Result<Value> {
-        let (status, answer) = post(client, (&self.url, &self.path()), &self.token, &self.body()).await?;
+        let (status, answer) = post(client, &self.url, &self.path(), &self.token, &self.body()).await?;
         if status.is_success() {
             return Ok(answer);
         }

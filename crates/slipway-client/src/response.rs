@@ -9,7 +9,8 @@ use serde_json::Value;
 /// Posts JSON to a path below a server's base URL, with a key or token.
 pub(super) async fn post(
     client: &Client,
-    (base, path): (&Url, &str),
+    base: &Url,
+    path: &str,
     token: &str,
     asked: &Value,
 ) -> anyhow::Result<(StatusCode, Value)> {

@@ -61,7 +61,8 @@ pub fn may_be_ambiguous(
 }
 
 /// Returns true if a text begins with this parameter, and with its value if the value is fixed.
-fn can_begin((name, kind): ReadParameter, text: &[u8], params: &ParameterSet<'_>) -> bool {
+fn can_begin(parameter: ReadParameter, text: &[u8], params: &ParameterSet<'_>) -> bool {
+    let (name, kind) = parameter;
     let Some(rest) = text.strip_prefix(name.as_bytes()) else {
         return false;
     };
@@ -153,7 +154,7 @@ fn ambiguous_in_run<'a>(
         let value = start..end;
         own.push(RequestParam { name, value });
     }
-    ReadingSearch::of(&text, (&names, &required), &own).find_ambiguous_param()
+    ReadingSearch::of(&text, &names, &required, &own).find_ambiguous_param()
 }
 
 /// Parameter of the request.
@@ -200,7 +201,8 @@ struct ReadingSearch<'t, 'a> {
 impl<'t, 'a> ReadingSearch<'t, 'a> {
     fn of(
         text: &'t str,
-        (names, required): (&'t [ReadParameter], &'t [bool]),
+        names: &'t [ReadParameter],
+        required: &'t [bool],
         own: &'t [RequestParam<'a>],
     ) -> Self {
         let mut search = Self {

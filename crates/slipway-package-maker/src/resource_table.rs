@@ -34,15 +34,23 @@ pub(crate) enum ResourceValue {
     Reference(u32),
 }
 
+/// String pools of a table: its values, and the names of the types and of the resources.
+#[derive(Default)]
+struct StringPools {
+    values: StringPool,
+    types: StringPool,
+    keys: StringPool,
+}
+
 /// Encodes a table in which every resource has a type of its own. The resource at index `n` has the id `resource_id(n)`.
 pub(crate) fn encode(package: &str, resources: &[Resource]) -> Vec<u8> {
-    let (mut values, mut types, mut keys) = Default::default();
+    let mut pools = StringPools::default();
     let mut chunks = Vec::new();
     for resource in resources {
-        chunks.extend(encode_resource(resource, (&mut values, &mut types, &mut keys)));
+        chunks.extend(encode_resource(resource, &mut pools));
     }
-    let package = encode_package(package, (&types, &keys), &chunks);
-    let body = [values.encode(true), package].concat();
+    let package = encode_package(package, &pools, &chunks);
+    let body = [pools.values.encode(true), package].concat();
     chunk(TABLE, &Bytes::default().u32(1).0, &body)
 }
 
@@ -51,10 +59,10 @@ pub(crate) fn resource_id(index: u32) -> u32 {
     PACKAGE_ID << 24 | (index + 1) << 16
 }
 
-fn encode_package(name: &str, (types, keys): (&StringPool, &StringPool), chunks: &[u8]) -> Vec<u8> {
+fn encode_package(name: &str, pools: &StringPools, chunks: &[u8]) -> Vec<u8> {
     let mut units: Vec<u16> = name.encode_utf16().take(127).collect();
     units.resize(128, 0);
-    let (types, keys) = (types.encode(false), keys.encode(false));
+    let (types, keys) = (pools.types.encode(false), pools.keys.encode(false));
     let name = units.into_iter().fold(Bytes::default(), Bytes::u16);
     let header = Bytes::default()
         .u32(PACKAGE_ID)
@@ -67,17 +75,14 @@ fn encode_package(name: &str, (types, keys): (&StringPool, &StringPool), chunks:
     chunk(PACKAGE, &header.0, &[&types, &keys, chunks].concat())
 }
 
-fn encode_resource(
-    resource: &Resource,
-    (values, types, keys): (&mut StringPool, &mut StringPool, &mut StringPool),
-) -> Vec<u8> {
-    let type_id = u8::try_from(types.index(resource.kind) + 1).unwrap();
-    let key = keys.index(resource.name);
+fn encode_resource(resource: &Resource, pools: &mut StringPools) -> Vec<u8> {
+    let type_id = u8::try_from(pools.types.index(resource.kind) + 1).unwrap();
+    let key = pools.keys.index(resource.name);
     let spec = Bytes::default().u8(type_id).u8(0).u16(0).u32(1);
     let mut chunks = chunk(TYPE_SPEC, &spec.0, &[0; 4]);
     for (config, value) in &resource.values {
         let (kind, data) = match value {
-            ResourceValue::Text(text) => (0x03, values.index(text)),
+            ResourceValue::Text(text) => (0x03, pools.values.index(text)),
             ResourceValue::Reference(id) => (0x01, *id),
         };
         let header = Bytes::default()

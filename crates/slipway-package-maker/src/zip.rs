@@ -37,16 +37,16 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn stored(name: &str, content: &[u8]) -> Self {
-        Self::packed(name, content, (STORED, content.to_vec()))
+        Self::packed(name, content, STORED, content.to_vec())
     }
 
     pub(crate) fn deflated(name: &str, content: &[u8]) -> Self {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(content).unwrap();
-        Self::packed(name, content, (DEFLATED, encoder.finish().unwrap()))
+        Self::packed(name, content, DEFLATED, encoder.finish().unwrap())
     }
 
-    fn packed(name: &str, content: &[u8], (method, data): (u16, Vec<u8>)) -> Self {
+    fn packed(name: &str, content: &[u8], method: u16, data: Vec<u8>) -> Self {
         let mut crc = Crc::new();
         crc.update(content);
         let header = Header {
@@ -112,7 +112,8 @@ impl Parts {
     }
 
     pub(crate) fn end_record(&self, directory_offset: u32) -> Vec<u8> {
-        end_record(self.count, (directory_offset, length(&self.directory)), &[])
+        let directory = Place::new(directory_offset, length(&self.directory));
+        end_record(self.count, directory, &[])
     }
 }
 
@@ -121,22 +122,35 @@ pub(crate) fn write(entries: &[Entry]) -> Vec<u8> {
     Parts::new(entries).join(&[])
 }
 
+/// Place of the central directory in a container, as an end record states it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<N> {
+    pub(crate) offset: N,
+    pub(crate) size: N,
+}
+
+impl<N> Place<N> {
+    pub(crate) fn new(offset: N, size: N) -> Self {
+        Self { offset, size }
+    }
+}
+
 /// Builds an end record with a comment.
-pub(crate) fn end_record(count: u16, (offset, size): (u32, u32), comment: &[u8]) -> Vec<u8> {
+pub(crate) fn end_record(count: u16, directory: Place<u32>, comment: &[u8]) -> Vec<u8> {
     Bytes::default()
         .u32(0x0605_4b50)
         .u32(0)
         .u16(count)
         .u16(count)
-        .u32(size)
-        .u32(offset)
+        .u32(directory.size)
+        .u32(directory.offset)
         .u16(u16::try_from(comment.len()).unwrap())
         .bytes(comment)
         .0
 }
 
 /// Builds a ZIP64 record and its locator.
-pub(crate) fn zip64_end(count: u64, (offset, size): (u64, u64), record_offset: u64) -> Vec<u8> {
+pub(crate) fn zip64_end(count: u64, directory: Place<u64>, record_offset: u64) -> Vec<u8> {
     let record = Bytes::default()
         .u32(0x0606_4b50)
         .u64(44)
@@ -145,8 +159,8 @@ pub(crate) fn zip64_end(count: u64, (offset, size): (u64, u64), record_offset: u
         .u64(0)
         .u64(count)
         .u64(count)
-        .u64(size)
-        .u64(offset);
+        .u64(directory.size)
+        .u64(directory.offset);
     let locator = Bytes::default().u32(0x0706_4b50).u32(0).u64(record_offset).u32(1);
     [record.0, locator.0].concat()
 }

@@ -65,7 +65,7 @@ pub(crate) fn inspect<R: Read + Seek>(
     else {
         return Ok(None);
     };
-    let text = read_entry(source, entry, (Part::HapModule, limits.manifest_bytes))?;
+    let text = read_entry(source, entry, Part::HapModule, limits.manifest_bytes)?;
     if !names_bundle(&text) {
         return Ok(None);
     }

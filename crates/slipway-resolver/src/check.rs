@@ -30,9 +30,10 @@ impl<'a> Check<'a> {
         version_code: VersionCode,
         device_id: &'a str,
         device_type: Option<&'a str>,
-        read: (Installed<'a>, Vec<Membership<'a>>, Vec<Attribute<'a>>),
+        old_versions: Installed<'a>,
+        memberships: Vec<Membership<'a>>,
+        mut attributes: Vec<Attribute<'a>>,
     ) -> Self {
-        let (old_versions, memberships, mut attributes) = read;
         attributes.sort_unstable();
         Self {
             package_name,

@@ -91,7 +91,9 @@ pub fn read_check<'a>(fields: &CheckFields<'a>) -> Result<Check<'a>, Vec<FieldEr
                 version,
                 device,
                 device_type,
-                (installed, orgs, attributes),
+                installed,
+                orgs,
+                attributes,
             ))
         }
         _ => Err(errors),

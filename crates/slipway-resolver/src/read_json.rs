@@ -24,7 +24,10 @@ pub(super) fn read_old_versions(node: Node<'_>) -> Result<Installed<'_>, String>
     let entries = match node {
         Node::Array(items) => items.into_iter().map(read_listed_entry).collect(),
         Node::Object(members) if is_entry(&members) => read_entry(members).map(|entry| vec![entry]),
-        Node::Object(members) => members.into_iter().map(read_map_entry).collect(),
+        Node::Object(members) => members
+            .into_iter()
+            .map(|(identifier, value)| read_map_entry(identifier, value))
+            .collect(),
         other => Err(format!(
             "must be an object or an array of entries, not {}",
             other.kind()
@@ -65,7 +68,7 @@ fn read_entry(members: Members<'_>) -> Result<InstalledEntry<'_>, String> {
 }
 
 /// Parses a member of the map form: `"com.a.b": 3` or `"com.a.b": {"versionCode": 3, "md5": "…"}`.
-fn read_map_entry<'a>((identifier, value): (Cow<'a, str>, Node<'a>)) -> Result<InstalledEntry<'a>, String> {
+fn read_map_entry<'a>(identifier: Cow<'a, str>, value: Node<'a>) -> Result<InstalledEntry<'a>, String> {
     match value {
         Node::Object(members) => entry_of(identifier, &last_of_each(members)),
         version => {

@@ -122,8 +122,8 @@ impl MqttDevice {
         let topics = format!("slipway/10000000/devices/{of}");
         let (sender, messages) = mpsc::unbounded_channel();
         let (subscribed, subscriptions) = watch::channel(0);
-        let subscription = (client.clone(), format!("{topics}/pushes"));
-        let task = tokio::spawn(run(events, subscription, sender, subscribed));
+        let topic = format!("{topics}/pushes");
+        let task = tokio::spawn(run(events, client.clone(), topic, sender, subscribed));
         let device = Self {
             client,
             topics,
@@ -198,7 +198,8 @@ impl MqttDevice {
 
 async fn run(
     mut events: EventLoop,
-    (client, topic): (AsyncClient, String),
+    client: AsyncClient,
+    topic: String,
     messages: mpsc::UnboundedSender<MqttPush>,
     subscribed: watch::Sender<u64>,
 ) {

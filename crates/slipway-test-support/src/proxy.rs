@@ -47,7 +47,7 @@ impl Proxy {
         let mode = watch::Sender::new(Mode::Open);
         let forwarded = Arc::<AtomicUsize>::default();
         let accepting =
-            tokio::spawn(accept(listener, target, (mode.clone(), forwarded.clone()))).abort_handle();
+            tokio::spawn(accept(listener, target, mode.clone(), forwarded.clone())).abort_handle();
         Self {
             port,
             mode,
@@ -75,9 +75,12 @@ impl Drop for Proxy {
     }
 }
 
-type Control = (watch::Sender<Mode>, Arc<AtomicUsize>);
-
-async fn accept(listener: TcpListener, target: Target, (mode, forwarded): Control) {
+async fn accept(
+    listener: TcpListener,
+    target: Target,
+    mode: watch::Sender<Mode>,
+    forwarded: Arc<AtomicUsize>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
@@ -85,31 +88,39 @@ async fn accept(listener: TcpListener, target: Target, (mode, forwarded): Contro
         };
         while connections.try_join_next().is_some() {}
         let server = target.lock().unwrap().clone();
-        connections.spawn(connection(client, server, (mode.subscribe(), forwarded.clone())));
+        connections.spawn(connection(client, server, mode.subscribe(), forwarded.clone()));
     }
 }
 
-type State = (watch::Receiver<Mode>, Arc<AtomicUsize>);
-
-async fn connection(client: TcpStream, server: Endpoint, mode: State) {
-    let now = *mode.0.borrow();
+async fn connection(
+    client: TcpStream,
+    server: Endpoint,
+    mode: watch::Receiver<Mode>,
+    forwarded: Arc<AtomicUsize>,
+) {
+    let now = *mode.borrow();
     match now {
-        Mode::Open => forward(client, server, mode).await,
+        Mode::Open => forward(client, server, mode, forwarded).await,
         Mode::Refuse => {}
         Mode::Silent => swallow(client).await,
     }
 }
 
-async fn forward(client: TcpStream, server: Endpoint, mode: State) {
+async fn forward(
+    client: TcpStream,
+    server: Endpoint,
+    mode: watch::Receiver<Mode>,
+    forwarded: Arc<AtomicUsize>,
+) {
     match server {
         Endpoint::Socket(path) => {
             if let Ok(server) = UnixStream::connect(path).await {
-                between(client, server, mode).await;
+                between(client, server, mode, forwarded).await;
             }
         }
         Endpoint::Address(address) => {
             if let Ok(server) = TcpStream::connect(address).await {
-                between(client, server, mode).await;
+                between(client, server, mode, forwarded).await;
             }
         }
     }
@@ -118,7 +129,8 @@ async fn forward(client: TcpStream, server: Endpoint, mode: State) {
 async fn between(
     mut client: TcpStream,
     mut server: impl AsyncRead + AsyncWrite + Unpin,
-    (mut mode, forwarded): State,
+    mut mode: watch::Receiver<Mode>,
+    forwarded: Arc<AtomicUsize>,
 ) {
     forwarded.fetch_add(1, Ordering::AcqRel);
     let fault = tokio::select! {

@@ -24,6 +24,7 @@ const MAX_DAYS: u16 = 365;
 #[serde(deny_unknown_fields)]
 struct AdoptionQuery {
     /// Only this resource.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     identifier: Option<String>,
     /// Only devices that checked for the app within this number of days, 1 to 365.
     #[param(default = 30, minimum = 1, maximum = 365, value_type = Option<u16>)]
@@ -91,6 +92,8 @@ fn read_days(text: String) -> Result<u16, Invalid> {
 }
 
 /// Get the number of devices on each version
+///
+/// Counts the devices by the version that their checks reported.
 #[utoipa::path(tag = "devices", operation_id = "get_adoption", params(AppPath, AdoptionQuery),
     responses((status = 200, description = "Number of devices by resource and version", body = AdoptionResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/adoption")]
@@ -104,8 +107,8 @@ pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Pr
     let days = days.unwrap_or(DEFAULT_DAYS);
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let app = (tenant, &package_name);
-            let counts = devices::adoption(&ctx, &caller, app, identifier.as_ref(), days).await?;
+            let counts =
+                devices::adoption(&ctx, &caller, tenant, &package_name, identifier.as_ref(), days).await?;
             Ok(respond::text_of(&AdoptionResponse::of(&counts)))
         })
         .await?;

@@ -2,17 +2,19 @@
 
 use actix_web::{HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
+use crate::services::RequiredPermission;
 use crate::services::apps::{self, AppChanges, NewApp};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::App;
@@ -20,47 +22,39 @@ use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::text::{Name, PackageName, Url};
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateAppRequest {
-    /// Package name, which never changes. To rename an app, create a new app and list this name in its
-    /// `old_package_names`.
-    #[schema(value_type = String, required, example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    #[serde(default)]
-    package_name: Patch<String>,
-    #[schema(value_type = String, required, max_length = 128, example = "Hema WMS")]
-    #[serde(default)]
-    app_name: Patch<String>,
-    /// Former package names, which older installs still send.
-    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
-    #[serde(default)]
-    old_package_names: Patch<Vec<String>>,
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    #[serde(default)]
-    icon_url: Patch<String>,
+request! {
+    pub(super) struct CreateAppRequest {
+        /// Package name, which never changes. To rename an app, create a new app and list this name in its
+        /// `old_package_names`.
+        #[schema(example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+        package_name: Required<String>,
+        #[schema(min_length = 1, max_length = 128, example = "Hema WMS")]
+        app_name: Required<String>,
+        /// Former package names, which older installs still send.
+        #[schema(max_items = 100)]
+        old_package_names: Optional<Vec<String>>,
+        #[schema(max_length = 2048)]
+        icon_url: Nullable<String>,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateAppRequest {
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    app_name: Patch<String>,
-    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
-    #[serde(default)]
-    old_package_names: Patch<Vec<String>>,
-    /// Icon address; null removes it.
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    #[serde(default)]
-    icon_url: Patch<String>,
-    /// Off switch: `false` stops all offers of the app.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
+request! {
+    pub(super) struct UpdateAppRequest {
+        #[schema(min_length = 1, max_length = 128)]
+        app_name: Optional<String>,
+        #[schema(max_items = 100)]
+        old_package_names: Optional<Vec<String>>,
+        /// Icon address; null removes it.
+        #[schema(max_length = 2048)]
+        icon_url: Nullable<String>,
+        /// Off switch: `false` stops all offers of the app.
+        enabled: Optional<bool>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
 struct AppResponse {
+    #[schema(format = "uuid")]
     id: String,
     package_name: String,
     app_name: String,
@@ -130,7 +124,9 @@ impl UpdateAppRequest {
 }
 
 /// Create an app
-#[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath), request_body = CreateAppRequest,
+///
+/// The package name identifies the app to its devices and never changes.
+#[utoipa::path(tag = "apps", operation_id = "create_app", params(TenantPath, IdempotencyKey), request_body = CreateAppRequest,
     responses((status = 201, description = "Created", body = AppResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps")]
 pub(super) async fn create_app(
@@ -139,7 +135,7 @@ pub(super) async fn create_app(
     let new = call.body.take().read()?;
     let tenant = call.path.tenant_id;
     let render = respond::created_versioned::<AppResponse, _>;
-    let permission = (Some(tenant), Action::WriteApps);
+    let permission = RequiredPermission::in_tenant(tenant, Action::WriteApps);
     respond::create(&call, permission, render, async |reservation| {
         apps::create(&call.ctx, &call.caller, tenant, new, reservation.once(render)).await
     })
@@ -147,6 +143,8 @@ pub(super) async fn create_app(
 }
 
 /// List apps
+///
+/// Returns the apps of the tenant by package name.
 #[utoipa::path(tag = "apps", operation_id = "list_apps", params(TenantPath, PageQuery),
     responses((status = 200, description = "Apps by package name", body = PageResponse<AppResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps")]
@@ -157,6 +155,8 @@ pub(super) async fn list_apps(call: Call<TenantPath>) -> Result<HttpResponse, Pr
 }
 
 /// Get an app
+///
+/// Returns the app with its former package names.
 #[utoipa::path(tag = "apps", operation_id = "get_app", params(AppPath),
     responses((status = 200, description = "The app", body = AppResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}")]
@@ -168,12 +168,14 @@ pub(super) async fn get_app(call: Call<AppPath>) -> Result<HttpResponse, Problem
 
 impl RequestPriority for UpdateAppRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false)
     }
 }
 
 /// Update an app
-#[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath), request_body = UpdateAppRequest,
+///
+/// Absent fields keep their values. `"enabled": false` stops all offers of the app immediately.
+#[utoipa::path(tag = "apps", operation_id = "update_app", params(AppPath, IfMatch), request_body = UpdateAppRequest,
     responses((status = 200, description = "Updated", body = AppResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn update_app(
@@ -198,7 +200,7 @@ pub(super) async fn update_app(
 ///
 /// Deletes the app and everything that belongs to it, except its audit events. Refused while the app has published or
 /// paused releases.
-#[utoipa::path(tag = "apps", operation_id = "delete_app", params(AppPath),
+#[utoipa::path(tag = "apps", operation_id = "delete_app", params(AppPath, IfMatch),
     responses((status = 204, description = "Deleted; its names can be used again"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/apps/{package_name}")]
 pub(super) async fn delete_app(call: Call<AppPath>) -> Result<HttpResponse, Problem> {

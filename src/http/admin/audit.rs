@@ -17,6 +17,7 @@ use slipway_domain::catalog::json::JsonText;
 
 #[derive(Serialize, ToSchema)]
 struct AuditEventResponse {
+    #[schema(format = "uuid")]
     id: String,
     at: DateTime<Utc>,
     /// Key of the caller: `user:…`, `token:…` or `command_line`. A device is `device_key:…` with a device key, and

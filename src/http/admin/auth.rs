@@ -2,46 +2,44 @@
 
 use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::{FromBody, Json, MAX_BODY_BYTES, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::call::Call;
 use crate::http::client_address::client_address;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::http::request::{acquire, context};
+use crate::http::request_fields::request;
+use crate::http::value_schemas::TokenTypeValue;
 use crate::services::authentication::{self, Client, TokenPair};
 use crate::services::{PermitClass, network_of};
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct LoginRequest {
-    #[schema(value_type = String, required, example = "admin")]
-    #[serde(default)]
-    username: Patch<String>,
-    #[schema(value_type = String, required)]
-    #[serde(default)]
-    password: Patch<String>,
+request! {
+    struct LoginRequest {
+        #[schema(example = "admin")]
+        username: Required<String>,
+        password: Required<String>,
+    }
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RefreshRequest {
-    #[schema(value_type = String, required)]
-    #[serde(default)]
-    refresh_token: Patch<String>,
+request! {
+    struct RefreshRequest {
+        refresh_token: Required<String>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = TokenPair)]
 struct LoginResponse {
     /// Access token for `Authorization: Bearer …`.
     access_token: String,
     /// Token for one refresh, whose response contains the next one.
     refresh_token: String,
-    #[schema(example = "Bearer")]
+    #[schema(value_type = TokenTypeValue, example = "Bearer")]
     token_type: &'static str,
     /// Lifetime of the access token, in seconds.
     expires_in: i64,
@@ -59,6 +57,8 @@ impl From<TokenPair> for LoginResponse {
 }
 
 /// Log in with a username and a password
+///
+/// Returns an access token for `Authorization: Bearer …`, and a refresh token for the next pair.
 #[utoipa::path(tag = "auth", operation_id = "login", security(()), request_body = LoginRequest,
     responses((status = 200, description = "Logged in", body = LoginResponse), WriteProblems))]
 #[post("/auth/login")]

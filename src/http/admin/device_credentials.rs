@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::openapi::WriteProblems;
+use crate::http::openapi::{IdempotencyKey, WriteProblems};
 use crate::http::path::DevicePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
+use crate::services::RequiredPermission;
 use crate::services::devices;
 use crate::services::enrolment::{self, IssuedEnrolmentCode};
 use slipway_domain::access::Action;
@@ -23,6 +24,7 @@ pub(super) struct CreateEnrolmentCodeRequest {}
 
 #[derive(Serialize, ToSchema)]
 struct CreatedEnrolmentCodeResponse {
+    #[schema(format = "uuid")]
     id: String,
     /// Code for one `POST /v1/devices` of this device; shown only in this response. Case is ignored; hyphens and the
     /// prefix may be omitted.
@@ -36,7 +38,7 @@ struct CreatedEnrolmentCodeResponse {
 ///
 /// The code is valid once, for this device, for 24 hours, and replaces the previous code. It is shown only in this
 /// response. The device must be known: import it first.
-#[utoipa::path(tag = "devices", operation_id = "create_enrolment_code", params(DevicePath),
+#[utoipa::path(tag = "devices", operation_id = "create_enrolment_code", params(DevicePath, IdempotencyKey),
     request_body = CreateEnrolmentCodeRequest,
     responses((status = 201, description = "Created", body = CreatedEnrolmentCodeResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/devices/{device_id}/enrolment-codes")]
@@ -51,7 +53,7 @@ pub(super) async fn create_enrolment_code(
         };
         respond::answer_without_etag(StatusCode::CREATED, &body)
     };
-    let permission = (Some(call.path.tenant_id), Action::WriteDevices);
+    let permission = RequiredPermission::in_tenant(call.path.tenant_id, Action::WriteDevices);
     respond::create(&call, permission, render, async |reservation| {
         let once = reservation.once_with_secret(render, |made| made.id.to_string());
         let DevicePath { tenant_id, device_id } = &call.path;

@@ -1,45 +1,37 @@
 //! Request fields of imported devices.
 
-use serde::Deserialize;
-use utoipa::ToSchema;
-
 use super::rule_fields::OrgScopeFields;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object, OneOrMore};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use slipway_domain::catalog::device::{Device, MAX_IMPORTED_DEVICES, OrgInfo};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ImportDevicesRequest {
-    /// Devices to import, at most 100,000, each id once.
-    #[schema(value_type = Vec<ImportedDeviceFields>, required)]
-    #[serde(default)]
-    devices: Patch<BoundedVec<Object<ImportedDeviceFields>, MAX_IMPORTED_DEVICES>>,
+request! {
+    pub(super) struct ImportDevicesRequest {
+        /// Devices to import, at most 100,000, each id once.
+        devices: Required<BoundedVec<Object<ImportedDeviceFields>, MAX_IMPORTED_DEVICES>> as Vec<ImportedDeviceFields>,
+    }
 }
 
-/// Device to import. Absent and null fields keep their stored values.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = ImportedDevice)]
-struct ImportedDeviceFields {
-    /// Device id of 1 to 128 characters without control characters.
-    #[schema(value_type = String, required, max_length = 128, example = "PDA001")]
-    #[serde(default)]
-    device_id: Patch<String>,
-    #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
-    #[serde(default)]
-    project_id: Patch<String>,
-    #[schema(value_type = Option<String>, max_length = 128, example = "10013")]
-    #[serde(default)]
-    device_type: Patch<String>,
-    /// Org nodes that the device belongs to: one object of level codes, or a list of at most 8. An empty list removes
-    /// them.
-    #[schema(value_type = Option<Vec<OrgScopeFields>>, max_items = 8)]
-    #[serde(default)]
-    org_info: Patch<OneOrMore<OrgScopeFields>>,
+request! {
+    /// Device to import. Absent and null fields keep their stored values.
+    #[schema(as = ImportedDevice)]
+    struct ImportedDeviceFields {
+        /// Device id of 1 to 128 characters without control characters.
+        #[schema(min_length = 1, max_length = 128, example = "PDA001")]
+        device_id: Required<String>,
+        #[schema(min_length = 1, max_length = 128, example = "hema-stores")]
+        project_id: Required<String>,
+        #[schema(min_length = 1, max_length = 128, example = "10013")]
+        device_type: Nullable<String>,
+        /// Org nodes that the device belongs to: one object of level codes, or a list of at most 8. An empty list removes
+        /// them.
+        #[schema(max_items = 8)]
+        org_info: Nullable<OneOrMore<OrgScopeFields>> as Vec<OrgScopeFields>,
+    }
 }
 
 impl ImportDevicesRequest {

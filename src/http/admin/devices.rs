@@ -12,13 +12,13 @@ use super::rule_fields::OrgScopeFields;
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{DevicePath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::Answer;
 use crate::services::devices::{self, DeviceWithInstalls, ImportReport, RegisteredDevice};
+use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::device::{DeviceAttributes, DeviceFilter, OrgInfo};
 use slipway_domain::catalog::field::{FieldError, Invalid};
@@ -29,6 +29,7 @@ use slipway_domain::catalog::version::VersionCode;
 
 /// Numbers of imported devices. Devices that did not change are not counted.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ImportReport)]
 struct ImportDevicesResponse {
     created: usize,
     updated: usize,
@@ -45,6 +46,7 @@ struct DeviceResponse {
     #[schema(value_type = Vec<OrgScopeFields>)]
     org_info: Vec<OrgScope>,
     /// Attributes sent at enrolment, with flattened names and text values; null before.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     attributes: Option<DeviceAttributes>,
     /// True if the device holds a valid token of its own.
     enrolled: bool,
@@ -86,17 +88,22 @@ struct DevicesQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// Only devices of this project.
+    #[param(min_length = 1, max_length = 128)]
     project_id: Option<String>,
     /// Only devices of this type.
+    #[param(min_length = 1, max_length = 128)]
     device_type: Option<String>,
     /// Only devices at or below this org node, given as its codes from l1 down, joined with `/`.
     #[param(example = "HM/HM-SH")]
     org: Option<String>,
     /// Only devices that have this app.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     package_name: Option<String>,
     /// Only devices that have this resource of the app `package_name`.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     identifier: Option<String>,
     /// Only devices that have this version of the resource `identifier`.
     #[param(value_type = Option<i64>, minimum = 1)]
@@ -221,7 +228,7 @@ impl Filters {
 ///
 /// Sets the project, type and org nodes of each device, and registers unknown devices. Repeating an import changes
 /// nothing. Later checks of a device may change its type and org nodes, but never its project.
-#[utoipa::path(tag = "devices", operation_id = "import_devices", params(TenantPath),
+#[utoipa::path(tag = "devices", operation_id = "import_devices", params(TenantPath, IdempotencyKey),
     request_body = ImportDevicesRequest,
     responses((status = 200, description = "Imported", body = ImportDevicesResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/devices")]
@@ -231,7 +238,7 @@ pub(super) async fn import_devices(
     let body = call.body.take();
     let imported = call.run_heavy(async move |_, _| body.read()).await?;
     let tenant = call.path.tenant_id;
-    let permission = (Some(tenant), Action::WriteDevices);
+    let permission = RequiredPermission::in_tenant(tenant, Action::WriteDevices);
     respond::create(&call, permission, render_imported, async |reservation| {
         let reservation = reservation.clone();
         call.run_heavy_use_case(async move |ctx, caller| {
@@ -289,7 +296,7 @@ pub(super) async fn get_device(call: Call<DevicePath>) -> Result<HttpResponse, P
 ///
 /// Deletes the device with its token, enrolment codes, installed resources and pushes. Afterwards its id can be
 /// enrolled like an unknown one, and a check registers it again.
-#[utoipa::path(tag = "devices", operation_id = "delete_device", params(DevicePath),
+#[utoipa::path(tag = "devices", operation_id = "delete_device", params(DevicePath, IfMatch),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/devices/{device_id}")]
 pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
@@ -301,7 +308,8 @@ pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse
         &call.caller,
         *tenant_id,
         device_id,
-        (&precondition, etag_of),
+        &precondition,
+        etag_of,
     )
     .await?;
     Ok(respond::respond_deleted(None))

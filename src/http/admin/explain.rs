@@ -9,13 +9,14 @@ use utoipa::ToSchema;
 use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::device::raw_check_fields::RawCheckFields;
-use crate::http::fields::{FieldReader, Patch, parse_instant};
+use crate::http::fields::{FieldReader, parse_instant};
 use crate::http::openapi::WriteProblems;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::Nullable;
 use crate::http::respond;
-use crate::http::value_schemas::{RuleValue, VerdictValue};
-use crate::services::explain::{self, Explanation};
+use crate::http::value_schemas::{JsonOrText, RuleValue, VerdictValue};
+use crate::services::explain::{self, Explanation, Question};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::Identifier;
@@ -31,15 +32,15 @@ pub(super) struct ExplainRequest {
     package_name: Option<Box<RawValue>>,
     #[schema(value_type = i64, required, minimum = 0, example = 50)]
     version_code: Option<Box<RawValue>>,
-    #[schema(value_type = String, required, max_length = 128)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 128)]
     device_id: Option<Box<RawValue>>,
     #[schema(value_type = Option<String>)]
     device_type: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = JsonOrText, required = false)]
     old_versions: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = JsonOrText, required = false)]
     org_info: Option<Box<RawValue>>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = JsonOrText, required = false)]
     attributes: Option<Box<RawValue>>,
     /// Tenant id; if given, it must equal the one in the path.
     #[schema(value_type = Option<i64>)]
@@ -47,11 +48,11 @@ pub(super) struct ExplainRequest {
     /// Time for which the check is explained; now if absent.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
-    at: Patch<String>,
+    at: Nullable<String>,
     /// Only this resource.
     #[schema(value_type = Option<String>)]
     #[serde(default)]
-    identifier: Patch<String>,
+    identifier: Nullable<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -85,6 +86,7 @@ fn is_zero(count: &usize) -> bool {
 
 #[derive(Serialize, ToSchema)]
 struct ExplainedReleaseResponse {
+    #[schema(format = "uuid")]
     release_id: String,
     version_code: i64,
     #[schema(value_type = VerdictValue)]
@@ -152,16 +154,16 @@ pub(super) async fn explain_check(
             let only = read_identifier(std::mem::take(&mut body.identifier))?;
             let raw = raw_check_fields(&body);
             let (check, at) = read(&path, &raw, at)?;
-            let asked = (check, only.as_ref());
-            let app = (path.tenant_id, &path.package_name);
-            let explained = explain::explain_check(&ctx, &caller, app, asked, at).await?;
+            let only = only.as_ref();
+            let (tenant, app, question) = (path.tenant_id, &path.package_name, Question { check, only, at });
+            let explained = explain::explain_check(&ctx, &caller, tenant, app, question).await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
         .await?;
     Ok(respond::text(body))
 }
 
-fn read_identifier(given: Patch<String>) -> Result<Option<Identifier>, Problem> {
+fn read_identifier(given: Nullable<String>) -> Result<Option<Identifier>, Problem> {
     let mut fields = FieldReader::default();
     let identifier = fields.optional("identifier", given, Identifier::parse);
     fields.finish()?;
@@ -184,7 +186,7 @@ fn raw_check_fields(body: &ExplainRequest) -> RawCheckFields<'_> {
 fn read<'a>(
     path: &'a AppPath,
     raw: &'a RawCheckFields<'_>,
-    at: Patch<String>,
+    at: Nullable<String>,
 ) -> Result<(Check<'a>, Option<DateTime<Utc>>), Problem> {
     let mut fields = FieldReader::default();
     let at = fields.optional("at", at, parse_instant);

@@ -1,15 +1,16 @@
 //! Handlers for the caller's own account.
 
 use actix_web::{HttpResponse, get, put};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::Json;
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
-use crate::http::value_schemas::RoleValue;
+use crate::http::request_fields::request;
+use crate::http::value_schemas::{CredentialKindValue, RoleValue};
 use crate::secrets::parse_password;
 use crate::services::me;
 use slipway_domain::access::Credential;
@@ -17,7 +18,9 @@ use slipway_domain::access::Credential;
 #[derive(Serialize, ToSchema)]
 struct MeResponse {
     /// Kind of credential: `user` or `api_token`.
+    #[schema(value_type = CredentialKindValue)]
     kind: &'static str,
+    #[schema(format = "uuid")]
     id: String,
     /// Username, or name of the token.
     name: String,
@@ -28,19 +31,17 @@ struct MeResponse {
     tenant_id: Option<i64>,
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ChangePasswordRequest {
-    #[schema(value_type = String, required)]
-    #[serde(default)]
-    current: Patch<String>,
-    /// New password of 10 to 256 characters.
-    #[schema(value_type = String, required)]
-    #[serde(default)]
-    new: Patch<String>,
+request! {
+    pub(super) struct ChangePasswordRequest {
+        current: Required<String>,
+        /// New password of 10 to 256 characters.
+        new: Required<String>,
+    }
 }
 
 /// Get the caller's account
+///
+/// Returns the account or the API token of the caller, with its role.
 #[utoipa::path(tag = "people", operation_id = "get_me",
     responses((status = 200, description = "The caller's account", body = MeResponse), ReadProblems))]
 #[get("/me")]

@@ -2,49 +2,44 @@
 
 use actix_web::{HttpResponse, get, put};
 use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IfMatch, ReadProblems, WriteProblems};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::{Required, request};
 use crate::http::respond;
 use crate::services::org_directory;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::org::{LEVELS, MAX_DIRECTORY_NODES, OrgCode, OrgNode};
 use slipway_domain::catalog::text::Name;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReplaceOrgDirectoryRequest {
-    /// Org nodes, at most 100,000. Ancestors that are not listed are implied.
-    #[schema(value_type = Vec<OrgNodeFields>, required)]
-    #[serde(default)]
-    nodes: Patch<Nodes>,
+request! {
+    pub(super) struct ReplaceOrgDirectoryRequest {
+        /// Org nodes, at most 100,000. Ancestors that are not listed are implied.
+        nodes: Required<Nodes> as Vec<OrgNodeFields>,
+    }
 }
 
 type Nodes = BoundedVec<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = OrgNode)]
-struct OrgNodeFields {
-    /// Codes from l1 down to the node, 1 to 5 of them.
-    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 5,
-        example = json!(["HM", "HM-SH", "8007"]))]
-    #[serde(default)]
-    path: Patch<Vec<String>>,
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Name in the IANA time zone database.
-    #[schema(value_type = Option<String>, example = "Asia/Shanghai")]
-    #[serde(default)]
-    time_zone: Patch<String>,
+request! {
+    #[schema(as = OrgNode)]
+    struct OrgNodeFields {
+        /// Codes from l1 down to the node, 1 to 5 of them.
+        #[schema(min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
+        path: Required<Vec<String>>,
+        #[schema(min_length = 1, max_length = 128)]
+        name: Nullable<String>,
+        /// Name in the IANA time zone database.
+        #[schema(example = "Asia/Shanghai")]
+        time_zone: Nullable<String>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -66,7 +61,7 @@ fn read_time_zone(text: String) -> Result<Tz, Invalid> {
         .map_err(|_| Invalid::new("must be a name of the IANA time zone database, e.g. Asia/Shanghai"))
 }
 
-fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
+fn read_nodes(given: Required<Nodes>) -> Result<Vec<OrgNode>, Problem> {
     let mut fields = FieldReader::default();
     let Some(BoundedVec(given)) = fields.required("nodes", given, Ok) else {
         return Err(fields.into_problem());
@@ -93,7 +88,9 @@ fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
 }
 
 /// Replace the org directory
-#[utoipa::path(tag = "org directory", operation_id = "replace_org_directory", params(TenantPath),
+///
+/// Replaces all nodes. Missing ancestors of a node are implied.
+#[utoipa::path(tag = "org directory", operation_id = "replace_org_directory", params(TenantPath, IfMatch),
     request_body = ReplaceOrgDirectoryRequest,
     responses((status = 200, description = "The org directory", body = OrgDirectoryResponse<'_>), WriteProblems))]
 #[put("/tenants/{tenant_id}/org-directory")]
@@ -117,6 +114,8 @@ pub(super) async fn replace_org_directory(
 }
 
 /// Get the org directory
+///
+/// Returns all nodes of the org directory.
 #[utoipa::path(tag = "org directory", operation_id = "get_org_directory", params(TenantPath),
     responses((status = 200, description = "The org directory", body = OrgDirectoryResponse<'_>), ReadProblems))]
 #[get("/tenants/{tenant_id}/org-directory")]

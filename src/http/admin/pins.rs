@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::org_directory::read_path;
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch, parse_instant};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::{FieldReader, parse_instant};
+use crate::http::openapi::{IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::PinModeValue;
 use crate::services::pins::{self, NamedPin, NewPin};
@@ -21,43 +22,36 @@ use slipway_domain::catalog::pin::{PinMode, PinModeError, PinTarget};
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Reason};
 use slipway_domain::catalog::version::VersionCode;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PutPinRequest {
-    #[schema(value_type = String, required, example = "com.hema.wms")]
-    #[serde(default)]
-    package_name: Patch<String>,
-    #[schema(value_type = String, required, example = "com.hema.wms.chuku")]
-    #[serde(default)]
-    identifier: Patch<String>,
-    /// Target device; exclusive with `org_path`.
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    device_id: Patch<String>,
-    /// Target org node as its codes from l1 down; exclusive with `device_id`.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
-    #[serde(default)]
-    org_path: Patch<Vec<String>>,
-    /// Pin mode: `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
-    #[schema(value_type = PinModeValue, required, example = "ceiling")]
-    #[serde(default)]
-    mode: Patch<String>,
-    /// Version for `exact` and `ceiling`.
-    #[schema(value_type = Option<i64>, minimum = 1)]
-    #[serde(default)]
-    version_code: Patch<i64>,
-    /// Reason for the audit log, 1 to 500 characters.
-    #[schema(value_type = String, required, max_length = 500, example = "stock-taking")]
-    #[serde(default)]
-    reason: Patch<String>,
-    /// End of the pin; if absent, it applies until it is deleted.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct PutPinRequest {
+        #[schema(example = "com.hema.wms", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+        package_name: Required<String>,
+        #[schema(example = "com.hema.wms.chuku", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+        identifier: Required<String>,
+        /// Target device; exclusive with `org_path`.
+        #[schema(min_length = 1, max_length = 128)]
+        device_id: Nullable<String>,
+        /// Target org node as its codes from l1 down; exclusive with `device_id`.
+        #[schema(min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
+        org_path: Nullable<Vec<String>>,
+        /// Pin mode: `hold` offers nothing, `exact` only `version_code`, `ceiling` only versions up to it.
+        #[schema(example = "ceiling")]
+        mode: Required<String> as PinModeValue,
+        /// Version for `exact` and `ceiling`.
+        #[schema(minimum = 1)]
+        version_code: Nullable<i64>,
+        /// Reason for the audit log, 1 to 500 characters.
+        #[schema(min_length = 1, max_length = 500, example = "stock-taking")]
+        reason: Required<String>,
+        /// End of the pin; if absent, it applies until it is deleted.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
 struct PinResponse {
+    #[schema(format = "uuid")]
     id: String,
     package_name: String,
     identifier: String,
@@ -81,10 +75,13 @@ struct PinsQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// Only pins of this app.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     package_name: Option<String>,
     /// Only pins of this resource.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     identifier: Option<String>,
 }
 
@@ -116,14 +113,14 @@ impl From<&NamedPin> for PinResponse {
 
 impl RequestPriority for PutPinRequest {
     fn is_urgent(&self) -> bool {
-        matches!(&self.mode, Patch::Value(mode) if mode == "hold")
+        self.mode.value().is_some_and(|mode| mode == "hold")
     }
 }
 
 /// Create or replace a pin
 ///
 /// A pin on the same target is replaced and keeps its id.
-#[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath), request_body = PutPinRequest,
+#[utoipa::path(tag = "pins", operation_id = "put_pin", params(TenantPath, IfMatch), request_body = PutPinRequest,
     responses((status = 200, description = "Created or replaced", body = PinResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/pins")]
 pub(super) async fn put_pin(
@@ -204,6 +201,8 @@ fn read_filters(query: PinsQuery) -> Result<(Option<PackageName>, Option<Identif
 }
 
 /// List pins
+///
+/// Returns the pins in the order of their creation.
 #[utoipa::path(tag = "pins", operation_id = "list_pins", params(TenantPath, PinsQuery),
     responses((status = 200, description = "Pins in order of creation", body = PageResponse<PinResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/pins")]
@@ -224,6 +223,8 @@ pub(super) async fn list_pins(call: Call<TenantPath>) -> Result<HttpResponse, Pr
 }
 
 /// Get a pin
+///
+/// Returns the pin with its target and mode.
 #[utoipa::path(tag = "pins", operation_id = "get_pin", params(PinPath),
     responses((status = 200, description = "The pin", body = PinResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/pins/{pin_id}")]
@@ -236,7 +237,9 @@ pub(super) async fn get_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem
 }
 
 /// Delete a pin
-#[utoipa::path(tag = "pins", operation_id = "delete_pin", params(PinPath),
+///
+/// Ends the pin. The next check of its devices ignores it.
+#[utoipa::path(tag = "pins", operation_id = "delete_pin", params(PinPath, IfMatch),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pins/{pin_id}")]
 pub(super) async fn delete_pin(call: Call<PinPath>) -> Result<HttpResponse, Problem> {

@@ -1,12 +1,10 @@
 //! Request fields of a push; the same structure as `req` in the gateway's method.
 
-use serde::Deserialize;
-use utoipa::ToSchema;
-
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object};
 use crate::http::problem::Problem;
 use crate::http::push_members::name_of;
+use crate::http::request_fields::request;
 use crate::services::ServiceError;
 use crate::services::pushes::PushRefusal;
 use slipway_domain::catalog::field::{FieldError, Invalid};
@@ -17,58 +15,47 @@ use slipway_domain::catalog::text::{
     DeviceId, MiniAppId, MiniAppType, ProjectId, PushAction, PushUrl, TraceId,
 };
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreatePushRequest {
-    /// Target devices, 1 to 1,000; duplicates count once. The list has at most 10,000 entries.
-    #[schema(value_type = Vec<PushTargetFields>, required, min_items = 1, max_items = 10_000)]
-    #[serde(default)]
-    target_info: Patch<BoundedVec<Object<PushTargetFields>, MAX_LISTED_TARGETS>>,
-    #[schema(value_type = PackagePushInfoFields, required)]
-    #[serde(default)]
-    package_push_info: Patch<Object<PackagePushInfoFields>>,
-    /// Purpose of the push. A `preview` expires earlier than other actions.
-    #[schema(value_type = String, required, max_length = 128, example = "preview")]
-    #[serde(default)]
-    action: Patch<String>,
-    /// Sender's id for the push. A push with the same id and content within ten minutes counts as a repeat.
-    #[schema(value_type = Option<String>, max_length = 128, example = "build-4711")]
-    #[serde(default)]
-    trace_id: Patch<String>,
-    /// Address of the sources; its scheme must be allowed by the tenant.
-    #[schema(value_type = Option<String>, max_length = 2048, example = "https://git.example/demo")]
-    #[serde(default)]
-    source_url: Patch<String>,
+request! {
+    pub(super) struct CreatePushRequest {
+        /// Target devices, 1 to 1,000; duplicates count once. The list has at most 10,000 entries.
+        #[schema(min_items = 1, max_items = 10_000)]
+        target_info: Required<BoundedVec<Object<PushTargetFields>, MAX_LISTED_TARGETS>> as Vec<PushTargetFields>,
+        package_push_info: Required<Object<PackagePushInfoFields>> as PackagePushInfoFields,
+        /// Purpose of the push. A `preview` expires earlier than other actions.
+        #[schema(min_length = 1, max_length = 128, example = "preview")]
+        action: Required<String>,
+        /// Sender's id for the push. A push with the same id and content within ten minutes counts as a repeat.
+        #[schema(min_length = 1, max_length = 128, example = "build-4711")]
+        trace_id: Nullable<String>,
+        /// Address of the sources; its scheme must be allowed by the tenant.
+        #[schema(min_length = 1, max_length = 2048, example = "https://git.example/demo")]
+        source_url: Nullable<String>,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = PushTarget)]
-struct PushTargetFields {
-    /// Device id.
-    #[schema(value_type = String, required, max_length = 128, example = "PDA001")]
-    #[serde(default)]
-    hardware_id: Patch<String>,
-    /// Project of the device.
-    #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
-    #[serde(default)]
-    project_id: Patch<String>,
+request! {
+    #[schema(as = PushTarget)]
+    struct PushTargetFields {
+        /// Device id.
+        #[schema(min_length = 1, max_length = 128, example = "PDA001")]
+        hardware_id: Required<String>,
+        /// Project of the device.
+        #[schema(min_length = 1, max_length = 128, example = "hema-stores")]
+        project_id: Required<String>,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = PackagePushInfo)]
-struct PackagePushInfoFields {
-    /// Address of the package for the device; its scheme must be allowed by the tenant.
-    #[schema(value_type = String, required, max_length = 2048, example = "https://files.example/demo.amr")]
-    #[serde(default)]
-    pack_url: Patch<String>,
-    #[schema(value_type = String, required, max_length = 128, example = "tinyApp")]
-    #[serde(default)]
-    app_type: Patch<String>,
-    #[schema(value_type = String, required, max_length = 128, example = "2021001")]
-    #[serde(default)]
-    app_id: Patch<String>,
+request! {
+    #[schema(as = PackagePushInfo)]
+    struct PackagePushInfoFields {
+        /// Address of the package for the device; its scheme must be allowed by the tenant.
+        #[schema(min_length = 1, max_length = 2048, example = "https://files.example/demo.amr")]
+        pack_url: Required<String>,
+        #[schema(min_length = 1, max_length = 128, example = "tinyApp")]
+        app_type: Required<String>,
+        #[schema(min_length = 1, max_length = 128, example = "2021001")]
+        app_id: Required<String>,
+    }
 }
 
 /// Parsed push, with its targets as listed in the request.

@@ -12,20 +12,21 @@ use super::push_fields::{CreatePushRequest, ParsedPush, explain};
 use crate::http::body::{Json, MAX_BULK_BODY_BYTES, UrgentBody};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{PushPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::{PushChannelValue, PushStateValue};
 use crate::services::pushes::{self, AcceptedPush, PushWithCounts, PushWithTargets};
-use crate::services::{Answer, WriteResult};
+use crate::services::{Answer, RequiredPermission, WriteResult};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::push::{Channel, Push, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
 
 #[derive(Serialize, ToSchema)]
 struct PushResponse {
+    #[schema(format = "uuid")]
     id: String,
     trace_id: Option<String>,
     action: String,
@@ -110,8 +111,10 @@ struct PushesQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// Only pushes with this trace id.
+    #[param(min_length = 1, max_length = 128)]
     trace_id: Option<String>,
 }
 
@@ -192,7 +195,7 @@ impl From<&BTreeMap<TargetState, u64>> for TargetCounts {
 /// Sends a package to devices. The push is accepted as a whole or refused. Every device must be known in the given
 /// project, and the URL schemes must be allowed. The push is stored before the response is sent. It is offered to each
 /// device until the device acknowledges it or the push expires. Slipway does not fetch the addresses.
-#[utoipa::path(tag = "pushes", operation_id = "create_push", params(TenantPath), request_body = CreatePushRequest,
+#[utoipa::path(tag = "pushes", operation_id = "create_push", params(TenantPath, IdempotencyKey), request_body = CreatePushRequest,
     responses((status = 201, description = "Accepted", body = PushWithTargetsResponse),
         (status = 200, description = "Repeat of a push with the same `trace_id` and content, accepted within the last ten minutes",
             body = PushWithTargetsResponse), WriteProblems))]
@@ -202,7 +205,7 @@ pub(super) async fn create_push(
 ) -> Result<HttpResponse, Problem> {
     let ParsedPush { request, listed } = call.body.take().read()?;
     let tenant = call.path.tenant_id;
-    let permission = (Some(tenant), Action::Push);
+    let permission = RequiredPermission::in_tenant(tenant, Action::Push);
     respond::create(&call, permission, render_accepted, async |reservation| {
         let once = reservation.once(render_accepted);
         let accepted = pushes::create(&call.ctx, &call.caller, tenant, request, once).await;
@@ -224,6 +227,8 @@ fn render_accepted(accepted: &AcceptedPush) -> Answer {
 }
 
 /// List pushes
+///
+/// Returns the pushes, newest first, with the number of targets in each state.
 #[utoipa::path(tag = "pushes", operation_id = "list_pushes", params(TenantPath, PushesQuery),
     responses((status = 200, description = "Pushes, newest first", body = PageResponse<PushWithCountsResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/pushes")]
@@ -258,13 +263,13 @@ pub(super) async fn get_push(call: Call<PushPath>) -> Result<HttpResponse, Probl
 ///
 /// Withdraws the push from devices to which it has not been delivered yet. A delivery cannot be undone. Repeating the
 /// call changes nothing.
-#[utoipa::path(tag = "pushes", operation_id = "withdraw_push", params(PushPath),
+#[utoipa::path(tag = "pushes", operation_id = "withdraw_push", params(PushPath, IfMatch),
     responses((status = 200, description = "The push after the withdrawal", body = PushWithTargetsResponse), WriteProblems))]
 #[delete("/tenants/{tenant_id}/pushes/{push_id}")]
 pub(super) async fn withdraw_push(call: Call<PushPath, UrgentBody>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, call.path.push_id);
-    let now = pushes::withdraw(&call.ctx, &call.caller, path, &precondition).await?;
+    let PushPath { tenant_id, push_id } = call.path;
+    let now = pushes::withdraw(&call.ctx, &call.caller, tenant_id, push_id, &precondition).await?;
     Ok(respond::respond_object(
         &PushWithTargetsResponse::from(&now),
         &now.etag(),

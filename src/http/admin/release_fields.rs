@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
 use utoipa::openapi::RefOr;
@@ -12,8 +11,9 @@ use utoipa::{PartialSchema, ToSchema};
 use super::apps::read_optional_url;
 use super::rule_fields::{AttributeRuleFields, OrgScopeFields};
 use crate::http::body::RequestPriority;
-use crate::http::fields::{FieldReader, Patch, parse_instant};
+use crate::http::fields::{FieldReader, parse_instant};
 use crate::http::object::Object;
+use crate::http::request_fields::request;
 use crate::http::value_schemas::RolloutUnitValue;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::release_content::ReleaseChanges;
@@ -23,36 +23,30 @@ use slipway_domain::catalog::text::{
 };
 use slipway_domain::catalog::version::VersionCode;
 
-/// Defines the requests with the fields of a release's content. Each field has its type in JSON, and the method of
-/// [`FieldReader`] that reads it. The type of the schema is nullable if null clears the field.
+/// Defines the requests with the fields of a release's content. Each field has its type in the request, and the method
+/// of [`FieldReader`] that reads it.
 macro_rules! release_requests {
-    ($($(#[$attribute:meta])* $field:ident: $type:ty, $method:ident($parse:expr);)*) => {
-        /// New release.
-        #[derive(Default, Deserialize, ToSchema)]
-        #[serde(deny_unknown_fields)]
-        pub(super) struct CreateReleaseRequest {
-            /// Identifier of the resource; the app itself is identified by its package name.
-            #[schema(value_type = String, required, example = "com.hema.wms.chuku",
-                pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-            #[serde(default)]
-            pub(super) identifier: Patch<String>,
-            /// `true` publishes the release immediately instead of creating a draft.
-            #[schema(value_type = Option<bool>)]
-            #[serde(default)]
-            pub(super) publish: Patch<bool>,
-            /// `true` publishes the release even if version names contradict the version codes.
-            #[schema(value_type = Option<bool>)]
-            #[serde(default)]
-            pub(super) force: Patch<bool>,
-            $($(#[$attribute])* #[serde(default)] $field: Patch<$type>,)*
+    ($($(#[$attribute:meta])* $field:ident: $kind:ident<$type:ty> $(as $schema:ty)?, $method:ident($parse:expr);)*) => {
+        request! {
+            /// New release.
+            pub(super) struct CreateReleaseRequest {
+                /// Identifier of the resource; the app itself is identified by its package name.
+                #[schema(example = "com.hema.wms.chuku", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+                pub(super) identifier: Required<String>,
+                /// `true` publishes the release immediately instead of creating a draft.
+                pub(super) publish: Optional<bool>,
+                /// `true` publishes the release even if version names contradict the version codes.
+                pub(super) force: Optional<bool>,
+                $($(#[$attribute])* $field: $kind<$type> $(as $schema)?,)*
+            }
         }
 
-        /// Changes to a release. Absent fields keep their values. Version and file fields can be changed only in a
-        /// draft.
-        #[derive(Default, Deserialize, ToSchema)]
-        #[serde(deny_unknown_fields)]
-        pub(super) struct UpdateReleaseRequest {
-            $($(#[$attribute])* #[serde(default)] $field: Patch<$type>,)*
+        request! {
+            /// Changes to a release. Absent fields keep their values. Version and file fields can be changed only in a
+            /// draft.
+            pub(super) struct UpdateReleaseRequest {
+                $($(#[$attribute])* $field: $kind<$type> $(as $schema)?,)*
+            }
         }
 
         impl CreateReleaseRequest {
@@ -78,69 +72,64 @@ macro_rules! release_requests {
 // A new release requires `version_code`, `version_name`, `download_url`, `size` and `md5`.
 release_requests! {
     /// Version code, 1 to 2^63 − 1, which orders releases. JavaScript clients are exact up to 2^53 − 1.
-    #[schema(value_type = i64, minimum = 1, example = 240)]
-    version_code: i64, optional_non_null(VersionCode::of_release);
+    #[schema(minimum = 1, example = 240)]
+    version_code: Optional<i64>, optional_non_null(VersionCode::of_release);
     /// Version name, for display.
-    #[schema(value_type = String, max_length = 64, example = "1.1.10")]
-    version_name: String, optional_non_null(VersionName::parse);
-    #[schema(value_type = String, max_length = 2048, example = "https://files.example/chuku/240.bin")]
-    download_url: String, optional_non_null(Url::parse);
+    #[schema(min_length = 1, max_length = 64, example = "1.1.10")]
+    version_name: Optional<String>, optional_non_null(VersionName::parse);
+    #[schema(min_length = 1, max_length = 2048, example = "https://files.example/chuku/240.bin")]
+    download_url: Optional<String>, optional_non_null(Url::parse);
     /// File size in bytes.
-    #[schema(value_type = i64, minimum = 0, example = 1_048_576)]
-    size: i64, optional_non_null(read_size);
+    #[schema(minimum = 0, example = 1_048_576)]
+    size: Optional<i64>, optional_non_null(read_size);
     /// MD5 digest: 32 hexadecimal digits, case-insensitive.
-    #[schema(value_type = String, pattern = "^[0-9A-Fa-f]{32}$", example = "0cc175b9c0f1b6a831c399e269772661")]
-    md5: String, optional_non_null(|text: String| Md5::parse(&text));
+    #[schema(pattern = "^[0-9A-Fa-f]{32}$", example = "0cc175b9c0f1b6a831c399e269772661")]
+    md5: Optional<String>, optional_non_null(|text: String| Md5::parse(&text));
     /// SHA-256 digest: 64 hexadecimal digits, case-insensitive.
-    #[schema(value_type = Option<String>, pattern = "^[0-9A-Fa-f]{64}$")]
-    sha256: String, nullable(|text: String| Sha256::parse(&text));
-    #[schema(value_type = String, max_length = 4000)]
-    update_desc: String, optional_non_null(UpdateDescription::parse);
-    #[schema(value_type = bool)]
-    auto_install: bool, optional_non_null(Ok);
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
+    sha256: Nullable<String>, nullable(|text: String| Sha256::parse(&text));
+    #[schema(max_length = 4000)]
+    update_desc: Optional<String>, optional_non_null(UpdateDescription::parse);
+    auto_install: Optional<bool>, optional_non_null(Ok);
     /// Mandatory release: an update from below it installs without asking, even if a newer release is offered.
-    #[schema(value_type = bool)]
-    mandatory: bool, optional_non_null(Ok);
+    mandatory: Optional<bool>, optional_non_null(Ok);
     /// Floor release: an update from below it must not skip it.
-    #[schema(value_type = bool)]
-    floor: bool, optional_non_null(Ok);
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    qrcode: String, clearable(read_optional_url);
+    floor: Optional<bool>, optional_non_null(Ok);
+    #[schema(max_length = 2048)]
+    qrcode: Nullable<String>, clearable(read_optional_url);
     /// Icon address; the app's icon if absent.
-    #[schema(value_type = Option<String>, max_length = 2048)]
-    icon_url: String, clearable(read_optional_url);
+    #[schema(max_length = 2048)]
+    icon_url: Nullable<String>, clearable(read_optional_url);
     /// Any JSON object of at most 64 KiB. Numbers are stored as written. If a member is repeated, the last one counts.
-    #[schema(value_type = Object)]
-    config_json: Box<RawValue>, optional_non_null(|json: Box<RawValue>| ConfigJson::parse(&json));
+    config_json: Optional<Box<RawValue>> as Object, optional_non_null(|json: Box<RawValue>| ConfigJson::parse(&json));
     /// Org scopes that the release applies to; everywhere if empty.
-    #[schema(value_type = Vec<OrgScopeFields>, max_items = 1000)]
-    org_scopes: Vec<Object<OrgScopeFields>>, list(|scope| scope.0.read());
+    #[schema(max_items = 1000)]
+    org_scopes: Optional<Vec<Object<OrgScopeFields>>> as Vec<OrgScopeFields>, list(|scope| scope.0.read());
     /// Org scopes that are excluded, unless a deeper scope of `org_scopes` matches.
-    #[schema(value_type = Vec<OrgScopeFields>, max_items = 1000)]
-    org_exclusions: Vec<Object<OrgScopeFields>>, list(|scope| scope.0.read());
+    #[schema(max_items = 1000)]
+    org_exclusions: Optional<Vec<Object<OrgScopeFields>>> as Vec<OrgScopeFields>, list(|scope| scope.0.read());
     /// Device types that the release applies to; every type if empty.
-    #[schema(value_type = Vec<String>, max_items = 100)]
-    device_types: Vec<String>, list(DeviceType::parse);
+    #[schema(max_items = 100)]
+    device_types: Optional<Vec<String>>, list(DeviceType::parse);
     /// Lowest version of the host app, inclusive.
-    #[schema(value_type = Option<i64>, minimum = 0)]
-    host_version_min: i64, nullable(VersionCode::new);
+    #[schema(minimum = 0)]
+    host_version_min: Nullable<i64>, nullable(VersionCode::new);
     /// Highest version of the host app, inclusive.
-    #[schema(value_type = Option<i64>, minimum = 0)]
-    host_version_max: i64, nullable(VersionCode::new);
+    #[schema(minimum = 0)]
+    host_version_max: Nullable<i64>, nullable(VersionCode::new);
     /// Attribute rules, all of which must be true.
-    #[schema(value_type = Vec<AttributeRuleFields>, max_items = 50)]
-    attribute_rules: Vec<Object<AttributeRuleFields>>, list(|rule| rule.0.read());
+    #[schema(max_items = 50)]
+    attribute_rules: Optional<Vec<Object<AttributeRuleFields>>> as Vec<AttributeRuleFields>, list(|rule| rule.0.read());
     /// Allow-list: devices that pass the rollout regardless of its percentage.
-    #[schema(value_type = Vec<String>, max_items = 10_000)]
-    device_ids: Vec<String>, list(DeviceId::parse);
-    #[schema(value_type = RolloutFields)]
-    rollout: Object<RolloutFields>, object(RolloutFields::read);
+    #[schema(max_items = 10_000)]
+    device_ids: Optional<Vec<String>>, list(DeviceId::parse);
+    rollout: Optional<Object<RolloutFields>> as RolloutFields, object(RolloutFields::read);
     /// Time from which the release is offered.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    starts_at: String, nullable(parse_instant);
+    #[schema(format = DateTime)]
+    starts_at: Nullable<String>, nullable(parse_instant);
     /// Time from which the release is no longer offered.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    ends_at: String, nullable(parse_instant);
+    #[schema(format = DateTime)]
+    ends_at: Nullable<String>, nullable(parse_instant);
 }
 
 /// Schema of the content in a response: the fields of an update, all of them present.
@@ -170,40 +159,34 @@ impl ToSchema for ReleaseContentSchema {
     }
 }
 
-/// Share of the devices that are offered a release.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Rollout)]
-pub(super) struct RolloutFields {
-    /// Percentage, 0 (no device) to 100 (every device), with at most two decimals.
-    #[schema(value_type = f64, minimum = 0, maximum = 100, example = 12.5)]
-    #[serde(default)]
-    percent: Patch<Number>,
-    /// Key of the rollout. Releases with the same key are offered to the same devices first. Null: the id of the
-    /// release.
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    key: Patch<String>,
-    /// Unit of the rollout: `device`, or `l1` to `l5`. Devices below the same org node of that level are included
-    /// together.
-    #[schema(value_type = Option<RolloutUnitValue>, example = "device")]
-    #[serde(default)]
-    unit: Patch<String>,
+request! {
+    /// Share of the devices that are offered a release.
+    #[schema(as = Rollout)]
+    pub(super) struct RolloutFields {
+        /// Percentage, 0 (no device) to 100 (every device), with at most two decimals.
+        #[schema(minimum = 0, maximum = 100, example = 12.5)]
+        percent: Optional<Number> as f64,
+        /// Key of the rollout. Releases with the same key are offered to the same devices first. Null: the id of the
+        /// release.
+        #[schema(min_length = 1, max_length = 128)]
+        key: Nullable<String>,
+        /// Unit of the rollout: `device`, or `l1` to `l5`. Devices below the same org node of that level are included
+        /// together.
+        #[schema(example = "device")]
+        unit: Optional<String> as RolloutUnitValue,
+    }
 }
 
 impl RequestPriority for RolloutFields {
     /// Returns true for a rollout of 0 percent.
     fn is_urgent(&self) -> bool {
-        matches!(&self.percent, Patch::Value(percent) if percent.as_f64() == Some(0.0))
+        self.percent.value().and_then(Number::as_f64) == Some(0.0)
     }
 }
 
 impl RolloutFields {
     pub(super) fn is_empty(&self) -> bool {
-        matches!(
-            (&self.percent, &self.key, &self.unit),
-            (Patch::Absent, Patch::Absent, Patch::Absent)
-        )
+        self.percent.is_absent() && self.key.is_absent() && self.unit.is_absent()
     }
 
     /// Reads the fields; `prefix` is the path of the object in the body.

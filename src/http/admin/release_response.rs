@@ -12,6 +12,7 @@ use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReleaseResponse {
+    #[schema(format = "uuid")]
     id: String,
     identifier: String,
     /// State: `draft`, `published`, `paused`, `recalled` or `discarded`.

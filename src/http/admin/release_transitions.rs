@@ -7,23 +7,22 @@ use utoipa::ToSchema;
 use super::release_response::ReleaseResponse;
 use crate::http::body::{FromBody, Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::WriteProblems;
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IfMatch, WriteProblems};
 use crate::http::path::ReleasePath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::RecallModeValue;
 use crate::services::release_transitions::{self, TransitionRequest};
 use slipway_domain::catalog::release::{RecallMode, Transition};
 use slipway_domain::catalog::text::Reason;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PublishReleaseRequest {
-    /// `true` publishes the release even if version names contradict the version codes.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    force: Patch<bool>,
+request! {
+    pub(super) struct PublishReleaseRequest {
+        /// `true` publishes the release even if version names contradict the version codes.
+        force: Optional<bool>,
+    }
 }
 
 /// Empty request body.
@@ -31,23 +30,21 @@ pub(super) struct PublishReleaseRequest {
 #[serde(deny_unknown_fields)]
 pub(super) struct NoArguments {}
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RecallReleaseRequest {
-    /// Recall mode: `stop`, `rollback` or `removal`.
-    #[schema(value_type = RecallModeValue, required, example = "stop")]
-    #[serde(default)]
-    mode: Patch<String>,
-    /// Reason for the audit log, 1 to 500 characters.
-    #[schema(value_type = String, required, max_length = 500, example = "crashes at the till")]
-    #[serde(default)]
-    reason: Patch<String>,
+request! {
+    pub(super) struct RecallReleaseRequest {
+        /// Recall mode: `stop`, `rollback` or `removal`.
+        #[schema(example = "stop")]
+        mode: Required<String> as RecallModeValue,
+        /// Reason for the audit log, 1 to 500 characters.
+        #[schema(min_length = 1, max_length = 500, example = "crashes at the till")]
+        reason: Required<String>,
+    }
 }
 
 /// Publish a release
 ///
 /// Publishes a draft.
-#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath),
+#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath, IfMatch),
     request_body = PublishReleaseRequest,
     responses((status = 200, description = "Published", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/publish")]
@@ -63,7 +60,7 @@ pub(super) async fn publish_release(
 /// Pause a release
 ///
 /// Stops new offers. Devices that have installed the release keep it.
-#[utoipa::path(tag = "releases", operation_id = "pause_release", params(ReleasePath), request_body = NoArguments,
+#[utoipa::path(tag = "releases", operation_id = "pause_release", params(ReleasePath, IfMatch), request_body = NoArguments,
     responses((status = 200, description = "Paused", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/pause")]
 pub(super) async fn pause_release(
@@ -75,7 +72,7 @@ pub(super) async fn pause_release(
 /// Resume a release
 ///
 /// Publishes a paused release again.
-#[utoipa::path(tag = "releases", operation_id = "resume_release", params(ReleasePath), request_body = NoArguments,
+#[utoipa::path(tag = "releases", operation_id = "resume_release", params(ReleasePath, IfMatch), request_body = NoArguments,
     responses((status = 200, description = "Published again", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/resume")]
 pub(super) async fn resume_release(
@@ -87,7 +84,7 @@ pub(super) async fn resume_release(
 /// Discard a release
 ///
 /// Discards a draft. Its version code can be used again.
-#[utoipa::path(tag = "releases", operation_id = "discard_release", params(ReleasePath), request_body = NoArguments,
+#[utoipa::path(tag = "releases", operation_id = "discard_release", params(ReleasePath, IfMatch), request_body = NoArguments,
     responses((status = 200, description = "Discarded", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/discard")]
 pub(super) async fn discard_release(
@@ -100,7 +97,7 @@ pub(super) async fn discard_release(
 ///
 /// `stop` stops new offers. `rollback` also offers the newest applicable older release to devices that have installed
 /// the recalled one. `removal` tells those devices to remove it if there is nothing else to offer.
-#[utoipa::path(tag = "releases", operation_id = "recall_release", params(ReleasePath),
+#[utoipa::path(tag = "releases", operation_id = "recall_release", params(ReleasePath, IfMatch),
     request_body = RecallReleaseRequest,
     responses((status = 200, description = "Recalled", body = ReleaseResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall")]

@@ -10,14 +10,14 @@ use super::release_response::{CreatedReleaseResponse, ReleaseResponse};
 use crate::http::body::{Json, PrioritizedJson};
 use crate::http::call::Call;
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{AppPath, ReleasePath};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::ReleaseStateValue;
-use crate::services::Answer;
 use crate::services::releases::{self, CreatedRelease, NewRelease};
+use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseStateKind};
@@ -32,8 +32,10 @@ struct ReleasesQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// Only releases of this resource.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     identifier: Option<String>,
     /// Only releases in this state.
     #[param(value_type = Option<ReleaseStateValue>)]
@@ -71,7 +73,7 @@ impl Filters {
 ///
 /// Creates a draft, or publishes immediately with `"publish": true`. Creating the same version with the same digests
 /// again returns 200 with the existing release. The fields that differ are listed in `ignored`.
-#[utoipa::path(tag = "releases", operation_id = "create_release", params(AppPath),
+#[utoipa::path(tag = "releases", operation_id = "create_release", params(AppPath, IdempotencyKey),
     request_body = CreateReleaseRequest,
     responses(
         (status = 201, description = "Created", body = CreatedReleaseResponse),
@@ -83,7 +85,7 @@ pub(super) async fn create_release(
     mut call: Call<AppPath, Json<CreateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let new = read_new(call.body.take())?;
-    let permission = (Some(call.path.tenant_id), Action::WriteReleases);
+    let permission = RequiredPermission::in_tenant(call.path.tenant_id, Action::WriteReleases);
     respond::create(&call, permission, render_created, async |reservation| {
         let (path, once) = (&call.path, reservation.once(render_created));
         releases::create(
@@ -145,6 +147,8 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
 }
 
 /// List releases
+///
+/// Returns the releases of the app, newest first, with all fields.
 #[utoipa::path(tag = "releases", operation_id = "list_releases", params(AppPath, ReleasesQuery),
     responses((status = 200, description = "Releases, newest first", body = PageResponse<ReleaseResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/releases")]
@@ -165,6 +169,8 @@ pub(super) async fn list_releases(call: Call<AppPath>) -> Result<HttpResponse, P
 }
 
 /// Get a release
+///
+/// Returns the release with its state, content and targeting.
 #[utoipa::path(tag = "releases", operation_id = "get_release", params(ReleasePath),
     responses((status = 200, description = "The release", body = ReleaseResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
@@ -176,7 +182,7 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
 /// Update a release
 ///
 /// Version and file fields of a published release cannot be changed.
-#[utoipa::path(tag = "releases", operation_id = "update_release", params(ReleasePath),
+#[utoipa::path(tag = "releases", operation_id = "update_release", params(ReleasePath, IfMatch),
     request_body = UpdateReleaseRequest,
     responses((status = 200, description = "Updated", body = ReleaseResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}")]
@@ -195,7 +201,7 @@ pub(super) async fn update_release(
 /// Update the rollout of a release
 ///
 /// Absent fields keep their values. Raising the percentage only adds devices.
-#[utoipa::path(tag = "releases", operation_id = "set_rollout", params(ReleasePath), request_body = RolloutFields,
+#[utoipa::path(tag = "releases", operation_id = "set_rollout", params(ReleasePath, IfMatch), request_body = RolloutFields,
     responses((status = 200, description = "Updated", body = ReleaseResponse), WriteProblems))]
 #[put("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout")]
 pub(super) async fn set_rollout(

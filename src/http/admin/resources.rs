@@ -2,16 +2,17 @@
 
 use actix_web::{HttpResponse, get, patch};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::{PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::ResourceKindValue;
 use crate::services::resources::{self, ResourceChanges};
@@ -19,25 +20,19 @@ use slipway_domain::catalog::app::{Resource, ResourceKind};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateResourceRequest {
-    /// Display name; null removes it.
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Kind: `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
-    #[schema(value_type = Option<ResourceKindValue>, example = "miniapp")]
-    #[serde(default)]
-    kind: Patch<String>,
-    /// Off switch: `false` stops all offers of the resource.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
-    /// `true` offers the installed version again if the device reports another digest for it.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    repair_on_mismatch: Patch<bool>,
+request! {
+    pub(super) struct UpdateResourceRequest {
+        /// Display name; null removes it.
+        #[schema(min_length = 1, max_length = 128)]
+        name: Nullable<String>,
+        /// Kind: `apk`, `miniapp`, `offline_package`, `config`, `firmware` or `other`.
+        #[schema(example = "miniapp")]
+        kind: Optional<String> as ResourceKindValue,
+        /// Off switch: `false` stops all offers of the resource.
+        enabled: Optional<bool>,
+        /// `true` offers the installed version again if the device reports another digest for it.
+        repair_on_mismatch: Optional<bool>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -84,6 +79,8 @@ pub(super) async fn list_resources(call: Call<AppPath>) -> Result<HttpResponse, 
 }
 
 /// Get a resource
+///
+/// Returns the resource with its off switch and its kind.
 #[utoipa::path(tag = "apps", operation_id = "get_resource", params(ResourcePath),
     responses((status = 200, description = "The resource", body = ResourceResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
@@ -113,12 +110,14 @@ impl UpdateResourceRequest {
 
 impl RequestPriority for UpdateResourceRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false)
     }
 }
 
 /// Update a resource
-#[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath),
+///
+/// Absent fields keep their values. `"enabled": false` stops all offers of the resource immediately.
+#[utoipa::path(tag = "apps", operation_id = "update_resource", params(ResourcePath, IfMatch),
     request_body = UpdateResourceRequest,
     responses((status = 200, description = "Updated", body = ResourceResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}")]
@@ -127,11 +126,8 @@ pub(super) async fn update_resource(
 ) -> Result<HttpResponse, Problem> {
     let changes = call.body.take().read()?;
     let precondition = call.precondition()?;
-    let path = (
-        call.path.tenant_id,
-        &call.path.package_name,
-        &call.path.identifier,
-    );
-    let done = resources::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
+    let (ctx, caller, path) = (&call.ctx, &call.caller, &call.path);
+    let (tenant, app) = (path.tenant_id, &path.package_name);
+    let done = resources::update(ctx, caller, tenant, app, &path.identifier, changes, &precondition).await?;
     Ok(respond::respond_written_versioned::<ResourceResponse, _>(&done))
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::value_schemas::RuleOperatorValue;
+use crate::http::value_schemas::{RuleOperandValue, RuleOperatorValue};
 use slipway_domain::catalog::attribute::{AttributeRule, RuleOp};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::json::JsonText;
@@ -18,15 +18,15 @@ use slipway_domain::catalog::org::{Level, LevelCodes, OrgCode, OrgScope};
     reason = "named as in the seed, in camelCase on the wire"
 )]
 pub(super) struct OrgScopeFields {
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l1_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l2_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l3_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l4_code: Option<String>,
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     l5_code: Option<String>,
 }
 
@@ -55,14 +55,14 @@ impl OrgScopeFields {
 #[serde(deny_unknown_fields)]
 #[schema(as = AttributeRule, example = json!({"name": "webview", "op": "semver", "value": ">=8.0, <12"}))]
 pub(super) struct AttributeRuleFields {
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     name: String,
     /// Operator.
     #[schema(value_type = RuleOperatorValue)]
     op: String,
     /// Operand: an array of scalars for `in` and `not_in`, a number for `gt`, `ge`, `lt` and `le`, a SemVer requirement
     /// for `semver`, a boolean for `exists`, otherwise a scalar.
-    #[schema(value_type = Value)]
+    #[schema(value_type = RuleOperandValue)]
     value: JsonText,
 }
 

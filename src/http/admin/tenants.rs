@@ -2,19 +2,21 @@
 
 use actix_web::{HttpResponse, get, patch, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::body::{Json, PrioritizedJson, RequestPriority};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::object::BoundedVec;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
+use crate::http::request_fields::{Nullable, request};
 use crate::http::respond;
 use crate::http::value_schemas::EnrolmentPolicyValue;
+use crate::services::RequiredPermission;
 use crate::services::tenants::{self, TenantChanges};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
@@ -24,42 +26,33 @@ use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateTenantRequest {
-    /// Tenant id, 1 to 2^63 − 1.
-    #[schema(value_type = i64, required, example = 10_000_000, minimum = 1)]
-    #[serde(default)]
-    id: Patch<i64>,
-    #[schema(value_type = String, required, max_length = 128, example = "Hema")]
-    #[serde(default)]
-    name: Patch<String>,
+request! {
+    pub(super) struct CreateTenantRequest {
+        /// Tenant id, 1 to 2^63 − 1.
+        #[schema(example = 10_000_000, minimum = 1)]
+        id: Required<i64>,
+        #[schema(min_length = 1, max_length = 128, example = "Hema")]
+        name: Required<String>,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateTenantRequest {
-    #[schema(value_type = Option<String>, max_length = 128)]
-    #[serde(default)]
-    name: Patch<String>,
-    /// `false` disables the tenant: requests of its keys and users are denied.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
-    /// Off switch: with `false`, checks return an empty list.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    offers_enabled: Patch<bool>,
-    /// URL schemes allowed in pushes, case-insensitive, at most 100. Null allows any scheme except harmful ones such as
-    /// `javascript`, `data`, `file` and `intent`.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
-    #[serde(default)]
-    push_url_schemes: Patch<BoundedVec<String, MAX_URL_SCHEMES>>,
-    /// Credential for the first enrolment of a device: `key` requires the tenant's device key, `code` also a one-time
-    /// code.
-    #[schema(value_type = Option<EnrolmentPolicyValue>, example = "code")]
-    #[serde(default)]
-    enrolment: Patch<String>,
+request! {
+    pub(super) struct UpdateTenantRequest {
+        #[schema(min_length = 1, max_length = 128)]
+        name: Optional<String>,
+        /// `false` disables the tenant: requests of its keys and users are denied.
+        enabled: Optional<bool>,
+        /// Off switch: with `false`, checks return an empty list.
+        offers_enabled: Optional<bool>,
+        /// URL schemes allowed in pushes, case-insensitive, at most 100. Null allows any scheme except harmful ones such as
+        /// `javascript`, `data`, `file` and `intent`.
+        #[schema(min_items = 1, max_items = 100, example = json!(["https", "alipays"]))]
+        push_url_schemes: Nullable<BoundedVec<String, MAX_URL_SCHEMES>> as Vec<String>,
+        /// Credential for the first enrolment of a device: `key` requires the tenant's device key, `code` also a one-time
+        /// code.
+        #[schema(example = "code")]
+        enrolment: Optional<String> as EnrolmentPolicyValue,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -100,7 +93,7 @@ impl From<&Versioned<Tenant>> for TenantResponse {
 
 /// Reads the allowed schemes; `None` if they are unchanged or invalid.
 fn read_schemes(
-    given: Patch<BoundedVec<String, MAX_URL_SCHEMES>>,
+    given: Nullable<BoundedVec<String, MAX_URL_SCHEMES>>,
     fields: &mut FieldReader,
 ) -> Option<UrlSchemes> {
     const FIELD: &str = "push_url_schemes";
@@ -108,7 +101,7 @@ fn read_schemes(
         return Some(UrlSchemes::default());
     };
     let count = given.len();
-    let listed = fields.list(FIELD, Patch::Value(given), |text: String| UrlScheme::parse(&text))?;
+    let listed = fields.items(FIELD, given, |text: String| UrlScheme::parse(&text));
     // If one of them is invalid, its error is already recorded.
     (listed.len() == count).then(|| fields.record(FIELD, UrlSchemes::only(listed)))?
 }
@@ -140,7 +133,9 @@ impl UpdateTenantRequest {
 }
 
 /// Create a tenant
-#[utoipa::path(tag = "tenants", operation_id = "create_tenant", request_body = CreateTenantRequest,
+///
+/// The id is chosen by the caller and never changes.
+#[utoipa::path(tag = "tenants", operation_id = "create_tenant", params(IdempotencyKey), request_body = CreateTenantRequest,
     responses((status = 201, description = "Created", body = TenantResponse), WriteProblems))]
 #[post("/tenants")]
 pub(super) async fn create_tenant(
@@ -150,7 +145,7 @@ pub(super) async fn create_tenant(
     let render = respond::created_versioned::<TenantResponse, _>;
     respond::create(
         &call,
-        (None, Action::ManageTenants),
+        RequiredPermission::on_platform(Action::ManageTenants),
         render,
         async |reservation| {
             tenants::create(&call.ctx, &call.caller, id, name, reservation.once(render)).await
@@ -160,6 +155,8 @@ pub(super) async fn create_tenant(
 }
 
 /// List tenants
+///
+/// Returns all tenants by id.
 #[utoipa::path(tag = "tenants", operation_id = "list_tenants", params(PageQuery),
     responses((status = 200, description = "Tenants by id", body = PageResponse<TenantResponse>), ReadProblems))]
 #[get("/tenants")]
@@ -170,6 +167,8 @@ pub(super) async fn list_tenants(call: Call) -> Result<HttpResponse, Problem> {
 }
 
 /// Get a tenant
+///
+/// Returns the tenant with its switches and its policy for enrolments.
 #[utoipa::path(tag = "tenants", operation_id = "get_tenant", params(TenantPath),
     responses((status = 200, description = "The tenant", body = TenantResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}")]
@@ -180,12 +179,14 @@ pub(super) async fn get_tenant(call: Call<TenantPath>) -> Result<HttpResponse, P
 
 impl RequestPriority for UpdateTenantRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false)) || matches!(self.offers_enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false) || self.offers_enabled.value() == Some(&false)
     }
 }
 
 /// Update a tenant
-#[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath),
+///
+/// Absent fields keep their values. `"offers_enabled": false` stops all offers of the tenant immediately.
+#[utoipa::path(tag = "tenants", operation_id = "update_tenant", params(TenantPath, IfMatch),
     request_body = UpdateTenantRequest,
     responses((status = 200, description = "Updated", body = TenantResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}")]

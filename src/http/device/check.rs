@@ -14,9 +14,10 @@ use crate::http::body_memory::Owner;
 use crate::http::check_answer::{APP_UNKNOWN, insert_check_headers};
 use crate::http::client_address::client_address;
 use crate::http::offer_json::JSON;
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::openapi::{IfNoneMatch, ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::request::{bearer, context};
+use crate::http::value_schemas::JsonOrText;
 use crate::services::CheckPath;
 use crate::services::authentication::authenticate_device_credential;
 use crate::services::checks::CheckAnswer;
@@ -41,22 +42,22 @@ struct CheckRequest<'a> {
     version_code: Option<&'a RawValue>,
     /// Device id of 1 to 128 characters without control characters.
     #[serde(borrow)]
-    #[schema(value_type = String, required, max_length = 128, example = "HM8007PDA001")]
+    #[schema(value_type = String, required, min_length = 1, max_length = 128, example = "HM8007PDA001")]
     device_id: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>, example = "10013")]
     device_type: Option<&'a RawValue>,
     /// Versions of the other installed resources, as JSON or as a string that contains JSON.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>, example = json!({"com.hema.wms.chuku": 230}))]
+    #[schema(value_type = JsonOrText, required = false, example = json!({"com.hema.wms.chuku": 230}))]
     old_versions: Option<&'a RawValue>,
     /// Org nodes of the device, as JSON or as a string that contains JSON.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
+    #[schema(value_type = JsonOrText, required = false, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
     org_info: Option<&'a RawValue>,
     /// Attributes of the device, as JSON or as a string that contains JSON.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>, example = json!({"abi": "arm64-v8a"}))]
+    #[schema(value_type = JsonOrText, required = false, example = json!({"abi": "arm64-v8a"}))]
     attributes: Option<&'a RawValue>,
     /// Tenant id; optional, because the key identifies the tenant.
     #[serde(borrow)]
@@ -86,7 +87,7 @@ pub(super) async fn answer_check(
 /// This form is cheap to repeat: it returns 304 while `If-None-Match` names the current offers. `old_versions`,
 /// `org_info` and `attributes` are JSON text.
 #[utoipa::path(tag = "device", operation_id = "check_again",
-    security(("device_key" = []), ("device_token" = [])), params(QueryParameters),
+    security(("device_key" = []), ("device_token" = [])), params(QueryParameters, IfNoneMatch),
     responses((status = 200, description = "Offers, the app itself first; the `ETag` covers `data` and `msg_code`",
         body = CheckResponse), (status = 304, description = "`If-None-Match` contains the current `ETag`"), ReadProblems))]
 #[get("/check")]
@@ -219,7 +220,7 @@ impl SerializedCheck {
         let mut body = Vec::with_capacity(1_024 * (answer.offers.len() + 1));
         body.extend_from_slice(b"{\"data\":[");
         let data = body.len();
-        JSON.write_all(&answer.offers, (b"", b","), &mut body);
+        JSON.write_all(&answer.offers, b"", b",", &mut body);
         if !answer.offers.is_empty() {
             body.pop();
         }

@@ -8,11 +8,15 @@
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::http::value_schemas::CheckCodeValue;
+
 #[derive(Serialize, ToSchema)]
+#[schema(as = CheckResult)]
 pub(super) struct CheckResponse {
     data: Vec<OfferResponse>,
     succeed: bool,
     /// `APP_UNKNOWN`, or an empty string.
+    #[schema(value_type = CheckCodeValue)]
     msg_code: String,
     msg_info: String,
     /// Seconds until the next check.
@@ -31,6 +35,7 @@ pub(super) struct OfferResponse {
     config_json: String,
     download_url: String,
     /// 1 to install the release, 0 to remove it.
+    #[schema(maximum = 1)]
     status: u8,
     qrcode: String,
     size: i64,
@@ -46,6 +51,7 @@ pub(super) struct OfferResponse {
     identifier: String,
     /// 1 for a rollback to an older release, otherwise absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1)]
     uninstall_type: Option<u8>,
 }
 
@@ -60,7 +66,7 @@ pub(super) struct QueryParameters {
     #[param(minimum = 0, example = 50)]
     version_code: i64,
     /// Device id of 1 to 128 characters without control characters.
-    #[param(max_length = 128, example = "HM8007PDA001")]
+    #[param(min_length = 1, max_length = 128, example = "HM8007PDA001")]
     device_id: String,
     #[param(example = "10013")]
     device_type: Option<String>,

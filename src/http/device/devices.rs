@@ -9,10 +9,12 @@ use super::raw_check_fields::RawCheckFields;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::client_address::client_address;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::WriteProblems;
 use crate::http::problem::Problem;
 use crate::http::request::{acquire, bearer, context, request_id};
+use crate::http::request_fields::{Nullable, Required};
+use crate::http::value_schemas::JsonOrText;
 use crate::secrets::PresentedEnrolmentCode;
 use crate::services::PermitClass;
 use crate::services::authentication::authenticate_device_credential;
@@ -27,27 +29,25 @@ use slipway_resolver::{Attribute, read_device_attributes, read_memberships};
 #[serde(deny_unknown_fields)]
 struct EnrolDeviceRequest<'a> {
     /// Device id of 1 to 128 characters without control characters.
-    #[schema(value_type = String, required, max_length = 128, example = "HM8007PDA001")]
-    #[serde(default)]
-    device_id: Patch<String>,
-    #[schema(value_type = String, required, max_length = 128, example = "hema-stores")]
-    #[serde(default)]
-    project_id: Patch<String>,
+    #[schema(value_type = String, min_length = 1, max_length = 128, example = "HM8007PDA001")]
+    device_id: Required<String>,
+    #[schema(value_type = String, min_length = 1, max_length = 128, example = "hema-stores")]
+    project_id: Required<String>,
     #[schema(value_type = Option<String>, max_length = 128, example = "10013")]
     #[serde(default)]
-    device_type: Patch<String>,
+    device_type: Nullable<String>,
     /// Org nodes of the device, as JSON or as a string that contains JSON, as in a check.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
+    #[schema(value_type = JsonOrText, required = false, example = json!({"l1Code": "HM", "l2Code": "HM-SH", "l3Code": "8007"}))]
     org_info: Option<&'a RawValue>,
     /// Attributes of the device, as JSON or as a string that contains JSON, as in a check.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>, example = json!({"abi": "arm64-v8a"}))]
+    #[schema(value_type = JsonOrText, required = false, example = json!({"abi": "arm64-v8a"}))]
     attributes: Option<&'a RawValue>,
-    /// One-time code, required if the device key alone is not sufficient.
-    #[schema(value_type = Option<String>, example = "slipway_code_…")]
+    /// One-time code (`slipway_code_…`), required if the device key alone is not sufficient.
+    #[schema(value_type = Option<String>)]
     #[serde(default)]
-    enrolment_code: Patch<String>,
+    enrolment_code: Nullable<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -136,11 +136,8 @@ impl EnrolDeviceRequest<'_> {
     }
 }
 
-fn unless_blank(given: Patch<String>) -> Patch<String> {
-    match given {
-        Patch::Value(text) if text.trim().is_empty() => Patch::Null,
-        given => given,
-    }
+fn unless_blank(given: Nullable<String>) -> Nullable<String> {
+    given.null_if(|text| text.trim().is_empty())
 }
 
 fn record<T>(fields: &mut FieldReader, read: Result<T, FieldError>) -> Option<T> {

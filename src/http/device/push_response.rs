@@ -14,6 +14,7 @@ pub(super) struct PushesResponse {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeliveredPush)]
 pub(super) struct DeliveredPushResponse {
+    #[schema(format = "uuid")]
     push_id: String,
     /// Sequence number among the pushes to the device, from 1.
     sequence: i64,

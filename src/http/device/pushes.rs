@@ -12,19 +12,23 @@ use super::push_response::PushesResponse;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::client_address::client_address;
-use crate::http::fields::{FieldReader, Patch};
+use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
 use crate::http::problem::Problem;
 use crate::http::request::{acquire, bearer, context, read_query};
+use crate::http::request_fields::request;
 use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::authentication::{
     authenticate_acknowledging, authenticate_device, authenticate_device_credential,
 };
-use crate::services::push_channels::{DeliveredPush, MAX_POLL_WAIT_S, acknowledge_within_limit, poll};
+use crate::services::push_channels::{
+    DeliveredPush, MAX_POLL_WAIT_S, PushAck, acknowledge_within_limit, poll,
+};
 use crate::services::{Context, PermitClass, network_of};
 use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::{Acknowledgement, TargetRecord};
 use slipway_domain::catalog::text::PushDetail;
 
@@ -46,22 +50,21 @@ impl PollQuery {
     }
 }
 
-/// State of a push on this device.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AcknowledgePushRequest {
-    /// State: `received`, `opened`, `applied` or `failed`.
-    #[serde(default)]
-    #[schema(value_type = AcknowledgementValue, required, example = "received")]
-    state: Patch<String>,
-    /// Explanation for people, such as the reason for a failure.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 500)]
-    detail: Patch<String>,
+request! {
+    /// State of a push on this device.
+    struct AcknowledgePushRequest {
+        /// State: `received`, `opened`, `applied` or `failed`.
+        #[schema(example = "received")]
+        state: Required<String> as AcknowledgementValue,
+        /// Explanation for people, such as the reason for a failure.
+        #[schema(min_length = 1, max_length = 500)]
+        detail: Nullable<String>,
+    }
 }
 
 #[derive(Serialize, ToSchema)]
 struct AcknowledgedPushResponse {
+    #[schema(format = "uuid")]
     push_id: String,
     sequence: i64,
     /// Current state of the push. Late or repeated acknowledgements do not change it.
@@ -137,9 +140,8 @@ pub(super) async fn acknowledge_push(
     let principal = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
     let _permit = acquire(&ctx, PermitClass::Device(principal.scope.tenant().tenant()))?;
     let body: AcknowledgePushRequest = parse_json(&body.bytes)?;
-    let acknowledgement = body.read()?;
-    let device = (&principal.scope, principal.authority());
-    let target = acknowledge_within_limit(&ctx, device, path.push_id, acknowledgement).await?;
+    let ack = body.read(path.push_id)?;
+    let target = acknowledge_within_limit(&ctx, &principal.scope, principal.authority(), ack).await?;
     Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
 }
 
@@ -153,7 +155,7 @@ fn body_owner(ctx: &Context, request: &HttpRequest) -> Owner {
 }
 
 impl AcknowledgePushRequest {
-    fn read(self) -> Result<(Acknowledgement, Option<PushDetail>), Problem> {
+    fn read(self, push: PushId) -> Result<PushAck, Problem> {
         let mut fields = FieldReader::default();
         let state = fields.required("state", self.state, |text| Acknowledgement::parse(&text));
         let detail = fields.optional("detail", self.detail, PushDetail::parse);
@@ -161,7 +163,7 @@ impl AcknowledgePushRequest {
             return Err(fields.into_problem());
         };
         fields.finish()?;
-        Ok((state, detail))
+        Ok(PushAck { push, state, detail })
     }
 }
 

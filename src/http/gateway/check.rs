@@ -68,9 +68,14 @@ fn answer(call: &MethodCall<'_>) -> Result<MethodAnswer, GatewayError> {
         Format::Json | Format::SimplifiedJson => &JSON,
         Format::Xml => &XML,
     };
-    envelope.list("data", "d_t_o", answer.offers.is_empty(), |between, out| {
-        encoding.write_all(&answer.offers, between, out);
-    });
+    envelope.list(
+        "data",
+        "d_t_o",
+        answer.offers.is_empty(),
+        |(before, after), out| {
+            encoding.write_all(&answer.offers, before, after, out);
+        },
+    );
     envelope.text("succeed", "true");
     if let Some(unknown_app) = answer.unknown_app {
         envelope.text("msg_code", APP_UNKNOWN);

@@ -184,12 +184,7 @@ impl<'a> AppKeyRecordRef<'a> {
 impl AppKeyRecord {
     /// Returns the name of the key, and the key with its secrets decrypted.
     pub(super) fn open(self, keyring: &Keyring, tenant: TenantId) -> (String, Arc<LiveAppKey>) {
-        let live = LiveAppKey::open(
-            keyring,
-            tenant,
-            (self.id, self.role, self.expires_at),
-            self.sealed,
-        );
+        let live = LiveAppKey::open(keyring, tenant, self.id, self.role, self.expires_at, self.sealed);
         (self.app_key, live.into())
     }
 }

@@ -72,7 +72,8 @@ impl SnapshotWriter {
         };
         let throttle = Arc::<Throttle>::default();
         let journal = Journal::new(
-            (live.clone(), keyring.clone()),
+            live.clone(),
+            keyring.clone(),
             directory.clone(),
             throttle.clone(),
             origin.0,

@@ -86,7 +86,7 @@ pub async fn login(
     ctx.authentication()
         .attempts
         .record_sign_in(&user.username, client.address);
-    issue_tokens(ctx, user, (session, FIRST_GENERATION), now)
+    issue_tokens(ctx, user, session, FIRST_GENERATION, now)
 }
 
 /// Finds a user. Text that is not a valid username matches no user.

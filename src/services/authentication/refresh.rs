@@ -70,7 +70,7 @@ pub async fn refresh(ctx: &Context, client: Client<'_>, token: &str) -> Result<T
         ctx.authentication()
             .attempts
             .record_sign_in(&user.username, client.address);
-        return issue_tokens(ctx, &user, (session.id, token.generation + 1), traded_at);
+        return issue_tokens(ctx, &user, session.id, token.generation + 1, traded_at);
     }
 }
 

@@ -86,7 +86,8 @@ async fn find_caller(
 pub(super) fn issue_tokens(
     ctx: &Context,
     user: &User,
-    (session, generation): (SessionId, i64),
+    session: SessionId,
+    generation: i64,
     at: DateTime<Utc>,
 ) -> Result<TokenPair, ServiceError> {
     let claims = AccessClaims {

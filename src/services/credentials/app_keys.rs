@@ -47,7 +47,8 @@ impl ManagedCredential for AppKey {
 pub async fn rotate(
     ctx: &Context,
     caller: &Caller,
-    (tenant, id): (TenantId, KeyId),
+    tenant: TenantId,
+    id: KeyId,
     precondition: &Precondition,
     once: IdempotentWrite<'_, IssuedCredential<AppKey>>,
 ) -> Result<WriteResult<IssuedCredential<AppKey>>, ServiceError> {

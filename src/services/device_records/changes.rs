@@ -3,15 +3,16 @@
 //! An invalidated device costs one comparison at its next check, and a write only if its state differs.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, counter};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::hash_of;
 use super::seen::StateCache;
-use crate::backoff::Backoff;
+use crate::poller::{Poller, PollingTask};
 use crate::storage::device_changes::{
     ChangeBatch, DeviceChange, Position, append_end_marker, prune_before, read_since,
 };
@@ -32,6 +33,10 @@ pub struct DeviceChangeReader {
     /// Writer name of this node's own recorder.
     writer: String,
     invalidated: Counter,
+    /// End of the changes that were read; `None` until the first poll.
+    position: Option<Position>,
+    /// Positions of the last minutes, at which old changes are removed.
+    old: VecDeque<(Instant, Position)>,
 }
 
 impl DeviceChangeReader {
@@ -41,43 +46,25 @@ impl DeviceChangeReader {
             states,
             writer,
             invalidated: counter!("slipway_device_records_forgotten_total"),
+            position: None,
+            old: VecDeque::new(),
         }
     }
 
     /// Polls every second until the task is dropped.
-    pub async fn run(&self) {
-        let mut position = self.begin().await;
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut old = VecDeque::from([(timer::runtime_now(), position.clone())]);
-        loop {
-            ticks.tick().await;
-            if let Err(error) = self.read(&mut position).await {
-                tracing::debug!(%error, "device changes cannot be read now");
-                continue;
-            }
-            if old.back().is_none_or(|(at, _)| at.elapsed() >= REMOVE_EVERY) {
-                old.push_back((timer::runtime_now(), position.clone()));
-                self.remove_old(&mut old).await;
-            }
-        }
+    pub async fn run(&mut self) {
+        self.position = None;
+        Poller::new("device_changes", EVERY).run(self).await;
     }
 
-    async fn begin(&self) -> Position {
-        let mut backoff = Backoff::default();
-        loop {
-            match append_end_marker(&self.db, &self.writer).await {
-                Ok(position) => {
-                    // Cached states may predate changes before this position.
-                    self.invalidate_all();
-                    return position;
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "device changes cannot be read yet");
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        }
+    /// Begins to read at the end of the changes.
+    async fn begin(&mut self) -> Result<(), StorageError> {
+        let position = append_end_marker(&self.db, &self.writer).await?;
+        // Cached states may predate changes before this position.
+        self.invalidate_all();
+        self.old = VecDeque::from([(timer::runtime_now(), position.clone())]);
+        self.position = Some(position);
+        Ok(())
     }
 
     async fn read(&self, position: &mut Position) -> Result<(), StorageError> {
@@ -117,21 +104,32 @@ impl DeviceChangeReader {
 
     /// Removes changes that are older than the retention. Every node does this; a change that is already removed is no
     /// error.
-    async fn remove_old(&self, old: &mut VecDeque<(Instant, Position)>) {
+    async fn remove_old(&mut self) -> Result<(), StorageError> {
         let mut last = None;
-        while old.front().is_some_and(|(at, _)| at.elapsed() >= KEPT_FOR) {
-            last = old.pop_front();
+        while self.old.front().is_some_and(|(at, _)| at.elapsed() >= KEPT_FOR) {
+            last = self.old.pop_front();
         }
-        let Some((_, position)) = last else { return };
-        loop {
-            match prune_before(&self.db, &position).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::debug!(%error, "old device changes cannot be removed now");
-                    return;
-                }
-            }
+        if let Some((_, position)) = last {
+            while prune_before(&self.db, &position).await? {}
         }
+        Ok(())
+    }
+}
+
+impl PollingTask for DeviceChangeReader {
+    type Hint = Infallible;
+    type Error = StorageError;
+
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
+        let Some(mut position) = self.position.clone() else {
+            return self.begin().await;
+        };
+        self.read(&mut position).await?;
+        self.position = Some(position.clone());
+        if self.old.back().is_none_or(|(at, _)| at.elapsed() >= REMOVE_EVERY) {
+            self.old.push_back((timer::runtime_now(), position));
+            self.remove_old().await?;
+        }
+        Ok(())
     }
 }

@@ -15,19 +15,18 @@ mod writer;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use foldhash::quality::RandomState;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::seen::{CacheLookup, Fingerprint, StateCache};
 use self::status::Counts;
+use self::writer::DeviceRecordBatches;
 use crate::random;
 use crate::services::NewDevices;
+use crate::services::batch_writer::{BatchQueue, BatchSettings, BatchStatus, BatchWriter};
 use crate::services::network::network_of;
 use crate::storage::Db;
 use slipway_domain::catalog::device::{InstalledApp, Observation, OrgInfo};
@@ -38,10 +37,10 @@ use slipway_resolver::{Check, PublishedApp};
 
 pub use self::changes::DeviceChangeReader;
 pub use self::status::DeviceRecordStatus;
-pub use self::writer::{DeviceRecordWriter, WriterSettings};
 
-/// Time limit for writing the last records at shutdown.
-const WRITE_LAST_WITHIN: Duration = Duration::from_secs(10);
+/// Writer of device records.
+pub type DeviceRecordWriter = BatchWriter<DeviceRecordBatches>;
+
 const DAY_MS: u64 = 86_400_000;
 
 /// Recorder of checks.
@@ -55,14 +54,7 @@ struct ActiveRecorder {
     /// Random keys, generated at startup, so that no client can choose device ids that collide.
     keys: RandomState,
     states: Arc<StateCache>,
-    queue: mpsc::Sender<Message>,
-}
-
-/// Message in the queue.
-enum Message {
-    Record(Box<Observation>),
-    /// No message follows.
-    Stop,
+    queue: BatchQueue<Box<Observation>>,
 }
 
 /// Capacity of a recorder.
@@ -70,8 +62,7 @@ enum Message {
 pub struct RecorderSettings {
     /// Number of cached device states, eight bytes each; rounded up to a power of two.
     pub states: usize,
-    /// Maximum number of records in the queue.
-    pub queue: usize,
+    pub batches: BatchSettings,
 }
 
 impl DeviceRecorder {
@@ -79,23 +70,27 @@ impl DeviceRecorder {
     pub fn new(
         db: Db,
         settings: RecorderSettings,
-        writer: WriterSettings,
         new_devices: Arc<NewDevices>,
     ) -> (Self, DeviceRecordWriter, DeviceChangeReader) {
-        let (queue, messages) = mpsc::channel(settings.queue);
         let counts = Arc::new(Counts::default());
         let states = Arc::new(StateCache::new(settings.states));
         let name = random::uuid().simple().to_string();
         let reader = DeviceChangeReader::new(db.clone(), Some(states.clone()), name.clone());
-        let recorder = Self {
+        let batches = DeviceRecordBatches {
+            db,
+            name,
             counts: counts.clone(),
+            new_devices,
+        };
+        let (queue, writer) = BatchQueue::new(batches, settings.batches);
+        let recorder = Self {
+            counts,
             active: Some(ActiveRecorder {
                 keys: RandomState::default(),
                 states,
                 queue,
             }),
         };
-        let writer = DeviceRecordWriter::new((db, name), messages, counts, writer, new_devices);
         (recorder, writer, reader)
     }
 
@@ -127,36 +122,22 @@ impl DeviceRecorder {
         let Some(observation) = observe(tenant, app, check, now, source) else {
             return;
         };
-        // Count before sending: the writer may write the record immediately.
-        self.counts.queued();
-        match active.queue.try_send(Message::Record(Box::new(observation))) {
-            Ok(()) => slot.store(),
-            Err(_) => self.counts.dropped(),
+        if active.queue.push(Box::new(observation)).is_ok() {
+            slot.store();
         }
     }
 
-    /// Waits until all records are written and the writer's task has ended, for at most ten seconds.
+    /// Waits until all records are written and the writer's task has ended, or a time limit passes.
     pub async fn finish(&self, writer: JoinHandle<()>) {
-        let abort = writer.abort_handle();
-        let written = timeout(WRITE_LAST_WITHIN, async {
-            if let Some(active) = &self.active {
-                // The writer may have ended already.
-                let _ = active.queue.send(Message::Stop).await;
-            }
-            writer.await
-        });
-        if !matches!(written.await, Ok(Ok(()))) {
-            abort.abort();
-            let queued = self.status().queued;
-            tracing::error!(
-                queued,
-                "the last device records could not be written and are lost"
-            );
+        if let Some(active) = &self.active {
+            active.queue.finish(writer).await;
         }
     }
 
     pub fn status(&self) -> DeviceRecordStatus {
-        self.counts.status()
+        let active = self.active.as_ref();
+        let batches = active.map_or_else(BatchStatus::default, |active| active.queue.status());
+        self.counts.status(batches)
     }
 }
 

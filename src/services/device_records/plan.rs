@@ -160,7 +160,7 @@ impl Plan {
     fn add(&mut self, latest: LatestState, state: &StoredState) {
         let before = self.installs.len() + self.gone.len();
         for (app, seen_at) in latest.apps.into_values() {
-            self.add_app((&latest.seen.device, latest.hash), &app, seen_at, state);
+            self.add_app(&latest.seen.device, latest.hash, &app, seen_at, state);
         }
         let installs_change = self.installs.len() + self.gone.len() > before;
         if installs_change || !state.says(&latest.seen, latest.hash) {
@@ -170,7 +170,8 @@ impl Plan {
 
     fn add_app(
         &mut self,
-        (device, hash): (&DeviceId, u64),
+        device: &DeviceId,
+        hash: u64,
         app: &InstalledApp,
         seen_at: DateTime<Utc>,
         state: &StoredState,

@@ -2,14 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::services::batch_writer::BatchStatus;
+
 /// Counters since the start of the node.
 #[derive(Default)]
 pub(super) struct Counts {
-    /// Records that are neither written nor dropped yet: in the queue or in the writer's batch.
-    queued: AtomicU64,
     written: AtomicU64,
-    batches: AtomicU64,
-    dropped: AtomicU64,
     over_limit: AtomicU64,
 }
 
@@ -28,30 +26,18 @@ pub struct DeviceRecordStatus {
 }
 
 impl Counts {
-    pub(super) fn queued(&self) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a transaction for `records` records.
-    pub(super) fn batch(&self, records: usize, written: usize, over_limit: usize) {
-        self.queued.fetch_sub(records as u64, Ordering::Relaxed);
-        self.batches.fetch_add(1, Ordering::Relaxed);
+    /// Counts the rows of a transaction, and its records beyond a limit.
+    pub(super) fn transaction(&self, written: usize, over_limit: usize) {
         self.written.fetch_add(written as u64, Ordering::Relaxed);
         self.over_limit.fetch_add(over_limit as u64, Ordering::Relaxed);
     }
 
-    /// Counts a queued record as lost.
-    pub(super) fn dropped(&self) {
-        self.queued.fetch_sub(1, Ordering::Relaxed);
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn status(&self) -> DeviceRecordStatus {
+    pub(super) fn status(&self, batches: BatchStatus) -> DeviceRecordStatus {
         DeviceRecordStatus {
-            queued: self.queued.load(Ordering::Relaxed),
+            queued: batches.queued,
             written: self.written.load(Ordering::Relaxed),
-            batches: self.batches.load(Ordering::Relaxed),
-            dropped: self.dropped.load(Ordering::Relaxed),
+            batches: batches.batches,
+            dropped: batches.dropped,
             over_limit: self.over_limit.load(Ordering::Relaxed),
         }
     }

@@ -8,15 +8,23 @@ use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetRecord};
 use slipway_domain::catalog::text::PushDetail;
 
+/// Acknowledgement of a push by a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushAck {
+    pub push: PushId,
+    pub state: Acknowledgement,
+    pub detail: Option<PushDetail>,
+}
+
 /// Calls [`acknowledge`] unless the device exceeds its rate limit.
 pub async fn acknowledge_within_limit(
     ctx: &Context,
-    (scope, authority): (&DeviceScope, Authority),
-    push: PushId,
-    acknowledgement: (Acknowledgement, Option<PushDetail>),
+    scope: &DeviceScope,
+    authority: Authority,
+    ack: PushAck,
 ) -> Result<TargetRecord, ServiceError> {
     ctx.device_admission().limits.count_acknowledgement(scope)?;
-    acknowledge(ctx, (scope, authority), push, acknowledgement).await
+    acknowledge(ctx, scope, authority, ack).await
 }
 
 /// Records an acknowledgement, which stops further delivery of the push. Returns the current state of the target. A
@@ -24,14 +32,14 @@ pub async fn acknowledge_within_limit(
 /// `authority` is that of the program.
 pub async fn acknowledge(
     ctx: &Context,
-    (scope, authority): (&DeviceScope, Authority),
-    push: PushId,
-    (acknowledgement, detail): (Acknowledgement, Option<PushDetail>),
+    scope: &DeviceScope,
+    authority: Authority,
+    ack: PushAck,
 ) -> Result<TargetRecord, ServiceError> {
     let now = ctx.now();
     let tx = ctx.db().begin_as(authority).await?;
-    let key = (scope.device(), push);
-    let done = push_targets::acknowledge(&tx, scope.tenant(), key, (acknowledgement, detail), now).await?;
+    let (tenant, device, push) = (scope.tenant(), scope.device(), ack.push);
+    let done = push_targets::acknowledge(&tx, tenant, device, push, ack.state, ack.detail, now).await?;
     let done = done.ok_or(ServiceError::NotFound("push"))?;
     if done.target.state == done.before {
         return Ok(done.target);

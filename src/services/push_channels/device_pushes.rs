@@ -24,7 +24,7 @@ pub(super) async fn read_pending(
     loop {
         let _permit = ctx.push_delivery().acquire_read().await;
         let page =
-            list_open_of_device(ctx.db(), scope.tenant(), scope.device(), (after, PAGE), ctx.now()).await?;
+            list_open_of_device(ctx.db(), scope.tenant(), scope.device(), after, PAGE, ctx.now()).await?;
         let is_last = (page.len() as u64) < PAGE;
         found.extend(
             page.into_iter()

@@ -8,7 +8,7 @@ mod mqtt;
 mod polling;
 mod stream;
 
-pub use acknowledging::{acknowledge, acknowledge_within_limit};
+pub use acknowledging::{PushAck, acknowledge, acknowledge_within_limit};
 pub use delivered_push::DeliveredPush;
 pub use mqtt::{MqttTasks, RunningMqtt};
 pub use polling::{MAX_POLL_WAIT_S, MAX_POLLED, poll};

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::DeliveredPush;
 use super::device_pushes::{delivered_by, hash_of, read_pending};
 use crate::services::authentication::DevicePrincipal;
-use crate::services::push_delivery::{Listener, ListenerKind, Redelivery, spread};
+use crate::services::delivery::{RetryWaits, spread};
+use crate::services::push_delivery::{Listener, ListenerKind};
 use crate::services::{Context, ServiceError, suspend_deadline};
 use crate::timer;
 use slipway_domain::catalog::push::Channel;
@@ -104,7 +105,7 @@ async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDel
 fn due(
     open: Vec<DeliveredPush>,
     now: DateTime<Utc>,
-    redelivery: Redelivery,
+    redelivery: RetryWaits,
 ) -> (Vec<DeliveredPush>, Option<TimeDelta>) {
     let mut next: Option<TimeDelta> = None;
     let is_due = |push: &DeliveredPush| {
@@ -119,7 +120,7 @@ fn due(
 }
 
 /// Returns the time until a push is due for delivery.
-fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: Redelivery) -> TimeDelta {
+fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: RetryWaits) -> TimeDelta {
     let Some(delivered_at) = push.target.delivered_at else {
         return TimeDelta::zero();
     };
@@ -128,6 +129,6 @@ fn wait_of(push: &DeliveredPush, now: DateTime<Utc>, redelivery: Redelivery) -> 
         return TimeDelta::zero();
     }
     let times = u32::try_from(push.target.deliveries).unwrap_or(u32::MAX);
-    let wait = redelivery.wait(push.push.id, times);
+    let wait = redelivery.after(push.push.id.uuid(), times);
     delivered_at + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX) - now
 }

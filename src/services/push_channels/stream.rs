@@ -10,7 +10,8 @@ use super::DeliveredPush;
 use super::device_pushes::{delivered_by, hash_of, read_pending};
 use crate::services::Context;
 use crate::services::authentication::DevicePrincipal;
-use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule, spread};
+use crate::services::delivery::spread;
+use crate::services::push_delivery::{Listener, ListenerKind, RedeliverySchedule};
 use crate::timer;
 use slipway_domain::catalog::push::Channel;
 

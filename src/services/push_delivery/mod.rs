@@ -3,13 +3,12 @@
 //!
 //! The database is the only source of pending pushes: those that are not acknowledged, expired or withdrawn. A sync
 //! task keeps in memory which devices have pending pushes, and wakes their listeners on this node. Listeners are event
-//! streams and long polls; they read the pushes to deliver from the database. Other nodes notify the sync task of
-//! pushes. Notifications may be lost, so it also polls every second. A push is delivered again until the device
+//! streams and long polls; they read the pushes to deliver from the database. Hints from this node and the others name
+//! the pushes to read. Hints may be lost, so the sync task also polls every second. A push is delivered again until the device
 //! acknowledges it or it expires.
 
 mod deliveries;
 mod expiry;
-mod hints;
 mod hub;
 mod pending;
 mod presence;
@@ -30,26 +29,26 @@ use uuid::Uuid;
 pub(super) use deliveries::Delivery;
 pub(super) use hub::{Listener, ListenerKind};
 pub use pending::PendingPushes;
-pub use schedule::Redelivery;
-pub(super) use schedule::{RedeliverySchedule, spread};
+pub(super) use schedule::RedeliverySchedule;
 
-use self::deliveries::{DeliveryRecorder, DeliveryWriter};
-use self::hints::{HintListener, HintSender};
+use self::deliveries::{DeliveryBatches, DeliveryRecorder};
+use self::expiry::PushExpiry;
 use self::hub::Hub;
 use self::presence_writer::PresenceWriter;
 use self::sync::PendingPushSync;
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::hints::HintBus;
 use crate::live::{DeviceRef, Revocation};
-use crate::storage::Db;
+use crate::services::batch_writer::BatchWriter;
+use crate::services::delivery::RetryWaits;
+use crate::storage::{Db, Hint};
 use crate::supervision::Importance::Auxiliary;
 use crate::supervision::Tasks;
 use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::{Channel, PushLifetimes, TargetKey};
 use slipway_domain::catalog::text::DeviceId;
 
-/// Maximum number of queued notifications of pushes. The next poll finds pushes that do not fit.
-const NOTIFICATION_QUEUE: usize = 4_096;
 /// Maximum number of concurrent reads of pending pushes. A push to a thousand connected devices must leave database
 /// capacity to others.
 const READS_AT_ONCE: usize = 8;
@@ -58,11 +57,9 @@ const READS_AT_ONCE: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct DeliverySettings {
     /// Waits between deliveries of an unacknowledged push over a stream or a poll.
-    pub redelivery: Redelivery,
+    pub redelivery: RetryWaits,
     /// Maximum time that a stream is silent.
     pub heartbeat: Duration,
-    /// Send and receive notifications between nodes.
-    pub hints: bool,
     pub lifetimes: PushLifetimes,
     /// Retention of a push after its expiry; `None` = forever.
     pub retention: Option<TimeDelta>,
@@ -73,24 +70,37 @@ pub struct PushDelivery {
     hub: Arc<Hub>,
     pending: Arc<PendingPushes>,
     deliveries: DeliveryRecorder,
-    notifications: mpsc::Sender<Vec<PushId>>,
-    hints: Option<mpsc::Sender<Vec<PushId>>>,
+    hints: HintBus,
     reads: Semaphore,
     /// `None` if no broker is configured.
     broker: Option<Broker>,
     settings: DeliverySettings,
 }
 
+/// What push delivery works with.
+pub struct PushDeliveryParts {
+    /// Pool for writes.
+    pub db: Db,
+    /// Connection for polls.
+    pub pollers: Db,
+    pub clock: Arc<dyn Clock>,
+    /// Id of this run of the node in the database.
+    pub node: Uuid,
+    pub hints: HintBus,
+    /// Devices whose streams and polls must end.
+    pub revoked: mpsc::UnboundedReceiver<Revocation>,
+    /// `None` if no broker is configured.
+    pub broker: Option<Broker>,
+}
+
 /// The background tasks of delivery, not started.
 pub struct DeliveryTasks {
     sync: PendingPushSync,
-    hints: Option<(HintSender, HintListener)>,
-    writer: DeliveryWriter,
+    writer: BatchWriter<DeliveryBatches>,
     presence: PresenceWriter,
     revoked: mpsc::UnboundedReceiver<Revocation>,
     hub: Arc<Hub>,
-    db: Db,
-    clock: Arc<dyn Clock>,
+    expiry: PushExpiry,
 }
 
 /// The background tasks of delivery, started.
@@ -121,64 +131,46 @@ pub struct DeliveryStatus {
 }
 
 impl PushDelivery {
-    /// Creates delivery, which polls through `pollers` and writes through `db`. `node` identifies this run of the node
-    /// in the database. `revoked` receives the devices whose streams and polls must end.
-    pub fn new(
-        (db, pollers): (&Db, &Db),
-        clock: Arc<dyn Clock>,
-        node: Uuid,
-        settings: DeliverySettings,
-        revoked: mpsc::UnboundedReceiver<Revocation>,
-        broker: Option<Broker>,
-    ) -> (Self, DeliveryTasks) {
+    pub fn new(parts: PushDeliveryParts, settings: DeliverySettings) -> (Self, DeliveryTasks) {
+        let (db, clock) = (parts.db, parts.clock);
         let (hub, pending) = (Arc::<Hub>::default(), Arc::<PendingPushes>::default());
-        let (notifications, received) = mpsc::channel(NOTIFICATION_QUEUE);
         let (deliveries, writer) = DeliveryRecorder::new(db.clone(), clock.clone());
-        let (hints, sent) = settings.hints.then(|| mpsc::channel(NOTIFICATION_QUEUE)).unzip();
-        let sync = PendingPushSync::new(
-            pollers.clone(),
-            clock.clone(),
-            (hub.clone(), pending.clone()),
-            received,
-        );
         let tasks = DeliveryTasks {
-            hints: sent.map(|sent| {
-                let listener = HintListener::new(pollers.clone(), notifications.clone(), sync.reconnected());
-                (HintSender::new(pollers.clone(), sent), listener)
-            }),
-            sync,
+            sync: PendingPushSync::new(
+                parts.pollers,
+                clock.clone(),
+                hub.clone(),
+                pending.clone(),
+                parts.hints.subscribe(),
+            ),
             writer,
-            presence: PresenceWriter::new(db.clone(), hub.clone(), node),
-            revoked,
+            presence: PresenceWriter::new(db.clone(), hub.clone(), parts.node),
+            revoked: parts.revoked,
             hub: hub.clone(),
-            db: db.clone(),
-            clock,
+            expiry: PushExpiry::new(db, clock),
         };
         let delivery = Self {
-            broker,
+            broker: parts.broker,
             hub,
             pending,
             deliveries,
-            notifications,
-            hints,
+            hints: parts.hints,
             reads: Semaphore::new(READS_AT_ONCE),
             settings,
         };
         (delivery, tasks)
     }
 
-    /// Notifies this node and the others of a committed change to a push. Must be called after the commit. If a
-    /// notification is lost, polls find the change within a second.
+    /// Notifies this node and the others of a committed change to a push. Must be called after the commit. If a hint is
+    /// lost, polls find the change within a second.
     pub fn notify(&self, push: PushId) {
         self.notify_local(push);
-        if let Some(hints) = &self.hints {
-            let _ = hints.try_send(vec![push]);
-        }
+        self.hints.announce(Hint::Push(push));
     }
 
     /// Notifies only this node, for changes that no other node waits for.
     pub(super) fn notify_local(&self, push: PushId) {
-        let _ = self.notifications.try_send(vec![push]);
+        self.hints.wake(Hint::Push(push));
     }
 
     /// Returns the pending pushes of all devices, which are in memory.
@@ -219,7 +211,7 @@ impl PushDelivery {
     }
 
     /// Returns the waits between deliveries of an unacknowledged push over a stream or a poll.
-    pub(super) fn redelivery(&self) -> Redelivery {
+    pub(super) fn redelivery(&self) -> RetryWaits {
         self.settings.redelivery
     }
 
@@ -261,10 +253,10 @@ impl PushDelivery {
 impl DeliveryTasks {
     pub fn start(self, tasks: &Tasks) -> RunningDelivery {
         let (is_over, over) = watch::channel(false);
-        let mut running = vec![
+        let running = vec![
             tasks.supervise("push_follower", Auxiliary, self.sync, |sync| sync.run().boxed()),
-            tasks.supervise("push_expiry", Auxiliary, (self.db, self.clock), |(db, clock)| {
-                expiry::run(db, &**clock).boxed()
+            tasks.supervise("push_expiry", Auxiliary, self.expiry, |expiry| {
+                expiry.run().boxed()
             }),
             tasks.supervise(
                 "lockouts",
@@ -273,16 +265,6 @@ impl DeliveryTasks {
                 |(revoked, hub)| revocations::run(revoked, hub).boxed(),
             ),
         ];
-        if let Some((sender, listener)) = self.hints {
-            running.extend([
-                tasks.supervise("push_hint_sender", Auxiliary, sender, |sender| {
-                    sender.run().boxed()
-                }),
-                tasks.supervise("push_hint_listener", Auxiliary, listener, |listener| {
-                    listener.run().boxed()
-                }),
-            ]);
-        }
         RunningDelivery {
             tasks: running,
             writer: tasks.supervise("delivery_writer", Auxiliary, self.writer, |writer| {

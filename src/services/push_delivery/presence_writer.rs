@@ -2,14 +2,16 @@
 //! devices.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::hub::Hub;
 use crate::live::DeviceRef;
+use crate::poller::{Poller, PollingTask};
 use crate::storage::{Db, StorageError, device_presence};
 use crate::supervision::Exit;
 use crate::timer;
@@ -61,19 +63,11 @@ impl PresenceWriter {
     /// Writes until `is_over` returns, and then writes the remaining changes within a time limit.
     pub(super) async fn run(&mut self, is_over: impl Future<Output = ()>) -> Exit {
         self.reconsider_all();
-        let mut ticks = interval(WRITE_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tokio::pin!(is_over);
-        loop {
-            tokio::select! {
-                () = &mut is_over => break,
-                _ = ticks.tick() => self.write(GRACE).await,
-            }
-        }
-        if timeout(WRITE_LAST_WITHIN, self.write(Duration::ZERO))
-            .await
-            .is_err()
-        {
+        Poller::new("presence", WRITE_EVERY)
+            .run_until(is_over, self)
+            .await;
+        let written = timeout(WRITE_LAST_WITHIN, self.write(Duration::ZERO)).await;
+        if !matches!(written, Ok(Ok(()))) {
             tracing::warn!("the last disconnects were not written; they take effect once this node expires");
         }
         Exit::Finished
@@ -86,21 +80,21 @@ impl PresenceWriter {
         self.hub.presence.put_back(devices.map(|device| (device, now)));
     }
 
-    async fn write(&mut self, grace: Duration) {
+    async fn write(&mut self, grace: Duration) -> Result<(), StorageError> {
         let decided = self.decide(self.hub.presence.take(), grace);
         self.hub.presence.put_back(decided.later);
         let mut unwritten = decided.changes.as_slice();
         while let Some(batch) = unwritten.chunks(BATCH).next() {
             if let Err(error) = self.write_batch(batch).await {
-                tracing::debug!(%error, "cannot write the connected devices now; retrying");
                 let now = timer::runtime_now();
                 let again = unwritten.iter().map(|change| (change.device.clone(), now));
                 self.hub.presence.put_back(again);
-                return;
+                return Err(error);
             }
             self.remember(batch);
             unwritten = &unwritten[batch.len()..];
         }
+        Ok(())
     }
 
     fn decide(&self, changed: HashMap<DeviceRef, Instant>, grace: Duration) -> PresenceChanges {
@@ -147,6 +141,15 @@ impl PresenceWriter {
                 self.written.remove(&change.device);
             }
         }
+    }
+}
+
+impl PollingTask for PresenceWriter {
+    type Hint = Infallible;
+    type Error = StorageError;
+
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<(), StorageError> {
+        self.write(GRACE).await
     }
 }
 

@@ -1,35 +1,11 @@
 //! The schedule of repeated deliveries.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::services::delivery::RetryWaits;
 use slipway_domain::catalog::ids::PushId;
-
-/// Waits between deliveries of an unacknowledged push. The wait doubles each time, from `first` to `longest`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Redelivery {
-    pub first: Duration,
-    pub longest: Duration,
-}
-
-impl Redelivery {
-    /// Returns the wait after `times` deliveries. Waits are spread, so that devices that got a push together do not get
-    /// it again together. For the same push and count, the wait is the same on every node.
-    pub(in crate::services) fn wait(self, push: PushId, times: u32) -> Duration {
-        let doublings = times.saturating_sub(1).min(20);
-        let wait = self.first.saturating_mul(1 << doublings).min(self.longest);
-        spread(wait, xxh3_64_with_seed(push.uuid().as_bytes(), u64::from(times)))
-    }
-}
-
-/// Varies a wait by up to a quarter in either direction, as determined by `random`.
-pub(in crate::services) fn spread(wait: Duration, random: u64) -> Duration {
-    let share = u32::try_from(random % 1_001).unwrap_or_default();
-    wait * 3 / 4 + wait / 2 * share / 1_000
-}
 
 /// The pushes that one stream has delivered, by sequence, and the time at which each is due again.
 #[derive(Debug, Default)]
@@ -63,7 +39,7 @@ impl RedeliverySchedule {
         sequence: i64,
         push: PushId,
         now: Instant,
-        redelivery: Redelivery,
+        redelivery: RetryWaits,
     ) -> bool {
         self.highest = self.highest.max(sequence);
         let scheduled = self
@@ -73,7 +49,7 @@ impl RedeliverySchedule {
         let is_now = scheduled.due <= now;
         if is_now {
             scheduled.times += 1;
-            scheduled.due = now + redelivery.wait(push, scheduled.times);
+            scheduled.due = now + redelivery.after(push.uuid(), scheduled.times);
         }
         let has_it_already = scheduled.times == 1 && sequence <= self.has_up_to;
         is_now && !has_it_already
@@ -110,43 +86,18 @@ impl RedeliverySchedule {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::random;
     use crate::timer;
 
-    const REDELIVERY: Redelivery = Redelivery {
+    const REDELIVERY: RetryWaits = RetryWaits {
         first: Duration::from_secs(15),
         longest: Duration::from_mins(5),
     };
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_are_spread_by_a_quarter() {
-        for (times, seconds) in [
-            (1, 15),
-            (2, 30),
-            (3, 60),
-            (4, 120),
-            (5, 240),
-            (6, 300),
-            (1_000, 300),
-        ] {
-            let whole = Duration::from_secs(seconds);
-            let waits: Vec<_> = (0..200)
-                .map(|_| REDELIVERY.wait(random::id::<PushId>(), times))
-                .collect();
-            let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
-            assert!(
-                *least >= whole * 3 / 4 && *most <= whole * 5 / 4,
-                "{times}: {least:?} {most:?}"
-            );
-            assert!(
-                *least < whole * 4 / 5 && *most > whole * 6 / 5,
-                "{times}: {least:?} {most:?}"
-            );
-        }
-    }
 
     #[test]
     fn a_push_is_offered_at_once_and_then_when_it_is_due() {
@@ -155,11 +106,11 @@ mod tests {
         assert!(schedule.take_due(1, push, start, REDELIVERY));
         assert!(!schedule.take_due(1, push, start, REDELIVERY));
         let due = schedule.next_due().unwrap();
-        assert_eq!(due, start + REDELIVERY.wait(push, 1));
+        assert_eq!(due, start + REDELIVERY.after(push.uuid(), 1));
         assert_eq!(schedule.lowest_due(due - Duration::from_millis(1)), None);
         assert_eq!(schedule.lowest_due(due), Some(1));
         assert!(schedule.take_due(1, push, due, REDELIVERY));
-        assert_eq!(schedule.next_due(), Some(due + REDELIVERY.wait(push, 2)));
+        assert_eq!(schedule.next_due(), Some(due + REDELIVERY.after(push.uuid(), 2)));
     }
 
     #[test]
@@ -168,7 +119,7 @@ mod tests {
         let mut schedule = RedeliverySchedule::resumed_after(2);
         assert!(!schedule.take_due(2, push, start, REDELIVERY));
         assert!(schedule.take_due(3, push, start, REDELIVERY));
-        let due = start + REDELIVERY.wait(push, 1);
+        let due = start + REDELIVERY.after(push.uuid(), 1);
         assert!(schedule.take_due(2, push, due, REDELIVERY));
         assert_eq!(schedule.highest(), 3);
     }
@@ -204,7 +155,7 @@ mod tests {
                 now += Duration::from_secs(seconds);
                 let is_due = last
                     .get(&sequence)
-                    .is_none_or(|(times, at)| *at + REDELIVERY.wait(push, *times) <= now);
+                    .is_none_or(|(times, at)| *at + REDELIVERY.after(push.uuid(), *times) <= now);
                 prop_assert_eq!(schedule.take_due(sequence, push, now, REDELIVERY), is_due);
                 if is_due {
                     let times = last.get(&sequence).map_or(1, |(times, _)| times + 1);

@@ -1,23 +1,23 @@
 //! Synchronizes the in-memory set of pending pushes with the database, and wakes listeners for new ones.
 //!
-//! Pushes named in a notification are loaded immediately. The sync polls for recent changes every second. It compares
-//! everything every minute, at start, and after a possible loss of notifications.
+//! Pushes named by a hint are loaded immediately. The sync polls for recent changes every second. It compares
+//! everything every minute, at start, and after a possible loss of hints.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::device_of;
 use super::hub::Hub;
 use super::pending::{PendingPush, PendingPushes, pending_push};
-use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::hints::{HintEvent, Subscription};
 use crate::live::DeviceRef;
+use crate::poller::{Poller, PollingTask};
 use crate::storage::push_targets::{self, OpenTarget};
 use crate::storage::{Db, StorageError};
 use crate::timer;
@@ -32,35 +32,43 @@ const COMPARE_EVERY: Duration = Duration::from_mins(1);
 const COMPARE_SHARE: u32 = 20;
 /// Rows that a comparison reads per statement.
 const PAGE: u64 = 10_000;
-/// Number of pushes in a batch at which it stops draining the queue.
-const MAX_BATCH: usize = 200;
 
 pub(super) struct PendingPushSync {
     db: Db,
     clock: Arc<dyn Clock>,
     hub: Arc<Hub>,
     pending: Arc<PendingPushes>,
-    notifications: mpsc::Receiver<Vec<PushId>>,
-    reconnected: Arc<Notify>,
+    hints: Subscription<PushId>,
     polled_at: DateTime<Utc>,
     comparison: Comparison,
 }
 
 /// A full comparison, which runs as a separate task so that polls continue meanwhile.
 struct Comparison {
-    task: JoinSet<Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError>>,
+    task: JoinSet<ComparisonResult>,
     began_at: Instant,
     due_at: Instant,
     /// Devices that polls found changed since the comparison began. The polls have newer data than the comparison.
     changed: HashSet<DeviceRef>,
 }
 
+/// Pending pushes of all devices, as read by a comparison.
+type ComparisonResult = Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError>;
+
+/// Reason to poll before the interval is over.
+pub(super) enum Wake {
+    Hints(HintEvent<PushId>),
+    /// End of a full comparison.
+    Compared(Result<ComparisonResult, JoinError>),
+}
+
 impl PendingPushSync {
     pub(super) fn new(
         db: Db,
         clock: Arc<dyn Clock>,
-        (hub, pending): (Arc<Hub>, Arc<PendingPushes>),
-        notifications: mpsc::Receiver<Vec<PushId>>,
+        hub: Arc<Hub>,
+        pending: Arc<PendingPushes>,
+        hints: Subscription<PushId>,
     ) -> Self {
         let now = timer::runtime_now();
         Self {
@@ -69,8 +77,7 @@ impl PendingPushSync {
             clock,
             hub,
             pending,
-            notifications,
-            reconnected: Arc::default(),
+            hints,
             comparison: Comparison {
                 task: JoinSet::new(),
                 began_at: now,
@@ -80,64 +87,25 @@ impl PendingPushSync {
         }
     }
 
-    /// Returns the handle that requests a full comparison, for tasks that may have lost notifications.
-    pub(super) fn reconnected(&self) -> Arc<Notify> {
-        self.reconnected.clone()
-    }
-
     /// Runs until the task is dropped.
     pub(super) async fn run(&mut self) {
-        // A previous run may have stopped at any await, so notifications may be lost.
+        // A previous run may have stopped at any await, so hints may be lost.
         self.comparison.due_at = timer::runtime_now();
-        let mut ticks = interval(POLL_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut backoff = Backoff::default();
-        let reconnected = self.reconnected.clone();
-        loop {
-            let done = tokio::select! {
-                Some(pushes) = self.notifications.recv() => self.load(pushes).await,
-                Some(compared) = self.comparison.task.join_next() => match compared {
-                    Ok(found) => self.finish_comparison(found),
-                    Err(error) => {
-                        tracing::error!(%error, "comparing all pushes failed");
-                        Ok(())
-                    }
-                },
-                () = reconnected.notified() => {
-                    self.comparison.due_at = timer::runtime_now();
-                    Ok(())
-                }
-                _ = ticks.tick() => self.poll().await,
-            };
-            match done {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot poll for pushes now; retrying");
-                    // Notifications that arrived meanwhile may be lost.
-                    self.comparison.due_at = timer::runtime_now();
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        }
+        Poller::new("pushes", POLL_INTERVAL).run(self).await;
     }
 
-    /// Loads the pushes of a notification and of others that are queued.
-    async fn load(&mut self, mut pushes: Vec<PushId>) -> Result<(), StorageError> {
-        while pushes.len() < MAX_BATCH
-            && let Ok(more) = self.notifications.try_recv()
-        {
-            pushes.extend(more);
-        }
+    /// Loads the pushes that hints name.
+    async fn load(&mut self, pushes: &[PushId]) -> Result<(), StorageError> {
         let found = self
             .db
-            .with_poll_timeout(push_targets::list_of_pushes(&self.db, &pushes))
+            .with_poll_timeout(push_targets::list_of_pushes(&self.db, pushes))
             .await?;
         self.apply(&found);
         Ok(())
     }
 
-    /// Polls for recent changes, and starts a full comparison if one is due.
-    async fn poll(&mut self) -> Result<(), StorageError> {
+    /// Loads recent changes, and starts a full comparison if one is due.
+    async fn load_recent(&mut self) -> Result<(), StorageError> {
         let now = self.clock.now();
         let since = self.polled_at - OVERLAP;
         let found = self
@@ -167,10 +135,7 @@ impl PendingPushSync {
         }
     }
 
-    fn finish_comparison(
-        &mut self,
-        found: Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError>,
-    ) -> Result<(), StorageError> {
+    fn finish_comparison(&mut self, found: ComparisonResult) -> Result<(), StorageError> {
         let comparison = &mut self.comparison;
         let changed = std::mem::take(&mut comparison.changed);
         let took = comparison.began_at.elapsed();
@@ -182,7 +147,40 @@ impl PendingPushSync {
     }
 }
 
-async fn read_all_pending(db: Db) -> Result<HashMap<DeviceRef, Vec<PendingPush>>, StorageError> {
+impl PollingTask for PendingPushSync {
+    type Hint = Wake;
+    type Error = StorageError;
+
+    async fn hint(&mut self) -> Wake {
+        tokio::select! {
+            event = self.hints.next() => Wake::Hints(event),
+            Some(compared) = self.comparison.task.join_next() => Wake::Compared(compared),
+        }
+    }
+
+    async fn poll(&mut self, wake: Option<Wake>) -> Result<(), StorageError> {
+        match wake {
+            Some(Wake::Hints(HintEvent::Changes(pushes))) if !pushes.is_empty() => self.load(&pushes).await,
+            Some(Wake::Hints(HintEvent::Reconnected)) => {
+                self.recover().await;
+                Ok(())
+            }
+            Some(Wake::Compared(Ok(found))) => self.finish_comparison(found),
+            Some(Wake::Compared(Err(error))) => {
+                tracing::error!(%error, "comparing all pushes failed");
+                Ok(())
+            }
+            Some(Wake::Hints(HintEvent::Changes(_))) | None => self.load_recent().await,
+        }
+    }
+
+    /// Makes a full comparison due.
+    async fn recover(&mut self) {
+        self.comparison.due_at = timer::runtime_now();
+    }
+}
+
+async fn read_all_pending(db: Db) -> ComparisonResult {
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
     let mut last = None;
     loop {

@@ -34,8 +34,10 @@ pub struct AcknowledgementResult {
 pub async fn acknowledge(
     tx: &Tx,
     scope: TenantScope,
-    (device, push): (&DeviceId, PushId),
-    (said, detail): (Acknowledgement, Option<PushDetail>),
+    device: &DeviceId,
+    push: PushId,
+    said: Acknowledgement,
+    detail: Option<PushDetail>,
     now: DateTime<Utc>,
 ) -> Result<Option<AcknowledgementResult>, StorageError> {
     let is_it = Condition::all()
@@ -126,7 +128,7 @@ pub async fn expire_due(db: &Db, now: DateTime<Utc>, limit: u64) -> Result<Vec<T
         return Ok(Vec::new());
     }
     let tx = db.begin().await?;
-    let rows = lock_due(&tx, (Column::OpenUntil, is_due()), limit).await?;
+    let rows = lock_due(&tx, Column::OpenUntil, is_due(), limit).await?;
     let expired = end(&tx, &rows, TargetState::Expired, now).await?;
     tx.commit().await?;
     Ok(expired)
@@ -196,7 +198,7 @@ async fn claim(
         return Ok(Claim::default());
     }
     let tx = db.begin().await?;
-    let rows = lock_due(&tx, (Column::MqttDueAt, is_due()), limit).await?;
+    let rows = lock_due(&tx, Column::MqttDueAt, is_due(), limit).await?;
     let mut targets: Vec<_> = rows.iter().filter_map(|row| read(row.clone()).ok()).collect();
     targets.sort_by(|one, other| one.key.cmp(&other.key));
     let mut claimed = Vec::with_capacity(targets.len());
@@ -264,7 +266,8 @@ async fn release(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), 
 pub async fn mark_delivered(
     tx: &Tx,
     keys: &[TargetKey],
-    (channel, at): (Channel, DateTime<Utc>),
+    channel: Channel,
+    at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let mut keys = keys.to_vec();
     keys.sort_unstable();

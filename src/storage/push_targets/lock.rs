@@ -27,7 +27,8 @@ pub(super) async fn lock(tx: &Tx, condition: Condition) -> Result<Vec<Model>, St
 /// SQLite has a single writer and needs no locks.
 pub(super) async fn lock_due(
     tx: &Tx,
-    (column, condition): (Column, SimpleExpr),
+    column: Column,
+    condition: SimpleExpr,
     limit: u64,
 ) -> Result<Vec<Model>, StorageError> {
     let rows = Entity::find()

@@ -75,7 +75,8 @@ pub async fn list_open_of_device(
     reader: &impl Reader,
     scope: TenantScope,
     device: &DeviceId,
-    (after, limit): (i64, u64),
+    after: i64,
+    limit: u64,
     now: DateTime<Utc>,
 ) -> Result<Vec<(TargetRecord, Push)>, StorageError> {
     let is_wanted = Condition::all()

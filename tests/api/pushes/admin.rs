@@ -174,8 +174,8 @@ async fn acknowledge(app: &TestApp, push: &Value, device_id: &str) {
     let detail = Some(PushDetail::parse("it is here").unwrap());
     let tx = app.database.db.begin().await.unwrap();
     let at = app.clock.now() + TimeDelta::seconds(5);
-    let said = (Acknowledgement::Received, detail);
-    push_targets::acknowledge(&tx, scope, (&device, id), said, at)
+    let said = Acknowledgement::Received;
+    push_targets::acknowledge(&tx, scope, &device, id, said, detail, at)
         .await
         .unwrap();
     tx.commit().await.unwrap();

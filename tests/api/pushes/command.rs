@@ -108,7 +108,7 @@ async fn acknowledge(app: &TestApp, push: &Value, device: &str, said: Acknowledg
     let detail = Some(PushDetail::parse("it said\nso").unwrap());
     let device = DeviceId::parse(device).unwrap();
     let tx = app.database.db.begin().await.unwrap();
-    push_targets::acknowledge(&tx, scope, (&device, id), (said, detail), SystemClock.now())
+    push_targets::acknowledge(&tx, scope, &device, id, said, detail, SystemClock.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();

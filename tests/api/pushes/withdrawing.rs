@@ -28,7 +28,7 @@ async fn deliver(app: &TestApp, device_id: &str) {
         sequence: 1,
     };
     let tx = app.database.db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, &[key], (Channel::Poll, app.clock.now()))
+    push_targets::mark_delivered(&tx, &[key], Channel::Poll, app.clock.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -67,7 +67,7 @@ async fn what_was_not_delivered_is_withdrawn(database: TestDatabase) {
     for (device_id, open) in [("A", 0), ("B", 1), ("C", 0)] {
         let device = DeviceId::parse(device_id).unwrap();
         let found =
-            push_targets::list_open_of_device(&app.database.db, scope, &device, (0, 9), app.clock.now());
+            push_targets::list_open_of_device(&app.database.db, scope, &device, 0, 9, app.clock.now());
         assert_eq!(found.await.unwrap().len(), open, "{device_id}");
     }
 }

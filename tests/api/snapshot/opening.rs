@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use slipway::clock::FixedClock;
+use slipway::hints::HintBus;
 use slipway::http::OFFER_ENCODERS;
 use slipway::live::snapshot::read;
-use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revocations};
+use slipway::live::{CatalogCache, CatalogSync, CatalogSyncParts, CatalogSyncSettings, Lookup, Revocations};
 use slipway::secrets::Keyring;
 use slipway::services::installation::{DatabaseOpener, OpenError};
 use slipway::storage::{Db, Gate, StorageError, settings, users};
@@ -73,16 +74,19 @@ fn catalog(database: &TestDatabase) -> Arc<CatalogCache> {
     let catalog_sync_settings = CatalogSyncSettings {
         poll_interval: Duration::from_millis(250),
         stale_after: TimeDelta::seconds(900),
-        hints: false,
         encoders: OFFER_ENCODERS,
     };
     let db = &database.db;
     CatalogSync::new(
-        (db.clone(), db.clone(), db.clone()),
-        clock(),
-        Arc::new(keyring()),
+        CatalogSyncParts {
+            db: db.clone(),
+            pool: db.clone(),
+            clock: clock(),
+            keyring: Arc::new(keyring()),
+            hints: HintBus::local(),
+            revocations: Revocations::new().0,
+        },
         catalog_sync_settings,
-        Revocations::new().0,
     )
     .1
 }

@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
         "attributes": arguments.properties.attributes,
     });
     let credential = arguments.credential()?;
-    let (status, answer) = post(&client(url)?, (url, "v1/check"), &credential, &check).await?;
+    let (status, answer) = post(&client(url)?, url, "v1/check", &credential, &check).await?;
     if !status.is_success() {
         bail!("the check was not answered: {}", refusal_reason(status, &answer));
     }

@@ -77,7 +77,7 @@ impl EnrolArguments {
             "attributes": self.properties.attributes,
             "enrolment_code": self.code,
         });
-        let (status, answer) = post(&client(url)?, (url, "v1/devices"), proof, &itself).await?;
+        let (status, answer) = post(&client(url)?, url, "v1/devices", proof, &itself).await?;
         match text(&answer["device_token"]) {
             token if status.is_success() && !token.is_empty() => Ok(token.to_owned()),
             _ => bail!("the device was not enrolled: {}", refusal_reason(status, &answer)),

@@ -2,7 +2,7 @@
 
 use super::{HostileFile, kind, refused};
 use crate::samples;
-use crate::zip::{Entry, Header, Parts, end_record, write};
+use crate::zip::{Entry, Header, Parts, Place, end_record, write};
 
 const MIB: usize = 1 << 20;
 
@@ -40,7 +40,7 @@ fn other_files() -> Vec<HostileFile> {
             [b"dex\n035\0".to_vec(), zip].concat(),
         ),
         kind("archive-in-program.apk", "other", in_program),
-        kind("end-record-only.zip", "zip", end_record(0, (0, 0), &[])),
+        kind("end-record-only.zip", "zip", end_record(0, Place::new(0, 0), &[])),
         refused(
             "magic-only.zip",
             "the end of central directory record is missing",
@@ -70,17 +70,17 @@ fn places() -> Vec<HostileFile> {
         refused(
             "directory-offset.zip",
             misplaced,
-            with_end(end_record(2, (offset - 1, size), &[])),
+            with_end(end_record(2, Place::new(offset - 1, size), &[])),
         ),
         refused(
             "directory-size.zip",
             misplaced,
-            with_end(end_record(2, (offset, size - 1), &[])),
+            with_end(end_record(2, Place::new(offset, size - 1), &[])),
         ),
         refused(
             "directory-beyond.zip",
             misplaced,
-            with_end(end_record(2, (0xffff_fffe, 0xffff_fffe), &[])),
+            with_end(end_record(2, Place::new(0xffff_fffe, 0xffff_fffe), &[])),
         ),
         refused(
             "bytes-after-end.zip",
@@ -90,7 +90,11 @@ fn places() -> Vec<HostileFile> {
         refused(
             "end-record-in-comment.zip",
             misplaced,
-            with_end(end_record(2, (offset, size), &end_record(0, (0, 0), &[]))),
+            with_end(end_record(
+                2,
+                Place::new(offset, size),
+                &end_record(0, Place::new(0, 0), &[]),
+            )),
         ),
         refused(
             "half.zip",

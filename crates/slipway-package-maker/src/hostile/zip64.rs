@@ -6,7 +6,7 @@ use crate::little_endian::{Bytes, length};
 use crate::samples;
 use crate::signing::block::{V2, content_digest, encode};
 use crate::signing::signer::{Signer, encode_all};
-use crate::zip::{Entry, Parts, end_record, write, zip64_end};
+use crate::zip::{Entry, Parts, Place, end_record, write, zip64_end};
 
 const POINTS_ELSEWHERE: &str = "does not point to its record";
 const CONTRADICTION: &str = "contradicts the plain one";
@@ -16,63 +16,68 @@ pub(super) fn files() -> Vec<HostileFile> {
     let offset = u64::from(length(&parts.content));
     let size = u64::from(length(&parts.directory));
     let record = offset + size;
-    let file = |count: u64, place: (u64, u64), record: u64, plain: (u16, u32, u32)| {
-        let (plain_count, plain_offset, plain_size) = plain;
-        let end = end_record(plain_count, (plain_offset, plain_size), &[]);
+    let file = |count: u64, place: Place<u64>, record: u64, plain: (u16, Place<u32>)| {
+        let (plain_count, plain_place) = plain;
+        let end = end_record(plain_count, plain_place, &[]);
         let zip64 = zip64_end(count, place, record);
         [&parts.content[..], &parts.directory, &zip64, &end].concat()
     };
-    let saturated = (u16::MAX, u32::MAX, u32::MAX);
+    let saturated = (u16::MAX, Place::new(u32::MAX, u32::MAX));
     vec![
         refused(
             "zip64-locator-points-beyond.zip",
             POINTS_ELSEWHERE,
-            file(1, (offset, size), 1 << 40, saturated),
+            file(1, Place::new(offset, size), 1 << 40, saturated),
         ),
         refused(
             "zip64-locator-overflows.zip",
             POINTS_ELSEWHERE,
-            file(1, (offset, size), u64::MAX, saturated),
+            file(1, Place::new(offset, size), u64::MAX, saturated),
         ),
         refused(
             "zip64-locator-points-to-itself.zip",
             POINTS_ELSEWHERE,
-            file(1, (offset, size), record + 56, saturated),
+            file(1, Place::new(offset, size), record + 56, saturated),
         ),
         refused(
             "zip64-claims-2-to-the-63-entries.zip",
             "exceed the limit",
-            file(1 << 63, (offset, size), record, saturated),
+            file(1 << 63, Place::new(offset, size), record, saturated),
         ),
         refused(
             "zip64-claims-65536-entries.zip",
             "exceed the limit",
-            file(65_536, (offset, size), record, saturated),
+            file(65_536, Place::new(offset, size), record, saturated),
         ),
         refused(
             "zip64-claims-two-entries.zip",
             "cut off",
-            file(2, (offset, size), record, saturated),
+            file(2, Place::new(offset, size), record, saturated),
         ),
         refused(
             "zip64-directory-is-huge.zip",
             "does not lie directly before",
-            file(1, (offset, 1 << 60), record, saturated),
+            file(1, Place::new(offset, 1 << 60), record, saturated),
         ),
         refused(
             "zip64-directory-overflows.zip",
             "does not lie directly before",
-            file(1, (u64::MAX, size), record, saturated),
+            file(1, Place::new(u64::MAX, size), record, saturated),
         ),
         refused(
             "zip64-contradicts-the-count.zip",
             CONTRADICTION,
-            file(1, (offset, size), record, (7, u32::MAX, u32::MAX)),
+            file(
+                1,
+                Place::new(offset, size),
+                record,
+                (7, Place::new(u32::MAX, u32::MAX)),
+            ),
         ),
         refused(
             "zip64-contradicts-the-offset.zip",
             CONTRADICTION,
-            file(1, (offset, size), record, (1, 5, u32::MAX)),
+            file(1, Place::new(offset, size), record, (1, Place::new(5, u32::MAX))),
         ),
         refused(
             "zip64-size-is-huge.zip",
@@ -110,7 +115,7 @@ fn signed() -> Vec<u8> {
     let block = encode(&[(V2, encode_all(&[Signer::v2(TestKey::App, &digest, false)]))]);
     let offset = u64::from(length(&parts.content) + length(&block));
     let size = u64::from(length(&parts.directory));
-    let zip64 = zip64_end(parts.count.into(), (offset, size), offset + size);
+    let zip64 = zip64_end(parts.count.into(), Place::new(offset, size), offset + size);
     let end = parts.end_record(u32::try_from(offset).unwrap());
     parts.content.extend(block);
     [parts.content, parts.directory, zip64, end].concat()

@@ -40,10 +40,10 @@ pub(crate) fn inspect<R: Read + Seek>(
         return Ok(None);
     };
     let part = Part::AndroidManifest;
-    if read_beginning(source, entry, (part, 4))? != xml::MAGIC {
+    if read_beginning(source, entry, part, 4)? != xml::MAGIC {
         return Ok(None);
     }
-    let document = read_entry(source, entry, (part, limits.manifest_bytes))?;
+    let document = read_entry(source, entry, part, limits.manifest_bytes)?;
     let manifest = manifest_reader::read(&document, limits.xml_depth).map_err(|flaw| flaw.of(part))?;
     drop(document);
     let resources = Resources::read(source, archive, &manifest, limits)?;
@@ -110,7 +110,8 @@ impl Resources {
             Some(entry) if refers_to_resources(manifest) => Some(read_entry(
                 source,
                 entry,
-                (Part::Resources, limits.resources_bytes),
+                Part::Resources,
+                limits.resources_bytes,
             )?),
             _ => None,
         };

@@ -32,7 +32,7 @@ pub(super) fn read<R: Read + Seek>(
         let Some(entry) = archive.find(path).filter(|entry| entry.size <= limit) else {
             continue;
         };
-        let bytes = read_entry(source, entry, (Part::Resources, limit))?;
+        let bytes = read_entry(source, entry, Part::Resources, limit)?;
         if let Some(media_type) = media_type(&bytes) {
             return Ok(Some(Icon { media_type, bytes }));
         }

@@ -151,7 +151,7 @@ impl TypeChunk<'_> {
         let _reserved = header.u16()?;
         let count = header.u32()?;
         let start = header.size()?;
-        let Some(offset) = self.offset((entry, count), flags)? else {
+        let Some(offset) = self.offset(entry, count, flags)? else {
             return Ok(None);
         };
         let offset = start.checked_add(offset).ok_or(Flaw::CUT_OFF)?;
@@ -159,7 +159,7 @@ impl TypeChunk<'_> {
     }
 
     /// Finds the offset of an entry among the values.
-    fn offset(&self, (entry, count): (u32, u32), flags: u8) -> Result<Option<usize>, Flaw> {
+    fn offset(&self, entry: u32, count: u32, flags: u8) -> Result<Option<usize>, Flaw> {
         let mut offsets = self.chunk.body()?;
         if flags & SPARSE != 0 {
             let length = to_usize(count).checked_mul(4).ok_or(Flaw::CUT_OFF)?;

@@ -38,7 +38,7 @@ pub(crate) fn inspect<R: Read + Seek>(
         if archive.is_zip64 {
             return Err(invalid(Part::Signature, "Android refuses a signed ZIP64 archive"));
         }
-        require_content(source, archive, (&block, &signatures))?;
+        require_content(source, archive, &block, &signatures)?;
     }
     Ok(signatures.facts(v1))
 }
@@ -47,7 +47,8 @@ pub(crate) fn inspect<R: Read + Seek>(
 fn require_content<R: Read + Seek>(
     source: &mut Source<R>,
     archive: &Archive,
-    (block, signatures): (&SigningBlock, &BlockSignatures),
+    block: &SigningBlock,
+    signatures: &BlockSignatures,
 ) -> Result<(), InspectionError> {
     let mut signed = ContentDigests::default();
     for signer in signatures.all() {

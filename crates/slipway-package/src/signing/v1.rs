@@ -47,7 +47,7 @@ pub(super) fn inspect<R: Read + Seek>(
     }
     for (text, container) in pairs {
         require_nothing_stripped(source, text)?;
-        let bytes = read_entry(source, container, (Part::Signature, limit))?;
+        let bytes = read_entry(source, container, Part::Signature, limit)?;
         let certificate = signer_certificate(&bytes).map_err(|flaw| flaw.of(Part::Signature))?;
         signature.signers.push(certificate);
     }
@@ -91,7 +91,7 @@ fn require_nothing_stripped<R: Read + Seek>(
     source: &mut Source<R>,
     text: &Entry,
 ) -> Result<(), InspectionError> {
-    let beginning = read_beginning(source, text, (Part::Signature, MAIN_SECTION))?;
+    let beginning = read_beginning(source, text, Part::Signature, MAIN_SECTION)?;
     let mut lines = beginning.split(|byte| *byte == b'\n');
     let newer = lines.find_map(|line| {
         let (name, value) = line.split_at_checked(NEWER_SCHEMES.len())?;

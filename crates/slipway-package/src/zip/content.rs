@@ -13,7 +13,8 @@ use crate::source::Source;
 pub(crate) fn read_entry<R: Read + Seek>(
     source: &mut Source<R>,
     entry: &Entry,
-    (part, limit): (Part, u64),
+    part: Part,
+    limit: u64,
 ) -> Result<Vec<u8>, InspectionError> {
     if entry.size > limit {
         return Err(invalid(
@@ -22,7 +23,7 @@ pub(crate) fn read_entry<R: Read + Seek>(
         ));
     }
     // One byte more than stated shows that the size is false.
-    let bytes = read_beginning(source, entry, (part, entry.size.saturating_add(1)))?;
+    let bytes = read_beginning(source, entry, part, entry.size.saturating_add(1))?;
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let mut crc = Crc::new();
     crc.update(&bytes);
@@ -39,7 +40,8 @@ pub(crate) fn read_entry<R: Read + Seek>(
 pub(crate) fn read_beginning<R: Read + Seek>(
     source: &mut Source<R>,
     entry: &Entry,
-    (part, most): (Part, u64),
+    part: Part,
+    most: u64,
 ) -> Result<Vec<u8>, InspectionError> {
     if entry.is_encrypted() {
         return Err(invalid(part, "the entry is encrypted"));

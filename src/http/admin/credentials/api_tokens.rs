@@ -2,38 +2,36 @@
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::facts::{KeyFactsResponse, read_expiry};
 use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
-use crate::http::value_schemas::RoleValue;
+use crate::http::request_fields::request;
+use crate::http::value_schemas::{RoleValue, TenantRoleValue};
 use crate::services::credentials::{IssuedCredential, NewCredential};
 use slipway_domain::access::{ApiToken, Role};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateApiTokenRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "ci")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Role: `admin`, `publisher` or `viewer`.
-    #[schema(value_type = RoleValue, required, example = "publisher")]
-    #[serde(default)]
-    role: Patch<String>,
-    /// Time from which the token is invalid. If absent or null, the token does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreateApiTokenRequest {
+        #[schema(min_length = 1, max_length = 128, example = "ci")]
+        name: Required<String>,
+        /// Role: `admin`, `publisher` or `viewer`.
+        #[schema(example = "publisher")]
+        role: Required<String> as TenantRoleValue,
+        /// Time from which the token is invalid. If absent or null, the token does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<Role> for CreateApiTokenRequest {
@@ -51,6 +49,7 @@ impl CreateRequest<Role> for CreateApiTokenRequest {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ApiTokenResponse {
+    #[schema(format = "uuid")]
     id: String,
     name: String,
     #[schema(value_type = RoleValue)]
@@ -100,7 +99,7 @@ impl CredentialResource for ApiToken {
 /// Create an API token
 ///
 /// The token is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "create_api_token", params(TenantPath),
+#[utoipa::path(tag = "keys", operation_id = "create_api_token", params(TenantPath, IdempotencyKey),
     request_body = CreateApiTokenRequest,
     responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/api-tokens")]
@@ -111,6 +110,8 @@ pub(super) async fn create_api_token(
 }
 
 /// List API tokens
+///
+/// Returns the tokens of the tenant without their secrets.
 #[utoipa::path(tag = "keys", operation_id = "list_api_tokens", params(TenantPath, PageQuery),
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens")]
@@ -119,6 +120,8 @@ pub(super) async fn list_api_tokens(call: Call<TenantPath>) -> Result<HttpRespon
 }
 
 /// Get an API token
+///
+/// Returns the token without its secret.
 #[utoipa::path(tag = "keys", operation_id = "get_api_token", params(KeyPath),
     responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/api-tokens/{id}")]
@@ -127,7 +130,9 @@ pub(super) async fn get_api_token(call: Call<KeyPath>) -> Result<HttpResponse, P
 }
 
 /// Delete an API token
-#[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath),
+///
+/// The token becomes invalid immediately.
+#[utoipa::path(tag = "keys", operation_id = "delete_api_token", params(KeyPath, IfMatch),
     responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/api-tokens/{id}")]
 pub(super) async fn delete_api_token(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::facts::{KeyFactsResponse, read_expiry};
@@ -11,33 +11,31 @@ use super::{CreateRequest, CredentialResource, id_of, render};
 use crate::http::admin::release_transitions::NoArguments;
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::AppKeyRoleValue;
-use crate::services::Answer;
 use crate::services::credentials::{IssuedCredential, NewCredential, app_keys};
+use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::{Action, AppKey, AppKeyRole};
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateAppKeyRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "handheld SDK")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Role: a `device` key may check; an `operator` key may also push.
-    #[schema(value_type = AppKeyRoleValue, required, example = "device")]
-    #[serde(default)]
-    role: Patch<String>,
-    /// Time from which the key is invalid. If absent or null, the key does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreateAppKeyRequest {
+        #[schema(min_length = 1, max_length = 128, example = "handheld SDK")]
+        name: Required<String>,
+        /// Role: a `device` key may check; an `operator` key may also push.
+        #[schema(example = "device")]
+        role: Required<String> as AppKeyRoleValue,
+        /// Time from which the key is invalid. If absent or null, the key does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<AppKeyRole> for CreateAppKeyRequest {
@@ -55,6 +53,7 @@ impl CreateRequest<AppKeyRole> for CreateAppKeyRequest {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct AppKeyResponse {
+    #[schema(format = "uuid")]
     id: String,
     name: String,
     #[schema(value_type = AppKeyRoleValue)]
@@ -105,7 +104,7 @@ impl CredentialResource for AppKey {
 /// Create an app key
 ///
 /// The secret is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath),
+#[utoipa::path(tag = "keys", operation_id = "create_app_key", params(TenantPath, IdempotencyKey),
     request_body = CreateAppKeyRequest,
     responses((status = 201, description = "Created", body = CreatedAppKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys")]
@@ -119,17 +118,17 @@ pub(super) async fn create_app_key(
 ///
 /// The previous secret stays valid until the next rotation, so that devices can be migrated one by one. The new secret
 /// is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "rotate_app_key", params(KeyPath), request_body = NoArguments,
+#[utoipa::path(tag = "keys", operation_id = "rotate_app_key", params(KeyPath, IfMatch, IdempotencyKey), request_body = NoArguments,
     responses((status = 200, description = "Rotated", body = CreatedAppKeyResponse),
         WriteProblems))]
 #[post("/tenants/{tenant_id}/app-keys/{id}/rotate")]
 pub(super) async fn rotate_app_key(call: Call<KeyPath, Json<NoArguments>>) -> Result<HttpResponse, Problem> {
     let precondition = call.precondition()?;
-    let path = (call.path.tenant_id, call.path.id);
-    let permission = (Some(call.path.tenant_id), Action::ManageKeys);
+    let KeyPath { tenant_id, id } = call.path;
+    let permission = RequiredPermission::in_tenant(tenant_id, Action::ManageKeys);
     respond::create(&call, permission, render_rotated, async |reservation| {
         let once = reservation.once_with_secret(render_rotated, id_of);
-        app_keys::rotate(&call.ctx, &call.caller, path, &precondition, once).await
+        app_keys::rotate(&call.ctx, &call.caller, tenant_id, id, &precondition, once).await
     })
     .await
 }
@@ -139,6 +138,8 @@ fn render_rotated(issued: &IssuedCredential<AppKey>) -> Answer {
 }
 
 /// List app keys
+///
+/// Returns the keys without their secrets.
 #[utoipa::path(tag = "keys", operation_id = "list_app_keys", params(TenantPath, PageQuery),
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<AppKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys")]
@@ -147,6 +148,8 @@ pub(super) async fn list_app_keys(call: Call<TenantPath>) -> Result<HttpResponse
 }
 
 /// Get an app key
+///
+/// Returns the key without its secret.
 #[utoipa::path(tag = "keys", operation_id = "get_app_key", params(KeyPath),
     responses((status = 200, description = "The key without its secret", body = AppKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/app-keys/{id}")]
@@ -155,7 +158,9 @@ pub(super) async fn get_app_key(call: Call<KeyPath>) -> Result<HttpResponse, Pro
 }
 
 /// Delete an app key
-#[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath),
+///
+/// The key becomes invalid immediately.
+#[utoipa::path(tag = "keys", operation_id = "delete_app_key", params(KeyPath, IfMatch),
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/app-keys/{id}")]
 pub(super) async fn delete_app_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {

@@ -2,33 +2,32 @@
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::facts::{KeyFactsResponse, read_expiry};
 use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{KeyPath, TenantPath};
 use crate::http::problem::Problem;
+use crate::http::request_fields::request;
 use crate::services::credentials::{IssuedCredential, NewCredential};
 use slipway_domain::access::DeviceKey;
 use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateDeviceKeyRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "handhelds")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Time from which the key is invalid. If absent or null, the key does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreateDeviceKeyRequest {
+        #[schema(min_length = 1, max_length = 128, example = "handhelds")]
+        name: Required<String>,
+        /// Time from which the key is invalid. If absent or null, the key does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<()> for CreateDeviceKeyRequest {
@@ -45,6 +44,7 @@ impl CreateRequest<()> for CreateDeviceKeyRequest {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct DeviceKeyResponse {
+    #[schema(format = "uuid")]
     id: String,
     name: String,
     created_at: DateTime<Utc>,
@@ -89,7 +89,7 @@ impl CredentialResource for DeviceKey {
 /// Create a device key
 ///
 /// The key is shown only in this response.
-#[utoipa::path(tag = "keys", operation_id = "create_device_key", params(TenantPath),
+#[utoipa::path(tag = "keys", operation_id = "create_device_key", params(TenantPath, IdempotencyKey),
     request_body = CreateDeviceKeyRequest,
     responses((status = 201, description = "Created", body = CreatedDeviceKeyResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/device-keys")]
@@ -100,6 +100,8 @@ pub(super) async fn create_device_key(
 }
 
 /// List device keys
+///
+/// Returns the keys without their secrets.
 #[utoipa::path(tag = "keys", operation_id = "list_device_keys", params(TenantPath, PageQuery),
     responses((status = 200, description = "Keys without their secrets", body = PageResponse<DeviceKeyResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys")]
@@ -108,6 +110,8 @@ pub(super) async fn list_device_keys(call: Call<TenantPath>) -> Result<HttpRespo
 }
 
 /// Get a device key
+///
+/// Returns the key without its secret.
 #[utoipa::path(tag = "keys", operation_id = "get_device_key", params(KeyPath),
     responses((status = 200, description = "The key without its secret", body = DeviceKeyResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/device-keys/{id}")]
@@ -116,7 +120,9 @@ pub(super) async fn get_device_key(call: Call<KeyPath>) -> Result<HttpResponse, 
 }
 
 /// Delete a device key
-#[utoipa::path(tag = "keys", operation_id = "delete_device_key", params(KeyPath),
+///
+/// The key becomes invalid immediately.
+#[utoipa::path(tag = "keys", operation_id = "delete_device_key", params(KeyPath, IfMatch),
     responses((status = 204, description = "Deleted; the key is invalid"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/device-keys/{id}")]
 pub(super) async fn delete_device_key(call: Call<KeyPath, UrgentBody>) -> Result<HttpResponse, Problem> {

@@ -4,7 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::fields::{FieldReader, Patch, parse_instant};
+use crate::http::fields::{FieldReader, parse_instant};
+use crate::http::request_fields::Nullable;
 use slipway_domain::access::KeyFacts;
 use slipway_domain::catalog::field::Invalid;
 
@@ -31,7 +32,7 @@ impl From<&KeyFacts> for KeyFactsResponse {
 /// Reads the `expires_at` of a key to be created.
 pub(super) fn read_expiry(
     fields: &mut FieldReader,
-    given: Patch<String>,
+    given: Nullable<String>,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     fields.optional("expires_at", given, |text| match parse_instant(text)? {

@@ -2,38 +2,34 @@
 
 use actix_web::{HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::api_tokens::{ApiTokenResponse, CreatedApiTokenResponse};
 use super::facts::read_expiry;
 use super::{CreateRequest, CredentialResource};
 use crate::http::body::{Json, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::PlatformTokenPath;
 use crate::http::problem::Problem;
-use crate::http::value_schemas::RoleValue;
+use crate::http::request_fields::request;
+use crate::http::value_schemas::PlatformRoleValue;
 use crate::services::credentials::NewCredential;
 use slipway_domain::access::{PlatformToken, Role};
 use slipway_domain::catalog::text::Name;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreatePlatformTokenRequest {
-    #[schema(value_type = String, required, max_length = 128, example = "provisioning")]
-    #[serde(default)]
-    name: Patch<String>,
-    /// Role: `platform_admin`, which is also the default.
-    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
-    #[serde(default)]
-    role: Patch<String>,
-    /// Time from which the token is invalid. If absent or null, the token does not expire.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    #[serde(default)]
-    expires_at: Patch<String>,
+request! {
+    pub(super) struct CreatePlatformTokenRequest {
+        #[schema(min_length = 1, max_length = 128, example = "provisioning")]
+        name: Required<String>,
+        /// Role: `platform_admin`, which is also the default.
+        #[schema(example = "platform_admin")]
+        role: Nullable<String> as PlatformRoleValue,
+        /// Time from which the token is invalid. If absent or null, the token does not expire.
+        #[schema(format = DateTime)]
+        expires_at: Nullable<String>,
+    }
 }
 
 impl CreateRequest<()> for CreatePlatformTokenRequest {
@@ -57,7 +53,7 @@ impl CredentialResource for PlatformToken {
 /// Create a platform API token
 ///
 /// The token has the permissions of a platform administrator. It is shown only in this response.
-#[utoipa::path(tag = "platform", operation_id = "create_platform_token",
+#[utoipa::path(tag = "platform", operation_id = "create_platform_token", params(IdempotencyKey),
     request_body = CreatePlatformTokenRequest,
     responses((status = 201, description = "Created", body = CreatedApiTokenResponse), WriteProblems))]
 #[post("/api-tokens")]
@@ -68,6 +64,8 @@ pub(super) async fn create_platform_token(
 }
 
 /// List platform API tokens
+///
+/// Returns the tokens of the platform without their secrets.
 #[utoipa::path(tag = "platform", operation_id = "list_platform_tokens", params(PageQuery),
     responses((status = 200, description = "Tokens without their secrets", body = PageResponse<ApiTokenResponse>), ReadProblems))]
 #[get("/api-tokens")]
@@ -76,6 +74,8 @@ pub(super) async fn list_platform_tokens(call: Call) -> Result<HttpResponse, Pro
 }
 
 /// Get a platform API token
+///
+/// Returns the token without its secret.
 #[utoipa::path(tag = "platform", operation_id = "get_platform_token", params(PlatformTokenPath),
     responses((status = 200, description = "The token without its secret", body = ApiTokenResponse), ReadProblems))]
 #[get("/api-tokens/{id}")]
@@ -84,7 +84,9 @@ pub(super) async fn get_platform_token(call: Call<PlatformTokenPath>) -> Result<
 }
 
 /// Delete a platform API token
-#[utoipa::path(tag = "platform", operation_id = "delete_platform_token", params(PlatformTokenPath),
+///
+/// The token becomes invalid immediately.
+#[utoipa::path(tag = "platform", operation_id = "delete_platform_token", params(PlatformTokenPath, IfMatch),
     responses((status = 204, description = "Deleted; the token is invalid"), WriteProblems))]
 #[delete("/api-tokens/{id}")]
 pub(super) async fn delete_platform_token(

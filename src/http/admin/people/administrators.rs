@@ -1,54 +1,46 @@
 //! Handlers for the platform's administrators.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::fields::{UserResponse, read_password, read_username};
 use super::{CreateRequest, UpdateRequest};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::AdministratorPath;
 use crate::http::problem::Problem;
-use crate::http::value_schemas::RoleValue;
+use crate::http::request_fields::request;
+use crate::http::value_schemas::PlatformRoleValue;
 use crate::services::users::{NewUser, UserChanges};
 use slipway_domain::access::Role;
 use slipway_domain::catalog::field::Invalid;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateAdministratorRequest {
-    /// Login name, unique across the installation; stored in lower case.
-    #[schema(value_type = String, required, max_length = 128, example = "li.na")]
-    #[serde(default)]
-    username: Patch<String>,
-    /// Password of 10 to 256 characters.
-    #[schema(value_type = String, required, min_length = 10, max_length = 256)]
-    #[serde(default)]
-    password: Patch<String>,
-    /// Role: `platform_admin`, which is also the default.
-    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
-    #[serde(default)]
-    role: Patch<String>,
+request! {
+    pub(super) struct CreateAdministratorRequest {
+        /// Login name, unique across the installation; stored in lower case.
+        #[schema(min_length = 1, max_length = 128, example = "li.na")]
+        username: Required<String>,
+        /// Password of 10 to 256 characters.
+        #[schema(min_length = 10, max_length = 256)]
+        password: Required<String>,
+        /// Role: `platform_admin`, which is also the default.
+        #[schema(example = "platform_admin")]
+        role: Nullable<String> as PlatformRoleValue,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateAdministratorRequest {
-    /// Role: always `platform_admin`, the only role without a tenant.
-    #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
-    #[serde(default)]
-    role: Patch<String>,
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
-    /// New password of 10 to 256 characters, for a user who lost theirs.
-    #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
-    #[serde(default)]
-    password: Patch<String>,
+request! {
+    pub(super) struct UpdateAdministratorRequest {
+        /// Role: always `platform_admin`, the only role without a tenant.
+        #[schema(example = "platform_admin")]
+        role: Optional<String> as PlatformRoleValue,
+        enabled: Optional<bool>,
+        /// New password of 10 to 256 characters, for a user who lost theirs.
+        #[schema(min_length = 10, max_length = 256)]
+        password: Optional<String>,
+    }
 }
 
 fn read_role(text: String) -> Result<Role, Invalid> {
@@ -80,12 +72,14 @@ impl UpdateRequest for UpdateAdministratorRequest {
 
 impl RequestPriority for UpdateAdministratorRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false)
     }
 }
 
 /// Create a platform administrator
-#[utoipa::path(tag = "platform", operation_id = "create_administrator",
+///
+/// The administrator can manage every tenant.
+#[utoipa::path(tag = "platform", operation_id = "create_administrator", params(IdempotencyKey),
     request_body = CreateAdministratorRequest,
     responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
 #[post("/users")]
@@ -96,6 +90,8 @@ pub(super) async fn create_administrator(
 }
 
 /// List platform administrators
+///
+/// Returns the administrators of the platform in the order of their creation.
 #[utoipa::path(tag = "platform", operation_id = "list_administrators", params(PageQuery),
     responses((status = 200, description = "Administrators in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/users")]
@@ -104,6 +100,8 @@ pub(super) async fn list_administrators(call: Call) -> Result<HttpResponse, Prob
 }
 
 /// Get a platform administrator
+///
+/// Returns the administrator.
 #[utoipa::path(tag = "platform", operation_id = "get_administrator", params(AdministratorPath),
     responses((status = 200, description = "The administrator", body = UserResponse), ReadProblems))]
 #[get("/users/{id}")]
@@ -114,7 +112,7 @@ pub(super) async fn get_administrator(call: Call<AdministratorPath>) -> Result<H
 /// Update a platform administrator
 ///
 /// Any change ends the user's sessions. The last enabled administrator cannot be disabled.
-#[utoipa::path(tag = "platform", operation_id = "update_administrator", params(AdministratorPath),
+#[utoipa::path(tag = "platform", operation_id = "update_administrator", params(AdministratorPath, IfMatch),
     request_body = UpdateAdministratorRequest,
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/users/{id}")]
@@ -127,7 +125,7 @@ pub(super) async fn update_administrator(
 /// Delete a platform administrator
 ///
 /// The last enabled administrator cannot be deleted.
-#[utoipa::path(tag = "platform", operation_id = "delete_administrator", params(AdministratorPath),
+#[utoipa::path(tag = "platform", operation_id = "delete_administrator", params(AdministratorPath, IfMatch),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/users/{id}")]
 pub(super) async fn delete_administrator(

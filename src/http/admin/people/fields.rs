@@ -13,6 +13,7 @@ use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct UserResponse {
+    #[schema(format = "uuid")]
     id: String,
     username: String,
     #[schema(value_type = RoleValue)]

@@ -1,53 +1,45 @@
 //! Handlers for the users of a tenant.
 
 use actix_web::{HttpResponse, delete, get, patch, post};
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::fields::{UserResponse, read_password, read_username};
 use super::{CreateRequest, UpdateRequest};
 use crate::http::body::{Json, PrioritizedJson, RequestPriority, UrgentBody};
 use crate::http::call::Call;
-use crate::http::fields::{FieldReader, Patch};
-use crate::http::openapi::{ReadProblems, WriteProblems};
+use crate::http::fields::FieldReader;
+use crate::http::openapi::{IdempotencyKey, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageQuery, PageResponse};
 use crate::http::path::{TenantPath, UserPath};
 use crate::http::problem::Problem;
-use crate::http::value_schemas::RoleValue;
+use crate::http::request_fields::request;
+use crate::http::value_schemas::TenantRoleValue;
 use crate::services::users::{NewUser, UserChanges};
 use slipway_domain::access::Role;
 use slipway_domain::catalog::field::Invalid;
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateUserRequest {
-    /// Login name, unique across the installation; stored in lower case.
-    #[schema(value_type = String, required, max_length = 128, example = "li.na")]
-    #[serde(default)]
-    username: Patch<String>,
-    /// Password of 10 to 256 characters.
-    #[schema(value_type = String, required, min_length = 10, max_length = 256)]
-    #[serde(default)]
-    password: Patch<String>,
-    /// Role: `admin`, `publisher` or `viewer`.
-    #[schema(value_type = RoleValue, required, example = "publisher")]
-    #[serde(default)]
-    role: Patch<String>,
+request! {
+    pub(super) struct CreateUserRequest {
+        /// Login name, unique across the installation; stored in lower case.
+        #[schema(min_length = 1, max_length = 128, example = "li.na")]
+        username: Required<String>,
+        /// Password of 10 to 256 characters.
+        #[schema(min_length = 10, max_length = 256)]
+        password: Required<String>,
+        /// Role: `admin`, `publisher` or `viewer`.
+        #[schema(example = "publisher")]
+        role: Required<String> as TenantRoleValue,
+    }
 }
 
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UpdateUserRequest {
-    #[schema(value_type = Option<RoleValue>, example = "viewer")]
-    #[serde(default)]
-    role: Patch<String>,
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    enabled: Patch<bool>,
-    /// New password of 10 to 256 characters, for a user who lost theirs.
-    #[schema(value_type = Option<String>, min_length = 10, max_length = 256)]
-    #[serde(default)]
-    password: Patch<String>,
+request! {
+    pub(super) struct UpdateUserRequest {
+        #[schema(example = "viewer")]
+        role: Optional<String> as TenantRoleValue,
+        enabled: Optional<bool>,
+        /// New password of 10 to 256 characters, for a user who lost theirs.
+        #[schema(min_length = 10, max_length = 256)]
+        password: Optional<String>,
+    }
 }
 
 fn read_role(text: String) -> Result<Role, Invalid> {
@@ -79,12 +71,14 @@ impl UpdateRequest for UpdateUserRequest {
 
 impl RequestPriority for UpdateUserRequest {
     fn is_urgent(&self) -> bool {
-        matches!(self.enabled, Patch::Value(false))
+        self.enabled.value() == Some(&false)
     }
 }
 
 /// Create a user
-#[utoipa::path(tag = "people", operation_id = "create_user", params(TenantPath), request_body = CreateUserRequest,
+///
+/// The user can log in immediately.
+#[utoipa::path(tag = "people", operation_id = "create_user", params(TenantPath, IdempotencyKey), request_body = CreateUserRequest,
     responses((status = 201, description = "Created", body = UserResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/users")]
 pub(super) async fn create_user(
@@ -94,6 +88,8 @@ pub(super) async fn create_user(
 }
 
 /// List users
+///
+/// Returns the users of the tenant in the order of their creation.
 #[utoipa::path(tag = "people", operation_id = "list_users", params(TenantPath, PageQuery),
     responses((status = 200, description = "Users in order of creation", body = PageResponse<UserResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/users")]
@@ -102,6 +98,8 @@ pub(super) async fn list_users(call: Call<TenantPath>) -> Result<HttpResponse, P
 }
 
 /// Get a user
+///
+/// Returns the user with the role.
 #[utoipa::path(tag = "people", operation_id = "get_user", params(UserPath),
     responses((status = 200, description = "The user", body = UserResponse), ReadProblems))]
 #[get("/tenants/{tenant_id}/users/{id}")]
@@ -112,7 +110,7 @@ pub(super) async fn get_user(call: Call<UserPath>) -> Result<HttpResponse, Probl
 /// Update a user
 ///
 /// Any change ends the user's sessions.
-#[utoipa::path(tag = "people", operation_id = "update_user", params(UserPath), request_body = UpdateUserRequest,
+#[utoipa::path(tag = "people", operation_id = "update_user", params(UserPath, IfMatch), request_body = UpdateUserRequest,
     responses((status = 200, description = "Updated", body = UserResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn update_user(
@@ -122,7 +120,9 @@ pub(super) async fn update_user(
 }
 
 /// Delete a user
-#[utoipa::path(tag = "people", operation_id = "delete_user", params(UserPath),
+///
+/// Deletes the user and ends the sessions.
+#[utoipa::path(tag = "people", operation_id = "delete_user", params(UserPath, IfMatch),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/users/{id}")]
 pub(super) async fn delete_user(call: Call<UserPath, UrgentBody>) -> Result<HttpResponse, Problem> {

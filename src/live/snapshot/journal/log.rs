@@ -63,7 +63,8 @@ impl Journal {
     /// Creates a journal. With a position, it continues the snapshot that the node serves exactly. Without one, the
     /// node serves the catalog of the database.
     pub(in crate::live::snapshot) fn new(
-        (live, keyring): (Arc<CatalogCache>, Arc<Keyring>),
+        live: Arc<CatalogCache>,
+        keyring: Arc<Keyring>,
         directory: SnapshotDirectory,
         throttle: Arc<Throttle>,
         position: Option<ChainPosition>,

@@ -19,7 +19,7 @@ use super::topics::acknowledging_device;
 use super::{TenantState, tenant_state};
 use crate::backoff::Backoff;
 use crate::broker::ReceivedMessage;
-use crate::services::push_channels::acknowledge;
+use crate::services::push_channels::{PushAck, acknowledge};
 use crate::services::{Context, ServiceError, within_deadline};
 use crate::storage::Authority;
 use crate::supervision::{Exit, contain_panic};
@@ -50,7 +50,7 @@ pub(super) struct AckConsumer {
 struct AckMessage {
     message: ReceivedMessage,
     scope: DeviceScope,
-    ack: Ack,
+    ack: PushAck,
 }
 
 /// The JSON body of an acknowledgement.
@@ -60,14 +60,6 @@ struct AckBody {
     push_id: PushId,
     state: String,
     detail: Option<String>,
-}
-
-/// An acknowledgement of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Ack {
-    push: PushId,
-    state: Acknowledgement,
-    detail: Option<PushDetail>,
 }
 
 /// Reason why a message is not a valid acknowledgement.
@@ -162,13 +154,13 @@ fn count(outcome: &'static str) {
     counter!("slipway_push_mqtt_acknowledgements_total", "outcome" => outcome).increment(1);
 }
 
-fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, Ack), InvalidAck> {
+fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, PushAck), InvalidAck> {
     let topic = str::from_utf8(topic).map_err(|_| InvalidAck::Topic)?;
     let scope = acknowledging_device(topic).ok_or(InvalidAck::Topic)?;
     let body: AckBody = serde_json::from_slice(payload)?;
     let state = Acknowledgement::parse(&body.state).map_err(|why| InvalidAck::Member("state", why))?;
     let detail = body.detail.map(PushDetail::parse).transpose();
-    let ack = Ack {
+    let ack = PushAck {
         push: body.push_id,
         state,
         detail: detail.map_err(|why| InvalidAck::Member("detail", why))?,
@@ -178,18 +170,13 @@ fn read(topic: &[u8], payload: &[u8]) -> Result<(DeviceScope, Ack), InvalidAck> 
 
 /// Writes an acknowledgement, and retries while the database is unavailable. If the tenant is not loaded on this node,
 /// the database decides if the device has the push.
-async fn write(ctx: &Context, scope: &DeviceScope, ack: Ack) -> &'static str {
+async fn write(ctx: &Context, scope: &DeviceScope, ack: PushAck) -> &'static str {
     if tenant_state(ctx, scope.tenant().tenant()) == TenantState::Disabled {
         return "refused";
     }
     let mut backoff = Backoff::default();
     loop {
-        let acknowledged = acknowledge(
-            ctx,
-            (scope, Authority::Program),
-            ack.push,
-            (ack.state, ack.detail.clone()),
-        );
+        let acknowledged = acknowledge(ctx, scope, Authority::Program, ack.clone());
         match within_deadline(acknowledged).await.flatten() {
             Ok(_) => return "taken",
             Err(error) if error.is_transient() => {
@@ -214,7 +201,7 @@ mod tests {
 
     const PUSH: &str = "01a213d3-aaa7-7637-9634-e45716b63ffd";
 
-    fn read_body(payload: &str) -> Result<Ack, InvalidAck> {
+    fn read_body(payload: &str) -> Result<PushAck, InvalidAck> {
         read(b"slipway/1/devices/A/acks", payload.as_bytes()).map(|(_, ack)| ack)
     }
 

@@ -20,9 +20,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::acks::AckConsumer;
+use self::publishing::PushOutbox;
 use crate::broker::{self, Broker, BrokerParts, BrokerSettings, BrokerSettingsError};
 use crate::live::Lookup;
-use crate::services::Context;
+use crate::services::{Context, delivery};
 use crate::supervision::{Exit, Importance};
 use slipway_domain::catalog::ids::TenantId;
 
@@ -79,12 +80,16 @@ impl MqttTasks {
             connection,
             received,
         } = self.0;
+        let outbox = PushOutbox {
+            ctx: ctx.clone(),
+            broker: broker.clone(),
+        };
         let (publishing_is_over, over) = watch::channel(false);
         let publisher = tasks.supervise(
             "push_publisher",
             Importance::Auxiliary,
-            (ctx.clone(), broker.clone(), over),
-            |(ctx, broker, over)| publishing::run(ctx, broker, over).boxed(),
+            (outbox, over),
+            |(outbox, over)| delivery::run(outbox, over).boxed(),
         );
         let (consuming_is_over, over) = watch::channel(false);
         let consumer = tasks.supervise(

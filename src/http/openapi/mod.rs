@@ -1,13 +1,23 @@
 //! API description, generated from the handlers. It is committed as `openapi/slipway.json` and served at
 //! `/openapi.json`.
 
-use std::collections::BTreeMap;
+mod code_samples;
+mod document;
+mod examples;
+mod headers;
+mod problems;
+mod samples;
+mod schemas;
 
+use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, ServerBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi as _};
+use utoipa::openapi::{OpenApi, ServerBuilder};
+use utoipa::{Modify, OpenApi as _};
 
-use super::problem::{PROBLEM_JSON, ProblemDocument};
+pub(super) use headers::{IdempotencyKey, IfMatch, IfNoneMatch};
+pub(super) use problems::{OperationsProblems, ReadProblems, WriteProblems};
+
+use super::problem::ProblemDocument;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -16,6 +26,7 @@ use super::problem::{PROBLEM_JSON, ProblemDocument};
         description = "Release management for device fleets. Errors are RFC 9457 problem documents with a stable `code`. \
             Lists are paginated by `cursor`. Single objects have an `ETag` for use in `If-Match`. Creates accept an \
             `Idempotency-Key`.",
+        contact(name = "Slipway"),
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     components(schemas(ProblemDocument)),
@@ -66,58 +77,20 @@ impl Modify for Credentials {
 /// Returns the API description without paths.
 pub(super) fn base(public_url: Option<&str>) -> OpenApi {
     let mut api = Base::openapi();
-    if let Some(url) = public_url {
-        api.servers = Some(vec![ServerBuilder::new().url(url).build()]);
-    }
+    let server = ServerBuilder::new()
+        .url(public_url.unwrap_or("/"))
+        .description(Some("Installation of Slipway"));
+    api.servers = Some(vec![server.build()]);
     api
 }
 
-/// Problems that any read may return.
-pub(super) struct ReadProblems;
-
-/// Problems that any write may return.
-pub(super) struct WriteProblems;
-
-impl IntoResponses for ReadProblems {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 429, 503])
-    }
-}
-
-impl IntoResponses for WriteProblems {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503])
-    }
-}
-
-fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
-    statuses
-        .iter()
-        .map(|status| {
-            let schema = Ref::from_schema_name("Problem");
-            let content = ContentBuilder::new().schema(Some(schema)).build();
-            let response = ResponseBuilder::new()
-                .description(described(*status))
-                .content(PROBLEM_JSON, content)
-                .build();
-            (status.to_string(), RefOr::T(response))
-        })
-        .collect()
-}
-
-const fn described(status: u16) -> &'static str {
-    match status {
-        400 => "Invalid fields, listed in `errors`",
-        401 => "Missing or invalid credential",
-        403 => "Permission denied",
-        404 => "Not found, or owned by another tenant",
-        408 => "Body not received in time; the connection is closed",
-        409 => "Already exists, wrong state or version conflict; `code` names the reason",
-        412 => "Object changed since the `ETag` in `If-Match`",
-        413 => "Body too large",
-        415 => "Body with a type other than JSON, or with a content coding",
-        422 => "`Idempotency-Key` already used with another body",
-        429 => "Too many requests; see `Retry-After`",
-        _ => "Temporarily unavailable; see `Retry-After`",
-    }
+/// Returns the document of an API description, completed with what the handlers do not state themselves.
+pub(super) fn document(api: &OpenApi) -> Value {
+    let mut document = serde_json::to_value(api).unwrap_or_default();
+    problems::complete(&mut document);
+    schemas::complete(&mut document);
+    headers::complete(&mut document);
+    examples::complete(&mut document);
+    code_samples::complete(&mut document);
+    document
 }

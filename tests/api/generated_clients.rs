@@ -1,0 +1,136 @@
+//! Clients that generators make of `openapi/slipway.json`, against the real server, and the linters of the documents.
+//! `tests/run` installs the tools that `tests/generated_clients` pins.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::harness::{ADMIN, PASSWORD, TENANT, TestApp};
+use slipway_test_support::database::TestDatabase;
+use slipway_test_support::on_both_databases;
+
+const DOCUMENT: &str = "openapi/slipway.json";
+const ASYNC_DOCUMENT: &str = "openapi/slipway-async.json";
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> PathBuf {
+    project().join("tests/generated_clients")
+}
+
+/// Where `tests/run` installed the tools, in the versions that are pinned now.
+fn installed() -> PathBuf {
+    let directory = project().join("target/generated-clients");
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let pins = ["requirements.txt", "package-lock.json"];
+    let wanted: String = pins.iter().map(|pin| read(sources().join(pin))).collect();
+    assert!(
+        read(directory.join("installed")) == wanted,
+        "the tools of tests/generated_clients are not installed; run tests/run, which installs them"
+    );
+    directory
+}
+
+/// A program that npm installed.
+fn node_program(name: &str) -> Command {
+    let mut command = Command::new(installed().join("node_modules/.bin").join(name));
+    command.current_dir(project());
+    command
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {printed}{errors}");
+}
+
+/// A directory for a generated client, empty at first. Both databases may generate at once.
+fn directory(language: &str) -> tempfile::TempDir {
+    let prefix = format!("{language}-");
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempdir_in(installed())
+        .unwrap()
+}
+
+/// The address of a server with a tenant, and its administrator.
+async fn arguments(app: &TestApp) -> Vec<String> {
+    app.tenant_admin(TENANT).await;
+    vec![
+        app.url.clone(),
+        ADMIN.to_owned(),
+        PASSWORD.to_owned(),
+        TENANT.to_string(),
+    ]
+}
+
+async fn a_client_of_openapi_fetch_works(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let arguments = arguments(&app).await;
+    let check = move || {
+        let directory = directory("typescript");
+        for name in ["check.ts", "tsconfig.json", "package.json"] {
+            std::fs::copy(sources().join(name), directory.path().join(name)).unwrap();
+        }
+        let schema = directory.path().join("schema.d.ts");
+        run(node_program("openapi-typescript")
+            .arg(DOCUMENT)
+            .arg("--output")
+            .arg(schema));
+        run(node_program("tsc").arg("--project").arg(directory.path()));
+        run(Command::new("node")
+            .arg(directory.path().join("check.js"))
+            .args(arguments));
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
+}
+
+async fn a_client_of_openapi_python_client_works(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let arguments = arguments(&app).await;
+    let check = move || {
+        let directory = directory("python");
+        let programs = installed().join("venv/bin");
+        let client = directory.path().join("slipway_client");
+        run(Command::new(programs.join("openapi-python-client"))
+            .current_dir(project())
+            .args([
+                "generate",
+                "--fail-on-warning",
+                "--meta",
+                "none",
+                "--path",
+                DOCUMENT,
+                "--config",
+            ])
+            .arg(sources().join("openapi-python-client.yaml"))
+            .arg("--output-path")
+            .arg(client));
+        run(Command::new(programs.join("python"))
+            .env("PYTHONPATH", directory.path())
+            .arg(sources().join("check.py"))
+            .args(arguments));
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
+}
+
+on_both_databases!(
+    a_client_of_openapi_fetch_works,
+    a_client_of_openapi_python_client_works
+);
+
+#[test]
+fn the_documents_have_no_finding_of_a_linter() {
+    run(node_program("redocly")
+        .arg("lint")
+        .arg("--config")
+        .arg(sources().join("redocly.yaml"))
+        .arg(DOCUMENT));
+    run(node_program("spectral")
+        .args(["lint", "--fail-severity", "warn", "--ruleset"])
+        .arg(sources().join("spectral.yaml"))
+        .args([DOCUMENT, ASYNC_DOCUMENT]));
+}
