@@ -2,7 +2,9 @@
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use slipway::storage::{CatalogTx, Db, Durability, apps, connect, create_sqlite, releases, resources, tenants};
+use slipway::storage::{
+    CatalogTx, Db, Durability, apps, connect, create_sqlite, releases, resources, tenants,
+};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
@@ -72,7 +74,9 @@ pub(crate) fn fill(url: &str, shape: Shape, count: u32) -> anyhow::Result<()> {
 
 async fn insert_all(db: &Db, shape: Shape, count: u32) -> anyhow::Result<()> {
     let now = DateTime::<Utc>::UNIX_EPOCH;
-    let tenant = TenantId::parse(TENANT.number()).ok().context("a tenant's number")?;
+    let tenant = TenantId::parse(TENANT.number())
+        .ok()
+        .context("a tenant's number")?;
     let scope = TenantScope::internal(tenant);
     let app = new_app()?;
     let tx = db.begin_catalog(scope).await?;

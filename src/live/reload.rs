@@ -97,7 +97,11 @@ impl TenantReload<'_> {
             .filter_map(|changes| {
                 let served = self.served.loaded_app(changes.app.id)?;
                 let parts = served.app.parts_of(&changes.resources);
-                Some(ChangedApp { served, changes, parts })
+                Some(ChangedApp {
+                    served,
+                    changes,
+                    parts,
+                })
             })
             .collect();
         let wanted: Vec<_> = changed.iter().map(ChangedApp::wanted).collect();
@@ -107,7 +111,9 @@ impl TenantReload<'_> {
             changed.iter().map(|_| ResourceRows::default()).collect()
         };
         let compiled = changed.into_iter().zip(rows);
-        compiled.map(|(app, rows)| app.compile(rows, self.encoders)).collect()
+        compiled
+            .map(|(app, rows)| app.compile(rows, self.encoders))
+            .collect()
     }
 
     /// Returns random releases of the served tenant, each once.
@@ -195,7 +201,10 @@ impl ChangedApp<'_> {
                 pins,
             } = rows;
             let rows = (resources, releases, pins);
-            let compiled = self.served.app.with_compiled_parts(&app, &self.parts, rows, encoders);
+            let compiled = self
+                .served
+                .app
+                .with_compiled_parts(&app, &self.parts, rows, encoders);
             Arc::new(compiled.map_err(|error| cannot_be_compiled(app.id, &error))?)
         };
         Ok(LoadedApp {

@@ -193,7 +193,9 @@ fn already_exists(key: UniqueKey) -> &'static str {
             "a package name is taken in this tenant, by an app or as one of its old names; choose another"
         }
         UniqueKey::Username => "this username is taken; choose another",
-        UniqueKey::Resource | UniqueKey::VersionCode | UniqueKey::AppKey => "this object already exists; repeat the request",
+        UniqueKey::Resource | UniqueKey::VersionCode | UniqueKey::AppKey => {
+            "this object already exists; repeat the request"
+        }
     }
 }
 

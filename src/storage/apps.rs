@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, TryGetableMany as _,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
+    TryGetableMany as _,
 };
 use uuid::Uuid;
 
@@ -80,7 +81,8 @@ pub(super) fn read_revisions(
     rows: &[QueryResult],
 ) -> Result<ByTenant<(AppId, CatalogRevision)>, StorageError> {
     let revisions = rows.iter().map(|row| {
-        let (tenant, id, revision, head) = <(i64, Uuid, i64, String)>::try_get_many_by_index(row).map_err(DbErr::from)?;
+        let (tenant, id, revision, head) =
+            <(i64, Uuid, i64, String)>::try_get_many_by_index(row).map_err(DbErr::from)?;
         Ok((tenant, (AppId::from_uuid(id), CatalogRevision { revision, head })))
     });
     Ok(by_tenant(revisions.collect::<Result<Vec<_>, StorageError>>()?))

@@ -3,7 +3,8 @@
 //! An event is written in the transaction of its change and never altered.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    QueryTrait,
 };
 
 use super::entity::audit_event::{Column, Entity, Model};

@@ -9,12 +9,12 @@
 
 use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select,
 };
 
-use super::entity::{api_token, app_key, device_key, device_token, platform_token, session, tenant, user};
 use super::StorageError;
+use super::entity::{api_token, app_key, device_key, device_token, platform_token, session, tenant, user};
 use super::script::{Command, CommandResult};
 use super::statements::Transaction;
 use slipway_domain::access::{AppKeyRole, Credential, DeviceScope, Principal, TenantScope};
@@ -82,8 +82,15 @@ impl Confirmation {
     ) {
         self.commands.push(Command::Query(rows.build(self.backend)));
         self.checks.push(Box::new(move |rows| {
-            let rows: Result<Vec<_>, _> = rows.iter().map(|row| E::Model::from_query_result(row, "")).collect();
-            if is_satisfied(&rows?) { Ok(()) } else { Err(refusal()) }
+            let rows: Result<Vec<_>, _> = rows
+                .iter()
+                .map(|row| E::Model::from_query_result(row, ""))
+                .collect();
+            if is_satisfied(&rows?) {
+                Ok(())
+            } else {
+                Err(refusal())
+            }
         }));
     }
 
@@ -170,7 +177,8 @@ impl Confirmation {
         );
         let is_valid = move |rows: &[device_token::Model]| {
             let state = DeviceTokenState::Valid.as_str();
-            rows.iter().any(|row| row.generation == generation && row.state == state)
+            rows.iter()
+                .any(|row| row.generation == generation && row.state == state)
         };
         self.require(&device_token::Entity::find_by_id(id), ended, is_valid);
     }

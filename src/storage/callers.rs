@@ -66,7 +66,8 @@ pub async fn find_by_token_hash(
     let connection = reader.connection();
     let backend = connection.get_database_backend();
     let of_tenant = api_token::Entity::find().filter(api_token::Column::SecretHash.eq(secret_hash));
-    let of_platform = platform_token::Entity::find().filter(platform_token::Column::SecretHash.eq(secret_hash));
+    let of_platform =
+        platform_token::Entity::find().filter(platform_token::Column::SecretHash.eq(secret_hash));
     let tenant = select_column(of_tenant.clone(), api_token::Column::TenantId);
     let queries = [
         of_tenant.build(backend),
@@ -103,5 +104,7 @@ fn tenant_in(numbers: SelectStatement) -> Select<tenant::Entity> {
 }
 
 fn is_enabled(tenant: &[QueryResult]) -> Result<bool, StorageError> {
-    Ok(models::<tenant::Model>(tenant)?.iter().any(|tenant| tenant.enabled))
+    Ok(models::<tenant::Model>(tenant)?
+        .iter()
+        .any(|tenant| tenant.enabled))
 }

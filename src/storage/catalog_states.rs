@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select,
 };
 
 use super::apps::AppOfTenant;
@@ -18,8 +18,8 @@ use super::row::{Row, models};
 use super::script::ScriptOutput;
 use super::selection::{ByApp, numbers};
 use super::{
-    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources, revisions,
-    tenants,
+    AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
+    revisions, tenants,
 };
 use slipway_domain::access::{AppKey, TenantScope};
 use slipway_domain::catalog::app::{App, Resource};
@@ -164,14 +164,16 @@ pub async fn load_apps(
     let mut releases = output.releases;
     let mut resources = resources::read_all(output.resources)?;
     let mut pins = pins::read_all(output.pins)?;
-    let loaded = apps::read_all(output.apps, output.names)?.into_iter().map(|row| AppRows {
-        resources: resources.remove(&row.app.id).unwrap_or_default(),
-        releases: releases.remove(&row.app.id).unwrap_or_default(),
-        pins: pins.remove(&row.app.id).unwrap_or_default(),
-        tenant: row.tenant,
-        app: row.app,
-        revision: row.revision,
-    });
+    let loaded = apps::read_all(output.apps, output.names)?
+        .into_iter()
+        .map(|row| AppRows {
+            resources: resources.remove(&row.app.id).unwrap_or_default(),
+            releases: releases.remove(&row.app.id).unwrap_or_default(),
+            pins: pins.remove(&row.app.id).unwrap_or_default(),
+            tenant: row.tenant,
+            app: row.app,
+            revision: row.revision,
+        });
     Ok(loaded.collect())
 }
 
@@ -219,7 +221,11 @@ pub async fn load_changes(
             .is_some_and(|changed_in| *changed_in <= served.revision);
         if is_row_unchanged && is_complete(&history, served, &revision) {
             let resources = resources.remove(&app.id).unwrap_or_default();
-            changes.push(AppChanges { app, revision, resources });
+            changes.push(AppChanges {
+                app,
+                revision,
+                resources,
+            });
         }
     }
     Ok((changes, existing.len() as u64))
@@ -322,8 +328,7 @@ impl ScriptOutput for AppOutput {
 }
 
 fn states_of(scopes: &[TenantScope]) -> Select<catalog_revision::Entity> {
-    catalog_revision::Entity::find()
-        .filter(catalog_revision::Column::TenantId.is_in(numbers(scopes)))
+    catalog_revision::Entity::find().filter(catalog_revision::Column::TenantId.is_in(numbers(scopes)))
 }
 
 fn read_revisions(rows: &[QueryResult]) -> Result<HashMap<TenantId, CatalogRevision>, StorageError> {

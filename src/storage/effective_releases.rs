@@ -10,8 +10,8 @@
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait,
-    Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    QueryTrait, Statement,
 };
 
 use super::StorageError;
@@ -85,7 +85,9 @@ impl ChangedApp {
             .filter(app::Column::TenantId.eq(self.tenant))
             .filter(app::Column::Id.eq(self.id));
         let mut commands = vec![Command::Execute(reset.build(backend))];
-        let refresh = identifiers.iter().map(|identifier| self.refresh(backend, identifier));
+        let refresh = identifiers
+            .iter()
+            .map(|identifier| self.refresh(backend, identifier));
         commands.extend(refresh.map(Command::Execute));
         commands.push(Command::Execute(trust.build(backend)));
         tx.run(commands).await.map(drop)
@@ -106,7 +108,10 @@ impl ChangedApp {
                 "COALESCE((SELECT max(r.version_code) FROM releases r WHERE {releases} AND {FOR_EVERYBODY_SQL}{ceiling}), 0)"
             )
         };
-        let (newest, newest_below) = (newest_up_to(""), newest_up_to(" AND r.version_code <= p.version_code"));
+        let (newest, newest_below) = (
+            newest_up_to(""),
+            newest_up_to(" AND r.version_code <= p.version_code"),
+        );
         // An array is computed once. With outdated statistics PostgreSQL would compute the query again for each release.
         let (one_of, end) = match backend {
             DbBackend::Postgres => ("= ANY (ARRAY(", "))"),

@@ -110,7 +110,10 @@ pub async fn reserve(
         let connection = write.connection();
         let backend = connection.get_database_backend();
         let reserve = Entity::insert(row.clone().into_active_model()).on_conflict(replace_if_expired(now));
-        let queries = [reserve.build(backend), Entity::find().filter(is_key(key)).build(backend)];
+        let queries = [
+            reserve.build(backend),
+            Entity::find().filter(is_key(key)).build(backend),
+        ];
         let [_, found] = track_writes(sent.clone(), together(connection, queries)).await?;
         write.confirm().await?;
         match models::<Model>(&found)?.pop() {

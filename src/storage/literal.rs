@@ -45,7 +45,11 @@ fn write_literal(value: &Value, text: &mut String) -> Result<(), DbErr> {
         Value::BigUnsigned(Some(number)) => write!(text, "({number})"),
         Value::String(Some(string)) if is_harmless(string) => write!(text, "'{string}'"),
         Value::String(Some(string)) => {
-            write!(text, "convert_from(decode('{}', 'hex'), 'UTF8')", hex::encode(string))
+            write!(
+                text,
+                "convert_from(decode('{}', 'hex'), 'UTF8')",
+                hex::encode(string)
+            )
         }
         Value::Uuid(Some(id)) => write!(text, "'{id}'::uuid"),
         Value::ChronoDateTimeUtc(Some(instant)) => {

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, QuerySelect, Select, TryGetableMany as _,
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryResult, QuerySelect, Select,
+    TryGetableMany as _,
 };
 
 use super::entity::org_directory::{Column, Entity, Model};

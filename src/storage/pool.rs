@@ -1,12 +1,13 @@
 //! Connection pool with one queue of callers and time limits for statements. It uses the current server.
 
+mod scripts;
+
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
-use sea_orm::sqlx::pool::PoolConnection;
-use sea_orm::sqlx::{self, ConnectOptions as _, Executor as _, PgPool, Postgres};
+use sea_orm::sqlx::{self, ConnectOptions as _, PgPool};
 use sea_orm::{
     ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
     RuntimeErr, Statement, TransactionOptions, TransactionTrait as _,
@@ -14,10 +15,8 @@ use sea_orm::{
 use tokio::time::{sleep, timeout};
 
 use super::connection_queue::{ConnectionPermit, ConnectionQueue};
-use super::hosts::{Hosts, without_check};
-use super::postgres_transaction::PostgresTransaction;
+use super::hosts::Hosts;
 use super::progress::send_write;
-use super::script::{CollectedOutput, Command, ScriptError, query_error, run_on_postgres, script_text};
 use super::statements::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, Transaction, is_refusal, is_write, with_timeout};
 use crate::timer;
 
@@ -25,8 +24,6 @@ use crate::timer;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time limit for a server to give the reason why it refuses a connection.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
-/// Time limit for the answer of a connection that was not checked before.
-const UNCHECKED_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Interval between requests for one more connection, after a server refused connections.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
@@ -126,99 +123,6 @@ impl Pool {
         let begin = || Box::pin(with_timeout(BEGIN_TIMEOUT, begin()));
         let (transaction, permit) = Box::pin(self.with_connection(begin)).await?;
         Ok(Transaction::of_orm(transaction, permit))
-    }
-
-    /// Begins a transaction on PostgreSQL with a script, which is also the check of the connection.
-    pub(super) async fn begin_postgres(&self, script: &'static str) -> Result<Transaction, DbErr> {
-        let begin = || self.begin_on_any(script);
-        let (transaction, permit) = Box::pin(self.with_connection(begin)).await?;
-        Ok(Transaction::of_postgres(transaction, permit))
-    }
-
-    async fn begin_on_any(&self, script: &'static str) -> Result<PostgresTransaction, DbErr> {
-        let began = self.run_unchecked(script, &mut CollectedOutput::default()).await;
-        let connection = match began {
-            Ok(connection) => connection,
-            Err(error) if !is_of_statement(&error) => return Err(error),
-            Err(_) => {
-                // Nothing has begun, so the script is repeated on a connection that is checked first.
-                let begin = async {
-                    let mut connection = self.acquire().await?;
-                    let done = connection.execute(script).await;
-                    done.map(|_| connection).map_err(query_error)
-                };
-                with_timeout(BEGIN_TIMEOUT, begin).await?
-            }
-        };
-        Ok(PostgresTransaction::new(connection))
-    }
-
-    /// Runs a repeatable script on a PostgreSQL connection that is not checked before. A connection that fails or stays
-    /// silent is closed.
-    async fn run_unchecked(
-        &self,
-        script: &str,
-        output: &mut CollectedOutput,
-    ) -> Result<PoolConnection<Postgres>, DbErr> {
-        let mut connection = without_check(self.acquire()).await?;
-        let run = async {
-            let run = run_on_postgres(&mut connection, script.to_owned(), UNCHECKED_TIMEOUT, output);
-            run.await.map_err(ScriptError::into_database)
-        };
-        match with_timeout(UNCHECKED_TIMEOUT, run).await {
-            Ok(()) => Ok(connection),
-            Err(error) => {
-                connection.close_on_drop();
-                Err(error)
-            }
-        }
-    }
-
-    async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbErr> {
-        let pool = self.shared.connection.get_postgres_connection_pool();
-        pool.acquire().await.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-            sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-            error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
-        })
-    }
-
-    /// Runs queries in one round trip. They may be repeated, so that writes among them must be repeatable.
-    pub(super) async fn run_together(&self, queries: Vec<Statement>) -> Result<Vec<Vec<QueryResult>>, DbErr> {
-        if self.shared.hosts.is_none() {
-            let mut results = Vec::with_capacity(queries.len());
-            for query in queries {
-                results.push(self.query_all_raw(query).await?);
-            }
-            return Ok(results);
-        }
-        if queries.iter().any(|query| is_write(&query.sql)) {
-            // The record stands: an attempt without an answer may have been executed.
-            drop(send_write());
-        }
-        let queries: Vec<_> = queries.into_iter().map(Command::Query).collect();
-        let script = script_text(&queries)?;
-        let query = || self.query_on_any(&script);
-        Ok(self.with_connection(query).await?.0)
-    }
-
-    async fn query_on_any(&self, script: &str) -> Result<Vec<Vec<QueryResult>>, DbErr> {
-        let mut output = CollectedOutput::default();
-        if let Err(error) = self.run_unchecked(script, &mut output).await {
-            if !is_of_statement(&error) {
-                return Err(error);
-            }
-            output = CollectedOutput::default();
-            let query = async {
-                let mut connection = self.acquire().await?;
-                let run =
-                    run_on_postgres(&mut connection, script.to_owned(), STATEMENT_TIMEOUT, &mut output);
-                run.await.map_err(ScriptError::into_database)
-            };
-            with_timeout(STATEMENT_TIMEOUT, query).await?;
-        }
-        let results = output.into_results().into_iter();
-        Ok(results.map(|result| result.rows).collect())
     }
 
     async fn run_statement<T, F>(&self, is_write: bool, statement: impl Fn() -> F) -> Result<T, DbErr>
@@ -357,11 +261,6 @@ impl Drop for ProbeGuard {
             queue.finish_probe();
         }
     }
-}
-
-/// Returns `true` if a connection was acquired and then failed or stayed silent.
-fn is_of_statement(error: &DbErr) -> bool {
-    matches!(error, DbErr::Query(_) | DbErr::Conn(RuntimeErr::Internal(_)))
 }
 
 /// Returns `true` if the server, or a pooler in front of it, accepts no more connections.

@@ -5,9 +5,9 @@ mod row;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, SelectExt, Statement,
-    TryGetableMany as _,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Select, SelectExt, Statement, TryGetableMany as _,
 };
 
 use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_not_discarded};
@@ -65,7 +65,12 @@ pub async fn find_by_version(
     row.one(reader.connection()).await?.map(row::read).transpose()
 }
 
-fn of_version(scope: TenantScope, app: AppId, identifier: &Identifier, version: VersionCode) -> Select<Entity> {
+fn of_version(
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+    version: VersionCode,
+) -> Select<Entity> {
     of_app(scope, app)
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(Column::VersionCode.eq(version.get()))
@@ -164,7 +169,11 @@ pub async fn find_contradicting_name(
         return Ok(None);
     }
     let connection = reader.connection();
-    let found = together(connection, names_to_compare(connection.get_database_backend(), scope, release)).await?;
+    let found = together(
+        connection,
+        names_to_compare(connection.get_database_backend(), scope, release),
+    )
+    .await?;
     contradicting(release, &found)
 }
 
@@ -239,16 +248,31 @@ pub async fn find_facts(
 ) -> Result<NewReleaseFacts, StorageError> {
     let connection = reader.connection();
     let backend = connection.get_database_backend();
-    let existing = of_version(scope, release.app_id, &release.identifier, release.content.version_code);
+    let existing = of_version(
+        scope,
+        release.app_id,
+        &release.identifier,
+        release.content.version_code,
+    );
     let resource = resources::one(scope, release.app_id, &release.identifier);
     let [higher, lower, unknown] = names_to_compare(backend, scope, release);
-    let queries = [existing.build(backend), resource.build(backend), higher, lower, unknown];
+    let queries = [
+        existing.build(backend),
+        resource.build(backend),
+        higher,
+        lower,
+        unknown,
+    ];
     let [existing, resource, names @ ..] = together(connection, queries).await?;
     let has_order = !semver_order_key(&release.content.version_name).is_empty();
     Ok(NewReleaseFacts {
         existing: models(&existing)?.pop().map(row::read).transpose()?,
         has_resource: !resource.is_empty(),
-        contradicting: if has_order { contradicting(release, &names)? } else { None },
+        contradicting: if has_order {
+            contradicting(release, &names)?
+        } else {
+            None
+        },
     })
 }
 

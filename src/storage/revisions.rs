@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use sea_orm::sea_query::{Expr, OnConflict, Query, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QueryResult, QueryTrait,
-    Select, Statement,
+    ColumnTrait, Condition, DbBackend, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QueryResult,
+    QueryTrait, Select, Statement,
 };
 
 use super::StorageError;
@@ -32,7 +32,11 @@ pub(super) fn advance_app(backend: DbBackend, changed: ChangedApp, is_row_change
         next(),
     )
     .finally(Expr::col(Column::EffectiveAsOf));
-    let changed_in = if is_row_changed { next() } else { Expr::col(Column::ChangedIn) };
+    let changed_in = if is_row_changed {
+        next()
+    } else {
+        Expr::col(Column::ChangedIn)
+    };
     let advance = Query::update()
         .table(app::Entity)
         .value(Column::Revision, next())
@@ -64,7 +68,10 @@ pub(super) fn record_changes(
     let mut statements = Vec::new();
     if !resources.is_empty() {
         let mark = resource::Entity::update_many()
-            .col_expr(resource::Column::ChangedIn, SimpleExpr::SubQuery(None, Box::new(revision().into())))
+            .col_expr(
+                resource::Column::ChangedIn,
+                SimpleExpr::SubQuery(None, Box::new(revision().into())),
+            )
             .filter(resource::Column::TenantId.eq(changed.tenant))
             .filter(resource::Column::AppId.eq(changed.id))
             .filter(resource::Column::Identifier.is_in(resources.iter().map(Identifier::as_str)));
@@ -125,7 +132,9 @@ pub(super) fn advance_tenant(backend: DbBackend, tenant: i64) -> Statement {
 
 /// Reads the revision of an advanced tenant.
 pub(super) fn read_revision(rows: &[QueryResult]) -> Result<CatalogRevision, StorageError> {
-    let row = rows.first().ok_or_else(|| DbErr::RecordNotFound("catalog_revisions".to_owned()))?;
+    let row = rows
+        .first()
+        .ok_or_else(|| DbErr::RecordNotFound("catalog_revisions".to_owned()))?;
     Ok(CatalogRevision {
         revision: row.try_get("", "revision")?,
         head: row.try_get("", "head")?,

@@ -107,7 +107,11 @@ impl Transaction {
         let mut output = CollectedOutput::default();
         let run = self.run_into(queries, STATEMENT_TIMEOUT, &mut output).await;
         run.map_err(ScriptError::into_database)?;
-        Ok(output.into_results().into_iter().map(|result| result.rows).collect())
+        Ok(output
+            .into_results()
+            .into_iter()
+            .map(|result| result.rows)
+            .collect())
     }
 
     /// Runs commands in one round trip and passes each row to `output`. `limit` applies to each row. Queued writes are
@@ -186,7 +190,10 @@ impl QueuedWrite {
 
 /// Returns the error of the first write that had to change a row and changed none.
 fn find_without_effect(writes: &[QueuedWrite], results: &[CommandResult]) -> Option<fn() -> StorageError> {
-    let changed_none = writes.iter().zip(results).filter(|(_, result)| result.rows_affected == 0);
+    let changed_none = writes
+        .iter()
+        .zip(results)
+        .filter(|(_, result)| result.rows_affected == 0);
     changed_none.filter_map(|(write, _)| write.if_unchanged).next()
 }
 

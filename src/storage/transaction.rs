@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryResult, QuerySelect, QueryTrait, Statement, TransactionOptions,
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryResult, QuerySelect, QueryTrait, Statement,
+    TransactionOptions,
 };
 use tokio::time::timeout;
 
@@ -12,6 +13,7 @@ use super::authority::{Authority, CredentialLock};
 use super::connect::{Backend, Db, LOAD_TIMEOUT, LOCK_TIMEOUT, with_load_timeout};
 use super::effective_releases::ChangedApp;
 use super::entity::catalog_revision;
+use super::reader::Connection;
 use super::revisions::{
     advance_app, advance_tenant, draw_position, has_current_flags, read_revision, record_changes,
 };
@@ -20,7 +22,6 @@ use super::statements::{QueuedWrite, Transaction};
 use super::unavailability::{Cause, Unavailability};
 use super::write::WriteTransaction;
 use super::writer_lock::{PriorityGuard, PriorityMutex};
-use super::reader::Connection;
 use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, TenantId, UserId};
@@ -93,7 +94,9 @@ impl Db {
             authority,
             ..self.begin().await?
         };
-        tx.authority.confirm(tx.transaction(), CredentialLock::None).await?;
+        tx.authority
+            .confirm(tx.transaction(), CredentialLock::None)
+            .await?;
         Ok(tx)
     }
 
@@ -192,7 +195,11 @@ impl ReadTx {
     ) -> Result<[Vec<QueryResult>; N], StorageError> {
         let mut output = CollectedOutput::default();
         self.load_into(queries.into(), &mut output).await?;
-        let rows: Vec<_> = output.into_results().into_iter().map(|result| result.rows).collect();
+        let rows: Vec<_> = output
+            .into_results()
+            .into_iter()
+            .map(|result| result.rows)
+            .collect();
         rows.try_into()
             .map_err(|_| DbErr::Custom("a query of several has no result".to_owned()).into())
     }
@@ -287,8 +294,15 @@ impl CatalogTx {
         for (app, content) in &apps {
             let changed = self.changed_app(*app);
             advances.push((commands.len(), changed));
-            commands.push(Command::Query(advance_app(backend, changed, content.is_row_changed)));
-            let refresh = content.flags.iter().map(|identifier| changed.refresh(backend, identifier.as_str()));
+            commands.push(Command::Query(advance_app(
+                backend,
+                changed,
+                content.is_row_changed,
+            )));
+            let refresh = content
+                .flags
+                .iter()
+                .map(|identifier| changed.refresh(backend, identifier.as_str()));
             commands.extend(refresh.map(Command::Execute));
             let record = record_changes(backend, changed, &content.resources);
             commands.extend(record.into_iter().map(Command::Execute));

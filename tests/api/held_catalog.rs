@@ -18,7 +18,10 @@ async fn a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_back(databa
     let admin = app.tenant_admin(TENANT).await;
     let device = app.device(&admin, TENANT).await;
     for package in [PACKAGE, OTHER] {
-        admin.post(&in_tenant("/apps"), &app_fields(package)).await.expect(201);
+        admin
+            .post(&in_tenant("/apps"), &app_fields(package))
+            .await
+            .expect(201);
     }
     for version in 1..=9 {
         // None supersedes another.
@@ -31,7 +34,10 @@ async fn a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_back(databa
     assert_eq!(before["data"][0]["version_code"], 9);
 
     let connection = sea_orm::Database::connect(&app.database.url).await.unwrap();
-    connection.execute_unprepared("DELETE FROM releases").await.unwrap();
+    connection
+        .execute_unprepared("DELETE FROM releases")
+        .await
+        .unwrap();
     // The node finds the loss with the next change of the tenant, whichever app it concerns.
     for name in ["Point of sale", "Points of sale"] {
         let other = in_tenant(&format!("/apps/{OTHER}"));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::json;
 
-use super::harness::{PACKAGE, TENANT, TestApp, app_fields, in_app, in_tenant, path_of, release_fields, with};
+use super::harness::{
+    PACKAGE, TENANT, TestApp, app_fields, in_app, in_tenant, path_of, release_fields, with,
+};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::round_trips::{RoundTrip, RoundTripProxy};
 
@@ -37,7 +39,11 @@ fn uses_by_calls(trips: &[RoundTrip]) -> Vec<Vec<String>> {
         }
     }
     uses.extend(open.into_values());
-    uses.retain(|texts| texts.iter().any(|text| OF_CALLS.iter().any(|mark| text.contains(mark))));
+    uses.retain(|texts| {
+        texts
+            .iter()
+            .any(|text| OF_CALLS.iter().any(|mark| text.contains(mark)))
+    });
     uses
 }
 
@@ -55,7 +61,10 @@ async fn a_publish_takes_few_round_trips_to_the_database() {
     let token = json!({"name": "ci", "role": "publisher"});
     let token = admin.post(&in_tenant("/api-tokens"), &token).await.expect(201);
     let pipeline = app.bearer(token["token"].as_str().unwrap());
-    admin.post(&in_tenant("/apps"), &app_fields(PACKAGE)).await.expect(201);
+    admin
+        .post(&in_tenant("/apps"), &app_fields(PACKAGE))
+        .await
+        .expect(201);
     let create = in_app("/releases");
     let mut version = 0;
     let mut new_release = || {
@@ -80,10 +89,20 @@ async fn a_publish_takes_few_round_trips_to_the_database() {
             ("pause", Method::POST, "/pause", json!({})),
             ("resume", Method::POST, "/resume", json!({})),
             ("rollout", Method::PUT, "/rollout", json!({"percent": 50})),
-            ("recall", Method::POST, "/recall", json!({"mode": "stop", "reason": "crashes"})),
+            (
+                "recall",
+                Method::POST,
+                "/recall",
+                json!({"mode": "stop", "reason": "crashes"}),
+            ),
         ] {
             let request = caller.request(method, &format!("{path}{call}")).json(&body);
-            seen.push((name, counted(&proxy, async || caller.send(request).await.expect(200)).await.1));
+            seen.push((
+                name,
+                counted(&proxy, async || caller.send(request).await.expect(200))
+                    .await
+                    .1,
+            ));
         }
     }
     for (name, uses) in seen {

@@ -17,7 +17,8 @@ use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revo
 use slipway::secrets::Keyring;
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
-    AppSelection, CatalogTx, StorageError, apps, catalog_states, org_directories, pins, releases, resources, tenants,
+    AppSelection, CatalogTx, StorageError, apps, catalog_states, org_directories, pins, releases, resources,
+    tenants,
 };
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory, OrgNode};
@@ -131,7 +132,9 @@ async fn a_live_node_answers_like_the_reference(database: TestDatabase) {
             let what = catalog.step(&database, &mut rng, &wanted).await;
             node.sync.load().await.unwrap();
             let published = list(&catalog.case["apps"][0]["releases"]).iter();
-            let published = published.filter(|release| release["state"] == "published").count();
+            let published = published
+                .filter(|release| release["state"] == "published")
+                .count();
             superseded += usize::from(node.loaded(&catalog) < published);
             for _ in 0..CHECKS {
                 let scenario = next();
@@ -213,7 +216,10 @@ impl Catalog {
         }
         let release = case::release(&self.app.value, &json);
         let known = self.resources.iter();
-        if !known.into_iter().any(|it| it.value.identifier == release.identifier) {
+        if !known
+            .into_iter()
+            .any(|it| it.value.identifier == release.identifier)
+        {
             let first = Resource::first_seen(&self.app.value, release.identifier.clone());
             self.resources.push(resources::insert(tx, first, now())?);
         }
@@ -282,7 +288,11 @@ impl Catalog {
             return Ok("nothing");
         };
         let pin = case::pin(&self.app.value, json);
-        if !self.resources.iter().any(|it| it.value.identifier == pin.identifier) {
+        if !self
+            .resources
+            .iter()
+            .any(|it| it.value.identifier == pin.identifier)
+        {
             return Ok("nothing");
         }
         let stored = pins::upsert(tx, pin, now()).await?.value;
@@ -339,7 +349,9 @@ type Step = Result<&'static str, StorageError>;
 fn node(path: &Value) -> OrgNode {
     let codes = list(path).iter();
     OrgNode {
-        path: codes.map(|code| OrgCode::parse(code.as_str().unwrap()).unwrap()).collect(),
+        path: codes
+            .map(|code| OrgCode::parse(code.as_str().unwrap()).unwrap())
+            .collect(),
         name: None,
         time_zone: None,
     }
@@ -415,12 +427,19 @@ async fn a_large_app_equals_a_compilation_from_scratch(database: TestDatabase) {
                     let identifier = identifier(&format!("r{:04}-new", rng.usize(..RESOURCES)));
                     let mut record = targeted(&app, resource, 1);
                     record.release.identifier = identifier.clone();
-                    if resources::find(tx, scope(1), app.id, &identifier).await?.is_none() {
+                    if resources::find(tx, scope(1), app.id, &identifier)
+                        .await?
+                        .is_none()
+                    {
                         resources::insert(tx, Resource::first_seen(&app, identifier), now())?;
                         stored.push(releases::insert(tx, record, now())?);
                     }
                 }
-                1 => stored.push(releases::insert(tx, targeted(&app, resource, step as i64 + 2), now())?),
+                1 => stored.push(releases::insert(
+                    tx,
+                    targeted(&app, resource, step as i64 + 2),
+                    now(),
+                )?),
                 2 => drop(pins::upsert(tx, hold(&app, &format!("r{resource:04}"), "D1"), now()).await?),
                 _ => {
                     let position = rng.usize(..stored.len());

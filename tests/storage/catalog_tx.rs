@@ -144,8 +144,7 @@ async fn writes_to_an_app_advance_it_alone(database: TestDatabase) {
     assert_eq!((wms_before.revision, wms_before.head.len()), (1, 16));
     change(db, 1, async |tx| {
         releases::insert(tx, release(&wms, "com.hema.wms", 1), now())?;
-        releases::insert(tx, release(&wms, "com.hema.wms", 2), now())
-            .map(drop)
+        releases::insert(tx, release(&wms, "com.hema.wms", 2), now()).map(drop)
     })
     .await;
     let wms_after = app_revision(db, wms.id).await;

@@ -339,8 +339,7 @@ async fn checks_are_answered_as_if_every_release_were_loaded(database: TestDatab
                 slipway::storage::apps::insert(tx, app.clone(), now()).await?;
                 let resource =
                     slipway_domain::catalog::app::Resource::first_seen(&app, super::values::identifier("a"));
-                slipway::storage::resources::insert(tx, resource, now())
-                    .map(drop)
+                slipway::storage::resources::insert(tx, resource, now()).map(drop)
             })
             .await;
         }

@@ -193,10 +193,7 @@ async fn a_release_that_cannot_be_read_is_named(database: TestDatabase) {
     let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
     let draft = release(&wms, "a", 1);
     let id = draft.release.id;
-    change(db, 1, async |tx| {
-        releases::insert(tx, draft, now()).map(drop)
-    })
-    .await;
+    change(db, 1, async |tx| releases::insert(tx, draft, now()).map(drop)).await;
     let connection = sea_orm::Database::connect(&database.url).await.unwrap();
     connection
         .execute_unprepared("UPDATE releases SET md5 = 'none'")

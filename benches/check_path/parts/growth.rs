@@ -54,7 +54,11 @@ pub(super) fn measure(fixture: &Fixture, report: &mut Report) -> anyhow::Result<
 }
 
 fn sizes(fixture: &Fixture) -> [u32; 3] {
-    if fixture.plan.releases <= 1_000 { SMOKE_SIZES } else { SIZES }
+    if fixture.plan.releases <= 1_000 {
+        SMOKE_SIZES
+    } else {
+        SIZES
+    }
 }
 
 fn add_rows(report: &mut Report, backend: Backend, shape: Shape, costs: &[(u32, Vec<Cost>)]) {
@@ -62,7 +66,10 @@ fn add_rows(report: &mut Report, backend: Backend, shape: Shape, costs: &[(u32, 
         return;
     };
     for (size, cost) in larger {
-        let ratios = cost.iter().zip(base).map(|(cost, base)| cost.total() / base.total());
+        let ratios = cost
+            .iter()
+            .zip(base)
+            .map(|(cost, base)| cost.total() / base.total());
         let each = KINDS.iter().zip(cost).zip(base).map(|((kind, cost), base)| {
             format!(
                 "{kind} {:.2} + {:.2} ms against {:.2} + {:.2} ms",
@@ -75,18 +82,21 @@ fn add_rows(report: &mut Report, backend: Backend, shape: Shape, costs: &[(u32, 
             shape.name()
         );
         let seen = each.collect::<Vec<_>>().join("; ");
-        report.figure(&what, goal, (Rounds::of(ratios), "×"), &format!("node + database: {seen}"));
+        report.figure(
+            &what,
+            goal,
+            (Rounds::of(ratios), "×"),
+            &format!("node + database: {seen}"),
+        );
     }
 }
 
 /// Measures each kind of write on an app with so many releases.
-fn cost_of_writes(
-    fixture: &Fixture,
-    backend: Backend,
-    shape: Shape,
-    size: u32,
-) -> anyhow::Result<Vec<Cost>> {
-    eprintln!("{backend:?}: filling an app with {size} {} releases", shape.name());
+fn cost_of_writes(fixture: &Fixture, backend: Backend, shape: Shape, size: u32) -> anyhow::Result<Vec<Cost>> {
+    eprintln!(
+        "{backend:?}: filling an app with {size} {} releases",
+        shape.name()
+    );
     let directory = tempfile::tempdir()?;
     let name = format!("growth_{}_{size}", shape.name());
     let url = match backend {
@@ -103,7 +113,13 @@ fn cost_of_writes(
     node.wait_for_snapshot()?;
     settle();
     let server = format!("postgres: slipway {name} ");
-    let mut costs = vec![Cost { node_ms: 0.0, server_ms: 0.0 }; KINDS.len()];
+    let mut costs = vec![
+        Cost {
+            node_ms: 0.0,
+            server_ms: 0.0
+        };
+        KINDS.len()
+    ];
     let used = || anyhow::Ok((node.process.cpu_seconds()?, starts_with_cpu_seconds(&server)?));
     let mut before = used()?;
     writer.write_all(WRITES, |kind, count| {
@@ -185,9 +201,19 @@ impl Writer {
     fn call(&mut self, method: &str, path: &str, body: &Value, expected: u16) -> anyhow::Result<Value> {
         let app = TENANT.app(0).package_name();
         let path = format!("/api/v1/tenants/{}/apps/{app}/releases{path}", TENANT.number());
-        let call = request(method, &path, Some(&self.token), "application/json", &body.to_string());
+        let call = request(
+            method,
+            &path,
+            Some(&self.token),
+            "application/json",
+            &body.to_string(),
+        );
         let answer = self.connection.send(&call)?;
-        ensure!(answer.status == expected, "{method} {path} was answered with {}", answer.status);
+        ensure!(
+            answer.status == expected,
+            "{method} {path} was answered with {}",
+            answer.status
+        );
         answer.json()
     }
 }

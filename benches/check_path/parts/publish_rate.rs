@@ -52,7 +52,10 @@ pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> an
     }
     report.figure(
         "publishes beside which checks keep 90 % of their rate",
-        Goal::AtLeast { must: 16.0, aim: 200.0 },
+        Goal::AtLeast {
+            must: 16.0,
+            aim: 200.0,
+        },
         (Rounds::of([best]), "/s"),
         &format!("checks that are left: {}", seen.join(", ")),
     );

@@ -34,8 +34,15 @@ impl RoundTripProxy {
         let port = listener.local_addr().unwrap().port();
         let trips = Arc::default();
         let accepting = tokio::spawn(accept(listener, socket, Arc::clone(&trips))).abort_handle();
-        let proxy = Self { port, trips, accepting };
-        let url = format!("postgres://slipway@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+        let proxy = Self {
+            port,
+            trips,
+            accepting,
+        };
+        let url = format!(
+            "postgres://slipway@127.0.0.1:{}/{database}?sslmode=disable",
+            proxy.port
+        );
         (proxy, url)
     }
 
@@ -136,7 +143,8 @@ impl Recorder {
                 let after_portal = text(body).1;
                 let rest = &body[after_portal..];
                 let name: Vec<_> = rest.iter().copied().take_while(|byte| *byte != 0).collect();
-                self.current.push(self.prepared.get(&name).cloned().unwrap_or_default());
+                self.current
+                    .push(self.prepared.get(&name).cloned().unwrap_or_default());
             }
             b'S' => self.end(),
             _ => {}

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::WRONG_CREDENTIAL;
 use super::api_tokens::authenticate_api_token;
 use super::sessions::authenticate_access_token;
-use super::WRONG_CREDENTIAL;
 use crate::secrets::{PresentedToken, TokenKind};
 use crate::services::{Context, ServiceError};
 use slipway_domain::access::Principal;

@@ -93,13 +93,21 @@ impl PublishedApp {
         for index in 0..self.parts.len() {
             if changed.contains(index) {
                 let is_own = |identifier: &Identifier| self.part_of(identifier) == index;
-                let own_resources = resources.extract_if(.., |resource| is_own(&resource.identifier)).collect();
-                let own_releases = releases.extract_if(.., |release| is_own(&release.identifier)).collect();
+                let own_resources = resources
+                    .extract_if(.., |resource| is_own(&resource.identifier))
+                    .collect();
+                let own_releases = releases
+                    .extract_if(.., |release| is_own(&release.identifier))
+                    .collect();
                 let own_pins = pins.extract_if(.., |pin| is_own(&pin.identifier)).collect();
                 let compiled = compile_parts(app, own_resources, own_releases, own_pins, encoders)?;
                 parts.extend(compiled.into_iter().map(Arc::new));
             } else {
-                parts.push(self.parts.share(index).ok_or(LayoutError::InvalidReference("parts"))?);
+                parts.push(
+                    self.parts
+                        .share(index)
+                        .ok_or(LayoutError::InvalidReference("parts"))?,
+                );
             }
         }
         Ok(Self::with_parts(app, Parts::of_shared(parts)?))
@@ -135,10 +143,13 @@ impl PublishedApp {
     /// Returns the serializable difference from an earlier state of the app.
     pub fn change_since(&self, before: Option<&Self>) -> AppChangeRef<'_> {
         let shareable = before.map(|before| before.parts.shareable()).unwrap_or_default();
-        let parts = self.parts.iter().map(|part| match shareable.get(&std::ptr::from_ref(part)) {
-            Some(index) => PartChangeRef::Shared(list_ref::index(*index)),
-            None => PartChangeRef::Own(part),
-        });
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| match shareable.get(&std::ptr::from_ref(part)) {
+                Some(index) => PartChangeRef::Shared(list_ref::index(*index)),
+                None => PartChangeRef::Own(part),
+            });
         AppChangeRef {
             id: self.id,
             package_name: &self.package_name,

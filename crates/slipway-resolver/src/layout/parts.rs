@@ -11,7 +11,6 @@ use super::part::{AppPart, Position};
 
 /// Parts in the order of an answer; at least one.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most apps have one part")]
 pub(crate) enum Parts {
     One(AppPart),
     Many(Box<[Arc<AppPart>]>),
@@ -47,7 +46,10 @@ impl Parts {
         if parts.len() > 1 {
             return Self::of_shared(parts.into_iter().map(Arc::new).collect());
         }
-        parts.pop().map(Self::One).ok_or(LayoutError::InvalidReference("parts"))
+        parts
+            .pop()
+            .map(Self::One)
+            .ok_or(LayoutError::InvalidReference("parts"))
     }
 
     pub(super) fn of_shared(mut parts: Vec<Arc<AppPart>>) -> Result<Self, LayoutError> {

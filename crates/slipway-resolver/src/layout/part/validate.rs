@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{CompiledRelease, AppPart, PublishedResource};
+use super::{AppPart, CompiledRelease, PublishedResource};
 use crate::layout::error::LayoutError;
 use crate::layout::prepare::{Prepared, PreparedBytes};
 use crate::layout::string_pool::StringPool;
