@@ -3,13 +3,13 @@
 
 mod admin;
 mod authenticated_request;
-mod body;
-mod body_memory;
+pub(crate) mod body;
+pub(crate) mod body_memory;
 mod body_reader;
 mod call;
 mod call_body;
 mod check_answer;
-mod client_address;
+pub(crate) mod client_address;
 mod compression;
 mod connection;
 mod device;
@@ -26,14 +26,14 @@ mod offer_encoding;
 mod offer_json;
 mod openapi;
 mod operations;
-mod pagination;
-mod path;
-mod problem;
+pub(crate) mod pagination;
+pub(crate) mod path;
+pub(crate) mod problem;
 mod push_members;
-mod request;
-mod request_ids;
+pub(crate) mod request;
+pub(crate) mod request_ids;
 mod respond;
-mod telemetry;
+pub(crate) mod telemetry;
 mod value_schemas;
 
 use std::sync::Arc;
@@ -47,6 +47,7 @@ use slipway_resolver::OfferEncoders;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
 
+pub(crate) use admin::requests;
 pub use client_address::{ForwardedHeader, TrustedProxies};
 pub(crate) use connection::TimedStream;
 pub use documentation::Description;

@@ -9,7 +9,7 @@ use slipway_domain::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, Us
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
 
 /// Type that a handler reads from the path.
-pub(super) trait FromPath: Sized {
+pub(crate) trait FromPath: Sized {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem>;
 }
 
@@ -23,10 +23,10 @@ macro_rules! paths {
     ($($name:ident { $($field:ident: $kind:ty = $parse:expr),* $(,)? })*) => {$(
         #[derive(Debug, Clone, utoipa::IntoParams)]
         #[into_params(parameter_in = Path)]
-        pub(super) struct $name {
+        pub(crate) struct $name {
             $(
                 #[param(value_type = String)]
-                pub(super) $field: $kind,
+                pub(crate) $field: $kind,
             )*
         }
 
@@ -61,7 +61,7 @@ fn device(text: String) -> Option<DeviceId> {
 }
 
 impl ReleasePath {
-    pub(super) fn address(&self) -> ReleaseAddress<'_> {
+    pub(crate) fn address(&self) -> ReleaseAddress<'_> {
         ReleaseAddress {
             tenant: self.tenant_id,
             app: &self.package_name,

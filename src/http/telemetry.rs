@@ -38,7 +38,7 @@ pub(super) struct RequestId(pub(super) String);
 struct HeadOnly;
 
 /// Returns true for HEAD requests, whose response is computed but sent without a body.
-pub(super) fn is_head(request: &HttpRequest) -> bool {
+pub(crate) fn is_head(request: &HttpRequest) -> bool {
     request.extensions().get::<HeadOnly>().is_some()
 }
 
@@ -218,7 +218,7 @@ fn loggable_path<'a>(path: &'a str, route: &str) -> &'a str {
 struct RequestPrincipal(Principal);
 
 /// Records the caller for the access log.
-pub(super) fn record_principal(request: &HttpRequest, principal: &Principal) {
+pub(crate) fn record_principal(request: &HttpRequest, principal: &Principal) {
     request
         .extensions_mut()
         .insert(RequestPrincipal(principal.clone()));

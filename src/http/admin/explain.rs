@@ -16,6 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::{RuleValue, VerdictValue};
 use crate::services::explain::{self, Explanation};
+use crate::services::{Caller, Context};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::Identifier;
@@ -144,21 +145,32 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 pub(super) async fn explain_check(
     mut call: Call<AppPath, Json<ExplainRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut body = call.body.take();
+    let body = call.body.take();
     let path = call.path.clone();
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let at = std::mem::take(&mut body.at);
-            let only = read_identifier(std::mem::take(&mut body.identifier))?;
-            let raw = raw_check_fields(&body);
-            let (check, at) = read(&path, &raw, at)?;
-            let asked = (check, only.as_ref());
-            let app = (path.tenant_id, &path.package_name);
-            let explained = explain::explain_check(&ctx, &caller, app, asked, at).await?;
+            let explained = body.explain(&ctx, &caller, &path).await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
         .await?;
     Ok(respond::text(body))
+}
+
+impl ExplainRequest {
+    pub(super) async fn explain(
+        mut self,
+        ctx: &Context,
+        caller: &Caller,
+        path: &AppPath,
+    ) -> Result<Explanation, Problem> {
+        let at = std::mem::take(&mut self.at);
+        let only = read_identifier(std::mem::take(&mut self.identifier))?;
+        let raw = raw_check_fields(&self);
+        let (check, at) = read(path, &raw, at)?;
+        let asked = (check, only.as_ref());
+        let app = (path.tenant_id, &path.package_name);
+        Ok(explain::explain_check(ctx, caller, app, asked, at).await?)
+    }
 }
 
 fn read_identifier(given: Patch<String>) -> Result<Option<Identifier>, Problem> {

@@ -24,15 +24,15 @@ pub(super) struct ReplaceOrgDirectoryRequest {
     /// Org nodes, at most 100,000. Ancestors that are not listed are implied.
     #[schema(value_type = Vec<OrgNodeFields>, required)]
     #[serde(default)]
-    nodes: Patch<Nodes>,
+    pub(super) nodes: Patch<Nodes>,
 }
 
-type Nodes = BoundedVec<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
+pub(super) type Nodes = BoundedVec<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OrgNode)]
-struct OrgNodeFields {
+pub(super) struct OrgNodeFields {
     /// Codes from l1 down to the node, 1 to 5 of them.
     #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 5,
         example = json!(["HM", "HM-SH", "8007"]))]
@@ -66,7 +66,7 @@ fn read_time_zone(text: String) -> Result<Tz, Invalid> {
         .map_err(|_| Invalid::new("must be a name of the IANA time zone database, e.g. Asia/Shanghai"))
 }
 
-fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
+pub(super) fn read_nodes(given: Patch<Nodes>) -> Result<Vec<OrgNode>, Problem> {
     let mut fields = FieldReader::default();
     let Some(BoundedVec(given)) = fields.required("nodes", given, Ok) else {
         return Err(fields.into_problem());

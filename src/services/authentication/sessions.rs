@@ -42,36 +42,45 @@ pub(super) async fn authenticate_access_token(
         .access_tokens
         .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
-    ctx.authentication().token_lookups.admit_session(claims.session)?;
-    let Some(user) = find_user_of_session(ctx, db, claims).await? else {
-        ctx.authentication()
-            .token_lookups
-            .record_ended_session(claims.session);
-        return Err(WRONG_CREDENTIAL);
+    let principal = authenticate_session(ctx, db, claims.session).await?;
+    let principal = principal.filter(|principal| principal.user() == Some(claims.user));
+    principal.ok_or(WRONG_CREDENTIAL)
+}
+
+/// Returns the person of an active session; `None` if it has ended. Neither a token nor a cookie shows that.
+pub(super) async fn authenticate_session(
+    ctx: &Context,
+    db: &Db,
+    session: SessionId,
+) -> Result<Option<Principal>, ServiceError> {
+    let lookups = &ctx.authentication().token_lookups;
+    lookups.admit_session(session)?;
+    let Some(user) = find_user_of_session(ctx, db, session).await? else {
+        lookups.record_ended_session(session);
+        return Ok(None);
     };
-    Ok(Principal {
+    Ok(Some(Principal {
         credential: Credential::Session {
             user: user.id,
-            session: claims.session,
+            session,
         },
         name: user.username.into_string(),
         role: user.role,
         tenant: user.tenant,
-    })
+    }))
 }
 
-/// Returns the user of an active session. The access token does not show whether its session has ended.
 async fn find_user_of_session(
     ctx: &Context,
     db: &Db,
-    claims: AccessClaims,
+    session: SessionId,
 ) -> Result<Option<User>, ServiceError> {
     let now = ctx.now();
-    let session = sessions::find(db, claims.session).await?;
-    if !session.is_some_and(|session| session.user == claims.user && now < session.expires_at) {
+    let session = sessions::find(db, session).await?;
+    let Some(session) = session.filter(|session| now < session.expires_at) else {
         return Ok(None);
-    }
-    let user = users::find_anywhere(db, claims.user).await?;
+    };
+    let user = users::find_anywhere(db, session.user).await?;
     Ok(user.map(|found| found.user.value).filter(|user| user.enabled))
 }
 

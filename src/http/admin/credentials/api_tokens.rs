@@ -22,7 +22,7 @@ use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateApiTokenRequest {
+pub(in crate::http::admin) struct CreateApiTokenRequest {
     #[schema(value_type = String, required, max_length = 128, example = "ci")]
     #[serde(default)]
     name: Patch<String>,

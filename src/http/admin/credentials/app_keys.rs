@@ -26,7 +26,7 @@ use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateAppKeyRequest {
+pub(in crate::http::admin) struct CreateAppKeyRequest {
     #[schema(value_type = String, required, max_length = 128, example = "handheld SDK")]
     #[serde(default)]
     name: Patch<String>,

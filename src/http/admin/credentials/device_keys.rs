@@ -21,7 +21,7 @@ use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateDeviceKeyRequest {
+pub(in crate::http::admin) struct CreateDeviceKeyRequest {
     #[schema(value_type = String, required, max_length = 128, example = "handhelds")]
     #[serde(default)]
     name: Patch<String>,

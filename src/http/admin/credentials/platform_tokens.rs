@@ -22,7 +22,7 @@ use slipway_domain::catalog::text::Name;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreatePlatformTokenRequest {
+pub(in crate::http::admin) struct CreatePlatformTokenRequest {
     #[schema(value_type = String, required, max_length = 128, example = "provisioning")]
     #[serde(default)]
     name: Patch<String>,

@@ -20,7 +20,7 @@ use slipway_domain::catalog::field::Invalid;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateAdministratorRequest {
+pub(in crate::http::admin) struct CreateAdministratorRequest {
     /// Login name, unique across the installation; stored in lower case.
     #[schema(value_type = String, required, max_length = 128, example = "li.na")]
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(super) struct CreateAdministratorRequest {
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct UpdateAdministratorRequest {
+pub(in crate::http::admin) struct UpdateAdministratorRequest {
     /// Role: always `platform_admin`, the only role without a tenant.
     #[schema(value_type = Option<RoleValue>, example = "platform_admin")]
     #[serde(default)]

@@ -20,7 +20,7 @@ use slipway_domain::catalog::field::Invalid;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateUserRequest {
+pub(in crate::http::admin) struct CreateUserRequest {
     /// Login name, unique across the installation; stored in lower case.
     #[schema(value_type = String, required, max_length = 128, example = "li.na")]
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(super) struct CreateUserRequest {
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct UpdateUserRequest {
+pub(in crate::http::admin) struct UpdateUserRequest {
     #[schema(value_type = Option<RoleValue>, example = "viewer")]
     #[serde(default)]
     role: Patch<String>,
