@@ -51,8 +51,7 @@ pub fn new_visitor_cookie() -> String {
 
 fn is_tagged(keyring: &Keyring, parts: &[&[u8]], text: &str) -> bool {
     let mut tag = [0; TAG_BYTES];
-    hex::decode_to_slice(text, &mut tag).is_ok()
-        && keyring.console_keys().any(|key| key.verify(parts, &tag))
+    hex::decode_to_slice(text, &mut tag).is_ok() && keyring.console_keys().any(|key| key.verify(parts, &tag))
 }
 
 #[cfg(test)]
@@ -78,9 +77,18 @@ mod tests {
         let other = ConsoleToken {
             session: random::uuid(),
         };
-        let (start, _) = other.text(&keyring(&[1])).rsplit_once('_').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (start, _) = other
+            .text(&keyring(&[1]))
+            .rsplit_once('_')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
         let (_, tag) = text.rsplit_once('_').unwrap();
-        for wrong in [format!("{start}_{tag}"), format!("{text}00"), text[..text.len() - 2].to_owned(), String::new()] {
+        for wrong in [
+            format!("{start}_{tag}"),
+            format!("{text}00"),
+            text[..text.len() - 2].to_owned(),
+            String::new(),
+        ] {
             assert_eq!(ConsoleToken::verify(&keyring(&[1]), &wrong), None, "{wrong}");
         }
     }

@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apps::{CreateAppRequest, UpdateAppRequest};
+use super::credentials::CreateRequest as CreateCredential;
 use super::credentials::api_tokens::CreateApiTokenRequest;
 use super::credentials::app_keys::CreateAppKeyRequest;
 use super::credentials::device_keys::CreateDeviceKeyRequest;
 use super::credentials::platform_tokens::CreatePlatformTokenRequest;
-use super::credentials::CreateRequest as CreateCredential;
 use super::device_fields::ImportDevicesRequest;
 use super::explain::ExplainRequest;
 use super::me::ChangePasswordRequest;
@@ -155,7 +155,9 @@ fn new_person(request: impl CreatePerson) -> Result<NewUser, Problem> {
     Ok(new)
 }
 
-fn changed_person<R: UpdatePerson + DeserializeOwned>(body: &Value) -> Result<Prioritized<UserChanges>, Problem> {
+fn changed_person<R: UpdatePerson + DeserializeOwned>(
+    body: &Value,
+) -> Result<Prioritized<UserChanges>, Problem> {
     let (request, is_urgent) = parse_prioritized::<R>(body)?;
     let mut fields = FieldReader::for_update();
     let changes = request.read(&mut fields);

@@ -26,11 +26,11 @@ mod refresh;
 mod sessions;
 
 pub use self::app_keys::{GatewayKey, find_app_key};
+pub use self::console::{authenticate_cookie, open_console};
 pub use self::device_tokens::{DevicePrincipal, authenticate_acknowledging, authenticate_device};
 pub(super) use self::device_tokens::{INVALID_TOKEN, is_newest};
 pub use self::devices::{AuthenticatedDevice, authenticate_device_credential};
 pub(super) use self::devices::{DeviceCredential, DeviceTokenState, WRONG_TOKEN};
-pub use self::console::{authenticate_cookie, open_console};
 pub use self::login::login;
 pub(super) use self::login_limits::count_login_attempt;
 pub use self::principals::authenticate_principal;
