@@ -104,7 +104,7 @@ impl From<FieldError> for ProblemField {
 }
 
 /// Error that is returned as a problem document.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {detail}", .code.as_str())]
 pub(crate) struct Problem {
     code: ProblemCode,
@@ -155,6 +155,22 @@ impl Problem {
             ProblemCode::NotFound,
             "the path or object does not exist, or is not accessible; check the path and its ids",
         )
+    }
+
+    pub(crate) fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     fn document(&self) -> ProblemDocument {

@@ -1,0 +1,29 @@
+//! The console: server-rendered pages at `/console/`, over the same use cases as the admin API. Only `http` and this
+//! module depend on actix-web.
+//!
+//! A page reads with the use cases of `services` and renders a template. A form becomes the body that the admin API
+//! accepts, is parsed by the API's parser, and ends with a redirect (POST, redirect, GET).
+
+mod assets;
+mod created;
+mod errors;
+mod fields;
+mod form_view;
+mod format;
+mod input;
+mod pages;
+mod release_summary;
+mod response;
+mod routes;
+mod session;
+mod shell;
+mod submission;
+mod texts;
+mod visit;
+
+use crate::http::Console;
+
+/// The console, for the server.
+pub(crate) const CONSOLE: Console = Console::new(routes::routes, errors::failure_page);
+
+pub use self::routes::ROUTES;

@@ -1,0 +1,287 @@
+//! Texts of the console, one file for each language. A language without one of them does not compile.
+
+mod en;
+mod zh;
+
+use crate::http::problem::ProblemCode;
+use slipway_domain::access::Role;
+use slipway_domain::catalog::language::Language;
+use slipway_domain::catalog::release::ReleaseStateKind;
+
+macro_rules! texts {
+    ($($name:ident,)*) => {
+        pub(super) struct Texts {
+            $(pub(super) $name: &'static str,)*
+        }
+
+        impl Texts {
+            #[cfg(test)]
+            fn all(&self) -> Vec<(&'static str, &'static str)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+texts! {
+    language_name,
+    skip,
+    navigation,
+    trail,
+    search,
+    search_hint,
+    sign_in,
+    sign_out,
+    username,
+    password,
+    current_password,
+    new_password,
+    password_hint,
+    change_password,
+    change_password_ends_sessions,
+    account,
+    role,
+    help,
+    shortcuts,
+    more_help,
+    help_text,
+    copy,
+    copied,
+    platform,
+    tenants,
+    administrators,
+    overview,
+    apps,
+    app,
+    devices,
+    explain,
+    org,
+    pushes,
+    pins,
+    people,
+    keys,
+    tokens,
+    audit,
+    settings,
+    required,
+    now_stored,
+    nothing,
+    line,
+    yes,
+    no,
+    create,
+    save,
+    name,
+    state,
+    active,
+    disabled,
+    off,
+    offers_off,
+    created,
+    changed,
+    next_page,
+    tenant_id,
+    tenant_id_hint,
+    new_tenant,
+    no_tenants,
+    tenant_enabled,
+    tenant_enabled_hint,
+    offers_enabled,
+    offers_enabled_hint,
+    enrolment,
+    enrolment_key,
+    enrolment_code,
+    push_url_schemes,
+    push_url_schemes_hint,
+    change_settings,
+    settings_by_platform,
+    no_apps,
+    no_releases,
+    no_events,
+    newest_release,
+    share,
+    targeting,
+    all_apps,
+    new_app,
+    recent_changes,
+    changes,
+    field,
+    before,
+    after,
+    tenant_is_disabled,
+    offers_are_off,
+    writes_fail,
+    catalog_is_stale,
+    tasks_down,
+    node_is_draining,
+    unavailable_hint,
+    from_memory,
+    effective_releases,
+    last_sync,
+    to_overview,
+    request_id,
+    notice_created,
+    notice_saved,
+    notice_deleted,
+    notice_signed_out,
+    notice_password_changed,
+    notice_published,
+    notice_paused,
+    notice_resumed,
+    notice_recalled,
+    notice_discarded,
+    notice_imported,
+    notice_withdrawn,
+    notice_pinned,
+    notice_revoked,
+    role_platform_admin,
+    role_admin,
+    role_publisher,
+    role_viewer,
+    state_draft,
+    state_published,
+    state_paused,
+    state_recalled,
+    state_discarded,
+    problem_invalid_parameter,
+    problem_unauthenticated,
+    problem_permission_denied,
+    problem_not_found,
+    problem_method_not_allowed,
+    problem_already_exists,
+    problem_wrong_state,
+    problem_version_conflict,
+    problem_in_use,
+    problem_secret_already_shown,
+    problem_stale,
+    problem_request_timeout,
+    problem_too_large,
+    problem_unsupported_media_type,
+    problem_form_reused,
+    problem_rate_limited,
+    problem_internal,
+    problem_unavailable,
+}
+
+impl Texts {
+    pub(super) fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &en::TEXTS,
+            Language::Chinese => &zh::TEXTS,
+        }
+    }
+
+    /// Returns the text of a notice by its name in an address; `None` if there is none.
+    pub(super) fn notice(&self, key: &str) -> Option<&'static str> {
+        Some(match key {
+            "created" => self.notice_created,
+            "saved" => self.notice_saved,
+            "deleted" => self.notice_deleted,
+            "signed_out" => self.notice_signed_out,
+            "password_changed" => self.notice_password_changed,
+            "published" => self.notice_published,
+            "paused" => self.notice_paused,
+            "resumed" => self.notice_resumed,
+            "recalled" => self.notice_recalled,
+            "discarded" => self.notice_discarded,
+            "imported" => self.notice_imported,
+            "withdrawn" => self.notice_withdrawn,
+            "pinned" => self.notice_pinned,
+            "revoked" => self.notice_revoked,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn role(&self, role: Role) -> &'static str {
+        match role {
+            Role::PlatformAdmin => self.role_platform_admin,
+            Role::Admin => self.role_admin,
+            Role::Publisher => self.role_publisher,
+            Role::Viewer => self.role_viewer,
+        }
+    }
+
+    pub(super) fn release_state(&self, state: ReleaseStateKind) -> &'static str {
+        match state {
+            ReleaseStateKind::Draft => self.state_draft,
+            ReleaseStateKind::Published => self.state_published,
+            ReleaseStateKind::Paused => self.state_paused,
+            ReleaseStateKind::Recalled => self.state_recalled,
+            ReleaseStateKind::Discarded => self.state_discarded,
+        }
+    }
+
+    pub(super) fn problem_title(&self, code: ProblemCode) -> &'static str {
+        match code {
+            ProblemCode::InvalidParameter => self.problem_invalid_parameter,
+            ProblemCode::Unauthenticated => self.problem_unauthenticated,
+            ProblemCode::PermissionDenied => self.problem_permission_denied,
+            ProblemCode::NotFound => self.problem_not_found,
+            ProblemCode::MethodNotAllowed => self.problem_method_not_allowed,
+            ProblemCode::AlreadyExists | ProblemCode::AlreadyEnrolled => self.problem_already_exists,
+            ProblemCode::WrongState => self.problem_wrong_state,
+            ProblemCode::VersionConflict => self.problem_version_conflict,
+            ProblemCode::IdempotencyKeyInUse => self.problem_in_use,
+            ProblemCode::SecretAlreadyShown => self.problem_secret_already_shown,
+            ProblemCode::Stale => self.problem_stale,
+            ProblemCode::RequestTimeout => self.problem_request_timeout,
+            ProblemCode::TooLarge => self.problem_too_large,
+            ProblemCode::UnsupportedMediaType => self.problem_unsupported_media_type,
+            ProblemCode::IdempotencyKeyReused => self.problem_form_reused,
+            ProblemCode::RateLimited => self.problem_rate_limited,
+            ProblemCode::Internal => self.problem_internal,
+            ProblemCode::Unavailable => self.problem_unavailable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Texts that are the same in every language.
+    const SHARED: [&str; 1] = ["language_name"];
+
+    #[test]
+    fn every_text_is_translated() {
+        let (english, chinese) = (en::TEXTS.all(), zh::TEXTS.all());
+        let is_chinese = |text: &str| text.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter));
+        for ((name, english), (_, chinese)) in english.iter().zip(&chinese) {
+            assert!(!english.trim().is_empty(), "{name} has no English text");
+            assert!(is_chinese(chinese), "{name} has no Chinese text: {chinese}");
+            assert!(!is_chinese(english), "{name} is not English: {english}");
+            assert!(english != chinese || SHARED.contains(name), "{name} is not translated");
+        }
+    }
+
+    /// A word in a template would be shown in every language.
+    #[test]
+    fn templates_contain_no_words_of_their_own() {
+        let mut words = Vec::new();
+        for entry in fs::read_dir(Path::new("src/console/templates")).unwrap() {
+            let path = entry.unwrap().path();
+            for text in texts_between_tags(&fs::read_to_string(&path).unwrap()) {
+                if text.chars().filter(char::is_ascii_alphabetic).count() > 1 {
+                    words.push(format!("{}: {text}", path.display()));
+                }
+            }
+        }
+        words.retain(|word| !word.ends_with(": Slipway") && !word.ends_with(": · Slipway"));
+        assert!(words.is_empty(), "{words:#?}");
+    }
+
+    fn texts_between_tags(template: &str) -> Vec<String> {
+        let mut plain = template.to_owned();
+        for (open, close) in [("{%", "%}"), ("{{", "}}"), ("<", ">")] {
+            while let Some(start) = plain.find(open) {
+                let end = plain[start..].find(close).map_or(plain.len(), |end| start + end + close.len());
+                plain.replace_range(start..end, "\n");
+            }
+        }
+        let texts = plain.lines().map(str::trim).filter(|text| !text.is_empty());
+        texts.map(str::to_owned).collect()
+    }
+}
