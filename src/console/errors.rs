@@ -66,6 +66,8 @@ impl fmt::Display for PageError {
     }
 }
 
+impl std::error::Error for PageError {}
+
 /// The page itself is rendered by [`finish`], which knows the language and the person.
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {

@@ -174,7 +174,7 @@ impl Kind {
     }
 }
 
-fn value(kind: Kind, text: &str) -> Value {
+pub(super) fn value(kind: Kind, text: &str) -> Value {
     let as_text = || Value::String(text.to_owned());
     match kind {
         Kind::Text | Kind::LongText | Kind::Password | Kind::NewPassword | Kind::Choice(_) | Kind::Hidden => as_text(),

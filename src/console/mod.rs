@@ -4,6 +4,7 @@
 //! A page reads with the use cases of `services` and renders a template. A form becomes the body that the admin API
 //! accepts, is parsed by the API's parser, and ends with a redirect (POST, redirect, GET).
 
+mod adoption;
 mod assets;
 mod created;
 mod errors;
@@ -18,6 +19,7 @@ mod routes;
 mod session;
 mod shell;
 mod submission;
+mod table;
 mod texts;
 mod visit;
 

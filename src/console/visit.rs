@@ -19,7 +19,7 @@ use crate::http::telemetry::record_principal;
 use crate::secrets::form_token;
 use crate::services::authentication::authenticate_cookie;
 use crate::services::{Caller, Context, ServiceError};
-use slipway_domain::access::{Action, Principal, is_permitted};
+use slipway_domain::access::{Action, Principal, Refusal, is_permitted};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::page::PageRequest;
@@ -100,6 +100,15 @@ impl Visit {
     /// Returns `true` if the role permits an action, so that its form is shown.
     pub(super) fn may(&self, action: Action) -> bool {
         is_permitted(self.principal.role, action)
+    }
+
+    /// Refuses those whose role does not permit the form of a page.
+    pub(super) fn require(&self, action: Action) -> Result<(), PageError> {
+        if self.may(action) {
+            Ok(())
+        } else {
+            Err(ServiceError::from(Refusal::ForbiddenByRole(action)).into())
+        }
     }
 
     /// Returns a query parameter; `None` if it is absent or blank.

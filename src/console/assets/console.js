@@ -93,7 +93,6 @@
     button.textContent = "×";
     button.setAttribute("aria-label", "Esc");
     close.append(button);
-    for (const heading of $$("h1", page)) heading.outerHTML = `<h2>${heading.innerHTML}</h2>`;
     dialog.append(close, ...$$("#main h2, #main dl", page));
     body.append(dialog);
     dialog.showModal();

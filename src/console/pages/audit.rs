@@ -2,7 +2,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::Bytes;
 use askama::Template;
+use chrono::SecondsFormat;
+use futures_util::stream::unfold;
 use serde_json::{Map, Value};
 
 use crate::console::errors::PageError;
@@ -10,13 +14,20 @@ use crate::console::format::{Moment, segment};
 use crate::console::response::html;
 use crate::console::shell::Shell;
 use crate::console::visit::Visit;
+use crate::console::table::Table;
 use crate::http::path::TenantPath;
+use crate::http::problem::Problem;
+use crate::http::requests;
 use crate::services::{list_audit, list_platform_audit};
-use slipway_domain::catalog::audit::AuditEvent;
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
+use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::page::{Page, PageRequest};
 
 /// Longest value of a change on a page, in characters. The export has all of it.
 const MAX_VALUE: usize = 400;
+/// Number of events that an export reads at once.
+const EXPORT_PAGE: u64 = 200;
 
 /// Event as pages show it.
 pub(super) struct EventRow {
@@ -127,37 +138,220 @@ fn shortened(text: &str) -> String {
 #[template(path = "audit.html")]
 struct AuditPage<'a> {
     s: &'a Shell,
+    filter: FilterInput,
+    /// Query of the filter, for the exports.
+    query: String,
     base: String,
     events: Vec<EventRow>,
     next: Option<String>,
 }
 
+/// Filter as the person wrote it.
+struct FilterInput {
+    actor_name: String,
+    action: String,
+    object_type: String,
+    object_id: String,
+    from: String,
+    until: String,
+}
+
+impl FilterInput {
+    fn of(visit: &Visit) -> Self {
+        let text = |name: &str| visit.param(name).unwrap_or_default();
+        Self {
+            actor_name: text("actor_name"),
+            action: text("action"),
+            object_type: text("object_type"),
+            object_id: text("object_id"),
+            from: text("from"),
+            until: text("until"),
+        }
+    }
+
+    fn pairs(&self) -> [(&'static str, &str); 6] {
+        [
+            ("actor_name", &self.actor_name),
+            ("action", &self.action),
+            ("object_type", &self.object_type),
+            ("object_id", &self.object_id),
+            ("from", &self.from),
+            ("until", &self.until),
+        ]
+    }
+
+    fn query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.pairs().into_iter().filter(|(_, value)| !value.is_empty()) {
+            query.append_pair(name, value);
+        }
+        query.finish()
+    }
+
+    fn read(&self) -> Result<AuditFilter, Problem> {
+        let given = self.pairs().map(|(_, value)| Some(value.to_owned()).filter(|value| !value.is_empty()));
+        let [actor_name, action, object_type, object_id, from, until] = given;
+        requests::audit_filter([None, actor_name, action, object_type, object_id, from.map(day), until.map(day)])
+    }
+}
+
+/// Completes a day to a time.
+fn day(text: String) -> String {
+    if text.len() == 10 { format!("{text}T00:00:00Z") } else { text }
+}
+
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let page = visit.page()?;
+    let (filter, page) = (FilterInput::of(&visit).read()?, visit.page()?);
     let found = visit
-        .run_heavy(async move |ctx, caller| Ok(list_audit(&ctx, &caller, tenant_id, &page).await?))
+        .run_heavy(async move |ctx, caller| Ok(list_audit(&ctx, &caller, tenant_id, &filter, &page).await?))
         .await?;
     render(&visit, format!("/console/tenants/{tenant_id}"), found)
 }
 
 pub(in crate::console) async fn of_platform(visit: Visit) -> Result<HttpResponse, PageError> {
-    let page = visit.page()?;
-    let found = list_platform_audit(&visit.ctx, &visit.caller(false), &page).await?;
+    let (filter, page) = (FilterInput::of(&visit).read()?, visit.page()?);
+    let found = list_platform_audit(&visit.ctx, &visit.caller(false), &filter, &page).await?;
     render(&visit, "/console".to_owned(), found)
 }
 
-fn render(
-    visit: &Visit,
-    base: String,
-    found: slipway_domain::catalog::page::Page<AuditEvent>,
-) -> Result<HttpResponse, PageError> {
+fn render(visit: &Visit, base: String, found: Page<AuditEvent>) -> Result<HttpResponse, PageError> {
     let shell = Shell::of(visit, visit.texts().audit);
+    let filter = FilterInput::of(visit);
     let page = AuditPage {
         events: rows_of(&shell, &base, found.items),
         next: visit.next_page(found.next),
+        query: filter.query(),
+        filter,
         base,
         s: &shell,
     };
     html(StatusCode::OK, &page)
+}
+
+/// Format of an export.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Export {
+    Csv,
+    JsonLines,
+}
+
+pub(in crate::console) async fn tenant_csv(visit: Visit) -> Result<HttpResponse, PageError> {
+    let TenantPath { tenant_id } = visit.path()?;
+    export(visit, Some(tenant_id), Export::Csv).await
+}
+
+pub(in crate::console) async fn tenant_json_lines(visit: Visit) -> Result<HttpResponse, PageError> {
+    let TenantPath { tenant_id } = visit.path()?;
+    export(visit, Some(tenant_id), Export::JsonLines).await
+}
+
+pub(in crate::console) async fn platform_csv(visit: Visit) -> Result<HttpResponse, PageError> {
+    export(visit, None, Export::Csv).await
+}
+
+pub(in crate::console) async fn platform_json_lines(visit: Visit) -> Result<HttpResponse, PageError> {
+    export(visit, None, Export::JsonLines).await
+}
+
+/// Position of an export between two pages.
+struct ExportState {
+    visit: Visit,
+    tenant: Option<TenantId>,
+    filter: AuditFilter,
+    format: Export,
+    /// `None` once the last page was sent.
+    next: Option<PageRequest>,
+    is_first: bool,
+}
+
+/// Streams all events that match, page by page. Each page is authorized anew. A failure ends the download early, which
+/// the browser reports.
+async fn export(visit: Visit, tenant: Option<TenantId>, format: Export) -> Result<HttpResponse, PageError> {
+    let filter = FilterInput::of(&visit).read()?;
+    let mut state = ExportState {
+        visit,
+        tenant,
+        filter,
+        format,
+        next: Some(PageRequest {
+            limit: EXPORT_PAGE,
+            after: None,
+        }),
+        is_first: true,
+    };
+    // A refusal is a page, not a broken download.
+    let first = state.read_page().await?;
+    let mut response = HttpResponse::Ok();
+    let (kind, name) = match format {
+        Export::Csv => ("text/csv; charset=utf-8", "audit.csv"),
+        Export::JsonLines => ("application/x-ndjson; charset=utf-8", "audit.jsonl"),
+    };
+    response
+        .content_type(kind)
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+    let rest = unfold((first, state), async |(chunk, mut state)| match chunk {
+        Some(chunk) => Some((Ok(chunk), (None, state))),
+        None => match state.read_page().await {
+            Ok(Some(chunk)) => Some((Ok(chunk), (None, state))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), (None, state))),
+        },
+    });
+    Ok(response.streaming(rest))
+}
+
+impl ExportState {
+    async fn read_page(&mut self) -> Result<Option<Bytes>, PageError> {
+        let Some(page) = self.next.take() else {
+            return Ok(None);
+        };
+        let (ctx, caller) = (&self.visit.ctx, self.visit.caller(false));
+        let found = match self.tenant {
+            Some(tenant) => list_audit(ctx, &caller, tenant, &self.filter, &page).await,
+            None => list_platform_audit(ctx, &caller, &self.filter, &page).await,
+        };
+        let found = found.inspect_err(|_| self.next = None)?;
+        self.next = found.next.map(|after| PageRequest {
+            after: Some(after),
+            ..page
+        });
+        let text = match self.format {
+            Export::Csv => csv_of(&found.items, std::mem::take(&mut self.is_first))?,
+            Export::JsonLines => json_lines_of(&found.items),
+        };
+        Ok(Some(text.into()))
+    }
+}
+
+fn csv_of(events: &[AuditEvent], has_head: bool) -> Result<Vec<u8>, PageError> {
+    let mut table = Table::default();
+    if has_head {
+        table.row(&["at", "actor", "actor_name", "action", "object_type", "object_id", "before", "after", "request_id"])?;
+    }
+    let json = |text: &Option<JsonText>| text.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default();
+    for event in events {
+        table.row(&[
+            &event.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            &event.actor_key,
+            &event.actor_name,
+            &event.action,
+            &event.object_type,
+            &event.object_id,
+            &json(&event.before),
+            &json(&event.after),
+            event.request_id.as_deref().unwrap_or_default(),
+        ])?;
+    }
+    table.finish()
+}
+
+/// Writes each event as the admin API lists it.
+fn json_lines_of(events: &[AuditEvent]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for event in events {
+        lines.extend_from_slice(requests::audit_event(event.clone()).as_str().as_bytes());
+        lines.push(b'\n');
+    }
+    lines
 }

@@ -16,6 +16,7 @@ use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::services::{Context, apps, list_audit, releases, tenants};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::audit::AuditFilter;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::release::ReleaseFilter;
 use slipway_domain::catalog::tenant::Tenant;
@@ -109,7 +110,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         });
     }
     let changes = if visit.may(Action::ReadAudit) {
-        Some(rows_of(&shell, &base, list_audit(ctx, &caller, tenant_id, &first).await?.items))
+        Some(rows_of(&shell, &base, list_audit(ctx, &caller, tenant_id, &AuditFilter::default(), &first).await?.items))
     } else {
         None
     };

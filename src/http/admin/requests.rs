@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::audit::{AuditEventResponse, read_filter};
 use super::apps::{CreateAppRequest, UpdateAppRequest};
 use super::credentials::CreateRequest as CreateCredential;
 use super::credentials::api_tokens::CreateApiTokenRequest;
@@ -42,7 +43,9 @@ use crate::services::tenants::TenantChanges;
 use crate::services::users::{NewUser, UserChanges};
 use crate::services::{Caller, Context, ServiceError};
 use slipway_domain::access::{AppKeyRole, Role};
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::device::Device;
+use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgNode;
 use slipway_domain::catalog::push::{PushRequest, PushTarget};
@@ -207,4 +210,14 @@ pub(crate) async fn explain(
 ) -> Result<Explanation, Problem> {
     let request: ExplainRequest = parse_json(body.as_bytes())?;
     request.explain(ctx, caller, path).await
+}
+
+/// Parses the filter of an audit log: actor, name of the actor, action, type and id of the object, from, until.
+pub(crate) fn audit_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Problem> {
+    read_filter(given)
+}
+
+/// Returns an audit event as the API lists it.
+pub(crate) fn audit_event(event: AuditEvent) -> JsonText {
+    JsonText::of(&AuditEventResponse::from(event))
 }
