@@ -6,7 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, web};
 use sha2::{Digest, Sha256};
 
-use super::errors::PageError;
+use super::page_error::PageError;
 use crate::http::problem::Problem;
 
 const STYLE: &str = include_str!("assets/console.css");

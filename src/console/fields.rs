@@ -12,6 +12,8 @@ pub(super) type Label = fn(&Texts) -> &'static str;
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
+    /// Name of the person who signs in.
+    Username,
     LongText,
     Password,
     NewPassword,
@@ -111,9 +113,7 @@ pub(super) struct Form {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// The main action of its page.
     Primary,
-    Plain,
     /// Stops, deletes or revokes something.
     Danger,
 }
@@ -177,7 +177,7 @@ impl Kind {
 pub(super) fn value(kind: Kind, text: &str) -> Value {
     let as_text = || Value::String(text.to_owned());
     match kind {
-        Kind::Text | Kind::LongText | Kind::Password | Kind::NewPassword | Kind::Choice(_) | Kind::Hidden => as_text(),
+        Kind::Text | Kind::Username | Kind::LongText | Kind::Password | Kind::NewPassword | Kind::Choice(_) | Kind::Hidden => as_text(),
         Kind::Flag => Value::Bool(true),
         Kind::Integer => text.parse::<i64>().map_or_else(|_| as_text(), Value::from),
         Kind::Number => {

@@ -30,7 +30,6 @@ pub(super) struct FormView {
     submit: &'static str,
     explanation: Option<&'static str>,
     is_danger: bool,
-    is_primary: bool,
     /// Heading of a form that is opened on demand.
     disclosure: Option<&'static str>,
     is_open: bool,
@@ -86,9 +85,17 @@ pub(super) struct FormContext<'a> {
     pub(super) t: &'static Texts,
     pub(super) token: &'a str,
     pub(super) attempt: Option<&'a Attempt>,
+    /// `true` if the attempt succeeded, and is shown to be repeated with other input.
+    pub(super) is_done: bool,
 }
 
 impl FormContext<'_> {
+    /// Shows the input of the attempt without a problem.
+    pub(super) fn without_problem(mut self) -> Self {
+        self.is_done = true;
+        self
+    }
+
     /// Builds an empty form.
     pub(super) fn form(&self, form: &Form, action: impl fmt::Display) -> FormView {
         self.form_of(form, "", action, Vec::new())
@@ -114,10 +121,9 @@ impl FormContext<'_> {
             submit: (form.submit)(t),
             explanation: form.explanation.map(|explanation| explanation(t)),
             is_danger: form.style == Style::Danger,
-            is_primary: form.style == Style::Primary,
             disclosure: None,
             is_open: attempt.is_some(),
-            problem: attempt.map(|attempt| {
+            problem: attempt.filter(|_| !self.is_done).map(|attempt| {
                 let problem = &attempt.problem;
                 (t.problem_title(problem.code()), problem.detail().to_owned())
             }),
@@ -208,6 +214,7 @@ fn field_view(
 const fn control(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::OrgPath => "text",
+        Kind::Username => "username",
         Kind::LongText | Kind::Lines | Kind::Json | Kind::OrgScopes | Kind::Rules | Kind::Targets => "area",
         Kind::Password => "password",
         Kind::NewPassword => "new-password",

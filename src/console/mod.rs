@@ -5,13 +5,15 @@
 //! accepts, is parsed by the API's parser, and ends with a redirect (POST, redirect, GET).
 
 mod adoption;
+mod alarms;
 mod assets;
 mod created;
-mod errors;
+mod error_pages;
 mod fields;
 mod form_view;
 mod format;
 mod input;
+mod page_error;
 mod pages;
 mod release_summary;
 mod response;
@@ -26,6 +28,6 @@ mod visit;
 use crate::http::Console;
 
 /// The console, for the server.
-pub(crate) const CONSOLE: Console = Console::new(routes::routes, errors::failure_page);
+pub(crate) const CONSOLE: Console = Console::new(routes::routes, error_pages::failure_page);
 
 pub use self::routes::ROUTES;

@@ -3,7 +3,6 @@
 use super::format::{Moment, segment};
 use super::shell::Shell;
 use slipway_domain::catalog::release::ReleaseRecord;
-use slipway_domain::catalog::rollout::Share;
 use slipway_domain::catalog::versioned::Versioned;
 
 pub(super) struct ReleaseSummary {
@@ -17,7 +16,6 @@ pub(super) struct ReleaseSummary {
     pub(super) percent: String,
     /// Share of the rollout in hundredths of a percent, for the bar.
     pub(super) hundredths: u16,
-    pub(super) is_partial: bool,
     pub(super) targeting: String,
     pub(super) updated_at: Moment,
 }
@@ -36,7 +34,6 @@ impl ReleaseSummary {
             state_label: shell.t.release_state(release.state.kind()),
             percent: content.rollout.share.to_percent().to_string(),
             hundredths: content.rollout.share.hundredths(),
-            is_partial: content.rollout.share != Share::EVERYBODY,
             targeting: content.targeting_in_words(shell.language),
             updated_at: Moment(stored.updated_at),
         }

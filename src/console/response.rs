@@ -8,7 +8,7 @@ use actix_web::http::header::{
 };
 use askama::Template;
 
-use super::errors::PageError;
+use super::page_error::PageError;
 
 /// Everything comes from this server, nothing is inline, and no other site may frame a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \

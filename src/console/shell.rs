@@ -150,6 +150,7 @@ impl Shell {
             t: self.t,
             token: &self.form_token,
             attempt,
+            is_done: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tables as CSV (RFC 4180), written and read.
 
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::services::ServiceError;
 
 /// First characters of a cell that a spreadsheet would take for a formula.

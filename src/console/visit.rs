@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::errors::PageError;
+use super::page_error::PageError;
 use super::session;
 use super::texts::Texts;
 use crate::http::client_address::client_address;
@@ -19,7 +19,7 @@ use crate::http::telemetry::record_principal;
 use crate::secrets::form_token;
 use crate::services::authentication::authenticate_cookie;
 use crate::services::{Caller, Context, ServiceError};
-use slipway_domain::access::{Action, Principal, Refusal, is_permitted};
+use slipway_domain::access::{Action, Principal, Refusal, authorize_tenant, is_permitted};
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::page::PageRequest;
@@ -111,6 +111,13 @@ impl Visit {
         }
     }
 
+    /// Refuses a tenant that is not the person's, like one that does not exist. For pages that read nothing of it.
+    pub(super) fn require_tenant(&self, tenant: TenantId) -> Result<(), PageError> {
+        authorize_tenant(&self.principal, tenant, Action::ReadCatalog)
+            .map(|_| ())
+            .map_err(|refusal| ServiceError::from(refusal).into())
+    }
+
     /// Returns a query parameter; `None` if it is absent or blank.
     pub(super) fn param(&self, name: &str) -> Option<String> {
         query_param(&self.request, name)
@@ -143,11 +150,6 @@ impl Visit {
         let owner = caller.principal.tenant;
         let work = async move || work(ctx, caller).await;
         self.ctx.workload().heavy_calls.run(owner, work).await?
-    }
-
-    /// Returns the tenant in the path, or that of the person.
-    pub(super) fn tenant(&self) -> Option<TenantId> {
-        tenant_of(&self.request, &self.principal)
     }
 }
 

@@ -9,7 +9,7 @@ struct Layer {
     libraries: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 19] = [
+const LAYERS: [Layer; 20] = [
     Layer {
         name: "catalog",
         may_name: &[],
@@ -99,6 +99,14 @@ const LAYERS: [Layer; 19] = [
         libraries: &["actix_web", "utoipa", "tokio", "tracing", "metrics"],
     },
     Layer {
+        name: "console",
+        may_name: &[
+            "catalog", "access", "resolver", "secrets", "services", "gateway", "http", "random", "timer",
+        ],
+        // The stream of a page waits between two reads.
+        libraries: &["actix_web", "tokio"],
+    },
+    Layer {
         name: "gateway",
         may_name: &[],
         libraries: &[],
@@ -157,6 +165,7 @@ const LAYERS: [Layer; 19] = [
             "catalog",
             "clock",
             "config",
+            "console",
             "data_directory",
             "http",
             "live",

@@ -67,7 +67,6 @@
         fragment.replaceChildren(...fresh.childNodes);
         localTimes(fragment);
       });
-      source.addEventListener("done", () => source.close());
       addEventListener("pagehide", () => source.close());
     }
   };

@@ -6,7 +6,7 @@ use askama::Template;
 
 use crate::console::adoption::Adoption;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::segment;

@@ -9,7 +9,7 @@ use chrono::SecondsFormat;
 use futures_util::stream::unfold;
 use serde_json::{Map, Value};
 
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::format::{Moment, segment};
 use crate::console::response::html;
 use crate::console::shell::Shell;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::people::ROLES;
 use crate::console::created::{Created, Secrecy, create};
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Label, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::Moment;
@@ -87,7 +87,7 @@ trait Shown: ManagedCredential {
     /// End of the address of the kind's forms.
     const PATH: &'static str;
 
-    fn read(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Self::Role>, Problem>;
+    fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Self::Role>, Problem>;
     fn role(&self, t: &Texts) -> Option<&'static str>;
     fn facts(&self) -> &KeyFacts;
     fn title(&self) -> String;
@@ -107,7 +107,7 @@ impl Shown for AppKey {
     const TITLE: Label = |t| t.app_keys;
     const PATH: &'static str = "/keys/app";
 
-    fn read(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<AppKeyRole>, Problem> {
+    fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<AppKeyRole>, Problem> {
         requests::app_key(body, now)
     }
 
@@ -140,7 +140,7 @@ impl Shown for DeviceKey {
     const TITLE: Label = |t| t.device_keys;
     const PATH: &'static str = "/keys/device";
 
-    fn read(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
+    fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
         requests::device_key(body, now)
     }
 
@@ -162,7 +162,7 @@ impl Shown for ApiToken {
     const TITLE: Label = |t| t.tokens;
     const PATH: &'static str = "/tokens";
 
-    fn read(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Self::Role>, Problem> {
+    fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Self::Role>, Problem> {
         requests::api_token(body, now)
     }
 
@@ -184,7 +184,7 @@ impl Shown for PlatformToken {
     const TITLE: Label = |t| t.tokens;
     const PATH: &'static str = "/tokens";
 
-    fn read(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
+    fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
         requests::platform_token(body, now)
     }
 
@@ -326,7 +326,7 @@ fn show_secret<K: Shown>(visit: &Visit, issued: IssuedCredential<K>) -> Result<H
 /// Creates a credential; the error is that of the form.
 async fn try_create<K: Shown>(form: &Submission, owner: K::Owner) -> Result<IssuedCredential<K>, Problem> {
     let ctx = &form.visit.ctx;
-    let new = K::read(&K::FORM.body(&form.input), ctx.now())?;
+    let new = <K as Shown>::read_form(&K::FORM.body(&form.input), ctx.now())?;
     let permission = owner.permission(Action::ManageKeys);
     let made = create(form, permission, Secrecy::ShownOnce, async |caller, reservation, once| {
         Ok(credentials::create(ctx, &caller, owner, new, once(reservation)).await?.value)

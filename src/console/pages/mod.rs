@@ -3,8 +3,16 @@
 pub(super) mod account;
 pub(super) mod apps;
 pub(super) mod audit;
+pub(super) mod credentials;
+pub(super) mod devices;
+pub(super) mod explain;
+pub(super) mod org;
 pub(super) mod overview;
+pub(super) mod people;
+pub(super) mod pins;
+pub(super) mod pushes;
 pub(super) mod release_form;
 pub(super) mod releases;
+pub(super) mod search;
 pub(super) mod sign_in;
 pub(super) mod tenants;

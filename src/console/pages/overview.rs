@@ -5,16 +5,16 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::audit::{EventRow, rows_of};
-use super::tenants::{TENANT, TenantRow};
-use crate::console::errors::PageError;
-use crate::console::form_view::{Attempt, FormView};
-use crate::console::format::segment;
+use super::tenants::platform;
+use crate::console::alarms::node_alarms;
+use crate::console::page_error::PageError;
+use crate::console::format::{count, segment};
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
-use crate::services::{Context, apps, list_audit, releases, tenants};
+use crate::services::{apps, list_audit, releases, tenants};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::audit::AuditFilter;
 use slipway_domain::catalog::page::PageRequest;
@@ -24,39 +24,12 @@ use slipway_domain::catalog::tenant::Tenant;
 /// Number of apps and of changes on a tenant's overview.
 const SHOWN: u64 = 10;
 
-#[derive(Template)]
-#[template(path = "platform.html")]
-struct PlatformPage<'a> {
-    s: &'a Shell,
-    alarms: Vec<String>,
-    tenants: Vec<TenantRow>,
-    next: Option<String>,
-    form: FormView,
-}
-
 /// Shows the tenants to platform administrators, and leads others to their tenant.
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
     match visit.principal.tenant {
         Some(tenant) => Ok(see_other(&format!("/console/tenants/{tenant}"))),
         None => platform(&visit, None).await,
     }
-}
-
-pub(in crate::console) async fn platform(
-    visit: &Visit,
-    attempt: Option<&Attempt>,
-) -> Result<HttpResponse, PageError> {
-    let found = tenants::list(&visit.ctx, &visit.caller(false), &visit.page()?).await?;
-    let shell = Shell::of(visit, visit.texts().tenants);
-    let t = shell.t;
-    let page = PlatformPage {
-        alarms: node_alarms(&visit.ctx, t),
-        tenants: found.items.iter().map(|stored| TenantRow::of(&stored.value, t)).collect(),
-        next: visit.next_page(found.next),
-        form: shell.forms(attempt).form(&TENANT, "/console/tenants").behind(t.new_tenant),
-        s: &shell,
-    };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
 }
 
 #[derive(Template)]
@@ -69,6 +42,7 @@ struct OverviewPage<'a> {
     has_more: bool,
     changes: Option<Vec<EventRow>>,
     may_write: bool,
+    checks_per_minute: String,
 }
 
 struct AppRow {
@@ -122,6 +96,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         has_more: found.next.is_some(),
         changes,
         may_write: visit.may(Action::WriteApps),
+        checks_per_minute: count(ctx.checks().counts.per_minute()),
         base,
         s: &shell,
     };
@@ -135,23 +110,4 @@ fn tenant_alarms(tenant: &Tenant, shell: &Shell) -> Vec<String> {
     ];
     let given = alarms.into_iter().filter(|(is_given, _)| *is_given);
     given.map(|(_, text)| text.to_owned()).collect()
-}
-
-/// Returns what does not work on this node.
-fn node_alarms(ctx: &Context, t: &crate::console::texts::Texts) -> Vec<String> {
-    let mut alarms = Vec::new();
-    if let Some(failure) = ctx.write_failure(true) {
-        alarms.push(format!("{}: {}", t.writes_fail, failure.detail));
-    }
-    if ctx.catalog().stale_for(ctx.now()).is_some() {
-        alarms.push(t.catalog_is_stale.to_owned());
-    }
-    let tasks_down = ctx.node().tasks.down();
-    if !tasks_down.names.is_empty() {
-        alarms.push(format!("{}: {}", t.tasks_down, tasks_down.names.join(", ")));
-    }
-    if ctx.node().is_draining() {
-        alarms.push(t.node_is_draining.to_owned());
-    }
-    alarms
 }

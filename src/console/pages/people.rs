@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::created::{Secrecy, create};
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Label, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::Moment;

@@ -6,7 +6,7 @@ use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Blank, Field, Form, Kind, Label, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::segment;

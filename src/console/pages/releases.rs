@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::release_form::{CHANGE, values};
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, bytes, segment};

@@ -5,7 +5,7 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::input::Input;
@@ -28,7 +28,7 @@ const SIGN_IN: Form = Form {
     explanation: None,
     style: Style::Primary,
     fields: &[
-        Field::new("username", Kind::Text, |t| t.username).required(),
+        Field::new("username", Kind::Username, |t| t.username).required(),
         Field::new("password", Kind::Password, |t| t.password).required(),
         Field::new("return", Kind::Hidden, |t| t.sign_in),
     ],

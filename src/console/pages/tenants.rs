@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::overview::platform;
+use crate::console::alarms::node_alarms;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::errors::PageError;
+use crate::console::page_error::PageError;
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::Moment;
@@ -23,7 +23,7 @@ use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::tenant::Tenant;
 
-pub(super) const TENANT: Form = Form {
+const TENANT: Form = Form {
     key: "tenant",
     submit: |t| t.create,
     explanation: None,
@@ -74,6 +74,33 @@ impl TenantRow {
             is_on: tenant.enabled && tenant.offers_enabled,
         }
     }
+}
+
+#[derive(Template)]
+#[template(path = "platform.html")]
+struct PlatformPage<'a> {
+    s: &'a Shell,
+    alarms: Vec<String>,
+    tenants: Vec<TenantRow>,
+    next: Option<String>,
+    form: FormView,
+}
+
+pub(super) async fn platform(
+    visit: &Visit,
+    attempt: Option<&Attempt>,
+) -> Result<HttpResponse, PageError> {
+    let found = tenants::list(&visit.ctx, &visit.caller(false), &visit.page()?).await?;
+    let shell = Shell::of(visit, visit.texts().tenants);
+    let t = shell.t;
+    let page = PlatformPage {
+        alarms: node_alarms(&visit.ctx, t),
+        tenants: found.items.iter().map(|stored| TenantRow::of(&stored.value, t)).collect(),
+        next: visit.next_page(found.next),
+        form: shell.forms(attempt).form(&TENANT, "/console/tenants").behind(t.new_tenant),
+        s: &shell,
+    };
+    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
 }
 
 pub(in crate::console) async fn create_tenant(form: Submission) -> Result<HttpResponse, PageError> {

@@ -15,6 +15,7 @@ use super::credentials::app_keys::CreateAppKeyRequest;
 use super::credentials::device_keys::CreateDeviceKeyRequest;
 use super::credentials::platform_tokens::CreatePlatformTokenRequest;
 use super::device_fields::ImportDevicesRequest;
+use super::devices::{Filters, etag_of, read_filters};
 use super::explain::ExplainRequest;
 use super::me::ChangePasswordRequest;
 use super::org_directory::{ReplaceOrgDirectoryRequest, read_nodes};
@@ -33,6 +34,7 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::services::apps::{AppChanges, NewApp};
 use crate::services::credentials::NewCredential;
+use crate::services::devices::DeviceWithInstalls;
 use crate::services::explain::Explanation;
 use crate::services::pins::NewPin;
 use crate::services::pushes::PushRefusal;
@@ -220,4 +222,14 @@ pub(crate) fn audit_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Pr
 /// Returns an audit event as the API lists it.
 pub(crate) fn audit_event(event: AuditEvent) -> JsonText {
     JsonText::of(&AuditEventResponse::from(event))
+}
+
+/// Parses the filters of a device list: project, type, org path, package name, identifier, version code.
+pub(crate) fn device_filters(given: [Option<String>; 6]) -> Result<Filters, Problem> {
+    read_filters(given)
+}
+
+/// Returns the entity tag of a device.
+pub(crate) fn device_etag(found: &DeviceWithInstalls) -> String {
+    etag_of(found)
 }

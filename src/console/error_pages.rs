@@ -1,6 +1,4 @@
-//! Errors of pages. Their statuses and texts are those of the API's problem documents.
-
-use std::fmt;
+//! Pages of errors.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,80 +8,15 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::response::{add_page_headers, html, see_other};
+use super::format::Moment;
+use super::page_error::PageError;
+use super::response::{add_page_headers, html};
 use super::shell::Shell;
 use super::texts::Texts;
 use super::visit::{SignedIn, language_of};
 use crate::http::problem::{Problem, ProblemCode};
-use crate::http::request::context;
-use crate::services::ServiceError;
+use crate::http::request::{context, request_id};
 use slipway_domain::catalog::language::Language;
-
-#[derive(Debug)]
-pub(super) enum PageError {
-    Problem(Problem),
-    /// The person must sign in; afterwards the page is shown.
-    SignIn(String),
-}
-
-impl PageError {
-    /// Asks to sign in and to return to the requested page. A form is not sent again.
-    pub(super) fn sign_in(request: &HttpRequest) -> Self {
-        let mut target = "/console/sign-in".to_owned();
-        let page = request.uri().path_and_query().map_or("/console", |page| page.as_str());
-        if request.method().is_safe() && page != "/console" {
-            target.push_str("?return=");
-            target.extend(url::form_urlencoded::byte_serialize(page.as_bytes()));
-        }
-        Self::SignIn(target)
-    }
-}
-
-impl From<Problem> for PageError {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<ServiceError> for PageError {
-    fn from(error: ServiceError) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl From<askama::Error> for PageError {
-    fn from(error: askama::Error) -> Self {
-        Self::Problem(ServiceError::internal(std::io::Error::other(error)).into())
-    }
-}
-
-impl fmt::Display for PageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Problem(problem) => problem.fmt(f),
-            Self::SignIn(target) => f.write_str(target),
-        }
-    }
-}
-
-impl std::error::Error for PageError {}
-
-/// The page itself is rendered by [`finish`], which knows the language and the person.
-impl ResponseError for PageError {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::Problem(problem) => problem.status_code(),
-            Self::SignIn(_) => StatusCode::SEE_OTHER,
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        match self {
-            Self::Problem(problem) => HttpResponse::new(problem.status_code()),
-            Self::SignIn(target) => see_other(target),
-        }
-    }
-}
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -101,7 +34,7 @@ struct Memory {
     tenants: usize,
     apps: usize,
     releases: usize,
-    synced_at: Option<super::format::Moment>,
+    synced_at: Option<Moment>,
 }
 
 /// Adds the headers of a page, and renders the page of an error.
@@ -139,7 +72,7 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
             tenants: status.tenants,
             apps: status.apps,
             releases: status.releases,
-            synced_at: status.synced_at.map(super::format::Moment),
+            synced_at: status.synced_at.map(Moment),
         }
     });
     let page = ErrorPage {
@@ -147,7 +80,7 @@ fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
         detail: problem.detail(),
         is_unavailable,
         memory,
-        request_id: crate::http::request::request_id(request),
+        request_id: request_id(request),
     };
     respond(problem, page)
 }
