@@ -6,13 +6,13 @@
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // Times in the zone of the browser; the title keeps UTC.
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, {
-    year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hour12: false,
-  });
+  const digits = (number) => String(number).padStart(2, "0");
+  const format = (at) => `${at.getFullYear()}-${digits(at.getMonth() + 1)}-${digits(at.getDate())} `
+    + `${digits(at.getHours())}:${digits(at.getMinutes())}`;
   const localTimes = (root) => {
     for (const time of $$("time[datetime]", root)) {
       const instant = new Date(time.dateTime);
-      if (!Number.isNaN(instant.getTime())) time.textContent = format.format(instant);
+      if (!Number.isNaN(instant.getTime())) time.textContent = format(instant);
     }
   };
 

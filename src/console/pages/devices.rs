@@ -251,7 +251,9 @@ pub(super) fn by_line(problem: Problem) -> Problem {
         match row.and_then(|(index, member)| Some((index.parse::<usize>().ok()?, member))) {
             Some((index, member)) => {
                 let member = member.trim_start_matches('.');
-                FieldError::invalid(format!("csv[{index}]"), format!("{member} {}", error.message))
+                // Some messages begin with the field.
+                let message = error.message.strip_prefix(&error.field).unwrap_or(&error.message);
+                FieldError::invalid(format!("csv[{index}]"), format!("{member} {}", message.trim_start()))
             }
             None => FieldError::invalid("csv", error.message.clone()),
         }
