@@ -86,7 +86,10 @@ mod tests {
             .collect();
         let adoption = Adoption::of(counts.iter()).unwrap();
         assert_eq!(adoption.segments.len(), SEGMENTS + 1);
-        assert_eq!(adoption.segments.iter().map(|segment| segment.width).sum::<u64>(), WIDTH);
+        assert_eq!(
+            adoption.segments.iter().map(|segment| segment.width).sum::<u64>(),
+            WIDTH
+        );
         assert_eq!(adoption.segments[0].percent, "30.0%");
         assert_eq!(adoption.segments[4].version, None);
         assert_eq!(adoption.segments[4].devices, "2");

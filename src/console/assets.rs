@@ -44,7 +44,10 @@ pub(super) async fn send_asset(path: web::Path<(String, String)>) -> Result<Http
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, HeaderValue::from_static(kind)));
     if path.0 == digest(content) {
-        response.insert_header((CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")));
+        response.insert_header((
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        ));
     }
     Ok(response.body(content))
 }

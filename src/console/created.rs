@@ -93,7 +93,11 @@ pub(super) async fn create<T: Creation>(
     form: &Submission,
     permission: (Option<TenantId>, Action),
     secrecy: Secrecy,
-    act: impl AsyncFnOnce(Caller, &Arc<Reservation>, fn(&Reservation) -> IdempotentWrite<'_, T>) -> Result<T, ServiceError>,
+    act: impl AsyncFnOnce(
+        Caller,
+        &Arc<Reservation>,
+        fn(&Reservation) -> IdempotentWrite<'_, T>,
+    ) -> Result<T, ServiceError>,
 ) -> Result<Created<T>, Problem> {
     let (caller, _permit) = form.begin(false)?;
     let ctx = &form.visit.ctx;

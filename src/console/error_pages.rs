@@ -43,12 +43,15 @@ pub(super) async fn finish(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let response = next.call(request).await?;
-    let problem = response.response().error().and_then(|error| match error.as_error::<PageError>() {
-        Some(PageError::Problem(problem)) => Some(problem.clone()),
-        Some(PageError::SignIn(_)) => None,
-        // An extractor of the framework failed.
-        None => error.as_error::<Problem>().cloned(),
-    });
+    let problem = response
+        .response()
+        .error()
+        .and_then(|error| match error.as_error::<PageError>() {
+            Some(PageError::Problem(problem)) => Some(problem.clone()),
+            Some(PageError::SignIn(_)) => None,
+            // An extractor of the framework failed.
+            None => error.as_error::<Problem>().cloned(),
+        });
     let mut response = match problem {
         Some(problem) => {
             let page = error_page(response.request(), &problem);

@@ -170,14 +170,23 @@ fn member(field: &Field, input: &Input) -> Option<Value> {
 
 impl Kind {
     const fn is_list(self) -> bool {
-        matches!(self, Self::Lines | Self::OrgScopes | Self::OrgPath | Self::Rules | Self::Targets)
+        matches!(
+            self,
+            Self::Lines | Self::OrgScopes | Self::OrgPath | Self::Rules | Self::Targets
+        )
     }
 }
 
 pub(super) fn value(kind: Kind, text: &str) -> Value {
     let as_text = || Value::String(text.to_owned());
     match kind {
-        Kind::Text | Kind::Username | Kind::LongText | Kind::Password | Kind::NewPassword | Kind::Choice(_) | Kind::Hidden => as_text(),
+        Kind::Text
+        | Kind::Username
+        | Kind::LongText
+        | Kind::Password
+        | Kind::NewPassword
+        | Kind::Choice(_)
+        | Kind::Hidden => as_text(),
         Kind::Flag => Value::Bool(true),
         Kind::Integer => text.parse::<i64>().map_or_else(|_| as_text(), Value::from),
         Kind::Number => {
@@ -188,7 +197,10 @@ pub(super) fn value(kind: Kind, text: &str) -> Value {
         Kind::Json => serde_json::from_str(text).unwrap_or_else(|_| as_text()),
         Kind::Instant => Value::String(instant(text)),
         Kind::OrgScopes => lines(text, org_scope),
-        Kind::OrgPath => text.split('/').map(|code| Value::String(code.trim().to_owned())).collect(),
+        Kind::OrgPath => text
+            .split('/')
+            .map(|code| Value::String(code.trim().to_owned()))
+            .collect(),
         Kind::Rules => lines(text, rule),
         Kind::Targets => lines(text, |line| {
             let (device, project) = line.rsplit_once('@').unwrap_or((line, ""));
@@ -244,16 +256,32 @@ mod tests {
             (Kind::Json, "{\"a\": 1}", json!({"a": 1})),
             (Kind::Json, "{", json!("{")),
             (Kind::Instant, "2026-03-02T02:00", json!("2026-03-02T02:00:00Z")),
-            (Kind::Instant, "2026-03-02T02:00:30", json!("2026-03-02T02:00:30Z")),
-            (Kind::Instant, "2026-03-02T02:00:00+08:00", json!("2026-03-02T02:00:00+08:00")),
-            (Kind::OrgScopes, "HM/HM-SH\n//8007", json!([{"l1Code": "HM", "l2Code": "HM-SH"}, {"l3Code": "8007"}])),
+            (
+                Kind::Instant,
+                "2026-03-02T02:00:30",
+                json!("2026-03-02T02:00:30Z"),
+            ),
+            (
+                Kind::Instant,
+                "2026-03-02T02:00:00+08:00",
+                json!("2026-03-02T02:00:00+08:00"),
+            ),
+            (
+                Kind::OrgScopes,
+                "HM/HM-SH\n//8007",
+                json!([{"l1Code": "HM", "l2Code": "HM-SH"}, {"l3Code": "8007"}]),
+            ),
             (Kind::OrgPath, "HM/HM-SH", json!(["HM", "HM-SH"])),
             (
                 Kind::Rules,
                 "webview semver >=8.0, <12\nram ge 4",
                 json!([{"name": "webview", "op": "semver", "value": ">=8.0, <12"}, {"name": "ram", "op": "ge", "value": 4}]),
             ),
-            (Kind::Targets, "PDA001@hema", json!([{"hardware_id": "PDA001", "project_id": "hema"}])),
+            (
+                Kind::Targets,
+                "PDA001@hema",
+                json!([{"hardware_id": "PDA001", "project_id": "hema"}]),
+            ),
         ] {
             assert_eq!(value(kind, text), expected, "{text}");
         }

@@ -102,9 +102,19 @@ impl FormContext<'_> {
     }
 
     /// Builds the form of an object with its stored values. `object` tells the forms of several objects apart.
-    pub(super) fn form_of(&self, form: &Form, object: &str, action: impl fmt::Display, values: Values) -> FormView {
+    pub(super) fn form_of(
+        &self,
+        form: &Form,
+        object: &str,
+        action: impl fmt::Display,
+        values: Values,
+    ) -> FormView {
         let t = self.t;
-        let id = if object.is_empty() { form.key.to_owned() } else { format!("{}-{object}", form.key) };
+        let id = if object.is_empty() {
+            form.key.to_owned()
+        } else {
+            format!("{}-{object}", form.key)
+        };
         let attempt = self.attempt.filter(|attempt| attempt.form == id);
         let stored = |field: &Field| {
             let stored = values.iter().find(|(name, _)| *name == field.name);
@@ -117,7 +127,9 @@ impl FormContext<'_> {
             token: self.token.to_owned(),
             form_id: form_id(attempt),
             etag: None,
-            fields: fields.map(|field| field_view(t, &id, field, stored(field), attempt, is_stale)).collect(),
+            fields: fields
+                .map(|field| field_view(t, &id, field, stored(field), attempt, is_stale))
+                .collect(),
             submit: (form.submit)(t),
             explanation: form.explanation.map(|explanation| explanation(t)),
             is_danger: form.style == Style::Danger,
@@ -176,8 +188,16 @@ fn field_view(
         Some(attempt) => attempt.input.has(field.name),
         None => stored == "true",
     };
-    let value = if is_secret { String::new() } else { given.unwrap_or_else(|| stored.clone()) };
-    let differs = if is_flag { is_checked != (stored == "true") } else { value != stored };
+    let value = if is_secret {
+        String::new()
+    } else {
+        given.unwrap_or_else(|| stored.clone())
+    };
+    let differs = if is_flag {
+        is_checked != (stored == "true")
+    } else {
+        value != stored
+    };
     FieldView {
         id: format!("{form}-{}", field.name.replace('.', "-")),
         name: field.name,
@@ -234,7 +254,9 @@ fn error_of(t: &Texts, name: &str, problem: &Problem) -> Option<String> {
         .iter()
         .filter_map(|error| {
             let rest = error.field.strip_prefix(name)?;
-            let line = rest.strip_prefix('[').and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
+            let line = rest
+                .strip_prefix('[')
+                .and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
             match line {
                 Some(index) => Some(format!("{} {}: {}", t.line, index + 1, error.message)),
                 None if rest.is_empty() || rest.starts_with('.') => Some(error.message.clone()),

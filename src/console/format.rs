@@ -35,7 +35,10 @@ impl fmt::Display for Moment {
         let machine = self.0.to_rfc3339_opts(SecondsFormat::Secs, true);
         let text = self.0.format("%Y-%m-%d %H:%M");
         let utc = self.0.format("%Y-%m-%d %H:%M:%S UTC");
-        write!(f, "<time datetime=\"{machine}\" title=\"{utc}\">{text} UTC</time>")
+        write!(
+            f,
+            "<time datetime=\"{machine}\" title=\"{utc}\">{text} UTC</time>"
+        )
     }
 }
 

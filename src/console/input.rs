@@ -18,7 +18,10 @@ pub(super) struct Input(Vec<(String, String)>);
 impl Input {
     /// Parses the body of a form. The line breaks of a browser become those of the API.
     pub(super) fn read(request: &HttpRequest, body: &[u8]) -> Result<Self, Problem> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|header| header.to_str().ok());
+        let content_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|header| header.to_str().ok());
         let kind = BodyKind::of(content_type);
         if kind == BodyKind::Other {
             let detail = "send the form as application/x-www-form-urlencoded or multipart/form-data";
@@ -27,7 +30,12 @@ impl Input {
         let params = Params::read("", body, &kind)
             .map_err(|error| Problem::new(ProblemCode::InvalidParameter, error.message))?;
         let value = |name: &str| params.get(name).unwrap_or_default().replace("\r\n", "\n");
-        Ok(Self(params.names().map(|name| (name.to_owned(), value(name))).collect()))
+        Ok(Self(
+            params
+                .names()
+                .map(|name| (name.to_owned(), value(name)))
+                .collect(),
+        ))
     }
 
     pub(super) fn get(&self, name: &str) -> &str {

@@ -20,7 +20,10 @@ impl PageError {
     /// Asks to sign in and to return to the requested page. A form is not sent again.
     pub(super) fn sign_in(request: &HttpRequest) -> Self {
         let mut target = "/console/sign-in".to_owned();
-        let page = request.uri().path_and_query().map_or("/console", |page| page.as_str());
+        let page = request
+            .uri()
+            .path_and_query()
+            .map_or("/console", |page| page.as_str());
         if request.method().is_safe() && page != "/console" {
             target.push_str("?return=");
             target.extend(url::form_urlencoded::byte_serialize(page.as_bytes()));
@@ -70,7 +73,9 @@ impl ResponseError for PageError {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Problem(problem) => HttpResponse::new(problem.status_code()),
-            Self::SignIn(target) => HttpResponse::SeeOther().insert_header((LOCATION, target.as_str())).finish(),
+            Self::SignIn(target) => HttpResponse::SeeOther()
+                .insert_header((LOCATION, target.as_str()))
+                .finish(),
         }
     }
 }

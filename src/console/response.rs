@@ -19,7 +19,9 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-or
 /// Responds with a page.
 pub(super) fn html(status: StatusCode, page: &impl Template) -> Result<HttpResponse, PageError> {
     let text = page.render()?;
-    Ok(HttpResponse::build(status).content_type(ContentType::html()).body(text))
+    Ok(HttpResponse::build(status)
+        .content_type(ContentType::html())
+        .body(text))
 }
 
 pub(super) fn see_other(target: &str) -> HttpResponse {
@@ -33,7 +35,10 @@ pub(super) fn add_page_headers(headers: &mut HeaderMap) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(
+        CROSS_ORIGIN_OPENER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.append(VARY, HeaderValue::from_static("Accept-Language, Cookie"));

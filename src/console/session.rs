@@ -23,7 +23,11 @@ struct CookieName(&'static str, &'static str);
 
 impl CookieName {
     fn of(&self, request: &HttpRequest) -> &'static str {
-        if Site::of(request).is_secure() { self.0 } else { self.1 }
+        if Site::of(request).is_secure() {
+            self.0
+        } else {
+            self.1
+        }
     }
 
     fn read(&self, request: &HttpRequest) -> Option<String> {
@@ -90,7 +94,8 @@ pub(super) fn require_own_origin(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 pub(super) fn foreign_form() -> Problem {
-    let detail = "the form was not sent by a current page of this console; open the page again and repeat the input";
+    let detail =
+        "the form was not sent by a current page of this console; open the page again and repeat the input";
     Problem::new(ProblemCode::PermissionDenied, detail)
 }
 
@@ -123,7 +128,12 @@ mod tests {
 
     #[test]
     fn only_paths_of_the_console_are_continued_at() {
-        for own in ["/console", "/console/", "/console/tenants/1/apps?cursor=YQ", "/console?done=signed_out"] {
+        for own in [
+            "/console",
+            "/console/",
+            "/console/tenants/1/apps?cursor=YQ",
+            "/console?done=signed_out",
+        ] {
             assert_eq!(safe_path(own), Some(own));
         }
         for foreign in [

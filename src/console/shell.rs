@@ -92,7 +92,11 @@ impl Shell {
             safe_path(here).unwrap_or("/console").clone_into(&mut shell.here);
         }
         shell.notice = query_param(request, "done").and_then(|key| t.notice(&key));
-        if let Some(SignedIn { principal, form_token }) = signed_in {
+        if let Some(SignedIn {
+            principal,
+            form_token,
+        }) = signed_in
+        {
             let tenant = tenant_of(request, principal);
             shell.account = Some(Account {
                 name: principal.name.clone(),
@@ -156,7 +160,9 @@ impl Shell {
 
     pub(super) fn other_languages(&self) -> Vec<(&'static str, &'static str)> {
         let others = Language::ALL.into_iter().filter(|other| *other != self.language);
-        others.map(|other| (other.tag(), Texts::of(other).language_name)).collect()
+        others
+            .map(|other| (other.tag(), Texts::of(other).language_name))
+            .collect()
     }
 }
 
@@ -165,13 +171,16 @@ fn navigation(t: &Texts, principal: &Principal, tenant: Option<TenantId>, path: 
         Some(tenant) => (format!("/console/tenants/{tenant}"), &OF_TENANT),
         None => ("/console".to_owned(), &OF_PLATFORM),
     };
-    let permitted = entries.iter().filter(|(.., action)| is_permitted(principal.role, *action));
+    let permitted = entries
+        .iter()
+        .filter(|(.., action)| is_permitted(principal.role, *action));
     let item = |(end, label, _): &NavEntry| {
         let href = format!("{base}{end}");
         let below = path.strip_prefix(&href);
         NavItem {
             label: label(t),
-            is_current: below.is_some_and(|rest| rest.is_empty() || (!end.is_empty() && rest.starts_with('/'))),
+            is_current: below
+                .is_some_and(|rest| rest.is_empty() || (!end.is_empty() && rest.starts_with('/'))),
             href,
         }
     };

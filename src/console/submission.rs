@@ -4,10 +4,10 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::page_error::PageError;
 use super::fields::Form;
 use super::form_view::Attempt;
 use super::input::{ETAG, FORM_TOKEN, Input};
+use super::page_error::PageError;
 use super::session;
 use super::visit::Visit;
 use crate::http::body::{MAX_BODY_BYTES, MAX_BULK_BODY_BYTES, read_form_body};
@@ -39,7 +39,11 @@ impl FromRequest for Submission {
             let mut visit = Visit::authenticate(request.clone()).await?;
             let owner = Owner::of(visit.principal.tenant);
             let is_bulk = BULK.iter().any(|end| request.path().ends_with(end));
-            let max_bytes = if is_bulk { MAX_BULK_BODY_BYTES } else { MAX_BODY_BYTES };
+            let max_bytes = if is_bulk {
+                MAX_BULK_BODY_BYTES
+            } else {
+                MAX_BODY_BYTES
+            };
             let body = read_form_body(&request, &mut payload, owner, max_bytes).await?;
             let input = Input::read(&request, &body.bytes)?;
             if input.get(FORM_TOKEN).is_empty() || !is_token_of(&request, &input) {
@@ -82,7 +86,12 @@ impl Submission {
     }
 
     /// Returns the attempt of a form on one of several objects.
-    pub(super) fn attempt_on(&self, form: &Form, object: &str, problem: Problem) -> Result<Attempt, PageError> {
+    pub(super) fn attempt_on(
+        &self,
+        form: &Form,
+        object: &str,
+        problem: Problem,
+    ) -> Result<Attempt, PageError> {
         use ProblemCode as Code;
         let is_about_the_input = matches!(
             problem.code(),
@@ -99,7 +108,11 @@ impl Submission {
         }
         let key = form.key;
         Ok(Attempt {
-            form: if object.is_empty() { key.to_owned() } else { format!("{key}-{object}") },
+            form: if object.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{key}-{object}")
+            },
             input: self.input.clone(),
             problem,
         })

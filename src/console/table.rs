@@ -18,7 +18,9 @@ impl Default for Table {
 impl Table {
     pub(super) fn row(&mut self, cells: &[&str]) -> Result<(), PageError> {
         let cells = cells.iter().map(|cell| neutral(cell));
-        self.0.write_record(cells).map_err(|error| ServiceError::internal(error).into())
+        self.0
+            .write_record(cells)
+            .map_err(|error| ServiceError::internal(error).into())
     }
 
     pub(super) fn finish(self) -> Result<Vec<u8>, PageError> {
@@ -29,13 +31,19 @@ impl Table {
 
 /// Puts an apostrophe before a cell that a spreadsheet would calculate. The text may come from a device.
 fn neutral(cell: &str) -> String {
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
+    if cell.starts_with(FORMULA) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    }
 }
 
 /// Takes the apostrophe off that [`Table`] put before a cell.
 pub(super) fn plain(cell: &str) -> &str {
     let cell = cell.trim();
-    cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(cell)
+    cell.strip_prefix('\'')
+        .filter(|rest| rest.starts_with(FORMULA))
+        .unwrap_or(cell)
 }
 
 #[cfg(test)]
@@ -45,7 +53,9 @@ mod tests {
     #[test]
     fn formulas_are_neutralised_and_read_back() {
         let mut table = Table::default();
-        table.row(&["=1+1", "@x", "-2", "a,b", "say \"hi\"", "'quoted"]).unwrap();
+        table
+            .row(&["=1+1", "@x", "-2", "a,b", "say \"hi\"", "'quoted"])
+            .unwrap();
         let text = String::from_utf8(table.finish().unwrap()).unwrap();
         assert_eq!(text, "'=1+1,'@x,'-2,\"a,b\",\"say \"\"hi\"\"\",'quoted\n");
         assert_eq!(plain("'=1+1"), "=1+1");

@@ -97,7 +97,8 @@ impl Console {
     }
 
     fn has_page(path: &str) -> bool {
-        path.strip_prefix(Self::PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(Self::PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -19,7 +19,9 @@ impl PublicAddress {
     }
 
     fn has_host(&self, host: &str) -> bool {
-        self.0.as_ref().is_some_and(|url| authority(url).as_deref() == Some(host))
+        self.0
+            .as_ref()
+            .is_some_and(|url| authority(url).as_deref() == Some(host))
     }
 
     fn is_https(&self) -> bool {
@@ -29,7 +31,10 @@ impl PublicAddress {
 
 fn authority(url: &Url) -> Option<String> {
     let host = url.host_str()?;
-    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    Some(
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+    )
 }
 
 /// Address of one request.
@@ -53,15 +58,22 @@ impl<'a> Site<'a> {
 
     /// Returns `true` if the browser used TLS: a trusted proxy says so, or the host is that of a public `https` URL.
     pub(crate) fn is_secure(&self) -> bool {
-        let is_public = self.public().is_some_and(|url| url.is_https() && url.has_host(&self.host));
+        let is_public = self
+            .public()
+            .is_some_and(|url| url.is_https() && url.has_host(&self.host));
         is_public || self.proxy_used_tls()
     }
 
     fn proxy_used_tls(&self) -> bool {
         let proxies = self.request.app_data::<web::Data<TrustedProxies>>();
         let peer = self.request.peer_addr();
-        let is_trusted = proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.trusts(peer.ip()));
-        is_trusted && self.forwarded_proto().is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+        let is_trusted = proxies
+            .zip(peer)
+            .is_some_and(|(proxies, peer)| proxies.trusts(peer.ip()));
+        is_trusted
+            && self
+                .forwarded_proto()
+                .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
     }
 
     /// Returns the protocol that the nearest proxy records. An earlier entry may come from the client.
@@ -70,17 +82,25 @@ impl<'a> Site<'a> {
         if let Some(proto) = headers.get_all(X_FORWARDED_PROTO).last() {
             return proto.to_str().ok()?.rsplit(',').next().map(str::trim);
         }
-        let element = headers.get_all(FORWARDED).last()?.to_str().ok()?.rsplit(',').next()?;
+        let element = headers
+            .get_all(FORWARDED)
+            .last()?
+            .to_str()
+            .ok()?
+            .rsplit(',')
+            .next()?;
         element.split(';').find_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            name.eq_ignore_ascii_case("proto").then(|| value.trim_matches('"'))
+            name.eq_ignore_ascii_case("proto")
+                .then(|| value.trim_matches('"'))
         })
     }
 
     /// Returns `true` if the browser runs on this machine: its address and the host that it named are loopback, and no
     /// untrusted proxy forwarded the request.
     pub(crate) fn is_loopback(&self) -> bool {
-        let peer_is_client = client_address(self.request) == self.request.peer_addr().map(|peer| peer.ip().to_canonical());
+        let peer_is_client =
+            client_address(self.request) == self.request.peer_addr().map(|peer| peer.ip().to_canonical());
         let headers = self.request.headers();
         let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR);
         let is_local = client_address(self.request).is_some_and(|address| address.is_loopback());
@@ -117,7 +137,9 @@ mod tests {
         let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()], ForwardedHeader::Auto);
         let mut request = TestRequest::default()
             .peer_addr(format!("{peer}:9").parse().unwrap())
-            .app_data(web::Data::new(PublicAddress::new(Some("https://slipway.example"))))
+            .app_data(web::Data::new(PublicAddress::new(Some(
+                "https://slipway.example",
+            ))))
             .app_data(web::Data::new(proxies));
         for (name, value) in headers {
             request = request.insert_header((*name, *value));
@@ -130,10 +152,22 @@ mod tests {
         let secure = |peer, headers: &[(&str, &str)]| Site::of(&request(peer, headers)).is_secure();
         assert!(secure("127.0.0.1", &[("host", "slipway.example")]));
         assert!(!secure("127.0.0.1", &[("host", "other.example")]));
-        assert!(secure("10.0.0.1", &[("host", "other.example"), ("x-forwarded-proto", "https")]));
-        assert!(secure("10.0.0.1", &[("host", "a"), ("forwarded", "for=1.2.3.4;proto=https")]));
-        assert!(!secure("10.0.0.1", &[("host", "a"), ("x-forwarded-proto", "https, http")]));
-        assert!(!secure("192.0.2.1", &[("host", "a"), ("x-forwarded-proto", "https")]));
+        assert!(secure(
+            "10.0.0.1",
+            &[("host", "other.example"), ("x-forwarded-proto", "https")]
+        ));
+        assert!(secure(
+            "10.0.0.1",
+            &[("host", "a"), ("forwarded", "for=1.2.3.4;proto=https")]
+        ));
+        assert!(!secure(
+            "10.0.0.1",
+            &[("host", "a"), ("x-forwarded-proto", "https, http")]
+        ));
+        assert!(!secure(
+            "192.0.2.1",
+            &[("host", "a"), ("x-forwarded-proto", "https")]
+        ));
     }
 
     #[test]
@@ -142,7 +176,10 @@ mod tests {
         assert!(local("127.0.0.1", &[("host", "127.0.0.1:8080")]));
         assert!(local("127.0.0.1", &[("host", "localhost:8080")]));
         assert!(!local("127.0.0.1", &[("host", "evil.example:8080")]));
-        assert!(!local("127.0.0.1", &[("host", "localhost"), ("x-forwarded-for", "203.0.113.9")]));
+        assert!(!local(
+            "127.0.0.1",
+            &[("host", "localhost"), ("x-forwarded-for", "203.0.113.9")]
+        ));
         assert!(!local("192.0.2.1", &[("host", "localhost")]));
     }
 
@@ -153,7 +190,13 @@ mod tests {
             Site::of(&request).is_own_origin(origin)
         };
         assert!(own("http://127.0.0.1:8080"));
-        for foreign in ["null", "", "https://127.0.0.1:8080", "http://127.0.0.1", "http://evil.example"] {
+        for foreign in [
+            "null",
+            "",
+            "https://127.0.0.1:8080",
+            "http://127.0.0.1",
+            "http://evil.example",
+        ] {
             assert!(!own(foreign), "{foreign}");
         }
     }

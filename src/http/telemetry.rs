@@ -74,7 +74,10 @@ pub(super) async fn instrument_request(
     let began = timer::now();
     // A check does not use the database, and the gateway's push has its own response to a missed deadline.
     let has_deadline = check_path.is_none();
-    let console = request.app_data::<Console>().filter(|_| Console::has_page(&path)).copied();
+    let console = request
+        .app_data::<Console>()
+        .filter(|_| Console::has_page(&path))
+        .copied();
     let languages = console.and_then(|_| request.headers().get(ACCEPT_LANGUAGE).cloned());
     // A call that misses its deadline loses its request.
     let context = if has_deadline {
@@ -293,7 +296,9 @@ impl AccessLogEntry<'_> {
     /// Logs the response. Devices and probes send requests all the time, so these are logged at debug level. Those of
     /// people and pipelines are logged at info level, as are server errors.
     fn log(&self, request: Option<&HttpRequest>) {
-        let is_for_the_record = self.route.starts_with("/api/") || self.route.starts_with(Console::PATH) || self.status.as_u16() >= 500;
+        let is_for_the_record = self.route.starts_with("/api/")
+            || self.route.starts_with(Console::PATH)
+            || self.status.as_u16() >= 500;
         if !is_for_the_record && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }

@@ -121,7 +121,11 @@ mod tests {
         (0..30).for_each(|_| rate.count());
         assert_eq!(rate.per_minute(began + Duration::from_secs(121)), 15);
         (0..600).for_each(|_| rate.count());
-        assert_eq!(rate.per_minute(began + Duration::from_secs(130)), 15, "a minute is not over");
+        assert_eq!(
+            rate.per_minute(began + Duration::from_secs(130)),
+            15,
+            "a minute is not over"
+        );
         assert_eq!(rate.per_minute(began + Duration::from_secs(241)), 300);
     }
 }

@@ -74,13 +74,23 @@ fn filtered(rows: Select<Entity>, filter: &AuditFilter) -> Select<Entity> {
         from,
         until,
     } = filter;
-    rows.apply_if(actor.as_deref(), |rows, actor| rows.filter(Column::ActorKey.eq(actor)))
-        .apply_if(actor_name.as_deref(), |rows, name| rows.filter(Column::ActorName.eq(name)))
-        .apply_if(action.as_deref(), |rows, action| rows.filter(Column::Action.eq(action)))
-        .apply_if(object_type.as_deref(), |rows, kind| rows.filter(Column::ObjectType.eq(kind)))
-        .apply_if(object_id.as_deref(), |rows, id| rows.filter(Column::ObjectId.eq(id)))
-        .apply_if(*from, |rows, from| rows.filter(Column::At.gte(from)))
-        .apply_if(*until, |rows, until| rows.filter(Column::At.lt(until)))
+    rows.apply_if(actor.as_deref(), |rows, actor| {
+        rows.filter(Column::ActorKey.eq(actor))
+    })
+    .apply_if(actor_name.as_deref(), |rows, name| {
+        rows.filter(Column::ActorName.eq(name))
+    })
+    .apply_if(action.as_deref(), |rows, action| {
+        rows.filter(Column::Action.eq(action))
+    })
+    .apply_if(object_type.as_deref(), |rows, kind| {
+        rows.filter(Column::ObjectType.eq(kind))
+    })
+    .apply_if(object_id.as_deref(), |rows, id| {
+        rows.filter(Column::ObjectId.eq(id))
+    })
+    .apply_if(*from, |rows, from| rows.filter(Column::At.gte(from)))
+    .apply_if(*until, |rows, until| rows.filter(Column::At.lt(until)))
 }
 
 /// Counts those of these package names whose deletion is in the audit log.

@@ -5,9 +5,9 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::sign_in::signed_out;
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
+use crate::console::page_error::PageError;
 use crate::console::response::html;
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -23,7 +23,9 @@ const PASSWORD: Form = Form {
     style: Style::Primary,
     fields: &[
         Field::new("current", Kind::Password, |t| t.current_password).required(),
-        Field::new("new", Kind::NewPassword, |t| t.new_password).required().hint(|t| t.password_hint),
+        Field::new("new", Kind::NewPassword, |t| t.new_password)
+            .required()
+            .hint(|t| t.password_hint),
     ],
 };
 

@@ -6,10 +6,10 @@ use askama::Template;
 
 use crate::console::adoption::Adoption;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::segment;
+use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -40,10 +40,13 @@ const APP: Form = Form {
     explanation: None,
     style: Style::Primary,
     fields: &[
-        Field::new("package_name", Kind::Text, |t| t.package_name).required().hint(|t| t.package_name_hint),
+        Field::new("package_name", Kind::Text, |t| t.package_name)
+            .required()
+            .hint(|t| t.package_name_hint),
         Field::new("app_name", Kind::Text, |t| t.name).required(),
         Field::new("icon_url", Kind::Text, |t| t.icon_url),
-        Field::new("old_package_names", Kind::Lines, |t| t.old_package_names).hint(|t| t.old_package_names_hint),
+        Field::new("old_package_names", Kind::Lines, |t| t.old_package_names)
+            .hint(|t| t.old_package_names_hint),
     ],
 };
 
@@ -90,7 +93,8 @@ const RESOURCE: Form = Form {
             |t| t.kind,
         ),
         Field::new("enabled", Kind::Flag, |t| t.offers_enabled).hint(|t| t.resource_enabled_hint),
-        Field::new("repair_on_mismatch", Kind::Flag, |t| t.repair_on_mismatch).hint(|t| t.repair_on_mismatch_hint),
+        Field::new("repair_on_mismatch", Kind::Flag, |t| t.repair_on_mismatch)
+            .hint(|t| t.repair_on_mismatch_hint),
     ],
 };
 
@@ -140,7 +144,9 @@ pub(in crate::console) async fn create_app(form: Submission) -> Result<HttpRespo
     match try_create(&form, tenant_id).await {
         Ok(name) => {
             let name = segment(&name);
-            Ok(see_other(&format!("/console/tenants/{tenant_id}/apps/{name}?done=created")))
+            Ok(see_other(&format!(
+                "/console/tenants/{tenant_id}/apps/{name}?done=created"
+            )))
         }
         Err(problem) => render_list(&form.visit, Some(&form.attempt(&APP, problem)?)).await,
     }
@@ -150,9 +156,16 @@ async fn try_create(form: &Submission, tenant: TenantId) -> Result<String, Probl
     let new = requests::app(&APP.body(&form.input))?;
     let ctx = &form.visit.ctx;
     let permission = (Some(tenant), Action::WriteApps);
-    let made = create(form, permission, Secrecy::Open, async |caller, reservation, once| {
-        Ok(apps::create(ctx, &caller, tenant, new, once(reservation)).await?.value)
-    });
+    let made = create(
+        form,
+        permission,
+        Secrecy::Open,
+        async |caller, reservation, once| {
+            Ok(apps::create(ctx, &caller, tenant, new, once(reservation))
+                .await?
+                .value)
+        },
+    );
     Ok(match made.await? {
         Created::New(stored) => stored.name(),
         Created::Earlier(name) => name,
@@ -234,7 +247,8 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
     let app = &reads.app.value;
     let tenant = format!("/console/tenants/{}", path.tenant_id);
     let base = format!("{tenant}/apps/{}", segment(app.package_name.as_str()));
-    let shell = Shell::of(visit, app.app_name.to_string()).below(format!("{tenant}/apps"), visit.texts().apps);
+    let shell =
+        Shell::of(visit, app.app_name.to_string()).below(format!("{tenant}/apps"), visit.texts().apps);
     let forms = app_forms(visit, &shell, attempt, &base, &reads.app);
     let page = AppDetails {
         resources: sections(visit, &shell, attempt, &base, &reads),
@@ -272,7 +286,10 @@ fn app_values(app: &App) -> Values {
     let old: Vec<_> = app.old_package_names.iter().map(ToString::to_string).collect();
     vec![
         ("app_name", app.app_name.to_string()),
-        ("icon_url", app.icon_url.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "icon_url",
+            app.icon_url.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ),
         ("old_package_names", old.join("\n")),
         ("enabled", app.enabled.to_string()),
     ]
@@ -290,9 +307,12 @@ fn sections(
     let section = |stored: &Versioned<Resource>| {
         let resource = &stored.value;
         let identifier = resource.identifier.as_str();
-        let of_it = |release: &&Versioned<ReleaseRecord>| release.value.release.identifier == resource.identifier;
+        let of_it =
+            |release: &&Versioned<ReleaseRecord>| release.value.release.identifier == resource.identifier;
         let action = format!("{base}/resources/{}", segment(identifier));
-        let form = shell.forms(attempt).form_of(&RESOURCE, identifier, action, resource_values(resource));
+        let form = shell
+            .forms(attempt)
+            .form_of(&RESOURCE, identifier, action, resource_values(resource));
         ResourceSection {
             identifier: identifier.to_owned(),
             name: resource.name.as_ref().map(ToString::to_string),
@@ -304,7 +324,12 @@ fn sections(
                 .filter(of_it)
                 .map(|release| ReleaseSummary::of(shell, base, release))
                 .collect(),
-            adoption: Adoption::of(reads.counts.iter().filter(|count| count.identifier == resource.identifier)),
+            adoption: Adoption::of(
+                reads
+                    .counts
+                    .iter()
+                    .filter(|count| count.identifier == resource.identifier),
+            ),
             form: may_write.then(|| form.etag(&stored.etag).behind(shell.t.change_resource)),
         }
     };
@@ -313,7 +338,14 @@ fn sections(
 
 fn resource_values(resource: &Resource) -> Values {
     vec![
-        ("name", resource.name.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "name",
+            resource
+                .name
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
         ("kind", resource.kind.as_str().to_owned()),
         ("enabled", resource.enabled.to_string()),
         ("repair_on_mismatch", resource.repair_on_mismatch.to_string()),
@@ -321,7 +353,11 @@ fn resource_values(resource: &Resource) -> Values {
 }
 
 fn app_href(path: &AppPath) -> String {
-    format!("/console/tenants/{}/apps/{}", path.tenant_id, segment(path.package_name.as_str()))
+    format!(
+        "/console/tenants/{}/apps/{}",
+        path.tenant_id,
+        segment(path.package_name.as_str())
+    )
 }
 
 pub(in crate::console) async fn update(form: Submission) -> Result<HttpResponse, PageError> {
@@ -336,7 +372,15 @@ async fn try_update(form: &Submission, path: &AppPath) -> Result<(), Problem> {
     let (changes, is_urgent) = requests::app_changes(&CHANGE.body(&form.input))?;
     let (caller, _permit) = form.begin(is_urgent)?;
     let (tenant, name) = (path.tenant_id, &path.package_name);
-    apps::update(&form.visit.ctx, &caller, tenant, name, changes, &form.precondition()).await?;
+    apps::update(
+        &form.visit.ctx,
+        &caller,
+        tenant,
+        name,
+        changes,
+        &form.precondition(),
+    )
+    .await?;
     Ok(())
 }
 
@@ -345,7 +389,10 @@ pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse,
     let (caller, _permit) = form.begin(false)?;
     let (ctx, condition) = (&form.visit.ctx, form.precondition());
     match apps::delete(ctx, &caller, path.tenant_id, &path.package_name, &condition).await {
-        Ok(_) => Ok(see_other(&format!("/console/tenants/{}/apps?done=deleted", path.tenant_id))),
+        Ok(_) => Ok(see_other(&format!(
+            "/console/tenants/{}/apps?done=deleted",
+            path.tenant_id
+        ))),
         Err(error) => render_app(&form.visit, Some(&form.attempt(&DELETE, error.into())?)).await,
     }
 }
@@ -356,10 +403,17 @@ pub(in crate::console) async fn update_resource(form: Submission) -> Result<Http
     match try_update_resource(&form, &path).await {
         Ok(()) => {
             let name = segment(path.package_name.as_str());
-            Ok(see_other(&format!("/console/tenants/{}/apps/{name}?done=saved", path.tenant_id)))
+            Ok(see_other(&format!(
+                "/console/tenants/{}/apps/{name}?done=saved",
+                path.tenant_id
+            )))
         }
         Err(problem) => {
-            render_app(&form.visit, Some(&form.attempt_on(&RESOURCE, identifier, problem)?)).await
+            render_app(
+                &form.visit,
+                Some(&form.attempt_on(&RESOURCE, identifier, problem)?),
+            )
+            .await
         }
     }
 }

@@ -9,12 +9,12 @@ use chrono::SecondsFormat;
 use futures_util::stream::unfold;
 use serde_json::{Map, Value};
 
-use crate::console::page_error::PageError;
 use crate::console::format::{Moment, segment};
+use crate::console::page_error::PageError;
 use crate::console::response::html;
 use crate::console::shell::Shell;
-use crate::console::visit::Visit;
 use crate::console::table::Table;
+use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
@@ -47,7 +47,10 @@ pub(super) struct ChangeRow {
 
 /// Prepares events for a page. `base` is the address of the tenant, or of the platform.
 pub(super) fn rows_of(shell: &Shell, base: &str, events: Vec<AuditEvent>) -> Vec<EventRow> {
-    events.into_iter().map(|event| EventRow::of(shell, base, event)).collect()
+    events
+        .into_iter()
+        .map(|event| EventRow::of(shell, base, event))
+        .collect()
 }
 
 impl EventRow {
@@ -76,7 +79,12 @@ fn object_of(text: Option<JsonText>) -> Map<String, Value> {
 
 /// Names an object by what people call it, where its id says nothing.
 fn object_name(kind: &str, id: &str, after: &Map<String, Value>, before: &Map<String, Value>) -> String {
-    let member = |name: &str| after.get(name).or_else(|| before.get(name)).and_then(Value::as_str);
+    let member = |name: &str| {
+        after
+            .get(name)
+            .or_else(|| before.get(name))
+            .and_then(Value::as_str)
+    };
     match kind {
         "release" => match (member("identifier"), member("version_name")) {
             (Some(identifier), Some(version)) => format!("{identifier} {version}"),
@@ -96,10 +104,19 @@ fn href(
     after: &Map<String, Value>,
     before: &Map<String, Value>,
 ) -> Option<String> {
-    let package_name = || after.get("package_name").or_else(|| before.get("package_name"))?.as_str();
+    let package_name = || {
+        after
+            .get("package_name")
+            .or_else(|| before.get("package_name"))?
+            .as_str()
+    };
     match kind {
         "app" => Some(format!("{base}/apps/{}", segment(id))),
-        "release" => Some(format!("{base}/apps/{}/releases/{}", segment(package_name()?), segment(id))),
+        "release" => Some(format!(
+            "{base}/apps/{}/releases/{}",
+            segment(package_name()?),
+            segment(id)
+        )),
         "push" => Some(format!("{base}/pushes/{}", segment(id))),
         "tenant" => Some(format!("/console/tenants/{}", segment(id))),
         _ => None,
@@ -189,15 +206,29 @@ impl FilterInput {
     }
 
     fn read(&self) -> Result<AuditFilter, Problem> {
-        let given = self.pairs().map(|(_, value)| Some(value.to_owned()).filter(|value| !value.is_empty()));
+        let given = self
+            .pairs()
+            .map(|(_, value)| Some(value.to_owned()).filter(|value| !value.is_empty()));
         let [actor_name, action, object_type, object_id, from, until] = given;
-        requests::audit_filter([None, actor_name, action, object_type, object_id, from.map(day), until.map(day)])
+        requests::audit_filter([
+            None,
+            actor_name,
+            action,
+            object_type,
+            object_id,
+            from.map(day),
+            until.map(day),
+        ])
     }
 }
 
 /// Completes a day to a time.
 fn day(text: String) -> String {
-    if text.len() == 10 { format!("{text}T00:00:00Z") } else { text }
+    if text.len() == 10 {
+        format!("{text}T00:00:00Z")
+    } else {
+        text
+    }
 }
 
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -327,9 +358,23 @@ impl ExportState {
 fn csv_of(events: &[AuditEvent], has_head: bool) -> Result<Vec<u8>, PageError> {
     let mut table = Table::default();
     if has_head {
-        table.row(&["at", "actor", "actor_name", "action", "object_type", "object_id", "before", "after", "request_id"])?;
+        table.row(&[
+            "at",
+            "actor",
+            "actor_name",
+            "action",
+            "object_type",
+            "object_id",
+            "before",
+            "after",
+            "request_id",
+        ])?;
     }
-    let json = |text: &Option<JsonText>| text.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default();
+    let json = |text: &Option<JsonText>| {
+        text.as_ref()
+            .map(|text| text.as_str().to_owned())
+            .unwrap_or_default()
+    };
     for event in events {
         table.row(&[
             &event.at.to_rfc3339_opts(SecondsFormat::Micros, true),

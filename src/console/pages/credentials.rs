@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::people::ROLES;
 use crate::console::created::{Created, Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Label, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::Moment;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -22,12 +22,15 @@ use crate::http::problem::{Problem, ProblemCode};
 use crate::http::requests;
 use crate::services::credentials::{self, IssuedCredential, ManagedCredential, NewCredential, app_keys};
 use crate::services::{Owner as _, ServiceError};
-use slipway_domain::access::{Action, ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Platform, PlatformToken};
+use slipway_domain::access::{
+    Action, ApiToken, AppKey, AppKeyRole, DeviceKey, KeyFacts, Platform, PlatformToken,
+};
 use slipway_domain::catalog::ids::{KeyId, TenantId};
 use slipway_domain::catalog::versioned::Versioned;
 
 const NAME: Field = Field::new("name", Kind::Text, |t| t.name).required();
-const EXPIRES_AT: Field = Field::new("expires_at", Kind::Instant, |t| t.expires_at).hint(|t| t.expires_at_hint);
+const EXPIRES_AT: Field =
+    Field::new("expires_at", Kind::Instant, |t| t.expires_at).hint(|t| t.expires_at_hint);
 
 const APP_KEY: Form = Form {
     key: "app-key",
@@ -38,7 +41,10 @@ const APP_KEY: Form = Form {
         NAME,
         Field::new(
             "role",
-            Kind::Choice(&[("device", |t| t.key_role_device), ("operator", |t| t.key_role_operator)]),
+            Kind::Choice(&[
+                ("device", |t| t.key_role_device),
+                ("operator", |t| t.key_role_operator),
+            ]),
             |t| t.role,
         )
         .required(),
@@ -54,7 +60,11 @@ const DEVICE_KEY: Form = Form {
 
 const API_TOKEN: Form = Form {
     key: "token",
-    fields: &[NAME, Field::new("role", Kind::Choice(ROLES), |t| t.role).required(), EXPIRES_AT],
+    fields: &[
+        NAME,
+        Field::new("role", Kind::Choice(ROLES), |t| t.role).required(),
+        EXPIRES_AT,
+    ],
     ..APP_KEY
 };
 
@@ -235,7 +245,11 @@ async fn section<K: Shown>(
 ) -> Result<Section, PageError> {
     let found = credentials::list::<K>(&visit.ctx, &visit.caller(false), owner, &visit.page()?).await?;
     let base = format!("{}{}", owner_href(owner.tenant()), K::PATH);
-    let rows: Vec<_> = found.items.iter().map(|stored| row(shell, attempt, &base, stored)).collect();
+    let rows: Vec<_> = found
+        .items
+        .iter()
+        .map(|stored| row(shell, attempt, &base, stored))
+        .collect();
     Ok(Section {
         title: (K::TITLE)(shell.t),
         has_public_text: rows.iter().any(|row| row.public_text.is_some()),
@@ -246,7 +260,10 @@ async fn section<K: Shown>(
 }
 
 fn owner_href(tenant: Option<TenantId>) -> String {
-    tenant.map_or_else(|| "/console".to_owned(), |tenant| format!("/console/tenants/{tenant}"))
+    tenant.map_or_else(
+        || "/console".to_owned(),
+        |tenant| format!("/console/tenants/{tenant}"),
+    )
 }
 
 fn row<K: Shown>(shell: &Shell, attempt: Option<&Attempt>, base: &str, stored: &Versioned<K>) -> KeyRow {
@@ -254,7 +271,10 @@ fn row<K: Shown>(shell: &Shell, attempt: Option<&Attempt>, base: &str, stored: &
     let id = key.id().to_string();
     let form = |form: &Form, heading| {
         let action = format!("{base}/{id}/{}", form.key);
-        context.form_of(form, &id, action, Vec::new()).etag(&stored.etag).behind(heading)
+        context
+            .form_of(form, &id, action, Vec::new())
+            .etag(&stored.etag)
+            .behind(heading)
     };
     let mut forms = Vec::new();
     if K::may_rotate() {
@@ -268,13 +288,19 @@ fn row<K: Shown>(shell: &Shell, attempt: Option<&Attempt>, base: &str, stored: &
         public_text: key.public_text(),
         created_at: Moment(stored.created_at),
         created_by: facts.created_by.clone().unwrap_or_default(),
-        last_used_on: facts.last_used_on.map_or_else(|| t.never.to_owned(), |day| day.to_string()),
+        last_used_on: facts
+            .last_used_on
+            .map_or_else(|| t.never.to_owned(), |day| day.to_string()),
         expires_at: facts.expires_at.map(Moment),
         forms,
     }
 }
 
-async fn render_keys(visit: &Visit, tenant: TenantId, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+async fn render_keys(
+    visit: &Visit,
+    tenant: TenantId,
+    attempt: Option<&Attempt>,
+) -> Result<HttpResponse, PageError> {
     let shell = Shell::of(visit, visit.texts().keys);
     let sections = vec![
         section::<DeviceKey>(visit, &shell, attempt, tenant).await?,
@@ -293,7 +319,11 @@ async fn render_tokens<K: Shown>(
     respond(&shell, sections, attempt)
 }
 
-fn respond(shell: &Shell, sections: Vec<Section>, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+fn respond(
+    shell: &Shell,
+    sections: Vec<Section>,
+    attempt: Option<&Attempt>,
+) -> Result<HttpResponse, PageError> {
     let page = CredentialsPage { s: shell, sections };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
 }
@@ -312,7 +342,10 @@ struct SecretPage<'a> {
 fn show_secret<K: Shown>(visit: &Visit, issued: IssuedCredential<K>) -> Result<HttpResponse, PageError> {
     let shell = Shell::of(visit, visit.texts().new_secret);
     let path = visit.request.path();
-    let end = path.find("/keys").map(|start| start + 5).or_else(|| path.find("/tokens").map(|start| start + 7));
+    let end = path
+        .find("/keys")
+        .map(|start| start + 5)
+        .or_else(|| path.find("/tokens").map(|start| start + 7));
     let page = SecretPage {
         name: issued.stored.value.title(),
         public_text: issued.stored.value.public_text(),
@@ -328,9 +361,16 @@ async fn try_create<K: Shown>(form: &Submission, owner: K::Owner) -> Result<Issu
     let ctx = &form.visit.ctx;
     let new = <K as Shown>::read_form(&K::FORM.body(&form.input), ctx.now())?;
     let permission = owner.permission(Action::ManageKeys);
-    let made = create(form, permission, Secrecy::ShownOnce, async |caller, reservation, once| {
-        Ok(credentials::create(ctx, &caller, owner, new, once(reservation)).await?.value)
-    });
+    let made = create(
+        form,
+        permission,
+        Secrecy::ShownOnce,
+        async |caller, reservation, once| {
+            Ok(credentials::create(ctx, &caller, owner, new, once(reservation))
+                .await?
+                .value)
+        },
+    );
     issued(made.await?)
 }
 
@@ -372,10 +412,17 @@ pub(in crate::console) async fn rotate_app_key(form: Submission) -> Result<HttpR
     let KeyPath { tenant_id, id } = form.visit.path()?;
     let (ctx, condition) = (&form.visit.ctx, form.precondition());
     let permission = (Some(tenant_id), Action::ManageKeys);
-    let made = create(&form, permission, Secrecy::ShownOnce, async |caller, reservation, once| {
-        let of = (tenant_id, id);
-        Ok(app_keys::rotate(ctx, &caller, of, &condition, once(reservation)).await?.value)
-    });
+    let made = create(
+        &form,
+        permission,
+        Secrecy::ShownOnce,
+        async |caller, reservation, once| {
+            let of = (tenant_id, id);
+            Ok(app_keys::rotate(ctx, &caller, of, &condition, once(reservation))
+                .await?
+                .value)
+        },
+    );
     match made.await.and_then(issued) {
         Ok(issued) => show_secret(&form.visit, issued),
         Err(problem) => {
@@ -396,7 +443,9 @@ pub(in crate::console) async fn delete_device_key(form: Submission) -> Result<Ht
 async fn delete_key<K: Shown<Owner = TenantId>>(form: &Submission) -> Result<HttpResponse, PageError> {
     let KeyPath { tenant_id, id } = form.visit.path()?;
     match try_delete::<K>(form, tenant_id, id).await {
-        Ok(()) => Ok(see_other(&format!("/console/tenants/{tenant_id}/keys?done=deleted"))),
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/keys?done=deleted"
+        ))),
         Err(problem) => {
             let attempt = form.attempt_on(&DELETE, &id.to_string(), problem)?;
             render_keys(&form.visit, tenant_id, Some(&attempt)).await
@@ -440,9 +489,16 @@ async fn create_token_of<K: Shown>(form: &Submission, owner: K::Owner) -> Result
     }
 }
 
-async fn delete_token_of<K: Shown>(form: &Submission, owner: K::Owner, id: KeyId) -> Result<HttpResponse, PageError> {
+async fn delete_token_of<K: Shown>(
+    form: &Submission,
+    owner: K::Owner,
+    id: KeyId,
+) -> Result<HttpResponse, PageError> {
     match try_delete::<K>(form, owner, id).await {
-        Ok(()) => Ok(see_other(&format!("{}/tokens?done=deleted", owner_href(owner.tenant())))),
+        Ok(()) => Ok(see_other(&format!(
+            "{}/tokens?done=deleted",
+            owner_href(owner.tenant())
+        ))),
         Err(problem) => {
             let attempt = form.attempt_on(&DELETE, &id.to_string(), problem)?;
             render_tokens::<K>(&form.visit, owner, Some(&attempt)).await

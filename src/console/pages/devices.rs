@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::explain::{CHECK, ExplanationView, explain_form};
 use crate::console::created::{Created, Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::{Moment, segment};
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -20,7 +20,7 @@ use crate::http::path::{DevicePath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::devices::{self, DeviceWithInstalls, RegisteredDevice};
-use crate::services::{enrolment, ServiceError};
+use crate::services::{ServiceError, enrolment};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::device::OrgInfo;
 use slipway_domain::catalog::field::FieldError;
@@ -33,7 +33,9 @@ const IMPORT: Form = Form {
     submit: |t| t.import,
     explanation: None,
     style: Style::Primary,
-    fields: &[Field::new("csv", Kind::LongText, |t| t.devices_csv).required().hint(|t| t.devices_csv_hint)],
+    fields: &[Field::new("csv", Kind::LongText, |t| t.devices_csv)
+        .required()
+        .hint(|t| t.devices_csv_hint)],
 };
 
 const DELETE: Form = Form {
@@ -161,15 +163,23 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
         .await?;
     let base = format!("/console/tenants/{tenant_id}/devices");
     let is_wanted = |device: &&RegisteredDevice| device.stored.device.id.as_str().starts_with(&id);
-    let rows: Vec<_> = found.items.iter().filter(is_wanted).map(|device| DeviceRow::of(&base, device)).collect();
+    let rows: Vec<_> = found
+        .items
+        .iter()
+        .filter(is_wanted)
+        .map(|device| DeviceRow::of(&base, device))
+        .collect();
     let has_more = rows.len() == found.items.len();
     let shell = Shell::of(visit, visit.texts().devices);
     let page = DevicesPage {
         devices: rows,
         next: visit.next_page(found.next.filter(|_| has_more)),
-        form: visit
-            .may(Action::WriteDevices)
-            .then(|| shell.forms(attempt).form(&IMPORT, &base).behind(shell.t.import_devices)),
+        form: visit.may(Action::WriteDevices).then(|| {
+            shell
+                .forms(attempt)
+                .form(&IMPORT, &base)
+                .behind(shell.t.import_devices)
+        }),
         filter,
         base,
         s: &shell,
@@ -191,7 +201,9 @@ pub(super) fn before(id: &str) -> Option<String> {
 pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_import(&form, tenant_id).await {
-        Ok(()) => Ok(see_other(&format!("/console/tenants/{tenant_id}/devices?done=imported"))),
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/devices?done=imported"
+        ))),
         Err(problem) => render_list(&form.visit, Some(&form.attempt(&IMPORT, problem)?)).await,
     }
 }
@@ -204,15 +216,25 @@ async fn try_import(form: &Submission, tenant: TenantId) -> Result<(), Problem> 
         .await?;
     let ctx = &form.visit.ctx;
     let permission = (Some(tenant), Action::WriteDevices);
-    let made = create(form, permission, Secrecy::Open, async |caller, reservation, once| {
-        Ok(devices::import(ctx, &caller, tenant, imported, once(reservation)).await?.value)
-    });
+    let made = create(
+        form,
+        permission,
+        Secrecy::Open,
+        async |caller, reservation, once| {
+            Ok(devices::import(ctx, &caller, tenant, imported, once(reservation))
+                .await?
+                .value)
+        },
+    );
     made.await.map(|_| ())
 }
 
 /// Reads a table of devices: id, project, type, org path. Its first line may name the columns.
 fn devices_in(text: &str) -> Result<Value, Problem> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let mut devices = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| csv_problem(&error))?;
@@ -231,7 +253,10 @@ fn device_of([id, project, kind, path]: &[Option<&str>; 4]) -> Value {
         device["device_type"] = json!(kind);
     }
     if let Some(path) = path {
-        let codes = path.split('/').enumerate().filter(|(_, code)| !code.trim().is_empty());
+        let codes = path
+            .split('/')
+            .enumerate()
+            .filter(|(_, code)| !code.trim().is_empty());
         let codes = codes.map(|(index, code)| (format!("l{}Code", index + 1), json!(code.trim())));
         device["org_info"] = Value::Object(codes.collect());
     }
@@ -240,7 +265,10 @@ fn device_of([id, project, kind, path]: &[Option<&str>; 4]) -> Value {
 
 pub(super) fn csv_problem(error: &csv::Error) -> Problem {
     let line = error.position().map_or(0, csv::Position::line);
-    Problem::invalid(vec![FieldError::invalid("csv", format!("line {line} is not valid CSV"))])
+    Problem::invalid(vec![FieldError::invalid(
+        "csv",
+        format!("line {line} is not valid CSV"),
+    )])
 }
 
 /// Names the rows of a table in the errors of its items.
@@ -253,7 +281,10 @@ pub(super) fn by_line(problem: Problem) -> Problem {
                 let member = member.trim_start_matches('.');
                 // Some messages begin with the field.
                 let message = error.message.strip_prefix(&error.field).unwrap_or(&error.message);
-                FieldError::invalid(format!("csv[{index}]"), format!("{member} {}", message.trim_start()))
+                FieldError::invalid(
+                    format!("csv[{index}]"),
+                    format!("{member} {}", message.trim_start()),
+                )
             }
             None => FieldError::invalid("csv", error.message.clone()),
         }
@@ -319,7 +350,14 @@ async fn render(
     let page = DevicePage {
         row: DeviceRow::of(&list, &found.device),
         first_seen_at: found.device.stored.first_seen_at.map(Moment),
-        attributes: found.device.stored.attributes.clone().unwrap_or_default().into_iter().collect(),
+        attributes: found
+            .device
+            .stored
+            .attributes
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
         installs: found.installs.iter().map(install_row).collect(),
         pushes: visit.may(Action::Push).then(|| push_href(&tenant, &found)),
         pins: visit.may(Action::WritePins).then(|| pin_href(&tenant, &found)),
@@ -342,7 +380,11 @@ fn install_row(install: &slipway_domain::catalog::install::Install) -> InstallRo
 
 fn push_href(tenant: &str, found: &DeviceWithInstalls) -> String {
     let device = &found.device.stored.device;
-    let project = device.project.as_ref().map(ToString::to_string).unwrap_or_default();
+    let project = device
+        .project
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("device", &format!("{}@{project}", device.id));
     format!("{tenant}/pushes?{}", query.finish())
@@ -368,9 +410,17 @@ fn device_forms(
         return Vec::new();
     }
     let (t, forms) = (shell.t, shell.forms(attempt));
-    let mut shown = vec![forms.form(&CODE, format!("{base}/enrolment-code")).behind(t.new_code)];
+    let mut shown = vec![
+        forms
+            .form(&CODE, format!("{base}/enrolment-code"))
+            .behind(t.new_code),
+    ];
     if found.device.is_enrolled {
-        shown.push(forms.form(&REVOKE, format!("{base}/revoke")).behind(t.revoke_token));
+        shown.push(
+            forms
+                .form(&REVOKE, format!("{base}/revoke"))
+                .behind(t.revoke_token),
+        );
     }
     shown.push(
         forms
@@ -389,13 +439,26 @@ fn why_forms(
     base: &str,
     found: &DeviceWithInstalls,
 ) -> Vec<FormView> {
-    let mut apps: Vec<&PackageName> = found.installs.iter().map(|install| &install.package_name).collect();
+    let mut apps: Vec<&PackageName> = found
+        .installs
+        .iter()
+        .map(|install| &install.package_name)
+        .collect();
     apps.dedup();
-    let context = if is_explained { shell.forms(attempt).without_problem() } else { shell.forms(attempt) };
+    let context = if is_explained {
+        shell.forms(attempt).without_problem()
+    } else {
+        shell.forms(attempt)
+    };
     let form = |package_name: Option<&PackageName>| {
         let name = package_name.map(PackageName::as_str).unwrap_or_default();
         // The form is known by the app, although its field can be edited.
-        context.form_of(&CHECK, name, format!("{base}/why?app={}", segment(name)), last_check(found, name))
+        context.form_of(
+            &CHECK,
+            name,
+            format!("{base}/why?app={}", segment(name)),
+            last_check(found, name),
+        )
     };
     if apps.is_empty() {
         return vec![form(None)];
@@ -406,21 +469,37 @@ fn why_forms(
 /// Returns the fields of the check that the device would send with its last known state.
 fn last_check(found: &DeviceWithInstalls, package_name: &str) -> Values {
     let device = &found.device.stored.device;
-    let own = found.installs.iter().filter(|install| install.package_name.as_str() == package_name);
-    let (host, modules): (Vec<_>, Vec<_>) = own.partition(|install| install.identifier.as_str() == package_name);
+    let own = found
+        .installs
+        .iter()
+        .filter(|install| install.package_name.as_str() == package_name);
+    let (host, modules): (Vec<_>, Vec<_>) =
+        own.partition(|install| install.identifier.as_str() == package_name);
     let host = host.first().map_or(0, |install| install.version_code.get());
     let modules: serde_json::Map<String, Value> = modules
         .iter()
         .map(|install| (install.identifier.to_string(), json!(install.version_code.get())))
         .collect();
     let text = |value: Option<Value>| value.map(|value| value.to_string()).unwrap_or_default();
-    let attributes = found.device.stored.attributes.as_ref().map(|attributes| json!(attributes));
+    let attributes = found
+        .device
+        .stored
+        .attributes
+        .as_ref()
+        .map(|attributes| json!(attributes));
     let org = device.org_info.as_ref().map(|org| json!(org.memberships()));
     vec![
         ("package_name", package_name.to_owned()),
         ("version_code", host.to_string()),
         ("device_id", device.id.to_string()),
-        ("device_type", device.device_type.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "device_type",
+            device
+                .device_type
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
         ("old_versions", text(Some(Value::Object(modules)))),
         ("org_info", text(org)),
         ("attributes", text(attributes)),
@@ -439,7 +518,10 @@ pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse,
         (&condition, requests::device_etag),
     );
     match done.await {
-        Ok(()) => Ok(see_other(&format!("/console/tenants/{}/devices?done=deleted", path.tenant_id))),
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{}/devices?done=deleted",
+            path.tenant_id
+        ))),
         Err(error) => render(&form.visit, Some(&form.attempt(&DELETE, error.into())?), None).await,
     }
 }
@@ -450,7 +532,10 @@ pub(in crate::console) async fn revoke(form: Submission) -> Result<HttpResponse,
     match devices::revoke_token(&form.visit.ctx, &caller, path.tenant_id, &path.device_id).await {
         Ok(()) => {
             let id = segment(path.device_id.as_str());
-            Ok(see_other(&format!("/console/tenants/{}/devices/{id}?done=revoked", path.tenant_id)))
+            Ok(see_other(&format!(
+                "/console/tenants/{}/devices/{id}?done=revoked",
+                path.tenant_id
+            )))
         }
         Err(error) => render(&form.visit, Some(&form.attempt(&REVOKE, error.into())?), None).await,
     }
@@ -470,10 +555,16 @@ pub(in crate::console) async fn create_code(form: Submission) -> Result<HttpResp
     let path: DevicePath = form.visit.path()?;
     let ctx = &form.visit.ctx;
     let permission = (Some(path.tenant_id), Action::WriteDevices);
-    let made = create(&form, permission, Secrecy::ShownOnce, async |caller, reservation, once| {
-        let made = enrolment::create_code(ctx, &caller, path.tenant_id, &path.device_id, once(reservation));
-        Ok(made.await?.value)
-    });
+    let made = create(
+        &form,
+        permission,
+        Secrecy::ShownOnce,
+        async |caller, reservation, once| {
+            let made =
+                enrolment::create_code(ctx, &caller, path.tenant_id, &path.device_id, once(reservation));
+            Ok(made.await?.value)
+        },
+    );
     let Created::New(issued) = made.await? else {
         let id = path.device_id.to_string();
         return Err(ServiceError::SecretAlreadyShown { id }.into());
@@ -483,7 +574,11 @@ pub(in crate::console) async fn create_code(form: Submission) -> Result<HttpResp
         name: path.device_id.to_string(),
         public_text: None,
         secret: issued.enrolment_code,
-        back: format!("/console/tenants/{}/devices/{}", path.tenant_id, segment(path.device_id.as_str())),
+        back: format!(
+            "/console/tenants/{}/devices/{}",
+            path.tenant_id,
+            segment(path.device_id.as_str())
+        ),
         s: &shell,
     };
     html(StatusCode::OK, &page)
@@ -495,7 +590,8 @@ mod tests {
 
     #[test]
     fn a_table_becomes_devices_and_its_head_is_skipped() {
-        let text = "device_id,project_id,device_type,org\nPDA001,hema,10013,HM/HM-SH/8007\n'=x,hema,,//8007\n";
+        let text =
+            "device_id,project_id,device_type,org\nPDA001,hema,10013,HM/HM-SH/8007\n'=x,hema,,//8007\n";
         let body = devices_in(text).unwrap();
         assert_eq!(
             body,
@@ -509,7 +605,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_row() {
-        let problem = requests::devices(&devices_in("PDA001,\n").unwrap()).map_err(by_line).unwrap_err();
+        let problem = requests::devices(&devices_in("PDA001,\n").unwrap())
+            .map_err(by_line)
+            .unwrap_err();
         assert_eq!(problem.field_errors()[0].field, "csv[0]");
     }
 

@@ -5,11 +5,11 @@ use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::{Map, Value, json};
 
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, segment};
 use crate::console::input::Input;
+use crate::console::page_error::PageError;
 use crate::console::response::html;
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -43,7 +43,9 @@ pub(super) const CHECK: Form = Form {
     style: Style::Primary,
     fields: &[
         Field::new("package_name", Kind::Text, |t| t.package_name).required(),
-        Field::new("version_code", Kind::Text, |t| t.host_version).required().initial("0"),
+        Field::new("version_code", Kind::Text, |t| t.host_version)
+            .required()
+            .initial("0"),
         Field::new("device_id", Kind::Text, |t| t.device).required(),
         Field::new("device_type", Kind::Text, |t| t.device_type),
         Field::new("old_versions", Kind::Json, |t| t.old_versions).hint(|t| t.old_versions_hint),
@@ -58,7 +60,9 @@ const REQUEST: Form = Form {
     submit: |t| t.explain_request,
     explanation: None,
     style: Style::Primary,
-    fields: &[Field::new("request", Kind::LongText, |t| t.pasted_request).required().hint(|t| t.pasted_request_hint)],
+    fields: &[Field::new("request", Kind::LongText, |t| t.pasted_request)
+        .required()
+        .hint(|t| t.pasted_request_hint)],
 };
 
 /// Explanation as a page shows it.
@@ -93,7 +97,9 @@ impl ExplanationView {
         Self {
             revision: explanation.revision.to_string(),
             at: Moment(explanation.at),
-            resources: resources.map(|resource| ResourceView::of(visit, &app, resource)).collect(),
+            resources: resources
+                .map(|resource| ResourceView::of(visit, &app, resource))
+                .collect(),
         }
     }
 }
@@ -164,7 +170,9 @@ fn render(
     let forms = shell.forms(attempt);
     let is_done = explanation.is_some();
     let forms = if is_done { forms.without_problem() } else { forms };
-    let status = attempt.filter(|_| !is_done).map_or(StatusCode::OK, Attempt::status);
+    let status = attempt
+        .filter(|_| !is_done)
+        .map_or(StatusCode::OK, Attempt::status);
     let page = ExplainPage {
         request: forms.form(&REQUEST, format!("{base}/request")),
         check: forms.form(&CHECK, &base),
@@ -223,7 +231,11 @@ pub(in crate::console) async fn explain_request(form: Submission) -> Result<Http
     };
     let explained = async {
         let mut body = body?;
-        let name = body.get("package_name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = body
+            .get("package_name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let path = app_path(tenant_id, &name)?;
         body.remove("package_name");
         explain(&form.visit, path, Value::Object(body)).await
@@ -239,7 +251,11 @@ fn on_request(problem: Problem) -> Problem {
         .iter()
         .map(|error| FieldError::invalid("request", format!("{}: {}", error.field, error.message)))
         .collect();
-    if errors.is_empty() { problem } else { Problem::invalid(errors) }
+    if errors.is_empty() {
+        problem
+    } else {
+        Problem::invalid(errors)
+    }
 }
 
 fn pasted(input: &Input) -> &str {
@@ -266,10 +282,24 @@ fn gateway_body(
 ) -> (Option<SignatureView>, Result<Map<String, Value>, Problem>) {
     let params = match Params::read("", text.as_bytes(), &BodyKind::Form) {
         Ok(params) => params,
-        Err(error) => return (None, Err(Problem::invalid(vec![FieldError::invalid("request", error.message)]))),
+        Err(error) => {
+            return (
+                None,
+                Err(Problem::invalid(vec![FieldError::invalid(
+                    "request",
+                    error.message,
+                )])),
+            );
+        }
     };
     let mut body = Map::new();
-    let fields = ["package_name", "version_code", "device_id", "device_type", "tenant_id"];
+    let fields = [
+        "package_name",
+        "version_code",
+        "device_id",
+        "device_type",
+        "tenant_id",
+    ];
     for name in fields.into_iter().chain(JSON_FIELDS) {
         if let Some(value) = params.given(name) {
             body.insert(name.to_owned(), json!(value));
@@ -314,11 +344,10 @@ fn signature_of(visit: &Visit, tenant: TenantId, params: &Params<'_>) -> Option<
 
 /// Returns the path of an app for a check.
 fn app_path(tenant_id: TenantId, package_name: &str) -> Result<AppPath, Problem> {
-    let package_name = PackageName::parse(package_name)
-        .map_err(|why| Problem::invalid(vec![why.at("package_name")]))?;
+    let package_name =
+        PackageName::parse(package_name).map_err(|why| Problem::invalid(vec![why.at("package_name")]))?;
     Ok(AppPath {
         tenant_id,
         package_name,
     })
 }
-

@@ -9,9 +9,9 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::devices::{by_line, csv_problem};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
 use crate::console::submission::Submission;
@@ -35,7 +35,9 @@ const IMPORT: Form = Form {
     submit: |t| t.replace_org,
     explanation: Some(|t| t.replace_org_explanation),
     style: Style::Primary,
-    fields: &[Field::new("csv", Kind::LongText, |t| t.org_csv).required().hint(|t| t.org_csv_hint)],
+    fields: &[Field::new("csv", Kind::LongText, |t| t.org_csv)
+        .required()
+        .hint(|t| t.org_csv_hint)],
 };
 
 #[derive(Template)]
@@ -111,7 +113,11 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let TenantPath { tenant_id } = visit.path()?;
     let (nodes, etag) = read_nodes(visit, tenant_id).await?;
     let at = visit.param("path").unwrap_or_default();
-    let path: Vec<_> = at.split('/').filter(|code| !code.is_empty()).map(str::to_owned).collect();
+    let path: Vec<_> = at
+        .split('/')
+        .filter(|code| !code.is_empty())
+        .map(str::to_owned)
+        .collect();
     let level = level(nodes, etag, &path);
     let tenant = format!("/console/tenants/{tenant_id}");
     let base = format!("{tenant}/org");
@@ -123,11 +129,18 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         format!("{base}?{}", query_of(&query))
     });
     let shell = Shell::of(visit, visit.texts().org);
-    let form = shell.forms(attempt).form(&IMPORT, &base).etag(&level.etag).behind(shell.t.replace_org);
+    let form = shell
+        .forms(attempt)
+        .form(&IMPORT, &base)
+        .etag(&level.etag)
+        .behind(shell.t.replace_org);
     let page = OrgPage {
         path: trail(&base, &path),
         total: level.total,
-        nodes: shown.into_iter().map(|(code, child)| row(&tenant, &path, code, child)).collect(),
+        nodes: shown
+            .into_iter()
+            .map(|(code, child)| row(&tenant, &path, code, child))
+            .collect(),
         next,
         devices: (!path.is_empty()).then(|| format!("{tenant}/devices?{}", query_of(&[("org", &at)]))),
         form: visit.may(Action::WriteOrgDirectory).then_some(form),
@@ -190,7 +203,9 @@ pub(in crate::console) async fn export(visit: Visit) -> Result<HttpResponse, Pag
 pub(in crate::console) async fn import(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_import(&form, tenant_id).await {
-        Ok(()) => Ok(see_other(&format!("/console/tenants/{tenant_id}/org?done=imported"))),
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/org?done=imported"
+        ))),
         Err(problem) => render(&form.visit, Some(&form.attempt(&IMPORT, problem)?)).await,
     }
 }
@@ -210,7 +225,10 @@ async fn try_import(form: &Submission, tenant: TenantId) -> Result<(), Problem> 
 
 /// Reads a table of nodes: five codes, name, time zone. Its first line may name the columns.
 fn nodes_in(text: &str) -> Result<Value, Problem> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let mut nodes = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| csv_problem(&error))?;
@@ -221,7 +239,10 @@ fn nodes_in(text: &str) -> Result<Value, Problem> {
         let codes: Vec<_> = (0..LEVELS).map(cell).collect();
         let depth = codes.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         // A gap in the path stays an empty code, which the parser rejects.
-        let path: Vec<_> = codes[..depth].iter().map(|code| code.unwrap_or_default()).collect();
+        let path: Vec<_> = codes[..depth]
+            .iter()
+            .map(|code| code.unwrap_or_default())
+            .collect();
         nodes.push(json!({"path": path, "name": cell(LEVELS), "time_zone": cell(LEVELS + 1)}));
     }
     Ok(json!({ "nodes": nodes }))
@@ -241,7 +262,9 @@ mod tests {
                 {"path": ["HM", "HM-SH", "8007"], "name": null, "time_zone": "Asia/Shanghai"},
             ]})
         );
-        let gap = requests::org_nodes(&nodes_in("HM,,8007\n").unwrap()).map_err(by_line).unwrap_err();
+        let gap = requests::org_nodes(&nodes_in("HM,,8007\n").unwrap())
+            .map_err(by_line)
+            .unwrap_err();
         assert_eq!(gap.field_errors()[0].field, "csv[0]");
     }
 
@@ -252,7 +275,9 @@ mod tests {
         let top = level(nodes(), String::new(), &[]);
         let below = |level: &Level| -> Vec<_> {
             let children = level.children.iter();
-            children.map(|(code, (_, below))| (code.clone(), *below)).collect()
+            children
+                .map(|(code, (_, below))| (code.clone(), *below))
+                .collect()
         };
         assert_eq!(below(&top), [("HM".to_owned(), 3), ("XX".to_owned(), 0)]);
         let hm = level(nodes(), String::new(), &["HM".to_owned()]);

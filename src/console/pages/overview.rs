@@ -7,8 +7,8 @@ use askama::Template;
 use super::audit::{EventRow, rows_of};
 use super::tenants::platform;
 use crate::console::alarms::node_alarms;
-use crate::console::page_error::PageError;
 use crate::console::format::{count, segment};
+use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -76,7 +76,10 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         let newest = releases::list(ctx, &caller, tenant_id, &app.package_name, &filter, &newest).await?;
         let href = format!("{base}/apps/{}", segment(app.package_name.as_str()));
         rows.push(AppRow {
-            newest: newest.items.first().map(|release| ReleaseSummary::of(&shell, &href, release)),
+            newest: newest
+                .items
+                .first()
+                .map(|release| ReleaseSummary::of(&shell, &href, release)),
             href,
             name: app.app_name.to_string(),
             package_name: app.package_name.to_string(),
@@ -84,7 +87,13 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         });
     }
     let changes = if visit.may(Action::ReadAudit) {
-        Some(rows_of(&shell, &base, list_audit(ctx, &caller, tenant_id, &AuditFilter::default(), &first).await?.items))
+        Some(rows_of(
+            &shell,
+            &base,
+            list_audit(ctx, &caller, tenant_id, &AuditFilter::default(), &first)
+                .await?
+                .items,
+        ))
     } else {
         None
     };

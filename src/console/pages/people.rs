@@ -5,10 +5,10 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::created::{Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Label, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::Moment;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -33,16 +33,24 @@ const USER: Form = Form {
     explanation: None,
     style: Style::Primary,
     fields: &[
-        Field::new("username", Kind::Text, |t| t.username).required().hint(|t| t.username_hint),
-        Field::new("password", Kind::NewPassword, |t| t.password).required().hint(|t| t.password_hint),
+        Field::new("username", Kind::Text, |t| t.username)
+            .required()
+            .hint(|t| t.username_hint),
+        Field::new("password", Kind::NewPassword, |t| t.password)
+            .required()
+            .hint(|t| t.password_hint),
         Field::new("role", Kind::Choice(ROLES), |t| t.role).required(),
     ],
 };
 
 const ADMINISTRATOR: Form = Form {
     fields: &[
-        Field::new("username", Kind::Text, |t| t.username).required().hint(|t| t.username_hint),
-        Field::new("password", Kind::NewPassword, |t| t.password).required().hint(|t| t.password_hint),
+        Field::new("username", Kind::Text, |t| t.username)
+            .required()
+            .hint(|t| t.username_hint),
+        Field::new("password", Kind::NewPassword, |t| t.password)
+            .required()
+            .hint(|t| t.password_hint),
     ],
     ..USER
 };
@@ -135,7 +143,10 @@ impl<O: UserOwner> Group<O> {
         let page = PeoplePage {
             people: people.collect(),
             next: visit.next_page(found.next),
-            form: shell.forms(attempt).form(self.create, &self.base).behind(shell.t.new_person),
+            form: shell
+                .forms(attempt)
+                .form(self.create, &self.base)
+                .behind(shell.t.new_person),
             s: &shell,
         };
         html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
@@ -144,7 +155,10 @@ impl<O: UserOwner> Group<O> {
     fn row(&self, shell: &Shell, attempt: Option<&Attempt>, stored: &Versioned<User>) -> PersonRow {
         let (user, t, forms) = (&stored.value, shell.t, shell.forms(attempt));
         let (id, base) = (user.id.to_string(), &self.base);
-        let values = vec![("role", user.role.as_str().to_owned()), ("enabled", user.enabled.to_string())];
+        let values = vec![
+            ("role", user.role.as_str().to_owned()),
+            ("enabled", user.enabled.to_string()),
+        ];
         PersonRow {
             username: user.username.to_string(),
             role: t.role(user.role),
@@ -168,14 +182,22 @@ impl<O: UserOwner> Group<O> {
             let new = (self.read_new)(&self.create.body(&form.input))?;
             let permission = self.owner.permission(Action::ManageUsers);
             let ctx = &form.visit.ctx;
-            create(form, permission, Secrecy::Open, async |caller, reservation, once| {
-                users::create(ctx, &caller, self.owner, new, once(reservation)).await
-            })
+            create(
+                form,
+                permission,
+                Secrecy::Open,
+                async |caller, reservation, once| {
+                    users::create(ctx, &caller, self.owner, new, once(reservation)).await
+                },
+            )
             .await
         };
         match made.await {
             Ok(_) => Ok(see_other(&format!("{}?done=created", self.base))),
-            Err(problem) => self.render(&form.visit, Some(&form.attempt(self.create, problem)?)).await,
+            Err(problem) => {
+                self.render(&form.visit, Some(&form.attempt(self.create, problem)?))
+                    .await
+            }
         }
     }
 
@@ -183,7 +205,15 @@ impl<O: UserOwner> Group<O> {
         let done = async {
             let (changes, is_urgent) = (self.read_changes)(&self.change.body(&form.input))?;
             let (caller, _permit) = form.begin(is_urgent)?;
-            users::update(&form.visit.ctx, &caller, self.owner, id, changes, &form.precondition()).await?;
+            users::update(
+                &form.visit.ctx,
+                &caller,
+                self.owner,
+                id,
+                changes,
+                &form.precondition(),
+            )
+            .await?;
             Ok(())
         };
         self.finish(form, self.change, id, done.await, "saved").await

@@ -4,10 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::Moment;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -84,7 +84,9 @@ impl PinRow {
     fn of(visit: &Visit, shell: &Shell, attempt: Option<&Attempt>, base: &str, named: &NamedPin) -> Self {
         let pin = &named.pin.value;
         let id = pin.id.to_string();
-        let form = shell.forms(attempt).form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new());
+        let form = shell
+            .forms(attempt)
+            .form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new());
         Self {
             resource: pin.identifier.to_string(),
             target: target(shell.t, &pin.target),
@@ -124,14 +126,34 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let of_app = parsed("package_name", package_name.clone(), PackageName::parse)?;
     let of_resource = parsed("identifier", identifier.clone(), Identifier::parse)?;
     let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
-    let found = pins::list(ctx, &caller, tenant_id, of_app.as_ref(), of_resource.as_ref(), &page).await?;
+    let found = pins::list(
+        ctx,
+        &caller,
+        tenant_id,
+        of_app.as_ref(),
+        of_resource.as_ref(),
+        &page,
+    )
+    .await?;
     let shell = Shell::of(visit, visit.texts().pins);
     let base = format!("/console/tenants/{tenant_id}/pins");
     let given = |name: &'static str| (name, visit.param(name).unwrap_or_default());
-    let values = vec![given("package_name"), given("identifier"), given("device_id"), given("version_code")];
-    let form = shell.forms(attempt).form_of(&PIN, "", &base, values).behind(shell.t.new_pin);
+    let values = vec![
+        given("package_name"),
+        given("identifier"),
+        given("device_id"),
+        given("version_code"),
+    ];
+    let form = shell
+        .forms(attempt)
+        .form_of(&PIN, "", &base, values)
+        .behind(shell.t.new_pin);
     let page = PinsPage {
-        pins: found.items.iter().map(|pin| PinRow::of(visit, &shell, attempt, &base, pin)).collect(),
+        pins: found
+            .items
+            .iter()
+            .map(|pin| PinRow::of(visit, &shell, attempt, &base, pin))
+            .collect(),
         next: visit.next_page(found.next),
         form: visit.may(Action::WritePins).then_some(form),
         package_name: package_name.unwrap_or_default(),
@@ -157,7 +179,9 @@ fn parsed<T>(
 pub(in crate::console) async fn put(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_put(&form, tenant_id).await {
-        Ok(()) => Ok(see_other(&format!("/console/tenants/{tenant_id}/pins?done=pinned"))),
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/pins?done=pinned"
+        ))),
         Err(problem) => render(&form.visit, Some(&form.attempt(&PIN, problem)?)).await,
     }
 }
@@ -173,7 +197,9 @@ pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse,
     let PinPath { tenant_id, pin_id } = form.visit.path()?;
     let (caller, _permit) = form.begin(false)?;
     match pins::delete(&form.visit.ctx, &caller, tenant_id, pin_id, &form.precondition()).await {
-        Ok(_) => Ok(see_other(&format!("/console/tenants/{tenant_id}/pins?done=deleted"))),
+        Ok(_) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/pins?done=deleted"
+        ))),
         Err(error) => {
             let attempt = form.attempt_on(&DELETE, &pin_id.to_string(), error.into())?;
             render(&form.visit, Some(&attempt)).await

@@ -12,10 +12,10 @@ use askama::Template;
 use futures_util::stream::unfold;
 
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, segment};
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -45,11 +45,18 @@ const PUSH: Form = Form {
     explanation: Some(|t| t.push_explanation),
     style: Style::Primary,
     fields: &[
-        Field::new("target_info", Kind::Targets, |t| t.push_targets).required().hint(|t| t.push_targets_hint),
+        Field::new("target_info", Kind::Targets, |t| t.push_targets)
+            .required()
+            .hint(|t| t.push_targets_hint),
         Field::new("package_push_info.pack_url", Kind::Text, |t| t.pack_url).required(),
         Field::new("package_push_info.app_id", Kind::Text, |t| t.push_app_id).required(),
-        Field::new("package_push_info.app_type", Kind::Text, |t| t.push_app_type).required().initial("tinyApp"),
-        Field::new("action", Kind::Text, |t| t.push_action).required().initial("preview").hint(|t| t.push_action_hint),
+        Field::new("package_push_info.app_type", Kind::Text, |t| t.push_app_type)
+            .required()
+            .initial("tinyApp"),
+        Field::new("action", Kind::Text, |t| t.push_action)
+            .required()
+            .initial("preview")
+            .hint(|t| t.push_action_hint),
         Field::new("trace_id", Kind::Text, |t| t.trace_id),
         Field::new("source_url", Kind::Text, |t| t.source_url),
     ],
@@ -93,7 +100,11 @@ impl PushRow {
             id,
             action: content.action.to_string(),
             app_id: content.app_id.to_string(),
-            trace_id: content.trace_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            trace_id: content
+                .trace_id
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             created_at: Moment(found.push.created_at),
             counts: found
                 .targets
@@ -117,9 +128,15 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     let shell = Shell::of(visit, visit.texts().pushes);
     let base = format!("/console/tenants/{tenant_id}/pushes");
     let targets = visit.param("device").map(|device| ("target_info", device));
-    let form = shell.forms(attempt).form_of(&PUSH, "", &base, targets.into_iter().collect());
+    let form = shell
+        .forms(attempt)
+        .form_of(&PUSH, "", &base, targets.into_iter().collect());
     let page = PushesPage {
-        pushes: found.items.iter().map(|push| PushRow::of(&shell, &base, push)).collect(),
+        pushes: found
+            .items
+            .iter()
+            .map(|push| PushRow::of(&shell, &base, push))
+            .collect(),
         next: visit.next_page(found.next),
         form: visit.may(Action::Push).then(|| form.behind(shell.t.new_push)),
         trace_id: trace_id.unwrap_or_default(),
@@ -134,7 +151,9 @@ pub(in crate::console) async fn send(form: Submission) -> Result<HttpResponse, P
     match try_send(&form, tenant_id).await {
         Ok(id) => {
             let id = segment(&id);
-            Ok(see_other(&format!("/console/tenants/{tenant_id}/pushes/{id}?done=created")))
+            Ok(see_other(&format!(
+                "/console/tenants/{tenant_id}/pushes/{id}?done=created"
+            )))
         }
         Err(problem) => render_list(&form.visit, Some(&form.attempt(&PUSH, problem)?)).await,
     }
@@ -144,10 +163,15 @@ async fn try_send(form: &Submission, tenant: TenantId) -> Result<String, Problem
     let (request, listed) = requests::push(&PUSH.body(&form.input))?;
     let ctx = &form.visit.ctx;
     let permission = (Some(tenant), Action::Push);
-    let made = create(form, permission, Secrecy::Open, async |caller, reservation, once| {
-        let accepted = pushes::create(ctx, &caller, tenant, request, once(reservation)).await;
-        accepted.map_err(|refusal| requests::push_refusal(refusal, &listed))
-    });
+    let made = create(
+        form,
+        permission,
+        Secrecy::Open,
+        async |caller, reservation, once| {
+            let accepted = pushes::create(ctx, &caller, tenant, request, once(reservation)).await;
+            accepted.map_err(|refusal| requests::push_refusal(refusal, &listed))
+        },
+    );
     Ok(match made.await? {
         Created::New(accepted) => accepted.name(),
         Created::Earlier(name) => name,
@@ -190,7 +214,11 @@ impl TargetRow {
             channel: target.channel.map_or("", Channel::as_str),
             deliveries: target.deliveries,
             changed_at: Moment(target.changed_at),
-            detail: target.detail.as_ref().map(ToString::to_string).unwrap_or_default(),
+            detail: target
+                .detail
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 }
@@ -203,14 +231,22 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let PushPath { tenant_id, push_id } = visit.path()?;
     let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id).await?;
     let list = format!("/console/tenants/{tenant_id}/pushes");
-    let shell = Shell::of(visit, format!("{} {push_id}", visit.texts().push)).below(&list, visit.texts().pushes);
+    let shell =
+        Shell::of(visit, format!("{} {push_id}", visit.texts().push)).below(&list, visit.texts().pushes);
     let base = format!("{list}/{push_id}");
-    let is_queued = found.targets.iter().any(|target| target.state == TargetState::Queued);
+    let is_queued = found
+        .targets
+        .iter()
+        .any(|target| target.state == TargetState::Queued);
     let form = shell.forms(attempt).form(&WITHDRAW, format!("{base}/withdraw"));
     let page = PushPage {
         created_at: Moment(found.push.created_at),
         expires_at: Moment(found.push.expires_at),
-        targets: found.targets.iter().map(|target| TargetRow::of(&shell, tenant_id, target)).collect(),
+        targets: found
+            .targets
+            .iter()
+            .map(|target| TargetRow::of(&shell, tenant_id, target))
+            .collect(),
         events: format!("{base}/events"),
         form: (is_queued && visit.may(Action::Push)).then(|| form.behind(shell.t.withdraw)),
         push: &found,
@@ -224,7 +260,9 @@ pub(in crate::console) async fn withdraw(form: Submission) -> Result<HttpRespons
     let (caller, _permit) = form.begin(true)?;
     let of = (tenant_id, push_id);
     match pushes::withdraw(&form.visit.ctx, &caller, of, &form.precondition()).await {
-        Ok(_) => Ok(see_other(&format!("/console/tenants/{tenant_id}/pushes/{push_id}?done=withdrawn"))),
+        Ok(_) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/pushes/{push_id}?done=withdrawn"
+        ))),
         Err(error) => render(&form.visit, Some(&form.attempt(&WITHDRAW, error.into())?)).await,
     }
 }
@@ -294,7 +332,9 @@ impl Changes {
         // Whoever has lost the session or the permission gets no further event.
         let visit = Visit::authenticate(self.visit.request.clone()).await.ok()?;
         let PushPath { tenant_id, push_id } = self.path;
-        let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id).await.ok()?;
+        let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id)
+            .await
+            .ok()?;
         let etag = Some(found.etag());
         if etag == self.etag {
             return Some(Bytes::from_static(b":\n\n"));

@@ -6,10 +6,10 @@ use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Blank, Field, Form, Kind, Label, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::segment;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -80,7 +80,9 @@ const NEW: Form = Form {
     explanation: None,
     style: Style::Primary,
     fields: release_fields!(
-        Field::new("identifier", Kind::Text, |t| t.resource).required().hint(|t| t.resource_hint),
+        Field::new("identifier", Kind::Text, |t| t.resource)
+            .required()
+            .hint(|t| t.resource_hint),
         Field::new("version_code", Kind::Integer, |t| t.version_code).required(),
         Field::new("version_name", Kind::Text, |t| t.version_name).required(),
         Field::new("download_url", Kind::Text, |t| t.download_url).required(),
@@ -99,21 +101,39 @@ pub(super) fn values(content: &ReleaseContent) -> Values {
         ("update_desc", content.update_desc.to_string()),
         ("rollout.percent", content.rollout.share.to_percent().to_string()),
         ("rollout.unit", content.rollout.unit.to_string()),
-        ("rollout.key", optional(content.rollout.key.as_ref().map(ToString::to_string))),
+        (
+            "rollout.key",
+            optional(content.rollout.key.as_ref().map(ToString::to_string)),
+        ),
         ("org_scopes", lines(&targeting.org_scopes, scope_line)),
         ("org_exclusions", lines(&targeting.org_exclusions, scope_line)),
-        ("device_types", lines(&targeting.device_types, ToString::to_string)),
+        (
+            "device_types",
+            lines(&targeting.device_types, ToString::to_string),
+        ),
         ("device_ids", lines(&targeting.device_ids, ToString::to_string)),
         ("attribute_rules", lines(&targeting.attribute_rules, rule_line)),
-        ("host_version_min", optional(targeting.host_version_min.map(|version| version.to_string()))),
-        ("host_version_max", optional(targeting.host_version_max.map(|version| version.to_string()))),
+        (
+            "host_version_min",
+            optional(targeting.host_version_min.map(|version| version.to_string())),
+        ),
+        (
+            "host_version_max",
+            optional(targeting.host_version_max.map(|version| version.to_string())),
+        ),
         ("starts_at", optional(content.starts_at.map(instant))),
         ("ends_at", optional(content.ends_at.map(instant))),
         ("auto_install", content.auto_install.to_string()),
         ("mandatory", content.mandatory.to_string()),
         ("floor", content.floor.to_string()),
-        ("icon_url", optional(content.icon_url.as_ref().map(ToString::to_string))),
-        ("qrcode", optional(content.qrcode.as_ref().map(ToString::to_string))),
+        (
+            "icon_url",
+            optional(content.icon_url.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "qrcode",
+            optional(content.qrcode.as_ref().map(ToString::to_string)),
+        ),
         ("config_json", content.config_json.as_str().to_owned()),
     ]
 }
@@ -154,7 +174,9 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let path: AppPath = visit.path()?;
     visit.require(Action::WriteReleases)?;
     let (ctx, caller) = (&visit.ctx, visit.caller(false));
-    let app = apps::get(ctx, &caller, path.tenant_id, &path.package_name).await?.value;
+    let app = apps::get(ctx, &caller, path.tenant_id, &path.package_name)
+        .await?
+        .value;
     let first = PageRequest {
         limit: SUGGESTED,
         after: None,
@@ -167,8 +189,14 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         .below(&base, app.app_name.to_string());
     let values = vec![("identifier", app.package_name.to_string())];
     let page = NewReleasePage {
-        identifiers: known.items.iter().map(|stored| stored.value.identifier.to_string()).collect(),
-        form: shell.forms(attempt).form_of(&NEW, "", format!("{base}/releases"), values),
+        identifiers: known
+            .items
+            .iter()
+            .map(|stored| stored.value.identifier.to_string())
+            .collect(),
+        form: shell
+            .forms(attempt)
+            .form_of(&NEW, "", format!("{base}/releases"), values),
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
@@ -179,7 +207,11 @@ pub(in crate::console) async fn create_release(form: Submission) -> Result<HttpR
     match try_create(&form, &path).await {
         Ok(id) => {
             let name = segment(path.package_name.as_str());
-            let notice = if form.input.has("publish") { "published" } else { "created" };
+            let notice = if form.input.has("publish") {
+                "published"
+            } else {
+                "created"
+            };
             let base = format!("/console/tenants/{}/apps/{name}/releases", path.tenant_id);
             Ok(see_other(&format!("{base}/{}?done={notice}", segment(&id))))
         }
@@ -191,10 +223,19 @@ async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem
     let new = requests::release(&NEW.body(&form.input))?;
     let ctx = &form.visit.ctx;
     let permission = (Some(path.tenant_id), Action::WriteReleases);
-    let made = create(form, permission, Secrecy::Open, async |caller, reservation, once| {
-        let (tenant, name) = (path.tenant_id, &path.package_name);
-        Ok(releases::create(ctx, &caller, tenant, name, new, once(reservation)).await?.value)
-    });
+    let made = create(
+        form,
+        permission,
+        Secrecy::Open,
+        async |caller, reservation, once| {
+            let (tenant, name) = (path.tenant_id, &path.package_name);
+            Ok(
+                releases::create(ctx, &caller, tenant, name, new, once(reservation))
+                    .await?
+                    .value,
+            )
+        },
+    );
     Ok(match made.await? {
         Created::New(created) => created.name(),
         Created::Earlier(name) => name,
@@ -210,13 +251,28 @@ mod tests {
     #[test]
     fn stored_values_are_read_back_unchanged() {
         for (kind, stored) in [
-            (Kind::OrgScopes, json!([{"l1Code": "HM", "l2Code": "HM-SH"}, {"l3Code": "8007"}])),
-            (Kind::Rules, json!([{"name": "webview", "op": "semver", "value": ">=8.0, <12"}])),
-            (Kind::Rules, json!([{"name": "model", "op": "in", "value": ["a b", 1, true]}])),
+            (
+                Kind::OrgScopes,
+                json!([{"l1Code": "HM", "l2Code": "HM-SH"}, {"l3Code": "8007"}]),
+            ),
+            (
+                Kind::Rules,
+                json!([{"name": "webview", "op": "semver", "value": ">=8.0, <12"}]),
+            ),
+            (
+                Kind::Rules,
+                json!([{"name": "model", "op": "in", "value": ["a b", 1, true]}]),
+            ),
         ] {
             let text = match kind {
-                Kind::OrgScopes => lines(&serde_json::from_value::<Vec<OrgScope>>(stored.clone()).unwrap(), scope_line),
-                _ => lines(&serde_json::from_value::<Vec<AttributeRule>>(stored.clone()).unwrap(), rule_line),
+                Kind::OrgScopes => lines(
+                    &serde_json::from_value::<Vec<OrgScope>>(stored.clone()).unwrap(),
+                    scope_line,
+                ),
+                _ => lines(
+                    &serde_json::from_value::<Vec<AttributeRule>>(stored.clone()).unwrap(),
+                    rule_line,
+                ),
             };
             let read: Value = crate::console::fields::value(kind, &text);
             assert_eq!(read, stored, "{text}");

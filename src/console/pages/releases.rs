@@ -6,10 +6,10 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::release_form::{CHANGE, values};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, bytes, segment};
+use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
@@ -116,7 +116,10 @@ pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageE
 
 fn href(path: &ReleasePath) -> String {
     let name = segment(path.package_name.as_str());
-    format!("/console/tenants/{}/apps/{name}/releases/{}", path.tenant_id, path.release_id)
+    format!(
+        "/console/tenants/{}/apps/{name}/releases/{}",
+        path.tenant_id, path.release_id
+    )
 }
 
 async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
@@ -158,7 +161,10 @@ fn devices_href(tenant: &str, path: &ReleasePath, record: &ReleaseRecord) -> Str
     query
         .append_pair("package_name", path.package_name.as_str())
         .append_pair("identifier", record.release.identifier.as_str())
-        .append_pair("version_code", &record.release.content.version_code.get().to_string());
+        .append_pair(
+            "version_code",
+            &record.release.content.version_code.get().to_string(),
+        );
     format!("{tenant}/devices?{}", query.finish())
 }
 
@@ -234,15 +240,33 @@ pub(in crate::console) async fn publish(form: Submission) -> Result<HttpResponse
 }
 
 pub(in crate::console) async fn pause(form: Submission) -> Result<HttpResponse, PageError> {
-    transition(form, &PAUSE, Ok(TransitionRequest::plain(Transition::Pause)), "paused").await
+    transition(
+        form,
+        &PAUSE,
+        Ok(TransitionRequest::plain(Transition::Pause)),
+        "paused",
+    )
+    .await
 }
 
 pub(in crate::console) async fn resume(form: Submission) -> Result<HttpResponse, PageError> {
-    transition(form, &RESUME, Ok(TransitionRequest::plain(Transition::Resume)), "resumed").await
+    transition(
+        form,
+        &RESUME,
+        Ok(TransitionRequest::plain(Transition::Resume)),
+        "resumed",
+    )
+    .await
 }
 
 pub(in crate::console) async fn discard(form: Submission) -> Result<HttpResponse, PageError> {
-    transition(form, &DISCARD, Ok(TransitionRequest::plain(Transition::Discard)), "discarded").await
+    transition(
+        form,
+        &DISCARD,
+        Ok(TransitionRequest::plain(Transition::Discard)),
+        "discarded",
+    )
+    .await
 }
 
 pub(in crate::console) async fn recall(form: Submission) -> Result<HttpResponse, PageError> {

@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::devices::before;
-use crate::console::page_error::PageError;
 use crate::console::format::segment;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
 use crate::console::visit::Visit;
@@ -36,7 +36,12 @@ struct SearchPage<'a> {
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     visit.require_tenant(tenant_id)?;
-    let text: String = visit.param("q").unwrap_or_default().chars().take(MAX_TEXT).collect();
+    let text: String = visit
+        .param("q")
+        .unwrap_or_default()
+        .chars()
+        .take(MAX_TEXT)
+        .collect();
     let shell = Shell::of(&visit, visit.texts().search);
     let t = shell.t;
     let mut groups = Vec::new();
@@ -70,9 +75,15 @@ fn from(text: &str) -> PageRequest {
 
 async fn apps_of(visit: &Visit, tenant: TenantId, text: &str) -> Result<Vec<Link>, ServiceError> {
     let found = apps::list(&visit.ctx, &visit.caller(false), tenant, &from(text)).await?;
-    let named = found.items.iter().filter(|stored| stored.value.package_name.as_str().starts_with(text));
+    let named = found
+        .items
+        .iter()
+        .filter(|stored| stored.value.package_name.as_str().starts_with(text));
     let link = |app: &slipway_domain::catalog::app::App| Link {
-        href: format!("/console/tenants/{tenant}/apps/{}", segment(app.package_name.as_str())),
+        href: format!(
+            "/console/tenants/{tenant}/apps/{}",
+            segment(app.package_name.as_str())
+        ),
         label: format!("{} ({})", app.package_name, app.app_name),
     };
     Ok(named.map(|stored| link(&stored.value)).collect())

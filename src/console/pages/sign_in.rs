@@ -5,10 +5,10 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::console::page_error::PageError;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::input::Input;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::session::{self, safe_path};
 use crate::console::shell::Shell;
@@ -18,8 +18,8 @@ use crate::http::client_address::client_address;
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::request::{acquire, context};
 use crate::secrets::{form_token, new_visitor_cookie};
-use crate::services::authentication::{self, Client, authenticate_cookie, open_console};
 use crate::services::PermitClass;
+use crate::services::authentication::{self, Client, authenticate_cookie, open_console};
 use slipway_domain::catalog::language::Language;
 
 const SIGN_IN: Form = Form {
@@ -60,7 +60,9 @@ fn render(request: &HttpRequest, attempt: Option<&Attempt>) -> Result<HttpRespon
     shell.title = shell.t.sign_in.to_owned();
     shell.form_token = form_token(ctx.keyring(), &visitor);
     let back = query_param(request, "return").unwrap_or_default();
-    let form = shell.forms(attempt).form_of(&SIGN_IN, "", "/console/sign-in", vec![("return", back)]);
+    let form = shell
+        .forms(attempt)
+        .form_of(&SIGN_IN, "", "/console/sign-in", vec![("return", back)]);
     let status = attempt.map_or(StatusCode::OK, |attempt| attempt.problem.code().status());
     let mut response = html(status, &SignInPage { s: &shell, form })?;
     if known.is_none() {
@@ -99,7 +101,10 @@ async fn open(request: &HttpRequest, input: &Input) -> Result<String, Problem> {
     let ctx = context(request);
     let address = client_address(request);
     let _permit = acquire(&ctx, PermitClass::Login(address))?;
-    let user_agent = request.headers().get(USER_AGENT).and_then(|text| text.to_str().ok());
+    let user_agent = request
+        .headers()
+        .get(USER_AGENT)
+        .and_then(|text| text.to_str().ok());
     let client = Client {
         address,
         user_agent: user_agent.unwrap_or_default(),

@@ -6,10 +6,10 @@ use askama::Template;
 
 use crate::console::alarms::node_alarms;
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::page_error::PageError;
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::Moment;
+use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
@@ -29,7 +29,9 @@ const TENANT: Form = Form {
     explanation: None,
     style: Style::Primary,
     fields: &[
-        Field::new("id", Kind::Integer, |t| t.tenant_id).required().hint(|t| t.tenant_id_hint),
+        Field::new("id", Kind::Integer, |t| t.tenant_id)
+            .required()
+            .hint(|t| t.tenant_id_hint),
         Field::new("name", Kind::Text, |t| t.name).required(),
     ],
 };
@@ -43,9 +45,11 @@ const SETTINGS: Form = Form {
         Field::new("name", Kind::Text, |t| t.name).required(),
         Field::new("enabled", Kind::Flag, |t| t.tenant_enabled).hint(|t| t.tenant_enabled_hint),
         Field::new("offers_enabled", Kind::Flag, |t| t.offers_enabled).hint(|t| t.offers_enabled_hint),
-        Field::new("enrolment", Kind::Choice(&[("key", |t| t.enrolment_key), ("code", |t| t.enrolment_code)]), |t| {
-            t.enrolment
-        }),
+        Field::new(
+            "enrolment",
+            Kind::Choice(&[("key", |t| t.enrolment_key), ("code", |t| t.enrolment_code)]),
+            |t| t.enrolment,
+        ),
         Field::new("push_url_schemes", Kind::Lines, |t| t.push_url_schemes)
             .blank(Blank::Null)
             .hint(|t| t.push_url_schemes_hint),
@@ -86,18 +90,22 @@ struct PlatformPage<'a> {
     form: FormView,
 }
 
-pub(super) async fn platform(
-    visit: &Visit,
-    attempt: Option<&Attempt>,
-) -> Result<HttpResponse, PageError> {
+pub(super) async fn platform(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let found = tenants::list(&visit.ctx, &visit.caller(false), &visit.page()?).await?;
     let shell = Shell::of(visit, visit.texts().tenants);
     let t = shell.t;
     let page = PlatformPage {
         alarms: node_alarms(&visit.ctx, t),
-        tenants: found.items.iter().map(|stored| TenantRow::of(&stored.value, t)).collect(),
+        tenants: found
+            .items
+            .iter()
+            .map(|stored| TenantRow::of(&stored.value, t))
+            .collect(),
         next: visit.next_page(found.next),
-        form: shell.forms(attempt).form(&TENANT, "/console/tenants").behind(t.new_tenant),
+        form: shell
+            .forms(attempt)
+            .form(&TENANT, "/console/tenants")
+            .behind(t.new_tenant),
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
@@ -114,9 +122,16 @@ async fn try_create(form: &Submission) -> Result<String, Problem> {
     let (id, name) = requests::tenant(&TENANT.body(&form.input))?;
     let ctx = &form.visit.ctx;
     let permission = (None, Action::ManageTenants);
-    let made = create(form, permission, Secrecy::Open, async |caller, reservation, once| {
-        Ok(tenants::create(ctx, &caller, id, name, once(reservation)).await?.value)
-    });
+    let made = create(
+        form,
+        permission,
+        Secrecy::Open,
+        async |caller, reservation, once| {
+            Ok(tenants::create(ctx, &caller, id, name, once(reservation))
+                .await?
+                .value)
+        },
+    );
     Ok(match made.await? {
         Created::New(stored) => stored.name(),
         Created::Earlier(name) => name,
@@ -145,7 +160,9 @@ async fn settings(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRespon
     let stored = tenants::get(&visit.ctx, &visit.caller(false), tenant_id).await?;
     let shell = Shell::of(visit, visit.texts().settings);
     let action = format!("/console/tenants/{tenant_id}/settings");
-    let form = shell.forms(attempt).form_of(&SETTINGS, "", action, values(&stored.value));
+    let form = shell
+        .forms(attempt)
+        .form_of(&SETTINGS, "", action, values(&stored.value));
     let page = SettingsPage {
         id: tenant_id,
         name: stored.value.name.to_string(),
@@ -173,7 +190,9 @@ fn values(tenant: &Tenant) -> Values {
 pub(in crate::console) async fn update_settings(form: Submission) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = form.visit.path()?;
     match try_update(&form, tenant_id).await {
-        Ok(()) => Ok(see_other(&format!("/console/tenants/{tenant_id}/settings?done=saved"))),
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/settings?done=saved"
+        ))),
         Err(problem) => settings(&form.visit, Some(&form.attempt(&SETTINGS, problem)?)).await,
     }
 }

@@ -535,12 +535,18 @@ mod tests {
     #[test]
     fn every_text_is_translated() {
         let (english, chinese) = (en::TEXTS.all(), zh::TEXTS.all());
-        let is_chinese = |text: &str| text.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter));
+        let is_chinese = |text: &str| {
+            text.chars()
+                .any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter))
+        };
         for ((name, english), (_, chinese)) in english.iter().zip(&chinese) {
             assert!(!english.trim().is_empty(), "{name} has no English text");
             assert!(is_chinese(chinese), "{name} has no Chinese text: {chinese}");
             assert!(!is_chinese(english), "{name} is not English: {english}");
-            assert!(english != chinese || SHARED.contains(name), "{name} is not translated");
+            assert!(
+                english != chinese || SHARED.contains(name),
+                "{name} is not translated"
+            );
         }
     }
 
@@ -564,7 +570,9 @@ mod tests {
         let mut plain = template.to_owned();
         for (open, close) in [("{%", "%}"), ("{{", "}}"), ("<", ">")] {
             while let Some(start) = plain.find(open) {
-                let end = plain[start..].find(close).map_or(plain.len(), |end| start + end + close.len());
+                let end = plain[start..]
+                    .find(close)
+                    .map_or(plain.len(), |end| start + end + close.len());
                 plain.replace_range(start..end, "\n");
             }
         }

@@ -107,19 +107,19 @@ impl AuditQuery {
 
 /// Parses the parameters of a filter, in the order of the query.
 pub(super) fn read_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Problem> {
-        let [actor, actor_name, action, object_type, object_id, from, until] = given;
-        let mut fields = FieldReader::default();
-        let filter = AuditFilter {
-            actor: fields.query_param("actor", actor, read_word),
-            actor_name: fields.query_param("actor_name", actor_name, read_word),
-            action: fields.query_param("action", action, read_word),
-            object_type: fields.query_param("object_type", object_type, read_word),
-            object_id: fields.query_param("object_id", object_id, read_word),
-            from: fields.query_param("from", from, parse_instant),
-            until: fields.query_param("until", until, parse_instant),
-        };
-        fields.finish()?;
-        Ok(filter)
+    let [actor, actor_name, action, object_type, object_id, from, until] = given;
+    let mut fields = FieldReader::default();
+    let filter = AuditFilter {
+        actor: fields.query_param("actor", actor, read_word),
+        actor_name: fields.query_param("actor_name", actor_name, read_word),
+        action: fields.query_param("action", action, read_word),
+        object_type: fields.query_param("object_type", object_type, read_word),
+        object_id: fields.query_param("object_id", object_id, read_word),
+        from: fields.query_param("from", from, parse_instant),
+        until: fields.query_param("until", until, parse_instant),
+    };
+    fields.finish()?;
+    Ok(filter)
 }
 
 /// Reads a text to compare with. PostgreSQL rejects NUL.

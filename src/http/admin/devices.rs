@@ -224,7 +224,14 @@ pub(super) fn etag_of(found: &DeviceWithInstalls) -> String {
 
 /// Parses filters: project, type, org path, package name, identifier, version code.
 pub(super) fn read_filters(given: [Option<String>; 6]) -> Result<Filters, Problem> {
-    let [project_id, device_type, org, package_name, identifier, version_code] = given;
+    let [
+        project_id,
+        device_type,
+        org,
+        package_name,
+        identifier,
+        version_code,
+    ] = given;
     Filters::read(DevicesQuery {
         limit: None,
         cursor: None,

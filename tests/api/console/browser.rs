@@ -35,7 +35,11 @@ impl Page {
 
     /// The `Set-Cookie` header of this cookie.
     pub(super) fn set_cookie(&self, name: &str) -> Option<&str> {
-        let mut all = self.headers.get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap());
+        let mut all = self
+            .headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|value| value.to_str().unwrap());
         all.find(|cookie| cookie.starts_with(&format!("{name}=")))
     }
 
@@ -52,7 +56,10 @@ impl Page {
     /// The token of the page's forms.
     pub(super) fn token(&self) -> String {
         let mark = "name=\"csrf_token\" value=\"";
-        let at = self.text.find(mark).unwrap_or_else(|| panic!("no form in {}", self.text));
+        let at = self
+            .text
+            .find(mark)
+            .unwrap_or_else(|| panic!("no form in {}", self.text));
         let value = &self.text[at + mark.len()..];
         value[..value.find('"').unwrap()].to_owned()
     }
@@ -78,8 +85,12 @@ impl Browser {
 
     pub(super) async fn sign_in(&mut self, username: &str, password: &str) -> Page {
         let form = self.get("/console/sign-in").await;
-        let fields = [("csrf_token", form.token().as_str()), ("username", username), ("password", password)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fields = [
+            ("csrf_token", form.token().as_str()),
+            ("username", username),
+            ("password", password),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.send(Method::POST, "/console/sign-in", &fields, &[]).await
     }
 
@@ -91,7 +102,11 @@ impl Browser {
     pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let token = self.get("/console/help").await.token();
         let mut all = vec![("csrf_token".to_owned(), token)];
-        all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all.extend(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         self.send(Method::POST, path, &all, &[]).await
     }
 
@@ -102,7 +117,11 @@ impl Browser {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
         }

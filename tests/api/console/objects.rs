@@ -35,7 +35,11 @@ impl Objects {
         let draft = release(5, false).await;
         let to_discard = release(6, false).await;
         let device = format!("device-{number}");
-        make("/devices", json!({"devices": [{"device_id": device, "project_id": "stores"}]})).await;
+        make(
+            "/devices",
+            json!({"devices": [{"device_id": device, "project_id": "stores"}]}),
+        )
+        .await;
         let device_key = make("/device-keys", json!({"name": "devices"})).await;
         let enrolled = format!("enrolled-{number}");
         let enrol = json!({"device_id": enrolled, "project_id": "stores"});
@@ -49,7 +53,10 @@ impl Objects {
         let administrator = json!({"username": format!("platform-{number}"), "password": PASSWORD});
         let administrator = platform.post("/api/v1/users", &administrator).await.expect(201);
         let platform_token = json!({"name": format!("platform-{number}")});
-        let platform_token = platform.post("/api/v1/api-tokens", &platform_token).await.expect(201);
+        let platform_token = platform
+            .post("/api/v1/api-tokens", &platform_token)
+            .await
+            .expect(201);
         Self(vec![
             ("{tenant}", tenant.to_string()),
             ("{number}", number.to_string()),
@@ -67,9 +74,15 @@ impl Objects {
             ("{enrolled}", enrolled),
             ("{pin}", id(pin)),
             ("{user}", id(make("/users", user).await)),
-            ("{app_key}", id(make("/app-keys", json!({"name": "SDK", "role": "device"})).await)),
+            (
+                "{app_key}",
+                id(make("/app-keys", json!({"name": "SDK", "role": "device"})).await),
+            ),
             ("{device_key}", id(device_key)),
-            ("{token}", id(make("/api-tokens", json!({"name": "ci", "role": "viewer"})).await)),
+            (
+                "{token}",
+                id(make("/api-tokens", json!({"name": "ci", "role": "viewer"})).await),
+            ),
             ("{administrator}", id(administrator)),
             ("{platform_token}", id(platform_token)),
         ])

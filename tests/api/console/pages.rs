@@ -36,7 +36,12 @@ const BUDGET: usize = 60 * 1024;
 fn assert_page(page: &Page, path: &str) {
     assert_eq!(page.status, 200, "{path}: {}", page.text);
     let policy = page.header("content-security-policy");
-    for part in ["default-src 'none'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"] {
+    for part in [
+        "default-src 'none'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ] {
         assert!(policy.contains(part), "{path}: {policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
@@ -46,7 +51,14 @@ fn assert_page(page: &Page, path: &str) {
     for (mark, times) in [("<h1>", 1), ("<main ", 1), ("<title>", 1), ("<html lang=", 1)] {
         assert_eq!(page.text.matches(mark).count(), times, "{path}: {mark}");
     }
-    for forbidden in ["<script>", " style=", " onclick=", "javascript:", "src=\"http", "href=\"http"] {
+    for forbidden in [
+        "<script>",
+        " style=",
+        " onclick=",
+        "javascript:",
+        "src=\"http",
+        "href=\"http",
+    ] {
         assert!(!page.text.contains(forbidden), "{path} has {forbidden}");
     }
 }
@@ -63,7 +75,12 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
     browser.headers.clear();
     let page = browser.get("/console/help").await;
     for mark in ["href=\"/console/assets/", "src=\"/console/assets/"] {
-        for path in page.text.split(mark).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        for path in page
+            .text
+            .split(mark)
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap())
+        {
             let asset = browser.get(&format!("/console/assets/{path}")).await;
             assert_eq!(asset.status, 200, "{path}");
             assets += asset.text.len();
@@ -73,7 +90,11 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
         let path = format!("/console{}", objects.fill(path));
         let page = browser.get(&path).await;
         assert_page(&page, &path);
-        assert!(page.text.len() + assets <= BUDGET, "{path}: {} bytes and {assets}", page.text.len());
+        assert!(
+            page.text.len() + assets <= BUDGET,
+            "{path}: {} bytes and {assets}",
+            page.text.len()
+        );
     }
 }
 
@@ -83,8 +104,17 @@ async fn the_language_is_that_of_the_browser_until_another_is_chosen(database: T
     assert!(browser.get("/console").await.text.contains("<html lang=\"en\">"));
     browser.headers = vec![("accept-language".to_owned(), "zh-CN,zh;q=0.9,en;q=0.8".to_owned())];
     let page = browser.get("/console").await;
-    assert!(page.text.contains("<html lang=\"zh\">") && page.text.contains("租户"), "{}", page.text);
-    let chosen = browser.post("/console/language", &[("language", "en"), ("return", "/console/account")]).await;
+    assert!(
+        page.text.contains("<html lang=\"zh\">") && page.text.contains("租户"),
+        "{}",
+        page.text
+    );
+    let chosen = browser
+        .post(
+            "/console/language",
+            &[("language", "en"), ("return", "/console/account")],
+        )
+        .await;
     assert_eq!((chosen.status, chosen.location()), (303, "/console/account"));
     assert!(browser.get("/console").await.text.contains("<html lang=\"en\">"));
 }
@@ -95,14 +125,21 @@ const HOSTILE: &str = "\"><img src=x onerror=alert(1)>'{{7*7}}&amp;";
 async fn every_text_is_escaped(database: TestDatabase) {
     let app = TestApp::start(database).await;
     let platform = app.platform_admin().await;
-    platform.post("/api/v1/tenants", &json!({"id": TENANT, "name": HOSTILE})).await.expect(201);
+    platform
+        .post("/api/v1/tenants", &json!({"id": TENANT, "name": HOSTILE}))
+        .await
+        .expect(201);
     let base = format!("/api/v1/tenants/{TENANT}");
     let post = async |path: &str, body: serde_json::Value| {
         let made = platform.post(&format!("{base}{path}"), &body).await;
         assert!((200..300).contains(&made.status), "{path}: {}", made.text);
         made.body
     };
-    post("/apps", json!({"package_name": "com.example", "app_name": HOSTILE})).await;
+    post(
+        "/apps",
+        json!({"package_name": "com.example", "app_name": HOSTILE}),
+    )
+    .await;
     let release = with(
         release_fields("com.example", 1),
         json!({"version_name": HOSTILE, "update_desc": HOSTILE, "device_types": [HOSTILE],
@@ -113,7 +150,11 @@ async fn every_text_is_escaped(database: TestDatabase) {
     let recall = json!({"mode": "stop", "reason": HOSTILE});
     let release = release["id"].as_str().unwrap();
     post(&format!("/apps/com.example/releases/{release}/recall"), recall).await;
-    post("/devices", json!({"devices": [{"device_id": HOSTILE, "project_id": HOSTILE, "device_type": HOSTILE}]})).await;
+    post(
+        "/devices",
+        json!({"devices": [{"device_id": HOSTILE, "project_id": HOSTILE, "device_type": HOSTILE}]}),
+    )
+    .await;
     let pin = json!({"package_name": "com.example", "identifier": "com.example", "device_id": HOSTILE, "mode": "hold",
         "reason": HOSTILE});
     platform.put(&format!("{base}/pins"), &pin).await.expect(200);
@@ -122,11 +163,16 @@ async fn every_text_is_escaped(database: TestDatabase) {
         "package_push_info": {"app_id": HOSTILE, "app_type": HOSTILE, "pack_url": "https://files.example/<b>\"x"}});
     let push = post("/pushes", push).await;
     let org = json!({"nodes": [{"path": [HOSTILE], "name": HOSTILE}]});
-    platform.put(&format!("{base}/org-directory"), &org).await.expect(200);
+    platform
+        .put(&format!("{base}/org-directory"), &org)
+        .await
+        .expect(200);
 
     let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
     let tenant = format!("/console/tenants/{TENANT}");
-    let device = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>().replace('+', "%20");
+    let device = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20");
     let paths = [
         "/console".to_owned(),
         tenant.clone(),
@@ -152,15 +198,31 @@ async fn every_text_is_escaped(database: TestDatabase) {
             continue;
         }
         assert_eq!(page.status, 200, "{path}: {}", page.text);
-        assert!(!page.text.contains("<img") && !page.text.contains("<b>\"x"), "{path}: {}", page.text);
+        assert!(
+            !page.text.contains("<img") && !page.text.contains("<b>\"x"),
+            "{path}: {}",
+            page.text
+        );
         assert!(!page.text.contains(HOSTILE), "{path}: {}", page.text);
     }
     // Input that is refused is shown again.
-    let page = browser.post(&format!("{tenant}/apps"), &[("package_name", HOSTILE), ("app_name", HOSTILE)]).await;
+    let page = browser
+        .post(
+            &format!("{tenant}/apps"),
+            &[("package_name", HOSTILE), ("app_name", HOSTILE)],
+        )
+        .await;
     assert_eq!(page.status, 400, "{}", page.text);
-    assert!(!page.text.contains("<img") && page.text.contains("&#60;img"), "{}", page.text);
+    assert!(
+        !page.text.contains("<img") && page.text.contains("&#60;img"),
+        "{}",
+        page.text
+    );
     let csv = browser.get(&format!("{tenant}/org.csv")).await;
-    assert!(csv.header("content-disposition").starts_with("attachment"), "a download is not shown");
+    assert!(
+        csv.header("content-disposition").starts_with("attachment"),
+        "a download is not shown"
+    );
 }
 
 async fn formulas_are_neutralised_in_downloads(database: TestDatabase) {
@@ -169,21 +231,39 @@ async fn formulas_are_neutralised_in_downloads(database: TestDatabase) {
     let formula = "=HYPERLINK(\"http://evil.example\")";
     let org = json!({"nodes": [{"path": ["HM"], "name": formula}]});
     let base = format!("/api/v1/tenants/{TENANT}");
-    admin.put(&format!("{base}/org-directory"), &org).await.expect(200);
+    admin
+        .put(&format!("{base}/org-directory"), &org)
+        .await
+        .expect(200);
     let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
     let tenant = format!("/console/tenants/{TENANT}");
     let csv = browser.get(&format!("{tenant}/org.csv")).await.text;
     assert!(csv.contains("\"'=HYPERLINK("), "{csv}");
     // What was exported is imported unchanged.
-    let etag = browser.get(&format!("{tenant}/org")).await.hidden("import", "etag").unwrap();
-    let page = browser.post(&format!("{tenant}/org"), &[("csv", &csv), ("etag", &etag)]).await;
+    let etag = browser
+        .get(&format!("{tenant}/org"))
+        .await
+        .hidden("import", "etag")
+        .unwrap();
+    let page = browser
+        .post(&format!("{tenant}/org"), &[("csv", &csv), ("etag", &etag)])
+        .await;
     assert_eq!(page.status, 303, "{}", page.text);
     let stored = admin.get(&format!("{base}/org-directory")).await.expect(200);
     assert_eq!(stored["nodes"][0]["name"], formula);
 
-    let audit = browser.get(&format!("{tenant}/audit.jsonl?action=org_directory.replace")).await.text;
-    let events: Vec<serde_json::Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let listed = admin.get(&format!("{base}/audit?action=org_directory.replace")).await.expect(200);
+    let audit = browser
+        .get(&format!("{tenant}/audit.jsonl?action=org_directory.replace"))
+        .await
+        .text;
+    let events: Vec<serde_json::Value> = audit
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let listed = admin
+        .get(&format!("{base}/audit?action=org_directory.replace"))
+        .await
+        .expect(200);
     assert_eq!(json!(events), listed["items"]);
     assert_eq!(events.len(), 1);
 }
