@@ -1,9 +1,13 @@
 //! Pages, one file each: the reads, the template, and the forms.
 
 pub(super) mod account;
+pub(super) mod app;
 pub(super) mod apps;
 pub(super) mod audit;
+pub(super) mod audit_export;
+pub(super) mod credential_kinds;
 pub(super) mod credentials;
+pub(super) mod device;
 pub(super) mod devices;
 pub(super) mod explain;
 pub(super) mod org;
