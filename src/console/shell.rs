@@ -61,7 +61,7 @@ const OF_TENANT: [NavEntry; 12] = [
     ("/keys", |t| t.keys, Action::ManageKeys),
     ("/tokens", |t| t.tokens, Action::ManageKeys),
     ("/audit", |t| t.audit, Action::ReadAudit),
-    ("/settings", |t| t.settings, Action::ReadCatalog),
+    ("/settings", |t| t.settings, Action::ManageTenants),
 ];
 
 const OF_PLATFORM: [NavEntry; 4] = [

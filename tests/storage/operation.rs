@@ -50,7 +50,9 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
     }
     tx.commit().await.unwrap();
     let all = AuditFilter::default();
-    let first = audit::list(db, scope(1), &all, &PageRequest::first(1)).await.unwrap();
+    let first = audit::list(db, scope(1), &all, &PageRequest::first(1))
+        .await
+        .unwrap();
     assert_eq!(first.items, [events[3].clone()]);
     let rest = audit::list(
         db,

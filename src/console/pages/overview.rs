@@ -56,8 +56,14 @@ struct AppRow {
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     let (ctx, caller) = (&visit.ctx, visit.caller(false));
-    let tenant = tenants::get(ctx, &caller, tenant_id).await?.value;
-    let shell = Shell::of(&visit, tenant.name.to_string());
+    // The API shows a tenant to the platform's administrators only.
+    let tenant = if visit.may(Action::ManageTenants) {
+        Some(tenants::get(ctx, &caller, tenant_id).await?.value)
+    } else {
+        None
+    };
+    let name = tenant.as_ref().map(|tenant| tenant.name.to_string());
+    let shell = Shell::of(&visit, name.unwrap_or_else(|| visit.texts().overview.to_owned()));
     let t = shell.t;
     let base = format!("/console/tenants/{tenant_id}");
     let first = PageRequest {
@@ -97,7 +103,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
     } else {
         None
     };
-    let mut alarms = tenant_alarms(&tenant, &shell);
+    let mut alarms = tenant.map_or_else(Vec::new, |tenant| tenant_alarms(&tenant, &shell));
     alarms.extend(node_alarms(ctx, t));
     let page = OverviewPage {
         alarms,

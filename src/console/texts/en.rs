@@ -73,7 +73,6 @@ pub(super) static TEXTS: Texts = Texts {
     push_url_schemes: "URL schemes of pushes",
     push_url_schemes_hint: "One per line. Blank allows every scheme except harmful ones such as javascript.",
     change_settings: "Change settings",
-    settings_by_platform: "Platform administrators change these settings.",
     no_apps: "There are no apps yet.",
     no_releases: "No releases yet.",
     no_events: "There are no events.",

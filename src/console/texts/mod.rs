@@ -97,7 +97,6 @@ texts! {
     push_url_schemes,
     push_url_schemes_hint,
     change_settings,
-    settings_by_platform,
     no_apps,
     no_releases,
     no_events,

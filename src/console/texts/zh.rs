@@ -73,7 +73,6 @@ pub(super) static TEXTS: Texts = Texts {
     push_url_schemes: "推送允许的 URL 协议",
     push_url_schemes_hint: "每行一个。留空表示允许除 javascript 等有害协议以外的所有协议。",
     change_settings: "修改设置",
-    settings_by_platform: "这些设置由平台管理员修改。",
     no_apps: "还没有应用。",
     no_releases: "还没有版本。",
     no_events: "没有事件。",

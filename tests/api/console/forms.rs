@@ -129,7 +129,7 @@ async fn mistakes_are_named_at_their_fields_and_the_input_is_kept(database: Test
         objects,
         mut browser,
         tenant,
-        ..
+        app: _app,
     } = Fixture::make(database).await;
     let path = objects.fill(&format!("{tenant}/apps/{{package}}/releases"));
     let mut fields: Vec<_> = NEW_RELEASE.to_vec();
@@ -159,7 +159,7 @@ async fn a_gateway_request_is_explained_with_the_string_that_it_signs(database: 
         objects,
         mut browser,
         tenant,
-        ..
+        app: _app,
     } = Fixture::make(database).await;
     let request = objects.fill(
         "app_key=1&method=wdk.rexout.resource.list.check&sign=00&v=2.0&package_name={package}&version_code=0&device_id=PDA001",
@@ -194,7 +194,7 @@ async fn the_states_of_a_push_are_live_while_the_session_lasts(database: TestDat
         objects,
         mut browser,
         tenant,
-        ..
+        app: _app,
     } = Fixture::make(database).await;
     let path = objects.fill(&format!("{tenant}/pushes/{{push}}"));
     let mut stream = browser.open(&format!("{path}/events")).await;
@@ -211,7 +211,11 @@ async fn the_states_of_a_push_are_live_while_the_session_lasts(database: TestDat
 }
 
 async fn a_missing_page_is_a_page(database: TestDatabase) {
-    let Fixture { mut browser, .. } = Fixture::make(database).await;
+    let Fixture {
+        mut browser,
+        app: _app,
+        ..
+    } = Fixture::make(database).await;
     for path in [
         "/console/nowhere",
         "/console/tenants/1/apps",

@@ -71,7 +71,8 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
     browser.headers = vec![("accept-encoding".to_owned(), "gzip".to_owned())];
     let mut assets = 0;
     let first = browser.get("/console/help").await;
-    assert!(first.header("content-encoding") == "gzip");
+    // A page has the token of the session beside text that others may choose (BREACH).
+    assert_eq!(first.header("content-encoding"), "");
     browser.headers.clear();
     let page = browser.get("/console/help").await;
     for mark in ["href=\"/console/assets/", "src=\"/console/assets/"] {

@@ -426,7 +426,7 @@ const ROWS: &[Row] = &[
         "get /tenants/{tenant_id}/settings",
         "/tenants/{tenant}/settings",
         &[],
-        Viewer,
+        Platform,
     ),
     (
         "post /tenants/{tenant_id}/settings",
