@@ -13,7 +13,8 @@
 //! - [`broker`]: the MQTT broker; the only module that uses the MQTT client library.
 //! - [`services`]: the use cases; they own transactions and audit.
 //! - [`supervision`]: runs background tasks and restarts them after failures.
-//! - [`http`]: the HTTP APIs; the only module that uses the web framework.
+//! - [`http`]: the HTTP APIs; the web framework is used here and in [`console`] only.
+//! - [`console`]: the pages for people.
 //! - [`maintenance`]: commands that an operator runs against the database.
 //! - [`app`]: the composition root.
 //! - [`demo`]: a server with sample data.
@@ -24,6 +25,7 @@ mod backoff;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod data_directory;
 pub mod demo;
 mod error_chain;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::listen::serve;
 use crate::config::Config;
+use crate::console;
 use crate::http::{self, ExposedApis, ServerDependencies, TrustedProxies};
 use crate::services::Context;
 
@@ -52,6 +53,7 @@ impl Servers {
             public_url: config.public_url.clone(),
             description: description.clone(),
             exposed,
+            console: console::CONSOLE,
         };
         let exposed = match config.operations_listen {
             Some(_) => ExposedApis::Clients,

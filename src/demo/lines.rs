@@ -33,6 +33,7 @@ pub(super) fn format_instructions(
     });
     format!(
         "\nSlipway is running at {url} (API description at {url}/docs/). Its data goes when you press Ctrl-C.\n\n\
+         Open the console at {url}/console/ and sign in as {username} with the password {password}\n\n\
          administrator   {username} / {password}\n\
          tenant          {TENANT}\n\
          device key      {}\n\

@@ -16,9 +16,9 @@ use super::problem::{Problem, ProblemCode};
 use slipway_domain::catalog::field::FieldError;
 
 /// Size limit of most bodies: 1 MiB.
-pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Size limit of org directories, imports and pushes: 16 MiB.
-pub(super) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_BULK_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Type that a handler reads from the request body.
 pub(super) trait FromBody: Sized {
@@ -118,12 +118,12 @@ impl<T: Default> PrioritizedJson<T> {
 }
 
 /// Complete body.
-pub(super) struct Body {
-    pub(super) bytes: Bytes,
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
     /// True if the body arrived after the head. Conditions checked earlier may then have changed.
-    pub(super) arrived_late: bool,
+    pub(crate) arrived_late: bool,
     /// Reserved memory, to be held as long as the body.
-    pub(super) memory: Option<Reservation>,
+    pub(crate) memory: Option<Reservation>,
 }
 
 /// Reads a complete body and checks its type and size.
@@ -141,6 +141,22 @@ pub(super) async fn read_body(
         Problem::new(ProblemCode::UnsupportedMediaType, detail)
     })?;
     require_json(request)?;
+    read_to_end(payload, || owner, max_bytes)
+        .await
+        .map_err(|error| into_problem(error, max_bytes))
+}
+
+/// Reads the complete body of an HTML form.
+pub(crate) async fn read_form_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    owner: Owner,
+    max_bytes: usize,
+) -> Result<Body, Problem> {
+    require_identity(request.headers()).map_err(|coding| {
+        let detail = format!("Content-Encoding {coding} is not supported; send the form without it");
+        Problem::new(ProblemCode::UnsupportedMediaType, detail)
+    })?;
     read_to_end(payload, || owner, max_bytes)
         .await
         .map_err(|error| into_problem(error, max_bytes))

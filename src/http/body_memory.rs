@@ -11,7 +11,7 @@ const NODE_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 
 /// Owner that the memory of a body is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     /// Network of a caller that is not authenticated.
     Source(Option<IpAddr>),
     Tenant(TenantId),
@@ -20,13 +20,13 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    pub(super) fn of(tenant: Option<TenantId>) -> Self {
+    pub(crate) fn of(tenant: Option<TenantId>) -> Self {
         tenant.map_or(Self::Platform, Self::Tenant)
     }
 }
 
 /// Memory pool. An owner gets at most half of the memory that other owners leave free.
-pub(super) struct BodyMemory {
+pub(crate) struct BodyMemory {
     size: usize,
     usage: Mutex<MemoryUsage>,
 }
@@ -39,7 +39,7 @@ struct MemoryUsage {
 }
 
 /// Memory of one body, released on drop.
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     memory: &'static BodyMemory,
     owner: Owner,
     bytes: usize,
@@ -47,7 +47,7 @@ pub(super) struct Reservation {
 
 /// Error of an owner that has used up its share.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoMemory;
+pub(crate) struct NoMemory;
 
 static MEMORY: LazyLock<BodyMemory> = LazyLock::new(|| BodyMemory::new(NODE_LIMIT_BYTES));
 

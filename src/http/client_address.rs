@@ -36,7 +36,7 @@ impl TrustedProxies {
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
     }
@@ -95,7 +95,7 @@ fn canonical(network: IpNet) -> IpNet {
 }
 
 /// Returns the client address; `None` if the connection has none (a Unix socket).
-pub(super) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
+pub(crate) fn client_address(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     Some(match request.app_data::<web::Data<TrustedProxies>>() {
         Some(proxies) => proxies.client(peer, request.headers()),

@@ -3,13 +3,13 @@
 
 mod admin;
 mod authenticated_request;
-mod body;
-mod body_memory;
+pub(crate) mod body;
+pub(crate) mod body_memory;
 mod body_reader;
 mod call;
 mod call_body;
 mod check_answer;
-mod client_address;
+pub(crate) mod client_address;
 mod compression;
 mod connection;
 mod device;
@@ -27,15 +27,16 @@ mod offer_encoding;
 mod offer_json;
 mod openapi;
 mod operations;
-mod pagination;
-mod path;
-mod problem;
+pub(crate) mod pagination;
+pub(crate) mod path;
+pub(crate) mod problem;
 mod push_members;
-mod request;
+pub(crate) mod request;
 mod request_fields;
-mod request_ids;
+pub(crate) mod request_ids;
 mod respond;
-mod telemetry;
+pub(crate) mod site;
+pub(crate) mod telemetry;
 mod upload_body;
 mod value_schemas;
 
@@ -44,13 +45,14 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::{App, Error, web};
+use actix_web::{App, Error, HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use slipway_resolver::OfferEncoders;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
 
+pub(crate) use admin::requests;
 pub use client_address::{ForwardedHeader, TrustedProxies};
 pub(crate) use connection::TimedStream;
 pub use documentation::Description;
@@ -59,6 +61,7 @@ pub use offer_json::JSON;
 
 use self::gateway::XmlEncoder;
 use self::offer_json::JsonEncoder;
+use self::problem::Problem;
 use crate::services::Context;
 
 /// Encoders of offers, for the compiler of the catalog. Each is at the position that its [`OfferEncoding`] names.
@@ -74,6 +77,33 @@ pub struct ServerDependencies {
     pub public_url: Option<String>,
     pub description: Arc<Description>,
     pub exposed: ExposedApis,
+    /// Pages of the console.
+    pub console: Console,
+}
+
+/// Pages that are served beside the APIs.
+#[derive(Clone, Copy)]
+pub struct Console {
+    /// Registers the routes of the pages.
+    routes: fn(&mut web::ServiceConfig),
+    /// Renders the page of a request that failed outside of its handler, for an `Accept-Language` header.
+    failure_page: fn(&str, &Problem) -> HttpResponse,
+}
+
+impl Console {
+    pub(crate) const PATH: &'static str = "/console";
+
+    pub(crate) const fn new(
+        routes: fn(&mut web::ServiceConfig),
+        failure_page: fn(&str, &Problem) -> HttpResponse,
+    ) -> Self {
+        Self { routes, failure_page }
+    }
+
+    fn has_page(path: &str) -> bool {
+        path.strip_prefix(Self::PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 /// APIs that a server exposes. Health and readiness are always exposed.
@@ -129,10 +159,13 @@ pub fn server(
         .configure(|config| {
             if exposed.has_client_apis() {
                 gateway::routes(config);
+                (dependencies.console.routes)(config);
             }
         })
         .app_data(web::Data::from(dependencies.context.clone()))
         .app_data(web::Data::new(dependencies.trusted_proxies.clone()))
+        .app_data(dependencies.console)
+        .app_data(web::Data::new(site::PublicAddress::new(public_url)))
         .app_data(web::Data::new(dependencies.metrics.clone()));
     let (app, shown) = build_documented_app(app.into_utoipa_app(), public_url, exposed);
     app.app_data(web::Data::new(fallback::PathMethods::of(&shown, exposed)))

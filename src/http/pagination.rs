@@ -26,7 +26,7 @@ pub(super) struct PageQuery {
 }
 
 /// Parses the pagination parameters.
-pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
+pub(crate) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
     let limit = limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.parse().ok());
     let limit = limit
         .filter(|limit| (1..=MAX_LIMIT).contains(limit))
@@ -43,6 +43,11 @@ pub(super) fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<
         })
         .transpose()?;
     Ok(PageRequest { limit, after })
+}
+
+/// Encodes the sort key of a page's last item.
+pub(crate) fn cursor_of(key: String) -> String {
+    URL_SAFE_NO_PAD.encode(key)
 }
 
 fn invalid(field: &str, message: String) -> Problem {
@@ -62,7 +67,7 @@ impl<T> PageResponse<T> {
     pub(super) fn new<S>(page: Page<S>, item: impl FnMut(S) -> T) -> Self {
         Self {
             items: page.items.into_iter().map(item).collect(),
-            next_cursor: page.next.map(|key| URL_SAFE_NO_PAD.encode(key)),
+            next_cursor: page.next.map(cursor_of),
         }
     }
 }

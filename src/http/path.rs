@@ -13,7 +13,7 @@ use slipway_domain::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, Us
 use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Sha256};
 
 /// Type that a handler reads from the path.
-pub(super) trait FromPath: Sized {
+pub(crate) trait FromPath: Sized {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem>;
 }
 
@@ -33,8 +33,8 @@ trait PathSegment: Sized {
 macro_rules! paths {
     ($($name:ident { $($field:ident: $kind:ty),* $(,)? })*) => {$(
         #[derive(Debug, Clone)]
-        pub(super) struct $name {
-            $(pub(super) $field: $kind,)*
+        pub(crate) struct $name {
+            $(pub(crate) $field: $kind,)*
         }
 
         impl FromPath for $name {
@@ -155,7 +155,7 @@ macro_rules! id_segments {
 id_segments!(KeyId PinId PushId ReleaseId UserId);
 
 impl ReleasePath {
-    pub(super) fn address(&self) -> ReleaseAddress<'_> {
+    pub(crate) fn address(&self) -> ReleaseAddress<'_> {
         ReleaseAddress {
             tenant: self.tenant_id,
             app: &self.package_name,

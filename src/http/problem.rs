@@ -12,25 +12,25 @@ use crate::services::ServiceError;
 use slipway_domain::catalog::field::{FieldError, excerpt};
 
 /// Explanation of an unexpected error.
-pub(super) const INTERNAL_DETAIL: &str =
+pub(crate) const INTERNAL_DETAIL: &str =
     "an unexpected error occurred; the server log contains it under the X-Request-Id of this response";
 
 /// Media type of a problem document.
-pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 macro_rules! codes {
     ($($name:ident, $text:literal, $status:ident, $title:literal;)*) => {
         /// Stable problem code for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        pub(super) enum ProblemCode { $($name,)* }
+        pub(crate) enum ProblemCode { $($name,)* }
 
         impl ProblemCode {
-            pub(super) const fn as_str(self) -> &'static str {
+            pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
-            pub(super) const fn status(self) -> StatusCode {
+            pub(crate) const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
@@ -70,7 +70,7 @@ codes! {
 /// RFC 9457 problem document.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct ProblemDocument {
+pub(crate) struct ProblemDocument {
     /// `urn:slipway:problem:` followed by the code.
     #[serde(rename = "type")]
     pub kind: String,
@@ -90,7 +90,7 @@ pub(super) struct ProblemDocument {
 
 /// Invalid field.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct ProblemField {
+pub(crate) struct ProblemField {
     #[schema(example = "md5")]
     pub field: String,
     #[schema(value_type = FieldErrorValue, example = "invalid")]
@@ -110,9 +110,9 @@ impl From<FieldError> for ProblemField {
 }
 
 /// Error that is returned as a problem document.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {detail}", .code.as_str())]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     code: ProblemCode,
     detail: String,
     errors: Vec<FieldError>,
@@ -121,7 +121,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -133,7 +133,7 @@ impl Problem {
 
     /// Creates a problem for invalid fields, whose messages are combined in its detail. The response is short,
     /// regardless of the size of the request.
-    pub(super) fn invalid(mut errors: Vec<FieldError>) -> Self {
+    pub(crate) fn invalid(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_ERRORS);
         for error in &mut errors {
             error.field = excerpt(&error.field).into_owned();
@@ -149,18 +149,34 @@ impl Problem {
     }
 
     /// Creates a problem for an overloaded node or database.
-    pub(super) fn busy(detail: impl Into<String>) -> Self {
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
         Self {
             retry_after_s: Some(5),
             ..Self::new(ProblemCode::Unavailable, detail)
         }
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::new(
             ProblemCode::NotFound,
             "the path or object does not exist, or is not accessible; check the path and its ids",
         )
+    }
+
+    pub(crate) fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     fn document(&self) -> ProblemDocument {
@@ -177,7 +193,7 @@ impl Problem {
 }
 
 /// Maximum number of field errors in a response. A request with more errors repeats the same mistake.
-pub(super) const MAX_ERRORS: usize = 100;
+pub(crate) const MAX_ERRORS: usize = 100;
 /// Maximum length of a field's message. The longest list of accepted values fits.
 const MAX_MESSAGE_CHARACTERS: usize = 1_000;
 /// Maximum length of the combined messages.
@@ -252,7 +268,7 @@ impl From<ServiceError> for Problem {
 
 impl Problem {
     /// Creates the problem for a call that the database did not complete in time.
-    pub(super) fn of_call(method: &Method, error: ServiceError) -> Self {
+    pub(crate) fn of_call(method: &Method, error: ServiceError) -> Self {
         let problem = Self::from(error);
         if method.is_safe() {
             let detail = "the database did not respond in time; retry later".to_owned();
@@ -262,7 +278,7 @@ impl Problem {
     }
 
     /// Creates a problem without the cause, which is logged under the request id.
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(ProblemCode::Internal, INTERNAL_DETAIL)
     }
 }

@@ -12,7 +12,7 @@ use crate::services::{Context, Permit, PermitClass};
 use slipway_domain::catalog::field::FieldError;
 
 /// Returns the application context, which is stored when the server is built.
-pub(super) fn context(request: &HttpRequest) -> web::Data<Context> {
+pub(crate) fn context(request: &HttpRequest) -> web::Data<Context> {
     request
         .app_data::<web::Data<Context>>()
         .expect("the server is built with a context")
@@ -20,12 +20,12 @@ pub(super) fn context(request: &HttpRequest) -> web::Data<Context> {
 }
 
 /// Returns the token of `Authorization: Bearer …` (RFC 6750). The scheme is case-insensitive.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-pub(super) fn request_id(request: &HttpRequest) -> String {
+pub(crate) fn request_id(request: &HttpRequest) -> String {
     request
         .extensions()
         .get::<RequestId>()
@@ -34,7 +34,7 @@ pub(super) fn request_id(request: &HttpRequest) -> String {
 }
 
 /// Parses the query. The attributes of `Q` reject unknown parameters.
-pub(super) fn read_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
+pub(crate) fn read_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
     web::Query::<Q>::from_query(request.query_string())
         .map(web::Query::into_inner)
         .map_err(|error| Problem::invalid(vec![query_error(&error.to_string())]))
@@ -46,6 +46,6 @@ fn query_error(message: &str) -> FieldError {
 }
 
 /// Acquires a permit for an expensive call.
-pub(super) fn acquire(ctx: &Context, class: PermitClass) -> Result<Permit, Problem> {
+pub(crate) fn acquire(ctx: &Context, class: PermitClass) -> Result<Permit, Problem> {
     Ok(ctx.workload().permits.acquire(class, request_ids::next())?)
 }

@@ -11,7 +11,7 @@ thread_local! {
 
 /// Returns a number for a request. Numbers of one thread are unique. Numbers of different threads collide as rarely as
 /// random 64-bit numbers.
-pub(super) fn next() -> u64 {
+pub(crate) fn next() -> u64 {
     let count = NEXT.get().wrapping_add(1);
     NEXT.set(count);
     mix_bits(count)

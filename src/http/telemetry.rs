@@ -9,7 +9,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use tracing::Instrument;
 
+use super::Console;
 use super::client_address::client_address;
 use super::compression::compress_response;
 use super::connection::{RequestInProgress, TrackedBody};
@@ -38,7 +39,7 @@ pub(super) struct RequestId(pub(super) String);
 struct HeadOnly;
 
 /// Returns true for HEAD requests, whose response is computed but sent without a body.
-pub(super) fn is_head(request: &HttpRequest) -> bool {
+pub(crate) fn is_head(request: &HttpRequest) -> bool {
     request.extensions().get::<HeadOnly>().is_some()
 }
 
@@ -73,6 +74,11 @@ pub(super) async fn instrument_request(
     let began = timer::now();
     // A check does not use the database, and the gateway's push has its own response to a missed deadline.
     let has_deadline = check_path.is_none();
+    let console = request
+        .app_data::<Console>()
+        .filter(|_| Console::has_page(&path))
+        .copied();
+    let languages = console.and_then(|_| request.headers().get(ACCEPT_LANGUAGE).cloned());
     // A call that misses its deadline loses its request.
     let context = if has_deadline {
         request.app_data::<web::Data<Context>>().cloned()
@@ -108,7 +114,11 @@ pub(super) async fn instrument_request(
             };
             span.in_scope(|| entry.log(None));
             measure(&method, end, problem.status_code(), took);
-            let mut response = problem.error_response();
+            let languages = languages.as_ref().and_then(|header| header.to_str().ok());
+            let mut response = console.map_or_else(
+                || problem.error_response(),
+                |console| (console.failure_page)(languages.unwrap_or_default(), &problem),
+            );
             add_common_headers(response.headers_mut(), &id, &path);
             if is_draining(context.as_ref()) {
                 response.head_mut().set_connection_type(ConnectionType::Close);
@@ -225,7 +235,7 @@ fn loggable_path<'a>(path: &'a str, route: &str) -> &'a str {
 struct RequestPrincipal(Principal);
 
 /// Records the caller for the access log.
-pub(super) fn record_principal(request: &HttpRequest, principal: &Principal) {
+pub(crate) fn record_principal(request: &HttpRequest, principal: &Principal) {
     request
         .extensions_mut()
         .insert(RequestPrincipal(principal.clone()));
@@ -293,7 +303,9 @@ impl AccessLogEntry<'_> {
     /// Logs the response. Devices and probes send requests all the time, so these are logged at debug level. Those of
     /// people and pipelines are logged at info level, as are server errors.
     fn log(&self, request: Option<&HttpRequest>) {
-        let is_for_the_record = self.route.starts_with("/api/") || self.status.as_u16() >= 500;
+        let is_for_the_record = self.route.starts_with("/api/")
+            || self.route.starts_with(Console::PATH)
+            || self.status.as_u16() >= 500;
         if !is_for_the_record && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }

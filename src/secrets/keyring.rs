@@ -69,6 +69,7 @@ struct Key {
     device_tokens: MacKey,
     refresh_tokens: MacKey,
     downloads: MacKey,
+    console_tokens: MacKey,
 }
 
 impl Keyring {
@@ -210,6 +211,16 @@ impl Keyring {
         self.keys.iter().map(|key| &key.refresh_tokens)
     }
 
+    /// Returns the key that makes the console's cookies and form tokens.
+    pub(super) fn console_key(&self) -> &MacKey {
+        &self.first().console_tokens
+    }
+
+    /// Returns the keys that verify the console's cookies and form tokens.
+    pub(super) fn console_keys(&self) -> impl Iterator<Item = &MacKey> {
+        self.keys.iter().map(|key| &key.console_tokens)
+    }
+
     pub(super) fn signing_key(&self) -> (&str, &[u8]) {
         let key = self.first();
         (&key.id, &key.signing)
@@ -251,6 +262,7 @@ impl Key {
             device_tokens: MacKey::new(&derive(b"device-token-v1")?),
             refresh_tokens: MacKey::new(&derive(b"refresh-token-v1")?),
             downloads: MacKey::new(&derive(b"download-v1")?),
+            console_tokens: MacKey::new(&derive(b"console-token-v1")?),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! shows it.
 
 mod access_token;
+mod console_token;
 mod device_token;
 mod enrolment_code;
 mod keyring;
@@ -14,6 +15,7 @@ mod refresh_token;
 mod token;
 
 pub use access_token::{AccessClaims, AccessTokens};
+pub use console_token::{ConsoleToken, form_token, new_visitor_cookie, verify_form_token};
 pub use device_token::{NewDeviceToken, PresentedDeviceToken};
 pub use enrolment_code::{NewEnrolmentCode, PresentedEnrolmentCode};
 pub use keyring::{Keyring, KeyringError, SealedSecret, sealed_for_app_key};

@@ -19,7 +19,7 @@ use super::{Caller, Context, ServiceError};
 use crate::random;
 use crate::storage::{Writer, audit};
 use slipway_domain::access::{Action, authorize_platform};
-use slipway_domain::catalog::audit::AuditEvent;
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::ids::{AuditId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 
@@ -103,18 +103,20 @@ pub async fn list(
     ctx: &Context,
     caller: &Caller,
     tenant: TenantId,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadAudit).await?;
-    Ok(audit::list(ctx.db(), scope, page).await?)
+    Ok(audit::list(ctx.db(), scope, filter, page).await?)
 }
 
 /// Lists the audit events of the installation, newest first. These belong to no tenant.
 pub async fn list_platform(
     ctx: &Context,
     caller: &Caller,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, ServiceError> {
     authorize_platform(&caller.principal, Action::ManagePlatform)?;
-    Ok(audit::list_platform(ctx.db(), page).await?)
+    Ok(audit::list_platform(ctx.db(), filter, page).await?)
 }

@@ -4,7 +4,7 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait,
+    QueryTrait, Select,
 };
 
 use super::entity::audit_event::{Column, Entity, Model};
@@ -13,7 +13,7 @@ use super::row::Row;
 use super::statements::QueuedWrite;
 use super::{Reader, StorageError, Writer};
 use slipway_domain::access::TenantScope;
-use slipway_domain::catalog::audit::AuditEvent;
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{AuditId, TenantId};
 use slipway_domain::catalog::instant::in_micros;
@@ -46,9 +46,11 @@ pub fn insert(writer: &impl Writer, event: AuditEvent) {
 pub async fn list(
     reader: &impl Reader,
     scope: TenantScope,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
     let rows = Entity::find().filter(Column::TenantId.eq(scope.tenant().get()));
+    let rows = filtered(rows, filter);
     fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
@@ -57,12 +59,42 @@ pub async fn list(
 /// Lists the events that belong to no tenant, newest first.
 pub async fn list_platform(
     reader: &impl Reader,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEvent>, StorageError> {
-    let rows = Entity::find().filter(Column::TenantId.is_null());
+    let rows = filtered(Entity::find().filter(Column::TenantId.is_null()), filter);
     fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
         .try_map(read)
+}
+
+fn filtered(rows: Select<Entity>, filter: &AuditFilter) -> Select<Entity> {
+    let AuditFilter {
+        actor,
+        actor_name,
+        action,
+        object_type,
+        object_id,
+        from,
+        until,
+    } = filter;
+    rows.apply_if(actor.as_deref(), |rows, actor| {
+        rows.filter(Column::ActorKey.eq(actor))
+    })
+    .apply_if(actor_name.as_deref(), |rows, name| {
+        rows.filter(Column::ActorName.eq(name))
+    })
+    .apply_if(action.as_deref(), |rows, action| {
+        rows.filter(Column::Action.eq(action))
+    })
+    .apply_if(object_type.as_deref(), |rows, kind| {
+        rows.filter(Column::ObjectType.eq(kind))
+    })
+    .apply_if(object_id.as_deref(), |rows, id| {
+        rows.filter(Column::ObjectId.eq(id))
+    })
+    .apply_if(*from, |rows, from| rows.filter(Column::At.gte(from)))
+    .apply_if(*until, |rows, until| rows.filter(Column::At.lt(until)))
 }
 
 /// Counts those of these package names whose deletion is in the audit log.

@@ -12,7 +12,7 @@ use super::reader::together;
 use super::row::{Row, models};
 use super::{Reader, StorageError, sessions, users};
 use slipway_domain::access::{ApiToken, PlatformToken, User};
-use slipway_domain::catalog::ids::{SessionId, TenantId, UserId};
+use slipway_domain::catalog::ids::{SessionId, TenantId};
 
 /// Person of a session.
 pub struct SessionCaller {
@@ -34,14 +34,15 @@ pub struct TokenCaller {
 pub async fn find_by_session(
     reader: &impl Reader,
     id: SessionId,
-    user: UserId,
 ) -> Result<Option<SessionCaller>, StorageError> {
     let connection = reader.connection();
     let backend = connection.get_database_backend();
-    let user = user::Entity::find_by_id(user.uuid());
+    let session = session::Entity::find_by_id(id.uuid());
+    let user = select_column(session.clone(), session::Column::UserId);
+    let user = user::Entity::find().filter(user::Column::Id.in_subquery(user));
     let tenant = select_column(user.clone(), user::Column::TenantId);
     let queries = [
-        session::Entity::find_by_id(id.uuid()).build(backend),
+        session.build(backend),
         user.build(backend),
         tenant_in(tenant).build(backend),
     ];

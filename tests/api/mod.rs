@@ -12,6 +12,7 @@ mod bearer_tokens;
 mod check;
 mod check_again;
 mod compression;
+mod console;
 mod contract;
 mod credentials;
 mod described_bodies;

@@ -10,7 +10,7 @@ struct Layer {
     libraries: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 22] = [
+const LAYERS: [Layer; 23] = [
     Layer {
         name: "catalog",
         may_name: &[],
@@ -121,6 +121,14 @@ const LAYERS: [Layer; 22] = [
         libraries: &["actix_web", "utoipa", "tokio", "tracing", "metrics"],
     },
     Layer {
+        name: "console",
+        may_name: &[
+            "catalog", "access", "resolver", "secrets", "services", "gateway", "http", "random", "timer",
+        ],
+        // The stream of a page waits between two reads.
+        libraries: &["actix_web", "tokio"],
+    },
+    Layer {
         name: "gateway",
         may_name: &[],
         libraries: &[],
@@ -180,6 +188,7 @@ const LAYERS: [Layer; 22] = [
             "catalog",
             "clock",
             "config",
+            "console",
             "data_directory",
             "hints",
             "http",

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use slipway::storage::audit;
 use slipway::storage::{leases, settings};
-use slipway_domain::catalog::audit::AuditEvent;
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::ids::{AuditId, TenantId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::json::JsonText;
@@ -49,11 +49,15 @@ async fn the_audit_is_listed_newest_first(database: TestDatabase) {
         audit::insert(&tx, event.clone());
     }
     tx.commit().await.unwrap();
-    let first = audit::list(db, scope(1), &PageRequest::first(1)).await.unwrap();
+    let all = AuditFilter::default();
+    let first = audit::list(db, scope(1), &all, &PageRequest::first(1))
+        .await
+        .unwrap();
     assert_eq!(first.items, [events[3].clone()]);
     let rest = audit::list(
         db,
         scope(1),
+        &all,
         &PageRequest {
             limit: 1,
             after: first.next,

@@ -90,7 +90,7 @@ pub(super) fn read_optional_url(text: String) -> Result<Option<Url>, Invalid> {
 }
 
 impl CreateAppRequest {
-    fn read(self) -> Result<NewApp, Problem> {
+    pub(super) fn read(self) -> Result<NewApp, Problem> {
         let mut fields = FieldReader::default();
         let package_name = fields.required("package_name", self.package_name, PackageName::parse);
         let app_name = fields.required("app_name", self.app_name, Name::parse);
@@ -110,7 +110,7 @@ impl CreateAppRequest {
 }
 
 impl UpdateAppRequest {
-    fn read(self) -> Result<AppChanges, Problem> {
+    pub(super) fn read(self) -> Result<AppChanges, Problem> {
         let mut fields = FieldReader::for_update();
         let changes = AppChanges {
             app_name: fields.optional_non_null("app_name", self.app_name, Name::parse),

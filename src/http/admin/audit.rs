@@ -2,21 +2,24 @@
 
 use actix_web::{HttpResponse, get};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::http::call::Call;
+use crate::http::fields::{FieldReader, parse_instant};
 use crate::http::openapi::ReadProblems;
-use crate::http::pagination::{PageQuery, PageResponse};
+use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::{list_audit as list, list_platform_audit as list_platform};
-use slipway_domain::catalog::audit::AuditEvent;
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
+use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::page::PageRequest;
 
 #[derive(Serialize, ToSchema)]
-struct AuditEventResponse {
+pub(super) struct AuditEventResponse {
     #[schema(format = "uuid")]
     id: String,
     at: DateTime<Utc>,
@@ -57,18 +60,88 @@ impl From<AuditEvent> for AuditEventResponse {
     }
 }
 
+/// Pagination and filters of a list of audit events.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditQuery {
+    /// Maximum number of items, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
+    limit: Option<String>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+    /// Only events of this caller: `user:…`, `token:…` and the like.
+    actor: Option<String>,
+    /// Only events of callers with this name.
+    actor_name: Option<String>,
+    /// Only this action.
+    #[param(example = "release.publish")]
+    action: Option<String>,
+    /// Only objects of this type.
+    #[param(example = "release")]
+    object_type: Option<String>,
+    /// Only the object with this id.
+    object_id: Option<String>,
+    /// Only events from this time on.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<String>,
+    /// Only events before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<String>,
+}
+
+impl AuditQuery {
+    fn read(self) -> Result<(AuditFilter, PageRequest), Problem> {
+        let page = page_request(self.limit.as_deref(), self.cursor.as_deref())?;
+        let given = [
+            self.actor,
+            self.actor_name,
+            self.action,
+            self.object_type,
+            self.object_id,
+            self.from,
+            self.until,
+        ];
+        Ok((read_filter(given)?, page))
+    }
+}
+
+/// Parses the parameters of a filter, in the order of the query.
+pub(super) fn read_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Problem> {
+    let [actor, actor_name, action, object_type, object_id, from, until] = given;
+    let mut fields = FieldReader::default();
+    let filter = AuditFilter {
+        actor: fields.query_param("actor", actor, read_word),
+        actor_name: fields.query_param("actor_name", actor_name, read_word),
+        action: fields.query_param("action", action, read_word),
+        object_type: fields.query_param("object_type", object_type, read_word),
+        object_id: fields.query_param("object_id", object_id, read_word),
+        from: fields.query_param("from", from, parse_instant),
+        until: fields.query_param("until", until, parse_instant),
+    };
+    fields.finish()?;
+    Ok(filter)
+}
+
+/// Reads a text to compare with. PostgreSQL rejects NUL.
+fn read_word(text: String) -> Result<String, Invalid> {
+    let is_text = (1..=512).contains(&text.chars().count()) && !text.contains(char::is_control);
+    let refusal = || Invalid::new("must be 1 to 512 characters without control characters");
+    is_text.then_some(text).ok_or_else(refusal)
+}
+
 /// List a tenant's audit events
 ///
 /// Each event names the caller, the time, and the object before and after the change.
-#[utoipa::path(tag = "audit", operation_id = "list_audit", params(TenantPath, PageQuery),
+#[utoipa::path(tag = "audit", operation_id = "list_audit", params(TenantPath, AuditQuery),
     responses((status = 200, description = "Audit events, newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/audit")]
 pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
+    let (filter, page) = call.query::<AuditQuery>()?.read()?;
     let tenant = call.path.tenant_id;
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let found = list(&ctx, &caller, tenant, &page).await?;
+            let found = list(&ctx, &caller, tenant, &filter, &page).await?;
             Ok(respond::text_of(&PageResponse::new(
                 found,
                 AuditEventResponse::from,
@@ -82,14 +155,14 @@ pub(super) async fn list_audit(call: Call<TenantPath>) -> Result<HttpResponse, P
 ///
 /// Covers administrators, platform tokens, tenants, maintenance by the command line, and failed logins of unknown
 /// accounts.
-#[utoipa::path(tag = "audit", operation_id = "list_platform_audit", params(PageQuery),
+#[utoipa::path(tag = "audit", operation_id = "list_platform_audit", params(AuditQuery),
     responses((status = 200, description = "Audit events, newest first", body = PageResponse<AuditEventResponse>), ReadProblems))]
 #[get("/audit")]
 pub(super) async fn list_platform_audit(call: Call) -> Result<HttpResponse, Problem> {
-    let page = call.page()?;
+    let (filter, page) = call.query::<AuditQuery>()?.read()?;
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let found = list_platform(&ctx, &caller, &page).await?;
+            let found = list_platform(&ctx, &caller, &filter, &page).await?;
             Ok(respond::text_of(&PageResponse::new(
                 found,
                 AuditEventResponse::from,

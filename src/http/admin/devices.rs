@@ -114,7 +114,7 @@ struct DevicesQuery {
 }
 
 /// Parsed filters of a device list.
-struct Filters {
+pub(crate) struct Filters {
     project: Option<ProjectId>,
     device_type: Option<DeviceType>,
     org: Option<OrgScope>,
@@ -209,7 +209,7 @@ impl Filters {
         Ok(filters)
     }
 
-    fn filter(&self) -> DeviceFilter<'_> {
+    pub(crate) fn filter(&self) -> DeviceFilter<'_> {
         DeviceFilter {
             project: self.project.as_ref(),
             device_type: self.device_type.as_ref(),
@@ -222,6 +222,34 @@ impl Filters {
             is_connected: self.is_connected,
         }
     }
+}
+
+/// Returns the entity tag of a device, a digest of its representation.
+pub(super) fn etag_of(found: &DeviceWithInstalls) -> String {
+    respond::digest(&DeviceWithInstallsResponse::from(found))
+}
+
+/// Parses filters: project, type, org path, package name, identifier, version code.
+pub(super) fn read_filters(given: [Option<String>; 6]) -> Result<Filters, Problem> {
+    let [
+        project_id,
+        device_type,
+        org,
+        package_name,
+        identifier,
+        version_code,
+    ] = given;
+    Filters::read(DevicesQuery {
+        limit: None,
+        cursor: None,
+        project_id,
+        device_type,
+        org,
+        package_name,
+        identifier,
+        version_code,
+        connected: None,
+    })
 }
 
 /// Import devices
@@ -301,7 +329,6 @@ pub(super) async fn get_device(call: Call<DevicePath>) -> Result<HttpResponse, P
 #[delete("/tenants/{tenant_id}/devices/{device_id}")]
 pub(super) async fn delete_device(call: Call<DevicePath>) -> Result<HttpResponse, Problem> {
     let DevicePath { tenant_id, device_id } = &call.path;
-    let etag_of = |found: &DeviceWithInstalls| respond::digest(&DeviceWithInstallsResponse::from(found));
     let precondition = call.precondition()?;
     devices::delete(
         &call.ctx,

@@ -17,6 +17,7 @@ use crate::http::request_fields::Nullable;
 use crate::http::respond;
 use crate::http::value_schemas::{JsonOrText, RuleValue, VerdictValue};
 use crate::services::explain::{self, Explanation};
+use crate::services::{Caller, Context};
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::Identifier;
@@ -146,22 +147,33 @@ impl From<ExplainedRelease> for ExplainedReleaseResponse {
 pub(super) async fn explain_check(
     mut call: Call<AppPath, Json<ExplainRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut body = call.body.take();
+    let body = call.body.take();
     let path = call.path.clone();
     let body = call
         .run_heavy(async move |ctx, caller| {
-            let at = std::mem::take(&mut body.at);
-            let only = read_identifier(std::mem::take(&mut body.identifier))?;
-            let raw = raw_check_fields(&body);
-            let (check, at) = read(&path, &raw, at)?;
-            let only = only.as_ref();
-            let (tenant, app) = (path.tenant_id, &path.package_name);
-            let request = explain::ExplainRequest { check, only, at };
-            let explained = explain::explain_check(&ctx, &caller, tenant, app, request).await?;
+            let explained = body.explain(&ctx, &caller, &path).await?;
             Ok(respond::text_of(&ExplainResponse::from(explained)))
         })
         .await?;
     Ok(respond::text(body))
+}
+
+impl ExplainRequest {
+    pub(super) async fn explain(
+        mut self,
+        ctx: &Context,
+        caller: &Caller,
+        path: &AppPath,
+    ) -> Result<Explanation, Problem> {
+        let at = std::mem::take(&mut self.at);
+        let only = read_identifier(std::mem::take(&mut self.identifier))?;
+        let raw = raw_check_fields(&self);
+        let (check, at) = read(path, &raw, at)?;
+        let only = only.as_ref();
+        let (tenant, app) = (path.tenant_id, &path.package_name);
+        let request = explain::ExplainRequest { check, only, at };
+        Ok(explain::explain_check(ctx, caller, tenant, app, request).await?)
+    }
 }
 
 fn read_identifier(given: Nullable<String>) -> Result<Option<Identifier>, Problem> {

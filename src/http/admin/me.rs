@@ -39,6 +39,18 @@ request! {
     }
 }
 
+impl ChangePasswordRequest {
+    /// Returns the current and the new password.
+    pub(super) fn read(self) -> Result<(String, String), Problem> {
+        let mut fields = FieldReader::default();
+        let current = fields.required("current", self.current, Ok);
+        let new = fields.required("new", self.new, |text: String| {
+            parse_password(&text).map(str::to_owned)
+        });
+        current.zip(new).ok_or_else(|| fields.into_problem())
+    }
+}
+
 /// Get the caller's account
 ///
 /// Returns the account or the API token of the caller, with its role.
@@ -69,15 +81,7 @@ pub(super) async fn get_me(call: Call) -> Result<HttpResponse, Problem> {
 pub(super) async fn change_password(
     call: Call<(), Json<ChangePasswordRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = call.body.value;
-    let mut fields = FieldReader::default();
-    let current = fields.required("current", body.current, Ok);
-    let new = fields.required("new", body.new, |text: String| {
-        parse_password(&text).map(str::to_owned)
-    });
-    let (Some(current), Some(new)) = (current, new) else {
-        return Err(fields.into_problem());
-    };
+    let (current, new) = call.body.value.read()?;
     me::change_password(&call.ctx, &call.caller, current, new).await?;
     Ok(HttpResponse::NoContent().finish())
 }

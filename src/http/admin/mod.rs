@@ -21,6 +21,7 @@ mod release_fields;
 mod release_response;
 mod release_transitions;
 mod releases;
+pub(crate) mod requests;
 mod resources;
 mod rule_fields;
 mod tenants;

@@ -22,15 +22,15 @@ use slipway_domain::catalog::text::Name;
 request! {
     pub(super) struct ReplaceOrgDirectoryRequest {
         /// Org nodes, at most 100,000. Ancestors that are not listed are implied.
-        nodes: Required<Nodes> as Vec<OrgNodeFields>,
+        pub(super) nodes: Required<Nodes> as Vec<OrgNodeFields>,
     }
 }
 
-type Nodes = BoundedVec<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
+pub(super) type Nodes = BoundedVec<Object<OrgNodeFields>, MAX_DIRECTORY_NODES>;
 
 request! {
     #[schema(as = OrgNode)]
-    struct OrgNodeFields {
+    pub(super) struct OrgNodeFields {
         /// Codes from l1 down to the node, 1 to 5 of them.
         #[schema(min_items = 1, max_items = 5, example = json!(["HM", "HM-SH", "8007"]))]
         path: Required<Vec<String>>,
@@ -61,7 +61,7 @@ fn read_time_zone(text: String) -> Result<Tz, Invalid> {
         .map_err(|_| Invalid::new("must be a name of the IANA time zone database, e.g. Asia/Shanghai"))
 }
 
-fn read_nodes(given: Required<Nodes>) -> Result<Vec<OrgNode>, Problem> {
+pub(super) fn read_nodes(given: Required<Nodes>) -> Result<Vec<OrgNode>, Problem> {
     let mut fields = FieldReader::default();
     let Some(BoundedVec(given)) = fields.required("nodes", given, Ok) else {
         return Err(fields.into_problem());

@@ -136,7 +136,7 @@ pub(super) async fn put_pin(
     ))
 }
 
-fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
+pub(super) fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
     let mut fields = FieldReader::default();
     let package_name = fields.required("package_name", body.package_name, PackageName::parse);
     let identifier = fields.required("identifier", body.identifier, Identifier::parse);

@@ -104,19 +104,24 @@ pub(super) async fn discard_release(
 pub(super) async fn recall_release(
     mut call: Call<ReleasePath, UrgentBody<Json<RecallReleaseRequest>>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = call.body.take();
-    let mut fields = FieldReader::default();
-    let mode = fields.required("mode", body.mode, |text: String| RecallMode::parse(&text));
-    let reason = fields.required("reason", body.reason, Reason::parse);
-    let (Some(mode), Some(reason)) = (mode, reason) else {
-        return Err(fields.into_problem());
-    };
-    let request = TransitionRequest {
-        step: Transition::Recall(mode),
-        reason: Some(reason),
-        force: false,
-    };
+    let request = call.body.take().read()?;
     transition(&call, request).await
+}
+
+impl RecallReleaseRequest {
+    pub(super) fn read(self) -> Result<TransitionRequest, Problem> {
+        let mut fields = FieldReader::default();
+        let mode = fields.required("mode", self.mode, |text: String| RecallMode::parse(&text));
+        let reason = fields.required("reason", self.reason, Reason::parse);
+        let (Some(mode), Some(reason)) = (mode, reason) else {
+            return Err(fields.into_problem());
+        };
+        Ok(TransitionRequest {
+            step: Transition::Recall(mode),
+            reason: Some(reason),
+            force: false,
+        })
+    }
 }
 
 async fn transition<B: FromBody>(

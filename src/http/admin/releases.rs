@@ -21,6 +21,7 @@ use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseStateKind};
+use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::Identifier;
 
 /// Pagination and filters of a release list.
@@ -114,7 +115,7 @@ fn render_created(created: &CreatedRelease) -> Answer {
     respond::answer(status, &body, &created.stored.etag)
 }
 
-fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
+pub(super) fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
     let mut fields = FieldReader::default();
     let identifier = fields.required(
         "identifier",
@@ -144,6 +145,16 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
         publish: publish.unwrap_or(false),
         force: force.unwrap_or(false),
     })
+}
+
+pub(super) fn read_rollout(rollout: RolloutFields) -> Result<RolloutChanges, Problem> {
+    let mut fields = FieldReader::for_update();
+    if rollout.is_empty() {
+        fields.add_error(FieldError::required("percent"));
+    }
+    let changes = rollout.read("", &mut fields);
+    fields.finish()?;
+    Ok(changes)
 }
 
 /// List releases
@@ -207,13 +218,7 @@ pub(super) async fn update_release(
 pub(super) async fn set_rollout(
     mut call: Call<ReleasePath, PrioritizedJson<RolloutFields>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::for_update();
-    let rollout = call.body.take();
-    if rollout.is_empty() {
-        fields.add_error(FieldError::required("percent"));
-    }
-    let changes = rollout.read("", &mut fields);
-    fields.finish()?;
+    let changes = read_rollout(call.body.take())?;
     let precondition = call.precondition()?;
     let path = call.path.address();
     let done = releases::set_rollout(&call.ctx, &call.caller, path, changes, &precondition).await?;

@@ -95,7 +95,7 @@ pub(super) async fn get_resource(call: Call<ResourcePath>) -> Result<HttpRespons
 }
 
 impl UpdateResourceRequest {
-    fn read(self) -> Result<ResourceChanges, Problem> {
+    pub(super) fn read(self) -> Result<ResourceChanges, Problem> {
         let mut fields = FieldReader::for_update();
         let changes = ResourceChanges {
             name: fields.nullable("name", self.name, Name::parse),

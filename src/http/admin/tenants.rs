@@ -115,7 +115,7 @@ fn read_schemes(
 }
 
 impl CreateTenantRequest {
-    fn read(self) -> Result<(TenantId, Name), Problem> {
+    pub(super) fn read(self) -> Result<(TenantId, Name), Problem> {
         let mut fields = FieldReader::default();
         let id = fields.required("id", self.id, TenantId::parse);
         let name = fields.required("name", self.name, Name::parse);
@@ -124,7 +124,7 @@ impl CreateTenantRequest {
 }
 
 impl UpdateTenantRequest {
-    fn read(self) -> Result<TenantChanges, Problem> {
+    pub(super) fn read(self) -> Result<TenantChanges, Problem> {
         let mut fields = FieldReader::for_update();
         let changes = TenantChanges {
             name: fields.optional_non_null("name", self.name, Name::parse),

@@ -25,14 +25,25 @@ const FIRST_GENERATION: i64 = 1;
 
 const WRONG_LOGIN: ServiceError = ServiceError::Unauthenticated("the username or the password is wrong");
 
-/// Verifies a password and starts a session. An unknown username and a wrong password take equally long and give the
-/// same error.
+/// Verifies a password, starts a session and returns its tokens.
 pub async fn login(
     ctx: &Context,
     client: Client<'_>,
     username: &str,
     password: String,
 ) -> Result<TokenPair, ServiceError> {
+    let (user, session) = start_session(ctx, client, username, password).await?;
+    issue_tokens(ctx, &user, session.id, session.generation, session.created_at)
+}
+
+/// Verifies a password and starts a session. An unknown username and a wrong password take equally long and give the
+/// same error.
+pub(super) async fn start_session(
+    ctx: &Context,
+    client: Client<'_>,
+    username: &str,
+    password: String,
+) -> Result<(User, Session), ServiceError> {
     let given = username;
     let fail = async |user: Option<&User>, reason: &'static str| {
         let failure = LoginFailure {
@@ -50,7 +61,7 @@ pub async fn login(
         verify_dummy(password).await;
         return Err(fail(None, "unknown_account").await);
     };
-    let user = &found.user.value;
+    let user = found.user.value;
     let is_right = verify_password(password, PasswordHash::from_stored(found.password_hash)).await;
     if !is_right || !user.enabled {
         let reason = if is_right {
@@ -58,10 +69,9 @@ pub async fn login(
         } else {
             "wrong_password"
         };
-        return Err(fail(Some(user), reason).await);
+        return Err(fail(Some(&user), reason).await);
     }
     require_enabled_tenant(ctx.db(), user.tenant).await?;
-    let session = random::id::<SessionId>();
     let now = ctx.now();
     let tx = ctx.db().begin().await?;
     // The user may have changed while the password was hashed. Such a change ends all sessions, so this session must
@@ -72,8 +82,8 @@ pub async fn login(
     if !unchanged {
         return Err(WRONG_LOGIN);
     }
-    let row = Session {
-        id: session,
+    let session = Session {
+        id: random::id::<SessionId>(),
         user: user.id,
         generation: FIRST_GENERATION,
         recent_refreshes: Vec::new(),
@@ -81,12 +91,12 @@ pub async fn login(
         created_at: now,
         expires_at: now + SESSION_LIFETIME,
     };
-    sessions::insert(&tx, row).await?;
+    sessions::insert(&tx, session.clone()).await?;
     tx.commit().await?;
     ctx.authentication()
         .attempts
         .record_sign_in(&user.username, client.address);
-    issue_tokens(ctx, user, session, FIRST_GENERATION, now)
+    Ok((user, session))
 }
 
 /// Finds a user. Text that is not a valid username matches no user.

@@ -5,6 +5,7 @@
 //! | person | username and password | `login` |
 //! | person | access token of a session | `sessions` |
 //! | person | refresh token of a session | `refresh` |
+//! | person | cookie of a console session | `console` |
 //! | pipeline | API token | `api_tokens` |
 //! | device | device key of its tenant | `devices` |
 //! | device | its own token | `devices`, `device_tokens` |
@@ -14,6 +15,7 @@
 
 mod api_tokens;
 mod app_keys;
+mod console;
 mod device_tokens;
 mod devices;
 mod failed_login_audit;
@@ -24,6 +26,7 @@ mod refresh;
 mod sessions;
 
 pub use self::app_keys::{GatewayKey, find_app_key};
+pub use self::console::{authenticate_cookie, open_console};
 pub use self::device_tokens::{DevicePrincipal, authenticate_acknowledging, authenticate_device};
 pub(super) use self::device_tokens::{INVALID_TOKEN, is_newest};
 pub use self::devices::{AuthenticatedDevice, authenticate_device_credential};

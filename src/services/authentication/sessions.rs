@@ -43,43 +43,47 @@ pub(super) async fn authenticate_access_token(
         .access_tokens
         .verify(token, ctx.now())
         .ok_or(WRONG_CREDENTIAL)?;
-    ctx.authentication().token_lookups.admit_session(claims.session)?;
-    let Some(SessionCaller {
-        user,
-        has_enabled_tenant,
-        ..
-    }) = find_caller(ctx, db, claims).await?
-    else {
-        ctx.authentication()
-            .token_lookups
-            .record_ended_session(claims.session);
-        return Err(WRONG_CREDENTIAL);
+    let principal = authenticate_session(ctx, db, claims.session).await?;
+    let principal = principal.filter(|principal| principal.user() == Some(claims.user));
+    principal.ok_or(WRONG_CREDENTIAL)
+}
+
+/// Returns the person of an active session; `None` if it has ended. Neither a token nor a cookie shows that.
+pub(super) async fn authenticate_session(
+    ctx: &Context,
+    db: &Db,
+    session: SessionId,
+) -> Result<Option<Principal>, ServiceError> {
+    let lookups = &ctx.authentication().token_lookups;
+    lookups.admit_session(session)?;
+    let Some(caller) = find_caller(ctx, db, session).await? else {
+        lookups.record_ended_session(session);
+        return Ok(None);
     };
-    if !has_enabled_tenant {
+    if !caller.has_enabled_tenant {
         return Err(ServiceError::tenant_disabled());
     }
-    Ok(Principal {
+    let user = caller.user;
+    Ok(Some(Principal {
         credential: Credential::Session {
             user: user.id,
-            session: claims.session,
+            session,
         },
         name: user.username.into_string(),
         role: user.role,
         tenant: user.tenant,
-    })
+    }))
 }
 
-/// Returns the enabled user of an active session. The access token does not show whether its session has ended.
+/// Returns the enabled user of an active session.
 async fn find_caller(
     ctx: &Context,
     db: &Db,
-    claims: AccessClaims,
+    session: SessionId,
 ) -> Result<Option<SessionCaller>, ServiceError> {
     let now = ctx.now();
-    let found = callers::find_by_session(db, claims.session, claims.user).await?;
-    Ok(found.filter(|SessionCaller { session, user, .. }| {
-        session.user == claims.user && now < session.expires_at && user.enabled
-    }))
+    let found = callers::find_by_session(db, session).await?;
+    Ok(found.filter(|SessionCaller { session, user, .. }| now < session.expires_at && user.enabled))
 }
 
 /// Returns the token pair of a session for an instant. The result is the same at any time and on any node.

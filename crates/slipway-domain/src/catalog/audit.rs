@@ -22,3 +22,19 @@ pub struct AuditEvent {
     pub after: Option<JsonText>,
     pub request_id: Option<String>,
 }
+
+/// Filter for a list of audit events. An absent field matches every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Key of the caller: `user:…`, `token:…` and the like.
+    pub actor: Option<String>,
+    /// Name of the caller at the time of the event.
+    pub actor_name: Option<String>,
+    pub action: Option<String>,
+    pub object_type: Option<String>,
+    pub object_id: Option<String>,
+    /// Inclusive.
+    pub from: Option<DateTime<Utc>>,
+    /// Exclusive.
+    pub until: Option<DateTime<Utc>>,
+}

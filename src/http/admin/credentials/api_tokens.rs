@@ -22,7 +22,7 @@ use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
 request! {
-    pub(super) struct CreateApiTokenRequest {
+    pub(in crate::http::admin) struct CreateApiTokenRequest {
         #[schema(min_length = 1, max_length = 128, example = "ci")]
         name: Required<String>,
         /// Role: `admin`, `publisher` or `viewer`.

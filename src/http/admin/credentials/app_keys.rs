@@ -26,7 +26,7 @@ use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
 request! {
-    pub(super) struct CreateAppKeyRequest {
+    pub(in crate::http::admin) struct CreateAppKeyRequest {
         #[schema(min_length = 1, max_length = 128, example = "handheld SDK")]
         name: Required<String>,
         /// Role: a `device` key may check; an `operator` key may also push.

@@ -21,7 +21,7 @@ use slipway_domain::catalog::text::Name;
 use slipway_domain::catalog::versioned::Versioned;
 
 request! {
-    pub(super) struct CreateDeviceKeyRequest {
+    pub(in crate::http::admin) struct CreateDeviceKeyRequest {
         #[schema(min_length = 1, max_length = 128, example = "handhelds")]
         name: Required<String>,
         /// Time from which the key is invalid. If absent or null, the key does not expire.

@@ -2,11 +2,11 @@
 //!
 //! The functions here serve every kind of credential. The other files contain the routes and the fields of one kind.
 
-mod api_tokens;
-mod app_keys;
-mod device_keys;
+pub(super) mod api_tokens;
+pub(super) mod app_keys;
+pub(super) mod device_keys;
 mod facts;
-mod platform_tokens;
+pub(super) mod platform_tokens;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -57,7 +57,7 @@ trait CredentialResource: ManagedCredential {
 }
 
 /// Body that creates a credential.
-trait CreateRequest<Role>: Default {
+pub(super) trait CreateRequest<Role>: Default {
     fn read(self, fields: &mut FieldReader, now: DateTime<Utc>) -> Option<NewCredential<Role>>;
 }
 

@@ -20,7 +20,7 @@ use slipway_domain::access::{PlatformToken, Role};
 use slipway_domain::catalog::text::Name;
 
 request! {
-    pub(super) struct CreatePlatformTokenRequest {
+    pub(in crate::http::admin) struct CreatePlatformTokenRequest {
         #[schema(min_length = 1, max_length = 128, example = "provisioning")]
         name: Required<String>,
         /// Role: `platform_admin`, which is also the default.

@@ -18,7 +18,7 @@ use slipway_domain::access::Role;
 use slipway_domain::catalog::field::Invalid;
 
 request! {
-    pub(super) struct CreateAdministratorRequest {
+    pub(in crate::http::admin) struct CreateAdministratorRequest {
         /// Login name, unique across the installation; stored in lower case.
         #[schema(min_length = 1, max_length = 128, example = "li.na")]
         username: Required<String>,
@@ -32,7 +32,7 @@ request! {
 }
 
 request! {
-    pub(super) struct UpdateAdministratorRequest {
+    pub(in crate::http::admin) struct UpdateAdministratorRequest {
         /// Role: always `platform_admin`, the only role without a tenant.
         #[schema(example = "platform_admin")]
         role: Optional<String> as PlatformRoleValue,

@@ -2,9 +2,9 @@
 //!
 //! The functions here serve both. The other files contain their routes and their request fields.
 
-mod administrators;
+pub(super) mod administrators;
 mod fields;
-mod users;
+pub(super) mod users;
 
 use actix_web::HttpResponse;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -38,12 +38,12 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// Body that creates a user.
-trait CreateRequest: Default {
+pub(super) trait CreateRequest: Default {
     fn read(self, fields: &mut FieldReader) -> Option<NewUser>;
 }
 
 /// Body that updates a user.
-trait UpdateRequest: Default + RequestPriority {
+pub(super) trait UpdateRequest: Default + RequestPriority {
     fn read(self, fields: &mut FieldReader) -> UserChanges;
 }
 

@@ -18,7 +18,7 @@ use slipway_domain::access::Role;
 use slipway_domain::catalog::field::Invalid;
 
 request! {
-    pub(super) struct CreateUserRequest {
+    pub(in crate::http::admin) struct CreateUserRequest {
         /// Login name, unique across the installation; stored in lower case.
         #[schema(min_length = 1, max_length = 128, example = "li.na")]
         username: Required<String>,
@@ -32,7 +32,7 @@ request! {
 }
 
 request! {
-    pub(super) struct UpdateUserRequest {
+    pub(in crate::http::admin) struct UpdateUserRequest {
         #[schema(example = "viewer")]
         role: Optional<String> as TenantRoleValue,
         enabled: Optional<bool>,

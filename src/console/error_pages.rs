@@ -1,0 +1,121 @@
+//! Pages of errors.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
+
+use super::format::Moment;
+use super::page_error::PageError;
+use super::response::{add_page_headers, html};
+use super::shell::Shell;
+use super::texts::Texts;
+use super::visit::{SignedIn, language_of};
+use crate::http::problem::{Problem, ProblemCode};
+use crate::http::request::{context, request_id};
+use slipway_domain::catalog::language::Language;
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    s: &'a Shell,
+    detail: &'a str,
+    is_unavailable: bool,
+    /// Facts of the node that need no database.
+    memory: Option<Memory>,
+    request_id: String,
+}
+
+/// State of the node's catalog in memory.
+struct Memory {
+    tenants: usize,
+    apps: usize,
+    releases: usize,
+    synced_at: Option<Moment>,
+}
+
+/// Adds the headers of a page, and renders the page of an error.
+pub(super) async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let response = next.call(request).await?;
+    let problem = response
+        .response()
+        .error()
+        .and_then(|error| match error.as_error::<PageError>() {
+            Some(PageError::Problem(problem)) => Some(problem.clone()),
+            Some(PageError::SignIn(_)) => None,
+            // An extractor of the framework failed.
+            None => error.as_error::<Problem>().cloned(),
+        });
+    let mut response = match problem {
+        Some(problem) => {
+            let page = error_page(response.request(), &problem);
+            response.into_response(page).map_into_left_body()
+        }
+        None => response.map_into_right_body(),
+    };
+    add_page_headers(response.headers_mut());
+    Ok(response)
+}
+
+fn error_page(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let signed_in = request.extensions().get::<SignedIn>().cloned();
+    let mut shell = Shell::of_anyone(request, language_of(request), signed_in.as_ref());
+    shell.title = shell.t.problem_title(problem.code()).to_owned();
+    let is_unavailable = problem.code() == ProblemCode::Unavailable;
+    // Without the database nobody can be authenticated, so only numbers are shown.
+    let memory = is_unavailable.then(|| {
+        let status = context(request).catalog().status();
+        Memory {
+            tenants: status.tenants,
+            apps: status.apps,
+            releases: status.releases,
+            synced_at: status.synced_at.map(Moment),
+        }
+    });
+    let page = ErrorPage {
+        s: &shell,
+        detail: problem.detail(),
+        is_unavailable,
+        memory,
+        request_id: request_id(request),
+    };
+    respond(problem, page)
+}
+
+fn respond(problem: &Problem, page: ErrorPage<'_>) -> HttpResponse {
+    let mut response = html(problem.status_code(), &page)
+        .unwrap_or_else(|_| HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR));
+    if let Some(seconds) = problem.retry_after_s() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response.headers_mut().remove(LOCATION);
+    response
+}
+
+/// Renders the page of a request that failed outside of its handler.
+pub(super) fn failure_page(languages: &str, problem: &Problem) -> HttpResponse {
+    let language = Language::preferred(languages).unwrap_or_default();
+    let mut shell = Shell::bare(Texts::of(language), language);
+    shell.title = shell.t.problem_title(problem.code()).to_owned();
+    let page = ErrorPage {
+        s: &shell,
+        detail: problem.detail(),
+        is_unavailable: false,
+        memory: None,
+        request_id: String::new(),
+    };
+    let mut response = respond(problem, page);
+    add_page_headers(response.headers_mut());
+    response
+}
+
+/// Answers a path of the console without a page.
+pub(super) async fn handle_unrouted() -> Result<HttpResponse, PageError> {
+    Err(Problem::not_found().into())
+}

@@ -1,0 +1,275 @@
+//! Form as a page shows it: with its stored values, or with the input and the errors of the last attempt.
+
+use std::fmt;
+
+use askama::Template;
+
+use super::fields::{Field, Form, Kind, Style};
+use super::input::{ETAG, FORM_ID, Input};
+use super::texts::Texts;
+use crate::http::problem::{Problem, ProblemCode};
+use crate::random;
+
+/// Form that was sent and not accepted.
+pub(super) struct Attempt {
+    /// Key of the form, and the object that it is about if a page shows several.
+    pub(super) form: String,
+    pub(super) input: Input,
+    pub(super) problem: Problem,
+}
+
+#[derive(Template)]
+#[template(path = "form.html")]
+pub(super) struct FormView {
+    id: String,
+    action: String,
+    token: String,
+    form_id: String,
+    etag: Option<String>,
+    fields: Vec<FieldView>,
+    submit: &'static str,
+    explanation: Option<&'static str>,
+    is_danger: bool,
+    /// Heading of a form that is opened on demand.
+    disclosure: Option<&'static str>,
+    is_open: bool,
+    /// Title and detail of the last attempt's problem.
+    problem: Option<(&'static str, String)>,
+    required: &'static str,
+    now_stored: &'static str,
+}
+
+/// Control with its label.
+struct FieldView {
+    id: String,
+    name: &'static str,
+    label: &'static str,
+    hint: Option<&'static str>,
+    control: &'static str,
+    value: String,
+    is_checked: bool,
+    is_required: bool,
+    options: Vec<OptionView>,
+    error: Option<String>,
+    /// Value that somebody else stored meanwhile.
+    stored: Option<String>,
+}
+
+struct OptionView {
+    value: &'static str,
+    label: &'static str,
+    is_selected: bool,
+}
+
+impl FieldView {
+    fn described_by(&self) -> String {
+        let mut ids = Vec::new();
+        if self.hint.is_some() {
+            ids.push(format!("{}-hint", self.id));
+        }
+        if self.error.is_some() {
+            ids.push(format!("{}-error", self.id));
+        }
+        ids.join(" ")
+    }
+}
+
+/// Stored values of a form's fields, by name.
+pub(super) type Values = Vec<(&'static str, String)>;
+
+/// Inserts a form into the page of a template.
+impl askama::filters::HtmlSafe for FormView {}
+
+/// Place of a form: its address, the token of the session, the last attempt.
+pub(super) struct FormContext<'a> {
+    pub(super) t: &'static Texts,
+    pub(super) token: &'a str,
+    pub(super) attempt: Option<&'a Attempt>,
+    /// `true` if the attempt succeeded, and is shown to be repeated with other input.
+    pub(super) is_done: bool,
+}
+
+impl FormContext<'_> {
+    /// Shows the input of the attempt without a problem.
+    pub(super) fn without_problem(mut self) -> Self {
+        self.is_done = true;
+        self
+    }
+
+    /// Builds an empty form.
+    pub(super) fn form(&self, form: &Form, action: impl fmt::Display) -> FormView {
+        self.form_of(form, "", action, Vec::new())
+    }
+
+    /// Builds the form of an object with its stored values. `object` tells the forms of several objects apart.
+    pub(super) fn form_of(
+        &self,
+        form: &Form,
+        object: &str,
+        action: impl fmt::Display,
+        values: Values,
+    ) -> FormView {
+        let t = self.t;
+        let id = if object.is_empty() {
+            form.key.to_owned()
+        } else {
+            format!("{}-{object}", form.key)
+        };
+        let attempt = self.attempt.filter(|attempt| attempt.form == id);
+        let stored = |field: &Field| {
+            let stored = values.iter().find(|(name, _)| *name == field.name);
+            stored.map_or(field.initial.to_owned(), |(_, value)| value.clone())
+        };
+        let is_stale = attempt.is_some_and(|attempt| attempt.problem.code() == ProblemCode::Stale);
+        let fields = form.fields.iter();
+        FormView {
+            action: action.to_string(),
+            token: self.token.to_owned(),
+            form_id: form_id(attempt),
+            etag: None,
+            fields: fields
+                .map(|field| field_view(t, &id, field, stored(field), attempt, is_stale))
+                .collect(),
+            submit: (form.submit)(t),
+            explanation: form.explanation.map(|explanation| explanation(t)),
+            is_danger: form.style == Style::Danger,
+            disclosure: None,
+            is_open: attempt.is_some(),
+            problem: attempt.filter(|_| !self.is_done).map(|attempt| {
+                let problem = &attempt.problem;
+                (t.problem_title(problem.code()), problem.detail().to_owned())
+            }),
+            required: t.required,
+            now_stored: t.now_stored,
+            id,
+        }
+    }
+}
+
+/// A form that is sent again after an unknown outcome keeps its id, so that nothing is created twice.
+fn form_id(attempt: Option<&Attempt>) -> String {
+    let earlier = attempt.filter(|attempt| attempt.problem.code() != ProblemCode::IdempotencyKeyReused);
+    let earlier = earlier.map(|attempt| attempt.input.get(FORM_ID).to_owned());
+    earlier
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| random::uuid().simple().to_string())
+}
+
+impl FormView {
+    /// Makes the form conditional on the object's current state.
+    pub(super) fn etag(mut self, etag: &str) -> Self {
+        self.etag = Some(etag.to_owned());
+        self
+    }
+
+    /// Hides the form behind a button with this text.
+    pub(super) fn behind(mut self, text: &'static str) -> Self {
+        self.disclosure = Some(text);
+        self
+    }
+
+    fn etag_field() -> &'static str {
+        ETAG
+    }
+}
+
+fn field_view(
+    t: &Texts,
+    form: &str,
+    field: &Field,
+    stored: String,
+    attempt: Option<&Attempt>,
+    is_stale: bool,
+) -> FieldView {
+    let is_secret = matches!(field.kind, Kind::Password | Kind::NewPassword);
+    let given = attempt.map(|attempt| attempt.input.get(field.name).to_owned());
+    let is_flag = matches!(field.kind, Kind::Flag);
+    let is_checked = match attempt {
+        Some(attempt) => attempt.input.has(field.name),
+        None => stored == "true",
+    };
+    let value = if is_secret {
+        String::new()
+    } else {
+        given.unwrap_or_else(|| stored.clone())
+    };
+    let differs = if is_flag {
+        is_checked != (stored == "true")
+    } else {
+        value != stored
+    };
+    FieldView {
+        id: format!("{form}-{}", field.name.replace('.', "-")),
+        name: field.name,
+        label: (field.label)(t),
+        hint: field.hint.map(|hint| hint(t)),
+        control: control(field.kind),
+        options: match field.kind {
+            Kind::Choice(options) => options
+                .iter()
+                .map(|(option, label)| OptionView {
+                    value: option,
+                    label: label(t),
+                    is_selected: *option == value,
+                })
+                .collect(),
+            _ => Vec::new(),
+        },
+        stored: (is_stale && differs && !is_secret).then(|| match (is_flag, stored.as_str()) {
+            (true, "true") => t.yes.to_owned(),
+            (true, _) => t.no.to_owned(),
+            (false, "") => t.nothing.to_owned(),
+            (false, text) => text.to_owned(),
+        }),
+        value: match field.kind {
+            Kind::Instant => value.trim_end_matches('Z').to_owned(),
+            _ => value,
+        },
+        is_checked,
+        is_required: field.is_required,
+        error: attempt.and_then(|attempt| error_of(t, field.name, &attempt.problem)),
+    }
+}
+
+const fn control(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::OrgPath => "text",
+        Kind::Username => "username",
+        Kind::LongText | Kind::Lines | Kind::Json | Kind::OrgScopes | Kind::Rules | Kind::Targets => "area",
+        Kind::Password => "password",
+        Kind::NewPassword => "new-password",
+        Kind::Integer => "integer",
+        Kind::Number => "decimal",
+        Kind::Flag => "flag",
+        Kind::Choice(_) => "choice",
+        Kind::Instant => "instant",
+        Kind::Hidden => "hidden",
+    }
+}
+
+/// Returns the messages on a field, on its items, and on its members.
+fn error_of(t: &Texts, name: &str, problem: &Problem) -> Option<String> {
+    let messages: Vec<_> = problem
+        .field_errors()
+        .iter()
+        .filter_map(|error| {
+            let rest = error.field.strip_prefix(name)?;
+            let line = rest
+                .strip_prefix('[')
+                .and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
+            match line {
+                Some(index) => Some(format!("{} {}: {}", t.line, index + 1, error.message)),
+                None if rest.is_empty() || rest.starts_with('.') => Some(error.message.clone()),
+                None => None,
+            }
+        })
+        .take(20)
+        .collect();
+    (!messages.is_empty()).then(|| messages.join("; "))
+}
+
+impl Attempt {
+    pub(super) fn status(&self) -> actix_web::http::StatusCode {
+        self.problem.code().status()
+    }
+}

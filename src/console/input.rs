@@ -1,0 +1,61 @@
+//! Input of a form, as the browser sent it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::CONTENT_TYPE;
+use sha2::{Digest, Sha256};
+
+use crate::http::problem::{Problem, ProblemCode};
+use slipway_gateway::params::{BodyKind, Params};
+
+/// Names of the fields that every form has, besides its own.
+pub(super) const FORM_TOKEN: &str = "csrf_token";
+pub(super) const FORM_ID: &str = "form_id";
+pub(super) const ETAG: &str = "etag";
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Input(Vec<(String, String)>);
+
+impl Input {
+    /// Parses the body of a form. The line breaks of a browser become those of the API.
+    pub(super) fn read(request: &HttpRequest, body: &[u8]) -> Result<Self, Problem> {
+        let content_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|header| header.to_str().ok());
+        let kind = BodyKind::of(content_type);
+        if kind == BodyKind::Other {
+            let detail = "send the form as application/x-www-form-urlencoded or multipart/form-data";
+            return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+        }
+        let params = Params::read("", body, &kind)
+            .map_err(|error| Problem::new(ProblemCode::InvalidParameter, error.message))?;
+        let value = |name: &str| params.get(name).unwrap_or_default().replace("\r\n", "\n");
+        Ok(Self(
+            params
+                .names()
+                .map(|name| (name.to_owned(), value(name)))
+                .collect(),
+        ))
+    }
+
+    pub(super) fn get(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(own, _)| own == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+
+    /// Returns a digest of the input without the token, which differs between sessions.
+    pub(super) fn hash(&self) -> String {
+        let mut digest = Sha256::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| name != FORM_TOKEN) {
+            for text in [name, value] {
+                digest.update((text.len() as u64).to_be_bytes());
+                digest.update(text);
+            }
+        }
+        hex::encode(digest.finalize())
+    }
+}

@@ -1,0 +1,33 @@
+//! The console: server-rendered pages at `/console/`, over the same use cases as the admin API. Only `http` and this
+//! module depend on actix-web.
+//!
+//! A page reads with the use cases of `services` and renders a template. A form becomes the body that the admin API
+//! accepts, is parsed by the API's parser, and ends with a redirect (POST, redirect, GET).
+
+mod adoption;
+mod alarms;
+mod assets;
+mod created;
+mod error_pages;
+mod fields;
+mod form_view;
+mod format;
+mod input;
+mod page_error;
+mod pages;
+mod release_summary;
+mod response;
+mod routes;
+mod session;
+mod shell;
+mod submission;
+mod table;
+mod texts;
+mod visit;
+
+use crate::http::Console;
+
+/// The console, for the server.
+pub(crate) const CONSOLE: Console = Console::new(routes::routes, error_pages::failure_page);
+
+pub use self::routes::ROUTES;

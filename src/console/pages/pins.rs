@@ -1,0 +1,208 @@
+//! Pins of a tenant.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use askama::Template;
+
+use crate::console::fields::{Field, Form, Kind, Style};
+use crate::console::form_view::{Attempt, FormView};
+use crate::console::format::Moment;
+use crate::console::page_error::PageError;
+use crate::console::response::{html, see_other};
+use crate::console::shell::Shell;
+use crate::console::submission::Submission;
+use crate::console::texts::Texts;
+use crate::console::visit::Visit;
+use crate::http::path::{PinPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::requests;
+use crate::services::pins::{self, NamedPin};
+use slipway_domain::access::Action;
+use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::org::OrgCode;
+use slipway_domain::catalog::pin::{PinMode, PinTarget};
+use slipway_domain::catalog::text::{Identifier, PackageName};
+
+const PIN: Form = Form {
+    key: "pin",
+    submit: |t| t.pin,
+    explanation: Some(|t| t.pin_explanation),
+    style: Style::Primary,
+    fields: &[
+        Field::new("package_name", Kind::Text, |t| t.package_name).required(),
+        Field::new("identifier", Kind::Text, |t| t.resource).required(),
+        Field::new("device_id", Kind::Text, |t| t.device).hint(|t| t.pin_target_hint),
+        Field::new("org_path", Kind::OrgPath, |t| t.org_node).hint(|t| t.org_path_hint),
+        Field::new(
+            "mode",
+            Kind::Choice(&[
+                ("hold", |t| t.pin_hold),
+                ("exact", |t| t.pin_exact),
+                ("ceiling", |t| t.pin_ceiling),
+            ]),
+            |t| t.pin_mode,
+        )
+        .required(),
+        Field::new("version_code", Kind::Integer, |t| t.version_code).hint(|t| t.pin_version_hint),
+        Field::new("reason", Kind::LongText, |t| t.reason).required(),
+        Field::new("expires_at", Kind::Instant, |t| t.expires_at).hint(|t| t.expires_at_hint),
+    ],
+};
+
+const DELETE: Form = Form {
+    key: "unpin",
+    submit: |t| t.unpin,
+    explanation: Some(|t| t.unpin_explanation),
+    style: Style::Danger,
+    fields: &[],
+};
+
+#[derive(Template)]
+#[template(path = "pins.html")]
+struct PinsPage<'a> {
+    s: &'a Shell,
+    base: String,
+    package_name: String,
+    identifier: String,
+    pins: Vec<PinRow>,
+    next: Option<String>,
+    form: Option<FormView>,
+}
+
+pub(super) struct PinRow {
+    resource: String,
+    target: String,
+    mode: String,
+    reason: String,
+    expires_at: Option<Moment>,
+    created_at: Moment,
+    form: Option<FormView>,
+}
+
+impl PinRow {
+    fn of(visit: &Visit, shell: &Shell, attempt: Option<&Attempt>, base: &str, named: &NamedPin) -> Self {
+        let pin = &named.pin.value;
+        let id = pin.id.to_string();
+        let form = shell
+            .forms(attempt)
+            .form_of(&DELETE, &id, format!("{base}/{id}/delete"), Vec::new());
+        Self {
+            resource: pin.identifier.to_string(),
+            target: target(shell.t, &pin.target),
+            mode: mode(shell.t, pin.mode),
+            reason: pin.reason.to_string(),
+            expires_at: pin.expires_at.map(Moment),
+            created_at: Moment(named.pin.created_at),
+            form: visit
+                .may(Action::WritePins)
+                .then(|| form.etag(&named.pin.etag).behind(shell.t.unpin)),
+        }
+    }
+}
+
+fn target(t: &Texts, target: &PinTarget) -> String {
+    match target {
+        PinTarget::Device(id) => format!("{} {id}", t.device),
+        PinTarget::OrgNode(path) => path.iter().map(OrgCode::as_str).collect::<Vec<_>>().join("/"),
+    }
+}
+
+fn mode(t: &Texts, mode: PinMode) -> String {
+    match mode {
+        PinMode::Hold => t.pin_hold.to_owned(),
+        PinMode::Exact(version) => format!("{} {version}", t.pin_exact),
+        PinMode::Ceiling(version) => format!("{} {version}", t.pin_ceiling),
+    }
+}
+
+pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageError> {
+    render(&visit, None).await
+}
+
+async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+    let TenantPath { tenant_id } = visit.path()?;
+    let (package_name, identifier) = (visit.param("package_name"), visit.param("identifier"));
+    let of_app = parsed("package_name", package_name.clone(), PackageName::parse)?;
+    let of_resource = parsed("identifier", identifier.clone(), Identifier::parse)?;
+    let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+    let found = pins::list(
+        ctx,
+        &caller,
+        tenant_id,
+        of_app.as_ref(),
+        of_resource.as_ref(),
+        &page,
+    )
+    .await?;
+    let shell = Shell::of(visit, visit.texts().pins);
+    let base = format!("/console/tenants/{tenant_id}/pins");
+    let given = |name: &'static str| (name, visit.param(name).unwrap_or_default());
+    let values = vec![
+        given("package_name"),
+        given("identifier"),
+        given("device_id"),
+        given("version_code"),
+    ];
+    let form = shell
+        .forms(attempt)
+        .form_of(&PIN, "", &base, values)
+        .behind(shell.t.new_pin);
+    let page = PinsPage {
+        pins: found
+            .items
+            .iter()
+            .map(|pin| PinRow::of(visit, &shell, attempt, &base, pin))
+            .collect(),
+        next: visit.next_page(found.next),
+        form: visit.may(Action::WritePins).then_some(form),
+        package_name: package_name.unwrap_or_default(),
+        identifier: identifier.unwrap_or_default(),
+        base,
+        s: &shell,
+    };
+    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+}
+
+fn parsed<T>(
+    field: &str,
+    given: Option<String>,
+    parse: impl FnOnce(String) -> Result<T, slipway_domain::catalog::field::Invalid>,
+) -> Result<Option<T>, Problem> {
+    let invalid = |why: slipway_domain::catalog::field::Invalid| {
+        let error: FieldError = why.at(field);
+        Problem::invalid(vec![error])
+    };
+    given.map(parse).transpose().map_err(invalid)
+}
+
+pub(in crate::console) async fn put(form: Submission) -> Result<HttpResponse, PageError> {
+    let TenantPath { tenant_id } = form.visit.path()?;
+    match try_put(&form, tenant_id).await {
+        Ok(()) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/pins?done=pinned"
+        ))),
+        Err(problem) => render(&form.visit, Some(&form.attempt(&PIN, problem)?)).await,
+    }
+}
+
+async fn try_put(form: &Submission, tenant: TenantId) -> Result<(), Problem> {
+    let (new, is_urgent) = requests::pin(&PIN.body(&form.input))?;
+    let (caller, _permit) = form.begin(is_urgent)?;
+    pins::put(&form.visit.ctx, &caller, tenant, new, &form.precondition()).await?;
+    Ok(())
+}
+
+pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse, PageError> {
+    let PinPath { tenant_id, pin_id } = form.visit.path()?;
+    let (caller, _permit) = form.begin(false)?;
+    match pins::delete(&form.visit.ctx, &caller, tenant_id, pin_id, &form.precondition()).await {
+        Ok(_) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/pins?done=deleted"
+        ))),
+        Err(error) => {
+            let attempt = form.attempt_on(&DELETE, &pin_id.to_string(), error.into())?;
+            render(&form.visit, Some(&attempt)).await
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Pushes: send one, follow its states, withdraw it.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::web::Bytes;
+use askama::Template;
+use futures_util::stream::unfold;
+
+use crate::console::created::{Created, Creation as _, Secrecy, create};
+use crate::console::fields::{Field, Form, Kind, Style};
+use crate::console::form_view::{Attempt, FormView};
+use crate::console::format::{Moment, segment};
+use crate::console::page_error::PageError;
+use crate::console::response::{html, see_other};
+use crate::console::shell::Shell;
+use crate::console::submission::Submission;
+use crate::console::visit::Visit;
+use crate::http::path::{PushPath, TenantPath};
+use crate::http::problem::Problem;
+use crate::http::requests;
+use crate::services::pushes::{self, PushWithCounts, PushWithTargets};
+use crate::timer;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::{Channel, TargetRecord, TargetState};
+use slipway_domain::catalog::text::TraceId;
+
+/// Interval in which a page's stream reads the states of its push.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// Lifetime of a stream. The browser opens the next one.
+const STREAM_FOR: Duration = Duration::from_mins(5);
+/// Maximum number of streams of this node. A page without one is complete, but not live.
+const MOST_STREAMS: usize = 200;
+
+static STREAMS: AtomicUsize = AtomicUsize::new(0);
+
+const PUSH: Form = Form {
+    key: "push",
+    submit: |t| t.send,
+    explanation: Some(|t| t.push_explanation),
+    style: Style::Primary,
+    fields: &[
+        Field::new("target_info", Kind::Targets, |t| t.push_targets)
+            .required()
+            .hint(|t| t.push_targets_hint),
+        Field::new("package_push_info.pack_url", Kind::Text, |t| t.pack_url).required(),
+        Field::new("package_push_info.app_id", Kind::Text, |t| t.push_app_id).required(),
+        Field::new("package_push_info.app_type", Kind::Text, |t| t.push_app_type)
+            .required()
+            .initial("tinyApp"),
+        Field::new("action", Kind::Text, |t| t.push_action)
+            .required()
+            .initial("preview")
+            .hint(|t| t.push_action_hint),
+        Field::new("trace_id", Kind::Text, |t| t.trace_id),
+        Field::new("source_url", Kind::Text, |t| t.source_url),
+    ],
+};
+
+const WITHDRAW: Form = Form {
+    key: "withdraw",
+    submit: |t| t.withdraw,
+    explanation: Some(|t| t.withdraw_explanation),
+    style: Style::Danger,
+    fields: &[],
+};
+
+#[derive(Template)]
+#[template(path = "pushes.html")]
+struct PushesPage<'a> {
+    s: &'a Shell,
+    base: String,
+    trace_id: String,
+    pushes: Vec<PushRow>,
+    next: Option<String>,
+    form: Option<FormView>,
+}
+
+struct PushRow {
+    href: String,
+    id: String,
+    action: String,
+    app_id: String,
+    trace_id: String,
+    created_at: Moment,
+    counts: Vec<(&'static str, &'static str, u64)>,
+}
+
+impl PushRow {
+    fn of(shell: &Shell, base: &str, found: &PushWithCounts) -> Self {
+        let content = &found.push.content;
+        let id = found.push.id.to_string();
+        Self {
+            href: format!("{base}/{id}"),
+            id,
+            action: content.action.to_string(),
+            app_id: content.app_id.to_string(),
+            trace_id: content
+                .trace_id
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            created_at: Moment(found.push.created_at),
+            counts: found
+                .targets
+                .iter()
+                .map(|(state, count)| (state.as_str(), shell.t.target_state(*state), *count))
+                .collect(),
+        }
+    }
+}
+
+pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageError> {
+    render_list(&visit, None).await
+}
+
+async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+    let TenantPath { tenant_id } = visit.path()?;
+    let trace_id = visit.param("trace_id");
+    let of_trace = trace_id.clone().and_then(|text| TraceId::parse(text).ok());
+    let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
+    let found = pushes::list(ctx, &caller, tenant_id, of_trace.as_ref(), &page).await?;
+    let shell = Shell::of(visit, visit.texts().pushes);
+    let base = format!("/console/tenants/{tenant_id}/pushes");
+    let targets = visit.param("device").map(|device| ("target_info", device));
+    let form = shell
+        .forms(attempt)
+        .form_of(&PUSH, "", &base, targets.into_iter().collect());
+    let page = PushesPage {
+        pushes: found
+            .items
+            .iter()
+            .map(|push| PushRow::of(&shell, &base, push))
+            .collect(),
+        next: visit.next_page(found.next),
+        form: visit.may(Action::Push).then(|| form.behind(shell.t.new_push)),
+        trace_id: trace_id.unwrap_or_default(),
+        base,
+        s: &shell,
+    };
+    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+}
+
+pub(in crate::console) async fn send(form: Submission) -> Result<HttpResponse, PageError> {
+    let TenantPath { tenant_id } = form.visit.path()?;
+    match try_send(&form, tenant_id).await {
+        Ok(id) => {
+            let id = segment(&id);
+            Ok(see_other(&format!(
+                "/console/tenants/{tenant_id}/pushes/{id}?done=created"
+            )))
+        }
+        Err(problem) => render_list(&form.visit, Some(&form.attempt(&PUSH, problem)?)).await,
+    }
+}
+
+async fn try_send(form: &Submission, tenant: TenantId) -> Result<String, Problem> {
+    let (request, listed) = requests::push(&PUSH.body(&form.input))?;
+    let ctx = &form.visit.ctx;
+    let permission = (Some(tenant), Action::Push);
+    let made = create(
+        form,
+        permission,
+        Secrecy::Open,
+        async |caller, reservation, once| {
+            let accepted = pushes::create(ctx, &caller, tenant, request, once(reservation)).await;
+            accepted.map_err(|refusal| requests::push_refusal(refusal, &listed))
+        },
+    );
+    Ok(match made.await? {
+        Created::New(accepted) => accepted.name(),
+        Created::Earlier(name) => name,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "push.html")]
+struct PushPage<'a> {
+    s: &'a Shell,
+    push: &'a PushWithTargets,
+    created_at: Moment,
+    expires_at: Moment,
+    targets: Vec<TargetRow>,
+    events: String,
+    form: Option<FormView>,
+}
+
+struct TargetRow {
+    href: String,
+    device: String,
+    project: String,
+    state: &'static str,
+    state_label: &'static str,
+    channel: &'static str,
+    deliveries: i64,
+    changed_at: Moment,
+    detail: String,
+}
+
+impl TargetRow {
+    fn of(shell: &Shell, tenant: TenantId, target: &TargetRecord) -> Self {
+        let device = target.key.device.as_str();
+        Self {
+            href: format!("/console/tenants/{tenant}/devices/{}", segment(device)),
+            device: device.to_owned(),
+            project: target.project.to_string(),
+            state: target.state.as_str(),
+            state_label: shell.t.target_state(target.state),
+            channel: target.channel.map_or("", Channel::as_str),
+            deliveries: target.deliveries,
+            changed_at: Moment(target.changed_at),
+            detail: target
+                .detail
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
+    render(&visit, None).await
+}
+
+async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+    let PushPath { tenant_id, push_id } = visit.path()?;
+    let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id).await?;
+    let list = format!("/console/tenants/{tenant_id}/pushes");
+    let shell =
+        Shell::of(visit, format!("{} {push_id}", visit.texts().push)).below(&list, visit.texts().pushes);
+    let base = format!("{list}/{push_id}");
+    let is_queued = found
+        .targets
+        .iter()
+        .any(|target| target.state == TargetState::Queued);
+    let form = shell.forms(attempt).form(&WITHDRAW, format!("{base}/withdraw"));
+    let page = PushPage {
+        created_at: Moment(found.push.created_at),
+        expires_at: Moment(found.push.expires_at),
+        targets: found
+            .targets
+            .iter()
+            .map(|target| TargetRow::of(&shell, tenant_id, target))
+            .collect(),
+        events: format!("{base}/events"),
+        form: (is_queued && visit.may(Action::Push)).then(|| form.behind(shell.t.withdraw)),
+        push: &found,
+        s: &shell,
+    };
+    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+}
+
+pub(in crate::console) async fn withdraw(form: Submission) -> Result<HttpResponse, PageError> {
+    let PushPath { tenant_id, push_id } = form.visit.path()?;
+    let (caller, _permit) = form.begin(true)?;
+    let of = (tenant_id, push_id);
+    match pushes::withdraw(&form.visit.ctx, &caller, of, &form.precondition()).await {
+        Ok(_) => Ok(see_other(&format!(
+            "/console/tenants/{tenant_id}/pushes/{push_id}?done=withdrawn"
+        ))),
+        Err(error) => render(&form.visit, Some(&form.attempt(&WITHDRAW, error.into())?)).await,
+    }
+}
+
+/// Place among the open streams, given back on drop.
+struct StreamPlace;
+
+impl StreamPlace {
+    fn take() -> Option<Self> {
+        let taken = STREAMS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+            (open < MOST_STREAMS).then_some(open + 1)
+        });
+        taken.is_ok().then_some(Self)
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        STREAMS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Stream of a push page: an event for each change.
+struct Changes {
+    visit: Visit,
+    path: PushPath,
+    etag: Option<String>,
+    until: std::time::Instant,
+    _place: StreamPlace,
+}
+
+/// Streams the changes of a push's states. The session is verified at each read, so the stream ends with it.
+pub(in crate::console) async fn follow(visit: Visit) -> Result<HttpResponse, PageError> {
+    let path: PushPath = visit.path()?;
+    let first = pushes::get(&visit.ctx, &visit.caller(false), path.tenant_id, path.push_id).await?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        // Some proxies buffer responses until they are complete.
+        .insert_header(("X-Accel-Buffering", "no"));
+    let Some(place) = StreamPlace::take() else {
+        return Ok(response.body("retry: 30000\n\n"));
+    };
+    let changes = Changes {
+        path,
+        etag: Some(first.etag()),
+        until: timer::now() + STREAM_FOR,
+        visit,
+        _place: place,
+    };
+    let events = unfold(changes, async |mut changes| {
+        let event = changes.next().await?;
+        Some((Ok::<_, Infallible>(event), changes))
+    });
+    // The connection is closed after the stream, so that a stopping node does not wait for it.
+    Ok(response.force_close().streaming(events))
+}
+
+impl Changes {
+    /// Waits for the next change, or for the moment to say that the stream is alive.
+    async fn next(&mut self) -> Option<Bytes> {
+        if timer::now() >= self.until || self.visit.ctx.node().is_draining() {
+            return None;
+        }
+        tokio::time::sleep(READ_EVERY).await;
+        // Whoever has lost the session or the permission gets no further event.
+        let visit = Visit::authenticate(self.visit.request.clone()).await.ok()?;
+        let PushPath { tenant_id, push_id } = self.path;
+        let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id)
+            .await
+            .ok()?;
+        let etag = Some(found.etag());
+        if etag == self.etag {
+            return Some(Bytes::from_static(b":\n\n"));
+        }
+        self.etag = etag;
+        Some(Bytes::from_static(b"event: changed\ndata:\n\n"))
+    }
+}

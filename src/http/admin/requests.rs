@@ -1,0 +1,235 @@
+//! Parsers of the admin API's bodies, for the forms of the console. A form is turned into the body that the API accepts, so
+//! both accept the same values and report the same errors.
+//!
+//! A parser of a request that may be urgent also returns its urgency.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::apps::{CreateAppRequest, UpdateAppRequest};
+use super::audit::{AuditEventResponse, read_filter};
+use super::credentials::CreateRequest as CreateCredential;
+use super::credentials::api_tokens::CreateApiTokenRequest;
+use super::credentials::app_keys::CreateAppKeyRequest;
+use super::credentials::device_keys::CreateDeviceKeyRequest;
+use super::credentials::platform_tokens::CreatePlatformTokenRequest;
+use super::device_fields::ImportDevicesRequest;
+use super::devices::{Filters, etag_of, read_filters};
+use super::explain::ExplainRequest;
+use super::me::ChangePasswordRequest;
+use super::org_directory::{ReplaceOrgDirectoryRequest, read_nodes};
+use super::people::administrators::{CreateAdministratorRequest, UpdateAdministratorRequest};
+use super::people::users::{CreateUserRequest, UpdateUserRequest};
+use super::people::{CreateRequest as CreatePerson, UpdateRequest as UpdatePerson};
+use super::pins::PutPinRequest;
+use super::push_fields::{CreatePushRequest, explain as explain_refusal};
+use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
+use super::release_transitions::RecallReleaseRequest;
+use super::resources::UpdateResourceRequest;
+use super::tenants::{CreateTenantRequest, UpdateTenantRequest};
+use crate::http::body::{RequestPriority, parse_json};
+use crate::http::fields::FieldReader;
+use crate::http::path::AppPath;
+use crate::http::problem::Problem;
+use crate::services::apps::{AppChanges, NewApp};
+use crate::services::credentials::NewCredential;
+use crate::services::devices::DeviceWithInstalls;
+use crate::services::explain::Explanation;
+use crate::services::pins::NewPin;
+use crate::services::pushes::PushRefusal;
+use crate::services::release_transitions::TransitionRequest;
+use crate::services::releases::NewRelease;
+use crate::services::resources::ResourceChanges;
+use crate::services::tenants::TenantChanges;
+use crate::services::users::{NewUser, UserChanges};
+use crate::services::{Caller, Context, ServiceError};
+use slipway_domain::access::{AppKeyRole, Role};
+use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
+use slipway_domain::catalog::device::Device;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::json::JsonText;
+use slipway_domain::catalog::org::OrgNode;
+use slipway_domain::catalog::push::{PushRequest, PushTarget};
+use slipway_domain::catalog::release_content::ReleaseChanges;
+use slipway_domain::catalog::rollout::RolloutChanges;
+use slipway_domain::catalog::text::Name;
+
+/// Request with its urgency: `true` if it stops offers or revokes a credential.
+pub(crate) type Prioritized<T> = (T, bool);
+
+fn parse<T: DeserializeOwned>(body: &Value) -> Result<T, Problem> {
+    parse_json(body.to_string().as_bytes())
+}
+
+fn parse_prioritized<T: DeserializeOwned + RequestPriority>(body: &Value) -> Result<Prioritized<T>, Problem> {
+    let request: T = parse(body)?;
+    let is_urgent = request.is_urgent();
+    Ok((request, is_urgent))
+}
+
+pub(crate) fn tenant(body: &Value) -> Result<(TenantId, Name), Problem> {
+    parse::<CreateTenantRequest>(body)?.read()
+}
+
+pub(crate) fn tenant_changes(body: &Value) -> Result<Prioritized<TenantChanges>, Problem> {
+    let (request, is_urgent) = parse_prioritized::<UpdateTenantRequest>(body)?;
+    Ok((request.read()?, is_urgent))
+}
+
+pub(crate) fn app(body: &Value) -> Result<NewApp, Problem> {
+    parse::<CreateAppRequest>(body)?.read()
+}
+
+pub(crate) fn app_changes(body: &Value) -> Result<Prioritized<AppChanges>, Problem> {
+    let (request, is_urgent) = parse_prioritized::<UpdateAppRequest>(body)?;
+    Ok((request.read()?, is_urgent))
+}
+
+pub(crate) fn resource_changes(body: &Value) -> Result<Prioritized<ResourceChanges>, Problem> {
+    let (request, is_urgent) = parse_prioritized::<UpdateResourceRequest>(body)?;
+    Ok((request.read()?, is_urgent))
+}
+
+pub(crate) fn release(body: &Value) -> Result<NewRelease, Problem> {
+    super::releases::read_new(parse::<CreateReleaseRequest>(body)?)
+}
+
+pub(crate) fn release_changes(body: &Value) -> Result<ReleaseChanges, Problem> {
+    let mut fields = FieldReader::for_update();
+    let changes = parse::<UpdateReleaseRequest>(body)?.read_changes(&mut fields);
+    fields.finish()?;
+    Ok(changes)
+}
+
+pub(crate) fn rollout(body: &Value) -> Result<Prioritized<RolloutChanges>, Problem> {
+    let (request, is_urgent) = parse_prioritized::<RolloutFields>(body)?;
+    Ok((super::releases::read_rollout(request)?, is_urgent))
+}
+
+pub(crate) fn recall(body: &Value) -> Result<TransitionRequest, Problem> {
+    parse::<RecallReleaseRequest>(body)?.read()
+}
+
+pub(crate) fn pin(body: &Value) -> Result<Prioritized<NewPin>, Problem> {
+    let (request, is_urgent) = parse_prioritized::<PutPinRequest>(body)?;
+    Ok((super::pins::read_new(request)?, is_urgent))
+}
+
+pub(crate) fn org_nodes(body: &Value) -> Result<Vec<OrgNode>, Problem> {
+    read_nodes(parse::<ReplaceOrgDirectoryRequest>(body)?.nodes)
+}
+
+pub(crate) fn devices(body: &Value) -> Result<Vec<Device>, Problem> {
+    parse::<ImportDevicesRequest>(body)?.read()
+}
+
+/// Parses a push. The targets are returned as listed too, for [`push_refusal`].
+pub(crate) fn push(body: &Value) -> Result<(PushRequest, Vec<PushTarget>), Problem> {
+    let parsed = parse::<CreatePushRequest>(body)?.read()?;
+    Ok((parsed.request, parsed.listed))
+}
+
+/// Converts the refusal of a push into an error that names its fields.
+pub(crate) fn push_refusal(refusal: PushRefusal, listed: &[PushTarget]) -> ServiceError {
+    explain_refusal(refusal, listed)
+}
+
+pub(crate) fn user(body: &Value) -> Result<NewUser, Problem> {
+    new_person(parse::<CreateUserRequest>(body)?)
+}
+
+pub(crate) fn administrator(body: &Value) -> Result<NewUser, Problem> {
+    new_person(parse::<CreateAdministratorRequest>(body)?)
+}
+
+pub(crate) fn user_changes(body: &Value) -> Result<Prioritized<UserChanges>, Problem> {
+    changed_person::<UpdateUserRequest>(body)
+}
+
+pub(crate) fn administrator_changes(body: &Value) -> Result<Prioritized<UserChanges>, Problem> {
+    changed_person::<UpdateAdministratorRequest>(body)
+}
+
+fn new_person(request: impl CreatePerson) -> Result<NewUser, Problem> {
+    let mut fields = FieldReader::default();
+    let Some(new) = request.read(&mut fields) else {
+        return Err(fields.into_problem());
+    };
+    fields.finish()?;
+    Ok(new)
+}
+
+fn changed_person<R: UpdatePerson + DeserializeOwned>(
+    body: &Value,
+) -> Result<Prioritized<UserChanges>, Problem> {
+    let (request, is_urgent) = parse_prioritized::<R>(body)?;
+    let mut fields = FieldReader::for_update();
+    let changes = request.read(&mut fields);
+    fields.finish()?;
+    Ok((changes, is_urgent))
+}
+
+pub(crate) fn api_token(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Role>, Problem> {
+    new_credential(parse::<CreateApiTokenRequest>(body)?, now)
+}
+
+pub(crate) fn platform_token(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
+    new_credential(parse::<CreatePlatformTokenRequest>(body)?, now)
+}
+
+pub(crate) fn app_key(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<AppKeyRole>, Problem> {
+    new_credential(parse::<CreateAppKeyRequest>(body)?, now)
+}
+
+pub(crate) fn device_key(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
+    new_credential(parse::<CreateDeviceKeyRequest>(body)?, now)
+}
+
+fn new_credential<Role>(
+    request: impl CreateCredential<Role>,
+    now: DateTime<Utc>,
+) -> Result<NewCredential<Role>, Problem> {
+    let mut fields = FieldReader::default();
+    let Some(new) = request.read(&mut fields, now) else {
+        return Err(fields.into_problem());
+    };
+    fields.finish()?;
+    Ok(new)
+}
+
+/// Returns the current and the new password.
+pub(crate) fn password_change(body: &Value) -> Result<(String, String), Problem> {
+    parse::<ChangePasswordRequest>(body)?.read()
+}
+
+/// Explains a check, given as the text of a JSON body.
+pub(crate) async fn explain(
+    ctx: &Context,
+    caller: &Caller,
+    path: &AppPath,
+    body: &str,
+) -> Result<Explanation, Problem> {
+    let request: ExplainRequest = parse_json(body.as_bytes())?;
+    request.explain(ctx, caller, path).await
+}
+
+/// Parses the filter of an audit log: actor, name of the actor, action, type and id of the object, from, until.
+pub(crate) fn audit_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Problem> {
+    read_filter(given)
+}
+
+/// Returns an audit event as the API lists it.
+pub(crate) fn audit_event(event: AuditEvent) -> JsonText {
+    JsonText::of(&AuditEventResponse::from(event))
+}
+
+/// Parses the filters of a device list: project, type, org path, package name, identifier, version code.
+pub(crate) fn device_filters(given: [Option<String>; 6]) -> Result<Filters, Problem> {
+    read_filters(given)
+}
+
+/// Returns the entity tag of a device.
+pub(crate) fn device_etag(found: &DeviceWithInstalls) -> String {
+    etag_of(found)
+}

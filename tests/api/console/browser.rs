@@ -1,0 +1,170 @@
+//! A browser: it keeps cookies, follows no redirect by itself, and reads the fields of forms.
+
+use std::collections::BTreeMap;
+
+use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, RequestBuilder, Response};
+
+use crate::api::harness::TestApp;
+
+/// Page as it arrived.
+pub(super) struct Page {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Browser {
+    pub(super) url: String,
+    http: Client,
+    pub(super) cookies: BTreeMap<String, String>,
+    /// Headers of every request, such as the language.
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Page {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(super) fn location(&self) -> &str {
+        self.header("location")
+    }
+
+    /// The `Set-Cookie` header of this cookie.
+    pub(super) fn set_cookie(&self, name: &str) -> Option<&str> {
+        let mut all = self
+            .headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|value| value.to_str().unwrap());
+        all.find(|cookie| cookie.starts_with(&format!("{name}=")))
+    }
+
+    /// The value of a hidden field in the first form with this id.
+    pub(super) fn hidden(&self, form: &str, field: &str) -> Option<String> {
+        let start = self.text.find(&format!("id=\"{form}\""))?;
+        let form = &self.text[start..];
+        let form = &form[..form.find("</form>")?];
+        let at = form.find(&format!("name=\"{field}\" value=\""))?;
+        let value = &form[at + format!("name=\"{field}\" value=\"").len()..];
+        Some(value[..value.find('"')?].to_owned())
+    }
+
+    /// The token of the page's forms.
+    pub(super) fn token(&self) -> String {
+        let mark = "name=\"csrf_token\" value=\"";
+        let at = self
+            .text
+            .find(mark)
+            .unwrap_or_else(|| panic!("no form in {}", self.text));
+        let value = &self.text[at + mark.len()..];
+        value[..value.find('"').unwrap()].to_owned()
+    }
+}
+
+impl Browser {
+    pub(super) fn new(app: &TestApp) -> Self {
+        Self {
+            url: app.url.clone(),
+            http: Client::builder().redirect(Policy::none()).build().unwrap(),
+            cookies: BTreeMap::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Signs in as a person.
+    pub(super) async fn signed_in(app: &TestApp, username: &str, password: &str) -> Self {
+        let mut browser = Self::new(app);
+        let page = browser.sign_in(username, password).await;
+        assert_eq!((page.status, page.location()), (303, "/console"), "{}", page.text);
+        browser
+    }
+
+    pub(super) async fn sign_in(&mut self, username: &str, password: &str) -> Page {
+        let form = self.get("/console/sign-in").await;
+        let fields = [
+            ("csrf_token", form.token().as_str()),
+            ("username", username),
+            ("password", password),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.send(Method::POST, "/console/sign-in", &fields, &[]).await
+    }
+
+    pub(super) async fn get(&mut self, path: &str) -> Page {
+        self.send(Method::GET, path, &[], &[]).await
+    }
+
+    /// Sends a form with the token of the session.
+    pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let token = self.get("/console/help").await.token();
+        let mut all = vec![("csrf_token".to_owned(), token)];
+        all.extend(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        self.send(Method::POST, path, &all, &[]).await
+    }
+
+    /// Opens a stream.
+    pub(super) async fn open(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies.join("; "));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        fields: &[(String, String)],
+        headers: &[(&str, &str)],
+    ) -> Page {
+        let mut request = self.request(method.clone(), path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if method == Method::POST {
+            request = request.form(fields);
+        }
+        let response = request.send().await.unwrap();
+        let page = Page {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        };
+        self.keep_cookies(&page);
+        page
+    }
+
+    fn keep_cookies(&mut self, page: &Page) {
+        for cookie in page.headers.get_all(SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
+            let (name, value) = pair.split_once('=').unwrap();
+            if value.is_empty() || attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}

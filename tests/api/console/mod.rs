@@ -1,0 +1,8 @@
+//! The console, as a browser without script meets it.
+
+mod browser;
+mod forms;
+mod objects;
+mod pages;
+mod roles;
+mod sessions;
