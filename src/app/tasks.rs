@@ -49,9 +49,12 @@ impl ServerTasks {
             tasks.supervise(housekeeping::NAME, Auxiliary, context.clone(), |context| {
                 housekeeping::run(context).boxed()
             }),
-            tasks.supervise(DeviceChangeReader::NAME, Auxiliary, self.device_changes, |changes| {
-                changes.run().boxed()
-            }),
+            tasks.supervise(
+                DeviceChangeReader::NAME,
+                Auxiliary,
+                self.device_changes,
+                |changes| changes.run().boxed(),
+            ),
             tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
                 write_probe_task::run(context).boxed()
             }),
