@@ -98,7 +98,10 @@ impl HintBus {
             catalog: watch::Sender::default(),
             pushes: broadcast::Sender::new(QUEUE),
         };
-        Self { local, outgoing: None }
+        Self {
+            local,
+            outgoing: None,
+        }
     }
 
     pub(crate) fn subscribe_to_catalog(&self) -> CatalogSubscription {
@@ -215,7 +218,10 @@ mod tests {
         let pushes = notify(&bus, 3);
         bus.notify_local(Hint::Catalog);
         for expected in [&pushes[..2], &pushes[2..]] {
-            assert_eq!(subscription.next_event().await, HintEvent::Changed(expected.to_vec()));
+            assert_eq!(
+                subscription.next_event().await,
+                HintEvent::Changed(expected.to_vec())
+            );
         }
         assert_eq!(subscription.next_event().now_or_never(), None);
     }

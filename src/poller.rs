@@ -87,10 +87,7 @@ impl Poller {
             name,
             interval,
             due: timer::runtime_now(),
-            backoff: Backoff::between(
-                FIRST_RETRY_AFTER.min(interval),
-                LONGEST_RETRY_AFTER.min(interval),
-            ),
+            backoff: Backoff::between(FIRST_RETRY_AFTER.min(interval), LONGEST_RETRY_AFTER.min(interval)),
             succeeded: polls("succeeded"),
             skipped: polls("skipped"),
             failed: polls("failed"),
@@ -260,7 +257,10 @@ mod tests {
 
     /// Returns the time between each poll and the next one.
     fn waits(task: &Scripted) -> Vec<Duration> {
-        task.polls.windows(2).map(|polls| polls[1].0 - polls[0].0).collect()
+        task.polls
+            .windows(2)
+            .map(|polls| polls[1].0 - polls[0].0)
+            .collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -274,7 +274,9 @@ mod tests {
         let mut task = scripted();
         task.always_fails = true;
         task.recovery = Some(Duration::from_hours(24));
-        Poller::new("test", INTERVAL).run_until(sleep(INTERVAL), &mut task).await;
+        Poller::new("test", INTERVAL)
+            .run_until(sleep(INTERVAL), &mut task)
+            .await;
         assert_eq!((task.polls.len(), task.recovered.len()), (1, 1));
     }
 
@@ -283,7 +285,10 @@ mod tests {
         let task = run(12, |task| task.always_fails = true).await;
         let waits = waits(&task);
         assert!(waits[0] <= FIRST_RETRY, "{waits:?}");
-        assert!(waits.iter().all(|wait| *wait <= INTERVAL + FIRST_RETRY), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| *wait <= INTERVAL + FIRST_RETRY),
+            "{waits:?}"
+        );
         assert!(waits[8..].iter().all(|wait| *wait >= INTERVAL / 2), "{waits:?}");
     }
 
@@ -313,7 +318,10 @@ mod tests {
     async fn a_failure_is_followed_by_a_recovery_and_a_poll() {
         let task = run(2, |task| task.results.push_back(Err(Failure))).await;
         let recovered = task.recovered[0];
-        assert!((task.polls[0].0..=task.polls[1].0).contains(&recovered), "{recovered:?}");
+        assert!(
+            (task.polls[0].0..=task.polls[1].0).contains(&recovered),
+            "{recovered:?}"
+        );
         assert_eq!((task.polls[1].1, task.recovered.len()), (None, 1));
     }
 
@@ -332,6 +340,9 @@ mod tests {
         let due: Vec<_> = task.polls.iter().filter(|(_, hint)| hint.is_none()).collect();
         assert!(due.len() >= 4, "{due:?}");
         let gaps = due.windows(2).map(|due| due[1].0 - due[0].0);
-        assert!(gaps.into_iter().all(|gap| gap <= INTERVAL + INTERVAL / 10), "{due:?}");
+        assert!(
+            gaps.into_iter().all(|gap| gap <= INTERVAL + INTERVAL / 10),
+            "{due:?}"
+        );
     }
 }

@@ -16,10 +16,10 @@ use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
 use crate::services::artifact_parts::{ArtifactSettings, LinkBase};
 use crate::services::batch_writer::BatchSettings;
-use crate::services::outbox::RetryPolicy;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
 };
+use crate::services::outbox::RetryPolicy;
 use crate::services::push_delivery::DeliverySettings;
 use crate::services::{CheckIntervals, LoginLimits, NewDevices};
 use crate::storage::Db;

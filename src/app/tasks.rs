@@ -59,9 +59,12 @@ impl ServerTasks {
             tasks.supervise("artifact_store_watch", Auxiliary, context.clone(), |context| {
                 artifacts::jobs::watch(context).boxed()
             }),
-            tasks.supervise(DeviceChangeReader::NAME, Auxiliary, self.device_changes, |changes| {
-                changes.run().boxed()
-            }),
+            tasks.supervise(
+                DeviceChangeReader::NAME,
+                Auxiliary,
+                self.device_changes,
+                |changes| changes.run().boxed(),
+            ),
             tasks.supervise("write_health", Auxiliary, context.clone(), |context| {
                 write_probe_task::run(context).boxed()
             }),

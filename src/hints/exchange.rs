@@ -114,12 +114,9 @@ impl HintExchange {
                 (db.clone(), outgoing, over),
                 |(db, outgoing, over)| send_until_over(db, outgoing, over).boxed(),
             ),
-            listener: tasks.supervise(
-                "hint_listener",
-                importance,
-                (db, local),
-                |(db, local)| listen(db, local).boxed(),
-            ),
+            listener: tasks.supervise("hint_listener", importance, (db, local), |(db, local)| {
+                listen(db, local).boxed()
+            }),
         }
     }
 }

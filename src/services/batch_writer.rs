@@ -398,11 +398,7 @@ mod tests {
         }
     }
 
-    async fn write_to(
-        sink: Numbers,
-        settings: BatchSettings,
-        items: &[u8],
-    ) -> (Vec<Vec<u8>>, BatchStatus) {
+    async fn write_to(sink: Numbers, settings: BatchSettings, items: &[u8]) -> (Vec<Vec<u8>>, BatchStatus) {
         let written = sink.written.clone();
         let (queue, mut writer) = BatchQueue::new(sink, settings);
         for item in items {
@@ -419,7 +415,12 @@ mod tests {
     }
 
     async fn write(batch: usize, items: &[u8]) -> (Vec<Vec<u8>>, BatchStatus) {
-        write_to(Numbers::default(), settings(batch, Duration::from_hours(1)), items).await
+        write_to(
+            Numbers::default(),
+            settings(batch, Duration::from_hours(1)),
+            items,
+        )
+        .await
     }
 
     fn status(batches: u64, dropped: u64) -> BatchStatus {

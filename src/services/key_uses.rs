@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use foldhash::quality::RandomState;
 use tokio::task::JoinHandle;
 
-use super::batch_writer::{BatchSink, BatchQueue, BatchSettings, BatchWriter};
+use super::batch_writer::{BatchQueue, BatchSettings, BatchSink, BatchWriter};
 use crate::storage::credentials::last_use::{self, KeyRef};
 use crate::storage::{Db, StorageError};
 
@@ -102,7 +102,7 @@ mod tests {
         const IF_DROPPED: &'static str = "none";
 
         type Item = FirstUse;
-    type Written = ();
+        type Written = ();
 
         async fn write(&self, _: &[FirstUse]) -> Result<(), StorageError> {
             Ok(())

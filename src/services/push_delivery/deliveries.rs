@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::services::batch_writer::{BatchSink, BatchQueue, BatchSettings, BatchWriter};
+use crate::services::batch_writer::{BatchQueue, BatchSettings, BatchSink, BatchWriter};
 use crate::storage::push_targets::mark_delivered;
 use crate::storage::{Db, StorageError};
 use slipway_domain::catalog::ids::PushId;

@@ -254,7 +254,9 @@ impl DeliveryTasks {
     pub fn start(self, tasks: &Tasks) -> RunningDelivery {
         let (is_over, over) = watch::channel(false);
         let running = vec![
-            tasks.supervise(PendingPushSync::NAME, Auxiliary, self.sync, |sync| sync.run().boxed()),
+            tasks.supervise(PendingPushSync::NAME, Auxiliary, self.sync, |sync| {
+                sync.run().boxed()
+            }),
             tasks.supervise(PushExpiry::NAME, Auxiliary, self.expiry, |expiry| {
                 expiry.run().boxed()
             }),

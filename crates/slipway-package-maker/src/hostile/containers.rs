@@ -2,7 +2,7 @@
 
 use super::{HostileFile, kind, refused};
 use crate::samples;
-use crate::zip::{Entry, Header, Parts, DirectoryExtent, end_record, write};
+use crate::zip::{DirectoryExtent, Entry, Header, Parts, end_record, write};
 
 const MIB: usize = 1 << 20;
 
@@ -40,7 +40,11 @@ fn other_files() -> Vec<HostileFile> {
             [b"dex\n035\0".to_vec(), zip].concat(),
         ),
         kind("archive-in-program.apk", "other", in_program),
-        kind("end-record-only.zip", "zip", end_record(0, DirectoryExtent::new(0, 0), &[])),
+        kind(
+            "end-record-only.zip",
+            "zip",
+            end_record(0, DirectoryExtent::new(0, 0), &[]),
+        ),
         refused(
             "magic-only.zip",
             "the end of central directory record is missing",

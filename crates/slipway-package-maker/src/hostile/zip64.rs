@@ -6,7 +6,7 @@ use crate::little_endian::{Bytes, length};
 use crate::samples;
 use crate::signing::block::{V2, content_digest, encode};
 use crate::signing::signer::{Signer, encode_all};
-use crate::zip::{Entry, Parts, DirectoryExtent, end_record, write, zip64_end};
+use crate::zip::{DirectoryExtent, Entry, Parts, end_record, write, zip64_end};
 
 const POINTS_ELSEWHERE: &str = "does not point to its record";
 const CONTRADICTION: &str = "contradicts the plain one";
@@ -16,12 +16,13 @@ pub(super) fn files() -> Vec<HostileFile> {
     let offset = u64::from(length(&parts.content));
     let size = u64::from(length(&parts.directory));
     let record = offset + size;
-    let file = |count: u64, directory: DirectoryExtent<u64>, record: u64, plain: (u16, DirectoryExtent<u32>)| {
-        let (plain_count, plain_directory) = plain;
-        let end = end_record(plain_count, plain_directory, &[]);
-        let zip64 = zip64_end(count, directory, record);
-        [&parts.content[..], &parts.directory, &zip64, &end].concat()
-    };
+    let file =
+        |count: u64, directory: DirectoryExtent<u64>, record: u64, plain: (u16, DirectoryExtent<u32>)| {
+            let (plain_count, plain_directory) = plain;
+            let end = end_record(plain_count, plain_directory, &[]);
+            let zip64 = zip64_end(count, directory, record);
+            [&parts.content[..], &parts.directory, &zip64, &end].concat()
+        };
     let saturated = (u16::MAX, DirectoryExtent::new(u32::MAX, u32::MAX));
     vec![
         refused(
@@ -77,7 +78,12 @@ pub(super) fn files() -> Vec<HostileFile> {
         refused(
             "zip64-contradicts-the-offset.zip",
             CONTRADICTION,
-            file(1, DirectoryExtent::new(offset, size), record, (1, DirectoryExtent::new(5, u32::MAX))),
+            file(
+                1,
+                DirectoryExtent::new(offset, size),
+                record,
+                (1, DirectoryExtent::new(5, u32::MAX)),
+            ),
         ),
         refused(
             "zip64-size-is-huge.zip",
@@ -115,7 +121,11 @@ fn signed() -> Vec<u8> {
     let block = encode(&[(V2, encode_all(&[Signer::v2(TestKey::App, &digest, false)]))]);
     let offset = u64::from(length(&parts.content) + length(&block));
     let size = u64::from(length(&parts.directory));
-    let zip64 = zip64_end(parts.count.into(), DirectoryExtent::new(offset, size), offset + size);
+    let zip64 = zip64_end(
+        parts.count.into(),
+        DirectoryExtent::new(offset, size),
+        offset + size,
+    );
     let end = parts.end_record(u32::try_from(offset).unwrap());
     parts.content.extend(block);
     [parts.content, parts.directory, zip64, end].concat()

@@ -23,8 +23,8 @@ use self::acks::AckConsumer;
 use self::publishing::PushOutbox;
 use crate::broker::{self, Broker, BrokerParts, BrokerSettings, BrokerSettingsError};
 use crate::live::Lookup;
-use crate::services::outbox::{self, Outbox as _};
 use crate::services::Context;
+use crate::services::outbox::{self, Outbox as _};
 use crate::supervision::{Exit, Importance};
 use slipway_domain::catalog::ids::TenantId;
 
