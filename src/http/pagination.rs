@@ -21,7 +21,7 @@ pub(super) struct PageQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     pub(super) limit: Option<String>,
     /// `next_cursor` of the previous page.
-    #[param(min_length = 1)]
+    #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
     pub(super) cursor: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::described_operations::{Callers, with_descriptions};
-use super::harness::{TENANT, TestApp, app_fields, in_tenant};
+use super::harness::{TENANT, TestApp, app_fields, in_tenant, release_fields};
 use super::operations::{Objects, call, operations};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -13,13 +13,16 @@ async fn the_examples_of_requests_are_accepted(database: TestDatabase) {
     let admin = app.tenant_admin(TENANT).await;
     let objects = Objects::make(&app, &admin, TENANT, 1).await;
     let callers = Callers::of(&app, &admin, &objects).await;
-    // The app and the device that the examples are about.
+    // The app, the resource and the device that the examples are about.
     admin
         .post(&in_tenant("/apps"), &app_fields("com.hema.wms"))
         .await
         .expect(201);
     let device = json!({"devices": [{"device_id": "HM8007PDA001", "project_id": "hema-stores"}]});
     admin.post(&in_tenant("/devices"), &device).await.expect(200);
+    let release = release_fields("com.hema.wms.chuku", 1);
+    let releases = in_tenant("/apps/com.hema.wms/releases");
+    admin.post(&releases, &release).await.expect(201);
     for (mut operation, described) in with_descriptions(operations(&objects)) {
         let body = &described.object["requestBody"];
         if body.is_null() {

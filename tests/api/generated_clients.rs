@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
+
 use super::harness::{ADMIN, PASSWORD, TENANT, TestApp};
+use super::operations::{Objects, api_token};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -117,9 +120,63 @@ async fn a_client_of_openapi_python_client_works(database: TestDatabase) {
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
+/// Requests that are derived from the description get only answers that it describes, whoever sends them.
+async fn requests_that_schemathesis_derives_find_nothing(database: TestDatabase) {
+    let app = TestApp::start_by_system_clock(database).await;
+    let admin = app.tenant_admin(TENANT).await;
+    let objects = Objects::make(&app, &admin, TENANT, 1).await;
+    let platform = app.platform_admin().await;
+    let token = json!({"name": "schemathesis"});
+    let token = platform.post("/api/v1/api-tokens", &token).await.expect(201);
+    let mut credentials = vec![
+        String::new(),
+        objects.device_token.clone(),
+        objects.device_key["device_key"].as_str().unwrap().to_owned(),
+    ];
+    for role in ["viewer", "publisher", "admin"] {
+        let caller = api_token(&app, &admin, TENANT, role).await;
+        credentials.push(caller.token().to_owned());
+    }
+    // Last, because its requests may delete what the others are about.
+    credentials.push(token["token"].as_str().unwrap().to_owned());
+    let url = app.url.clone();
+    let check = move || {
+        for credential in credentials {
+            run(&mut schemathesis(&url, &credential));
+        }
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
+}
+
+/// The command for one credential. `SLIPWAY_SCHEMATHESIS_EXAMPLES` is the number of requests for each operation; with
+/// it, all phases run.
+fn schemathesis(url: &str, credential: &str) -> Command {
+    let setting = |name: &str| std::env::var(format!("SLIPWAY_SCHEMATHESIS_{name}")).ok();
+    let (phases, examples) = match setting("EXAMPLES") {
+        Some(examples) => ("examples,coverage,fuzzing", examples),
+        None => ("fuzzing", "1".to_owned()),
+    };
+    let seed = setting("SEED").unwrap_or_else(|| "1".to_owned());
+    let mut command = Command::new(installed().join("venv/bin/schemathesis"));
+    command
+        .current_dir(installed())
+        .arg("--config-file")
+        .arg(sources().join("schemathesis.toml"))
+        .arg("run")
+        .arg(project().join(DOCUMENT))
+        .args(["--url", url, "--checks", "all", "--phases", phases])
+        .args(["--max-examples", &examples, "--seed", &seed])
+        .args(["--continue-on-failure", "--no-color"]);
+    if !credential.is_empty() {
+        command.args(["--header", &format!("Authorization: Bearer {credential}")]);
+    }
+    command
+}
+
 on_both_databases!(
     a_client_of_openapi_fetch_works,
-    a_client_of_openapi_python_client_works
+    a_client_of_openapi_python_client_works,
+    requests_that_schemathesis_derives_find_nothing,
 );
 
 #[test]

@@ -10,6 +10,7 @@ use super::harness::{TENANT, TestApp};
 use super::operations::{Objects, call, operations};
 use slipway_test_support::database::TestDatabase;
 
+const ASYNC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/slipway-async.json");
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/slipway.json");
 
 /// First words of summaries: the usual verbs, and those of a life cycle.
@@ -160,6 +161,24 @@ fn every_reference_leads_somewhere() {
     for reference in references {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+/// The description of pushes refers to the schemas of this one.
+#[test]
+fn every_reference_of_the_async_description_leads_somewhere() {
+    let own: Value = serde_json::from_str(&std::fs::read_to_string(ASYNC).unwrap()).unwrap();
+    let document = document();
+    assert_eq!(own["info"]["version"], document["info"]["version"]);
+    let mut references = Vec::new();
+    collect_references(&own, &mut references);
+    assert!(references.len() > 10);
+    for reference in references {
+        let found = match reference.strip_prefix("./slipway.json#") {
+            Some(pointer) => document.pointer(pointer),
+            None => own.pointer(reference.strip_prefix('#').unwrap()),
+        };
+        assert!(found.is_some(), "{reference} leads nowhere");
     }
 }
 

@@ -29,6 +29,7 @@ from slipway_client.types import UNSET
 
 URL, USERNAME, PASSWORD, TENANT = sys.argv[1:4] + [int(sys.argv[4])]
 PACKAGE = "com.example.python"
+PUBLISHED = ReleaseState.RELEASE_STATE_PUBLISHED
 
 
 def log_in():
@@ -63,7 +64,7 @@ def publish(admin, version_code):
     )
     release = create_release.sync(TENANT, PACKAGE, client=admin, body=request)
     published = publish_release.sync(TENANT, PACKAGE, release.id, client=admin)
-    assert published.state == ReleaseState.PUBLISHED, published
+    assert published.state == PUBLISHED, published
 
 
 def check_twice(admin):
@@ -85,7 +86,7 @@ def check_twice(admin):
 def list_by_pages(admin):
     versions, cursor = [], UNSET
     while cursor is not None:
-        page = list_releases.sync(TENANT, PACKAGE, client=admin, limit=1, cursor=cursor, state=ReleaseState.PUBLISHED)
+        page = list_releases.sync(TENANT, PACKAGE, client=admin, limit=1, cursor=cursor, state=PUBLISHED)
         versions += [release.version_code for release in page.items]
         cursor = page.next_cursor
     assert versions == [3, 2], versions
@@ -93,7 +94,7 @@ def list_by_pages(admin):
 
 def read_problems(admin):
     absent = get_app.sync(TENANT, "com.example.absent", client=admin)
-    assert isinstance(absent, Problem) and absent.code == ProblemCode.PROBLEMCODENOTFOUND, absent
+    assert isinstance(absent, Problem) and absent.code == ProblemCode.PROBLEM_CODE_NOT_FOUND, absent
     request = CreateAppRequest(package_name="not a name", app_name="Python")
     invalid = create_app.sync(TENANT, client=admin, body=request)
     assert [error.field for error in invalid.errors] == ["package_name"], invalid
@@ -106,7 +107,7 @@ def change_once(admin, etag):
     )
     renamed = rename("Renamed")
     assert isinstance(renamed, AppResponse) and renamed.app_name == "Renamed", renamed
-    assert rename("Renamed again").code == ProblemCode.PROBLEMCODESTALE
+    assert rename("Renamed again").code == ProblemCode.PROBLEM_CODE_STALE
 
 
 ADMIN = log_in()

@@ -33,7 +33,7 @@ request! {
         /// Former package names, which older installs still send.
         #[schema(max_items = 100)]
         old_package_names: Optional<Vec<String>>,
-        #[schema(max_length = 2048)]
+        #[schema(max_length = 2048, pattern = r"^([A-Za-z][A-Za-z0-9+.-]*:\S+)?$")]
         icon_url: Nullable<String>,
     }
 }
@@ -45,7 +45,7 @@ request! {
         #[schema(max_items = 100)]
         old_package_names: Optional<Vec<String>>,
         /// Icon address; null removes it.
-        #[schema(max_length = 2048)]
+        #[schema(max_length = 2048, pattern = r"^([A-Za-z][A-Za-z0-9+.-]*:\S+)?$")]
         icon_url: Nullable<String>,
         /// Off switch: `false` stops all offers of the app.
         enabled: Optional<bool>,

@@ -44,7 +44,7 @@ pub(super) struct ExplainRequest {
     #[schema(value_type = JsonOrText, required = false)]
     attributes: Option<Box<RawValue>>,
     /// Tenant id; if given, it must equal the one in the path.
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Option<i64>, minimum = 1)]
     tenant_id: Option<Box<RawValue>>,
     /// Time for which the check is explained; now if absent.
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -77,7 +77,7 @@ release_requests! {
     /// Version name, for display.
     #[schema(min_length = 1, max_length = 64, example = "1.1.10")]
     version_name: Optional<String>, optional_non_null(VersionName::parse);
-    #[schema(min_length = 1, max_length = 2048, example = "https://files.example/chuku/240.bin")]
+    #[schema(min_length = 1, max_length = 2048, pattern = r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$", example = "https://files.example/chuku/240.bin")]
     download_url: Optional<String>, optional_non_null(Url::parse);
     /// File size in bytes.
     #[schema(minimum = 0, example = 1_048_576)]
@@ -95,10 +95,10 @@ release_requests! {
     mandatory: Optional<bool>, optional_non_null(Ok);
     /// Floor release: an update from below it must not skip it.
     floor: Optional<bool>, optional_non_null(Ok);
-    #[schema(max_length = 2048)]
+    #[schema(max_length = 2048, pattern = r"^([A-Za-z][A-Za-z0-9+.-]*:\S+)?$")]
     qrcode: Nullable<String>, clearable(read_optional_url);
     /// Icon address; the app's icon if absent.
-    #[schema(max_length = 2048)]
+    #[schema(max_length = 2048, pattern = r"^([A-Za-z][A-Za-z0-9+.-]*:\S+)?$")]
     icon_url: Nullable<String>, clearable(read_optional_url);
     /// Any JSON object of at most 64 KiB. Numbers are stored as written. If a member is repeated, the last one counts.
     config_json: Optional<Box<RawValue>> as Object, optional_non_null(|json: Box<RawValue>| ConfigJson::parse(&json));

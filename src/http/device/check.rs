@@ -61,7 +61,7 @@ struct CheckRequest<'a> {
     attributes: Option<&'a RawValue>,
     /// Tenant id; optional, because the key identifies the tenant.
     #[serde(borrow)]
-    #[schema(value_type = Option<i64>, example = 10_000_000)]
+    #[schema(value_type = Option<i64>, minimum = 1, example = 10_000_000)]
     tenant_id: Option<&'a RawValue>,
 }
 

@@ -80,6 +80,6 @@ pub(super) struct QueryParameters {
     #[param(example = r#"{"abi": "arm64-v8a"}"#)]
     attributes: Option<String>,
     /// Tenant id; optional, because the key identifies the tenant.
-    #[param(example = 10_000_000)]
+    #[param(minimum = 1, example = 10_000_000)]
     tenant_id: Option<i64>,
 }

@@ -14,7 +14,12 @@ use super::document::{for_each_operation, resolve};
 pub(in crate::http) struct IfMatch {
     /// `ETag` of the object as it was read. If the object has changed since, the write is refused with 412. `*` requires
     /// that the object exists.
-    #[param(rename = "If-Match", required = false, example = "\"2b1f0c7d9a3e4f56\"")]
+    #[param(
+        rename = "If-Match",
+        required = false,
+        pattern = r#"^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$"#,
+        example = "\"2b1f0c7d9a3e4f56\""
+    )]
     if_match: String,
 }
 
@@ -30,7 +35,6 @@ pub(in crate::http) struct IdempotencyKey {
         required = false,
         min_length = 1,
         max_length = 255,
-        pattern = "^[ -~]+$",
         example = "build-4711"
     )]
     idempotency_key: String,

@@ -20,7 +20,7 @@ use slipway_domain::catalog::field::Invalid;
 request! {
     pub(in crate::http::admin) struct CreateAdministratorRequest {
         /// Login name, unique across the installation; stored in lower case.
-        #[schema(min_length = 1, max_length = 128, example = "li.na")]
+        #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._@+-]*$", example = "li.na")]
         username: Required<String>,
         /// Password of 10 to 256 characters.
         #[schema(min_length = 10, max_length = 256)]
