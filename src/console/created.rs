@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::input::FORM_ID;
 use super::submission::Submission;
 use crate::http::problem::Problem;
+use crate::services::RequiredPermission;
 use crate::services::credentials::{IssuedCredential, ManagedCredential};
 use crate::services::devices::ImportReport;
 use crate::services::enrolment::IssuedEnrolmentCode;
@@ -14,9 +15,8 @@ use crate::services::{
     Answer, Caller, IdempotencyOutcome, IdempotentRequest, IdempotentWrite, Reservation, ServiceError,
     reserve_idempotency_key,
 };
-use slipway_domain::access::{Action, User};
+use slipway_domain::access::User;
 use slipway_domain::catalog::app::App;
-use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::json::JsonText;
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::versioned::Versioned;
@@ -91,7 +91,7 @@ pub(super) enum Secrecy {
 /// Runs a create once for each shown form. The caller needs `permission` for the create and for its replay.
 pub(super) async fn create<T: Creation>(
     form: &Submission,
-    permission: (Option<TenantId>, Action),
+    permission: RequiredPermission,
     secrecy: Secrecy,
     act: impl AsyncFnOnce(
         Caller,

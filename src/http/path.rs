@@ -85,7 +85,9 @@ impl PathSegment for TenantId {
 impl PathSegment for Sha256 {
     fn parse(segment: &str) -> Option<Self> {
         // Only the canonical spelling, in lower case.
-        Self::parse(segment).ok().filter(|digest| digest.as_str() == segment)
+        Self::parse(segment)
+            .ok()
+            .filter(|digest| digest.as_str() == segment)
     }
 
     fn schema() -> ObjectBuilder {

@@ -129,7 +129,9 @@ impl TenantReload<'_> {
             (0..count).collect()
         } else {
             let numbers = (0..SAMPLE).map(|_| random::uuid().as_u64_pair().0 % count as u64);
-            numbers.filter_map(|number| usize::try_from(number).ok()).collect()
+            numbers
+                .filter_map(|number| usize::try_from(number).ok())
+                .collect()
         };
         indexes.sort_unstable();
         indexes.dedup();

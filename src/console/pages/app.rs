@@ -134,7 +134,7 @@ async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
             let found = releases::list(&ctx, &caller, tenant, &name, &filter, &newest).await?;
             Ok(AppReads {
                 resources: resources::list(&ctx, &caller, tenant, &name, &first).await?.items,
-                counts: devices::adoption(&ctx, &caller, (tenant, &name), None, ADOPTION_DAYS).await?,
+                counts: devices::adoption(&ctx, &caller, tenant, &name, None, ADOPTION_DAYS).await?,
                 has_more: found.next.is_some(),
                 releases: found.items,
                 app,
@@ -329,7 +329,15 @@ pub(in crate::console) async fn update_resource(form: Submission) -> Result<Http
 async fn try_update_resource(form: &Submission, path: &ResourcePath) -> Result<(), Problem> {
     let (changes, is_urgent) = requests::resource_changes(&RESOURCE.body(&form.input))?;
     let (caller, _permit) = form.begin(is_urgent)?;
-    let of = (path.tenant_id, &path.package_name, &path.identifier);
-    resources::update(&form.visit.ctx, &caller, of, changes, &form.precondition()).await?;
+    resources::update(
+        &form.visit.ctx,
+        &caller,
+        path.tenant_id,
+        &path.package_name,
+        &path.identifier,
+        changes,
+        &form.precondition(),
+    )
+    .await?;
     Ok(())
 }

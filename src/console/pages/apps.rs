@@ -16,6 +16,7 @@ use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::RequiredPermission;
 use crate::services::apps;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::App;
@@ -95,7 +96,7 @@ pub(in crate::console) async fn create_app(form: Submission) -> Result<HttpRespo
 async fn try_create(form: &Submission, tenant: TenantId) -> Result<String, Problem> {
     let new = requests::app(&APP.body(&form.input))?;
     let ctx = &form.visit.ctx;
-    let permission = (Some(tenant), Action::WriteApps);
+    let permission = RequiredPermission::in_tenant(tenant, Action::WriteApps);
     let made = create(
         form,
         permission,

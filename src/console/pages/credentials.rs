@@ -16,6 +16,7 @@ use crate::console::submission::Submission;
 use crate::console::visit::Visit;
 use crate::http::path::{KeyPath, PlatformTokenPath, TenantPath};
 use crate::http::problem::{Problem, ProblemCode};
+use crate::services::RequiredPermission;
 use crate::services::credentials::{self, IssuedCredential, app_keys};
 use crate::services::{Owner as _, ServiceError};
 use slipway_domain::access::{Action, ApiToken, AppKey, DeviceKey, Platform, PlatformToken};
@@ -238,16 +239,14 @@ async fn create_key<K: Shown<Owner = TenantId>>(form: &Submission) -> Result<Htt
 pub(in crate::console) async fn rotate_app_key(form: Submission) -> Result<HttpResponse, PageError> {
     let KeyPath { tenant_id, id } = form.visit.path()?;
     let (ctx, condition) = (&form.visit.ctx, form.precondition());
-    let permission = (Some(tenant_id), Action::ManageKeys);
+    let permission = RequiredPermission::in_tenant(tenant_id, Action::ManageKeys);
     let made = create(
         &form,
         permission,
         Secrecy::ShownOnce,
         async |caller, reservation, once| {
-            let of = (tenant_id, id);
-            Ok(app_keys::rotate(ctx, &caller, of, &condition, once(reservation))
-                .await?
-                .value)
+            let rotated = app_keys::rotate(ctx, &caller, tenant_id, id, &condition, once(reservation));
+            Ok(rotated.await?.value)
         },
     );
     match made.await.and_then(issued) {

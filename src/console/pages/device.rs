@@ -19,6 +19,7 @@ use crate::console::visit::Visit;
 use crate::http::path::DevicePath;
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::RequiredPermission;
 use crate::services::devices::{self, DeviceWithInstalls};
 use crate::services::{ServiceError, enrolment};
 use slipway_domain::access::Action;
@@ -272,7 +273,8 @@ pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse,
         &caller,
         path.tenant_id,
         &path.device_id,
-        (&condition, requests::device_etag),
+        &condition,
+        requests::device_etag,
     );
     match done.await {
         Ok(()) => Ok(see_other(&format!(
@@ -311,7 +313,7 @@ struct CodePage<'a> {
 pub(in crate::console) async fn create_code(form: Submission) -> Result<HttpResponse, PageError> {
     let path: DevicePath = form.visit.path()?;
     let ctx = &form.visit.ctx;
-    let permission = (Some(path.tenant_id), Action::WriteDevices);
+    let permission = RequiredPermission::in_tenant(path.tenant_id, Action::WriteDevices);
     let made = create(
         &form,
         permission,

@@ -18,6 +18,7 @@ use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::RequiredPermission;
 use crate::services::devices::{self, RegisteredDevice};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::device::OrgInfo;
@@ -188,7 +189,7 @@ async fn try_import(form: &Submission, tenant: TenantId) -> Result<(), Problem> 
         .run_heavy(async move |_, _| requests::devices(&devices_in(&text)?).map_err(by_line))
         .await?;
     let ctx = &form.visit.ctx;
-    let permission = (Some(tenant), Action::WriteDevices);
+    let permission = RequiredPermission::in_tenant(tenant, Action::WriteDevices);
     let made = create(
         form,
         permission,

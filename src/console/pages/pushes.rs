@@ -23,6 +23,7 @@ use crate::console::visit::Visit;
 use crate::http::path::{PushPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::RequiredPermission;
 use crate::services::pushes::{self, PushWithCounts, PushWithTargets};
 use crate::timer;
 use slipway_domain::access::Action;
@@ -162,7 +163,7 @@ pub(in crate::console) async fn send(form: Submission) -> Result<HttpResponse, P
 async fn try_send(form: &Submission, tenant: TenantId) -> Result<String, Problem> {
     let (request, listed) = requests::push(&PUSH.body(&form.input))?;
     let ctx = &form.visit.ctx;
-    let permission = (Some(tenant), Action::Push);
+    let permission = RequiredPermission::in_tenant(tenant, Action::Push);
     let made = create(
         form,
         permission,
@@ -258,8 +259,8 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
 pub(in crate::console) async fn withdraw(form: Submission) -> Result<HttpResponse, PageError> {
     let PushPath { tenant_id, push_id } = form.visit.path()?;
     let (caller, _permit) = form.begin(true)?;
-    let of = (tenant_id, push_id);
-    match pushes::withdraw(&form.visit.ctx, &caller, of, &form.precondition()).await {
+    let condition = form.precondition();
+    match pushes::withdraw(&form.visit.ctx, &caller, tenant_id, push_id, &condition).await {
         Ok(_) => Ok(see_other(&format!(
             "/console/tenants/{tenant_id}/pushes/{push_id}?done=withdrawn"
         ))),

@@ -17,6 +17,7 @@ use crate::console::visit::Visit;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::RequiredPermission;
 use crate::services::{apps, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::attribute::AttributeRule;
@@ -222,7 +223,7 @@ pub(in crate::console) async fn create_release(form: Submission) -> Result<HttpR
 async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem> {
     let new = requests::release(&NEW.body(&form.input))?;
     let ctx = &form.visit.ctx;
-    let permission = (Some(path.tenant_id), Action::WriteReleases);
+    let permission = RequiredPermission::in_tenant(path.tenant_id, Action::WriteReleases);
     let made = create(
         form,
         permission,

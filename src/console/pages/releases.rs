@@ -200,11 +200,11 @@ fn forms(
     if !visit.may(Action::WriteReleases) {
         return Vec::new();
     }
-    let (t, context, base) = (shell.t, shell.forms(attempt), href(path));
+    let (t, forms, base) = (shell.t, shell.forms(attempt), href(path));
     let content = &stored.value.release.content;
     let form = |form: &Form, values| {
         let action = format!("{base}/{}", form.key);
-        context.form_of(form, "", action, values).etag(&stored.etag)
+        forms.form_of(form, "", action, values).etag(&stored.etag)
     };
     let state = stored.value.release.state;
     let change = || form(&CHANGE, values(content)).behind(t.edit_release);

@@ -18,6 +18,7 @@ use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::RequiredPermission;
 use crate::services::tenants;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
@@ -121,7 +122,7 @@ pub(in crate::console) async fn create_tenant(form: Submission) -> Result<HttpRe
 async fn try_create(form: &Submission) -> Result<String, Problem> {
     let (id, name) = requests::tenant(&TENANT.body(&form.input))?;
     let ctx = &form.visit.ctx;
-    let permission = (None, Action::ManageTenants);
+    let permission = RequiredPermission::on_platform(Action::ManageTenants);
     let made = create(
         form,
         permission,

@@ -15,7 +15,9 @@ use utoipa::openapi::{OpenApi, ServerBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 pub(super) use headers::{IdempotencyKey, IfMatch, IfNoneMatch};
-pub(super) use problems::{DownloadProblems, OperationsProblems, ReadProblems, UploadProblems, WriteProblems};
+pub(super) use problems::{
+    DownloadProblems, OperationsProblems, ReadProblems, UploadProblems, WriteProblems,
+};
 
 use super::problem::ProblemDocument;
 
