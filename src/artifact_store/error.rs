@@ -9,6 +9,15 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 pub enum StoreError {
     #[error("the object is not in the artifact store")]
     NotFound,
+    /// The object has another size or digest than its artifact.
+    #[error("the stored content is damaged; upload the file again")]
+    Damaged,
+    /// The store lacks the objects of this installation.
+    #[error(
+        "the artifact store has no marker, or that of another installation: correct SLIPWAY_ARTIFACTS_URL, or mount \
+         its volume"
+    )]
+    Foreign,
     /// The disk or the quota of the store is full.
     #[error("the artifact store is full")]
     Full(#[source] Source),
@@ -18,19 +27,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Content with another size or digest than the artifact's.
-    pub fn damaged() -> Self {
-        Self::Unavailable("the stored content is damaged; upload the file again".into())
-    }
-
-    /// A store that lacks the objects of this installation.
-    pub fn foreign() -> Self {
-        Self::Unavailable(
-            "its marker is missing or of another installation: correct SLIPWAY_ARTIFACTS_URL, or mount its volume"
-                .into(),
-        )
-    }
-
     pub(super) fn silent(limit: Duration) -> Self {
         Self::Unavailable(format!("no answer within {} s", limit.as_secs()).into())
     }

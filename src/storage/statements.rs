@@ -186,11 +186,11 @@ impl QueuedWrite {
 
 /// Returns the error of the first write that had to change a row and changed none.
 fn find_without_effect(writes: &[QueuedWrite], results: &[CommandResult]) -> Option<fn() -> StorageError> {
-    let changed_none = writes
+    let mut changed_none = writes
         .iter()
         .zip(results)
         .filter(|(_, result)| result.rows_affected == 0);
-    changed_none.filter_map(|(write, _)| write.if_unchanged).next()
+    changed_none.find_map(|(write, _)| write.if_unchanged)
 }
 
 /// Sends a COMMIT. Without an answer, its outcome is in doubt.

@@ -11,6 +11,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use slipway::config::Config;
+use slipway_package_maker::hostile::{Outcome, hostile_files};
 use slipway_package_maker::samples::samples;
 
 use super::harness::{Answer, Caller, TENANT, TestApp, in_tenant, raw};
@@ -169,17 +170,26 @@ async fn every_sample_is_stored_with_its_kind(database: TestDatabase) {
     assert_eq!(fixture.upload(b"", "").await.expect(201)["kind"], "other");
 }
 
-async fn hostile_files_are_refused_or_no_packages(database: TestDatabase) {
+async fn hostile_files_are_refused_or_kept_for_what_they_are(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
-    for file in slipway_package_maker::hostile::hostile_files() {
+    for file in hostile_files() {
         let answer = fixture.upload(&file.bytes, "").await;
-        match answer.status {
-            201 | 200 => assert!(
-                ["zip", "other"].contains(&answer.body["kind"].as_str().unwrap()),
-                "{}",
-                file.name
-            ),
-            _ => assert_eq!(answer.wrong_fields(), ["file"], "{}", file.name),
+        match file.outcome {
+            Outcome::Refused(message) => {
+                let detail = answer.body["detail"].as_str().unwrap_or_default().to_owned();
+                assert_eq!(answer.wrong_fields(), ["file"], "{}", file.name);
+                assert!(detail.contains(message), "{}: {detail}", file.name);
+            }
+            Outcome::Kind(kind) => {
+                assert!(
+                    [200, 201].contains(&answer.status),
+                    "{}: {}",
+                    file.name,
+                    answer.text
+                );
+                assert_eq!(answer.body["kind"], kind, "{}", file.name);
+                assert_ne!(answer.body["package"]["signers_verified"], true, "{}", file.name);
+            }
         }
     }
     assert_eq!(fixture.files("uploads"), Vec::<std::path::PathBuf>::new());
@@ -359,7 +369,7 @@ async fn writes_are_audited_without_the_key_of_the_link(database: TestDatabase) 
 on_both_databases!(
     a_file_is_stored_once_and_described,
     every_sample_is_stored_with_its_kind,
-    hostile_files_are_refused_or_no_packages,
+    hostile_files_are_refused_or_kept_for_what_they_are,
     simultaneous_uploads_of_the_same_bytes_make_one_artifact,
     forms_and_digests_are_read,
     an_upload_that_breaks_off_leaves_nothing,

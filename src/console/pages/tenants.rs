@@ -22,6 +22,7 @@ use crate::services::RequiredPermission;
 use crate::services::tenants;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::push::UrlScheme;
 use slipway_domain::catalog::tenant::Tenant;
 
 const TENANT: Form = Form {
@@ -177,7 +178,7 @@ async fn settings(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRespon
 
 fn values(tenant: &Tenant) -> Values {
     let schemes = tenant.push_url_schemes.listed().unwrap_or_default();
-    let schemes: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+    let schemes: Vec<_> = schemes.iter().map(UrlScheme::as_str).collect();
     vec![
         ("name", tenant.name.to_string()),
         ("enabled", tenant.enabled.to_string()),

@@ -16,6 +16,7 @@ use super::openapi::DownloadProblems;
 use super::problem::Problem;
 use crate::services::artifacts;
 use crate::services::{Context, ServiceError};
+use slipway_domain::catalog::artifact::DownloadKey;
 
 /// Registers the routes of downloads.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
@@ -56,9 +57,8 @@ struct DownloadPagePath {
 pub(super) async fn download_artifact(
     request: HttpRequest,
     ctx: web::Data<Context>,
-    path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
-    let found = artifacts::find_link(&ctx, &path.0).await?;
+    let found = artifacts::find_link(&ctx, &key_of(&request)?).await?;
     send(&ctx, &request, &found, DownloadKind::Public).await
 }
 
@@ -71,17 +71,16 @@ pub(super) async fn download_artifact(
 pub(super) async fn get_download_page(
     request: HttpRequest,
     ctx: web::Data<Context>,
-    key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let found = artifacts::find_link(&ctx, &key).await?;
+    let found = artifacts::find_link(&ctx, &key_of(&request)?).await?;
     let facts = artifacts::page_facts(&ctx, &found).await?;
     let language = page::Language::of(&request);
     page::render(&ctx, &found.artifact.value, facts.as_ref(), language)
 }
 
 /// Sends the icon of a page, of which it is a part.
-async fn send_icon(ctx: web::Data<Context>, key: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let found = artifacts::find_link(&ctx, &key).await?;
+async fn send_icon(request: HttpRequest, ctx: web::Data<Context>) -> Result<HttpResponse, Problem> {
+    let found = artifacts::find_link(&ctx, &key_of(&request)?).await?;
     let (media_type, bytes) = artifacts::open_icon(&ctx, &found)
         .await?
         .ok_or_else(Problem::not_found)?;
@@ -93,10 +92,10 @@ async fn send_icon(ctx: web::Data<Context>, key: web::Path<String>) -> Result<Ht
     responses((status = 200, description = "QR code of the page's URL", body = String, content_type = "image/svg+xml"), DownloadProblems))]
 #[get("/get/{key}/qr.svg")]
 pub(super) async fn get_download_qr_svg(
+    request: HttpRequest,
     ctx: web::Data<Context>,
-    key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let code = page_code(&ctx, &key).await?;
+    let code = page_code(&ctx, &request).await?;
     Ok(image("image/svg+xml", qr::svg(&code)))
 }
 
@@ -105,16 +104,22 @@ pub(super) async fn get_download_qr_svg(
     responses((status = 200, description = "QR code of the page's URL", body = Vec<u8>, content_type = "image/png"), DownloadProblems))]
 #[get("/get/{key}/qr.png")]
 pub(super) async fn get_download_qr_png(
+    request: HttpRequest,
     ctx: web::Data<Context>,
-    key: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let code = page_code(&ctx, &key).await?;
+    let code = page_code(&ctx, &request).await?;
     Ok(image("image/png", qr::png(&code)))
 }
 
+/// Returns the key in the path of a request. A malformed key looks like an unknown one.
+fn key_of(request: &HttpRequest) -> Result<DownloadKey, Problem> {
+    let key = request.match_info().get("key").unwrap_or_default();
+    DownloadKey::parse(key).map_err(|_| Problem::not_found())
+}
+
 /// Returns the QR code of a page. Without a public URL there is none.
-async fn page_code(ctx: &Context, key: &str) -> Result<fast_qr::QRCode, Problem> {
-    let found = artifacts::find_link(ctx, key).await?;
+async fn page_code(ctx: &Context, request: &HttpRequest) -> Result<fast_qr::QRCode, Problem> {
+    let found = artifacts::find_link(ctx, &key_of(request)?).await?;
     let url = ctx.artifacts().page_url(&found.artifact.value.link.key);
     let url = url.ok_or(ServiceError::NotFound("public URL"))?;
     qr::encode(&url).ok_or_else(Problem::internal)

@@ -56,14 +56,15 @@ fn address(document: &Value, operation: &OperationRef<'_>) -> String {
     }
 }
 
+/// Characters that are encoded in a path.
+const ENCODED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+
 fn example_of(parameter: &Value) -> String {
     let example = stated_example(parameter).or_else(|| stated_example(&parameter["schema"]));
     let example = match example {
         Some(Value::String(text)) => text.clone(),
         other => other.map(ToString::to_string).unwrap_or_default(),
     };
-    // Characters that need no encoding in a path.
-    const ENCODED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
     utf8_percent_encode(&example, ENCODED).to_string()
 }
 

@@ -26,10 +26,9 @@ pub struct OpenContent {
 }
 
 /// Finds the artifact of a download link.
-pub async fn find_link(ctx: &Context, key: &str) -> Result<OwnedArtifact, ServiceError> {
-    let unknown = || ServiceError::NotFound("download");
-    let key = DownloadKey::parse(key).map_err(|_| unknown())?;
-    artifacts::find_by_key(ctx.db(), &key).await?.ok_or_else(unknown)
+pub async fn find_link(ctx: &Context, key: &DownloadKey) -> Result<OwnedArtifact, ServiceError> {
+    let found = artifacts::find_by_key(ctx.db(), key).await?;
+    found.ok_or(ServiceError::NotFound("download"))
 }
 
 /// Finds an artifact of the caller's tenant, to read its content.
@@ -48,7 +47,7 @@ pub async fn find_content(
 pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, ServiceError> {
     let artifact = &owned.artifact.value;
     if artifact.damage.is_some() {
-        return Err(StoreError::damaged().into());
+        return Err(StoreError::Damaged.into());
     }
     let permit = ctx.artifacts().acquire_download()?;
     let reader = ctx
@@ -57,7 +56,7 @@ pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, S
         .open(&object_name(owned.scope, artifact))
         .await?;
     if i64::try_from(reader.size()) != Ok(artifact.size) {
-        return Err(StoreError::damaged().into());
+        return Err(StoreError::Damaged.into());
     }
     Ok(OpenContent { reader, permit })
 }

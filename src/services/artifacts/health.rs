@@ -25,12 +25,10 @@ pub async fn probe(ctx: &Context) {
     let before = ctx.artifacts().health.state();
     let failure = match find_failure(ctx).await {
         Ok(()) => None,
-        Err(error) => Some(error_chain(&error)),
+        Err(error) => Some(describe(&error, before.failure.is_none())),
     };
-    match (&before.failure, &failure) {
-        (None, Some(why)) => tracing::error!(why, "the artifact store is unavailable"),
-        (Some(_), None) => tracing::info!("the artifact store is available again"),
-        _ => {}
+    if before.failure.is_some() && failure.is_none() {
+        tracing::info!("the artifact store is available again");
     }
     let damaged = artifacts::count_damaged(ctx.db()).await.unwrap_or(before.damaged);
     metrics::gauge!("slipway_artifact_store_reachable").set(f64::from(u8::from(failure.is_none())));
@@ -38,12 +36,22 @@ pub async fn probe(ctx: &Context) {
     ctx.artifacts().health.set(StoreState { failure, damaged });
 }
 
+/// Describes a failure for readiness, which anybody can read. The log has the cause, once.
+fn describe(error: &ServiceError, is_new: bool) -> String {
+    if is_new {
+        tracing::error!(error = error_chain(error), "the artifact store is unavailable");
+    }
+    match error {
+        ServiceError::StoreUnavailable(StoreError::Foreign) => StoreError::Foreign.to_string(),
+        _ => "the artifact store does not respond, or refuses access; the log has the cause".to_owned(),
+    }
+}
+
 async fn find_failure(ctx: &Context) -> Result<(), ServiceError> {
     match find_marker(ctx).await {
-        Ok(_) => Ok(()),
-        Err(ServiceError::StoreUnavailable(error)) => Err(ServiceError::StoreUnavailable(error)),
-        // The database is unavailable, so that the marker cannot be judged.
-        Err(_) => Ok(()),
+        Err(error @ ServiceError::StoreUnavailable(_)) => Err(error),
+        // Without the database the marker cannot be judged.
+        _ => Ok(()),
     }
 }
 
@@ -54,7 +62,7 @@ pub(super) async fn find_marker(ctx: &Context) -> Result<bool, ServiceError> {
         Some(marker) if marker == installation_of(ctx).await? => Ok(true),
         // A new store has no marker until the first upload.
         None if !artifacts::any_exist(ctx.db()).await? => Ok(false),
-        _ => Err(StoreError::foreign().into()),
+        _ => Err(StoreError::Foreign.into()),
     }
 }
 
