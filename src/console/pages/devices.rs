@@ -247,6 +247,10 @@ pub(super) fn csv_problem(error: &csv::Error) -> Problem {
 
 /// Names the rows of a table in the errors of its items.
 pub(super) fn by_line(problem: Problem) -> Problem {
+    // A refusal or a conflict is not about the rows.
+    if problem.field_errors().is_empty() {
+        return problem;
+    }
     let errors = problem.field_errors().iter().map(|error| {
         let rest = error.field.split_once('[').map(|(_, rest)| rest);
         let row = rest.and_then(|rest| rest.split_once(']'));
