@@ -8,18 +8,19 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::CatalogCache;
+use super::compile::load_app;
 use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
-use super::reload::TenantReload;
+use super::reload::{RowLoss, TenantReload};
 use crate::secrets::{Keyring, SealedSecret};
-use crate::storage::catalog_states::{self, AppRows, TenantRows};
+use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::credentials::app_keys::SealedSecrets;
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
 use slipway_domain::access::{AppKey, TenantScope};
-use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgDirectory;
-use slipway_resolver::{LayoutError, OfferEncoders, PublishedApp};
+use slipway_resolver::OfferEncoders;
 
 /// Number of tenants in a group, which is read in one transaction.
 const GROUP: usize = 64;
@@ -36,10 +37,7 @@ pub(super) enum LoadResult {
     /// The program panicked on the rows.
     Panicked(String),
     /// Most rows are gone without an audited deletion.
-    Suspicious {
-        rows_before: u64,
-        rows_now: u64,
-    },
+    Suspicious(RowLoss),
 }
 
 /// Queue of tenant groups that are not loaded yet.
@@ -247,9 +245,9 @@ impl Loader {
                 };
                 let loaded = reload.load_apps(&row.apps).await?;
                 if self.has_same_history
-                    && let Some(suspicion) = reload.find_suspicion(&loaded).await?
+                    && let Some(loss) = reload.find_loss(&loaded).await?
                 {
-                    return Ok(suspicion);
+                    return Ok(LoadResult::Suspicious(loss));
                 }
                 loaded.apps
             }
@@ -297,29 +295,5 @@ impl Loader {
             sealed,
         );
         (key.app_key.clone(), live.into())
-    }
-}
-
-pub(super) fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, StorageError> {
-    Ok(LoadedApp {
-        id: rows.app.id,
-        revision: rows.revision.clone(),
-        app: Arc::new(compile_app(rows, encoders)?),
-    })
-}
-
-/// Compiles the rows of an app. Rows that cannot be compiled are reported like unreadable ones.
-pub fn compile_app(rows: AppRows, encoders: &OfferEncoders) -> Result<PublishedApp, StorageError> {
-    let app = &rows.app;
-    PublishedApp::compile(app, rows.resources, rows.releases, rows.pins, encoders)
-        .map_err(|error| cannot_be_compiled(app.id, &error))
-}
-
-pub(super) fn cannot_be_compiled(app: AppId, error: &LayoutError) -> StorageError {
-    StorageError::CorruptRow {
-        table: "apps",
-        column: "releases",
-        id: app.to_string(),
-        reason: error.to_string(),
     }
 }

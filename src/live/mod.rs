@@ -3,6 +3,7 @@
 //! Readers take no lock and do not access the database. One task, the catalog sync, loads the tenants that
 //! differ and swaps each in as a whole.
 
+mod compile;
 mod device_ref;
 mod device_tokens;
 mod loader;
@@ -22,9 +23,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+pub use compile::compile_app;
 pub use device_ref::{BorrowedDeviceRef, DeviceRef};
 pub use device_tokens::{RevokedTokenSync, RevokedTokens};
-pub use loader::compile_app;
 pub use published::{LiveAppKey, PublishedTenant};
 pub use revocations::{Revocation, Revocations};
 pub use sync::{CatalogSync, CatalogSyncParts, CatalogSyncSettings};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::loader::{LoadResult, cannot_be_compiled, load_app};
+use super::compile::{cannot_be_compiled, load_app};
 use super::published::{LoadedApp, PublishedTenant};
 use crate::random;
 use crate::storage::catalog_states::{self, AppChanges, ResourceRows};
@@ -24,6 +24,12 @@ pub(super) struct TenantReload<'a> {
     pub(super) scope: TenantScope,
     pub(super) served: &'a PublishedTenant,
     pub(super) encoders: &'a OfferEncoders,
+}
+
+/// Loss of most rows of a tenant.
+pub(super) struct RowLoss {
+    pub(super) rows_before: u64,
+    pub(super) rows_now: u64,
 }
 
 /// Apps of a reloaded tenant.
@@ -92,7 +98,7 @@ impl TenantReload<'_> {
 
     /// Reads the parts that the changed resources belong to, and compiles them.
     async fn compile_changed(&self, changes: Vec<AppChanges>) -> Result<Vec<LoadedApp>, StorageError> {
-        let changed: Vec<_> = changes
+        let apps: Vec<_> = changes
             .into_iter()
             .filter_map(|changes| {
                 let served = self.served.loaded_app(changes.app.id)?;
@@ -104,13 +110,13 @@ impl TenantReload<'_> {
                 })
             })
             .collect();
-        let wanted: Vec<_> = changed.iter().map(ChangedApp::wanted).collect();
-        let rows = if changed.iter().any(|app| !app.parts.is_empty()) {
+        let wanted: Vec<_> = apps.iter().map(ChangedApp::wanted).collect();
+        let rows = if apps.iter().any(|app| !app.parts.is_empty()) {
             catalog_states::load_resources(self.reader, self.scope, &wanted).await?
         } else {
-            changed.iter().map(|_| ResourceRows::default()).collect()
+            apps.iter().map(|_| ResourceRows::default()).collect()
         };
-        let compiled = changed.into_iter().zip(rows);
+        let compiled = apps.into_iter().zip(rows);
         compiled
             .map(|(app, rows)| app.compile(rows, self.encoders))
             .collect()
@@ -122,8 +128,10 @@ impl TenantReload<'_> {
         let mut indexes: Vec<_> = if count <= SAMPLE {
             (0..count).collect()
         } else {
-            let numbers = (0..SAMPLE).map(|_| random::uuid().as_u64_pair().0 as usize % count);
-            numbers.collect()
+            let numbers = (0..SAMPLE).map(|_| random::uuid().as_u64_pair().0 % count as u64);
+            numbers
+                .filter_map(|number| usize::try_from(number).ok())
+                .collect()
         };
         indexes.sort_unstable();
         indexes.dedup();
@@ -140,14 +148,11 @@ impl TenantReload<'_> {
         sample
     }
 
-    /// Returns a result if most of the tenant's rows vanished within one history of the database and without an audited
+    /// Returns the loss if most of the tenant's rows vanished within one history of the database and without an audited
     /// deletion. Such a loss is a mistake rather than a change, and must not be served.
     ///
     /// The rows are counted only if an app or a release of the sample is gone.
-    pub(super) async fn find_suspicion(
-        &self,
-        loaded: &ReloadedApps,
-    ) -> Result<Option<LoadResult>, StorageError> {
+    pub(super) async fn find_loss(&self, loaded: &ReloadedApps) -> Result<Option<RowLoss>, StorageError> {
         let now: HashSet<_> = loaded.apps.iter().map(|app| app.id).collect();
         let gone: Vec<_> = self
             .served
@@ -173,7 +178,7 @@ impl TenantReload<'_> {
         }
         let audited = catalog_states::count_audited_deletions(self.reader, self.scope, &gone).await?;
         let is_suspicious = gone.is_empty() || audited < gone.len() as u64;
-        Ok(is_suspicious.then_some(LoadResult::Suspicious {
+        Ok(is_suspicious.then_some(RowLoss {
             rows_before,
             rows_now,
         }))

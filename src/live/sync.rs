@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::loader::{LoadResult, Loader};
+use super::reload::RowLoss;
 use super::snapshot::{Origin, SnapshotDirectory};
 use super::{CatalogCache, Revocations, SyncRequest};
 use crate::clock::Clock;
@@ -316,10 +317,10 @@ fn report_rejection(tenant: TenantId, refusal: &LoadResult) {
             );
             metrics::counter!("slipway_catalog_unreadable_total").increment(1);
         }
-        LoadResult::Suspicious {
+        LoadResult::Suspicious(RowLoss {
             rows_before,
             rows_now,
-        } => {
+        }) => {
             tracing::error!(
                 tenant.id = %tenant,
                 rows_before,

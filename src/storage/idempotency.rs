@@ -114,7 +114,7 @@ pub async fn reserve(
             reserve.build(backend),
             Entity::find().filter(is_key(key)).build(backend),
         ];
-        let [_, found] = track_writes(sent.clone(), together(connection, queries)).await?;
+        let [_, found] = track_writes(sent.clone(), Box::pin(together(connection, queries))).await?;
         write.confirm().await?;
         match models::<Model>(&found)?.pop() {
             Some(found) if found.reservation == reservation => return Ok(ReserveOutcome::Reserved),

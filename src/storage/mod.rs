@@ -40,6 +40,7 @@ mod row;
 mod script;
 mod selection;
 mod statements;
+mod timeouts;
 mod transaction;
 mod unavailability;
 mod versioned;

@@ -17,7 +17,8 @@ use tokio::time::{sleep, timeout};
 use super::connection_queue::{ConnectionPermit, ConnectionQueue};
 use super::hosts::Hosts;
 use super::progress::send_write;
-use super::statements::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, Transaction, is_refusal, is_write, with_timeout};
+use super::statements::{Transaction, is_refusal, is_write};
+use super::timeouts::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, with_timeout};
 use crate::timer;
 
 /// Time limit for a caller's attempts to obtain a connection.

@@ -52,6 +52,6 @@ impl Connection for Pool {
 impl Connection for Transaction {
     async fn query_together(&self, queries: Vec<Statement>) -> Result<Vec<Vec<QueryResult>>, DbErr> {
         let queries = queries.into_iter().map(Command::Query).collect();
-        Ok(self.query(queries).await?)
+        self.query(queries).await
     }
 }

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, RuntimeErr, Statement, Stream
 
 use super::StorageError;
 use super::literal::with_values;
-use super::statements::with_timeout;
+use super::timeouts::with_timeout;
 
 /// Error of a script.
 #[derive(Debug)]

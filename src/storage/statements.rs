@@ -1,4 +1,4 @@
-//! Time limits of statements: none waits forever for a silent connection.
+//! Statements of transactions: one by one, in scripts, or queued for the next round trip.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,12 +14,8 @@ use super::progress::send_write;
 use super::script::{
     CollectedOutput, Command, CommandResult, ScriptError, ScriptOutput, run_on_sqlite, script_text,
 };
+use super::timeouts::{STATEMENT_TIMEOUT, with_timeout};
 use super::{StorageError, UniqueKey};
-
-/// Exceeds PostgreSQL's own limit of a statement, so that only a connection without an answer is given up.
-pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(35);
-/// Time limit for acquiring a connection and beginning a transaction together.
-pub(super) const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Transaction with time limits for its statements.
 ///
@@ -190,11 +186,11 @@ impl QueuedWrite {
 
 /// Returns the error of the first write that had to change a row and changed none.
 fn find_without_effect(writes: &[QueuedWrite], results: &[CommandResult]) -> Option<fn() -> StorageError> {
-    let changed_none = writes
+    let mut changed_none = writes
         .iter()
         .zip(results)
         .filter(|(_, result)| result.rows_affected == 0);
-    changed_none.filter_map(|(write, _)| write.if_unchanged).next()
+    changed_none.find_map(|(write, _)| write.if_unchanged)
 }
 
 /// Sends a COMMIT. Without an answer, its outcome is in doubt.
@@ -274,15 +270,4 @@ pub(super) fn is_refusal(error: &DbErr) -> bool {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(RuntimeErr::SqlxError(_))
     );
     is_without_connection || StorageError::is_refusal(error)
-}
-
-/// Cancels an operation that is not answered in time. Its connection is closed when it returns to the pool.
-pub(super) async fn with_timeout<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, DbErr>>,
-) -> Result<T, DbErr> {
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {} s", limit.as_secs());
-        Err(DbErr::Conn(RuntimeErr::Internal(message)))
-    })
 }

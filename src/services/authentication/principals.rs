@@ -26,7 +26,7 @@ pub async fn authenticate_principal(
         Some(token) if token.kind == TokenKind::Api => {
             authenticate_api_token(ctx, &db, &token, address).await
         }
-        Some(_) => return Err(WRONG_CREDENTIAL),
+        Some(_) => Err(WRONG_CREDENTIAL),
         None => authenticate_access_token(ctx, &db, bearer).await,
     }
 }

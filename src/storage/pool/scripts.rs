@@ -13,7 +13,8 @@ use crate::storage::progress::send_write;
 use crate::storage::script::{
     CollectedOutput, Command, ScriptError, query_error, run_on_postgres, script_text,
 };
-use crate::storage::statements::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, Transaction, is_write, with_timeout};
+use crate::storage::statements::{Transaction, is_write};
+use crate::storage::timeouts::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, with_timeout};
 
 /// Time limit for the answer of a connection that was not checked before.
 const UNCHECKED_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,14 +25,14 @@ impl Pool {
         &self,
         script: &'static str,
     ) -> Result<Transaction, DbErr> {
-        let begin = || self.begin_on_any(script);
+        let begin = || Box::pin(self.begin_on_any(script));
         let (transaction, permit) = Box::pin(self.with_connection(begin)).await?;
         Ok(Transaction::of_postgres(transaction, permit))
     }
 
     async fn begin_on_any(&self, script: &'static str) -> Result<PostgresTransaction, DbErr> {
-        let began = self.run_unchecked(script, &mut CollectedOutput::default()).await;
-        let connection = match began {
+        let first = self.run_unchecked(script, &mut CollectedOutput::default()).await;
+        let connection = match first {
             Ok(connection) => connection,
             Err(error) if !is_of_statement(&error) => return Err(error),
             Err(_) => {
@@ -91,12 +92,12 @@ impl Pool {
         }
         if queries.iter().any(|query| is_write(&query.sql)) {
             // The record stands: an attempt without an answer may have been executed.
-            drop(send_write());
+            let _ = send_write();
         }
         let queries: Vec<_> = queries.into_iter().map(Command::Query).collect();
         let script = script_text(&queries)?;
-        let query = || self.query_on_any(&script);
-        Ok(self.with_connection(query).await?.0)
+        let query = || Box::pin(self.query_on_any(&script));
+        Ok(Box::pin(self.with_connection(query)).await?.0)
     }
 
     async fn query_on_any(&self, script: &str) -> Result<Vec<Vec<QueryResult>>, DbErr> {
