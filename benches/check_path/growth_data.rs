@@ -7,6 +7,7 @@ use slipway::storage::{
 };
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::artifact::ArtifactQuota;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::push::UrlSchemes;
@@ -153,6 +154,7 @@ fn new_tenant(id: TenantId) -> anyhow::Result<Tenant> {
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
         enrolment: EnrolmentPolicy::Key,
+        artifact_quota: ArtifactQuota::default(),
     })
 }
 

@@ -12,8 +12,11 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use slipway::clock::SystemClock;
+use slipway::hints::HintBus;
 use slipway::http::OFFER_ENCODERS;
-use slipway::live::{CatalogCache, CatalogSync, CatalogSyncSettings, Lookup, Revocations, compile_app};
+use slipway::live::{
+    CatalogCache, CatalogSync, CatalogSyncParts, CatalogSyncSettings, Lookup, Revocations, compile_app,
+};
 use slipway::secrets::Keyring;
 use slipway::storage::releases::ReleaseSelection;
 use slipway::storage::{
@@ -71,17 +74,20 @@ impl Node {
         let settings = CatalogSyncSettings {
             poll_interval: std::time::Duration::from_secs(1),
             stale_after: TimeDelta::days(1),
-            hints: false,
             encoders: OFFER_ENCODERS,
         };
         let keyring = Arc::new(Keyring::parse(SECRET_KEY).unwrap());
         let db = || database.db.clone();
         let (sync, live) = CatalogSync::new(
-            (db(), db(), db()),
-            Arc::new(SystemClock),
-            keyring,
+            CatalogSyncParts {
+                db: db(),
+                pool: db(),
+                clock: Arc::new(SystemClock),
+                keyring,
+                hints: HintBus::local(),
+                revocations: Revocations::new().0,
+            },
             settings,
-            Revocations::new().0,
         );
         Self { sync, live }
     }

@@ -111,7 +111,7 @@ async fn a_release_and_its_artifact_hold_each_other(database: TestDatabase) {
     let app = prepare_app(db, "com.hema.wms", &["a"]).await;
     let draft = release(&app, "a", 1);
     change(db, 1, async |tx| {
-        releases::insert(tx, draft.clone(), now()).await.map(drop)
+        releases::insert(tx, draft.clone(), now()).map(drop)
     })
     .await;
     let value = artifact("ab", 1);
@@ -151,7 +151,7 @@ async fn damage_and_links_advance_the_apps_of_the_releases(database: TestDatabas
     let app = prepare_app(db, "com.hema.wms", &["a"]).await;
     let draft = release(&app, "a", 1);
     change(db, 1, async |tx| {
-        releases::insert(tx, draft.clone(), now()).await.map(drop)
+        releases::insert(tx, draft.clone(), now()).map(drop)
     })
     .await;
     let value = artifact("ab", 1);

@@ -35,11 +35,10 @@ pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> an
             let alone = Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load)?;
             settle();
             requests.write()?;
-            let publishes = Publishes::new(fixture, node, &token, rate);
+            let load = Publishes::new(fixture, node, &token, rate);
             let began = Instant::now();
-            let beside =
-                publishes.during(|| Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load))?;
-            published.push(publishes.done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64());
+            let beside = load.during(|| Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load))?;
+            published.push(load.done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64());
             ratios.push(beside.rate / alone.rate);
             settle();
         }
