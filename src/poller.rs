@@ -259,7 +259,7 @@ mod tests {
     fn waits(task: &Scripted) -> Vec<Duration> {
         task.polls
             .windows(2)
-            .map(|polls| polls[1].0 - polls[0].0)
+            .map(|polls| polls[1].0.saturating_sub(polls[0].0))
             .collect()
     }
 
@@ -339,7 +339,7 @@ mod tests {
         let (task, ()) = tokio::join!(running, sending);
         let due: Vec<_> = task.polls.iter().filter(|(_, hint)| hint.is_none()).collect();
         assert!(due.len() >= 4, "{due:?}");
-        let gaps = due.windows(2).map(|due| due[1].0 - due[0].0);
+        let gaps = due.windows(2).map(|due| due[1].0.saturating_sub(due[0].0));
         assert!(
             gaps.into_iter().all(|gap| gap <= INTERVAL + INTERVAL / 10),
             "{due:?}"

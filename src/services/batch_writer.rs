@@ -407,7 +407,7 @@ mod tests {
         }
         queue
             .finish(tokio::spawn(async move {
-                assert_eq!(writer.run().await, Exit::Finished)
+                assert_eq!(writer.run().await, Exit::Finished);
             }))
             .await;
         let written = written.lock().unwrap().clone();
@@ -500,7 +500,7 @@ mod tests {
         assert!(written.lock().unwrap().is_empty());
         queue
             .finish(tokio::spawn(async move {
-                assert_eq!(writer.run().await, Exit::Finished)
+                assert_eq!(writer.run().await, Exit::Finished);
             }))
             .await;
         assert_eq!(*written.lock().unwrap(), [[1, 2]]);

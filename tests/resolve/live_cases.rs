@@ -70,7 +70,7 @@ struct Node {
 }
 
 impl Node {
-    async fn start(database: &TestDatabase) -> Self {
+    fn start(database: &TestDatabase) -> Self {
         let settings = CatalogSyncSettings {
             poll_interval: std::time::Duration::from_secs(1),
             stale_after: TimeDelta::days(1),
@@ -111,7 +111,7 @@ impl Node {
             return 0;
         };
         let app = served.app(catalog.app.value.package_name.as_str());
-        app.map_or(0, |app| app.release_count())
+        app.map_or(0, slipway_resolver::PublishedApp::release_count)
     }
 }
 
@@ -128,7 +128,7 @@ async fn a_live_node_answers_like_the_reference(database: TestDatabase) {
     let any = scenario();
     let mut next = || any.new_tree(&mut generator).unwrap().current();
     database.db.migrate().await.unwrap();
-    let mut node = Node::start(&database).await;
+    let mut node = Node::start(&database);
     let (mut checked, mut superseded, mut number) = (0, 0, 0);
     while checked < cases {
         number += 1;
@@ -236,29 +236,26 @@ impl Catalog {
                 && other.state != ReleaseState::Discarded
         });
         let position = position.filter(|_| release.state != ReleaseState::Discarded);
-        match position {
-            Some(position) => {
-                let mut record = self.releases[position].value.clone();
-                record.release = slipway_domain::catalog::release::Release {
-                    id: record.release.id,
-                    ..release
-                };
-                self.releases[position] = releases::update(tx, &self.releases[position], record, now())?;
-                self.app_json()["releases"][position] = json;
-                Ok("a release has other content")
-            }
-            None => {
-                let draft = ReleaseRecord::draft(
-                    release.id,
-                    release.app_id,
-                    release.identifier.clone(),
-                    release.content.clone(),
-                );
-                self.releases
-                    .push(releases::insert(tx, ReleaseRecord { release, ..draft }, now())?);
-                self.app_json()["releases"].as_array_mut().unwrap().push(json);
-                Ok("a release is new")
-            }
+        if let Some(position) = position {
+            let mut record = self.releases[position].value.clone();
+            record.release = slipway_domain::catalog::release::Release {
+                id: record.release.id,
+                ..release
+            };
+            self.releases[position] = releases::update(tx, &self.releases[position], record, now())?;
+            self.app_json()["releases"][position] = json;
+            Ok("a release has other content")
+        } else {
+            let draft = ReleaseRecord::draft(
+                release.id,
+                release.app_id,
+                release.identifier.clone(),
+                release.content.clone(),
+            );
+            self.releases
+                .push(releases::insert(tx, ReleaseRecord { release, ..draft }, now())?);
+            self.app_json()["releases"].as_array_mut().unwrap().push(json);
+            Ok("a release is new")
         }
     }
 
@@ -304,15 +301,12 @@ impl Catalog {
         let stored = pins::upsert(tx, pin, now()).await?.value;
         let position = self.pins.iter().position(|other| other.id == stored.id);
         let pins = self.case["apps"][0]["pins"].as_array_mut().unwrap();
-        match position {
-            Some(position) => {
-                pins[position] = json.clone();
-                self.pins[position] = stored;
-            }
-            None => {
-                pins.push(json.clone());
-                self.pins.push(stored);
-            }
+        if let Some(position) = position {
+            pins[position] = json.clone();
+            self.pins[position] = stored;
+        } else {
+            pins.push(json.clone());
+            self.pins.push(stored);
         }
         Ok("a pin is put")
     }
@@ -420,7 +414,7 @@ async fn a_large_app_equals_a_compilation_from_scratch(database: TestDatabase) {
         Ok(())
     })
     .await;
-    let mut node = Node::start(&database).await;
+    let mut node = Node::start(&database);
     node.sync.load().await.unwrap();
     let mut before = from_scratch(&database, &app).await;
     let mut rng = Rng::with_seed(setting("SLIPWAY_LIVE_SEED", 1));
@@ -443,16 +437,17 @@ async fn a_large_app_equals_a_compilation_from_scratch(database: TestDatabase) {
                 }
                 1 => stored.push(releases::insert(
                     tx,
-                    targeted(&app, resource, step as i64 + 2),
+                    targeted(&app, resource, i64::try_from(step).unwrap() + 2),
                     now(),
                 )?),
                 2 => drop(pins::upsert(tx, hold(&app, &format!("r{resource:04}"), "D1"), now()).await?),
                 _ => {
                     let position = rng.usize(..stored.len());
                     let mut record = stored[position].value.clone();
-                    record.release.state = match rng.bool() {
-                        true => ReleaseState::Paused,
-                        false => ReleaseState::Recalled(RecallMode::Removal),
+                    record.release.state = if rng.bool() {
+                        ReleaseState::Paused
+                    } else {
+                        ReleaseState::Recalled(RecallMode::Removal)
                     };
                     stored[position] = releases::update(tx, &stored[position], record, now())?;
                 }

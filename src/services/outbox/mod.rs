@@ -186,7 +186,7 @@ mod tests {
         }
 
         async fn wait_for_item(&self) {
-            pending().await
+            pending::<()>().await;
         }
 
         async fn claim(&self, limit: u64) -> Result<ClaimedItems<u64>, StorageError> {
