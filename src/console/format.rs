@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(bytes(1_023), "1023 B");
         assert_eq!(bytes(1_536), "1.5 KiB");
         assert_eq!(bytes(1_048_576), "1.0 MiB");
-        assert_eq!(bytes(i64::MAX), "8388608.0 TiB");
+        assert_eq!(bytes(i64::MAX), "8388607.9 TiB");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(count(12), "12");
     }

@@ -15,9 +15,6 @@ const SLIPWAY_PUSHES_WAITING: HeaderName = HeaderName::from_static("slipway-push
 /// Asks a device to enrol again with its token, because the secret key of the token will be removed soon.
 const SLIPWAY_TOKEN_RENEWAL: HeaderName = HeaderName::from_static("slipway-token-renewal");
 
-/// `msg_code` of an answer about an app that the tenant does not have.
-pub(super) const APP_UNKNOWN: &str = "APP_UNKNOWN";
-
 /// Inserts the headers of every check response.
 pub(super) fn insert_check_headers(response: &mut HttpResponseBuilder, answer: &CheckAnswer<'_>) {
     response.insert_header((SLIPWAY_REVISION, answer.revision));

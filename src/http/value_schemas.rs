@@ -8,7 +8,6 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::check_answer::APP_UNKNOWN;
 use slipway_domain::access::{AppKeyRole, Role};
 use slipway_domain::catalog::app::ResourceKind;
 use slipway_domain::catalog::artifact::{ArtifactKind, DamageKind};
@@ -20,6 +19,9 @@ use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetState};
 use slipway_domain::catalog::release::{RecallMode, ReleaseStateKind};
 use slipway_resolver::{Rule, Verdict};
+
+/// `msg_code` of an answer about an app that the tenant does not have.
+pub(super) const APP_UNKNOWN: &str = "APP_UNKNOWN";
 
 /// Causes of failing writes, as the database layer names them.
 const WRITE_FAILURES: [&str; 12] = [

@@ -19,11 +19,13 @@ use super::{StorageError, nodes};
 /// victim of such a deadlock.
 const PROBE_TIMEOUTS_SQL: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
 /// Tables in locking order. They are listed because other programs may have tables in the same schema.
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 31] = [
     "api_tokens",
     "app_keys",
     "app_revisions",
     "apps",
+    "artifact_usage",
+    "artifacts",
     "audit_events",
     "catalog_revisions",
     "deleted_apps",

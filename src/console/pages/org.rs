@@ -139,7 +139,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         total: level.total,
         nodes: shown
             .into_iter()
-            .map(|(code, child)| row(&tenant, &path, code, child))
+            .map(|(code, (node, below))| row(&tenant, &path, code, node.as_ref(), *below))
             .collect(),
         next,
         devices: (!path.is_empty()).then(|| format!("{tenant}/devices?{}", query_of(&[("org", &at)]))),
@@ -164,19 +164,18 @@ fn trail(base: &str, path: &[String]) -> Vec<Link> {
     (1..=path.len()).map(link).collect()
 }
 
-fn row(tenant: &str, path: &[String], code: &str, (node, below): &(Option<OrgNode>, usize)) -> NodeRow {
+fn row(tenant: &str, path: &[String], code: &str, node: Option<&OrgNode>, below: usize) -> NodeRow {
     let mut own = path.to_vec();
     own.push(code.to_owned());
     let own = own.join("/");
     let text = |text: Option<String>| text.unwrap_or_default();
-    let node = node.as_ref();
     NodeRow {
-        href: (*below > 0).then(|| format!("{tenant}/org?{}", query_of(&[("path", &own)]))),
+        href: (below > 0).then(|| format!("{tenant}/org?{}", query_of(&[("path", &own)]))),
         devices: format!("{tenant}/devices?{}", query_of(&[("org", &own)])),
         code: code.to_owned(),
         name: text(node.and_then(|node| node.name.as_ref()).map(ToString::to_string)),
         time_zone: text(node.and_then(|node| node.time_zone).map(|zone| zone.to_string())),
-        below: *below,
+        below,
     }
 }
 
