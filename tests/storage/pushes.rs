@@ -1,7 +1,5 @@
 //! Pushes and their targets: queued, followed, delivered, acknowledged and ended.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait as _;
 use slipway::storage::push_targets::{self, NewTarget};
@@ -118,7 +116,7 @@ async fn states(db: &Db, push: &Push) -> Vec<TargetState> {
 
 async fn deliver(db: &Db, keys: &[TargetKey], channel: Channel, at: DateTime<Utc>) {
     let tx = db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, &HashMap::from([(channel, keys.to_vec())]), at)
+    push_targets::mark_delivered(&tx, &[(channel, keys.to_vec())], at)
         .await
         .unwrap();
     tx.commit().await.unwrap();

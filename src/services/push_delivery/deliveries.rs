@@ -146,11 +146,11 @@ impl BatchSink for DeliveryBatches {
     }
 
     async fn write(&self, recorded: &[RecordedDeliveries]) -> Result<(), StorageError> {
-        let mut targets: HashMap<Channel, Vec<TargetKey>> = HashMap::new();
-        for delivery in recorded.iter().flat_map(|recorded| &recorded.delivered) {
-            let of_channel = targets.entry(delivery.channel).or_default();
-            of_channel.push(delivery.target.clone());
-        }
+        let targets = Channel::ALL.map(|channel| {
+            let delivered = recorded.iter().flat_map(|recorded| &recorded.delivered);
+            let by_it = delivered.filter(|delivery| delivery.channel == channel);
+            (channel, by_it.map(|delivery| delivery.target.clone()).collect())
+        });
         let tx = self.db.begin().await?;
         mark_delivered(&tx, &targets, self.clock.now()).await?;
         tx.commit().await

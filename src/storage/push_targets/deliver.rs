@@ -269,11 +269,11 @@ async fn release(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), 
 )]
 pub async fn mark_delivered(
     tx: &Tx,
-    targets: &HashMap<Channel, Vec<TargetKey>>,
+    targets: &[(Channel, Vec<TargetKey>)],
     at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     // All rows are locked first, in the order of their keys, so that nodes do not wait for each other.
-    for keys in sorted(targets.values().flatten()).chunks(ROWS) {
+    for keys in sorted(targets.iter().flat_map(|(_, keys)| keys)).chunks(ROWS) {
         lock(tx, when(is_one_of(keys))).await?;
     }
     for (channel, keys) in targets {

@@ -1,7 +1,5 @@
 //! A push is taken back from whoever does not have it yet.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 use slipway::clock::Clock;
 use slipway::storage::push_targets;
@@ -30,7 +28,7 @@ async fn deliver(app: &TestApp, device_id: &str) {
         sequence: 1,
     };
     let tx = app.database.db.begin().await.unwrap();
-    push_targets::mark_delivered(&tx, &HashMap::from([(Channel::Poll, vec![key])]), app.clock.now())
+    push_targets::mark_delivered(&tx, &[(Channel::Poll, vec![key])], app.clock.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
