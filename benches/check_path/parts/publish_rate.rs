@@ -29,7 +29,7 @@ pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> an
     let token = sign_in(node.address)?;
     let (mut best, mut seen) = (0.0, Vec::new());
     for rate in RATES {
-        let (mut ratios, mut published) = (Vec::new(), Vec::new());
+        let (mut ratios, mut rates) = (Vec::new(), Vec::new());
         for _ in 0..fixture.plan.rounds {
             requests.write()?;
             let alone = Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load)?;
@@ -37,13 +37,13 @@ pub(super) fn measure(fixture: &Fixture, node: &Node, report: &mut Report) -> an
             requests.write()?;
             let publishes = Publishes::new(fixture, node, &token, rate);
             let began = Instant::now();
-            let beside =
+            let with_publishes =
                 publishes.during(|| Sample::take(contestant, wrk::CONNECTIONS, fixture.plan.load))?;
-            published.push(publishes.done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64());
-            ratios.push(beside.rate / alone.rate);
+            rates.push(publishes.done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64());
+            ratios.push(with_publishes.rate / alone.rate);
             settle();
         }
-        let (kept, reached) = (Rounds::of(ratios).median, Rounds::of(published).median);
+        let (kept, reached) = (Rounds::of(ratios).median, Rounds::of(rates).median);
         seen.push(format!("{reached:.0}/s: {:.0} %", kept * 100.0));
         if kept < KEPT {
             break;
