@@ -65,7 +65,7 @@ pub struct Config {
     pub forwarded_header: ForwardedHeader,
 
     /// Public URL of this server, shown in the API description. Download links begin with it, unless
-    /// SLIPWAY_DOWNLOAD_URL is set.
+    /// `SLIPWAY_DOWNLOAD_URL` is set.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL")]
     pub public_url: Option<String>,
 
@@ -182,7 +182,7 @@ pub struct Config {
 /// Settings of artifacts.
 #[derive(Clone, Args)]
 pub struct ArtifactConfig {
-    /// Store of artifacts: file:///path, or s3://bucket/prefix with the usual AWS_* variables. If absent, a folder in
+    /// Store of artifacts: `file:///path`, or `s3://bucket/prefix` with the usual `AWS_*` variables. If absent, a folder in
     /// the data directory. Required with PostgreSQL, where all nodes must use the same store.
     #[arg(id = "artifacts-url", long, env = "SLIPWAY_ARTIFACTS_URL")]
     pub url: Option<String>,
@@ -213,7 +213,7 @@ pub struct ArtifactConfig {
     pub download_redirect: bool,
 
     /// Beginning of download links, for example the URL of a CDN that forwards to this server. If absent,
-    /// SLIPWAY_PUBLIC_URL.
+    /// `SLIPWAY_PUBLIC_URL`.
     #[arg(long, env = "SLIPWAY_DOWNLOAD_URL")]
     pub download_url: Option<String>,
 }

@@ -59,10 +59,6 @@ impl Fixture {
         upload(&self.admin, &in_tenant(&format!("/artifacts{query}")), bytes, &[]).await
     }
 
-    pub(super) fn path(&self, sha256: &str) -> String {
-        in_tenant(&format!("/artifacts/{sha256}"))
-    }
-
     /// The files of the store below a folder.
     pub(super) fn files(&self, name: &str) -> Vec<std::path::PathBuf> {
         let mut files = Vec::new();
@@ -73,9 +69,9 @@ impl Fixture {
             };
             for entry in entries.map(|entry| entry.unwrap().path()) {
                 if entry.is_dir() {
-                    folders.push(entry)
+                    folders.push(entry);
                 } else {
-                    files.push(entry)
+                    files.push(entry);
                 }
             }
         }
@@ -132,7 +128,7 @@ async fn a_file_is_stored_once_and_described(database: TestDatabase) {
 
     let one = fixture
         .admin
-        .get(&fixture.path(&sha256(&sample.bytes)))
+        .get(&path_of(&sha256(&sample.bytes)))
         .await
         .expect(200);
     assert_eq!(one["releases"], json!([]));
@@ -157,11 +153,7 @@ async fn a_file_is_stored_once_and_described(database: TestDatabase) {
 async fn every_sample_is_stored_with_its_kind(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     for sample in samples() {
-        let kind = if sample.name.ends_with(".hap") {
-            "hap"
-        } else {
-            "apk"
-        };
+        let kind = if sample.name == "sample.hap" { "hap" } else { "apk" };
         let stored = fixture.upload(&sample.bytes, "").await.expect(201);
         assert_eq!(stored["kind"], kind, "{}", sample.name);
         let prefix = sha256(&sample.bytes)[..12].to_owned();
@@ -273,7 +265,7 @@ async fn an_upload_that_breaks_off_leaves_nothing(database: TestDatabase) {
 
 async fn sizes_and_quotas_are_limited(database: TestDatabase) {
     let fixture = Fixture::start_with(database, |config| config.artifacts.max_bytes = 100_000).await;
-    let large = fixture.upload(&[0; 100_001], "").await;
+    let large = fixture.upload(&vec![0; 100_001], "").await;
     large.problem(413, "too_large");
     // Without a length the limit is found while the bytes arrive.
     let mut request = vec![raw::head(
@@ -282,7 +274,7 @@ async fn sizes_and_quotas_are_limited(database: TestDatabase) {
         fixture.admin.token(),
         "Transfer-Encoding: chunked\r\n",
     )];
-    request.extend(raw::chunked(&[0; 500_000], 10_000));
+    request.extend(raw::chunked(&vec![0; 500_000], 10_000));
     let answer = raw::exchange(&fixture.app.url, request).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     let platform = fixture.app.platform_admin().await;
@@ -297,17 +289,17 @@ async fn sizes_and_quotas_are_limited(database: TestDatabase) {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 507]);
     fixture
-        .upload(&[3; 90_000], "")
+        .upload(&vec![3; 90_000], "")
         .await
         .problem(507, "insufficient_storage");
     assert_eq!(fixture.files("artifacts").len(), 1);
     let kept = if one.status == 201 { one } else { other };
     fixture
         .admin
-        .delete(&fixture.path(kept.body["sha256"].as_str().unwrap()))
+        .delete(&path_of(kept.body["sha256"].as_str().unwrap()))
         .await
         .expect(204);
-    fixture.upload(&[3; 90_000], "").await.expect(201);
+    fixture.upload(&vec![3; 90_000], "").await.expect(201);
 }
 
 async fn another_tenant_has_its_own_artifacts(database: TestDatabase) {
@@ -322,14 +314,14 @@ async fn another_tenant_has_its_own_artifacts(database: TestDatabase) {
         .expect(201);
     assert_ne!(mine["download_url"], theirs["download_url"]);
     other.delete(&path).await.expect(204);
-    fixture.admin.get(&fixture.path(&sha256(bytes))).await.expect(200);
+    fixture.admin.get(&path_of(&sha256(bytes))).await.expect(200);
     assert_eq!(fixture.files("artifacts").len(), 1);
 }
 
 async fn writes_are_audited_without_the_key_of_the_link(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     let stored = fixture.upload(b"audited", "").await.expect(201);
-    let path = fixture.path(&sha256(b"audited"));
+    let path = path_of(&sha256(b"audited"));
     fixture
         .admin
         .patch(&path, &json!({"keep": true}))
@@ -377,6 +369,11 @@ on_both_databases!(
     another_tenant_has_its_own_artifacts,
     writes_are_audited_without_the_key_of_the_link,
 );
+
+/// The path of an artifact.
+pub(super) fn path_of(sha256: &str) -> String {
+    in_tenant(&format!("/artifacts/{sha256}"))
+}
 
 /// A client without a credential that follows no redirect.
 pub(super) fn browser() -> Client {

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{
     ACCEPT_LANGUAGE, AcceptLanguage, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, Header,
-    LanguageTag, REFERRER_POLICY, VARY, X_FRAME_OPTIONS,
+    LanguageTag, Preference, REFERRER_POLICY, VARY, X_FRAME_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -73,14 +73,14 @@ impl Language {
             return Self::English;
         }
         let ranked = AcceptLanguage::parse(request).map_or_else(|_| Vec::new(), |accepted| accepted.ranked());
-        let languages = ranked.into_iter().filter_map(|choice| choice.into_item());
-        languages
-            .filter_map(|tag: LanguageTag| match tag.primary_language() {
+        ranked
+            .into_iter()
+            .filter_map(Preference::into_item)
+            .find_map(|tag: LanguageTag| match tag.primary_language() {
                 "zh" => Some(Self::Chinese),
                 "en" => Some(Self::English),
                 _ => None,
             })
-            .next()
             .unwrap_or(Self::English)
     }
 

@@ -49,10 +49,9 @@ fn describe(error: &ServiceError, is_new: bool) -> String {
 
 async fn find_failure(ctx: &Context) -> Result<(), ServiceError> {
     match find_marker(ctx).await {
-        Ok(_) => Ok(()),
-        Err(ServiceError::StoreUnavailable(error)) => Err(ServiceError::StoreUnavailable(error)),
-        // The database is unavailable, so that the marker cannot be judged.
-        Err(_) => Ok(()),
+        Err(error @ ServiceError::StoreUnavailable(_)) => Err(error),
+        // Without the database the marker cannot be judged.
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use super::{Fixture, browser, local, sha256};
+use super::{Fixture, browser, local, path_of, sha256};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -55,7 +55,7 @@ async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
     assert_eq!(last_modified, "Mon, 02 Mar 2026 02:00:00 GMT");
 
     let (status, headers, body) = fetch(&fixture, &path, &[("range", "bytes=131000-262143")]).await;
-    assert_eq!((status, &body[..] == &content[131_000..262_144]), (206, true));
+    assert_eq!((status, body[..] == content[131_000..262_144]), (206, true));
     assert_eq!(header(&headers, "content-range"), "bytes 131000-262143/300000");
     let (status, headers, _) = fetch(&fixture, &path, &[("range", "bytes=300000-")]).await;
     assert_eq!(
@@ -85,7 +85,7 @@ async fn unknown_keys_look_alike_and_old_links_end(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     let stored = fixture.upload(b"linked", "").await.expect(201);
     let old = local(&stored);
-    let resource = fixture.path(&sha256(b"linked"));
+    let resource = path_of(&sha256(b"linked"));
     let renewed = fixture
         .admin
         .post(&format!("{resource}/new-link"), &json!({}))

@@ -5,7 +5,7 @@ use serde_json::json;
 use slipway::clock::Clock as _;
 use slipway::services::artifacts::jobs::{ArtifactJobs, JobReport, probe};
 
-use super::{Fixture, local, sha256};
+use super::{Fixture, local, path_of, sha256};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
@@ -24,7 +24,7 @@ async fn unused_artifacts_are_deleted_after_their_days_unless_they_are_kept(data
     let mut jobs = ArtifactJobs::default();
     fixture.upload(b"unused", "").await.expect(201);
     fixture.upload(b"kept", "").await.expect(201);
-    let kept = fixture.path(&sha256(b"kept"));
+    let kept = path_of(&sha256(b"kept"));
     fixture
         .admin
         .patch(&kept, &json!({"keep": true}))
@@ -36,7 +36,7 @@ async fn unused_artifacts_are_deleted_after_their_days_unless_they_are_kept(data
     assert_eq!(run(&fixture, &mut jobs).await.deleted, 1);
     fixture
         .admin
-        .get(&fixture.path(&sha256(b"unused")))
+        .get(&path_of(&sha256(b"unused")))
         .await
         .problem(404, "not_found");
     fixture.admin.get(&kept).await.expect(200);
@@ -76,12 +76,12 @@ async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
     // The retention of 30 days must not end first.
     fixture
         .admin
-        .patch(&fixture.path(&sha256(b"content")), &json!({"keep": true}))
+        .patch(&path_of(&sha256(b"content")), &json!({"keep": true}))
         .await
         .expect(200);
     let report = run(&fixture, &mut jobs).await;
     assert_eq!((report.scrubbed, report.damaged), (1, 1));
-    let path = fixture.path(&sha256(b"content"));
+    let path = path_of(&sha256(b"content"));
     assert_eq!(fixture.admin.get(&path).await.expect(200)["damage"], "altered");
     let download = super::browser().get(format!("{}{}", fixture.app.url, local(&stored)));
     assert_eq!(download.send().await.unwrap().status(), 503);
