@@ -52,9 +52,15 @@ pub async fn find_by_session(
         return Ok(None);
     };
     let user = users::read(user)?.value;
+    let has_enabled_tenant = match (user.tenant, models::<tenant::Model>(&tenant)?.pop()) {
+        (None, _) => true,
+        (Some(_), Some(tenant)) => tenant.enabled,
+        // The session ended between the queries.
+        (Some(_), None) => return Ok(None),
+    };
     Ok(Some(SessionCaller {
         session: sessions::read(session)?,
-        has_enabled_tenant: user.tenant.is_none() || is_enabled(&tenant)?,
+        has_enabled_tenant,
         user,
     }))
 }

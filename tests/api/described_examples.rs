@@ -25,7 +25,8 @@ async fn the_examples_of_requests_are_accepted(database: TestDatabase) {
     admin.post(&releases, &release).await.expect(201);
     for (mut operation, described) in with_descriptions(operations(&objects)) {
         let body = &described.object["requestBody"];
-        if body.is_null() {
+        // An upload has the bytes of a file.
+        if body["content"]["application/json"].is_null() {
             continue;
         }
         let example = &body["content"]["application/json"]["example"];

@@ -339,7 +339,6 @@ async fn the_description_and_the_documentation_are_there_to_be_read_alone() {
 async fn an_unknown_path_is_a_problem_like_any_other() {
     let app = app().await;
     let unknown = [
-        "/",
         "/nothing",
         "/api",
         "/api/v1",

@@ -88,6 +88,8 @@ async fn send_icon(request: HttpRequest, ctx: web::Data<Context>) -> Result<Http
 }
 
 /// Get the QR code of a download page as SVG
+///
+/// The code contains the address of the page for people.
 #[utoipa::path(tag = "artifacts", operation_id = "get_download_qr_svg", security(()), params(DownloadPagePath),
     responses((status = 200, description = "QR code of the page's URL", body = String, content_type = "image/svg+xml"), DownloadProblems))]
 #[get("/get/{key}/qr.svg")]
@@ -100,6 +102,8 @@ pub(super) async fn get_download_qr_svg(
 }
 
 /// Get the QR code of a download page as PNG
+///
+/// The code contains the address of the page for people.
 #[utoipa::path(tag = "artifacts", operation_id = "get_download_qr_png", security(()), params(DownloadPagePath),
     responses((status = 200, description = "QR code of the page's URL", body = Vec<u8>, content_type = "image/png"), DownloadProblems))]
 #[get("/get/{key}/qr.png")]

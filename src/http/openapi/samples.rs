@@ -22,7 +22,8 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "project_id" => json!("hema-stores"),
         "old_versions" => json!({"com.hema.wms.chuku": 230}),
         "attributes" => json!({"abi": "arm64-v8a"}),
-        "connected" | "enrolled" | "enabled" | "offers_enabled" | "loaded" | "succeed" | "auto_install" => {
+        "connected" | "enrolled" | "enabled" | "offers_enabled" | "loaded" | "succeed" | "auto_install"
+        | "keep" => {
             json!(true)
         }
         "floor" | "mandatory" | "force" | "publish" | "stale" | "repair_on_mismatch" => json!(false),

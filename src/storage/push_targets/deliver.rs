@@ -263,10 +263,6 @@ async fn release(db: &Db, keys: &[TargetKey], now: DateTime<Utc>) -> Result<(), 
 ///
 /// A target that was acknowledged, was withdrawn or has expired meanwhile keeps its state. The time of an earlier
 /// acknowledgement becomes the time of its delivery.
-#[expect(
-    clippy::implicit_hasher,
-    reason = "there is one caller, and its map has the default hasher"
-)]
 pub async fn mark_delivered(
     tx: &Tx,
     targets: &[(Channel, Vec<TargetKey>)],

@@ -13,7 +13,7 @@ use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::downloads::{DownloadKind, send};
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{DownloadProblems, ReadProblems, WriteProblems};
+use crate::http::openapi::{DownloadProblems, IfMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{ArtifactPath, TenantPath};
 use crate::http::problem::Problem;
@@ -89,6 +89,8 @@ impl Filters {
 }
 
 /// List artifacts
+///
+/// Lists the artifacts of a tenant, newest first.
 #[utoipa::path(tag = "artifacts", operation_id = "list_artifacts", params(TenantPath, ArtifactsQuery),
     responses((status = 200, description = "Artifacts, newest first", body = PageResponse<ArtifactResponse>), ReadProblems))]
 #[get("/tenants/{tenant_id}/artifacts")]
@@ -107,6 +109,8 @@ pub(super) async fn list_artifacts(call: Call<TenantPath>) -> Result<HttpRespons
 }
 
 /// Get an artifact
+///
+/// Returns the artifact with the releases that use it.
 #[utoipa::path(tag = "artifacts", operation_id = "get_artifact", params(ArtifactPath),
     responses((status = 200, description = "The artifact, with the releases that use it", body = ArtifactWithReleasesResponse),
         ReadProblems))]
@@ -132,7 +136,9 @@ pub(super) async fn get_artifact_content(call: Call<ArtifactPath>) -> Result<Htt
 }
 
 /// Update an artifact
-#[utoipa::path(tag = "artifacts", operation_id = "update_artifact", params(ArtifactPath),
+///
+/// Excludes an artifact from the deletion of unused ones, or includes it again.
+#[utoipa::path(tag = "artifacts", operation_id = "update_artifact", params(ArtifactPath, IfMatch),
     request_body = UpdateArtifactRequest,
     responses((status = 200, description = "Updated", body = ArtifactResponse), WriteProblems))]
 #[patch("/tenants/{tenant_id}/artifacts/{sha256}")]
@@ -152,7 +158,7 @@ pub(super) async fn update_artifact(
 /// Replace the download link of an artifact
 ///
 /// The previous link is invalid from now on. Offers contain the new one.
-#[utoipa::path(tag = "artifacts", operation_id = "replace_artifact_link", params(ArtifactPath),
+#[utoipa::path(tag = "artifacts", operation_id = "replace_artifact_link", params(ArtifactPath, IfMatch),
     responses((status = 200, description = "The artifact with its new link", body = ArtifactResponse), WriteProblems))]
 #[post("/tenants/{tenant_id}/artifacts/{sha256}/new-link")]
 pub(super) async fn replace_artifact_link(call: Call<ArtifactPath>) -> Result<HttpResponse, Problem> {
@@ -170,7 +176,7 @@ pub(super) async fn replace_artifact_link(call: Call<ArtifactPath>) -> Result<Ht
 /// Delete an artifact
 ///
 /// An artifact that a release other than a discarded one uses is in use.
-#[utoipa::path(tag = "artifacts", operation_id = "delete_artifact", params(ArtifactPath),
+#[utoipa::path(tag = "artifacts", operation_id = "delete_artifact", params(ArtifactPath, IfMatch),
     responses((status = 204, description = "Deleted"), WriteProblems))]
 #[delete("/tenants/{tenant_id}/artifacts/{sha256}")]
 pub(super) async fn delete_artifact(call: Call<ArtifactPath>) -> Result<HttpResponse, Problem> {
