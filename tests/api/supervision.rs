@@ -13,7 +13,9 @@ use slipway_test_support::wait::until;
 /// Tasks without which checks could be wrong.
 const ESSENTIAL: [&str; 2] = ["catalog_follower", "device_token_follower"];
 /// Tasks of every node. A node with a broker has more.
-const TASKS: [&str; 17] = [
+const TASKS: [&str; 19] = [
+    "artifact_jobs",
+    "artifact_store_watch",
     "catalog_follower",
     "delivery_writer",
     "device_changes",

@@ -128,6 +128,7 @@ pub(super) fn complete(document: &mut Value) {
         let is_create = operation.object["responses"].get("201").is_some();
         let has_entity_tag = is_check
             || accepted.contains("IfMatch")
+            || accepted.contains("IfNoneMatch")
             || (operation.method == "get"
                 && tagged.contains(operation.path)
                 && !returns_page(operation.object))

@@ -13,7 +13,7 @@ use crate::http::body::Json;
 use crate::http::call::Call;
 use crate::http::downloads::{DownloadKind, send};
 use crate::http::fields::FieldReader;
-use crate::http::openapi::{DownloadProblems, IfMatch, ReadProblems, WriteProblems};
+use crate::http::openapi::{DownloadProblems, IfMatch, IfNoneMatch, ReadProblems, WriteProblems};
 use crate::http::pagination::{PageResponse, page_request};
 use crate::http::path::{ArtifactPath, TenantPath};
 use crate::http::problem::Problem;
@@ -125,7 +125,7 @@ pub(super) async fn get_artifact(call: Call<ArtifactPath>) -> Result<HttpRespons
 /// Get the content of an artifact
 ///
 /// Ranges and conditional requests work as for the download link.
-#[utoipa::path(tag = "artifacts", operation_id = "get_artifact_content", params(ArtifactPath),
+#[utoipa::path(tag = "artifacts", operation_id = "get_artifact_content", params(ArtifactPath, IfNoneMatch),
     responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The requested range of the file"), ReadProblems, DownloadProblems))]
 #[get("/tenants/{tenant_id}/artifacts/{sha256}/content")]
