@@ -224,7 +224,7 @@ impl<T> BatchQueue<T> {
 }
 
 impl<S: BatchSink> BatchWriter<S> {
-    /// Writes items until [`BatchQueue::finish`], including all items queued before it.
+    /// Writes items until the queue is finished, including all items queued before it.
     pub async fn run(&mut self) -> Exit {
         loop {
             self.write_parts().await;

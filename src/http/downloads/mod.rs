@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) use self::send::{DownloadKind, send};
-use super::openapi::DownloadProblems;
+use super::openapi::{DownloadProblems, IfNoneMatch};
 use super::problem::Problem;
 use crate::services::artifacts;
 use crate::services::{Context, ServiceError};
@@ -49,7 +49,7 @@ struct DownloadPagePath {
 /// Download an artifact
 ///
 /// Supports ranges and conditional requests (RFC 9110). With redirects enabled, the response is a 302 to the store.
-#[utoipa::path(tag = "artifacts", operation_id = "download_artifact", security(()), params(DownloadPath),
+#[utoipa::path(tag = "artifacts", operation_id = "download_artifact", security(()), params(DownloadPath, IfNoneMatch),
     responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The requested range of the file"),
         (status = 302, description = "The file is at another address, for an hour"), DownloadProblems))]

@@ -1,7 +1,7 @@
 //! Outboxes: delivery of items to a receiver outside of the program, at least once. Due items are claimed, sent, and
 //! sent again after growing waits. Items that could not be sent are released to the other nodes.
 //!
-//! This module knows neither the items nor the receiver. An [`Outbox`] claims, sends and releases them.
+//! This module knows neither the items nor the receiver. An outbox claims, sends and releases them.
 
 mod retry;
 
