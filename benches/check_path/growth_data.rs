@@ -25,7 +25,7 @@ const BATCH: u32 = 1_000;
 /// Releases of each resource where they are spread.
 const RELEASES_PER_RESOURCE: u32 = 10;
 
-/// How the releases of the app relate to each other.
+/// Relation of the releases of the app to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One resource, whose newest release supersedes the others.
@@ -58,7 +58,7 @@ pub(crate) fn identifier(resource: u32) -> String {
     format!("{}.r{resource:05}", TENANT.app(0).package_name())
 }
 
-/// Fills an empty database with one app that has so many releases. A SQLite file is created.
+/// Fills an empty database with one app and this number of releases. Creates the file of SQLite.
 pub(crate) fn fill(url: &str, shape: Shape, count: u32) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -82,7 +82,7 @@ impl Node {
             .envs(setup.settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            // The log is no part of the output; it stays beside the node's data for as long as that is there.
+            // The report contains no log. The log is deleted with the node's data.
             .stderr(File::create(data_dir.join("log"))?);
         let began = Instant::now();
         let mut process = Process::start(&mut command)?;

@@ -55,7 +55,7 @@ pub(super) enum Blank {
 
 #[derive(Clone, Copy)]
 pub(super) struct Field {
-    /// Name in the form and in the body. A dot stands for an object within.
+    /// Name in the form and in the body. A dot separates the members of nested objects.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) label: Label,

@@ -22,7 +22,7 @@ fn sources() -> PathBuf {
     project().join("tests/generated_clients")
 }
 
-/// Where `tests/run` installed the tools, in the versions that are pinned now.
+/// Folder of the tools that `tests/run` installed, in the versions that are pinned now.
 fn installed() -> PathBuf {
     let directory = project().join("target/generated-clients");
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();

@@ -70,7 +70,7 @@ impl CompiledCase {
     }
 }
 
-/// What a server has of one tenant.
+/// State of one tenant in a server.
 pub(crate) struct Served<'a> {
     pub(crate) enabled: bool,
     pub(crate) offers_enabled: bool,

@@ -1,4 +1,4 @@
-//! What a change of an app costs by the number of its releases, and what superseded releases take in memory.
+//! Cost of a change of an app by the number of its releases, and memory of superseded releases.
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ fn add_rows(report: &mut Report, backend: Backend, shape: Shape, costs: &[(u32, 
     }
 }
 
-/// Measures each kind of write on an app with so many releases.
+/// Measures each kind of write on an app with this number of releases.
 fn cost_of_writes(fixture: &Fixture, backend: Backend, shape: Shape, size: u32) -> anyhow::Result<Vec<Cost>> {
     eprintln!(
         "{backend:?}: filling an app with {size} {} releases",

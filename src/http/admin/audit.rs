@@ -70,7 +70,7 @@ pub(super) struct AuditQuery {
     limit: Option<String>,
     /// `next_cursor` of the previous page.
     cursor: Option<String>,
-    /// Only events of this caller: `user:…`, `token:…` and the like.
+    /// Only events of this caller: for example `user:…` or `token:…`.
     actor: Option<String>,
     /// Only events of callers with this name.
     actor_name: Option<String>,

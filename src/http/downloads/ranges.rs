@@ -33,7 +33,7 @@ fn evaluate_one(range: &str, length: u64) -> Option<RangeEffect> {
         let suffix = number(last)?;
         return Some(match (suffix, length) {
             (0, _) => RangeEffect::Unsatisfiable,
-            // There is no range of nothing.
+            // An empty file has no range.
             (_, 0) => RangeEffect::Whole,
             _ => RangeEffect::Part(length.saturating_sub(suffix)..length),
         });

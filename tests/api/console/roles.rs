@@ -1,4 +1,4 @@
-//! Who may see which page and send which form: a row for every route of the console.
+//! Permissions of pages and forms: a row for every route of the console.
 
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;

@@ -26,7 +26,7 @@ pub struct AuditEvent {
 /// Filter for a list of audit events. An absent field matches every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Key of the caller: `user:…`, `token:…` and the like.
+    /// Key of the caller: for example `user:…` or `token:…`.
     pub actor: Option<String>,
     /// Name of the caller at the time of the event.
     pub actor_name: Option<String>,

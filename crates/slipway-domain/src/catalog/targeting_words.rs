@@ -46,7 +46,7 @@ impl ReleaseContent {
     }
 }
 
-/// Words of one language. A `{}` stands for a value.
+/// Words of one language. A value replaces each `{}`.
 struct Words {
     comma: &'static str,
     or: &'static str,

@@ -25,7 +25,7 @@ pub struct PublishedApp {
     pub(crate) parts: Parts,
 }
 
-/// What an app serializes to in relation to an earlier state of it: the parts that it does not share.
+/// Serialized form of an app relative to an earlier state: the parts that it does not share.
 #[derive(Debug, Serialize)]
 pub struct AppChangeRef<'a> {
     id: AppId,
