@@ -233,7 +233,7 @@ fn rule(line: &str) -> Value {
 }
 
 /// Completes the value of a browser's control for times, which has no zone and may have no seconds.
-fn instant(text: &str) -> String {
+pub(super) fn instant(text: &str) -> String {
     let has_zone = text.ends_with(['Z', 'z']) || text.get(19..).is_some_and(|rest| rest.contains(['+', '-']));
     match text.len() {
         _ if has_zone => text.to_owned(),

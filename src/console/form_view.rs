@@ -4,7 +4,7 @@ use std::fmt;
 
 use askama::Template;
 
-use super::fields::{Field, Form, Kind, Style};
+use super::fields::{Field, Form, Kind, Style, instant};
 use super::input::{ETAG, FORM_ID, Input};
 use super::texts::Texts;
 use crate::http::problem::{Problem, ProblemCode};
@@ -195,6 +195,8 @@ fn field_view(
     };
     let differs = if is_flag {
         is_checked != (stored == "true")
+    } else if matches!(field.kind, Kind::Instant) && !value.is_empty() {
+        instant(&value) != stored
     } else {
         value != stored
     };

@@ -20,6 +20,7 @@ use crate::secrets::form_token;
 use crate::services::authentication::authenticate_cookie;
 use crate::services::{Caller, Context, ServiceError};
 use slipway_domain::access::{Action, Principal, Refusal, authorize_tenant, is_permitted};
+use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::page::PageRequest;
@@ -125,19 +126,29 @@ impl Visit {
 
     /// Parses the position in a list.
     pub(super) fn page(&self) -> Result<PageRequest, Problem> {
-        page_request(Some(ROWS), self.param("cursor").as_deref())
+        self.page_at("cursor")
+    }
+
+    /// Returns the page of a list that has its own parameter for the cursor.
+    pub(super) fn page_at(&self, cursor: &str) -> Result<PageRequest, Problem> {
+        page_request(Some(ROWS), self.param(cursor).as_deref())
     }
 
     /// Returns the address of the next page of a list, with the filters of this one.
     pub(super) fn next_page(&self, next: Option<String>) -> Option<String> {
+        self.next_page_at("cursor", next)
+    }
+
+    /// Returns the address of the next page of a list that has its own parameter for the cursor.
+    pub(super) fn next_page_at(&self, parameter: &str, next: Option<String>) -> Option<String> {
         let cursor = crate::http::pagination::cursor_of(next?);
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in read_form(self.request.query_string().as_bytes()).unwrap_or_default() {
-            if name != "cursor" && name != "done" {
+            if name != parameter && name != "done" {
                 query.append_pair(&name, &value);
             }
         }
-        query.append_pair("cursor", &cursor);
+        query.append_pair(parameter, &cursor);
         Some(format!("{}?{}", self.request.path(), query.finish()))
     }
 
@@ -171,4 +182,14 @@ pub(super) fn language_of(request: &HttpRequest) -> Language {
     let header = request.headers().get(actix_web::http::header::ACCEPT_LANGUAGE);
     let preferred = || header.and_then(|header| Language::preferred(header.to_str().ok()?));
     chosen.or_else(preferred).unwrap_or_default()
+}
+
+/// Parses a filter; the error names its parameter.
+pub(super) fn parsed<T>(
+    field: &str,
+    given: Option<String>,
+    parse: impl FnOnce(String) -> Result<T, Invalid>,
+) -> Result<Option<T>, Problem> {
+    let invalid = |why: Invalid| Problem::invalid(vec![why.at(field)]);
+    given.map(parse).transpose().map_err(invalid)
 }

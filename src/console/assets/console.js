@@ -33,21 +33,11 @@
     }
   };
 
-  // A file is read into the text area that it belongs to. Nothing is sent before the form is.
-  const fileInputs = () => {
-    for (const input of $$("input[type=file][data-into]")) {
-      input.closest("[hidden]")?.removeAttribute("hidden");
-      input.addEventListener("change", async () => {
-        const area = document.getElementById(input.dataset.into);
-        if (input.files.length > 0 && area) area.value = await input.files[0].text();
-      });
-    }
-  };
-
   // A form is sent once; a page that is shown again from the browser's memory can be sent again.
   const sendOnce = () => {
     document.addEventListener("submit", (event) => {
       const form = event.target;
+      if (form.method !== "post") return;
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "true";
     });
@@ -117,9 +107,8 @@
 
   localTimes(document);
   copyButtons(document);
-  fileInputs();
   sendOnce();
   liveFragments();
   // Errors are read out and reached first.
-  ($("[aria-invalid=true]") ?? null)?.focus();
+  $("[aria-invalid=true]")?.focus();
 })();

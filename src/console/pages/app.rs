@@ -87,7 +87,7 @@ struct AppDetails<'a> {
     base: String,
     app: &'a App,
     resources: Vec<ResourceSection>,
-    has_more: bool,
+    next: Option<String>,
     may_write: bool,
     forms: Vec<FormView>,
 }
@@ -112,7 +112,7 @@ struct AppReads {
     app: Versioned<App>,
     resources: Vec<Versioned<Resource>>,
     releases: Vec<Versioned<ReleaseRecord>>,
-    has_more: bool,
+    next: Option<String>,
     counts: Vec<VersionCount>,
 }
 
@@ -135,7 +135,7 @@ async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
             Ok(AppReads {
                 resources: resources::list(&ctx, &caller, tenant, &name, &first).await?.items,
                 counts: devices::adoption(&ctx, &caller, tenant, &name, None, ADOPTION_DAYS).await?,
-                has_more: found.next.is_some(),
+                next: found.next,
                 releases: found.items,
                 app,
             })
@@ -160,7 +160,7 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
     let forms = app_forms(visit, &shell, attempt, &base, &reads.app);
     let page = AppDetails {
         resources: sections(visit, &shell, attempt, &base, &reads),
-        has_more: reads.has_more,
+        next: visit.next_page(reads.next),
         may_write: visit.may(Action::WriteReleases),
         forms,
         app,

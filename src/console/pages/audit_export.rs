@@ -98,12 +98,13 @@ impl ExportState {
         let Some(page) = self.next.take() else {
             return Ok(None);
         };
+        self.visit = Visit::authenticate(self.visit.request.clone()).await?;
         let (ctx, caller) = (&self.visit.ctx, self.visit.caller(false));
         let found = match self.tenant {
             Some(tenant) => list_audit(ctx, &caller, tenant, &self.filter, &page).await,
             None => list_platform_audit(ctx, &caller, &self.filter, &page).await,
         };
-        let found = found.inspect_err(|_| self.next = None)?;
+        let found = found?;
         self.next = found.next.map(|after| PageRequest {
             after: Some(after),
             ..page

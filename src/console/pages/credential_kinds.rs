@@ -63,6 +63,8 @@ pub(super) trait Shown: ManagedCredential {
     const TITLE: Label;
     /// End of the address of the kind's forms.
     const PATH: &'static str;
+    /// Parameter of the list's cursor: a page with two lists has one for each.
+    const CURSOR: &'static str = "cursor";
 
     fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Self::Role>, Problem>;
     fn role(&self, t: &Texts) -> Option<&'static str>;
@@ -116,6 +118,7 @@ impl Shown for DeviceKey {
     const FORM: &'static Form = &DEVICE_KEY;
     const TITLE: Label = |t| t.device_keys;
     const PATH: &'static str = "/keys/device";
+    const CURSOR: &'static str = "device_cursor";
 
     fn read_form(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
         requests::device_key(body, now)

@@ -71,7 +71,13 @@ async fn section<K: Shown>(
     attempt: Option<&Attempt>,
     owner: K::Owner,
 ) -> Result<Section, PageError> {
-    let found = credentials::list::<K>(&visit.ctx, &visit.caller(false), owner, &visit.page()?).await?;
+    let found = credentials::list::<K>(
+        &visit.ctx,
+        &visit.caller(false),
+        owner,
+        &visit.page_at(K::CURSOR)?,
+    )
+    .await?;
     let base = format!("{}{}", owner_href(owner.tenant()), K::PATH);
     let rows: Vec<_> = found
         .items
@@ -82,7 +88,7 @@ async fn section<K: Shown>(
         title: (K::TITLE)(shell.t),
         has_public_text: rows.iter().any(|row| row.public_text.is_some()),
         rows,
-        next: visit.next_page(found.next),
+        next: visit.next_page_at(K::CURSOR, found.next),
         form: shell.forms(attempt).form(K::FORM, &base).behind(shell.t.new_key),
     })
 }

@@ -207,6 +207,7 @@ fn finish(
 
 /// Explains the check in a form of this page, or of a device's page.
 pub(super) async fn explain_form(form: &Submission, tenant: TenantId) -> Result<ExplanationView, Problem> {
+    let (_, _permit) = form.begin(false)?;
     let path = app_path(tenant, form.input.get("package_name"))?;
     explain(&form.visit, path, CHECK.body(&form.input)).await
 }
@@ -231,6 +232,7 @@ pub(in crate::console) async fn explain_request(form: Submission) -> Result<Http
     };
     let explained = async {
         let mut body = body?;
+        let (_, _permit) = form.begin(false)?;
         let name = body
             .get("package_name")
             .and_then(Value::as_str)
@@ -312,8 +314,6 @@ fn gateway_body(
 fn signature_of(visit: &Visit, tenant: TenantId, params: &Params<'_>) -> Option<SignatureView> {
     let t = visit.texts();
     let text = canonical_text(&params.as_one_set()?);
-    let key = find_app_key(visit.ctx.checks(), params.get("app_key").unwrap_or_default());
-    let key = key.ok().flatten().filter(|key| key.tenant() == tenant);
     if !visit.may(Action::ManageKeys) {
         return Some(SignatureView {
             text,
@@ -321,6 +321,8 @@ fn signature_of(visit: &Visit, tenant: TenantId, params: &Params<'_>) -> Option<
             is_valid: true,
         });
     }
+    let key = find_app_key(visit.ctx.checks(), params.get("app_key").unwrap_or_default());
+    let key = key.ok().flatten().filter(|key| key.tenant() == tenant);
     let Some(key) = key else {
         return Some(SignatureView {
             text,

@@ -12,13 +12,12 @@ use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
 use crate::console::texts::Texts;
-use crate::console::visit::Visit;
+use crate::console::visit::{Visit, parsed};
 use crate::http::path::{PinPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::pins::{self, NamedPin};
 use slipway_domain::access::Action;
-use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgCode;
 use slipway_domain::catalog::pin::{PinMode, PinTarget};
@@ -162,18 +161,6 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
-}
-
-fn parsed<T>(
-    field: &str,
-    given: Option<String>,
-    parse: impl FnOnce(String) -> Result<T, slipway_domain::catalog::field::Invalid>,
-) -> Result<Option<T>, Problem> {
-    let invalid = |why: slipway_domain::catalog::field::Invalid| {
-        let error: FieldError = why.at(field);
-        Problem::invalid(vec![error])
-    };
-    given.map(parse).transpose().map_err(invalid)
 }
 
 pub(in crate::console) async fn put(form: Submission) -> Result<HttpResponse, PageError> {

@@ -19,7 +19,7 @@ use crate::console::page_error::PageError;
 use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
-use crate::console::visit::Visit;
+use crate::console::visit::{Visit, parsed};
 use crate::http::path::{PushPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::requests;
@@ -123,7 +123,7 @@ pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageE
 async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
     let trace_id = visit.param("trace_id");
-    let of_trace = trace_id.clone().and_then(|text| TraceId::parse(text).ok());
+    let of_trace = parsed("trace_id", trace_id.clone(), TraceId::parse)?;
     let (ctx, caller, page) = (&visit.ctx, visit.caller(false), visit.page()?);
     let found = pushes::list(ctx, &caller, tenant_id, of_trace.as_ref(), &page).await?;
     let shell = Shell::of(visit, visit.texts().pushes);
@@ -276,7 +276,7 @@ impl StreamPlace {
         let taken = STREAMS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
             (open < MOST_STREAMS).then_some(open + 1)
         });
-        taken.is_ok().then_some(Self)
+        taken.ok().map(|_| Self)
     }
 }
 
@@ -342,5 +342,19 @@ impl Changes {
         }
         self.etag = etag;
         Some(Bytes::from_static(b"event: changed\ndata:\n\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_stream_takes_and_gives_back_no_place() {
+        let places: Vec<_> = (0..MOST_STREAMS).map_while(|_| StreamPlace::take()).collect();
+        assert!(StreamPlace::take().is_none());
+        assert!(StreamPlace::take().is_none());
+        drop(places);
+        assert_eq!(STREAMS.load(Ordering::Relaxed), 0);
     }
 }

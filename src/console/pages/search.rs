@@ -1,4 +1,4 @@
-//! Search of a tenant: apps and devices by the beginning of their name, pushes and releases by their id.
+//! Search of a tenant: apps and devices by the beginning of their name, pushes by their id.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

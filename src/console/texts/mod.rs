@@ -195,7 +195,6 @@ texts! {
     adoption,
     other_versions,
     total,
-    more_releases,
     publish,
     publish_explanation,
     force,
