@@ -70,7 +70,7 @@ pub enum ServiceError {
     /// Other objects still refer to the object.
     #[error("{0}")]
     InUse(String),
-    #[error("the artifact store is unavailable; repeat the request later")]
+    #[error("{}", store_advice(.0))]
     StoreUnavailable(#[source] StoreError),
     /// This node has not loaded a catalog yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
@@ -205,5 +205,15 @@ pub(super) fn require_valid(errors: Vec<FieldError>) -> Result<(), ServiceError>
         Ok(())
     } else {
         Err(ServiceError::Invalid(errors))
+    }
+}
+
+/// Explains an error of the artifact store to a caller.
+const fn store_advice(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Damaged | StoreError::NotFound => {
+            "the stored content of this file is damaged or missing; upload the file again"
+        }
+        _ => "the artifact store is unavailable; repeat the request later",
     }
 }

@@ -1,6 +1,6 @@
 //! Lists, links, retention and deletion of artifacts.
 
-use super::object_name;
+use super::{discard, object_name};
 use crate::services::audit::{self, AuditedChange};
 use crate::services::{Caller, Context, Precondition, ServiceError, WriteResult};
 use crate::storage::{Reader, StorageError, apps, artifacts};
@@ -88,6 +88,8 @@ pub async fn set_keep(
 ) -> Result<WriteResult<Versioned<Artifact>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteArtifacts).await?;
     let tx = ctx.begin(caller).await?;
+    // The deletion of unused artifacts holds this lock.
+    artifacts::lock_usage(&tx, scope).await?;
     let before = find(&tx, scope, sha256).await?;
     precondition.check(&before.etag)?;
     let Some(keep) = keep.filter(|keep| *keep != before.value.keep) else {
@@ -130,15 +132,7 @@ pub async fn delete(
     let change = AuditedChange::deleted(AuditAction::ArtifactDelete, &before.value);
     audit::record(&tx, ctx, caller, Some(tenant), change);
     let deleted = WriteResult::changed((), ctx.commit(tx).await?);
-    // The artifact is gone. A job deletes the content later if the store is unavailable now.
-    if let Err(error) = ctx
-        .artifacts()
-        .store
-        .delete(&object_name(scope, &before.value))
-        .await
-    {
-        tracing::warn!(%error, "the content of a deleted artifact remains until tomorrow");
-    }
+    discard(ctx, &object_name(scope, &before.value)).await;
     Ok(deleted)
 }
 

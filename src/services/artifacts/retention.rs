@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::object_name;
+use super::{discard, object_name};
 use crate::artifact_store::ObjectName;
 use crate::services::{Context, ServiceError};
 use crate::storage::artifacts;
@@ -39,15 +39,14 @@ async fn delete_one(
 ) -> Result<bool, ServiceError> {
     let artifact = &owned.artifact.value;
     let tx = ctx.db().begin_catalog(owned.scope).await?;
+    // An upload of the same bytes restarts the retention under this lock.
+    artifacts::lock_usage(&tx, owned.scope).await?;
     if !artifacts::is_unused_since(&tx, owned.scope, artifact.id, before).await? {
         return Ok(false);
     }
     artifacts::delete(&tx, artifact).await?;
     ctx.commit(tx).await?;
-    ctx.artifacts()
-        .store
-        .delete(&object_name(owned.scope, artifact))
-        .await?;
+    discard(ctx, &object_name(owned.scope, artifact)).await;
     let (tenant, sha256) = (owned.scope.tenant().get(), artifact.sha256.as_str());
     tracing::info!(tenant, sha256, "deleted an artifact that no release uses");
     Ok(true)

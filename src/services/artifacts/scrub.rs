@@ -1,11 +1,14 @@
 //! Verification of stored content: every artifact is read again within the configured time.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::health::find_marker;
 use super::object_name;
 use crate::artifact_store::StoreError;
+use crate::error_chain::error_chain;
 use crate::services::{Context, ServiceError};
 use crate::storage::artifacts::OwnedArtifact;
 use crate::storage::{StorageError, artifacts};
@@ -31,8 +34,10 @@ where
         return Ok((verified, damaged));
     };
     let began = timer::now();
+    let mut unreadable = HashSet::new();
     loop {
-        let due = artifacts::list_scrubbed_before(ctx.db(), ctx.now() - within, LISTED_AT_ONCE).await?;
+        let mut due = artifacts::list_scrubbed_before(ctx.db(), ctx.now() - within, LISTED_AT_ONCE).await?;
+        due.retain(|owned| !unreadable.contains(&owned.artifact.value.id));
         if due.is_empty() {
             return Ok((verified, damaged));
         }
@@ -40,7 +45,18 @@ where
             if began.elapsed() > ROUND || !renew_lease().await? {
                 return Ok((verified, damaged));
             }
-            let damage = verify(ctx, owned).await?;
+            let damage = match verify(ctx, owned).await {
+                Ok(damage) => damage,
+                // One file that cannot be read must not keep the others from being verified.
+                Err(ServiceError::StoreUnavailable(error)) if matches!(find_marker(ctx).await, Ok(true)) => {
+                    let (tenant, sha256) = (owned.scope.tenant().get(), owned.artifact.value.sha256.as_str());
+                    let error = error_chain(&error);
+                    tracing::error!(tenant, sha256, error, "the content of an artifact cannot be read");
+                    unreadable.insert(owned.artifact.value.id);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             record(ctx, owned, damage).await?;
             verified += 1;
             damaged += u64::from(damage.is_some());
@@ -78,6 +94,14 @@ async fn verify(ctx: &Context, owned: &OwnedArtifact) -> Result<Option<DamageKin
 /// Records the result. A change of it changes the offers of the artifact's releases.
 async fn record(ctx: &Context, owned: &OwnedArtifact, found: Option<DamageKind>) -> Result<(), ServiceError> {
     let before = &owned.artifact.value;
+    if before.damage.map(|damage| damage.kind) != found {
+        match set_damage(ctx, owned, found).await {
+            Ok(()) => {}
+            // It was deleted or changed meanwhile. A changed one stays due.
+            Err(ServiceError::Stale) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
     let (tenant, sha256) = (owned.scope.tenant().get(), before.sha256.as_str());
     if let Some(kind) = found {
         metrics::counter!("slipway_artifact_damage_total", "kind" => kind.as_str()).increment(1);
@@ -87,13 +111,6 @@ async fn record(ctx: &Context, owned: &OwnedArtifact, found: Option<DamageKind>)
             damage = kind.as_str(),
             "the stored content of an artifact is damaged; upload the file again or restore it from a backup"
         );
-    }
-    if before.damage.map(|damage| damage.kind) != found {
-        match set_damage(ctx, owned, found).await {
-            // It was deleted or repaired meanwhile.
-            Ok(()) | Err(ServiceError::Stale) => {}
-            Err(error) => return Err(error),
-        }
     }
     Ok(artifacts::record_scrub(ctx.db(), owned.scope, before.id, ctx.now()).await?)
 }

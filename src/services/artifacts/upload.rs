@@ -5,11 +5,11 @@
 
 use super::facts::read_facts;
 use super::health::prepare_store;
-use super::object_name;
+use super::{discard, object_name};
 use crate::artifact_store::{ObjectName, ReceivedFile, Upload};
 use crate::random;
 use crate::services::audit::{self, AuditedChange};
-use crate::services::{Caller, Context, ServiceError, WriteResult, suspend_deadline};
+use crate::services::{Caller, Context, ServiceError, suspend_deadline};
 use crate::storage::{Reader, Tx, artifacts, tenants};
 use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFacts, ArtifactQuota, DownloadLink, IconFormat};
@@ -98,6 +98,9 @@ pub async fn complete_upload(
         Some(damaged) => return repair(ctx, caller, scope, damaged, received).await,
         None => {}
     }
+    // The transaction verifies the quota again. Here it spares the inspection and the transfer.
+    let used = artifacts::read_usage(ctx.db(), scope).await?.used_bytes;
+    require_room(ctx.db(), scope, used, size_of(received.size)).await?;
     // Inspection and the store have time limits of their own.
     let suspended = suspend_deadline();
     let mut facts = read_facts(ctx, scope.tenant(), &received).await?;
@@ -224,7 +227,7 @@ async fn reuse(
     match artifacts::find(&tx, scope, &found.value.sha256).await? {
         Some(found) => renew(ctx, tx, scope, found).await,
         // It was deleted a moment ago, and its content with it.
-        None => Err(ServiceError::Stale),
+        None => Err(ServiceError::Busy { retry_after_s: 1 }),
     }
 }
 
@@ -257,20 +260,14 @@ async fn repair(
     let tx = ctx.begin_catalog(caller, scope).await?;
     let before = artifacts::find(&tx, scope, &damaged.value.sha256)
         .await?
-        .ok_or(ServiceError::Stale)?;
+        .ok_or(ServiceError::Busy { retry_after_s: 1 })?;
+    artifacts::restart_retention(&tx, scope, &before.value.sha256, ctx.now()).await?;
     let repaired = artifacts::set_damage(&tx, &before, None, ctx.now()).await?;
     let change = AuditedChange::changed(AuditAction::ArtifactRepair, &before.value, &repaired.value);
     audit::record(&tx, ctx, caller, Some(scope.tenant()), change);
-    let written = WriteResult::changed(repaired, ctx.commit(tx).await?);
+    ctx.commit(tx).await?;
     Ok(UploadedArtifact {
-        artifact: written.value,
+        artifact: repaired,
         is_new: false,
     })
-}
-
-/// Deletes an object without an artifact. A job deletes it later if this fails.
-async fn discard(ctx: &Context, name: &ObjectName) {
-    if let Err(error) = ctx.artifacts().store.delete(name).await {
-        tracing::warn!(%error, "an object without an artifact remains until tomorrow");
-    }
 }

@@ -23,7 +23,7 @@ use super::entity::{artifact, release};
 use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
 use super::versioned::{first_version, next_version};
-use super::{CatalogTx, Reader, StorageError, Tx};
+use super::{CatalogTx, Reader, StorageError, Tx, Writer};
 use artifact::{Column, Entity};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter, Damage, DownloadKey, DownloadLink};
@@ -182,7 +182,7 @@ pub async fn mark_used(tx: &CatalogTx, sha256: &Sha256) -> Result<(), StorageErr
 
 /// Restarts the retention of an unused artifact.
 pub async fn restart_retention(
-    tx: &Tx,
+    tx: &impl Writer,
     scope: TenantScope,
     sha256: &Sha256,
     now: DateTime<Utc>,
