@@ -94,6 +94,12 @@ impl Poller {
         }
     }
 
+    /// Sets the longest wait after a failure, for a task whose polls are expensive.
+    pub(crate) fn with_longest_retry(mut self, longest: Duration) -> Self {
+        self.backoff = Backoff::between(FIRST_RETRY_AFTER.min(longest), longest);
+        self
+    }
+
     /// Polls until the caller's task is dropped.
     pub(crate) async fn run(self, task: &mut impl PollingTask) {
         self.run_until(pending(), task).await;

@@ -49,8 +49,9 @@ impl CheckRate {
     }
 
     fn per_minute(&self, now: Instant) -> u64 {
-        let total = self.total.load(Ordering::Relaxed);
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that it is not less than the measured total.
+        let total = self.total.load(Ordering::Relaxed);
         let seconds = now.duration_since(measured.began).as_secs();
         let rate = (total - measured.total).saturating_mul(60) / seconds.max(1);
         if seconds < 60 {

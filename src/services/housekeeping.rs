@@ -62,6 +62,7 @@ struct Housekeeping<'a> {
 pub async fn run(ctx: &Context) {
     let holder = random::uuid().to_string();
     Poller::new(NAME, EVERY)
+        .with_longest_retry(EVERY)
         .run(&mut Housekeeping { ctx, holder })
         .await;
 }

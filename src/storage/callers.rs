@@ -2,9 +2,7 @@
 //! tenant scope is required.
 
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait as _, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use super::credentials::StoredCredential as _;
 use super::entity::{api_token, platform_token, session, tenant, user};
@@ -83,11 +81,15 @@ pub async fn find_by_token_hash(
     ];
     let [of_tenant, tenant, of_platform] = together(connection, queries).await?;
     if let Some(row) = models::<api_token::Model>(&of_tenant)?.pop() {
+        // A token without a tenant was deleted between the queries.
+        let Some(tenant) = models::<tenant::Model>(&tenant)?.pop() else {
+            return Ok(None);
+        };
         let number = Row::of("api_tokens", row.id).column("tenant_id", TenantId::parse(row.tenant_id))?;
         return Ok(Some(TokenCaller {
             tenant: Some(number),
             token: ApiToken::read(row)?.value,
-            has_enabled_tenant: is_enabled(&tenant)?,
+            has_enabled_tenant: tenant.enabled,
         }));
     }
     let row = models::<platform_token::Model>(&of_platform)?.pop();
@@ -108,10 +110,4 @@ fn select_column<E: EntityTrait>(row: Select<E>, column: impl ColumnTrait) -> Se
 
 fn tenant_in(numbers: SelectStatement) -> Select<tenant::Entity> {
     tenant::Entity::find().filter(tenant::Column::Id.in_subquery(numbers))
-}
-
-fn is_enabled(tenant: &[QueryResult]) -> Result<bool, StorageError> {
-    Ok(models::<tenant::Model>(tenant)?
-        .iter()
-        .any(|tenant| tenant.enabled))
 }

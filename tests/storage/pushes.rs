@@ -33,6 +33,7 @@ on_both_databases!(
     each_target_is_due_for_the_broker_again_in_its_own_time,
     a_target_that_cannot_be_read_holds_up_no_other,
     what_was_acknowledged_was_delivered_by_then,
+    what_was_delivered_before_an_older_acknowledgement_was_delivered_by_then,
     followers_see_what_changed_and_what_is_open,
     old_pushes_are_removed_unless_they_are_open,
 );
@@ -477,6 +478,21 @@ async fn what_was_acknowledged_was_delivered_by_then(database: TestDatabase) {
         (Some(at(5)), Some(at(5)))
     );
     assert_eq!(target.channel, Some(Channel::Mqtt));
+}
+
+/// The acknowledgement took its time before the delivery, and its turn after it.
+async fn what_was_delivered_before_an_older_acknowledgement_was_delivered_by_then(database: TestDatabase) {
+    let db = &database.db;
+    prepare(db, &["A"]).await;
+    let push = push(None, 0);
+    queue(db, &push, &["A"]).await;
+    deliver(db, &keys(&targets(db, &push).await), Channel::Mqtt, at(6)).await;
+    acknowledge(db, "A", &push, Acknowledgement::Received).await;
+    let target = targets(db, &push).await.remove(0);
+    assert_eq!(
+        (target.delivered_at, target.received_at),
+        (Some(at(5)), Some(at(5)))
+    );
 }
 
 async fn followers_see_what_changed_and_what_is_open(database: TestDatabase) {

@@ -2,7 +2,6 @@
 
 use super::login::start_session;
 use super::refresh::Client;
-use super::require_enabled_tenant;
 use super::sessions::authenticate_session;
 use crate::secrets::ConsoleToken;
 use crate::services::{Context, ServiceError};
@@ -39,8 +38,5 @@ pub async fn authenticate_cookie(
         ctx.db().clone()
     };
     let session = SessionId::from_uuid(token.session);
-    let principal = authenticate_session(ctx, &db, session).await?;
-    let principal = principal.ok_or(SIGNED_OUT)?;
-    require_enabled_tenant(&db, principal.tenant).await?;
-    Ok(principal)
+    authenticate_session(ctx, &db, session).await?.ok_or(SIGNED_OUT)
 }

@@ -116,7 +116,8 @@ impl<O: Outbox> PollingTask for OutboxPoller<'_, O> {
 }
 
 impl<O: Outbox> OutboxPoller<'_, O> {
-    /// Claims and sends a batch of due items, and returns their number.
+    /// Claims and sends a batch of due items, and returns their number; 0 if none of them is settled. Released items are
+    /// due at once, and the next poll continues with them.
     async fn deliver_batch(&self) -> Result<u64, StorageError> {
         let claim = self.outbox.claim(BATCH).await?;
         let count = u64::try_from(claim.items.len() + claim.set_aside).unwrap_or(BATCH);
@@ -124,6 +125,7 @@ impl<O: Outbox> OutboxPoller<'_, O> {
             let (outbox, items) = (O::NAME, claim.set_aside);
             tracing::error!(outbox, items, "some items cannot be read and are not delivered");
         }
+        let claimed = claim.items.len();
         let results = join_all(claim.items.into_iter().map(|item| self.outbox.send(item))).await;
         let unsent: Vec<_> = results.into_iter().filter_map(SendResult::unsent).collect();
         if !unsent.is_empty()
@@ -132,7 +134,8 @@ impl<O: Outbox> OutboxPoller<'_, O> {
             // They become due again at the end of their wait.
             tracing::warn!(%error, outbox = O::NAME, "cannot release the claim on unsent items");
         }
-        Ok(count)
+        let has_progress = unsent.len() < claimed || claim.set_aside > 0;
+        Ok(if has_progress { count } else { 0 })
     }
 }
 

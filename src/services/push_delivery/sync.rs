@@ -167,14 +167,15 @@ impl PendingPushSync {
         let changed = std::mem::take(&mut comparison.changed);
         let took = comparison.began_at.elapsed();
         let now = timer::runtime_now();
+        comparison.not_before = now + took * COMPARE_SHARE;
         // A loss of hints meanwhile has made another comparison due.
         if comparison.due_at <= comparison.began_at {
-            comparison.due_at = now + COMPARE_EVERY.max(took * COMPARE_SHARE);
+            comparison.due_at = now + COMPARE_EVERY;
         }
         let found = match compared {
             Ok(Ok(found)) => found,
             failed => {
-                comparison.not_before = now + COMPARE_AGAIN_AFTER;
+                comparison.not_before = comparison.not_before.max(now + COMPARE_AGAIN_AFTER);
                 failed??
             }
         };

@@ -55,11 +55,14 @@ pub async fn acknowledge(
         return Ok(Some(AcknowledgementResult { before, target }));
     }
     let now = in_micros(now);
+    let received_at = stored.received_at.unwrap_or(now);
     let target = TargetRecord {
         state,
         open_until: None,
         changed_at: now,
-        received_at: stored.received_at.or(Some(now)),
+        // The delivery may have been written while this call waited for the lock.
+        delivered_at: stored.delivered_at.map(|at| Ord::min(at, received_at)),
+        received_at: Some(received_at),
         opened_at: stored
             .opened_at
             .or((said == Acknowledgement::Opened).then_some(now)),
@@ -80,6 +83,7 @@ async fn write_acknowledged(tx: &Tx, target: &TargetRecord) -> Result<(), Storag
         open_until: Set(None),
         mqtt_due_at: Set(None),
         changed_at: Set(target.changed_at),
+        delivered_at: Set(target.delivered_at),
         received_at: Set(target.received_at),
         opened_at: Set(target.opened_at),
         ended_at: Set(target.ended_at),
