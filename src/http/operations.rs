@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use crate::http::openapi::OperationsProblems;
 use crate::http::value_schemas::{
-    BrokerStatusValue, DatabaseStatusValue, ReadinessValue, WriteFailureValue, WriteStatusValue,
+    BrokerStatusValue, DatabaseStatusValue, ReadinessValue, StoreStatusValue, WriteFailureValue,
+    WriteStatusValue,
 };
 use crate::services::Context;
 use crate::services::push_delivery::DeliveryStatus;
@@ -53,6 +54,7 @@ struct ReadinessResponse {
     mqtt: &'static str,
     /// State of the artifact store: `reachable` or `unreachable`. Without it, files cannot be uploaded or downloaded
     /// here; checks are answered.
+    #[schema(value_type = StoreStatusValue)]
     artifacts: &'static str,
     /// Explanation of an unreachable artifact store.
     #[serde(skip_serializing_if = "Option::is_none")]

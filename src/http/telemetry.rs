@@ -74,10 +74,9 @@ pub(super) async fn instrument_request(
     let began = timer::now();
     // A check does not use the database, and the gateway's push has its own response to a missed deadline.
     let has_deadline = check_path.is_none();
-    let console = request
-        .app_data::<Console>()
-        .filter(|_| Console::has_page(&path))
-        .copied();
+    let console = Console::has_page(&path)
+        .then(|| request.app_data::<Console>().copied())
+        .flatten();
     let languages = console.and_then(|_| request.headers().get(ACCEPT_LANGUAGE).cloned());
     // A call that misses its deadline loses its request.
     let context = if has_deadline {
@@ -219,7 +218,7 @@ fn loggable_path<'a>(path: &'a str, route: &str) -> &'a str {
     // The key in these paths is a credential.
     if let Some(prefix) = ["/dl/", "/get/"]
         .into_iter()
-        .find(|prefix| path.starts_with(prefix))
+        .find(|prefix| path.starts_with(prefix) || route.starts_with(prefix))
     {
         return prefix;
     }

@@ -148,8 +148,10 @@ async fn receive_form(
         .map(str::to_owned);
     let digest = read_digest(part.headers())?;
     let received = receive_part(part, upload, max_bytes).await?;
-    if form.next().await.is_some() {
-        return Err(no_file("must have no other part than file"));
+    match form.next().await {
+        None => {}
+        Some(Ok(_)) => return Err(no_file("must have no other part than file")),
+        Some(Err(error)) => return Err(form_problem(&error)),
     }
     Ok(UploadedFile {
         received,
@@ -223,7 +225,8 @@ fn read_digest(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Problem> {
                 continue;
             };
             if found.is_some_and(|found| found != digest) {
-                return Err(invalid());
+                let message = "differs from the other digest of the request; send one of them";
+                return Err(Problem::invalid(vec![FieldError::invalid(name, message)]));
             }
             found = Some(digest);
         }

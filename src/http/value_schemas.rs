@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::json;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use slipway_domain::access::{AppKeyRole, Role};
@@ -101,6 +101,20 @@ json_schemas! {
     RuleOperandValue as "RuleOperand" without ["null", "object"];
 }
 
+/// Bytes of a file.
+pub(super) struct BinaryValue;
+
+impl PartialSchema for BinaryValue {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .into()
+    }
+}
+
+impl ToSchema for BinaryValue {}
+
 value_schemas! {
     /// Role of a user or an API token.
     RoleValue as "Role" = Role::ALL.map(Role::as_str);
@@ -124,6 +138,8 @@ value_schemas! {
     WriteFailureValue as "WriteFailureCause" = WRITE_FAILURES;
     /// State of the database.
     DatabaseStatusValue as "DatabaseStatus" = ["reachable", "unreachable"];
+    /// State of the artifact store.
+    StoreStatusValue as "ArtifactStoreStatus" = ["reachable", "unreachable"];
     /// Connection to the MQTT broker.
     BrokerStatusValue as "BrokerStatus" = ["connected", "unsubscribed", "disconnected", "none"];
     /// Role of an app key.

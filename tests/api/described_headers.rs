@@ -9,11 +9,12 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 /// Headers that not every answer has.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "ETag",
     "Slipway-Revision",
     "Slipway-Stale",
     "Slipway-Pushes-Waiting",
+    "Slipway-Token-Renewal",
     "Idempotency-Replayed",
     "Retry-After",
     "Allow",

@@ -145,9 +145,24 @@ fn every_operation_has_a_description_and_a_code_sample() {
         assert!(object["description"].is_string(), "{}", operation.id);
         let sample = object["x-codeSamples"][0]["source"].as_str().unwrap_or_default();
         assert!(sample.starts_with("curl "), "{}: {sample}", operation.id);
+        assert!(!sample.contains("--data 'null'"), "{sample}");
+        let address = sample.lines().next().unwrap_or_default();
+        assert!(!address.contains("//") && !address.contains("/\""), "{sample}");
         assert!(
             !sample.contains(['{', '}']) || sample.contains("--data"),
             "{sample}"
+        );
+    }
+}
+
+/// A text without a sample value in `src/http/openapi/samples.rs` is "text".
+#[test]
+fn every_text_of_an_example_has_a_sample_value() {
+    for operation in described() {
+        let object = operation.object.to_string();
+        assert!(
+            !object.contains(":\"text\"") && !object.contains("[\"text\"]"),
+            "{object}"
         );
     }
 }

@@ -69,18 +69,22 @@ pub(super) struct AuditQuery {
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(min_length = 1)]
     cursor: Option<String>,
     /// Only events of this caller: for example `user:…` or `token:…`.
+    #[param(min_length = 1, max_length = 512)]
     actor: Option<String>,
     /// Only events of callers with this name.
+    #[param(min_length = 1, max_length = 512)]
     actor_name: Option<String>,
     /// Only this action.
-    #[param(example = "release.publish")]
+    #[param(min_length = 1, max_length = 512, example = "release.publish")]
     action: Option<String>,
     /// Only objects of this type.
-    #[param(example = "release")]
+    #[param(min_length = 1, max_length = 512, example = "release")]
     object_type: Option<String>,
     /// Only the object with this id.
+    #[param(min_length = 1, max_length = 512)]
     object_id: Option<String>,
     /// Only events from this time on.
     #[param(value_type = Option<String>, format = DateTime)]

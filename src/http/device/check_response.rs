@@ -32,6 +32,7 @@ pub(super) struct CheckResponse {
 #[schema(as = Offer)]
 pub(super) struct OfferResponse {
     /// JSON object, encoded as a string.
+    #[schema(example = "{\"theme\":\"dark\"}")]
     config_json: String,
     download_url: String,
     /// 1 to install the release, 0 to remove it.

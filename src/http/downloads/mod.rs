@@ -12,8 +12,9 @@ use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub(super) use self::send::{DownloadKind, send};
-use super::openapi::{DownloadProblems, IfNoneMatch};
+use super::openapi::{DownloadProblems, IfNoneMatch, PageProblems};
 use super::problem::Problem;
+use super::value_schemas::BinaryValue;
 use crate::services::artifacts;
 use crate::services::{Context, ServiceError};
 use slipway_domain::catalog::artifact::DownloadKey;
@@ -33,8 +34,10 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
 #[expect(dead_code, reason = "only its schema is used")]
 struct DownloadPath {
     /// Key of the download link: 26 characters of base32.
+    #[param(example = "mfrggzdfmztwq2lknnwg23tpoa")]
     key: String,
     /// Name of the file, for people; any name downloads the same content.
+    #[param(example = "wms-1.1.10.apk")]
     filename: String,
 }
 
@@ -43,6 +46,7 @@ struct DownloadPath {
 #[expect(dead_code, reason = "only its schema is used")]
 struct DownloadPagePath {
     /// Key of the download link: 26 characters of base32.
+    #[param(example = "mfrggzdfmztwq2lknnwg23tpoa")]
     key: String,
 }
 
@@ -50,8 +54,9 @@ struct DownloadPagePath {
 ///
 /// Supports ranges and conditional requests (RFC 9110). With redirects enabled, the response is a 302 to the store.
 #[utoipa::path(tag = "artifacts", operation_id = "download_artifact", security(()), params(DownloadPath, IfNoneMatch),
-    responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The requested range of the file"),
+    responses((status = 200, description = "The file", body = inline(BinaryValue), content_type = "application/octet-stream"),
+        (status = 206, description = "The requested range of the file", body = inline(BinaryValue), content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` contains the current `ETag`"),
         (status = 302, description = "The file is at another address, for an hour"), DownloadProblems))]
 #[get("/dl/{key}/{filename}")]
 pub(super) async fn download_artifact(
@@ -66,7 +71,7 @@ pub(super) async fn download_artifact(
 ///
 /// In English or Chinese, by `Accept-Language`.
 #[utoipa::path(tag = "artifacts", operation_id = "get_download_page", security(()), params(DownloadPagePath),
-    responses((status = 200, description = "The page", body = String, content_type = "text/html"), DownloadProblems))]
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"), PageProblems))]
 #[get("/get/{key}")]
 pub(super) async fn get_download_page(
     request: HttpRequest,
@@ -91,7 +96,7 @@ async fn send_icon(request: HttpRequest, ctx: web::Data<Context>) -> Result<Http
 ///
 /// The code contains the address of the page for people.
 #[utoipa::path(tag = "artifacts", operation_id = "get_download_qr_svg", security(()), params(DownloadPagePath),
-    responses((status = 200, description = "QR code of the page's URL", body = String, content_type = "image/svg+xml"), DownloadProblems))]
+    responses((status = 200, description = "QR code of the page's URL", body = String, content_type = "image/svg+xml"), PageProblems))]
 #[get("/get/{key}/qr.svg")]
 pub(super) async fn get_download_qr_svg(
     request: HttpRequest,
@@ -105,7 +110,7 @@ pub(super) async fn get_download_qr_svg(
 ///
 /// The code contains the address of the page for people.
 #[utoipa::path(tag = "artifacts", operation_id = "get_download_qr_png", security(()), params(DownloadPagePath),
-    responses((status = 200, description = "QR code of the page's URL", body = Vec<u8>, content_type = "image/png"), DownloadProblems))]
+    responses((status = 200, description = "QR code of the page's URL", body = inline(BinaryValue), content_type = "image/png"), PageProblems))]
 #[get("/get/{key}/qr.png")]
 pub(super) async fn get_download_qr_png(
     request: HttpRequest,

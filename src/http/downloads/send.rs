@@ -69,7 +69,9 @@ pub(in crate::http) async fn send(
         Outcome::Content(RangeEffect::Whole) => None,
         Outcome::Content(RangeEffect::Part(range)) => Some(range),
     };
+    // A signed URL is valid for GET alone.
     if kind == DownloadKind::Public
+        && !is_head(request)
         && let Some(url) = artifacts::redirect_url(ctx, owned, disposition(artifact)).await?
     {
         return Ok(redirect(url));

@@ -24,10 +24,12 @@ fn command(document: &Value, operation: &OperationRef<'_>) -> String {
     if needs_credential(object) {
         arguments.push("--header \"Authorization: Bearer $TOKEN\"".to_owned());
     }
-    if let Some(example) = object
-        .get("requestBody")
-        .map(|body| &body["content"]["application/json"]["example"])
-    {
+    let content = object.get("requestBody").map(|body| &body["content"]);
+    let has = |media_type: &str| content.is_some_and(|content| content.get(media_type).is_some());
+    if has("application/octet-stream") {
+        arguments.push("--upload-file wms-1.1.10.apk".to_owned());
+    }
+    if let Some(example) = content.and_then(|content| content.pointer("/application~1json/example")) {
         arguments.push("--header 'Content-Type: application/json'".to_owned());
         arguments.push(format!("--data '{}'", example.to_string().replace('\'', "'\\''")));
     }

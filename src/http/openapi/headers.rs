@@ -55,7 +55,7 @@ pub(in crate::http) struct IfNoneMatch {
 }
 
 /// Headers of responses: the name among the components, the header, and its object.
-fn response_headers() -> [(&'static str, &'static str, Value); 6] {
+fn response_headers() -> [(&'static str, &'static str, Value); 7] {
     let text = |description: &str, example: &str| json!({"description": description, "schema": {"type": "string", "example": example}});
     let number =
         |description: &str| json!({"description": description, "schema": {"type": "integer", "minimum": 0}});
@@ -102,6 +102,11 @@ fn response_headers() -> [(&'static str, &'static str, Value); 6] {
             "Slipway-Pushes-Waiting",
             number("Number of pushes that wait for the device."),
         ),
+        (
+            "TokenRenewal",
+            "Slipway-Token-Renewal",
+            text("`due` if the device should enrol again with its token.", "due"),
+        ),
     ]
 }
 
@@ -123,7 +128,7 @@ pub(super) fn complete(document: &mut Value) {
         }
         let is_check = operation.path == "/v1/check";
         if is_check {
-            sent.extend(["Revision", "Stale", "PushesWaiting"]);
+            sent.extend(["Revision", "Stale", "PushesWaiting", "TokenRenewal"]);
         }
         let is_create = operation.object["responses"].get("201").is_some();
         let has_entity_tag = is_check

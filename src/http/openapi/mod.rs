@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi as _};
 
 pub(super) use headers::{IdempotencyKey, IfMatch, IfNoneMatch};
 pub(super) use problems::{
-    DownloadProblems, OperationsProblems, ReadProblems, UploadProblems, WriteProblems,
+    DownloadProblems, OperationsProblems, PageProblems, ReadProblems, UploadProblems, WriteProblems,
 };
 
 use super::problem::ProblemDocument;

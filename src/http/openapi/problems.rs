@@ -35,6 +35,9 @@ pub(in crate::http) struct UploadProblems;
 /// Problems that a download may return.
 pub(in crate::http) struct DownloadProblems;
 
+/// Problems that a page of a download link may return.
+pub(in crate::http) struct PageProblems;
+
 /// Problems of the operations that are open to everybody and read no data.
 pub(in crate::http) struct OperationsProblems;
 
@@ -69,6 +72,12 @@ impl IntoResponses for UploadProblems {
 impl IntoResponses for DownloadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         references(&[404, 405, 412, 416, 500, 503])
+    }
+}
+
+impl IntoResponses for PageProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        references(&[404, 405, 500, 503])
     }
 }
 

@@ -39,6 +39,12 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "sha256" => json!("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
         "update_desc" => json!("Faster stock-taking"),
         "config_json" => json!({"theme": "dark"}),
+        "filename" => json!("chuku-240.apk"),
+        "media_type" => json!("application/vnd.android.package-archive"),
+        "label" => json!("Stock-taking"),
+        "split" => json!("config.arm64_v8a"),
+        "abis" => json!(["arm64-v8a"]),
+        "signers" | "lineage" => json!(["5f2b6a4c0f7d1e8392a4b6c8d0e2f40516273849506172839405162738495a6b"]),
         "host_version_min" | "host_version_max" => json!(50),
         "starts_at" | "created_at" | "first_seen_at" | "seen_at" | "delivered_at" | "received_at" => {
             json!("2026-03-02T02:00:00Z")
@@ -80,7 +86,8 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "share" => json!(0.25),
         "devices" | "created" | "updated" => return None,
         "tasks_down" | "ignored" => json!([]),
-        "next_cursor" | "alipay_context" | "before" | "expires_at" | "last_used_on" | "cause" => json!(null),
+        "next_cursor" | "alipay_context" | "before" | "expires_at" | "last_used_on" | "cause"
+        | "artifacts_detail" => json!(null),
         "limit" => json!(50),
         "wait_s" => json!(0),
         "seen_within_days" => json!(30),

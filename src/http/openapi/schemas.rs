@@ -102,7 +102,10 @@ fn make_bodies_optional(document: &mut Value) {
         let Some(body) = operation.object.get_mut("requestBody") else {
             return;
         };
-        let schema = resolve(&copy, &body["content"]["application/json"]["schema"]);
+        let Some(json) = body["content"].get("application/json") else {
+            return;
+        };
+        let schema = resolve(&copy, &json["schema"]);
         if schema["required"].as_array().is_none_or(Vec::is_empty) {
             body["required"] = Value::Bool(false);
         }

@@ -19,7 +19,7 @@ use crate::http::path::{ArtifactPath, TenantPath};
 use crate::http::problem::Problem;
 use crate::http::request_fields::request;
 use crate::http::respond;
-use crate::http::value_schemas::ArtifactKindValue;
+use crate::http::value_schemas::{ArtifactKindValue, BinaryValue};
 use crate::services::artifacts;
 use slipway_domain::catalog::artifact::{ArtifactFilter, ArtifactKind};
 use slipway_domain::catalog::field::Invalid;
@@ -52,6 +52,7 @@ struct ArtifactsQuery {
     #[param(value_type = Option<ArtifactKindValue>)]
     kind: Option<String>,
     /// Only packages with this name.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     package_name: Option<String>,
     /// `true`: only artifacts without a release other than discarded ones; `false`: only the others.
     #[param(value_type = Option<bool>)]
@@ -126,8 +127,9 @@ pub(super) async fn get_artifact(call: Call<ArtifactPath>) -> Result<HttpRespons
 ///
 /// Ranges and conditional requests work as for the download link.
 #[utoipa::path(tag = "artifacts", operation_id = "get_artifact_content", params(ArtifactPath, IfNoneMatch),
-    responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The requested range of the file"), ReadProblems, DownloadProblems))]
+    responses((status = 200, description = "The file", body = inline(BinaryValue), content_type = "application/octet-stream"),
+        (status = 206, description = "The requested range of the file", body = inline(BinaryValue), content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` contains the current `ETag`"), ReadProblems, DownloadProblems))]
 #[get("/tenants/{tenant_id}/artifacts/{sha256}/content")]
 pub(super) async fn get_artifact_content(call: Call<ArtifactPath>) -> Result<HttpResponse, Problem> {
     let ArtifactPath { tenant_id, sha256 } = &call.path;

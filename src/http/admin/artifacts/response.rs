@@ -98,6 +98,7 @@ pub(super) struct ArtifactWithReleasesResponse {
 
 #[derive(Serialize, ToSchema)]
 struct ArtifactReleaseResponse {
+    #[schema(format = "uuid")]
     id: String,
     package_name: String,
     identifier: String,

@@ -12,6 +12,7 @@ use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::upload_body::UploadBody;
+use crate::http::value_schemas::BinaryValue;
 use crate::services::artifacts::{self, UploadedArtifact};
 use slipway_domain::catalog::text::FileName;
 
@@ -39,7 +40,7 @@ struct UploadForm {
 /// `Repr-Digest` or `Content-Digest` contains a `sha-256`, it must be that of the file.
 #[utoipa::path(tag = "artifacts", operation_id = "upload_artifact", params(TenantPath, UploadQuery),
     request_body(content(
-        (Vec<u8> = "application/octet-stream"),
+        (inline(BinaryValue) = "application/octet-stream"),
         (UploadForm = "multipart/form-data"),
     )),
     responses((status = 201, description = "Stored", body = ArtifactResponse),
