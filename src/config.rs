@@ -64,9 +64,14 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_FORWARDED_HEADER", value_enum, default_value_t)]
     pub forwarded_header: ForwardedHeader,
 
-    /// Public URL of this server, shown in the API description.
+    /// Public URL of this server, shown in the API description. Downloads of artifacts have it in their addresses; without
+    /// it, releases from artifacts cannot be published.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL")]
     pub public_url: Option<String>,
+
+    /// URL for the addresses of downloads instead of the public URL, e.g. of a CDN in front of this server.
+    #[arg(long, env = "SLIPWAY_DOWNLOAD_URL")]
+    pub download_url: Option<String>,
 
     /// Seconds until a device checks again after a check without an offer, varied by ±10 %.
     #[arg(long, env = "SLIPWAY_NEXT_CHECK_S", default_value_t = 3_600,

@@ -19,7 +19,7 @@ use self::parts::{authentication, device_admission, workload};
 use self::servers::{RunningServers, Servers};
 use self::settings::{
     administrator_name, broker_settings, catalog_sync_settings, check_intervals, delivery_settings,
-    device_records,
+    device_records, download_urls,
 };
 use self::stop::SignalHandler;
 use self::tasks::{CatalogTask, ServerTasks};
@@ -112,12 +112,13 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
+    let download_urls = download_urls(config)?;
     let (revocations, revoked) = Revocations::new();
     let (mut catalog_sync, live) = CatalogSync::new(
         (following.clone(), pollers.clone(), db),
         options.clock.clone(),
         keyring.clone(),
-        catalog_sync_settings(config),
+        catalog_sync_settings(config, download_urls.clone()),
         revocations.clone(),
     );
     let opener = DatabaseOpener {
@@ -173,6 +174,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         catalog: live,
         push_delivery,
         node: NodeState::new(node),
+        download_urls,
     }));
     let servers = Servers::bind(config, &context, &metrics)?;
     let drain = Duration::from_secs(config.drain_s.into());

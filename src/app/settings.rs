@@ -19,6 +19,7 @@ use crate::services::device_records::{
 use crate::services::push_delivery::{DeliverySettings, Redelivery};
 use crate::services::{CheckIntervals, LoginLimits, NewDevices};
 use crate::storage::Db;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::push::PushLifetimes;
 use slipway_domain::catalog::text::Username;
 
@@ -73,12 +74,22 @@ pub(super) fn broker_settings(
     Ok(Some((settings, node_name)))
 }
 
-pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {
+/// Returns the addresses of downloads.
+pub(super) fn download_urls(config: &Config) -> anyhow::Result<DownloadUrls> {
+    let (name, base) = match (&config.download_url, &config.public_url) {
+        (Some(url), _) => ("SLIPWAY_DOWNLOAD_URL", Some(url.as_str())),
+        (None, url) => ("SLIPWAY_PUBLIC_URL", url.as_deref()),
+    };
+    DownloadUrls::new(base).map_err(|why| anyhow::anyhow!("{name} {why}"))
+}
+
+pub(super) fn catalog_sync_settings(config: &Config, download_urls: DownloadUrls) -> CatalogSyncSettings {
     CatalogSyncSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
         hints: config.hints,
         encoders: OFFER_ENCODERS,
+        download_urls,
     }
 }
 

@@ -96,6 +96,11 @@ pub(super) fn respond_written(
     with_revision(response_with_etag(StatusCode::OK, etag), revision).json(body)
 }
 
+/// Responds to a write of several objects, which have no entity tag together.
+pub(super) fn respond_written_list(body: &impl Serialize, revision: Option<&CatalogRevision>) -> HttpResponse {
+    with_revision(HttpResponse::Ok(), revision).json(body)
+}
+
 /// Responds to a deletion.
 pub(super) fn respond_deleted(revision: Option<&CatalogRevision>) -> HttpResponse {
     with_revision(HttpResponse::NoContent(), revision).finish()

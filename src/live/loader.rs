@@ -16,6 +16,7 @@ use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
 use slipway_domain::access::{AppKey, TenantScope};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{AppId, ReleaseId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_resolver::{OfferEncoders, PublishedApp};
@@ -75,6 +76,7 @@ pub(super) struct Loader {
     /// The database still has the history that was synced. Only then can a loss of rows be suspicious.
     pub(super) has_same_history: bool,
     pub(super) encoders: OfferEncoders,
+    pub(super) download_urls: DownloadUrls,
 }
 
 impl Loader {
@@ -221,7 +223,7 @@ impl Loader {
             loaded
                 .entry(rows.tenant)
                 .or_default()
-                .push(load_app(rows, &self.encoders)?);
+                .push(self.load_app(rows)?);
         }
         Ok(loaded)
     }
@@ -335,10 +337,21 @@ impl Loader {
             let selection = AppSelection::Some(scope, &changed);
             let rows = catalog_states::load_apps(reader, selection, ReleaseSelection::Effective).await?;
             for rows in rows {
-                apps.push(load_app(rows, &self.encoders)?);
+                apps.push(self.load_app(rows)?);
             }
         }
         Ok(apps)
+    }
+
+    fn load_app(&self, mut rows: AppRows) -> Result<LoadedApp, StorageError> {
+        for release in &mut rows.releases {
+            release.set_offer_addresses(&self.download_urls);
+        }
+        Ok(LoadedApp {
+            id: rows.app.id,
+            revision: rows.revision.clone(),
+            app: Arc::new(compile_app(rows, &self.encoders)?),
+        })
     }
 
     fn open(&self, tenant: TenantId, key: &AppKey, secrets: &SealedSecrets) -> (String, Arc<LiveAppKey>) {
@@ -359,14 +372,6 @@ impl Loader {
     }
 }
 
-fn load_app(rows: AppRows, encoders: &OfferEncoders) -> Result<LoadedApp, StorageError> {
-    Ok(LoadedApp {
-        id: rows.app.id,
-        revision: rows.revision.clone(),
-        app: Arc::new(compile_app(rows, encoders)?),
-    })
-}
-
 /// Returns the served releases of changed apps that were not loaded again.
 fn find_missing(served: &PublishedTenant, now: &HashMap<AppId, &Arc<PublishedApp>>) -> Vec<ReleaseId> {
     let mut missing = Vec::new();
@@ -383,7 +388,7 @@ fn find_missing(served: &PublishedTenant, now: &HashMap<AppId, &Arc<PublishedApp
     missing
 }
 
-/// Compiles the rows of an app. Rows that cannot be compiled are reported like unreadable ones.
+/// Compiles the rows of an app. Releases from artifacts must have their addresses. Rows that cannot be compiled are reported like unreadable ones.
 pub fn compile_app(rows: AppRows, encoders: &OfferEncoders) -> Result<PublishedApp, StorageError> {
     let app = &rows.app;
     PublishedApp::compile(app, rows.resources, rows.releases, rows.pins, encoders).map_err(|error| {

@@ -27,6 +27,7 @@ use crate::storage::catalog_states::{self, CatalogState};
 use crate::storage::{Db, StorageError};
 use crate::supervision::{Importance, Tasks};
 use crate::timer;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_resolver::OfferEncoders;
@@ -45,6 +46,8 @@ pub struct CatalogSyncSettings {
     pub hints: bool,
     /// Encoders of the offers in the compiled apps.
     pub encoders: OfferEncoders,
+    /// Addresses of the artifacts in offers.
+    pub download_urls: DownloadUrls,
 }
 
 /// Background task that keeps a [`CatalogCache`] in sync with the database.
@@ -276,6 +279,7 @@ impl CatalogSync {
             keyring: self.keyring.clone(),
             has_same_history,
             encoders: self.settings.encoders,
+            download_urls: self.settings.download_urls.clone(),
         };
         let mut refused = Vec::new();
         let live = &self.live;

@@ -33,6 +33,12 @@ pub enum ServiceError {
     WrongState { detail: String, fields: Vec<FieldError> },
     #[error("{0}")]
     VersionConflict(String),
+    /// Devices with the newest release could not install this one.
+    #[error("{0}")]
+    SignerChanged(String),
+    /// The package must not reach devices without a decision.
+    #[error("{0}")]
+    UnsafePackage(String),
     #[error("the object has changed since it was read; read it again and repeat the change")]
     Stale,
     #[error("this Idempotency-Key was used with another body; use a new key for another request")]

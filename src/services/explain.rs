@@ -42,7 +42,7 @@ pub async fn explain_check(
         .ok_or(ServiceError::NotFound("tenant"))?;
     let app = apps::find(&reader, scope, app).await?.value;
     let ids = [app.id];
-    let found = catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
+    let mut found = catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
         .await?
         .pop()
         .ok_or(ServiceError::NotFound("app"))?;
@@ -54,6 +54,9 @@ pub async fn explain_check(
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
+    for release in &mut found.releases {
+        release.set_offer_addresses(ctx.download_urls());
+    }
     let compiled = compile_app(found, &NO_ENCODERS)?;
     Ok(Explanation {
         revision: rows.revision,

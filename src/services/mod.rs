@@ -20,7 +20,9 @@ mod network;
 mod new_devices;
 mod nodes;
 mod owner;
+mod publication_gates;
 mod rate_limit;
+mod release_files;
 mod release_lookup;
 mod token_lookups;
 

@@ -3,14 +3,17 @@
 use chrono::{DateTime, Utc};
 
 use super::audit::{self, AuditedChange, ReleaseOfApp};
-use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit};
-use super::{Caller, Context, Precondition, ServiceError, WriteResult};
-use crate::storage::releases::{find_contradicting_name, update};
+pub use super::publication_gates::PublishOverrides;
+use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
+use crate::storage::releases::update;
 use crate::storage::{CatalogTx, resources};
+use slipway_domain::access::Action;
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
-use slipway_domain::catalog::text::Reason;
+use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::text::{PackageName, Reason};
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Request for a transition of a release.
@@ -18,8 +21,8 @@ pub struct TransitionRequest {
     pub step: Transition,
     /// Reason of a recall.
     pub reason: Option<Reason>,
-    /// Publish even if version names contradict the version codes.
-    pub force: bool,
+    /// Gates of a publication that are overridden.
+    pub overrides: PublishOverrides,
 }
 
 impl TransitionRequest {
@@ -27,13 +30,13 @@ impl TransitionRequest {
         Self {
             step,
             reason: None,
-            force: false,
+            overrides: PublishOverrides::default(),
         }
     }
 
-    pub fn publish(force: bool) -> Self {
+    pub fn publish(overrides: PublishOverrides) -> Self {
         Self {
-            force,
+            overrides,
             ..Self::plain(Transition::Publish)
         }
     }
@@ -55,9 +58,52 @@ pub async fn apply(
         app: &app,
     };
     match context.apply(&before, request).await? {
-        Some(stored) => Ok(WriteResult::changed(stored, ctx.commit(tx).await?)),
-        None => Ok(ctx.unchanged(tx, before).await),
+        Some(stored) => Ok(WriteResult::changed(with_address(ctx, stored), ctx.commit(tx).await?)),
+        None => Ok(ctx.unchanged(tx, with_address(ctx, before)).await),
     }
+}
+
+/// Publishes several releases of an app together: all of them or, if one is refused, none. Published ones stay as they
+/// are.
+pub async fn publish_all(
+    ctx: &Context,
+    caller: &Caller,
+    (tenant, app): (TenantId, &PackageName),
+    ids: &[ReleaseId],
+    overrides: PublishOverrides,
+) -> Result<WriteResult<Vec<Versioned<ReleaseRecord>>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
+    let app = apps::find(&tx, scope, app).await?.value;
+    let context = TransitionContext {
+        ctx,
+        caller,
+        tx: &tx,
+        app: &app,
+    };
+    let mut published = Vec::with_capacity(ids.len());
+    let mut is_changed = false;
+    for id in ids {
+        let before = find(&tx, scope, &app, *id).await?;
+        let request = TransitionRequest::publish(overrides);
+        let stored = context.apply(&before, request).await?;
+        is_changed |= stored.is_some();
+        published.push(with_address(ctx, stored.unwrap_or(before)));
+    }
+    if is_changed {
+        Ok(WriteResult::changed(published, ctx.commit(tx).await?))
+    } else {
+        Ok(ctx.unchanged(tx, published).await)
+    }
+}
+
+/// Returns a release as callers see it: with the address of its artifact.
+pub(super) fn with_address(
+    ctx: &Context,
+    mut stored: Versioned<ReleaseRecord>,
+) -> Versioned<ReleaseRecord> {
+    stored.value.release.set_address(ctx.download_urls());
+    stored
 }
 
 /// Context of a transition: caller, transaction and app.
@@ -93,8 +139,8 @@ impl TransitionContext<'_> {
     ) -> Result<Option<ReleaseRecord>, ServiceError> {
         let release = &before.release;
         match request.step {
-            Transition::Publish if release.state == ReleaseState::Draft && !request.force => {
-                check_version_names(self.tx, release).await?;
+            Transition::Publish if release.state == ReleaseState::Draft => {
+                self.require_publishable(before, request.overrides).await?;
             }
             Transition::Recall(RecallMode::Rollback) => require_rollback_support(self.tx, release).await?,
             _ => {}
@@ -115,10 +161,13 @@ impl TransitionContext<'_> {
             app: &self.app.package_name,
             record,
         };
-        let change = AuditedChange::changed(audited_as(step), &of(before), &of(after));
+        self.audit(AuditedChange::changed(audited_as(step), &of(before), &of(after)))
+            .await
+    }
+
+    pub(super) async fn audit(&self, change: AuditedChange) -> Result<(), ServiceError> {
         let tenant = Some(self.tx.scope().tenant());
-        audit::record(self.tx, self.ctx, self.caller, tenant, change).await?;
-        Ok(())
+        Ok(audit::record(self.tx, self.ctx, self.caller, tenant, change).await?)
     }
 }
 
@@ -129,19 +178,6 @@ const fn audited_as(step: Transition) -> AuditAction {
         Transition::Resume => AuditAction::ReleaseResume,
         Transition::Discard => AuditAction::ReleaseDiscard,
         Transition::Recall(_) => AuditAction::ReleaseRecall,
-    }
-}
-
-/// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
-/// mistake.
-async fn check_version_names(tx: &CatalogTx, release: &Release) -> Result<(), ServiceError> {
-    let (own_code, own_name) = (release.content.version_code, &release.content.version_name);
-    match find_contradicting_name(tx, tx.scope(), release).await? {
-        Some((code, name)) => Err(ServiceError::VersionConflict(format!(
-            "version_name {own_name} of version {own_code} contradicts {name} of version {code}; correct it, or publish \
-             with \"force\": true"
-        ))),
-        None => Ok(()),
     }
 }
 

@@ -3,18 +3,20 @@
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
 use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
-use super::release_transitions::{TransitionContext, TransitionRequest};
+use super::release_files::ResourceOfApp;
+use super::release_transitions::{PublishOverrides, TransitionContext, TransitionRequest, with_address};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::random;
 use crate::storage::{releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::artifact::Artifact;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState, Transition};
-use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent};
+use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::{Identifier, PackageName};
 use slipway_domain::catalog::versioned::Versioned;
@@ -22,13 +24,10 @@ use slipway_domain::catalog::versioned::Versioned;
 /// Input for a new release.
 pub struct NewRelease {
     pub identifier: Identifier,
-    pub content: ReleaseContent,
-    /// Fields given by the caller, from which `content` was built.
+    /// Fields given by the caller: at least those that are required.
     pub given: ReleaseChanges,
-    /// Publish immediately.
-    pub publish: bool,
-    /// Publish even if version names contradict the version codes.
-    pub force: bool,
+    /// Publish immediately, with these overrides.
+    pub publish: Option<PublishOverrides>,
 }
 
 /// Result of creating a release.
@@ -53,21 +52,32 @@ pub async fn create(
     once: IdempotentWrite<'_, CreatedRelease>,
 ) -> Result<WriteResult<CreatedRelease>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
-    require_valid(new.content.check())?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     check_identifier(&app, &new.identifier)?;
+    let resource = ResourceOfApp {
+        tx: &tx,
+        app: &app,
+        identifier: &new.identifier,
+    };
+    let (complete, artifact) = resource.complete(new.given.clone()).await?;
+    let content = complete.into_new().map_err(ServiceError::Invalid)?;
+    require_valid(content.check())?;
     let context = TransitionContext {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
-    let version = new.content.version_code;
+    let version = content.version_code;
     let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
     let created = match existing {
-        Some(existing) => find_again(&context, existing, new).await?,
-        None => insert(&context, new).await?,
+        Some(existing) => find_again(&context, existing, &content.file, new).await?,
+        None => insert(&context, content, artifact.as_ref(), new).await?,
+    };
+    let created = CreatedRelease {
+        stored: with_address(ctx, created.stored),
+        ..created
     };
     once.record(&tx, &created).await?;
     // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
@@ -92,10 +102,11 @@ fn check_identifier(app: &App, identifier: &Identifier) -> Result<(), ServiceErr
 async fn find_again(
     context: &TransitionContext<'_>,
     existing: Versioned<ReleaseRecord>,
+    file: &ReleaseFile,
     new: NewRelease,
 ) -> Result<CreatedRelease, ServiceError> {
     let stored = &existing.value.release.content;
-    if !stored.file.same_digests(&new.content.file) {
+    if !stored.file.same_digests(file) {
         return Err(ServiceError::VersionConflict(format!(
             "version {} exists with another digest (md5 {}); use a new version_code for a new file",
             stored.version_code,
@@ -105,12 +116,13 @@ async fn find_again(
     let mut wished = stored.clone();
     new.given.apply_to(&mut wished);
     let ignored = stored.changed_fields(&wished);
-    let published = if new.publish {
-        context
-            .apply(&existing, TransitionRequest::publish(new.force))
-            .await?
-    } else {
-        None
+    let published = match new.publish {
+        Some(overrides) => {
+            context
+                .apply(&existing, TransitionRequest::publish(overrides))
+                .await?
+        }
+        None => None,
     };
     Ok(CreatedRelease {
         stored: published.unwrap_or(existing),
@@ -120,17 +132,24 @@ async fn find_again(
 }
 
 /// Inserts a release in its final state. The audit has the draft and its publication.
-async fn insert(context: &TransitionContext<'_>, new: NewRelease) -> Result<CreatedRelease, ServiceError> {
+async fn insert(
+    context: &TransitionContext<'_>,
+    content: ReleaseContent,
+    artifact: Option<&Artifact>,
+    new: NewRelease,
+) -> Result<CreatedRelease, ServiceError> {
     let TransitionContext { ctx, caller, tx, app } = *context;
     insert_resource_if_absent(context, &new.identifier).await?;
     let now = ctx.now();
-    let draft = ReleaseRecord::draft(random::id(), app.id, new.identifier, new.content);
-    let published = if new.publish {
-        context
-            .decide(&draft, TransitionRequest::publish(new.force), now)
-            .await?
-    } else {
-        None
+    let mut draft = ReleaseRecord::draft(random::id(), app.id, new.identifier, content);
+    draft.release.artifact = artifact.map(Into::into);
+    let published = match new.publish {
+        Some(overrides) => {
+            context
+                .decide(&draft, TransitionRequest::publish(overrides), now)
+                .await?
+        }
+        None => None,
     };
     let audited = ReleaseOfApp {
         app: &app.package_name,
@@ -175,7 +194,11 @@ pub async fn list(
 ) -> Result<Page<Versioned<ReleaseRecord>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(ctx.db(), scope, app).await?;
-    Ok(releases::list(ctx.db(), scope, app.value.id, filter, page).await?)
+    let mut found = releases::list(ctx.db(), scope, app.value.id, filter, page).await?;
+    for stored in &mut found.items {
+        stored.value.release.set_address(ctx.download_urls());
+    }
+    Ok(found)
 }
 
 pub async fn get(
@@ -185,7 +208,8 @@ pub async fn get(
 ) -> Result<Versioned<ReleaseRecord>, ServiceError> {
     let scope = ctx.authorize(caller, address.tenant, Action::ReadCatalog).await?;
     let app = apps::find(ctx.db(), scope, address.app).await?;
-    find(ctx.db(), scope, &app.value, address.id).await
+    let stored = find(ctx.db(), scope, &app.value, address.id).await?;
+    Ok(with_address(ctx, stored))
 }
 
 /// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.
@@ -196,9 +220,15 @@ pub async fn update(
     changes: ReleaseChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let apply = |content: &mut ReleaseContent| changes.apply_to(content);
-    let action = AuditAction::ReleaseUpdate;
-    change_content(ctx, caller, address, precondition, action, apply).await
+    let edit = begin_edit(ctx, caller, address, precondition).await?;
+    let mut after = edit.before.value.clone();
+    let resource = ResourceOfApp {
+        tx: &edit.tx,
+        app: &edit.app,
+        identifier: &edit.before.value.release.identifier,
+    };
+    resource.apply(changes, &mut after.release).await?;
+    save(ctx, caller, edit, after, AuditAction::ReleaseUpdate).await
 }
 
 /// Updates the rollout. Absent fields stay unchanged.
@@ -209,24 +239,22 @@ pub async fn set_rollout(
     changes: RolloutChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let apply = |content: &mut ReleaseContent| changes.apply_to(&mut content.rollout);
-    let action = AuditAction::ReleaseSetRollout;
-    change_content(ctx, caller, address, precondition, action, apply).await
+    let edit = begin_edit(ctx, caller, address, precondition).await?;
+    let mut after = edit.before.value.clone();
+    changes.apply_to(&mut after.release.content.rollout);
+    save(ctx, caller, edit, after, AuditAction::ReleaseSetRollout).await
 }
 
-async fn change_content(
+/// Stores a release after a change of its content.
+async fn save(
     ctx: &Context,
     caller: &Caller,
-    address: ReleaseAddress<'_>,
-    precondition: &Precondition,
+    ReleaseEdit { tx, app, before }: ReleaseEdit,
+    after: ReleaseRecord,
     action: AuditAction,
-    apply: impl FnOnce(&mut ReleaseContent),
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, address, precondition).await?;
-    let mut after = before.value.clone();
-    apply(&mut after.release.content);
     if after == before.value {
-        return Ok(ctx.unchanged(tx, before).await);
+        return Ok(ctx.unchanged(tx, with_address(ctx, before)).await);
     }
     check_fixed_fields(&before.value.release, &after.release.content)?;
     require_valid(after.release.content.check())?;
@@ -239,7 +267,7 @@ async fn change_content(
     };
     let change = AuditedChange::changed(action, &of(&before.value), &of(&stored.value));
     audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
-    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(with_address(ctx, stored), ctx.commit(tx).await?))
 }
 
 fn check_fixed_fields(before: &Release, after: &ReleaseContent) -> Result<(), ServiceError> {

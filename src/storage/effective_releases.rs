@@ -8,12 +8,12 @@
 //! The flags are computed in the transaction of the change, for the changed resources alone.
 
 use sea_orm::prelude::Uuid;
-use sea_orm::sea_query::{Expr, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::StorageError;
 use super::entity::release::{Column, Entity};
-use super::entity::{pin, resource};
+use super::entity::{artifact, pin, resource};
 use super::row::Row;
 use super::statements::Transaction;
 use slipway_domain::catalog::pin::{PinMode, PinModeError};
@@ -202,6 +202,8 @@ impl ChangedResource<'_> {
             .filter(Column::Targeting.is_in(FOR_EVERYBODY))
             .filter(Column::StartsAt.is_null())
             .filter(Column::EndsAt.is_null())
+            .filter(Column::MinSdk.is_null())
+            .filter(self.has_damaged_artifact().not())
             .select_only()
             .column(Column::VersionCode)
             .order_by_desc(Column::VersionCode)
@@ -210,6 +212,20 @@ impl ChangedResource<'_> {
             .one(self.app.connection)
             .await?;
         Ok(newest.unwrap_or(0))
+    }
+
+    /// A release whose artifact is damaged is not offered, so that older ones are.
+    fn has_damaged_artifact(&self) -> SimpleExpr {
+        let artifact = |column| Expr::col((artifact::Entity, column));
+        Expr::exists(
+            Query::select()
+                .expr(Expr::value(1))
+                .from(artifact::Entity)
+                .and_where(artifact(artifact::Column::TenantId).eq(self.app.tenant))
+                .and_where(artifact(artifact::Column::Sha256).equals((Entity, Column::ArtifactSha256)))
+                .and_where(artifact(artifact::Column::DamagedAt).is_not_null())
+                .to_owned(),
+        )
     }
 
     async fn clear_except(&self, choice: &Choice) -> Result<(), StorageError> {

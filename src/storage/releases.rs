@@ -1,5 +1,6 @@
 //! Releases of apps.
 
+mod artifacts;
 mod row;
 
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait, Select, SelectExt,
 };
 
+use self::artifacts::ReleaseArtifacts;
 use super::connect::with_load_timeout;
 use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_not_discarded};
 use super::entity::release::{ActiveModel, Column, Entity, Model};
@@ -50,7 +52,33 @@ pub async fn find(
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()))
         .one(reader.connection())
         .await?;
-    row.map(row::read).transpose()
+    read_one(reader, scope, row).await
+}
+
+async fn read_one(
+    reader: &impl Reader,
+    scope: TenantScope,
+    row: Option<Model>,
+) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
+    let mut records: Vec<_> = row.map(row::read).transpose()?.into_iter().collect();
+    attach_artifacts(reader, scope, &mut records).await?;
+    Ok(records.pop())
+}
+
+async fn attach_artifacts(
+    reader: &impl Reader,
+    scope: TenantScope,
+    records: &mut [Versioned<ReleaseRecord>],
+) -> Result<(), StorageError> {
+    let tenant = scope.tenant().get();
+    let mut artifacts = ReleaseArtifacts::default();
+    for stored in &*records {
+        artifacts.request(tenant, &stored.value.release);
+    }
+    artifacts.read(reader).await?;
+    records
+        .iter_mut()
+        .try_for_each(|stored| artifacts.attach(tenant, &mut stored.value.release))
 }
 
 /// Finds the release that has this version code. Discarded releases have freed theirs.
@@ -67,7 +95,24 @@ pub async fn find_by_version(
         .filter(is_not_discarded())
         .one(reader.connection())
         .await?;
-    row.map(row::read).transpose()
+    read_one(reader, scope, row).await
+}
+
+/// Finds the newest published or paused release of a resource.
+pub async fn find_newest(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
+    let row = published_or_paused(scope, app)
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .filter(is_not_discarded())
+        .order_by_desc(Column::VersionCode)
+        .limit(1)
+        .one(reader.connection())
+        .await?;
+    read_one(reader, scope, row).await
 }
 
 /// Lists the releases of an app by creation, newest first.
@@ -85,9 +130,11 @@ pub async fn list(
         .apply_if(filter.state, |rows, state| {
             rows.filter(Column::State.eq(state.as_str()))
         });
-    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    let mut page = fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
-        .try_map(row::read)
+        .try_map(row::read)?;
+    attach_artifacts(reader, scope, &mut page.items).await?;
+    Ok(page)
 }
 
 /// Lists the releases of these apps in any state, in no particular order.
@@ -125,13 +172,22 @@ async fn read_all(
     is_wanted: impl Fn(&Model) -> bool,
 ) -> Result<ByApp<Release>, StorageError> {
     let mut rows = with_load_timeout(async { Ok(rows.stream(tx.transaction().inner()).await?) }).await?;
-    let mut releases = ByApp::new();
+    let mut artifacts = ReleaseArtifacts::default();
+    let mut read = Vec::new();
     while let Some(model) = with_load_timeout(async { Ok(rows.try_next().await?) }).await? {
         if is_wanted(&model) {
-            let app = AppId::from_uuid(model.app_id);
+            let tenant = model.tenant_id;
             let release = row::read(model)?.value.release;
-            releases.entry(app).or_default().push(release);
+            artifacts.request(tenant, &release);
+            read.push((tenant, release));
         }
+    }
+    drop(rows);
+    with_load_timeout(artifacts.read(tx)).await?;
+    let mut releases = ByApp::new();
+    for (tenant, mut release) in read {
+        artifacts.attach(tenant, &mut release)?;
+        releases.entry(release.app_id).or_default().push(release);
     }
     Ok(releases)
 }
@@ -239,6 +295,7 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     mark_changed(tx, &value.release, None);
+    mark_artifact_used(tx, &value.release).await?;
     let stored = first_version(with_kept_instants(value), now);
     Entity::insert(active(tx, &stored))
         .exec_without_returning(tx.connection())
@@ -256,6 +313,9 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     mark_changed(tx, &value.release, Some(before.value.release.state));
+    if value.release.content.file.artifact != before.value.release.content.file.artifact {
+        mark_artifact_used(tx, &value.release).await?;
+    }
     let stored = next_version(before, with_kept_instants(value), now);
     Entity::update(active(tx, &stored))
         .validate()?
@@ -270,6 +330,13 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
     Entity::find()
         .filter(Column::TenantId.eq(scope.tenant().get()))
         .filter(Column::AppId.eq(app.uuid()))
+}
+
+async fn mark_artifact_used(tx: &CatalogTx, release: &Release) -> Result<(), StorageError> {
+    match &release.content.file.artifact {
+        Some(sha256) => super::artifacts::mark_used(tx, sha256).await,
+        None => Ok(()),
+    }
 }
 
 /// Records the change of a release. Effective releases of its resource may change with it, unless it is effective

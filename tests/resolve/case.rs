@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use slipway::http::{JSON, OFFER_ENCODERS};
 use slipway_domain::catalog::app::{App, Resource, ResourceKind};
 use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId};
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
-use slipway_domain::catalog::release::{RecallMode, Release, ReleaseState};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseArtifact, ReleaseState};
 use slipway_domain::catalog::release_content::{ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::targeting::Targeting;
@@ -223,10 +224,12 @@ fn release(app: &App, json: &Value) -> Release {
             version_code: VersionCode::of_release(version_code).unwrap(),
             version_name: VersionName::parse(text(&json["version_name"])).unwrap(),
             file: ReleaseFile {
-                download_url: Url::parse(text(&json["download_url"])).unwrap(),
+                download_url: Some(Url::parse(text(&json["download_url"])).unwrap()),
+                artifact: None,
                 size: json["size"].as_i64().unwrap(),
                 md5: Md5::parse(&text(&json["md5"])).unwrap(),
                 sha256: None,
+                min_sdk: json["min_sdk"].as_u64().and_then(|level| MinSdk::of_file(level.try_into().unwrap())),
             },
             update_desc: UpdateDescription::parse(text(&json["update_desc"])).unwrap(),
             auto_install: json["auto_install"] == json!(true),
@@ -243,6 +246,7 @@ fn release(app: &App, json: &Value) -> Release {
             starts_at: instant(&json["starts_at"]),
             ends_at: instant(&json["ends_at"]),
         },
+        artifact: (json["file_damaged"] == json!(true)).then_some(ReleaseArtifact { is_damaged: true }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Handlers for the lifecycle of a release: publish, pause, resume, discard and recall. Each action is idempotent.
+//! Handlers for the lifecycle of a release: pause, resume, discard and recall. Each action is idempotent.
 
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
@@ -13,18 +13,9 @@ use crate::http::path::ReleasePath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::http::value_schemas::RecallModeValue;
-use crate::services::release_transitions::{self, TransitionRequest};
+use crate::services::release_transitions::{self, PublishOverrides, TransitionRequest};
 use slipway_domain::catalog::release::{RecallMode, Transition};
 use slipway_domain::catalog::text::Reason;
-
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PublishReleaseRequest {
-    /// `true` publishes the release even if version names contradict the version codes.
-    #[schema(value_type = Option<bool>)]
-    #[serde(default)]
-    force: Patch<bool>,
-}
 
 /// Empty request body.
 #[derive(Default, Deserialize, ToSchema)]
@@ -42,22 +33,6 @@ pub(super) struct RecallReleaseRequest {
     #[schema(value_type = String, required, max_length = 500, example = "crashes at the till")]
     #[serde(default)]
     reason: Patch<String>,
-}
-
-/// Publish a release
-///
-/// Publishes a draft.
-#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath),
-    request_body = PublishReleaseRequest,
-    responses((status = 200, description = "Published", body = ReleaseResponse), WriteProblems))]
-#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/publish")]
-pub(super) async fn publish_release(
-    mut call: Call<ReleasePath, Json<PublishReleaseRequest>>,
-) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::default();
-    let force = fields.optional_non_null("force", call.body.take().force, Ok);
-    fields.finish()?;
-    transition(&call, TransitionRequest::publish(force.unwrap_or(false))).await
 }
 
 /// Pause a release
@@ -117,12 +92,12 @@ pub(super) async fn recall_release(
     let request = TransitionRequest {
         step: Transition::Recall(mode),
         reason: Some(reason),
-        force: false,
+        overrides: PublishOverrides::default(),
     };
     transition(&call, request).await
 }
 
-async fn transition<B: FromBody>(
+pub(super) async fn transition<B: FromBody>(
     call: &Call<ReleasePath, B>,
     request: TransitionRequest,
 ) -> Result<HttpResponse, Problem> {

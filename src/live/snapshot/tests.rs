@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use uuid::Uuid;
 
 use super::content::{self, Packer};
@@ -21,6 +21,7 @@ use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::push::{UrlScheme, UrlSchemes};
@@ -30,8 +31,8 @@ use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::{
-    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
-    VersionName,
+    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, Sha256, UpdateDescription,
+    Url, VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{CheckContext, CheckFields, PublishedApp, RawField, decide, explain, read_check};
@@ -52,7 +53,7 @@ fn what_a_block_holds_changes_with_the_format_alone() {
     let packed = pack(Some(&sample()));
     let bytes = zstd::decode_all(packed.bytes.as_slice()).unwrap();
     assert_eq!(bytes.len() as u64, packed.unpacked);
-    let digest = hex::encode(Sha256::digest(&bytes));
+    let digest = hex::encode(sha2::Sha256::digest(&bytes));
     let known = "18b3771d379d621ce64df52f3a529a6aa1caa15d4023c19ae9099a3a970322a2";
     assert_eq!((FORMAT, digest.as_str()), (7, known));
 }
@@ -284,10 +285,12 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
             version_code: version(version_code),
             version_name: VersionName::parse("1.0.1").unwrap(),
             file: ReleaseFile {
-                download_url: Url::parse("https://files.example/a.bin?a=1&b=2").unwrap(),
+                download_url: Some(Url::parse("https://files.example/a.bin?a=1&b=2").unwrap()),
+                artifact: None,
                 size: 1_000,
                 md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap(),
-                sha256: None,
+                sha256: Some(Sha256::parse(&"5".repeat(64)).unwrap()),
+                min_sdk: MinSdk::of_file(30).filter(|_| is_first),
             },
             update_desc: UpdateDescription::parse("Better \"tills\"\n").unwrap(),
             auto_install: true,
@@ -305,6 +308,7 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
             starts_at: at(1_700_000_000),
             ends_at: at(1_800_000_000),
         },
+        artifact: None,
     }
 }
 

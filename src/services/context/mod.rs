@@ -21,6 +21,7 @@ use crate::live::{CatalogCache, Lookup};
 use crate::secrets::Keyring;
 use crate::storage::{CatalogTx, Cause, Db, Tx, tenants};
 use slipway_domain::access::{Action, Role, TenantScope, User, authorize_tenant};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{TenantId, UserId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -45,6 +46,7 @@ pub struct ContextParts {
     pub push_delivery: PushDelivery,
     pub workload: Workload,
     pub node: NodeState,
+    pub download_urls: DownloadUrls,
 }
 
 impl Context {
@@ -101,6 +103,11 @@ impl Context {
 
     pub fn node(&self) -> &NodeState {
         &self.parts.node
+    }
+
+    /// Returns the addresses under which artifacts are downloaded.
+    pub fn download_urls(&self) -> &DownloadUrls {
+        &self.parts.download_urls
     }
 
     /// Returns the current time in whole microseconds, the precision of both databases and the API.

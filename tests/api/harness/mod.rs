@@ -132,6 +132,7 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         trusted_proxies: Vec::new(),
         forwarded_header: ForwardedHeader::Auto,
         public_url: None,
+        download_url: None,
         next_check_s: 3_600,
         next_check_after_offer_s: 300,
         poll_interval_ms: 250,

@@ -11,7 +11,7 @@ use super::DeviceTarget;
 use super::api::{DeviceApi, Failure, Push};
 use super::events::Events;
 use super::polls::Polls;
-use super::retry::RetryBackoff;
+use crate::retry::RetryBackoff;
 use super::token::OwnToken;
 
 /// Arguments of `slipway device listen`.
