@@ -5,6 +5,7 @@
 
 mod m0001_initial;
 mod m0002_effective_releases;
+mod m0003_artifacts;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_initial::Initial),
             Box::new(m0002_effective_releases::EffectiveReleases),
+            Box::new(m0003_artifacts::Artifacts),
         ]
     }
 }

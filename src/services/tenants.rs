@@ -4,6 +4,7 @@ use super::audit::{self, AuditedChange};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult};
 use crate::storage::tenants;
 use slipway_domain::access::{Action, authorize_platform, authorize_tenant};
+use slipway_domain::catalog::artifact::ArtifactQuota;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
@@ -21,6 +22,7 @@ pub struct TenantChanges {
     pub offers_enabled: Option<bool>,
     pub push_url_schemes: Option<UrlSchemes>,
     pub enrolment: Option<EnrolmentPolicy>,
+    pub artifact_quota: Option<ArtifactQuota>,
 }
 
 pub async fn create(
@@ -39,6 +41,7 @@ pub async fn create(
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
         enrolment: EnrolmentPolicy::default(),
+        artifact_quota: ArtifactQuota::default(),
     };
     let tx = ctx.begin_catalog(caller, scope).await?;
     let stored = tenants::insert(&tx, tenant, ctx.now()).await?;
@@ -86,6 +89,7 @@ pub async fn update(
             .push_url_schemes
             .unwrap_or_else(|| before.value.push_url_schemes.clone()),
         enrolment: changes.enrolment.unwrap_or(before.value.enrolment),
+        artifact_quota: changes.artifact_quota.unwrap_or(before.value.artifact_quota),
     };
     if after == before.value {
         return Ok(ctx.unchanged(tx, before).await);

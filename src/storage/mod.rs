@@ -45,6 +45,7 @@ mod write_probe;
 mod writer_lock;
 
 pub mod apps;
+pub mod artifacts;
 pub mod audit;
 pub mod catalog_states;
 pub mod credentials;

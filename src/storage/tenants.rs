@@ -10,6 +10,7 @@ use super::selection::numbers;
 use super::versioned::{first_version, next_version};
 use super::{CatalogTx, Reader, StorageError, UniqueKey};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::artifact::ArtifactQuota;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
@@ -99,6 +100,7 @@ fn changeable(stored: &Versioned<Tenant>) -> ActiveModel {
             .listed()
             .map(|listed| to_json(&listed))),
         enrolment: Set(stored.value.enrolment.as_str().to_owned()),
+        artifact_quota_bytes: Set(stored.value.artifact_quota.bytes()),
         etag: Set(stored.etag.clone()),
         updated_at: Set(stored.updated_at),
         ..Default::default()
@@ -115,6 +117,10 @@ fn read(model: Model) -> Result<Versioned<Tenant>, StorageError> {
             offers_enabled: model.offers_enabled,
             push_url_schemes: row.column("push_url_schemes", read_schemes(model.push_url_schemes))?,
             enrolment: row.column("enrolment", EnrolmentPolicy::parse(&model.enrolment))?,
+            artifact_quota: row.column(
+                "artifact_quota_bytes",
+                ArtifactQuota::parse(model.artifact_quota_bytes),
+            )?,
         },
         etag: model.etag,
         created_at: model.created_at,

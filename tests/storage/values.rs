@@ -34,6 +34,7 @@ pub(crate) fn tenant(number: i64) -> Tenant {
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
         enrolment: EnrolmentPolicy::Key,
+        artifact_quota: slipway_domain::catalog::artifact::ArtifactQuota::default(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::http::respond;
 use crate::http::value_schemas::EnrolmentPolicyValue;
 use crate::services::tenants::{self, TenantChanges};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::artifact::ArtifactQuota;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::push::{MAX_URL_SCHEMES, UrlScheme, UrlSchemes};
@@ -60,6 +61,10 @@ pub(super) struct UpdateTenantRequest {
     #[schema(value_type = Option<EnrolmentPolicyValue>, example = "code")]
     #[serde(default)]
     enrolment: Patch<String>,
+    /// Limit in bytes on the artifacts of the tenant together. A lower limit than the used space deletes nothing.
+    #[schema(value_type = Option<i64>, minimum = 0, example = 53_687_091_200_i64)]
+    #[serde(default)]
+    artifact_quota_bytes: Patch<i64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -75,6 +80,9 @@ struct TenantResponse {
     push_url_schemes: Option<Vec<String>>,
     #[schema(value_type = EnrolmentPolicyValue, example = "key")]
     enrolment: &'static str,
+    /// Limit in bytes on the artifacts of the tenant together.
+    #[schema(example = 53_687_091_200_i64)]
+    artifact_quota_bytes: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -92,6 +100,7 @@ impl From<&Versioned<Tenant>> for TenantResponse {
                 .listed()
                 .map(|schemes| schemes.iter().map(|scheme| scheme.as_str().to_owned()).collect()),
             enrolment: stored.value.enrolment.as_str(),
+            artifact_quota_bytes: stored.value.artifact_quota.bytes(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,
         }
@@ -133,6 +142,11 @@ impl UpdateTenantRequest {
             enrolment: fields.optional_non_null("enrolment", self.enrolment, |text: String| {
                 EnrolmentPolicy::parse(&text)
             }),
+            artifact_quota: fields.optional_non_null(
+                "artifact_quota_bytes",
+                self.artifact_quota_bytes,
+                ArtifactQuota::parse,
+            ),
         };
         fields.finish()?;
         Ok(changes)

@@ -55,7 +55,7 @@ fn what_a_block_holds_changes_with_the_format_alone() {
     assert_eq!(bytes.len() as u64, packed.unpacked);
     let digest = hex::encode(sha2::Sha256::digest(&bytes));
     let known = "18b3771d379d621ce64df52f3a529a6aa1caa15d4023c19ae9099a3a970322a2";
-    assert_eq!((FORMAT, digest.as_str()), (7, known));
+    assert_eq!((FORMAT, digest.as_str()), (8, known));
 }
 
 #[test]
@@ -219,6 +219,7 @@ fn sample() -> PublishedTenant {
             offers_enabled: false,
             push_url_schemes: UrlSchemes::only(vec![UrlScheme::parse("https").unwrap()]).unwrap(),
             enrolment: EnrolmentPolicy::Code,
+            artifact_quota: slipway_domain::catalog::artifact::ArtifactQuota::default(),
         },
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),

@@ -26,6 +26,7 @@ impl Audited for Tenant {
             "offers_enabled": self.offers_enabled,
             "push_url_schemes": self.push_url_schemes.listed(),
             "enrolment": self.enrolment.as_str(),
+            "artifact_quota_bytes": self.artifact_quota.bytes(),
         })
     }
 }

@@ -3,6 +3,8 @@
 pub(super) mod api_token;
 pub(super) mod app;
 pub(super) mod app_key;
+pub(super) mod artifact;
+pub(super) mod artifact_usage;
 pub(super) mod audit_event;
 pub(super) mod catalog_revision;
 pub(super) mod deleted_app;

@@ -44,6 +44,8 @@ pub struct Model {
     pub published_at: Option<DateTimeUtc>,
     pub effective: bool,
     pub version_order: Option<String>,
+    pub artifact_sha256: Option<String>,
+    pub min_sdk: Option<i32>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

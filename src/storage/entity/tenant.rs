@@ -13,6 +13,7 @@ pub struct Model {
     pub offers_enabled: bool,
     pub enrolment: String,
     pub push_url_schemes: Option<String>,
+    pub artifact_quota_bytes: i64,
     pub etag: String,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

@@ -116,6 +116,7 @@ pub(crate) async fn plant_app_key(database: &TestDatabase, tenant: i64, app_key:
         offers_enabled: true,
         push_url_schemes: UrlSchemes::default(),
         enrolment: EnrolmentPolicy::Key,
+        artifact_quota: slipway_domain::catalog::artifact::ArtifactQuota::default(),
     };
     let key = AppKey {
         facts: KeyFacts::default(),

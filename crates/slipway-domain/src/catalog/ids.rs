@@ -87,6 +87,8 @@ uuid_id! {
     AppId;
     ReleaseId;
     PinId;
+    /// Id of an uploaded file, internal to the installation.
+    ArtifactId;
     PushId;
     /// Id of a person who signs in.
     UserId;

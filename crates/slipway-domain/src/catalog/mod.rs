@@ -4,6 +4,7 @@
 //! Input is converted by a `parse` function, whose error states the problem and the accepted values.
 
 pub mod app;
+pub mod artifact;
 pub mod attribute;
 pub mod audit;
 pub mod audit_action;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::artifact::ArtifactQuota;
 use super::enrolment::EnrolmentPolicy;
 use super::ids::TenantId;
 use super::push::UrlSchemes;
@@ -19,4 +20,6 @@ pub struct Tenant {
     pub push_url_schemes: UrlSchemes,
     /// Credential required for the first enrolment of a device.
     pub enrolment: EnrolmentPolicy,
+    /// Limit on the artifacts together.
+    pub artifact_quota: ArtifactQuota,
 }

@@ -83,6 +83,8 @@ text_type! {
     DeviceType, |text| one_line(text, 1, 128);
     /// Key shared by the rollouts of releases that have the same early devices.
     RolloutKey, |text| one_line(text, 1, 128);
+    /// Name of an uploaded file, without a path.
+    FileName, file_name_grammar;
     /// Login name of a user, in lower case.
     Username, username_grammar;
 }
@@ -151,6 +153,23 @@ fn several_lines(text: &str, min: usize, max: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
+fn file_name_grammar(text: &str) -> Result<(), Invalid> {
+    one_line(text, 1, 200)?;
+    if text.contains(['/', '\\']) || matches!(text, "." | "..") {
+        return Err(Invalid::new("must be the name of a file, without a path"));
+    }
+    // Such characters can disguise the extension of a name.
+    if text
+        .chars()
+        .any(|c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    {
+        return Err(Invalid::new(
+            "must not contain characters that change the direction of text",
+        ));
+    }
+    Ok(())
+}
+
 fn device_id_grammar(text: &str) -> Result<(), Invalid> {
     one_line(text, 1, 128)
 }
@@ -178,7 +197,7 @@ fn url_grammar(text: &str) -> Result<(), Invalid> {
 macro_rules! digest_type {
     ($($(#[$doc:meta])* $name:ident, $digits:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(String);
 
@@ -308,6 +327,25 @@ mod tests {
             "http://a\nb",
         ] {
             assert!(Url::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn file_names_are_no_paths() {
+        for good in ["a.apk", "收银台 1.0.apk", "a..b", &"店".repeat(200)] {
+            assert!(FileName::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\\b",
+            "a\nb",
+            "a\u{202e}kpa.exe",
+            &"x".repeat(201),
+        ] {
+            assert!(FileName::parse(bad).is_err(), "{bad:?}");
         }
     }
 
