@@ -27,7 +27,10 @@ pub(super) fn release_members<'a>(app: &'a App, release: &'a Release) -> Release
     let (download_url, status) = if is_removal {
         ("", 0)
     } else {
-        (content.file.download_url.as_ref().map_or("", |url| url.as_str()), 1)
+        (
+            content.file.download_url.as_ref().map_or("", |url| url.as_str()),
+            1,
+        )
     };
     [
         ("config_json", Text(content.config_json.as_str())),

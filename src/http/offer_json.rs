@@ -55,7 +55,11 @@ impl OfferEncoder for JsonEncoder {
 
 /// Splits at the brace that begins the members, which no digit is.
 fn split_sha256(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let length = if bytes.first() == Some(&b'{') { 0 } else { SHA256_DIGITS };
+    let length = if bytes.first() == Some(&b'{') {
+        0
+    } else {
+        SHA256_DIGITS
+    };
     bytes.split_at_checked(length).unwrap_or((b"", bytes))
 }
 

@@ -97,7 +97,10 @@ pub(super) fn respond_written(
 }
 
 /// Responds to a write of several objects, which have no entity tag together.
-pub(super) fn respond_written_list(body: &impl Serialize, revision: Option<&CatalogRevision>) -> HttpResponse {
+pub(super) fn respond_written_list(
+    body: &impl Serialize,
+    revision: Option<&CatalogRevision>,
+) -> HttpResponse {
     with_revision(HttpResponse::Ok(), revision).json(body)
 }
 

@@ -220,10 +220,7 @@ impl Loader {
         }
         let apps = AppSelection::OfTenants(&scopes);
         for rows in catalog_states::load_apps(reader, apps, ReleaseSelection::Effective).await? {
-            loaded
-                .entry(rows.tenant)
-                .or_default()
-                .push(self.load_app(rows)?);
+            loaded.entry(rows.tenant).or_default().push(self.load_app(rows)?);
         }
         Ok(loaded)
     }

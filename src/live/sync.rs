@@ -37,7 +37,7 @@ const NEWEST: u64 = 64;
 /// Interval between comparisons of all tenants, regardless of what the polls return.
 const COMPARE_ALL_EVERY: Duration = Duration::from_mins(1);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct CatalogSyncSettings {
     pub poll_interval: Duration,
     /// Time without a comparison after which the catalog is stale.

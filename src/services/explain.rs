@@ -42,10 +42,11 @@ pub async fn explain_check(
         .ok_or(ServiceError::NotFound("tenant"))?;
     let app = apps::find(&reader, scope, app).await?.value;
     let ids = [app.id];
-    let mut found = catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
-        .await?
-        .pop()
-        .ok_or(ServiceError::NotFound("app"))?;
+    let mut found =
+        catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
+            .await?
+            .pop()
+            .ok_or(ServiceError::NotFound("app"))?;
     let directory = find_directory(ctx, &reader, scope, &rows).await?;
     check.complete_memberships(&directory);
     let now = ctx.now();

@@ -11,6 +11,7 @@ use slipway_domain::catalog::artifact::{ApkFacts, ArtifactFacts, SigningScheme};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::release::{Release, ReleaseRecord};
 use slipway_domain::catalog::text::Sha256;
+use slipway_domain::catalog::version::VersionCode;
 
 /// Gates that the caller overrides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,14 +27,23 @@ pub struct PublishOverrides {
 /// Signers of an APK, in the audit.
 #[derive(Serialize)]
 struct Signers<'a> {
-    version_code: i64,
+    version_code: VersionCode,
     signers: &'a [Sha256],
+}
+
+impl<'a> Signers<'a> {
+    fn of(version_code: VersionCode, facts: &'a ApkFacts) -> Self {
+        Self {
+            version_code,
+            signers: &facts.signing.signers,
+        }
+    }
 }
 
 /// Reasons for which an APK is unsafe, in the audit.
 #[derive(Serialize)]
 struct Unsafe<'a> {
-    version_code: i64,
+    version_code: VersionCode,
     reasons: &'a [&'static str],
 }
 
@@ -89,12 +99,13 @@ impl TransitionContext<'_> {
                 reasons.join(" and ")
             )));
         }
-        let version_code = draft.release.content.version_code.get();
         let details = Unsafe {
-            version_code,
+            version_code: draft.release.content.version_code,
             reasons: &reasons,
         };
-        let change = self.accepted(AuditAction::ReleaseAcceptUnsafePackage, draft).with_after(&details);
+        let change = self
+            .accepted(AuditAction::ReleaseAcceptUnsafePackage, draft)
+            .with_after(&details);
         self.audit(change).await
     }
 
@@ -130,14 +141,10 @@ impl TransitionContext<'_> {
                 in_words(&known.signing.signers)
             )));
         }
-        let signers = |version_code, facts: &'_ ApkFacts| Signers {
-            version_code,
-            signers: &facts.signing.signers,
-        };
         let change = self
             .accepted(AuditAction::ReleaseAcceptSignerChange, draft)
-            .with_before(&signers(old.get(), known))
-            .with_after(&signers(new.get(), facts));
+            .with_before(&Signers::of(old, known))
+            .with_after(&Signers::of(new, facts));
         self.audit(change).await
     }
 

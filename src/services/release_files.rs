@@ -88,14 +88,21 @@ impl ResourceOfApp<'_> {
         let package_name = package_name.filter(|_| self.app.is_itself(self.identifier));
         let version_code = package.and_then(|package| package.version_code);
         let is_version = |code: &u64| u64::try_from(version.get()) == Ok(*code);
-        let sha256 = given.sha256.as_ref().map(|sha256| sha256.as_ref().map_or("", Sha256::as_str));
+        let sha256 = given
+            .sha256
+            .as_ref()
+            .map(|sha256| sha256.as_ref().map_or("", Sha256::as_str));
         let disagreements = [
             disagreement("identifier", Some(self.identifier.as_str()), package_name),
             version_code
                 .filter(|code| !is_version(code))
                 .map(|code| disagree("version_code", version, code)),
             disagreement("size", given.size, Some(artifact.size)),
-            disagreement("md5", given.md5.as_ref().map(|md5| md5.as_str()), Some(artifact.md5.as_str())),
+            disagreement(
+                "md5",
+                given.md5.as_ref().map(|md5| md5.as_str()),
+                Some(artifact.md5.as_str()),
+            ),
             disagreement("sha256", sha256, Some(artifact.sha256.as_str())),
         ];
         require_valid(disagreements.into_iter().flatten().collect())
@@ -105,7 +112,12 @@ impl ResourceOfApp<'_> {
 /// Finds an artifact of the tenant. Another tenant's is absent too.
 pub(super) async fn find_artifact(tx: &CatalogTx, sha256: &Sha256) -> Result<Artifact, ServiceError> {
     let found = artifacts::find(tx, tx.scope(), sha256).await?;
-    let absent = || ServiceError::invalid("artifact", "is not an artifact of this tenant; upload the file first");
+    let absent = || {
+        ServiceError::invalid(
+            "artifact",
+            "is not an artifact of this tenant; upload the file first",
+        )
+    };
     Ok(found.ok_or_else(absent)?.value)
 }
 
@@ -137,11 +149,18 @@ fn min_sdk_of(facts: &ApkFacts) -> Option<MinSdk> {
 }
 
 /// Returns an error if a field was given and the file has another value.
-fn disagreement<T: Display + PartialEq>(field: &str, given: Option<T>, file: Option<T>) -> Option<FieldError> {
+fn disagreement<T: Display + PartialEq>(
+    field: &str,
+    given: Option<T>,
+    file: Option<T>,
+) -> Option<FieldError> {
     let (given, file) = given.zip(file)?;
     (given != file).then(|| disagree(field, given, file))
 }
 
 fn disagree(field: &str, given: impl Display, file: impl Display) -> FieldError {
-    FieldError::invalid(field, format!("is {given}, but the file of the artifact has {file}"))
+    FieldError::invalid(
+        field,
+        format!("is {given}, but the file of the artifact has {file}"),
+    )
 }

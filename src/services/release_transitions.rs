@@ -11,8 +11,8 @@ use crate::storage::{CatalogTx, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::audit_action::AuditAction;
-use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
 use slipway_domain::catalog::ids::{ReleaseId, TenantId};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
 use slipway_domain::catalog::text::{PackageName, Reason};
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -58,7 +58,10 @@ pub async fn apply(
         app: &app,
     };
     match context.apply(&before, request).await? {
-        Some(stored) => Ok(WriteResult::changed(with_address(ctx, stored), ctx.commit(tx).await?)),
+        Some(stored) => Ok(WriteResult::changed(
+            with_address(ctx, stored),
+            ctx.commit(tx).await?,
+        )),
         None => Ok(ctx.unchanged(tx, with_address(ctx, before)).await),
     }
 }
@@ -98,10 +101,7 @@ pub async fn publish_all(
 }
 
 /// Returns a release as callers see it: with the address of its artifact.
-pub(super) fn with_address(
-    ctx: &Context,
-    mut stored: Versioned<ReleaseRecord>,
-) -> Versioned<ReleaseRecord> {
+pub(super) fn with_address(ctx: &Context, mut stored: Versioned<ReleaseRecord>) -> Versioned<ReleaseRecord> {
     stored.value.release.set_address(ctx.download_urls());
     stored
 }

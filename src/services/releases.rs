@@ -2,8 +2,8 @@
 
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
-use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
 use super::release_files::ResourceOfApp;
+use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
 use super::release_transitions::{PublishOverrides, TransitionContext, TransitionRequest, with_address};
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::random;
@@ -267,7 +267,10 @@ async fn save(
     };
     let change = AuditedChange::changed(action, &of(&before.value), &of(&stored.value));
     audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change).await?;
-    Ok(WriteResult::changed(with_address(ctx, stored), ctx.commit(tx).await?))
+    Ok(WriteResult::changed(
+        with_address(ctx, stored),
+        ctx.commit(tx).await?,
+    ))
 }
 
 fn check_fixed_fields(before: &Release, after: &ReleaseContent) -> Result<(), ServiceError> {

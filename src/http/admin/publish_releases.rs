@@ -71,7 +71,9 @@ publish_request! {
 pub(super) fn read_overrides(fields: &mut FieldReader, given: [&mut Patch<bool>; 3]) -> PublishOverrides {
     let names = ["force", "accept_signer_change", "accept_unsafe_package"];
     let mut given = names.into_iter().zip(given).map(|(name, given)| {
-        fields.optional_non_null(name, std::mem::take(given), Ok).unwrap_or(false)
+        fields
+            .optional_non_null(name, std::mem::take(given), Ok)
+            .unwrap_or(false)
     });
     let mut next = || given.next().unwrap_or(false);
     PublishOverrides {
@@ -119,7 +121,10 @@ pub(super) async fn publish_releases(
     let app = (call.path.tenant_id, &call.path.package_name);
     let done = publish_all(&call.ctx, &call.caller, app, &ids, overrides).await?;
     let items = done.value.iter().map(ReleaseResponse::from).collect();
-    Ok(respond::respond_written_list(&PublishedReleases { items }, done.revision.as_ref()))
+    Ok(respond::respond_written_list(
+        &PublishedReleases { items },
+        done.revision.as_ref(),
+    ))
 }
 
 fn read_several(body: &mut PublishReleasesRequest) -> Result<(Vec<ReleaseId>, PublishOverrides), Problem> {
@@ -129,10 +134,15 @@ fn read_several(body: &mut PublishReleasesRequest) -> Result<(Vec<ReleaseId>, Pu
         if (1..=MAX_RELEASES).contains(&ids.len()) {
             Ok(ids)
         } else {
-            Err(Invalid::new(format!("must hold 1 to {MAX_RELEASES} ids, not {}", ids.len())))
+            Err(Invalid::new(format!(
+                "must hold 1 to {MAX_RELEASES} ids, not {}",
+                ids.len()
+            )))
         }
     });
-    let ids = fields.list("release_ids", ids.map_or(Patch::Absent, Patch::Value), |id| id.parse());
+    let ids = fields.list("release_ids", ids.map_or(Patch::Absent, Patch::Value), |id| {
+        id.parse()
+    });
     fields.finish()?;
     Ok((ids.unwrap_or_default(), overrides))
 }

@@ -192,15 +192,24 @@ fn response_properties() -> [(String, RefOr<Schema>); 3] {
     [
         (
             "download_url".to_owned(),
-            nullable(Type::String, "Address of the file. Null for an artifact while the server has no SLIPWAY_PUBLIC_URL."),
+            nullable(
+                Type::String,
+                "Address of the file. Null for an artifact while the server has no SLIPWAY_PUBLIC_URL.",
+            ),
         ),
         (
             "artifact".to_owned(),
-            nullable(Type::String, "SHA-256 of the artifact that is the file; null for an external file."),
+            nullable(
+                Type::String,
+                "SHA-256 of the artifact that is the file; null for an external file.",
+            ),
         ),
         (
             "min_sdk".to_owned(),
-            nullable(Type::Integer, "Lowest API level of Android that the file requires, if it requires one."),
+            nullable(
+                Type::Integer,
+                "Lowest API level of Android that the file requires, if it requires one.",
+            ),
         ),
     ]
 }

@@ -45,7 +45,10 @@ impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
             recall_mode: release.state.recall_mode().map(RecallMode::as_str),
             recall_reason: record.recall_reason.as_ref().map(ToString::to_string),
             origin: release.content.file.origin().as_str(),
-            file_damaged: release.artifact.as_ref().is_some_and(|artifact| artifact.is_damaged),
+            file_damaged: release
+                .artifact
+                .as_ref()
+                .is_some_and(|artifact| artifact.is_damaged),
             content: release.content.clone(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,

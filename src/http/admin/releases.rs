@@ -121,7 +121,11 @@ fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Problem> {
         Identifier::parse,
     );
     let publish = fields.optional_non_null("publish", std::mem::take(&mut body.publish), Ok);
-    let overrides = [&mut body.force, &mut body.accept_signer_change, &mut body.accept_unsafe_package];
+    let overrides = [
+        &mut body.force,
+        &mut body.accept_signer_change,
+        &mut body.accept_unsafe_package,
+    ];
     let overrides = read_overrides(&mut fields, overrides);
     let given = body.read_changes(&mut fields);
     for error in given.missing() {

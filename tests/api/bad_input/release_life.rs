@@ -38,11 +38,13 @@ async fn verbs_refuse_bad_input(database: TestDatabase) {
     let admin = fixture.admin.clone();
     let (draft, published) = (fixture.draft.clone(), fixture.published.clone());
     let before = fixture.everything().await;
-    let overrides = || OVERRIDES.map(|name| Field::not_null(name, Kind::Bool)).to_vec();
+    let overrides = || Vec::from(OVERRIDES.map(|name| Field::not_null(name, Kind::Bool)));
     let mut several = overrides();
     several.push(Field::required(
         "release_ids",
-        Kind::list(Kind::AnyText, 100, |_| json!("0197c0de-0000-7000-8000-000000000001")),
+        Kind::list(Kind::AnyText, 100, |_| {
+            json!("0197c0de-0000-7000-8000-000000000001")
+        }),
     ));
     let operations = [
         verb(&draft, "publish", json!({"force": false}), overrides()),

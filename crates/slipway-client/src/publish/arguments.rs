@@ -52,7 +52,7 @@ pub struct PublishCommand {
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     pub(super) version_code: Option<i64>,
 
-    /// Version name. If absent, the one that the file states.
+    /// Version name, for one file, or for those of several that state none. If absent, the one that the file states.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(super) version_name: Option<String>,
 
@@ -108,7 +108,9 @@ impl PublishCommand {
     pub(super) fn server(&self) -> Result<Server, Failure> {
         match (&self.server, &self.token) {
             (Some(url), Some(token)) => Server::new(url.clone(), token.clone(), self.tenant),
-            _ => Err(Failure::Usage("SLIPWAY_URL and SLIPWAY_TOKEN are required".to_owned())),
+            _ => Err(Failure::Usage(
+                "SLIPWAY_URL and SLIPWAY_TOKEN are required".to_owned(),
+            )),
         }
     }
 
@@ -126,7 +128,9 @@ impl PublishCommand {
             return Ok(None);
         };
         let usage = |why: String| Failure::Usage(format!("--notes {}: {why}", path.display()));
-        let size = std::fs::metadata(path).map_err(|why| usage(why.to_string()))?.len();
+        let size = std::fs::metadata(path)
+            .map_err(|why| usage(why.to_string()))?
+            .len();
         if size > MAX_NOTES_BYTES {
             return Err(usage(format!("it has {size} bytes, more than {MAX_NOTES_BYTES}")));
         }
@@ -148,7 +152,10 @@ fn given_file(text: &str) -> Result<GivenFile, String> {
             path: path.into(),
         }),
         Some(_) => Err("a file is given as PATH or IDENTIFIER=PATH".to_owned()),
-        None => Ok(GivenFile { identifier: None, path }),
+        None => Ok(GivenFile {
+            identifier: None,
+            path,
+        }),
     }
 }
 

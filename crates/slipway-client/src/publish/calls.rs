@@ -65,7 +65,10 @@ impl Server {
         overrides: Value,
     ) -> Result<(), Failure> {
         let app = created.first().map_or("", |first| first.app.as_str()).to_owned();
-        let ids: Vec<_> = created.iter().map(|created| text(&created.release["id"]).to_owned()).collect();
+        let ids: Vec<_> = created
+            .iter()
+            .map(|created| text(&created.release["id"]).to_owned())
+            .collect();
         let mut asked = json!({"release_ids": ids});
         extend(&mut asked, overrides);
         let (_, mut answer) = self.post(&["apps", &app, "releases", "publish"], &asked).await?;
@@ -89,7 +92,8 @@ impl Server {
 
     async fn post(&self, segments: &[&str], asked: &Value) -> Result<(StatusCode, Value), Failure> {
         let url = self.address(segments)?;
-        self.call(|| self.client.request(Method::POST, url.clone()).json(asked)).await
+        self.call(|| self.client.request(Method::POST, url.clone()).json(asked))
+            .await
     }
 
     /// Returns the address of an object of the tenant.
@@ -97,9 +101,14 @@ impl Server {
         let mut url = self.url.clone();
         let tenant = self.tenant.to_string();
         let Ok(mut path) = url.path_segments_mut() else {
-            return Err(Failure::Usage(format!("{} is not the address of a server", self.url)));
+            return Err(Failure::Usage(format!(
+                "{} is not the address of a server",
+                self.url
+            )));
         };
-        path.pop_if_empty().extend(["api", "v1", "tenants", &tenant]).extend(segments);
+        path.pop_if_empty()
+            .extend(["api", "v1", "tenants", &tenant])
+            .extend(segments);
         drop(path);
         Ok(url)
     }
@@ -143,7 +152,10 @@ impl Server {
                 Err(error) => (crate::response::causes(&error.without_url()), None),
             };
             if attempt == ATTEMPTS {
-                return Err(Failure::Unreachable(format!("{} cannot be reached: {reason}", self.url)));
+                return Err(Failure::Unreachable(format!(
+                    "{} cannot be reached: {reason}",
+                    self.url
+                )));
             }
             attempt += 1;
             tokio::time::sleep(backoff.next(asked_for)).await;

@@ -33,7 +33,10 @@ pub(super) async fn download(url: &Url, output: &Output) -> Result<LocalFile, Fa
         .read_timeout(SILENCE);
     let client = client.build().map_err(Failure::local)?;
     let filename = url.path_segments().and_then(|mut segments| segments.next_back());
-    let filename = filename.filter(|name| !name.is_empty()).unwrap_or("file").to_owned();
+    let filename = filename
+        .filter(|name| !name.is_empty())
+        .unwrap_or("file")
+        .to_owned();
     let mut backoff = RetryBackoff::default();
     let mut attempt = 1;
     let copy = loop {
@@ -41,7 +44,9 @@ pub(super) async fn download(url: &Url, output: &Output) -> Result<LocalFile, Fa
             Ok(copy) => break copy,
             Err(AttemptError::Final(failure)) => return Err(failure),
             Err(AttemptError::Temporary(reason)) if attempt == ATTEMPTS => {
-                return Err(Failure::Unreachable(format!("{url} cannot be downloaded: {reason}")));
+                return Err(Failure::Unreachable(format!(
+                    "{url} cannot be downloaded: {reason}"
+                )));
             }
             Err(AttemptError::Temporary(_)) => attempt += 1,
         }
@@ -72,7 +77,9 @@ async fn try_download(
         return Err(AttemptError::Temporary(status.to_string()));
     }
     if !status.is_success() {
-        return Err(AttemptError::Final(Failure::Refused(format!("{url} was answered {status}"))));
+        return Err(AttemptError::Final(Failure::Refused(format!(
+            "{url} was answered {status}"
+        ))));
     }
     write_body(response, filename, output).await
 }

@@ -45,7 +45,10 @@ pub(super) struct Package<'a> {
 
 impl LocalFile {
     pub(super) async fn read(given: &GivenFile) -> Result<Self, Failure> {
-        let filename = given.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let filename = given
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
         Self::read_as(given.clone(), filename.unwrap_or_default()).await
     }
 

@@ -73,7 +73,11 @@ async fn send(
     plans: &[ReleasePlan<'_>],
 ) -> Result<Vec<Published>, Failure> {
     if let [plan] = plans {
-        return Ok(vec![server.create_release(plan, !command.draft, command.overrides()).await?]);
+        return Ok(vec![
+            server
+                .create_release(plan, !command.draft, command.overrides())
+                .await?,
+        ]);
     }
     let mut created = Vec::new();
     let done = send_together(server, command, plans, &mut created).await;

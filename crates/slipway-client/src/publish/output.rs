@@ -69,7 +69,10 @@ impl Output {
 
     /// Prints the requests of a dry run.
     pub(super) fn show_plans(&self, plans: &[ReleasePlan<'_>]) -> Result<(), Failure> {
-        let releases: Vec<_> = plans.iter().map(|plan| json!({"app": plan.app, "release": plan.fields})).collect();
+        let releases: Vec<_> = plans
+            .iter()
+            .map(|plan| json!({"app": plan.app, "release": plan.fields}))
+            .collect();
         let document = json!({"dry_run": true, "releases": releases});
         self.note("nothing was sent; these releases would be created:")?;
         print(&format!("{document:#}\n")).map_err(Failure::local)
@@ -100,7 +103,10 @@ impl Output {
         let ignored = release["ignored"].as_array().into_iter().flatten();
         let ignored: Vec<_> = ignored.filter_map(Value::as_str).collect();
         if !ignored.is_empty() {
-            self.note(&format!("not changed, because the release exists: {}", ignored.join(", ")))?;
+            self.note(&format!(
+                "not changed, because the release exists: {}",
+                ignored.join(", ")
+            ))?;
         }
         let Some(page) = page_of(download).filter(|_| self.is_terminal) else {
             return Ok(());

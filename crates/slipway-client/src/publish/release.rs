@@ -26,13 +26,22 @@ pub(super) fn plan<'a>(
             "--identifier is for one file; give each file as IDENTIFIER=PATH".to_owned(),
         ));
     }
-    let identifiers: Vec<_> = files.iter().map(|file| identifier(command, file)).collect::<Result<_, _>>()?;
+    let identifiers: Vec<_> = files
+        .iter()
+        .map(|file| identifier(command, file))
+        .collect::<Result<_, _>>()?;
     for (index, identifier) in identifiers.iter().enumerate() {
         if identifiers[..index].contains(identifier) {
-            return Err(Failure::Usage(format!("two of the files have the identifier {identifier}")));
+            return Err(Failure::Usage(format!(
+                "two of the files have the identifier {identifier}"
+            )));
         }
     }
-    let app = command.app.as_deref().or(identifiers.first().copied()).unwrap_or_default();
+    let app = command
+        .app
+        .as_deref()
+        .or(identifiers.first().copied())
+        .unwrap_or_default();
     files
         .iter()
         .zip(&identifiers)
@@ -49,7 +58,9 @@ pub(super) fn plan<'a>(
 fn identifier<'a>(command: &'a PublishCommand, file: &'a LocalFile) -> Result<&'a str, Failure> {
     let given = file.identifier.as_deref().or(command.identifier.as_deref());
     let package = file.package().map(|package| package.name);
-    given.or(package).ok_or_else(|| missing(file, "identifier; give --identifier or IDENTIFIER=PATH"))
+    given
+        .or(package)
+        .ok_or_else(|| missing(file, "identifier; give --identifier or IDENTIFIER=PATH"))
 }
 
 fn fields(
@@ -62,9 +73,7 @@ fn fields(
         "identifier": identifier,
         "version_code": version_code(command, file)?,
     });
-    let package_name = file.package().and_then(|package| package.version_name);
-    let version_name = command.version_name.as_deref().or(package_name);
-    fields["version_name"] = json!(version_name.ok_or_else(|| missing(file, "version name; give --version-name"))?);
+    fields["version_name"] = json!(version_name(command, file)?);
     match &file.external {
         Some(external) => {
             fields["download_url"] = json!(external.url.as_str());
@@ -84,6 +93,18 @@ fn fields(
         fields["rollout"] = json!({"percent": percent, "unit": command.unit.as_deref().unwrap_or("device")});
     }
     Ok(fields)
+}
+
+/// Returns the version name. The argument is for the only file, or for those of several that state none.
+fn version_name<'a>(command: &'a PublishCommand, file: &'a LocalFile) -> Result<&'a str, Failure> {
+    let stated = file.package().and_then(|package| package.version_name);
+    let given = command.version_name.as_deref();
+    let name = if command.files.len() > 1 {
+        stated.or(given)
+    } else {
+        given.or(stated)
+    };
+    name.ok_or_else(|| missing(file, "version name; give --version-name"))
 }
 
 /// Returns the version code of the file, which the argument must not contradict.

@@ -51,7 +51,10 @@ fn content(file: &LocalFile, progress: &Progress) -> Body {
 fn chunks(file: File) -> impl Stream<Item = std::io::Result<Vec<u8>>> {
     stream::try_unfold(file, async |mut file| {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        let length = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;
+        let length = (&mut file)
+            .take(CHUNK_BYTES as u64)
+            .read_to_end(&mut chunk)
+            .await?;
         Ok((length > 0).then_some((chunk, file)))
     })
 }

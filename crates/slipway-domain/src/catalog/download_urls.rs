@@ -98,8 +98,14 @@ mod tests {
             text(urls.file(&key, &name)),
             format!("https://cdn.example/slipway/dl/{key}/%E6%94%B6%E9%93%B6%201.apk")
         );
-        assert_eq!(text(urls.page(&key)), format!("https://cdn.example/slipway/get/{key}"));
-        assert_eq!(text(urls.qr_code(&key)), format!("https://cdn.example/slipway/get/{key}/qr.png"));
+        assert_eq!(
+            text(urls.page(&key)),
+            format!("https://cdn.example/slipway/get/{key}")
+        );
+        assert_eq!(
+            text(urls.qr_code(&key)),
+            format!("https://cdn.example/slipway/get/{key}/qr.png")
+        );
         assert_eq!(DownloadUrls::default().file(&key, &name), None);
     }
 
@@ -113,7 +119,14 @@ mod tests {
 
     #[test]
     fn a_base_is_a_web_address() {
-        for invalid in ["", "files.example", "ftp://files.example", "https://a?b", "https://a#b", "https://"] {
+        for invalid in [
+            "",
+            "files.example",
+            "ftp://files.example",
+            "https://a?b",
+            "https://a#b",
+            "https://",
+        ] {
             assert!(DownloadUrls::new(Some(invalid)).is_err(), "{invalid}");
         }
     }

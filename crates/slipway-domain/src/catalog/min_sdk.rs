@@ -66,7 +66,17 @@ mod tests {
         for excluded in ["29", " 29 ", "0", "-1", "29.9", "2.9e1"] {
             assert!(!level.admits(Some(excluded)), "{excluded}");
         }
-        for admitted in ["30", "31", "30.0", "", "S", "true", "9x", "NaN", "9223372036854775808"] {
+        for admitted in [
+            "30",
+            "31",
+            "30.0",
+            "",
+            "S",
+            "true",
+            "9x",
+            "NaN",
+            "9223372036854775808",
+        ] {
             assert!(level.admits(Some(admitted)), "{admitted}");
         }
         assert!(level.admits(None));

@@ -219,7 +219,10 @@ fn detail(
         ),
         Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
         Rule::Pin => describe_pin(decision.pin),
-        Rule::FileUnavailable => "the file cannot be downloaded: it is damaged or missing, or SLIPWAY_PUBLIC_URL is not set".to_owned(),
+        Rule::FileUnavailable => {
+            "the file cannot be downloaded: it is damaged or missing, or SLIPWAY_PUBLIC_URL is not set"
+                .to_owned()
+        }
         Rule::NewerPasses => format!("version {choice} is newer and passes too"),
         Rule::Floor => format!("version {choice} is a floor that must not be skipped"),
         Rule::Newer => describe_newer(release, decision),
