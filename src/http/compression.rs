@@ -170,7 +170,7 @@ mod tests {
         ] {
             let request = TestRequest::default().insert_header((ACCEPT_ENCODING, header));
             assert_eq!(
-                Coding::accepted_by(&request.to_http_request()),
+                Coding::accepted_by(&request.to_http_request(), &CODINGS),
                 chosen,
                 "{header}"
             );

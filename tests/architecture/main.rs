@@ -7,5 +7,6 @@ mod handlers;
 mod language;
 mod layers;
 mod migrations;
+mod mutants;
 mod source;
 mod writes;
