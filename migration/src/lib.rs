@@ -6,6 +6,7 @@
 mod m0001_initial;
 mod m0002_effective_releases;
 mod m0003_artifacts;
+mod m0004_min_sdk_index;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_initial::Initial),
             Box::new(m0002_effective_releases::EffectiveReleases),
             Box::new(m0003_artifacts::Artifacts),
+            Box::new(m0004_min_sdk_index::MinSdkIndex),
         ]
     }
 }

@@ -202,6 +202,12 @@ impl Loader {
         Ok(loaded)
     }
 
+    /// Returns the cached catalog of a tenant, if its offers have the addresses of this node. A snapshot may have others.
+    fn reusable(&self, tenant: TenantId) -> Option<Arc<PublishedTenant>> {
+        let served = self.live.served(tenant)?;
+        (served.download_urls == self.download_urls).then_some(served)
+    }
+
     /// Loads all apps of the tenants that are not cached yet, for all of these tenants together.
     async fn load_apps_of_new_tenants(
         &self,
@@ -211,7 +217,7 @@ impl Loader {
         let scopes: Vec<_> = rows
             .iter()
             .map(|row| row.tenant.id)
-            .filter(|tenant| self.live.served(*tenant).is_none())
+            .filter(|tenant| self.reusable(*tenant).is_none())
             .map(TenantScope::internal)
             .collect();
         let mut loaded: HashMap<_, Vec<_>> = HashMap::new();
@@ -260,6 +266,7 @@ impl Loader {
         Ok(LoadResult::Tenant(Box::new(PublishedTenant::new(TenantParts {
             revision: row.revision,
             tenant: row.tenant,
+            download_urls: self.download_urls.clone(),
             directory_etag: row.directory_etag,
             directory,
             device_keys: row.device_keys.into_iter().collect(),

@@ -253,10 +253,17 @@ impl CatalogSync {
 
     fn changed_tenants(&self, rows: &[CatalogState]) -> Vec<TenantId> {
         rows.iter()
-            .filter(|row| self.served_revision(row.tenant).as_ref() != Some(&row.revision))
+            .filter(|row| !self.serves(row))
             .filter(|row| self.refused.get(&row.tenant) != Some(&row.revision))
             .map(|row| row.tenant)
             .collect()
+    }
+
+    /// Returns `true` if the cached catalog of the tenant has this state, with the addresses of this node.
+    fn serves(&self, row: &CatalogState) -> bool {
+        self.live.served(row.tenant).is_some_and(|served| {
+            served.revision == row.revision && served.download_urls == self.settings.download_urls
+        })
     }
 
     /// Returns `true` if every revision can follow the cached one. Otherwise the database has another history: it

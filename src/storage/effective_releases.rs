@@ -5,6 +5,9 @@
 //! effective again when the newer one is paused, recalled or restricted. Floors, mandatory and recalled releases are
 //! never superseded, because they matter to devices that have an older or the same version.
 //!
+//! A release whose file requires an API level supersedes only releases that require this level or a higher one: devices
+//! below it still get those that require less. The newest release is therefore found for each level of the resource.
+//!
 //! The flags are computed in the transaction of the change, for the changed resources alone.
 
 use sea_orm::prelude::Uuid;
@@ -50,16 +53,30 @@ pub(super) fn is_not_discarded() -> SimpleExpr {
     Expr::cust(format!("state <> '{}'", ReleaseStateKind::Discarded.as_str()))
 }
 
-/// Range of version codes, inclusive.
+/// Maximum number of levels that are treated separately. With more, every release is effective.
+const MAX_LEVELS: usize = 64;
+
+/// API level that files require; `None` requires none.
+type Level = Option<i32>;
+
+fn requires(level: Level) -> SimpleExpr {
+    match level {
+        Some(level) => Column::MinSdk.eq(level),
+        None => Column::MinSdk.is_null(),
+    }
+}
+
+/// Range of version codes, inclusive, of the releases that require a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct VersionRange {
+    level: Level,
     first: i64,
     last: i64,
 }
 
 impl VersionRange {
     fn contains(&self) -> SimpleExpr {
-        Column::VersionCode.between(self.first, self.last)
+        requires(self.level).and(Column::VersionCode.between(self.first, self.last))
     }
 }
 
@@ -68,16 +85,16 @@ impl VersionRange {
 struct Choice {
     ranges: Vec<VersionRange>,
     exact: Vec<i64>,
+    /// Too many levels: every version.
+    is_everything: bool,
 }
 
 impl Choice {
-    fn upwards_from(first: i64) -> Self {
-        let last = i64::MAX;
-        Self {
-            ranges: vec![VersionRange { first, last }],
-            exact: Vec::new(),
-        }
-    }
+    const EVERYTHING: Self = Self {
+        ranges: Vec::new(),
+        exact: Vec::new(),
+        is_everything: true,
+    };
 }
 
 /// App of a tenant, in a transaction that has changed it.
@@ -122,6 +139,9 @@ impl ChangedApp<'_> {
             identifier,
         };
         let choice = resource.choice().await?;
+        if choice.is_everything {
+            return resource.set(Column::VersionCode.gte(0)).await;
+        }
         resource.clear_except(&choice).await?;
         for range in choice.ranges {
             resource.set(range.contains()).await?;
@@ -143,26 +163,81 @@ impl ChangedResource<'_> {
     /// Returns the versions that a check can choose from: from the newest release for everybody upwards, the same below
     /// each ceiling, and exact ones.
     async fn choice(&self) -> Result<Choice, StorageError> {
-        let newest = self.newest_for_everybody(i64::MAX).await?;
+        let Some(levels) = self.levels().await? else {
+            return Ok(Choice::EVERYTHING);
+        };
+        let mut ranges = self.ranges_up_to(i64::MAX, &levels).await?;
+        let newest = ranges.last().map_or(0, |range| range.first);
+        let mut exact = Vec::new();
         let mut pinned = self.pinned_below(newest).await?;
-        let mut choice = Choice::upwards_from(newest);
         if pinned.len() > MAX_PINNED_VERSIONS {
             let lowest = pinned.iter().filter_map(|mode| mode.version_code()).min();
             let lowest = lowest.map_or(newest, VersionCode::get);
-            choice = Choice::upwards_from(self.newest_for_everybody(lowest).await?);
+            ranges = self.ranges_up_to(lowest, &levels).await?;
+            for range in &mut ranges {
+                range.last = i64::MAX;
+            }
             pinned.clear();
         }
         for mode in pinned {
             match mode {
-                PinMode::Exact(version) => choice.exact.push(version.get()),
-                PinMode::Ceiling(version) => choice.ranges.push(VersionRange {
-                    first: self.newest_for_everybody(version.get()).await?,
-                    last: version.get(),
-                }),
+                PinMode::Exact(version) => exact.push(version.get()),
+                PinMode::Ceiling(version) => {
+                    ranges.extend(self.ranges_up_to(version.get(), &levels).await?);
+                }
                 PinMode::Hold => {}
             }
         }
-        Ok(choice)
+        Ok(Choice {
+            ranges,
+            exact,
+            is_everything: false,
+        })
+    }
+
+    /// Returns the levels that releases of the resource require, lowest first; `None` if there are too many.
+    async fn levels(&self) -> Result<Option<Vec<Level>>, StorageError> {
+        let mut levels = vec![None];
+        // Each statement reads one entry of an index, where DISTINCT would read all.
+        while let Some(next) = self.next_level(levels.last().copied().flatten()).await? {
+            if levels.len() == MAX_LEVELS {
+                return Ok(None);
+            }
+            levels.push(Some(next));
+        }
+        Ok(Some(levels))
+    }
+
+    async fn next_level(&self, level: Level) -> Result<Level, StorageError> {
+        let next: Option<i32> = Entity::find()
+            .filter(Column::TenantId.eq(self.app.tenant))
+            .filter(Column::AppId.eq(self.app.id))
+            .filter(Column::Identifier.eq(self.identifier))
+            .filter(Column::MinSdk.gt(level.unwrap_or(0)))
+            .select_only()
+            .column(Column::MinSdk)
+            .order_by_asc(Column::MinSdk)
+            .limit(1)
+            .into_tuple()
+            .one(self.app.connection)
+            .await?;
+        Ok(next)
+    }
+
+    /// Returns the effective versions up to `ceiling` for each level: from the newest release on that supersedes those
+    /// that require the level.
+    async fn ranges_up_to(&self, ceiling: i64, levels: &[Level]) -> Result<Vec<VersionRange>, StorageError> {
+        let mut ranges = Vec::with_capacity(levels.len());
+        let mut first = 0;
+        for level in levels.iter().copied() {
+            first = std::cmp::max(first, self.newest_for_everybody(level, ceiling).await?);
+            ranges.push(VersionRange {
+                level,
+                first,
+                last: ceiling,
+            });
+        }
+        Ok(ranges)
     }
 
     /// Returns the modes of pins with a lower version, each once.
@@ -189,8 +264,9 @@ impl ChangedResource<'_> {
             .collect()
     }
 
-    /// Returns the highest published version up to `ceiling` that passes for every device at any time; 0 without one.
-    async fn newest_for_everybody(&self, ceiling: i64) -> Result<i64, StorageError> {
+    /// Returns the highest published version up to `ceiling` that passes for every device at any time, except those
+    /// below the level; 0 without one.
+    async fn newest_for_everybody(&self, level: Level, ceiling: i64) -> Result<i64, StorageError> {
         let newest: Option<i64> = Entity::find()
             .filter(Column::TenantId.eq(self.app.tenant))
             .filter(Column::AppId.eq(self.app.id))
@@ -202,7 +278,7 @@ impl ChangedResource<'_> {
             .filter(Column::Targeting.is_in(FOR_EVERYBODY))
             .filter(Column::StartsAt.is_null())
             .filter(Column::EndsAt.is_null())
-            .filter(Column::MinSdk.is_null())
+            .filter(requires(level))
             .filter(self.has_damaged_artifact().not())
             .select_only()
             .column(Column::VersionCode)

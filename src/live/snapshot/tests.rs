@@ -19,6 +19,7 @@ use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
 use slipway_domain::catalog::min_sdk::MinSdk;
@@ -221,6 +222,7 @@ fn sample() -> PublishedTenant {
             enrolment: EnrolmentPolicy::Code,
             artifact_quota: slipway_domain::catalog::artifact::ArtifactQuota::default(),
         },
+        download_urls: DownloadUrls::new(Some("https://files.example")).unwrap(),
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),
         device_keys: [(

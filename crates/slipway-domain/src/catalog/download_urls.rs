@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::artifact::DownloadKey;
 use super::field::Invalid;
 use super::text::{FileName, Url};
 
 /// Base of the addresses of downloads; without one, artifacts have no addresses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownloadUrls {
     /// Without a slash at the end.
     base: Option<String>,
@@ -20,16 +22,21 @@ impl DownloadUrls {
     /// Maximum length of an encoded file name in an address.
     const MAX_NAME: usize = 1_500;
 
-    /// Accepts an absolute `http` or `https` URL without a query and a fragment.
+    /// Accepts an absolute `http` or `https` URL without credentials, a query and a fragment.
     pub fn new(base: Option<&str>) -> Result<Self, Invalid> {
         let Some(base) = base else {
             return Ok(Self::default());
         };
         let base = base.trim_end_matches('/');
-        let is_web = base.starts_with("https://") || base.starts_with("http://");
-        if Url::parse(base).is_err() || !is_web || base.contains(['?', '#']) || base.len() > Self::MAX_BASE {
+        let rest = base
+            .strip_prefix("https://")
+            .or_else(|| base.strip_prefix("http://"));
+        let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        let has_host = !host.is_empty() && !host.contains('@');
+        if Url::parse(base).is_err() || !has_host || base.contains(['?', '#']) || base.len() > Self::MAX_BASE
+        {
             return Err(Invalid::new(format!(
-                "must be an absolute http or https URL of at most {} characters, without ? and #",
+                "must be an absolute http or https URL of at most {} characters, without a user, a query and a fragment",
                 Self::MAX_BASE
             )));
         }
@@ -126,6 +133,8 @@ mod tests {
             "https://a?b",
             "https://a#b",
             "https://",
+            "https://user@a",
+            "https:///a",
         ] {
             assert!(DownloadUrls::new(Some(invalid)).is_err(), "{invalid}");
         }
