@@ -64,14 +64,10 @@ pub struct Config {
     #[arg(long, env = "SLIPWAY_FORWARDED_HEADER", value_enum, default_value_t)]
     pub forwarded_header: ForwardedHeader,
 
-    /// Public URL of this server, shown in the API description. Downloads of artifacts have it in their addresses; without
-    /// it, releases from artifacts cannot be published.
+    /// Public URL of this server, shown in the API description. Download links begin with it, unless
+    /// SLIPWAY_DOWNLOAD_URL is set. With neither, releases from artifacts cannot be published.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL")]
     pub public_url: Option<String>,
-
-    /// URL for the addresses of downloads instead of the public URL, e.g. of a CDN in front of this server.
-    #[arg(long, env = "SLIPWAY_DOWNLOAD_URL")]
-    pub download_url: Option<String>,
 
     /// Seconds until a device checks again after a check without an offer, varied by ±10 %.
     #[arg(long, env = "SLIPWAY_NEXT_CHECK_S", default_value_t = 3_600,
@@ -171,6 +167,9 @@ pub struct Config {
     pub invalid_tokens_per_source: u32,
 
     #[command(flatten)]
+    pub artifacts: ArtifactConfig,
+
+    #[command(flatten)]
     pub device_records: DeviceRecordConfig,
 
     #[command(flatten)]
@@ -178,6 +177,45 @@ pub struct Config {
 
     #[command(flatten)]
     pub mqtt: MqttConfig,
+}
+
+/// Settings of artifacts.
+#[derive(Clone, Args)]
+pub struct ArtifactConfig {
+    /// Store of artifacts: file:///path, or s3://bucket/prefix with the usual AWS_* variables. If absent, a folder in
+    /// the data directory. Required with PostgreSQL, where all nodes must use the same store.
+    #[arg(long = "artifacts-url", env = "SLIPWAY_ARTIFACTS_URL")]
+    pub url: Option<String>,
+
+    /// Maximum size of an artifact in bytes.
+    #[arg(long = "artifact-max-bytes", env = "SLIPWAY_ARTIFACT_MAX_BYTES", default_value_t = 2 << 30,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_bytes: u64,
+
+    /// Days until an artifact that no release uses is deleted; 0 keeps unused artifacts forever.
+    #[arg(long = "artifact-retention-days", env = "SLIPWAY_ARTIFACT_RETENTION_DAYS", default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub retention_days: u32,
+
+    /// Days within which the content of every artifact is read and compared with its digest; 0 disables this.
+    #[arg(long = "scrub-days", env = "SLIPWAY_SCRUB_DAYS", default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(0..=3_650))]
+    pub scrub_days: u32,
+
+    /// Maximum number of concurrent downloads. Further downloads are answered 503 with Retry-After.
+    #[arg(long, env = "SLIPWAY_DOWNLOADS", default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub downloads: u32,
+
+    /// Answer downloads with a redirect to a pre-signed URL of the bucket: true or false. Needs an s3:// store that
+    /// devices can reach.
+    #[arg(long, env = "SLIPWAY_DOWNLOAD_REDIRECT", default_value_t = false, action = ArgAction::Set)]
+    pub download_redirect: bool,
+
+    /// Beginning of download links, for example the URL of a CDN that forwards to this server. If absent,
+    /// SLIPWAY_PUBLIC_URL.
+    #[arg(long, env = "SLIPWAY_DOWNLOAD_URL")]
+    pub download_url: Option<String>,
 }
 
 /// MQTT broker settings.

@@ -8,6 +8,7 @@
 //! - [`secrets`]: passwords, tokens, encryption.
 //! - [`storage`]: the database; the only module that uses the ORM.
 //! - [`live`]: the published catalog in memory, kept in sync with the database.
+//! - [`artifact_store`]: the files of artifacts; the only module that uses `object_store`.
 //! - [`broker`]: the MQTT broker; the only module that uses the MQTT client library.
 //! - [`services`]: the use cases; they own transactions and audit.
 //! - [`supervision`]: runs background tasks and restarts them after failures.
@@ -17,6 +18,7 @@
 //! - [`demo`]: a server with sample data.
 
 pub mod app;
+pub mod artifact_store;
 mod backoff;
 pub mod broker;
 pub mod clock;

@@ -15,11 +15,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
-use self::parts::{authentication, device_admission, workload};
+use self::parts::{artifacts, authentication, device_admission, workload};
 use self::servers::{RunningServers, Servers};
 use self::settings::{
     administrator_name, broker_settings, catalog_sync_settings, check_intervals, delivery_settings,
-    device_records, download_urls,
+    device_records,
 };
 use self::stop::SignalHandler;
 use self::tasks::{CatalogTask, ServerTasks};
@@ -107,18 +107,18 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
     // The recorder must exist before any counter is created.
     let metrics = telemetry::metrics_recorder()?;
     data_directory::create(&config.data_dir)?;
+    let artifacts = artifacts(config)?;
     let db = database::open(config, options.durability).await?;
     let is_sealed = !config.uses_postgres() && installation::is_sealed(&db).await?;
     let keyring = Arc::new(data_directory::keyring(config, !is_sealed)?);
     let ((gated, gate), following, pollers) = own_connections(&db).await?;
 
-    let download_urls = download_urls(config)?;
     let (revocations, revoked) = Revocations::new();
     let (mut catalog_sync, live) = CatalogSync::new(
         (following.clone(), pollers.clone(), db),
         options.clock.clone(),
         keyring.clone(),
-        catalog_sync_settings(config, download_urls.clone()),
+        catalog_sync_settings(config, artifacts.settings.download_urls.clone()),
         revocations.clone(),
     );
     let opener = DatabaseOpener {
@@ -163,6 +163,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         mqtt.as_ref().map(MqttTasks::broker),
     );
     let context = Arc::new(Context::new(ContextParts {
+        artifacts,
         authentication: authentication(config, &keyring, key_uses),
         device_admission: device_admission(config, revoked_tokens, new_devices),
         device_records: Arc::new(device_records),
@@ -174,7 +175,6 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
         catalog: live,
         push_delivery,
         node: NodeState::new(node),
-        download_urls,
     }));
     let servers = Servers::bind(config, &context, &metrics)?;
     let drain = Duration::from_secs(config.drain_s.into());

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use chrono::TimeDelta;
 
-use super::settings::login_limits;
+use super::settings::{artifact_settings, login_limits, store_address};
+use crate::artifact_store::{ArtifactStore, StoreAddress};
 use crate::config::Config;
 use crate::live::RevokedTokens;
 use crate::secrets::{AccessTokens, Keyring};
+use crate::services::artifacts::Artifacts;
 use crate::services::key_uses::KeyUses;
 use crate::services::{
     Authentication, CallLimits, DeviceAdmission, DeviceLimits, EnrolmentLimits, HeavyCalls, LoginAttempts,
@@ -37,6 +40,19 @@ pub(super) fn device_admission(
         enrolment_limits: EnrolmentLimits::new(),
         new_devices,
     }
+}
+
+/// Returns the artifact store with its settings. The store may be unreachable.
+pub(super) fn artifacts(config: &Config) -> anyhow::Result<Artifacts> {
+    let settings = artifact_settings(config)?;
+    let address = store_address(config)?;
+    let is_own_folder = config.artifacts.url.is_none();
+    if let (true, StoreAddress::Folder(folder)) = (is_own_folder, &address) {
+        // A configured folder is never created, because it may be a volume that is not mounted.
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    let store = ArtifactStore::new(&address, &config.data_dir).context("SLIPWAY_ARTIFACTS_URL")?;
+    Ok(Artifacts::new(store, settings))
 }
 
 pub(super) fn workload(config: &Config) -> Workload {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 
+use crate::artifact_store::StoreAddress;
 use crate::broker::{BrokerAddress, BrokerSettings, read_certificates};
 use crate::config::{Config, DeviceRecordConfig, MqttConfig};
 use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
+use crate::services::artifacts::ArtifactSettings;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
 };
@@ -75,12 +77,44 @@ pub(super) fn broker_settings(
 }
 
 /// Returns the addresses of downloads.
-pub(super) fn download_urls(config: &Config) -> anyhow::Result<DownloadUrls> {
-    let (name, base) = match (&config.download_url, &config.public_url) {
+fn download_urls(config: &Config) -> anyhow::Result<DownloadUrls> {
+    let (name, base) = match (&config.artifacts.download_url, &config.public_url) {
         (Some(url), _) => ("SLIPWAY_DOWNLOAD_URL", Some(url.as_str())),
         (None, url) => ("SLIPWAY_PUBLIC_URL", url.as_deref()),
     };
     DownloadUrls::new(base).map_err(|why| anyhow::anyhow!("{name} {why}"))
+}
+
+/// Returns the address of the artifact store: the configured one, or a folder in the data directory.
+pub(super) fn store_address(config: &Config) -> anyhow::Result<StoreAddress> {
+    let Some(url) = &config.artifacts.url else {
+        anyhow::ensure!(
+            !config.uses_postgres(),
+            "SLIPWAY_ARTIFACTS_URL is required with PostgreSQL, where all nodes must use the same store: give \
+             s3://bucket/prefix, or file:///path of a folder that all nodes share"
+        );
+        let folder = std::path::absolute(config.data_dir.join("artifacts"))?;
+        return Ok(StoreAddress::Folder(folder));
+    };
+    url.parse().context("SLIPWAY_ARTIFACTS_URL")
+}
+
+pub(super) fn artifact_settings(config: &Config) -> anyhow::Result<ArtifactSettings> {
+    let artifacts = &config.artifacts;
+    let is_bucket = artifacts.url.as_ref().is_some_and(|url| url.starts_with("s3://"));
+    anyhow::ensure!(
+        is_bucket || !artifacts.download_redirect,
+        "SLIPWAY_DOWNLOAD_REDIRECT needs a bucket: SLIPWAY_ARTIFACTS_URL must begin with s3://"
+    );
+    let days = |days: u32| (days > 0).then(|| TimeDelta::days(days.into()));
+    Ok(ArtifactSettings {
+        max_bytes: artifacts.max_bytes,
+        retention: days(artifacts.retention_days),
+        scrub_within: days(artifacts.scrub_days),
+        downloads: usize::try_from(artifacts.downloads).unwrap_or(usize::MAX),
+        redirects: artifacts.download_redirect,
+        download_urls: download_urls(config)?,
+    })
 }
 
 pub(super) fn catalog_sync_settings(config: &Config, download_urls: DownloadUrls) -> CatalogSyncSettings {

@@ -10,10 +10,11 @@ use tokio::task::JoinHandle;
 use super::stop::SignalHandler;
 use crate::live::snapshot::SnapshotWriter;
 use crate::live::{CatalogSync, RevokedTokenSync};
+use crate::services::artifacts::jobs::ArtifactJobs;
 use crate::services::device_records::{DeviceChangeReader, DeviceRecordWriter};
 use crate::services::installation::DatabaseOpener;
 use crate::services::key_uses::KeyUseWriter;
-use crate::services::{Context, housekeeping, write_probe_task};
+use crate::services::{Context, artifacts, housekeeping, write_probe_task};
 use crate::supervision::Importance::{Auxiliary, Essential};
 use crate::supervision::Tasks;
 use crate::telemetry;
@@ -50,6 +51,15 @@ impl ServerTasks {
             }),
             tasks.supervise("housekeeping", Auxiliary, context.clone(), |context| {
                 housekeeping::run(context).boxed()
+            }),
+            tasks.supervise(
+                "artifact_jobs",
+                Auxiliary,
+                (context.clone(), ArtifactJobs::default()),
+                |(context, jobs)| jobs.run(context).boxed(),
+            ),
+            tasks.supervise("artifact_store_watch", Auxiliary, context.clone(), |context| {
+                artifacts::jobs::watch(context).boxed()
             }),
             tasks.supervise("device_changes", Auxiliary, self.device_changes, |changes| {
                 changes.run().boxed()

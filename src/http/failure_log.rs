@@ -9,6 +9,9 @@ pub(super) fn log_failure(error: &ServiceError) {
         ServiceError::Unavailable { source, .. } => {
             tracing::warn!(error = %error_chain(source), "the database is unavailable");
         }
+        ServiceError::StoreUnavailable(source) => {
+            tracing::warn!(error = %error_chain(source), "the artifact store is unavailable");
+        }
         ServiceError::InDoubt(source) => {
             tracing::warn!(error = %error_chain(source), "the outcome of a commit is unknown");
         }

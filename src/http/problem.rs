@@ -42,6 +42,7 @@ macro_rules! codes {
 
 codes! {
     InvalidParameter, "invalid_parameter", BAD_REQUEST, "Invalid parameter";
+    DigestMismatch, "digest_mismatch", BAD_REQUEST, "Digest mismatch";
     Unauthenticated, "unauthenticated", UNAUTHORIZED, "Not authenticated";
     PermissionDenied, "permission_denied", FORBIDDEN, "Permission denied";
     NotFound, "not_found", NOT_FOUND, "Not found";
@@ -53,6 +54,7 @@ codes! {
     SignerChanged, "signer_changed", CONFLICT, "Signer changed";
     UnsafePackage, "unsafe_package", CONFLICT, "Unsafe package";
     IdempotencyKeyInUse, "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
+    InUse, "in_use", CONFLICT, "In use";
     SecretAlreadyShown, "secret_already_shown", CONFLICT, "Secret already shown";
     Stale, "stale", PRECONDITION_FAILED, "Stale";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "Request timeout";
@@ -62,6 +64,7 @@ codes! {
     RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Rate limited";
     Internal, "internal", INTERNAL_SERVER_ERROR, "Internal error";
     Unavailable, "unavailable", SERVICE_UNAVAILABLE, "Unavailable";
+    InsufficientStorage, "insufficient_storage", INSUFFICIENT_STORAGE, "Insufficient storage";
 }
 
 /// RFC 9457 problem document.
@@ -234,6 +237,11 @@ impl From<ServiceError> for Problem {
                 retry_after_s: Some(retry_after_s),
                 ..Self::new(Code::Unavailable, detail)
             },
+            ServiceError::TooLarge { .. } => Self::new(Code::TooLarge, detail),
+            ServiceError::InsufficientStorage(_) => Self::new(Code::InsufficientStorage, detail),
+            ServiceError::DigestMismatch { .. } => Self::new(Code::DigestMismatch, detail),
+            ServiceError::InUse(_) => Self::new(Code::InUse, detail),
+            ServiceError::StoreUnavailable(_) => Self::busy(detail),
             ServiceError::NoCatalog => Self {
                 retry_after_s: Some(1),
                 ..Self::new(Code::Unavailable, detail)

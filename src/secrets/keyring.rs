@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::MacKey;
 use crate::random;
-use slipway_domain::catalog::ids::KeyId;
+use slipway_domain::catalog::artifact::DownloadKey;
+use slipway_domain::catalog::ids::{KeyId, TenantId};
+use slipway_domain::catalog::text;
 
 /// Size of a secret key in bytes.
 const KEY_BYTES: usize = 32;
@@ -66,6 +68,7 @@ struct Key {
     snapshots: MacKey,
     device_tokens: MacKey,
     refresh_tokens: MacKey,
+    downloads: MacKey,
 }
 
 impl Keyring {
@@ -173,6 +176,19 @@ impl Keyring {
             .map(|key| &key.snapshots)
     }
 
+    /// Makes the key of a download link. Links are stored, so that they outlive the secret key.
+    pub fn download_key(&self, tenant: TenantId, sha256: &text::Sha256, link_number: i64) -> DownloadKey {
+        let parts = [
+            &tenant.get().to_be_bytes()[..],
+            &link_number.to_be_bytes(),
+            sha256.as_str().as_bytes(),
+        ];
+        let tag = self.first().downloads.tag(&parts);
+        let mut bits = [0; 16];
+        bits.copy_from_slice(&tag[..16]);
+        DownloadKey::new(bits)
+    }
+
     /// Returns the key that makes device tokens, with its id.
     pub(super) fn device_token_key(&self) -> (&str, &MacKey) {
         let key = self.first();
@@ -234,6 +250,7 @@ impl Key {
             snapshots: MacKey::new(&derive(b"snapshot-v1")?),
             device_tokens: MacKey::new(&derive(b"device-token-v1")?),
             refresh_tokens: MacKey::new(&derive(b"refresh-token-v1")?),
+            downloads: MacKey::new(&derive(b"download-v1")?),
         })
     }
 }

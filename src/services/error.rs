@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::artifact_store::StoreError;
 use crate::storage::{Cause, StorageError, UniqueKey};
 use slipway_domain::access::Refusal;
 use slipway_domain::catalog::field::FieldError;
@@ -65,6 +66,18 @@ pub enum ServiceError {
     /// The node's limit of concurrent expensive calls is reached.
     #[error("too many calls are under way; repeat the request in {retry_after_s} seconds")]
     Busy { retry_after_s: u64 },
+    #[error("the file is larger than {limit} bytes; the operator can raise SLIPWAY_ARTIFACT_MAX_BYTES")]
+    TooLarge { limit: u64 },
+    /// The tenant's quota or the artifact store is full.
+    #[error("{0}")]
+    InsufficientStorage(String),
+    #[error("the received bytes have the SHA-256 {actual}, not {expected}; send the file again")]
+    DigestMismatch { expected: String, actual: String },
+    /// Other objects still refer to the object.
+    #[error("{0}")]
+    InUse(String),
+    #[error("the artifact store is unavailable; repeat the request later")]
+    StoreUnavailable(#[source] StoreError),
     /// This node has not loaded a catalog yet.
     #[error("the catalog has not been loaded yet; repeat the request later")]
     NoCatalog,

@@ -15,7 +15,7 @@ use crate::error_chain::error_chain;
 use crate::random;
 use crate::secrets::{Keyring, KeyringError, SealedSecret, hash_password, new_password};
 use crate::storage::key_usage::{self, KeyUsage, SecretKind};
-use crate::storage::{Db, Gate, StorageError, UniqueKey, device_tokens, settings, users};
+use crate::storage::{Db, Gate, Reader, StorageError, UniqueKey, device_tokens, settings, users};
 use slipway_domain::access::{Role, User};
 use slipway_domain::catalog::ids::UserId;
 use slipway_domain::catalog::instant::in_micros;
@@ -218,6 +218,12 @@ const fn words_for(kind: SecretKind) -> &'static str {
         SecretKind::PreviousAppSecret => "previous app secrets",
         SecretKind::DeviceToken => "device tokens",
     }
+}
+
+/// Returns the installation's id as text, once the database was opened.
+pub async fn id(reader: &impl Reader) -> Result<String, ServiceError> {
+    let found = settings::find(reader, INSTALLATION).await?;
+    found.ok_or(ServiceError::NotFound("installation"))
 }
 
 /// Returns the installation's id, which is created at the first start.

@@ -18,6 +18,9 @@ use slipway_domain::catalog::ids::TenantId;
 /// Range of `Retry-After` in seconds. Values are spread, so that callers do not return together.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=8;
 
+/// Number of concurrent uploads of a node. Each may have a file of maximum size on the disk.
+const UPLOADS: usize = 16;
+
 /// Kind of caller, with the tenant or network that shares the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PermitClass {
@@ -29,6 +32,8 @@ pub enum PermitClass {
     Device(TenantId),
     /// A user or an API token; `None` for the platform's own.
     Person(Option<TenantId>),
+    /// An upload of a user or an API token, which lasts as long as the file takes to arrive.
+    Upload(Option<TenantId>),
     /// A user or an API token whose call stops offers or revokes a credential.
     Urgent(Option<TenantId>),
 }
@@ -38,6 +43,7 @@ pub struct Permits {
     refreshes: Arc<Pool<Option<IpAddr>>>,
     devices: Arc<Pool<Option<TenantId>>>,
     people: Arc<Pool<Option<TenantId>>>,
+    uploads: Arc<Pool<Option<TenantId>>>,
     urgent: Arc<Pool<Option<TenantId>>>,
 }
 
@@ -62,6 +68,7 @@ impl Permits {
             refreshes: Pool::new(at_once),
             devices: Pool::new(at_once),
             people: Pool::new(at_once),
+            uploads: Pool::new(UPLOADS),
             urgent: Pool::new(at_once),
         }
     }
@@ -79,6 +86,7 @@ impl Permits {
                 "device",
             ),
             PermitClass::Person(tenant) => (self.people.acquire(tenant).map(HeldSlot::OfTenant), "person"),
+            PermitClass::Upload(tenant) => (self.uploads.acquire(tenant).map(HeldSlot::OfTenant), "upload"),
             PermitClass::Urgent(tenant) => (self.urgent.acquire(tenant).map(HeldSlot::OfTenant), "urgent"),
         };
         if let Some(held) = held {

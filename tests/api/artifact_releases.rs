@@ -26,7 +26,7 @@ impl Fixture {
     async fn set(database: TestDatabase) -> Self {
         let app = TestApp::start_with(database, |config| {
             config.public_url = Some("https://slipway.example".to_owned());
-            config.download_url = Some(format!("{DOWNLOADS}/"));
+            config.artifacts.download_url = Some(format!("{DOWNLOADS}/"));
         })
         .await;
         let merchant = app.merchant().await;

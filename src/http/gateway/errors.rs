@@ -27,6 +27,11 @@ impl From<ServiceError> for GatewayError {
             | ServiceError::IdempotencyKeyReused
             | ServiceError::IdempotencyKeyInUse
             | ServiceError::SecretAlreadyShown { .. }
+            | ServiceError::TooLarge { .. }
+            | ServiceError::InsufficientStorage(_)
+            | ServiceError::DigestMismatch { .. }
+            | ServiceError::InUse(_)
+            | ServiceError::StoreUnavailable(_)
             | ServiceError::Unavailable { .. }
             | ServiceError::InDoubt(_)
             | ServiceError::GivenUp { .. }

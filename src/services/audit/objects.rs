@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 use slipway_domain::access::{ApiToken, AppKey, DeviceKey, PlatformToken, Role, User};
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::artifact::Artifact;
 use slipway_domain::catalog::pin::{Pin, PinTarget};
 use slipway_domain::catalog::push::Push;
 use slipway_domain::catalog::tenant::Tenant;
@@ -27,6 +28,28 @@ impl Audited for Tenant {
             "push_url_schemes": self.push_url_schemes.listed(),
             "enrolment": self.enrolment.as_str(),
             "artifact_quota_bytes": self.artifact_quota.bytes(),
+        })
+    }
+}
+
+impl Audited for Artifact {
+    fn audited_id(&self) -> String {
+        self.sha256.as_str().to_owned()
+    }
+
+    /// Leaves out the key of the download link, which is a credential.
+    fn audited_state(&self) -> impl Serialize {
+        let package = self.facts.package();
+        json!({
+            "sha256": self.sha256,
+            "filename": self.filename,
+            "size": self.size,
+            "kind": self.facts.kind().as_str(),
+            "package_name": package.map(|package| package.package_name),
+            "version_code": package.and_then(|package| package.version_code),
+            "link_number": self.link.number,
+            "keep": self.keep,
+            "damage": self.damage.map(|damage| damage.kind.as_str()),
         })
     }
 }

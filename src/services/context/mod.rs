@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 pub use self::caller::{Caller, Precondition, WriteResult};
 pub use self::parts::{Authentication, DeviceAdmission, NodeState, Workload};
 use super::ServiceError;
+use super::artifacts::Artifacts;
 use super::check_counts::CheckCounts;
 use super::check_path::{CheckIntervals, CheckPath};
 use super::device_records::DeviceRecorder;
@@ -40,13 +41,13 @@ pub struct ContextParts {
     pub keyring: Arc<Keyring>,
     pub catalog: Arc<CatalogCache>,
     pub authentication: Authentication,
+    pub artifacts: Artifacts,
     pub device_admission: DeviceAdmission,
     pub device_records: Arc<DeviceRecorder>,
     pub check_intervals: CheckIntervals,
     pub push_delivery: PushDelivery,
     pub workload: Workload,
     pub node: NodeState,
-    pub download_urls: DownloadUrls,
 }
 
 impl Context {
@@ -81,6 +82,10 @@ impl Context {
         &self.parts.authentication
     }
 
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.parts.artifacts
+    }
+
     pub fn device_admission(&self) -> &DeviceAdmission {
         &self.parts.device_admission
     }
@@ -107,7 +112,7 @@ impl Context {
 
     /// Returns the addresses under which artifacts are downloaded.
     pub fn download_urls(&self) -> &DownloadUrls {
-        &self.parts.download_urls
+        &self.parts.artifacts.settings.download_urls
     }
 
     /// Returns the current time in whole microseconds, the precision of both databases and the API.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, SelectExt};
 
 use super::super::row::Row;
 use super::super::{Db, Reader, StorageError};
@@ -57,6 +57,23 @@ pub async fn list_unused_since(
         .all(reader.connection())
         .await?;
     rows.into_iter().map(read_owned).collect()
+}
+
+/// Returns `true` if an artifact is unused since before an instant, and not exempt from deletion.
+pub async fn is_unused_since(
+    reader: &impl Reader,
+    scope: TenantScope,
+    id: ArtifactId,
+    before: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    Ok(Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::UnusedSince.lt(before))
+        .filter(Column::Keep.eq(false))
+        .filter(Expr::exists(uses_of_row()).not())
+        .exists(reader.connection())
+        .await?)
 }
 
 /// Lists artifacts that were last verified before an instant, the oldest first.

@@ -10,11 +10,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    SelectExt,
 };
 
 pub use self::maintenance::{
-    OwnedArtifact, count_damaged, list_existing, list_scrubbed_before, list_unused_since, record_scrub,
-    refresh_unused_since,
+    OwnedArtifact, count_damaged, is_unused_since, list_existing, list_scrubbed_before, list_unused_since,
+    record_scrub, refresh_unused_since,
 };
 pub use self::usage::{Usage, lock_usage, read_usage};
 use super::effective_releases::is_not_discarded;
@@ -56,6 +57,11 @@ pub async fn find_by_key(
         .one(reader.connection())
         .await?;
     row.map(maintenance::read_owned).transpose()
+}
+
+/// Returns `true` if any tenant has an artifact.
+pub async fn any_exist(reader: &impl Reader) -> Result<bool, StorageError> {
+    Ok(Entity::find().exists(reader.connection()).await?)
 }
 
 /// Lists the artifacts of a tenant by upload, newest first.

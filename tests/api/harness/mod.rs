@@ -14,7 +14,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use slipway::app::{self, Running, StartOptions};
 use slipway::clock::{Clock, FixedClock, SystemClock};
-use slipway::config::{Config, DeliveryConfig, DeviceRecordConfig, MqttConfig};
+use slipway::config::{ArtifactConfig, Config, DeliveryConfig, DeviceRecordConfig, MqttConfig};
 use slipway::http::ForwardedHeader;
 use slipway::storage::Durability;
 
@@ -134,7 +134,6 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         trusted_proxies: Vec::new(),
         forwarded_header: ForwardedHeader::Auto,
         public_url: None,
-        download_url: None,
         next_check_s: 3_600,
         next_check_after_offer_s: 300,
         poll_interval_ms: 250,
@@ -153,6 +152,15 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         login_attempts_per_account_anywhere: 1_000_000,
         login_attempts_per_source: 100_000,
         invalid_tokens_per_source: 1_000_000,
+        artifacts: ArtifactConfig {
+            url: Some(artifact_folder()),
+            max_bytes: 16 << 20,
+            retention_days: 30,
+            scrub_days: 30,
+            downloads: 256,
+            download_redirect: false,
+            download_url: None,
+        },
         device_records: DeviceRecordConfig {
             enabled: true,
             new_devices_per_day: 100_000,
@@ -174,6 +182,13 @@ pub(crate) fn test_config(database_url: &str) -> Config {
             ca_file: None,
         },
     }
+}
+
+/// The folder in which the tests' servers store artifacts. Their names are unique.
+fn artifact_folder() -> String {
+    let folder = std::env::temp_dir().join("slipway-test-artifacts");
+    std::fs::create_dir_all(&folder).unwrap();
+    format!("file://{}", folder.display())
 }
 
 pub(crate) fn start(clock: Arc<dyn Clock>) -> StartOptions {

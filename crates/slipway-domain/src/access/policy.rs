@@ -14,6 +14,7 @@ pub enum Action {
     DeleteApps,
     WriteApps,
     WriteReleases,
+    WriteArtifacts,
     WritePins,
     WriteDevices,
     Push,
@@ -43,6 +44,7 @@ pub const fn is_permitted(role: Role, action: Action) -> bool {
         }
         Action::WriteApps
         | Action::WriteReleases
+        | Action::WriteArtifacts
         | Action::WritePins
         | Action::WriteDevices
         | Action::Push

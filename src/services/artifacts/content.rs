@@ -1,0 +1,129 @@
+//! Downloads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::manage::find;
+use super::object_name;
+use crate::artifact_store::{ContentReader, StoreError};
+use crate::services::{Caller, Context, ServiceError};
+use crate::storage::artifacts;
+use crate::storage::artifacts::OwnedArtifact;
+use slipway_domain::access::Action;
+use slipway_domain::catalog::artifact::{Artifact, DownloadKey};
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::Sha256;
+
+/// Lifetime of a URL of the bucket. A client that resumes later is redirected again.
+const REDIRECT_LIFETIME: Duration = Duration::from_hours(1);
+/// Range of `Retry-After` in seconds. Values are spread, so that devices do not return together.
+const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 5..=60;
+
+/// Right to send one download, until it is dropped.
+#[derive(Debug)]
+pub struct DownloadPermit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Content of an artifact, ready to be sent.
+pub struct OpenContent {
+    pub reader: ContentReader,
+    pub permit: DownloadPermit,
+}
+
+/// Finds the artifact of a download link.
+pub async fn find_link(ctx: &Context, key: &str) -> Result<OwnedArtifact, ServiceError> {
+    let unknown = || ServiceError::NotFound("download");
+    let key = DownloadKey::parse(key).map_err(|_| unknown())?;
+    artifacts::find_by_key(ctx.db(), &key).await?.ok_or_else(unknown)
+}
+
+/// Finds an artifact of the caller's tenant, to read its content.
+pub async fn find_content(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    sha256: &Sha256,
+) -> Result<OwnedArtifact, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
+    let artifact = find(ctx.db(), scope, sha256).await?;
+    Ok(OwnedArtifact { scope, artifact })
+}
+
+/// Opens the content of an artifact. Damaged content is refused, and so is a download beyond the permits.
+pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, ServiceError> {
+    let artifact = &owned.artifact.value;
+    if artifact.damage.is_some() {
+        return Err(StoreError::damaged().into());
+    }
+    let permit = acquire(ctx)?;
+    let reader = ctx
+        .artifacts()
+        .store
+        .open(&object_name(owned.scope, artifact))
+        .await?;
+    if i64::try_from(reader.size()) != Ok(artifact.size) {
+        return Err(StoreError::damaged().into());
+    }
+    Ok(OpenContent { reader, permit })
+}
+
+fn acquire(ctx: &Context) -> Result<DownloadPermit, ServiceError> {
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    let permits = ctx.artifacts().downloads.clone();
+    if let Ok(permit) = permits.try_acquire_owned() {
+        return Ok(DownloadPermit { _permit: permit });
+    }
+    metrics::counter!("slipway_downloads_refused_total").increment(1);
+    let range = RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1;
+    // Steps through the range in an order without neighbours.
+    let spread = REFUSED.fetch_add(37, Ordering::Relaxed) % range;
+    Err(ServiceError::Busy {
+        retry_after_s: RETRY_AFTER_S.start() + spread,
+    })
+}
+
+/// Returns the URL that a download is redirected to; `None` if this node sends it.
+pub async fn redirect_url(
+    ctx: &Context,
+    owned: &OwnedArtifact,
+    disposition: String,
+) -> Result<Option<String>, ServiceError> {
+    let artifact = &owned.artifact.value;
+    if !ctx.artifacts().settings.redirects || artifact.damage.is_some() {
+        return Ok(None);
+    }
+    let headers = [
+        ("response-content-disposition", disposition),
+        (
+            "response-content-type",
+            artifact.facts.kind().media_type().to_owned(),
+        ),
+    ];
+    let name = object_name(owned.scope, artifact);
+    Ok(ctx
+        .artifacts()
+        .store
+        .presign(&name, headers, REDIRECT_LIFETIME)
+        .await?)
+}
+
+/// Reads the icon of an artifact; `None` if it has none.
+pub async fn open_icon(
+    ctx: &Context,
+    owned: &OwnedArtifact,
+) -> Result<Option<(&'static str, Bytes)>, ServiceError> {
+    let artifact: &Artifact = &owned.artifact.value;
+    let Some(format) = artifact.icon else {
+        return Ok(None);
+    };
+    let name = object_name(owned.scope, artifact);
+    match ctx.artifacts().store.read_icon(&name).await {
+        Ok(bytes) => Ok(Some((format.media_type(), bytes))),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

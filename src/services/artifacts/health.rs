@@ -1,0 +1,95 @@
+//! State of the artifact store, as readiness reports it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::artifact_store::StoreError;
+use crate::error_chain::error_chain;
+use crate::services::{Context, ServiceError, installation};
+use crate::storage::artifacts;
+
+const EVERY: Duration = Duration::from_secs(15);
+
+/// State of the store at the last probe.
+#[derive(Debug, Default)]
+pub struct StoreHealth(Mutex<StoreState>);
+
+/// Failure of the store, and the damaged artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreState {
+    /// `None` while the store is reachable.
+    pub failure: Option<String>,
+    /// Number of artifacts whose content is damaged or missing.
+    pub damaged: u64,
+}
+
+impl StoreHealth {
+    pub fn state(&self) -> StoreState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, state: StoreState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Probes the store until the task is dropped.
+pub async fn watch(ctx: &Context) {
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        ticks.tick().await;
+        probe(ctx).await;
+    }
+}
+
+/// Updates the state of the store. What the database does not tell stays unchanged.
+#[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
+pub async fn probe(ctx: &Context) {
+    let before = ctx.artifacts().health.state();
+    let failure = match find_failure(ctx).await {
+        Ok(()) => None,
+        Err(error) => Some(error_chain(&error)),
+    };
+    match (&before.failure, &failure) {
+        (None, Some(why)) => tracing::error!(why, "the artifact store is unavailable"),
+        (Some(_), None) => tracing::info!("the artifact store is available again"),
+        _ => {}
+    }
+    let damaged = artifacts::count_damaged(ctx.db()).await.unwrap_or(before.damaged);
+    metrics::gauge!("slipway_artifact_store_reachable").set(f64::from(u8::from(failure.is_none())));
+    metrics::gauge!("slipway_artifacts_damaged").set(damaged as f64);
+    ctx.artifacts().health.set(StoreState { failure, damaged });
+}
+
+async fn find_failure(ctx: &Context) -> Result<(), ServiceError> {
+    match find_marker(ctx).await {
+        Ok(_) => Ok(()),
+        Err(ServiceError::StoreUnavailable(error)) => Err(ServiceError::StoreUnavailable(error)),
+        // The database is unavailable, so that the marker cannot be judged.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Returns `true` if the store has the marker of this installation, and `false` if it is new. Another store is an
+/// error.
+pub(super) async fn find_marker(ctx: &Context) -> Result<bool, ServiceError> {
+    match ctx.artifacts().store.marker().await? {
+        Some(marker) if marker == installation_of(ctx).await? => Ok(true),
+        // A new store has no marker until the first upload.
+        None if !artifacts::any_exist(ctx.db()).await? => Ok(false),
+        _ => Err(StoreError::foreign().into()),
+    }
+}
+
+/// Marks a new store, and fails for another one.
+pub(super) async fn prepare_store(ctx: &Context) -> Result<(), ServiceError> {
+    if find_marker(ctx).await? {
+        return Ok(());
+    }
+    let marker = installation_of(ctx).await?;
+    Ok(ctx.artifacts().store.write_marker(&marker).await?)
+}
+
+async fn installation_of(ctx: &Context) -> Result<String, ServiceError> {
+    installation::id(ctx.db()).await
+}

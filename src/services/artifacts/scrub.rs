@@ -1,0 +1,112 @@
+//! Verification of stored content: every artifact is read again within the configured time.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::jobs::{ArtifactJobs, JobReport};
+use super::object_name;
+use crate::artifact_store::StoreError;
+use crate::services::{Context, ServiceError};
+use crate::storage::artifacts::OwnedArtifact;
+use crate::storage::{StorageError, artifacts};
+use crate::timer;
+use slipway_domain::catalog::artifact::{Damage, DamageKind};
+
+/// Artifacts read from the database at once.
+const LISTED_AT_ONCE: u64 = 50;
+/// Time after which a round ends. The next one continues.
+const ROUND: Duration = Duration::from_mins(30);
+
+/// Verifies the artifacts that are due, until none is left or the time of a round is over.
+pub(super) async fn scrub(
+    ctx: &Context,
+    jobs: &ArtifactJobs,
+    report: &mut JobReport,
+) -> Result<(), ServiceError> {
+    let Some(within) = ctx.artifacts().settings.scrub_within else {
+        return Ok(());
+    };
+    let began = timer::now();
+    loop {
+        let due = artifacts::list_scrubbed_before(ctx.db(), ctx.now() - within, LISTED_AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        for owned in &due {
+            let is_over = began.elapsed() > ROUND;
+            if is_over || !jobs.renew(ctx).await? {
+                return Ok(());
+            }
+            let damage = verify(ctx, owned).await?;
+            record(ctx, owned, damage).await?;
+            report.scrubbed += 1;
+            report.damaged += u64::from(damage.is_some());
+        }
+    }
+}
+
+/// Reads the content of an artifact and compares it. An unavailable store is an error, not damage.
+async fn verify(ctx: &Context, owned: &OwnedArtifact) -> Result<Option<DamageKind>, ServiceError> {
+    let artifact = &owned.artifact.value;
+    let name = object_name(owned.scope, artifact);
+    let reader = match ctx.artifacts().store.open(&name).await {
+        Ok(reader) => reader,
+        Err(StoreError::NotFound) => return Ok(Some(DamageKind::Missing)),
+        Err(error) => return Err(error.into()),
+    };
+    if i64::try_from(reader.size()) != Ok(artifact.size) {
+        return Ok(Some(DamageKind::Altered));
+    }
+    let (mut digest, mut offset) = (Sha256::new(), 0);
+    while offset < reader.size() {
+        let piece = match reader.read_piece(offset, reader.size()).await {
+            Ok(piece) if piece.is_empty() => break,
+            Ok(piece) => piece,
+            Err(StoreError::NotFound) => return Ok(Some(DamageKind::Missing)),
+            Err(error) => return Err(error.into()),
+        };
+        digest.update(&piece);
+        offset += piece.len() as u64;
+    }
+    let is_intact = hex::encode(digest.finalize()) == artifact.sha256.as_str();
+    Ok((!is_intact).then_some(DamageKind::Altered))
+}
+
+/// Records the result. A change of it changes the offers of the artifact's releases.
+async fn record(ctx: &Context, owned: &OwnedArtifact, found: Option<DamageKind>) -> Result<(), ServiceError> {
+    let before = &owned.artifact.value;
+    let (tenant, sha256) = (owned.scope.tenant().get(), before.sha256.as_str());
+    if let Some(kind) = found {
+        metrics::counter!("slipway_artifact_damage_total", "kind" => kind.as_str()).increment(1);
+        tracing::error!(
+            tenant,
+            sha256,
+            damage = kind.as_str(),
+            "the stored content of an artifact is damaged; upload the file again or restore it from a backup"
+        );
+    }
+    if before.damage.map(|damage| damage.kind) != found {
+        match set_damage(ctx, owned, found).await {
+            // It was deleted or repaired meanwhile.
+            Ok(()) | Err(ServiceError::Stale) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(artifacts::record_scrub(ctx.db(), owned.scope, before.id, ctx.now()).await?)
+}
+
+async fn set_damage(
+    ctx: &Context,
+    owned: &OwnedArtifact,
+    found: Option<DamageKind>,
+) -> Result<(), ServiceError> {
+    let tx = ctx.db().begin_catalog(owned.scope).await?;
+    let found_at = ctx.now();
+    let damage = found.map(|kind| Damage { kind, found_at });
+    match artifacts::set_damage(&tx, &owned.artifact, damage, found_at).await {
+        Ok(_) => ctx.commit(tx).await.map(drop),
+        Err(StorageError::Changed) => Err(ServiceError::Stale),
+        Err(error) => Err(error.into()),
+    }
+}
