@@ -42,6 +42,7 @@ mod people_and_keys;
 mod pins;
 mod preconditions;
 mod program;
+mod publish_command;
 mod push_chain;
 mod push_delivery;
 mod pushes;

@@ -80,6 +80,10 @@ pub struct PublishCommand {
     #[arg(long)]
     pub(super) dry_run: bool,
 
+    /// Number of times that a call is repeated while the server cannot be reached.
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(super) retries: u32,
+
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -107,7 +111,7 @@ pub(super) struct GivenFile {
 impl PublishCommand {
     pub(super) fn server(&self) -> Result<Server, Failure> {
         match (&self.server, &self.token) {
-            (Some(url), Some(token)) => Server::new(url.clone(), token.clone(), self.tenant),
+            (Some(url), Some(token)) => Server::new(url.clone(), token.clone(), self),
             _ => Err(Failure::Usage(
                 "SLIPWAY_URL and SLIPWAY_TOKEN are required".to_owned(),
             )),

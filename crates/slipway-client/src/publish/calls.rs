@@ -6,6 +6,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
 
+use super::arguments::PublishCommand;
 use super::failure::Failure;
 use super::output::Published;
 use super::release::ReleasePlan;
@@ -13,8 +14,6 @@ use crate::response::{body, refusal_reason, text};
 use crate::retry::RetryBackoff;
 use crate::server::{client, streaming_client};
 
-/// Number of attempts of a call.
-const ATTEMPTS: u32 = 6;
 /// Maximum silence of the server during an upload.
 const SILENCE: Duration = Duration::from_mins(2);
 
@@ -23,19 +22,21 @@ pub(super) struct Server {
     url: Url,
     token: String,
     tenant: i64,
+    retries: u32,
     client: Client,
     /// Without a limit on the whole call, for uploads.
     pub(super) uploads: Client,
 }
 
 impl Server {
-    pub(super) fn new(url: Url, token: String, tenant: i64) -> Result<Self, Failure> {
+    pub(super) fn new(url: Url, token: String, command: &PublishCommand) -> Result<Self, Failure> {
         Ok(Self {
             client: client(&url).map_err(Failure::local)?,
             uploads: streaming_client(&url, SILENCE).map_err(Failure::local)?,
             url,
             token,
-            tenant,
+            tenant: command.tenant,
+            retries: command.retries,
         })
     }
 
@@ -138,7 +139,7 @@ impl Server {
     /// Sends a request until the server answers it.
     async fn try_call(&self, request: impl Fn() -> RequestBuilder) -> Result<(StatusCode, Value), Failure> {
         let mut backoff = RetryBackoff::default();
-        let mut attempt = 1;
+        let mut retried = 0;
         loop {
             let sent = request().bearer_auth(&self.token).send().await;
             let (reason, asked_for) = match sent {
@@ -151,13 +152,13 @@ impl Server {
                 }
                 Err(error) => (crate::response::causes(&error.without_url()), None),
             };
-            if attempt == ATTEMPTS {
+            if retried == self.retries {
                 return Err(Failure::Unreachable(format!(
                     "{} cannot be reached: {reason}",
                     self.url
                 )));
             }
-            attempt += 1;
+            retried += 1;
             tokio::time::sleep(backoff.next(asked_for)).await;
         }
     }

@@ -14,7 +14,6 @@ use super::output::Output;
 use crate::response::causes;
 use crate::retry::RetryBackoff;
 
-const ATTEMPTS: u32 = 4;
 const SILENCE: Duration = Duration::from_secs(30);
 /// Maximum size of a download: that of an artifact.
 const MAX_BYTES: u64 = 2 << 30;
@@ -26,7 +25,7 @@ enum AttemptError {
 }
 
 /// Downloads and reads a file.
-pub(super) async fn download(url: &Url, output: &Output) -> Result<LocalFile, Failure> {
+pub(super) async fn download(url: &Url, retries: u32, output: &Output) -> Result<LocalFile, Failure> {
     let client = Client::builder()
         .redirect(Policy::limited(5))
         .connect_timeout(SILENCE)
@@ -38,17 +37,17 @@ pub(super) async fn download(url: &Url, output: &Output) -> Result<LocalFile, Fa
         .unwrap_or("file")
         .to_owned();
     let mut backoff = RetryBackoff::default();
-    let mut attempt = 1;
+    let mut retried = 0;
     let copy = loop {
         match try_download(&client, url, &filename, output).await {
             Ok(copy) => break copy,
             Err(AttemptError::Final(failure)) => return Err(failure),
-            Err(AttemptError::Temporary(reason)) if attempt == ATTEMPTS => {
+            Err(AttemptError::Temporary(reason)) if retried == retries => {
                 return Err(Failure::Unreachable(format!(
                     "{url} cannot be downloaded: {reason}"
                 )));
             }
-            Err(AttemptError::Temporary(_)) => attempt += 1,
+            Err(AttemptError::Temporary(_)) => retried += 1,
         }
         tokio::time::sleep(backoff.next(None)).await;
     };

@@ -55,7 +55,7 @@ async fn publish(command: &PublishCommand, output: &Output) -> Result<(), Failur
 async fn read_files(command: &PublishCommand, output: &Output) -> Result<Vec<LocalFile>, Failure> {
     let mut files = Vec::new();
     if let Some(url) = &command.url {
-        files.push(external::download(url, output).await?);
+        files.push(external::download(url, command.retries, output).await?);
     }
     for given in &command.files {
         files.push(LocalFile::read(given).await?);
