@@ -5,6 +5,7 @@ mod administrators;
 mod adoption;
 mod answer_headers;
 mod apps;
+mod artifacts;
 mod audit;
 mod bad_input;
 mod bearer_tokens;

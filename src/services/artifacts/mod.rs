@@ -23,7 +23,9 @@ pub use self::links::{LinkBase, LinkBaseError, PageFacts, page_facts};
 pub use self::manage::{ArtifactUses, delete, get, list, replace_link, set_keep};
 pub use self::upload::{ArtifactUpload, UploadedArtifact, begin_upload, complete_upload};
 use crate::artifact_store::{ArtifactStore, ObjectName, StoreError};
+pub use crate::artifact_store::{ContentReader, ReceivedFile, Upload};
 use crate::services::ServiceError;
+pub use crate::storage::artifacts::OwnedArtifact;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::artifact::Artifact;
 
