@@ -52,6 +52,16 @@ impl AuthenticatedRequest {
         Ok(body)
     }
 
+    /// Returns the body of a call that reads it while it arrives.
+    pub(super) fn take_payload(&mut self) -> Payload {
+        self.payload.take()
+    }
+
+    /// Acquires the permit of an upload, which is held until its body has arrived.
+    pub(super) fn acquire_upload_permit(&self) -> Result<Permit, Problem> {
+        acquire(&self.ctx, PermitClass::Upload(self.principal.tenant))
+    }
+
     /// Acquires the permit of a write. Reads need none.
     pub(super) fn acquire_permit(&self, is_urgent: bool) -> Result<Option<Permit>, Problem> {
         let tenant = self.principal.tenant;

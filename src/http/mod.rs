@@ -14,6 +14,7 @@ mod compression;
 mod connection;
 mod device;
 mod documentation;
+mod downloads;
 mod failure_log;
 mod fallback;
 mod fields;
@@ -34,6 +35,7 @@ mod request;
 mod request_ids;
 mod respond;
 mod telemetry;
+mod upload_body;
 mod value_schemas;
 
 use std::sync::Arc;
@@ -153,7 +155,8 @@ where
     if exposed.has_client_apis() {
         app = app
             .service(scope("/v1").configure(device::routes))
-            .service(scope("/api/v1").configure(admin::routes));
+            .service(scope("/api/v1").configure(admin::routes))
+            .configure(downloads::routes);
     }
     app = app
         .service(operations::get_health)

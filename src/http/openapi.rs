@@ -30,6 +30,7 @@ use super::problem::{PROBLEM_JSON, ProblemDocument};
         (name = "org directory", description = "Org nodes of a tenant"),
         (name = "apps", description = "Apps and their resources"),
         (name = "releases", description = "Releases and their lifecycle"),
+        (name = "artifacts", description = "Files of releases, and their downloads"),
         (name = "pins", description = "Pins, which limit a device or org node to certain versions"),
         (name = "devices", description = "Devices and their installed resources"),
         (name = "pushes", description = "Packages sent to named devices, and their delivery state"),
@@ -78,6 +79,12 @@ pub(super) struct ReadProblems;
 /// Problems that any write may return.
 pub(super) struct WriteProblems;
 
+/// Problems that an upload may return.
+pub(super) struct UploadProblems;
+
+/// Problems that a download may return.
+pub(super) struct DownloadProblems;
+
 impl IntoResponses for ReadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[400, 401, 403, 404, 429, 503])
@@ -87,6 +94,18 @@ impl IntoResponses for ReadProblems {
 impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503])
+    }
+}
+
+impl IntoResponses for UploadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 429, 503, 507])
+    }
+}
+
+impl IntoResponses for DownloadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[404, 412, 416, 503])
     }
 }
 
@@ -115,9 +134,11 @@ const fn described(status: u16) -> &'static str {
         409 => "Already exists, wrong state or version conflict; `code` names the reason",
         412 => "Object changed since the `ETag` in `If-Match`",
         413 => "Body too large",
+        416 => "Range outside of the file",
         415 => "Body with a type other than JSON, or with a content coding",
         422 => "`Idempotency-Key` already used with another body",
         429 => "Too many requests; see `Retry-After`",
+        507 => "The tenant's quota or the artifact store is full",
         _ => "Temporarily unavailable; see `Retry-After`",
     }
 }

@@ -42,6 +42,14 @@ struct ReadinessResponse {
     /// configured. `unsubscribed` means that the node is connected, but the broker refuses the subscription to the
     /// devices' acknowledgements. A node without its broker is still ready, because devices receive pushes over HTTP.
     mqtt: &'static str,
+    /// State of the artifact store: `reachable` or `unreachable`. Without it, files cannot be uploaded or downloaded
+    /// here; checks are answered.
+    artifacts: &'static str,
+    /// Explanation of an unreachable artifact store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifacts_detail: Option<String>,
+    /// Number of artifacts whose stored content is damaged or missing. The log names them.
+    damaged_artifacts: u64,
     /// Names of background tasks that have failed and have not been restarted yet.
     #[schema(example = json!([]))]
     tasks_down: Vec<&'static str>,
@@ -99,11 +107,14 @@ impl ReadinessResponse {
         let stale = ctx.catalog().stale_for(now).is_some();
         let is_draining = ctx.node().is_draining();
         let tasks_down = ctx.node().tasks.down();
+        let store = ctx.artifacts().health.state();
+        let is_store_degraded = store.failure.is_some() || store.damaged > 0;
         let status = match catalog.synced_at {
             None => "unready",
             Some(_) if is_draining => "draining",
             Some(_) if tasks_down.has_essential => "unready",
             Some(_) if stale || write_failure.is_some() || !tasks_down.names.is_empty() => "degraded",
+            Some(_) if is_store_degraded => "degraded",
             Some(_) => "ready",
         };
         Self {
@@ -121,6 +132,13 @@ impl ReadinessResponse {
                 "unreachable"
             },
             mqtt: describe_broker(ctx.push_delivery().status()),
+            artifacts: if store.failure.is_some() {
+                "unreachable"
+            } else {
+                "reachable"
+            },
+            artifacts_detail: store.failure,
+            damaged_artifacts: store.damaged,
             tasks_down: tasks_down.names,
             catalog: CatalogReadiness {
                 loaded: catalog.synced_at.is_some(),
@@ -157,6 +175,7 @@ pub(super) async fn get_metrics(
     record_database_metrics(&ctx);
     record_device_record_metrics(&ctx);
     record_push_delivery_metrics(&ctx);
+    record_download_metrics(&ctx);
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(recorder.render())
@@ -201,6 +220,12 @@ fn record_device_record_metrics(ctx: &Context) {
     metrics::counter!("slipway_device_record_batches_total").absolute(status.batches);
     metrics::counter!("slipway_device_records_dropped_total").absolute(status.dropped);
     metrics::counter!("slipway_devices_over_limit_total").absolute(status.over_limit);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "downloads are far below 2^52")]
+fn record_download_metrics(ctx: &Context) {
+    let running = ctx.artifacts().running_downloads();
+    metrics::gauge!("slipway_downloads").set(running as f64);
 }
 
 #[expect(

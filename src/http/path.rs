@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use super::problem::Problem;
 use crate::services::ReleaseAddress;
 use slipway_domain::catalog::ids::{KeyId, PinId, PushId, ReleaseId, TenantId, UserId};
-use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName};
+use slipway_domain::catalog::text::{DeviceId, Identifier, PackageName, Sha256};
 
 /// Type that a handler reads from the path.
 pub(super) trait FromPath: Sized {
@@ -47,6 +47,11 @@ fn tenant(text: String) -> Option<TenantId> {
     // Only the canonical spelling: a number with a sign or leading zeros is a different path.
     let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then(|| TenantId::parse(number).ok())?
+}
+
+fn digest(text: String) -> Option<Sha256> {
+    // Only the canonical spelling, in lower case.
+    Sha256::parse(&text).ok().filter(|digest| digest.as_str() == text)
 }
 
 fn package(text: String) -> Option<PackageName> {
@@ -91,5 +96,6 @@ paths! {
     OwnDevicePath { device_id: DeviceId = device }
     OwnPushPath { device_id: DeviceId = device, push_id: PushId = |text| text.parse().ok() }
     PushPath { tenant_id: TenantId = tenant, push_id: PushId = |text| text.parse().ok() }
+    ArtifactPath { tenant_id: TenantId = tenant, sha256: Sha256 = digest }
     PinPath { tenant_id: TenantId = tenant, pin_id: PinId = |text| text.parse().ok() }
 }

@@ -59,6 +59,7 @@ codes! {
     Stale, "stale", PRECONDITION_FAILED, "Stale";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "Request timeout";
     TooLarge, "too_large", PAYLOAD_TOO_LARGE, "Too large";
+    RangeNotSatisfiable, "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "Range not satisfiable";
     UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
     IdempotencyKeyReused, "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
     RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Rate limited";

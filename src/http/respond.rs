@@ -104,6 +104,11 @@ pub(super) fn respond_written_list(
     with_revision(HttpResponse::Ok(), revision).json(body)
 }
 
+/// Responds to a create that is idempotent by itself.
+pub(super) fn respond_created(body: &impl Serialize, etag: &str) -> HttpResponse {
+    response_with_etag(StatusCode::CREATED, etag).json(body)
+}
+
 /// Responds to a deletion.
 pub(super) fn respond_deleted(revision: Option<&CatalogRevision>) -> HttpResponse {
     with_revision(HttpResponse::NoContent(), revision).finish()

@@ -205,8 +205,11 @@ fn generate_id() -> String {
 }
 
 /// Returns the part of a path to log. A path without a route is arbitrary external text, so it is truncated.
-fn loggable_path<'a>(path: &'a str, route: &str) -> &'a str {
-    if route == "none" {
+fn loggable_path<'a>(path: &'a str, route: &'a str) -> &'a str {
+    if route.starts_with("/dl/") || route.starts_with("/get/") {
+        // The key in the path is a credential.
+        route.split('{').next().unwrap_or_default()
+    } else if route == "none" {
         path.get(..path.floor_char_boundary(MAX_ECHO_CHARACTERS))
             .unwrap_or_default()
     } else {

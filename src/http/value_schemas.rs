@@ -8,6 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use slipway_domain::access::{AppKeyRole, Role};
 use slipway_domain::catalog::app::ResourceKind;
+use slipway_domain::catalog::artifact::{ArtifactKind, DamageKind};
 use slipway_domain::catalog::attribute::RuleOp;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::org::Level;
@@ -53,6 +54,10 @@ value_schemas! {
     AppKeyRoleValue as "AppKeyRole" = AppKeyRole::ALL.map(AppKeyRole::as_str);
     /// Kind of a resource.
     ResourceKindValue as "ResourceKind" = ResourceKind::ALL.map(ResourceKind::as_str);
+    /// Kind of an artifact, detected from its content.
+    ArtifactKindValue as "ArtifactKind" = ArtifactKind::ALL.map(ArtifactKind::as_str);
+    /// Defect of the stored content of an artifact.
+    DamageValue as "ArtifactDamage" = DamageKind::ALL.map(DamageKind::as_str);
     /// Credential that the first enrolment of a device requires.
     EnrolmentPolicyValue as "EnrolmentPolicy" = EnrolmentPolicy::ALL.map(EnrolmentPolicy::as_str);
     /// State of a release.

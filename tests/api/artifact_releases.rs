@@ -451,7 +451,7 @@ async fn a_device_below_the_min_sdk_keeps_an_older_release(database: TestDatabas
 }
 
 async fn without_a_public_url_artifacts_are_not_published(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+    let app = TestApp::start_with(database, |config| config.artifacts.download_url = None).await;
     let merchant = app.merchant().await;
     let artifact = plant_artifact(&app.database, TENANT, &apk(PACKAGE, 240)).await;
     let refused = merchant.create(&with(of_app(240, &artifact), published())).await;

@@ -161,6 +161,8 @@ async fn readiness_says_what_the_node_answers_from(database: TestDatabase) {
         json!({
             "status": "ready",
             "writes": "working",
+            "artifacts": "reachable",
+            "damaged_artifacts": 0,
             "database": "reachable",
             "mqtt": "none",
             "tasks_down": [],

@@ -6,6 +6,7 @@ mod adoption;
 mod answer_headers;
 mod apps;
 mod artifact_releases;
+mod artifacts;
 mod audit;
 mod bad_input;
 mod bearer_tokens;

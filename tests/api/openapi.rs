@@ -13,13 +13,14 @@ use slipway_test_support::database::TestDatabase;
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/slipway.json");
 
 /// First words of summaries: the usual verbs, and those of a life cycle.
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 27] = [
     "Acknowledge",
     "Change",
     "Check",
     "Create",
     "Delete",
     "Discard",
+    "Download",
     "Enrol",
     "Explain",
     "Get",
@@ -38,6 +39,7 @@ const VERBS: [&str; 25] = [
     "Rotate",
     "Set",
     "Update",
+    "Upload",
     "Withdraw",
 ];
 

@@ -42,6 +42,8 @@ pub(crate) struct Objects {
     published: String,
     paused: String,
     to_recall: String,
+    artifact: Value,
+    artifact_to_delete: String,
 }
 
 impl Objects {
@@ -94,6 +96,8 @@ impl Objects {
         let enrol = json!({"device_id": enrolled_device_id, "project_id": "stores"});
         let device = app.bearer(device_key["device_key"].as_str().unwrap());
         device.post("/v1/devices", &enrol).await.expect(201);
+        let artifact = make("/artifacts", json!({"file": format!("{tenant}-{number}")})).await;
+        let artifact_to_delete = make("/artifacts", json!({"spare": format!("{tenant}-{number}")})).await;
         let pin = json!({"package_name": package_name, "identifier": identifier, "device_id": "PDA001",
             "mode": "hold", "reason": "stock-taking"});
         Self {
@@ -113,6 +117,8 @@ impl Objects {
             app_without_releases,
             pin: id_of(&admin.put(&format!("{base}/pins"), &pin).await.expect(200)),
             to_recall: release(3, true).await,
+            artifact_to_delete: artifact_to_delete["sha256"].as_str().unwrap().to_owned(),
+            artifact,
             draft: release(4, false).await,
             another_draft: release(5, false).await,
             published,
@@ -181,6 +187,11 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
     check["package_name"] = json!(of.package_name);
     let pin = json!({"package_name": of.package_name, "identifier": of.identifier, "org_path": ["HM"],
         "mode": "ceiling", "version_code": 9, "reason": "stock-taking"});
+    let artifacts = format!("{tenant}/artifacts");
+    let artifact = format!("{artifacts}/{}", of.artifact["sha256"].as_str().unwrap());
+    let download = of.artifact["download_url"].as_str().unwrap();
+    let download = download.trim_start_matches("https://files.example");
+    let download_page = format!("/get/{}", download.split('/').nth(2).unwrap());
     vec![
         get("get_health", "/healthz"),
         get("get_readiness", "/readyz"),
@@ -337,6 +348,20 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
             json!({"mode": "stop", "reason": "crashes at the till"}),
         ),
         post("explain_check", &format!("{app}/explain"), device),
+        post("upload_artifact", &artifacts, json!({"new": own})),
+        get("list_artifacts", &artifacts),
+        get("get_artifact", &artifact),
+        get("get_artifact_content", &format!("{artifact}/content")),
+        patch("update_artifact", &artifact, json!({"keep": true})),
+        delete(
+            "delete_artifact",
+            &format!("{artifacts}/{}", of.artifact_to_delete),
+        ),
+        get("download_artifact", download),
+        get("get_download_page", &download_page),
+        get("get_download_qr_svg", &format!("{download_page}/qr.svg")),
+        get("get_download_qr_png", &format!("{download_page}/qr.png")),
+        post("replace_artifact_link", &format!("{artifact}/new-link"), json!({})),
         put("put_pin", &pins, pin),
         get("list_pins", &pins),
         get("get_pin", &format!("{pins}/{}", of.pin)),

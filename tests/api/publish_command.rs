@@ -27,10 +27,7 @@ struct Fixture {
 
 impl Fixture {
     async fn set(database: TestDatabase) -> Self {
-        let app = TestApp::start_with(database, |config| {
-            config.public_url = Some("https://slipway.example".to_owned());
-        })
-        .await;
+        let app = TestApp::start(database).await;
         let merchant = app.merchant().await;
         let pipeline = app.pipeline(&merchant.admin, "publisher").await;
         let directory = tempfile::tempdir().unwrap();

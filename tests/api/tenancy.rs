@@ -22,7 +22,7 @@ const NO_NAME: &str = "com.example.absent";
 
 /// The operations that are not about a tenant that the path names, and why none of them shows another tenant.
 /// `a_tenants_people_learn_nothing_from_the_platforms_operations` and the tests below it say more.
-const WITHOUT_A_TENANT: [(&str, &str); 26] = [
+const WITHOUT_A_TENANT: [(&str, &str); 30] = [
     ("login", "tells nobody which usernames there are"),
     ("refresh", "takes a refresh token and nothing else"),
     ("logout", "ends the caller's own session"),
@@ -58,6 +58,10 @@ const WITHOUT_A_TENANT: [(&str, &str); 26] = [
     ("receive_events", "takes the device's own token alone"),
     ("poll_pushes", "takes the device's own token alone"),
     ("acknowledge_push", "takes the device's own token alone"),
+    ("download_artifact", "takes the key of a link and nothing else"),
+    ("get_download_page", "takes the key of a link and nothing else"),
+    ("get_download_qr_svg", "takes the key of a link and nothing else"),
+    ("get_download_qr_png", "takes the key of a link and nothing else"),
     ("get_health", "is for anybody and knows no tenants"),
     ("get_readiness", "is for anybody and counts"),
     ("get_metrics", "is for anybody and counts"),

@@ -9,7 +9,7 @@ struct Layer {
     libraries: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 19] = [
+const LAYERS: [Layer; 20] = [
     Layer {
         name: "catalog",
         may_name: &[],
@@ -63,8 +63,15 @@ const LAYERS: [Layer; 19] = [
         libraries: &["tokio", "tracing", "metrics", "rumqttc"],
     },
     Layer {
+        name: "artifact_store",
+        may_name: &["catalog"],
+        libraries: &["tokio", "object_store"],
+    },
+    Layer {
         name: "services",
         may_name: &[
+            "artifact_store",
+            "package",
             "catalog",
             "access",
             "resolver",
@@ -153,6 +160,7 @@ const LAYERS: [Layer; 19] = [
     Layer {
         name: "app",
         may_name: &[
+            "artifact_store",
             "broker",
             "catalog",
             "clock",
@@ -172,7 +180,7 @@ const LAYERS: [Layer; 19] = [
 ];
 
 /// Libraries that a layer must be allowed.
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 13] = [
     "actix_web",
     "utoipa",
     "sea_orm",
@@ -183,6 +191,7 @@ const GUARDED: [&str; 12] = [
     "aws_lc_rs",
     "argon2",
     "jsonwebtoken",
+    "object_store",
     "reqwest",
     "rumqttc",
 ];

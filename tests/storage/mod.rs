@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod apps;
+mod artifacts;
 mod catalog_states;
 mod catalog_tx;
 mod devices;

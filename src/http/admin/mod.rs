@@ -2,6 +2,7 @@
 
 mod adoption;
 mod apps;
+mod artifacts;
 mod audit;
 mod auth;
 mod credentials;
@@ -78,6 +79,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(device_credentials::create_enrolment_code)
         .service(device_credentials::revoke_device_token)
         .service(audit::list_audit);
+    artifacts::routes(config);
     people::routes(config);
     credentials::routes(config);
 }

@@ -23,6 +23,7 @@ fn lists() -> Vec<(String, bool)> {
         "device-keys",
         "api-tokens",
         "pins",
+        "artifacts",
         "pushes",
         "audit",
     ] {

@@ -28,13 +28,15 @@ async fn tenants_refuse_bad_input(database: TestDatabase) {
     let update = Operation::new(
         Method::PATCH,
         tenant(""),
-        json!({"name": "A tenant", "enabled": true, "offers_enabled": true, "enrolment": "key", "push_url_schemes": ["https"]}),
+        json!({"name": "A tenant", "enabled": true, "offers_enabled": true, "enrolment": "key", "push_url_schemes": ["https"],
+            "artifact_quota_bytes": 1_000_000}),
         vec![
             Field::not_null("name", NAME),
             Field::not_null("enabled", Kind::Bool),
             Field::not_null("offers_enabled", Kind::Bool),
             Field::not_null("enrolment", Kind::OneOf(&["key", "code"])),
             Field::optional("push_url_schemes", schemes),
+            Field::not_null("artifact_quota_bytes", Kind::Integer { min: 0 }),
         ],
     );
     fixture.try_rows(&platform, &update, update.rows()).await;

@@ -7,7 +7,7 @@ mod merchant;
 pub(crate) mod raw;
 mod top;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder};
@@ -27,6 +27,7 @@ pub(crate) use merchant::{
 pub(crate) use top::{CHECK, PUSH, TopCall, TopClient, as_texts, form, percent, plant_app_key, xml_to_json};
 
 use slipway_test_support::database::TestDatabase;
+use tempfile::TempDir;
 
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -145,6 +146,15 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         push_preview_lifetime_s: 600,
         push_lifetime_s: 604_800,
         push_retention_days: 90,
+        artifacts: ArtifactConfig {
+            url: Some(artifacts_url(database_url)),
+            max_bytes: 2 << 30,
+            retention_days: 30,
+            scrub_days: 30,
+            downloads: 256,
+            download_redirect: false,
+            download_url: Some("https://files.example".to_owned()),
+        },
         connections_per_worker: 25_000,
         costly_calls: 10_000,
         drain_s: 0,
@@ -152,15 +162,6 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         login_attempts_per_account_anywhere: 1_000_000,
         login_attempts_per_source: 100_000,
         invalid_tokens_per_source: 1_000_000,
-        artifacts: ArtifactConfig {
-            url: Some(artifact_folder()),
-            max_bytes: 16 << 20,
-            retention_days: 30,
-            scrub_days: 30,
-            downloads: 256,
-            download_redirect: false,
-            download_url: None,
-        },
         device_records: DeviceRecordConfig {
             enabled: true,
             new_devices_per_day: 100_000,
@@ -184,9 +185,14 @@ pub(crate) fn test_config(database_url: &str) -> Config {
     }
 }
 
-/// The folder in which the tests' servers store artifacts. Their names are unique.
-fn artifact_folder() -> String {
-    let folder = std::env::temp_dir().join("slipway-test-artifacts");
+/// A folder for the artifacts of a database. All nodes on it share the folder.
+fn artifacts_url(database_url: &str) -> String {
+    static FOLDERS: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
+    let name: String = database_url
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let folder = FOLDERS.path().join(name);
     std::fs::create_dir_all(&folder).unwrap();
     format!("file://{}", folder.display())
 }
@@ -201,6 +207,11 @@ pub(crate) fn start(clock: Arc<dyn Clock>) -> StartOptions {
 }
 
 impl Caller {
+    /// The credential, for requests that no client would send.
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
     }

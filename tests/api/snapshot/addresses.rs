@@ -14,6 +14,7 @@ async fn node(database: TestDatabase, data_dir: &Path, public_url: &str) -> Test
         data_dir.clone_into(&mut config.data_dir);
         config.snapshot_interval_s = 86_400;
         config.public_url = Some(public_url.to_owned());
+        config.artifacts.download_url = None;
     })
     .await
 }

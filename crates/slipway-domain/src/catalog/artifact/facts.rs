@@ -63,6 +63,16 @@ pub enum SigningScheme {
     V3,
 }
 
+impl SigningScheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::V3 => "v3",
+        }
+    }
+}
+
 /// Facts of a HarmonyOS package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HapFacts {
