@@ -20,6 +20,8 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let directory = tempfile::Builder::new().prefix("slipway-demo-").tempdir()?;
     config.data_dir = directory.path().to_owned();
     config.database_url = None;
+    config.artifacts.url = None;
+    config.artifacts.download_url = None;
     config.secret_key = None;
     config.listen = free_address(config.listen)?;
     if config.public_url.is_none() {
