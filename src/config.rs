@@ -184,7 +184,7 @@ pub struct Config {
 pub struct ArtifactConfig {
     /// Store of artifacts: file:///path, or s3://bucket/prefix with the usual AWS_* variables. If absent, a folder in
     /// the data directory. Required with PostgreSQL, where all nodes must use the same store.
-    #[arg(long = "artifacts-url", env = "SLIPWAY_ARTIFACTS_URL")]
+    #[arg(id = "artifacts-url", long = "artifacts-url", env = "SLIPWAY_ARTIFACTS_URL")]
     pub url: Option<String>,
 
     /// Maximum size of an artifact in bytes.

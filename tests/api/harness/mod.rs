@@ -207,11 +207,6 @@ pub(crate) fn start(clock: Arc<dyn Clock>) -> StartOptions {
 }
 
 impl Caller {
-    /// The credential, for requests that no client would send.
-    pub(crate) fn token(&self) -> &str {
-        self.token.as_deref().unwrap_or_default()
-    }
-
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
     }

@@ -48,7 +48,7 @@ pub struct PublishCommand {
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(super) identifier: Option<String>,
 
-    /// Version code of files that state none. Where a file states one, both must be equal.
+    /// Version code, for those files that state none. If the only file states one, both must be equal.
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..))]
     pub(super) version_code: Option<i64>,
 

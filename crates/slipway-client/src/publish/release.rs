@@ -107,12 +107,13 @@ fn version_name<'a>(command: &'a PublishCommand, file: &'a LocalFile) -> Result<
     name.ok_or_else(|| missing(file, "version name; give --version-name"))
 }
 
-/// Returns the version code of the file, which the argument must not contradict.
+/// Returns the version code of the file. The argument is for the only file, which must not contradict it, or for those of
+/// several that state none.
 fn version_code(command: &PublishCommand, file: &LocalFile) -> Result<u64, Failure> {
     let stated = file.package().and_then(|package| package.version_code);
     let given = command.version_code.map(i64::unsigned_abs);
     match (stated, given) {
-        (Some(stated), Some(given)) if stated != given => Err(Failure::Refused(format!(
+        (Some(stated), Some(given)) if stated != given && command.files.len() < 2 => Err(Failure::Refused(format!(
             "{}: --version-code is {given}, but the file has {stated}",
             file.filename
         ))),
