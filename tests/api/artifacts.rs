@@ -67,9 +67,15 @@ impl Fixture {
         let mut files = Vec::new();
         let mut folders = vec![self.folder.join(name)];
         while let Some(folder) = folders.pop() {
-            let Ok(entries) = std::fs::read_dir(folder) else { continue };
+            let Ok(entries) = std::fs::read_dir(folder) else {
+                continue;
+            };
             for entry in entries.map(|entry| entry.unwrap().path()) {
-                if entry.is_dir() { folders.push(entry) } else { files.push(entry) }
+                if entry.is_dir() {
+                    folders.push(entry)
+                } else {
+                    files.push(entry)
+                }
             }
         }
         files
@@ -90,8 +96,14 @@ pub(super) async fn upload(caller: &Caller, path: &str, bytes: &[u8], headers: &
 
 async fn a_file_is_stored_once_and_described(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
-    let sample = samples().into_iter().find(|sample| sample.name == "chinese.apk").unwrap();
-    let stored = fixture.upload(&sample.bytes, "?filename=shelf%20%E8%B4%A7.apk").await.expect(201);
+    let sample = samples()
+        .into_iter()
+        .find(|sample| sample.name == "chinese.apk")
+        .unwrap();
+    let stored = fixture
+        .upload(&sample.bytes, "?filename=shelf%20%E8%B4%A7.apk")
+        .await
+        .expect(201);
     assert_eq!(stored["sha256"], sha256(&sample.bytes));
     assert_eq!(stored["size"], sample.bytes.len());
     assert_eq!(stored["filename"], "shelf 货.apk");
@@ -104,18 +116,39 @@ async fn a_file_is_stored_once_and_described(database: TestDatabase) {
     assert_eq!(package["signers"].as_array().unwrap().len(), 1);
     assert_eq!(package["signers_verified"], true);
     let url = stored["download_url"].as_str().unwrap();
-    assert!(url.starts_with("https://files.example/dl/") && url.ends_with("/shelf%20%E8%B4%A7.apk"), "{url}");
+    assert!(
+        url.starts_with("https://files.example/dl/") && url.ends_with("/shelf%20%E8%B4%A7.apk"),
+        "{url}"
+    );
 
-    let again = fixture.upload(&sample.bytes, "?filename=other.apk").await.expect(200);
+    let again = fixture
+        .upload(&sample.bytes, "?filename=other.apk")
+        .await
+        .expect(200);
     assert_eq!(again, stored, "the first name stays");
     assert_eq!(fixture.files("artifacts").len(), 1);
     assert_eq!(fixture.files("uploads"), Vec::<std::path::PathBuf>::new());
 
-    let one = fixture.admin.get(&fixture.path(&sha256(&sample.bytes))).await.expect(200);
+    let one = fixture
+        .admin
+        .get(&fixture.path(&sha256(&sample.bytes)))
+        .await
+        .expect(200);
     assert_eq!(one["releases"], json!([]));
-    for (query, found) in [("", 1), ("?kind=apk", 1), ("?kind=zip", 0), ("?unused=true", 1), ("?unused=false", 0),
-        ("?package_name=com.example.sample", 1), ("?package_name=com.other", 0)] {
-        let list = fixture.admin.get(&in_tenant(&format!("/artifacts{query}"))).await.expect(200);
+    for (query, found) in [
+        ("", 1),
+        ("?kind=apk", 1),
+        ("?kind=zip", 0),
+        ("?unused=true", 1),
+        ("?unused=false", 0),
+        ("?package_name=com.example.sample", 1),
+        ("?package_name=com.other", 0),
+    ] {
+        let list = fixture
+            .admin
+            .get(&in_tenant(&format!("/artifacts{query}")))
+            .await
+            .expect(200);
         assert_eq!(list["items"].as_array().unwrap().len(), found, "{query}");
     }
 }
@@ -123,7 +156,11 @@ async fn a_file_is_stored_once_and_described(database: TestDatabase) {
 async fn every_sample_is_stored_with_its_kind(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     for sample in samples() {
-        let kind = if sample.name.ends_with(".hap") { "hap" } else { "apk" };
+        let kind = if sample.name.ends_with(".hap") {
+            "hap"
+        } else {
+            "apk"
+        };
         let stored = fixture.upload(&sample.bytes, "").await.expect(201);
         assert_eq!(stored["kind"], kind, "{}", sample.name);
         let prefix = sha256(&sample.bytes)[..12].to_owned();
@@ -137,7 +174,11 @@ async fn hostile_files_are_refused_or_no_packages(database: TestDatabase) {
     for file in slipway_package_maker::hostile::hostile_files() {
         let answer = fixture.upload(&file.bytes, "").await;
         match answer.status {
-            201 | 200 => assert!(["zip", "other"].contains(&answer.body["kind"].as_str().unwrap()), "{}", file.name),
+            201 | 200 => assert!(
+                ["zip", "other"].contains(&answer.body["kind"].as_str().unwrap()),
+                "{}",
+                file.name
+            ),
             _ => assert_eq!(answer.wrong_fields(), ["file"], "{}", file.name),
         }
     }
@@ -159,19 +200,36 @@ async fn forms_and_digests_are_read(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     let (path, bytes) = (in_tenant("/artifacts"), b"a file".as_slice());
     let digest = |bytes: &[u8]| format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(bytes)));
-    let wrong = upload(&fixture.admin, &path, bytes, &[("repr-digest", &digest(b"another"))]).await;
+    let wrong = upload(
+        &fixture.admin,
+        &path,
+        bytes,
+        &[("repr-digest", &digest(b"another"))],
+    )
+    .await;
     wrong.problem(400, "digest_mismatch");
     assert_eq!(fixture.files("artifacts"), Vec::<std::path::PathBuf>::new());
     let unreadable = upload(&fixture.admin, &path, bytes, &[("content-digest", "sha-256=abc")]).await;
     assert_eq!(unreadable.wrong_fields(), ["Content-Digest"]);
-    upload(&fixture.admin, &path, bytes, &[("content-digest", &digest(bytes))]).await.expect(201);
+    upload(
+        &fixture.admin,
+        &path,
+        bytes,
+        &[("content-digest", &digest(bytes))],
+    )
+    .await
+    .expect(201);
 
     let form = async |name: &str, content: &str| {
         let body = format!(
             "--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"in the form.bin\"\r\n\r\n{content}\r\n--x--\r\n"
         );
         let headers = [("content-type", "multipart/form-data; boundary=x")];
-        let request = fixture.admin.request(Method::POST, &path).header(headers[0].0, headers[0].1).body(body);
+        let request = fixture
+            .admin
+            .request(Method::POST, &path)
+            .header(headers[0].0, headers[0].1)
+            .body(body);
         Answer::read(request.send().await.unwrap()).await
     };
     let stored = form("file", "in a form").await.expect(201);
@@ -184,12 +242,19 @@ async fn forms_and_digests_are_read(database: TestDatabase) {
 
 async fn an_upload_that_breaks_off_leaves_nothing(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
-    let head = raw::head("POST", &in_tenant("/artifacts"), fixture.admin.token(), "Content-Length: 1000000\r\n");
+    let head = raw::head(
+        "POST",
+        &in_tenant("/artifacts"),
+        fixture.admin.token(),
+        "Content-Length: 1000000\r\n",
+    );
     let answer = raw::exchange(&fixture.app.url, vec![head, vec![1; 500_000]]).await;
     assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
-    until("the temporary file is gone", Duration::from_secs(20), async || {
-        fixture.files("uploads").is_empty()
-    })
+    until(
+        "the temporary file is gone",
+        Duration::from_secs(20),
+        async || fixture.files("uploads").is_empty(),
+    )
     .await;
     assert_eq!(fixture.files("artifacts"), Vec::<std::path::PathBuf>::new());
     let list = fixture.admin.get(&in_tenant("/artifacts")).await.expect(200);
@@ -201,22 +266,37 @@ async fn sizes_and_quotas_are_limited(database: TestDatabase) {
     let large = fixture.upload(&[0; 100_001], "").await;
     large.problem(413, "too_large");
     // Without a length the limit is found while the bytes arrive.
-    let mut request = vec![raw::head("POST", &in_tenant("/artifacts"), fixture.admin.token(), "Transfer-Encoding: chunked\r\n")];
+    let mut request = vec![raw::head(
+        "POST",
+        &in_tenant("/artifacts"),
+        fixture.admin.token(),
+        "Transfer-Encoding: chunked\r\n",
+    )];
     request.extend(raw::chunked(&[0; 500_000], 10_000));
     let answer = raw::exchange(&fixture.app.url, request).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     let platform = fixture.app.platform_admin().await;
     let quota = json!({"artifact_quota_bytes": 150_000});
-    assert_eq!(platform.patch(&in_tenant(""), &quota).await.expect(200)["artifact_quota_bytes"], 150_000);
+    assert_eq!(
+        platform.patch(&in_tenant(""), &quota).await.expect(200)["artifact_quota_bytes"],
+        150_000
+    );
     let (one, other) = (vec![1; 90_000], vec![2; 90_000]);
     let (one, other) = tokio::join!(fixture.upload(&one, ""), fixture.upload(&other, ""));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 507]);
-    fixture.upload(&[3; 90_000], "").await.problem(507, "insufficient_storage");
+    fixture
+        .upload(&[3; 90_000], "")
+        .await
+        .problem(507, "insufficient_storage");
     assert_eq!(fixture.files("artifacts").len(), 1);
     let kept = if one.status == 201 { one } else { other };
-    fixture.admin.delete(&fixture.path(kept.body["sha256"].as_str().unwrap())).await.expect(204);
+    fixture
+        .admin
+        .delete(&fixture.path(kept.body["sha256"].as_str().unwrap()))
+        .await
+        .expect(204);
     fixture.upload(&[3; 90_000], "").await.expect(201);
 }
 
@@ -227,7 +307,9 @@ async fn another_tenant_has_its_own_artifacts(database: TestDatabase) {
     let mine = fixture.upload(bytes, "").await.expect(201);
     let path = format!("/api/v1/tenants/20000000/artifacts/{}", sha256(bytes));
     other.get(&path).await.problem(404, "not_found");
-    let theirs = upload(&other, "/api/v1/tenants/20000000/artifacts", bytes, &[]).await.expect(201);
+    let theirs = upload(&other, "/api/v1/tenants/20000000/artifacts", bytes, &[])
+        .await
+        .expect(201);
     assert_ne!(mine["download_url"], theirs["download_url"]);
     other.delete(&path).await.expect(204);
     fixture.admin.get(&fixture.path(&sha256(bytes))).await.expect(200);
@@ -238,13 +320,39 @@ async fn writes_are_audited_without_the_key_of_the_link(database: TestDatabase) 
     let fixture = Fixture::start(database).await;
     let stored = fixture.upload(b"audited", "").await.expect(201);
     let path = fixture.path(&sha256(b"audited"));
-    fixture.admin.patch(&path, &json!({"keep": true})).await.expect(200);
-    fixture.admin.post(&format!("{path}/new-link"), &json!({})).await.expect(200);
+    fixture
+        .admin
+        .patch(&path, &json!({"keep": true}))
+        .await
+        .expect(200);
+    fixture
+        .admin
+        .post(&format!("{path}/new-link"), &json!({}))
+        .await
+        .expect(200);
     fixture.admin.delete(&path).await.expect(204);
     let audit = fixture.admin.get(&in_tenant("/audit")).await.expect(200);
-    let actions: Vec<_> = audit["items"].as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
-    assert_eq!(actions[..4], ["artifact.delete", "artifact.replace_link", "artifact.update", "artifact.create"]);
-    let key = stored["download_url"].as_str().unwrap().split('/').nth(4).unwrap();
+    let actions: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["action"].clone())
+        .collect();
+    assert_eq!(
+        actions[..4],
+        [
+            "artifact.delete",
+            "artifact.replace_link",
+            "artifact.update",
+            "artifact.create"
+        ]
+    );
+    let key = stored["download_url"]
+        .as_str()
+        .unwrap()
+        .split('/')
+        .nth(4)
+        .unwrap();
     assert!(!audit.to_string().contains(key));
 }
 
@@ -262,7 +370,10 @@ on_both_databases!(
 
 /// A client without a credential that follows no redirect.
 pub(super) fn browser() -> Client {
-    Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// The local path of a download URL.

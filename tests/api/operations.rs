@@ -361,7 +361,11 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         get("get_download_page", &download_page),
         get("get_download_qr_svg", &format!("{download_page}/qr.svg")),
         get("get_download_qr_png", &format!("{download_page}/qr.png")),
-        post("replace_artifact_link", &format!("{artifact}/new-link"), json!({})),
+        post(
+            "replace_artifact_link",
+            &format!("{artifact}/new-link"),
+            json!({}),
+        ),
         put("put_pin", &pins, pin),
         get("list_pins", &pins),
         get("get_pin", &format!("{pins}/{}", of.pin)),

@@ -3,7 +3,8 @@
 use sea_orm::ConnectionTrait as _;
 use slipway::storage::{Db, StorageError, artifacts, releases};
 use slipway_domain::catalog::artifact::{
-    Artifact, ArtifactFacts, ArtifactFilter, Damage, DamageKind, DownloadKey, DownloadLink, IconFormat, ZipFacts,
+    Artifact, ArtifactFacts, ArtifactFilter, Damage, DamageKind, DownloadKey, DownloadLink, IconFormat,
+    ZipFacts,
 };
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::release::ReleaseState;
@@ -45,7 +46,9 @@ fn artifact(byte: &str, link: i64) -> Artifact {
 async fn store(db: &Db, tenant: i64, value: Artifact) {
     let tx = db.begin().await.unwrap();
     let usage = artifacts::lock_usage(&tx, scope(tenant)).await.unwrap();
-    artifacts::insert(&tx, scope(tenant), &usage, value, now()).await.unwrap();
+    artifacts::insert(&tx, scope(tenant), &usage, value, now())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -58,10 +61,16 @@ async fn an_artifact_is_read_as_it_was_written(database: TestDatabase) {
         found_at: "2026-03-02T02:00:00Z".parse().unwrap(),
     });
     store(db, 1, value.clone()).await;
-    let found = artifacts::find(db, scope(1), &value.sha256).await.unwrap().unwrap();
+    let found = artifacts::find(db, scope(1), &value.sha256)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.value, value);
     assert_eq!(artifacts::find(db, scope(2), &value.sha256).await.unwrap(), None);
-    let by_key = artifacts::find_by_key(db, &value.link.key).await.unwrap().unwrap();
+    let by_key = artifacts::find_by_key(db, &value.link.key)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((by_key.scope, by_key.artifact), (scope(1), found));
     assert_eq!(artifacts::count_damaged(db).await.unwrap(), 1);
 }
@@ -78,7 +87,9 @@ async fn space_and_links_are_counted(database: TestDatabase) {
     let usage = artifacts::read_usage(db, scope(1)).await.unwrap();
     assert_eq!((usage.used_bytes, usage.last_link), (1_000, 2));
     let page = PageRequest::first(9);
-    let list = artifacts::list(db, scope(1), &ArtifactFilter::default(), &page).await.unwrap();
+    let list = artifacts::list(db, scope(1), &ArtifactFilter::default(), &page)
+        .await
+        .unwrap();
     assert_eq!(list.items.len(), 1);
 }
 
@@ -86,7 +97,10 @@ async fn space_and_links_are_counted(database: TestDatabase) {
 async fn attach(database: &TestDatabase, sha256: &Sha256) -> Result<(), sea_orm::DbErr> {
     let connection = sea_orm::Database::connect(&database.url).await.unwrap();
     let statement = format!("UPDATE releases SET artifact_sha256 = '{}'", sha256.as_str());
-    connection.execute_unprepared("PRAGMA foreign_keys = ON").await.ok();
+    connection
+        .execute_unprepared("PRAGMA foreign_keys = ON")
+        .await
+        .ok();
     let done = connection.execute_unprepared(&statement).await.map(drop);
     connection.close().await.unwrap();
     done
@@ -96,9 +110,15 @@ async fn a_release_and_its_artifact_hold_each_other(database: TestDatabase) {
     let db = &database.db;
     let app = prepare_app(db, "com.hema.wms", &["a"]).await;
     let draft = release(&app, "a", 1);
-    change(db, 1, async |tx| releases::insert(tx, draft.clone(), now()).await.map(drop)).await;
+    change(db, 1, async |tx| {
+        releases::insert(tx, draft.clone(), now()).await.map(drop)
+    })
+    .await;
     let value = artifact("ab", 1);
-    assert!(attach(&database, &value.sha256).await.is_err(), "there is no such artifact");
+    assert!(
+        attach(&database, &value.sha256).await.is_err(),
+        "there is no such artifact"
+    );
     store(db, 1, value.clone()).await;
     attach(&database, &value.sha256).await.unwrap();
     let unused = async |is_unused| {
@@ -107,35 +127,58 @@ async fn a_release_and_its_artifact_hold_each_other(database: TestDatabase) {
             ..ArtifactFilter::default()
         };
         let page = PageRequest::first(9);
-        artifacts::list(db, scope(1), &filter, &page).await.unwrap().items.len()
+        artifacts::list(db, scope(1), &filter, &page)
+            .await
+            .unwrap()
+            .items
+            .len()
     };
     assert_eq!((unused(true).await, unused(false).await), (0, 1));
-    let uses = artifacts::list_uses(db, scope(1), &value.sha256, 9).await.unwrap();
+    let uses = artifacts::list_uses(db, scope(1), &value.sha256, 9)
+        .await
+        .unwrap();
     assert_eq!((uses.len(), uses[0].state), (1, ReleaseState::Draft));
     let tx = db.begin_catalog(scope(1)).await.unwrap();
     let refused = artifacts::delete(&tx, &value).await;
-    assert!(matches!(refused, Err(StorageError::BrokenReference)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StorageError::BrokenReference)),
+        "{refused:?}"
+    );
 }
 
 async fn damage_and_links_advance_the_apps_of_the_releases(database: TestDatabase) {
     let db = &database.db;
     let app = prepare_app(db, "com.hema.wms", &["a"]).await;
     let draft = release(&app, "a", 1);
-    change(db, 1, async |tx| releases::insert(tx, draft.clone(), now()).await.map(drop)).await;
+    change(db, 1, async |tx| {
+        releases::insert(tx, draft.clone(), now()).await.map(drop)
+    })
+    .await;
     let value = artifact("ab", 1);
     store(db, 1, value.clone()).await;
     attach(&database, &value.sha256).await.unwrap();
-    let before = artifacts::find(db, scope(1), &value.sha256).await.unwrap().unwrap();
+    let before = artifacts::find(db, scope(1), &value.sha256)
+        .await
+        .unwrap()
+        .unwrap();
     let one = change(db, 1, async |tx| {
         let damage = Damage {
             kind: DamageKind::Altered,
             found_at: now(),
         };
-        artifacts::set_damage(tx, &before, Some(damage), now()).await.map(drop)
+        artifacts::set_damage(tx, &before, Some(damage), now())
+            .await
+            .map(drop)
     })
     .await;
-    let damaged = artifacts::find(db, scope(1), &value.sha256).await.unwrap().unwrap();
-    assert_eq!(damaged.value.damage.map(|damage| damage.kind), Some(DamageKind::Altered));
+    let damaged = artifacts::find(db, scope(1), &value.sha256)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        damaged.value.damage.map(|damage| damage.kind),
+        Some(DamageKind::Altered)
+    );
     let other = change(db, 1, async |tx| {
         let stale = artifacts::replace_link(tx, &before, artifact("ab", 2).link, now()).await;
         assert!(matches!(stale, Err(StorageError::Changed)), "{stale:?}");

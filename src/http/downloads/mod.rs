@@ -82,7 +82,9 @@ pub(super) async fn get_download_page(
 /// Sends the icon of a page, of which it is a part.
 async fn send_icon(ctx: web::Data<Context>, key: web::Path<String>) -> Result<HttpResponse, Problem> {
     let found = artifacts::find_link(&ctx, &key).await?;
-    let (media_type, bytes) = artifacts::open_icon(&ctx, &found).await?.ok_or_else(Problem::not_found)?;
+    let (media_type, bytes) = artifacts::open_icon(&ctx, &found)
+        .await?
+        .ok_or_else(Problem::not_found)?;
     Ok(image(media_type, bytes))
 }
 

@@ -25,8 +25,13 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     // More than one piece of the store, and no repetition.
-    let content: Vec<u8> = (0..300_000_u32).map(|index| (index % 251).to_le_bytes()[0]).collect();
-    let stored = fixture.upload(&content, "?filename=%E8%B4%A7%20%22a%22.bin").await.expect(201);
+    let content: Vec<u8> = (0..300_000_u32)
+        .map(|index| (index % 251).to_le_bytes()[0])
+        .collect();
+    let stored = fixture
+        .upload(&content, "?filename=%E8%B4%A7%20%22a%22.bin")
+        .await
+        .expect(201);
     let path = local(&stored);
     let (status, headers, body) = fetch(&fixture, &path, &[]).await;
     assert_eq!((status, body == content), (200, true));
@@ -38,7 +43,10 @@ async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
         ("content-type", "application/octet-stream"),
         ("cache-control", "public, max-age=31536000, immutable"),
         ("x-content-type-options", "nosniff"),
-        ("content-disposition", "attachment; filename=\"_ _a_.bin\"; filename*=UTF-8''%E8%B4%A7%20%22a%22.bin"),
+        (
+            "content-disposition",
+            "attachment; filename=\"_ _a_.bin\"; filename*=UTF-8''%E8%B4%A7%20%22a%22.bin",
+        ),
     ] {
         assert_eq!(header(&headers, name), value, "{name}");
     }
@@ -50,7 +58,10 @@ async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
     assert_eq!((status, &body[..] == &content[131_000..262_144]), (206, true));
     assert_eq!(header(&headers, "content-range"), "bytes 131000-262143/300000");
     let (status, headers, _) = fetch(&fixture, &path, &[("range", "bytes=300000-")]).await;
-    assert_eq!((status, header(&headers, "content-range")), (416, "bytes */300000"));
+    assert_eq!(
+        (status, header(&headers, "content-range")),
+        (416, "bytes */300000")
+    );
     assert_eq!(fetch(&fixture, &path, &[("if-none-match", &etag)]).await.0, 304);
     assert_eq!(fetch(&fixture, &path, &[("if-match", "\"other\"")]).await.0, 412);
     let stale = [("range", "bytes=0-0"), ("if-range", "\"other\"")];
@@ -58,8 +69,15 @@ async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
     let fresh = [("range", "bytes=0-0"), ("if-range", last_modified.as_str())];
     assert_eq!(fetch(&fixture, &path, &fresh).await.0, 206);
 
-    let head = browser().head(format!("{}{path}", fixture.app.url)).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), header(head.headers(), "content-length")), (200, "300000"));
+    let head = browser()
+        .head(format!("{}{path}", fixture.app.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (head.status().as_u16(), header(head.headers(), "content-length")),
+        (200, "300000")
+    );
     assert!(head.bytes().await.unwrap().is_empty());
 }
 
@@ -68,7 +86,11 @@ async fn unknown_keys_look_alike_and_old_links_end(database: TestDatabase) {
     let stored = fixture.upload(b"linked", "").await.expect(201);
     let old = local(&stored);
     let resource = fixture.path(&sha256(b"linked"));
-    let renewed = fixture.admin.post(&format!("{resource}/new-link"), &json!({})).await.expect(200);
+    let renewed = fixture
+        .admin
+        .post(&format!("{resource}/new-link"), &json!({}))
+        .await
+        .expect(200);
     assert_eq!(fetch(&fixture, &local(&renewed), &[]).await.2, b"linked");
     let unknown = format!("/dl/{}/x", "a".repeat(26));
     let mut answers = Vec::new();
@@ -103,27 +125,41 @@ async fn downloads_beyond_the_permits_are_told_when_to_come_back(database: TestD
     // What sends no content needs no permit.
     assert_eq!(browser().head(&url).send().await.unwrap().status(), 200);
     drop(held);
-    slipway_test_support::wait::until("the permit is free", std::time::Duration::from_secs(20), async || {
-        fetch(&fixture, &path, &[("range", "bytes=0-0")]).await.0 == 206
-    })
+    slipway_test_support::wait::until(
+        "the permit is free",
+        std::time::Duration::from_secs(20),
+        async || fetch(&fixture, &path, &[("range", "bytes=0-0")]).await.0 == 206,
+    )
     .await;
 }
 
 async fn people_get_a_page_in_their_language(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     let samples = slipway_package_maker::samples::samples();
-    let sample = samples.into_iter().find(|sample| sample.name == "chinese.apk").unwrap();
-    let stored = fixture.upload(&sample.bytes, "?filename=%3Cb%3E.apk").await.expect(201);
+    let sample = samples
+        .into_iter()
+        .find(|sample| sample.name == "chinese.apk")
+        .unwrap();
+    let stored = fixture
+        .upload(&sample.bytes, "?filename=%3Cb%3E.apk")
+        .await
+        .expect(201);
     let page = format!("/get/{}", local(&stored).split('/').nth(2).unwrap());
     let (status, headers, body) = fetch(&fixture, &page, &[("accept-language", "zh-CN")]).await;
     let html = String::from_utf8(body).unwrap();
     assert_eq!((status, header(&headers, "vary")), (200, "Accept-Language"));
     assert!(header(&headers, "content-security-policy").starts_with("default-src 'none'"));
-    assert!(html.contains("lang=\"zh-CN\"") && html.contains("货架") && html.contains("下载"), "{html}");
+    assert!(
+        html.contains("lang=\"zh-CN\"") && html.contains("货架") && html.contains("下载"),
+        "{html}"
+    );
     assert!(html.contains(stored["sha256"].as_str().unwrap()) && html.contains("1.4.2"));
     assert!(!html.contains("<script") && !html.contains("<b>.apk"), "{html}");
     let english = String::from_utf8(fetch(&fixture, &page, &[]).await.2).unwrap();
-    assert!(english.contains("Download") && english.contains("Shelf"), "{english}");
+    assert!(
+        english.contains("Download") && english.contains("Shelf"),
+        "{english}"
+    );
 
     let (status, headers, icon) = fetch(&fixture, &format!("{page}/icon"), &[]).await;
     assert_eq!((status, header(&headers, "content-type")), (200, "image/png"));

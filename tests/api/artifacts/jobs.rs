@@ -25,12 +25,20 @@ async fn unused_artifacts_are_deleted_after_their_days_unless_they_are_kept(data
     fixture.upload(b"unused", "").await.expect(201);
     fixture.upload(b"kept", "").await.expect(201);
     let kept = fixture.path(&sha256(b"kept"));
-    fixture.admin.patch(&kept, &json!({"keep": true})).await.expect(200);
+    fixture
+        .admin
+        .patch(&kept, &json!({"keep": true}))
+        .await
+        .expect(200);
     pass(&fixture, TimeDelta::days(30) - TimeDelta::seconds(1));
     assert_eq!(run(&fixture, &mut jobs).await.deleted, 0);
     pass(&fixture, TimeDelta::seconds(2));
     assert_eq!(run(&fixture, &mut jobs).await.deleted, 1);
-    fixture.admin.get(&fixture.path(&sha256(b"unused"))).await.problem(404, "not_found");
+    fixture
+        .admin
+        .get(&fixture.path(&sha256(b"unused")))
+        .await
+        .problem(404, "not_found");
     fixture.admin.get(&kept).await.expect(200);
     assert_eq!(fixture.files("artifacts").len(), 1);
 }
@@ -66,7 +74,11 @@ async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
     pass(&fixture, TimeDelta::hours(20));
     pass(&fixture, TimeDelta::hours(5));
     // The retention of 30 days must not end first.
-    fixture.admin.patch(&fixture.path(&sha256(b"content")), &json!({"keep": true})).await.expect(200);
+    fixture
+        .admin
+        .patch(&fixture.path(&sha256(b"content")), &json!({"keep": true}))
+        .await
+        .expect(200);
     let report = run(&fixture, &mut jobs).await;
     assert_eq!((report.scrubbed, report.damaged), (1, 1));
     let path = fixture.path(&sha256(b"content"));
@@ -75,10 +87,15 @@ async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
     assert_eq!(download.send().await.unwrap().status(), 503);
     probe(&fixture.app.running.context).await;
     let ready = fixture.app.anyone().get("/readyz").await.expect(200);
-    assert_eq!((&ready["status"], &ready["damaged_artifacts"]), (&json!("degraded"), &json!(1)));
+    assert_eq!(
+        (&ready["status"], &ready["damaged_artifacts"]),
+        (&json!("degraded"), &json!(1))
+    );
 
     let path = super::in_tenant("/artifacts");
-    let repaired = super::upload(&fixture.admin, &path, b"content", &[]).await.expect(200);
+    let repaired = super::upload(&fixture.admin, &path, b"content", &[])
+        .await
+        .expect(200);
     assert_eq!(repaired["damage"], json!(null));
     assert_eq!(std::fs::read(&file).unwrap(), b"content");
 

@@ -34,8 +34,7 @@ async fn offers_have_the_nodes_own_addresses_once_the_database_is_back() {
     let app = node(TestDatabase::of(&server).await, data_dir.path(), old).await;
     let merchant = app.merchant().await;
     let artifact = plant_artifact(&app.database, TENANT, &apk(PACKAGE, 240)).await;
-    let release =
-        json!({"identifier": PACKAGE, "version_code": 240, "artifact": artifact, "publish": true});
+    let release = json!({"identifier": PACKAGE, "version_code": 240, "artifact": artifact, "publish": true});
     merchant.create(&release).await.expect(201);
     assert!(is_offered_at(&merchant.device, old).await);
     app.running.stop().await.unwrap();

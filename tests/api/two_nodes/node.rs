@@ -54,7 +54,10 @@ impl Process {
             .env("SLIPWAY_LISTEN", "127.0.0.1:0")
             .env("SLIPWAY_DATA_DIR", data_dir.path())
             .env("SLIPWAY_DATABASE_URL", database_url)
-            .env("SLIPWAY_ARTIFACTS_URL", format!("file://{}", data_dir.path().display()))
+            .env(
+                "SLIPWAY_ARTIFACTS_URL",
+                format!("file://{}", data_dir.path().display()),
+            )
             .env("SLIPWAY_ADMIN_USERNAME", ADMIN)
             .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)
             .envs(secret_key.map(|key| ("SLIPWAY_SECRET_KEY", key)))

@@ -16,6 +16,7 @@ const MAX_NOTES_BYTES: u64 = 64 * 1024;
 
 /// Arguments of `slipway publish`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(group = ArgGroup::new("source").required(true).args(["files", "url"]))]
 pub struct PublishCommand {
     /// Files to publish, each as PATH or IDENTIFIER=PATH. Several files are published together or not at all.

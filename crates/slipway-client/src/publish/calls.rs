@@ -139,7 +139,7 @@ impl Server {
     /// Sends a request until the server answers it.
     async fn try_call(&self, request: impl Fn() -> RequestBuilder) -> Result<(StatusCode, Value), Failure> {
         let mut backoff = RetryBackoff::default();
-        let mut retried = 0;
+        let mut failures = 0;
         loop {
             let sent = request().bearer_auth(&self.token).send().await;
             let (reason, asked_for) = match sent {
@@ -152,13 +152,13 @@ impl Server {
                 }
                 Err(error) => (crate::response::causes(&error.without_url()), None),
             };
-            if retried == self.retries {
+            if failures == self.retries {
                 return Err(Failure::Unreachable(format!(
                     "{} cannot be reached: {reason}",
                     self.url
                 )));
             }
-            retried += 1;
+            failures += 1;
             tokio::time::sleep(backoff.next(asked_for)).await;
         }
     }

@@ -37,17 +37,17 @@ pub(super) async fn download(url: &Url, retries: u32, output: &Output) -> Result
         .unwrap_or("file")
         .to_owned();
     let mut backoff = RetryBackoff::default();
-    let mut retried = 0;
+    let mut failures = 0;
     let copy = loop {
         match try_download(&client, url, &filename, output).await {
             Ok(copy) => break copy,
             Err(AttemptError::Final(failure)) => return Err(failure),
-            Err(AttemptError::Temporary(reason)) if retried == retries => {
+            Err(AttemptError::Temporary(reason)) if failures == retries => {
                 return Err(Failure::Unreachable(format!(
                     "{url} cannot be downloaded: {reason}"
                 )));
             }
-            Err(AttemptError::Temporary(_)) => retried += 1,
+            Err(AttemptError::Temporary(_)) => failures += 1,
         }
         tokio::time::sleep(backoff.next(None)).await;
     };

@@ -113,10 +113,12 @@ fn version_code(command: &PublishCommand, file: &LocalFile) -> Result<u64, Failu
     let stated = file.package().and_then(|package| package.version_code);
     let given = command.version_code.map(i64::unsigned_abs);
     match (stated, given) {
-        (Some(stated), Some(given)) if stated != given && command.files.len() < 2 => Err(Failure::Refused(format!(
-            "{}: --version-code is {given}, but the file has {stated}",
-            file.filename
-        ))),
+        (Some(stated), Some(given)) if stated != given && command.files.len() < 2 => {
+            Err(Failure::Refused(format!(
+                "{}: --version-code is {given}, but the file has {stated}",
+                file.filename
+            )))
+        }
         (Some(code), _) | (None, Some(code)) => Ok(code),
         (None, None) => Err(missing(file, "version code; give --version-code")),
     }

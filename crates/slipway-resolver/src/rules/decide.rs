@@ -1,7 +1,8 @@
 //! The eight steps of a check in their order, for each resource of the app separately:
 //!
 //! 1. [`switched_off`], 2. `require_current`, 3. `require_targeted`, 4. `pin_of`, `require_allowed_by_pin` and
-//! `require_available` (the gates of one release), 5. [`choose`], 6. [`apply_floor`], 7. [`compare`], 8. [`auto_install`].
+//!    `require_available` (the gates of one release), 5. [`choose`], 6. [`apply_floor`], 7. [`compare`],
+//!    8. [`auto_install`].
 
 use super::gates::{Candidate, pin_of, require_allowed_by_pin, require_available};
 use super::offer::Offer;
