@@ -90,17 +90,14 @@ fn release(identifier: &str, version_code: u32, version_name: &str, more: &Value
     });
     let mut packages = RELEASED.iter();
     let package = packages.find(|one| one.identifier == identifier && one.version_code == version_code);
-    match package {
-        Some(package) => release["artifact"] = json!(hex::encode(Sha256::digest(package.bytes))),
-        None => {
-            let url = format!("https://files.freshmart.example/{identifier}/{version_code}.bin");
-            release["download_url"] = json!(url);
-            release["size"] = json!(1_000_000 + u64::from(version_code) * 1_000);
-            release["md5"] = json!(format!(
-                "{:032x}",
-                u128::from(version_code) * 0x9e37_79b9_7f4a_7c15
-            ));
-        }
+    if let Some(package) = package {
+        release["artifact"] = json!(hex::encode(Sha256::digest(package.bytes)));
+    } else {
+        let url = format!("https://files.freshmart.example/{identifier}/{version_code}.bin");
+        let md5 = u128::from(version_code) * 0x9e37_79b9_7f4a_7c15;
+        release["download_url"] = json!(url);
+        release["size"] = json!(1_000_000 + u64::from(version_code) * 1_000);
+        release["md5"] = json!(format!("{md5:032x}"));
     }
     for (field, value) in more.as_object().into_iter().flatten() {
         release[field] = value.clone();

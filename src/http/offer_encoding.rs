@@ -46,12 +46,15 @@ pub(super) fn release_members<'a>(app: &'a App, release: &'a Release) -> Release
     ]
 }
 
+/// Splits prepared bytes into the digits of a SHA-256 and what follows them.
+pub(super) type SplitSha256 = for<'a> fn(&'a [u8]) -> (&'a [u8], &'a [u8]);
+
 /// Encoding of offers: the slot of its encoder, and the text around the values that depend on the device.
 pub struct OfferEncoding {
     /// Position of the encoder in [`OFFER_ENCODERS`](super::OFFER_ENCODERS).
     pub(super) slot: usize,
     /// Splits the bytes of the encoder into the SHA-256 and the members.
-    pub(super) split: fn(&[u8]) -> (&[u8], &[u8]),
+    pub(super) split: SplitSha256,
     /// Text between `old_package_name` and `identifier`.
     pub(super) before_identifier: &'static [u8],
     /// Text between `identifier` and the SHA-256; `None` leaves the SHA-256 out.

@@ -11,7 +11,7 @@ use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::release::Release;
 use slipway_domain::catalog::release_content::ReleaseChanges;
-use slipway_domain::catalog::text::{Identifier, Sha256, VersionName};
+use slipway_domain::catalog::text::{Identifier, Md5, Sha256, VersionName};
 use slipway_domain::catalog::version::VersionCode;
 
 /// Resource of a release, in the transaction that changes it.
@@ -64,13 +64,12 @@ impl ResourceOfApp<'_> {
                     release.artifact = Some((&artifact).into());
                 }
             }
-            Some(_) => {}
             None if before.is_some() => {
                 given.artifact = Some(None);
                 given.min_sdk = Some(None);
                 release.artifact = None;
             }
-            None => {}
+            Some(_) | None => {}
         }
         given.apply_to(&mut release.content);
         Ok(())
@@ -100,7 +99,7 @@ impl ResourceOfApp<'_> {
             disagreement("size", given.size, Some(artifact.size)),
             disagreement(
                 "md5",
-                given.md5.as_ref().map(|md5| md5.as_str()),
+                given.md5.as_ref().map(Md5::as_str),
                 Some(artifact.md5.as_str()),
             ),
             disagreement("sha256", sha256, Some(artifact.sha256.as_str())),

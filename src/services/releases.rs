@@ -61,19 +61,19 @@ pub async fn create(
         identifier: &new.identifier,
     };
     let (complete, artifact) = resource.complete(new.given.clone()).await?;
-    let content = complete.into_new().map_err(ServiceError::Invalid)?;
-    require_valid(content.check())?;
+    let release = complete.into_new().map_err(ServiceError::Invalid)?;
+    require_valid(release.check())?;
     let context = TransitionContext {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
-    let version = content.version_code;
+    let version = release.version_code;
     let existing = releases::find_by_version(&tx, scope, app.id, &new.identifier, version).await?;
     let created = match existing {
-        Some(existing) => find_again(&context, existing, &content.file, new).await?,
-        None => insert(&context, content, artifact.as_ref(), new).await?,
+        Some(existing) => find_again(&context, existing, &release.file, new).await?,
+        None => insert(&context, release, artifact.as_ref(), new).await?,
     };
     let created = CreatedRelease {
         stored: with_address(ctx, created.stored),
@@ -134,14 +134,14 @@ async fn find_again(
 /// Inserts a release in its final state. The audit has the draft and its publication.
 async fn insert(
     context: &TransitionContext<'_>,
-    content: ReleaseContent,
+    release: ReleaseContent,
     artifact: Option<&Artifact>,
     new: NewRelease,
 ) -> Result<CreatedRelease, ServiceError> {
     let TransitionContext { ctx, caller, tx, app } = *context;
     insert_resource_if_absent(context, &new.identifier).await?;
     let now = ctx.now();
-    let mut draft = ReleaseRecord::draft(random::id(), app.id, new.identifier, content);
+    let mut draft = ReleaseRecord::draft(random::id(), app.id, new.identifier, release);
     draft.release.artifact = artifact.map(Into::into);
     let published = match new.publish {
         Some(overrides) => {
