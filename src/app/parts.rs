@@ -10,7 +10,7 @@ use crate::artifact_store::{ArtifactStore, StoreAddress};
 use crate::config::Config;
 use crate::live::RevokedTokens;
 use crate::secrets::{AccessTokens, Keyring};
-use crate::services::artifacts::Artifacts;
+use crate::services::artifact_parts::Artifacts;
 use crate::services::key_uses::KeyUses;
 use crate::services::{
     Authentication, CallLimits, DeviceAdmission, DeviceLimits, EnrolmentLimits, HeavyCalls, LoginAttempts,

@@ -14,7 +14,7 @@ use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
-use crate::services::artifacts::ArtifactSettings;
+use crate::services::artifact_parts::ArtifactSettings;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings, WriterSettings,
 };

@@ -30,8 +30,8 @@ pub use self::name::ObjectName;
 pub use self::read::ContentReader;
 pub use self::upload::{ReceivedFile, Upload};
 
-/// Time limit of an operation that moves no content.
-const OPERATION_LIMIT: Duration = Duration::from_secs(20);
+/// Time limit of an operation that moves little content. It is below the deadline of a call.
+const OPERATION_LIMIT: Duration = Duration::from_secs(8);
 /// Time limit for a connection to a bucket's service.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Time limit for the service to send or accept the next bytes.

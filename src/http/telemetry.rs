@@ -101,7 +101,7 @@ pub(super) async fn instrument_request(
             let took = began.elapsed();
             let entry = AccessLogEntry {
                 method: &method,
-                path: &path,
+                path: loggable_path(&path, end),
                 route: end,
                 status: problem.status_code(),
                 took,
@@ -205,11 +205,15 @@ fn generate_id() -> String {
 }
 
 /// Returns the part of a path to log. A path without a route is arbitrary external text, so it is truncated.
-fn loggable_path<'a>(path: &'a str, route: &'a str) -> &'a str {
-    if route.starts_with("/dl/") || route.starts_with("/get/") {
-        // The key in the path is a credential.
-        route.split('{').next().unwrap_or_default()
-    } else if route == "none" {
+fn loggable_path<'a>(path: &'a str, route: &str) -> &'a str {
+    // The key in these paths is a credential.
+    if let Some(prefix) = ["/dl/", "/get/"]
+        .into_iter()
+        .find(|prefix| path.starts_with(prefix))
+    {
+        return prefix;
+    }
+    if route == "none" {
         path.get(..path.floor_char_boundary(MAX_ECHO_CHARACTERS))
             .unwrap_or_default()
     } else {

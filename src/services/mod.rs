@@ -28,6 +28,7 @@ mod token_lookups;
 
 pub mod administrators;
 pub mod apps;
+pub mod artifact_parts;
 pub mod artifacts;
 pub mod authentication;
 pub mod checks;

@@ -124,10 +124,7 @@ impl NodeProcess {
             .env("SLIPWAY_LISTEN", "127.0.0.1:0")
             .env("SLIPWAY_DATA_DIR", self.data_dir.path())
             .env("SLIPWAY_DATABASE_URL", database)
-            .env(
-                "SLIPWAY_ARTIFACTS_URL",
-                format!("file://{}", self.data_dir.path().display()),
-            )
+            .env("SLIPWAY_ARTIFACTS_URL", format!("file://{}", self.data_dir.path().display()))
             .env("SLIPWAY_ADMIN_USERNAME", ADMIN)
             .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)
             .env("SLIPWAY_SECRET_KEY", SECRET_KEY)

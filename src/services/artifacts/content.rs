@@ -1,14 +1,13 @@
 //! Downloads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::manage::find;
 use super::object_name;
 use crate::artifact_store::{ContentReader, StoreError};
+use crate::services::artifact_parts::DownloadPermit;
 use crate::services::{Caller, Context, ServiceError};
 use crate::storage::artifacts;
 use crate::storage::artifacts::OwnedArtifact;
@@ -19,14 +18,6 @@ use slipway_domain::catalog::text::Sha256;
 
 /// Lifetime of a URL of the bucket. A client that resumes later is redirected again.
 const REDIRECT_LIFETIME: Duration = Duration::from_hours(1);
-/// Range of `Retry-After` in seconds. Values are spread, so that devices do not return together.
-const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 5..=60;
-
-/// Right to send one download, until it is dropped.
-#[derive(Debug)]
-pub struct DownloadPermit {
-    _permit: OwnedSemaphorePermit,
-}
 
 /// Content of an artifact, ready to be sent.
 pub struct OpenContent {
@@ -59,7 +50,7 @@ pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, S
     if artifact.damage.is_some() {
         return Err(StoreError::damaged().into());
     }
-    let permit = acquire(ctx)?;
+    let permit = ctx.artifacts().acquire_download()?;
     let reader = ctx
         .artifacts()
         .store
@@ -69,21 +60,6 @@ pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, S
         return Err(StoreError::damaged().into());
     }
     Ok(OpenContent { reader, permit })
-}
-
-fn acquire(ctx: &Context) -> Result<DownloadPermit, ServiceError> {
-    static REFUSED: AtomicU64 = AtomicU64::new(0);
-    let permits = ctx.artifacts().downloads.clone();
-    if let Ok(permit) = permits.try_acquire_owned() {
-        return Ok(DownloadPermit { _permit: permit });
-    }
-    metrics::counter!("slipway_downloads_refused_total").increment(1);
-    let range = RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1;
-    // Steps through the range in an order without neighbours.
-    let spread = REFUSED.fetch_add(37, Ordering::Relaxed) % range;
-    Err(ServiceError::Busy {
-        retry_after_s: RETRY_AFTER_S.start() + spread,
-    })
 }
 
 /// Returns the URL that a download is redirected to; `None` if this node sends it.

@@ -1,37 +1,14 @@
-//! State of the artifact store, as readiness reports it.
+//! Probes of the artifact store, and its marker.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::artifact_store::StoreError;
 use crate::error_chain::error_chain;
+use crate::services::artifact_parts::StoreState;
 use crate::services::{Context, ServiceError, installation};
 use crate::storage::artifacts;
 
 const EVERY: Duration = Duration::from_secs(15);
-
-/// State of the store at the last probe.
-#[derive(Debug, Default)]
-pub struct StoreHealth(Mutex<StoreState>);
-
-/// Failure of the store, and the damaged artifacts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoreState {
-    /// `None` while the store is reachable.
-    pub failure: Option<String>,
-    /// Number of artifacts whose content is damaged or missing.
-    pub damaged: u64,
-}
-
-impl StoreHealth {
-    pub fn state(&self) -> StoreState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, state: StoreState) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-}
 
 /// Probes the store until the task is dropped.
 pub async fn watch(ctx: &Context) {

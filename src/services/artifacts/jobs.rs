@@ -17,7 +17,7 @@ use crate::storage::leases;
 const LEASE: &str = "artifacts";
 const EVERY: Duration = Duration::from_mins(10);
 /// Longer than the interval and than the verification of one large file.
-pub(super) const LEASE_FOR: TimeDelta = TimeDelta::hours(1);
+const LEASE_FOR: TimeDelta = TimeDelta::hours(1);
 /// Age from which objects and temporary files without an artifact are leftovers.
 const LEFTOVER_AFTER: TimeDelta = TimeDelta::days(1);
 /// Interval of the comparison of the store with the database.
@@ -87,12 +87,12 @@ impl ArtifactJobs {
             report.leftovers = delete_leftovers(ctx, old).await?;
             self.listed_at = Some(ctx.now());
         }
-        scrub(ctx, self, &mut report).await?;
+        (report.scrubbed, report.damaged) = scrub(ctx, || self.renew(ctx)).await?;
         Ok(report)
     }
 
     /// Acquires or renews the lease. Returns `false` while another node holds it.
-    pub(super) async fn renew(&self, ctx: &Context) -> Result<bool, ServiceError> {
+    async fn renew(&self, ctx: &Context) -> Result<bool, ServiceError> {
         Ok(leases::try_acquire(ctx.db(), LEASE, &self.holder, ctx.now(), LEASE_FOR).await?)
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::jobs::{ArtifactJobs, JobReport};
 use super::object_name;
 use crate::artifact_store::StoreError;
 use crate::services::{Context, ServiceError};
@@ -18,30 +17,33 @@ const LISTED_AT_ONCE: u64 = 50;
 /// Time after which a round ends. The next one continues.
 const ROUND: Duration = Duration::from_mins(30);
 
-/// Verifies the artifacts that are due, until none is left or the time of a round is over.
-pub(super) async fn scrub(
+/// Verifies the artifacts that are due, until none is left, the time of a round is over, or the lease is lost. Returns
+/// the number of verified and of damaged artifacts.
+pub(super) async fn scrub<Renewal>(
     ctx: &Context,
-    jobs: &ArtifactJobs,
-    report: &mut JobReport,
-) -> Result<(), ServiceError> {
+    renew_lease: impl Fn() -> Renewal,
+) -> Result<(u64, u64), ServiceError>
+where
+    Renewal: Future<Output = Result<bool, ServiceError>>,
+{
+    let (mut verified, mut damaged) = (0, 0);
     let Some(within) = ctx.artifacts().settings.scrub_within else {
-        return Ok(());
+        return Ok((verified, damaged));
     };
     let began = timer::now();
     loop {
         let due = artifacts::list_scrubbed_before(ctx.db(), ctx.now() - within, LISTED_AT_ONCE).await?;
         if due.is_empty() {
-            return Ok(());
+            return Ok((verified, damaged));
         }
         for owned in &due {
-            let is_over = began.elapsed() > ROUND;
-            if is_over || !jobs.renew(ctx).await? {
-                return Ok(());
+            if began.elapsed() > ROUND || !renew_lease().await? {
+                return Ok((verified, damaged));
             }
             let damage = verify(ctx, owned).await?;
             record(ctx, owned, damage).await?;
-            report.scrubbed += 1;
-            report.damaged += u64::from(damage.is_some());
+            verified += 1;
+            damaged += u64::from(damage.is_some());
         }
     }
 }

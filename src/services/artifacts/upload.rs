@@ -39,11 +39,10 @@ pub async fn begin_upload(
     length: Option<u64>,
 ) -> Result<ArtifactUpload, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteArtifacts).await?;
-    if let Some(length) = length {
-        require_size(ctx, length)?;
-        let usage = artifacts::read_usage(ctx.db(), scope).await?;
-        require_room(ctx.db(), scope, usage.used_bytes, size_of(length)).await?;
-    }
+    let length = length.unwrap_or_default();
+    require_size(ctx, length)?;
+    let usage = artifacts::read_usage(ctx.db(), scope).await?;
+    require_room(ctx.db(), scope, usage.used_bytes, size_of(length)).await?;
     prepare_store(ctx).await?;
     let upload = ctx.artifacts().store.begin_upload().await?;
     Ok(ArtifactUpload { upload, scope })

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 pub use self::caller::{Caller, Precondition, WriteResult};
 pub use self::parts::{Authentication, DeviceAdmission, NodeState, Workload};
 use super::ServiceError;
-use super::artifacts::Artifacts;
+use super::artifact_parts::Artifacts;
 use super::check_counts::CheckCounts;
 use super::check_path::{CheckIntervals, CheckPath};
 use super::device_records::DeviceRecorder;

@@ -26,9 +26,8 @@ use super::versioned::{first_version, next_version};
 use super::{CatalogTx, Reader, StorageError, Tx};
 use artifact::{Column, Entity};
 use slipway_domain::access::TenantScope;
-use slipway_domain::catalog::artifact::{
-    Artifact, ArtifactFilter, ArtifactUse, Damage, DownloadKey, DownloadLink,
-};
+use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter, Damage, DownloadKey, DownloadLink};
+use slipway_domain::catalog::artifact_use::ArtifactUse;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{RecallMode, ReleaseState, ReleaseStateKind};

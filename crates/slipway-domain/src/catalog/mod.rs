@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod artifact;
+pub mod artifact_use;
 pub mod attribute;
 pub mod audit;
 pub mod audit_action;

@@ -16,10 +16,8 @@ pub use self::quota::ArtifactQuota;
 
 use super::app::parse_name;
 use super::field::Invalid;
-use super::ids::{AppId, ArtifactId, ReleaseId};
-use super::release::ReleaseState;
-use super::text::{FileName, Identifier, Md5, Sha256};
-use super::version::VersionCode;
+use super::ids::ArtifactId;
+use super::text::{FileName, Md5, Sha256};
 
 /// File of a tenant. Its content never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,16 +93,6 @@ impl IconFormat {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         parse_name(&Self::ALL, Self::media_type, text)
     }
-}
-
-/// Release that uses an artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArtifactUse {
-    pub release: ReleaseId,
-    pub app: AppId,
-    pub identifier: Identifier,
-    pub version_code: VersionCode,
-    pub state: ReleaseState,
 }
 
 /// Filter for a list of a tenant's artifacts. An absent field matches every artifact.

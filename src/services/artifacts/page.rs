@@ -1,32 +1,13 @@
-//! Links to artifacts: the download, and the page for people.
+//! Facts for the page for people.
 
-use super::Artifacts;
 use crate::services::{Context, ServiceError};
-use crate::storage::artifacts;
 use crate::storage::artifacts::OwnedArtifact;
-use crate::storage::{apps, releases};
-use slipway_domain::catalog::artifact::{Artifact, DownloadKey};
+use crate::storage::{apps, artifacts, releases};
 use slipway_domain::catalog::release::ReleaseStateKind;
-use slipway_domain::catalog::text::{Name, UpdateDescription, Url, VersionName};
+use slipway_domain::catalog::text::{Name, UpdateDescription, VersionName};
 
-/// Uses of an artifact in which its newest published release is looked for.
+/// Uses of an artifact among which its newest published release is looked for.
 const USES: u64 = 50;
-
-impl Artifacts {
-    /// Returns the URL of a download; `None` if no public URL is configured.
-    pub fn download_url(&self, artifact: &Artifact) -> Option<String> {
-        let url = self
-            .settings
-            .download_urls
-            .file(&artifact.link.key, &artifact.filename);
-        url.map(Url::into_string)
-    }
-
-    /// Returns the URL of the page for people; `None` if no public URL is configured.
-    pub fn page_url(&self, key: &DownloadKey) -> Option<String> {
-        self.settings.download_urls.page(key).map(Url::into_string)
-    }
-}
 
 /// Facts of the newest published release of an artifact, for its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
