@@ -65,7 +65,7 @@ pub struct Config {
     pub forwarded_header: ForwardedHeader,
 
     /// Public URL of this server, shown in the API description. Download links begin with it, unless
-    /// `SLIPWAY_DOWNLOAD_URL` is set.
+    /// `SLIPWAY_DOWNLOAD_URL` is set. With neither, releases from artifacts cannot be published.
     #[arg(long, env = "SLIPWAY_PUBLIC_URL")]
     pub public_url: Option<String>,
 

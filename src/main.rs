@@ -17,6 +17,7 @@ use slipway::storage::Durability;
 use slipway::{data_directory, demo, http, telemetry};
 use slipway_client::device::{self, DeviceCommand};
 use slipway_client::inspect::{self, InspectCommand};
+use slipway_client::publish::{self, PublishCommand};
 use slipway_client::push::{self, PushCommand};
 use slipway_client::top_call::{self, TopCall};
 use tokio::runtime::Runtime;
@@ -58,6 +59,9 @@ enum Command {
     Openapi,
     /// Sign and send a gateway call, and print the request, the signed text and the response.
     TopCall(Box<TopCall>),
+    /// Upload files, create their releases and publish them. Exit codes: 0 done, 1 refused, 2 invalid arguments, 3 the
+    /// server cannot be reached.
+    Publish(Box<PublishCommand>),
     /// Push a package to devices, and follow its progress.
     Push(Box<PushCommand>),
     /// Simulate a device: enrol, check, receive and acknowledge pushes.
@@ -95,6 +99,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::Rekey(_)
         | Command::RestoreFinish(_)
         | Command::TopCall(_)
+        | Command::Publish(_)
         | Command::Push(_)
         | Command::Device(_)
         | Command::Inspect(_) => "warn",
@@ -117,6 +122,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Openapi => print_openapi(),
         Command::TopCall(call) => return top_call::run(&call, SystemClock.now()).await,
+        Command::Publish(publish) => return publish::run(&publish).await,
         Command::Push(push) => return push::run(&push).await,
         Command::Device(device) => return device::run(&device).await,
         Command::Inspect(inspect) => return inspect::run(&inspect),

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use slipway::demo::packages::{DemoPackage, NEW_RELEASE, RELEASED};
+use slipway_package_maker::{Apk, Label, Signing, TestKey, icon};
 
 /// A running demo; it ends with the test.
 struct Demo {
@@ -24,12 +27,17 @@ impl Demo {
         let output = BufReader::new(process.stdout.take().unwrap());
         let printed = output.lines().map(Result::unwrap);
         let is_to_paste = |line: &String| {
-            [" top-call ", " device listen ", " push --url "]
-                .iter()
-                .any(|command| line.contains(command))
+            [
+                " top-call ",
+                " device listen ",
+                " push --url ",
+                " publish --server ",
+            ]
+            .iter()
+            .any(|command| line.contains(command))
                 || line.starts_with("curl ")
         };
-        let lines = printed.filter(is_to_paste).take(8).collect();
+        let lines = printed.filter(is_to_paste).take(9).collect();
         Self { process, lines }
     }
 
@@ -62,7 +70,7 @@ impl Drop for Demo {
 #[test]
 fn every_line_of_the_demo_works_when_pasted() {
     let demo = Demo::start();
-    assert_eq!(demo.lines.len(), 8);
+    assert_eq!(demo.lines.len(), 9);
 
     let update = demo.paste(1);
     assert_eq!(update["succeed"], true);
@@ -71,8 +79,9 @@ fn every_line_of_the_demo_works_when_pasted() {
     let up_to_date = demo.paste(2);
     assert_eq!(up_to_date["data"], json!([]), "{up_to_date}");
 
-    let published = demo.paste(3);
+    let published = demo.paste(3)["releases"][0]["release"].take();
     assert_eq!(published["state"], "published", "{published}");
+    assert_eq!(published["origin"], "artifact", "{published}");
 
     let seen = demo.paste(4);
     assert_eq!(seen["data"].as_array().unwrap().len(), 1, "{seen}");
@@ -107,4 +116,40 @@ fn every_line_of_the_demo_works_when_pasted() {
         "{arrived}"
     );
     assert!(arrived.contains("  FM8007PDA001  applied  events\n"), "{arrived}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let downloaded = read(&format!("cd {}; {}", directory.path().display(), demo.lines[8]));
+    let package = RELEASED
+        .iter()
+        .find(|package| package.version_code == 121)
+        .unwrap();
+    let digest = hex::encode(Sha256::digest(package.bytes));
+    assert_eq!(downloaded, format!("{digest}  handheld.apk\n"));
+}
+
+/// The packages in the tree, and what the maker makes. `SLIPWAY_WRITE_DEMO_PACKAGES=1` writes them.
+#[test]
+fn the_packages_are_those_that_the_maker_makes() {
+    for package in RELEASED.iter().chain([&NEW_RELEASE]) {
+        let made = made(package);
+        let path = format!("src/demo/packages/{}", package.filename());
+        if std::env::var_os("SLIPWAY_WRITE_DEMO_PACKAGES").is_some() {
+            std::fs::write(&path, &made).unwrap();
+        }
+        assert!(std::fs::read(&path).unwrap() == made, "{path} is out of date");
+    }
+}
+
+fn made(package: &DemoPackage) -> Vec<u8> {
+    let (label, version_name, color) = match package.version_code {
+        120 => ("Freshmart Handheld", "3.1.0", [0, 120, 60]),
+        121 => ("Freshmart Handheld", "3.2.0", [0, 150, 60]),
+        41 => ("Receiving", "1.4.0", [200, 120, 0]),
+        42 => ("Receiving", "1.5.0", [220, 120, 0]),
+        _ => ("Receiving", "1.5.1", [240, 120, 0]),
+    };
+    let mut apk = Apk::new(package.identifier, package.version_code.into(), version_name);
+    apk.label = Label::Literal(label.to_owned());
+    apk.icons = Some([icon(color), icon(color)]);
+    apk.signed(&Signing::of(TestKey::App))
 }

@@ -126,7 +126,9 @@ fn new_content(shape: Shape, version: u32) -> anyhow::Result<ReleaseContent> {
     let changes = ReleaseChanges {
         version_code: Some(valid(VersionCode::new(version.into()))?),
         version_name: Some(valid(VersionName::parse(format!("1.0.{version}")))?),
-        download_url: Some(valid(Url::parse("https://cdn.example.com/packages/package.bin"))?),
+        download_url: Some(Some(valid(Url::parse(
+            "https://cdn.example.com/packages/package.bin",
+        ))?)),
         size: Some(1_000_000),
         md5: Some(valid(Md5::parse("0cc175b9c0f1b6a831c399e269772661"))?),
         ..ReleaseChanges::default()

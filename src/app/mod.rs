@@ -137,7 +137,7 @@ pub async fn start(config: &Config, options: StartOptions) -> anyhow::Result<Run
             hints: hints.clone(),
             revocations: revocations.clone(),
         },
-        catalog_sync_settings(config),
+        catalog_sync_settings(config, artifacts.settings.download_urls.clone()),
     );
     let opener = opener(config, &options, following, gate, keyring.clone())?;
     let directory = SnapshotDirectory::new(config.data_dir.join("snapshots"));

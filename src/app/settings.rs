@@ -14,7 +14,7 @@ use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
-use crate::services::artifact_parts::{ArtifactSettings, LinkBase};
+use crate::services::artifact_parts::ArtifactSettings;
 use crate::services::batch_writer::BatchSettings;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
@@ -23,6 +23,7 @@ use crate::services::outbox::RetryPolicy;
 use crate::services::push_delivery::DeliverySettings;
 use crate::services::{CheckIntervals, LoginLimits, NewDevices};
 use crate::storage::Db;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::push::PushLifetimes;
 use slipway_domain::catalog::text::Username;
 
@@ -76,6 +77,23 @@ pub(super) fn broker_settings(
     Ok(Some((settings, node_name)))
 }
 
+/// Returns the addresses of downloads.
+fn download_urls(config: &Config) -> anyhow::Result<DownloadUrls> {
+    // Files of environment variables leave a value blank to mean that it is not set.
+    let given = |url: &Option<String>| url.clone().filter(|url| !url.trim().is_empty());
+    let (name, base) = match given(&config.artifacts.download_url) {
+        Some(url) => ("SLIPWAY_DOWNLOAD_URL", Some(url)),
+        None => ("SLIPWAY_PUBLIC_URL", given(&config.public_url)),
+    };
+    let urls = DownloadUrls::new(base.as_deref()).map_err(|why| anyhow::anyhow!("{name} {why}"))?;
+    if !urls.has_base() {
+        tracing::warn!(
+            "SLIPWAY_PUBLIC_URL is not set: releases from artifacts can be neither published nor offered"
+        );
+    }
+    Ok(urls)
+}
+
 /// Returns the address of the artifact store: the configured one, or a folder in the data directory.
 pub(super) fn store_address(config: &Config) -> anyhow::Result<StoreAddress> {
     let Some(url) = &config.artifacts.url else {
@@ -97,12 +115,6 @@ pub(super) fn artifact_settings(config: &Config) -> anyhow::Result<ArtifactSetti
         is_bucket || !artifacts.download_redirect,
         "SLIPWAY_DOWNLOAD_REDIRECT needs a bucket: SLIPWAY_ARTIFACTS_URL must begin with s3://"
     );
-    let base = |url: &Option<String>, setting: &'static str| {
-        let parsed = url.as_deref().map(str::parse::<LinkBase>).transpose();
-        parsed.map_err(|error| anyhow::anyhow!("{setting} {error}"))
-    };
-    let download_url = base(&artifacts.download_url, "SLIPWAY_DOWNLOAD_URL")?;
-    let public_url = base(&config.public_url, "SLIPWAY_PUBLIC_URL")?;
     let days = |days: u32| (days > 0).then(|| TimeDelta::days(days.into()));
     Ok(ArtifactSettings {
         max_bytes: artifacts.max_bytes,
@@ -110,15 +122,16 @@ pub(super) fn artifact_settings(config: &Config) -> anyhow::Result<ArtifactSetti
         scrub_within: days(artifacts.scrub_days),
         downloads: usize::try_from(artifacts.downloads).unwrap_or(usize::MAX),
         redirects: artifacts.download_redirect,
-        link_base: download_url.or(public_url),
+        download_urls: download_urls(config)?,
     })
 }
 
-pub(super) fn catalog_sync_settings(config: &Config) -> CatalogSyncSettings {
+pub(super) fn catalog_sync_settings(config: &Config, download_urls: DownloadUrls) -> CatalogSyncSettings {
     CatalogSyncSettings {
         poll_interval: config.poll_interval(),
         stale_after: TimeDelta::seconds(i64::from(config.stale_after_s)),
         encoders: OFFER_ENCODERS,
+        download_urls,
     }
 }
 

@@ -1,8 +1,10 @@
 //! The sample catalog: a retailer's handheld app with modules, three org levels, a rollout in progress and a recall.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::client::{ApiClient, text};
+use super::packages::RELEASED;
 
 pub(super) const TENANT: u32 = 10_000_000;
 pub(super) const APP: &str = "com.freshmart.handheld";
@@ -19,6 +21,8 @@ pub(super) struct DemoCredentials {
     pub(super) api_token: String,
     pub(super) app_key: String,
     pub(super) app_secret: String,
+    /// Address of the newest release of the app.
+    pub(super) download_url: String,
 }
 
 pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::Result<DemoCredentials> {
@@ -37,6 +41,12 @@ pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::R
         "icon_url": "https://files.freshmart.example/handheld/icon.png",
     });
     admin.post(&format!("{tenant}/apps"), &app).await?;
+    for package in &RELEASED {
+        let filename = package.filename();
+        admin
+            .upload(&format!("{tenant}/artifacts?filename={filename}"), package.bytes)
+            .await?;
+    }
     for release in releases() {
         admin
             .post(&format!("{tenant}/apps/{APP}/releases"), &release)
@@ -50,7 +60,11 @@ pub(super) async fn fill(url: &str, username: &str, password: &str) -> anyhow::R
         )
         .await?;
     recall_a_bad_release(&admin, &tenant).await?;
-    keys(url, &admin, &tenant).await
+    let newest = admin
+        .get(&format!("{tenant}/apps/{APP}/releases?identifier={APP}&limit=1"))
+        .await?;
+    let download_url = text(&newest["items"][0], "download_url");
+    keys(url, &admin, &tenant, download_url).await
 }
 
 fn org_directory() -> Value {
@@ -65,17 +79,26 @@ fn org_directory() -> Value {
     ]})
 }
 
-/// Builds a published release of a module. `more` adds or overrides fields.
+/// Builds a published release from its package or, if it has none, from an external file. `more` adds or overrides
+/// fields.
 fn release(identifier: &str, version_code: u32, version_name: &str, more: &Value) -> Value {
     let mut release = json!({
         "identifier": identifier,
         "version_code": version_code,
         "version_name": version_name,
-        "download_url": format!("https://files.freshmart.example/{identifier}/{version_code}.bin"),
-        "size": 1_000_000 + u64::from(version_code) * 1_000,
-        "md5": format!("{:032x}", u128::from(version_code) * 0x9e37_79b9_7f4a_7c15),
         "publish": true,
     });
+    let mut packages = RELEASED.iter();
+    let package = packages.find(|one| one.identifier == identifier && one.version_code == version_code);
+    if let Some(package) = package {
+        release["artifact"] = json!(hex::encode(Sha256::digest(package.bytes)));
+    } else {
+        let url = format!("https://files.freshmart.example/{identifier}/{version_code}.bin");
+        let md5 = u128::from(version_code) * 0x9e37_79b9_7f4a_7c15;
+        release["download_url"] = json!(url);
+        release["size"] = json!(1_000_000 + u64::from(version_code) * 1_000);
+        release["md5"] = json!(format!("{md5:032x}"));
+    }
     for (field, value) in more.as_object().into_iter().flatten() {
         release[field] = value.clone();
     }
@@ -120,7 +143,12 @@ async fn recall_a_bad_release(admin: &ApiClient, tenant: &str) -> anyhow::Result
     Ok(())
 }
 
-async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<DemoCredentials> {
+async fn keys(
+    url: &str,
+    admin: &ApiClient,
+    tenant: &str,
+    download_url: String,
+) -> anyhow::Result<DemoCredentials> {
     let device_key = admin
         .post(&format!("{tenant}/device-keys"), &json!({"name": "handhelds"}))
         .await?;
@@ -135,6 +163,7 @@ async fn keys(url: &str, admin: &ApiClient, tenant: &str) -> anyhow::Result<Demo
         api_token: text(&api_token, "token"),
         app_key: text(&app_key, "app_key"),
         app_secret: text(&app_key, "app_secret"),
+        download_url,
     })
 }
 

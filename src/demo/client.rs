@@ -1,7 +1,8 @@
 //! A minimal API client.
 
 use anyhow::bail;
-use reqwest::{Client, Method};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 pub(super) struct ApiClient {
@@ -39,9 +40,29 @@ impl ApiClient {
         self.call(Method::PATCH, path, body).await
     }
 
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(path, self.request(Method::GET, path)).await
+    }
+
+    /// Posts a file.
+    pub(super) async fn upload(&self, path: &str, bytes: &'static [u8]) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path);
+        let request = request
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .body(bytes);
+        self.send(path, request).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.http.request(method, format!("{}{path}", self.url));
-        let response = request.bearer_auth(&self.token).json(body).send().await?;
+        self.send(path, self.request(method, path).json(body)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    async fn send(&self, path: &str, request: RequestBuilder) -> anyhow::Result<Value> {
+        let response = request.bearer_auth(&self.token).send().await?;
         let status = response.status();
         let answer: Value = response.json().await?;
         if !status.is_success() {

@@ -57,7 +57,7 @@ pub use client_address::{ForwardedHeader, TrustedProxies};
 pub(crate) use connection::TimedStream;
 pub use documentation::Description;
 pub use offer_encoding::OfferEncoding;
-pub use offer_json::JSON;
+pub use offer_json::{JSON, NATIVE_JSON};
 
 use self::gateway::XmlEncoder;
 use self::offer_json::JsonEncoder;

@@ -27,7 +27,10 @@ pub(super) fn release_members<'a>(app: &'a App, release: &'a Release) -> Release
     let (download_url, status) = if is_removal {
         ("", 0)
     } else {
-        (content.file.download_url.as_str(), 1)
+        (
+            content.file.download_url.as_ref().map_or("", |url| url.as_str()),
+            1,
+        )
     };
     [
         ("config_json", Text(content.config_json.as_str())),
@@ -43,12 +46,19 @@ pub(super) fn release_members<'a>(app: &'a App, release: &'a Release) -> Release
     ]
 }
 
+/// Splits prepared bytes into the digits of a SHA-256 and what follows them.
+pub(super) type SplitSha256 = for<'a> fn(&'a [u8]) -> (&'a [u8], &'a [u8]);
+
 /// Encoding of offers: the slot of its encoder, and the text around the values that depend on the device.
 pub struct OfferEncoding {
     /// Position of the encoder in [`OFFER_ENCODERS`](super::OFFER_ENCODERS).
     pub(super) slot: usize,
+    /// Splits the bytes of the encoder into the SHA-256 and the members.
+    pub(super) split: SplitSha256,
     /// Text between `old_package_name` and `identifier`.
     pub(super) before_identifier: &'static [u8],
+    /// Text between `identifier` and the SHA-256; `None` leaves the SHA-256 out.
+    pub(super) before_sha256: Option<&'static [u8]>,
     pub(super) end: &'static [u8],
     /// End of a rollback, with `uninstall_type` 1.
     pub(super) rollback_end: &'static [u8],
@@ -63,14 +73,21 @@ impl OfferEncoding {
         } else {
             self.end
         };
+        let (sha256, members) = (self.split)(offer.prepared_release(self.slot));
+        let (before_sha256, sha256) = match self.before_sha256 {
+            Some(before) => (before, sha256),
+            None => Default::default(),
+        };
         // Package names and identifiers contain nothing that an encoding must escape.
         for piece in [
-            offer.prepared_release(self.slot),
+            members,
             auto_install,
             offer.prepared_app(self.slot),
             offer.old_package_name.as_bytes(),
             self.before_identifier,
             offer.identifier().as_bytes(),
+            before_sha256,
+            sha256,
             end,
         ] {
             out.extend_from_slice(piece);

@@ -52,6 +52,8 @@ codes! {
     AlreadyEnrolled, "already_enrolled", CONFLICT, "Already enrolled";
     WrongState, "wrong_state", CONFLICT, "Wrong state";
     VersionConflict, "version_conflict", CONFLICT, "Version conflict";
+    SignerChanged, "signer_changed", CONFLICT, "Signer changed";
+    UnsafePackage, "unsafe_package", CONFLICT, "Unsafe package";
     IdempotencyKeyInUse, "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
     InUse, "in_use", CONFLICT, "In use";
     SecretAlreadyShown, "secret_already_shown", CONFLICT, "Secret already shown";
@@ -233,6 +235,8 @@ impl From<ServiceError> for Problem {
                 errors: fields,
                 ..Self::new(Code::WrongState, detail)
             },
+            ServiceError::SignerChanged(_) => Self::new(Code::SignerChanged, detail),
+            ServiceError::UnsafePackage(_) => Self::new(Code::UnsafePackage, detail),
             ServiceError::VersionConflict(_) => Self::new(Code::VersionConflict, detail),
             ServiceError::Stale => Self::new(Code::Stale, detail),
             ServiceError::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, detail),

@@ -95,6 +95,14 @@ pub(super) fn respond_written(
     with_revision(response_with_etag(StatusCode::OK, etag), revision).json(body)
 }
 
+/// Responds to a write of several objects, which have no entity tag together.
+pub(super) fn respond_written_list(
+    body: &impl Serialize,
+    revision: Option<&CatalogRevision>,
+) -> HttpResponse {
+    with_revision(HttpResponse::Ok(), revision).json(body)
+}
+
 /// Responds to a create that is idempotent by itself.
 pub(super) fn respond_created(body: &impl Serialize, etag: &str) -> HttpResponse {
     response_with_etag(StatusCode::CREATED, etag).json(body)

@@ -106,7 +106,7 @@ pub(super) async fn instrument_request(
             let took = began.elapsed();
             let entry = AccessLogEntry {
                 method: &method,
-                path: loggable_path(&path, end),
+                path: &path,
                 route: end,
                 status: problem.status_code(),
                 took,

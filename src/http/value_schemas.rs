@@ -18,6 +18,7 @@ use slipway_domain::catalog::org::Level;
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::push::{Acknowledgement, Channel, TargetState};
 use slipway_domain::catalog::release::{RecallMode, ReleaseStateKind};
+use slipway_domain::catalog::release_content::FileOrigin;
 use slipway_resolver::{Rule, Verdict};
 
 /// `msg_code` of an answer about an app that the tenant does not have.
@@ -156,6 +157,8 @@ value_schemas! {
     ReleaseStateValue as "ReleaseState" = ReleaseStateKind::ALL.map(ReleaseStateKind::as_str);
     /// Effect of a recall on devices that have the release.
     RecallModeValue as "RecallMode" = RecallMode::ALL.map(RecallMode::as_str);
+    /// Origin of a release's file.
+    FileOriginValue as "FileOrigin" = FileOrigin::ALL.map(FileOrigin::as_str);
     /// Unit that a rollout draws by.
     RolloutUnitValue as "RolloutUnit" = std::iter::once("device".to_owned()).chain(Level::all().map(|level| level.to_string()));
     /// Operator of an attribute rule.

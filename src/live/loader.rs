@@ -18,6 +18,7 @@ use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, Db, ReadTx, StorageError};
 use crate::supervision::contain_panic;
 use slipway_domain::access::{AppKey, TenantScope};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_resolver::OfferEncoders;
@@ -74,6 +75,7 @@ pub(super) struct Loader {
     /// The database still has the history that was synced. Only then can a loss of rows be suspicious.
     pub(super) has_same_history: bool,
     pub(super) encoders: OfferEncoders,
+    pub(super) download_urls: DownloadUrls,
 }
 
 impl Loader {
@@ -200,6 +202,12 @@ impl Loader {
         Ok(loaded)
     }
 
+    /// Returns the cached catalog of a tenant, if its offers have the addresses of this node. A snapshot may have others.
+    fn reusable(&self, tenant: TenantId) -> Option<Arc<PublishedTenant>> {
+        let served = self.live.served(tenant)?;
+        (served.download_urls == self.download_urls).then_some(served)
+    }
+
     /// Loads all apps of the tenants that are not cached yet, for all of these tenants together.
     async fn load_apps_of_new_tenants(
         &self,
@@ -209,7 +217,7 @@ impl Loader {
         let scopes: Vec<_> = rows
             .iter()
             .map(|row| row.tenant.id)
-            .filter(|tenant| self.live.served(*tenant).is_none())
+            .filter(|tenant| self.reusable(*tenant).is_none())
             .map(TenantScope::internal)
             .collect();
         let mut loaded: HashMap<_, Vec<_>> = HashMap::new();
@@ -221,7 +229,7 @@ impl Loader {
             loaded
                 .entry(rows.tenant)
                 .or_default()
-                .push(load_app(rows, &self.encoders)?);
+                .push(load_app(rows, &self.encoders, &self.download_urls)?);
         }
         Ok(loaded)
     }
@@ -242,6 +250,7 @@ impl Loader {
                     scope,
                     served,
                     encoders: &self.encoders,
+                    download_urls: &self.download_urls,
                 };
                 let loaded = reload.load_apps(&row.apps).await?;
                 if self.has_same_history
@@ -270,6 +279,7 @@ impl Loader {
         Ok(LoadResult::Tenant(Box::new(PublishedTenant::new(TenantParts {
             revision: row.revision,
             tenant: row.tenant,
+            download_urls: self.download_urls.clone(),
             directory_etag: row.directory_etag,
             directory,
             device_keys: row.device_keys.into_iter().collect(),

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::secrets::{Keyring, SealedSecret, sealed_for_app_key};
 use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -20,6 +21,8 @@ pub struct PublishedTenant {
     /// Text form of the revision, which every answer contains.
     pub revision_text: String,
     pub tenant: Tenant,
+    /// Addresses of the artifacts in the offers.
+    pub(super) download_urls: DownloadUrls,
     pub directory: Arc<OrgDirectory>,
     /// Version of the org directory; `None` if there is no directory.
     pub directory_etag: Option<String>,
@@ -38,6 +41,7 @@ pub struct PublishedTenant {
 pub(super) struct TenantParts {
     pub(super) revision: CatalogRevision,
     pub(super) tenant: Tenant,
+    pub(super) download_urls: DownloadUrls,
     pub(super) directory_etag: Option<String>,
     pub(super) directory: Arc<OrgDirectory>,
     pub(super) device_keys: HashMap<KeyId, DeviceKeyHash>,
@@ -107,6 +111,7 @@ impl PublishedTenant {
             revision_text: parts.revision.to_string(),
             revision: parts.revision,
             tenant: parts.tenant,
+            download_urls: parts.download_urls,
             directory: parts.directory,
             directory_etag: parts.directory_etag,
             app_keys: parts.app_keys,

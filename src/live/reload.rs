@@ -10,6 +10,7 @@ use crate::storage::catalog_states::{self, AppChanges, ResourceRows};
 use crate::storage::releases::ReleaseSelection;
 use crate::storage::{AppSelection, ReadTx, StorageError};
 use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_resolver::{OfferEncoders, PartSelection};
@@ -24,6 +25,7 @@ pub(super) struct TenantReload<'a> {
     pub(super) scope: TenantScope,
     pub(super) served: &'a PublishedTenant,
     pub(super) encoders: &'a OfferEncoders,
+    pub(super) download_urls: &'a DownloadUrls,
 }
 
 /// Loss of most rows of a tenant.
@@ -87,7 +89,7 @@ impl TenantReload<'_> {
             let selection = AppSelection::Some(self.scope, &to_load);
             let rows = catalog_states::load_apps(self.reader, selection, ReleaseSelection::Effective).await?;
             for rows in rows {
-                apps.push(load_app(rows, self.encoders)?);
+                apps.push(load_app(rows, self.encoders, self.download_urls)?);
             }
         }
         Ok(ReloadedApps {
@@ -118,7 +120,7 @@ impl TenantReload<'_> {
         };
         let compiled = apps.into_iter().zip(rows);
         compiled
-            .map(|(app, rows)| app.compile(rows, self.encoders))
+            .map(|(app, rows)| app.compile(rows, self.encoders, self.download_urls))
             .collect()
     }
 
@@ -195,16 +197,24 @@ impl ChangedApp<'_> {
         (self.changes.app.id, all.into_iter().collect())
     }
 
-    fn compile(self, rows: ResourceRows, encoders: &OfferEncoders) -> Result<LoadedApp, StorageError> {
+    fn compile(
+        self,
+        rows: ResourceRows,
+        encoders: &OfferEncoders,
+        download_urls: &DownloadUrls,
+    ) -> Result<LoadedApp, StorageError> {
         let AppChanges { app, revision, .. } = self.changes;
         let compiled = if self.parts.is_empty() {
             self.served.app.clone()
         } else {
             let ResourceRows {
                 resources,
-                releases,
+                mut releases,
                 pins,
             } = rows;
+            for release in &mut releases {
+                release.set_offer_addresses(download_urls);
+            }
             let rows = (resources, releases, pins);
             let compiled = self
                 .served

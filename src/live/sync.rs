@@ -25,6 +25,7 @@ use crate::secrets::Keyring;
 use crate::storage::catalog_states::{self, CatalogState};
 use crate::storage::{Db, Hint, StorageError};
 use crate::timer;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_resolver::OfferEncoders;
@@ -34,13 +35,15 @@ const NEWEST: u64 = 64;
 /// Interval between comparisons of all tenants, regardless of what the polls return.
 const COMPARE_ALL_EVERY: Duration = Duration::from_mins(1);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct CatalogSyncSettings {
     pub poll_interval: Duration,
     /// Time without a comparison after which the catalog is stale.
     pub stale_after: TimeDelta,
     /// Encoders of the offers in the compiled apps.
     pub encoders: OfferEncoders,
+    /// Addresses of the artifacts in offers.
+    pub download_urls: DownloadUrls,
 }
 
 /// Dependencies of a [`CatalogSync`].
@@ -195,10 +198,17 @@ impl CatalogSync {
 
     fn changed_tenants(&self, rows: &[CatalogState]) -> Vec<TenantId> {
         rows.iter()
-            .filter(|row| self.served_revision(row.tenant).as_ref() != Some(&row.revision))
+            .filter(|row| !self.serves(row))
             .filter(|row| self.refused.get(&row.tenant) != Some(&row.revision))
             .map(|row| row.tenant)
             .collect()
+    }
+
+    /// Returns `true` if the cached catalog of the tenant has this state, with the addresses of this node.
+    fn serves(&self, row: &CatalogState) -> bool {
+        self.live.served(row.tenant).is_some_and(|served| {
+            served.revision == row.revision && served.download_urls == self.settings.download_urls
+        })
     }
 
     /// Returns `true` if every revision can follow the cached one. Otherwise the database has another history: it
@@ -221,6 +231,7 @@ impl CatalogSync {
             keyring: self.keyring.clone(),
             has_same_history,
             encoders: self.settings.encoders,
+            download_urls: self.settings.download_urls.clone(),
         };
         let mut refused = Vec::new();
         let live = &self.live;

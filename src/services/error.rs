@@ -6,6 +6,7 @@ use crate::artifact_store::StoreError;
 use crate::storage::{Cause, StorageError, UniqueKey};
 use slipway_domain::access::Refusal;
 use slipway_domain::catalog::field::FieldError;
+use slipway_domain::catalog::release::Release;
 
 /// Time limit of a use case. [`ServiceError::GivenUp`] reports it.
 pub const CALL_LIMIT: Duration = Duration::from_secs(10);
@@ -34,6 +35,12 @@ pub enum ServiceError {
     WrongState { detail: String, fields: Vec<FieldError> },
     #[error("{0}")]
     VersionConflict(String),
+    /// Devices with the newest release could not install this one.
+    #[error("{0}")]
+    SignerChanged(String),
+    /// The package must not reach devices without a decision.
+    #[error("{0}")]
+    UnsafePackage(String),
     #[error("the object has changed since it was read; read it again and repeat the change")]
     Stale,
     #[error("this Idempotency-Key was used with another body; use a new key for another request")]
@@ -80,6 +87,22 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Names the release that a refusal is about, in a call for several.
+    pub(super) fn about(self, release: &Release) -> Self {
+        let name = format!("{} {}", release.identifier, release.content.version_code);
+        let named = |detail: String| format!("{name}: {detail}");
+        match self {
+            Self::WrongState { detail, fields } => Self::WrongState {
+                detail: named(detail),
+                fields,
+            },
+            Self::VersionConflict(detail) => Self::VersionConflict(named(detail)),
+            Self::SignerChanged(detail) => Self::SignerChanged(named(detail)),
+            Self::UnsafePackage(detail) => Self::UnsafePackage(named(detail)),
+            other => other,
+        }
+    }
+
     /// Returns `true` if the database caused the failure, so that a repetition may succeed.
     pub const fn is_transient(&self) -> bool {
         matches!(

@@ -51,10 +51,11 @@ pub async fn explain_check(
         .ok_or(ServiceError::NotFound("tenant"))?;
     let app = apps::find(&reader, scope, app).await?.value;
     let ids = [app.id];
-    let found = catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
-        .await?
-        .pop()
-        .ok_or(ServiceError::NotFound("app"))?;
+    let mut found =
+        catalog_states::load_apps(&reader, AppSelection::Some(scope, &ids), ReleaseSelection::All)
+            .await?
+            .pop()
+            .ok_or(ServiceError::NotFound("app"))?;
     let directory = find_directory(ctx, &reader, scope, &rows).await?;
     request.check.complete_memberships(&directory);
     let now = ctx.now();
@@ -63,6 +64,9 @@ pub async fn explain_check(
         offers_enabled: rows.tenant.offers_enabled,
         stale: ctx.catalog().stale_for(now).is_some(),
     };
+    for release in &mut found.releases {
+        release.set_offer_addresses(ctx.download_urls());
+    }
     let compiled = compile_app(found, &NO_ENCODERS)?;
     Ok(Explanation {
         revision: rows.revision,

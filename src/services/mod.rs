@@ -19,9 +19,12 @@ mod network;
 mod new_devices;
 mod nodes;
 mod owner;
+mod publication_gates;
 mod rate_limit;
+mod release_files;
 mod release_lookup;
 mod token_lookups;
+mod transition_context;
 
 pub mod administrators;
 pub mod apps;

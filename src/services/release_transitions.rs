@@ -2,16 +2,19 @@
 
 use chrono::{DateTime, Utc};
 
-use super::audit::{self, AuditedChange, ReleaseOfApp};
-use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit};
-use super::{Caller, Context, Precondition, ServiceError, WriteResult};
+use super::audit::{AuditedChange, ReleaseOfApp};
+pub use super::publication_gates::PublishOverrides;
+use super::publication_gates::require_consistent_name;
+use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
+use super::transition_context::TransitionContext;
+use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
 use crate::storage::releases::{find_contradicting_name, update};
 use crate::storage::{CatalogTx, resources};
-use slipway_domain::catalog::app::App;
+use slipway_domain::access::Action;
 use slipway_domain::catalog::audit_action::AuditAction;
+use slipway_domain::catalog::ids::{ReleaseId, TenantId};
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, Transition};
-use slipway_domain::catalog::text::{Reason, VersionName};
-use slipway_domain::catalog::version::VersionCode;
+use slipway_domain::catalog::text::{PackageName, Reason};
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Request for a transition of a release.
@@ -19,8 +22,8 @@ pub struct TransitionRequest {
     pub step: Transition,
     /// Reason of a recall.
     pub reason: Option<Reason>,
-    /// Publish even if version names contradict the version codes.
-    pub force: bool,
+    /// Gates of a publication that are overridden.
+    pub overrides: PublishOverrides,
 }
 
 impl TransitionRequest {
@@ -28,13 +31,13 @@ impl TransitionRequest {
         Self {
             step,
             reason: None,
-            force: false,
+            overrides: PublishOverrides::default(),
         }
     }
 
-    pub fn publish(force: bool) -> Self {
+    pub fn publish(overrides: PublishOverrides) -> Self {
         Self {
-            force,
+            overrides,
             ..Self::plain(Transition::Publish)
         }
     }
@@ -56,17 +59,64 @@ pub async fn apply(
         app: &app,
     };
     match context.apply(&before, request).await? {
-        Some(stored) => Ok(WriteResult::changed(stored, ctx.commit(tx).await?)),
-        None => Ok(ctx.unchanged(tx, before).await),
+        Some(stored) => Ok(WriteResult::changed(
+            with_address(ctx, stored),
+            ctx.commit(tx).await?,
+        )),
+        None => Ok(ctx.unchanged(tx, with_address(ctx, before)).await),
     }
 }
 
-/// Context of a transition: caller, transaction and app.
-pub(super) struct TransitionContext<'a> {
-    pub(super) ctx: &'a Context,
-    pub(super) caller: &'a Caller,
-    pub(super) tx: &'a CatalogTx,
-    pub(super) app: &'a App,
+/// App of a tenant, by its package name.
+#[derive(Debug, Clone, Copy)]
+pub struct AppAddress<'a> {
+    pub tenant: TenantId,
+    pub app: &'a PackageName,
+}
+
+/// Publishes several releases of an app together: all of them or, if one is refused, none. Published ones stay as they
+/// are.
+pub async fn publish_all(
+    ctx: &Context,
+    caller: &Caller,
+    address: AppAddress<'_>,
+    ids: &[ReleaseId],
+    overrides: PublishOverrides,
+) -> Result<WriteResult<Vec<Versioned<ReleaseRecord>>>, ServiceError> {
+    let scope = ctx
+        .authorize(caller, address.tenant, Action::WriteReleases)
+        .await?;
+    let tx = ctx.begin_catalog(caller, scope).await?;
+    let app = apps::find(&tx, scope, address.app).await?.value;
+    let context = TransitionContext {
+        ctx,
+        caller,
+        tx: &tx,
+        app: &app,
+    };
+    let mut published = Vec::with_capacity(ids.len());
+    let mut is_changed = false;
+    for id in ids {
+        let before = find(&tx, scope, &app, *id).await?;
+        let request = TransitionRequest::publish(overrides);
+        let stored = context
+            .apply(&before, request)
+            .await
+            .map_err(|error| error.about(&before.value.release))?;
+        is_changed |= stored.is_some();
+        published.push(with_address(ctx, stored.unwrap_or(before)));
+    }
+    if is_changed {
+        Ok(WriteResult::changed(published, ctx.commit(tx).await?))
+    } else {
+        Ok(ctx.unchanged(tx, published).await)
+    }
+}
+
+/// Returns a release as callers see it: with the address of its artifact.
+pub(super) fn with_address(ctx: &Context, mut stored: Versioned<ReleaseRecord>) -> Versioned<ReleaseRecord> {
+    stored.value.release.set_address(ctx.download_urls());
+    stored
 }
 
 impl TransitionContext<'_> {
@@ -94,9 +144,12 @@ impl TransitionContext<'_> {
     ) -> Result<Option<ReleaseRecord>, ServiceError> {
         let release = &before.release;
         match request.step {
-            Transition::Publish if release.state == ReleaseState::Draft && !request.force => {
-                let found = find_contradicting_name(self.tx, self.tx.scope(), release).await?;
-                require_consistent_name(release, found)?;
+            Transition::Publish if release.state == ReleaseState::Draft => {
+                if !request.overrides.version_names {
+                    let found = find_contradicting_name(self.tx, self.tx.scope(), release).await?;
+                    require_consistent_name(release, found)?;
+                }
+                self.require_publishable_file(before, request.overrides).await?;
             }
             Transition::Recall(RecallMode::Rollback) => require_rollback_support(self.tx, release).await?,
             _ => {}
@@ -112,9 +165,7 @@ impl TransitionContext<'_> {
             app: &self.app.package_name,
             record,
         };
-        let change = AuditedChange::changed(audited_as(step), &of(before), &of(after));
-        let tenant = Some(self.tx.scope().tenant());
-        audit::record(self.tx, self.ctx, self.caller, tenant, change);
+        self.audit(AuditedChange::changed(audited_as(step), &of(before), &of(after)));
     }
 }
 
@@ -125,22 +176,6 @@ const fn audited_as(step: Transition) -> AuditAction {
         Transition::Resume => AuditAction::ReleaseResume,
         Transition::Discard => AuditAction::ReleaseDiscard,
         Transition::Recall(_) => AuditAction::ReleaseRecall,
-    }
-}
-
-/// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
-/// mistake.
-pub(super) fn require_consistent_name(
-    release: &Release,
-    contradicting: Option<(VersionCode, VersionName)>,
-) -> Result<(), ServiceError> {
-    let (own_code, own_name) = (release.content.version_code, &release.content.version_name);
-    match contradicting {
-        Some((code, name)) => Err(ServiceError::VersionConflict(format!(
-            "version_name {own_name} of version {own_code} contradicts {name} of version {code}; correct it, or publish \
-             with \"force\": true"
-        ))),
-        None => Ok(()),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
+use super::publication_gates::require_consistent_name;
+use super::release_files::ResourceOfApp;
 use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
-use super::release_transitions::{TransitionContext, TransitionRequest, require_consistent_name};
+use super::release_transitions::{PublishOverrides, TransitionRequest, with_address};
+use super::transition_context::TransitionContext;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::random;
 use crate::storage::releases::{self, NewReleaseFacts};
@@ -15,7 +18,7 @@ use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState, Transition};
-use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent};
+use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::{Identifier, PackageName};
 use slipway_domain::catalog::versioned::Versioned;
@@ -23,13 +26,10 @@ use slipway_domain::catalog::versioned::Versioned;
 /// Input for a new release.
 pub struct NewRelease {
     pub identifier: Identifier,
-    pub content: ReleaseContent,
-    /// Fields given by the caller, from which `content` was built.
+    /// Fields given by the caller: at least those that are required.
     pub given: ReleaseChanges,
-    /// Publish immediately.
-    pub publish: bool,
-    /// Publish even if version names contradict the version codes.
-    pub force: bool,
+    /// Publish immediately, with these overrides.
+    pub publish: Option<PublishOverrides>,
 }
 
 /// Result of creating a release.
@@ -54,21 +54,34 @@ pub async fn create(
     once: IdempotentWrite<'_, CreatedRelease>,
 ) -> Result<WriteResult<CreatedRelease>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
-    require_valid(new.content.check())?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
     check_identifier(&app, &new.identifier)?;
+    let resource = ResourceOfApp {
+        tx: &tx,
+        download_urls: ctx.download_urls(),
+        app: &app,
+        identifier: &new.identifier,
+    };
+    let (complete, artifact) = resource.complete(new.given.clone()).await?;
+    let release = complete.into_new().map_err(ServiceError::Invalid)?;
+    require_valid(release.check())?;
     let context = TransitionContext {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
-    let draft = ReleaseRecord::draft(random::id(), app.id, new.identifier.clone(), new.content.clone());
+    let mut draft = ReleaseRecord::draft(random::id(), app.id, new.identifier.clone(), release);
+    draft.release.artifact = artifact.as_ref().map(Into::into);
     let mut facts = releases::find_facts(&tx, scope, &draft.release).await?;
     let created = match facts.existing.take() {
-        Some(existing) => find_again(&context, existing, new).await?,
-        None => insert(&context, draft, facts, &new)?,
+        Some(existing) => find_again(&context, existing, &draft.release.content.file, new).await?,
+        None => insert(&context, draft, facts, &new).await?,
+    };
+    let created = CreatedRelease {
+        stored: with_address(ctx, created.stored),
+        ..created
     };
     once.record(&tx, &created);
     // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
@@ -93,10 +106,11 @@ fn check_identifier(app: &App, identifier: &Identifier) -> Result<(), ServiceErr
 async fn find_again(
     context: &TransitionContext<'_>,
     existing: Versioned<ReleaseRecord>,
+    file: &ReleaseFile,
     new: NewRelease,
 ) -> Result<CreatedRelease, ServiceError> {
     let stored = &existing.value.release.content;
-    if !stored.file.same_digests(&new.content.file) {
+    if !stored.file.same_digests(file) {
         return Err(ServiceError::VersionConflict(format!(
             "version {} exists with another digest (md5 {}); use a new version_code for a new file",
             stored.version_code,
@@ -106,12 +120,13 @@ async fn find_again(
     let mut wished = stored.clone();
     new.given.apply_to(&mut wished);
     let ignored = stored.changed_fields(&wished);
-    let published = if new.publish {
-        context
-            .apply(&existing, TransitionRequest::publish(new.force))
-            .await?
-    } else {
-        None
+    let published = match new.publish {
+        Some(overrides) => {
+            context
+                .apply(&existing, TransitionRequest::publish(overrides))
+                .await?
+        }
+        None => None,
     };
     Ok(CreatedRelease {
         stored: published.unwrap_or(existing),
@@ -121,7 +136,7 @@ async fn find_again(
 }
 
 /// Inserts a release in its final state. The audit has the draft and its publication.
-fn insert(
+async fn insert(
     context: &TransitionContext<'_>,
     draft: ReleaseRecord,
     facts: NewReleaseFacts,
@@ -132,15 +147,17 @@ fn insert(
     if !facts.has_resource {
         resources::insert(tx, Resource::first_seen(app, new.identifier.clone()), now)?;
     }
-    let published = if new.publish {
-        if !new.force {
-            require_consistent_name(&draft.release, facts.contradicting)?;
+    let published = match new.publish {
+        Some(overrides) => {
+            if !overrides.version_names {
+                require_consistent_name(&draft.release, facts.contradicting)?;
+            }
+            context.require_publishable_file(&draft, overrides).await?;
+            draft
+                .after(Transition::Publish, None, now)
+                .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))?
         }
-        draft
-            .after(Transition::Publish, None, now)
-            .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))?
-    } else {
-        None
+        None => None,
     };
     let audited = ReleaseOfApp {
         app: &app.package_name,
@@ -170,7 +187,11 @@ pub async fn list(
 ) -> Result<Page<Versioned<ReleaseRecord>>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let app = apps::find(ctx.db(), scope, app).await?;
-    Ok(releases::list(ctx.db(), scope, app.value.id, filter, page).await?)
+    let mut found = releases::list(ctx.db(), scope, app.value.id, filter, page).await?;
+    for stored in &mut found.items {
+        stored.value.release.set_address(ctx.download_urls());
+    }
+    Ok(found)
 }
 
 pub async fn get(
@@ -180,7 +201,8 @@ pub async fn get(
 ) -> Result<Versioned<ReleaseRecord>, ServiceError> {
     let scope = ctx.authorize(caller, address.tenant, Action::ReadCatalog).await?;
     let app = apps::find(ctx.db(), scope, address.app).await?;
-    find(ctx.db(), scope, &app.value, address.id).await
+    let stored = find(ctx.db(), scope, &app.value, address.id).await?;
+    Ok(with_address(ctx, stored))
 }
 
 /// Updates a release. File facts and versions are fixed after publication. A discarded release cannot change.
@@ -191,9 +213,16 @@ pub async fn update(
     changes: ReleaseChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let apply = |content: &mut ReleaseContent| changes.apply_to(content);
-    let action = AuditAction::ReleaseUpdate;
-    change_content(ctx, caller, address, precondition, action, apply).await
+    let edit = begin_edit(ctx, caller, address, precondition).await?;
+    let mut after = edit.before.value.clone();
+    let resource = ResourceOfApp {
+        tx: &edit.tx,
+        download_urls: ctx.download_urls(),
+        app: &edit.app,
+        identifier: &edit.before.value.release.identifier,
+    };
+    resource.apply(changes, &mut after.release).await?;
+    save(ctx, caller, edit, after, AuditAction::ReleaseUpdate).await
 }
 
 /// Updates the rollout. Absent fields stay unchanged.
@@ -204,24 +233,22 @@ pub async fn set_rollout(
     changes: RolloutChanges,
     precondition: &Precondition,
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let apply = |content: &mut ReleaseContent| changes.apply_to(&mut content.rollout);
-    let action = AuditAction::ReleaseSetRollout;
-    change_content(ctx, caller, address, precondition, action, apply).await
+    let edit = begin_edit(ctx, caller, address, precondition).await?;
+    let mut after = edit.before.value.clone();
+    changes.apply_to(&mut after.release.content.rollout);
+    save(ctx, caller, edit, after, AuditAction::ReleaseSetRollout).await
 }
 
-async fn change_content(
+/// Stores a release after a change of its content.
+async fn save(
     ctx: &Context,
     caller: &Caller,
-    address: ReleaseAddress<'_>,
-    precondition: &Precondition,
+    ReleaseEdit { tx, app, before }: ReleaseEdit,
+    after: ReleaseRecord,
     action: AuditAction,
-    apply: impl FnOnce(&mut ReleaseContent),
 ) -> Result<WriteResult<Versioned<ReleaseRecord>>, ServiceError> {
-    let ReleaseEdit { tx, app, before } = begin_edit(ctx, caller, address, precondition).await?;
-    let mut after = before.value.clone();
-    apply(&mut after.release.content);
     if after == before.value {
-        return Ok(ctx.unchanged(tx, before).await);
+        return Ok(ctx.unchanged(tx, with_address(ctx, before)).await);
     }
     check_fixed_fields(&before.value.release, &after.release.content)?;
     require_valid(after.release.content.check())?;
@@ -232,7 +259,10 @@ async fn change_content(
     };
     let change = AuditedChange::changed(action, &of(&before.value), &of(&stored.value));
     audit::record(&tx, ctx, caller, Some(tx.scope().tenant()), change);
-    Ok(WriteResult::changed(stored, ctx.commit(tx).await?))
+    Ok(WriteResult::changed(
+        with_address(ctx, stored),
+        ctx.commit(tx).await?,
+    ))
 }
 
 fn check_fixed_fields(before: &Release, after: &ReleaseContent) -> Result<(), ServiceError> {

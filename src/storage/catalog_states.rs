@@ -13,7 +13,7 @@ use super::credentials::app_keys::{self, SealedSecrets};
 use super::credentials::device_keys::{self, DeviceKeyHash};
 use super::effective_releases::is_effective;
 use super::entity::{app, catalog_revision, package_name, pin, resource};
-use super::releases::ReleaseSelection;
+use super::releases::{ReleaseArtifacts, ReleaseSelection};
 use super::row::{Row, models};
 use super::script::ScriptOutput;
 use super::selection::{ByApp, numbers};
@@ -159,22 +159,30 @@ pub async fn load_apps(
         resources: Vec::new(),
         pins: Vec::new(),
         releases: ByApp::new(),
+        artifacts: ReleaseArtifacts::default(),
     };
     tx.load_into(queries, &mut output).await?;
-    let mut releases = output.releases;
+    let AppOutput {
+        mut releases,
+        mut artifacts,
+        ..
+    } = output;
+    with_load_timeout(artifacts.read(tx)).await?;
     let mut resources = resources::read_all(output.resources)?;
     let mut pins = pins::read_all(output.pins)?;
-    let loaded = apps::read_all(output.apps, output.names)?
-        .into_iter()
-        .map(|row| AppRows {
+    let loaded = apps::read_all(output.apps, output.names)?.into_iter().map(|row| {
+        let mut releases = releases.remove(&row.app.id).unwrap_or_default();
+        artifacts.attach_all(row.tenant.get(), &mut releases)?;
+        Ok(AppRows {
             resources: resources.remove(&row.app.id).unwrap_or_default(),
-            releases: releases.remove(&row.app.id).unwrap_or_default(),
+            releases,
             pins: pins.remove(&row.app.id).unwrap_or_default(),
             tenant: row.tenant,
             app: row.app,
             revision: row.revision,
-        });
-    Ok(loaded.collect())
+        })
+    });
+    loaded.collect()
 }
 
 /// Resources of an app that changed since a revision.
@@ -260,21 +268,35 @@ pub async fn load_resources(
             releases::effective_of(scope, *app, identifiers).build(backend),
         ]
     });
-    let mut output = ResourceOutput(wanted.iter().map(|_| ResourceRows::default()).collect());
+    let mut output = ResourceOutput {
+        rows: wanted.iter().map(|_| ResourceRows::default()).collect(),
+        artifacts: ReleaseArtifacts::default(),
+    };
     tx.load_into(queries.collect(), &mut output).await?;
-    Ok(output.0)
+    let ResourceOutput {
+        mut rows,
+        mut artifacts,
+    } = output;
+    with_load_timeout(artifacts.read(tx)).await?;
+    for rows in &mut rows {
+        artifacts.attach_all(scope.tenant().get(), &mut rows.releases)?;
+    }
+    Ok(rows)
 }
 
 /// Rows of resources, converted as they arrive.
-struct ResourceOutput(Vec<ResourceRows>);
+struct ResourceOutput {
+    rows: Vec<ResourceRows>,
+    artifacts: ReleaseArtifacts,
+}
 
 impl ScriptOutput for ResourceOutput {
     fn row(&mut self, index: usize, row: QueryResult) -> Result<(), StorageError> {
-        let rows = &mut self.0[index / 3];
+        let rows = &mut self.rows[index / 3];
         match index % 3 {
             0 => rows.resources.push(resources::read_one(&row)?),
             1 => rows.pins.push(pins::read_one(&row)?),
-            _ => rows.releases.push(releases::read_one(&row)?),
+            _ => rows.releases.push(releases::read_one(&row, &mut self.artifacts)?),
         }
         Ok(())
     }
@@ -306,6 +328,7 @@ struct AppOutput {
     resources: Vec<resource::Model>,
     pins: Vec<pin::Model>,
     releases: ByApp<Release>,
+    artifacts: ReleaseArtifacts,
 }
 
 impl ScriptOutput for AppOutput {
@@ -316,7 +339,7 @@ impl ScriptOutput for AppOutput {
             2 => self.resources.push(resource::Model::from_query_result(&row, "")?),
             3 => self.pins.push(pin::Model::from_query_result(&row, "")?),
             _ => {
-                let release = releases::read_one(&row)?;
+                let release = releases::read_one(&row, &mut self.artifacts)?;
                 // An older version of the program does not clear the flag of a release that it pauses.
                 if self.selection == ReleaseSelection::All || is_effective(release.state) {
                     self.releases.entry(release.app_id).or_default().push(release);

@@ -5,6 +5,9 @@
 //! effective again when the newer one is paused, recalled or restricted. Floors, mandatory and recalled releases are
 //! never superseded, because they matter to devices that have an older or the same version.
 //!
+//! A release whose file requires an API level supersedes only releases that require this level or a higher one: devices
+//! below it still get those that require less. The newest release is therefore found for each level of the resource.
+//!
 //! The flags are computed in the transaction of the change, for the changed resources alone.
 
 use sea_orm::prelude::Uuid;
@@ -20,6 +23,7 @@ use super::entity::{app, resource};
 use super::script::Command;
 use super::statements::Transaction;
 use slipway_domain::catalog::release::{ReleaseState, ReleaseStateKind};
+use slipway_domain::catalog::version::VersionCode;
 
 /// States that a check can depend on.
 pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
@@ -32,6 +36,17 @@ pub(super) const EFFECTIVE_STATES: [ReleaseStateKind; 2] =
 const FOR_EVERYBODY_SQL: &str = "r.state = 'published' AND r.rollout_share = 10000 AND r.starts_at IS NULL \
      AND r.ends_at IS NULL AND r.targeting = '{\"org_scopes\":[],\"org_exclusions\":[],\"device_types\":[],\
      \"host_version_min\":null,\"host_version_max\":null,\"attribute_rules\":[],\"device_ids\":[]}'";
+
+/// API level that a release `r` requires; 0 requires none. The words are those of the partial indexes.
+const LEVEL_SQL: &str = "COALESCE(r.min_sdk, 0)";
+
+/// Condition on a release `r` whose file is not a damaged artifact. A damaged one is not offered, so that older releases
+/// are. It is written as a value, because a join would keep PostgreSQL from reading the index in order.
+const INTACT_SQL: &str = "(SELECT a.damaged_at FROM artifacts a WHERE a.tenant_id = r.tenant_id \
+     AND a.sha256 = r.artifact_sha256) IS NULL";
+
+/// Maximum number of levels that are treated separately. Releases with a higher one are never superseded.
+const MAX_LEVELS: u8 = 16;
 
 /// Condition on a release `r` that a newer one can supersede. The words are those of the partial indexes.
 const SUPERSEDABLE_SQL: &str = "r.state = 'published' AND NOT r.floor AND NOT r.mandatory";
@@ -94,50 +109,88 @@ impl ChangedApp {
     }
 
     /// Returns the statement that computes the flags of a resource's releases. Only flags that change are written.
-    ///
-    /// A check can choose from the newest release for everybody upwards, from the same below each ceiling of a pin, and
-    /// from pinned versions. The cost grows with the number of pins and of changed flags. It does not grow with the
-    /// number of releases, because partial indexes serve each part.
     pub(super) fn refresh(self, backend: DbBackend, identifier: &str) -> Statement {
-        let of_resource = |alias: &str| {
-            format!("{alias}.tenant_id = $1 AND {alias}.app_id = $2 AND {alias}.identifier = $3")
-        };
-        let (releases, pins) = (of_resource("r"), of_resource("p"));
-        let newest_up_to = |ceiling: &str| {
-            format!(
-                "COALESCE((SELECT max(r.version_code) FROM releases r WHERE {releases} AND {FOR_EVERYBODY_SQL}{ceiling}), 0)"
-            )
-        };
-        let (newest, newest_below) = (
-            newest_up_to(""),
-            newest_up_to(" AND r.version_code <= p.version_code"),
-        );
-        // An array is computed once. With outdated statistics PostgreSQL would compute the query again for each release.
-        let (one_of, end) = match backend {
-            DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
-            _ => ("IN (", ")"),
-        };
-        let sql = format!(
-            "WITH newest (version_code) AS (SELECT {newest}), \
-             pinned (lowest, highest) AS (SELECT DISTINCT \
-                 CASE p.mode WHEN 'exact' THEN p.version_code ELSE {newest_below} END, p.version_code \
-                 FROM pins p WHERE {pins} AND p.version_code < (SELECT version_code FROM newest)), \
-             kept (id) AS (SELECT r.id FROM pinned JOIN releases r ON {releases} \
-                 AND r.effective AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest) \
-             UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND app_id = $2 AND id {one_of}\
-                 SELECT r.id FROM releases r WHERE {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
-                     AND r.version_code < (SELECT version_code FROM newest) AND r.id NOT IN (SELECT id FROM kept) \
-                 UNION ALL SELECT r.id FROM releases r WHERE {releases} AND NOT r.effective AND {SUPERSEDABLE_SQL} \
-                     AND r.version_code >= (SELECT version_code FROM newest) \
-                 UNION ALL SELECT r.id FROM pinned JOIN releases r ON {releases} AND NOT r.effective \
-                     AND {SUPERSEDABLE_SQL} AND r.version_code BETWEEN pinned.lowest AND pinned.highest{end}"
-        );
         Statement::from_sql_and_values(
             backend,
-            sql,
+            refresh_sql(backend),
             [self.tenant.into(), self.id.into(), identifier.into()],
         )
     }
+}
+
+/// Returns the text of the statement that computes the flags of a resource, with the parameters tenant, app and
+/// identifier.
+///
+/// A check can choose, among the releases of each level, from the newest one for everybody with this or a lower level
+/// upwards; from the same below each ceiling of a pin; and from pinned versions. The cost grows with the numbers of
+/// pins, of levels and of changed flags. It does not grow with the number of releases, because partial indexes serve
+/// each part.
+fn refresh_sql(backend: DbBackend) -> String {
+    let (releases, pins) = (of_resource("r"), of_resource("p"));
+    let highest = VersionCode::MAX.get();
+    let levels = levels_sql(&releases);
+    // An array is computed once. With outdated statistics PostgreSQL would compute the query again for each release.
+    let (one_of, end) = match backend {
+        DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
+        _ => ("IN (", ")"),
+    };
+    format!(
+        "WITH RECURSIVE {levels}, \
+         ceiling (highest) AS (SELECT {highest} UNION \
+             SELECT p.version_code FROM pins p WHERE {pins} AND p.mode = 'ceiling'), \
+         newest (highest, low, version_code) AS (SELECT c.highest, l.low, COALESCE((SELECT r.version_code \
+                 FROM releases r WHERE {releases} AND {FOR_EVERYBODY_SQL} AND {LEVEL_SQL} = l.low \
+                 AND r.version_code <= c.highest AND {INTACT_SQL} ORDER BY r.version_code DESC LIMIT 1), 0) \
+             FROM ceiling c CROSS JOIN level l WHERE l.low IS NOT NULL), \
+         choice (highest, low, lowest) AS (SELECT highest, low, \
+             max(version_code) OVER (PARTITION BY highest ORDER BY low) FROM newest), \
+         unpinned (low, lowest) AS (SELECT low, lowest FROM choice WHERE highest = {highest}), \
+         pinned (low, lowest, highest) AS (\
+             SELECT c.low, c.lowest, c.highest FROM choice c JOIN unpinned u ON u.low = c.low \
+                 WHERE c.highest < u.lowest \
+             UNION SELECT u.low, p.version_code, p.version_code FROM pins p CROSS JOIN unpinned u \
+                 WHERE {pins} AND p.mode = 'exact' AND p.version_code < u.lowest), \
+         kept (id) AS (SELECT r.id FROM pinned k JOIN releases r ON {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
+             AND {LEVEL_SQL} = k.low AND r.version_code BETWEEN k.lowest AND k.highest) \
+         UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND app_id = $2 AND id {one_of}\
+             SELECT r.id FROM unpinned u JOIN releases r ON {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
+                 AND {LEVEL_SQL} = u.low AND r.version_code < u.lowest WHERE r.id NOT IN (SELECT id FROM kept) \
+             UNION ALL SELECT r.id FROM unpinned u JOIN releases r ON {releases} AND NOT r.effective \
+                 AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} = u.low AND r.version_code >= u.lowest \
+             UNION ALL SELECT r.id FROM pinned k JOIN releases r ON {releases} AND NOT r.effective \
+                 AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} = k.low AND r.version_code BETWEEN k.lowest AND k.highest \
+             UNION ALL SELECT r.id FROM releases r WHERE {releases} AND NOT r.effective AND {SUPERSEDABLE_SQL} \
+                 AND {LEVEL_SQL} > (SELECT low FROM level WHERE number = {MAX_LEVELS}){end}"
+    )
+}
+
+/// Returns a recursive query `level (low, number)` for the levels of a resource, lowest first. Each step reads one entry
+/// of an index, where `DISTINCT` would read all. The last `low` is null unless there are too many levels.
+fn levels_sql(releases: &str) -> String {
+    let lowest = |above: &str| {
+        let of_index = |condition: &str| {
+            format!(
+                "SELECT (SELECT {LEVEL_SQL} FROM releases r WHERE {releases} AND {condition}{above} \
+                 ORDER BY {LEVEL_SQL} LIMIT 1) AS low"
+            )
+        };
+        let indexes = [
+            of_index(FOR_EVERYBODY_SQL),
+            of_index(&format!("r.effective AND {SUPERSEDABLE_SQL}")),
+            of_index(&format!("NOT r.effective AND {SUPERSEDABLE_SQL}")),
+        ];
+        format!("(SELECT min(f.low) FROM ({}) f)", indexes.join(" UNION ALL "))
+    };
+    format!(
+        "level (low, number) AS (SELECT {}, 1 UNION ALL \
+         SELECT {}, level.number + 1 FROM level WHERE level.low IS NOT NULL AND level.number < {MAX_LEVELS})",
+        lowest(""),
+        lowest(&format!(" AND {LEVEL_SQL} > level.low"))
+    )
+}
+
+fn of_resource(alias: &str) -> String {
+    format!("{alias}.tenant_id = $1 AND {alias}.app_id = $2 AND {alias}.identifier = $3")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Releases of apps.
 
+mod artifacts;
 mod row;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +11,7 @@ use sea_orm::{
     QueryTrait, Select, SelectExt, Statement, TryGetableMany as _,
 };
 
+pub(super) use self::artifacts::ReleaseArtifacts;
 use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_not_discarded};
 use super::entity::app;
 use super::entity::release::{ActiveModel, Column, Entity, Model};
@@ -50,7 +52,40 @@ pub async fn find(
     let connection = reader.connection();
     let row = Entity::find_by_id((scope.tenant().get(), id.uuid()));
     let [rows] = together(connection, [row.build(connection.get_database_backend())]).await?;
-    models(&rows)?.pop().map(row::read).transpose()
+    read_record(reader, scope, &rows).await
+}
+
+/// Reads the first of these rows, with its artifact.
+async fn read_record(
+    reader: &impl Reader,
+    scope: TenantScope,
+    rows: &[QueryResult],
+) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
+    let mut records: Vec<_> = models(rows)?
+        .into_iter()
+        .take(1)
+        .map(row::read)
+        .collect::<Result<_, _>>()?;
+    attach_artifacts(reader, scope, &mut records).await?;
+    Ok(records.pop())
+}
+
+async fn attach_artifacts(
+    reader: &impl Reader,
+    scope: TenantScope,
+    records: &mut [Versioned<ReleaseRecord>],
+) -> Result<(), StorageError> {
+    let tenant = scope.tenant().get();
+    let mut artifacts = ReleaseArtifacts::default();
+    for stored in &*records {
+        artifacts.request(tenant, &stored.value.release);
+    }
+    artifacts.read(reader).await?;
+    for stored in records {
+        // An artifact that was deleted since the releases were read has no address.
+        artifacts.attach(tenant, &mut stored.value.release);
+    }
+    Ok(())
 }
 
 /// Finds the release that has this version code. Discarded releases have freed theirs.
@@ -61,8 +96,10 @@ pub async fn find_by_version(
     identifier: &Identifier,
     version: VersionCode,
 ) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
-    let row = of_version(scope, app, identifier, version);
-    row.one(reader.connection()).await?.map(row::read).transpose()
+    let connection = reader.connection();
+    let row = of_version(scope, app, identifier, version).build(connection.get_database_backend());
+    let [rows] = together(connection, [row]).await?;
+    read_record(reader, scope, &rows).await
 }
 
 fn of_version(
@@ -75,6 +112,23 @@ fn of_version(
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(Column::VersionCode.eq(version.get()))
         .filter(is_not_discarded())
+}
+
+/// Finds the newest published or paused release of a resource.
+pub async fn find_newest(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: AppId,
+    identifier: &Identifier,
+) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
+    let newest = published_or_paused(scope, app)
+        .filter(Column::Identifier.eq(identifier.as_str()))
+        .filter(is_not_discarded())
+        .order_by_desc(Column::VersionCode)
+        .limit(1);
+    let connection = reader.connection();
+    let [rows] = together(connection, [newest.build(connection.get_database_backend())]).await?;
+    read_record(reader, scope, &rows).await
 }
 
 /// Lists the releases of an app by creation, newest first.
@@ -92,9 +146,11 @@ pub async fn list(
         .apply_if(filter.state, |rows, state| {
             rows.filter(Column::State.eq(state.as_str()))
         });
-    fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
+    let mut page = fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?
-        .try_map(row::read)
+        .try_map(row::read)?;
+    attach_artifacts(reader, scope, &mut page.items).await?;
+    Ok(page)
 }
 
 /// Selects the releases of these apps, in no particular order.
@@ -123,9 +179,13 @@ pub(super) fn all_without_flags(apps: &AppSelection<'_>) -> Select<Entity> {
         .filter(Column::AppId.in_subquery(without_flags))
 }
 
-/// Reads a row of [`all_of`] or of [`all_without_flags`].
-pub(super) fn read_one(row: &QueryResult) -> Result<Release, StorageError> {
-    Ok(row::read(Model::from_query_result(row, "")?)?.value.release)
+/// Reads a row of [`all_of`] or of [`all_without_flags`], and requests its artifact.
+pub(super) fn read_one(row: &QueryResult, artifacts: &mut ReleaseArtifacts) -> Result<Release, StorageError> {
+    let model = Model::from_query_result(row, "")?;
+    let tenant = model.tenant_id;
+    let release = row::read(model)?.value.release;
+    artifacts.request(tenant, &release);
+    Ok(release)
 }
 
 /// Selects the effective releases of these resources of an app, in no particular order. The flags must be computed.
@@ -266,7 +326,7 @@ pub async fn find_facts(
     let [existing, resource, names @ ..] = together(connection, queries).await?;
     let has_order = !semver_order_key(&release.content.version_name).is_empty();
     Ok(NewReleaseFacts {
-        existing: models(&existing)?.pop().map(row::read).transpose()?,
+        existing: read_record(reader, scope, &existing).await?,
         has_resource: !resource.is_empty(),
         contradicting: if has_order {
             contradicting(release, &names)?
@@ -296,6 +356,7 @@ pub fn insert(
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     mark_changed(tx, &value.release, None);
+    mark_artifact_used(tx, &value.release);
     let stored = first_version(with_kept_instants(value), now);
     let insert = Entity::insert(active(tx, &stored));
     tx.queue(QueuedWrite {
@@ -316,6 +377,9 @@ pub fn update(
     now: DateTime<Utc>,
 ) -> Result<Versioned<ReleaseRecord>, StorageError> {
     mark_changed(tx, &value.release, Some(before.value.release.state));
+    if value.release.content.file.artifact != before.value.release.content.file.artifact {
+        mark_artifact_used(tx, &value.release);
+    }
     let stored = next_version(before, with_kept_instants(value), now);
     let update = Entity::update(active(tx, &stored))
         .validate()?
@@ -332,6 +396,12 @@ fn of_app(scope: TenantScope, app: AppId) -> Select<Entity> {
     Entity::find()
         .filter(Column::TenantId.eq(scope.tenant().get()))
         .filter(Column::AppId.eq(app.uuid()))
+}
+
+fn mark_artifact_used(tx: &CatalogTx, release: &Release) {
+    if let Some(sha256) = &release.content.file.artifact {
+        super::artifacts::mark_used(tx, sha256);
+    }
 }
 
 /// Records the change of a release. Effective releases of its resource may change with it, unless it is effective

@@ -23,7 +23,7 @@ async fn an_offer_has_every_field_and_none_is_null(database: TestDatabase) {
         "config_json": "{}", "download_url": format!("https://files.example/{CHUKU}/240.bin"), "status": 1,
         "qrcode": "", "size": 1_000, "update_desc": "", "version_code": 240, "version_name": "1.0.240",
         "icon_url": "", "md5": format!("{:032x}", 240), "auto_install": false, "app_name": "An app",
-        "package_name": PACKAGE, "old_package_name": "", "identifier": CHUKU,
+        "package_name": PACKAGE, "old_package_name": "", "identifier": CHUKU, "sha256": "",
     });
     assert_eq!(
         answer,

@@ -332,6 +332,11 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
             json!({"percent": 50}),
         ),
         post("publish_release", &release(&of.draft, "/publish"), json!({})),
+        post(
+            "publish_releases",
+            &format!("{app}/releases/publish"),
+            json!({"release_ids": [of.draft]}),
+        ),
         post("pause_release", &release(&of.published, "/pause"), json!({})),
         post("resume_release", &release(&of.paused, "/resume"), json!({})),
         post(

@@ -1,5 +1,6 @@
 //! The snapshot file: what it has, what is accepted, and a node that starts from it without its database.
 
+mod addresses;
 mod damage;
 mod file;
 mod opening;

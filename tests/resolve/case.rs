@@ -5,16 +5,18 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use slipway::http::{JSON, OFFER_ENCODERS};
 use slipway_domain::catalog::app::{App, Resource, ResourceKind};
+use slipway_domain::catalog::artifact::DownloadKey;
 use slipway_domain::catalog::ids::{AppId, PinId, ReleaseId};
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
-use slipway_domain::catalog::release::{RecallMode, Release, ReleaseState};
+use slipway_domain::catalog::release::{RecallMode, Release, ReleaseArtifact, ReleaseState};
 use slipway_domain::catalog::release_content::{ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::targeting::Targeting;
 use slipway_domain::catalog::text::{
-    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
-    VersionName,
+    ConfigJson, DeviceId, FileName, Identifier, Md5, Name, PackageName, Reason, RolloutKey,
+    UpdateDescription, Url, VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{Check, CheckContext, CheckFields, Offer, PublishedApp, RawField, decide, read_check};
@@ -246,10 +248,14 @@ pub(crate) fn release(app: &App, json: &Value) -> Release {
             version_code: VersionCode::of_release(version_code).unwrap(),
             version_name: VersionName::parse(text(&json["version_name"])).unwrap(),
             file: ReleaseFile {
-                download_url: Url::parse(text(&json["download_url"])).unwrap(),
+                download_url: Some(Url::parse(text(&json["download_url"])).unwrap()),
+                artifact: None,
                 size: json["size"].as_i64().unwrap(),
                 md5: Md5::parse(&text(&json["md5"])).unwrap(),
                 sha256: None,
+                min_sdk: json["min_sdk"]
+                    .as_u64()
+                    .and_then(|level| MinSdk::of_file(level.try_into().unwrap())),
             },
             update_desc: UpdateDescription::parse(text(&json["update_desc"])).unwrap(),
             auto_install: json["auto_install"] == json!(true),
@@ -266,6 +272,15 @@ pub(crate) fn release(app: &App, json: &Value) -> Release {
             starts_at: instant(&json["starts_at"]),
             ends_at: instant(&json["ends_at"]),
         },
+        artifact: (json["file_damaged"] == json!(true)).then(damaged_artifact),
+    }
+}
+
+fn damaged_artifact() -> ReleaseArtifact {
+    ReleaseArtifact {
+        key: DownloadKey::new([0; 16]),
+        filename: FileName::parse("a.apk").unwrap(),
+        is_damaged: true,
     }
 }
 

@@ -321,6 +321,8 @@ fn release() -> impl Strategy<Value = Vec<Members>> {
         ),
         member("device_ids", 0.3, device_ids),
         member("rollout", 0.4, rollout()),
+        some_of(5, &json!([{"min_sdk": 21}, {"min_sdk": 30}, {"min_sdk": 65_535}])),
+        some_of(15, &json!([{"file_damaged": true}])),
         host_range(),
         window(),
     ]
@@ -688,7 +690,7 @@ fn membership_wish() -> impl Strategy<Value = MembershipWish> {
 }
 
 /// Members of `attributes`: of each row one is sent, or nothing.
-const ATTRIBUTES: [&str; 6] = [
+const ATTRIBUTES: [&str; 7] = [
     r#"
         | | "model":"PDA-X1" | "model":"PDA-X2" | "model":"pda-x1" | "model":8 | "model":"8" |
         "model":"x","model":"PDA-X1"
@@ -707,6 +709,10 @@ const ATTRIBUTES: [&str; 6] = [
         | | | "os":{"name":"android","v":{"sdk":30}} | "os.name":"android","os":{"v":{"sdk":"27"}} |
         "os":{"name":null},"os.name":"ios" | "os":{"name":"ios"},"os":{"name":"android"} |
         "os":{"v.sdk":28} | "os":"linux" | "os":{} | "os":{"name":"android"},"os.v.sdk":29
+    "#,
+    r#"
+        | | "sdkInt":29 | "sdkInt":30 | "sdkInt":"29" | "sdkInt":" 30 " | "sdkInt":29.5 | "sdkInt":31 |
+        "sdkInt":"S" | "sdkInt":"" | "sdkInt":null | "sdkInt":true | "sdkInt":0 | "sdkInt":{"v":1}
     "#,
     r#" | | "rooted":true | "rooted":"true" | "rooted":"no" | "rooted":false | "rooted":null "#,
     r#" | | | | "a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}} | "a b":"","":1 "#,

@@ -108,6 +108,7 @@ fn decide(check: &Check<'_>, identifier: &str) -> Option<Value> {
         .iter()
         .copied()
         .filter(|it| pin_allows(pin, version(it)))
+        .filter(|it| !flag(it, "file_damaged", false))
         .collect();
     let installed = installed(check, identifier);
     let chosen = newest(&passing).map(|newest| stop_at_floor(&passing, installed, newest));
@@ -179,7 +180,18 @@ fn applies(check: &Check<'_>, release: &Value) -> bool {
         && list(&release["attribute_rules"])
             .iter()
             .all(|rule| attribute_rule_is_true(check, rule))
+        && sdk_applies(check, release)
         && rollout_applies(check, release)
+}
+
+/// "when the device sends an attribute `sdkInt` below the APK's min SDK, the release does not apply. The attribute may be
+/// a number or text. Without it the gate passes"; a value that is no number counts as none.
+fn sdk_applies(check: &Check<'_>, release: &Value) -> bool {
+    let min_sdk = &release["min_sdk"];
+    match check.asked.attributes.get("sdkInt") {
+        Some(sent) if min_sdk.is_number() => compare_numbers(sent, min_sdk) != Some(Ordering::Less),
+        _ => true,
+    }
 }
 
 /// "`host_version_min ≤ version_code ≤ host_version_max` (each bound optional, inclusive)."

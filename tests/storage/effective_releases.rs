@@ -7,6 +7,7 @@ use slipway::live::compile_app;
 use slipway::storage::releases::{self, ReleaseSelection};
 use slipway::storage::{AppSelection, Db, catalog_states, pins};
 use slipway_domain::catalog::app::App;
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::org::{LevelCodes, OrgCode, OrgScope};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState};
@@ -23,6 +24,7 @@ use slipway_test_support::on_both_databases;
 
 on_both_databases!(
     superseded_releases_are_not_loaded,
+    a_release_supersedes_those_that_require_its_level_or_more,
     a_superseded_release_returns_with_the_end_of_a_newer_one,
     a_pin_brings_back_what_it_allows,
     flags_that_another_version_left_behind_are_not_trusted,
@@ -114,6 +116,43 @@ async fn superseded_releases_are_not_loaded(database: TestDatabase) {
     insert(db, other).await;
     assert_eq!(loaded_versions(db, &wms).await, [1, 2, 3, 4, 7, 8, 9]);
     assert_eq!(load(db, &wms, ReleaseSelection::All).await.len(), 11);
+}
+
+async fn a_release_supersedes_those_that_require_its_level_or_more(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
+    for (code, level) in [
+        (1, 0),
+        (2, 0),
+        (3, 16),
+        (4, 24),
+        (5, 21),
+        (6, 21),
+        (7, 24),
+        (8, 24),
+    ] {
+        let mut record = published(&wms, code);
+        record.release.content.file.min_sdk = MinSdk::of_file(level);
+        insert(db, record).await;
+    }
+    assert_eq!(loaded_versions(db, &wms).await, [2, 3, 6, 8]);
+    let mut ceiling = hold(&wms, "a", "D1");
+    ceiling.mode = PinMode::Ceiling(version(5));
+    pin(db, ceiling).await;
+    assert_eq!(loaded_versions(db, &wms).await, [2, 3, 5, 6, 8]);
+    let mut everybody = published(&wms, 9);
+    everybody.release.content.file.min_sdk = None;
+    insert(db, everybody).await;
+    assert_eq!(loaded_versions(db, &wms).await, [2, 3, 5, 9]);
+    for code in 10..=80 {
+        let mut record = published(&wms, code);
+        record.release.content.file.min_sdk = MinSdk::of_file(u32::try_from(1_000 + code).unwrap());
+        insert(db, record).await;
+    }
+    insert(db, published(&wms, 81)).await;
+    // Too many levels to look at each: above the sixteenth, which version 21 requires, everything is loaded.
+    let loaded: Vec<_> = [2, 3, 5].into_iter().chain(22..=81).collect();
+    assert_eq!(loaded_versions(db, &wms).await, loaded);
 }
 
 async fn a_superseded_release_returns_with_the_end_of_a_newer_one(database: TestDatabase) {
@@ -226,6 +265,10 @@ fn random_content(rng: &mut Rng, content: &mut ReleaseContent) {
         2 => content.targeting.device_ids = vec![DeviceId::parse("D1").unwrap()],
         _ => {}
     }
+    content.file.min_sdk = match rng.u8(..3) {
+        0 => MinSdk::of_file(u32::from(rng.u8(21..24))),
+        _ => None,
+    };
     let day = chrono::TimeDelta::days(1);
     content.starts_at = (rng.u8(..8) == 0).then(|| now() + day);
     content.ends_at = (rng.u8(..8) == 0).then(|| now() - day);
@@ -271,7 +314,12 @@ async fn random_step(db: &Db, rng: &mut Rng, app: &App, known: &mut Vec<Versione
 fn answers(app: &PublishedApp) -> Vec<String> {
     let mut answers = Vec::new();
     for device in ["D1", "D2", "D3"] {
-        for org in ["", r#"{"l1Code":"HM"}"#, r#"{"l1Code":"SKR"}"#] {
+        for (org, attributes) in [
+            ("", r#"{"sdkInt":21}"#),
+            (r#"{"l1Code":"HM"}"#, r#"{"sdkInt":22}"#),
+            (r#"{"l1Code":"SKR"}"#, "{}"),
+            ("", r#"{"sdkInt":1}"#),
+        ] {
             for installed in 0..=12 {
                 let installed = format!(r#"{{"a":{installed}}}"#);
                 let fields = CheckFields {
@@ -285,7 +333,7 @@ fn answers(app: &PublishedApp) -> Vec<String> {
                     } else {
                         RawField::Text(org)
                     },
-                    attributes: RawField::Absent,
+                    attributes: RawField::Text(attributes),
                 };
                 let check = read_check(&fields).unwrap();
                 for stale in [false, true] {

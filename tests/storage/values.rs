@@ -58,7 +58,7 @@ fn content(version_code: i64) -> ReleaseContent {
     let changes = ReleaseChanges {
         version_code: Some(version(version_code)),
         version_name: Some(VersionName::parse(format!("1.0.{version_code}")).unwrap()),
-        download_url: Some(Url::parse("https://files.example/a.bin").unwrap()),
+        download_url: Some(Some(Url::parse("https://files.example/a.bin").unwrap())),
         size: Some(0),
         md5: Some(Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap()),
         ..ReleaseChanges::default()

@@ -41,7 +41,7 @@ fn inspect(path: &Path) -> anyhow::Result<Inspection> {
 }
 
 /// Returns the facts as JSON, with the type and the size of the icon in place of its bytes.
-fn facts(inspection: &Inspection) -> Value {
+pub(crate) fn facts(inspection: &Inspection) -> Value {
     let mut facts = json!(inspection);
     if let Inspection::Apk(apk) = inspection {
         let icon = apk.icon.as_ref();
@@ -54,7 +54,7 @@ fn facts(inspection: &Inspection) -> Value {
 }
 
 /// Formats each fact as a line. Absent facts have none.
-fn lines(facts: &Value) -> String {
+pub(crate) fn lines(facts: &Value) -> String {
     let members = facts.as_object().into_iter().flatten();
     let lines = members.filter_map(|(name, value)| {
         let text = text(value);

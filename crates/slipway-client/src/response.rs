@@ -36,6 +36,17 @@ pub(super) fn refusal_reason(status: StatusCode, problem: &Value) -> String {
     }
 }
 
+/// Returns an error with its causes. The outermost message alone seldom says what is wrong.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// Returns a text of an answer, or an empty one if it is absent.
 pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()

@@ -15,6 +15,8 @@ pub fn path() -> PathBuf {
 #[derive(Debug)]
 pub struct Outcome {
     pub success: bool,
+    /// `None` if a signal ended the command.
+    pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -56,6 +58,7 @@ pub async fn run(data_dir: &Path, arguments: &[&str], variables: &[(&str, &str)]
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     Outcome {
         success: output.status.success(),
+        code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }

@@ -59,6 +59,7 @@ fn release(app: &App, identifier: &Identifier, version: usize) -> Release {
         identifier: identifier.clone(),
         state: ReleaseState::Published,
         content: content(version, share, serde_json::from_value(targeting).expect("valid")),
+        artifact: None,
     }
 }
 
@@ -67,7 +68,7 @@ fn content(version: usize, share: i64, targeting: Targeting) -> ReleaseContent {
     let changes = ReleaseChanges {
         version_code: Some(VersionCode::of_release(version_code).expect("valid")),
         version_name: Some(VersionName::parse(format!("1.0.{version}")).expect("valid")),
-        download_url: Some(Url::parse("https://files.example/a.bin").expect("valid")),
+        download_url: Some(Some(Url::parse("https://files.example/a.bin").expect("valid"))),
         size: Some(1_000_000),
         md5: Some(Md5::parse("0cc175b9c0f1b6a831c399e269772661").expect("valid")),
         rollout: Some(RolloutChanges {

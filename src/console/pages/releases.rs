@@ -34,7 +34,13 @@ const PUBLISH: Form = Form {
     submit: |t| t.publish,
     explanation: Some(|t| t.publish_explanation),
     style: Style::Primary,
-    fields: &[Field::new("force", Kind::Flag, |t| t.force).hint(|t| t.force_hint)],
+    fields: &[
+        Field::new("force", Kind::Flag, |t| t.force).hint(|t| t.force_hint),
+        Field::new("accept_signer_change", Kind::Flag, |t| t.accept_signer_change)
+            .hint(|t| t.accept_signer_change_hint),
+        Field::new("accept_unsafe_package", Kind::Flag, |t| t.accept_unsafe_package)
+            .hint(|t| t.accept_unsafe_package_hint),
+    ],
 };
 
 const PAUSE: Form = Form {
@@ -235,8 +241,8 @@ fn forms(
 }
 
 pub(in crate::console) async fn publish(form: Submission) -> Result<HttpResponse, PageError> {
-    let force = form.input.has("force");
-    transition(form, &PUBLISH, Ok(TransitionRequest::publish(force)), "published").await
+    let request = requests::publish(&PUBLISH.body(&form.input));
+    transition(form, &PUBLISH, request, "published").await
 }
 
 pub(in crate::console) async fn pause(form: Submission) -> Result<HttpResponse, PageError> {

@@ -15,6 +15,7 @@ mod org_directory;
 mod owner;
 mod people;
 mod pins;
+mod publish_releases;
 mod push_fields;
 mod pushes;
 mod release_fields;
@@ -56,7 +57,8 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(releases::get_release)
         .service(releases::update_release)
         .service(releases::set_rollout)
-        .service(release_transitions::publish_release)
+        .service(publish_releases::publish_releases)
+        .service(publish_releases::publish_release)
         .service(release_transitions::pause_release)
         .service(release_transitions::resume_release)
         .service(release_transitions::discard_release)

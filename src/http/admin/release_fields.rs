@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Number;
 use serde_json::value::RawValue;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::apps::read_optional_url;
@@ -15,7 +15,7 @@ use crate::http::fields::{FieldReader, parse_instant};
 use crate::http::object::Object;
 use crate::http::request_fields::request;
 use crate::http::value_schemas::RolloutUnitValue;
-use slipway_domain::catalog::field::Invalid;
+use slipway_domain::catalog::field::{FieldError, Invalid};
 use slipway_domain::catalog::release_content::ReleaseChanges;
 use slipway_domain::catalog::rollout::{RolloutChanges, RolloutUnit, Share};
 use slipway_domain::catalog::text::{
@@ -37,6 +37,11 @@ macro_rules! release_requests {
                 pub(super) publish: Optional<bool>,
                 /// `true` publishes the release even if version names contradict the version codes.
                 pub(super) force: Optional<bool>,
+                /// `true` publishes an APK that is signed with another key than the newest release. Devices with an
+                /// older release cannot install it.
+                pub(super) accept_signer_change: Optional<bool>,
+                /// `true` publishes an APK that is debuggable, for tests only, or without a v2 or v3 signature.
+                pub(super) accept_unsafe_package: Optional<bool>,
                 $($(#[$attribute])* $field: $kind<$type> $(as $schema)?,)*
             }
         }
@@ -61,15 +66,22 @@ macro_rules! release_requests {
 
         impl UpdateReleaseRequest {
             pub(super) fn read_changes(self, fields: &mut FieldReader) -> ReleaseChanges {
-                ReleaseChanges {
+                let changes = ReleaseChanges {
                     $($field: fields.$method(stringify!($field), self.$field, $parse),)*
+                    // Read from the file.
+                    min_sdk: None,
+                };
+                if changes.download_url.is_some() && changes.artifact.is_some() {
+                    let message = "must not be given beside artifact, which has an address of its own";
+                    fields.add_error(FieldError::invalid("download_url", message));
                 }
+                changes
             }
         }
     };
 }
 
-// A new release requires `version_code`, `version_name`, `download_url`, `size` and `md5`.
+// A new release requires `version_code` and either `artifact` or `version_name`, `download_url`, `size` and `md5`.
 release_requests! {
     /// Version code, 1 to 2^63 − 1, which orders releases. JavaScript clients are exact up to 2^53 − 1.
     #[schema(minimum = 1, example = 240)]
@@ -78,7 +90,11 @@ release_requests! {
     #[schema(min_length = 1, max_length = 64, example = "1.1.10")]
     version_name: Optional<String>, optional_non_null(VersionName::parse);
     #[schema(min_length = 1, max_length = 2048, pattern = r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$", example = "https://files.example/chuku/240.bin")]
-    download_url: Optional<String>, optional_non_null(Url::parse);
+    download_url: Optional<String>, optional_non_null(|text: String| Url::parse(text).map(Some));
+    /// SHA-256 of an artifact, which supplies the facts of the file. It takes the place of `download_url`; the other
+    /// facts may be given if they are equal.
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
+    artifact: Optional<String>, optional_non_null(|text: String| Sha256::parse(&text).map(Some));
     /// File size in bytes.
     #[schema(minimum = 0, example = 1_048_576)]
     size: Optional<i64>, optional_non_null(read_size);
@@ -140,6 +156,7 @@ impl PartialSchema for ReleaseContentSchema {
         match UpdateReleaseRequest::schema() {
             RefOr::T(Schema::Object(mut content)) => {
                 content.description = Some("Content of a release.".to_owned());
+                content.properties.extend(response_properties());
                 content.required = content.properties.keys().cloned().collect();
                 content.additional_properties = None;
                 RefOr::T(Schema::Object(content))
@@ -147,6 +164,39 @@ impl PartialSchema for ReleaseContentSchema {
             other => other,
         }
     }
+}
+
+/// Fields that differ from those of a request.
+fn response_properties() -> [(String, RefOr<Schema>); 3] {
+    let nullable = |kind: Type, description: &str| {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([kind, Type::Null]))
+            .description(Some(description))
+            .into()
+    };
+    [
+        (
+            "download_url".to_owned(),
+            nullable(
+                Type::String,
+                "Address of the file. Null for an artifact while the server has no SLIPWAY_PUBLIC_URL.",
+            ),
+        ),
+        (
+            "artifact".to_owned(),
+            nullable(
+                Type::String,
+                "SHA-256 of the artifact that is the file; null for an external file.",
+            ),
+        ),
+        (
+            "min_sdk".to_owned(),
+            nullable(
+                Type::Integer,
+                "Lowest API level of Android that the file requires, if it requires one.",
+            ),
+        ),
+    ]
 }
 
 impl ToSchema for ReleaseContentSchema {

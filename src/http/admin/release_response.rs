@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::release_fields::ReleaseContentSchema;
-use crate::http::value_schemas::{RecallModeValue, ReleaseStateValue};
+use crate::http::value_schemas::{FileOriginValue, RecallModeValue, ReleaseStateValue};
 use slipway_domain::catalog::release::{RecallMode, ReleaseRecord};
 use slipway_domain::catalog::release_content::ReleaseContent;
 use slipway_domain::catalog::versioned::Versioned;
@@ -22,6 +22,11 @@ pub(super) struct ReleaseResponse {
     #[schema(value_type = Option<RecallModeValue>)]
     recall_mode: Option<&'static str>,
     recall_reason: Option<String>,
+    /// Origin of the file: `external` or `artifact`.
+    #[schema(value_type = FileOriginValue)]
+    origin: &'static str,
+    /// The artifact is damaged or missing in the store. Devices that do not have the release are not offered it.
+    file_damaged: bool,
     #[serde(flatten)]
     #[schema(value_type = ReleaseContentSchema)]
     content: ReleaseContent,
@@ -40,6 +45,11 @@ impl From<&Versioned<ReleaseRecord>> for ReleaseResponse {
             state: release.state.name(),
             recall_mode: release.state.recall_mode().map(RecallMode::as_str),
             recall_reason: record.recall_reason.as_ref().map(ToString::to_string),
+            origin: release.content.file.origin().as_str(),
+            file_damaged: release
+                .artifact
+                .as_ref()
+                .is_some_and(|artifact| artifact.is_damaged),
             content: release.content.clone(),
             created_at: stored.created_at,
             updated_at: stored.updated_at,

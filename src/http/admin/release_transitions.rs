@@ -1,4 +1,4 @@
-//! Handlers for the lifecycle of a release: publish, pause, resume, discard and recall. Each action is idempotent.
+//! Handlers for the lifecycle of a release: pause, resume, discard and recall. Each action is idempotent.
 
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
@@ -14,16 +14,9 @@ use crate::http::problem::Problem;
 use crate::http::request_fields::request;
 use crate::http::respond;
 use crate::http::value_schemas::RecallModeValue;
-use crate::services::release_transitions::{self, TransitionRequest};
+use crate::services::release_transitions::{self, PublishOverrides, TransitionRequest};
 use slipway_domain::catalog::release::{RecallMode, Transition};
 use slipway_domain::catalog::text::Reason;
-
-request! {
-    pub(super) struct PublishReleaseRequest {
-        /// `true` publishes the release even if version names contradict the version codes.
-        force: Optional<bool>,
-    }
-}
 
 /// Empty request body.
 #[derive(Default, Deserialize, ToSchema)]
@@ -39,22 +32,6 @@ request! {
         #[schema(min_length = 1, max_length = 500, example = "crashes at the till")]
         reason: Required<String>,
     }
-}
-
-/// Publish a release
-///
-/// Publishes a draft.
-#[utoipa::path(tag = "releases", operation_id = "publish_release", params(ReleasePath, IfMatch),
-    request_body = PublishReleaseRequest,
-    responses((status = 200, description = "Published", body = ReleaseResponse), WriteProblems))]
-#[post("/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/publish")]
-pub(super) async fn publish_release(
-    mut call: Call<ReleasePath, Json<PublishReleaseRequest>>,
-) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::default();
-    let force = fields.optional_non_null("force", call.body.take().force, Ok);
-    fields.finish()?;
-    transition(&call, TransitionRequest::publish(force.unwrap_or(false))).await
 }
 
 /// Pause a release
@@ -119,12 +96,12 @@ impl RecallReleaseRequest {
         Ok(TransitionRequest {
             step: Transition::Recall(mode),
             reason: Some(reason),
-            force: false,
+            overrides: PublishOverrides::default(),
         })
     }
 }
 
-async fn transition<B: FromBody>(
+pub(super) async fn transition<B: FromBody>(
     call: &Call<ReleasePath, B>,
     request: TransitionRequest,
 ) -> Result<HttpResponse, Problem> {

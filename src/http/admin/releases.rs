@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, get, patch, post, put};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::publish_releases::OverrideFields;
 use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
 use super::release_response::{CreatedReleaseResponse, ReleaseResponse};
 use crate::http::body::{Json, PrioritizedJson};
@@ -123,27 +124,24 @@ pub(super) fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Pro
         Identifier::parse,
     );
     let publish = fields.optional_non_null("publish", std::mem::take(&mut body.publish), Ok);
-    let force = fields.optional_non_null("force", std::mem::take(&mut body.force), Ok);
-    let changes = body.read_changes(&mut fields);
-    let content = match changes.clone().into_new() {
-        Ok(content) => Some(content),
-        Err(missing) => {
-            for error in missing {
-                fields.add_missing(error);
-            }
-            None
-        }
-    };
-    let (Some(identifier), Some(content)) = (identifier, content) else {
+    let overrides = OverrideFields {
+        force: std::mem::take(&mut body.force),
+        accept_signer_change: std::mem::take(&mut body.accept_signer_change),
+        accept_unsafe_package: std::mem::take(&mut body.accept_unsafe_package),
+    }
+    .read(&mut fields);
+    let given = body.read_changes(&mut fields);
+    for error in given.missing() {
+        fields.add_missing(error);
+    }
+    let Some(identifier) = identifier else {
         return Err(fields.into_problem());
     };
     fields.finish()?;
     Ok(NewRelease {
         identifier,
-        content,
-        given: changes,
-        publish: publish.unwrap_or(false),
-        force: force.unwrap_or(false),
+        given,
+        publish: publish.unwrap_or(false).then_some(overrides),
     })
 }
 

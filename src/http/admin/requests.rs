@@ -23,6 +23,7 @@ use super::people::administrators::{CreateAdministratorRequest, UpdateAdministra
 use super::people::users::{CreateUserRequest, UpdateUserRequest};
 use super::people::{CreateRequest as CreatePerson, UpdateRequest as UpdatePerson};
 use super::pins::PutPinRequest;
+use super::publish_releases::PublishReleaseRequest;
 use super::push_fields::{CreatePushRequest, explain as explain_refusal};
 use super::release_fields::{CreateReleaseRequest, RolloutFields, UpdateReleaseRequest};
 use super::release_transitions::RecallReleaseRequest;
@@ -105,6 +106,10 @@ pub(crate) fn release_changes(body: &Value) -> Result<ReleaseChanges, Problem> {
 pub(crate) fn rollout(body: &Value) -> Result<Prioritized<RolloutChanges>, Problem> {
     let (request, is_urgent) = parse_prioritized::<RolloutFields>(body)?;
     Ok((super::releases::read_rollout(request)?, is_urgent))
+}
+
+pub(crate) fn publish(body: &Value) -> Result<TransitionRequest, Problem> {
+    parse::<PublishReleaseRequest>(body)?.read()
 }
 
 pub(crate) fn recall(body: &Value) -> Result<TransitionRequest, Problem> {

@@ -13,7 +13,7 @@ use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
 use crate::http::body_memory::Owner;
 use crate::http::check_answer::insert_check_headers;
 use crate::http::client_address::client_address;
-use crate::http::offer_json::JSON;
+use crate::http::offer_json::NATIVE_JSON;
 use crate::http::openapi::{IfNoneMatch, ReadProblems, WriteProblems};
 use crate::http::problem::Problem;
 use crate::http::request::{bearer, context};
@@ -220,7 +220,7 @@ impl SerializedCheck {
         let mut body = Vec::with_capacity(1_024 * (answer.offers.len() + 1));
         body.extend_from_slice(b"{\"data\":[");
         let data = body.len();
-        JSON.write_all(&answer.offers, b"", b",", &mut body);
+        NATIVE_JSON.write_all(&answer.offers, b"", b",", &mut body);
         if !answer.offers.is_empty() {
             body.pop();
         }

@@ -27,7 +27,7 @@ pub(super) struct CheckResponse {
     pushes_waiting: Option<u32>,
 }
 
-/// Offered release, with every field of the original API.
+/// Offered release, with every field of the original API and the SHA-256 of the file.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Offer)]
 pub(super) struct OfferResponse {
@@ -50,6 +50,8 @@ pub(super) struct OfferResponse {
     package_name: String,
     old_package_name: String,
     identifier: String,
+    /// SHA-256 of the file as 64 lower-case hexadecimal digits, or an empty string if it is not known.
+    sha256: String,
     /// 1 for a rollback to an older release, otherwise absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1)]

@@ -129,9 +129,9 @@ fn key_of(request: &HttpRequest) -> Result<DownloadKey, Problem> {
 /// Returns the QR code of a page. Without a public URL there is none.
 async fn page_code(ctx: &Context, request: &HttpRequest) -> Result<fast_qr::QRCode, Problem> {
     let found = artifacts::find_link(ctx, &key_of(request)?).await?;
-    let url = ctx.artifacts().page_url(&found.artifact.value.link.key);
+    let url = ctx.download_urls().page(&found.artifact.value.link.key);
     let url = url.ok_or(ServiceError::NotFound("public URL"))?;
-    qr::encode(&url).ok_or_else(Problem::internal)
+    qr::encode(url.as_str()).ok_or_else(Problem::internal)
 }
 
 fn image(media_type: &'static str, body: impl actix_web::body::MessageBody + 'static) -> HttpResponse {

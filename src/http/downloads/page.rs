@@ -117,7 +117,7 @@ pub(super) fn render(
         sha256: artifact.sha256.as_str(),
         download: format!("../dl/{key}/{name}"),
         icon: artifact.icon.map(|_| format!("{key}/icon")),
-        qr: ctx.artifacts().page_url(key).map(|_| format!("{key}/qr.svg")),
+        qr: ctx.download_urls().page(key).map(|_| format!("{key}/qr.svg")),
     };
     let html = page.render().map_err(|_| Problem::internal())?;
     Ok(HttpResponse::Ok()

@@ -21,6 +21,8 @@ impl From<ServiceError> for GatewayError {
             | ServiceError::AlreadyEnrolled(_)
             | ServiceError::WrongState { .. }
             | ServiceError::VersionConflict(_)
+            | ServiceError::SignerChanged(_)
+            | ServiceError::UnsafePackage(_)
             | ServiceError::Stale
             | ServiceError::IdempotencyKeyReused
             | ServiceError::IdempotencyKeyInUse

@@ -9,7 +9,9 @@ use slipway_resolver::OfferEncoder;
 /// Writes the content of the element that contains an offer.
 pub(super) const XML: OfferEncoding = OfferEncoding {
     slot: 1,
+    split: |members| (b"", members),
     before_identifier: b"</old_package_name><identifier>",
+    before_sha256: None,
     end: b"</identifier>",
     rollback_end: b"</identifier><uninstall_type>1</uninstall_type>",
 };

@@ -17,6 +17,7 @@ use crate::live::published::{LiveAppKey, LoadedApp, TenantParts};
 use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -33,6 +34,7 @@ const PIECE_BYTES: usize = 64 << 10;
 struct TenantRecordRef<'a> {
     revision: &'a CatalogRevision,
     tenant: &'a Tenant,
+    download_urls: &'a DownloadUrls,
     directory_etag: Option<&'a str>,
     directory: &'a OrgDirectory,
     device_keys: &'a HashMap<KeyId, DeviceKeyHash>,
@@ -53,6 +55,7 @@ pub(super) struct AppKeyRecordRef<'a> {
 struct TenantRecord {
     revision: CatalogRevision,
     tenant: Tenant,
+    download_urls: DownloadUrls,
     directory_etag: Option<String>,
     directory: OrgDirectory,
     device_keys: HashMap<KeyId, DeviceKeyHash>,
@@ -160,6 +163,7 @@ impl<'a> TenantRecordRef<'a> {
         Self {
             revision: &published.revision,
             tenant: &published.tenant,
+            download_urls: &published.download_urls,
             directory_etag: published.directory_etag.as_deref(),
             directory: &published.directory,
             device_keys: &published.device_keys,
@@ -201,6 +205,7 @@ impl TenantRecord {
         PublishedTenant::new(TenantParts {
             revision: self.revision,
             tenant: self.tenant,
+            download_urls: self.download_urls,
             directory_etag: self.directory_etag,
             directory: Arc::new(self.directory),
             device_keys: self.device_keys,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use uuid::Uuid;
 
 use super::content::{self, Packer};
@@ -19,8 +19,10 @@ use crate::secrets::{Keyring, SealedSecret};
 use crate::storage::credentials::device_keys::DeviceKeyHash;
 use slipway_domain::access::AppKeyRole;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::enrolment::EnrolmentPolicy;
 use slipway_domain::catalog::ids::{AppId, KeyId, PinId, ReleaseId, TenantId};
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::org::{OrgCode, OrgDirectory};
 use slipway_domain::catalog::pin::{Pin, PinMode, PinTarget};
 use slipway_domain::catalog::push::{UrlScheme, UrlSchemes};
@@ -30,8 +32,8 @@ use slipway_domain::catalog::revision::CatalogRevision;
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
 use slipway_domain::catalog::tenant::Tenant;
 use slipway_domain::catalog::text::{
-    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, UpdateDescription, Url,
-    VersionName,
+    ConfigJson, DeviceId, Identifier, Md5, Name, PackageName, Reason, RolloutKey, Sha256, UpdateDescription,
+    Url, VersionName,
 };
 use slipway_domain::catalog::version::VersionCode;
 use slipway_resolver::{CheckContext, CheckFields, PublishedApp, RawField, decide, explain, read_check};
@@ -52,8 +54,8 @@ fn what_a_block_holds_changes_with_the_format_alone() {
     let packed = pack(Some(&sample()));
     let bytes = zstd::decode_all(packed.bytes.as_slice()).unwrap();
     assert_eq!(bytes.len() as u64, packed.unpacked);
-    let digest = hex::encode(Sha256::digest(&bytes));
-    let known = "88658540e04ffa6245124c03886e525d352f0380891b76ceca8d9f4277c60df8";
+    let digest = hex::encode(sha2::Sha256::digest(&bytes));
+    let known = "6d2d6d0acad59f84c1f4bd0f5f3f35631ac87fd447fd5c581743dd800a87996d";
     assert_eq!((FORMAT, digest.as_str()), (8, known));
 }
 
@@ -220,6 +222,7 @@ fn sample() -> PublishedTenant {
             enrolment: EnrolmentPolicy::Code,
             artifact_quota: slipway_domain::catalog::artifact::ArtifactQuota::default(),
         },
+        download_urls: DownloadUrls::new(Some("https://files.example")).unwrap(),
         directory_etag: Some("an etag".to_owned()),
         directory: OrgDirectory::new([&["HM"][..]]).into(),
         device_keys: [(
@@ -285,10 +288,12 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
             version_code: version(version_code),
             version_name: VersionName::parse("1.0.1").unwrap(),
             file: ReleaseFile {
-                download_url: Url::parse("https://files.example/a.bin?a=1&b=2").unwrap(),
+                download_url: Some(Url::parse("https://files.example/a.bin?a=1&b=2").unwrap()),
+                artifact: None,
                 size: 1_000,
                 md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").unwrap(),
-                sha256: None,
+                sha256: Some(Sha256::parse(&"5".repeat(64)).unwrap()),
+                min_sdk: MinSdk::of_file(30).filter(|_| is_first),
             },
             update_desc: UpdateDescription::parse("Better \"tills\"\n").unwrap(),
             auto_install: true,
@@ -306,6 +311,7 @@ fn release(app: &App, identifier: &Identifier, state: ReleaseState, version_code
             starts_at: at(1_700_000_000),
             ends_at: at(1_800_000_000),
         },
+        artifact: None,
     }
 }
 

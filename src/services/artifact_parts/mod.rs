@@ -2,7 +2,6 @@
 //! `services/artifacts`.
 
 mod health;
-mod links;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +10,9 @@ use chrono::TimeDelta;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::health::{StoreHealth, StoreState};
-pub use self::links::{LinkBase, LinkBaseError};
 use super::ServiceError;
 use crate::artifact_store::{ArtifactStore, StoreError};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 
 /// Range of `Retry-After` in seconds. Values are spread, so that devices do not return together.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 5..=60;
@@ -39,8 +38,8 @@ pub struct ArtifactSettings {
     pub downloads: usize,
     /// Answer downloads with a redirect to the bucket.
     pub redirects: bool,
-    /// Beginning of links; `None` if no public URL is configured.
-    pub link_base: Option<LinkBase>,
+    /// Addresses of downloads.
+    pub download_urls: DownloadUrls,
 }
 
 /// Artifact store of a node, with its limits and its state.

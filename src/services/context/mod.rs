@@ -22,6 +22,7 @@ use crate::live::{CatalogCache, Lookup};
 use crate::secrets::Keyring;
 use crate::storage::{CatalogTx, Cause, Db, Tx, tenants};
 use slipway_domain::access::{Action, Role, TenantScope, User, authorize_tenant};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{TenantId, UserId};
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -107,6 +108,11 @@ impl Context {
 
     pub fn node(&self) -> &NodeState {
         &self.parts.node
+    }
+
+    /// Returns the addresses under which artifacts are downloaded.
+    pub fn download_urls(&self) -> &DownloadUrls {
+        &self.parts.artifacts.settings.download_urls
     }
 
     /// Returns the current time in whole microseconds, the precision of both databases and the API.

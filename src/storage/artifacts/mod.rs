@@ -9,8 +9,8 @@ mod usage;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    SelectExt,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, SelectExt,
 };
 
 pub use self::maintenance::{
@@ -20,8 +20,10 @@ pub use self::maintenance::{
 pub use self::usage::{Usage, lock_usage, read_usage};
 use super::effective_releases::is_not_discarded;
 use super::entity::{artifact, release};
+use super::etag::random_tag;
 use super::page::{SortBy, fetch_large_page};
 use super::row::Row;
+use super::statements::QueuedWrite;
 use super::versioned::{first_version, next_version};
 use super::{CatalogTx, Reader, StorageError, Tx, Writer};
 use artifact::{Column, Entity};
@@ -138,8 +140,20 @@ pub async fn replace_link(
     let mut value = before.value.clone();
     value.link = link;
     let stored = update(tx, tx.scope(), before, value, now).await?;
+    renew_release_tags(tx, &before.value.sha256).await?;
     mark_offers_changed(tx, &before.value.sha256).await?;
     Ok(stored)
+}
+
+/// Gives the releases of an artifact a new entity tag, because their representation contains its address.
+async fn renew_release_tags(tx: &CatalogTx, sha256: &Sha256) -> Result<(), StorageError> {
+    release::Entity::update_many()
+        .col_expr(release::Column::Etag, Expr::value(random_tag()))
+        .filter(release::Column::TenantId.eq(tx.tenant_id()))
+        .filter(release::Column::ArtifactSha256.eq(sha256.as_str()))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
 }
 
 /// Records damage of the content, or its repair. The offers of its releases change.
@@ -169,15 +183,17 @@ pub async fn set_keep(
     update(tx, scope, before, value, now).await
 }
 
-/// Records that a release uses the artifact from now on. Its retention starts again when the last use ends.
-pub async fn mark_used(tx: &CatalogTx, sha256: &Sha256) -> Result<(), StorageError> {
-    Entity::update_many()
+/// Queues the record that a release uses the artifact from now on. Its retention starts again when the last use ends.
+pub(super) fn mark_used(tx: &CatalogTx, sha256: &Sha256) {
+    let update = Entity::update_many()
         .col_expr(Column::UnusedSince, Expr::cust("NULL"))
         .filter(Column::TenantId.eq(tx.tenant_id()))
-        .filter(Column::Sha256.eq(sha256.as_str()))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
+        .filter(Column::Sha256.eq(sha256.as_str()));
+    tx.queue(QueuedWrite {
+        statement: update.build(tx.connection().get_database_backend()),
+        key: None,
+        if_unchanged: None,
+    });
 }
 
 /// Restarts the retention of an unused artifact.

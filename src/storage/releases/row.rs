@@ -8,6 +8,7 @@ use super::super::entity::release::Model;
 use super::super::row::{Row, to_json};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::{AppId, ReleaseId};
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::release::{RecallMode, Release, ReleaseRecord, ReleaseState, ReleaseStateKind};
 use slipway_domain::catalog::release_content::{ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::{Rollout, RolloutUnit, Share};
@@ -23,9 +24,11 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
     let content = &release.content;
     let ReleaseFile {
         download_url,
+        artifact,
         size,
         md5,
         sha256,
+        min_sdk,
     } = &content.file;
     Model {
         tenant_id,
@@ -37,7 +40,11 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         state: release.state.name().to_owned(),
         recall_mode: release.state.recall_mode().map(|mode| mode.as_str().to_owned()),
         recall_reason: record.recall_reason.clone().map(Reason::into_string),
-        download_url: download_url.as_str().to_owned(),
+        // Empty for an artifact, whose address can change. Older versions of the program refuse such a row.
+        download_url: match artifact {
+            Some(_) => String::new(),
+            None => download_url.clone().map(Url::into_string).unwrap_or_default(),
+        },
         size: *size,
         md5: md5.as_str().to_owned(),
         sha256: sha256.as_ref().map(|digest| digest.as_str().to_owned()),
@@ -60,8 +67,8 @@ pub(super) fn write(tenant_id: i64, stored: &Versioned<ReleaseRecord>) -> Model 
         published_at: record.published_at,
         effective: is_effective(release.state),
         version_order: Some(semver_order_key(&content.version_name)),
-        artifact_sha256: None,
-        min_sdk: None,
+        artifact_sha256: artifact.as_ref().map(|digest| digest.as_str().to_owned()),
+        min_sdk: min_sdk.map(|level| level.get().into()),
     }
 }
 
@@ -82,6 +89,7 @@ pub(super) fn read(model: Model) -> Result<Versioned<ReleaseRecord>, StorageErro
                 identifier: row.column("identifier", Identifier::parse(model.identifier.clone()))?,
                 state,
                 content: read_content(&row, model)?,
+                artifact: None,
             },
         },
     })
@@ -107,12 +115,18 @@ fn read_content(row: &Row<Uuid>, model: Model) -> Result<ReleaseContent, Storage
 }
 
 fn read_file(row: &Row<Uuid>, model: &Model) -> Result<ReleaseFile, StorageError> {
-    let sha256 = model.sha256.as_deref().map(Sha256::parse).transpose();
+    let digest = |text: &Option<String>| text.as_deref().map(Sha256::parse).transpose();
+    // Empty for an artifact, and for a discarded release whose artifact was deleted.
+    let download_url = Some(model.download_url.as_str()).filter(|url| !url.is_empty());
+    let min_sdk = model.min_sdk.map(u16::try_from).transpose();
+    let min_sdk = row.column("min_sdk", min_sdk)?.map(MinSdk::try_from).transpose();
     Ok(ReleaseFile {
-        download_url: row.column("download_url", Url::parse(model.download_url.as_str()))?,
+        download_url: row.column("download_url", download_url.map(Url::parse).transpose())?,
+        artifact: row.column("artifact_sha256", digest(&model.artifact_sha256))?,
         size: model.size,
         md5: row.column("md5", Md5::parse(&model.md5))?,
-        sha256: row.column("sha256", sha256)?,
+        sha256: row.column("sha256", digest(&model.sha256))?,
+        min_sdk: row.column("min_sdk", min_sdk)?,
     })
 }
 

@@ -9,6 +9,9 @@ use super::table::{ExpectedProblem, Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
+/// Members that override the gates of a publication.
+pub(super) const OVERRIDES: [&str; 3] = ["force", "accept_signer_change", "accept_unsafe_package"];
+
 pub(super) fn verb(release: &str, verb: &str, body: serde_json::Value, fields: Vec<Field>) -> Operation {
     Operation::new(
         Method::POST,
@@ -35,9 +38,22 @@ async fn verbs_refuse_bad_input(database: TestDatabase) {
     let admin = fixture.admin.clone();
     let (draft, published) = (fixture.draft.clone(), fixture.published.clone());
     let before = fixture.everything().await;
-    let force = || vec![Field::not_null("force", Kind::Bool)];
+    let overrides = || Vec::from(OVERRIDES.map(|name| Field::not_null(name, Kind::Bool)));
+    let mut several = overrides();
+    several.push(Field::required(
+        "release_ids",
+        Kind::list(Kind::AnyText, 100, |_| {
+            json!("0197c0de-0000-7000-8000-000000000001")
+        }),
+    ));
     let operations = [
-        verb(&draft, "publish", json!({"force": false}), force()),
+        verb(&draft, "publish", json!({"force": false}), overrides()),
+        Operation::new(
+            Method::POST,
+            app_path("/releases/publish"),
+            json!({"release_ids": [draft], "force": false}),
+            several,
+        ),
         verb(&published, "pause", json!({}), Vec::new()),
         verb(&published, "resume", json!({}), Vec::new()),
         recall(&published),

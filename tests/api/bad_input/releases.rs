@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{Fixture, RESOURCE, app_path};
 use super::kind::Kind;
+use super::release_life::OVERRIDES;
 use super::table::{Field, Operation};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -59,6 +60,7 @@ fn common_fields() -> Vec<Field> {
     let scopes = || Kind::list(Kind::Members, 1_000, scope);
     let texts = |max| Kind::list(Kind::Line { max: 128 }, max, |index| json!(format!("d{index}")));
     vec![
+        Field::not_null("artifact", Kind::Hex(64)),
         Field::optional("sha256", Kind::Hex(64)),
         Field::not_null("update_desc", Kind::Lines { min: 0, max: 4_000 }),
         Field::not_null("auto_install", Kind::Bool),
@@ -93,13 +95,13 @@ pub(super) fn create_release() -> Operation {
     let mut fields = vec![
         Field::required("identifier", Kind::Identifier),
         Field::not_null("publish", Kind::Bool),
-        Field::not_null("force", Kind::Bool),
         Field::required("version_code", Kind::Integer { min: 1 }),
         Field::required("version_name", Kind::Line { max: 64 }),
         Field::required("download_url", Kind::Url { may_be_empty: false }),
         Field::required("size", Kind::Integer { min: 0 }),
         Field::required("md5", Kind::Hex(32)),
     ];
+    fields.extend(OVERRIDES.map(|name| Field::not_null(name, Kind::Bool)));
     fields.extend(common_fields());
     Operation::new(Method::POST, app_path("/releases"), whole_release(), fields)
 }

@@ -1,6 +1,7 @@
 //! The real server in this process, on a database of its own, with a clock that a test can set.
 
 mod answer;
+mod artifacts;
 mod fixtures;
 mod merchant;
 pub(crate) mod raw;
@@ -18,6 +19,7 @@ use slipway::http::ForwardedHeader;
 use slipway::storage::Durability;
 
 pub(crate) use answer::Answer;
+pub(crate) use artifacts::{DOWNLOADS, apk, apk_with, md5, new_link, plant_artifact, sha256};
 pub(crate) use fixtures::{TENANT, app_fields, push_fields, release_fields};
 pub(crate) use merchant::{
     CHUKU, DEADLINE, Merchant, PACKAGE, check_fields, every_item, in_app, in_tenant, path_of, with,

@@ -13,6 +13,7 @@ use slipway::live::{CatalogCache, CatalogSync, CatalogSyncParts, CatalogSyncSett
 use slipway::secrets::Keyring;
 use slipway::services::installation::{DatabaseOpener, OpenError};
 use slipway::storage::{Db, Gate, StorageError, settings, users};
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::text::Username;
 
@@ -75,6 +76,7 @@ fn catalog(database: &TestDatabase) -> Arc<CatalogCache> {
         poll_interval: Duration::from_millis(250),
         stale_after: TimeDelta::seconds(900),
         encoders: OFFER_ENCODERS,
+        download_urls: DownloadUrls::default(),
     };
     let db = &database.db;
     CatalogSync::new(

@@ -14,7 +14,7 @@ use slipway_test_support::postgres::PostgresServer;
 /// How long a node may take to find its database again.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so().await {
         assert!(Instant::now() < deadline, "the node does not come to it");

@@ -11,8 +11,8 @@ use super::DeviceTarget;
 use super::api::{DeviceApi, Failure, Push};
 use super::events::Events;
 use super::polls::Polls;
-use super::retry::RetryBackoff;
 use super::token::OwnToken;
+use crate::retry::RetryBackoff;
 
 /// Arguments of `slipway device listen`.
 #[derive(Args)]

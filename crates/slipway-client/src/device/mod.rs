@@ -9,7 +9,6 @@ mod enrol;
 mod events;
 mod listen;
 mod polls;
-mod retry;
 mod sse;
 mod token;
 

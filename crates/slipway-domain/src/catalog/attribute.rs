@@ -217,9 +217,7 @@ impl RuleTest {
         match self {
             Self::OneOf(values) => values.iter().any(|value| value == text),
             Self::NoneOf(values) => values.iter().all(|value| value != text),
-            Self::Compared { bound, accepted } => Some(text)
-                .filter(|text| is_short(text))
-                .and_then(Decimal::parse)
+            Self::Compared { bound, accepted } => Decimal::of_device(text)
                 .and_then(|number| number.compare(*bound))
                 .is_some_and(|ordering| accepted.contains(&ordering)),
             Self::Semver(requirement) => {
@@ -259,6 +257,15 @@ impl Decimal {
             .ok()
             .filter(|float: &f64| float.is_finite())
             .map(Self::Float)
+    }
+
+    /// Parses the value that a device sent. A text that is too long is not a number.
+    pub fn of_device(text: &str) -> Option<Self> {
+        Some(text).filter(|text| is_short(text)).and_then(Self::parse)
+    }
+
+    pub fn is_below(self, bound: i64) -> bool {
+        self.compare(Self::Integer(bound)) == Some(Ordering::Less)
     }
 
     #[expect(

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::app::parse_name;
+use super::artifact::{Artifact, DownloadKey};
+use super::download_urls::DownloadUrls;
 use super::field::Invalid;
 use super::ids::{AppId, ReleaseId};
 use super::release_content::ReleaseContent;
-use super::text::{Identifier, Reason};
+use super::text::{FileName, Identifier, Reason};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -16,6 +18,54 @@ pub struct Release {
     pub identifier: Identifier,
     pub state: ReleaseState,
     pub content: ReleaseContent,
+    /// State of the artifact that is the file; `None` for an external file.
+    pub artifact: Option<ReleaseArtifact>,
+}
+
+/// Facts of a release's artifact that can change after the release was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseArtifact {
+    /// Key of the download link.
+    pub key: DownloadKey,
+    pub filename: FileName,
+    /// The stored content is damaged or missing.
+    pub is_damaged: bool,
+}
+
+impl From<&Artifact> for ReleaseArtifact {
+    fn from(artifact: &Artifact) -> Self {
+        Self {
+            key: artifact.link.key.clone(),
+            filename: artifact.filename.clone(),
+            is_damaged: artifact.damage.is_some(),
+        }
+    }
+}
+
+impl Release {
+    /// Sets the address of the file if it is an artifact.
+    pub fn set_address(&mut self, urls: &DownloadUrls) {
+        if let Some(artifact) = &self.artifact {
+            self.content.file.download_url = urls.file(&artifact.key, &artifact.filename);
+        }
+    }
+
+    /// Sets the addresses that an offer has: those of the artifact, and of the QR code of its page unless the release has
+    /// one of its own.
+    pub fn set_offer_addresses(&mut self, urls: &DownloadUrls) {
+        self.set_address(urls);
+        if let Some(artifact) = &self.artifact
+            && self.content.qrcode.is_none()
+        {
+            self.content.qrcode = urls.qr_code(&artifact.key);
+        }
+    }
+
+    /// Returns `true` if devices cannot download the file: the artifact is damaged, or its address is not known.
+    pub fn is_file_unavailable(&self) -> bool {
+        let is_damaged = self.artifact.as_ref().is_some_and(|artifact| artifact.is_damaged);
+        is_damaged || self.content.file.download_url.is_none()
+    }
 }
 
 /// Release with the facts of its lifecycle.
@@ -38,6 +88,7 @@ impl ReleaseRecord {
                 identifier,
                 state: ReleaseState::Draft,
                 content,
+                artifact: None,
             },
             recall_reason: None,
             published_at: None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attribute::AttributeRule;
 use super::field::FieldError;
+use super::min_sdk::MinSdk;
 use super::org::OrgScope;
 use super::rollout::{Rollout, RolloutChanges};
 use super::text::{ConfigJson, DeviceId, DeviceType, Md5, Sha256, UpdateDescription, Url, VersionName};
@@ -54,8 +55,8 @@ macro_rules! release_fields {
         }
 
         impl $changes {
-            /// Returns the content of a new release. The errors name the required fields that are missing.
-            pub fn into_new(self) -> Result<$content, Vec<FieldError>> {
+            /// Returns the names of the required fields that are missing.
+            fn missing_fields(&self) -> Vec<&'static str> {
                 let missing = [
                     $(release_field!(is_missing $kind self.$field).then_some(stringify!($field)),)*
                     $($(
@@ -63,7 +64,12 @@ macro_rules! release_fields {
                             .then_some(stringify!($group_field)),
                     )*)*
                 ];
-                let missing: Vec<_> = missing.into_iter().flatten().map(FieldError::required).collect();
+                missing.into_iter().flatten().collect()
+            }
+
+            /// Returns the content of a new release. The errors name the required fields that are missing.
+            pub fn into_new(self) -> Result<$content, Vec<FieldError>> {
+                let missing: Vec<_> = self.missing_fields().into_iter().map(FieldError::required).collect();
                 let content = || {
                     Some($content {
                         $($field: release_field!(new $kind $(($argument))? self.$field),)*
@@ -165,14 +171,18 @@ release_fields! {
         ends_at: Option<DateTime<Utc>>, default(None);
     }
 
-    /// File of a release, at an address outside the installation.
+    /// File of a release: an artifact, or a file at an address outside the installation.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
     file: ReleaseFile {
-        download_url: Url, required;
+        /// Address outside the installation; `None` for an artifact.
+        download_url: Option<Url>, default(None);
+        artifact: Option<Sha256>, default(None);
         /// Size in bytes, ≥ 0.
         size: i64, required;
         md5: Md5, required;
         sha256: Option<Sha256>, default(None);
+        /// Requirement that the file states about devices.
+        min_sdk: Option<MinSdk>, default(None);
     }
 
     /// Conditions on the devices of a release, except its rollout and time window. Empty means everybody.
@@ -192,7 +202,37 @@ release_fields! {
     }
 }
 
+/// Required fields that an artifact supplies.
+const SUPPLIED_BY_ARTIFACT: [&str; 3] = ["version_name", "size", "md5"];
+
+impl ReleaseChanges {
+    /// Returns the artifact that the changes make the file of the release.
+    pub fn new_artifact(&self) -> Option<&Sha256> {
+        self.artifact.as_ref()?.as_ref()
+    }
+
+    /// Returns errors for the fields that a new release requires and the changes lack. An artifact supplies the facts of
+    /// its file.
+    pub fn missing(&self) -> Vec<FieldError> {
+        let mut missing = self.missing_fields();
+        if self.new_artifact().is_some() {
+            missing.retain(|field| !SUPPLIED_BY_ARTIFACT.contains(field));
+        } else if self.download_url.is_none() {
+            let position = missing.iter().position(|field| *field == "size");
+            missing.insert(position.unwrap_or(missing.len()), "download_url");
+        }
+        missing.into_iter().map(FieldError::required).collect()
+    }
+}
+
 impl ReleaseFile {
+    pub fn origin(&self) -> FileOrigin {
+        match self.artifact {
+            Some(_) => FileOrigin::Artifact,
+            None => FileOrigin::External,
+        }
+    }
+
     /// Returns `true` if both describe the same bytes: equal MD5s, and equal SHA-256s if both are known.
     pub fn same_digests(&self, other: &Self) -> bool {
         self.md5 == other.md5
@@ -200,6 +240,25 @@ impl ReleaseFile {
                 (Some(a), Some(b)) => a == b,
                 _ => true,
             }
+    }
+}
+
+/// Origin of a release's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOrigin {
+    /// Address outside the installation. The server never reads it.
+    External,
+    Artifact,
+}
+
+impl FileOrigin {
+    pub const ALL: [Self; 2] = [Self::External, Self::Artifact];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::External => "external",
+            Self::Artifact => "artifact",
+        }
     }
 }
 

@@ -305,7 +305,7 @@ mod tests {
         let changes = ReleaseChanges {
             version_code: VersionCode::of_release(1).ok(),
             version_name: VersionName::parse("1").ok(),
-            download_url: Url::parse("https://files.example/1").ok(),
+            download_url: Some(Url::parse("https://files.example/1").ok()),
             size: Some(1),
             md5: Md5::parse("0cc175b9c0f1b6a831c399e269772661").ok(),
             ..ReleaseChanges::default()

@@ -161,6 +161,8 @@ impl<'a> Builder<'a> {
             auto_install: content.auto_install,
             mandatory: content.mandatory,
             floor: content.floor,
+            min_sdk: content.file.min_sdk,
+            file_unavailable: release.is_file_unavailable(),
         });
         Ok(index(self.releases.len() - 1))
     }

@@ -15,6 +15,7 @@ use super::prepare::{Prepared, PreparedBytes};
 use super::string_pool::{StringPool, StringRef};
 use super::targets::{Targets, TargetsIndex, TargetsTable};
 use slipway_domain::catalog::ids::ReleaseId;
+use slipway_domain::catalog::min_sdk::MinSdk;
 use slipway_domain::catalog::org::LevelCodes;
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::release::ReleaseState;
@@ -75,6 +76,7 @@ pub struct PublishedResource {
 
 /// Release without its texts, which are part of the app's prepared bytes.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct CompiledRelease {
     pub(crate) id: ReleaseId,
     pub(crate) version_code: VersionCode,
@@ -88,6 +90,9 @@ pub struct CompiledRelease {
     pub(crate) auto_install: bool,
     pub(crate) mandatory: bool,
     pub(crate) floor: bool,
+    pub(crate) min_sdk: Option<MinSdk>,
+    /// The file is an artifact that cannot be downloaded.
+    pub(crate) file_unavailable: bool,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! The eight steps of a check in their order, for each resource of the app separately:
 //!
-//! 1. [`switched_off`], 2. `require_current`, 3. `require_targeted`, 4. `pin_of` and `require_allowed_by_pin` (the gates of one release),
-//! 5. [`choose`], 6. [`apply_floor`], 7. [`compare`], 8. [`auto_install`].
+//! 1. [`switched_off`], 2. `require_current`, 3. `require_targeted`, 4. `pin_of`, `require_allowed_by_pin` and
+//!    `require_available` (the gates of one release), 5. [`choose`], 6. [`apply_floor`], 7. [`compare`],
+//!    8. [`auto_install`].
 
-use super::gates::{Candidate, pin_of, require_allowed_by_pin};
+use super::gates::{Candidate, pin_of, require_allowed_by_pin, require_available};
 use super::offer::Offer;
 use super::rule::Rule;
 use crate::check::Check;
@@ -149,7 +150,8 @@ pub(super) fn gates(
     let candidate = candidate(app, release);
     candidate.require_current(context.now)?;
     candidate.require_targeted(check, context)?;
-    require_allowed_by_pin(release, pin)
+    require_allowed_by_pin(release, pin)?;
+    require_available(release)
 }
 
 pub(super) fn candidate<'a>(app: &'a AppPart, release: &'a CompiledRelease) -> Candidate<'a> {

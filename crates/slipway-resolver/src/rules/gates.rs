@@ -12,6 +12,7 @@ use crate::check::Check;
 use crate::check_context::CheckContext;
 use crate::layout::{CompiledPin, CompiledRelease, PublishedResource, Targets};
 use slipway_domain::catalog::membership::Membership;
+use slipway_domain::catalog::min_sdk::{MinSdk, SDK_ATTRIBUTE};
 use slipway_domain::catalog::org::Level;
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::release::ReleaseState;
@@ -44,6 +45,7 @@ impl Candidate<'_> {
     pub(super) fn require_targeted(self, check: &Check<'_>, context: &CheckContext) -> Result<(), Rule> {
         host_version_fits(self.targets, check)?;
         device_type_fits(self.targets, check)?;
+        min_sdk_fits(self.release, check)?;
         org_fits(self.targets, check)?;
         attributes_fit(self.targets, check)?;
         self.rollout_reaches(check, context)
@@ -100,6 +102,12 @@ fn device_type_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule>
     passes(types.is_empty() || is_listed(), Rule::DeviceType)
 }
 
+/// Requires that the device's API level, if it was sent, is not below the minimum of the file.
+fn min_sdk_fits(release: &CompiledRelease, check: &Check<'_>) -> Result<(), Rule> {
+    let admits = |min_sdk: MinSdk| min_sdk.admits(check.attribute(SDK_ATTRIBUTE));
+    passes(release.min_sdk.is_none_or(admits), Rule::MinSdk)
+}
+
 /// Requires that the deepest matching scope is deeper than the deepest matching exclusion. The most specific entry
 /// wins; a tie excludes.
 fn org_fits(targets: Targets<'_>, check: &Check<'_>) -> Result<(), Rule> {
@@ -153,6 +161,11 @@ pub(super) fn pin_of(resource: &PublishedResource, check: &Check<'_>, now: DateT
 /// Step 4: requires that the pin allows the version.
 pub(super) fn require_allowed_by_pin(compiled: &CompiledRelease, pin: Option<PinMode>) -> Result<(), Rule> {
     passes(pin.is_none_or(|pin| pin.allows(compiled.version_code)), Rule::Pin)
+}
+
+/// Step 4: requires that the file can be downloaded.
+pub(super) fn require_available(compiled: &CompiledRelease) -> Result<(), Rule> {
+    passes(!compiled.file_unavailable, Rule::FileUnavailable)
 }
 
 fn passes(open: bool, rule: Rule) -> Result<(), Rule> {

@@ -34,6 +34,8 @@ rules! {
     HostVersion => "host_version",
     /// Step 3: the device type is not listed, or was not sent.
     DeviceType => "device_type",
+    /// Step 3: the device's API level is below the minimum of the file.
+    MinSdk => "min_sdk",
     /// Step 3: no scope matches, or an exclusion matches that is at least as specific.
     Org => "org",
     /// Step 3: an attribute rule is false.
@@ -44,6 +46,8 @@ rules! {
     Stale => "stale",
     /// Step 4: a pin forbids the version.
     Pin => "pin",
+    /// Step 4: the artifact is damaged or missing, or the node knows no address for it.
+    FileUnavailable => "file_unavailable",
     /// Step 5: a newer release passes.
     NewerPasses => "newer_passes",
     /// Step 6: a floor must be installed first.

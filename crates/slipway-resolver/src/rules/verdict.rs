@@ -8,6 +8,7 @@ use crate::check_context::CheckContext;
 use crate::layout::{AppPart, CompiledRelease, CompiledRule, PublishedApp, PublishedResource, Targets};
 use slipway_domain::catalog::field::excerpt;
 use slipway_domain::catalog::ids::ReleaseId;
+use slipway_domain::catalog::min_sdk::{MinSdk, SDK_ATTRIBUTE};
 use slipway_domain::catalog::pin::PinMode;
 use slipway_domain::catalog::version::VersionCode;
 
@@ -205,6 +206,11 @@ fn detail(
             Some(own) => format!("the device type {} is not listed", excerpt(own)),
             None => "the device sent no device type, and the release lists some".to_owned(),
         },
+        Rule::MinSdk => format!(
+            "the file needs API level {}, {SDK_ATTRIBUTE} was sent as {:?}",
+            release.min_sdk.map_or(0, MinSdk::get),
+            excerpt(check.attribute(SDK_ATTRIBUTE).unwrap_or_default())
+        ),
         Rule::Org if check.memberships.is_empty() => "the device sent no org_info".to_owned(),
         Rule::Org => "no org scope that matches is deeper than the exclusions that match".to_owned(),
         Rule::Attributes => first_false_rule(targets, check),
@@ -215,6 +221,10 @@ fn detail(
         ),
         Rule::Stale => "this node is stale and withholds partial rollouts".to_owned(),
         Rule::Pin => describe_pin(decision.pin),
+        Rule::FileUnavailable => {
+            "the file cannot be downloaded: it is damaged or missing, or SLIPWAY_PUBLIC_URL is not set"
+                .to_owned()
+        }
         Rule::NewerPasses => format!("version {choice} is newer and passes too"),
         Rule::Floor => format!("version {choice} is a floor that must not be skipped"),
         Rule::Newer => describe_newer(release, decision),

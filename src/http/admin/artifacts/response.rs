@@ -8,7 +8,7 @@ use crate::http::value_schemas::{ArtifactKindValue, DamageValue, ReleaseStateVal
 use crate::services::Context;
 use crate::services::artifacts::ArtifactUses;
 use slipway_domain::catalog::artifact::{ApkFacts, Artifact, ArtifactFacts, HapFacts, ZipFacts};
-use slipway_domain::catalog::text::Sha256;
+use slipway_domain::catalog::text::{Sha256, Url};
 use slipway_domain::catalog::versioned::Versioned;
 
 #[derive(Serialize, ToSchema)]
@@ -118,7 +118,10 @@ impl ArtifactResponse {
             filename: artifact.filename.to_string(),
             kind: kind.as_str(),
             media_type: kind.media_type(),
-            download_url: ctx.artifacts().download_url(artifact),
+            download_url: ctx
+                .download_urls()
+                .file(&artifact.link.key, &artifact.filename)
+                .map(Url::into_string),
             keep: artifact.keep,
             damage: artifact.damage.map(|damage| damage.kind.as_str()),
             created_at: stored.created_at,

@@ -13,6 +13,7 @@ use crate::live::PublishedTenant;
 use crate::live::published::{LoadedApp, TenantParts};
 use crate::secrets::Keyring;
 use crate::storage::credentials::device_keys::DeviceKeyHash;
+use slipway_domain::catalog::download_urls::DownloadUrls;
 use slipway_domain::catalog::ids::{AppId, KeyId, TenantId};
 use slipway_domain::catalog::org::OrgDirectory;
 use slipway_domain::catalog::revision::CatalogRevision;
@@ -24,6 +25,7 @@ use slipway_resolver::{AppChange, AppChangeRef};
 struct TenantChangeRef<'a> {
     revision: &'a CatalogRevision,
     tenant: &'a Tenant,
+    download_urls: &'a DownloadUrls,
     directory_etag: Option<&'a str>,
     /// `None` if unchanged.
     directory: Option<&'a OrgDirectory>,
@@ -37,6 +39,7 @@ struct TenantChangeRef<'a> {
 struct TenantChange {
     revision: CatalogRevision,
     tenant: Tenant,
+    download_urls: DownloadUrls,
     directory_etag: Option<String>,
     directory: Option<OrgDirectory>,
     device_keys: HashMap<KeyId, DeviceKeyHash>,
@@ -52,15 +55,18 @@ pub(super) fn pack(
     now: &PublishedTenant,
 ) -> Result<PackedBlock, SnapshotError> {
     let has_directory = before.is_some_and(|before| Arc::ptr_eq(&before.directory, &now.directory));
+    // With other addresses, the same revision has other offers.
+    let has_addresses = before.is_some_and(|before| before.download_urls == now.download_urls);
     let apps = now.loaded_apps().map(|loaded| {
         let before = before.and_then(|before| before.loaded_app(loaded.id));
-        let is_new = before.is_none_or(|before| before.revision != loaded.revision);
+        let is_new = !has_addresses || before.is_none_or(|before| before.revision != loaded.revision);
         let change = is_new.then(|| loaded.app.change_since(before.map(|before| &*before.app)));
         (loaded.id, &loaded.revision, change)
     });
     let change = TenantChangeRef {
         revision: &now.revision,
         tenant: &now.tenant,
+        download_urls: &now.download_urls,
         directory_etag: now.directory_etag.as_deref(),
         directory: (!has_directory).then_some(&*now.directory),
         device_keys: &now.device_keys,
@@ -106,6 +112,7 @@ pub(super) fn apply(
     Ok(PublishedTenant::new(TenantParts {
         revision: change.revision,
         tenant: change.tenant,
+        download_urls: change.download_urls,
         directory_etag: change.directory_etag,
         directory,
         device_keys: change.device_keys,

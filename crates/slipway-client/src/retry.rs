@@ -1,4 +1,4 @@
-//! Backoff of a device between attempts.
+//! Backoff between attempts of a call.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ const LONGEST_ASKED: Duration = Duration::from_hours(1);
 
 /// Exponential backoff: each consecutive failure doubles the next delay.
 #[derive(Debug, Default)]
-pub(super) struct RetryBackoff {
+pub(crate) struct RetryBackoff {
     failures: u32,
 }
 
 impl RetryBackoff {
     /// Resets the backoff after a success.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// Returns the next delay, which is at least the one that the server requested. Up to half of it is added at
     /// random, so that devices which lost their server at the same time do not return together.
     #[expect(clippy::disallowed_methods, reason = "a client's only randomness")]
-    pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
+    pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let doubled = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures += 1;
         let random = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
