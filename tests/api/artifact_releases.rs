@@ -527,7 +527,7 @@ async fn several_releases_are_published_together_or_not_at_all(database: TestDat
     let unsafe_module = merchant.create(&unsafe_module).await.expect(201);
 
     let ids = json!([app["id"], module["id"], unsafe_module["id"]]);
-    let publish = async |body: Value| merchant.admin.post(&in_app("/releases/publish"), &body).await;
+    let publish = async |body: Value| merchant.admin.post(&in_app("/publish"), &body).await;
     publish(json!({"release_ids": ids}))
         .await
         .problem(409, "unsafe_package");

@@ -334,7 +334,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         post("publish_release", &release(&of.draft, "/publish"), json!({})),
         post(
             "publish_releases",
-            &format!("{app}/releases/publish"),
+            &format!("{app}/publish"),
             json!({"release_ids": [of.draft]}),
         ),
         post("pause_release", &release(&of.published, "/pause"), json!({})),

@@ -50,6 +50,18 @@ const SECRET_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const CHECKS: usize = 10;
 const STEPS: usize = 120;
 
+/// Members of a release that do not restrict which devices get it.
+const UNRESTRICTED: [&str; 8] = [
+    "identifier",
+    "version_code",
+    "version_name",
+    "download_url",
+    "size",
+    "md5",
+    "min_sdk",
+    "config_json",
+];
+
 fn setting<T: FromStr>(name: &str, usual: T) -> T {
     let asked = env::var(name).ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(usual)
@@ -220,7 +232,12 @@ impl Catalog {
         };
         let mut json = json.clone();
         // A damaged file is one of an artifact, and these releases have none.
-        json.as_object_mut().unwrap().remove("file_damaged");
+        let members = json.as_object_mut().unwrap();
+        members.remove("file_damaged");
+        if rng.u8(..3) == 0 {
+            // A release for everybody supersedes others.
+            members.retain(|name, _| UNRESTRICTED.contains(&name.as_str()));
+        }
         if json["state"].is_null() {
             json["state"] = json!("published");
         }

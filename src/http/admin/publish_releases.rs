@@ -138,7 +138,7 @@ pub(super) async fn publish_release(
 #[utoipa::path(tag = "releases", operation_id = "publish_releases", params(AppPath),
     request_body = PublishReleasesRequest,
     responses((status = 200, description = "Published", body = PublishedReleases), WriteProblems))]
-#[post("/tenants/{tenant_id}/apps/{package_name}/releases/publish")]
+#[post("/tenants/{tenant_id}/apps/{package_name}/publish")]
 pub(super) async fn publish_releases(
     mut call: Call<AppPath, Json<PublishReleasesRequest>>,
 ) -> Result<HttpResponse, Problem> {

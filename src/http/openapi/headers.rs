@@ -123,7 +123,8 @@ pub(super) fn complete(document: &mut Value) {
         if accepted.contains("IdempotencyKey") {
             sent.push("IdempotencyReplayed");
         }
-        if operation.method != "get" && !accepted.is_empty() {
+        let is_publication = operation.path.ends_with("/publish");
+        if is_publication || (operation.method != "get" && !accepted.is_empty()) {
             sent.push("Revision");
         }
         let is_check = operation.path == "/v1/check";

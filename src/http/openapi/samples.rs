@@ -37,6 +37,8 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         "size" => json!(1_048_576),
         "md5" => json!("0cc175b9c0f1b6a831c399e269772661"),
         "sha256" => json!("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
+        "artifact" => json!("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
+        "release_ids" => json!(["0190a6e4-5b7c-7a31-9d2e-3f4c5b6a7d81"]),
         "update_desc" => json!("Faster stock-taking"),
         "config_json" => json!({"theme": "dark"}),
         "filename" => json!("chuku-240.apk"),

@@ -50,7 +50,7 @@ async fn verbs_refuse_bad_input(database: TestDatabase) {
         verb(&draft, "publish", json!({"force": false}), overrides()),
         Operation::new(
             Method::POST,
-            app_path("/releases/publish"),
+            app_path("/publish"),
             json!({"release_ids": [draft], "force": false}),
             several,
         ),

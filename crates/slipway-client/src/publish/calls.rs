@@ -72,7 +72,7 @@ impl Server {
             .collect();
         let mut asked = json!({"release_ids": ids});
         extend(&mut asked, overrides);
-        let (_, mut answer) = self.post(&["apps", &app, "releases", "publish"], &asked).await?;
+        let (_, mut answer) = self.post(&["apps", &app, "publish"], &asked).await?;
         for (index, created) in created.iter_mut().enumerate() {
             let ignored = created.release["ignored"].take();
             created.release = answer["items"][index].take();
