@@ -159,8 +159,8 @@ fn refresh_sql(backend: DbBackend) -> String {
                  AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} = u.low AND r.version_code >= u.lowest \
              UNION ALL SELECT r.id FROM pinned k JOIN releases r ON {releases} AND NOT r.effective \
                  AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} = k.low AND r.version_code BETWEEN k.lowest AND k.highest \
-             UNION ALL SELECT r.id FROM releases r WHERE {releases} AND NOT r.effective AND {SUPERSEDABLE_SQL} \
-                 AND {LEVEL_SQL} > (SELECT low FROM level WHERE number = {MAX_LEVELS}){end}"
+             UNION ALL SELECT r.id FROM level l JOIN releases r ON {releases} AND NOT r.effective \
+                 AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} > l.low WHERE l.number = {MAX_LEVELS}{end}"
     )
 }
 
