@@ -21,6 +21,7 @@ use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseStateKind};
+use slipway_domain::catalog::release_content::ReleaseChanges;
 use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::Identifier;
 
@@ -134,17 +135,21 @@ pub(super) fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Pro
             None
         }
     };
-    let (Some(identifier), Some(content)) = (identifier, content) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    Ok(NewRelease {
+    let new = identifier.zip(content).map(|(identifier, content)| NewRelease {
         identifier,
         content,
         given: changes,
         publish: publish.unwrap_or(false),
         force: force.unwrap_or(false),
-    })
+    });
+    fields.complete(new)
+}
+
+pub(super) fn read_changes(body: UpdateReleaseRequest) -> Result<ReleaseChanges, Problem> {
+    let mut fields = FieldReader::for_update();
+    let changes = body.read_changes(&mut fields);
+    fields.finish()?;
+    Ok(changes)
 }
 
 pub(super) fn read_rollout(rollout: RolloutFields) -> Result<RolloutChanges, Problem> {
@@ -200,9 +205,7 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
 pub(super) async fn update_release(
     mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::for_update();
-    let changes = std::mem::take(&mut call.body.value).read_changes(&mut fields);
-    fields.finish()?;
+    let changes = read_changes(call.body.take())?;
     let precondition = call.precondition()?;
     let path = call.path.address();
     let done = releases::update(&call.ctx, &call.caller, path, changes, &precondition).await?;
