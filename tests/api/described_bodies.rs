@@ -38,10 +38,10 @@ async fn each_field_is_required_and_nullable_as_described(database: TestDatabase
             continue;
         };
         let schema = &described.object["requestBody"]["content"]["application/json"]["schema"];
-        let (fields, body) = fields_of(&document, schema, body.clone());
+        let (fields, body) = fields_of(document, schema, body.clone());
         for field in &fields {
             tried += 1;
-            try_field(&document, caller, &operation, &body, field).await;
+            try_field(document, caller, &operation, &body, field).await;
         }
     }
     assert!(tried > 100, "{tried}");
@@ -75,7 +75,7 @@ async fn unknown_members_are_refused_where_the_schema_has_no_others(database: Te
         };
         body["a_member_of_nothing"] = json!(1);
         let schema = &described.object["requestBody"]["content"]["application/json"]["schema"];
-        let is_closed = resolve(&document, schema)["additionalProperties"] == false;
+        let is_closed = resolve(document, schema)["additionalProperties"] == false;
         let answer = call(callers.of_operation(&described), &operation).await;
         let named = named_fields(&answer).contains(&"a_member_of_nothing".to_owned());
         assert_eq!(is_closed, named, "{}: {}", operation.id, answer.text);

@@ -171,7 +171,7 @@ fn every_text_of_an_example_has_a_sample_value() {
 fn every_reference_leads_somewhere() {
     let document = document();
     let mut references = Vec::new();
-    collect_references(&document, &mut references);
+    collect_references(document, &mut references);
     assert!(references.len() > 100);
     for reference in references {
         let pointer = reference.strip_prefix('#').unwrap();
@@ -258,7 +258,7 @@ async fn what_answers_401_has_a_security_requirement_and_nothing_else_has() {
 async fn the_description_is_served() {
     let answer = app().await.anyone().get("/openapi.json").await;
     assert!(answer.header("content-type").starts_with("application/json"));
-    assert_eq!(answer.expect(200), document());
+    assert_eq!(answer.expect(200), *document());
 }
 
 #[tokio::test(flavor = "multi_thread")]
