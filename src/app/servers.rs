@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::listen::serve;
 use crate::config::Config;
 use crate::console;
-use crate::http::{self, ExposedApis, ServerDependencies, TrustedProxies};
+use crate::http::{Description, ExposedApis, ServerDependencies, TrustedProxies};
 use crate::services::Context;
 
 /// Maximum number of connections to the operations server: monitoring and a few people.
@@ -45,7 +45,7 @@ impl Servers {
         context: &Arc<Context>,
         metrics: &PrometheusHandle,
     ) -> anyhow::Result<Self> {
-        let description = Arc::new(http::description(config.public_url.as_deref()));
+        let description = Arc::new(Description::new(config.public_url.clone()));
         let dependencies = |exposed| ServerDependencies {
             context: context.clone(),
             trusted_proxies: TrustedProxies::new(&config.trusted_proxies, config.forwarded_header),

@@ -11,9 +11,11 @@ use actix_web::http::header::{
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use utoipa_swagger_ui::Config;
 
 use super::compression::{CODINGS, Coding};
+use super::describe;
 use super::problem::Problem;
 use slipway_domain::catalog::json::JsonText;
 
@@ -22,15 +24,45 @@ const PAGES: &str = "/docs/{file:.*}";
 /// Paths of the documentation, which the description does not contain.
 pub(super) const PATHS: [&str; 2] = [DESCRIPTION, PAGES];
 
-/// OpenAPI description as JSON, plain and compressed. It is built once per process, because anybody may request it.
+/// OpenAPI description of a server. The first request builds it; the others share it, because anybody may request it.
 pub struct Description {
+    public_url: Option<String>,
+    encoded: OnceCell<EncodedDescription>,
+}
+
+/// Description as JSON, plain and compressed.
+struct EncodedDescription {
     plain: Bytes,
     gzip: Bytes,
     zstd: Bytes,
 }
 
 impl Description {
-    pub(super) fn new(api: &Value) -> Self {
+    pub fn new(public_url: Option<String>) -> Self {
+        Self {
+            public_url,
+            encoded: OnceCell::new(),
+        }
+    }
+
+    async fn encoded(&self) -> Result<&EncodedDescription, Problem> {
+        self.encoded.get_or_try_init(|| self.build()).await
+    }
+
+    /// Builds the description on a thread of its own, so that it does not delay checks.
+    async fn build(&self) -> Result<EncodedDescription, Problem> {
+        let public_url = self.public_url.clone();
+        web::block(move || EncodedDescription::of(&describe(public_url.as_deref())))
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "the API description could not be built");
+                Problem::internal()
+            })
+    }
+}
+
+impl EncodedDescription {
+    fn of(api: &Value) -> Self {
         let plain = JsonText::of(api).into_string().into_bytes();
         Self {
             gzip: Coding::Gzip.encode(&plain).into(),
@@ -63,7 +95,11 @@ pub(super) fn routes(
         .service(web::resource(PAGES).guard(guard::Get()).to(serve_page));
 }
 
-async fn serve_description(request: HttpRequest, description: web::Data<Description>) -> HttpResponse {
+async fn serve_description(
+    request: HttpRequest,
+    description: web::Data<Description>,
+) -> Result<HttpResponse, Problem> {
+    let description = description.encoded().await?;
     let coding = Coding::accepted_by(&request, &CODINGS);
     let mut response = HttpResponse::Ok();
     response
@@ -72,11 +108,11 @@ async fn serve_description(request: HttpRequest, description: web::Data<Descript
     if let Some(coding) = coding {
         response.insert_header((CONTENT_ENCODING, coding.header()));
     }
-    response.body(match coding {
+    Ok(response.body(match coding {
         None => description.plain.clone(),
         Some(Coding::Gzip) => description.gzip.clone(),
         Some(Coding::Zstd) => description.zstd.clone(),
-    })
+    }))
 }
 
 async fn serve_page(file: web::Path<String>, pages: web::Data<Config<'static>>) -> HttpResponse {

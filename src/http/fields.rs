@@ -190,6 +190,14 @@ impl FieldReader {
         }
     }
 
+    /// Returns the value made of the fields if there were no errors. The value is absent only if a field has an error.
+    pub(super) fn complete<T>(self, value: Option<T>) -> Result<T, Problem> {
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(self.into_problem()),
+        }
+    }
+
     /// Returns the problem after a required field could not be read.
     pub(super) fn into_problem(self) -> Problem {
         Problem::invalid(self.errors)

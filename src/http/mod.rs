@@ -40,7 +40,7 @@ pub(crate) mod telemetry;
 mod upload_body;
 mod value_schemas;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -127,13 +127,9 @@ impl ExposedApis {
 }
 
 /// Returns the API description of a server without a public address.
-pub fn openapi() -> Value {
-    describe(None)
-}
-
-/// Builds the description that servers with this public address send.
-pub fn description(public_url: Option<&str>) -> Description {
-    Description::new(&describe(public_url))
+pub fn openapi() -> &'static Value {
+    static DESCRIPTION: LazyLock<Value> = LazyLock::new(|| describe(None));
+    &DESCRIPTION
 }
 
 fn describe(public_url: Option<&str>) -> Value {

@@ -37,6 +37,7 @@ pub(super) struct UploadBody {
     payload: Option<Payload>,
     /// `true` for `multipart/form-data`.
     is_form: bool,
+    has_content_type: bool,
     /// Length of the body; `None` if it is sent in chunks.
     length: Option<u64>,
     digest: Option<[u8; 32]>,
@@ -93,6 +94,7 @@ impl UploadBody {
         Ok(Self {
             payload: Some(payload),
             is_form,
+            has_content_type: headers.contains_key(CONTENT_TYPE),
             length: length.and_then(|length| length.parse().ok()),
             digest,
         })
@@ -118,8 +120,13 @@ impl UploadBody {
             return receive_form(request.headers(), payload, upload, max_bytes).await;
         }
         let pieces = payload.map(|piece| piece.map_err(payload_problem));
+        let received = receive_all(pieces, upload, max_bytes).await?;
+        if received.size == 0 && !self.has_content_type {
+            // The sender forgot the body. An empty file has a type.
+            return Err(Problem::invalid(vec![FieldError::required("file")]));
+        }
         Ok(UploadedFile {
-            received: receive_all(pieces, upload, max_bytes).await?,
+            received,
             filename: None,
             digest: self.digest,
         })

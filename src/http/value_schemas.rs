@@ -8,6 +8,7 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::services::write_health::WriteFailure;
 use slipway_domain::access::{AppKeyRole, Role};
 use slipway_domain::catalog::app::ResourceKind;
 use slipway_domain::catalog::artifact::{ArtifactKind, DamageKind};
@@ -23,22 +24,6 @@ use slipway_resolver::{Rule, Verdict};
 
 /// `msg_code` of an answer about an app that the tenant does not have.
 pub(super) const APP_UNKNOWN: &str = "APP_UNKNOWN";
-
-/// Causes of failing writes, as the database layer names them.
-const WRITE_FAILURES: [&str; 12] = [
-    "away",
-    "full",
-    "read_only",
-    "locked",
-    "timed_out",
-    "file_missing",
-    "refused",
-    "too_many_connections",
-    "out_of_memory",
-    "disk_error",
-    "damaged",
-    "other",
-];
 
 /// Defines a type that stands in a field's `value_type`: its schema is a text with these values.
 macro_rules! value_schemas {
@@ -136,7 +121,7 @@ value_schemas! {
     /// State of writes.
     WriteStatusValue as "WriteStatus" = ["working", "failing"];
     /// Cause of failing writes.
-    WriteFailureValue as "WriteFailureCause" = WRITE_FAILURES;
+    WriteFailureValue as "WriteFailureCause" = WriteFailure::causes();
     /// State of the database.
     DatabaseStatusValue as "DatabaseStatus" = ["reachable", "unreachable"];
     /// State of the artifact store.

@@ -20,11 +20,19 @@ pub struct WriteFailure {
 }
 
 impl WriteFailure {
+    /// Name of a cause that is not known.
+    const OTHER: &str = "other";
+
+    /// Returns the names of all causes.
+    pub fn causes() -> impl Iterator<Item = &'static str> {
+        Cause::ALL.iter().map(|cause| cause.kind()).chain([Self::OTHER])
+    }
+
     fn of(error: &StorageError) -> Self {
         match error {
             StorageError::Unavailable(unavailability) => Self::from_cause(unavailability.cause()),
             _ => Self {
-                cause: "other",
+                cause: Self::OTHER,
                 detail: "the database rejects a write; see the server's log".to_owned(),
             },
         }

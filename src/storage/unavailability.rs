@@ -11,50 +11,55 @@ pub struct Unavailability {
     source: DbErr,
 }
 
-/// Cause that an operator can act on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+/// Defines the causes: the variant, its stable identifier, and its text.
+macro_rules! causes {
+    ($($(#[$doc:meta])* $name:ident, $kind:literal, $text:literal;)*) => {
+        /// Cause that an operator can act on.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Cause { $($(#[$doc])* $name,)* }
+
+        impl Cause {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Returns a stable identifier for metric labels and programs.
+            pub const fn kind(self) -> &'static str {
+                match self { $(Self::$name => $kind,)* }
+            }
+        }
+
+        impl fmt::Display for Cause {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$name => $text,)* })
+            }
+        }
+    };
+}
+
+causes! {
     /// The database is unreachable or grants no connection in time.
-    Away,
+    Away, "away", "the database is unreachable or grants no connection";
     /// The disk is full or a quota is exhausted.
-    Full,
+    Full, "full", "the database's disk is full";
     /// The server is a standby or a demoted primary, or the file is not writable.
-    ReadOnly,
+    ReadOnly, "read_only", "the database is read-only";
     /// Another transaction holds a required lock.
-    Locked,
+    Locked, "locked", "the database is locked: another transaction holds a required lock";
     /// A statement took too long and was cancelled.
-    TimedOut,
+    TimedOut, "timed_out", "the database took too long for a statement, which was cancelled";
     /// The SQLite file is absent, was replaced or cannot be opened.
-    FileMissing,
+    FileMissing, "file_missing", "the database file is missing, was replaced or cannot be opened";
     /// The server refuses the login or a required privilege.
-    Refused,
+    Refused, "refused", "the database refuses this server's login or a required privilege";
     /// The server accepts no more connections.
-    TooManyConnections,
-    OutOfMemory,
+    TooManyConnections, "too_many_connections", "the database accepts no more connections";
+    OutOfMemory, "out_of_memory", "the database is out of memory";
     /// A database file could not be read or written.
-    DiskError,
+    DiskError, "disk_error", "the database's disk failed: a file could not be read or written";
     /// The stored data is damaged.
-    Damaged,
+    Damaged, "damaged", "the database is damaged";
 }
 
 impl Cause {
-    /// Returns a stable identifier for metric labels and programs.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Away => "away",
-            Self::Full => "full",
-            Self::ReadOnly => "read_only",
-            Self::Locked => "locked",
-            Self::TimedOut => "timed_out",
-            Self::FileMissing => "file_missing",
-            Self::Refused => "refused",
-            Self::TooManyConnections => "too_many_connections",
-            Self::OutOfMemory => "out_of_memory",
-            Self::DiskError => "disk_error",
-            Self::Damaged => "damaged",
-        }
-    }
-
     /// Returns `None` if the statement itself is wrong and would fail again.
     fn of(error: &DbErr) -> Option<Self> {
         match error {
@@ -139,24 +144,6 @@ impl Cause {
                 14 => Self::FileMissing,
                 _ => return None,
             },
-        })
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Away => "the database is unreachable or grants no connection",
-            Self::Full => "the database's disk is full",
-            Self::ReadOnly => "the database is read-only",
-            Self::Locked => "the database is locked: another transaction holds a required lock",
-            Self::TimedOut => "the database took too long for a statement, which was cancelled",
-            Self::FileMissing => "the database file is missing, was replaced or cannot be opened",
-            Self::Refused => "the database refuses this server's login or a required privilege",
-            Self::TooManyConnections => "the database accepts no more connections",
-            Self::OutOfMemory => "the database is out of memory",
-            Self::DiskError => "the database's disk failed: a file could not be read or written",
-            Self::Damaged => "the database is damaged",
         })
     }
 }

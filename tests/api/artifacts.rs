@@ -174,6 +174,19 @@ async fn every_sample_is_stored_with_its_kind(database: TestDatabase) {
     assert_eq!(fixture.upload(b"", "").await.expect(201)["kind"], "other");
 }
 
+async fn an_upload_without_a_body_is_refused(database: TestDatabase) {
+    let fixture = Fixture::start(database).await;
+    let request = fixture.admin.request(Method::POST, &in_tenant("/artifacts"));
+    let problem = fixture
+        .admin
+        .send(request)
+        .await
+        .problem(400, "invalid_parameter");
+    assert_eq!(problem["errors"][0]["field"], "file");
+    let list = fixture.admin.get(&in_tenant("/artifacts")).await.expect(200);
+    assert_eq!(list["items"], json!([]));
+}
+
 async fn hostile_files_are_refused_or_kept_for_what_they_are(database: TestDatabase) {
     let fixture = Fixture::start(database).await;
     for file in hostile_files() {
@@ -377,6 +390,7 @@ async fn writes_are_audited_without_the_key_of_the_link(database: TestDatabase) 
 on_both_databases!(
     a_file_is_stored_once_and_described,
     every_sample_is_stored_with_its_kind,
+    an_upload_without_a_body_is_refused,
     hostile_files_are_refused_or_kept_for_what_they_are,
     simultaneous_uploads_of_the_same_bytes_make_one_artifact,
     forms_and_digests_are_read,

@@ -70,7 +70,7 @@ fn expect_described(described: &DescribedOperation, answer: &Answer) {
     let context = format!("{} {}: {}", described.id, answer.status, answer.text);
     let response = &described.object["responses"][answer.status.to_string()];
     assert!(!response.is_null(), "{context} is not described");
-    let headers = &resolve(&document, response)["headers"];
+    let headers = &resolve(document, response)["headers"];
     assert!(!headers["X-Request-Id"].is_null(), "{context}");
     for name in OWN {
         let is_sent = !answer.header(&name.to_lowercase()).is_empty();
@@ -85,7 +85,7 @@ fn expect_described(described: &DescribedOperation, answer: &Answer) {
 fn is_described(operation: &DescribedOperation, name: &str) -> bool {
     let document = document();
     let parameters = operation.object["parameters"].as_array();
-    let is_named = |parameter: &Value| resolve(&document, parameter)["name"] == name;
+    let is_named = |parameter: &Value| resolve(document, parameter)["name"] == name;
     parameters.into_iter().flatten().any(is_named)
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct DescribedOperation {
 }
 
 /// The API's description as it is served.
-pub(crate) fn document() -> Value {
+pub(crate) fn document() -> &'static Value {
     slipway::http::openapi()
 }
 

@@ -138,6 +138,22 @@ fn names_that_generators_put_into_one_namespace_are_unique() {
     assert_eq!(repeated, None);
 }
 
+/// Generators make their code for the first media type, and several of them fail if a form comes later.
+#[test]
+fn a_form_is_the_first_media_type_of_its_body() {
+    const FORM: &str = "multipart/form-data";
+    let mut forms = 0;
+    for operation in described() {
+        let content = operation.object["requestBody"]["content"].as_object();
+        let types: Vec<_> = content.into_iter().flatten().map(|(name, _)| name).collect();
+        if types.iter().any(|name| *name == FORM) {
+            assert_eq!(types[0], FORM, "{}", operation.id);
+            forms += 1;
+        }
+    }
+    assert!(forms > 0);
+}
+
 #[test]
 fn every_operation_has_a_description_and_a_code_sample() {
     for operation in described() {
@@ -171,7 +187,7 @@ fn every_text_of_an_example_has_a_sample_value() {
 fn every_reference_leads_somewhere() {
     let document = document();
     let mut references = Vec::new();
-    collect_references(&document, &mut references);
+    collect_references(document, &mut references);
     assert!(references.len() > 100);
     for reference in references {
         let pointer = reference.strip_prefix('#').unwrap();
@@ -258,7 +274,7 @@ async fn what_answers_401_has_a_security_requirement_and_nothing_else_has() {
 async fn the_description_is_served() {
     let answer = app().await.anyone().get("/openapi.json").await;
     assert!(answer.header("content-type").starts_with("application/json"));
-    assert_eq!(answer.expect(200), document());
+    assert_eq!(answer.expect(200), *document());
 }
 
 #[tokio::test(flavor = "multi_thread")]

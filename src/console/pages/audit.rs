@@ -12,7 +12,7 @@ use crate::console::shell::Shell;
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
-use crate::http::requests;
+use crate::http::requests::{self, AuditQuery};
 use crate::services::{list_audit, list_platform_audit};
 use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::json::JsonText;
@@ -178,39 +178,33 @@ impl FilterInput {
         }
     }
 
-    fn pairs(&self) -> [(&'static str, &str); 6] {
-        [
+    fn query(&self) -> String {
+        let pairs = [
             ("actor_name", &self.actor_name),
             ("action", &self.action),
             ("object_type", &self.object_type),
             ("object_id", &self.object_id),
             ("from", &self.from),
             ("until", &self.until),
-        ]
-    }
-
-    fn query(&self) -> String {
+        ];
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self.pairs().into_iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
         }
         query.finish()
     }
 
     pub(super) fn read(&self) -> Result<AuditFilter, Problem> {
-        let given = self
-            .pairs()
-            .map(|(_, value)| Some(value.to_owned()).filter(|value| !value.is_empty()));
-        let [actor_name, action, object_type, object_id, from, until] = given;
-        requests::audit_filter([
-            None,
-            actor_name,
-            action,
-            object_type,
-            object_id,
-            from.map(day),
-            until.map(day),
-        ])
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        requests::audit_filter(AuditQuery {
+            actor_name: given(&self.actor_name),
+            action: given(&self.action),
+            object_type: given(&self.object_type),
+            object_id: given(&self.object_id),
+            from: given(&self.from).map(day),
+            until: given(&self.until).map(day),
+            ..AuditQuery::default()
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::console::table::plain;
 use crate::console::visit::Visit;
 use crate::http::path::TenantPath;
 use crate::http::problem::Problem;
-use crate::http::requests;
+use crate::http::requests::{self, DevicesQuery};
 use crate::services::RequiredPermission;
 use crate::services::devices::{self, RegisteredDevice};
 use slipway_domain::access::Action;
@@ -57,6 +57,22 @@ struct FilterInput {
     package_name: String,
     identifier: String,
     version_code: String,
+}
+
+impl FilterInput {
+    /// Returns the query of the API for the same devices. The id is not part of it.
+    fn query(&self) -> DevicesQuery {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        DevicesQuery {
+            project_id: given(&self.project_id),
+            device_type: given(&self.device_type),
+            org: given(&self.org),
+            package_name: given(&self.package_name),
+            identifier: given(&self.identifier),
+            version_code: given(&self.version_code),
+            ..DevicesQuery::default()
+        }
+    }
 }
 
 pub(super) struct DeviceRow {
@@ -115,15 +131,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
         identifier: text("identifier"),
         version_code: text("version_code"),
     };
-    let given = [
-        &filter.project_id,
-        &filter.device_type,
-        &filter.org,
-        &filter.package_name,
-        &filter.identifier,
-        &filter.version_code,
-    ];
-    let given = given.map(|text| Some(text.clone()).filter(|text| !text.is_empty()));
+    let query = filter.query();
     let mut page = visit.page()?;
     let id = filter.id.clone();
     if page.after.is_none() && !id.is_empty() {
@@ -131,7 +139,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     }
     let found = visit
         .run_heavy(async move |ctx, caller| {
-            let filters = requests::device_filters(given)?;
+            let filters = requests::device_filters(query)?;
             Ok(devices::list(&ctx, &caller, tenant_id, &filters.filter(), &page).await?)
         })
         .await?;

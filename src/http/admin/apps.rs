@@ -96,16 +96,13 @@ impl CreateAppRequest {
         let app_name = fields.required("app_name", self.app_name, Name::parse);
         let old_names = fields.list("old_package_names", self.old_package_names, PackageName::parse);
         let icon_url = fields.optional("icon_url", self.icon_url, read_optional_url);
-        let (Some(package_name), Some(app_name)) = (package_name, app_name) else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok(NewApp {
+        let new = package_name.zip(app_name).map(|(package_name, app_name)| NewApp {
             package_name,
             app_name,
             old_package_names: old_names.unwrap_or_default(),
             icon_url: icon_url.flatten(),
-        })
+        });
+        fields.complete(new)
     }
 }
 

@@ -61,70 +61,60 @@ impl From<AuditEvent> for AuditEventResponse {
 }
 
 /// Pagination and filters of a list of audit events.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AuditQuery {
+pub(crate) struct AuditQuery {
     /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
-    limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// `next_cursor` of the previous page.
     #[param(min_length = 1)]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Only events of this caller: for example `user:…` or `token:…`.
     #[param(min_length = 1, max_length = 512)]
-    actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// Only events of callers with this name.
     #[param(min_length = 1, max_length = 512)]
-    actor_name: Option<String>,
+    pub(crate) actor_name: Option<String>,
     /// Only this action.
     #[param(min_length = 1, max_length = 512, example = "release.publish")]
-    action: Option<String>,
+    pub(crate) action: Option<String>,
     /// Only objects of this type.
     #[param(min_length = 1, max_length = 512, example = "release")]
-    object_type: Option<String>,
+    pub(crate) object_type: Option<String>,
     /// Only the object with this id.
     #[param(min_length = 1, max_length = 512)]
-    object_id: Option<String>,
+    pub(crate) object_id: Option<String>,
     /// Only events from this time on.
     #[param(value_type = Option<String>, format = DateTime)]
-    from: Option<String>,
+    pub(crate) from: Option<String>,
     /// Only events before this time.
     #[param(value_type = Option<String>, format = DateTime)]
-    until: Option<String>,
+    pub(crate) until: Option<String>,
 }
 
 impl AuditQuery {
     fn read(self) -> Result<(AuditFilter, PageRequest), Problem> {
         let page = page_request(self.limit.as_deref(), self.cursor.as_deref())?;
-        let given = [
-            self.actor,
-            self.actor_name,
-            self.action,
-            self.object_type,
-            self.object_id,
-            self.from,
-            self.until,
-        ];
-        Ok((read_filter(given)?, page))
+        Ok((self.read_filter()?, page))
     }
-}
 
-/// Parses the parameters of a filter, in the order of the query.
-pub(super) fn read_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Problem> {
-    let [actor, actor_name, action, object_type, object_id, from, until] = given;
-    let mut fields = FieldReader::default();
-    let filter = AuditFilter {
-        actor: fields.query_param("actor", actor, read_word),
-        actor_name: fields.query_param("actor_name", actor_name, read_word),
-        action: fields.query_param("action", action, read_word),
-        object_type: fields.query_param("object_type", object_type, read_word),
-        object_id: fields.query_param("object_id", object_id, read_word),
-        from: fields.query_param("from", from, parse_instant),
-        until: fields.query_param("until", until, parse_instant),
-    };
-    fields.finish()?;
-    Ok(filter)
+    /// Parses the parameters of the filter.
+    pub(super) fn read_filter(self) -> Result<AuditFilter, Problem> {
+        let mut fields = FieldReader::default();
+        let filter = AuditFilter {
+            actor: fields.query_param("actor", self.actor, read_word),
+            actor_name: fields.query_param("actor_name", self.actor_name, read_word),
+            action: fields.query_param("action", self.action, read_word),
+            object_type: fields.query_param("object_type", self.object_type, read_word),
+            object_id: fields.query_param("object_id", self.object_id, read_word),
+            from: fields.query_param("from", self.from, parse_instant),
+            until: fields.query_param("until", self.until, parse_instant),
+        };
+        fields.finish()?;
+        Ok(filter)
+    }
 }
 
 /// Reads a text to compare with. PostgreSQL rejects NUL.

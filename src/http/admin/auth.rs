@@ -69,9 +69,7 @@ pub(super) async fn login(request: HttpRequest, payload: web::Payload) -> Result
     let mut fields = FieldReader::default();
     let username = fields.required("username", body.username, Ok);
     let password = fields.required("password", body.password, Ok);
-    let (Some(username), Some(password)) = (username, password) else {
-        return Err(fields.into_problem());
-    };
+    let (username, password) = fields.complete(username.zip(password))?;
     let tokens = authentication::login(&ctx, client(&request), &username, password).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(tokens)))
 }
@@ -88,9 +86,8 @@ pub(super) async fn refresh(request: HttpRequest, payload: web::Payload) -> Resu
     let body: RefreshRequest = public_body(&request, payload).await?;
     let _permit = acquire(&ctx, PermitClass::Refresh(client_address(&request)))?;
     let mut fields = FieldReader::default();
-    let Some(token) = fields.required("refresh_token", body.refresh_token, Ok) else {
-        return Err(fields.into_problem());
-    };
+    let token = fields.required("refresh_token", body.refresh_token, Ok);
+    let token = fields.complete(token)?;
     let tokens = authentication::refresh(&ctx, client(&request), &token).await?;
     Ok(HttpResponse::Ok().json(LoginResponse::from(tokens)))
 }

@@ -1,11 +1,17 @@
 //! Request fields of imported devices.
 
+use std::borrow::Cow;
+
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
 use super::rule_fields::OrgScopeFields;
 use crate::http::fields::FieldReader;
 use crate::http::object::{BoundedVec, Object, OneOrMore};
 use crate::http::problem::Problem;
 use crate::http::request_fields::request;
-use slipway_domain::catalog::device::{Device, MAX_IMPORTED_DEVICES, OrgInfo};
+use slipway_domain::catalog::device::{Device, MAX_IMPORTED_DEVICES, MAX_MEMBERSHIPS, OrgInfo};
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::text::{DeviceId, DeviceType, ProjectId};
 
@@ -27,10 +33,33 @@ request! {
         project_id: Required<String>,
         #[schema(min_length = 1, max_length = 128, example = "10013")]
         device_type: Nullable<String>,
-        /// Org nodes that the device belongs to: one object of level codes, or a list of at most 8. An empty list removes
-        /// them.
-        #[schema(max_items = 8)]
-        org_info: Nullable<OneOrMore<OrgScopeFields>> as Vec<OrgScopeFields>,
+        /// Org nodes that the device belongs to. An empty list removes them. Unlike in a check, a code has one spelling
+        /// (`l1Code`), and JSON in a string is invalid.
+        org_info: Nullable<OneOrMore<OrgScopeFields>> as OrgInfoSchema,
+    }
+}
+
+/// Schema of `org_info`.
+struct OrgInfoSchema;
+
+impl PartialSchema for OrgInfoSchema {
+    fn schema() -> RefOr<Schema> {
+        let item = || Ref::from_schema_name(OrgScopeFields::name());
+        OneOfBuilder::new()
+            .item(item())
+            .item(ArrayBuilder::new().items(item()).max_items(Some(MAX_MEMBERSHIPS)))
+            .description(Some("One object of level codes, or a list of them."))
+            .into()
+    }
+}
+
+impl ToSchema for OrgInfoSchema {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("OrgInfo")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((OrgScopeFields::name().into_owned(), OrgScopeFields::schema()));
     }
 }
 

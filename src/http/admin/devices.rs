@@ -80,37 +80,37 @@ struct InstallResponse {
 }
 
 /// Pagination and filters of a device list.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct DevicesQuery {
+pub(crate) struct DevicesQuery {
     /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
-    limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// `next_cursor` of the previous page.
     #[param(min_length = 1, pattern = "^[A-Za-z0-9_-]+$")]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Only devices of this project.
     #[param(min_length = 1, max_length = 128)]
-    project_id: Option<String>,
+    pub(crate) project_id: Option<String>,
     /// Only devices of this type.
     #[param(min_length = 1, max_length = 128)]
-    device_type: Option<String>,
+    pub(crate) device_type: Option<String>,
     /// Only devices at or below this org node, given as its codes from l1 down, joined with `/`.
     #[param(example = "HM/HM-SH")]
-    org: Option<String>,
+    pub(crate) org: Option<String>,
     /// Only devices that have this app.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    package_name: Option<String>,
+    pub(crate) package_name: Option<String>,
     /// Only devices that have this resource of the app `package_name`.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    identifier: Option<String>,
+    pub(crate) identifier: Option<String>,
     /// Only devices that have this version of the resource `identifier`.
     #[param(value_type = Option<i64>, minimum = 1)]
-    version_code: Option<String>,
+    pub(crate) version_code: Option<String>,
     /// Only devices that are connected (`true`), or only those that are not (`false`).
     #[param(value_type = Option<bool>)]
-    connected: Option<String>,
+    pub(crate) connected: Option<String>,
 }
 
 /// Parsed filters of a device list.
@@ -188,7 +188,7 @@ fn requires_field(field: &str, needed: &str) -> FieldError {
 }
 
 impl Filters {
-    fn read(query: DevicesQuery) -> Result<Self, Problem> {
+    pub(super) fn read(query: DevicesQuery) -> Result<Self, Problem> {
         let mut fields = FieldReader::default();
         if query.identifier.is_some() && query.package_name.is_none() {
             fields.add_error(requires_field("identifier", "package_name"));
@@ -227,29 +227,6 @@ impl Filters {
 /// Returns the entity tag of a device, a digest of its representation.
 pub(super) fn etag_of(found: &DeviceWithInstalls) -> String {
     respond::digest(&DeviceWithInstallsResponse::from(found))
-}
-
-/// Parses filters: project, type, org path, package name, identifier, version code.
-pub(super) fn read_filters(given: [Option<String>; 6]) -> Result<Filters, Problem> {
-    let [
-        project_id,
-        device_type,
-        org,
-        package_name,
-        identifier,
-        version_code,
-    ] = given;
-    Filters::read(DevicesQuery {
-        limit: None,
-        cursor: None,
-        project_id,
-        device_type,
-        org,
-        package_name,
-        identifier,
-        version_code,
-        connected: None,
-    })
 }
 
 /// Import devices

@@ -47,7 +47,7 @@ impl ChangePasswordRequest {
         let new = fields.required("new", self.new, |text: String| {
             parse_password(&text).map(str::to_owned)
         });
-        current.zip(new).ok_or_else(|| fields.into_problem())
+        fields.complete(current.zip(new))
     }
 }
 

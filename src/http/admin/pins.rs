@@ -167,19 +167,17 @@ pub(super) fn read_new(body: PutPinRequest) -> Result<NewPin, Problem> {
             None
         }
     };
-    let required = (package_name, identifier, target, mode, reason);
-    let (Some(package_name), Some(identifier), Some(target), Some(mode), Some(reason)) = required else {
-        return Err(fields.into_problem());
+    let new = || {
+        Some(NewPin {
+            package_name: package_name?,
+            identifier: identifier?,
+            target: target?,
+            mode: mode?,
+            reason: reason?,
+            expires_at,
+        })
     };
-    fields.finish()?;
-    Ok(NewPin {
-        package_name,
-        identifier,
-        target,
-        mode,
-        reason,
-        expires_at,
-    })
+    fields.complete(new())
 }
 
 fn read_mode(mode: &str, version: Option<VersionCode>, fields: &mut FieldReader) -> Option<PinMode> {

@@ -90,14 +90,12 @@ impl RecallReleaseRequest {
         let mut fields = FieldReader::default();
         let mode = fields.required("mode", self.mode, |text: String| RecallMode::parse(&text));
         let reason = fields.required("reason", self.reason, Reason::parse);
-        let (Some(mode), Some(reason)) = (mode, reason) else {
-            return Err(fields.into_problem());
-        };
-        Ok(TransitionRequest {
+        let request = mode.zip(reason).map(|(mode, reason)| TransitionRequest {
             step: Transition::Recall(mode),
             reason: Some(reason),
             overrides: PublishOverrides::default(),
-        })
+        });
+        fields.complete(request)
     }
 }
 

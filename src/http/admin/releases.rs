@@ -22,6 +22,7 @@ use crate::services::{Answer, RequiredPermission};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseStateKind};
+use slipway_domain::catalog::release_content::ReleaseChanges;
 use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::Identifier;
 
@@ -134,15 +135,18 @@ pub(super) fn read_new(mut body: CreateReleaseRequest) -> Result<NewRelease, Pro
     for error in given.missing() {
         fields.add_missing(error);
     }
-    let Some(identifier) = identifier else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    Ok(NewRelease {
+    fields.complete(identifier.map(|identifier| NewRelease {
         identifier,
         given,
         publish: publish.unwrap_or(false).then_some(overrides),
-    })
+    }))
+}
+
+pub(super) fn read_changes(body: UpdateReleaseRequest) -> Result<ReleaseChanges, Problem> {
+    let mut fields = FieldReader::for_update();
+    let changes = body.read_changes(&mut fields);
+    fields.finish()?;
+    Ok(changes)
 }
 
 pub(super) fn read_rollout(rollout: RolloutFields) -> Result<RolloutChanges, Problem> {
@@ -198,9 +202,7 @@ pub(super) async fn get_release(call: Call<ReleasePath>) -> Result<HttpResponse,
 pub(super) async fn update_release(
     mut call: Call<ReleasePath, Json<UpdateReleaseRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::for_update();
-    let changes = std::mem::take(&mut call.body.value).read_changes(&mut fields);
-    fields.finish()?;
+    let changes = read_changes(call.body.take())?;
     let precondition = call.precondition()?;
     let path = call.path.address();
     let done = releases::update(&call.ctx, &call.caller, path, changes, &precondition).await?;

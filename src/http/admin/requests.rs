@@ -8,20 +8,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apps::{CreateAppRequest, UpdateAppRequest};
-use super::audit::{AuditEventResponse, read_filter};
-use super::credentials::CreateRequest as CreateCredential;
+use super::audit::AuditEventResponse;
+pub(crate) use super::audit::AuditQuery;
+use super::credentials;
 use super::credentials::api_tokens::CreateApiTokenRequest;
 use super::credentials::app_keys::CreateAppKeyRequest;
 use super::credentials::device_keys::CreateDeviceKeyRequest;
 use super::credentials::platform_tokens::CreatePlatformTokenRequest;
 use super::device_fields::ImportDevicesRequest;
-use super::devices::{Filters, etag_of, read_filters};
+pub(crate) use super::devices::DevicesQuery;
+use super::devices::{Filters, etag_of};
 use super::explain::ExplainRequest;
 use super::me::ChangePasswordRequest;
 use super::org_directory::{ReplaceOrgDirectoryRequest, read_nodes};
+use super::people;
 use super::people::administrators::{CreateAdministratorRequest, UpdateAdministratorRequest};
 use super::people::users::{CreateUserRequest, UpdateUserRequest};
-use super::people::{CreateRequest as CreatePerson, UpdateRequest as UpdatePerson};
 use super::pins::PutPinRequest;
 use super::publish_releases::PublishReleaseRequest;
 use super::push_fields::{CreatePushRequest, explain as explain_refusal};
@@ -30,7 +32,6 @@ use super::release_transitions::RecallReleaseRequest;
 use super::resources::UpdateResourceRequest;
 use super::tenants::{CreateTenantRequest, UpdateTenantRequest};
 use crate::http::body::{RequestPriority, parse_json};
-use crate::http::fields::FieldReader;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::services::apps::{AppChanges, NewApp};
@@ -97,10 +98,7 @@ pub(crate) fn release(body: &Value) -> Result<NewRelease, Problem> {
 }
 
 pub(crate) fn release_changes(body: &Value) -> Result<ReleaseChanges, Problem> {
-    let mut fields = FieldReader::for_update();
-    let changes = parse::<UpdateReleaseRequest>(body)?.read_changes(&mut fields);
-    fields.finish()?;
-    Ok(changes)
+    super::releases::read_changes(parse::<UpdateReleaseRequest>(body)?)
 }
 
 pub(crate) fn rollout(body: &Value) -> Result<Prioritized<RolloutChanges>, Problem> {
@@ -141,66 +139,37 @@ pub(crate) fn push_refusal(refusal: PushRefusal, listed: &[PushTarget]) -> Servi
 }
 
 pub(crate) fn user(body: &Value) -> Result<NewUser, Problem> {
-    new_person(parse::<CreateUserRequest>(body)?)
+    people::read_new(parse::<CreateUserRequest>(body)?)
 }
 
 pub(crate) fn administrator(body: &Value) -> Result<NewUser, Problem> {
-    new_person(parse::<CreateAdministratorRequest>(body)?)
+    people::read_new(parse::<CreateAdministratorRequest>(body)?)
 }
 
 pub(crate) fn user_changes(body: &Value) -> Result<Prioritized<UserChanges>, Problem> {
-    changed_person::<UpdateUserRequest>(body)
+    let (request, is_urgent) = parse_prioritized::<UpdateUserRequest>(body)?;
+    Ok((people::read_changes(request)?, is_urgent))
 }
 
 pub(crate) fn administrator_changes(body: &Value) -> Result<Prioritized<UserChanges>, Problem> {
-    changed_person::<UpdateAdministratorRequest>(body)
-}
-
-fn new_person(request: impl CreatePerson) -> Result<NewUser, Problem> {
-    let mut fields = FieldReader::default();
-    let Some(new) = request.read(&mut fields) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    Ok(new)
-}
-
-fn changed_person<R: UpdatePerson + DeserializeOwned>(
-    body: &Value,
-) -> Result<Prioritized<UserChanges>, Problem> {
-    let (request, is_urgent) = parse_prioritized::<R>(body)?;
-    let mut fields = FieldReader::for_update();
-    let changes = request.read(&mut fields);
-    fields.finish()?;
-    Ok((changes, is_urgent))
+    let (request, is_urgent) = parse_prioritized::<UpdateAdministratorRequest>(body)?;
+    Ok((people::read_changes(request)?, is_urgent))
 }
 
 pub(crate) fn api_token(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<Role>, Problem> {
-    new_credential(parse::<CreateApiTokenRequest>(body)?, now)
+    credentials::read_new(parse::<CreateApiTokenRequest>(body)?, now)
 }
 
 pub(crate) fn platform_token(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
-    new_credential(parse::<CreatePlatformTokenRequest>(body)?, now)
+    credentials::read_new(parse::<CreatePlatformTokenRequest>(body)?, now)
 }
 
 pub(crate) fn app_key(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<AppKeyRole>, Problem> {
-    new_credential(parse::<CreateAppKeyRequest>(body)?, now)
+    credentials::read_new(parse::<CreateAppKeyRequest>(body)?, now)
 }
 
 pub(crate) fn device_key(body: &Value, now: DateTime<Utc>) -> Result<NewCredential<()>, Problem> {
-    new_credential(parse::<CreateDeviceKeyRequest>(body)?, now)
-}
-
-fn new_credential<Role>(
-    request: impl CreateCredential<Role>,
-    now: DateTime<Utc>,
-) -> Result<NewCredential<Role>, Problem> {
-    let mut fields = FieldReader::default();
-    let Some(new) = request.read(&mut fields, now) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
-    Ok(new)
+    credentials::read_new(parse::<CreateDeviceKeyRequest>(body)?, now)
 }
 
 /// Returns the current and the new password.
@@ -219,9 +188,9 @@ pub(crate) async fn explain(
     request.explain(ctx, caller, path).await
 }
 
-/// Parses the filter of an audit log: actor, name of the actor, action, type and id of the object, from, until.
-pub(crate) fn audit_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Problem> {
-    read_filter(given)
+/// Parses the filter of an audit log.
+pub(crate) fn audit_filter(query: AuditQuery) -> Result<AuditFilter, Problem> {
+    query.read_filter()
 }
 
 /// Returns an audit event as the API lists it.
@@ -229,9 +198,9 @@ pub(crate) fn audit_event(event: AuditEvent) -> JsonText {
     JsonText::of(&AuditEventResponse::from(event))
 }
 
-/// Parses the filters of a device list: project, type, org path, package name, identifier, version code.
-pub(crate) fn device_filters(given: [Option<String>; 6]) -> Result<Filters, Problem> {
-    read_filters(given)
+/// Parses the filters of a device list.
+pub(crate) fn device_filters(query: DevicesQuery) -> Result<Filters, Problem> {
+    Filters::read(query)
 }
 
 /// Returns the entity tag of a device.

@@ -119,7 +119,7 @@ impl CreateTenantRequest {
         let mut fields = FieldReader::default();
         let id = fields.required("id", self.id, TenantId::parse);
         let name = fields.required("name", self.name, Name::parse);
-        id.zip(name).ok_or_else(|| fields.into_problem())
+        fields.complete(id.zip(name))
     }
 }
 

@@ -159,11 +159,7 @@ impl AcknowledgePushRequest {
         let mut fields = FieldReader::default();
         let state = fields.required("state", self.state, |text| Acknowledgement::parse(&text));
         let detail = fields.optional("detail", self.detail, PushDetail::parse);
-        let Some(state) = state else {
-            return Err(fields.into_problem());
-        };
-        fields.finish()?;
-        Ok(PushAck { push, state, detail })
+        fields.complete(state.map(|state| PushAck { push, state, detail }))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Completion of the schemas: pages, free objects, names of enum values, and optional bodies.
+//! Completion of the schemas: pages, free objects, names of enum values, optional bodies, and forms.
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ pub(super) fn complete(document: &mut Value) {
     for_each_object(document, &mut open_free_object);
     name_enum_values(document);
     make_bodies_optional(document);
+    put_forms_first(document);
 }
 
 /// Adds the fields that a new release requires. They are optional in an update, which has the same list of fields.
@@ -108,6 +109,21 @@ fn make_bodies_optional(document: &mut Value) {
         let schema = resolve(&copy, &json["schema"]);
         if schema["required"].as_array().is_none_or(Vec::is_empty) {
             body["required"] = Value::Bool(false);
+        }
+    });
+}
+
+/// Lists the form before the other media types of a body. `openapi-generator` makes its code for the first media type: if
+/// a form comes later, the code refers to the form's schema, but the schema is left out.
+fn put_forms_first(document: &mut Value) {
+    const FORM: &str = "multipart/form-data";
+    for_each_operation(document, |operation| {
+        let body = operation.object.get_mut("requestBody");
+        let content = body.and_then(|body| body["content"].as_object_mut());
+        if let Some(content) = content
+            && let Some(form) = content.shift_remove(FORM)
+        {
+            content.shift_insert(0, FORM.to_owned(), form);
         }
     });
 }

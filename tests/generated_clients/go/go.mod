@@ -1,6 +1,6 @@
 module slipway.example/check
 
-go 1.26.8
+go 1.26.0
 
 require github.com/oapi-codegen/runtime v1.9.0
 

@@ -61,15 +61,20 @@ pub(super) trait CreateRequest<Role>: Default {
     fn read(self, fields: &mut FieldReader, now: DateTime<Utc>) -> Option<NewCredential<Role>>;
 }
 
+/// Parses the body that creates a credential.
+pub(super) fn read_new<Role>(
+    request: impl CreateRequest<Role>,
+    now: DateTime<Utc>,
+) -> Result<NewCredential<Role>, Problem> {
+    let mut fields = FieldReader::default();
+    let new = request.read(&mut fields, now);
+    fields.complete(new)
+}
+
 async fn create<K: CredentialResource>(
     mut call: Call<impl OwnerPath<Owner = K::Owner>, Json<impl CreateRequest<K::Role>>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = call.body.take();
-    let mut fields = FieldReader::default();
-    let Some(new) = body.read(&mut fields, call.ctx.now()) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
+    let new = read_new(call.body.take(), call.ctx.now())?;
     let owner = call.path.owner();
     let permission = owner.permission(Action::ManageKeys);
     respond::create(&call, permission, render_created::<K>, async |reservation| {

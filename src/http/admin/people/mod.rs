@@ -47,15 +47,25 @@ pub(super) trait UpdateRequest: Default + RequestPriority {
     fn read(self, fields: &mut FieldReader) -> UserChanges;
 }
 
+/// Parses the body that creates a user.
+pub(super) fn read_new(request: impl CreateRequest) -> Result<NewUser, Problem> {
+    let mut fields = FieldReader::default();
+    let new = request.read(&mut fields);
+    fields.complete(new)
+}
+
+/// Parses the body that updates a user.
+pub(super) fn read_changes(request: impl UpdateRequest) -> Result<UserChanges, Problem> {
+    let mut fields = FieldReader::for_update();
+    let changes = request.read(&mut fields);
+    fields.finish()?;
+    Ok(changes)
+}
+
 async fn create(
     mut call: Call<impl OwnerPath<Owner: UserOwner>, Json<impl CreateRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = call.body.take();
-    let mut fields = FieldReader::default();
-    let Some(new) = body.read(&mut fields) else {
-        return Err(fields.into_problem());
-    };
-    fields.finish()?;
+    let new = read_new(call.body.take())?;
     let owner = call.path.owner();
     let permission = owner.permission(Action::ManageUsers);
     let render = respond::created_versioned::<UserResponse, _>;
@@ -82,10 +92,7 @@ async fn get(call: Call<impl OwnedPath<UserId, Owner: UserOwner>>) -> Result<Htt
 async fn update(
     mut call: Call<impl OwnedPath<UserId, Owner: UserOwner>, PrioritizedJson<impl UpdateRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let body = call.body.take();
-    let mut fields = FieldReader::for_update();
-    let changes = body.read(&mut fields);
-    fields.finish()?;
+    let changes = read_changes(call.body.take())?;
     let precondition = call.precondition()?;
     let (owner, id) = call.path.parts();
     let stored = services::users::update(&call.ctx, &call.caller, owner, id, changes, &precondition).await?;
