@@ -19,6 +19,11 @@ use slipway_resolver::{OfferEncoders, PartSelection};
 /// gone, the chance that none of these is among them is 2^-64.
 const SAMPLE: usize = 64;
 
+/// Number of changed apps above which every changed app is read as a whole: SQLite refuses longer conditions.
+const MOST_PARTIAL: usize = 500;
+/// Number of apps that are read together. SQLite limits the parameters of a statement.
+const APPS_AT_ONCE: usize = 500;
+
 /// Reload of a served tenant in one consistent read.
 pub(super) struct TenantReload<'a> {
     pub(super) reader: &'a ReadTx,
@@ -41,8 +46,8 @@ pub(super) struct ReloadedApps {
     has_whole_sample: bool,
 }
 
-/// Changed app with the served state that it is compiled from.
-struct ChangedApp<'a> {
+/// App of which some parts are compiled again, with the served state that has the others.
+struct PartialReload<'a> {
     served: &'a LoadedApp,
     changes: AppChanges,
     parts: PartSelection,
@@ -70,6 +75,9 @@ impl TenantReload<'_> {
                 }
             }
         }
+        if changed_since.len() > MOST_PARTIAL {
+            changed_since.clear();
+        }
         let sample = self.sample();
         let mut existing = sample.len() as u64;
         if !changed_since.is_empty() {
@@ -85,8 +93,8 @@ impl TenantReload<'_> {
             existing = catalog_states::count_existing_releases(self.reader, self.scope, &sample).await?;
         }
         let to_load: Vec<_> = to_load.into_iter().collect();
-        if !to_load.is_empty() {
-            let selection = AppSelection::Some(self.scope, &to_load);
+        for ids in to_load.chunks(APPS_AT_ONCE) {
+            let selection = AppSelection::Some(self.scope, ids);
             let rows = catalog_states::load_apps(self.reader, selection, ReleaseSelection::Effective).await?;
             for rows in rows {
                 apps.push(load_app(rows, self.encoders, self.download_urls)?);
@@ -100,28 +108,26 @@ impl TenantReload<'_> {
 
     /// Reads the parts that the changed resources belong to, and compiles them.
     async fn compile_changed(&self, changes: Vec<AppChanges>) -> Result<Vec<LoadedApp>, StorageError> {
-        let apps: Vec<_> = changes
-            .into_iter()
-            .filter_map(|changes| {
-                let served = self.served.loaded_app(changes.app.id)?;
-                let parts = served.app.parts_of(&changes.resources);
-                Some(ChangedApp {
-                    served,
-                    changes,
-                    parts,
-                })
+        let reloads = changes.into_iter().filter_map(|changes| {
+            let served = self.served.loaded_app(changes.app.id)?;
+            let parts = served.app.parts_of(&changes.resources);
+            Some(PartialReload {
+                served,
+                changes,
+                parts,
             })
-            .collect();
-        let wanted: Vec<_> = apps.iter().map(ChangedApp::wanted).collect();
-        let rows = if apps.iter().any(|app| !app.parts.is_empty()) {
-            catalog_states::load_resources(self.reader, self.scope, &wanted).await?
-        } else {
-            apps.iter().map(|_| ResourceRows::default()).collect()
-        };
-        let compiled = apps.into_iter().zip(rows);
-        compiled
-            .map(|(app, rows)| app.compile(rows, self.encoders, self.download_urls))
-            .collect()
+        });
+        let (unchanged, changed): (Vec<_>, Vec<_>) = reloads.partition(|reload| reload.parts.is_empty());
+        let mut apps: Vec<_> = unchanged.into_iter().map(PartialReload::keep).collect();
+        if changed.is_empty() {
+            return Ok(apps);
+        }
+        let wanted: Vec<_> = changed.iter().map(PartialReload::wanted).collect();
+        let rows = catalog_states::load_resources(self.reader, self.scope, &wanted).await?;
+        for (reload, rows) in changed.into_iter().zip(rows) {
+            apps.push(reload.compile(rows, self.encoders, self.download_urls)?);
+        }
+        Ok(apps)
     }
 
     /// Returns random releases of the served tenant, each once.
@@ -187,7 +193,7 @@ impl TenantReload<'_> {
     }
 }
 
-impl ChangedApp<'_> {
+impl PartialReload<'_> {
     /// Returns the resources to read: those of the affected parts, and new ones.
     fn wanted(&self) -> (AppId, Vec<String>) {
         let of_parts = self.served.app.identifiers_in(&self.parts).map(str::to_owned);
@@ -197,6 +203,15 @@ impl ChangedApp<'_> {
         (self.changes.app.id, all.into_iter().collect())
     }
 
+    /// Returns the served app with its new revision.
+    fn keep(self) -> LoadedApp {
+        LoadedApp {
+            id: self.changes.app.id,
+            revision: self.changes.revision,
+            app: self.served.app.clone(),
+        }
+    }
+
     fn compile(
         self,
         rows: ResourceRows,
@@ -204,28 +219,23 @@ impl ChangedApp<'_> {
         download_urls: &DownloadUrls,
     ) -> Result<LoadedApp, StorageError> {
         let AppChanges { app, revision, .. } = self.changes;
-        let compiled = if self.parts.is_empty() {
-            self.served.app.clone()
-        } else {
-            let ResourceRows {
-                resources,
-                mut releases,
-                pins,
-            } = rows;
-            for release in &mut releases {
-                release.set_offer_addresses(download_urls);
-            }
-            let rows = (resources, releases, pins);
-            let compiled = self
-                .served
-                .app
-                .with_compiled_parts(&app, &self.parts, rows, encoders);
-            Arc::new(compiled.map_err(|error| cannot_be_compiled(app.id, &error))?)
-        };
+        let ResourceRows {
+            resources,
+            mut releases,
+            pins,
+        } = rows;
+        for release in &mut releases {
+            release.set_offer_addresses(download_urls);
+        }
+        let rows = (resources, releases, pins);
+        let compiled = self
+            .served
+            .app
+            .with_compiled_parts(&app, &self.parts, rows, encoders);
         Ok(LoadedApp {
             id: app.id,
             revision,
-            app: compiled,
+            app: Arc::new(compiled.map_err(|error| cannot_be_compiled(app.id, &error))?),
         })
     }
 }

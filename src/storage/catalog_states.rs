@@ -12,11 +12,11 @@ use super::connect::with_load_timeout;
 use super::credentials::app_keys::{self, SealedSecrets};
 use super::credentials::device_keys::{self, DeviceKeyHash};
 use super::effective_releases::is_effective;
-use super::entity::{app, catalog_revision, package_name, pin, resource};
+use super::entity::{app, catalog_revision, package_name};
 use super::releases::{ReleaseArtifacts, ReleaseSelection};
 use super::row::{Row, models};
 use super::script::ScriptOutput;
-use super::selection::{ByApp, numbers};
+use super::selection::numbers;
 use super::{
     AppSelection, Db, ReadTx, Reader, StorageError, apps, audit, org_directories, pins, releases, resources,
     revisions, tenants,
@@ -156,30 +156,32 @@ pub async fn load_apps(
         selection,
         apps: Vec::new(),
         names: Vec::new(),
-        resources: Vec::new(),
-        pins: Vec::new(),
-        releases: ByApp::new(),
+        content: HashMap::new(),
         artifacts: ReleaseArtifacts::default(),
     };
     tx.load_into(queries, &mut output).await?;
     let AppOutput {
-        mut releases,
+        mut content,
         mut artifacts,
+        apps,
+        names,
         ..
     } = output;
     with_load_timeout(artifacts.read(tx)).await?;
-    let mut resources = resources::read_all(output.resources)?;
-    let mut pins = pins::read_all(output.pins)?;
-    let loaded = apps::read_all(output.apps, output.names)?.into_iter().map(|row| {
-        let mut releases = releases.remove(&row.app.id).unwrap_or_default();
+    let loaded = apps::read_all(apps, names)?.into_iter().map(|row| {
+        let ResourceRows {
+            resources,
+            mut releases,
+            pins,
+        } = content.remove(&row.app.id).unwrap_or_default();
         artifacts.attach_all(row.tenant.get(), &mut releases)?;
         Ok(AppRows {
-            resources: resources.remove(&row.app.id).unwrap_or_default(),
-            releases,
-            pins: pins.remove(&row.app.id).unwrap_or_default(),
             tenant: row.tenant,
             app: row.app,
             revision: row.revision,
+            resources,
+            releases,
+            pins,
         })
     });
     loaded.collect()
@@ -245,7 +247,7 @@ fn is_complete(history: &[CatalogRevision], from: &CatalogRevision, to: &Catalog
     is_without_gap && history.first() == Some(from) && history.last() == Some(to)
 }
 
-/// Resources of an app, with their effective releases and their pins.
+/// Resources of an app, with their releases and pins.
 #[derive(Debug, Default)]
 pub struct ResourceRows {
     pub resources: Vec<Resource>,
@@ -325,10 +327,14 @@ struct AppOutput {
     selection: ReleaseSelection,
     apps: Vec<app::Model>,
     names: Vec<package_name::Model>,
-    resources: Vec<resource::Model>,
-    pins: Vec<pin::Model>,
-    releases: ByApp<Release>,
+    content: HashMap<AppId, ResourceRows>,
     artifacts: ReleaseArtifacts,
+}
+
+impl AppOutput {
+    fn content_of(&mut self, app: AppId) -> &mut ResourceRows {
+        self.content.entry(app).or_default()
+    }
 }
 
 impl ScriptOutput for AppOutput {
@@ -336,13 +342,19 @@ impl ScriptOutput for AppOutput {
         match index {
             0 => self.apps.push(app::Model::from_query_result(&row, "")?),
             1 => self.names.push(package_name::Model::from_query_result(&row, "")?),
-            2 => self.resources.push(resource::Model::from_query_result(&row, "")?),
-            3 => self.pins.push(pin::Model::from_query_result(&row, "")?),
+            2 => {
+                let resource = resources::read_one(&row)?;
+                self.content_of(resource.app_id).resources.push(resource);
+            }
+            3 => {
+                let pin = pins::read_one(&row)?;
+                self.content_of(pin.app_id).pins.push(pin);
+            }
             _ => {
                 let release = releases::read_one(&row, &mut self.artifacts)?;
                 // An older version of the program does not clear the flag of a release that it pauses.
                 if self.selection == ReleaseSelection::All || is_effective(release.state) {
-                    self.releases.entry(release.app_id).or_default().push(release);
+                    self.content_of(release.app_id).releases.push(release);
                 }
             }
         }

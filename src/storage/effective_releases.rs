@@ -51,6 +51,9 @@ const MAX_LEVELS: u8 = 16;
 /// Condition on a release `r` that a newer one can supersede. The words are those of the partial indexes.
 const SUPERSEDABLE_SQL: &str = "r.state = 'published' AND NOT r.floor AND NOT r.mandatory";
 
+/// Number of resources of an app whose flags are computed in one round trip, which bounds its text.
+const RESOURCES_AT_ONCE: usize = 100;
+
 /// Returns `true` in the states that a check can depend on.
 pub(super) fn is_effective(state: ReleaseState) -> bool {
     EFFECTIVE_STATES.contains(&state.kind())
@@ -99,13 +102,16 @@ impl ChangedApp {
             .col_expr(app::Column::EffectiveAsOf, Expr::col(app::Column::Revision))
             .filter(app::Column::TenantId.eq(self.tenant))
             .filter(app::Column::Id.eq(self.id));
-        let mut commands = vec![Command::Execute(reset.build(backend))];
-        let refresh = identifiers
-            .iter()
-            .map(|identifier| self.refresh(backend, identifier));
-        commands.extend(refresh.map(Command::Execute));
-        commands.push(Command::Execute(trust.build(backend)));
-        tx.run(commands).await.map(drop)
+        tx.run(vec![Command::Execute(reset.build(backend))]).await?;
+        for identifiers in identifiers.chunks(RESOURCES_AT_ONCE) {
+            let refresh = identifiers
+                .iter()
+                .map(|identifier| self.refresh(backend, identifier));
+            tx.run(refresh.map(Command::Execute).collect()).await?;
+        }
+        tx.run(vec![Command::Execute(trust.build(backend))])
+            .await
+            .map(drop)
     }
 
     /// Returns the statement that computes the flags of a resource's releases. Only flags that change are written.

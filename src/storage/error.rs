@@ -3,6 +3,7 @@
 //! This module interprets the ORM's errors, because the two databases report the same conflict differently.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
@@ -184,6 +185,30 @@ impl StorageError {
     }
 }
 
+/// Error that passes through an interface with the ORM's type of errors.
+#[derive(Debug, thiserror::Error)]
+#[error("a queued write failed")]
+struct CarriedError(Mutex<Option<StorageError>>);
+
+impl StorageError {
+    /// Returns the ORM's form of the error, which becomes the same error again.
+    pub(super) fn into_orm(self) -> DbErr {
+        DbErr::TryIntoErr {
+            from: "queued write",
+            into: "result",
+            source: Arc::new(CarriedError(Mutex::new(Some(self)))),
+        }
+    }
+
+    fn from_carrier(error: &DbErr) -> Option<Self> {
+        let DbErr::TryIntoErr { source, .. } = error else {
+            return None;
+        };
+        let CarriedError(carried) = source.downcast_ref()?;
+        carried.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 fn is_without_answer(error: &DbErr) -> bool {
     // 57P01 to 57P03 end the connection during a server shutdown, possibly after the commit. Class 08 is a lost
     // connection.
@@ -196,6 +221,9 @@ fn is_without_answer(error: &DbErr) -> bool {
 
 impl From<DbErr> for StorageError {
     fn from(error: DbErr) -> Self {
+        if let Some(carried) = Self::from_carrier(&error) {
+            return carried;
+        }
         match error {
             DbErr::RecordNotUpdated => Self::Changed,
             error if matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))) => {

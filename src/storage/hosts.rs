@@ -14,15 +14,16 @@ use super::postgres_url::{ServerList, TargetSessionAttrs};
 use crate::timer;
 
 tokio::task_local! {
-    /// Set while a connection is acquired whose first statement is its check.
-    static IS_CHECKED_BY_CALLER: ();
+    /// Set while a connection is acquired that needs no check if it was idle for at most this time.
+    static UNCHECKED_IDLE_TIME: Duration;
 }
 
-/// Acquires a connection without a check of its own, for a caller whose first statement is harmless and repeatable.
+/// Acquires a connection without a check of its own if it was idle for at most `idle_time`, for a caller whose first
+/// statement is harmless and repeatable.
 ///
 /// With several servers the check is not left out, because it also finds a server that has become unsuitable.
-pub(super) async fn without_check<T>(acquire: impl Future<Output = T>) -> T {
-    IS_CHECKED_BY_CALLER.scope((), acquire).await
+pub(super) async fn without_check<T>(idle_time: Duration, acquire: impl Future<Output = T>) -> T {
+    UNCHECKED_IDLE_TIME.scope(idle_time, acquire).await
 }
 
 /// Interval between checks that the current server is still suitable.
@@ -103,11 +104,13 @@ impl Hosts {
         &self,
         connection: &mut PgConnection,
         age: Duration,
+        idle_for: Duration,
     ) -> Result<bool, sqlx::Error> {
         if age > self.current().selected_at.elapsed() && self.generation.load(Ordering::Acquire) > 1 {
             return Ok(false);
         }
-        if !self.has_failover() && IS_CHECKED_BY_CALLER.try_with(|()| ()).is_ok() {
+        let is_trusted = UNCHECKED_IDLE_TIME.try_with(|unchecked| idle_for <= *unchecked);
+        if !self.has_failover() && is_trusted == Ok(true) {
             return Ok(true);
         }
         let (is_outside, is_suitable) = self.state(connection).await?;

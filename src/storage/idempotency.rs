@@ -21,6 +21,9 @@ use super::{Db, StorageError, Writer};
 use crate::random;
 use slipway_domain::catalog::instant::in_micros;
 
+/// Number of attempts to reserve a key that another request holds and releases meanwhile.
+const MOST_ATTEMPTS: u32 = 3;
+
 /// Identity of a create: the key is scoped to caller, method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -105,7 +108,7 @@ pub async fn reserve(
         path: key.path.clone(),
         key: key.key.clone(),
     };
-    loop {
+    for _ in 0..MOST_ATTEMPTS {
         let write = db.begin_single_write().await?;
         let connection = write.connection();
         let backend = connection.get_database_backend();
@@ -123,12 +126,17 @@ pub async fn reserve(
             None => {}
         }
     }
+    // Another request held the key each time.
+    Ok(ReserveOutcome::Found(FoundRecord {
+        body_hash: row.body_hash,
+        answer: None,
+    }))
 }
 
 /// Queues the storage of the response under the key.
 ///
-/// A later round trip, at the latest the commit, fails with [`StorageError::ReservationLost`] if another request has taken over the key. The transaction of this
-/// request's create then rolls back.
+/// A later round trip, at the latest the commit, fails with [`StorageError::ReservationLost`] if another request has taken
+/// over the key. The transaction of this request's create then rolls back.
 pub fn complete(writer: &impl Writer, key: &IdempotencyKey, reservation: ReservationId, answer: Answer) {
     let update = Entity::update_many()
         .col_expr(Column::Status, Expr::value(i32::from(answer.status)))

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Datelike as _, Utc};
 use sea_orm::{DbErr, Statement, Value};
 
 /// Returns the text of a statement with its values.
@@ -52,10 +53,7 @@ fn write_literal(value: &Value, text: &mut String) -> Result<(), DbErr> {
             )
         }
         Value::Uuid(Some(id)) => write!(text, "'{id}'::uuid"),
-        Value::ChronoDateTimeUtc(Some(instant)) => {
-            let micros = instant.timestamp_micros();
-            write!(text, "('epoch'::timestamptz + '{micros} microseconds'::interval)")
-        }
+        Value::ChronoDateTimeUtc(Some(instant)) => write!(text, "{}", timestamp(*instant)?),
         Value::Bool(None)
         | Value::SmallInt(None)
         | Value::Int(None)
@@ -66,6 +64,20 @@ fn write_literal(value: &Value, text: &mut String) -> Result<(), DbErr> {
         _ => return Err(error("a value has no literal")),
     };
     written.map_err(|_| error("a literal cannot be written"))
+}
+
+/// Returns the literal of an instant, in microseconds. The form is that of ISO 8601, which PostgreSQL reads in the same way
+/// with every `DateStyle`. Years before the first are counted back from it.
+fn timestamp(instant: DateTime<Utc>) -> Result<String, DbErr> {
+    // A leap second becomes the next one, as in a parameter.
+    let instant = DateTime::from_timestamp_micros(instant.timestamp_micros())
+        .ok_or_else(|| error("an instant has no literal"))?;
+    let (year, era) = match instant.year() {
+        year @ 1.. => (year, ""),
+        year => (1 - year, " BC"),
+    };
+    let rest = instant.format("%m-%d %H:%M:%S%.6f+00");
+    Ok(format!("'{year:04}-{rest}{era}'::timestamptz"))
 }
 
 /// Returns `true` if a text stands for itself between quotes, whatever the settings of the server are.
@@ -108,6 +120,26 @@ mod tests {
                 Some(digits) => assert_eq!(hex::decode(digits).unwrap(), hostile.as_bytes()),
                 None => assert_eq!((written.as_str(), hostile), ("SELECT ''", "")),
             }
+        }
+    }
+
+    #[test]
+    fn instants_are_written_in_microseconds_of_any_year() {
+        for (instant, literal) in [
+            ("1970-01-01T00:00:00Z", "'1970-01-01 00:00:00.000000+00'"),
+            (
+                "2026-11-30T23:59:59.999999999Z",
+                "'2026-11-30 23:59:59.999999+00'",
+            ),
+            ("1969-12-31T23:59:59.5Z", "'1969-12-31 23:59:59.500000+00'"),
+            ("2016-12-31T23:59:60.25Z", "'2017-01-01 00:00:00.250000+00'"),
+            ("0001-01-01T00:00:00Z", "'0001-01-01 00:00:00.000000+00'"),
+            ("0000-02-29T00:00:00Z", "'0001-02-29 00:00:00.000000+00 BC'"),
+            ("+12026-01-01T00:00:00Z", "'12026-01-01 00:00:00.000000+00'"),
+        ] {
+            let value: DateTime<Utc> = instant.parse().unwrap();
+            let written = text("SELECT $1", [Value::from(value)]).unwrap();
+            assert_eq!(written, format!("SELECT {literal}::timestamptz"), "{instant}");
         }
     }
 

@@ -29,10 +29,9 @@ impl Db {
             return Ok(());
         }
         let tx = self.begin_migration().await?;
-        if let Some(inner) = tx.connection().orm() {
-            refuse_newer_schema(inner).await?;
-            Migrator::up(inner, None).await?;
-        }
+        let inner = require_orm(tx.connection())?;
+        refuse_newer_schema(inner).await?;
+        Migrator::up(inner, None).await?;
         tx.commit().await
     }
 
@@ -57,13 +56,12 @@ impl Db {
     /// Reverts every migration and deletes all data. For tests.
     pub async fn rollback_all(&self) -> Result<(), StorageError> {
         let tx = self.begin_migration().await?;
-        if let Some(inner) = tx.connection().orm() {
-            Migrator::down(inner, None).await?;
-        }
+        Migrator::down(require_orm(tx.connection())?, None).await?;
         tx.commit().await
     }
 
-    /// Begins a transaction that is both the lock and the unit of change: a node that dies midway leaves neither.
+    /// Begins a transaction that is both the lock and the unit of change: a node that dies midway leaves neither. The
+    /// migrator runs every statement on its connection.
     ///
     /// SQLite has a single writer, and this transaction is the writer from its beginning.
     async fn begin_migration(&self) -> Result<WriteTransaction, StorageError> {
@@ -74,6 +72,12 @@ impl Db {
         }
         Ok(tx)
     }
+}
+
+/// Returns the ORM's transaction, on whose connection the migrator runs. Without it nothing would be migrated.
+fn require_orm(tx: &Transaction) -> Result<&DatabaseTransaction, StorageError> {
+    let missing = || DbErr::Custom("a migration needs a transaction of the ORM".to_owned());
+    Ok(tx.orm().ok_or_else(missing)?)
 }
 
 /// Waits while another node migrates.

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::entity::pin::{Column, Entity, Model};
 use super::page::{SortBy, fetch_page};
 use super::row::{Row, to_json};
-use super::selection::{AppSelection, ByApp, by_app};
+use super::selection::AppSelection;
 use super::versioned::first_version;
 use super::{CatalogTx, Reader, StorageError};
 use slipway_domain::access::TenantScope;
@@ -91,15 +91,9 @@ pub(super) fn some_of(scope: TenantScope, app: AppId, identifiers: &[String]) ->
         .order_by_asc(Column::Id)
 }
 
-/// Reads a row of [`some_of`].
+/// Reads a row of [`all_of`] or of [`some_of`].
 pub(super) fn read_one(row: &QueryResult) -> Result<Pin, StorageError> {
     Ok(read(Model::from_query_result(row, "")?)?.value)
-}
-
-/// Reads the rows of [`all_of`].
-pub(super) fn read_all(rows: Vec<Model>) -> Result<ByApp<Pin>, StorageError> {
-    let pins = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
-    Ok(by_app(pins.collect::<Result<Vec<_>, StorageError>>()?))
 }
 
 /// Writes the pin of a target. An existing pin is replaced and keeps its id, which the result contains.

@@ -16,7 +16,7 @@ use super::effective_releases::{EFFECTIVE_STATES, is_effective, is_in_state, is_
 use super::entity::app;
 use super::entity::release::{ActiveModel, Column, Entity, Model};
 use super::page::{SortBy, fetch_large_page};
-use super::reader::together;
+use super::reader::{Connection as _, together};
 use super::row::{Row, models};
 use super::selection::AppSelection;
 use super::statements::QueuedWrite;
@@ -153,9 +153,8 @@ pub async fn list(
     Ok(page)
 }
 
-/// Selects the releases of these apps, in no particular order.
-///
-/// The effective ones of an app whose flags are not computed are those in the states that a check can depend on.
+/// Selects the releases of these apps, in no particular order. The effective ones are those with the flag; of apps whose
+/// flags are not computed, [`all_without_flags`] selects the others.
 pub(super) fn all_of(apps: &AppSelection<'_>, selection: ReleaseSelection) -> Select<Entity> {
     let releases = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
     match selection {
@@ -164,7 +163,8 @@ pub(super) fn all_of(apps: &AppSelection<'_>, selection: ReleaseSelection) -> Se
     }
 }
 
-/// Selects the releases that are not effective by their flags, of the apps whose flags are not computed.
+/// Selects the releases without the flag that may be effective, of the apps whose flags are not computed: those in the
+/// states that a check can depend on.
 pub(super) fn all_without_flags(apps: &AppSelection<'_>) -> Select<Entity> {
     let without_flags = Query::select()
         .column((app::Entity, app::Column::Id))
@@ -225,25 +225,22 @@ pub async fn find_contradicting_name(
     scope: TenantScope,
     release: &Release,
 ) -> Result<Option<(VersionCode, VersionName)>, StorageError> {
-    if semver_order_key(&release.content.version_name).is_empty() {
+    let connection = reader.connection();
+    let queries = names_to_compare(connection.get_database_backend(), scope, release);
+    if queries.is_empty() {
         return Ok(None);
     }
-    let connection = reader.connection();
-    let found = together(
-        connection,
-        names_to_compare(connection.get_database_backend(), scope, release),
-    )
-    .await?;
-    contradicting(release, &found)
+    contradicting(release, &connection.query_together(queries).await?)
 }
 
-/// Number of queries that find a contradicting name.
-const NAME_QUERIES: usize = 3;
-
-/// Selects code and name of the published and paused releases of the same resource whose name may contradict.
-fn names_to_compare(backend: DbBackend, scope: TenantScope, release: &Release) -> [Statement; NAME_QUERIES] {
+/// Selects code and name of the published and paused releases of the same resource whose name may contradict. No query
+/// is needed for a name that is not `SemVer`.
+fn names_to_compare(backend: DbBackend, scope: TenantScope, release: &Release) -> Vec<Statement> {
     let code = release.content.version_code;
     let key = semver_order_key(&release.content.version_name);
+    if key.is_empty() {
+        return Vec::new();
+    }
     // Each statement uses the index of the condition that few releases meet if there is no contradiction. The other
     // condition is written so that no index can serve it.
     let higher_name = Condition::all()
@@ -256,7 +253,8 @@ fn names_to_compare(backend: DbBackend, scope: TenantScope, release: &Release) -
         .add(Expr::cust("version_order || ''").lt(key.as_str()));
     // Written by a version of the program that did not compute the order.
     let unknown_order = Condition::all().add(Column::VersionOrder.is_null());
-    [higher_name, lower_name, unknown_order].map(|condition| {
+    let conditions = [higher_name, lower_name, unknown_order].into_iter();
+    let queries = conditions.map(|condition| {
         published_or_paused(scope, release.app_id)
             .filter(Column::Identifier.eq(release.identifier.as_str()))
             .filter(condition)
@@ -264,7 +262,8 @@ fn names_to_compare(backend: DbBackend, scope: TenantScope, release: &Release) -
             .columns([Column::VersionCode, Column::VersionName])
             .order_by_asc(Column::VersionCode)
             .build(backend)
-    })
+    });
+    queries.collect()
 }
 
 /// Returns the first contradicting name among the rows of [`names_to_compare`].
@@ -315,24 +314,16 @@ pub async fn find_facts(
         release.content.version_code,
     );
     let resource = resources::one(scope, release.app_id, &release.identifier);
-    let [higher, lower, unknown] = names_to_compare(backend, scope, release);
-    let queries = [
-        existing.build(backend),
-        resource.build(backend),
-        higher,
-        lower,
-        unknown,
-    ];
-    let [existing, resource, names @ ..] = together(connection, queries).await?;
-    let has_order = !semver_order_key(&release.content.version_name).is_empty();
+    let mut queries = vec![existing.build(backend), resource.build(backend)];
+    queries.append(&mut names_to_compare(backend, scope, release));
+    let rows = connection.query_together(queries).await?;
+    let [existing, resource, names @ ..] = rows.as_slice() else {
+        return Err(DbErr::Custom("a query of several has no result".to_owned()).into());
+    };
     Ok(NewReleaseFacts {
-        existing: read_record(reader, scope, &existing).await?,
+        existing: read_record(reader, scope, existing).await?,
         has_resource: !resource.is_empty(),
-        contradicting: if has_order {
-            contradicting(release, &names)?
-        } else {
-            None
-        },
+        contradicting: contradicting(release, names)?,
     })
 }
 

@@ -62,18 +62,12 @@ pub(super) fn all_of(apps: &AppSelection<'_>) -> Select<Entity> {
         .order_by_asc(Column::Identifier)
 }
 
-/// Reads the rows of [`all_of`].
-pub(super) fn read_all(rows: Vec<Model>) -> Result<ByApp<Resource>, StorageError> {
-    let resources = rows.into_iter().map(|row| Ok((row.app_id, read(row)?.value)));
-    Ok(by_app(resources.collect::<Result<Vec<_>, StorageError>>()?))
-}
-
 /// Selects these resources of an app.
 pub(super) fn some_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
     of_app(scope, app).filter(Column::Identifier.is_in(identifiers))
 }
 
-/// Reads a row of [`some_of`].
+/// Reads a row of [`all_of`] or of [`some_of`].
 pub(super) fn read_one(row: &QueryResult) -> Result<Resource, StorageError> {
     Ok(read(Model::from_query_result(row, "")?)?.value)
 }

@@ -99,7 +99,7 @@ impl Transaction {
 
     /// Sends the queued writes and these queries in one round trip each, and returns the rows of the queries.
     pub(super) async fn query(&self, queries: Vec<Command>) -> Result<Vec<Vec<QueryResult>>, DbErr> {
-        self.flush().await?;
+        self.flush().await.map_err(StorageError::into_orm)?;
         let mut output = CollectedOutput::default();
         let run = self.run_into(queries, STATEMENT_TIMEOUT, &mut output).await;
         run.map_err(ScriptError::into_database)?;
@@ -125,20 +125,8 @@ impl Transaction {
     }
 
     /// Sends the queued writes, for a statement that may depend on them.
-    async fn flush(&self) -> Result<(), DbErr> {
-        let queued = self.take_queue();
-        if queued.is_empty() {
-            return Ok(());
-        }
-        let mut output = CollectedOutput::default();
-        let commands = queued.iter().map(QueuedWrite::command).collect();
-        match self.run_into(commands, STATEMENT_TIMEOUT, &mut output).await {
-            Ok(()) if find_without_effect(&queued, &output.into_results()).is_some() => {
-                Err(DbErr::RecordNotUpdated)
-            }
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.into_database()),
-        }
+    async fn flush(&self) -> Result<(), StorageError> {
+        self.run(Vec::new()).await.map(drop)
     }
 
     /// Commits the transaction. Without an answer to COMMIT, its outcome is in doubt.
@@ -218,7 +206,7 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.flush().await?;
+        self.flush().await.map_err(StorageError::into_orm)?;
         match &self.inner {
             Inner::Orm(inner) => with_timeout(STATEMENT_TIMEOUT, inner.execute_raw(statement)).await,
             Inner::Postgres(inner) => with_timeout(STATEMENT_TIMEOUT, inner.execute(statement)).await,
@@ -226,7 +214,7 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.flush().await?;
+        self.flush().await.map_err(StorageError::into_orm)?;
         match &self.inner {
             Inner::Orm(inner) => with_timeout(STATEMENT_TIMEOUT, inner.execute_unprepared(sql)).await,
             Inner::Postgres(inner) => with_timeout(STATEMENT_TIMEOUT, inner.execute_unprepared(sql)).await,
@@ -234,7 +222,7 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.flush().await?;
+        self.flush().await.map_err(StorageError::into_orm)?;
         match &self.inner {
             Inner::Orm(inner) => with_timeout(STATEMENT_TIMEOUT, inner.query_one_raw(statement)).await,
             Inner::Postgres(inner) => with_timeout(STATEMENT_TIMEOUT, inner.query_one(statement)).await,
@@ -242,7 +230,7 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.flush().await?;
+        self.flush().await.map_err(StorageError::into_orm)?;
         match &self.inner {
             Inner::Orm(inner) => with_timeout(STATEMENT_TIMEOUT, inner.query_all_raw(statement)).await,
             Inner::Postgres(inner) => with_timeout(STATEMENT_TIMEOUT, inner.query_all(statement)).await,

@@ -111,6 +111,7 @@ fn a_part_that_its_list_does_not_have_is_refused() {
             ("/targets/rows/0/exclusions", "scopes"),
             ("/targets/rows/0/rules", "attribute rules"),
             ("/resources/0/releases", "releases"),
+            ("/resources/0/md5s", "MD5s"),
         ] {
             let reason = format!("outside of the app's {name}");
             assert_refused(read_with(list, &outside), &reason);
@@ -135,7 +136,7 @@ fn a_text_that_the_pool_does_not_have_is_refused() {
 
 #[test]
 fn prepared_bytes_that_are_absent_are_refused() {
-    for member in ["chunk", "start", "lengths/0"] {
+    for member in ["start", "lengths/0"] {
         for piece in ["/prepared", "/releases/0/prepared"] {
             assert_refused(
                 read_with(&format!("{piece}/{member}"), &json!(100_000)),
@@ -143,9 +144,13 @@ fn prepared_bytes_that_are_absent_are_refused() {
             );
         }
     }
+}
+
+#[test]
+fn a_resource_that_repairs_mismatches_without_digests_is_refused() {
     assert_refused(
-        read_with("/releases/0/md5/start", &json!(100_000)),
-        "outside of the app's texts",
+        read_with("/resources/0/repair_on_mismatch", &json!(true)),
+        "outside of the app's MD5s",
     );
 }
 

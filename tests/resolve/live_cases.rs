@@ -77,13 +77,13 @@ struct Catalog {
     pins: Vec<Pin>,
 }
 
-struct Node {
-    sync: CatalogSync,
-    live: Arc<CatalogCache>,
+pub(super) struct Node {
+    pub(super) sync: CatalogSync,
+    pub(super) live: Arc<CatalogCache>,
 }
 
 impl Node {
-    fn start(database: &TestDatabase) -> Self {
+    pub(super) fn start(database: &TestDatabase) -> Self {
         let settings = CatalogSyncSettings {
             poll_interval: std::time::Duration::from_secs(1),
             stale_after: TimeDelta::days(1),

@@ -21,6 +21,7 @@ use slipway_resolver::{CheckContext, CheckFields, PublishedApp, RawField, explai
 use super::values::{change, hold, now, prepare_app, release, scope, version};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
+use slipway_test_support::round_trips::RoundTripProxy;
 
 on_both_databases!(
     superseded_releases_are_not_loaded,
@@ -245,6 +246,36 @@ async fn flags_that_another_version_left_behind_are_not_trusted(database: TestDa
     }
     insert(db, release(&wms, "a", 10)).await;
     assert_eq!(loaded_versions(db, &wms).await, [1, 2]);
+}
+
+/// The text of a script must not grow with the number of resources.
+#[tokio::test]
+async fn flags_of_many_resources_are_computed_in_several_round_trips() {
+    let database = TestDatabase::postgres().await;
+    let names: Vec<_> = (0..250).map(|number| format!("r{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let wms = prepare_app(&database.db, "com.hema.wms", &names).await;
+    let published = |identifier: &str, code: i64| {
+        let mut record = published(&wms, code);
+        record.release.identifier = super::values::identifier(identifier);
+        record
+    };
+    insert(&database.db, published("r249", 1)).await;
+    insert(&database.db, published("r249", 2)).await;
+    for statement in [
+        "UPDATE releases SET effective = TRUE",
+        "UPDATE apps SET revision = revision + 1",
+    ] {
+        execute(&database, statement).await;
+    }
+    let (proxy, url) = RoundTripProxy::start(&database.url).await;
+    let db = &TestDatabase::at(&url).await.db;
+    insert(db, published("r0", 1)).await;
+    assert_eq!(loaded_versions(db, &wms).await, [1, 2]);
+    let trips = proxy.take();
+    let computed = trips.iter().map(|trip| trip.text.matches("WITH newest").count());
+    let computed: Vec<_> = computed.filter(|count| *count > 1).collect();
+    assert_eq!(computed, [100, 100, 50]);
 }
 
 /// Changes a release, or adds one.

@@ -1,8 +1,10 @@
 //! Creates that are asked for again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement, TransactionTrait as _};
 use slipway::storage::idempotency::{
     Answer, FoundRecord, IdempotencyKey, ReservationId, ReserveOutcome, Retention, complete, delete_expired,
     release, reserve,
@@ -12,6 +14,8 @@ use slipway::storage::{Db, StorageError};
 use super::values::now;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
+use slipway_test_support::round_trips::RoundTripProxy;
+use slipway_test_support::wait::until;
 
 on_both_databases!(
     a_key_is_reserved_once,
@@ -19,6 +23,8 @@ on_both_databases!(
     a_released_key_is_free_again,
     an_abandoned_reservation_is_taken_over,
     expired_answers_are_forgotten,
+    a_refused_reservation_is_not_possibly_committed,
+    a_key_that_is_never_stored_is_not_tried_forever,
 );
 
 const RETENTION: Retention = Retention {
@@ -144,4 +150,82 @@ async fn expired_answers_are_forgotten(database: TestDatabase) {
     ));
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(47)).await.unwrap(), 0);
     assert_eq!(delete_expired(db, now() + TimeDelta::hours(48)).await.unwrap(), 1);
+}
+
+/// Otherwise a release of the key would be tried for as long as the reservation could last.
+async fn a_refused_reservation_is_not_possibly_committed(database: TestDatabase) {
+    let db = &database.db;
+    db.migrate().await.unwrap();
+    execute(&database, "DROP TABLE idempotency_records").await;
+    let sent = Arc::default();
+    let id = ReservationId::generate();
+    let outcome = reserve(db, &key(), id, &sent, "hash", now(), RETENTION).await;
+    assert!(matches!(outcome, Err(StorageError::Other(_))), "{outcome:?}");
+    assert!(!sent.is_possibly_committed());
+}
+
+async fn a_key_that_is_never_stored_is_not_tried_forever(database: TestDatabase) {
+    let db = &database.db;
+    db.migrate().await.unwrap();
+    let ignore_inserts = if database.url.starts_with("sqlite:") {
+        "CREATE TRIGGER ignore BEFORE INSERT ON idempotency_records BEGIN SELECT RAISE(IGNORE); END"
+    } else {
+        "CREATE FUNCTION ignore() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER ignore BEFORE INSERT ON idempotency_records FOR EACH ROW EXECUTE FUNCTION ignore()"
+    };
+    execute(&database, ignore_inserts).await;
+    assert_eq!(reserve_after(db, TimeDelta::zero()).await, in_flight());
+}
+
+/// Returns the number of attempts to reserve the key on PostgreSQL.
+fn attempts(proxy: &RoundTripProxy) -> usize {
+    let trips = proxy.take();
+    let attempts = trips
+        .iter()
+        .filter(|trip| trip.text.contains("idempotency_records"));
+    attempts.count()
+}
+
+#[tokio::test]
+async fn a_refused_script_is_not_repeated() {
+    let database = TestDatabase::postgres().await;
+    database.db.migrate().await.unwrap();
+    execute(&database, "DROP TABLE idempotency_records").await;
+    let (proxy, url) = RoundTripProxy::start(&database.url).await;
+    let db = &TestDatabase::at(&url).await.db;
+    let id = ReservationId::generate();
+    let outcome = reserve(db, &key(), id, &Arc::default(), "hash", now(), RETENTION).await;
+    assert!(matches!(outcome, Err(StorageError::Other(_))), "{outcome:?}");
+    assert_eq!(attempts(&proxy), 1);
+}
+
+/// A slow database would have to do everything twice.
+#[tokio::test]
+async fn a_slow_query_is_not_abandoned() {
+    let database = TestDatabase::postgres().await;
+    database.db.migrate().await.unwrap();
+    let (proxy, url) = RoundTripProxy::start(&database.url).await;
+    let db = &TestDatabase::at(&url).await.db;
+    let raw = sea_orm::Database::connect(&database.url).await.unwrap();
+    let lock = raw.begin().await.unwrap();
+    let exclude = "LOCK TABLE idempotency_records IN ACCESS EXCLUSIVE MODE";
+    lock.execute_unprepared(exclude).await.unwrap();
+    let is_slow = async || {
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock' AND now() - query_start > interval '3 seconds'";
+        let waiting = Statement::from_string(DbBackend::Postgres, waiting);
+        raw.query_one_raw(waiting).await.unwrap().is_some()
+    };
+    let release = async {
+        until("a reservation waits", Duration::from_mins(1), is_slow).await;
+        lock.commit().await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(reserve_after(db, TimeDelta::zero()), release);
+    assert_eq!(outcome, ReserveOutcome::Reserved);
+    assert_eq!(attempts(&proxy), 1);
+}
+
+async fn execute(database: &TestDatabase, statement: &str) {
+    let raw = sea_orm::Database::connect(&database.url).await.unwrap();
+    raw.execute_unprepared(statement).await.unwrap();
 }

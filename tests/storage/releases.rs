@@ -2,6 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 use serde_json::value::RawValue;
+use slipway::storage::idempotency::{Answer, IdempotencyKey, ReservationId, complete};
 use slipway::storage::{Db, StorageError, UniqueKey, releases};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::org::{LevelCodes, OrgScope};
@@ -23,6 +24,7 @@ on_both_databases!(
     a_release_is_read_as_it_was_written,
     a_release_that_cannot_be_read_is_named,
     a_version_is_unique_until_it_is_discarded,
+    an_error_of_a_queued_write_keeps_its_kind,
     releases_are_listed_newest_first,
     a_release_needs_its_resource,
 );
@@ -130,6 +132,48 @@ async fn insert_states(db: &Db, app: &App) -> Vec<ReleaseRecord> {
     })
     .await;
     records.to_vec()
+}
+
+/// Queued writes are sent with the next statement, which then fails instead.
+async fn an_error_of_a_queued_write_keeps_its_kind(database: TestDatabase) {
+    let db = &database.db;
+    let wms = prepare_app(db, "com.hema.wms", &["a"]).await;
+    let mut stored = None;
+    change(db, 1, async |tx| {
+        stored = Some(releases::insert(tx, release(&wms, "a", 1), now())?);
+        Ok(())
+    })
+    .await;
+    let stored = stored.unwrap();
+
+    let tx = db.begin_catalog(scope(1)).await.unwrap();
+    releases::insert(&tx, release(&wms, "a", 1), now()).unwrap();
+    let found = releases::find(&tx, scope(1), stored.value.release.id).await;
+    assert!(is_conflict(&found, UniqueKey::VersionCode), "{found:?}");
+    drop(tx);
+
+    let tx = db.begin_catalog(scope(1)).await.unwrap();
+    releases::insert(&tx, release(&wms, "b", 1), now()).unwrap();
+    let found = releases::exists_published_or_paused(&tx, scope(1), wms.id).await;
+    assert!(matches!(found, Err(StorageError::BrokenReference)), "{found:?}");
+    drop(tx);
+
+    let tx = db.begin().await.unwrap();
+    let key = IdempotencyKey {
+        caller: "token:1".to_owned(),
+        method: "POST".to_owned(),
+        path: "/api/v1/tenants/1/apps".to_owned(),
+        key: "k".to_owned(),
+    };
+    let answer = Answer {
+        status: 201,
+        body: None,
+        shows_secret: false,
+        object_id: None,
+    };
+    complete(&tx, &key, ReservationId::generate(), answer);
+    let found = releases::find(&tx, scope(1), stored.value.release.id).await;
+    assert!(matches!(found, Err(StorageError::ReservationLost)), "{found:?}");
 }
 
 async fn releases_are_listed_newest_first(database: TestDatabase) {

@@ -44,7 +44,7 @@ use crate::secrets::Keyring;
 use slipway_domain::catalog::ids::TenantId;
 
 /// Incremented with every change of the content of a block.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 /// Maximum size of one tenant's catalog after unpacking, in bytes.
 const MAX_UNPACKED_BYTES: u64 = 4 << 30;
 

@@ -93,7 +93,7 @@ fn pool_options(options: PoolOptions<Postgres>, hosts: &Arc<Hosts>) -> PoolOptio
         .before_acquire(move |connection, meta| {
             let hosts = of_idle.clone();
             // A cancelled BEGIN can leave a transaction open, and writes in it would be lost.
-            Box::pin(async move { checked(hosts.is_usable(connection, meta.age)).await })
+            Box::pin(async move { checked(hosts.is_usable(connection, meta.age, meta.idle_for)).await })
         })
         .after_release(|connection, _| Box::pin(is_finished(connection)))
 }

@@ -1,5 +1,6 @@
 //! Scripts on connections of the pool. A script that is harmless to repeat is also the check of its connection.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::pool::PoolConnection;
@@ -13,11 +14,14 @@ use crate::storage::progress::send_write;
 use crate::storage::script::{
     CollectedOutput, Command, ScriptError, query_error, run_on_postgres, script_text,
 };
-use crate::storage::statements::{Transaction, is_write};
+use crate::storage::statements::{Transaction, is_refusal, is_write};
 use crate::storage::timeouts::{BEGIN_TIMEOUT, STATEMENT_TIMEOUT, with_timeout};
 
-/// Time limit for the answer of a connection that was not checked before.
-const UNCHECKED_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit for a connection that was not checked to begin a transaction, which no load of the server delays for long.
+const UNCHECKED_BEGIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest idle time of a connection that runs queries without a check. Its silence is then more likely a slow query than
+/// a lost connection, so queries get their whole time limit.
+const RECENT_USE: Duration = Duration::from_secs(2);
 
 impl Pool {
     /// Begins a transaction on PostgreSQL with a script, which is also the check of the connection.
@@ -31,10 +35,12 @@ impl Pool {
     }
 
     async fn begin_on_any(&self, script: &'static str) -> Result<PostgresTransaction, DbErr> {
-        let first = self.run_unchecked(script, &mut CollectedOutput::default()).await;
+        let unchecked = without_check(Duration::MAX, self.acquire()).await?;
+        let mut output = CollectedOutput::default();
+        let first = run_on(unchecked, script, UNCHECKED_BEGIN_TIMEOUT, &mut output).await;
         let connection = match first {
             Ok(connection) => connection,
-            Err(error) if !is_of_statement(&error) => return Err(error),
+            Err(error) if is_refusal(&error) => return Err(error),
             Err(_) => {
                 // Nothing has begun, so the script is repeated on a connection that is checked first.
                 let begin = async {
@@ -46,27 +52,6 @@ impl Pool {
             }
         };
         Ok(PostgresTransaction::new(connection))
-    }
-
-    /// Runs a repeatable script on a PostgreSQL connection that is not checked before. A connection that fails or stays
-    /// silent is closed.
-    async fn run_unchecked(
-        &self,
-        script: &str,
-        output: &mut CollectedOutput,
-    ) -> Result<PoolConnection<Postgres>, DbErr> {
-        let mut connection = without_check(self.acquire()).await?;
-        let run = async {
-            let run = run_on_postgres(&mut connection, script.to_owned(), UNCHECKED_TIMEOUT, output);
-            run.await.map_err(ScriptError::into_database)
-        };
-        match with_timeout(UNCHECKED_TIMEOUT, run).await {
-            Ok(()) => Ok(connection),
-            Err(error) => {
-                connection.close_on_drop();
-                Err(error)
-            }
-        }
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbErr> {
@@ -90,36 +75,67 @@ impl Pool {
             }
             return Ok(results);
         }
-        if queries.iter().any(|query| is_write(&query.sql)) {
-            // The record stands: an attempt without an answer may have been executed.
-            let _ = send_write();
-        }
+        let has_write = queries.iter().any(|query| is_write(&query.sql));
         let queries: Vec<_> = queries.into_iter().map(Command::Query).collect();
         let script = script_text(&queries)?;
-        let query = || Box::pin(self.query_on_any(&script));
-        Ok(Box::pin(self.with_connection(query)).await?.0)
+        let sent = has_write.then(send_write);
+        let is_repeated = AtomicBool::new(false);
+        let query = || Box::pin(self.query_on_any(&script, &is_repeated));
+        match Box::pin(self.with_connection(query)).await {
+            Ok((results, _)) => Ok(results),
+            Err(error) => {
+                // Otherwise the record stands: an attempt without an answer may have been executed.
+                if let Some(sent) = sent
+                    && is_refusal(&error)
+                    && !is_repeated.load(Ordering::Relaxed)
+                {
+                    sent.mark_refused();
+                }
+                Err(error)
+            }
+        }
     }
 
-    async fn query_on_any(&self, script: &str) -> Result<Vec<Vec<QueryResult>>, DbErr> {
+    /// Runs a script, and again on a connection that is checked first if the first one is lost.
+    async fn query_on_any(
+        &self,
+        script: &str,
+        is_repeated: &AtomicBool,
+    ) -> Result<Vec<Vec<QueryResult>>, DbErr> {
+        let unchecked = without_check(RECENT_USE, self.acquire()).await?;
         let mut output = CollectedOutput::default();
-        if let Err(error) = self.run_unchecked(script, &mut output).await {
-            if !is_of_statement(&error) {
+        if let Err(error) = run_on(unchecked, script, STATEMENT_TIMEOUT, &mut output).await {
+            if is_refusal(&error) || !matches!(error, DbErr::Query(_)) {
                 return Err(error);
             }
+            is_repeated.store(true, Ordering::Relaxed);
+            let checked = self.acquire().await?;
             output = CollectedOutput::default();
-            let query = async {
-                let mut connection = self.acquire().await?;
-                let run = run_on_postgres(&mut connection, script.to_owned(), STATEMENT_TIMEOUT, &mut output);
-                run.await.map_err(ScriptError::into_database)
-            };
-            with_timeout(STATEMENT_TIMEOUT, query).await?;
+            run_on(checked, script, STATEMENT_TIMEOUT, &mut output).await?;
         }
         let results = output.into_results().into_iter();
         Ok(results.map(|result| result.rows).collect())
     }
 }
 
-/// Returns `true` if a connection was acquired and then failed or stayed silent.
-fn is_of_statement(error: &DbErr) -> bool {
-    matches!(error, DbErr::Query(_) | DbErr::Conn(RuntimeErr::Internal(_)))
+/// Runs a repeatable script. A connection that fails or stays silent is closed.
+async fn run_on(
+    mut connection: PoolConnection<Postgres>,
+    script: &str,
+    limit: Duration,
+    output: &mut CollectedOutput,
+) -> Result<PoolConnection<Postgres>, DbErr> {
+    let run = async {
+        let run = run_on_postgres(&mut connection, script.to_owned(), limit, output);
+        run.await.map_err(ScriptError::into_database)
+    };
+    match with_timeout(limit, run).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            if !is_refusal(&error) {
+                connection.close_on_drop();
+            }
+            Err(error)
+        }
+    }
 }

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use super::digest::Md5Digest;
 use super::error::LayoutError;
 use super::list_ref::{ListRef, addressable, index};
 use super::part::{AppPart, CompiledPin, CompiledRelease, Position, PublishedResource};
 use super::prepare::{OfferEncoders, PreparedWriter};
-use super::string_pool::{StringPoolBuilder, StringRef};
+use super::string_pool::StringPoolBuilder;
 use super::targets::TargetsBuilder;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::org::{LevelCodes, OrgCode};
@@ -20,7 +21,7 @@ use slipway_domain::catalog::version::VersionCode;
 const PART_SIZE: usize = 128;
 
 /// Resource with everything that is compiled of it.
-struct ResourceRows {
+struct ResourceContent {
     resource: Resource,
     releases: Vec<Release>,
     pins: Vec<Pin>,
@@ -36,15 +37,15 @@ pub(super) fn compile_parts(
     encoders: &OfferEncoders,
 ) -> Result<Vec<AppPart>, LayoutError> {
     let mut parts = Vec::new();
-    let mut next: Vec<ResourceRows> = Vec::new();
+    let mut next: Vec<ResourceContent> = Vec::new();
     let mut size = 0;
-    for rows in group(app, resources, releases, pins) {
+    for content in group(app, resources, releases, pins) {
         if size >= PART_SIZE {
             parts.push(AppPart::compile(app, std::mem::take(&mut next), encoders)?);
             size = 0;
         }
-        size += rows.releases.len().max(1);
-        next.push(rows);
+        size += content.releases.len().max(1);
+        next.push(content);
     }
     if !next.is_empty() || parts.is_empty() {
         parts.push(AppPart::compile(app, next, encoders)?);
@@ -53,10 +54,15 @@ pub(super) fn compile_parts(
 }
 
 /// Groups rows by resource, in the order of an answer. Rows without a resource are left out.
-fn group(app: &App, resources: Vec<Resource>, releases: Vec<Release>, pins: Vec<Pin>) -> Vec<ResourceRows> {
+fn group(
+    app: &App,
+    resources: Vec<Resource>,
+    releases: Vec<Release>,
+    pins: Vec<Pin>,
+) -> Vec<ResourceContent> {
     let mut grouped: Vec<_> = resources
         .into_iter()
-        .map(|resource| ResourceRows {
+        .map(|resource| ResourceContent {
             resource,
             releases: Vec::new(),
             pins: Vec::new(),
@@ -66,7 +72,7 @@ fn group(app: &App, resources: Vec<Resource>, releases: Vec<Release>, pins: Vec<
     let indexes: HashMap<String, usize> = grouped
         .iter()
         .enumerate()
-        .map(|(index, rows)| (rows.resource.identifier.as_str().to_owned(), index))
+        .map(|(index, content)| (content.resource.identifier.as_str().to_owned(), index))
         .collect();
     for pin in pins {
         if let Some(index) = indexes.get(pin.identifier.as_str()) {
@@ -78,38 +84,47 @@ fn group(app: &App, resources: Vec<Resource>, releases: Vec<Release>, pins: Vec<
             grouped[*index].releases.push(release);
         }
     }
-    for rows in &mut grouped {
-        rows.releases
+    for content in &mut grouped {
+        content
+            .releases
             .sort_by_key(|release| Reverse((release.content.version_code, release.id)));
     }
     grouped
 }
 
 impl AppPart {
-    fn compile(app: &App, rows: Vec<ResourceRows>, encoders: &OfferEncoders) -> Result<Self, LayoutError> {
-        let release_count = rows.iter().map(|rows| rows.releases.len()).sum();
+    fn compile(
+        app: &App,
+        contents: Vec<ResourceContent>,
+        encoders: &OfferEncoders,
+    ) -> Result<Self, LayoutError> {
+        let release_count = contents.iter().map(|content| content.releases.len()).sum();
         let mut builder = Builder::new(release_count, encoders);
-        let mut compiled: Vec<_> = rows
+        let mut compiled: Vec<_> = contents
             .iter()
-            .map(|rows| PublishedResource::new(app, &rows.resource, &mut builder.texts))
+            .map(|content| PublishedResource::new(app, &content.resource, &mut builder.texts))
             .collect();
-        for (resource, rows) in compiled.iter_mut().zip(rows) {
-            for pin in rows.pins {
+        for (resource, content) in compiled.iter_mut().zip(contents) {
+            for pin in content.pins {
                 resource.add_pin(pin);
             }
-            for release in &rows.releases {
-                let index = builder.add(app, resource, release)?;
+            for release in &content.releases {
+                let index = builder.add(app, release)?;
                 resource.add_release(index, release);
+            }
+            if resource.repair_on_mismatch {
+                resource.md5s = builder.add_md5s(&content.releases)?;
             }
         }
         Ok(Self {
             enabled: app.enabled,
             resources: compiled.into(),
             releases: addressable(builder.releases, "releases")?,
+            md5s: addressable(builder.md5s, "MD5s")?,
             targets: builder.targets.into_table()?,
             texts: builder.texts.into_pool()?,
             prepared: builder.bytes.add_app(app),
-            bytes: builder.bytes.into_bytes(),
+            bytes: builder.bytes.into_bytes()?,
         })
     }
 }
@@ -121,6 +136,7 @@ fn position<'a>(app: &App, resource: &'a Resource) -> Position<'a> {
 /// Parts of an app's releases, collected in storage order.
 struct Builder<'a> {
     releases: Vec<CompiledRelease>,
+    md5s: Vec<Md5Digest>,
     targets: TargetsBuilder,
     texts: StringPoolBuilder,
     bytes: PreparedWriter<'a>,
@@ -130,6 +146,7 @@ impl<'a> Builder<'a> {
     fn new(release_count: usize, encoders: &'a OfferEncoders) -> Self {
         Self {
             releases: Vec::with_capacity(release_count),
+            md5s: Vec::new(),
             targets: TargetsBuilder::default(),
             texts: StringPoolBuilder::default(),
             bytes: PreparedWriter::new(encoders),
@@ -137,23 +154,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a release and returns its index.
-    fn add(
-        &mut self,
-        app: &App,
-        resource: &PublishedResource,
-        release: &Release,
-    ) -> Result<u32, LayoutError> {
+    fn add(&mut self, app: &App, release: &Release) -> Result<u32, LayoutError> {
         let content = &release.content;
-        let md5 = if resource.repair_on_mismatch {
-            self.texts.add(content.file.md5.as_str())
-        } else {
-            StringRef::EMPTY
-        };
         self.releases.push(CompiledRelease {
             id: release.id,
             version_code: content.version_code,
             prepared: self.bytes.add_release(app, release),
-            md5,
             targets: self.targets.add(content, &mut self.texts)?,
             share: content.rollout.share,
             unit: content.rollout.unit,
@@ -165,6 +171,16 @@ impl<'a> Builder<'a> {
             file_unavailable: release.is_file_unavailable(),
         });
         Ok(index(self.releases.len() - 1))
+    }
+
+    /// Adds the digests of a resource's releases, in their order.
+    fn add_md5s(&mut self, releases: &[Release]) -> Result<ListRef, LayoutError> {
+        let digests = releases
+            .iter()
+            .map(|release| Md5Digest::parse(release.content.file.md5.as_str()));
+        let digests: Option<Vec<_>> = digests.collect();
+        let digests = digests.ok_or(LayoutError::InvalidReference("MD5s"))?;
+        Ok(ListRef::append(&mut self.md5s, digests))
     }
 }
 
@@ -181,6 +197,7 @@ impl PublishedResource {
             has_recalled: false,
             highest_version: VersionCode::NOT_INSTALLED,
             releases: ListRef::EMPTY,
+            md5s: ListRef::EMPTY,
             pins: None,
         }
     }

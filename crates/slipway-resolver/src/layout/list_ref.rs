@@ -56,7 +56,17 @@ pub(super) fn index(index: usize) -> u32 {
 /// Returns a list in its final form, unless references cannot address all of it.
 pub(super) fn addressable<T>(list: Vec<T>, name: &'static str) -> Result<Box<[T]>, LayoutError> {
     require_addressable(list.len(), name)?;
-    Ok(list.into())
+    Ok(exact(list))
+}
+
+/// Moves a list into an allocation of its size. Allocators may shrink in place, and then keep up to twice the size.
+pub(super) fn exact<T>(mut list: Vec<T>) -> Box<[T]> {
+    if list.len() < list.capacity() {
+        let mut copy = Vec::with_capacity(list.len());
+        copy.append(&mut list);
+        list = copy;
+    }
+    list.into()
 }
 
 /// Requires that an index exists for each of `length` items and for the end. The highest number is not an index.

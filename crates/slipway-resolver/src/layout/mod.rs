@@ -6,7 +6,9 @@
 //! An app consists of parts, each with some of its resources. States of an app share the parts that did not change.
 
 mod app;
+mod chunks;
 mod compile;
+mod digest;
 mod error;
 mod list_ref;
 mod part;

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use self::validate::RawAppPart;
+use super::digest::Md5Digest;
 use super::list_ref::ListRef;
 use super::prefetch::prefetch;
 use super::prepare::{Prepared, PreparedBytes};
@@ -31,6 +32,8 @@ pub struct AppPart {
     pub(crate) resources: Box<[PublishedResource]>,
     /// Grouped by resource.
     pub(super) releases: Box<[CompiledRelease]>,
+    /// Of the resources that repair mismatches, in the order of their releases.
+    pub(super) md5s: Box<[Md5Digest]>,
     pub(super) targets: TargetsTable,
     pub(super) texts: StringPool,
     pub(super) prepared: Prepared,
@@ -67,9 +70,11 @@ pub struct PublishedResource {
     pub(crate) has_floors: bool,
     pub(crate) has_mandatory: bool,
     pub(crate) has_recalled: bool,
-    /// Highest version of the resource's releases in any state; 0 if there are none.
+    /// Highest version of the releases that the part has of the resource; 0 if there are none.
     pub(crate) highest_version: VersionCode,
     pub(super) releases: ListRef,
+    /// Digests of the same releases; empty unless the resource repairs mismatches.
+    pub(super) md5s: ListRef,
     /// `None` for most resources.
     pub(crate) pins: Option<Box<CompiledPins>>,
 }
@@ -81,8 +86,6 @@ pub struct CompiledRelease {
     pub(crate) id: ReleaseId,
     pub(crate) version_code: VersionCode,
     pub(super) prepared: Prepared,
-    /// MD5 of the file as 32 lower-case hexadecimal digits; empty unless the resource repairs mismatches.
-    pub(super) md5: StringRef,
     pub(super) targets: TargetsIndex,
     pub(crate) share: Share,
     pub(crate) unit: RolloutUnit,
@@ -160,8 +163,16 @@ impl AppPart {
         self.bytes.get(self.prepared, slot)
     }
 
-    /// Returns the MD5 of a release of a resource that repairs mismatches.
-    pub(crate) fn md5_of(&self, release: &CompiledRelease) -> &str {
-        self.texts.get(release.md5)
+    /// Returns `true` if the text is the MD5 of a release of this resource, which repairs mismatches.
+    pub(crate) fn is_md5_of(
+        &self,
+        resource: &PublishedResource,
+        release: &CompiledRelease,
+        text: &str,
+    ) -> bool {
+        let releases = self.releases_of(resource).iter();
+        let mut digests = releases.zip(resource.md5s.of(&self.md5s));
+        let own = digests.find(|(other, _)| other.id == release.id);
+        own.is_some_and(|(_, digest)| Md5Digest::parse(text) == Some(*digest))
     }
 }

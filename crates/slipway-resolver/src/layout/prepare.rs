@@ -7,17 +7,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::chunks::Chunks;
 use super::error::LayoutError;
-use super::list_ref::index;
+use super::list_ref::{index, require_addressable};
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::release::Release;
 
 /// Number of encodings of an offer.
 const SLOTS: usize = 2;
-
-/// Size of one allocation in bytes. Allocators round large allocations up by several kilobytes, which adds up over many
-/// small apps. This size is allocated exactly.
-const CHUNK_BYTES: usize = 32 * 1024;
 
 /// Encoder of the parts of an offer that do not depend on the device.
 pub trait OfferEncoder: Sync {
@@ -42,20 +39,19 @@ impl OfferEncoder for NoEncoder {
     fn encode_app(&self, _: &App, _: &mut Vec<u8>) {}
 }
 
-/// All prepared bytes of an app, in chunks.
+/// All prepared bytes of an app.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct PreparedBytes(Box<[Box<[u8]>]>);
+pub(super) struct PreparedBytes(Chunks);
 
 /// Position of one prepared piece in its app's bytes: the encodings, slot by slot.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Prepared {
-    chunk: u32,
     start: u32,
     lengths: [u32; SLOTS],
 }
 
 impl Prepared {
-    /// Returns the range of a slot in the chunk.
+    /// Returns the range of a slot in the piece.
     fn range(self, slot: usize) -> Range<usize> {
         let before: usize = self
             .lengths
@@ -63,46 +59,43 @@ impl Prepared {
             .take(slot)
             .map(|length| *length as usize)
             .sum();
-        let start = self.start as usize + before;
-        start..start + self.lengths[slot] as usize
+        before..before + self.lengths[slot] as usize
     }
 }
 
 impl PreparedBytes {
     /// Returns the bytes of a slot. The bytes must contain the piece.
     pub(super) fn get(&self, prepared: Prepared, slot: usize) -> &[u8] {
-        &self.0[prepared.chunk as usize][prepared.range(slot)]
+        &self.0.starting_at(prepared.start)[prepared.range(slot)]
     }
 
     /// Requires that the bytes contain the piece.
     pub(super) fn require(&self, prepared: Prepared) -> Result<(), LayoutError> {
-        let chunk = self.0.get(prepared.chunk as usize);
-        let is_within = chunk.is_some_and(|chunk| prepared.range(SLOTS - 1).end <= chunk.len());
+        let is_within = prepared.range(SLOTS - 1).end <= self.0.starting_at(prepared.start).len();
         is_within
             .then_some(())
             .ok_or(LayoutError::InvalidReference("prepared bytes"))
     }
 
     pub(super) fn byte_count(&self) -> usize {
-        self.0.iter().map(|chunk| chunk.len()).sum()
+        self.0.byte_count()
     }
 }
 
 /// Writer of an app's prepared bytes.
 pub(super) struct PreparedWriter<'a> {
     encoders: &'a OfferEncoders,
-    full: Vec<Box<[u8]>>,
-    open: Vec<u8>,
-    next: Vec<u8>,
+    bytes: Vec<u8>,
+    /// Ends of the pieces.
+    ends: Vec<usize>,
 }
 
 impl<'a> PreparedWriter<'a> {
     pub(super) fn new(encoders: &'a OfferEncoders) -> Self {
         Self {
             encoders,
-            full: Vec::new(),
-            open: Vec::new(),
-            next: Vec::new(),
+            bytes: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
@@ -115,35 +108,23 @@ impl<'a> PreparedWriter<'a> {
     }
 
     fn add(&mut self, encode: impl Fn(&dyn OfferEncoder, &mut Vec<u8>)) -> Prepared {
-        self.next.clear();
-        let next = &mut self.next;
+        let bytes = &mut self.bytes;
+        let start = bytes.len();
         let lengths = self.encoders.map(|encoder| {
-            let start = next.len();
-            encode(encoder, next);
-            index(next.len() - start)
+            let start = bytes.len();
+            encode(encoder, bytes);
+            index(bytes.len() - start)
         });
-        if self.open.len() + self.next.len() > CHUNK_BYTES {
-            self.close_chunk();
-        }
-        let start = self.open.len();
-        self.open.extend_from_slice(&self.next);
+        self.ends.push(bytes.len());
         Prepared {
-            chunk: index(self.full.len()),
             start: index(start),
             lengths,
         }
     }
 
-    fn close_chunk(&mut self) {
-        if !self.open.is_empty() {
-            // Copied, because after shrinking in place the allocator would keep up to half as much again.
-            self.full.push(Box::from(self.open.as_slice()));
-            self.open.clear();
-        }
-    }
-
-    pub(super) fn into_bytes(mut self) -> PreparedBytes {
-        self.close_chunk();
-        PreparedBytes(self.full.into())
+    /// Returns the bytes, unless positions cannot address all of them.
+    pub(super) fn into_bytes(self) -> Result<PreparedBytes, LayoutError> {
+        require_addressable(self.bytes.len(), "prepared bytes")?;
+        Ok(PreparedBytes(Chunks::of(&self.bytes, &self.ends)))
     }
 }

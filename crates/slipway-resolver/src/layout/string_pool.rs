@@ -108,7 +108,8 @@ impl StringPoolBuilder {
     /// Returns the pool, unless references cannot address all of it.
     pub(super) fn into_pool(self) -> Result<StringPool, LayoutError> {
         require_addressable(self.all.len(), "texts")?;
-        Ok(StringPool(self.all.into()))
+        // Copied, because the allocator may shrink in place and then keep up to twice the size.
+        Ok(StringPool(Box::from(self.all.as_str())))
     }
 }
 

@@ -252,7 +252,7 @@ fn needs_repair(
         && check
             .old_versions
             .md5_of(app.identifier_of(resource), release.version_code)
-            .is_some_and(|sent| !sent.eq_ignore_ascii_case(app.md5_of(release)))
+            .is_some_and(|sent| !app.is_md5_of(resource, release, sent))
 }
 
 /// Step 8: returns `true` if the choice requires it, or if a mandatory release that applies lies in (installed,

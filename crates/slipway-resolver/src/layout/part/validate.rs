@@ -6,6 +6,7 @@
 use serde::Deserialize;
 
 use super::{AppPart, CompiledRelease, PublishedResource};
+use crate::layout::digest::Md5Digest;
 use crate::layout::error::LayoutError;
 use crate::layout::prepare::{Prepared, PreparedBytes};
 use crate::layout::string_pool::StringPool;
@@ -13,15 +14,13 @@ use crate::layout::targets::TargetsTable;
 use slipway_domain::catalog::release::ReleaseState;
 use slipway_domain::catalog::version::VersionCode;
 
-/// Number of hexadecimal digits of an MD5.
-const MD5_DIGITS: usize = 32;
-
 /// Part as it was read, not validated; has the fields of [`AppPart`] in the same order.
 #[derive(Deserialize)]
 pub(super) struct RawAppPart {
     enabled: bool,
     resources: Box<[PublishedResource]>,
     releases: Box<[CompiledRelease]>,
+    md5s: Box<[Md5Digest]>,
     targets: TargetsTable,
     texts: StringPool,
     prepared: Prepared,
@@ -37,6 +36,7 @@ impl TryFrom<RawAppPart> for AppPart {
             enabled: raw.enabled,
             resources: raw.resources,
             releases: raw.releases,
+            md5s: raw.md5s,
             targets: raw.targets,
             texts: raw.texts,
             prepared: raw.prepared,
@@ -52,7 +52,6 @@ impl RawAppPart {
         for release in &self.releases {
             self.targets.require(release.targets)?;
             self.bytes.require(release.prepared)?;
-            self.texts.require(release.md5)?;
         }
         self.resources
             .iter()
@@ -66,8 +65,8 @@ impl RawAppPart {
         if !releases.is_sorted_by(|newer, older| newer.version_code >= older.version_code) {
             return Err(LayoutError::OutOfOrder("releases"));
         }
-        let has_md5 = |release: &CompiledRelease| self.texts.get(release.md5).len() == MD5_DIGITS;
-        if resource.repair_on_mismatch && !releases.iter().all(has_md5) {
+        resource.md5s.require_within(&self.md5s, "MD5s")?;
+        if resource.repair_on_mismatch && resource.md5s.of(&self.md5s).len() != releases.len() {
             return Err(LayoutError::InvalidReference("MD5s"));
         }
         if !is_summary_of(resource, releases) {
