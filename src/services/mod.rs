@@ -24,6 +24,7 @@ mod release_lookup;
 mod token_lookups;
 
 pub mod administrators;
+pub mod adoption;
 pub mod apps;
 pub mod artifact_parts;
 pub mod artifacts;
