@@ -36,7 +36,7 @@ async fn merchant(app: &TestApp) -> Merchant {
     }
 }
 
-/// Checks as a device, and waits until the check is recorded.
+/// Checks as a device with a version that it did not have, and waits until the check is recorded.
 async fn check(merchant: &Merchant, device: &str, version: i64, old_versions: Value) {
     let own = json!({"device_id": device, "version_code": version, "old_versions": old_versions});
     let fields = with(check_fields(), own);
@@ -223,13 +223,13 @@ async fn days_are_kept_for_400_days(database: TestDatabase) {
     count(&app).await;
     let start: DateTime<Utc> = NOW.parse().unwrap();
     app.clock.set(start + TimeDelta::days(399));
-    check(&merchant, "A", 50, json!({})).await;
+    check(&merchant, "A", 51, json!({})).await;
     assert_eq!(count(&app).await.expired, 0);
     let found = history(&merchant.admin, "?days=400").await;
     assert_eq!(found["from"], "2026-03-02");
     assert_eq!(days(&found).len(), 2);
     app.clock.set(start + TimeDelta::days(400));
-    check(&merchant, "A", 50, json!({})).await;
+    check(&merchant, "A", 52, json!({})).await;
     assert_eq!(count(&app).await.expired, 1);
     assert_eq!(days(&history(&merchant.admin, "?days=400").await).len(), 2);
     assert_eq!(count_rows(&app, "adoption_days").await, 2);
