@@ -9,6 +9,7 @@ mod m0003_changed_content;
 mod m0004_artifacts;
 mod m0005_audit_objects;
 mod m0006_min_sdk_index;
+mod m0007_adoption;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_artifacts::Artifacts),
             Box::new(m0005_audit_objects::AuditObjects),
             Box::new(m0006_min_sdk_index::MinSdkIndex),
+            Box::new(m0007_adoption::Adoption),
         ]
     }
 }

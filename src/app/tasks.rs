@@ -14,7 +14,7 @@ use crate::services::artifacts::jobs::ArtifactJobs;
 use crate::services::batch_writer::{BatchSink, BatchWriter};
 use crate::services::device_records::DeviceChangeReader;
 use crate::services::installation::DatabaseOpener;
-use crate::services::{Context, artifacts, housekeeping, write_probe_task};
+use crate::services::{Context, adoption, artifacts, housekeeping, write_probe_task};
 use crate::supervision::Importance::{Auxiliary, Essential};
 use crate::supervision::Tasks;
 use crate::telemetry;
@@ -49,6 +49,9 @@ impl ServerTasks {
             }),
             tasks.supervise(housekeeping::NAME, Auxiliary, context.clone(), |context| {
                 housekeeping::run(context).boxed()
+            }),
+            tasks.supervise(adoption::counting::NAME, Auxiliary, context.clone(), |context| {
+                adoption::counting::run(context).boxed()
             }),
             tasks.supervise(
                 "artifact_jobs",

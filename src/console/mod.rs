@@ -5,6 +5,7 @@
 //! accepts, is parsed by the API's parser, and ends with a redirect (POST, redirect, GET).
 
 mod adoption;
+mod adoption_history;
 mod alarms;
 mod assets;
 mod created;

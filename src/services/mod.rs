@@ -27,6 +27,7 @@ mod token_lookups;
 mod transition_context;
 
 pub mod administrators;
+pub mod adoption;
 pub mod apps;
 pub mod artifact_parts;
 pub mod artifacts;

@@ -11,7 +11,7 @@ use super::batch::{self, ROWS};
 use super::entity::device_install::{Column, Entity, Model};
 use super::entity::{app, deleted_app};
 use super::row::Row;
-use super::{CatalogTx, Db, Reader, StorageError, Tx, device_changes};
+use super::{CatalogTx, Db, Reader, StorageError, Tx, adoption, device_changes};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::AppId;
 use slipway_domain::catalog::install::{Install, InstallFilter, VersionCount};
@@ -175,7 +175,8 @@ pub async fn remove_later(
     Ok(())
 }
 
-/// Deletes up to `limit` installs of a deleted app and returns their number.
+/// Deletes up to `limit` installs of a deleted app and returns their number. Once none is left, deletes the app's
+/// adoption in the same way.
 ///
 /// Returns `None` once no app that was deleted before `since` is left. Nodes may write installs of a deleted app until
 /// they learn of its deletion.
@@ -213,7 +214,7 @@ pub async fn remove_of_deleted(
             .await?
             .rows_affected;
     }
-    if some.is_empty() {
+    if some.is_empty() && adoption::delete_of_app(&tx, deleted.tenant_id, deleted.app_id, limit).await? == 0 {
         deleted_app::Entity::delete_by_id((deleted.tenant_id, deleted.app_id))
             .exec(tx.connection())
             .await?;

@@ -49,6 +49,8 @@ mod write_control;
 mod write_probe;
 mod writer_lock;
 
+pub mod adoption;
+pub mod adoption_counting;
 pub mod apps;
 pub mod artifacts;
 pub mod audit;

@@ -3,6 +3,7 @@
 mod admin_command;
 mod administrators;
 mod adoption;
+mod adoption_history;
 mod answer_headers;
 mod apps;
 mod artifact_releases;

@@ -394,6 +394,7 @@ pub(crate) fn operations(of: &Objects) -> Vec<Operation> {
         ),
         delete("delete_device", &format!("{devices}/{}", of.device_id)),
         get("get_adoption", &format!("{app}/adoption")),
+        get("get_adoption_history", &format!("{app}/adoption/history")),
         get("list_audit", &format!("{tenant}/audit")),
         post("logout", "/api/v1/auth/logout", json!({})),
         put(

@@ -13,7 +13,8 @@ use slipway_test_support::wait::until;
 /// Tasks without which checks could be wrong.
 const ESSENTIAL: [&str; 2] = ["catalog_follower", "device_token_follower"];
 /// Tasks of every node. A node with a broker has more.
-const TASKS: [&str; 19] = [
+const TASKS: [&str; 20] = [
+    "adoption_history",
     "artifact_jobs",
     "artifact_store_watch",
     "catalog_follower",

@@ -1,6 +1,7 @@
 //! What storage promises, on both databases.
 
 mod abandoned;
+mod adoption;
 mod apps;
 mod artifacts;
 mod catalog_states;

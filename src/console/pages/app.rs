@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use crate::console::adoption::Adoption;
+use crate::console::adoption_history::{self, History};
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
 use crate::console::format::segment;
@@ -17,20 +18,27 @@ use crate::console::visit::Visit;
 use crate::http::path::{AppPath, ResourcePath};
 use crate::http::problem::Problem;
 use crate::http::requests;
+use crate::services::adoption::{self, AdoptionHistory, HistoryQuery};
 use crate::services::{apps, devices, releases, resources};
 use slipway_domain::access::Action;
+use slipway_domain::catalog::adoption::SEEN_WITHIN_DAYS;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseRecord};
 use slipway_domain::catalog::versioned::Versioned;
 
-/// Days of checks that the adoption counts.
-const ADOPTION_DAYS: u16 = 30;
 /// Number of resources on the page of an app.
 const RESOURCES: u64 = 100;
 /// Number of releases on the page of an app.
 const RELEASES: u64 = 100;
+/// Adoption over time. The page stays small with a chart for the app itself and a few resources.
+const HISTORY: HistoryQuery = HistoryQuery {
+    identifier: None,
+    days: adoption_history::DAYS,
+    resources: 10,
+    versions: adoption_history::VERSIONS,
+};
 
 const CHANGE: Form = Form {
     key: "change",
@@ -100,6 +108,7 @@ struct ResourceSection {
     enabled: bool,
     releases: Vec<ReleaseSummary>,
     adoption: Option<Adoption>,
+    history: Option<History>,
     form: Option<FormView>,
 }
 
@@ -114,6 +123,7 @@ struct AppReads {
     releases: Vec<Versioned<ReleaseRecord>>,
     next: Option<String>,
     counts: Vec<VersionCount>,
+    history: AdoptionHistory,
 }
 
 async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
@@ -134,7 +144,8 @@ async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
             let found = releases::list(&ctx, &caller, tenant, &name, &filter, &newest).await?;
             Ok(AppReads {
                 resources: resources::list(&ctx, &caller, tenant, &name, &first).await?.items,
-                counts: devices::adoption(&ctx, &caller, tenant, &name, None, ADOPTION_DAYS).await?,
+                counts: devices::adoption(&ctx, &caller, tenant, &name, None, SEEN_WITHIN_DAYS).await?,
+                history: adoption::history(&ctx, &caller, tenant, &name, &HISTORY).await?,
                 next: found.next,
                 releases: found.items,
                 app,
@@ -238,10 +249,17 @@ fn sections(
                     .iter()
                     .filter(|count| count.identifier == resource.identifier),
             ),
+            history: history_of(&reads.history, resource),
             form: may_write.then(|| form.etag(&stored.etag).behind(shell.t.change_resource)),
         }
     };
     reads.resources.iter().map(section).collect()
+}
+
+fn history_of(history: &AdoptionHistory, resource: &Resource) -> Option<History> {
+    let mut resources = history.resources.iter();
+    let found = resources.find(|found| found.identifier == resource.identifier)?;
+    History::of(found, history.to)
 }
 
 fn resource_values(resource: &Resource) -> Values {

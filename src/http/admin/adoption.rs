@@ -11,11 +11,11 @@ use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::devices;
+use slipway_domain::catalog::adoption::SEEN_WITHIN_DAYS;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::text::Identifier;
 
-const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 365;
 
 /// Filters for the counted resources and devices.
@@ -82,13 +82,14 @@ fn compute_share(devices: u64, total: u64) -> f64 {
     (devices as f64 / total as f64 * 10_000.0).round() / 10_000.0
 }
 
-fn read_days(text: String) -> Result<u16, Invalid> {
+/// Reads a number of days from 1 to `MAX`.
+pub(super) fn read_days<const MAX: u16>(text: String) -> Result<u16, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let days = text
         .parse()
         .ok()
-        .filter(|days| digits && (1..=MAX_DAYS).contains(days));
-    days.ok_or_else(|| Invalid::new(format!("must be an integer from 1 to {MAX_DAYS}")))
+        .filter(|days| digits && (1..=MAX).contains(days));
+    days.ok_or_else(|| Invalid::new(format!("must be an integer from 1 to {MAX}")))
 }
 
 /// Get the number of devices on each version
@@ -101,10 +102,10 @@ pub(super) async fn get_adoption(call: Call<AppPath>) -> Result<HttpResponse, Pr
     let query: AdoptionQuery = call.query()?;
     let mut fields = FieldReader::default();
     let identifier = fields.query_param("identifier", query.identifier, Identifier::parse);
-    let days = fields.query_param("seen_within_days", query.seen_within_days, read_days);
+    let days = fields.query_param("seen_within_days", query.seen_within_days, read_days::<MAX_DAYS>);
     fields.finish()?;
     let (tenant, package_name) = (call.path.tenant_id, call.path.package_name.clone());
-    let days = days.unwrap_or(DEFAULT_DAYS);
+    let days = days.unwrap_or(SEEN_WITHIN_DAYS);
     let body = call
         .run_heavy(async move |ctx, caller| {
             let counts =

@@ -1,6 +1,7 @@
 //! Admin API. Each file contains the handlers of one resource with their request and response types.
 
 mod adoption;
+mod adoption_history;
 mod apps;
 mod artifacts;
 mod audit;
@@ -69,6 +70,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(pins::delete_pin)
         .service(explain::explain_check)
         .service(adoption::get_adoption)
+        .service(adoption_history::get_adoption_history)
         .service(devices::import_devices)
         .service(devices::list_devices)
         .service(devices::get_device)

@@ -92,7 +92,9 @@ pub(super) fn sample(field: &str) -> Option<Value> {
         | "artifacts_detail" => json!(null),
         "limit" => json!(50),
         "wait_s" => json!(0),
-        "seen_within_days" => json!(30),
+        "seen_within_days" | "days" => json!(30),
+        "others" => json!(1),
+        "more_resources" => json!(false),
         _ => return None,
     })
 }

@@ -1,5 +1,7 @@
 //! Tables as rows of plain columns. The files of the parent module map them and document their meaning.
 
+pub(super) mod adoption_count;
+pub(super) mod adoption_day;
 pub(super) mod api_token;
 pub(super) mod app;
 pub(super) mod app_key;

@@ -145,6 +145,7 @@ async fn filters_of_devices_and_adoption_refuse_bad_values(database: TestDatabas
         rows.push((format!("{devices}?package_name={text}"), "package_name"));
         rows.push((format!("{of_app}&identifier={text}"), "identifier"));
         rows.push((format!("{adoption}?identifier={text}"), "identifier"));
+        rows.push((format!("{adoption}/history?identifier={text}"), "identifier"));
     }
     for text in ["", "0", "-1", "x", "1.0", "%2B1", "9223372036854775808"] {
         rows.push((
@@ -155,12 +156,19 @@ async fn filters_of_devices_and_adoption_refuse_bad_values(database: TestDatabas
     for text in ["", "0", "-1", "366", "x", "1.0", "%2B1", "65536"] {
         rows.push((format!("{adoption}?seen_within_days={text}"), "seen_within_days"));
     }
+    for text in ["", "0", "-1", "401", "x", "1.0", "%2B1", "65536"] {
+        rows.push((format!("{adoption}/history?days={text}"), "days"));
+    }
     for text in ["", "yes", "1", "True", "%00"] {
         rows.push((format!("{devices}?connected={text}"), "connected"));
     }
     rows.push((format!("{devices}?identifier={RESOURCE}"), "identifier"));
     rows.push((format!("{of_app}&version_code=1"), "version_code"));
     rows.push((format!("{adoption}?days=1"), "days"));
+    rows.push((
+        format!("{adoption}/history?seen_within_days=1"),
+        "seen_within_days",
+    ));
     for (path, field) in rows {
         let request = admin.request(Method::GET, &path);
         fixture

@@ -3,6 +3,7 @@
 //! This module is pure: no HTTP, SQL, async, clock or environment. A value of these types is valid by construction.
 //! Input is converted by a `parse` function, whose error states the problem and the accepted values.
 
+pub mod adoption;
 pub mod app;
 pub mod artifact;
 pub mod artifact_use;

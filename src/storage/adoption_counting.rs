@@ -1,0 +1,151 @@
+//! Counts of devices by version, in steps that are bounded regardless of the number of devices.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
+
+use super::entity::{adoption_count, device_install, tenant};
+use super::row::Row;
+use super::{Db, Reader, StorageError};
+use slipway_domain::access::TenantScope;
+use slipway_domain::catalog::ids::{AppId, TenantId};
+use slipway_domain::catalog::install::VersionCount;
+use slipway_domain::catalog::instant::in_micros;
+use slipway_domain::catalog::text::Identifier;
+use slipway_domain::catalog::version::VersionCode;
+
+/// Number of devices on a version of an app's resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppVersionCount {
+    pub app: AppId,
+    pub count: VersionCount,
+}
+
+/// Counts of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedStep {
+    pub counts: Vec<AppVersionCount>,
+    /// Last device of the step; `None` after the last step.
+    pub last_device: Option<String>,
+}
+
+/// Counts the devices per version among the next installs, ordered by device, that were reported since an instant.
+///
+/// A step has about `installs` installs: those of one device are counted together. As a device is part of one step only,
+/// a device that changes meanwhile is counted once.
+pub async fn count_step(
+    reader: &impl Reader,
+    scope: TenantScope,
+    after: Option<&str>,
+    since: DateTime<Utc>,
+    installs: u64,
+) -> Result<CountedStep, StorageError> {
+    use device_install::Column;
+    let rest = device_install::Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .apply_if(after, |rows, after| rows.filter(Column::DeviceId.gt(after)));
+    let last_device: Option<String> = rest
+        .clone()
+        .select_only()
+        .column(Column::DeviceId)
+        .order_by_asc(Column::DeviceId)
+        .limit(1)
+        .offset(installs.saturating_sub(1))
+        .into_tuple()
+        .one(reader.connection())
+        .await?;
+    let step = rest.apply_if(last_device.as_deref(), |rows, last| {
+        rows.filter(Column::DeviceId.lte(last))
+    });
+    Ok(CountedStep {
+        counts: count_by_version(reader, scope, step.filter(Column::SeenAt.gte(since))).await?,
+        last_device,
+    })
+}
+
+async fn count_by_version(
+    reader: &impl Reader,
+    scope: TenantScope,
+    installs: Select<device_install::Entity>,
+) -> Result<Vec<AppVersionCount>, StorageError> {
+    use device_install::Column;
+    let counts: Vec<(Uuid, String, i64, i64)> = installs
+        .filter(Column::AppId.is_not_null())
+        .select_only()
+        .columns([Column::AppId, Column::Identifier, Column::VersionCode])
+        .column_as(Column::DeviceId.count(), "devices")
+        .group_by(Column::AppId)
+        .group_by(Column::Identifier)
+        .group_by(Column::VersionCode)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let row = Row::of("device_installs", scope.tenant());
+    let read = |(app, identifier, version_code, devices): (Uuid, String, i64, i64)| {
+        Ok(AppVersionCount {
+            app: AppId::from_uuid(app),
+            count: VersionCount {
+                identifier: row.column("identifier", Identifier::parse(identifier))?,
+                version_code: row.column("version_code", VersionCode::new(version_code))?,
+                devices: row.column("device_id", u64::try_from(devices))?,
+            },
+        })
+    };
+    counts.into_iter().map(read).collect()
+}
+
+/// Lists up to `limit` tenants with numbers above `after` that were last counted at least `interval` ago, by number.
+///
+/// A count in the future by more than the interval comes from a wrong clock and does not prevent the next one.
+pub async fn list_due(
+    reader: &impl Reader,
+    after: Option<TenantId>,
+    now: DateTime<Utc>,
+    interval: TimeDelta,
+    limit: u64,
+) -> Result<Vec<TenantScope>, StorageError> {
+    let counted = adoption_count::Entity::find()
+        .filter(adoption_count::Column::CountedAt.gt(in_micros(now - interval)))
+        .filter(adoption_count::Column::CountedAt.lte(in_micros(now + interval)))
+        .select_only()
+        .column(adoption_count::Column::TenantId)
+        .into_query();
+    let numbers: Vec<i64> = tenant::Entity::find()
+        .filter(tenant::Column::Id.not_in_subquery(counted))
+        .apply_if(after, |tenants, after| {
+            tenants.filter(tenant::Column::Id.gt(after.get()))
+        })
+        .order_by_asc(tenant::Column::Id)
+        .limit(limit)
+        .select_only()
+        .column(tenant::Column::Id)
+        .into_tuple()
+        .all(reader.connection())
+        .await?;
+    let scope = |number: i64| {
+        let tenant = Row::of("tenants", number).column("id", TenantId::parse(number))?;
+        Ok(TenantScope::internal(tenant))
+    };
+    numbers.into_iter().map(scope).collect()
+}
+
+/// Records that the devices of a tenant have been counted.
+pub async fn record_count(db: &Db, scope: TenantScope, now: DateTime<Utc>) -> Result<(), StorageError> {
+    use adoption_count::{Column, Entity, Model};
+    let row = Model {
+        tenant_id: scope.tenant().get(),
+        counted_at: in_micros(now),
+    };
+    let overwrite = OnConflict::column(Column::TenantId)
+        .update_column(Column::CountedAt)
+        .to_owned();
+    let write = db.begin_single_write().await?;
+    Entity::insert(row.into_active_model())
+        .on_conflict(overwrite)
+        .exec_without_returning(write.connection())
+        .await?;
+    write.confirm().await
+}
