@@ -4,18 +4,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::prelude::Uuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait as _, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
 };
 
 use super::entity::{adoption_count, device_install, tenant};
 use super::row::Row;
-use super::{Db, Reader, StorageError};
+use super::{Backend, Db, ReadTx, Reader, StorageError};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::install::VersionCount;
 use slipway_domain::catalog::instant::in_micros;
 use slipway_domain::catalog::text::Identifier;
 use slipway_domain::catalog::version::VersionCode;
+
+/// Makes this transaction read rows in the order of an index.
+const BY_INDEX_SQL: &str = "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), \
+     set_config('enable_seqscan', 'off', true)";
 
 /// Number of devices on a version of an app's resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +42,14 @@ pub struct CountedStep {
 /// A step has about `installs` installs: those of one device are counted together. As a device is part of one step only,
 /// a device that changes meanwhile is counted once.
 pub async fn count_step(
-    reader: &impl Reader,
+    db: &Db,
     scope: TenantScope,
     after: Option<&str>,
     since: DateTime<Utc>,
     installs: u64,
 ) -> Result<CountedStep, StorageError> {
     use device_install::Column;
+    let reader = begin_step(db).await?;
     let rest = device_install::Entity::find()
         .filter(Column::TenantId.eq(scope.tenant().get()))
         .apply_if(after, |rows, after| rows.filter(Column::DeviceId.gt(after)));
@@ -61,9 +67,20 @@ pub async fn count_step(
         rows.filter(Column::DeviceId.lte(last))
     });
     Ok(CountedStep {
-        counts: count_by_version(reader, scope, step.filter(Column::SeenAt.gte(since))).await?,
+        counts: count_by_version(&reader, scope, step.filter(Column::SeenAt.gte(since))).await?,
         last_device,
     })
+}
+
+/// Begins the reads of a step.
+///
+/// Without statistics of a table, after a restore for instance, PostgreSQL would sort all remaining rows in each step.
+async fn begin_step(db: &Db) -> Result<ReadTx, StorageError> {
+    let reader = db.begin_read().await?;
+    if db.backend() == Backend::Postgres {
+        reader.connection().execute_unprepared(BY_INDEX_SQL).await?;
+    }
+    Ok(reader)
 }
 
 async fn count_by_version(

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait as _, Database, DbBackend};
 use serde_json::json;
+use slipway::services::adoption::counting::count_due;
 
-use super::{count, history, merchant, pass};
+use super::{HOLDER, history, merchant, pass};
 use crate::api::harness::{CHUKU, Merchant, PACKAGE, TENANT, TestApp, check_fields, with};
 use slipway_test_support::database::TestDatabase;
 
@@ -35,13 +36,10 @@ async fn count_a_million(database: TestDatabase) {
         tokio::time::sleep(Duration::from_secs(5)).await;
     })
     .await;
-    for (what, time) in [("first", TimeDelta::zero()), ("next", TimeDelta::hours(1))] {
-        pass(&app, time);
-        let began = Instant::now();
+    for what in ["first", "next"] {
         let mut took = Duration::ZERO;
         let during = check_for(&merchant, async {
-            count(&app).await;
-            took = began.elapsed();
+            took = time_count(&app).await;
         })
         .await;
         eprintln!("{what} count of {DEVICES} devices, each with two installs: {took:?}");
@@ -49,6 +47,17 @@ async fn count_a_million(database: TestDatabase) {
     }
     let found = history(&merchant.admin, &format!("?identifier={CHUKU}")).await;
     assert_eq!(found["resources"][0]["days"][0]["devices"], DEVICES, "{found}");
+}
+
+/// Counts an hour later. The server's own task may hold the lease for a while.
+async fn time_count(app: &TestApp) -> Duration {
+    loop {
+        pass(app, TimeDelta::hours(1));
+        let began = Instant::now();
+        if count_due(&app.running.context, HOLDER).await.unwrap().is_some() {
+            return began.elapsed();
+        }
+    }
 }
 
 /// Inserts the devices in the order of a hash, each with the app and one more resource.
