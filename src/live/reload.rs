@@ -115,14 +115,14 @@ impl TenantReload<'_> {
                 parts,
             })
         });
-        let (unchanged, changed): (Vec<_>, Vec<_>) = reloads.partition(|reload| reload.parts.is_empty());
-        let mut apps: Vec<_> = unchanged.into_iter().map(PartialReload::keep).collect();
-        if changed.is_empty() {
+        let (kept, partial): (Vec<_>, Vec<_>) = reloads.partition(|reload| reload.parts.is_empty());
+        let mut apps: Vec<_> = kept.into_iter().map(PartialReload::keep).collect();
+        if partial.is_empty() {
             return Ok(apps);
         }
-        let wanted: Vec<_> = changed.iter().map(PartialReload::wanted).collect();
+        let wanted: Vec<_> = partial.iter().map(PartialReload::wanted).collect();
         let rows = catalog_states::load_resources(self.reader, self.scope, &wanted).await?;
-        for (reload, rows) in changed.into_iter().zip(rows) {
+        for (reload, rows) in partial.into_iter().zip(rows) {
             apps.push(reload.compile(rows, self.encoders)?);
         }
         Ok(apps)
