@@ -13,6 +13,9 @@ use crate::fleet::{RELEASES_PER_TENANT, SECRET_KEY, Tenant};
 use crate::node::PROGRAM;
 use crate::postgres::Postgres;
 
+/// Computes the flags of effective releases.
+const SUPERSEDED_SQL: &str = include_str!("superseded.sql");
+
 /// A database with a catalog of a known size.
 #[derive(Debug, Clone)]
 pub(crate) struct Catalog {
@@ -41,13 +44,31 @@ impl Catalog {
             postgres.execute(name, &rows)?;
             postgres.execute(name, &catalog.keys()?)?;
         }
-        postgres.execute(name, "VACUUM ANALYZE; CHECKPOINT")?;
+        catalog.set_flags(postgres, SUPERSEDED_SQL)?;
         eprintln!(
             "{name}: {} releases in {:.0} s",
             catalog.releases(),
             began.elapsed().as_secs_f64()
         );
         Ok(catalog)
+    }
+
+    /// Lets nodes hold every release, including the superseded ones.
+    pub(crate) fn make_all_effective(&self, postgres: &Postgres) -> anyhow::Result<()> {
+        self.set_flags(
+            postgres,
+            "UPDATE releases SET effective = true WHERE NOT effective;",
+        )
+    }
+
+    /// Reverts [`Catalog::make_all_effective`].
+    pub(crate) fn supersede(&self, postgres: &Postgres) -> anyhow::Result<()> {
+        self.set_flags(postgres, SUPERSEDED_SQL)
+    }
+
+    fn set_flags(&self, postgres: &Postgres, statement: &str) -> anyhow::Result<()> {
+        let statements = format!("{statement}\nVACUUM ANALYZE; CHECKPOINT");
+        postgres.execute(&self.name, &statements).map(drop)
     }
 
     fn migrate(&self) -> anyhow::Result<()> {

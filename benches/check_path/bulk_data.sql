@@ -32,7 +32,7 @@ SELECT 10000000 + t,
     pg_temp.tag(3, t), now()
 FROM generate_series(0, :tenants - 1, 10) t;
 
--- The flags of effective releases are those that the last statement computes.
+-- The flags of effective releases are those that superseded.sql computes.
 INSERT INTO apps (tenant_id, id, package_name, app_name, icon_url, enabled, revision, head, effective_as_of, etag,
     created_at, updated_at)
 SELECT 10000000 + a / 2, pg_temp.id_of(1, a), pg_temp.package_of(a), (ARRAY['仓库作业', 'Point of sale'])[a % 2 + 1],
@@ -72,12 +72,3 @@ SELECT 10000000 + n / 100, pg_temp.id_of(2, n), pg_temp.id_of(1, n / 50), pg_tem
     CASE WHEN v % 4 = 0 THEN 2000 ELSE 10000 END, 'device', pg_temp.tag(7, n), now(), now(), now(),
     '00000000000000000004.00000000000000000002.' || lpad(v::text, 20, '0') || '~'
 FROM (SELECT n, n % 10 + 1 AS v FROM generate_series(0, :tenants::bigint * 100 - 1) n) numbered;
-
--- The newest release for everybody supersedes the older ones of its resource, except mandatory ones.
-UPDATE releases r SET effective = false
-FROM (SELECT tenant_id, app_id, identifier, max(version_code) AS version_code FROM releases
-    WHERE rollout_share = 10000 AND targeting = '{"org_scopes":[],"org_exclusions":[],"device_types":[],'
-        || '"host_version_min":null,"host_version_max":null,"attribute_rules":[],"device_ids":[]}'
-    GROUP BY tenant_id, app_id, identifier) newest
-WHERE (r.tenant_id, r.app_id, r.identifier) = (newest.tenant_id, newest.app_id, newest.identifier)
-    AND r.version_code < newest.version_code AND NOT r.mandatory;

@@ -117,14 +117,14 @@ impl TenantReload<'_> {
                 parts,
             })
         });
-        let (to_keep, to_compile): (Vec<_>, Vec<_>) = reloads.partition(|reload| reload.parts.is_empty());
-        let mut apps: Vec<_> = to_keep.into_iter().map(PartialReload::keep).collect();
-        if to_compile.is_empty() {
+        let (kept, partial): (Vec<_>, Vec<_>) = reloads.partition(|reload| reload.parts.is_empty());
+        let mut apps: Vec<_> = kept.into_iter().map(PartialReload::keep).collect();
+        if partial.is_empty() {
             return Ok(apps);
         }
-        let wanted: Vec<_> = to_compile.iter().map(PartialReload::wanted).collect();
+        let wanted: Vec<_> = partial.iter().map(PartialReload::wanted).collect();
         let rows = catalog_states::load_resources(self.reader, self.scope, &wanted).await?;
-        for (reload, rows) in to_compile.into_iter().zip(rows) {
+        for (reload, rows) in partial.into_iter().zip(rows) {
             apps.push(reload.compile(rows, self.encoders, self.download_urls)?);
         }
         Ok(apps)

@@ -9,10 +9,35 @@ use crate::report::{Goal, Report};
 
 const MIB: f64 = 1_048_576.0;
 
-/// What a release takes beyond its prepared bytes, with an empty server taken off.
+/// Memory of a release beyond its prepared bytes, less that of an empty server.
+///
+/// The goal is that of a catalog whose releases are all held, as when none supersedes another.
 pub(super) fn measure_memory(fixture: &Fixture, report: &mut Report) -> anyhow::Result<()> {
     let empty = Catalog::make(&fixture.postgres, "empty", 0)?;
     let base = Node::on_one_core(&empty.url)?.process.resident_bytes()? as f64;
+    fixture.large.make_all_effective(&fixture.postgres)?;
+    let (every, seen) = memory_per_release(fixture, base)?;
+    fixture.large.supersede(&fixture.postgres)?;
+    let goal = Goal::AtMost {
+        must: 256.0,
+        aim: 128.0,
+    };
+    report.figure(
+        "memory per release beyond its prepared bytes, every release held",
+        goal,
+        (every, "B"),
+        &seen,
+    );
+    let (effective, seen) = memory_per_release(fixture, base)?;
+    report.note(format!(
+        "Without superseded releases: {:.0} B per release that is held; {seen}.",
+        effective.median
+    ));
+    Ok(())
+}
+
+/// Measures the releases that a node holds. `base` is the memory of an empty server.
+fn memory_per_release(fixture: &Fixture, base: f64) -> anyhow::Result<(Rounds, String)> {
     let mut figures = Vec::new();
     let mut seen = String::new();
     for _ in 0..fixture.plan.rounds.min(3) {
@@ -23,24 +48,14 @@ pub(super) fn measure_memory(fixture: &Fixture, report: &mut Report) -> anyhow::
         let releases = node.metric("slipway_catalog_releases", "")?;
         figures.push((resident - base - prepared) / releases);
         seen = format!(
-            "resident {:.0} MiB, an empty server {:.0}, prepared {:.0} ({:.0} B each)",
+            "{releases:.0} releases, resident {:.0} MiB, an empty server {:.0}, prepared {:.0} ({:.0} B each)",
             resident / MIB,
             base / MIB,
             prepared / MIB,
             prepared / releases,
         );
     }
-    let goal = Goal::AtMost {
-        must: 256.0,
-        aim: 128.0,
-    };
-    report.figure(
-        "memory per release beyond its prepared bytes",
-        goal,
-        (Rounds::of(figures), "B"),
-        &seen,
-    );
-    Ok(())
+    Ok((Rounds::of(figures), seen))
 }
 
 /// From the start of the process until it is ready, on all cores.
