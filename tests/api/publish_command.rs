@@ -1,5 +1,8 @@
 //! `slipway publish`, as a pipeline runs it.
 
+mod faults;
+mod relay;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use slipway_package::{Inspection, Limits};
 
-use super::response::print;
+use super::response::{json_text, print, printable};
 
 /// Arguments of `slipway inspect`.
 #[derive(Args)]
@@ -27,7 +27,7 @@ pub fn run(command: &InspectCommand) -> anyhow::Result<ExitCode> {
     let inspection = inspect(&command.file).with_context(|| command.file.display().to_string())?;
     let facts = facts(&inspection);
     let text = if command.json {
-        format!("{facts:#}\n")
+        json_text(&facts)
     } else {
         lines(&facts)
     };
@@ -75,11 +75,6 @@ fn text(value: &Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// Replaces control characters: a text of the file must not command the terminal.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -52,6 +52,29 @@ pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// Replaces control characters, so that text of others cannot command the terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(is_unprintable, "\u{fffd}")
+}
+
+/// Formats a document. Control characters are escaped, also those that JSON allows in a string.
+pub(super) fn json_text(document: &Value) -> String {
+    let text = format!("{document:#}\n");
+    let escape = |c: char| {
+        if c != '\n' && is_unprintable(c) {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}
+
+/// Returns `true` for control characters, and for those that reorder the text around them.
+pub(super) fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Joins all lines, because text of others may contain line breaks.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -62,4 +85,27 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     output.write_all(text.as_bytes())?;
     // Flushed, so that the output appears immediately, even through a pipe.
     output.flush().context("the answer cannot be shown")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{json_text, printable};
+
+    #[test]
+    fn no_text_commands_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[2J\u{9b}b\n\u{202e}"),
+            "a\u{fffd}[2J\u{fffd}b\u{fffd}\u{fffd}"
+        );
+        let document = json!({"name": "货架\u{1b}\u{7f}\u{9b}\u{202e}\n"});
+        let text = json_text(&document);
+        assert_eq!(
+            text,
+            "{\n  \"name\": \"货架\\u001b\\u007f\\u009b\\u202e\\n\"\n}\n"
+        );
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, document);
+    }
 }

@@ -23,7 +23,10 @@ impl RetryBackoff {
 
     /// Returns the next delay, which is at least the one that the server requested. Up to half of it is added at
     /// random, so that devices which lost their server at the same time do not return together.
-    #[expect(clippy::disallowed_methods, reason = "a client's only randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server's source of randomness is not available here"
+    )]
     pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let doubled = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures += 1;
@@ -34,6 +37,15 @@ impl RetryBackoff {
             .max(doubled)
             .mul_f64(1.0 + random / 2.0)
     }
+}
+
+/// Returns a random key for the repetitions of a create.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's source of randomness is not available here"
+)]
+pub(crate) fn idempotency_key() -> String {
+    Uuid::new_v4().to_string()
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ pub(super) fn streaming_client(url: &Url, silence: Duration) -> anyhow::Result<C
     build(builder(url).connect_timeout(TIMEOUT).read_timeout(silence))
 }
 
+/// Builds a client for uploads, which have no time limit of its own.
+pub(super) fn upload_client(url: &Url) -> anyhow::Result<Client> {
+    build(builder(url).connect_timeout(TIMEOUT))
+}
+
 fn builder(url: &Url) -> ClientBuilder {
     let builder = Client::builder().redirect(Policy::none());
     if url.scheme() == "https" {

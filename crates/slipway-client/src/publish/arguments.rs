@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
-use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use crate::server::server_url;
 
 /// Maximum size of `--notes`: longer notes are refused by the server anyway.
 const MAX_NOTES_BYTES: u64 = 64 * 1024;
@@ -23,12 +21,16 @@ pub struct PublishCommand {
     pub(super) files: Vec<GivenFile>,
 
     /// Address of a file outside the server. It is downloaded and inspected here; devices download it from there.
-    #[arg(long, value_name = "ADDRESS", value_parser = external_url)]
-    pub(super) url: Option<Url>,
+    /// It must contain no user or password. A query, such as a signature, becomes part of the release but is never
+    /// printed.
+    // Not parsed here: clap prints invalid values, and they may contain a secret.
+    #[arg(long, value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) url: Option<String>,
 
     /// Base URL of the server, `http://host:port`.
-    #[arg(long, env = "SLIPWAY_URL", value_parser = server_url, required_unless_present = "dry_run")]
-    pub(super) server: Option<Url>,
+    #[arg(long, env = "SLIPWAY_URL", hide_env_values = true, value_parser = NonEmptyStringValueParser::new(),
+        required_unless_present = "dry_run")]
+    pub(super) server: Option<String>,
 
     /// API token with the role publisher or above, or an access token. Prefer the environment variable: other users of
     /// the machine can see the arguments of a program, but not its environment.
@@ -151,15 +153,6 @@ fn given_file(text: &str) -> Result<GivenFile, String> {
             identifier: None,
             path,
         }),
-    }
-}
-
-fn external_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|why| why.to_string())?;
-    if matches!(url.scheme(), "http" | "https") {
-        Ok(url)
-    } else {
-        Err("only http:// and https:// can be downloaded".to_owned())
     }
 }
 

@@ -1,40 +1,36 @@
 //! Calls of the admin API, repeated while the server is temporarily unavailable.
 
-use std::time::Duration;
-
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::{Value, json};
 
+use super::attempt::{Answer, AttemptError, repeat, send, unexpected};
 use super::failure::Failure;
 use super::output::Published;
 use super::release::ReleasePlan;
-use crate::response::{body, refusal_reason, text};
-use crate::retry::RetryBackoff;
-use crate::server::{client, streaming_client};
-
-/// Maximum silence of the server during an upload.
-const SILENCE: Duration = Duration::from_mins(2);
+use crate::response::text;
+use crate::retry::idempotency_key;
+use crate::server::{client, upload_client};
 
 /// Tenant at a server, with a credential.
 pub(super) struct Server {
     url: Url,
-    token: String,
+    authorization: HeaderValue,
     tenant: i64,
     retries: u32,
     client: Client,
-    /// Without a limit on the whole call, for uploads.
-    pub(super) uploads: Client,
+    /// Without a limit on the whole call.
+    uploads: Client,
 }
 
 impl Server {
     /// `retries` is the number of times that a call is repeated while the server is unavailable.
-    pub(super) fn new(url: Url, token: String, tenant: i64, retries: u32) -> Result<Self, Failure> {
+    pub(super) fn new(url: Url, token: &str, tenant: i64, retries: u32) -> Result<Self, Failure> {
         Ok(Self {
+            authorization: authorization(token)?,
             client: client(&url).map_err(Failure::local)?,
-            uploads: streaming_client(&url, SILENCE).map_err(Failure::local)?,
+            uploads: upload_client(&url).map_err(Failure::local)?,
             url,
-            token,
             tenant,
             retries,
         })
@@ -50,12 +46,23 @@ impl Server {
         let mut asked = plan.fields.clone();
         asked["publish"] = json!(publish);
         extend(&mut asked, overrides);
-        let segments = ["apps", &plan.app, "releases"];
-        let (status, release) = self.post(&segments, &asked).await?;
+        let url = self.address(&["apps", &plan.app, "releases"])?;
+        // One key for all attempts: if an answer is lost, the next attempt gets the same one, and knows that this run
+        // created the release.
+        let key = idempotency_key();
+        let answer = self
+            .call(async || {
+                let request = self.client.post(url.clone()).header("Idempotency-Key", &key);
+                send(self.authorize(request).json(&asked)).await
+            })
+            .await?;
+        if !is_release(&answer.body) {
+            return Err(unexpected("a release"));
+        }
         Ok(Published {
             app: plan.app.clone(),
-            is_new: status == StatusCode::CREATED,
-            release,
+            is_new: answer.status == StatusCode::CREATED,
+            release: answer.body,
         })
     }
 
@@ -66,35 +73,37 @@ impl Server {
         overrides: Value,
     ) -> Result<(), Failure> {
         let app = created.first().map_or("", |first| first.app.as_str()).to_owned();
-        let ids: Vec<_> = created
-            .iter()
-            .map(|created| text(&created.release["id"]).to_owned())
-            .collect();
+        let ids: Vec<_> = created.iter().map(|created| created.id().to_owned()).collect();
         let mut asked = json!({"release_ids": ids});
         extend(&mut asked, overrides);
-        let (_, mut answer) = self.post(&["apps", &app, "publish"], &asked).await?;
-        for (index, created) in created.iter_mut().enumerate() {
-            let ignored = created.release["ignored"].take();
-            created.release = answer["items"][index].take();
-            created.release["ignored"] = ignored;
+        let answer = self.post(&["apps", &app, "publish"], &asked).await?;
+        let published = published_releases(answer, &ids).ok_or_else(|| unexpected("the releases"))?;
+        for (created, mut release) in created.iter_mut().zip(published) {
+            extend(&mut release, json!({"ignored": created.release["ignored"]}));
+            created.release = release;
         }
         Ok(())
     }
 
-    /// Discards drafts that this run created. A failure leaves them, and the next run finds them.
-    pub(super) async fn discard_new(&self, created: &[Published]) {
+    /// Discards the drafts that this run created. Returns the identifiers of those that could not be discarded.
+    pub(super) async fn discard_new<'a>(&self, created: &'a [Published]) -> Vec<&'a str> {
+        let mut remaining = Vec::new();
         for created in created.iter().filter(|created| created.is_new) {
-            let id = text(&created.release["id"]);
-            let _ = self
-                .post(&["apps", &created.app, "releases", id, "discard"], &json!({}))
-                .await;
+            let segments = ["apps", &created.app, "releases", created.id(), "discard"];
+            if self.post(&segments, &json!({})).await.is_err() {
+                remaining.push(text(&created.release["identifier"]));
+            }
         }
+        remaining
     }
 
-    async fn post(&self, segments: &[&str], asked: &Value) -> Result<(StatusCode, Value), Failure> {
+    async fn post(&self, segments: &[&str], asked: &Value) -> Result<Answer, Failure> {
         let url = self.address(segments)?;
-        self.call(|| self.client.request(Method::POST, url.clone()).json(asked))
-            .await
+        self.call(async || {
+            let request = self.client.request(Method::POST, url.clone());
+            send(self.authorize(request).json(asked)).await
+        })
+        .await
     }
 
     /// Returns the address of an object of the tenant.
@@ -117,76 +126,112 @@ impl Server {
     /// Reads an object; `None` if it is absent.
     pub(super) async fn get(&self, segments: &[&str]) -> Result<Option<Value>, Failure> {
         let url = self.address(segments)?;
-        let answered = self.try_call(|| self.client.get(url.clone())).await?;
-        match answered {
-            (StatusCode::NOT_FOUND, _) => Ok(None),
-            (status, answer) if status.is_success() => Ok(Some(answer)),
-            (status, answer) => Err(refused(status, &answer)),
+        let answer = self
+            .repeat(async || send(self.authorize(self.client.get(url.clone()))).await)
+            .await?;
+        match answer.status {
+            // A proxy may answer 404 too.
+            StatusCode::NOT_FOUND if answer.problem_code() == "not_found" => Ok(None),
+            status if status.is_success() => Ok(Some(answer.body)),
+            _ => Err(Failure::Refused(answer.refusal())),
         }
     }
 
-    /// Sends a request until the server accepts it. A refusal is an error.
-    pub(super) async fn call(
+    /// Begins an upload.
+    pub(super) fn upload(&self, url: &Url) -> RequestBuilder {
+        self.authorize(self.uploads.post(url.clone()))
+    }
+
+    fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header(AUTHORIZATION, self.authorization.clone())
+    }
+
+    /// Repeats an attempt until the server accepts it. A refusal is an error.
+    async fn call(&self, attempt: impl AsyncFn() -> Result<Answer, AttemptError>) -> Result<Answer, Failure> {
+        let answer = self.repeat(attempt).await?;
+        if answer.status.is_success() {
+            Ok(answer)
+        } else {
+            Err(Failure::Refused(answer.refusal()))
+        }
+    }
+
+    /// Repeats an attempt until the server answers it.
+    pub(super) async fn repeat(
         &self,
-        request: impl Fn() -> RequestBuilder,
-    ) -> Result<(StatusCode, Value), Failure> {
-        match self.try_call(request).await? {
-            (status, answer) if status.is_success() => Ok((status, answer)),
-            (status, answer) => Err(refused(status, &answer)),
-        }
-    }
-
-    /// Sends a request until the server answers it.
-    async fn try_call(&self, request: impl Fn() -> RequestBuilder) -> Result<(StatusCode, Value), Failure> {
-        let mut backoff = RetryBackoff::default();
-        let mut failures = 0;
-        loop {
-            let sent = request().bearer_auth(&self.token).send().await;
-            let (reason, asked_for) = match sent {
-                Ok(response) if !is_temporary(response.status()) => {
-                    return Ok((response.status(), body(response).await));
-                }
-                Ok(response) => {
-                    let (status, asked_for) = (response.status(), retry_after(&response));
-                    (refusal_reason(status, &body(response).await), asked_for)
-                }
-                Err(error) => (crate::response::causes(&error.without_url()), None),
-            };
-            if failures == self.retries {
-                return Err(Failure::Unreachable(format!(
-                    "{} cannot be reached: {reason}",
-                    self.url
-                )));
-            }
-            failures += 1;
-            tokio::time::sleep(backoff.next(asked_for)).await;
-        }
+        attempt: impl AsyncFn() -> Result<Answer, AttemptError>,
+    ) -> Result<Answer, Failure> {
+        repeat(&format!("{} cannot be reached", self.url), self.retries, attempt).await
     }
 }
 
-fn refused(status: StatusCode, answer: &Value) -> Failure {
-    Failure::Refused(refusal_reason(status, answer))
+fn authorization(token: &str) -> Result<HeaderValue, Failure> {
+    let invalid = |_| {
+        let message = "SLIPWAY_TOKEN, --token: contains a control character, such as a line break";
+        Failure::Usage(message.to_owned())
+    };
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(invalid)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
-/// Returns `true` if a repetition may succeed.
-fn is_temporary(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
+fn is_release(value: &Value) -> bool {
+    value["id"].is_string() && value["state"].is_string()
 }
 
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+/// Returns the published releases, if they are those that were asked for.
+fn published_releases(mut answer: Answer, ids: &[String]) -> Option<Vec<Value>> {
+    let Value::Array(items) = answer.body.get_mut("items")?.take() else {
+        return None;
+    };
+    let is_asked = |(item, id): (&Value, &String)| is_release(item) && item["id"] == id.as_str();
+    (items.len() == ids.len() && items.iter().zip(ids).all(is_asked)).then_some(items)
 }
 
-fn extend(asked: &mut Value, members: Value) {
-    for (name, value) in members.as_object().into_iter().flatten() {
-        asked[name] = value.clone();
+/// Adds members to an object.
+fn extend(object: &mut Value, members: Value) {
+    if let (Some(object), Value::Object(members)) = (object.as_object_mut(), members) {
+        object.extend(members);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_releases_are_those_that_were_asked_for() {
+        let ids = ["1".to_owned(), "2".to_owned()];
+        let release = |id: &str| json!({"id": id, "state": "published"});
+        let read = |body: Value| {
+            let status = StatusCode::OK;
+            published_releases(Answer { status, body }, &ids)
+        };
+        let both = [release("1"), release("2")];
+        assert_eq!(read(json!({"items": both})), Some(both.to_vec()));
+        for body in [
+            json!({}),
+            json!({"items": "text"}),
+            json!({"items": []}),
+            json!({"items": [release("1")]}),
+            json!({"items": [release("2"), release("1")]}),
+            json!({"items": [release("1"), "2"]}),
+            json!([]),
+            json!("text"),
+            Value::Null,
+        ] {
+            assert_eq!(read(body.clone()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_have_is_named() {
+        let Err(Failure::Usage(message)) = authorization("slipway_token\nsecret") else {
+            panic!("a line break cannot be sent");
+        };
+        assert!(
+            message.contains("SLIPWAY_TOKEN") && !message.contains("secret"),
+            "{message}"
+        );
     }
 }

@@ -8,21 +8,14 @@ use reqwest::{Client, Response, Url};
 use tempfile::NamedTempFile;
 
 use super::arguments::GivenFile;
+use super::attempt::{AttemptError, is_temporary, repeat};
 use super::failure::Failure;
 use super::local_file::{ExternalFile, LocalFile};
 use super::output::Output;
-use crate::response::causes;
-use crate::retry::RetryBackoff;
 
 const SILENCE: Duration = Duration::from_secs(30);
 /// Maximum size of a download: that of an artifact.
 const MAX_BYTES: u64 = 2 << 30;
-
-/// Failed attempt to download.
-enum AttemptError {
-    Temporary(String),
-    Final(Failure),
-}
 
 /// Downloads and reads a file.
 pub(super) async fn download(url: &Url, retries: u32, output: &Output) -> Result<LocalFile, Failure> {
@@ -36,21 +29,11 @@ pub(super) async fn download(url: &Url, retries: u32, output: &Output) -> Result
         .filter(|name| !name.is_empty())
         .unwrap_or("file")
         .to_owned();
-    let mut backoff = RetryBackoff::default();
-    let mut failures = 0;
-    let copy = loop {
-        match try_download(&client, url, &filename, output).await {
-            Ok(copy) => break copy,
-            Err(AttemptError::Final(failure)) => return Err(failure),
-            Err(AttemptError::Temporary(reason)) if failures == retries => {
-                return Err(Failure::Unreachable(format!(
-                    "{url} cannot be downloaded: {reason}"
-                )));
-            }
-            Err(AttemptError::Temporary(_)) => failures += 1,
-        }
-        tokio::time::sleep(backoff.next(None)).await;
-    };
+    let what = format!("{url} cannot be downloaded");
+    let copy = repeat(&what, retries, async || {
+        try_download(&client, url, &filename, output).await
+    });
+    let copy = copy.await?;
     let given = GivenFile {
         identifier: None,
         path: copy.path().to_owned(),
@@ -69,11 +52,10 @@ async fn try_download(
     filename: &str,
     output: &Output,
 ) -> Result<NamedTempFile, AttemptError> {
-    let temporary = |error: reqwest::Error| AttemptError::Temporary(causes(&error.without_url()));
-    let response = client.get(url.clone()).send().await.map_err(temporary)?;
+    let response = client.get(url.clone()).send().await.map_err(AttemptError::of)?;
     let status = response.status();
-    if status.is_server_error() {
-        return Err(AttemptError::Temporary(status.to_string()));
+    if is_temporary(status) {
+        return Err(AttemptError::of_status(&response));
     }
     if !status.is_success() {
         return Err(AttemptError::Final(Failure::Refused(format!(
@@ -93,9 +75,7 @@ async fn write_body(
     let progress = output.progress(filename, response.content_length().unwrap_or_default());
     let mut size = 0;
     loop {
-        let chunk = response.chunk().await;
-        let chunk = chunk.map_err(|error| AttemptError::Temporary(causes(&error.without_url())))?;
-        let Some(chunk) = chunk else {
+        let Some(chunk) = response.chunk().await.map_err(AttemptError::of)? else {
             progress.finish();
             return Ok(copy);
         };

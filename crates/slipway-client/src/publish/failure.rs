@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// Failure of `slipway publish`, one for each exit code.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Failure {
     /// The server refused it, or the file cannot be published.
     Refused(String),
@@ -25,6 +25,16 @@ impl Failure {
     pub(super) fn message(&self) -> &str {
         match self {
             Self::Refused(message) | Self::Usage(message) | Self::Unreachable(message) => message,
+        }
+    }
+
+    /// Adds a sentence to the message.
+    pub(super) fn with_note(self, note: &str) -> Self {
+        let join = |message: String| format!("{message}; {note}");
+        match self {
+            Self::Refused(message) => Self::Refused(join(message)),
+            Self::Usage(message) => Self::Usage(join(message)),
+            Self::Unreachable(message) => Self::Unreachable(join(message)),
         }
     }
 

@@ -3,16 +3,21 @@
 //! A repetition is a success that changes nothing: the server recognizes files by their digests, and releases by their
 //! versions.
 
+mod addresses;
 mod arguments;
+mod attempt;
 mod calls;
 mod external;
 mod failure;
 mod local_file;
 mod output;
 mod release;
+mod transfer;
 mod upload;
 
 use std::process::ExitCode;
+
+use reqwest::Url;
 
 pub use self::arguments::PublishCommand;
 use self::calls::Server;
@@ -24,8 +29,15 @@ use self::release::ReleasePlan;
 /// Publishes the files. The exit code is 0 if it was done, 1 if the server or a check refused it, 2 for invalid arguments,
 /// and 3 if the server cannot be reached.
 pub async fn run(command: &PublishCommand) -> anyhow::Result<ExitCode> {
-    let output = Output::new(command.json);
-    match publish(command, &output).await {
+    let url = command.url.as_deref().map(addresses::external).transpose();
+    let secret = url
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref)
+        .and_then(addresses::secret_part);
+    let output = Output::new(command.json, secret.map(str::to_owned));
+    let done = async { publish(command, url?.as_ref(), &output).await };
+    match done.await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(failure) => {
             output.fail(&failure);
@@ -34,14 +46,14 @@ pub async fn run(command: &PublishCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn publish(command: &PublishCommand, output: &Output) -> Result<(), Failure> {
+async fn publish(command: &PublishCommand, url: Option<&Url>, output: &Output) -> Result<(), Failure> {
     let notes = command.read_notes()?;
-    let files = read_files(command, output).await?;
+    let server = (!command.dry_run).then(|| server_of(command)).transpose()?;
+    let files = read_files(command, url, output).await?;
     let plans = release::plan(command, &files, notes.as_deref())?;
-    if command.dry_run {
+    let Some(server) = server else {
         return output.show_plans(&plans);
-    }
-    let server = server_of(command)?;
+    };
     for plan in &plans {
         if let Some(file) = plan.upload {
             upload::upload(&server, file, output).await?;
@@ -53,7 +65,9 @@ async fn publish(command: &PublishCommand, output: &Output) -> Result<(), Failur
 
 fn server_of(command: &PublishCommand) -> Result<Server, Failure> {
     match (&command.server, &command.token) {
-        (Some(url), Some(token)) => Server::new(url.clone(), token.clone(), command.tenant, command.retries),
+        (Some(url), Some(token)) => {
+            Server::new(addresses::server(url)?, token, command.tenant, command.retries)
+        }
         _ => Err(Failure::Usage(
             "SLIPWAY_URL and SLIPWAY_TOKEN are required".to_owned(),
         )),
@@ -61,9 +75,13 @@ fn server_of(command: &PublishCommand) -> Result<Server, Failure> {
 }
 
 /// Reads the files of the command line, or the one at an external address.
-async fn read_files(command: &PublishCommand, output: &Output) -> Result<Vec<LocalFile>, Failure> {
+async fn read_files(
+    command: &PublishCommand,
+    url: Option<&Url>,
+    output: &Output,
+) -> Result<Vec<LocalFile>, Failure> {
     let mut files = Vec::new();
-    if let Some(url) = &command.url {
+    if let Some(url) = url {
         files.push(external::download(url, command.retries, output).await?);
     }
     for given in &command.files {
@@ -90,12 +108,22 @@ async fn send(
     }
     let mut created = Vec::new();
     let done = send_together(server, command, plans, &mut created).await;
-    if let Err(Failure::Refused(_)) = &done {
-        // A draft that stays would block the corrected file of the same version.
-        server.discard_new(&created).await;
+    let Err(failure) = done else {
+        return Ok(created);
+    };
+    if !matches!(failure, Failure::Refused(_)) {
+        // The server does not answer. The next run finds the drafts.
+        return Err(failure);
     }
-    done?;
-    Ok(created)
+    // A draft that stays would block the corrected file of the same version.
+    let remaining = server.discard_new(&created).await;
+    if remaining.is_empty() {
+        return Err(failure);
+    }
+    Err(failure.with_note(&format!(
+        "the drafts of {} could not be discarded",
+        remaining.join(", ")
+    )))
 }
 
 async fn send_together(
