@@ -30,7 +30,7 @@ const ADOPTION_DAYS: u16 = 30;
 /// Number of resources on the page of an app.
 const RESOURCES: u64 = 100;
 /// Number of releases on the page of an app.
-const RELEASES: u64 = 100;
+const RELEASES: u64 = 50;
 
 const CHANGE: Form = Form {
     key: "change",
@@ -85,6 +85,8 @@ const RESOURCE: Form = Form {
 struct AppDetails<'a> {
     s: &'a Shell,
     base: String,
+    /// Path of the releases in the API.
+    api: String,
     app: &'a App,
     resources: Vec<ResourceSection>,
     next: Option<String>,
@@ -164,6 +166,11 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
         may_write: visit.may(Action::WriteReleases),
         forms,
         app,
+        api: format!(
+            "/api/v1/tenants/{}/apps/{}/releases",
+            path.tenant_id,
+            segment(path.package_name.as_str())
+        ),
         base,
         s: &shell,
     };
