@@ -168,6 +168,12 @@ impl FormView {
         self
     }
 
+    /// Shows the form at once if it has a value from the page that led to it.
+    pub(super) fn open_if(mut self, is_prefilled: bool) -> Self {
+        self.is_open |= is_prefilled;
+        self
+    }
+
     fn etag_field() -> &'static str {
         ETAG
     }

@@ -77,7 +77,7 @@ routes! {
     get "/tenants/{tenant_id}/pushes" => pages::pushes::list;
     post "/tenants/{tenant_id}/pushes" => pages::pushes::send;
     get "/tenants/{tenant_id}/pushes/{push_id}" => pages::pushes::show;
-    get "/tenants/{tenant_id}/pushes/{push_id}/events" => pages::pushes::follow;
+    get "/tenants/{tenant_id}/pushes/{push_id}/events" => pages::push_stream::follow;
     post "/tenants/{tenant_id}/pushes/{push_id}/withdraw" => pages::pushes::withdraw;
     get "/tenants/{tenant_id}/pins" => pages::pins::list;
     post "/tenants/{tenant_id}/pins" => pages::pins::put;

@@ -29,7 +29,7 @@
         button.textContent = body.dataset.copied;
         setTimeout(() => { button.textContent = body.dataset.copy; }, 2000);
       });
-      text.after(button);
+      text.after(" ", button);
     }
   };
 
@@ -82,7 +82,7 @@
     button.textContent = "×";
     button.setAttribute("aria-label", "Esc");
     close.append(button);
-    dialog.append(close, ...$$("#main h2, #main dl", page));
+    dialog.append(close, ...$$("#main h2:first-of-type, #main dl", page));
     body.append(dialog);
     dialog.showModal();
   };
@@ -105,7 +105,14 @@
     }
   });
 
+  // On a narrow screen the navigation scrolls sideways.
+  const showCurrentPage = () => {
+    const current = $(".side [aria-current]");
+    if (current) $(".side").scrollLeft = current.offsetLeft - 16;
+  };
+
   localTimes(document);
+  showCurrentPage();
   copyButtons(document);
   sendOnce();
   liveFragments();

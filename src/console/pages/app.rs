@@ -31,7 +31,7 @@ use slipway_domain::catalog::versioned::Versioned;
 /// Number of resources on the page of an app.
 const RESOURCES: u64 = 100;
 /// Number of releases on the page of an app.
-const RELEASES: u64 = 100;
+const RELEASES: u64 = 50;
 /// Adoption over time. The page stays small with a chart for the app itself and a few resources.
 const HISTORY: HistoryQuery = HistoryQuery {
     identifier: None,
@@ -93,6 +93,8 @@ const RESOURCE: Form = Form {
 struct AppDetails<'a> {
     s: &'a Shell,
     base: String,
+    /// Path of the releases in the API.
+    api: String,
     app: &'a App,
     resources: Vec<ResourceSection>,
     next: Option<String>,
@@ -175,6 +177,11 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
         may_write: visit.may(Action::WriteReleases),
         forms,
         app,
+        api: format!(
+            "/api/v1/tenants/{}/apps/{}/releases",
+            path.tenant_id,
+            segment(path.package_name.as_str())
+        ),
         base,
         s: &shell,
     };

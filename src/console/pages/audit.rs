@@ -16,10 +16,12 @@ use crate::http::requests::{self, AuditQuery};
 use crate::services::{list_audit, list_platform_audit};
 use slipway_domain::catalog::audit::{AuditEvent, AuditFilter};
 use slipway_domain::catalog::json::JsonText;
-use slipway_domain::catalog::page::Page;
+use slipway_domain::catalog::page::{Page, PageRequest};
 
 /// Longest value of a change on a page, in characters. The export has all of it.
-const MAX_VALUE: usize = 400;
+const MAX_VALUE: usize = 200;
+/// Number of events on a page. An event has more text than a row of other lists.
+const SHOWN: u64 = 25;
 
 /// Event as pages show it.
 pub(super) struct EventRow {
@@ -115,7 +117,7 @@ fn href(
     }
 }
 
-/// Returns the members that differ.
+/// Returns the members that differ. Of an object that was created or deleted, those with a value.
 fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<ChangeRow> {
     let mut names: Vec<_> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();
@@ -127,6 +129,7 @@ fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Chang
     };
     names
         .into_iter()
+        .filter(|name| !is_blank(before.get(*name)) || !is_blank(after.get(*name)))
         .filter(|name| before.get(*name) != after.get(*name))
         .map(|name| ChangeRow {
             field: name.clone(),
@@ -134,6 +137,17 @@ fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Chang
             after: text(after, name),
         })
         .collect()
+}
+
+/// Returns `true` for what most objects have: nothing, or a switch that is off.
+fn is_blank(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null | Value::Bool(false)) => true,
+        Some(Value::String(text)) => text.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(members)) => members.is_empty(),
+        Some(_) => false,
+    }
 }
 
 fn shortened(text: &str) -> String {
@@ -217,9 +231,16 @@ fn day(text: String) -> String {
     }
 }
 
+fn first_events(visit: &Visit) -> Result<PageRequest, Problem> {
+    Ok(PageRequest {
+        limit: SHOWN,
+        ..visit.page()?
+    })
+}
+
 pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, PageError> {
     let TenantPath { tenant_id } = visit.path()?;
-    let (filter, page) = (FilterInput::of(&visit).read()?, visit.page()?);
+    let (filter, page) = (FilterInput::of(&visit).read()?, first_events(&visit)?);
     let found = visit
         .run_heavy(async move |ctx, caller| Ok(list_audit(&ctx, &caller, tenant_id, &filter, &page).await?))
         .await?;
@@ -227,7 +248,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
 }
 
 pub(in crate::console) async fn of_platform(visit: Visit) -> Result<HttpResponse, PageError> {
-    let (filter, page) = (FilterInput::of(&visit).read()?, visit.page()?);
+    let (filter, page) = (FilterInput::of(&visit).read()?, first_events(&visit)?);
     let found = list_platform_audit(&visit.ctx, &visit.caller(false), &filter, &page).await?;
     render(&visit, "/console".to_owned(), found)
 }

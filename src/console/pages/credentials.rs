@@ -49,6 +49,7 @@ struct CredentialsPage<'a> {
 struct Section {
     title: &'static str,
     has_public_text: bool,
+    has_role: bool,
     rows: Vec<KeyRow>,
     next: Option<String>,
     form: FormView,
@@ -86,6 +87,7 @@ async fn section<K: Shown>(
         .collect();
     Ok(Section {
         title: (K::TITLE)(shell.t),
+        has_role: rows.iter().any(|row| row.role.is_some()),
         has_public_text: rows.iter().any(|row| row.public_text.is_some()),
         rows,
         next: visit.next_page_at(K::CURSOR, found.next),

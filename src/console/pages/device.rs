@@ -214,7 +214,7 @@ fn why_forms(
         context.form_of(
             &CHECK,
             name,
-            format!("{base}/why?app={}", segment(name)),
+            format!("{base}/why?app={}#explanation", segment(name)),
             last_check(found, name),
         )
     };

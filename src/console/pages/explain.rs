@@ -174,7 +174,7 @@ fn render(
         .filter(|_| !is_done)
         .map_or(StatusCode::OK, Attempt::status);
     let page = ExplainPage {
-        request: forms.form(&REQUEST, format!("{base}/request")),
+        request: forms.form(&REQUEST, format!("{base}/request#explanation")),
         check: forms.form(&CHECK, &base),
         signature,
         explanation,

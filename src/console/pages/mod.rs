@@ -14,6 +14,7 @@ pub(super) mod org;
 pub(super) mod overview;
 pub(super) mod people;
 pub(super) mod pins;
+pub(super) mod push_stream;
 pub(super) mod pushes;
 pub(super) mod release_form;
 pub(super) mod releases;

@@ -26,7 +26,7 @@ use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::org::{LEVELS, OrgCode, OrgNode};
 
 /// Number of nodes on a page.
-const SHOWN: usize = 200;
+const SHOWN: usize = 50;
 
 const HEAD: [&str; LEVELS + 2] = ["l1", "l2", "l3", "l4", "l5", "name", "time_zone"];
 

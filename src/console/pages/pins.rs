@@ -146,7 +146,8 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let form = shell
         .forms(attempt)
         .form_of(&PIN, "", &base, values)
-        .behind(shell.t.new_pin);
+        .behind(shell.t.new_pin)
+        .open_if(visit.param("device_id").is_some());
     let page = PinsPage {
         pins: found
             .items

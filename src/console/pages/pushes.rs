@@ -1,15 +1,10 @@
 //! Pushes: send one, follow its states, withdraw it.
 
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use actix_web::web::Bytes;
 use askama::Template;
-use futures_util::stream::unfold;
 
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Field, Form, Kind, Style};
@@ -25,20 +20,15 @@ use crate::http::problem::Problem;
 use crate::http::requests;
 use crate::services::RequiredPermission;
 use crate::services::pushes::{self, PushWithCounts, PushWithTargets};
-use crate::timer;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::push::{Channel, TargetRecord, TargetState};
 use slipway_domain::catalog::text::TraceId;
 
-/// Interval in which a page's stream reads the states of its push.
-const READ_EVERY: Duration = Duration::from_secs(1);
-/// Lifetime of a stream. The browser opens the next one.
-const STREAM_FOR: Duration = Duration::from_mins(5);
-/// Maximum number of streams of this node. A page without one is complete, but not live.
-const MOST_STREAMS: usize = 200;
-
-static STREAMS: AtomicUsize = AtomicUsize::new(0);
+/// Query parameter of a stream: entity tag of the state that its page shows.
+pub(super) const SHOWN: &str = "shown";
+/// Number of devices on the page of a push.
+const TARGETS: usize = 50;
 
 const PUSH: Form = Form {
     key: "push",
@@ -89,8 +79,11 @@ struct PushRow {
     app_id: String,
     trace_id: String,
     created_at: Moment,
-    counts: Vec<(&'static str, &'static str, u64)>,
+    counts: Vec<StateCount>,
 }
+
+/// Name of a state in the API, its label, and the number of devices in it.
+type StateCount = (&'static str, &'static str, u64);
 
 impl PushRow {
     fn of(shell: &Shell, base: &str, found: &PushWithCounts) -> Self {
@@ -107,13 +100,16 @@ impl PushRow {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             created_at: Moment(found.push.created_at),
-            counts: found
-                .targets
-                .iter()
-                .map(|(state, count)| (state.as_str(), shell.t.target_state(*state), *count))
-                .collect(),
+            counts: counts_of(shell, &found.targets),
         }
     }
+}
+
+fn counts_of(shell: &Shell, counts: &BTreeMap<TargetState, u64>) -> Vec<StateCount> {
+    let counts = counts.iter();
+    counts
+        .map(|(state, count)| (state.as_str(), shell.t.target_state(*state), *count))
+        .collect()
 }
 
 pub(in crate::console) async fn list(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -129,6 +125,7 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
     let shell = Shell::of(visit, visit.texts().pushes);
     let base = format!("/console/tenants/{tenant_id}/pushes");
     let targets = visit.param("device").map(|device| ("target_info", device));
+    let is_prefilled = targets.is_some();
     let form = shell
         .forms(attempt)
         .form_of(&PUSH, "", &base, targets.into_iter().collect());
@@ -139,7 +136,9 @@ async fn render_list(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpRes
             .map(|push| PushRow::of(&shell, &base, push))
             .collect(),
         next: visit.next_page(found.next),
-        form: visit.may(Action::Push).then(|| form.behind(shell.t.new_push)),
+        form: visit
+            .may(Action::Push)
+            .then(|| form.behind(shell.t.new_push).open_if(is_prefilled)),
         trace_id: trace_id.unwrap_or_default(),
         base,
         s: &shell,
@@ -186,7 +185,9 @@ struct PushPage<'a> {
     push: &'a PushWithTargets,
     created_at: Moment,
     expires_at: Moment,
+    counts: Vec<StateCount>,
     targets: Vec<TargetRow>,
+    next: Option<String>,
     events: String,
     form: Option<FormView>,
 }
@@ -235,6 +236,11 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let shell =
         Shell::of(visit, format!("{} {push_id}", visit.texts().push)).below(&list, visit.texts().pushes);
     let base = format!("{list}/{push_id}");
+    let from = visit
+        .param("from")
+        .and_then(|from| from.parse().ok())
+        .unwrap_or(0);
+    let next = TARGETS.saturating_add(from);
     let is_queued = found
         .targets
         .iter()
@@ -243,17 +249,36 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let page = PushPage {
         created_at: Moment(found.push.created_at),
         expires_at: Moment(found.push.expires_at),
+        counts: counts_of(&shell, &states_of(&found.targets)),
         targets: found
             .targets
             .iter()
+            .skip(from)
+            .take(TARGETS)
             .map(|target| TargetRow::of(&shell, tenant_id, target))
             .collect(),
-        events: format!("{base}/events"),
+        next: (next < found.targets.len()).then(|| format!("{base}?from={next}")),
+        events: format!("{base}/events?{}", shown_state(&found)),
         form: (is_queued && visit.may(Action::Push)).then(|| form.behind(shell.t.withdraw)),
         push: &found,
         s: &shell,
     };
     html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+}
+
+/// Writes the state that a page shows into the query of its stream.
+fn shown_state(found: &PushWithTargets) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair(SHOWN, &found.etag());
+    query.finish()
+}
+
+fn states_of(targets: &[TargetRecord]) -> BTreeMap<TargetState, u64> {
+    let mut states = BTreeMap::new();
+    for target in targets {
+        *states.entry(target.state).or_default() += 1;
+    }
+    states
 }
 
 pub(in crate::console) async fn withdraw(form: Submission) -> Result<HttpResponse, PageError> {
@@ -265,96 +290,5 @@ pub(in crate::console) async fn withdraw(form: Submission) -> Result<HttpRespons
             "/console/tenants/{tenant_id}/pushes/{push_id}?done=withdrawn"
         ))),
         Err(error) => render(&form.visit, Some(&form.attempt(&WITHDRAW, error.into())?)).await,
-    }
-}
-
-/// Place among the open streams, given back on drop.
-struct StreamPlace;
-
-impl StreamPlace {
-    fn take() -> Option<Self> {
-        let taken = STREAMS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < MOST_STREAMS).then_some(open + 1)
-        });
-        taken.ok().map(|_| Self)
-    }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        STREAMS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Stream of a push page: an event for each change.
-struct Changes {
-    visit: Visit,
-    path: PushPath,
-    etag: Option<String>,
-    until: std::time::Instant,
-    _place: StreamPlace,
-}
-
-/// Streams the changes of a push's states. The session is verified at each read, so the stream ends with it.
-pub(in crate::console) async fn follow(visit: Visit) -> Result<HttpResponse, PageError> {
-    let path: PushPath = visit.path()?;
-    let first = pushes::get(&visit.ctx, &visit.caller(false), path.tenant_id, path.push_id).await?;
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        // Some proxies buffer responses until they are complete.
-        .insert_header(("X-Accel-Buffering", "no"));
-    let Some(place) = StreamPlace::take() else {
-        return Ok(response.body("retry: 30000\n\n"));
-    };
-    let changes = Changes {
-        path,
-        etag: Some(first.etag()),
-        until: timer::now() + STREAM_FOR,
-        visit,
-        _place: place,
-    };
-    let events = unfold(changes, async |mut changes| {
-        let event = changes.next().await?;
-        Some((Ok::<_, Infallible>(event), changes))
-    });
-    // The connection is closed after the stream, so that a stopping node does not wait for it.
-    Ok(response.force_close().streaming(events))
-}
-
-impl Changes {
-    /// Waits for the next change, or for the moment to say that the stream is alive.
-    async fn next(&mut self) -> Option<Bytes> {
-        if timer::now() >= self.until || self.visit.ctx.node().is_draining() {
-            return None;
-        }
-        tokio::time::sleep(READ_EVERY).await;
-        // Whoever has lost the session or the permission gets no further event.
-        let visit = Visit::authenticate(self.visit.request.clone()).await.ok()?;
-        let PushPath { tenant_id, push_id } = self.path;
-        let found = pushes::get(&visit.ctx, &visit.caller(false), tenant_id, push_id)
-            .await
-            .ok()?;
-        let etag = Some(found.etag());
-        if etag == self.etag {
-            return Some(Bytes::from_static(b":\n\n"));
-        }
-        self.etag = etag;
-        Some(Bytes::from_static(b"event: changed\ndata:\n\n"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_stream_takes_and_gives_back_no_place() {
-        let places: Vec<_> = (0..MOST_STREAMS).map_while(|_| StreamPlace::take()).collect();
-        assert!(StreamPlace::take().is_none());
-        assert!(StreamPlace::take().is_none());
-        drop(places);
-        assert_eq!(STREAMS.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,7 +1,8 @@
-//! The console, as a browser without script meets it.
+//! The console over HTTP, as a browser without script uses it, and in a real browser.
 
 mod browser;
 mod charts;
+mod chromium;
 mod forms;
 mod objects;
 mod pages;

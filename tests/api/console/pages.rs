@@ -6,29 +6,10 @@ use slipway_test_support::on_both_databases;
 
 use super::browser::{Browser, Page};
 use super::objects::Objects;
-use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, release_fields, with};
-
-/// Pages with their default lists.
-const PAGES: [&str; 18] = [
-    "",
-    "/account",
-    "/help",
-    "/people",
-    "/audit",
-    "/tenants/{tenant}",
-    "/tenants/{tenant}/apps",
-    "/tenants/{tenant}/apps/{package}",
-    "/tenants/{tenant}/apps/{package}/releases/new",
-    "/tenants/{tenant}/apps/{package}/releases/{published}",
-    "/tenants/{tenant}/devices",
-    "/tenants/{tenant}/devices/{device}",
-    "/tenants/{tenant}/explain",
-    "/tenants/{tenant}/org",
-    "/tenants/{tenant}/pushes",
-    "/tenants/{tenant}/pushes/{push}",
-    "/tenants/{tenant}/pins",
-    "/tenants/{tenant}/audit",
-];
+use super::roles::pages;
+use crate::api::harness::{
+    ADMIN, PACKAGE, PASSWORD, TENANT, TestApp, in_tenant, push_fields, release_fields, with,
+};
 
 /// Most bytes of a page with its style sheet and script.
 const BUDGET: usize = 60 * 1024;
@@ -69,11 +50,26 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
     let objects = Objects::make(&app, &admin, TENANT, 0).await;
     let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
     browser.headers = vec![("accept-encoding".to_owned(), "gzip".to_owned())];
-    let mut assets = 0;
     let first = browser.get("/console/help").await;
     // A page has the token of the session beside text that others may choose (BREACH).
     assert_eq!(first.header("content-encoding"), "");
     browser.headers.clear();
+    let assets = bytes_of_assets(&mut browser).await;
+    for path in pages() {
+        let path = format!("/console{}", objects.fill(path));
+        let page = browser.get(&path).await;
+        assert_page(&page, &path);
+        assert!(
+            page.text.len() + assets <= BUDGET,
+            "{path}: {} bytes and {assets}",
+            page.text.len()
+        );
+    }
+}
+
+/// Number of bytes of the style sheet and the script.
+async fn bytes_of_assets(browser: &mut Browser) -> usize {
+    let mut assets = 0;
     let page = browser.get("/console/help").await;
     for mark in ["href=\"/console/assets/", "src=\"/console/assets/"] {
         for path in page
@@ -87,16 +83,59 @@ async fn pages_are_complete_small_and_load_nothing_from_elsewhere(database: Test
             assets += asset.text.len();
         }
     }
-    for path in PAGES {
-        let path = format!("/console{}", objects.fill(path));
-        let page = browser.get(&path).await;
-        assert_page(&page, &path);
-        assert!(
-            page.text.len() + assets <= BUDGET,
-            "{path}: {} bytes and {assets}",
-            page.text.len()
-        );
+    assets
+}
+
+/// More rows than a page shows.
+const MANY: usize = 60;
+
+async fn long_lists_are_cut_and_keep_the_budget(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let merchant = app.merchant().await;
+    let ids: Vec<_> = (0..MANY).map(|number| format!("device-{number:03}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    merchant.know(&ids).await;
+    let push = merchant
+        .admin
+        .post(&in_tenant("/pushes"), &push_fields(&ids))
+        .await
+        .expect(201);
+    for number in 0..MANY {
+        let version = i64::try_from(number).unwrap() + 1;
+        merchant
+            .published(&format!("{PACKAGE}.module{}", number % 3), version)
+            .await;
     }
+    let nodes: Vec<_> = ids.iter().map(|id| json!({"path": [id], "name": id})).collect();
+    let org = in_tenant("/org-directory");
+    merchant
+        .admin
+        .put(&org, &json!({ "nodes": nodes }))
+        .await
+        .expect(200);
+    let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
+    let assets = bytes_of_assets(&mut browser).await;
+    let tenant = format!("/console/tenants/{TENANT}");
+    for path in [
+        format!("{tenant}/pushes/{}", push["id"].as_str().unwrap()),
+        format!("{tenant}/apps/{PACKAGE}"),
+        format!("{tenant}/devices"),
+        format!("{tenant}/org"),
+    ] {
+        let page = browser.get(&path).await;
+        let bytes = page.text.len();
+        assert!(bytes + assets <= BUDGET, "{path}: {bytes} bytes and {assets}");
+        assert_eq!(rows(&page), 50, "{path}");
+        let (_, next) = page.text.split_once("rel=\"next\" href=\"").expect(&path);
+        let (next, _) = next.split_once('"').unwrap();
+        let next = browser.get(&next.replace("&#38;", "&")).await;
+        assert_eq!(rows(&next), MANY - 50, "{path}");
+    }
+}
+
+/// Number of rows that lead to a device, a release or a node.
+fn rows(page: &Page) -> usize {
+    page.text.matches("<tr><th scope=\"row\">").count() + page.text.matches("/releases/0").count()
 }
 
 async fn the_language_is_that_of_the_browser_until_another_is_chosen(database: TestDatabase) {
@@ -271,6 +310,7 @@ async fn formulas_are_neutralised_in_downloads(database: TestDatabase) {
 
 on_both_databases!(
     pages_are_complete_small_and_load_nothing_from_elsewhere,
+    long_lists_are_cut_and_keep_the_budget,
     the_language_is_that_of_the_browser_until_another_is_chosen,
     every_text_is_escaped,
     formulas_are_neutralised_in_downloads,

@@ -462,6 +462,14 @@ const ROWS: &[Row] = &[
 /// The stream of a push page never ends by itself; `forms.rs` reads it.
 const STREAM: &str = "get /tenants/{tenant_id}/pushes/{push_id}/events";
 
+/// Returns the paths of all pages for people who are signed in. The names of objects in them are to be filled in.
+pub(super) fn pages() -> impl Iterator<Item = &'static str> {
+    let is_page =
+        |row: &&Row| row.0.starts_with("get ") && !row.0.ends_with(".csv") && !row.0.ends_with(".jsonl");
+    let rows = ROWS.iter().filter(is_page).map(|row| row.1);
+    std::iter::once("").chain(rows)
+}
+
 #[test]
 fn every_page_and_form_has_a_row() {
     let mut routes: Vec<_> = slipway::console::ROUTES
