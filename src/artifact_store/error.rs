@@ -26,7 +26,7 @@ pub enum StoreError {
     Unavailable(#[source] Source),
 }
 
-/// Parts of the responses of a service whose disk or quota is full: the status 507, and the codes of MinIO and Ceph. The
+/// Parts of the responses of a service whose disk or quota is full: the status 507, and the codes of `MinIO` and Ceph. The
 /// library exposes them as the text of an error alone.
 const FULL_RESPONSES: [&str; 4] = [
     "status code: 507",

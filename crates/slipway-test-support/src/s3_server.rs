@@ -33,7 +33,7 @@ pub enum S3Fault {
     Gone,
     /// Requests whose URI contains the text get no response.
     Silent(&'static str),
-    /// Writes are refused with 507, as by a full MinIO.
+    /// Writes are refused with 507, as by a full `MinIO`.
     Full,
     /// Every request is refused with 403.
     Forbidden,
