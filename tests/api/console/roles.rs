@@ -464,8 +464,8 @@ const STREAM: &str = "get /tenants/{tenant_id}/pushes/{push_id}/events";
 
 /// Returns the paths of all pages for people who are signed in. The names of objects in them are to be filled in.
 pub(super) fn pages() -> impl Iterator<Item = &'static str> {
-    let is_page =
-        |row: &&Row| row.0.starts_with("get ") && !row.0.ends_with(".csv") && !row.0.ends_with(".jsonl");
+    // Exports are files, whose paths have an extension.
+    let is_page = |row: &&Row| row.0.starts_with("get ") && !row.0.contains('.');
     let rows = ROWS.iter().filter(is_page).map(|row| row.1);
     std::iter::once("").chain(rows)
 }

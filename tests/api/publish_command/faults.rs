@@ -269,7 +269,7 @@ async fn names_do_not_command_the_terminal(database: TestDatabase) {
     const HOSTILE: &str = "a\u{1b}[2J\u{9b}31m\u{202e}.apk";
     let fixture = Fixture::set(database).await;
     let hostile = apk_with(PACKAGE, 240, &Signing::of(TestKey::App), |apk| {
-        apk.version_name = "1\u{1b}[2J\u{9b}".to_owned();
+        "1\u{1b}[2J\u{9b}".clone_into(&mut apk.version_name);
     });
     let file = fixture.write(HOSTILE, &hostile);
     let plain = fixture.write("app.apk", &apk(PACKAGE, 241));

@@ -1,4 +1,4 @@
-//! Client of the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>): each command is a request with JSON.
+//! Client of the `WebDriver` protocol (<https://www.w3.org/TR/webdriver2/>): each command is a request with JSON.
 
 use std::fmt;
 
@@ -97,7 +97,7 @@ impl Session {
         })
     }
 
-    /// Sends a command of the DevTools protocol.
+    /// Sends a command of the `DevTools` protocol.
     pub(super) async fn tell(&self, command: &str, parameters: Value) -> Value {
         let command = json!({"cmd": command, "params": parameters});
         self.post("/goog/cdp/execute", command).await.unwrap()
