@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apps::{CreateAppRequest, UpdateAppRequest};
+use super::artifacts::{
+    Filters as ArtifactFilters, UpdateArtifactRequest, read_filters as read_artifact_filters,
+};
 use super::audit::{AuditEventResponse, read_filter};
 use super::credentials::CreateRequest as CreateCredential;
 use super::credentials::api_tokens::CreateApiTokenRequest;
@@ -227,6 +230,16 @@ pub(crate) fn audit_filter(given: [Option<String>; 7]) -> Result<AuditFilter, Pr
 /// Returns an audit event as the API lists it.
 pub(crate) fn audit_event(event: AuditEvent) -> JsonText {
     JsonText::of(&AuditEventResponse::from(event))
+}
+
+/// Parses the filters of a list of artifacts: kind, package name, unused, damaged.
+pub(crate) fn artifact_filters(given: [Option<String>; 4]) -> Result<ArtifactFilters, Problem> {
+    read_artifact_filters(given)
+}
+
+/// Returns the exemption of an artifact from the deletion of unused ones, if it is given.
+pub(crate) fn artifact_keep(body: &Value) -> Result<Option<bool>, Problem> {
+    parse::<UpdateArtifactRequest>(body)?.read()
 }
 
 /// Parses the filters of a device list: project, type, org path, package name, identifier, version code.

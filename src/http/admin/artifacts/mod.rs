@@ -57,6 +57,9 @@ struct ArtifactsQuery {
     /// `true`: only artifacts without a release other than discarded ones; `false`: only the others.
     #[param(value_type = Option<bool>)]
     unused: Option<String>,
+    /// `true`: only artifacts whose stored content is damaged or missing; `false`: only the others.
+    #[param(value_type = Option<bool>)]
+    damaged: Option<String>,
 }
 
 request! {
@@ -67,25 +70,49 @@ request! {
 }
 
 /// Filters of a list.
-#[derive(Default)]
-struct Filters {
+pub(crate) struct Filters {
     kind: Option<ArtifactKind>,
     package_name: Option<PackageName>,
     is_unused: Option<bool>,
+    is_damaged: Option<bool>,
 }
 
 impl Filters {
-    fn read(query: ArtifactsQuery) -> Result<Self, Problem> {
-        let mut fields = FieldReader::default();
-        let filters = Self {
-            kind: fields.query_param("kind", query.kind, |text: String| ArtifactKind::parse(&text)),
-            package_name: fields.query_param("package_name", query.package_name, PackageName::parse),
-            is_unused: fields.query_param("unused", query.unused, |text: String| {
-                text.parse().map_err(|_| Invalid::new("must be true or false"))
-            }),
-        };
+    pub(crate) fn filter(&self) -> ArtifactFilter<'_> {
+        ArtifactFilter {
+            kind: self.kind,
+            package_name: self.package_name.as_ref().map(PackageName::as_str),
+            is_unused: self.is_unused,
+            is_damaged: self.is_damaged,
+        }
+    }
+}
+
+/// Parses the filters of a list: kind, package name, unused, damaged.
+pub(super) fn read_filters(given: [Option<String>; 4]) -> Result<Filters, Problem> {
+    let [kind, package_name, unused, damaged] = given;
+    let flag = |text: String| {
+        text.parse::<bool>()
+            .map_err(|_| Invalid::new("must be true or false"))
+    };
+    let mut fields = FieldReader::default();
+    let filters = Filters {
+        kind: fields.query_param("kind", kind, |text: String| ArtifactKind::parse(&text)),
+        package_name: fields.query_param("package_name", package_name, PackageName::parse),
+        is_unused: fields.query_param("unused", unused, flag),
+        is_damaged: fields.query_param("damaged", damaged, flag),
+    };
+    fields.finish()?;
+    Ok(filters)
+}
+
+impl UpdateArtifactRequest {
+    /// Returns the exemption from the deletion of unused artifacts, if it is given.
+    pub(super) fn read(self) -> Result<Option<bool>, Problem> {
+        let mut fields = FieldReader::for_update();
+        let keep = fields.optional_non_null("keep", self.keep, Ok);
         fields.finish()?;
-        Ok(filters)
+        Ok(keep)
     }
 }
 
@@ -98,13 +125,9 @@ impl Filters {
 pub(super) async fn list_artifacts(call: Call<TenantPath>) -> Result<HttpResponse, Problem> {
     let query: ArtifactsQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
-    let filters = Filters::read(query)?;
-    let filter = ArtifactFilter {
-        kind: filters.kind,
-        package_name: filters.package_name.as_ref().map(PackageName::as_str),
-        is_unused: filters.is_unused,
-    };
-    let found = artifacts::list(&call.ctx, &call.caller, call.path.tenant_id, &filter, &page).await?;
+    let filters = read_filters([query.kind, query.package_name, query.unused, query.damaged])?;
+    let (tenant, filter) = (call.path.tenant_id, filters.filter());
+    let found = artifacts::list(&call.ctx, &call.caller, tenant, &filter, &page).await?;
     let item = |stored| ArtifactResponse::of(&call.ctx, &stored);
     Ok(HttpResponse::Ok().json(PageResponse::new(found, item)))
 }
@@ -147,9 +170,7 @@ pub(super) async fn get_artifact_content(call: Call<ArtifactPath>) -> Result<Htt
 pub(super) async fn update_artifact(
     mut call: Call<ArtifactPath, Json<UpdateArtifactRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::for_update();
-    let keep = fields.optional_non_null("keep", call.body.take().keep, Ok);
-    fields.finish()?;
+    let keep = call.body.take().read()?;
     let precondition = call.precondition()?;
     let ArtifactPath { tenant_id, sha256 } = &call.path;
     let done = artifacts::set_keep(&call.ctx, &call.caller, *tenant_id, sha256, keep, &precondition).await?;
