@@ -9,7 +9,7 @@ use super::objects::Objects;
 use crate::api::harness::{ADMIN, PASSWORD, TENANT, TestApp, release_fields, with};
 
 /// Pages with their default lists.
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 20] = [
     "",
     "/account",
     "/help",
@@ -20,6 +20,8 @@ const PAGES: [&str; 18] = [
     "/tenants/{tenant}/apps/{package}",
     "/tenants/{tenant}/apps/{package}/releases/new",
     "/tenants/{tenant}/apps/{package}/releases/{published}",
+    "/tenants/{tenant}/artifacts",
+    "/tenants/{tenant}/artifacts/{artifact}",
     "/tenants/{tenant}/devices",
     "/tenants/{tenant}/devices/{device}",
     "/tenants/{tenant}/explain",
