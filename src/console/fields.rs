@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Rules,
     /// Devices of a push, one per line: id, `@`, project.
     Targets,
+    /// File. A form with one is sent as `multipart/form-data` and read while it arrives.
+    File,
     /// Value that the page knows.
     Hidden,
 }
@@ -119,6 +121,10 @@ pub(super) enum Style {
 }
 
 impl Form {
+    pub(super) fn has_file(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field.kind, Kind::File))
+    }
+
     /// Returns the body for the API. A value that does not fit its kind stays a text, which the API's parser rejects by
     /// name.
     pub(super) fn body(&self, input: &Input) -> Value {
@@ -186,6 +192,7 @@ pub(super) fn value(kind: Kind, text: &str) -> Value {
         | Kind::Password
         | Kind::NewPassword
         | Kind::Choice(_)
+        | Kind::File
         | Kind::Hidden => as_text(),
         Kind::Flag => Value::Bool(true),
         Kind::Integer => text.parse::<i64>().map_or_else(|_| as_text(), Value::from),

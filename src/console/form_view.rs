@@ -30,6 +30,9 @@ pub(super) struct FormView {
     submit: &'static str,
     explanation: Option<&'static str>,
     is_danger: bool,
+    /// `true` for a form with a file.
+    is_upload: bool,
+    upload_failed: &'static str,
     /// Heading of a form that is opened on demand.
     disclosure: Option<&'static str>,
     is_open: bool,
@@ -133,6 +136,8 @@ impl FormContext<'_> {
             submit: (form.submit)(t),
             explanation: form.explanation.map(|explanation| explanation(t)),
             is_danger: form.style == Style::Danger,
+            is_upload: form.has_file(),
+            upload_failed: t.upload_failed,
             disclosure: None,
             is_open: attempt.is_some(),
             problem: attempt.filter(|_| !self.is_done).map(|attempt| {
@@ -251,6 +256,7 @@ const fn control(kind: Kind) -> &'static str {
         Kind::Flag => "flag",
         Kind::Choice(_) => "choice",
         Kind::Instant => "instant",
+        Kind::File => "file",
         Kind::Hidden => "hidden",
     }
 }

@@ -38,6 +38,11 @@ impl Input {
         ))
     }
 
+    /// Returns the input of a form that was read with its file.
+    pub(super) fn of_fields(fields: &[(String, String)]) -> Self {
+        Self(fields.to_vec())
+    }
+
     pub(super) fn get(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(own, _)| own == name);
         found.map_or("", |(_, value)| value.as_str())

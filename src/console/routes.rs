@@ -50,8 +50,9 @@ routes! {
     post "/tenants/{tenant_id}/apps/{package_name}/update" => pages::app::update;
     post "/tenants/{tenant_id}/apps/{package_name}/delete" => pages::app::delete;
     post "/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}" => pages::app::update_resource;
-    get "/tenants/{tenant_id}/apps/{package_name}/releases/new" => pages::release_form::show;
-    post "/tenants/{tenant_id}/apps/{package_name}/releases" => pages::release_form::create_release;
+    get "/tenants/{tenant_id}/apps/{package_name}/releases/new" => pages::new_release::show;
+    post "/tenants/{tenant_id}/apps/{package_name}/releases" => pages::new_release::create_release;
+    post "/tenants/{tenant_id}/apps/{package_name}/releases/new" => pages::new_release::upload;
     get "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}" => pages::releases::show;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/edit" => pages::releases::update;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout" => pages::releases::set_rollout;
@@ -60,6 +61,12 @@ routes! {
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/resume" => pages::releases::resume;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/discard" => pages::releases::discard;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall" => pages::releases::recall;
+    get "/tenants/{tenant_id}/artifacts" => pages::artifacts::list;
+    post "/tenants/{tenant_id}/artifacts" => pages::artifacts::upload;
+    get "/tenants/{tenant_id}/artifacts/{sha256}" => pages::artifact::show;
+    post "/tenants/{tenant_id}/artifacts/{sha256}/keep" => pages::artifact::set_keep;
+    post "/tenants/{tenant_id}/artifacts/{sha256}/new-link" => pages::artifact::replace_link;
+    post "/tenants/{tenant_id}/artifacts/{sha256}/delete" => pages::artifact::delete;
     get "/tenants/{tenant_id}/search" => pages::search::show;
     get "/tenants/{tenant_id}/devices" => pages::devices::list;
     post "/tenants/{tenant_id}/devices" => pages::devices::import;

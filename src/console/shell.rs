@@ -49,9 +49,10 @@ pub(super) struct Account {
 /// Page of the navigation, and the permission that it needs.
 type NavEntry = (&'static str, fn(&Texts) -> &'static str, Action);
 
-const OF_TENANT: [NavEntry; 12] = [
+const OF_TENANT: [NavEntry; 13] = [
     ("", |t| t.overview, Action::ReadCatalog),
     ("/apps", |t| t.apps, Action::ReadCatalog),
+    ("/artifacts", |t| t.artifacts, Action::ReadCatalog),
     ("/devices", |t| t.devices, Action::ReadDevices),
     ("/explain", |t| t.explain, Action::ReadCatalog),
     ("/org", |t| t.org, Action::ReadCatalog),

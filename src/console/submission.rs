@@ -61,7 +61,8 @@ impl FromRequest for Submission {
     }
 }
 
-fn is_token_of(request: &HttpRequest, input: &Input) -> bool {
+/// Returns `true` if the form has the token of the browser's session.
+pub(super) fn is_token_of(request: &HttpRequest, input: &Input) -> bool {
     let ctx = context(request);
     let cookie = session::session_of(request).or_else(|| session::visitor_of(request));
     cookie.is_some_and(|cookie| verify_form_token(ctx.keyring(), &cookie, input.get(FORM_TOKEN)))
@@ -99,6 +100,9 @@ impl Submission {
                 | Code::AlreadyExists
                 | Code::WrongState
                 | Code::VersionConflict
+                | Code::SignerChanged
+                | Code::UnsafePackage
+                | Code::InUse
                 | Code::Stale
                 | Code::IdempotencyKeyReused
                 | Code::RateLimited

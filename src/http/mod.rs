@@ -38,6 +38,7 @@ mod respond;
 pub(crate) mod site;
 pub(crate) mod telemetry;
 mod upload_body;
+pub(crate) mod upload_form;
 mod value_schemas;
 
 use std::sync::{Arc, LazyLock};

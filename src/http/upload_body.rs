@@ -30,7 +30,7 @@ const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that count as progress. Without a minimum, a client that sends single bytes would hold a permit for days.
 const PROGRESS_BYTES: usize = 64 * 1024;
 /// Bytes that a multipart body may have in addition to the file.
-const MULTIPART_OVERHEAD: u64 = 64 * 1024;
+pub(super) const MULTIPART_OVERHEAD: u64 = 64 * 1024;
 
 /// Upload whose body has not been read.
 pub(super) struct UploadBody {
@@ -44,12 +44,12 @@ pub(super) struct UploadBody {
 }
 
 /// File that arrived with a body.
-pub(super) struct UploadedFile {
-    pub(super) received: ReceivedFile,
+pub(crate) struct UploadedFile {
+    pub(crate) received: ReceivedFile,
     /// Name in the form, if it has one.
-    pub(super) filename: Option<String>,
+    pub(crate) filename: Option<String>,
     /// SHA-256 that the client expects.
-    pub(super) digest: Option<[u8; 32]>,
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 impl CallBody for UploadBody {
@@ -155,11 +155,7 @@ async fn receive_form(
         .map(str::to_owned);
     let digest = read_digest(part.headers())?;
     let received = receive_part(part, upload, max_bytes).await?;
-    match form.next().await {
-        None => {}
-        Some(Ok(_)) => return Err(no_file("must have no other part than file")),
-        Some(Err(error)) => return Err(form_problem(&error)),
-    }
+    require_end(&mut form, "must have no other part than file").await?;
     Ok(UploadedFile {
         received,
         filename,
@@ -167,7 +163,20 @@ async fn receive_form(
     })
 }
 
-async fn receive_part(part: Field, upload: Upload, max_bytes: u64) -> Result<ReceivedFile, Problem> {
+/// Requires that a form has no further part.
+pub(super) async fn require_end(form: &mut Multipart, message: &str) -> Result<(), Problem> {
+    match form.next().await {
+        None => Ok(()),
+        Some(Ok(_)) => Err(no_file(message)),
+        Some(Err(error)) => Err(form_problem(&error)),
+    }
+}
+
+pub(super) async fn receive_part(
+    part: Field,
+    upload: Upload,
+    max_bytes: u64,
+) -> Result<ReceivedFile, Problem> {
     let pieces = part.map(|piece| piece.map_err(|error| form_problem(&error)));
     receive_all(pieces, upload, max_bytes).await
 }
@@ -190,11 +199,11 @@ async fn receive_all(
     Ok(upload.finish().await.map_err(ServiceError::from)?)
 }
 
-fn no_file(message: &str) -> Problem {
+pub(super) fn no_file(message: &str) -> Problem {
     Problem::invalid(vec![FieldError::invalid("file", message)])
 }
 
-fn form_problem(error: &MultipartError) -> Problem {
+pub(super) fn form_problem(error: &MultipartError) -> Problem {
     match error {
         MultipartError::Payload(PayloadError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
             too_slow()
@@ -259,7 +268,7 @@ fn sha256_of(dictionary: &str) -> Result<Option<[u8; 32]>, ()> {
 }
 
 /// Body that must make progress while the server waits for it.
-struct PacedPayload {
+pub(super) struct PacedPayload {
     payload: Payload,
     /// Wait in the current window.
     waited: Duration,
@@ -269,7 +278,7 @@ struct PacedPayload {
 }
 
 impl PacedPayload {
-    fn new(payload: Payload) -> Self {
+    pub(super) fn new(payload: Payload) -> Self {
         Self {
             payload,
             waited: Duration::ZERO,

@@ -15,7 +15,7 @@ mod sync;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -49,6 +49,8 @@ pub struct CatalogCache {
     unreadable: AtomicI64,
     /// Number of changes of the served catalog so far.
     changes: AtomicU64,
+    /// Tenants whose rows were not accepted, so that a previous catalog is served.
+    held: Mutex<BTreeSet<TenantId>>,
     /// Installation that the catalog belongs to; `None` until it is known.
     installation: Mutex<Option<Uuid>>,
     stale_after: TimeDelta,
@@ -106,6 +108,7 @@ impl CatalogCache {
             synced_at_us: AtomicI64::new(0),
             unreadable: AtomicI64::new(0),
             changes: AtomicU64::new(0),
+            held: Mutex::default(),
             installation: Mutex::new(None),
             stale_after,
             revocations,
@@ -156,6 +159,16 @@ impl CatalogCache {
     pub fn stale_for(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
         let age = now - self.synced_at()?;
         (age > self.stale_after).then_some(age)
+    }
+
+    /// Returns `true` while the rows of a tenant are not accepted, so that a previous catalog is served.
+    pub fn is_held(&self, tenant: TenantId) -> bool {
+        self.held_tenants().contains(&tenant)
+    }
+
+    /// Returns the number of tenants whose rows are not accepted.
+    pub fn held_count(&self) -> usize {
+        self.held_tenants().len()
     }
 
     pub fn status(&self) -> LiveStatus {
@@ -240,10 +253,25 @@ impl CatalogCache {
         self.slots.pin().get(&tenant)?.load_full()
     }
 
+    fn held_tenants(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records that the rows of a tenant are not accepted.
+    fn hold(&self, tenant: TenantId) {
+        self.held_tenants().insert(tenant);
+    }
+
+    /// Records that the rows of a tenant are those that are served.
+    fn end_hold(&self, tenant: TenantId) {
+        self.held_tenants().remove(&tenant);
+    }
+
     /// Swaps in the catalog of a tenant.
     fn publish(&self, tenant: TenantId, published: PublishedTenant) {
         let published = Arc::new(published);
         let slot = self.slot(tenant);
+        self.end_hold(tenant);
         let before = slot.swap(Some(published.clone()));
         self.index_app_keys(&slot, before.as_deref(), Some(&published));
         if before.is_none() {
@@ -275,6 +303,7 @@ impl CatalogCache {
     }
 
     fn remove(&self, tenant: TenantId) {
+        self.end_hold(tenant);
         let slots = self.slots.pin();
         if let Some(slot) = slots.remove(&tenant) {
             let before = slot.load_full();

@@ -189,6 +189,9 @@ impl CatalogSync {
         let rows = catalog_states::list_all(&self.db).await?;
         let has_same_history = self.has_same_history(&rows);
         self.drop_absent(&rows, has_same_history);
+        for row in rows.iter().filter(|row| self.serves(row)) {
+            self.live.end_hold(row.tenant);
+        }
         self.reload(&self.changed_tenants(&rows), has_same_history)
             .await?;
         self.must_compare_all = false;
@@ -240,11 +243,13 @@ impl CatalogSync {
                 LoadResult::Tenant(published) => live.publish(tenant, *published),
                 LoadResult::Absent if has_same_history && live.served(tenant).is_some() => {
                     report_vanished(tenant);
+                    live.hold(tenant);
                 }
                 LoadResult::Absent => live.remove(tenant),
                 refusal => {
                     report_rejection(tenant, &refusal);
                     live.add_unreadable(tenant);
+                    live.hold(tenant);
                     refused.push(tenant);
                 }
             })
@@ -271,6 +276,7 @@ impl CatalogSync {
         for tenant in slots.keys().filter(|tenant| !present.contains(tenant)) {
             if has_same_history {
                 report_vanished(*tenant);
+                self.live.hold(*tenant);
             } else {
                 self.live.remove(*tenant);
             }

@@ -1,4 +1,5 @@
-// The console works without this file. It adds shortcuts, copy buttons, local times and live fragments.
+// The console works without this file. It adds shortcuts, copy buttons, local times, live fragments and the progress of
+// uploads.
 "use strict";
 (() => {
   const body = document.body;
@@ -61,13 +62,69 @@
     }
   };
 
+  // The answer to an upload: the page that the server leads to, or the form with its error.
+  const showAnswer = (request) => {
+    if (request.status < 400) { location.assign(request.responseURL); return; }
+    const page = new DOMParser().parseFromString(request.responseText, "text/html");
+    const main = document.adoptNode(page.getElementById("main"));
+    $("#main").replaceWith(main);
+    localTimes(main);
+    copyButtons(main);
+    uploads(main);
+    ($("[aria-invalid=true]", main) || main).focus();
+  };
+
+  const sendFile = (form, field) => {
+    const request = new XMLHttpRequest();
+    const bar = document.createElement("progress");
+    const failure = document.createElement("p");
+    bar.setAttribute("aria-label", $("label", field).textContent);
+    failure.className = "error";
+    failure.setAttribute("role", "alert");
+    field.append(bar, failure);
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) bar.value = event.loaded / event.total;
+    });
+    request.addEventListener("load", () => showAnswer(request));
+    request.addEventListener("error", () => {
+      bar.remove();
+      failure.textContent = form.dataset.failed;
+      delete form.dataset.sent;
+    });
+    request.open("POST", form.action);
+    request.send(new FormData(form));
+  };
+
+  // A file is chosen or dropped, and sent in the background. The server answers as it does without script.
+  const uploads = (root) => {
+    for (const field of $$(".drop", root)) {
+      const input = $("input[type=file]", field);
+      field.addEventListener("dragover", (event) => {
+        event.preventDefault();
+        field.classList.add("over");
+      });
+      field.addEventListener("dragleave", () => field.classList.remove("over"));
+      field.addEventListener("drop", (event) => {
+        event.preventDefault();
+        field.classList.remove("over");
+        if (event.dataTransfer.files.length !== 1) return;
+        input.files = event.dataTransfer.files;
+        input.form.requestSubmit();
+      });
+      input.form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        if (!input.form.dataset.sent) sendFile(input.form, field);
+      });
+    }
+  };
+
   const nav = (end) => {
     const links = $$(".side a");
     const base = links[0]?.getAttribute("href");
     const link = links.find((own) => own.getAttribute("href") === `${base}${end}`);
     if (link) location.href = link.href;
   };
-  const places = { o: "", a: "/apps", d: "/devices", e: "/explain", p: "/pushes", u: "/audit" };
+  const places = { o: "", a: "/apps", f: "/artifacts", d: "/devices", e: "/explain", p: "/pushes", u: "/audit" };
 
   const showHelp = async () => {
     const known = $("dialog");
@@ -114,6 +171,7 @@
   localTimes(document);
   showCurrentPage();
   copyButtons(document);
+  uploads(document);
   sendOnce();
   liveFragments();
   // Errors are read out and reached first.

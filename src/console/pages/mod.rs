@@ -3,6 +3,8 @@
 pub(super) mod account;
 pub(super) mod app;
 pub(super) mod apps;
+pub(super) mod artifact;
+pub(super) mod artifacts;
 pub(super) mod audit;
 pub(super) mod audit_export;
 pub(super) mod credential_kinds;
@@ -10,6 +12,7 @@ pub(super) mod credentials;
 pub(super) mod device;
 pub(super) mod devices;
 pub(super) mod explain;
+pub(super) mod new_release;
 pub(super) mod org;
 pub(super) mod overview;
 pub(super) mod people;

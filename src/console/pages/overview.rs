@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::audit::{EventRow, rows_of};
 use super::tenants::platform;
-use crate::console::alarms::node_alarms;
+use crate::console::alarms::{Alarm, node_alarms, tenant_data_alarms};
 use crate::console::format::{count, segment};
 use crate::console::page_error::PageError;
 use crate::console::release_summary::ReleaseSummary;
@@ -37,7 +37,7 @@ pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageE
 struct OverviewPage<'a> {
     s: &'a Shell,
     base: String,
-    alarms: Vec<String>,
+    alarms: Vec<Alarm>,
     apps: Vec<AppRow>,
     has_more: bool,
     changes: Option<Vec<EventRow>>,
@@ -104,6 +104,7 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
         None
     };
     let mut alarms = tenant.map_or_else(Vec::new, |tenant| tenant_alarms(&tenant, &shell));
+    alarms.extend(tenant_data_alarms(&visit, tenant_id).await?);
     alarms.extend(node_alarms(ctx, t));
     let page = OverviewPage {
         alarms,
@@ -118,11 +119,11 @@ pub(in crate::console) async fn of_tenant(visit: Visit) -> Result<HttpResponse, 
     html(StatusCode::OK, &page)
 }
 
-fn tenant_alarms(tenant: &Tenant, shell: &Shell) -> Vec<String> {
+fn tenant_alarms(tenant: &Tenant, shell: &Shell) -> Vec<Alarm> {
     let alarms = [
         (!tenant.enabled, shell.t.tenant_is_disabled),
         (!tenant.offers_enabled, shell.t.offers_are_off),
     ];
     let given = alarms.into_iter().filter(|(is_given, _)| *is_given);
-    given.map(|(_, text)| text.to_owned()).collect()
+    given.map(|(_, text)| text.into()).collect()
 }

@@ -1,28 +1,11 @@
-//! Form of a new release, and the form that changes one.
+//! Forms of a new release, and the form that changes one.
 
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Blank, Field, Form, Kind, Label, Style};
-use crate::console::form_view::{Attempt, FormView, Values};
-use crate::console::format::segment;
-use crate::console::page_error::PageError;
-use crate::console::response::{html, see_other};
-use crate::console::shell::Shell;
-use crate::console::submission::Submission;
-use crate::console::visit::Visit;
-use crate::http::path::AppPath;
-use crate::http::problem::Problem;
-use crate::http::requests;
-use crate::services::RequiredPermission;
-use crate::services::{apps, releases, resources};
-use slipway_domain::access::Action;
+use crate::console::form_view::Values;
 use slipway_domain::catalog::attribute::AttributeRule;
 use slipway_domain::catalog::org::{Level, OrgScope};
-use slipway_domain::catalog::page::PageRequest;
 use slipway_domain::catalog::release_content::ReleaseContent;
 
 pub(super) const UNITS: &[(&str, Label)] = &[
@@ -33,9 +16,6 @@ pub(super) const UNITS: &[(&str, Label)] = &[
     ("l4", |t| t.unit_l4),
     ("l5", |t| t.unit_l5),
 ];
-
-/// Number of resources that are suggested for a new release.
-const SUGGESTED: u64 = 200;
 
 macro_rules! release_fields {
     ($($own:expr),* $(,)?) => {
@@ -75,7 +55,8 @@ pub(super) const CHANGE: Form = Form {
     fields: release_fields!(),
 };
 
-const NEW: Form = Form {
+/// Release of an external file, or of an artifact whose digest is known.
+pub(super) const NEW: Form = Form {
     key: "release",
     submit: |t| t.create_release,
     explanation: None,
@@ -91,6 +72,23 @@ const NEW: Form = Form {
         Field::new("size", Kind::Integer, |t| t.size).hint(|t| t.supplied_by_artifact),
         Field::new("md5", Kind::Text, |t| t.md5).hint(|t| t.supplied_by_artifact),
         Field::new("sha256", Kind::Text, |t| t.sha256),
+        Field::new("publish", Kind::Flag, |t| t.publish_now).hint(|t| t.publish_now_hint),
+    ),
+};
+
+/// Release of an artifact, which supplies size, digests and address. It becomes the same body as [`NEW`].
+pub(super) const NEW_OF_FILE: Form = Form {
+    key: NEW.key,
+    submit: |t| t.create_release,
+    explanation: None,
+    style: Style::Primary,
+    fields: release_fields!(
+        Field::new("artifact", Kind::Hidden, |t| t.artifact),
+        Field::new("identifier", Kind::Text, |t| t.resource)
+            .required()
+            .hint(|t| t.resource_hint),
+        Field::new("version_code", Kind::Integer, |t| t.version_code).required(),
+        Field::new("version_name", Kind::Text, |t| t.version_name),
         Field::new("publish", Kind::Flag, |t| t.publish_now).hint(|t| t.publish_now_hint),
     ),
 };
@@ -158,90 +156,6 @@ fn rule_line(rule: &AttributeRule) -> String {
 /// Writes a time for the browser's control.
 fn instant(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-#[derive(Template)]
-#[template(path = "release_new.html")]
-struct NewReleasePage<'a> {
-    s: &'a Shell,
-    identifiers: Vec<String>,
-    form: FormView,
-}
-
-pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
-    render(&visit, None).await
-}
-
-async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
-    let path: AppPath = visit.path()?;
-    visit.require(Action::WriteReleases)?;
-    let (ctx, caller) = (&visit.ctx, visit.caller(false));
-    let app = apps::get(ctx, &caller, path.tenant_id, &path.package_name)
-        .await?
-        .value;
-    let first = PageRequest {
-        limit: SUGGESTED,
-        after: None,
-    };
-    let known = resources::list(ctx, &caller, path.tenant_id, &path.package_name, &first).await?;
-    let tenant = format!("/console/tenants/{}", path.tenant_id);
-    let base = format!("{tenant}/apps/{}", segment(app.package_name.as_str()));
-    let shell = Shell::of(visit, visit.texts().new_release)
-        .below(format!("{tenant}/apps"), visit.texts().apps)
-        .below(&base, app.app_name.to_string());
-    let values = vec![("identifier", app.package_name.to_string())];
-    let page = NewReleasePage {
-        identifiers: known
-            .items
-            .iter()
-            .map(|stored| stored.value.identifier.to_string())
-            .collect(),
-        form: shell
-            .forms(attempt)
-            .form_of(&NEW, "", format!("{base}/releases"), values),
-        s: &shell,
-    };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
-}
-
-pub(in crate::console) async fn create_release(form: Submission) -> Result<HttpResponse, PageError> {
-    let path: AppPath = form.visit.path()?;
-    match try_create(&form, &path).await {
-        Ok(id) => {
-            let name = segment(path.package_name.as_str());
-            let notice = if form.input.has("publish") {
-                "published"
-            } else {
-                "created"
-            };
-            let base = format!("/console/tenants/{}/apps/{name}/releases", path.tenant_id);
-            Ok(see_other(&format!("{base}/{}?done={notice}", segment(&id))))
-        }
-        Err(problem) => render(&form.visit, Some(&form.attempt(&NEW, problem)?)).await,
-    }
-}
-
-async fn try_create(form: &Submission, path: &AppPath) -> Result<String, Problem> {
-    let new = requests::release(&NEW.body(&form.input))?;
-    let ctx = &form.visit.ctx;
-    let permission = RequiredPermission::in_tenant(path.tenant_id, Action::WriteReleases);
-    let made = create(
-        form,
-        permission,
-        Secrecy::Open,
-        async |caller, reservation, once| {
-            let (tenant, name) = (path.tenant_id, &path.package_name);
-            Ok(
-                releases::create(ctx, &caller, tenant, name, new, once(reservation))
-                    .await?
-                    .value,
-            )
-        },
-    );
-    Ok(match made.await? {
-        Created::New(created) => created.name(),
-        Created::Earlier(name) => name,
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use askama::Template;
 use super::audit::{EventRow, rows_of};
 use super::release_form::{CHANGE, values};
 use crate::console::fields::{Field, Form, Kind, Style};
+use crate::console::file_links::FileLinks;
 use crate::console::form_view::{Attempt, FormView};
 use crate::console::format::{Moment, bytes, segment};
 use crate::console::page_error::PageError;
@@ -112,8 +113,28 @@ struct ReleasePage<'a> {
     created_at: Moment,
     published_at: Option<Moment>,
     devices: String,
+    file: Option<FileView>,
     forms: Vec<FormView>,
     history: Option<Vec<EventRow>>,
+}
+
+/// Stored file of a release.
+struct FileView {
+    href: String,
+    links: FileLinks,
+    is_damaged: bool,
+}
+
+impl FileView {
+    fn of(visit: &Visit, tenant: &str, record: &ReleaseRecord) -> Option<Self> {
+        let sha256 = record.release.content.file.artifact.as_ref()?;
+        let artifact = record.release.artifact.as_ref()?;
+        Some(Self {
+            href: format!("{tenant}/artifacts/{}", sha256.as_str()),
+            links: FileLinks::of(&visit.ctx, &artifact.key, &artifact.filename),
+            is_damaged: artifact.is_damaged,
+        })
+    }
 }
 
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -153,6 +174,7 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         created_at: Moment(stored.created_at),
         published_at: record.published_at.map(Moment),
         devices: devices_href(&tenant, &path, record),
+        file: FileView::of(visit, &tenant, record),
         forms: forms(visit, &shell, attempt, &path, &stored),
         history: history(visit, &shell, &tenant, &path).await?,
         record,

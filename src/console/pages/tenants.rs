@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use crate::console::alarms::node_alarms;
+use crate::console::alarms::{Alarm, installation_alarms, node_alarms};
 use crate::console::created::{Created, Creation as _, Secrecy, create};
 use crate::console::fields::{Blank, Field, Form, Kind, Style};
 use crate::console::form_view::{Attempt, FormView, Values};
@@ -86,7 +86,7 @@ impl TenantRow {
 #[template(path = "platform.html")]
 struct PlatformPage<'a> {
     s: &'a Shell,
-    alarms: Vec<String>,
+    alarms: Vec<Alarm>,
     tenants: Vec<TenantRow>,
     next: Option<String>,
     form: FormView,
@@ -96,8 +96,10 @@ pub(super) async fn platform(visit: &Visit, attempt: Option<&Attempt>) -> Result
     let found = tenants::list(&visit.ctx, &visit.caller(false), &visit.page()?).await?;
     let shell = Shell::of(visit, visit.texts().tenants);
     let t = shell.t;
+    let mut alarms = installation_alarms(&visit.ctx, t);
+    alarms.extend(node_alarms(&visit.ctx, t));
     let page = PlatformPage {
-        alarms: node_alarms(&visit.ctx, t),
+        alarms,
         tenants: found
             .items
             .iter()

@@ -6,6 +6,7 @@ mod zh;
 use crate::http::problem::ProblemCode;
 use slipway_domain::access::Role;
 use slipway_domain::catalog::app::ResourceKind;
+use slipway_domain::catalog::artifact::{ArtifactKind, DamageKind};
 use slipway_domain::catalog::language::Language;
 use slipway_domain::catalog::push::TargetState;
 use slipway_domain::catalog::release::ReleaseStateKind;
@@ -283,6 +284,69 @@ texts! {
     devices_with_it,
     file,
     delivery,
+    artifacts,
+    any,
+    file_name,
+    file_apk,
+    file_hap,
+    file_zip,
+    file_other,
+    unused_only,
+    damaged_only,
+    no_artifacts,
+    damaged,
+    kept,
+    uploaded,
+    upload,
+    upload_hint,
+    upload_failed,
+    notice_uploaded,
+    notice_known,
+    notice_linked,
+    file_is_missing,
+    file_is_altered,
+    damage_explanation,
+    found_at,
+    warn_debuggable,
+    warn_test_only,
+    warn_unsigned,
+    warn_v1_only,
+    warn_split,
+    file_contents,
+    app_label,
+    target_sdk,
+    abis,
+    signers,
+    earlier_signers,
+    schemes,
+    split_name,
+    entries,
+    unpacked_size,
+    download,
+    download_page,
+    download_page_qr,
+    no_public_url,
+    used_by,
+    not_used,
+    keep,
+    keep_hint,
+    new_link,
+    new_link_explanation,
+    delete_file,
+    delete_file_explanation,
+    found_in_file,
+    replaces,
+    replaces_nothing,
+    not_newer,
+    release_of_file,
+    another_file,
+    recent_files,
+    file_elsewhere,
+    damaged_files,
+    damaged_files_total,
+    store_is_unreachable,
+    catalog_is_held,
+    catalogs_held,
     history,
     actor,
     action,
@@ -463,6 +527,9 @@ impl Texts {
             "withdrawn" => self.notice_withdrawn,
             "pinned" => self.notice_pinned,
             "revoked" => self.notice_revoked,
+            "uploaded" => self.notice_uploaded,
+            "known" => self.notice_known,
+            "linked" => self.notice_linked,
             _ => return None,
         })
     }
@@ -494,6 +561,22 @@ impl Texts {
             ResourceKind::Config => self.kind_config,
             ResourceKind::Firmware => self.kind_firmware,
             ResourceKind::Other => self.kind_other,
+        }
+    }
+
+    pub(super) fn file_kind(&self, kind: ArtifactKind) -> &'static str {
+        match kind {
+            ArtifactKind::Apk => self.file_apk,
+            ArtifactKind::Hap => self.file_hap,
+            ArtifactKind::Zip => self.file_zip,
+            ArtifactKind::Other => self.file_other,
+        }
+    }
+
+    pub(super) fn file_damage(&self, damage: DamageKind) -> &'static str {
+        match damage {
+            DamageKind::Missing => self.file_is_missing,
+            DamageKind::Altered => self.file_is_altered,
         }
     }
 

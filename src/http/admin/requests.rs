@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apps::{CreateAppRequest, UpdateAppRequest};
+pub(crate) use super::artifacts::ArtifactsQuery;
+use super::artifacts::{Filters as ArtifactFilters, UpdateArtifactRequest};
 use super::audit::AuditEventResponse;
 pub(crate) use super::audit::AuditQuery;
 use super::credentials;
@@ -196,6 +198,16 @@ pub(crate) fn audit_filter(query: AuditQuery) -> Result<AuditFilter, Problem> {
 /// Returns an audit event as the API lists it.
 pub(crate) fn audit_event(event: AuditEvent) -> JsonText {
     JsonText::of(&AuditEventResponse::from(event))
+}
+
+/// Parses the filters of a list of artifacts.
+pub(crate) fn artifact_filters(query: ArtifactsQuery) -> Result<ArtifactFilters, Problem> {
+    ArtifactFilters::read(query)
+}
+
+/// Returns the exemption of an artifact from the deletion of unused ones, if it is given.
+pub(crate) fn artifact_keep(body: &Value) -> Result<Option<bool>, Problem> {
+    parse::<UpdateArtifactRequest>(body)?.read()
 }
 
 /// Parses the filters of a device list.

@@ -35,6 +35,16 @@ pub async fn list(
     Ok(artifacts::list(ctx.db(), scope, filter, page).await?)
 }
 
+/// Counts the artifacts of a tenant with damaged or missing content. The database is read only if the last probe found
+/// some, in any tenant.
+pub async fn count_damaged(ctx: &Context, caller: &Caller, tenant: TenantId) -> Result<u64, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
+    if ctx.artifacts().health.state().damaged == 0 {
+        return Ok(0);
+    }
+    Ok(artifacts::count_damaged_of(ctx.db(), scope).await?)
+}
+
 pub async fn get(
     ctx: &Context,
     caller: &Caller,

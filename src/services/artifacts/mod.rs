@@ -11,7 +11,7 @@ mod scrub;
 mod upload;
 
 pub use self::content::{OpenContent, find_content, find_link, open, open_icon, redirect_url};
-pub use self::manage::{ArtifactUses, delete, get, list, replace_link, set_keep};
+pub use self::manage::{ArtifactUses, count_damaged, delete, get, list, replace_link, set_keep};
 pub use self::page::{PageFacts, page_facts};
 pub use self::upload::{ArtifactUpload, UploadedArtifact, begin_upload, complete_upload};
 use crate::artifact_store::ObjectName;

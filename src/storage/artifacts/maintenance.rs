@@ -121,6 +121,15 @@ pub async fn count_damaged(reader: &impl Reader) -> Result<u64, StorageError> {
         .await?)
 }
 
+/// Counts the artifacts of a tenant with damaged or missing content.
+pub async fn count_damaged_of(reader: &impl Reader, scope: TenantScope) -> Result<u64, StorageError> {
+    Ok(Entity::find()
+        .filter(Column::TenantId.eq(scope.tenant().get()))
+        .filter(Column::DamagedAt.is_not_null())
+        .count(reader.connection())
+        .await?)
+}
+
 /// Returns those of these ids that artifacts have.
 pub async fn list_existing(
     reader: &impl Reader,

@@ -14,8 +14,8 @@ use sea_orm::{
 };
 
 pub use self::maintenance::{
-    OwnedArtifact, count_damaged, is_unused_since, list_due_for_scrub, list_existing, list_unused_since,
-    record_scrub, refresh_unused_since,
+    OwnedArtifact, count_damaged, count_damaged_of, is_unused_since, list_due_for_scrub, list_existing,
+    list_unused_since, record_scrub, refresh_unused_since,
 };
 pub use self::usage::{Usage, lock_usage, read_usage};
 use super::effective_releases::is_not_discarded;
@@ -82,6 +82,13 @@ pub async fn list(
         .apply_if(filter.is_unused, |rows, is_unused| {
             let is_used = Expr::exists(uses_of_row());
             rows.filter(if is_unused { is_used.not() } else { is_used })
+        })
+        .apply_if(filter.is_damaged, |rows, is_damaged| {
+            rows.filter(if is_damaged {
+                Column::DamagedAt.is_not_null()
+            } else {
+                Column::DamagedAt.is_null()
+            })
         });
     fetch_large_page(page, reader, rows, SortBy::Descending(Column::Id), |row| row.id)
         .await?

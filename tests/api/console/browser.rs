@@ -2,11 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 
 use crate::api::harness::TestApp;
+
+const BOUNDARY: &str = "----form";
+
+/// Writes a form as a browser does: its fields in the order of the page, the file last.
+pub(super) fn file_form(fields: &[(&str, &str)], filename: &str, content: &[u8]) -> Vec<u8> {
+    let mut form = Vec::new();
+    for (name, value) in fields {
+        let part =
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        form.extend_from_slice(part.as_bytes());
+    }
+    let head = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    );
+    form.extend_from_slice(head.as_bytes());
+    form.extend_from_slice(content);
+    form.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    form
+}
 
 /// Page as it arrived.
 pub(super) struct Page {
@@ -145,6 +165,35 @@ impl Browser {
         if method == Method::POST {
             request = request.form(fields);
         }
+        self.receive(request).await
+    }
+
+    /// Sends a form with a file and the token of the session.
+    pub(super) async fn upload(&mut self, path: &str, filename: &str, content: &[u8]) -> Page {
+        let token = self.get("/console/help").await.token();
+        let body = file_form(&[("csrf_token", &token)], filename, content);
+        self.send_file_form(path, body, &[]).await
+    }
+
+    /// Sends a form that [`file_form`] wrote.
+    pub(super) async fn send_file_form(
+        &mut self,
+        path: &str,
+        body: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> Page {
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let mut request = self
+            .request(Method::POST, path)
+            .header(CONTENT_TYPE, kind)
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.receive(request).await
+    }
+
+    async fn receive(&mut self, request: RequestBuilder) -> Page {
         let response = request.send().await.unwrap();
         let page = Page {
             status: response.status().as_u16(),

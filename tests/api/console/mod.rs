@@ -1,5 +1,6 @@
 //! The console over HTTP, as a browser without script uses it, and in a real browser.
 
+mod alarms;
 mod browser;
 mod charts;
 mod chromium;
@@ -8,3 +9,4 @@ mod objects;
 mod pages;
 mod roles;
 mod sessions;
+mod uploads;

@@ -1,8 +1,9 @@
 //! Objects of a tenant for the pages to be about, made over the API.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api::harness::{Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields};
+use crate::api::harness::{Answer, Caller, PASSWORD, TestApp, app_fields, push_fields, release_fields};
 
 /// Ids by the placeholder that they stand for in [`super::roles::ROWS`].
 pub(super) struct Objects(Vec<(&'static str, String)>);
@@ -14,6 +15,11 @@ impl Objects {
             let made = admin.post(&format!("{base}{path}"), &body).await;
             assert!((200..300).contains(&made.status), "{path}: {}", made.text);
             made.body
+        };
+        let upload = async |content: String| {
+            let request = admin.request(Method::POST, &format!("{base}/artifacts"));
+            let stored = Answer::read(request.body(content).send().await.unwrap()).await;
+            stored.expect(201)["sha256"].as_str().unwrap().to_owned()
         };
         let id = |made: Value| made["id"].as_str().unwrap().to_owned();
         let package = format!("com.example.n{number}");
@@ -82,6 +88,11 @@ impl Objects {
             (
                 "{token}",
                 id(make("/api-tokens", json!({"name": "ci", "role": "viewer"})).await),
+            ),
+            ("{artifact}", upload(format!("artifact {number}")).await),
+            (
+                "{spare_artifact}",
+                upload(format!("spare artifact {number}")).await,
             ),
             ("{administrator}", id(administrator)),
             ("{platform_token}", id(platform_token)),

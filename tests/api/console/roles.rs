@@ -54,6 +54,9 @@ const CHECK: &[(&str, &str)] = &[
     ("device_id", "{device}"),
 ];
 
+/// The only field of a form with a file: the name and the content of the file.
+const FILE: &[(&str, &str)] = &[("new-{number}.bin", "a new file {number}")];
+
 const ROWS: &[Row] = &[
     ("get /account", "/account", &[], Viewer),
     (
@@ -158,6 +161,12 @@ const ROWS: &[Row] = &[
         Publisher,
     ),
     (
+        "post /tenants/{tenant_id}/apps/{package_name}/releases/new",
+        "/tenants/{tenant}/apps/{package}/releases/new",
+        FILE,
+        Publisher,
+    ),
+    (
         "get /tenants/{tenant_id}/apps/{package_name}/releases/{release_id}",
         "/tenants/{tenant}/apps/{package}/releases/{published}",
         &[],
@@ -203,6 +212,42 @@ const ROWS: &[Row] = &[
         "post /tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/recall",
         "/tenants/{tenant}/apps/{package}/releases/{to_recall}/recall",
         &[("mode", "stop"), ("reason", "crashes")],
+        Publisher,
+    ),
+    (
+        "get /tenants/{tenant_id}/artifacts",
+        "/tenants/{tenant}/artifacts",
+        &[],
+        Viewer,
+    ),
+    (
+        "post /tenants/{tenant_id}/artifacts",
+        "/tenants/{tenant}/artifacts",
+        FILE,
+        Publisher,
+    ),
+    (
+        "get /tenants/{tenant_id}/artifacts/{sha256}",
+        "/tenants/{tenant}/artifacts/{artifact}",
+        &[],
+        Viewer,
+    ),
+    (
+        "post /tenants/{tenant_id}/artifacts/{sha256}/keep",
+        "/tenants/{tenant}/artifacts/{artifact}/keep",
+        &[("keep", "true")],
+        Publisher,
+    ),
+    (
+        "post /tenants/{tenant_id}/artifacts/{sha256}/new-link",
+        "/tenants/{tenant}/artifacts/{artifact}/new-link",
+        &[],
+        Publisher,
+    ),
+    (
+        "post /tenants/{tenant_id}/artifacts/{sha256}/delete",
+        "/tenants/{tenant}/artifacts/{spare_artifact}/delete",
+        &[],
         Publisher,
     ),
     (
@@ -531,6 +576,11 @@ async fn send(browser: &mut Browser, objects: &Objects, row: &Row) -> Page {
         .iter()
         .map(|(name, value)| (*name, objects.fill(value)))
         .collect();
+    if row.2 == FILE {
+        let (name, content) = FILE[0];
+        let (name, content) = (objects.fill(name), objects.fill(content));
+        return browser.upload(&path, &name, content.as_bytes()).await;
+    }
     let fields: Vec<_> = fields
         .iter()
         .map(|(name, value)| (*name, value.as_str()))

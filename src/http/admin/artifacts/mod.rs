@@ -38,25 +38,28 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// Pagination and filters of an artifact list.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct ArtifactsQuery {
+pub(crate) struct ArtifactsQuery {
     /// Maximum number of items, 1 to 200.
     #[param(default = 50, minimum = 1, maximum = 200, value_type = Option<u32>)]
-    limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// `next_cursor` of the previous page.
     #[param(min_length = 1)]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Only artifacts of this kind.
     #[param(value_type = Option<ArtifactKindValue>)]
-    kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// Only packages with this name.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-    package_name: Option<String>,
+    pub(crate) package_name: Option<String>,
     /// `true`: only artifacts without a release other than discarded ones; `false`: only the others.
     #[param(value_type = Option<bool>)]
-    unused: Option<String>,
+    pub(crate) unused: Option<String>,
+    /// `true`: only artifacts whose stored content is damaged or missing; `false`: only the others.
+    #[param(value_type = Option<bool>)]
+    pub(crate) damaged: Option<String>,
 }
 
 request! {
@@ -67,25 +70,47 @@ request! {
 }
 
 /// Filters of a list.
-#[derive(Default)]
-struct Filters {
+pub(crate) struct Filters {
     kind: Option<ArtifactKind>,
     package_name: Option<PackageName>,
     is_unused: Option<bool>,
+    is_damaged: Option<bool>,
 }
 
 impl Filters {
-    fn read(query: ArtifactsQuery) -> Result<Self, Problem> {
+    pub(super) fn read(query: ArtifactsQuery) -> Result<Self, Problem> {
+        let flag = |text: String| {
+            text.parse::<bool>()
+                .map_err(|_| Invalid::new("must be true or false"))
+        };
         let mut fields = FieldReader::default();
         let filters = Self {
             kind: fields.query_param("kind", query.kind, |text: String| ArtifactKind::parse(&text)),
             package_name: fields.query_param("package_name", query.package_name, PackageName::parse),
-            is_unused: fields.query_param("unused", query.unused, |text: String| {
-                text.parse().map_err(|_| Invalid::new("must be true or false"))
-            }),
+            is_unused: fields.query_param("unused", query.unused, flag),
+            is_damaged: fields.query_param("damaged", query.damaged, flag),
         };
         fields.finish()?;
         Ok(filters)
+    }
+
+    pub(crate) fn filter(&self) -> ArtifactFilter<'_> {
+        ArtifactFilter {
+            kind: self.kind,
+            package_name: self.package_name.as_ref().map(PackageName::as_str),
+            is_unused: self.is_unused,
+            is_damaged: self.is_damaged,
+        }
+    }
+}
+
+impl UpdateArtifactRequest {
+    /// Returns the exemption from the deletion of unused artifacts, if it is given.
+    pub(super) fn read(self) -> Result<Option<bool>, Problem> {
+        let mut fields = FieldReader::for_update();
+        let keep = fields.optional_non_null("keep", self.keep, Ok);
+        fields.finish()?;
+        Ok(keep)
     }
 }
 
@@ -99,12 +124,8 @@ pub(super) async fn list_artifacts(call: Call<TenantPath>) -> Result<HttpRespons
     let query: ArtifactsQuery = call.query()?;
     let page = page_request(query.limit.as_deref(), query.cursor.as_deref())?;
     let filters = Filters::read(query)?;
-    let filter = ArtifactFilter {
-        kind: filters.kind,
-        package_name: filters.package_name.as_ref().map(PackageName::as_str),
-        is_unused: filters.is_unused,
-    };
-    let found = artifacts::list(&call.ctx, &call.caller, call.path.tenant_id, &filter, &page).await?;
+    let (tenant, filter) = (call.path.tenant_id, filters.filter());
+    let found = artifacts::list(&call.ctx, &call.caller, tenant, &filter, &page).await?;
     let item = |stored| ArtifactResponse::of(&call.ctx, &stored);
     Ok(HttpResponse::Ok().json(PageResponse::new(found, item)))
 }
@@ -147,9 +168,7 @@ pub(super) async fn get_artifact_content(call: Call<ArtifactPath>) -> Result<Htt
 pub(super) async fn update_artifact(
     mut call: Call<ArtifactPath, Json<UpdateArtifactRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = FieldReader::for_update();
-    let keep = fields.optional_non_null("keep", call.body.take().keep, Ok);
-    fields.finish()?;
+    let keep = call.body.take().read()?;
     let precondition = call.precondition()?;
     let ArtifactPath { tenant_id, sha256 } = &call.path;
     let done = artifacts::set_keep(&call.ctx, &call.caller, *tenant_id, sha256, keep, &precondition).await?;

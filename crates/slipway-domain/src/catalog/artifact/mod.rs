@@ -102,4 +102,6 @@ pub struct ArtifactFilter<'a> {
     pub package_name: Option<&'a str>,
     /// `true` for artifacts without a release other than discarded ones; `false` for the others.
     pub is_unused: Option<bool>,
+    /// `true` for artifacts whose stored content is damaged or missing; `false` for the others.
+    pub is_damaged: Option<bool>,
 }
