@@ -19,8 +19,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-const BUCKET: &str = "slipway";
-const PREFIX: &str = "a-prefix";
+// Short, because s3s-fs makes a file name of at most 255 bytes of the bucket and the key.
+const BUCKET: &str = "bucket";
+const PREFIX: &str = "p";
 const KEY_ID: &str = "a-key-id";
 const SECRET: &str = "a-secret";
 

@@ -170,5 +170,6 @@ async fn ranges_of_a_folder_equal_slices() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_of_a_bucket_equal_slices() {
-    assert_ranges_equal_slices(TestStorage::bucket().await, 10_000).await;
+    // Each request is two or more to the service.
+    assert_ranges_equal_slices(TestStorage::bucket().await, 1_000).await;
 }
