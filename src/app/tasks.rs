@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use super::stop::SignalHandler;
 use crate::live::snapshot::SnapshotWriter;
 use crate::live::{CatalogSync, RevokedTokenSync};
-use crate::services::artifacts::jobs::ArtifactJobs;
+use crate::services::artifacts::jobs::{self, ArtifactJobs};
 use crate::services::batch_writer::{BatchSink, BatchWriter};
 use crate::services::device_records::DeviceChangeReader;
 use crate::services::installation::DatabaseOpener;
-use crate::services::{Context, artifacts, housekeeping, write_probe_task};
+use crate::services::{Context, housekeeping, write_probe_task};
 use crate::supervision::Importance::{Auxiliary, Essential};
 use crate::supervision::Tasks;
 use crate::telemetry;
@@ -51,13 +51,13 @@ impl ServerTasks {
                 housekeeping::run(context).boxed()
             }),
             tasks.supervise(
-                "artifact_jobs",
+                jobs::NAME,
                 Auxiliary,
                 (context.clone(), ArtifactJobs::default()),
                 |(context, jobs)| jobs.run(context).boxed(),
             ),
-            tasks.supervise("artifact_store_watch", Auxiliary, context.clone(), |context| {
-                artifacts::jobs::watch(context).boxed()
+            tasks.supervise(jobs::WATCH_NAME, Auxiliary, context.clone(), |context| {
+                jobs::watch(context).boxed()
             }),
             tasks.supervise(
                 DeviceChangeReader::NAME,

@@ -8,6 +8,8 @@ use crate::services::artifact_parts::StoreState;
 use crate::services::{Context, ServiceError, installation};
 use crate::storage::artifacts;
 
+/// Name of the task that probes.
+pub const WATCH_NAME: &str = "artifact_store_watch";
 const EVERY: Duration = Duration::from_secs(15);
 
 /// Probes the store until the task is dropped.

@@ -2,18 +2,22 @@
 //!
 //! One node at a time does this, under a lease. Each node removes the abandoned uploads of its own disk.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::health::find_marker;
-pub use super::health::{probe, watch};
+pub use super::health::{WATCH_NAME, probe, watch};
 use super::retention::{delete_leftovers, delete_unused};
 use super::scrub::scrub;
+use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::random;
 use crate::services::{Context, ServiceError};
 use crate::storage::leases;
 
+/// Name of the task.
+pub const NAME: &str = "artifact_jobs";
 const LEASE: &str = "artifacts";
 const EVERY: Duration = Duration::from_mins(10);
 /// Longer than the interval and than the verification of one large file.
@@ -45,6 +49,12 @@ pub struct ArtifactJobs {
     listed_at: Option<DateTime<Utc>>,
 }
 
+/// Jobs that are polled. The first round begins at once.
+struct PolledJobs<'a> {
+    ctx: &'a Context,
+    jobs: &'a mut ArtifactJobs,
+}
+
 impl Default for ArtifactJobs {
     fn default() -> Self {
         Self {
@@ -57,14 +67,10 @@ impl Default for ArtifactJobs {
 impl ArtifactJobs {
     /// Runs rounds until the task is dropped.
     pub async fn run(&mut self, ctx: &Context) {
-        let mut ticks = tokio::time::interval(EVERY);
-        loop {
-            ticks.tick().await;
-            match self.run_once(ctx).await {
-                Ok(report) => tracing::debug!(?report, "artifact jobs"),
-                Err(error) => tracing::warn!(%error, "artifact jobs failed; retrying later"),
-            }
-        }
+        Poller::new(NAME, EVERY)
+            .with_longest_retry(EVERY)
+            .run(&mut PolledJobs { ctx, jobs: self })
+            .await;
     }
 
     /// Runs one round. Only the abandoned uploads are deleted while another node holds the lease.
@@ -94,5 +100,16 @@ impl ArtifactJobs {
     /// Acquires or renews the lease. Returns `false` while another node holds it.
     async fn renew(&self, ctx: &Context) -> Result<bool, ServiceError> {
         Ok(leases::try_acquire(ctx.db(), LEASE, &self.holder, ctx.now(), LEASE_FOR).await?)
+    }
+}
+
+impl PollingTask for PolledJobs<'_> {
+    type Hint = Infallible;
+    type Error = ServiceError;
+
+    async fn poll(&mut self, _: Option<Infallible>) -> Result<PollOutcome, ServiceError> {
+        let report = self.jobs.run_once(self.ctx).await?;
+        tracing::debug!(?report, "artifact jobs");
+        Ok(PollOutcome::Polled)
     }
 }

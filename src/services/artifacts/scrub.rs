@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
 use super::health::find_marker;
@@ -17,6 +18,8 @@ use slipway_domain::catalog::artifact::{Damage, DamageKind};
 
 /// Artifacts read from the database at once.
 const LISTED_AT_ONCE: u64 = 50;
+/// Interval of the verification of damaged artifacts, so that a file restored from a backup is offered again soon.
+const DAMAGED_EVERY: TimeDelta = TimeDelta::days(1);
 /// Time after which a round ends. The next one continues.
 const ROUND: Duration = Duration::from_mins(30);
 
@@ -36,7 +39,8 @@ where
     let began = timer::now();
     let mut unreadable = HashSet::new();
     loop {
-        let mut due = artifacts::list_scrubbed_before(ctx.db(), ctx.now() - within, LISTED_AT_ONCE).await?;
+        let (before, damaged_before) = (ctx.now() - within, ctx.now() - within.min(DAMAGED_EVERY));
+        let mut due = artifacts::list_due_for_scrub(ctx.db(), before, damaged_before, LISTED_AT_ONCE).await?;
         due.retain(|owned| !unreadable.contains(&owned.artifact.value.id));
         if due.is_empty() {
             return Ok((verified, damaged));

@@ -76,14 +76,19 @@ pub async fn is_unused_since(
         .await?)
 }
 
-/// Lists artifacts that were last verified before an instant, the oldest first.
-pub async fn list_scrubbed_before(
+/// Lists artifacts whose verification is due, the oldest first: those last verified before `before`, and damaged ones
+/// last verified before `damaged_before`.
+pub async fn list_due_for_scrub(
     reader: &impl Reader,
     before: DateTime<Utc>,
+    damaged_before: DateTime<Utc>,
     limit: u64,
 ) -> Result<Vec<OwnedArtifact>, StorageError> {
+    let is_due_again = Column::DamagedAt
+        .is_not_null()
+        .and(Column::ScrubbedAt.lt(damaged_before));
     let rows = Entity::find()
-        .filter(Column::ScrubbedAt.lt(before))
+        .filter(Column::ScrubbedAt.lt(before).or(is_due_again))
         .order_by_asc(Column::ScrubbedAt)
         .limit(limit)
         .all(reader.connection())

@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 pub use self::maintenance::{
-    OwnedArtifact, count_damaged, is_unused_since, list_existing, list_scrubbed_before, list_unused_since,
+    OwnedArtifact, count_damaged, is_unused_since, list_due_for_scrub, list_existing, list_unused_since,
     record_scrub, refresh_unused_since,
 };
 pub use self::usage::{Usage, lock_usage, read_usage};
