@@ -87,6 +87,7 @@ class Server:
             "SLIPWAY_TRUSTED_PROXIES": "127.0.0.1/32",
             "SLIPWAY_FORWARDED_HEADER": "x-forwarded-for",
             "SLIPWAY_DRAIN_S": "2",
+            "SLIPWAY_PUBLIC_URL": self.url,
         }
         with open(f"{self.directory}/server.log", "a", encoding="utf-8") as log:
             self.process = spawn([self.program, "serve"], env=os.environ | settings, stderr=log)
