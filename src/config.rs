@@ -187,6 +187,10 @@ pub struct ArtifactConfig {
     #[arg(id = "artifacts-url", long, env = "SLIPWAY_ARTIFACTS_URL")]
     pub url: Option<String>,
 
+    /// The `AWS_*` variables, which configure the access to a bucket.
+    #[arg(skip = bucket_variables())]
+    pub bucket_variables: Vec<(String, String)>,
+
     /// Maximum size of an artifact in bytes.
     #[arg(long = "artifact-max-bytes", env = "SLIPWAY_ARTIFACT_MAX_BYTES", default_value_t = 2 << 30,
         value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
@@ -207,6 +211,11 @@ pub struct ArtifactConfig {
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub downloads: u32,
 
+    /// Minimum rate of a download in bytes per second. A slower one is ended; the client resumes it. 0 disables this.
+    #[arg(long, env = "SLIPWAY_DOWNLOAD_MIN_RATE", default_value_t = 8_192,
+        value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
+    pub download_min_rate: u64,
+
     /// Answer downloads with a redirect to a pre-signed URL of the bucket: true or false. Needs an s3:// store that
     /// devices can reach.
     #[arg(long, env = "SLIPWAY_DOWNLOAD_REDIRECT", default_value_t = false, action = ArgAction::Set)]
@@ -216,6 +225,13 @@ pub struct ArtifactConfig {
     /// `SLIPWAY_PUBLIC_URL`.
     #[arg(long, env = "SLIPWAY_DOWNLOAD_URL")]
     pub download_url: Option<String>,
+}
+
+/// Returns the `AWS_*` variables of the environment.
+fn bucket_variables() -> Vec<(String, String)> {
+    let texts = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.filter(|(name, _)| name.starts_with("AWS_")).collect()
 }
 
 /// MQTT broker settings.

@@ -51,7 +51,8 @@ pub(super) fn artifacts(config: &Config) -> anyhow::Result<Artifacts> {
         // A configured folder is never created, because it may be a volume that is not mounted.
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    let store = ArtifactStore::new(&address, &config.data_dir).context("SLIPWAY_ARTIFACTS_URL")?;
+    let store = ArtifactStore::new(&address, &config.data_dir, &config.artifacts.bucket_variables)
+        .context("SLIPWAY_ARTIFACTS_URL")?;
     Ok(Artifacts::new(store, settings))
 }
 

@@ -14,7 +14,7 @@ use crate::data_directory::{self, NodeName};
 use crate::http::OFFER_ENCODERS;
 use crate::live::CatalogSyncSettings;
 use crate::secrets::parse_password;
-use crate::services::artifact_parts::ArtifactSettings;
+use crate::services::artifact_parts::{ArtifactSettings, MinRate};
 use crate::services::batch_writer::BatchSettings;
 use crate::services::device_records::{
     DeviceChangeReader, DeviceRecordWriter, DeviceRecorder, RecorderSettings,
@@ -121,6 +121,7 @@ pub(super) fn artifact_settings(config: &Config) -> anyhow::Result<ArtifactSetti
         retention: days(artifacts.retention_days),
         scrub_within: days(artifacts.scrub_days),
         downloads: usize::try_from(artifacts.downloads).unwrap_or(usize::MAX),
+        slowest_download: MinRate::new(artifacts.download_min_rate),
         redirects: artifacts.download_redirect,
         download_urls: download_urls(config)?,
     })

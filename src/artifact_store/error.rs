@@ -26,6 +26,15 @@ pub enum StoreError {
     Unavailable(#[source] Source),
 }
 
+/// Parts of the responses of a service whose disk or quota is full: the status 507, and the codes of MinIO and Ceph. The
+/// library exposes them as the text of an error alone.
+const FULL_RESPONSES: [&str; 4] = [
+    "status code: 507",
+    "<Code>XMinioStorageFull<",
+    "<Code>XMinioAdminBucketQuotaExceeded<",
+    "<Code>QuotaExceeded<",
+];
+
 impl StoreError {
     pub(super) fn silent(limit: Duration) -> Self {
         Self::Unavailable(format!("no answer within {} s", limit.as_secs()).into())
@@ -49,17 +58,24 @@ impl From<object_store::Error> for StoreError {
         }
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
         while let Some(cause) = source {
-            let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-            if matches!(
-                kind,
-                Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            ) {
+            if is_full(cause) {
                 return Self::Full(error.into());
             }
             source = cause.source();
         }
         Self::Unavailable(error.into())
     }
+}
+
+fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+    }
+    let text = cause.to_string();
+    FULL_RESPONSES.iter().any(|part| text.contains(part))
 }
 
 impl From<tokio::task::JoinError> for StoreError {

@@ -64,8 +64,12 @@ impl ArtifactStore {
     /// Returns the store at an address. Nothing is accessed yet, so that a node starts while its store is away.
     ///
     /// `data_dir` has the uploads in progress of a bucket: the reader of package files needs random access, and a
-    /// refused file never reaches the bucket.
-    pub fn new(address: &StoreAddress, data_dir: &FilePath) -> Result<Self, StoreError> {
+    /// refused file never reaches the bucket. `bucket_variables` are the `AWS_*` variables.
+    pub fn new(
+        address: &StoreAddress,
+        data_dir: &FilePath,
+        bucket_variables: &[(String, String)],
+    ) -> Result<Self, StoreError> {
         Ok(match address {
             StoreAddress::Folder(root) => Self {
                 spool: root.join("uploads"),
@@ -76,7 +80,10 @@ impl ArtifactStore {
             },
             StoreAddress::Bucket { name, prefix } => Self {
                 spool: data_dir.join("uploads"),
-                backing: Backing::Bucket(Arc::new(PrefixStore::new(bucket(name)?, prefix.as_str()))),
+                backing: Backing::Bucket(Arc::new(PrefixStore::new(
+                    bucket(name, bucket_variables)?,
+                    prefix.as_str(),
+                ))),
             },
         })
     }
@@ -147,8 +154,8 @@ impl ArtifactStore {
     }
 }
 
-/// Returns the client of a bucket, with the usual `AWS_*` variables.
-fn bucket(name: &str) -> Result<AmazonS3, StoreError> {
+/// Returns the client of a bucket. Variables that have another purpose are skipped.
+fn bucket(name: &str, variables: &[(String, String)]) -> Result<AmazonS3, StoreError> {
     // The time limit of a whole request would cut off the transfer of a large part on a slow link.
     let client = ClientOptions::new()
         .with_connect_timeout(CONNECT_LIMIT)
@@ -159,10 +166,17 @@ fn bucket(name: &str) -> Result<AmazonS3, StoreError> {
         retry_timeout: OPERATION_LIMIT,
         ..RetryConfig::default()
     };
-    let allows_http = std::env::var("AWS_ENDPOINT_URL")
-        .or_else(|_| std::env::var("AWS_ENDPOINT"))
-        .is_ok_and(|endpoint| endpoint.starts_with("http://"));
-    Ok(AmazonS3Builder::from_env()
+    let endpoint = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .iter()
+        .find_map(|wanted| variables.iter().find(|(name, _)| name == wanted));
+    let allows_http = endpoint.is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in variables {
+        if let Ok(key) = name.to_ascii_lowercase().parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    Ok(builder
         .with_bucket_name(name)
         .with_client_options(client.with_allow_http(allows_http))
         .with_allow_http(allows_http)

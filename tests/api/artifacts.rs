@@ -1,103 +1,29 @@
 //! Artifacts: uploads, what is read from files, limits, and who sees them.
 
 mod downloads;
+mod fixture;
 mod jobs;
+mod ranges;
+mod slow_readers;
+mod store_faults;
 
 use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use reqwest::Method;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use slipway::config::Config;
 use slipway_package_maker::hostile::{Outcome, hostile_files};
 use slipway_package_maker::samples::samples;
 
-use super::harness::{Answer, Caller, TENANT, TestApp, in_tenant, raw};
-use slipway_test_support::database::TestDatabase;
-use slipway_test_support::on_both_databases;
+use self::fixture::{Fixture, TestStorage, on_every_store, upload};
+use super::harness::{Answer, in_tenant, raw, sha256};
 use slipway_test_support::wait::until;
 
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-/// The folder of the node's store.
-pub(super) fn folder(config_url: &str) -> std::path::PathBuf {
-    config_url.trim_start_matches("file://").into()
-}
-
-/// A running server, its tenant's administrator, and the folder of its store.
-pub(super) struct Fixture {
-    pub(super) app: TestApp,
-    pub(super) admin: Caller,
-    pub(super) folder: std::path::PathBuf,
-}
-
-impl Fixture {
-    pub(super) async fn start(database: TestDatabase) -> Self {
-        Self::start_with(database, |_| {}).await
-    }
-
-    pub(super) async fn start_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
-        let mut url = String::new();
-        let app = TestApp::start_with(database, |config| {
-            change(config);
-            url = config.artifacts.url.clone().unwrap();
-        })
-        .await;
-        let admin = app.tenant_admin(TENANT).await;
-        Self {
-            admin: app.pipeline(&admin, "admin").await,
-            folder: folder(&url),
-            app,
-        }
-    }
-
-    pub(super) async fn upload(&self, bytes: &[u8], query: &str) -> Answer {
-        upload(&self.admin, &in_tenant(&format!("/artifacts{query}")), bytes, &[]).await
-    }
-
-    pub(super) fn path(sha256: &str) -> String {
-        in_tenant(&format!("/artifacts/{sha256}"))
-    }
-
-    /// The files of the store below a folder.
-    pub(super) fn files(&self, name: &str) -> Vec<std::path::PathBuf> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.folder.join(name)];
-        while let Some(folder) = folders.pop() {
-            let Ok(entries) = std::fs::read_dir(folder) else {
-                continue;
-            };
-            for entry in entries.map(|entry| entry.unwrap().path()) {
-                if entry.is_dir() {
-                    folders.push(entry);
-                } else {
-                    files.push(entry);
-                }
-            }
-        }
-        files
-    }
-}
-
-/// Sends raw bytes.
-pub(super) async fn upload(caller: &Caller, path: &str, bytes: &[u8], headers: &[(&str, &str)]) -> Answer {
-    let mut request = caller
-        .request(Method::POST, path)
-        .header("content-type", "application/octet-stream")
-        .body(bytes.to_vec());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    Answer::read(request.send().await.unwrap()).await
-}
-
-async fn a_file_is_stored_once_and_described(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn a_file_is_stored_once_and_described(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let sample = samples()
         .into_iter()
         .find(|sample| sample.name == "chinese.apk")
@@ -128,8 +54,8 @@ async fn a_file_is_stored_once_and_described(database: TestDatabase) {
         .await
         .expect(200);
     assert_eq!(again, stored, "the first name stays");
-    assert_eq!(fixture.files("artifacts").len(), 1);
-    assert_eq!(fixture.files("uploads"), Vec::<std::path::PathBuf>::new());
+    assert_eq!(fixture.stored_files().len(), 1);
+    assert_eq!(fixture.files_being_uploaded(), Vec::<std::path::PathBuf>::new());
 
     let one = fixture
         .admin
@@ -155,8 +81,8 @@ async fn a_file_is_stored_once_and_described(database: TestDatabase) {
     }
 }
 
-async fn every_sample_is_stored_with_its_kind(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn every_sample_is_stored_with_its_kind(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     for sample in samples() {
         let kind = if Path::new(sample.name)
             .extension()
@@ -174,8 +100,8 @@ async fn every_sample_is_stored_with_its_kind(database: TestDatabase) {
     assert_eq!(fixture.upload(b"", "").await.expect(201)["kind"], "other");
 }
 
-async fn hostile_files_are_refused_or_kept_for_what_they_are(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn hostile_files_are_refused_or_kept_for_what_they_are(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     for file in hostile_files() {
         let answer = fixture.upload(&file.bytes, "").await;
         match file.outcome {
@@ -196,22 +122,22 @@ async fn hostile_files_are_refused_or_kept_for_what_they_are(database: TestDatab
             }
         }
     }
-    assert_eq!(fixture.files("uploads"), Vec::<std::path::PathBuf>::new());
+    assert_eq!(fixture.files_being_uploaded(), Vec::<std::path::PathBuf>::new());
 }
 
-async fn simultaneous_uploads_of_the_same_bytes_make_one_artifact(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn simultaneous_uploads_of_the_same_bytes_make_one_artifact(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let bytes = vec![7_u8; 300_000];
     let uploads = (0..6).map(|_| fixture.upload(&bytes, ""));
     let answers = futures_util::future::join_all(uploads).await;
     let new = answers.iter().filter(|answer| answer.status == 201).count();
     assert_eq!(new, 1, "{answers:?}");
     assert!(answers.iter().all(|answer| answer.body == answers[0].body));
-    assert_eq!(fixture.files("artifacts").len(), 1);
+    assert_eq!(fixture.stored_files().len(), 1);
 }
 
-async fn forms_and_digests_are_read(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn forms_and_digests_are_read(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let (path, bytes) = (in_tenant("/artifacts"), b"a file".as_slice());
     let digest = |bytes: &[u8]| format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(bytes)));
     let wrong = upload(
@@ -222,7 +148,7 @@ async fn forms_and_digests_are_read(database: TestDatabase) {
     )
     .await;
     wrong.problem(400, "digest_mismatch");
-    assert_eq!(fixture.files("artifacts"), Vec::<std::path::PathBuf>::new());
+    assert_eq!(fixture.stored_files(), Vec::<std::path::PathBuf>::new());
     let unreadable = upload(&fixture.admin, &path, bytes, &[("content-digest", "sha-256=abc")]).await;
     assert_eq!(unreadable.wrong_fields(), ["Content-Digest"]);
     upload(
@@ -254,8 +180,8 @@ async fn forms_and_digests_are_read(database: TestDatabase) {
     assert_eq!(name.wrong_fields(), ["filename"]);
 }
 
-async fn an_upload_that_breaks_off_leaves_nothing(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn an_upload_that_breaks_off_leaves_nothing(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let head = raw::head(
         "POST",
         &in_tenant("/artifacts"),
@@ -267,16 +193,16 @@ async fn an_upload_that_breaks_off_leaves_nothing(database: TestDatabase) {
     until(
         "the temporary file is gone",
         Duration::from_secs(20),
-        async || fixture.files("uploads").is_empty(),
+        async || fixture.files_being_uploaded().is_empty(),
     )
     .await;
-    assert_eq!(fixture.files("artifacts"), Vec::<std::path::PathBuf>::new());
+    assert_eq!(fixture.stored_files(), Vec::<std::path::PathBuf>::new());
     let list = fixture.admin.get(&in_tenant("/artifacts")).await.expect(200);
     assert_eq!(list["items"], json!([]));
 }
 
-async fn sizes_and_quotas_are_limited(database: TestDatabase) {
-    let fixture = Fixture::start_with(database, |config| config.artifacts.max_bytes = 100_000).await;
+async fn sizes_and_quotas_are_limited(storage: TestStorage) {
+    let fixture = Fixture::start_with(storage, |config| config.artifacts.max_bytes = 100_000).await;
     let large = fixture.upload(&vec![0; 100_001], "").await;
     large.problem(413, "too_large");
     // Without a length the limit is found while the bytes arrive.
@@ -304,7 +230,7 @@ async fn sizes_and_quotas_are_limited(database: TestDatabase) {
         .upload(&vec![3; 90_000], "")
         .await
         .problem(507, "insufficient_storage");
-    assert_eq!(fixture.files("artifacts").len(), 1);
+    assert_eq!(fixture.stored_files().len(), 1);
     let kept = if one.status == 201 { one } else { other };
     fixture
         .admin
@@ -314,8 +240,8 @@ async fn sizes_and_quotas_are_limited(database: TestDatabase) {
     fixture.upload(&vec![3; 90_000], "").await.expect(201);
 }
 
-async fn another_tenant_has_its_own_artifacts(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn another_tenant_has_its_own_artifacts(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let other = fixture.app.tenant_admin(20_000_000).await;
     let bytes = b"the same bytes";
     let mine = fixture.upload(bytes, "").await.expect(201);
@@ -331,11 +257,11 @@ async fn another_tenant_has_its_own_artifacts(database: TestDatabase) {
         .get(&Fixture::path(&sha256(bytes)))
         .await
         .expect(200);
-    assert_eq!(fixture.files("artifacts").len(), 1);
+    assert_eq!(fixture.stored_files().len(), 1);
 }
 
-async fn writes_are_audited_without_the_key_of_the_link(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn writes_are_audited_without_the_key_of_the_link(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let stored = fixture.upload(b"audited", "").await.expect(201);
     let path = Fixture::path(&sha256(b"audited"));
     fixture
@@ -374,7 +300,7 @@ async fn writes_are_audited_without_the_key_of_the_link(database: TestDatabase) 
     assert!(!audit.to_string().contains(key));
 }
 
-on_both_databases!(
+on_every_store!(
     a_file_is_stored_once_and_described,
     every_sample_is_stored_with_its_kind,
     hostile_files_are_refused_or_kept_for_what_they_are,
@@ -385,17 +311,3 @@ on_both_databases!(
     another_tenant_has_its_own_artifacts,
     writes_are_audited_without_the_key_of_the_link,
 );
-
-/// A client without a credential that follows no redirect.
-pub(super) fn browser() -> Client {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-}
-
-/// The local path of a download URL.
-pub(super) fn local(stored: &Value) -> String {
-    let url = stored["download_url"].as_str().unwrap();
-    url.trim_start_matches("https://files.example").to_owned()
-}

@@ -1,58 +1,19 @@
 //! The disk of a SQLite database becomes full under publishes and device records, and has space again.
 
-use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use slipway_test_support::embedded::EmbeddedServer;
+use slipway_test_support::small_disk::SmallDisk;
 use slipway_test_support::wait::until;
 
 const RELEASES: &str = "/api/v1/tenants/1/apps/com.hema.pos/releases";
 const WITHIN: Duration = Duration::from_secs(30);
-
-/// A file system of a few megabytes.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount() -> Option<Self> {
-        let directory = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
-            .arg(directory.path())
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(Self(directory))
-    }
-
-    fn fill(&self) {
-        let mut file = File::create(self.filler()).unwrap();
-        while file.write_all(&[1; 4096]).is_ok() {}
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.filler()).unwrap();
-    }
-
-    fn filler(&self) -> std::path::PathBuf {
-        self.0.path().join("filler")
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
 
 /// What one release manager was answered.
 #[derive(Default)]
@@ -118,7 +79,7 @@ async fn a_full_disk_loses_no_acknowledged_write_and_no_check() {
         eprintln!("skipped: no file system can be mounted here");
         return;
     };
-    let data_dir = disk.0.path().join("data");
+    let data_dir = disk.path().join("data");
     let server = Arc::new(EmbeddedServer::start(&data_dir).await);
     let admin = server.sign_in().await;
     server

@@ -8,6 +8,7 @@ mod full_disk;
 mod history;
 mod installation;
 mod journal;
+mod killed_uploads;
 mod node;
 mod pgbouncer;
 mod plan;

@@ -68,6 +68,10 @@ impl EmbeddedServer {
         Self::try_start(data_dir).await.unwrap()
     }
 
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub fn database(&self) -> PathBuf {
         self.data_dir.join("slipway.db")
     }

@@ -18,6 +18,8 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod round_trips;
+pub mod s3_server;
 pub mod sample_app;
+pub mod small_disk;
 pub mod sse;
 pub mod wait;

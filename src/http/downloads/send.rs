@@ -65,6 +65,8 @@ pub(in crate::http) async fn send(
     let range = match evaluate_conditions(request.headers(), &content) {
         Outcome::PreconditionFailed => return Err(ServiceError::Stale.into()),
         Outcome::NotModified => return Ok(with_validators(StatusCode::NOT_MODIFIED, &content, kind).finish()),
+        // Ranges are defined for GET alone (RFC 9110, section 14.2).
+        Outcome::Content(_) if is_head(request) => None,
         Outcome::Content(RangeEffect::Unsatisfiable) => return Ok(unsatisfiable(&content)),
         Outcome::Content(RangeEffect::Whole) => None,
         Outcome::Content(RangeEffect::Part(range)) => Some(range),
@@ -82,7 +84,7 @@ pub(in crate::http) async fn send(
     if is_head(request) {
         return Ok(response.body(SizedStream::new(size, futures_util::stream::empty::<Piece>())));
     }
-    let open = artifacts::open(ctx, owned).await?;
+    let open = artifacts::open(ctx, owned, range.start).await?;
     Ok(response.body(SizedStream::new(size, pieces(open, range))))
 }
 
@@ -163,15 +165,11 @@ type Piece = Result<Bytes, actix_web::Error>;
 
 /// Streams a range. An error ends the connection, so that the client knows that the file is incomplete.
 fn pieces(open: OpenContent, range: Range<u64>) -> impl Stream<Item = Piece> {
-    futures_util::stream::try_unfold((open, range.start), move |(open, offset)| async move {
+    futures_util::stream::try_unfold((open, range.start), move |(mut open, offset)| async move {
         if offset >= range.end {
             return Ok(None);
         }
-        let piece = open.reader.read_piece(offset, range.end).await;
-        let piece = piece.map_err(|error| Problem::from(ServiceError::from(error)))?;
-        if piece.is_empty() {
-            return Err(Problem::internal().into());
-        }
+        let piece = open.next_piece(offset, range.end).await.map_err(Problem::from)?;
         let next = offset + piece.len() as u64;
         Ok(Some((piece, (open, next))))
     })

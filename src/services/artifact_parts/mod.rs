@@ -2,6 +2,7 @@
 //! `services/artifacts`.
 
 mod health;
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,8 @@ use chrono::TimeDelta;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::health::{StoreHealth, StoreState};
+pub use self::pace::MinRate;
+pub(in crate::services) use self::pace::Pace;
 use super::ServiceError;
 use crate::artifact_store::{ArtifactStore, StoreError};
 use slipway_domain::catalog::download_urls::DownloadUrls;
@@ -36,6 +39,8 @@ pub struct ArtifactSettings {
     pub scrub_within: Option<TimeDelta>,
     /// Maximum number of concurrent downloads.
     pub downloads: usize,
+    /// Minimum rate of a download; `None` if there is none.
+    pub slowest_download: Option<MinRate>,
     /// Answer downloads with a redirect to the bucket.
     pub redirects: bool,
     /// Addresses of downloads.

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use super::manage::find;
 use super::object_name;
 use crate::artifact_store::{ContentReader, StoreError};
-use crate::services::artifact_parts::DownloadPermit;
+use crate::services::artifact_parts::{DownloadPermit, Pace};
 use crate::services::{Caller, Context, ServiceError};
 use crate::storage::artifacts;
 use crate::storage::artifacts::OwnedArtifact;
+use crate::timer;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::artifact::{Artifact, DownloadKey};
 use slipway_domain::catalog::ids::TenantId;
@@ -19,10 +20,11 @@ use slipway_domain::catalog::text::Sha256;
 /// Lifetime of a URL of the bucket. A client that resumes later is redirected again.
 const REDIRECT_LIFETIME: Duration = Duration::from_hours(1);
 
-/// Content of an artifact, ready to be sent.
+/// Content of an artifact that is being sent.
 pub struct OpenContent {
-    pub reader: ContentReader,
-    pub permit: DownloadPermit,
+    reader: ContentReader,
+    pace: Pace,
+    _permit: DownloadPermit,
 }
 
 /// Finds the artifact of a download link.
@@ -43,8 +45,9 @@ pub async fn find_content(
     Ok(OwnedArtifact { scope, artifact })
 }
 
-/// Opens the content of an artifact. Damaged content is refused, and so is a download beyond the permits.
-pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, ServiceError> {
+/// Opens the content of an artifact, to be sent from an offset. Damaged content is refused, and so is a download beyond
+/// the permits.
+pub async fn open(ctx: &Context, owned: &OwnedArtifact, offset: u64) -> Result<OpenContent, ServiceError> {
     let artifact = &owned.artifact.value;
     if artifact.damage.is_some() {
         return Err(StoreError::Damaged.into());
@@ -58,7 +61,27 @@ pub async fn open(ctx: &Context, owned: &OwnedArtifact) -> Result<OpenContent, S
     if i64::try_from(reader.size()) != Ok(artifact.size) {
         return Err(StoreError::Damaged.into());
     }
-    Ok(OpenContent { reader, permit })
+    Ok(OpenContent {
+        reader,
+        pace: Pace::new(ctx.artifacts().settings.slowest_download, timer::now(), offset),
+        _permit: permit,
+    })
+}
+
+impl OpenContent {
+    /// Reads the next piece, which begins at `offset` and ends at `end` at the latest. Fails if the client accepted the
+    /// bytes before it too slowly.
+    pub async fn next_piece(&mut self, offset: u64, end: u64) -> Result<Bytes, ServiceError> {
+        if self.pace.advance(timer::now(), offset).is_err() {
+            return Err(ServiceError::Busy { retry_after_s: 1 });
+        }
+        let piece = self.reader.read_piece(offset, end).await?;
+        // Content of the right size that ends early was truncated meanwhile.
+        if piece.is_empty() {
+            return Err(StoreError::Damaged.into());
+        }
+        Ok(piece)
+    }
 }
 
 /// Returns the URL that a download is redirected to; `None` if this node sends it.

@@ -15,7 +15,7 @@ pub use self::manage::{ArtifactUses, delete, get, list, replace_link, set_keep};
 pub use self::page::{PageFacts, page_facts};
 pub use self::upload::{ArtifactUpload, UploadedArtifact, begin_upload, complete_upload};
 use crate::artifact_store::ObjectName;
-pub use crate::artifact_store::{ContentReader, ReceivedFile, Upload};
+pub use crate::artifact_store::{ReceivedFile, Upload};
 use crate::error_chain::error_chain;
 use crate::services::Context;
 pub use crate::storage::artifacts::OwnedArtifact;

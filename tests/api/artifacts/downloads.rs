@@ -1,15 +1,29 @@
 //! Downloads by link: ranges, conditions, permits, the page for people.
 
+use reqwest::Client;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use super::{Fixture, browser, local, sha256};
-use slipway_test_support::database::TestDatabase;
-use slipway_test_support::on_both_databases;
+use super::fixture::{Fixture, TestStorage, browser, local, on_every_store};
+use super::sha256;
 
 /// Status, headers and body of a request without a credential.
-async fn fetch(fixture: &Fixture, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
-    let mut request = browser().get(format!("{}{path}", fixture.app.url));
+pub(super) async fn fetch(
+    fixture: &Fixture,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (u16, HeaderMap, Vec<u8>) {
+    fetch_by(&browser(), fixture, path, headers).await
+}
+
+/// The same by a client that keeps its connections.
+pub(super) async fn fetch_by(
+    client: &Client,
+    fixture: &Fixture,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (u16, HeaderMap, Vec<u8>) {
+    let mut request = client.get(format!("{}{path}", fixture.app.url));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -18,12 +32,12 @@ async fn fetch(fixture: &Fixture, path: &str, headers: &[(&str, &str)]) -> (u16,
     (status, headers, answer.bytes().await.unwrap().to_vec())
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn a_link_downloads_the_file_whole_or_in_parts(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     // More than one piece of the store, and no repetition.
     let content: Vec<u8> = (0..300_000_u32)
         .map(|index| (index % 251).to_le_bytes()[0])
@@ -79,10 +93,18 @@ async fn a_link_downloads_the_file_whole_or_in_parts(database: TestDatabase) {
         (200, "300000")
     );
     assert!(head.bytes().await.unwrap().is_empty());
+    let head = browser()
+        .head(format!("{}{path}", fixture.app.url))
+        .header("range", "bytes=0-9");
+    assert_eq!(
+        head.send().await.unwrap().status(),
+        200,
+        "ranges are defined for GET alone"
+    );
 }
 
-async fn unknown_keys_look_alike_and_old_links_end(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn unknown_keys_look_alike_and_old_links_end(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let stored = fixture.upload(b"linked", "").await.expect(201);
     let old = local(&stored);
     let resource = Fixture::path(&sha256(b"linked"));
@@ -111,8 +133,8 @@ async fn unknown_keys_look_alike_and_old_links_end(database: TestDatabase) {
     }
 }
 
-async fn downloads_beyond_the_permits_are_told_when_to_come_back(database: TestDatabase) {
-    let fixture = Fixture::start_with(database, |config| config.artifacts.downloads = 1).await;
+async fn downloads_beyond_the_permits_are_told_when_to_come_back(storage: TestStorage) {
+    let fixture = Fixture::start_with(storage, |config| config.artifacts.downloads = 1).await;
     // Larger than all buffers between the server and a client that reads nothing.
     let stored = fixture.upload(&vec![1; 30_000_000], "").await.expect(201);
     let path = local(&stored);
@@ -133,8 +155,8 @@ async fn downloads_beyond_the_permits_are_told_when_to_come_back(database: TestD
     .await;
 }
 
-async fn people_get_a_page_in_their_language(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn people_get_a_page_in_their_language(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let samples = slipway_package_maker::samples::samples();
     let sample = samples
         .into_iter()
@@ -172,7 +194,7 @@ async fn people_get_a_page_in_their_language(database: TestDatabase) {
     assert!(png.starts_with(b"\x89PNG"));
 }
 
-on_both_databases!(
+on_every_store!(
     a_link_downloads_the_file_whole_or_in_parts,
     unknown_keys_look_alike_and_old_links_end,
     downloads_beyond_the_permits_are_told_when_to_come_back,

@@ -1,26 +1,27 @@
 //! Jobs: leftovers, retention and verification; and a store that is away.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use slipway::clock::Clock as _;
 use slipway::services::artifacts::jobs::{ArtifactJobs, JobReport, probe};
 
-use super::{Fixture, local, sha256};
-use slipway_test_support::database::TestDatabase;
-use slipway_test_support::on_both_databases;
+use super::fixture::{Fixture, TestStorage, on_every_store, upload};
+use super::{in_tenant, sha256};
+use crate::api::harness::{DEADLINE, NOW};
+use slipway_test_support::wait::until;
 
-async fn run(fixture: &Fixture, jobs: &mut ArtifactJobs) -> JobReport {
+pub(super) async fn run(fixture: &Fixture, jobs: &mut ArtifactJobs) -> JobReport {
     jobs.run_once(&fixture.app.running.context).await.unwrap()
 }
 
 /// Moves the clock past the lease of the node's own jobs.
-fn pass(fixture: &Fixture, time: TimeDelta) {
+pub(super) fn pass(fixture: &Fixture, time: TimeDelta) {
     let now = fixture.app.clock.now();
     fixture.app.clock.set(now + time);
 }
 
-async fn unused_artifacts_are_deleted_after_their_days_unless_they_are_kept(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn unused_artifacts_are_deleted_after_their_days_unless_they_are_kept(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let mut jobs = ArtifactJobs::default();
     fixture.upload(b"unused", "").await.expect(201);
     fixture.upload(b"kept", "").await.expect(201);
@@ -40,19 +41,19 @@ async fn unused_artifacts_are_deleted_after_their_days_unless_they_are_kept(data
         .await
         .problem(404, "not_found");
     fixture.admin.get(&kept).await.expect(200);
-    assert_eq!(fixture.files("artifacts").len(), 1);
+    assert_eq!(fixture.stored_files().len(), 1);
 }
 
-async fn leftovers_are_deleted_after_a_day(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn leftovers_are_deleted_after_a_day(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let mut jobs = ArtifactJobs::default();
     let stored = fixture.upload(b"stored", "").await.expect(201);
-    let leftover = fixture.files("artifacts")[0].with_file_name(format!(
+    let leftover = fixture.stored_files()[0].with_file_name(format!(
         "{}-0191d7a0-0000-7000-8000-000000000001",
         stored["sha256"].as_str().unwrap()
     ));
     std::fs::write(&leftover, b"stored").unwrap();
-    let abandoned = fixture.folder.join("uploads/upload-abandoned");
+    let abandoned = fixture.spool.join("upload-abandoned");
     std::fs::write(&abandoned, b"half").unwrap();
     let foreign = fixture.folder.join("artifacts/10000000/notes.txt");
     std::fs::write(&foreign, b"not ours").unwrap();
@@ -63,11 +64,32 @@ async fn leftovers_are_deleted_after_a_day(database: TestDatabase) {
     assert!(!leftover.exists() && !abandoned.exists() && foreign.exists());
 }
 
-async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn a_node_deletes_its_old_leftovers_when_it_starts(storage: TestStorage) {
+    let mut abandoned = None;
+    let fixture = Fixture::start_with(storage, |config| {
+        let folder = config.artifacts.url.as_ref().unwrap().strip_prefix("file://");
+        let spool = folder.map_or(config.data_dir.clone(), Into::into).join("uploads");
+        std::fs::create_dir_all(&spool).unwrap();
+        for (name, modified) in [("upload-old", "2026-02-28T02:00:00Z"), ("upload-new", NOW)] {
+            let file = std::fs::File::create(spool.join(name)).unwrap();
+            let modified: DateTime<Utc> = modified.parse().unwrap();
+            file.set_modified(modified.into()).unwrap();
+        }
+        abandoned = Some(spool);
+    })
+    .await;
+    assert_eq!(Some(&fixture.spool), abandoned.as_ref());
+    until("the old file is deleted", DEADLINE, async || {
+        fixture.files_being_uploaded() == [fixture.spool.join("upload-new")]
+    })
+    .await;
+}
+
+async fn a_scrub_finds_damage_and_the_repair(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     let mut jobs = ArtifactJobs::default();
     let stored = fixture.upload(b"content", "").await.expect(201);
-    let file = fixture.files("artifacts").remove(0);
+    let file = fixture.stored_files().remove(0);
     pass(&fixture, TimeDelta::days(29));
     assert_eq!(run(&fixture, &mut jobs).await.scrubbed, 0);
     std::fs::write(&file, b"tnetnoc").unwrap();
@@ -83,8 +105,7 @@ async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
     assert_eq!((report.scrubbed, report.damaged), (1, 1));
     let path = Fixture::path(&sha256(b"content"));
     assert_eq!(fixture.admin.get(&path).await.expect(200)["damage"], "altered");
-    let download = super::browser().get(format!("{}{}", fixture.app.url, local(&stored)));
-    assert_eq!(download.send().await.unwrap().status(), 503);
+    assert_eq!(fixture.download(&stored).await, 503);
     probe(&fixture.app.running.context).await;
     let ready = fixture.app.anyone().get("/readyz").await.expect(200);
     assert_eq!(
@@ -92,8 +113,7 @@ async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
         (&json!("degraded"), &json!(1))
     );
 
-    let path = super::in_tenant("/artifacts");
-    let repaired = super::upload(&fixture.admin, &path, b"content", &[])
+    let repaired = upload(&fixture.admin, &in_tenant("/artifacts"), b"content", &[])
         .await
         .expect(200);
     assert_eq!(repaired["damage"], json!(null));
@@ -104,8 +124,8 @@ async fn a_scrub_finds_damage_and_the_repair(database: TestDatabase) {
     assert_eq!(run(&fixture, &mut jobs).await.damaged, 1);
 }
 
-async fn an_unreachable_or_another_store_degrades_readiness(database: TestDatabase) {
-    let fixture = Fixture::start(database).await;
+async fn an_unreachable_or_another_store_degrades_readiness(storage: TestStorage) {
+    let fixture = Fixture::start(storage).await;
     fixture.upload(b"before", "").await.expect(201);
     let away = fixture.folder.with_extension("away");
     std::fs::rename(&fixture.folder, &away).unwrap();
@@ -127,9 +147,10 @@ async fn an_unreachable_or_another_store_degrades_readiness(database: TestDataba
     fixture.upload(b"afterwards", "").await.expect(201);
 }
 
-on_both_databases!(
+on_every_store!(
     unused_artifacts_are_deleted_after_their_days_unless_they_are_kept,
     leftovers_are_deleted_after_a_day,
+    a_node_deletes_its_old_leftovers_when_it_starts,
     a_scrub_finds_damage_and_the_repair,
     an_unreachable_or_another_store_degrades_readiness,
 );

@@ -148,10 +148,12 @@ pub(crate) fn test_config(database_url: &str) -> Config {
         push_retention_days: 90,
         artifacts: ArtifactConfig {
             url: Some(artifacts_url(database_url)),
+            bucket_variables: Vec::new(),
             max_bytes: 2 << 30,
             retention_days: 30,
             scrub_days: 30,
             downloads: 256,
+            download_min_rate: 8_192,
             download_redirect: false,
             download_url: Some("https://files.example".to_owned()),
         },
