@@ -274,7 +274,7 @@ pub(super) static TEXTS: Texts = Texts {
     uploaded: "Uploaded",
     upload: "Upload",
     upload_hint: "Choose a file, or drop it here. Its facts, size and digests are read from the content.",
-    upload_failed: "The connection ended before the file was complete. Try again.",
+    upload_failed: "The connection ended before the file was complete. Try again; the file may also be too large.",
     notice_uploaded: "Uploaded.",
     notice_known: "The tenant has this file already.",
     notice_linked: "The file has a new link. The previous one is invalid.",

@@ -274,7 +274,7 @@ pub(super) static TEXTS: Texts = Texts {
     uploaded: "上传",
     upload: "上传文件",
     upload_hint: "选择文件，或拖放到此处。文件信息、大小和摘要从内容中读取。",
-    upload_failed: "文件传输完成前连接已断开，请重试。",
+    upload_failed: "文件传输完成前连接已断开。请重试；文件也可能过大。",
     notice_uploaded: "已上传。",
     notice_known: "该租户已有此文件。",
     notice_linked: "文件已有新链接，之前的链接已失效。",
