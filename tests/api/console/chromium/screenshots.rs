@@ -76,9 +76,9 @@ impl Demo {
             let (region, store) = stores[number % stores.len()];
             let check = json!({
                 "package_name": APP,
-                "version_code": if number % 3 == 0 { 120 } else { 121 },
+                "version_code": if number.is_multiple_of(3) { 120 } else { 121 },
                 "device_id": format!("FM{store}PDA{:03}", number / stores.len() + 1),
-                "device_type": if number % 4 == 0 { "10021" } else { "10013" },
+                "device_type": if number.is_multiple_of(4) { "10021" } else { "10013" },
                 "old_versions": modules(number),
                 "org_info": {"l1Code": "FM", "l2Code": region, "l3Code": store},
             });
