@@ -9,7 +9,6 @@ use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
 use super::browser::{Browser, Page, file_form};
-use crate::api::artifacts::folder;
 use crate::api::harness::{
     ADMIN, Caller, PACKAGE, PASSWORD, TENANT, TestApp, apk, apk_with, app_fields, in_app, in_tenant, sha256,
 };
@@ -49,7 +48,7 @@ impl Fixture {
         Self {
             browser: Browser::signed_in(&app, ADMIN, PASSWORD).await,
             new_release: format!("/console/tenants/{TENANT}/apps/{PACKAGE}/releases/new"),
-            folder: folder(&store),
+            folder: store.trim_start_matches("file://").into(),
             admin,
             app,
         }
