@@ -21,7 +21,7 @@ use slipway_domain::catalog::page::{Page, PageRequest};
 /// Longest value of a change on a page, in characters. The export has all of it.
 const MAX_VALUE: usize = 200;
 /// Number of events on a page. An event has more text than a row of other lists.
-const SHOWN: u64 = 25;
+const SHOWN: u64 = 20;
 
 /// Event as pages show it.
 pub(super) struct EventRow {
