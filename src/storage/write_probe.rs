@@ -19,7 +19,9 @@ use super::{StorageError, nodes};
 /// victim of such a deadlock.
 const PROBE_TIMEOUTS_SQL: &str = "SET LOCAL lock_timeout = 800; SET LOCAL statement_timeout = 4000";
 /// Tables in locking order. They are listed because other programs may have tables in the same schema.
-const TABLES: [&str; 31] = [
+const TABLES: [&str; 33] = [
+    "adoption_counts",
+    "adoption_days",
     "api_tokens",
     "app_keys",
     "app_revisions",

@@ -93,8 +93,8 @@ const RESOURCE: Form = Form {
 struct AppDetails<'a> {
     s: &'a Shell,
     base: String,
-    /// Path of the releases in the API.
-    api: String,
+    /// Command with which a pipeline publishes a release.
+    pipeline_call: String,
     app: &'a App,
     resources: Vec<ResourceSection>,
     next: Option<String>,
@@ -177,11 +177,7 @@ async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResp
         may_write: visit.may(Action::WriteReleases),
         forms,
         app,
-        api: format!(
-            "/api/v1/tenants/{}/apps/{}/releases",
-            path.tenant_id,
-            segment(path.package_name.as_str())
-        ),
+        pipeline_call: pipeline_call(&path),
         base,
         s: &shell,
     };
@@ -365,4 +361,11 @@ async fn try_update_resource(form: &Submission, path: &ResourcePath) -> Result<(
     )
     .await?;
     Ok(())
+}
+
+fn pipeline_call(path: &AppPath) -> String {
+    format!(
+        "slipway publish FILE --server \"$SLIPWAY_URL\" --tenant {} --app {} --version-code 1 --version-name 1.0.0",
+        path.tenant_id, path.package_name
+    )
 }
