@@ -59,10 +59,11 @@ impl FileSubmission {
         let (ctx, caller) = (&self.visit.ctx, self.visit.caller(false));
         let begun = artifacts::begin_upload(ctx, &caller, tenant, self.form.known_size()).await?;
         let scope = begun.scope();
+        // Judged before the file arrives.
+        let name = parsed("file", Some(self.form.filename()?), FileName::parse)?;
         let max_bytes = ctx.artifacts().settings.max_bytes;
-        let file = self.form.receive(begun.upload, max_bytes).await?;
-        let name = parsed("file", file.filename, FileName::parse)?;
-        Ok(artifacts::complete_upload(ctx, &caller, scope, file.received, name, file.digest).await?)
+        let received = self.form.receive(begun.upload, max_bytes).await?;
+        Ok(artifacts::complete_upload(ctx, &caller, scope, received, name, None).await?)
     }
 
     /// Returns the attempt of a form whose file was not accepted, to show its page again. Other failures have a page of
@@ -75,6 +76,8 @@ impl FileSubmission {
                 input: self.input.clone(),
                 problem,
             }),
+            // The session ended while the file arrived.
+            Code::Unauthenticated => Err(PageError::sign_in(&self.visit.request)),
             _ => Err(problem.into()),
         }
     }

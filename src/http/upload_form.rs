@@ -5,20 +5,22 @@ use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use futures_util::StreamExt as _;
+use tokio::time::timeout;
 
 use super::body::require_identity;
+use super::body_reader::TOTAL_TIMEOUT;
 use super::problem::{Problem, ProblemCode};
 use super::upload_body::{
-    MULTIPART_OVERHEAD, PacedPayload, UploadedFile, form_problem, no_file, receive_part, require_end,
+    MULTIPART_OVERHEAD, PacedPayload, form_problem, no_file, receive_part, require_end,
 };
-use crate::services::artifacts::Upload;
+use crate::services::artifacts::{ReceivedFile, Upload};
 use crate::services::suspend_deadline;
 use slipway_domain::catalog::field::FieldError;
 
 /// Maximum number of fields before the file.
-const MAX_FIELDS: usize = 16;
+const MAX_FIELDS: usize = 8;
 /// Maximum size of a field before the file.
-const MAX_FIELD_BYTES: usize = 4 * 1024;
+const MAX_FIELD_BYTES: usize = 512;
 /// Name of the field with the file.
 const FILE: &str = "file";
 
@@ -45,7 +47,9 @@ impl UploadForm {
             file: None,
             length: length.and_then(|length| length.parse().ok()),
         };
-        read.read_fields().await?;
+        timeout(TOTAL_TIMEOUT, read.read_fields())
+            .await
+            .map_err(|_| fields_are_late())??;
         Ok(read)
     }
 
@@ -71,23 +75,30 @@ impl UploadForm {
         Some(self.length?.saturating_sub(MULTIPART_OVERHEAD))
     }
 
+    /// Returns the name of the chosen file. A browser sends an empty name if none is chosen.
+    pub(crate) fn filename(&self) -> Result<String, Problem> {
+        let disposition = self.file.as_ref().and_then(Field::content_disposition);
+        let name = disposition.and_then(|disposition| disposition.get_filename());
+        let name = name.filter(|name| !name.is_empty());
+        name.map(str::to_owned).ok_or_else(|| no_file("is required"))
+    }
+
     /// Receives the file into an upload, up to a size. The file must be the last field.
-    pub(crate) async fn receive(&mut self, upload: Upload, max_bytes: u64) -> Result<UploadedFile, Problem> {
+    pub(crate) async fn receive(&mut self, upload: Upload, max_bytes: u64) -> Result<ReceivedFile, Problem> {
         let _suspended = suspend_deadline();
         let part = self.file.take().ok_or_else(|| no_file("is required"))?;
-        let disposition = part.content_disposition();
-        let filename = disposition.and_then(|disposition| disposition.get_filename());
-        // A browser sends an empty name if no file is chosen.
-        let filename = filename.filter(|name| !name.is_empty());
-        let filename = filename.ok_or_else(|| no_file("is required"))?.to_owned();
         let received = receive_part(part, upload, max_bytes).await?;
         require_end(&mut self.form, "must be the last field of the form").await?;
-        Ok(UploadedFile {
-            received,
-            filename: Some(filename),
-            digest: None,
-        })
+        Ok(received)
     }
+}
+
+fn fields_are_late() -> Problem {
+    let detail = format!(
+        "the fields before the file did not arrive within {} seconds",
+        TOTAL_TIMEOUT.as_secs()
+    );
+    Problem::new(ProblemCode::RequestTimeout, detail)
 }
 
 fn require_multipart(request: &HttpRequest) -> Result<(), Problem> {

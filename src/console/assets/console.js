@@ -63,10 +63,12 @@
   };
 
   // The answer to an upload: the page that the server leads to, or the form with its error.
-  const showAnswer = (request) => {
+  const showAnswer = (request, fail) => {
     if (request.status < 400) { location.assign(request.responseURL); return; }
     const page = new DOMParser().parseFromString(request.responseText, "text/html");
-    const main = document.adoptNode(page.getElementById("main"));
+    const fresh = page.getElementById("main");
+    if (!fresh) { fail(); return; } // the answer of a proxy
+    const main = document.adoptNode(fresh);
     $("#main").replaceWith(main);
     localTimes(main);
     copyButtons(main);
@@ -75,6 +77,7 @@
   };
 
   const sendFile = (form, field) => {
+    $("[role=alert]", field)?.remove(); // of an earlier attempt
     const request = new XMLHttpRequest();
     const bar = document.createElement("progress");
     const failure = document.createElement("p");
@@ -85,12 +88,13 @@
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) bar.value = event.loaded / event.total;
     });
-    request.addEventListener("load", () => showAnswer(request));
-    request.addEventListener("error", () => {
+    const fail = () => {
       bar.remove();
       failure.textContent = form.dataset.failed;
       delete form.dataset.sent;
-    });
+    };
+    request.addEventListener("load", () => showAnswer(request, fail));
+    request.addEventListener("error", fail);
     request.open("POST", form.action);
     request.send(new FormData(form));
   };

@@ -144,7 +144,11 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
             .iter()
             .map(|stored| stored.value.identifier.to_string())
             .collect(),
-        recent: recent(visit, &path, &place).await?,
+        recent: if found.is_some() {
+            Vec::new()
+        } else {
+            recent(visit, &path, &place).await?
+        },
         upload: may_upload.then(|| forms.form(&UPLOAD, &here)),
         found,
         form,

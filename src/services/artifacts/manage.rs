@@ -1,5 +1,7 @@
 //! Lists, links, retention and deletion of artifacts.
 
+use std::collections::BTreeMap;
+
 use super::{discard, object_name};
 use crate::services::audit::{self, AuditedChange};
 use crate::services::{Caller, Context, Precondition, ServiceError, WriteResult};
@@ -8,7 +10,7 @@ use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter, DownloadLink};
 use slipway_domain::catalog::artifact_use::ArtifactUse;
 use slipway_domain::catalog::audit_action::AuditAction;
-use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::text::{PackageName, Sha256};
 use slipway_domain::catalog::versioned::Versioned;
@@ -53,12 +55,20 @@ pub async fn get(
 ) -> Result<ArtifactUses, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
     let artifact = find(ctx.db(), scope, sha256).await?;
+    let mut names: BTreeMap<AppId, Option<PackageName>> = BTreeMap::new();
     let mut uses = Vec::new();
     for used in artifacts::list_uses(ctx.db(), scope, sha256, SHOWN_USES).await? {
+        let name = match names.get(&used.app) {
+            Some(known) => known.clone(),
+            None => {
+                let app = apps::find_by_id(ctx.db(), scope, used.app).await?;
+                let name = app.map(|app| app.value.package_name);
+                names.insert(used.app, name.clone());
+                name
+            }
+        };
         // The app may be deleted meanwhile, and its releases with it.
-        if let Some(app) = apps::find_by_id(ctx.db(), scope, used.app).await? {
-            uses.push((app.value.package_name, used));
-        }
+        uses.extend(name.map(|name| (name, used)));
     }
     Ok(ArtifactUses { artifact, uses })
 }
