@@ -19,7 +19,6 @@ use slipway_domain::catalog::version::VersionCode;
 #[derive(Clone, Copy)]
 pub(super) struct ResourceOfApp<'a> {
     pub(super) tx: &'a CatalogTx,
-    pub(super) download_urls: &'a DownloadUrls,
     pub(super) app: &'a App,
     pub(super) identifier: &'a Identifier,
 }
@@ -31,7 +30,7 @@ impl ResourceOfApp<'_> {
         self,
         mut given: ReleaseChanges,
     ) -> Result<(ReleaseChanges, Option<Artifact>), ServiceError> {
-        self.require_external(&given)?;
+        self.require_external(&given).await?;
         let Some(sha256) = given.new_artifact().cloned() else {
             return Ok((given, None));
         };
@@ -51,7 +50,7 @@ impl ResourceOfApp<'_> {
         mut given: ReleaseChanges,
         release: &mut Release,
     ) -> Result<(), ServiceError> {
-        self.require_external(&given)?;
+        self.require_external(&given).await?;
         let before = release.content.file.artifact.clone();
         let after = match given.new_artifact() {
             Some(new) => Some(new.clone()),
@@ -81,9 +80,16 @@ impl ResourceOfApp<'_> {
 
     /// Requires that a given address is not one of an artifact. A release that had it as an external file would not keep
     /// the artifact from being deleted.
-    fn require_external(self, given: &ReleaseChanges) -> Result<(), ServiceError> {
-        let url = given.download_url.as_ref().and_then(Option::as_ref);
-        if url.is_some_and(|url| self.download_urls.is_file(url)) {
+    async fn require_external(self, given: &ReleaseChanges) -> Result<(), ServiceError> {
+        let Some(url) = given.download_url.as_ref().and_then(Option::as_ref) else {
+            return Ok(());
+        };
+        // The server has the file on each of its hosts, not only on the one in addresses.
+        let is_artifact = match DownloadUrls::key_in(url) {
+            Some(key) => artifacts::find_by_key(self.tx, &key).await?.is_some(),
+            None => false,
+        };
+        if is_artifact {
             return Err(ServiceError::invalid(
                 "download_url",
                 "is the address of an artifact; give its SHA-256 as artifact instead",

@@ -96,8 +96,14 @@ pub async fn publish_all(
     };
     let mut published = Vec::with_capacity(ids.len());
     let mut is_changed = false;
-    for id in ids {
-        let before = find(&tx, scope, &app, *id).await?;
+    for (index, id) in ids.iter().enumerate() {
+        let absent = |error| match error {
+            ServiceError::NotFound(_) => {
+                ServiceError::invalid(&format!("release_ids[{index}]"), "is no release of this app")
+            }
+            other => other,
+        };
+        let before = find(&tx, scope, &app, *id).await.map_err(absent)?;
         let request = TransitionRequest::publish(overrides);
         let stored = context
             .apply(&before, request)

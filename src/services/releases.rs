@@ -59,7 +59,6 @@ pub async fn create(
     check_identifier(&app, &new.identifier)?;
     let resource = ResourceOfApp {
         tx: &tx,
-        download_urls: ctx.download_urls(),
         app: &app,
         identifier: &new.identifier,
     };
@@ -217,7 +216,6 @@ pub async fn update(
     let mut after = edit.before.value.clone();
     let resource = ResourceOfApp {
         tx: &edit.tx,
-        download_urls: ctx.download_urls(),
         app: &edit.app,
         identifier: &edit.before.value.release.identifier,
     };

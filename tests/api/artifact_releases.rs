@@ -215,6 +215,32 @@ async fn an_artifact_has_no_address_of_the_callers(database: TestDatabase) {
     assert_eq!(answer.wrong_fields(), ["download_url"]);
 }
 
+/// Such a release would not keep the artifact from being deleted.
+async fn the_address_of_an_artifact_is_no_external_file(database: TestDatabase) {
+    let fixture = Fixture::set(database).await;
+    let artifact = fixture.plant(&apk(PACKAGE, 240)).await;
+    let stored = fixture
+        .merchant
+        .create(&with(of_app(240, &artifact), published()))
+        .await
+        .expect(201);
+    let link = stored["download_url"].as_str().unwrap();
+    let path = link.strip_prefix(DOWNLOADS).unwrap();
+    for host in [
+        DOWNLOADS,
+        "http://10.0.0.1:8080",
+        "https://OTHER.example:443/proxy",
+    ] {
+        let external = json!({"download_url": format!("{host}{path}")});
+        let fields = with(release_fields(CHUKU, 7), external);
+        assert_eq!(
+            fixture.merchant.create(&fields).await.wrong_fields(),
+            ["download_url"],
+            "{host}"
+        );
+    }
+}
+
 async fn another_tenants_artifact_is_absent(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     fixture.app.tenant_admin(TENANT + 1).await;
@@ -560,7 +586,8 @@ async fn several_releases_are_published_together_or_not_at_all(database: TestDat
     assert_eq!(publish(accepted).await.expect(200)["items"], done["items"]);
 
     let unknown = json!({"release_ids": [app["id"], "0197c0de-0000-7000-8000-000000000001"]});
-    publish(unknown).await.problem(404, "not_found");
+    let problem = publish(unknown).await.problem(400, "invalid_parameter");
+    assert_eq!(problem["errors"][0]["field"], "release_ids[1]");
     let other = release_fields(CHUKU, 241);
     let recalled = merchant.create(&with(other, published())).await.expect(201);
     merchant.recall(&recalled, "stop").await.expect(200);
@@ -574,6 +601,7 @@ on_both_databases!(
     the_gateway_offers_the_address_and_the_digest_of_the_specification,
     a_release_must_agree_with_its_artifact,
     an_artifact_has_no_address_of_the_callers,
+    the_address_of_an_artifact_is_no_external_file,
     another_tenants_artifact_is_absent,
     a_file_without_facts_needs_a_version_name,
     a_draft_moves_between_files,

@@ -174,7 +174,7 @@ pub(super) static TEXTS: Texts = Texts {
     adoption: "Installed versions, of devices that checked within 30 days",
     other_versions: "other versions",
     adoption_history: "Installed versions by day",
-    most_devices: "Most devices on a day:",
+    most_devices: "(UTC). Most devices on a day:",
     numbers_by_day: "Numbers by day",
     day: "Day (UTC)",
     total: "Total",

@@ -174,7 +174,7 @@ pub(super) static TEXTS: Texts = Texts {
     adoption: "30 天内检查过的设备的已安装版本",
     other_versions: "其他版本",
     adoption_history: "每日已安装版本",
-    most_devices: "单日最多设备数：",
+    most_devices: "（UTC）。单日最多设备数：",
     numbers_by_day: "每日数字",
     day: "日期（UTC）",
     total: "合计",

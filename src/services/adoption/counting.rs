@@ -14,7 +14,7 @@ use crate::error_chain::error_chain;
 use crate::poller::{PollOutcome, Poller, PollingTask};
 use crate::random;
 use crate::services::{Context, ServiceError};
-use crate::storage::{adoption, adoption_counting, leases};
+use crate::storage::{Cause, adoption, adoption_counting, leases};
 use crate::timer;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::adoption::{KEPT_DAYS, ResourceDay, SEEN_WITHIN_DAYS};
@@ -101,6 +101,18 @@ pub async fn count_due(ctx: &Context, holder: &str) -> Result<Option<CountReport
     Ok(Some(round.report))
 }
 
+/// Returns `true` for a failure that the rows of one tenant cause: they cannot be read, or not in time.
+fn is_of_tenant(error: &ServiceError) -> bool {
+    let is_late = matches!(
+        error,
+        ServiceError::Unavailable {
+            cause: Cause::TimedOut,
+            ..
+        }
+    );
+    is_late || !error.is_transient()
+}
+
 /// A round of counts.
 struct Round<'a> {
     ctx: &'a Context,
@@ -145,9 +157,11 @@ impl<'a> Round<'a> {
     /// Counts a tenant. One whose rows cannot be read must not keep the others from being counted.
     async fn count_unless_unreadable(&mut self, scope: TenantScope) -> Result<bool, ServiceError> {
         match self.count(scope).await {
-            Err(error) if !error.is_transient() => {
+            Err(error) if is_of_tenant(&error) => {
                 let (tenant, error) = (scope.tenant().get(), error_chain(&error));
                 tracing::error!(tenant, error, "the devices of a tenant cannot be counted");
+                // It is tried again when it is due again.
+                adoption_counting::record_count(self.ctx.db(), scope, self.now).await?;
                 Ok(true)
             }
             result => result,

@@ -131,6 +131,8 @@ pub async fn delete(
 ) -> Result<WriteResult<()>, ServiceError> {
     let scope = ctx.authorize(caller, tenant, Action::WriteArtifacts).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
+    // An exemption from the deletion is written under this lock.
+    artifacts::lock_usage(&tx, scope).await?;
     let before = find(&tx, scope, sha256).await?;
     precondition.check(&before.etag)?;
     if let Some(used) = artifacts::list_uses(&tx, scope, sha256, 1).await?.first() {

@@ -40,7 +40,9 @@ where
     let mut unreadable = HashSet::new();
     loop {
         let (before, damaged_before) = (ctx.now() - within, ctx.now() - within.min(DAMAGED_EVERY));
-        let mut due = artifacts::list_due_for_scrub(ctx.db(), before, damaged_before, LISTED_AT_ONCE).await?;
+        // Those that cannot be read stay the oldest.
+        let limit = LISTED_AT_ONCE + unreadable.len() as u64;
+        let mut due = artifacts::list_due_for_scrub(ctx.db(), before, damaged_before, limit).await?;
         due.retain(|owned| !unreadable.contains(&owned.artifact.value.id));
         if due.is_empty() {
             return Ok((verified, damaged));

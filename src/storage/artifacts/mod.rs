@@ -152,7 +152,8 @@ pub async fn replace_link(
     Ok(stored)
 }
 
-/// Gives the releases of an artifact a new entity tag, because their representation contains its address.
+/// Gives the releases of an artifact a new entity tag, because their representation contains its
+/// address and its damage.
 async fn renew_release_tags(tx: &CatalogTx, sha256: &Sha256) -> Result<(), StorageError> {
     release::Entity::update_many()
         .col_expr(release::Column::Etag, Expr::value(random_tag()))
@@ -173,6 +174,7 @@ pub async fn set_damage(
     let mut value = before.value.clone();
     value.damage = damage;
     let stored = update(tx, tx.scope(), before, value, now).await?;
+    renew_release_tags(tx, &before.value.sha256).await?;
     mark_offers_changed(tx, &before.value.sha256).await?;
     Ok(stored)
 }
@@ -227,6 +229,7 @@ pub async fn delete(tx: &CatalogTx, artifact: &Artifact) -> Result<(), StorageEr
     let scope = tx.scope();
     release::Entity::update_many()
         .col_expr(release::Column::ArtifactSha256, Expr::cust("NULL"))
+        .col_expr(release::Column::Etag, Expr::value(random_tag()))
         .filter(release::Column::TenantId.eq(tx.tenant_id()))
         .filter(release::Column::ArtifactSha256.eq(artifact.sha256.as_str()))
         .filter(release::Column::State.eq(ReleaseStateKind::Discarded.as_str()))

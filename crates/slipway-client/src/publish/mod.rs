@@ -17,6 +17,8 @@ mod upload;
 
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use reqwest::Url;
 
 pub use self::arguments::PublishCommand;
@@ -99,7 +101,11 @@ async fn send(
     command: &PublishCommand,
     plans: &[ReleasePlan<'_>],
 ) -> Result<Vec<Published>, Failure> {
-    if let [plan] = plans {
+    // A limit is compared with a draft that exists before that is published.
+    let has_limit = command.rollout.is_some() || !command.scopes.is_empty();
+    if let [plan] = plans
+        && (command.draft || !has_limit)
+    {
         return Ok(vec![
             server
                 .create_release(plan, !command.draft, command.overrides())
@@ -138,5 +144,18 @@ async fn send_together(
     if command.draft {
         return Ok(());
     }
+    if let Some(draft) = created.iter().find(|created| has_another_limit(created)) {
+        return Err(Failure::Refused(format!(
+            "the draft {} exists with another rollout or scope; change or discard it first",
+            draft.id()
+        )));
+    }
     server.publish_together(created, command.overrides()).await
+}
+
+/// Returns `true` for a draft that existed and reaches other devices than requested.
+fn has_another_limit(created: &Published) -> bool {
+    let is_limit = |field: &Value| field == "rollout" || field == "org_scopes";
+    let ignored = created.release["ignored"].as_array();
+    created.release["state"] == "draft" && ignored.is_some_and(|fields| fields.iter().any(is_limit))
 }

@@ -59,14 +59,12 @@ impl DownloadUrls {
         self.url(format_args!("dl/{key}/{name}"))
     }
 
-    /// Returns `true` for the address of an artifact's file, with any key.
-    pub fn is_file(&self, url: &Url) -> bool {
-        let rest = self
-            .base
-            .as_ref()
-            .and_then(|base| url.as_str().strip_prefix(base.as_str()));
-        let key = rest.and_then(|rest| rest.strip_prefix("/dl/")?.split('/').next());
-        key.is_some_and(|key| DownloadKey::parse(key).is_ok())
+    /// Returns the key in the address of a file, on any host.
+    pub fn key_in(url: &Url) -> Option<DownloadKey> {
+        url.as_str()
+            .split("/dl/")
+            .skip(1)
+            .find_map(|rest| DownloadKey::parse(rest.split(['/', '?', '#']).next()?).ok())
     }
 
     /// Returns the address of the page for people.
@@ -127,14 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_files_are_recognized() {
-        let urls = DownloadUrls::new(Some("https://cdn.example")).unwrap();
+    fn addresses_of_files_are_recognized_on_any_host() {
         let key = DownloadKey::new([7; 16]);
-        let file = urls.file(&key, &FileName::parse("a.apk").unwrap()).unwrap();
-        assert!(urls.is_file(&file));
-        assert!(!DownloadUrls::default().is_file(&file));
+        for base in ["https://cdn.example", "http://10.0.0.1:8080/dl/x"] {
+            let urls = DownloadUrls::new(Some(base)).unwrap();
+            let file = urls.file(&key, &FileName::parse("a.apk").unwrap()).unwrap();
+            assert_eq!(DownloadUrls::key_in(&file), Some(key.clone()), "{base}");
+        }
+        let bare = Url::parse(format!("https://a.example/dl/{key}?a=1")).unwrap();
+        assert_eq!(DownloadUrls::key_in(&bare), Some(key));
         for other in ["https://cdn.example/dl/a/b.apk", "https://files.example/a.apk"] {
-            assert!(!urls.is_file(&Url::parse(other).unwrap()), "{other}");
+            assert_eq!(DownloadUrls::key_in(&Url::parse(other).unwrap()), None, "{other}");
         }
     }
 
