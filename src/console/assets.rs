@@ -10,11 +10,18 @@ use super::page_error::PageError;
 use crate::http::problem::Problem;
 
 const STYLE: &str = include_str!("assets/console.css");
-const SCRIPT: &str = include_str!("assets/console.js");
+/// Script as browsers get it: without indentation and comments, which count in the budget of every page.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let lines = include_str!("assets/console.js").lines().map(str::trim);
+    let code: Vec<_> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .collect();
+    code.join("\n")
+});
 const ICON: &str = include_str!("assets/icon.svg");
 
 static STYLE_PATH: LazyLock<String> = LazyLock::new(|| path(STYLE, "console.css"));
-static SCRIPT_PATH: LazyLock<String> = LazyLock::new(|| path(SCRIPT, "console.js"));
+static SCRIPT_PATH: LazyLock<String> = LazyLock::new(|| path(&SCRIPT, "console.js"));
 
 fn path(content: &str, name: &str) -> String {
     format!("/console/assets/{}/{name}", digest(content))
@@ -37,7 +44,7 @@ pub(super) fn script_path() -> &'static str {
 pub(super) async fn send_asset(path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
     let (content, kind) = match path.1.as_str() {
         "console.css" => (STYLE, "text/css; charset=utf-8"),
-        "console.js" => (SCRIPT, "text/javascript; charset=utf-8"),
+        "console.js" => (SCRIPT.as_str(), "text/javascript; charset=utf-8"),
         "icon.svg" => (ICON, "image/svg+xml"),
         _ => return Err(Problem::not_found().into()),
     };
