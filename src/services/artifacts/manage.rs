@@ -58,14 +58,13 @@ pub async fn get(
     let mut names: BTreeMap<AppId, Option<PackageName>> = BTreeMap::new();
     let mut uses = Vec::new();
     for used in artifacts::list_uses(ctx.db(), scope, sha256, SHOWN_USES).await? {
-        let name = match names.get(&used.app) {
-            Some(known) => known.clone(),
-            None => {
-                let app = apps::find_by_id(ctx.db(), scope, used.app).await?;
-                let name = app.map(|app| app.value.package_name);
-                names.insert(used.app, name.clone());
-                name
-            }
+        let name = if let Some(known) = names.get(&used.app) {
+            known.clone()
+        } else {
+            let app = apps::find_by_id(ctx.db(), scope, used.app).await?;
+            let name = app.map(|app| app.value.package_name);
+            names.insert(used.app, name.clone());
+            name
         };
         // The app may be deleted meanwhile, and its releases with it.
         uses.extend(name.map(|name| (name, used)));
