@@ -31,7 +31,12 @@ async fn the_examples_of_requests_are_accepted(database: TestDatabase) {
         }
         let example = &body["content"]["application/json"]["example"];
         assert!(example.is_object(), "{} has no example", operation.id);
-        operation.body = Some(example.clone());
+        let mut body = example.clone();
+        if operation.id == "publish_releases" {
+            // The example has the id of no release.
+            body["release_ids"] = operation.body.unwrap_or_default()["release_ids"].take();
+        }
+        operation.body = Some(body);
         let answer = call(callers.of_operation(&described), &operation).await;
         let context = format!("{} {example}: {} {}", operation.id, answer.status, answer.text);
         assert!(![400, 415, 422].contains(&answer.status), "{context}");
