@@ -7,7 +7,7 @@ use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::release_files::find_artifact;
 use super::transition_context::TransitionContext;
 use crate::storage::releases::find_newest;
-use slipway_domain::catalog::artifact::{ApkFacts, ArtifactFacts, SigningScheme};
+use slipway_domain::catalog::artifact::{ApkFacts, Artifact, ArtifactFacts, SigningScheme};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::release::{Release, ReleaseRecord};
 use slipway_domain::catalog::text::{Sha256, VersionName};
@@ -22,6 +22,14 @@ pub struct PublishOverrides {
     pub signer_change: bool,
     /// Publish an APK that is debuggable, for tests only, or without a v2 or v3 signature.
     pub unsafe_package: bool,
+}
+
+/// Stored facts that the gates compare a draft with.
+pub(super) struct PublicationFacts<'a> {
+    /// Code and name of a release whose version name contradicts the order of the version codes.
+    pub(super) contradicting: Option<(VersionCode, VersionName)>,
+    /// Artifact that is the file of the draft.
+    pub(super) artifact: Option<&'a Artifact>,
 }
 
 /// Signers of an APK, in the audit.
@@ -48,17 +56,29 @@ struct Unsafe<'a> {
 }
 
 impl TransitionContext<'_> {
-    /// Requires that the file of a draft may be published. Overrides that were needed are audited.
-    pub(super) async fn require_publishable_file(
+    /// Requires that a draft may be published. Overrides that were needed for its file are audited.
+    pub(super) async fn require_publishable(
         &self,
         draft: &ReleaseRecord,
+        facts: PublicationFacts<'_>,
         overrides: PublishOverrides,
     ) -> Result<(), ServiceError> {
-        let Some(sha256) = &draft.release.content.file.artifact else {
-            return Ok(());
-        };
+        if !overrides.version_names {
+            require_consistent_name(&draft.release, facts.contradicting)?;
+        }
+        match facts.artifact {
+            Some(artifact) => self.require_publishable_file(draft, artifact, overrides).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn require_publishable_file(
+        &self,
+        draft: &ReleaseRecord,
+        artifact: &Artifact,
+        overrides: PublishOverrides,
+    ) -> Result<(), ServiceError> {
         self.require_address()?;
-        let artifact = find_artifact(self.tx, sha256).await?;
         if artifact.damage.is_some() {
             return Err(ServiceError::wrong_state(
                 "the stored file of the artifact is damaged or missing; upload the file again",
@@ -158,7 +178,7 @@ impl TransitionContext<'_> {
 
 /// Fails if a version name contradicts the order of the version codes. People read names, so that this is likely a
 /// mistake.
-pub(super) fn require_consistent_name(
+fn require_consistent_name(
     release: &Release,
     contradicting: Option<(VersionCode, VersionName)>,
 ) -> Result<(), ServiceError> {

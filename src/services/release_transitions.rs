@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::audit::{AuditedChange, ReleaseOfApp};
+use super::publication_gates::PublicationFacts;
 pub use super::publication_gates::PublishOverrides;
-use super::publication_gates::require_consistent_name;
+use super::release_files::find_artifact;
 use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
 use super::transition_context::TransitionContext;
 use super::{Caller, Context, Precondition, ServiceError, WriteResult, apps};
@@ -98,9 +99,10 @@ pub async fn publish_all(
     let mut is_changed = false;
     for (index, id) in ids.iter().enumerate() {
         let absent = |error| match error {
-            ServiceError::NotFound(_) => {
-                ServiceError::invalid(&format!("release_ids[{index}]"), "is no release of this app")
-            }
+            ServiceError::NotFound(_) => ServiceError::invalid(
+                &format!("release_ids[{index}]"),
+                "must be the id of a release of this app",
+            ),
             other => other,
         };
         let before = find(&tx, scope, &app, *id).await.map_err(absent)?;
@@ -151,11 +153,7 @@ impl TransitionContext<'_> {
         let release = &before.release;
         match request.step {
             Transition::Publish if release.state == ReleaseState::Draft => {
-                if !request.overrides.version_names {
-                    let found = find_contradicting_name(self.tx, self.tx.scope(), release).await?;
-                    require_consistent_name(release, found)?;
-                }
-                self.require_publishable_file(before, request.overrides).await?;
+                self.require_publishable_draft(before, request.overrides).await?;
             }
             Transition::Recall(RecallMode::Rollback) => require_rollback_support(self.tx, release).await?,
             _ => {}
@@ -163,6 +161,28 @@ impl TransitionContext<'_> {
         before
             .after(request.step, request.reason, now)
             .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))
+    }
+
+    async fn require_publishable_draft(
+        &self,
+        draft: &ReleaseRecord,
+        overrides: PublishOverrides,
+    ) -> Result<(), ServiceError> {
+        let release = &draft.release;
+        let contradicting = if overrides.version_names {
+            None
+        } else {
+            find_contradicting_name(self.tx, self.tx.scope(), release).await?
+        };
+        let artifact = match &release.content.file.artifact {
+            Some(sha256) => Some(find_artifact(self.tx, sha256).await?),
+            None => None,
+        };
+        let facts = PublicationFacts {
+            contradicting,
+            artifact: artifact.as_ref(),
+        };
+        self.require_publishable(draft, facts, overrides).await
     }
 
     /// Writes the audit event of a transition.

@@ -2,7 +2,7 @@
 
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::error::require_valid;
-use super::publication_gates::require_consistent_name;
+use super::publication_gates::PublicationFacts;
 use super::release_files::ResourceOfApp;
 use super::release_lookup::{ReleaseAddress, ReleaseEdit, begin_edit, find};
 use super::release_transitions::{PublishOverrides, TransitionRequest, with_address};
@@ -13,6 +13,7 @@ use crate::storage::releases::{self, NewReleaseFacts};
 use crate::storage::resources;
 use slipway_domain::access::Action;
 use slipway_domain::catalog::app::{App, Resource};
+use slipway_domain::catalog::artifact::Artifact;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -76,7 +77,7 @@ pub async fn create(
     let mut facts = releases::find_facts(&tx, scope, &draft.release).await?;
     let created = match facts.existing.take() {
         Some(existing) => find_again(&context, existing, &draft.release.content.file, new).await?,
-        None => insert(&context, draft, facts, &new).await?,
+        None => insert(&context, draft, artifact.as_ref(), facts, &new).await?,
     };
     let created = CreatedRelease {
         stored: with_address(ctx, created.stored),
@@ -138,6 +139,7 @@ async fn find_again(
 async fn insert(
     context: &TransitionContext<'_>,
     draft: ReleaseRecord,
+    artifact: Option<&Artifact>,
     facts: NewReleaseFacts,
     new: &NewRelease,
 ) -> Result<CreatedRelease, ServiceError> {
@@ -148,10 +150,11 @@ async fn insert(
     }
     let published = match new.publish {
         Some(overrides) => {
-            if !overrides.version_names {
-                require_consistent_name(&draft.release, facts.contradicting)?;
-            }
-            context.require_publishable_file(&draft, overrides).await?;
+            let facts = PublicationFacts {
+                contradicting: facts.contradicting,
+                artifact,
+            };
+            context.require_publishable(&draft, facts, overrides).await?;
             draft
                 .after(Transition::Publish, None, now)
                 .map_err(|refusal| ServiceError::wrong_state(refusal.to_string()))?
