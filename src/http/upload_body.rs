@@ -73,14 +73,8 @@ impl CallBody for UploadBody {
 impl UploadBody {
     fn of(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
         let headers = request.headers();
-        require_identity(headers).map_err(|coding| {
-            let detail = format!("Content-Encoding {coding} is not supported; send the file without it");
-            Problem::new(ProblemCode::UnsupportedMediaType, detail)
-        })?;
-        let is_form = headers
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+        require_uncoded(headers, "file")?;
+        let is_form = is_form(headers);
         let digest = read_digest(headers)?;
         if is_form && digest.is_some() {
             return Err(Problem::invalid(vec![FieldError::invalid(
@@ -88,14 +82,11 @@ impl UploadBody {
                 "is the digest of the whole form here; send it as a header of the part",
             )]));
         }
-        let length = headers
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok());
         Ok(Self {
             payload: Some(payload),
             is_form,
             has_content_type: headers.contains_key(CONTENT_TYPE),
-            length: length.and_then(|length| length.parse().ok()),
+            length: content_length(headers),
             digest,
         })
     }
@@ -133,6 +124,30 @@ impl UploadBody {
     }
 }
 
+/// Requires that `what` is sent without a content coding.
+pub(super) fn require_uncoded(headers: &HeaderMap, what: &str) -> Result<(), Problem> {
+    require_identity(headers).map_err(|coding| {
+        let detail = format!("Content-Encoding {coding} is not supported; send the {what} without it");
+        Problem::new(ProblemCode::UnsupportedMediaType, detail)
+    })
+}
+
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"))
+}
+
+/// Returns the length of the body; `None` if it is sent in chunks.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Returns the name that a part of a form gives its file.
+pub(super) fn filename_of(part: &Field) -> Option<String> {
+    let disposition = part.content_disposition()?;
+    disposition.get_filename().map(str::to_owned)
+}
+
 /// Receives the file part of a form.
 async fn receive_form(
     headers: &HeaderMap,
@@ -149,10 +164,7 @@ async fn receive_form(
     if part.name() != Some("file") {
         return Err(no_file("must have one part, named file"));
     }
-    let disposition = part.content_disposition();
-    let filename = disposition
-        .and_then(|disposition| disposition.get_filename())
-        .map(str::to_owned);
+    let filename = filename_of(&part);
     let digest = read_digest(part.headers())?;
     let received = receive_part(part, upload, max_bytes).await?;
     require_end(&mut form, "must have no other part than file").await?;

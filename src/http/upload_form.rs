@@ -3,15 +3,15 @@
 use actix_multipart::{Field, Multipart};
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::HeaderMap;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use super::body::require_identity;
 use super::body_reader::TOTAL_TIMEOUT;
 use super::problem::{Problem, ProblemCode};
 use super::upload_body::{
-    MULTIPART_OVERHEAD, PacedPayload, form_problem, no_file, receive_part, require_end,
+    MULTIPART_OVERHEAD, PacedPayload, content_length, filename_of, form_problem, is_form, no_file,
+    receive_part, require_end, require_uncoded,
 };
 use crate::services::artifacts::{ReceivedFile, Upload};
 use crate::services::suspend_deadline;
@@ -36,8 +36,7 @@ pub(crate) struct UploadForm {
 
 impl UploadForm {
     pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
-        require_multipart(request)?;
-        let length = header(request, CONTENT_LENGTH.as_str());
+        require_multipart(request.headers())?;
         // The time of a slow sender is limited by the stream.
         let _suspended = suspend_deadline();
         let form = Multipart::new(request.headers(), PacedPayload::new(payload));
@@ -45,7 +44,7 @@ impl UploadForm {
             fields: Vec::new(),
             form,
             file: None,
-            length: length.and_then(|length| length.parse().ok()),
+            length: content_length(request.headers()),
         };
         timeout(TOTAL_TIMEOUT, read.read_fields())
             .await
@@ -77,10 +76,9 @@ impl UploadForm {
 
     /// Returns the name of the chosen file. A browser sends an empty name if none is chosen.
     pub(crate) fn filename(&self) -> Result<String, Problem> {
-        let disposition = self.file.as_ref().and_then(Field::content_disposition);
-        let name = disposition.and_then(|disposition| disposition.get_filename());
-        let name = name.filter(|name| !name.is_empty());
-        name.map(str::to_owned).ok_or_else(|| no_file("is required"))
+        let name = self.file.as_ref().and_then(filename_of);
+        name.filter(|name| !name.is_empty())
+            .ok_or_else(|| no_file("is required"))
     }
 
     /// Receives the file into an upload, up to a size. The file must be the last field.
@@ -101,23 +99,13 @@ fn fields_are_late() -> Problem {
     Problem::new(ProblemCode::RequestTimeout, detail)
 }
 
-fn require_multipart(request: &HttpRequest) -> Result<(), Problem> {
-    let unsupported = |detail: String| Problem::new(ProblemCode::UnsupportedMediaType, detail);
-    require_identity(request.headers()).map_err(|coding| {
-        unsupported(format!(
-            "Content-Encoding {coding} is not supported; send the form without it"
-        ))
-    })?;
-    let kind = header(request, CONTENT_TYPE.as_str()).unwrap_or_default();
-    if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
-        Ok(())
-    } else {
-        Err(unsupported("send the form as multipart/form-data".to_owned()))
+fn require_multipart(headers: &HeaderMap) -> Result<(), Problem> {
+    require_uncoded(headers, "form")?;
+    if is_form(headers) {
+        return Ok(());
     }
-}
-
-fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
+    let detail = "send the form as multipart/form-data";
+    Err(Problem::new(ProblemCode::UnsupportedMediaType, detail))
 }
 
 async fn read_field(mut part: Field) -> Result<(String, String), Problem> {
