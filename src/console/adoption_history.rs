@@ -22,7 +22,7 @@ const BAR_WIDTH: u64 = 9;
 pub(super) struct History {
     pub(super) first_day: String,
     pub(super) last_day: String,
-    /// Number of devices that the height stands for.
+    /// Number of devices at the full height.
     pub(super) most_devices: String,
     pub(super) width: u64,
     pub(super) series: Vec<Series>,

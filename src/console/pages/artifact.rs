@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
+use super::new_release::new_release_href;
 use crate::console::fields::{Field, Form, Kind, Style};
 use crate::console::file_facts::{Fact, facts_of, warnings_of};
 use crate::console::file_links::FileLinks;
@@ -158,8 +159,7 @@ async fn new_release(
                 path.tenant_id,
                 segment(name.as_str())
             );
-            let sha256 = path.sha256.as_str();
-            Ok(Some(format!("{app}/releases/new?artifact={sha256}")))
+            Ok(Some(new_release_href(&app, &path.sha256)))
         }
         Err(ServiceError::NotFound(_)) => Ok(None),
         Err(error) => Err(error.into()),

@@ -101,11 +101,11 @@ impl Place {
             tenant,
         }
     }
+}
 
-    /// Returns the address of the form for a release of an artifact.
-    fn new_release(&self, artifact: &Sha256) -> String {
-        format!("{}/releases/new?artifact={}", self.app, artifact.as_str())
-    }
+/// Returns the address of the form for a release of an artifact. `app` is the address of the app.
+pub(super) fn new_release_href(app: &str, artifact: &Sha256) -> String {
+    format!("{app}/releases/new?artifact={}", artifact.as_str())
 }
 
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -228,7 +228,7 @@ async fn recent(visit: &Visit, path: &AppPath, place: &Place) -> Result<Vec<Link
     let filter = ArtifactFilter::default();
     let found = artifacts::list(ctx, &caller, path.tenant_id, &filter, &page).await?;
     let link = |stored: &Versioned<Artifact>| Link {
-        href: place.new_release(&stored.value.sha256),
+        href: new_release_href(&place.app, &stored.value.sha256),
         label: format!("{} {}", stored.value.filename, version_of(&stored.value)),
     };
     Ok(found.items.iter().map(link).collect())
@@ -241,7 +241,7 @@ pub(in crate::console) async fn upload(mut form: FileSubmission) -> Result<HttpR
     apps::get(ctx, &caller, path.tenant_id, &path.package_name).await?;
     match form.store(path.tenant_id).await {
         Ok(stored) => {
-            let target = Place::of(&path).new_release(&stored.artifact.value.sha256);
+            let target = new_release_href(&Place::of(&path).app, &stored.artifact.value.sha256);
             Ok(see_other(&format!("{target}&done=uploaded")))
         }
         Err(problem) => render(&form.visit, Some(&form.attempt(&UPLOAD, problem)?)).await,
