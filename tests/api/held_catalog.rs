@@ -4,7 +4,8 @@ use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
 use super::harness::{
-    CHUKU, PACKAGE, TENANT, TestApp, app_fields, check_fields, in_app, in_tenant, release_fields, with,
+    CHUKU, Caller, PACKAGE, TENANT, TestApp, app_fields, check_fields, in_app, in_tenant, release_fields,
+    with,
 };
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
@@ -12,6 +13,15 @@ use slipway_test_support::on_both_databases;
 on_both_databases!(a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_back);
 
 const OTHER: &str = "com.hema.pos";
+
+/// Publishes versions 1 to 9 of a resource, none of which supersedes another.
+pub(super) async fn publish_nine(admin: &Caller) {
+    for version in 1..=9 {
+        let fields = json!({"publish": true, "device_types": ["10013"]});
+        let fields = with(release_fields(CHUKU, version), fields);
+        admin.post(&in_app("/releases"), &fields).await.expect(201);
+    }
+}
 
 async fn a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_back(database: TestDatabase) {
     let app = TestApp::start(database).await;
@@ -23,12 +33,7 @@ async fn a_catalog_is_kept_when_its_releases_vanish_behind_the_nodes_back(databa
             .await
             .expect(201);
     }
-    for version in 1..=9 {
-        // None supersedes another.
-        let fields = json!({"publish": true, "device_types": ["10013"]});
-        let fields = with(release_fields(CHUKU, version), fields);
-        admin.post(&in_app("/releases"), &fields).await.expect(201);
-    }
+    publish_nine(&admin).await;
     let check = with(check_fields(), json!({"device_type": "10013"}));
     let before = device.post("/v1/check", &check).await.expect(200);
     assert_eq!(before["data"][0]["version_code"], 9);

@@ -185,7 +185,7 @@ fn applies(check: &Check<'_>, release: &Value) -> bool {
 }
 
 /// "when the device sends an attribute `sdkInt` below the APK's min SDK, the release does not apply. The attribute may be
-/// a number or text. Without it the gate passes"; a value that is no number counts as none.
+/// a number or text. Without it the gate passes"; a value that is not a number counts as absent.
 fn sdk_applies(check: &Check<'_>, release: &Value) -> bool {
     let min_sdk = &release["min_sdk"];
     match check.asked.attributes.get("sdkInt") {

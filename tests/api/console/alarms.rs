@@ -13,9 +13,9 @@ use slipway_test_support::on_both_databases;
 
 use super::browser::Browser;
 use crate::api::harness::{
-    ADMIN, CHUKU, NOW, PACKAGE, PASSWORD, TENANT, TestApp, apk, app_fields, in_app, in_tenant,
-    plant_artifact, release_fields, with,
+    ADMIN, NOW, PACKAGE, PASSWORD, TENANT, TestApp, apk, app_fields, in_app, in_tenant, plant_artifact,
 };
+use crate::api::held_catalog::publish_nine;
 use crate::api::operations::make_person;
 
 const OTHER: i64 = 20_000_000;
@@ -97,12 +97,7 @@ async fn a_held_catalog_raises_an_alarm_until_it_is_accepted(database: TestDatab
         .post(&in_tenant("/apps"), &app_fields(PACKAGE))
         .await
         .expect(201);
-    for version in 1..=9 {
-        // None supersedes another.
-        let fields = json!({"publish": true, "device_types": ["10013"]});
-        let fields = with(release_fields(CHUKU, version), fields);
-        admin.post(&in_app("/releases"), &fields).await.expect(201);
-    }
+    publish_nine(&admin).await;
     let mut browser = Browser::signed_in(&app, ADMIN, PASSWORD).await;
     let tenant = format!("/console/tenants/{TENANT}");
     assert!(!browser.get(&tenant).await.text.contains(HELD));

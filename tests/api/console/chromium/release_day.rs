@@ -4,9 +4,9 @@ use serde_json::json;
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-use super::samples::{Day, FIRST, SECOND};
+use super::samples::{Day, FIRST, SECOND, fill_release};
 use super::tab::Tab;
-use crate::api::harness::{ADMIN, CHUKU, PASSWORD};
+use crate::api::harness::{ADMIN, PASSWORD};
 
 async fn a_release_is_published_explained_and_recalled(database: TestDatabase) {
     let day = Day::begin(database).await;
@@ -19,13 +19,8 @@ async fn a_release_is_published_explained_and_recalled(database: TestDatabase) {
     );
 
     tab.follow("New release").await;
+    fill_release(&tab).await;
     for (field, value) in [
-        ("identifier", CHUKU),
-        ("version_code", "240"),
-        ("version_name", "2.4.0"),
-        ("download_url", "https://files.example/chuku/240.bin"),
-        ("size", "100000"),
-        ("md5", "0cc175b9c0f1b6a831c399e269772661"),
         ("rollout-percent", "5"),
         ("rollout-key", "chuku-2.4"),
         ("device_ids", FIRST),

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::wait::until;
 
-use crate::api::harness::{Caller, DEADLINE, Merchant, PACKAGE, TENANT, TestApp, in_tenant, with};
+use super::tab::Tab;
+use crate::api::harness::{CHUKU, Caller, DEADLINE, Merchant, PACKAGE, TENANT, TestApp, in_tenant, with};
 
 /// Device in a store that a release is for.
 pub(super) const FIRST: &str = "PDA001";
@@ -75,5 +76,19 @@ impl Day {
         );
         let made = self.merchant.admin.post(&in_tenant("/pushes"), &fields).await;
         made.expect(201)
+    }
+}
+
+/// Fills in a new release with an external file.
+pub(super) async fn fill_release(tab: &Tab) {
+    for (field, value) in [
+        ("identifier", CHUKU),
+        ("version_code", "240"),
+        ("version_name", "2.4.0"),
+        ("download_url", "https://files.example/chuku/240.bin"),
+        ("size", "100000"),
+        ("md5", "0cc175b9c0f1b6a831c399e269772661"),
+    ] {
+        tab.fill(&format!("#release-{field}"), value).await;
     }
 }

@@ -3,9 +3,9 @@
 use slipway_test_support::database::TestDatabase;
 use slipway_test_support::on_both_databases;
 
-use super::samples::{Day, FIRST};
+use super::samples::{Day, FIRST, fill_release};
 use super::tab::Tab;
-use crate::api::harness::{ADMIN, CHUKU, PASSWORD};
+use crate::api::harness::{ADMIN, PASSWORD};
 
 async fn the_same_day_needs_no_script(database: TestDatabase) {
     let day = Day::begin(database).await;
@@ -13,16 +13,7 @@ async fn the_same_day_needs_no_script(database: TestDatabase) {
     tab.forbid_scripts().await;
     tab.sign_in(&format!("{}/releases/new", day.package), ADMIN, PASSWORD)
         .await;
-    for (field, value) in [
-        ("identifier", CHUKU),
-        ("version_code", "240"),
-        ("version_name", "2.4.0"),
-        ("download_url", "https://files.example/chuku/240.bin"),
-        ("size", "100000"),
-        ("md5", "0cc175b9c0f1b6a831c399e269772661"),
-    ] {
-        tab.fill(&format!("#release-{field}"), value).await;
-    }
+    fill_release(&tab).await;
     tab.click("#release-publish").await;
     tab.submit("release").await;
     tab.expect(".notice", "Published").await;
