@@ -12,6 +12,7 @@ use slipway_domain::catalog::artifact_use::ArtifactUse;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::ids::{AppId, TenantId};
 use slipway_domain::catalog::page::{Page, PageRequest};
+use slipway_domain::catalog::release::ReleaseState;
 use slipway_domain::catalog::text::{PackageName, Sha256};
 use slipway_domain::catalog::versioned::Versioned;
 
@@ -135,14 +136,7 @@ pub async fn delete(
     let before = find(&tx, scope, sha256).await?;
     precondition.check(&before.etag)?;
     if let Some(used) = artifacts::list_uses(&tx, scope, sha256, 1).await?.first() {
-        return Err(ServiceError::InUse(format!(
-            "release {} of {} (version_code {}, {}) uses this artifact; discard the release or move it to another \
-             artifact first",
-            used.release,
-            used.identifier,
-            used.version_code,
-            used.state.name()
-        )));
+        return Err(in_use(used));
     }
     artifacts::delete(&tx, &before.value)
         .await
@@ -165,4 +159,20 @@ pub(super) async fn find(
     artifacts::find(reader, scope, sha256)
         .await?
         .ok_or(ServiceError::NotFound("artifact"))
+}
+
+/// Says which release uses an artifact, and what can be done about it.
+fn in_use(used: &ArtifactUse) -> ServiceError {
+    let advice = if used.state == ReleaseState::Draft {
+        "discard the release or move it to another artifact first"
+    } else {
+        "the file of a release that was published is kept as long as its app exists"
+    };
+    ServiceError::InUse(format!(
+        "release {} of {} (version_code {}, {}) uses this artifact; {advice}",
+        used.release,
+        used.identifier,
+        used.version_code,
+        used.state.name()
+    ))
 }
