@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use actix_web::dev::Payload;
 use actix_web::{HttpRequest, web};
 
+use super::access_log::record_principal;
 use super::body::{Body, read_body};
 use super::body_memory::Owner;
 use super::client_address::client_address;
 use super::problem::Problem;
 use super::request::{acquire, bearer, context, request_id};
-use super::telemetry::record_principal;
 use crate::services::authentication::authenticate_principal;
 use crate::services::{Caller, Context, Permit, PermitClass};
 use slipway_domain::access::Principal;

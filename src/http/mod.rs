@@ -1,6 +1,7 @@
 //! HTTP APIs. Only this module depends on actix-web and utoipa. Handlers parse the request, call one service function
 //! and map its result. They contain no business logic.
 
+pub(crate) mod access_log;
 mod admin;
 mod authenticated_request;
 pub(crate) mod body;
