@@ -2,9 +2,7 @@
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use slipway::storage::{
-    CatalogTx, Db, Durability, apps, connect, create_sqlite, releases, resources, tenants,
-};
+use slipway::storage::{Db, Durability, apps, connect, create_sqlite, releases, resources, tenants};
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::artifact::ArtifactQuota;
@@ -42,6 +40,7 @@ impl Shape {
         }
     }
 
+    /// Returns the resource and the version code of the release with this number.
     fn place(self, number: u32) -> (u32, u32) {
         match self {
             Self::Superseded => (0, number + 1),
@@ -88,31 +87,26 @@ async fn insert_all(db: &Db, shape: Shape, count: u32) -> anyhow::Result<()> {
     for first in (0..count).step_by(BATCH as usize) {
         let tx = db.begin_catalog(scope).await?;
         for number in first..count.min(first + BATCH) {
-            let (resource, version) = shape.place(number);
+            let (resource, _) = shape.place(number);
             if resource == resource_count {
                 let identifier = valid(Identifier::parse(identifier(resource)))?;
                 resources::insert(&tx, Resource::first_seen(&app, identifier), now)?;
                 resource_count += 1;
             }
-            insert_release(&tx, (&app, shape), (resource, version), now)?;
+            releases::insert(&tx, new_release(&app, shape, number)?, now)?;
         }
         tx.commit().await?;
     }
     Ok(())
 }
 
-fn insert_release(
-    tx: &CatalogTx,
-    (app, shape): (&App, Shape),
-    (resource, version): (u32, u32),
-    now: DateTime<Utc>,
-) -> anyhow::Result<()> {
+fn new_release(app: &App, shape: Shape, number: u32) -> anyhow::Result<ReleaseRecord> {
+    let (resource, version) = shape.place(number);
     let identifier = valid(Identifier::parse(identifier(resource)))?;
     let content = new_content(shape, version)?;
     let mut record = ReleaseRecord::draft(slipway::random::id(), app.id, identifier, content);
     record.release.state = ReleaseState::Published;
-    releases::insert(tx, record, now)?;
-    Ok(())
+    Ok(record)
 }
 
 fn new_content(shape: Shape, version: u32) -> anyhow::Result<ReleaseContent> {

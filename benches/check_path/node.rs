@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,10 @@ impl Node {
             .env("SLIPWAY_LISTEN", address.to_string())
             .env("SLIPWAY_DATA_DIR", &data_dir)
             .env("SLIPWAY_DATABASE_URL", setup.database_url)
+            .env(
+                "SLIPWAY_ARTIFACTS_URL",
+                format!("file://{}/artifacts", data_dir.display()),
+            )
             .env("SLIPWAY_SECRET_KEY", SECRET_KEY)
             .env("SLIPWAY_ADMIN_USERNAME", ADMIN)
             .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)
@@ -86,7 +90,7 @@ impl Node {
             .stderr(File::create(data_dir.join("log"))?);
         let began = Instant::now();
         let mut process = Process::start(&mut command)?;
-        wait_until_ready(address, &mut process)?;
+        wait_until_ready(address, &mut process).with_context(|| last_lines(&data_dir.join("log")))?;
         Ok(Self {
             address,
             process,
@@ -126,6 +130,14 @@ impl Node {
             + self.metric("slipway_checks_total", "app_unknown")?;
         Ok(all - failed)
     }
+}
+
+/// Returns the last lines of a node's log, which is deleted with its data.
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let mut lines: Vec<_> = text.lines().rev().take(10).collect();
+    lines.reverse();
+    lines.join("\n")
 }
 
 fn wait_until_ready(address: SocketAddr, process: &mut Process) -> anyhow::Result<()> {
