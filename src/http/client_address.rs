@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, web};
 use clap::ValueEnum;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::forwarded::{Hop, forwarded, x_forwarded_for};
+use super::forwarded::{Hop, forwarded, forwarded_proto, x_forwarded_for, x_forwarded_proto};
 
 /// Header in which proxies record their clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -61,6 +61,21 @@ impl TrustedProxies {
                 }
             },
         }
+    }
+
+    /// Returns true if a trusted peer records that its client used TLS. If both headers are present, both must say so.
+    pub(super) fn used_tls(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let by_list = || x_forwarded_proto(headers);
+        let by_rfc = || forwarded_proto(headers);
+        let recorded = match self.header {
+            ForwardedHeader::XForwardedFor => vec![by_list()],
+            ForwardedHeader::Forwarded => vec![by_rfc()],
+            ForwardedHeader::Auto => vec![by_list(), by_rfc()],
+        };
+        let mut protocols = recorded.into_iter().flatten().peekable();
+        self.trusts(peer)
+            && protocols.peek().is_some()
+            && protocols.all(|protocol| protocol.eq_ignore_ascii_case("https"))
     }
 
     /// Walks back from the peer through the addresses recorded by trusted proxies, up to the first untrusted address.

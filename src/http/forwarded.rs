@@ -1,14 +1,26 @@
-//! Parsers for the client addresses recorded by proxies: `X-Forwarded-For` and `Forwarded` (RFC 7239).
+//! Parsers of what proxies record about a request: `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` (RFC 7239).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Recorded client of one hop; `None` if the entry contains no address.
 pub(super) type Hop = Option<IpAddr>;
+
+/// Element of a `Forwarded` header, added by one proxy.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Element {
+    hop: Hop,
+    proto: Option<String>,
+}
+
+/// Returns true if a proxy recorded the client of the request.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR)
+}
 
 /// Parses the hops of every `X-Forwarded-For` header, starting at the client.
 pub(super) fn x_forwarded_for(headers: &HeaderMap) -> Vec<Hop> {
@@ -32,11 +44,24 @@ pub(super) fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
         // A malformed header identifies no client. A client may have opened a quoted string that swallows the entry
         // appended by a proxy.
         match header.to_str().ok().and_then(parse_forwarded) {
-            Some(elements) => hops.extend(elements),
+            Some(elements) => hops.extend(elements.into_iter().map(|element| element.hop)),
             None => hops.push(None),
         }
     }
     hops
+}
+
+/// Returns the protocol that the nearest proxy records in `X-Forwarded-Proto`. An earlier entry may come from the client.
+pub(super) fn x_forwarded_proto(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get_all(X_FORWARDED_PROTO).last()?.to_str().ok()?;
+    let proto = text.rsplit(',').next()?.trim();
+    Some(without_quotes(proto).to_owned())
+}
+
+/// Returns the protocol that the nearest proxy records in `Forwarded`.
+pub(super) fn forwarded_proto(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get_all(FORWARDED).last()?.to_str().ok()?;
+    parse_forwarded(text)?.pop()?.proto
 }
 
 fn without_quotes(note: &str) -> &str {
@@ -45,30 +70,30 @@ fn without_quotes(note: &str) -> &str {
         .unwrap_or(note)
 }
 
-/// Parses the `for` of each element of a `Forwarded` header (RFC 7239, section 4); `None` if the header is malformed.
-fn parse_forwarded(text: &str) -> Option<Vec<Hop>> {
-    let mut hops = Vec::new();
+/// Parses the elements of a `Forwarded` header (RFC 7239, section 4); `None` if the header is malformed.
+fn parse_forwarded(text: &str) -> Option<Vec<Element>> {
+    let mut elements = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let (hop, behind) = parse_element(rest)?;
-        hops.extend(hop);
+        let (element, behind) = parse_element(rest)?;
+        elements.extend(element);
         rest = match behind.strip_prefix(',') {
             Some(next) => next.trim_start(),
             None if behind.is_empty() => behind,
             None => return None,
         };
     }
-    Some(hops)
+    Some(elements)
 }
 
-/// Parses the pairs up to the next comma. The outer `Option` of the hop is `None` for an empty element.
-fn parse_element(text: &str) -> Option<(Option<Hop>, &str)> {
-    let (mut hop, mut is_empty, mut named) = (None, true, false);
+/// Parses the pairs up to the next comma. The inner `Option` is `None` for an empty element.
+fn parse_element(text: &str) -> Option<(Option<Element>, &str)> {
+    let (mut element, mut is_empty, mut named) = (Element::default(), true, false);
     let mut rest = text;
     loop {
         rest = rest.trim_start();
         if rest.is_empty() || rest.starts_with(',') {
-            return Some(((!is_empty).then_some(hop), rest));
+            return Some(((!is_empty).then_some(element), rest));
         }
         if let Some(next) = rest.strip_prefix(';') {
             rest = next;
@@ -84,7 +109,12 @@ fn parse_element(text: &str) -> Option<(Option<Hop>, &str)> {
             if named {
                 return None;
             }
-            (named, hop) = (true, parse_node(&value));
+            (named, element.hop) = (true, parse_node(&value));
+        } else if name.eq_ignore_ascii_case("proto") {
+            if element.proto.is_some() {
+                return None;
+            }
+            element.proto = Some(value);
         }
         rest = behind.trim_start();
         if !(rest.is_empty() || rest.starts_with([',', ';'])) {
@@ -217,7 +247,14 @@ mod tests {
 
     #[test]
     fn a_forwarded_header_is_read_by_its_grammar() {
-        let hops = |text| parse_forwarded(text);
+        let hops = |text| -> Option<Vec<Hop>> {
+            Some(
+                parse_forwarded(text)?
+                    .into_iter()
+                    .map(|element| element.hop)
+                    .collect(),
+            )
+        };
         assert_eq!(
             hops(
                 r#"for=192.0.2.43, For="[2001:db8:cafe::17]:4711";proto=https , by=203.0.113.43;FOR=unknown"#
@@ -244,6 +281,7 @@ mod tests {
             r#"for="x, for="[2001:db8::1]""#,
             r#"for="192.0.2.1\"#,
             "for=192.0.2.1;for=192.0.2.2",
+            "proto=https;proto=http",
             "for",
             "for=",
             "=192.0.2.1",
@@ -260,8 +298,8 @@ mod tests {
         fn what_a_client_writes_hides_no_note_of_a_proxy(sent in "[a-z0-9=;:,\"\\\\\\[\\] .]{0,40}", quoted in any::<bool>()) {
             let noted = if quoted { "for=\"[2001:db8::9]:80\"" } else { "for=203.0.113.9" };
             let expected = address(if quoted { "2001:db8::9" } else { "203.0.113.9" });
-            let hops = parse_forwarded(&format!("{sent}, {noted}"));
-            prop_assert!(hops.is_none_or(|hops| hops.last() == Some(&Some(expected))));
+            let elements = parse_forwarded(&format!("{sent}, {noted}"));
+            prop_assert!(elements.is_none_or(|elements| elements.last().and_then(|last| last.hop) == Some(expected)));
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Address at which a browser reached the server: its host, and whether the connection was encrypted.
 
-use actix_web::http::header::{FORWARDED, HOST, HeaderName};
+use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, web};
 use url::Url;
 
 use super::client_address::{TrustedProxies, client_address};
-
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use super::forwarded::is_forwarded;
 
 /// Public address of the server, as configured.
 #[derive(Debug, Clone, Default)]
@@ -66,34 +64,9 @@ impl<'a> Site<'a> {
 
     fn proxy_used_tls(&self) -> bool {
         let proxies = self.request.app_data::<web::Data<TrustedProxies>>();
-        let peer = self.request.peer_addr();
-        let is_trusted = proxies
-            .zip(peer)
-            .is_some_and(|(proxies, peer)| proxies.trusts(peer.ip()));
-        is_trusted
-            && self
-                .forwarded_proto()
-                .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
-    }
-
-    /// Returns the protocol that the nearest proxy records. An earlier entry may come from the client.
-    fn forwarded_proto(&self) -> Option<&str> {
-        let headers = self.request.headers();
-        if let Some(proto) = headers.get_all(X_FORWARDED_PROTO).last() {
-            return proto.to_str().ok()?.rsplit(',').next().map(str::trim);
-        }
-        let element = headers
-            .get_all(FORWARDED)
-            .last()?
-            .to_str()
-            .ok()?
-            .rsplit(',')
-            .next()?;
-        element.split(';').find_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            name.eq_ignore_ascii_case("proto")
-                .then(|| value.trim_matches('"'))
-        })
+        proxies
+            .zip(self.request.peer_addr())
+            .is_some_and(|(proxies, peer)| proxies.used_tls(peer.ip(), self.request.headers()))
     }
 
     /// Returns `true` if the browser runs on this machine: its address and the host that it named are loopback, and no
@@ -101,10 +74,8 @@ impl<'a> Site<'a> {
     pub(crate) fn is_loopback(&self) -> bool {
         let peer_is_client =
             client_address(self.request) == self.request.peer_addr().map(|peer| peer.ip().to_canonical());
-        let headers = self.request.headers();
-        let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR);
         let is_local = client_address(self.request).is_some_and(|address| address.is_loopback());
-        is_local && !(peer_is_client && is_forwarded) && is_loopback_host(&self.host)
+        is_local && !(peer_is_client && is_forwarded(self.request.headers())) && is_loopback_host(&self.host)
     }
 
     /// Returns `true` if an `Origin` header names this server.
@@ -134,7 +105,11 @@ mod tests {
     use crate::http::ForwardedHeader;
 
     fn request(peer: &str, headers: &[(&str, &str)]) -> HttpRequest {
-        let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()], ForwardedHeader::Auto);
+        request_behind(ForwardedHeader::Auto, peer, headers)
+    }
+
+    fn request_behind(header: ForwardedHeader, peer: &str, headers: &[(&str, &str)]) -> HttpRequest {
+        let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()], header);
         let mut request = TestRequest::default()
             .peer_addr(format!("{peer}:9").parse().unwrap())
             .app_data(web::Data::new(PublicAddress::new(Some(
@@ -168,6 +143,35 @@ mod tests {
             "192.0.2.1",
             &[("host", "a"), ("x-forwarded-proto", "https")]
         ));
+        // One of two headers that disagree may come from the client.
+        assert!(!secure(
+            "10.0.0.1",
+            &[
+                ("host", "a"),
+                ("x-forwarded-proto", "https"),
+                ("forwarded", "for=1.2.3.4;proto=http")
+            ]
+        ));
+    }
+
+    #[test]
+    fn a_header_that_the_proxies_do_not_write_is_ignored() {
+        let host = ("host", "a");
+        let list = [host, ("x-forwarded-proto", "https")];
+        let rfc = [host, ("forwarded", "for=1.2.3.4;proto=\"https\"")];
+        for (header, headers, is_secure) in [
+            (ForwardedHeader::XForwardedFor, list, true),
+            (ForwardedHeader::XForwardedFor, rfc, false),
+            (ForwardedHeader::Forwarded, list, false),
+            (ForwardedHeader::Forwarded, rfc, true),
+        ] {
+            let request = request_behind(header, "10.0.0.1", &headers);
+            assert_eq!(
+                Site::of(&request).is_secure(),
+                is_secure,
+                "{header:?} {headers:?}"
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::ServiceError;
-use super::authentication::{AuthenticatedDevice, DeviceTokenState, GatewayKey};
+use super::authentication::{DeviceCaller, GatewayKey, TokenSigningKey};
 use super::check_path::CheckPath;
 use crate::live::PublishedTenant;
 use slipway_domain::catalog::field::excerpt;
@@ -47,7 +47,7 @@ pub struct CheckAnswer<'a> {
     pub token_renewal_due: bool,
 }
 
-impl AuthenticatedDevice {
+impl DeviceCaller {
     /// Answers a check. `claimed` is the tenant named in the request, if any.
     pub fn check<'a>(
         &'a self,
@@ -62,7 +62,7 @@ impl AuthenticatedDevice {
         let waiting = || checks.pending_pushes.count(tenant, device, checks.now());
         Ok(CheckAnswer {
             pushes_waiting: token_state.map(|_| waiting()),
-            token_renewal_due: token_state == Some(DeviceTokenState::UnderOldKey),
+            token_renewal_due: token_state == Some(TokenSigningKey::Retired),
             ..answer
         })
     }

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
+use super::body_owner;
 use super::check_response::{CheckResponse, QueryParameters};
 use super::raw_check_fields::RawCheckFields;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
-use crate::http::body_memory::Owner;
 use crate::http::check_answer::insert_check_headers;
 use crate::http::client_address::client_address;
 use crate::http::offer_json::NATIVE_JSON;
@@ -19,7 +19,7 @@ use crate::http::problem::Problem;
 use crate::http::request::{bearer, context};
 use crate::http::value_schemas::{APP_UNKNOWN, JsonOrText};
 use crate::services::CheckPath;
-use crate::services::authentication::authenticate_device_credential;
+use crate::services::authentication::identify_device_caller;
 use crate::services::checks::CheckAnswer;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
@@ -108,12 +108,12 @@ async fn check_posted(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let mut device = authenticate_device_credential(checks, bearer(request.headers()))?;
-    let owner = Owner::Tenant(device.tenant_id());
+    let mut device = identify_device_caller(checks, bearer(request.headers()))?;
+    let owner = body_owner(request, Some(&device));
     let body = read_body(request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     if body.arrived_late {
         // The credential may have been revoked in the meantime.
-        device = authenticate_device_credential(checks, bearer(request.headers()))?;
+        device = identify_device_caller(checks, bearer(request.headers()))?;
     }
     let fields: CheckRequest<'_> = parse_json(&body.bytes)?;
     let raw = RawCheckFields::new([
@@ -132,7 +132,7 @@ async fn check_posted(
 }
 
 fn check_queried(checks: &CheckPath, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let device = authenticate_device_credential(checks, bearer(request.headers()))?;
+    let device = identify_device_caller(checks, bearer(request.headers()))?;
     let text = request.query_string();
     if text.matches('&').nth(MAX_PARAMETERS - 1).is_some() {
         return Err(query_problem(&format!(

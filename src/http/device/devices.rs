@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::body_owner;
 use super::raw_check_fields::RawCheckFields;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
-use crate::http::body_memory::Owner;
 use crate::http::client_address::client_address;
 use crate::http::fields::FieldReader;
 use crate::http::openapi::WriteProblems;
@@ -17,7 +17,7 @@ use crate::http::request_fields::{Nullable, Required};
 use crate::http::value_schemas::JsonOrText;
 use crate::secrets::PresentedEnrolmentCode;
 use crate::services::PermitClass;
-use crate::services::authentication::authenticate_device_credential;
+use crate::services::authentication::identify_device_caller;
 use crate::services::enrolment::{EnrolmentRequest, EnrolmentResult, enrol};
 use slipway_domain::catalog::device::{DeviceAttributes, DeviceEnrolment, OrgInfo};
 use slipway_domain::catalog::field::{FieldError, Invalid};
@@ -74,12 +74,12 @@ pub(super) async fn enrol_device(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
-    let tenant = authenticate_device_credential(ctx.checks(), bearer(request.headers()))?.tenant_id();
-    let owner = Owner::Tenant(tenant);
+    let caller = identify_device_caller(ctx.checks(), bearer(request.headers()))?;
+    let owner = body_owner(&request, Some(&caller));
     let body = read_body(&request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     // The credential may have been revoked while the body arrived.
-    let caller = authenticate_device_credential(ctx.checks(), bearer(request.headers()))?;
-    let _permit = acquire(&ctx, PermitClass::Device(tenant))?;
+    let caller = identify_device_caller(ctx.checks(), bearer(request.headers()))?;
+    let _permit = acquire(&ctx, PermitClass::Device(caller.tenant_id()))?;
     let fields: EnrolDeviceRequest<'_> = parse_json(&body.bytes)?;
     let (device, code) = fields.read()?;
     let enrolment = enrolment_request(&request, device, code);

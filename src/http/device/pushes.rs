@@ -8,10 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::body_owner;
 use super::push_response::PushesResponse;
 use crate::http::body::{MAX_BODY_BYTES, parse_json, read_body};
-use crate::http::body_memory::Owner;
-use crate::http::client_address::client_address;
 use crate::http::fields::FieldReader;
 use crate::http::openapi::{ReadProblems, WriteProblems};
 use crate::http::path::{FromPath, OwnDevicePath, OwnPushPath};
@@ -21,12 +20,12 @@ use crate::http::request_fields::request;
 use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
 use crate::services::authentication::{
-    authenticate_acknowledging, authenticate_device, authenticate_device_credential,
+    authenticate_acknowledging, authenticate_device, identify_device_caller,
 };
 use crate::services::push_channels::{
     DeliveredPush, MAX_POLL_WAIT_S, PushAck, acknowledge_within_limit, poll,
 };
-use crate::services::{Context, PermitClass, network_of};
+use crate::services::PermitClass;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::{Acknowledgement, TargetRecord};
@@ -134,7 +133,9 @@ pub(super) async fn acknowledge_push(
 ) -> Result<HttpResponse, Problem> {
     let ctx = context(&request);
     let path = OwnPushPath::from_path(&request)?;
-    let owner = body_owner(&ctx, &request);
+    // The handler reports a wrong credential once it has read the body.
+    let caller = identify_device_caller(ctx.checks(), bearer(request.headers())).ok();
+    let owner = body_owner(&request, caller.as_ref());
     let body = read_body(&request, &mut payload.into_inner(), owner, MAX_BODY_BYTES).await?;
     // Authenticated after the body, because the token may have been revoked while it arrived.
     let principal = authenticate_acknowledging(&ctx, bearer(request.headers()), &path.device_id).await?;
@@ -143,15 +144,6 @@ pub(super) async fn acknowledge_push(
     let ack = body.read(path.push_id)?;
     let target = acknowledge_within_limit(&ctx, &principal.scope, principal.authority(), ack).await?;
     Ok(HttpResponse::Ok().json(AcknowledgedPushResponse::from(&target)))
-}
-
-/// Returns to whom the memory of a body is charged before its sender is authenticated.
-fn body_owner(ctx: &Context, request: &HttpRequest) -> Owner {
-    match authenticate_device_credential(ctx.checks(), bearer(request.headers())) {
-        Ok(device) => Owner::Tenant(device.tenant_id()),
-        // The handler reports the error once it has read the body.
-        Err(_) => Owner::Source(client_address(request).map(network_of)),
-    }
 }
 
 impl AcknowledgePushRequest {

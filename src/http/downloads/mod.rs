@@ -79,7 +79,7 @@ pub(super) async fn get_download_page(
 ) -> Result<HttpResponse, Problem> {
     let found = artifacts::find_link(&ctx, &key_of(&request)?).await?;
     let facts = artifacts::page_facts(&ctx, &found).await?;
-    let language = page::Language::of(&request);
+    let language = page::accepted_language(&request);
     page::render(&ctx, &found.artifact.value, facts.as_ref(), language)
 }
 

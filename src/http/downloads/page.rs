@@ -1,8 +1,8 @@
 //! Page for people: what the file is, a button, and a QR code for wide screens.
 
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, AcceptLanguage, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, Header,
-    LanguageTag, Preference, REFERRER_POLICY, VARY, X_FRAME_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY,
+    X_FRAME_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -11,21 +11,16 @@ use crate::http::problem::Problem;
 use crate::services::Context;
 use crate::services::artifacts::PageFacts;
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFacts};
+use slipway_domain::catalog::language::Language;
 
 /// Nothing but the page's own style and images of this host.
 const POLICY: &str = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// Language of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
-    English,
-    Chinese,
-}
-
 #[derive(Template)]
 #[template(path = "get.html")]
 struct Page<'a> {
+    language: &'static str,
     words: &'static Words,
     title: String,
     version: Option<&'a str>,
@@ -40,7 +35,6 @@ struct Page<'a> {
 }
 
 struct Words {
-    language: &'static str,
     version: &'static str,
     size: &'static str,
     notes: &'static str,
@@ -49,7 +43,6 @@ struct Words {
 }
 
 const ENGLISH: Words = Words {
-    language: "en",
     version: "Version",
     size: "Size",
     notes: "What is new",
@@ -58,7 +51,6 @@ const ENGLISH: Words = Words {
 };
 
 const CHINESE: Words = Words {
-    language: "zh-CN",
     version: "版本",
     size: "大小",
     notes: "更新内容",
@@ -66,29 +58,18 @@ const CHINESE: Words = Words {
     scan: "扫码在设备上打开此页面",
 };
 
-impl Language {
-    /// Returns the preferred one of the languages that a request accepts.
-    pub(super) fn of(request: &HttpRequest) -> Self {
-        if !request.headers().contains_key(ACCEPT_LANGUAGE) {
-            return Self::English;
-        }
-        let ranked = AcceptLanguage::parse(request).map_or_else(|_| Vec::new(), |accepted| accepted.ranked());
-        ranked
-            .into_iter()
-            .filter_map(Preference::into_item)
-            .find_map(|tag: LanguageTag| match tag.primary_language() {
-                "zh" => Some(Self::Chinese),
-                "en" => Some(Self::English),
-                _ => None,
-            })
-            .unwrap_or(Self::English)
-    }
+/// Returns the preferred one of the languages that a request accepts.
+pub(super) fn accepted_language(request: &HttpRequest) -> Language {
+    let header = request.headers().get(ACCEPT_LANGUAGE);
+    header
+        .and_then(|header| Language::preferred(header.to_str().ok()?))
+        .unwrap_or_default()
+}
 
-    const fn words(self) -> &'static Words {
-        match self {
-            Self::English => &ENGLISH,
-            Self::Chinese => &CHINESE,
-        }
+const fn words(language: Language) -> &'static Words {
+    match language {
+        Language::English => &ENGLISH,
+        Language::Chinese => &CHINESE,
     }
 }
 
@@ -104,7 +85,8 @@ pub(super) fn render(
     let name =
         percent_encoding::utf8_percent_encode(artifact.filename.as_str(), percent_encoding::NON_ALPHANUMERIC);
     let page = Page {
-        words: language.words(),
+        language: language.tag(),
+        words: words(language),
         title: title(artifact, facts, language),
         version: facts
             .map(|facts| facts.version_name.as_str())
@@ -123,7 +105,7 @@ pub(super) fn render(
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((VARY, "Accept-Language"))
-        .insert_header((CONTENT_LANGUAGE, language.words().language))
+        .insert_header((CONTENT_LANGUAGE, language.tag()))
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         // The address of the page is a credential.
@@ -161,24 +143,7 @@ fn readable_size(bytes: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
-
     use super::*;
-
-    #[test]
-    fn the_first_known_language_is_chosen() {
-        for (header, language) in [
-            ("zh-CN,zh;q=0.9,en;q=0.8", Language::Chinese),
-            ("en-US,zh;q=0.9", Language::English),
-            ("de,zh;q=0.5,en;q=0.1", Language::Chinese),
-            ("de", Language::English),
-            ("*", Language::English),
-            ("=;,", Language::English),
-        ] {
-            let request = TestRequest::default().insert_header(("accept-language", header));
-            assert_eq!(Language::of(&request.to_http_request()), language, "{header}");
-        }
-    }
 
     #[test]
     fn sizes_are_readable() {

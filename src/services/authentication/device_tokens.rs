@@ -1,6 +1,6 @@
 //! Authentication of single devices by their newest own token, which the database confirms.
 
-use super::devices::{DeviceCredential, authenticate_device_credential};
+use super::devices::{DeviceCredential, identify_device_caller};
 use crate::live::{DeviceRef, Lookup};
 use crate::secrets::PresentedDeviceToken;
 use crate::services::{Context, ServiceError};
@@ -86,7 +86,7 @@ async fn authenticate_admitted(
     device_id: &DeviceId,
     admit: impl FnOnce(&DeviceScope) -> Result<(), ServiceError>,
 ) -> Result<DevicePrincipal, ServiceError> {
-    let caller = authenticate_device_credential(ctx.checks(), bearer).map_err(|error| match error {
+    let caller = identify_device_caller(ctx.checks(), bearer).map_err(|error| match error {
         ServiceError::Unauthenticated(_) => NO_TOKEN,
         other => other,
     })?;

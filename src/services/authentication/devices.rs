@@ -23,8 +23,8 @@ pub(in crate::services) const WRONG_TOKEN: ServiceError = ServiceError::Unauthen
     "the token belongs to another device_id, or was replaced or revoked; enrol the device again with POST /v1/devices",
 );
 
-/// A caller with a device credential of a tenant.
-pub struct AuthenticatedDevice {
+/// A caller that presents a device credential of a tenant. Its own token is not verified yet.
+pub struct DeviceCaller {
     tenant: Arc<PublishedTenant>,
     pub(in crate::services) credential: DeviceCredential,
 }
@@ -37,22 +37,23 @@ pub(in crate::services) enum DeviceCredential {
     Token(PresentedDeviceToken),
 }
 
-/// State of the device's own token.
+/// Secret key that the device's own token was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::services) enum DeviceTokenState {
-    Current,
-    /// Made with a secret key other than the first.
-    UnderOldKey,
+pub(in crate::services) enum TokenSigningKey {
+    Primary,
+    /// Another than the first, so that the token is due for renewal.
+    Retired,
 }
 
-/// Authenticates a bearer token as a device key. A device's own token is verified later, when the device's id is known.
-pub fn authenticate_device_credential(
+/// Verifies a device key. A device's own token is only read: [`DeviceCaller::verify_own_token`] verifies it once the
+/// device's id is known.
+pub fn identify_device_caller(
     checks: &CheckPath,
     bearer: Option<&str>,
-) -> Result<AuthenticatedDevice, ServiceError> {
+) -> Result<DeviceCaller, ServiceError> {
     let Some(presented) = bearer.and_then(PresentedToken::parse) else {
         let token = bearer.and_then(PresentedDeviceToken::parse).ok_or(WRONG_KEY)?;
-        return Ok(AuthenticatedDevice {
+        return Ok(DeviceCaller {
             tenant: find_tenant(checks, token.tenant)?,
             credential: DeviceCredential::Token(token),
         });
@@ -73,7 +74,7 @@ pub fn authenticate_device_credential(
         .key_uses
         .record(KeyRef::DeviceKey(tenant.tenant.id, key), now);
     let credential = DeviceCredential::Key(key);
-    Ok(AuthenticatedDevice { tenant, credential })
+    Ok(DeviceCaller { tenant, credential })
 }
 
 fn find_tenant(checks: &CheckPath, tenant: TenantId) -> Result<Arc<PublishedTenant>, ServiceError> {
@@ -85,7 +86,7 @@ fn find_tenant(checks: &CheckPath, tenant: TenantId) -> Result<Arc<PublishedTena
     }
 }
 
-impl AuthenticatedDevice {
+impl DeviceCaller {
     pub(in crate::services) fn published_tenant(&self) -> &PublishedTenant {
         &self.tenant
     }
@@ -94,18 +95,23 @@ impl AuthenticatedDevice {
         self.tenant.tenant.id
     }
 
+    /// Returns the tenant if the credential is verified: anybody can name a tenant in a token of their own making.
+    pub fn verified_tenant(&self) -> Option<TenantId> {
+        matches!(self.credential, DeviceCredential::Key(_)).then(|| self.tenant_id())
+    }
+
     pub(super) fn tenant_is_enabled(&self) -> bool {
         self.tenant.tenant.enabled
     }
 
-    /// Returns the state of the device's own token, or `None` for a device key.
+    /// Returns the secret key of the device's own token, or `None` for a device key.
     ///
     /// Fails if the token belongs to another device or if this node knows that it was replaced.
     pub(in crate::services) fn verify_own_token(
         &self,
         checks: &CheckPath,
         device: &str,
-    ) -> Result<Option<DeviceTokenState>, ServiceError> {
+    ) -> Result<Option<TokenSigningKey>, ServiceError> {
         let DeviceCredential::Token(token) = &self.credential else {
             return Ok(None);
         };
@@ -116,9 +122,9 @@ impl AuthenticatedDevice {
         };
         match token.key_id(&checks.keyring, device) {
             Some(key_id) if !was_replaced() => Ok(Some(if key_id == checks.keyring.primary_key_id() {
-                DeviceTokenState::Current
+                TokenSigningKey::Primary
             } else {
-                DeviceTokenState::UnderOldKey
+                TokenSigningKey::Retired
             })),
             _ => Err(WRONG_TOKEN),
         }

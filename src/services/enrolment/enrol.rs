@@ -11,7 +11,7 @@ use crate::services::audit::{
     self, Actor, AuditedChange, DeviceProject, EnrolmentDetails, EnrolmentRefusalDetails,
 };
 use crate::services::authentication::{
-    AuthenticatedDevice, DeviceCredential, INVALID_TOKEN, WRONG_TOKEN, is_newest,
+    DeviceCaller, DeviceCredential, INVALID_TOKEN, WRONG_TOKEN, is_newest,
 };
 use crate::services::devices::complete_org_info;
 use crate::services::network::network_of;
@@ -44,7 +44,7 @@ pub struct EnrolmentResult {
 /// An authenticated enrolment attempt.
 struct Attempt<'a> {
     ctx: &'a Context,
-    caller: &'a AuthenticatedDevice,
+    caller: &'a DeviceCaller,
     request: &'a EnrolmentRequest,
     scope: TenantScope,
     now: DateTime<Utc>,
@@ -53,7 +53,7 @@ struct Attempt<'a> {
 /// Issues a token to a device. It replaces the current one, if any.
 pub async fn enrol(
     ctx: &Context,
-    caller: &AuthenticatedDevice,
+    caller: &DeviceCaller,
     mut request: EnrolmentRequest,
 ) -> Result<EnrolmentResult, ServiceError> {
     let tenant = caller.tenant_id();

@@ -172,7 +172,7 @@ async fn people_get_a_page_in_their_language(storage: TestStorage) {
     assert_eq!((status, header(&headers, "vary")), (200, "Accept-Language"));
     assert!(header(&headers, "content-security-policy").starts_with("default-src 'none'"));
     assert!(
-        html.contains("lang=\"zh-CN\"") && html.contains("货架") && html.contains("下载"),
+        html.contains("lang=\"zh\"") && html.contains("货架") && html.contains("下载"),
         "{html}"
     );
     assert!(html.contains(stored["sha256"].as_str().unwrap()) && html.contains("1.4.2"));
