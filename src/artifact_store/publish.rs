@@ -17,7 +17,7 @@ use super::{ArtifactStore, Backing, ObjectName, StoreError, within};
 /// Smallest part of a multipart upload. The service accepts at least 5 MiB.
 const PART_BYTES: u64 = 8 << 20;
 /// Number of parts that the service accepts.
-const MOST_PARTS: u64 = 10_000;
+const MAX_PARTS: u64 = 10_000;
 /// Time limit of one part, or of the move of a file.
 const PART_LIMIT: Duration = Duration::from_mins(5);
 
@@ -68,7 +68,7 @@ async fn send(bucket: &dyn ObjectStore, path: &Path, received: ReceivedFile) -> 
 }
 
 async fn send_parts(upload: &mut dyn MultipartUpload, file: &Arc<File>, size: u64) -> Result<(), StoreError> {
-    let part_bytes = PART_BYTES.max(size.div_ceil(MOST_PARTS));
+    let part_bytes = PART_BYTES.max(size.div_ceil(MAX_PARTS));
     let mut offset = 0;
     while offset < size {
         let length = part_bytes.min(size - offset);

@@ -7,6 +7,7 @@ use actix_web::http::header::{HOST, ORIGIN};
 
 use crate::http::problem::{Problem, ProblemCode};
 use crate::http::site::Site;
+use crate::services::authentication::SESSION_LIFETIME;
 
 /// Cookie of a session, and its name where the browser reaches the server without TLS.
 const SESSION: CookieName = CookieName("__Host-slipway", "slipway");
@@ -15,8 +16,6 @@ const VISITOR: CookieName = CookieName("__Host-slipway-visitor", "slipway-visito
 /// Cookie of the chosen language.
 const LANGUAGE: CookieName = CookieName("__Host-slipway-language", "slipway-language");
 
-/// Lifetime of a session, which the database limits too.
-const SESSION_DAYS: i64 = 30;
 const LANGUAGE_DAYS: i64 = 365;
 
 struct CookieName(&'static str, &'static str);
@@ -51,7 +50,7 @@ pub(super) fn session_of(request: &HttpRequest) -> Option<String> {
 
 pub(super) fn session_cookie(request: &HttpRequest, value: String) -> Cookie<'static> {
     let mut cookie = SESSION.cookie(request, value);
-    cookie.set_max_age(Duration::days(SESSION_DAYS));
+    cookie.set_max_age(Duration::seconds(SESSION_LIFETIME.num_seconds()));
     cookie
 }
 

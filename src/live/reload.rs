@@ -20,7 +20,7 @@ use slipway_resolver::{OfferEncoders, PartSelection};
 const SAMPLE: usize = 64;
 
 /// Number of changed apps above which every changed app is read as a whole: SQLite refuses longer conditions.
-const MOST_PARTIAL: usize = 500;
+const MAX_PARTIAL: usize = 500;
 /// Number of apps that are read together. SQLite limits the parameters of a statement.
 const APPS_AT_ONCE: usize = 500;
 
@@ -75,7 +75,7 @@ impl TenantReload<'_> {
                 }
             }
         }
-        if changed_since.len() > MOST_PARTIAL {
+        if changed_since.len() > MAX_PARTIAL {
             changed_since.clear();
         }
         let sample = self.sample();

@@ -26,7 +26,7 @@ const WAITING: usize = 64;
 /// `Retry-After` of a refused call, in seconds.
 const RETRY_AFTER_S: u64 = 2;
 /// Maximum number of threads. Each may hold an answer of maximum size in memory.
-const MOST_THREADS: usize = 4;
+const MAX_THREADS: usize = 4;
 /// Niceness of the threads. If cores are scarce, each thread gets about a tenth of a core that checks also need.
 const NICENESS: i32 = 10;
 
@@ -65,7 +65,7 @@ impl HeavyCalls {
     /// Starts the threads: half the number of cores, at least two and at most four. Must be called within a runtime.
     pub fn start() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        Self::with_threads((cores / 2).clamp(2, MOST_THREADS))
+        Self::with_threads((cores / 2).clamp(2, MAX_THREADS))
     }
 
     fn with_threads(threads: usize) -> Self {

@@ -20,7 +20,7 @@ use slipway_domain::catalog::ids::TenantId;
 /// A network's share is this fraction of the daily limit.
 const SHARES: u64 = 20;
 /// Minimum share. Small limits are therefore used first come, first served.
-const LEAST_SHARE: u64 = 100;
+const MIN_SHARE: u64 = 100;
 const DAY: Duration = Duration::from_hours(24);
 
 pub struct NewDevices {
@@ -59,7 +59,7 @@ impl Allowance<'_> {
 impl NewDevices {
     /// Allows `per_day` new devices per tenant and day (UTC).
     pub fn new(per_day: u64) -> Self {
-        let share = (per_day / SHARES).max(LEAST_SHARE);
+        let share = (per_day / SHARES).max(MIN_SHARE);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         Self {
             per_day,

@@ -22,7 +22,7 @@ use crate::random;
 use slipway_domain::catalog::instant::in_micros;
 
 /// Number of attempts to reserve a key that another request holds and releases meanwhile.
-const MOST_ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Identity of a create: the key is scoped to caller, method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub async fn reserve(
         path: key.path.clone(),
         key: key.key.clone(),
     };
-    for _ in 0..MOST_ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         let write = db.begin_single_write().await?;
         let connection = write.connection();
         let backend = connection.get_database_backend();

@@ -18,7 +18,7 @@ const MODULE: &str = "module.json";
 const LONGEST_MESSAGE: usize = 200;
 const LONGEST_BUNDLE_NAME: usize = 128;
 const LONGEST_VERSION_NAME: usize = 127;
-const MOST_DEVICE_TYPES: usize = 64;
+const MAX_DEVICE_TYPES: usize = 64;
 const LONGEST_DEVICE_TYPE: usize = 64;
 
 /// Part of `module.json` by which a package is told from any archive that has a file of this name.
@@ -93,7 +93,7 @@ fn parse(text: &[u8]) -> Result<HapFacts, Flaw> {
         return Err(format!("versionName is longer than {LONGEST_VERSION_NAME} bytes").into());
     }
     let types = &file.module.device_types;
-    if types.len() > MOST_DEVICE_TYPES || types.iter().any(|name| name.len() > LONGEST_DEVICE_TYPE) {
+    if types.len() > MAX_DEVICE_TYPES || types.iter().any(|name| name.len() > LONGEST_DEVICE_TYPE) {
         return Err("deviceTypes has too many or too long names".into());
     }
     Ok(HapFacts {

@@ -30,7 +30,7 @@ use slipway_gateway::signed_request::SignedRequest;
 use slipway_resolver::{ExplainedRelease, ExplainedResource};
 
 /// Largest number of releases of a resource on the page.
-const MOST_RELEASES: usize = 50;
+const MAX_RELEASES: usize = 50;
 
 /// Fields of a check that are JSON.
 const JSON_FIELDS: [&str; 3] = ["old_versions", "org_info", "attributes"];
@@ -106,7 +106,7 @@ impl ExplanationView {
 
 impl ResourceView {
     fn of(visit: &Visit, app: &str, resource: ExplainedResource) -> Self {
-        let shown = resource.releases.len().min(MOST_RELEASES);
+        let shown = resource.releases.len().min(MAX_RELEASES);
         Self {
             identifier: resource.identifier,
             installed: resource.installed.get(),
@@ -115,7 +115,7 @@ impl ResourceView {
             releases: resource
                 .releases
                 .into_iter()
-                .take(MOST_RELEASES)
+                .take(MAX_RELEASES)
                 .map(|release| ReleaseView::of(visit, app, release))
                 .collect(),
         }

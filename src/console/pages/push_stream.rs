@@ -21,7 +21,7 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 /// Lifetime of a stream. The browser opens the next one.
 const STREAM_FOR: Duration = Duration::from_mins(5);
 /// Maximum number of streams of this node. A page without one is complete, but not live.
-const MOST_STREAMS: usize = 200;
+const MAX_STREAMS: usize = 200;
 
 static STREAMS: AtomicUsize = AtomicUsize::new(0);
 
@@ -31,7 +31,7 @@ struct StreamPlace;
 impl StreamPlace {
     fn take() -> Option<Self> {
         let taken = STREAMS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < MOST_STREAMS).then_some(open + 1)
+            (open < MAX_STREAMS).then_some(open + 1)
         });
         taken.ok().map(|_| Self)
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_refused_stream_takes_and_gives_back_no_place() {
-        let places: Vec<_> = (0..MOST_STREAMS).map_while(|_| StreamPlace::take()).collect();
+        let places: Vec<_> = (0..MAX_STREAMS).map_while(|_| StreamPlace::take()).collect();
         assert!(StreamPlace::take().is_none());
         assert!(StreamPlace::take().is_none());
         drop(places);

@@ -19,13 +19,13 @@ use crate::http::request::{acquire, bearer, context, read_query};
 use crate::http::request_fields::request;
 use crate::http::telemetry::is_head;
 use crate::http::value_schemas::{AcknowledgementValue, PushStateValue};
+use crate::services::PermitClass;
 use crate::services::authentication::{
     authenticate_acknowledging, authenticate_device, identify_device_caller,
 };
 use crate::services::push_channels::{
     DeliveredPush, MAX_POLL_WAIT_S, PushAck, acknowledge_within_limit, poll,
 };
-use crate::services::PermitClass;
 use slipway_domain::catalog::field::Invalid;
 use slipway_domain::catalog::ids::PushId;
 use slipway_domain::catalog::push::{Acknowledgement, TargetRecord};

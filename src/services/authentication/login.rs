@@ -18,7 +18,7 @@ use slipway_domain::catalog::ids::SessionId;
 use slipway_domain::catalog::text::Username;
 
 /// Time from the login to the end of a session, regardless of refreshes.
-const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
+pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
 
 /// Generation of a session's first refresh token.
 const FIRST_GENERATION: i64 = 1;

@@ -31,7 +31,7 @@ pub use self::device_tokens::{DevicePrincipal, authenticate_acknowledging, authe
 pub(super) use self::device_tokens::{INVALID_TOKEN, is_newest};
 pub use self::devices::{DeviceCaller, identify_device_caller};
 pub(super) use self::devices::{DeviceCredential, TokenSigningKey, WRONG_TOKEN};
-pub use self::login::login;
+pub use self::login::{SESSION_LIFETIME, login};
 pub(super) use self::login_limits::count_login_attempt;
 pub use self::principals::authenticate_principal;
 pub use self::refresh::{Client, refresh};

@@ -19,7 +19,7 @@ pub const MAX_POLL_WAIT_S: u32 = 60;
 /// Maximum number of pushes per poll. Acknowledging them makes room for the next ones.
 pub const MAX_POLLED: usize = 200;
 /// Minimum time between reads of a poll that is not woken.
-const LEAST_PAUSE: Duration = Duration::from_millis(50);
+const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Maximum wait of a poll while this node is about to stop.
 const DRAINING_POLL_WAIT: Duration = Duration::from_millis(500);
 
@@ -91,7 +91,7 @@ async fn record_delivery(
 }
 
 async fn wait_until(listener: &Listener, deadline: Instant, next: Option<TimeDelta>) {
-    let next = next.map(|wait| timer::runtime_now() + wait.to_std().unwrap_or_default().max(LEAST_PAUSE));
+    let next = next.map(|wait| timer::runtime_now() + wait.to_std().unwrap_or_default().max(MIN_PAUSE));
     let first = next.map_or(deadline, |next| next.min(deadline));
     // The device requested the wait.
     let _suspended = suspend_deadline();

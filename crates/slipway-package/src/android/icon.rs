@@ -9,7 +9,7 @@ use crate::source::Source;
 use crate::zip::{Archive, read_entry};
 
 /// Number of images that are tried.
-const MOST_TRIES: usize = 8;
+const MAX_TRIES: usize = 8;
 
 /// Lists the files of an icon, the best first: a web page shows it larger than a launcher does.
 pub(super) fn paths(table: &ResourceTable<'_>, icon: u32) -> Result<Vec<String>, Flaw> {
@@ -17,7 +17,7 @@ pub(super) fn paths(table: &ResourceTable<'_>, icon: u32) -> Result<Vec<String>,
     files.sort_by_key(|(config, _)| std::cmp::Reverse(config.density));
     let mut paths: Vec<_> = files.into_iter().map(|(_, path)| path).collect();
     paths.dedup();
-    paths.truncate(MOST_TRIES);
+    paths.truncate(MAX_TRIES);
     Ok(paths)
 }
 

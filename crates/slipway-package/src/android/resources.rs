@@ -11,9 +11,9 @@ const PACKAGE: u16 = 0x0200;
 const TYPE: u16 = 0x0201;
 
 /// Number of type chunks that a table may have: one for each type and configuration.
-const MOST_TYPES: usize = 16_384;
+const MAX_TYPES: usize = 16_384;
 /// Number of values that one resource may lead to.
-const MOST_VALUES: usize = 512;
+const MAX_VALUES: usize = 512;
 /// Number of references that may follow each other.
 const LONGEST_CHAIN: usize = 8;
 
@@ -92,7 +92,7 @@ impl<'a> ResourceTable<'a> {
         while let Some((id, outer, depth)) = pending.pop() {
             for (own, value) in self.values(id)? {
                 visited += 1;
-                if visited > MOST_VALUES {
+                if visited > MAX_VALUES {
                     return Err("a resource has too many values".into());
                 }
                 // The configuration of the first resource decides when its value applies.
@@ -130,7 +130,7 @@ fn collect_types<'a>(package: &Chunk<'a>, types: &mut Vec<TypeChunk<'a>>) -> Res
         if chunk.kind != TYPE {
             continue;
         }
-        if types.len() == MOST_TYPES {
+        if types.len() == MAX_TYPES {
             return Err("it has too many types".into());
         }
         let type_id = chunk.header()?.u8()?;

@@ -12,7 +12,7 @@ const END_TAG: u16 = 0x0103;
 const NODES: std::ops::RangeInclusive<u16> = 0x0100..=0x017f;
 
 /// Number of attributes that an element may have.
-const MOST_ATTRIBUTES: u16 = 256;
+const MAX_ATTRIBUTES: u16 = 256;
 
 const NO_NAMESPACE: u32 = u32::MAX;
 /// Index of no text.
@@ -75,8 +75,8 @@ impl StartTag<'_> {
     }
 
     pub(super) fn attributes(&self) -> Result<Vec<Attribute>, Flaw> {
-        if self.attribute_count > MOST_ATTRIBUTES {
-            return Err(format!("an element has more than {MOST_ATTRIBUTES} attributes").into());
+        if self.attribute_count > MAX_ATTRIBUTES {
+            return Err(format!("an element has more than {MAX_ATTRIBUTES} attributes").into());
         }
         let mut rest = self.attributes;
         let attributes = (0..self.attribute_count).map(|_| {

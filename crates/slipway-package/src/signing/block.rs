@@ -16,7 +16,7 @@ const V3: u32 = 0xf053_68c0;
 const V31: u32 = 0x1b93_ad61;
 
 /// Number of pairs that a block may have. Packagers add a few: padding, dependencies, channel names.
-const MOST_PAIRS: usize = 1024;
+const MAX_PAIRS: usize = 1024;
 
 /// Values of the signature schemes, and the place of the block.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl SigningBlock {
         limit: u64,
     ) -> Result<(), InspectionError> {
         let mut position = self.start + 8;
-        for _ in 0..MOST_PAIRS {
+        for _ in 0..MAX_PAIRS {
             if position == end {
                 return Ok(());
             }

@@ -8,7 +8,7 @@ use crate::facts::CertificateDigest;
 
 const VERSION: u32 = 1;
 /// Number of keys in a lineage. Each costs a verification.
-const MOST_KEYS: usize = 16;
+const MAX_KEYS: usize = 16;
 
 /// Flag of an earlier key: Android accepts the file as an update of an app that this key signed.
 const INSTALLED_DATA: u32 = 1;
@@ -44,7 +44,7 @@ pub(super) fn verify(mut proof: Cursor<'_>, signer: &Certificate<'_>) -> Result<
     while !proof.is_empty() {
         let node = read_node(proof.prefixed()?)?;
         let digest = node.certificate.digest();
-        if history.len() == MOST_KEYS || history.contains(&digest) {
+        if history.len() == MAX_KEYS || history.contains(&digest) {
             return Err("the proof of rotation has too many keys, or one twice".into());
         }
         history.push(digest);

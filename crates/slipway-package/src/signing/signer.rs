@@ -9,10 +9,10 @@ use crate::error::Flaw;
 use crate::facts::CertificateDigest;
 
 /// Limits of Android: more are not installed.
-const MOST_SIGNERS: usize = 10;
-const MOST_SIGNATURES: usize = 16;
-const MOST_CERTIFICATES: usize = 16;
-const MOST_ATTRIBUTES: usize = 64;
+const MAX_SIGNERS: usize = 10;
+const MAX_SIGNATURES: usize = 16;
+const MAX_CERTIFICATES: usize = 16;
+const MAX_ATTRIBUTES: usize = 64;
 
 /// Attributes of signed data.
 const STRIPPING_PROTECTION: u32 = 0xbeef_f00d;
@@ -43,7 +43,7 @@ pub(super) fn verify_all(scheme: BlockScheme, value: &[u8]) -> Result<Vec<Verifi
     let mut signers = Cursor::new(value).prefixed()?;
     let mut verified = Vec::new();
     while !signers.is_empty() {
-        if verified.len() == MOST_SIGNERS {
+        if verified.len() == MAX_SIGNERS {
             return Err("it has too many signers".into());
         }
         verified.push(verify(scheme, signers.prefixed()?)?);
@@ -57,7 +57,7 @@ pub(super) fn verify_all(scheme: BlockScheme, value: &[u8]) -> Result<Vec<Verifi
 fn verify(scheme: BlockScheme, mut signer: Cursor<'_>) -> Result<VerifiedSigner, Flaw> {
     let signed_bytes = signer.prefixed()?;
     let sdk_range = read_sdk_range(scheme, &mut signer)?;
-    let signatures = read_pairs(signer.prefixed()?, MOST_SIGNATURES)?;
+    let signatures = read_pairs(signer.prefixed()?, MAX_SIGNATURES)?;
     let public_key = signer.prefixed()?;
     let data = SignedData::parse(scheme, signed_bytes)?;
     let certificate = Certificate::parse(data.certificate)?;
@@ -113,8 +113,8 @@ struct SignedData<'a> {
 
 impl<'a> SignedData<'a> {
     fn parse(scheme: BlockScheme, mut data: Cursor<'a>) -> Result<Self, Flaw> {
-        let digests = read_pairs(data.prefixed()?, MOST_SIGNATURES)?;
-        let certificates = read_list(data.prefixed()?, MOST_CERTIFICATES)?;
+        let digests = read_pairs(data.prefixed()?, MAX_SIGNATURES)?;
+        let certificates = read_list(data.prefixed()?, MAX_CERTIFICATES)?;
         let sdk_range = read_sdk_range(scheme, &mut data)?;
         let mut signed = Self {
             digests,
@@ -123,7 +123,7 @@ impl<'a> SignedData<'a> {
             proof_of_rotation: None,
             needs_newer: false,
         };
-        for attribute in read_list(data.prefixed()?, MOST_ATTRIBUTES)? {
+        for attribute in read_list(data.prefixed()?, MAX_ATTRIBUTES)? {
             signed.read_attribute(scheme, attribute)?;
         }
         Ok(signed)

@@ -13,9 +13,9 @@ use crate::zip::{Archive, Entry, read_beginning, read_entry};
 const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
 
 /// Number of signature files that are read.
-const MOST_SIGNERS: usize = 10;
+const MAX_SIGNERS: usize = 10;
 /// Number of certificates that a signature file may have.
-const MOST_CERTIFICATES: usize = 32;
+const MAX_CERTIFICATES: usize = 32;
 
 /// Header of a signature file that names the newer schemes with which the file was signed too.
 const NEWER_SCHEMES: &[u8] = b"X-Android-APK-Signed:";
@@ -60,8 +60,8 @@ fn signature_files(archive: &Archive) -> Result<Vec<(&Entry, &Entry)>, Flaw> {
         .entries()
         .filter_map(|(name, entry)| Some((signature_base(name)?, entry)));
     // Each is searched for among all entries.
-    let containers: Vec<_> = named.take(MOST_SIGNERS + 1).collect();
-    if containers.len() > MOST_SIGNERS {
+    let containers: Vec<_> = named.take(MAX_SIGNERS + 1).collect();
+    if containers.len() > MAX_SIGNERS {
         return Err("it has too many v1 signers".into());
     }
     let pairs = containers.into_iter().filter_map(|(base, container)| {
@@ -130,7 +130,7 @@ fn find_certificate(certificates: Element<'_>, reference: Element<'_>) -> Result
     let issuer = reference.expect(SEQUENCE)?;
     let serial = reference.expect(INTEGER)?;
     let mut rest = certificates.elements();
-    for _ in 0..MOST_CERTIFICATES {
+    for _ in 0..MAX_CERTIFICATES {
         if rest.is_empty() {
             break;
         }

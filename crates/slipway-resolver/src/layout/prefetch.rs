@@ -5,12 +5,12 @@ use std::hint::black_box;
 
 const LINE_BYTES: usize = 64;
 /// Maximum number of cache lines read per list: enough for most apps, and cheap for larger ones.
-const MOST_LINES: usize = 16;
+const MAX_LINES: usize = 16;
 
 /// Reads one item of each cache line at the beginning of a list. `number` reads a value of an item.
 pub(super) fn prefetch<T>(list: &[T], number: impl Fn(&T) -> u32) {
     let items_in_a_line = (LINE_BYTES / size_of::<T>().max(1)).max(1);
-    let items = list.iter().step_by(items_in_a_line).take(MOST_LINES);
+    let items = list.iter().step_by(items_in_a_line).take(MAX_LINES);
     // The compiler would remove reads whose result is unused.
     black_box(items.fold(0, |seen, item| seen ^ number(item)));
 }

@@ -28,7 +28,7 @@ const SMALLEST_LIMIT: u64 = 4 << 20;
 const MAX_LIMIT_FACTOR: u64 = 8;
 /// Maximum number of rows of a tenant that is recorded before the first snapshot. Larger tenants are left to the
 /// snapshot, because their whole catalog would be written.
-const MOST_ROWS_AT_START: u64 = 20_000;
+const MAX_ROWS_AT_START: u64 = 20_000;
 
 type Tenants = HashMap<TenantId, Option<Arc<PublishedTenant>>>;
 
@@ -290,7 +290,7 @@ impl State {
     }
 
     fn is_too_large(&self, published: &PublishedTenant) -> bool {
-        self.baseline.is_some() && published.row_count() > MOST_ROWS_AT_START
+        self.baseline.is_some() && published.row_count() > MAX_ROWS_AT_START
     }
 }
 

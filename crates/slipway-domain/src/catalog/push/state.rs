@@ -110,15 +110,6 @@ impl TargetState {
         }
     }
 
-    /// Returns the state after withdrawal by the sender. A delivered push cannot be withdrawn.
-    #[must_use]
-    pub const fn after_withdrawal(self) -> Self {
-        match self {
-            Self::Queued => Self::Withdrawn,
-            other => other,
-        }
-    }
-
     const fn rank(self) -> u8 {
         match self {
             Self::Queued => 0,
@@ -235,14 +226,12 @@ mod tests {
     #[derive(Debug, Clone, Copy)]
     enum Event {
         Delivery,
-        Withdrawal,
         Said(Acknowledgement),
     }
 
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             Just(Event::Delivery),
-            Just(Event::Withdrawal),
             select(Acknowledgement::ALL.as_slice()).prop_map(Event::Said),
         ]
     }
@@ -256,7 +245,6 @@ mod tests {
                 let before = state;
                 state = match event {
                     Event::Delivery => state.after_delivery(),
-                    Event::Withdrawal => state.after_withdrawal(),
                     Event::Said(said) => state.after_acknowledgement(said),
                 };
                 prop_assert!(before.rank() <= state.rank());
