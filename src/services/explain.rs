@@ -80,7 +80,7 @@ pub async fn explain_check(
 /// Returns the org directory that completes checks.
 ///
 /// Uses the one in memory if it matches the rows, because parsing and indexing a large directory takes seconds.
-async fn find_directory(
+pub(super) async fn find_directory(
     ctx: &Context,
     reader: &ReadTx,
     scope: TenantScope,

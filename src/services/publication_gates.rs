@@ -6,7 +6,7 @@ use super::ServiceError;
 use super::audit::{self, AuditedChange, ReleaseOfApp};
 use super::release_files::find_artifact;
 use super::transition_context::TransitionContext;
-use crate::storage::releases::find_newest;
+use crate::storage::releases::{PUBLISHED_OR_PAUSED, find_newest};
 use slipway_domain::catalog::artifact::{ApkFacts, Artifact, ArtifactFacts, SigningScheme};
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::release::{Release, ReleaseRecord};
@@ -136,14 +136,15 @@ impl TransitionContext<'_> {
         overrides: PublishOverrides,
     ) -> Result<(), ServiceError> {
         let release = &draft.release;
-        let newest = find_newest(self.tx, self.tx.scope(), release.app_id, &release.identifier).await?;
+        let (app, identifier) = (release.app_id, &release.identifier);
+        let newest = find_newest(self.tx, self.tx.scope(), app, identifier, PUBLISHED_OR_PAUSED).await?;
         let Some(newest) = newest.map(|stored| stored.value.release) else {
             return Ok(());
         };
         let Some(sha256) = &newest.content.file.artifact else {
             return Ok(());
         };
-        let artifact = find_artifact(self.tx, sha256).await?;
+        let artifact = find_artifact(self.tx, self.tx.scope(), sha256).await?;
         let ArtifactFacts::Apk(known) = &artifact.facts else {
             return Ok(());
         };

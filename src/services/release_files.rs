@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use super::ServiceError;
 use super::error::require_valid;
-use crate::storage::{CatalogTx, artifacts};
+use crate::storage::{Reader, artifacts};
+use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::app::App;
 use slipway_domain::catalog::artifact::{ApkFacts, Artifact};
 use slipway_domain::catalog::download_urls::DownloadUrls;
@@ -15,26 +16,26 @@ use slipway_domain::catalog::release_content::ReleaseChanges;
 use slipway_domain::catalog::text::{Identifier, Md5, Sha256, VersionName};
 use slipway_domain::catalog::version::VersionCode;
 
-/// Resource of a release, in the transaction that changes it.
-#[derive(Clone, Copy)]
-pub(super) struct ResourceOfApp<'a> {
-    pub(super) tx: &'a CatalogTx,
+/// Resource of a release, read in the transaction that changes it or previews it.
+pub(super) struct ResourceOfApp<'a, R> {
+    pub(super) reader: &'a R,
+    pub(super) scope: TenantScope,
     pub(super) app: &'a App,
     pub(super) identifier: &'a Identifier,
 }
 
-impl ResourceOfApp<'_> {
+impl<R: Reader> ResourceOfApp<'_, R> {
     /// Returns the fields of a new release, completed by its artifact, and the artifact if it has one. `given` has every
     /// required field that an artifact does not supply.
     pub(super) async fn complete(
-        self,
+        &self,
         mut given: ReleaseChanges,
     ) -> Result<(ReleaseChanges, Option<Artifact>), ServiceError> {
         self.require_external(&given).await?;
         let Some(sha256) = given.new_artifact().cloned() else {
             return Ok((given, None));
         };
-        let artifact = find_artifact(self.tx, &sha256).await?;
+        let artifact = find_artifact(self.reader, self.scope, &sha256).await?;
         let version = given.version_code.unwrap_or(VersionCode::NOT_INSTALLED);
         self.require_agreement(&artifact, &given, version)?;
         supply(&artifact, &mut given);
@@ -46,7 +47,7 @@ impl ResourceOfApp<'_> {
 
     /// Applies the changes of a caller to a release, which may get an artifact, keep it or lose it.
     pub(super) async fn apply(
-        self,
+        &self,
         mut given: ReleaseChanges,
         release: &mut Release,
     ) -> Result<(), ServiceError> {
@@ -59,7 +60,7 @@ impl ResourceOfApp<'_> {
         };
         match &after {
             Some(sha256) if states_facts(&given) => {
-                let artifact = find_artifact(self.tx, sha256).await?;
+                let artifact = find_artifact(self.reader, self.scope, sha256).await?;
                 let version = given.version_code.unwrap_or(release.content.version_code);
                 self.require_agreement(&artifact, &given, version)?;
                 if before != after {
@@ -80,13 +81,13 @@ impl ResourceOfApp<'_> {
 
     /// Requires that a given address is not one of an artifact. A release that had it as an external file would not keep
     /// the artifact from being deleted.
-    async fn require_external(self, given: &ReleaseChanges) -> Result<(), ServiceError> {
+    async fn require_external(&self, given: &ReleaseChanges) -> Result<(), ServiceError> {
         let Some(url) = given.download_url.as_ref().and_then(Option::as_ref) else {
             return Ok(());
         };
         // The server has the file on each of its hosts, not only on the one in addresses.
         let is_artifact = match DownloadUrls::key_in(url) {
-            Some(key) => artifacts::find_by_key(self.tx, &key).await?.is_some(),
+            Some(key) => artifacts::find_by_key(self.reader, &key).await?.is_some(),
             None => false,
         };
         if is_artifact {
@@ -100,7 +101,7 @@ impl ResourceOfApp<'_> {
 
     /// Requires that the given facts and the version are those of the file, and that the file of an app is the app.
     fn require_agreement(
-        self,
+        &self,
         artifact: &Artifact,
         given: &ReleaseChanges,
         version: VersionCode,
@@ -132,8 +133,12 @@ impl ResourceOfApp<'_> {
 }
 
 /// Finds an artifact of the tenant. Another tenant's is absent too.
-pub(super) async fn find_artifact(tx: &CatalogTx, sha256: &Sha256) -> Result<Artifact, ServiceError> {
-    let found = artifacts::find(tx, tx.scope(), sha256).await?;
+pub(super) async fn find_artifact(
+    reader: &impl Reader,
+    scope: TenantScope,
+    sha256: &Sha256,
+) -> Result<Artifact, ServiceError> {
+    let found = artifacts::find(reader, scope, sha256).await?;
     let absent = || {
         ServiceError::invalid(
             "artifact",

@@ -175,7 +175,7 @@ impl TransitionContext<'_> {
             find_contradicting_name(self.tx, self.tx.scope(), release).await?
         };
         let artifact = match &release.content.file.artifact {
-            Some(sha256) => Some(find_artifact(self.tx, sha256).await?),
+            Some(sha256) => Some(find_artifact(self.tx, self.tx.scope(), sha256).await?),
             None => None,
         };
         let facts = PublicationFacts {

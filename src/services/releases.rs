@@ -10,15 +10,17 @@ use super::transition_context::TransitionContext;
 use super::{Caller, Context, IdempotentWrite, Precondition, ServiceError, WriteResult, apps};
 use crate::random;
 use crate::storage::releases::{self, NewReleaseFacts};
-use crate::storage::resources;
-use slipway_domain::access::Action;
+use crate::storage::{Reader, resources};
+use slipway_domain::access::{Action, TenantScope};
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::artifact::Artifact;
 use slipway_domain::catalog::audit_action::AuditAction;
 use slipway_domain::catalog::field::FieldError;
 use slipway_domain::catalog::ids::TenantId;
 use slipway_domain::catalog::page::{Page, PageRequest};
-use slipway_domain::catalog::release::{Release, ReleaseFilter, ReleaseRecord, ReleaseState, Transition};
+use slipway_domain::catalog::release::{
+    Release, ReleaseFilter, ReleaseRecord, ReleaseState, ReleaseStateKind, Transition,
+};
 use slipway_domain::catalog::release_content::{ReleaseChanges, ReleaseContent, ReleaseFile};
 use slipway_domain::catalog::rollout::RolloutChanges;
 use slipway_domain::catalog::text::{Identifier, PackageName};
@@ -57,23 +59,13 @@ pub async fn create(
     let scope = ctx.authorize(caller, tenant, Action::WriteReleases).await?;
     let tx = ctx.begin_catalog(caller, scope).await?;
     let app = apps::find(&tx, scope, app).await?.value;
-    check_identifier(&app, &new.identifier)?;
-    let resource = ResourceOfApp {
-        tx: &tx,
-        app: &app,
-        identifier: &new.identifier,
-    };
-    let (complete, artifact) = resource.complete(new.given.clone()).await?;
-    let release = complete.into_new().map_err(ServiceError::Invalid)?;
-    require_valid(release.check())?;
+    let NewDraft { draft, artifact } = draft_of(&tx, scope, &app, &new).await?;
     let context = TransitionContext {
         ctx,
         caller,
         tx: &tx,
         app: &app,
     };
-    let mut draft = ReleaseRecord::draft(random::id(), app.id, new.identifier.clone(), release);
-    draft.release.artifact = artifact.as_ref().map(Into::into);
     let mut facts = releases::find_facts(&tx, scope, &draft.release).await?;
     let created = match facts.existing.take() {
         Some(existing) => find_again(&context, existing, &draft.release.content.file, new).await?,
@@ -86,6 +78,34 @@ pub async fn create(
     once.record(&tx, &created);
     // If the catalog is unchanged, the answer may still have to be stored. A new revision without changes is harmless.
     Ok(WriteResult::changed(created, ctx.commit(tx).await?))
+}
+
+/// Draft of a new release, before it is compared with the stored ones.
+pub(super) struct NewDraft {
+    pub(super) draft: ReleaseRecord,
+    pub(super) artifact: Option<Artifact>,
+}
+
+/// Completes the fields of a new release with the facts of its artifact, and validates them.
+pub(super) async fn draft_of(
+    reader: &impl Reader,
+    scope: TenantScope,
+    app: &App,
+    new: &NewRelease,
+) -> Result<NewDraft, ServiceError> {
+    check_identifier(app, &new.identifier)?;
+    let resource = ResourceOfApp {
+        reader,
+        scope,
+        app,
+        identifier: &new.identifier,
+    };
+    let (complete, artifact) = resource.complete(new.given.clone()).await?;
+    let content = complete.into_new().map_err(ServiceError::Invalid)?;
+    require_valid(content.check())?;
+    let mut draft = ReleaseRecord::draft(random::id(), app.id, new.identifier.clone(), content);
+    draft.release.artifact = artifact.as_ref().map(Into::into);
+    Ok(NewDraft { draft, artifact })
 }
 
 fn check_identifier(app: &App, identifier: &Identifier) -> Result<(), ServiceError> {
@@ -110,13 +130,7 @@ async fn find_again(
     new: NewRelease,
 ) -> Result<CreatedRelease, ServiceError> {
     let stored = &existing.value.release.content;
-    if !stored.file.same_digests(file) {
-        return Err(ServiceError::VersionConflict(format!(
-            "version {} exists with another digest (md5 {}); use a new version_code for a new file",
-            stored.version_code,
-            stored.file.md5.as_str()
-        )));
-    }
+    require_same_file(stored, file)?;
     let mut wished = stored.clone();
     new.given.apply_to(&mut wished);
     let ignored = stored.changed_fields(&wished);
@@ -133,6 +147,18 @@ async fn find_again(
         is_new: false,
         ignored,
     })
+}
+
+/// Requires that the stored release of a version has this file.
+pub(super) fn require_same_file(stored: &ReleaseContent, file: &ReleaseFile) -> Result<(), ServiceError> {
+    if stored.file.same_digests(file) {
+        return Ok(());
+    }
+    Err(ServiceError::VersionConflict(format!(
+        "version {} exists with another digest (md5 {}); use a new version_code for a new file",
+        stored.version_code,
+        stored.file.md5.as_str()
+    )))
 }
 
 /// Inserts a release in its final state. The audit has the draft and its publication.
@@ -196,6 +222,21 @@ pub async fn list(
     Ok(found)
 }
 
+/// Finds the published release of a resource with the highest version.
+pub async fn find_newest_published(
+    ctx: &Context,
+    caller: &Caller,
+    tenant: TenantId,
+    app: &PackageName,
+    identifier: &Identifier,
+) -> Result<Option<Versioned<ReleaseRecord>>, ServiceError> {
+    let scope = ctx.authorize(caller, tenant, Action::ReadCatalog).await?;
+    let app = apps::find(ctx.db(), scope, app).await?.value;
+    let published = [ReleaseStateKind::Published];
+    let newest = releases::find_newest(ctx.db(), scope, app.id, identifier, published).await?;
+    Ok(newest.map(|stored| with_address(ctx, stored)))
+}
+
 pub async fn get(
     ctx: &Context,
     caller: &Caller,
@@ -218,7 +259,8 @@ pub async fn update(
     let edit = begin_edit(ctx, caller, address, precondition).await?;
     let mut after = edit.before.value.clone();
     let resource = ResourceOfApp {
-        tx: &edit.tx,
+        reader: &edit.tx,
+        scope: edit.tx.scope(),
         app: &edit.app,
         identifier: &edit.before.value.release.identifier,
     };

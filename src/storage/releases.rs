@@ -35,6 +35,10 @@ use slipway_domain::catalog::text::{Identifier, VersionName};
 use slipway_domain::catalog::version::VersionCode;
 use slipway_domain::catalog::versioned::Versioned;
 
+/// States of a release that devices may be offered, now or after a resume.
+pub const PUBLISHED_OR_PAUSED: [ReleaseStateKind; 2] =
+    [ReleaseStateKind::Published, ReleaseStateKind::Paused];
+
 /// Number of ids in one statement.
 const IDS_AT_ONCE: usize = 1_000;
 
@@ -116,14 +120,16 @@ fn of_version(
         .filter(is_not_discarded())
 }
 
-/// Finds the newest published or paused release of a resource.
-pub async fn find_newest(
+/// Finds the release with the highest version among those of a resource that are in one of these states.
+pub async fn find_newest<const N: usize>(
     reader: &impl Reader,
     scope: TenantScope,
     app: AppId,
     identifier: &Identifier,
+    states: [ReleaseStateKind; N],
 ) -> Result<Option<Versioned<ReleaseRecord>>, StorageError> {
-    let newest = published_or_paused(scope, app)
+    let newest = of_app(scope, app)
+        .filter(is_in_state(states))
         .filter(Column::Identifier.eq(identifier.as_str()))
         .filter(is_not_discarded())
         .order_by_desc(Column::VersionCode)
@@ -336,10 +342,7 @@ fn mark_changed(tx: &CatalogTx, release: &Release, before: Option<ReleaseState>)
 }
 
 fn published_or_paused(scope: TenantScope, app: AppId) -> Select<Entity> {
-    of_app(scope, app).filter(is_in_state([
-        ReleaseStateKind::Published,
-        ReleaseStateKind::Paused,
-    ]))
+    of_app(scope, app).filter(is_in_state(PUBLISHED_OR_PAUSED))
 }
 
 fn active(tx: &CatalogTx, stored: &Versioned<ReleaseRecord>) -> ActiveModel {

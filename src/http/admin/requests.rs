@@ -36,10 +36,12 @@ use super::tenants::{CreateTenantRequest, UpdateTenantRequest};
 use crate::http::body::{RequestPriority, parse_json};
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
+use crate::http::{NATIVE_JSON, OFFER_ENCODERS};
 use crate::services::apps::{AppChanges, NewApp};
 use crate::services::credentials::NewCredential;
 use crate::services::devices::DeviceWithInstalls;
 use crate::services::explain::Explanation;
+use crate::services::offer_preview::{self, OfferPreview, OfferWriter, PreviewRequest};
 use crate::services::pins::NewPin;
 use crate::services::pushes::PushRefusal;
 use crate::services::release_transitions::TransitionRequest;
@@ -57,7 +59,7 @@ use slipway_domain::catalog::org::OrgNode;
 use slipway_domain::catalog::push::{PushRequest, PushTarget};
 use slipway_domain::catalog::release_content::ReleaseChanges;
 use slipway_domain::catalog::rollout::RolloutChanges;
-use slipway_domain::catalog::text::Name;
+use slipway_domain::catalog::text::{DeviceId, Name};
 
 /// Request with its urgency: `true` if it stops offers or revokes a credential.
 pub(crate) type Prioritized<T> = (T, bool);
@@ -97,6 +99,28 @@ pub(crate) fn resource_changes(body: &Value) -> Result<Prioritized<ResourceChang
 
 pub(crate) fn release(body: &Value) -> Result<NewRelease, Problem> {
     super::releases::read_new(parse::<CreateReleaseRequest>(body)?)
+}
+
+/// Encoding of an offer in a preview: that of the device API.
+const NATIVE: OfferWriter = OfferWriter {
+    encoders: OFFER_ENCODERS,
+    write: |offer, out| NATIVE_JSON.write(offer, out),
+};
+
+/// Previews the offer of a release, given as the body of its creation.
+pub(crate) async fn preview_offer(
+    ctx: &Context,
+    caller: &Caller,
+    path: &AppPath,
+    body: &Value,
+    device: Option<DeviceId>,
+) -> Result<OfferPreview, Problem> {
+    let request = PreviewRequest {
+        new: release(body)?,
+        device,
+    };
+    let (tenant, app) = (path.tenant_id, &path.package_name);
+    Ok(offer_preview::preview_offer(ctx, caller, tenant, app, &request, &NATIVE).await?)
 }
 
 pub(crate) fn release_changes(body: &Value) -> Result<ReleaseChanges, Problem> {

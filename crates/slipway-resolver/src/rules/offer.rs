@@ -1,6 +1,7 @@
 //! Offer of one release to one device.
 
 use crate::layout::{AppPart, CompiledRelease, PublishedResource};
+use slipway_domain::catalog::ids::ReleaseId;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
@@ -23,6 +24,11 @@ impl<'a> Offer<'a> {
     /// Returns what the encoder in this slot wrote for the app.
     pub fn prepared_app(&self, slot: usize) -> &'a [u8] {
         self.app.prepared_app(slot)
+    }
+
+    /// Returns the id of the offered release.
+    pub fn release_id(&self) -> ReleaseId {
+        self.release.id
     }
 
     /// Returns the identifier of the offered resource.
