@@ -146,7 +146,10 @@ async fn a_release_is_made_from_a_file_without_script(database: TestDatabase) {
         .post(&format!("{LIST}/{digest}/delete"), &[])
         .await;
     assert_eq!(used.status, 409, "{}", used.text);
-    assert_has(&used, &["id=\"delete-problem\"", "discard the release"]);
+    assert_has(
+        &used,
+        &["id=\"delete-problem\"", "kept as long as its app exists"],
+    );
 }
 
 async fn the_script_sends_the_form_of_the_page(database: TestDatabase) {
