@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use chrono::{Days, NaiveDate};
 
 use super::format::count;
+use crate::services::adoption::{AdoptionHistory, HistoryQuery};
 use slipway_domain::catalog::adoption::{AdoptionCounts, DailyAdoption, ResourceHistory};
+use slipway_domain::catalog::text::Identifier;
 use slipway_domain::catalog::version::VersionCode;
 
 /// Days of the chart, today included.
-pub(super) const DAYS: u16 = 30;
+const DAYS: u16 = 30;
 /// Number of versions with a colour of their own. The others share the last one.
-pub(super) const VERSIONS: usize = 4;
+const VERSIONS: usize = 4;
 /// Height of the chart in the units of its drawing.
 const HEIGHT: u64 = 200;
 /// Width of a day, with the gap to the next one.
@@ -48,7 +50,24 @@ pub(super) struct Row {
     pub(super) total: String,
 }
 
+/// Returns the query for the charts of these resources.
+pub(super) fn query_of(identifiers: Vec<Identifier>) -> HistoryQuery {
+    HistoryQuery {
+        resources: identifiers.len(),
+        identifiers,
+        days: DAYS,
+        versions: VERSIONS,
+    }
+}
+
 impl History {
+    /// Draws the chart of one resource. Returns `None` if no device had it.
+    pub(super) fn of_resource(history: &AdoptionHistory, identifier: &Identifier) -> Option<Self> {
+        let mut resources = history.resources.iter();
+        let found = resources.find(|found| found.identifier == *identifier)?;
+        Self::of(found, history.to)
+    }
+
     /// Draws the days up to `last_day`. Returns `None` if no device had the resource on any of them.
     pub(super) fn of(history: &ResourceHistory, last_day: NaiveDate) -> Option<Self> {
         let first_day = last_day - Days::new(u64::from(DAYS) - 1);
@@ -128,10 +147,8 @@ fn draw(series: &mut [Series], counts: &AdoptionCounts, x: u64, most: u64) {
 
 #[cfg(test)]
 mod tests {
-    use slipway_domain::catalog::adoption::VersionDevices;
-    use slipway_domain::catalog::text::Identifier;
-
     use super::*;
+    use slipway_domain::catalog::adoption::VersionDevices;
 
     fn history(days: Vec<DailyAdoption>) -> ResourceHistory {
         ResourceHistory::of(Identifier::parse("com.example").unwrap(), days, VERSIONS)

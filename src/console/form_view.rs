@@ -5,6 +5,7 @@ use std::fmt;
 use askama::Template;
 
 use super::fields::{Field, Form, Kind, Style, instant};
+use super::fragment::Fragment;
 use super::input::{ETAG, FORM_ID, Input};
 use super::texts::Texts;
 use crate::http::problem::{Problem, ProblemCode};
@@ -40,6 +41,18 @@ pub(super) struct FormView {
     problem: Option<(&'static str, String)>,
     required: &'static str,
     now_stored: &'static str,
+    /// Button that the Enter key stands for, if it is not that of the form.
+    enter: Option<Button>,
+    /// Controls below the button of the form.
+    further: Option<Fragment>,
+}
+
+/// Button that sends the form to another address.
+pub(super) struct Button {
+    pub(super) action: String,
+    pub(super) name: &'static str,
+    /// `true` if the form may be incomplete.
+    pub(super) accepts_incomplete: bool,
 }
 
 /// Control with its label.
@@ -56,6 +69,8 @@ struct FieldView {
     error: Option<String>,
     /// Value that somebody else stored meanwhile.
     stored: Option<String>,
+    /// Controls below this one.
+    below: Option<Fragment>,
 }
 
 struct OptionView {
@@ -146,6 +161,8 @@ impl FormContext<'_> {
             }),
             required: t.required,
             now_stored: t.now_stored,
+            enter: None,
+            further: None,
             id,
         }
     }
@@ -176,6 +193,26 @@ impl FormView {
     /// Shows the form at once if it has a value from the page that led to it.
     pub(super) fn open_if(mut self, is_prefilled: bool) -> Self {
         self.is_open |= is_prefilled;
+        self
+    }
+
+    /// Adds controls below a field.
+    pub(super) fn below(mut self, field: &str, controls: Fragment) -> Self {
+        if let Some(field) = self.fields.iter_mut().find(|own| own.name == field) {
+            field.below = Some(controls);
+        }
+        self
+    }
+
+    /// Adds controls below the button of the form.
+    pub(super) fn further(mut self, controls: Fragment) -> Self {
+        self.further = Some(controls);
+        self
+    }
+
+    /// Makes the Enter key stand for another button than that of the form.
+    pub(super) fn enter(mut self, button: Button) -> Self {
+        self.enter = Some(button);
         self
     }
 
@@ -240,6 +277,7 @@ fn field_view(
         },
         is_checked,
         is_required: field.is_required,
+        below: None,
         error: attempt.and_then(|attempt| error_of(t, field.name, &attempt.problem)),
     }
 }

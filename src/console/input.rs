@@ -48,6 +48,14 @@ impl Input {
         found.map_or("", |(_, value)| value.as_str())
     }
 
+    /// Sets the value of a field.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        match self.0.iter_mut().find(|(own, _)| own == name) {
+            Some((_, own)) => *own = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(own, _)| own == name)
     }

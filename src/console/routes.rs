@@ -49,10 +49,13 @@ routes! {
     get "/tenants/{tenant_id}/apps/{package_name}" => pages::app::show;
     post "/tenants/{tenant_id}/apps/{package_name}/update" => pages::app::update;
     post "/tenants/{tenant_id}/apps/{package_name}/delete" => pages::app::delete;
-    post "/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}" => pages::app::update_resource;
+    get "/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}" => pages::resource::show;
+    post "/tenants/{tenant_id}/apps/{package_name}/resources/{identifier}" => pages::resource::update;
     get "/tenants/{tenant_id}/apps/{package_name}/releases/new" => pages::new_release::show;
     post "/tenants/{tenant_id}/apps/{package_name}/releases" => pages::new_release::create_release;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/new" => pages::new_release::upload;
+    post "/tenants/{tenant_id}/apps/{package_name}/releases/new/nodes" => pages::new_release::choose_nodes;
+    post "/tenants/{tenant_id}/apps/{package_name}/releases/new/preview" => pages::new_release::preview;
     get "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}" => pages::releases::show;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/edit" => pages::releases::update;
     post "/tenants/{tenant_id}/apps/{package_name}/releases/{release_id}/rollout" => pages::releases::set_rollout;

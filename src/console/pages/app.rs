@@ -15,30 +15,23 @@ use crate::console::response::{html, see_other};
 use crate::console::shell::Shell;
 use crate::console::submission::Submission;
 use crate::console::visit::Visit;
-use crate::http::path::{AppPath, ResourcePath};
+use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
-use crate::services::adoption::{self, AdoptionHistory, HistoryQuery};
+use crate::services::adoption::{self, AdoptionHistory};
 use crate::services::{apps, devices, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::adoption::SEEN_WITHIN_DAYS;
 use slipway_domain::catalog::app::{App, Resource};
 use slipway_domain::catalog::install::VersionCount;
-use slipway_domain::catalog::page::PageRequest;
+use slipway_domain::catalog::page::{Page, PageRequest};
 use slipway_domain::catalog::release::{ReleaseFilter, ReleaseRecord};
 use slipway_domain::catalog::versioned::Versioned;
 
-/// Number of resources on the page of an app.
-const RESOURCES: u64 = 100;
-/// Number of releases on the page of an app.
-const RELEASES: u64 = 50;
-/// Adoption over time. The page stays small with a chart for the app itself and a few resources.
-const HISTORY: HistoryQuery = HistoryQuery {
-    identifier: None,
-    days: adoption_history::DAYS,
-    resources: 10,
-    versions: adoption_history::VERSIONS,
-};
+/// Number of resources on the page of an app. The page stays small with several releases and a chart for each.
+const RESOURCES: u64 = 5;
+/// Number of releases of each resource on the page of an app.
+const RELEASES: u64 = 3;
 
 const CHANGE: Form = Form {
     key: "change",
@@ -63,31 +56,6 @@ const DELETE: Form = Form {
     fields: &[],
 };
 
-const RESOURCE: Form = Form {
-    key: "resource",
-    submit: |t| t.save,
-    explanation: None,
-    style: Style::Primary,
-    fields: &[
-        Field::new("name", Kind::Text, |t| t.name).blank(Blank::Null),
-        Field::new(
-            "kind",
-            Kind::Choice(&[
-                ("apk", |t| t.kind_apk),
-                ("miniapp", |t| t.kind_miniapp),
-                ("offline_package", |t| t.kind_offline_package),
-                ("config", |t| t.kind_config),
-                ("firmware", |t| t.kind_firmware),
-                ("other", |t| t.kind_other),
-            ]),
-            |t| t.kind,
-        ),
-        Field::new("enabled", Kind::Flag, |t| t.offers_enabled).hint(|t| t.resource_enabled_hint),
-        Field::new("repair_on_mismatch", Kind::Flag, |t| t.repair_on_mismatch)
-            .hint(|t| t.repair_on_mismatch_hint),
-    ],
-};
-
 #[derive(Template)]
 #[template(path = "app.html")]
 struct AppDetails<'a> {
@@ -102,16 +70,17 @@ struct AppDetails<'a> {
     forms: Vec<FormView>,
 }
 
-/// Resource with its releases, newest first.
+/// Resource with its newest releases. Its own page has all of them, its numbers and its settings.
 struct ResourceSection {
+    href: String,
     identifier: String,
     name: Option<String>,
     kind: &'static str,
     enabled: bool,
     releases: Vec<ReleaseSummary>,
+    has_more: bool,
     adoption: Option<Adoption>,
     history: Option<History>,
-    form: Option<FormView>,
 }
 
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
@@ -121,8 +90,8 @@ pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageE
 /// Reads of an app's page, on the threads for heavy work.
 struct AppReads {
     app: Versioned<App>,
-    resources: Vec<Versioned<Resource>>,
-    releases: Vec<Versioned<ReleaseRecord>>,
+    /// Resources with their newest releases.
+    resources: Vec<(Resource, Page<Versioned<ReleaseRecord>>)>,
     next: Option<String>,
     counts: Vec<VersionCount>,
     history: AdoptionHistory,
@@ -130,26 +99,31 @@ struct AppReads {
 
 async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
     let (tenant, name) = (path.tenant_id, path.package_name.clone());
-    let page = visit.page()?;
+    let page = PageRequest {
+        limit: RESOURCES,
+        after: visit.page()?.after,
+    };
     visit
         .run_heavy(async move |ctx, caller| {
-            let first = PageRequest {
-                limit: RESOURCES,
-                after: None,
-            };
-            let newest = PageRequest {
-                limit: RELEASES,
-                after: page.after,
-            };
             let app = apps::get(&ctx, &caller, tenant, &name).await?;
-            let filter = ReleaseFilter::default();
-            let found = releases::list(&ctx, &caller, tenant, &name, &filter, &newest).await?;
+            let listed = resources::list(&ctx, &caller, tenant, &name, &page).await?;
+            let mut found = Vec::new();
+            for Versioned { value: resource, .. } in listed.items {
+                let filter = ReleaseFilter {
+                    identifier: Some(&resource.identifier),
+                    ..ReleaseFilter::default()
+                };
+                let newest = PageRequest::first(RELEASES);
+                let newest = releases::list(&ctx, &caller, tenant, &name, &filter, &newest).await?;
+                found.push((resource, newest));
+            }
+            let identifiers = found.iter().map(|(resource, _)| resource.identifier.clone());
+            let history = adoption_history::query_of(identifiers.collect());
             Ok(AppReads {
-                resources: resources::list(&ctx, &caller, tenant, &name, &first).await?.items,
                 counts: devices::adoption(&ctx, &caller, tenant, &name, None, SEEN_WITHIN_DAYS).await?,
-                history: adoption::history(&ctx, &caller, tenant, &name, &HISTORY).await?,
-                next: found.next,
-                releases: found.items,
+                history: adoption::history(&ctx, &caller, tenant, &name, &history).await?,
+                resources: found,
+                next: listed.next,
                 app,
             })
         })
@@ -157,25 +131,18 @@ async fn read(visit: &Visit, path: &AppPath) -> Result<AppReads, Problem> {
 }
 
 async fn render_app(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
-    let path: AppPath = match visit.path::<ResourcePath>() {
-        Ok(resource) => AppPath {
-            tenant_id: resource.tenant_id,
-            package_name: resource.package_name,
-        },
-        Err(_) => visit.path()?,
-    };
+    let path: AppPath = visit.path()?;
     let reads = read(visit, &path).await?;
     let app = &reads.app.value;
     let tenant = format!("/console/tenants/{}", path.tenant_id);
-    let base = format!("{tenant}/apps/{}", segment(app.package_name.as_str()));
+    let base = app_href(&path);
     let shell =
         Shell::of(visit, app.app_name.to_string()).below(format!("{tenant}/apps"), visit.texts().apps);
-    let forms = app_forms(visit, &shell, attempt, &base, &reads.app);
     let page = AppDetails {
-        resources: sections(visit, &shell, attempt, &base, &reads),
+        resources: sections(&shell, &base, &reads),
         next: visit.next_page(reads.next),
         may_write: visit.may(Action::WriteReleases),
-        forms,
+        forms: app_forms(visit, &shell, attempt, &base, &reads.app),
         app,
         pipeline_call: pipeline_call(&path),
         base,
@@ -217,71 +184,30 @@ fn app_values(app: &App) -> Values {
     ]
 }
 
-/// Returns the resources in the order of their newest release.
-fn sections(
-    visit: &Visit,
-    shell: &Shell,
-    attempt: Option<&Attempt>,
-    base: &str,
-    reads: &AppReads,
-) -> Vec<ResourceSection> {
-    let may_write = visit.may(Action::WriteApps);
-    let section = |stored: &Versioned<Resource>| {
-        let resource = &stored.value;
-        let identifier = resource.identifier.as_str();
-        let of_it =
-            |release: &&Versioned<ReleaseRecord>| release.value.release.identifier == resource.identifier;
-        let action = format!("{base}/resources/{}", segment(identifier));
-        let form = shell
-            .forms(attempt)
-            .form_of(&RESOURCE, identifier, action, resource_values(resource));
+fn sections(shell: &Shell, base: &str, reads: &AppReads) -> Vec<ResourceSection> {
+    let section = |(resource, newest): &(Resource, Page<Versioned<ReleaseRecord>>)| {
+        let is_own = |count: &&VersionCount| count.identifier == resource.identifier;
         ResourceSection {
-            identifier: identifier.to_owned(),
+            href: format!("{base}/resources/{}", segment(resource.identifier.as_str())),
+            identifier: resource.identifier.to_string(),
             name: resource.name.as_ref().map(ToString::to_string),
             kind: shell.t.resource_kind(resource.kind),
             enabled: resource.enabled,
-            releases: reads
-                .releases
+            releases: newest
+                .items
                 .iter()
-                .filter(of_it)
                 .map(|release| ReleaseSummary::of(shell, base, release))
                 .collect(),
-            adoption: Adoption::of(
-                reads
-                    .counts
-                    .iter()
-                    .filter(|count| count.identifier == resource.identifier),
-            ),
-            history: history_of(&reads.history, resource),
-            form: may_write.then(|| form.etag(&stored.etag).behind(shell.t.change_resource)),
+            has_more: newest.next.is_some(),
+            adoption: Adoption::of(reads.counts.iter().filter(is_own)),
+            history: History::of_resource(&reads.history, &resource.identifier),
         }
     };
     reads.resources.iter().map(section).collect()
 }
 
-fn history_of(history: &AdoptionHistory, resource: &Resource) -> Option<History> {
-    let mut resources = history.resources.iter();
-    let found = resources.find(|found| found.identifier == resource.identifier)?;
-    History::of(found, history.to)
-}
-
-fn resource_values(resource: &Resource) -> Values {
-    vec![
-        (
-            "name",
-            resource
-                .name
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-        ),
-        ("kind", resource.kind.as_str().to_owned()),
-        ("enabled", resource.enabled.to_string()),
-        ("repair_on_mismatch", resource.repair_on_mismatch.to_string()),
-    ]
-}
-
-fn app_href(path: &AppPath) -> String {
+/// Returns the address of an app.
+pub(super) fn app_href(path: &AppPath) -> String {
     format!(
         "/console/tenants/{}/apps/{}",
         path.tenant_id,
@@ -324,43 +250,6 @@ pub(in crate::console) async fn delete(form: Submission) -> Result<HttpResponse,
         ))),
         Err(error) => render_app(&form.visit, Some(&form.attempt(&DELETE, error.into())?)).await,
     }
-}
-
-pub(in crate::console) async fn update_resource(form: Submission) -> Result<HttpResponse, PageError> {
-    let path: ResourcePath = form.visit.path()?;
-    let identifier = path.identifier.as_str();
-    match try_update_resource(&form, &path).await {
-        Ok(()) => {
-            let name = segment(path.package_name.as_str());
-            Ok(see_other(&format!(
-                "/console/tenants/{}/apps/{name}?done=saved",
-                path.tenant_id
-            )))
-        }
-        Err(problem) => {
-            render_app(
-                &form.visit,
-                Some(&form.attempt_on(&RESOURCE, identifier, problem)?),
-            )
-            .await
-        }
-    }
-}
-
-async fn try_update_resource(form: &Submission, path: &ResourcePath) -> Result<(), Problem> {
-    let (changes, is_urgent) = requests::resource_changes(&RESOURCE.body(&form.input))?;
-    let (caller, _permit) = form.begin(is_urgent)?;
-    resources::update(
-        &form.visit.ctx,
-        &caller,
-        path.tenant_id,
-        &path.package_name,
-        &path.identifier,
-        changes,
-        &form.precondition(),
-    )
-    .await?;
-    Ok(())
 }
 
 fn pipeline_call(path: &AppPath) -> String {

@@ -5,14 +5,15 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::artifacts::{UPLOAD, version_of};
+use super::found_file::{self, FoundFile, find_artifact, find_replaced};
+use super::offer_preview::{self, PreviewView};
+use super::org_picker::{self, OrgPicker};
 use super::release_form::{NEW, NEW_OF_FILE};
 use crate::console::created::{Created, Creation as _, Secrecy, create};
-use crate::console::file_facts::{Fact, facts_of, warnings_of};
 use crate::console::file_submission::FileSubmission;
-use crate::console::form_view::{Attempt, FormView, Values};
-use crate::console::format::{bytes, segment};
+use crate::console::form_view::{Attempt, Button, FormView};
+use crate::console::format::segment;
 use crate::console::page_error::PageError;
-use crate::console::release_summary::ReleaseSummary;
 use crate::console::response::{html, see_other};
 use crate::console::shell::{Link, Shell};
 use crate::console::submission::Submission;
@@ -20,20 +21,18 @@ use crate::console::visit::Visit;
 use crate::http::path::AppPath;
 use crate::http::problem::Problem;
 use crate::http::requests;
-use crate::services::{RequiredPermission, ServiceError, apps, artifacts, releases, resources};
+use crate::services::offer_preview::OfferPreview;
+use crate::services::{RequiredPermission, apps, artifacts, releases, resources};
 use slipway_domain::access::Action;
 use slipway_domain::catalog::artifact::{Artifact, ArtifactFilter};
 use slipway_domain::catalog::page::PageRequest;
-use slipway_domain::catalog::release::{ReleaseFilter, ReleaseRecord, ReleaseStateKind};
-use slipway_domain::catalog::text::{Identifier, Sha256};
+use slipway_domain::catalog::text::Sha256;
 use slipway_domain::catalog::versioned::Versioned;
 
 /// Number of resources that are suggested for a new release.
 const SUGGESTED: u64 = 200;
 /// Number of artifacts that are suggested.
 const RECENT: u64 = 5;
-/// Number of published releases among which the highest version is looked for, newest first.
-const COMPARED: u64 = 20;
 
 #[derive(Template)]
 #[template(path = "release_new.html")]
@@ -46,45 +45,7 @@ struct NewReleasePage<'a> {
     upload: Option<FormView>,
     recent: Vec<Link>,
     form: FormView,
-}
-
-/// Artifact of the new release.
-struct FoundFile {
-    href: String,
-    filename: String,
-    kind: &'static str,
-    size: String,
-    damage: Option<&'static str>,
-    facts: Vec<Fact>,
-    warnings: Vec<&'static str>,
-    replaces: Option<ReleaseSummary>,
-    /// `true` if the published release has this version or a higher one.
-    is_not_newer: bool,
-}
-
-impl FoundFile {
-    fn of(
-        shell: &Shell,
-        place: &Place,
-        artifact: &Artifact,
-        newest: Option<&Versioned<ReleaseRecord>>,
-    ) -> Self {
-        let t = shell.t;
-        let published = newest.map(|stored| stored.value.release.content.version_code.get());
-        Self {
-            href: format!("{}/artifacts/{}", place.tenant, artifact.sha256.as_str()),
-            filename: artifact.filename.to_string(),
-            kind: t.file_kind(artifact.facts.kind()),
-            size: bytes(artifact.size),
-            damage: artifact.damage.map(|damage| t.file_damage(damage.kind)),
-            facts: facts_of(t, &artifact.facts),
-            warnings: warnings_of(t, &artifact.facts),
-            replaces: newest.map(|stored| ReleaseSummary::of(shell, &place.app, stored)),
-            is_not_newer: version_code(artifact)
-                .zip(published)
-                .is_some_and(|(version, published)| version <= published),
-        }
-    }
+    preview: Option<PreviewView>,
 }
 
 /// Addresses of the tenant and the app.
@@ -109,10 +70,19 @@ pub(super) fn new_release_href(app: &str, artifact: &Sha256) -> String {
 }
 
 pub(in crate::console) async fn show(visit: Visit) -> Result<HttpResponse, PageError> {
-    render(&visit, None).await
+    render(&visit, Shown::default()).await
 }
 
-async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse, PageError> {
+/// State of the page, besides its address.
+#[derive(Default)]
+struct Shown<'a> {
+    attempt: Option<&'a Attempt>,
+    /// `true` if the form is shown again without a problem.
+    is_done: bool,
+    preview: Option<OfferPreview>,
+}
+
+async fn render(visit: &Visit, shown: Shown<'_>) -> Result<HttpResponse, PageError> {
     let path: AppPath = visit.path()?;
     visit.require(Action::WriteReleases)?;
     let (ctx, caller, place) = (&visit.ctx, visit.caller(false), Place::of(&path));
@@ -124,20 +94,23 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
     let shell = Shell::of(visit, visit.texts().new_release)
         .below(format!("{}/apps", place.tenant), visit.texts().apps)
         .below(&place.app, app.app_name.to_string());
-    let forms = shell.forms(attempt);
-    let action = format!("{}/releases", place.app);
-    let here = format!("{action}/new");
-    let artifact = find_artifact(visit, &path, attempt).await?;
-    let (found, form) = if let Some(artifact) = &artifact {
-        let newest = find_published(visit, &path, artifact).await?;
-        let found = FoundFile::of(&shell, &place, artifact, newest.as_ref());
-        let form = forms.form_of(&NEW_OF_FILE, "", action, values(artifact));
-        (Some(found), form)
-    } else {
-        let values = vec![("identifier", app.package_name.to_string())];
-        (None, forms.form_of(&NEW, "", action, values))
+    let here = format!("{}/releases/new", place.app);
+    let artifact = find_artifact(visit, &path, shown.attempt).await?;
+    let found = match &artifact {
+        Some(artifact) => {
+            let newest = find_replaced(visit, &path, shown.attempt, artifact).await?;
+            let (tenant, app) = (&place.tenant, &place.app);
+            Some(FoundFile::of(&shell, tenant, app, artifact, newest.as_ref()))
+        }
+        None => None,
     };
-    let may_upload = visit.may(Action::WriteArtifacts);
+    let form = release_form(visit, &shell, &path, &shown, artifact.as_ref()).await?;
+    let preview = shown
+        .preview
+        .map(|preview| PreviewView::of(&shell, path.tenant_id, &place.app, preview));
+    let upload = visit
+        .may(Action::WriteArtifacts)
+        .then(|| shell.forms(shown.attempt).form(&UPLOAD, &here));
     let page = NewReleasePage {
         identifiers: known
             .items
@@ -149,77 +122,103 @@ async fn render(visit: &Visit, attempt: Option<&Attempt>) -> Result<HttpResponse
         } else {
             recent(visit, &path, &place).await?
         },
-        upload: may_upload.then(|| forms.form(&UPLOAD, &here)),
+        upload,
         found,
         form,
+        preview: preview.transpose()?,
         here,
         s: &shell,
     };
-    html(attempt.map_or(StatusCode::OK, Attempt::status), &page)
+    let problem = shown.attempt.filter(|_| !shown.is_done);
+    html(problem.map_or(StatusCode::OK, Attempt::status), &page)
 }
 
-/// Finds the artifact that the address or the form names. A form with the digest of none is shown with its error.
-async fn find_artifact(
+/// Builds the form of the release, with the choice of org nodes and the control of the preview.
+async fn release_form(
     visit: &Visit,
+    shell: &Shell,
     path: &AppPath,
-    attempt: Option<&Attempt>,
-) -> Result<Option<Artifact>, PageError> {
-    let given = match attempt {
-        Some(attempt) => Some(attempt.input.get("artifact").to_owned()),
-        None => visit.param("artifact"),
+    shown: &Shown<'_>,
+    artifact: Option<&Artifact>,
+) -> Result<FormView, PageError> {
+    let app = Place::of(path).app;
+    let action = format!("{app}/releases");
+    let (of_nodes, of_preview) = (
+        format!("{action}/new/nodes#org-nodes"),
+        format!("{action}/new/preview#preview"),
+    );
+    // The form of the file has its own input.
+    let attempt = shown.attempt.filter(|attempt| attempt.form == NEW.key);
+    let input = attempt.map(|attempt| &attempt.input);
+    let picker = OrgPicker::read(visit, path.tenant_id, &of_nodes, input).await?;
+    let forms = shell.forms(shown.attempt);
+    let forms = if shown.is_done {
+        forms.without_problem()
+    } else {
+        forms
     };
-    let sha256 = given.and_then(|text| Sha256::parse(text.trim()).ok());
-    let Some(sha256) = sha256 else {
-        return Ok(None);
+    let form = match artifact {
+        Some(artifact) => forms.form_of(&NEW_OF_FILE, "", action, found_file::values(artifact)),
+        None => forms.form_of(
+            &NEW,
+            "",
+            action,
+            vec![("identifier", path.package_name.to_string())],
+        ),
     };
-    match artifacts::find_content(&visit.ctx, &visit.caller(false), path.tenant_id, &sha256).await {
-        Ok(found) => Ok(Some(found.artifact.value)),
-        Err(ServiceError::NotFound(_)) if attempt.is_some() => Ok(None),
-        Err(error) => Err(error.into()),
+    let control = offer_preview::control(shell.t, &of_preview, attempt)?;
+    let enter = if picker.is_open {
+        Button {
+            action: of_nodes,
+            name: OrgPicker::FIND,
+            accepts_incomplete: true,
+        }
+    } else {
+        Button {
+            action: of_preview,
+            name: "preview",
+            accepts_incomplete: false,
+        }
+    };
+    Ok(form
+        .below(org_picker::BELOW, picker.fragment)
+        .further(control)
+        .enter(enter))
+}
+
+/// Shows the form again with another part of the org directory.
+pub(in crate::console) async fn choose_nodes(mut form: Submission) -> Result<HttpResponse, PageError> {
+    org_picker::apply_boxes(&mut form.input);
+    show_again(&form, None).await
+}
+
+/// Shows the form again with a preview of its release.
+pub(in crate::console) async fn preview(mut form: Submission) -> Result<HttpResponse, PageError> {
+    let path: AppPath = form.visit.path()?;
+    org_picker::apply_boxes(&mut form.input);
+    match offer_preview::preview(&form, &path, NEW.body(&form.input)).await {
+        Ok(preview) => show_again(&form, Some(preview)).await,
+        Err(problem) => show_problem(&form, problem).await,
     }
 }
 
-/// Returns the published release with the highest version of the package's resource.
-async fn find_published(
-    visit: &Visit,
-    path: &AppPath,
-    artifact: &Artifact,
-) -> Result<Option<Versioned<ReleaseRecord>>, PageError> {
-    let package = artifact.facts.package().map(|package| package.package_name);
-    let Some(identifier) = package.and_then(|name| Identifier::parse(name).ok()) else {
-        return Ok(None);
+async fn show_again(form: &Submission, preview: Option<OfferPreview>) -> Result<HttpResponse, PageError> {
+    let attempt = form.attempt(&NEW, Problem::invalid(Vec::new()))?;
+    let shown = Shown {
+        attempt: Some(&attempt),
+        is_done: true,
+        preview,
     };
-    let filter = ReleaseFilter {
-        identifier: Some(&identifier),
-        state: Some(ReleaseStateKind::Published),
-    };
-    let (ctx, caller, page) = (&visit.ctx, visit.caller(false), PageRequest::first(COMPARED));
-    let (tenant, app) = (path.tenant_id, &path.package_name);
-    let found = releases::list(ctx, &caller, tenant, app, &filter, &page).await?;
-    let version = |stored: &Versioned<ReleaseRecord>| stored.value.release.content.version_code;
-    Ok(found.items.into_iter().max_by_key(version))
+    render(&form.visit, shown).await
 }
 
-/// Returns the version code of a package, unless it is too large for a release.
-fn version_code(artifact: &Artifact) -> Option<i64> {
-    let code = artifact.facts.package()?.version_code?;
-    i64::try_from(code).ok()
-}
-
-/// Returns the values of a form that the file supplies.
-fn values(artifact: &Artifact) -> Values {
-    let package = artifact.facts.package();
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    let version_code = version_code(artifact).map(|code| code.to_string());
-    vec![
-        ("artifact", artifact.sha256.as_str().to_owned()),
-        ("identifier", text(package.map(|package| package.package_name))),
-        ("version_code", version_code.unwrap_or_default()),
-        (
-            "version_name",
-            text(package.and_then(|package| package.version_name)),
-        ),
-    ]
+async fn show_problem(form: &Submission, problem: Problem) -> Result<HttpResponse, PageError> {
+    let attempt = form.attempt(&NEW, problem)?;
+    let shown = Shown {
+        attempt: Some(&attempt),
+        ..Shown::default()
+    };
+    render(&form.visit, shown).await
 }
 
 /// Returns links to releases of the newest artifacts.
@@ -244,12 +243,20 @@ pub(in crate::console) async fn upload(mut form: FileSubmission) -> Result<HttpR
             let target = new_release_href(&Place::of(&path).app, &stored.artifact.value.sha256);
             Ok(see_other(&format!("{target}&done=uploaded")))
         }
-        Err(problem) => render(&form.visit, Some(&form.attempt(&UPLOAD, problem)?)).await,
+        Err(problem) => {
+            let attempt = form.attempt(&UPLOAD, problem)?;
+            let shown = Shown {
+                attempt: Some(&attempt),
+                ..Shown::default()
+            };
+            render(&form.visit, shown).await
+        }
     }
 }
 
-pub(in crate::console) async fn create_release(form: Submission) -> Result<HttpResponse, PageError> {
+pub(in crate::console) async fn create_release(mut form: Submission) -> Result<HttpResponse, PageError> {
     let path: AppPath = form.visit.path()?;
+    org_picker::apply_boxes(&mut form.input);
     match try_create(&form, &path).await {
         Ok(id) => {
             let notice = if form.input.has("publish") {
@@ -260,7 +267,7 @@ pub(in crate::console) async fn create_release(form: Submission) -> Result<HttpR
             let releases = format!("{}/releases", Place::of(&path).app);
             Ok(see_other(&format!("{releases}/{}?done={notice}", segment(&id))))
         }
-        Err(problem) => render(&form.visit, Some(&form.attempt(&NEW, problem)?)).await,
+        Err(problem) => show_problem(&form, problem).await,
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::console::fields::{Blank, Field, Form, Kind, Label, Style};
 use crate::console::form_view::Values;
+use crate::console::org_codes;
 use slipway_domain::catalog::attribute::AttributeRule;
 use slipway_domain::catalog::org::{Level, OrgScope};
 use slipway_domain::catalog::release_content::ReleaseContent;
@@ -145,8 +146,7 @@ fn lines<T>(items: &[T], line: impl Fn(&T) -> String) -> String {
 fn scope_line(scope: &OrgScope) -> String {
     let codes = scope.codes();
     let levels = Level::all().take(codes.depth());
-    let codes: Vec<_> = levels.map(|level| codes.get(level).unwrap_or_default()).collect();
-    codes.join("/")
+    org_codes::join(levels.map(|level| codes.get(level).unwrap_or_default()))
 }
 
 fn rule_line(rule: &AttributeRule) -> String {
@@ -169,7 +169,7 @@ mod tests {
         for (kind, stored) in [
             (
                 Kind::OrgScopes,
-                json!([{"l1Code": "HM", "l2Code": "HM-SH"}, {"l3Code": "8007"}]),
+                json!([{"l1Code": "HM", "l2Code": "HM-SH"}, {"l3Code": "8007"}, {"l1Code": "A/B"}]),
             ),
             (
                 Kind::Rules,

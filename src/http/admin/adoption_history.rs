@@ -130,7 +130,7 @@ fn read_query(query: HistoryParams) -> Result<HistoryQuery, Problem> {
     let days = fields.query_param("days", query.days, read_days::<KEPT_DAYS>);
     fields.finish()?;
     Ok(HistoryQuery {
-        identifier,
+        identifiers: identifier.into_iter().collect(),
         days: days.unwrap_or(DEFAULT_DAYS),
         resources: RESOURCES,
         versions: VERSIONS,

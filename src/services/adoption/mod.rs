@@ -18,8 +18,8 @@ use slipway_domain::catalog::text::{Identifier, PackageName};
 /// Part of the history of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryQuery {
-    /// Only this resource.
-    pub identifier: Option<Identifier>,
+    /// Only these resources; if empty, the first ones of the app.
+    pub identifiers: Vec<Identifier>,
     /// Number of days, today included.
     pub days: u16,
     /// Maximum number of resources.
@@ -92,9 +92,9 @@ async fn select_resources(
     app: &App,
     query: &HistoryQuery,
 ) -> Result<SelectedResources, ServiceError> {
-    if let Some(identifier) = &query.identifier {
+    if !query.identifiers.is_empty() {
         return Ok(SelectedResources {
-            identifiers: vec![identifier.clone()],
+            identifiers: query.identifiers.clone(),
             has_more: false,
         });
     }

@@ -5,6 +5,7 @@ mod browser;
 mod charts;
 mod chromium;
 mod forms;
+mod new_release;
 mod objects;
 mod pages;
 mod roles;

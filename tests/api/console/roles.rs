@@ -143,6 +143,12 @@ const ROWS: &[Row] = &[
         Admin,
     ),
     (
+        "get /tenants/{tenant_id}/apps/{package_name}/resources/{identifier}",
+        "/tenants/{tenant}/apps/{package}/resources/{identifier}",
+        &[],
+        Viewer,
+    ),
+    (
         "post /tenants/{tenant_id}/apps/{package_name}/resources/{identifier}",
         "/tenants/{tenant}/apps/{package}/resources/{identifier}",
         &[("kind", "other"), ("enabled", "true")],
@@ -164,6 +170,18 @@ const ROWS: &[Row] = &[
         "post /tenants/{tenant_id}/apps/{package_name}/releases/new",
         "/tenants/{tenant}/apps/{package}/releases/new",
         FILE,
+        Publisher,
+    ),
+    (
+        "post /tenants/{tenant_id}/apps/{package_name}/releases/new/nodes",
+        "/tenants/{tenant}/apps/{package}/releases/new/nodes",
+        &[("nodes.open", "")],
+        Publisher,
+    ),
+    (
+        "post /tenants/{tenant_id}/apps/{package_name}/releases/new/preview",
+        "/tenants/{tenant}/apps/{package}/releases/new/preview",
+        NEW_RELEASE,
         Publisher,
     ),
     (

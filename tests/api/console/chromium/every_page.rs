@@ -130,6 +130,22 @@ async fn examine(tab: &Tab, path: &str) -> Vec<String> {
     if exceeds("bytes", MOST_BYTES) || exceeds("requests", MOST_REQUESTS) || cost["foreign"] != json!([]) {
         faults.push(format!("{path} costs {cost}"));
     }
+    faults.extend(examine_opened(tab, path).await);
+    faults
+}
+
+/// Returns what is wrong with the page that is shown, which a form led to.
+pub(super) async fn examine_shown(tab: &Tab) -> Vec<String> {
+    tab.run(&axe()).await;
+    let faults = examine_opened(tab, "the page").await;
+    tab.set_width(1280).await;
+    tab.set_dark(false).await;
+    faults
+}
+
+/// Examines what does not depend on the load of the page. axe-core must be in the page.
+async fn examine_opened(tab: &Tab, path: &str) -> Vec<String> {
+    let mut faults = Vec::new();
     let mut note = |found: &Value| {
         let found = found.as_array().expect("a list").iter();
         faults.extend(found.map(|fault| format!("{path}: {}", fault.as_str().unwrap_or_default())));

@@ -4,6 +4,7 @@ mod driver;
 mod every_page;
 mod keyboard;
 mod moments;
+mod new_release;
 mod release_day;
 mod samples;
 mod screenshots;

@@ -125,6 +125,11 @@ impl Tab {
         self.element(css).await.fill(text).await;
     }
 
+    /// Chooses a file in a field for files.
+    pub(super) async fn attach(&self, css: &str, file: &Path) {
+        self.element(css).await.attach(file).await;
+    }
+
     /// Presses keys, one after the other, in whatever has the focus.
     pub(super) async fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {

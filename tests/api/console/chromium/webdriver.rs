@@ -1,6 +1,7 @@
 //! Client of the `WebDriver` protocol (<https://www.w3.org/TR/webdriver2/>): each command is a request with JSON.
 
 use std::fmt;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -129,6 +130,11 @@ impl Element<'_> {
     pub(super) async fn fill(&self, text: &str) {
         self.act("clear", json!({})).await;
         self.act("value", json!({ "text": text })).await;
+    }
+
+    /// Chooses a file.
+    pub(super) async fn attach(&self, file: &Path) {
+        self.act("value", json!({ "text": file.to_str().unwrap() })).await;
     }
 
     /// Returns the visible text.

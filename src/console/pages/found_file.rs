@@ -1,0 +1,115 @@
+//! Artifact of a new release: the facts in the file, and the release that it replaces.
+
+use crate::console::file_facts::{Fact, facts_of, warnings_of};
+use crate::console::form_view::{Attempt, Values};
+use crate::console::format::bytes;
+use crate::console::page_error::PageError;
+use crate::console::release_summary::ReleaseSummary;
+use crate::console::shell::Shell;
+use crate::console::visit::Visit;
+use crate::http::path::AppPath;
+use crate::services::{ServiceError, artifacts, releases};
+use slipway_domain::catalog::artifact::Artifact;
+use slipway_domain::catalog::release::ReleaseRecord;
+use slipway_domain::catalog::text::{Identifier, Sha256};
+use slipway_domain::catalog::versioned::Versioned;
+
+pub(super) struct FoundFile {
+    pub(super) href: String,
+    pub(super) filename: String,
+    pub(super) kind: &'static str,
+    pub(super) size: String,
+    pub(super) damage: Option<&'static str>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) warnings: Vec<&'static str>,
+    pub(super) replaces: Option<ReleaseSummary>,
+    /// `true` if the published release has this version or a higher one.
+    pub(super) is_not_newer: bool,
+}
+
+impl FoundFile {
+    /// `tenant` and `app` are their addresses.
+    pub(super) fn of(
+        shell: &Shell,
+        tenant: &str,
+        app: &str,
+        artifact: &Artifact,
+        newest: Option<&Versioned<ReleaseRecord>>,
+    ) -> Self {
+        let t = shell.t;
+        let published = newest.map(|stored| stored.value.release.content.version_code.get());
+        Self {
+            href: format!("{tenant}/artifacts/{}", artifact.sha256.as_str()),
+            filename: artifact.filename.to_string(),
+            kind: t.file_kind(artifact.facts.kind()),
+            size: bytes(artifact.size),
+            damage: artifact.damage.map(|damage| t.file_damage(damage.kind)),
+            facts: facts_of(t, &artifact.facts),
+            warnings: warnings_of(t, &artifact.facts),
+            replaces: newest.map(|stored| ReleaseSummary::of(shell, app, stored)),
+            is_not_newer: version_code(artifact)
+                .zip(published)
+                .is_some_and(|(version, published)| version <= published),
+        }
+    }
+}
+
+/// Finds the artifact that the address or the form names. A form with the digest of none is shown with its error.
+pub(super) async fn find_artifact(
+    visit: &Visit,
+    path: &AppPath,
+    attempt: Option<&Attempt>,
+) -> Result<Option<Artifact>, PageError> {
+    let given = match attempt {
+        Some(attempt) => Some(attempt.input.get("artifact").to_owned()),
+        None => visit.param("artifact"),
+    };
+    let sha256 = given.and_then(|text| Sha256::parse(text.trim()).ok());
+    let Some(sha256) = sha256 else {
+        return Ok(None);
+    };
+    match artifacts::find_content(&visit.ctx, &visit.caller(false), path.tenant_id, &sha256).await {
+        Ok(found) => Ok(Some(found.artifact.value)),
+        Err(ServiceError::NotFound(_)) if attempt.is_some() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the published release that a release of the artifact replaces: that of the resource in the form, or of the
+/// package in the file.
+pub(super) async fn find_replaced(
+    visit: &Visit,
+    path: &AppPath,
+    attempt: Option<&Attempt>,
+    artifact: &Artifact,
+) -> Result<Option<Versioned<ReleaseRecord>>, PageError> {
+    let entered = attempt.map(|attempt| attempt.input.get("identifier").trim());
+    let package = artifact.facts.package().map(|package| package.package_name);
+    let Some(identifier) = entered.or(package).and_then(|name| Identifier::parse(name).ok()) else {
+        return Ok(None);
+    };
+    let (ctx, caller, app) = (&visit.ctx, visit.caller(false), &path.package_name);
+    Ok(releases::find_newest_published(ctx, &caller, path.tenant_id, app, &identifier).await?)
+}
+
+/// Returns the version code of a package, unless it is too large for a release.
+fn version_code(artifact: &Artifact) -> Option<i64> {
+    let code = artifact.facts.package()?.version_code?;
+    i64::try_from(code).ok()
+}
+
+/// Returns the values of a form that the file supplies.
+pub(super) fn values(artifact: &Artifact) -> Values {
+    let package = artifact.facts.package();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let version_code = version_code(artifact).map(|code| code.to_string());
+    vec![
+        ("artifact", artifact.sha256.as_str().to_owned()),
+        ("identifier", text(package.map(|package| package.package_name))),
+        ("version_code", version_code.unwrap_or_default()),
+        (
+            "version_name",
+            text(package.and_then(|package| package.version_name)),
+        ),
+    ]
+}

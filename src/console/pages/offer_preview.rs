@@ -1,0 +1,115 @@
+//! Preview of a new release, below its form: the offer as a device gets it, and devices that would get it.
+
+use askama::Template;
+use serde_json::Value;
+
+use crate::console::form_view::Attempt;
+use crate::console::format::{Moment, segment};
+use crate::console::fragment::Fragment;
+use crate::console::page_error::PageError;
+use crate::console::release_summary::ReleaseSummary;
+use crate::console::shell::{Link, Shell};
+use crate::console::submission::Submission;
+use crate::console::texts::Texts;
+use crate::http::path::AppPath;
+use crate::http::problem::Problem;
+use crate::http::requests;
+use crate::services::ServiceError;
+use crate::services::offer_preview::OfferPreview;
+use slipway_domain::catalog::ids::TenantId;
+use slipway_domain::catalog::text::DeviceId;
+
+/// Field with the id of the device to examine.
+const DEVICE: &str = "preview.device";
+/// Name of that field in errors.
+const DEVICE_IN_ERRORS: &str = "device";
+
+#[derive(Template)]
+#[template(path = "preview_control.html")]
+struct Control<'a> {
+    t: &'a Texts,
+    action: &'a str,
+    device: String,
+    error: Option<String>,
+}
+
+/// Returns the control that asks for a preview, with the input and the error of the last attempt.
+pub(super) fn control(t: &Texts, action: &str, attempt: Option<&Attempt>) -> Result<Fragment, PageError> {
+    let errors = attempt.map_or(&[][..], |attempt| attempt.problem.field_errors());
+    let error = errors.iter().find(|error| error.field == DEVICE_IN_ERRORS);
+    let control = Control {
+        t,
+        action,
+        device: attempt.map_or("", |attempt| attempt.input.get(DEVICE)).to_owned(),
+        error: error.map(|error| error.message.clone()),
+    };
+    Ok(Fragment::of(&control)?)
+}
+
+/// Previews the release in a form. `body` is the body that the API accepts.
+pub(super) async fn preview(form: &Submission, path: &AppPath, body: Value) -> Result<OfferPreview, Problem> {
+    let (_, _permit) = form.begin(false)?;
+    let device = match form.input.get(DEVICE).trim() {
+        "" => None,
+        id => Some(DeviceId::parse(id).map_err(|why| Problem::invalid(vec![why.at(DEVICE_IN_ERRORS)]))?),
+    };
+    let of = path.clone();
+    form.visit
+        .run_heavy(async move |ctx, caller| requests::preview_offer(&ctx, &caller, &of, &body, device).await)
+        .await
+}
+
+pub(super) struct PreviewView {
+    pub(super) at: Moment,
+    pub(super) examined: usize,
+    pub(super) is_share_drawn: bool,
+    pub(super) replaces: Option<ReleaseSummary>,
+    pub(super) receivers: Vec<Link>,
+    pub(super) others: Vec<OtherDevice>,
+    /// Offer as JSON, a line for each member.
+    pub(super) offer: Option<String>,
+}
+
+pub(super) struct OtherDevice {
+    pub(super) device: Link,
+    pub(super) rule: &'static str,
+    pub(super) detail: String,
+}
+
+impl PreviewView {
+    /// `app` is the address of the app.
+    pub(super) fn of(
+        shell: &Shell,
+        tenant: TenantId,
+        app: &str,
+        preview: OfferPreview,
+    ) -> Result<Self, PageError> {
+        let link = |id: &DeviceId| Link {
+            href: format!("/console/tenants/{tenant}/devices/{}", segment(id.as_str())),
+            label: id.to_string(),
+        };
+        let others = preview.others.into_iter().map(|other| OtherDevice {
+            device: link(&other.id),
+            rule: other.verdict.rule.as_str(),
+            detail: other.verdict.detail,
+        });
+        Ok(Self {
+            at: Moment(preview.at),
+            examined: preview.examined,
+            is_share_drawn: preview.is_share_drawn,
+            replaces: preview
+                .replaces
+                .as_ref()
+                .map(|stored| ReleaseSummary::of(shell, app, stored)),
+            receivers: preview.receivers.iter().map(link).collect(),
+            others: others.collect(),
+            offer: preview.offer.as_deref().map(in_lines).transpose()?,
+        })
+    }
+}
+
+fn in_lines(offer: &[u8]) -> Result<String, ServiceError> {
+    // The order of the members is kept.
+    let members: Value = serde_json::from_slice(offer).map_err(ServiceError::internal)?;
+    serde_json::to_string_pretty(&members).map_err(ServiceError::internal)
+}
