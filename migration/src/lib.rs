@@ -10,6 +10,7 @@ mod m0004_artifacts;
 mod m0005_audit_objects;
 mod m0006_min_sdk_index;
 mod m0007_adoption;
+mod m0008_artifact_jobs;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_audit_objects::AuditObjects),
             Box::new(m0006_min_sdk_index::MinSdkIndex),
             Box::new(m0007_adoption::Adoption),
+            Box::new(m0008_artifact_jobs::ArtifactJobs),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! Artifacts: their rows, the space that they use, and the releases that refer to them.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ConnectionTrait as _;
 use slipway::storage::{Db, StorageError, artifacts, releases};
 use slipway_domain::catalog::artifact::{
@@ -19,6 +20,8 @@ on_both_databases!(
     space_and_links_are_counted,
     a_release_and_its_artifact_hold_each_other,
     damage_and_links_advance_the_apps_of_the_releases,
+    uses_are_compared_in_steps,
+    verification_is_due_by_age_and_damage,
 );
 
 fn artifact(byte: &str, link: i64) -> Artifact {
@@ -93,17 +96,22 @@ async fn space_and_links_are_counted(database: TestDatabase) {
     assert_eq!(list.items.len(), 1);
 }
 
-/// Lets a release use an artifact.
-async fn attach(database: &TestDatabase, sha256: &Sha256) -> Result<(), sea_orm::DbErr> {
+/// Runs a statement past the program.
+async fn run(database: &TestDatabase, statement: &str) -> Result<(), sea_orm::DbErr> {
     let connection = sea_orm::Database::connect(&database.url).await.unwrap();
-    let statement = format!("UPDATE releases SET artifact_sha256 = '{}'", sha256.as_str());
     connection
         .execute_unprepared("PRAGMA foreign_keys = ON")
         .await
         .ok();
-    let done = connection.execute_unprepared(&statement).await.map(drop);
+    let done = connection.execute_unprepared(statement).await.map(drop);
     connection.close().await.unwrap();
     done
+}
+
+/// Lets all releases use an artifact.
+async fn attach(database: &TestDatabase, sha256: &Sha256) -> Result<(), sea_orm::DbErr> {
+    let statement = format!("UPDATE releases SET artifact_sha256 = '{}'", sha256.as_str());
+    run(database, &statement).await
 }
 
 async fn a_release_and_its_artifact_hold_each_other(database: TestDatabase) {
@@ -186,4 +194,112 @@ async fn damage_and_links_advance_the_apps_of_the_releases(database: TestDatabas
     })
     .await;
     assert_ne!(one, other);
+}
+
+/// Compares the uses of all artifacts, `limit` at once. Returns the number of steps.
+async fn refresh(db: &Db, limit: u64, now: DateTime<Utc>) -> usize {
+    let (mut cursor, mut steps) = (None, 0);
+    loop {
+        cursor = artifacts::refresh_unused_since(db, cursor.as_ref(), limit, now)
+            .await
+            .unwrap();
+        steps += 1;
+        if cursor.is_none() {
+            return steps;
+        }
+    }
+}
+
+/// Returns the digests of unused artifacts, the longest unused first.
+async fn unused_before(db: &Db, before: DateTime<Utc>) -> Vec<String> {
+    let unused = artifacts::list_unused_since(db, before, 99).await.unwrap();
+    let digests = unused
+        .iter()
+        .map(|owned| owned.artifact.value.sha256.as_str()[..2].to_owned());
+    digests.collect()
+}
+
+async fn uses_are_compared_in_steps(database: TestDatabase) {
+    let db = &database.db;
+    let later = |hours| now() + TimeDelta::hours(hours);
+    let app = prepare_app(db, "com.hema.wms", &["a"]).await;
+    prepare_tenant(db, 2).await;
+    let draft = release(&app, "a", 1);
+    change(db, 1, async |tx| {
+        releases::insert(tx, draft.clone(), now()).map(drop)
+    })
+    .await;
+    for (link, (tenant, byte)) in (1..).zip([(1, "aa"), (1, "bb"), (1, "cc"), (2, "aa"), (2, "dd")]) {
+        store(db, tenant, artifact(byte, link)).await;
+    }
+    assert_eq!(unused_before(db, later(1)).await.len(), 5);
+    let used = Sha256::parse(&"bb".repeat(32)).unwrap();
+    attach(&database, &used).await.unwrap();
+    for (limit, steps) in [(1, 6), (2, 3), (5, 2), (6, 1)] {
+        assert_eq!(refresh(db, limit, later(1)).await, steps, "{limit} at once");
+        let mut unused = unused_before(db, later(1)).await;
+        unused.sort();
+        assert_eq!(unused, ["aa", "aa", "cc", "dd"], "{limit} at once");
+    }
+    run(&database, "UPDATE releases SET state = 'discarded'")
+        .await
+        .unwrap();
+    refresh(db, 2, later(2)).await;
+    assert_eq!(
+        unused_before(db, later(2)).await.len(),
+        4,
+        "the time of the others stays"
+    );
+    assert_eq!(unused_before(db, later(3)).await.last().unwrap(), "bb");
+    let found = artifacts::find(db, scope(1), &used).await.unwrap().unwrap();
+    let tx = db.begin().await.unwrap();
+    artifacts::set_keep(&tx, scope(1), &found, true, now())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(unused_before(db, later(3)).await.len(), 4, "an exempt artifact");
+}
+
+async fn verification_is_due_by_age_and_damage(database: TestDatabase) {
+    let db = &database.db;
+    prepare_tenant(db, 1).await;
+    let at = |hours| now() + TimeDelta::hours(hours);
+    for (link, (byte, verified_at, is_damaged)) in (1..).zip([
+        ("dd", 5, true),
+        ("bb", 3, false),
+        ("cc", 3, true),
+        ("aa", 1, false),
+        ("ee", 2, true),
+    ]) {
+        let mut value = artifact(byte, link);
+        value.damage = is_damaged.then(|| Damage {
+            kind: DamageKind::Altered,
+            found_at: now(),
+        });
+        store(db, 1, value.clone()).await;
+        artifacts::record_scrub(db, scope(1), value.id, at(verified_at))
+            .await
+            .unwrap();
+    }
+    for (before, damaged_before, limit, expected) in [
+        (at(1), at(1), 9, &[][..]),
+        (at(3), at(5), 9, &["aa", "ee", "cc"]),
+        (at(3), at(5), 2, &["aa", "ee"]),
+        (at(3), at(5), 1, &["aa"]),
+        (at(0), at(9), 9, &["ee", "cc", "dd"]),
+        (at(9), at(9), 9, &["aa", "ee", "bb", "cc", "dd"]),
+    ] {
+        let due = artifacts::list_due_for_scrub(db, before, damaged_before, limit)
+            .await
+            .unwrap();
+        let mut found: Vec<_> = due
+            .iter()
+            .map(|owned| &owned.artifact.value.sha256.as_str()[..2])
+            .collect();
+        // Two were verified at the same time.
+        if expected.len() == 5 {
+            found[2..4].sort_unstable();
+        }
+        assert_eq!(found, expected, "{before} {damaged_before} {limit}");
+    }
 }

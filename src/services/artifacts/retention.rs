@@ -12,6 +12,8 @@ use crate::storage::artifacts::OwnedArtifact;
 use slipway_domain::access::TenantScope;
 use slipway_domain::catalog::ids::ArtifactId;
 
+/// Artifacts whose use is compared in one step.
+const REFRESHED_AT_ONCE: u64 = 500;
 /// Artifacts deleted in one round.
 const DELETED_AT_ONCE: u64 = 100;
 /// Objects compared with the database at once.
@@ -19,7 +21,7 @@ const COMPARED_AT_ONCE: usize = 500;
 
 /// Deletes artifacts that have been unused for longer than the retention. The next round continues.
 pub(super) async fn delete_unused(ctx: &Context) -> Result<u64, ServiceError> {
-    artifacts::refresh_unused_since(ctx.db(), ctx.now()).await?;
+    refresh_unused_since(ctx).await?;
     let Some(retention) = ctx.artifacts().settings.retention else {
         return Ok(0);
     };
@@ -29,6 +31,18 @@ pub(super) async fn delete_unused(ctx: &Context) -> Result<u64, ServiceError> {
         deleted += u64::from(delete_one(ctx, &owned, before).await?);
     }
     Ok(deleted)
+}
+
+/// Passes over all artifacts, in steps that leave the database to others in between.
+async fn refresh_unused_since(ctx: &Context) -> Result<(), ServiceError> {
+    let mut cursor = None;
+    loop {
+        cursor =
+            artifacts::refresh_unused_since(ctx.db(), cursor.as_ref(), REFRESHED_AT_ONCE, ctx.now()).await?;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// Deletes an artifact unless it is used or kept meanwhile.

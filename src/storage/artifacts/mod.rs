@@ -14,8 +14,8 @@ use sea_orm::{
 };
 
 pub use self::maintenance::{
-    OwnedArtifact, count_damaged, count_damaged_of, is_unused_since, list_due_for_scrub, list_existing,
-    list_unused_since, record_scrub, refresh_unused_since,
+    ArtifactCursor, OwnedArtifact, count_damaged, count_damaged_of, is_unused_since, list_due_for_scrub,
+    list_existing, list_unused_since, record_scrub, refresh_unused_since,
 };
 pub use self::usage::{Usage, lock_usage, read_usage};
 use super::effective_releases::is_not_discarded;
