@@ -130,7 +130,7 @@ impl ChangedApp {
 /// A check can choose, among the releases of each level, from the newest one for everybody with this or a lower level
 /// upwards; from the same below each ceiling of a pin; and from pinned versions. The cost grows with the numbers of
 /// pins, of levels and of changed flags. It does not grow with the number of releases, because partial indexes serve
-/// each part.
+/// each part. The releases to write are selected by tenant and id alone: with the app, another index would fit, too.
 fn refresh_sql(backend: DbBackend) -> String {
     let (releases, pins) = (of_resource("r"), of_resource("p"));
     let highest = VersionCode::MAX.get();
@@ -140,6 +140,18 @@ fn refresh_sql(backend: DbBackend) -> String {
         DbBackend::Postgres => ("= ANY (ARRAY(", "))"),
         _ => ("IN (", ")"),
     };
+    let supersedable = |flag: &str, versions: &str| {
+        let condition = format!("{flag} AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} {versions}");
+        join_sql(backend, &releases, &condition)
+    };
+    let superseded = supersedable("r.effective", "= u.low AND r.version_code < u.lowest");
+    let newest = supersedable("NOT r.effective", "= u.low AND r.version_code >= u.lowest");
+    let of_pins = "= k.low AND r.version_code BETWEEN k.lowest AND k.highest";
+    let (kept, pinned) = (
+        supersedable("r.effective", of_pins),
+        supersedable("NOT r.effective", of_pins),
+    );
+    let above_levels = supersedable("NOT r.effective", "> l.low");
     format!(
         "WITH RECURSIVE {levels}, \
          ceiling (highest) AS (SELECT {highest} UNION \
@@ -156,18 +168,26 @@ fn refresh_sql(backend: DbBackend) -> String {
                  WHERE c.highest < u.lowest \
              UNION SELECT u.low, p.version_code, p.version_code FROM pins p CROSS JOIN unpinned u \
                  WHERE {pins} AND p.mode = 'exact' AND p.version_code < u.lowest), \
-         kept (id) AS (SELECT r.id FROM pinned k JOIN releases r ON {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
-             AND {LEVEL_SQL} = k.low AND r.version_code BETWEEN k.lowest AND k.highest) \
-         UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND app_id = $2 AND id {one_of}\
-             SELECT r.id FROM unpinned u JOIN releases r ON {releases} AND r.effective AND {SUPERSEDABLE_SQL} \
-                 AND {LEVEL_SQL} = u.low AND r.version_code < u.lowest WHERE r.id NOT IN (SELECT id FROM kept) \
-             UNION ALL SELECT r.id FROM unpinned u JOIN releases r ON {releases} AND NOT r.effective \
-                 AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} = u.low AND r.version_code >= u.lowest \
-             UNION ALL SELECT r.id FROM pinned k JOIN releases r ON {releases} AND NOT r.effective \
-                 AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} = k.low AND r.version_code BETWEEN k.lowest AND k.highest \
-             UNION ALL SELECT r.id FROM level l JOIN releases r ON {releases} AND NOT r.effective \
-                 AND {SUPERSEDABLE_SQL} AND {LEVEL_SQL} > l.low WHERE l.number = {MAX_LEVELS}{end}"
+         kept (id) AS (SELECT r.id FROM pinned k {kept}) \
+         UPDATE releases SET effective = NOT effective WHERE tenant_id = $1 AND id {one_of}\
+             SELECT r.id FROM unpinned u {superseded} WHERE r.id NOT IN (SELECT id FROM kept) \
+             UNION ALL SELECT r.id FROM unpinned u {newest} \
+             UNION ALL SELECT r.id FROM pinned k {pinned} \
+             UNION ALL SELECT r.id FROM level l {above_levels} WHERE l.number = {MAX_LEVELS}{end}"
     )
+}
+
+/// Returns a join with the releases `r` of a resource, for a condition that refers to the row on the left.
+///
+/// Without statistics, PostgreSQL expects one release and would compare each release of the resource with each row on the
+/// left. As the subquery of a lateral join, the condition limits the range of the index. SQLite does that for any join.
+fn join_sql(backend: DbBackend, releases: &str, condition: &str) -> String {
+    match backend {
+        DbBackend::Postgres => format!(
+            "CROSS JOIN LATERAL (SELECT r.id FROM releases r WHERE {releases} AND {condition} OFFSET 0) r"
+        ),
+        _ => format!("JOIN releases r ON {releases} AND {condition}"),
+    }
 }
 
 /// Returns a recursive query `level (low, number)` for the levels of a resource, lowest first. Each step reads one entry
