@@ -12,6 +12,7 @@ use super::compile::load_app;
 use super::published::{LiveAppKey, LoadedApp, PublishedTenant, TenantParts};
 use super::reload::{RowLoss, TenantReload};
 use crate::secrets::{Keyring, SealedSecret};
+use crate::storage::artifacts;
 use crate::storage::catalog_states::{self, TenantRows};
 use crate::storage::credentials::app_keys::SealedSecrets;
 use crate::storage::releases::ReleaseSelection;
@@ -190,16 +191,26 @@ impl Loader {
         let scopes: Vec<_> = group.iter().copied().map(TenantScope::internal).collect();
         let rows = catalog_states::load_tenants(&reader, &scopes).await?;
         let mut absent: HashSet<_> = group.iter().copied().collect();
-        let mut new_apps = self.load_apps_of_new_tenants(&reader, &rows).await?;
+        let selection = self.selection(&reader).await?;
+        let mut new_apps = self.load_apps_of_new_tenants(&reader, &rows, selection).await?;
         let mut loaded = Vec::with_capacity(group.len());
         for row in rows {
             let tenant = row.tenant.id;
             absent.remove(&tenant);
             let apps = new_apps.remove(&tenant);
-            loaded.push((tenant, self.assemble(&reader, row, apps).await?));
+            loaded.push((tenant, self.assemble(&reader, row, apps, selection).await?));
         }
         loaded.extend(absent.into_iter().map(|tenant| (tenant, LoadResult::Absent)));
         Ok(loaded)
+    }
+
+    /// Returns the releases to load. A node without addresses for artifacts offers none of their releases, so that it needs
+    /// those that they supersede.
+    async fn selection(&self, reader: &ReadTx) -> Result<ReleaseSelection, StorageError> {
+        if self.download_urls.has_base() || !artifacts::any_exist(reader).await? {
+            return Ok(ReleaseSelection::Effective);
+        }
+        Ok(ReleaseSelection::WithSuperseded)
     }
 
     /// Returns the cached catalog of a tenant, if its offers have the addresses of this node. A snapshot may have others.
@@ -213,6 +224,7 @@ impl Loader {
         &self,
         reader: &ReadTx,
         rows: &[TenantRows],
+        selection: ReleaseSelection,
     ) -> Result<HashMap<TenantId, Vec<LoadedApp>>, StorageError> {
         let scopes: Vec<_> = rows
             .iter()
@@ -225,7 +237,7 @@ impl Loader {
             return Ok(loaded);
         }
         let apps = AppSelection::OfTenants(&scopes);
-        for rows in catalog_states::load_apps(reader, apps, ReleaseSelection::Effective).await? {
+        for rows in catalog_states::load_apps(reader, apps, selection).await? {
             loaded
                 .entry(rows.tenant)
                 .or_default()
@@ -239,6 +251,7 @@ impl Loader {
         reader: &ReadTx,
         row: TenantRows,
         new_apps: Option<Vec<LoadedApp>>,
+        selection: ReleaseSelection,
     ) -> Result<LoadResult, StorageError> {
         let scope = TenantScope::internal(row.tenant.id);
         let served = self.live.served(row.tenant.id);
@@ -251,6 +264,7 @@ impl Loader {
                     served,
                     encoders: &self.encoders,
                     download_urls: &self.download_urls,
+                    selection,
                 };
                 let loaded = reload.load_apps(&row.apps).await?;
                 if self.has_same_history

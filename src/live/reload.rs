@@ -31,6 +31,7 @@ pub(super) struct TenantReload<'a> {
     pub(super) served: &'a PublishedTenant,
     pub(super) encoders: &'a OfferEncoders,
     pub(super) download_urls: &'a DownloadUrls,
+    pub(super) selection: ReleaseSelection,
 }
 
 /// Loss of most rows of a tenant.
@@ -94,8 +95,8 @@ impl TenantReload<'_> {
         }
         let to_load: Vec<_> = to_load.into_iter().collect();
         for ids in to_load.chunks(APPS_AT_ONCE) {
-            let selection = AppSelection::Some(self.scope, ids);
-            let rows = catalog_states::load_apps(self.reader, selection, ReleaseSelection::Effective).await?;
+            let apps_to_load = AppSelection::Some(self.scope, ids);
+            let rows = catalog_states::load_apps(self.reader, apps_to_load, self.selection).await?;
             for rows in rows {
                 apps.push(load_app(rows, self.encoders, self.download_urls)?);
             }
@@ -123,7 +124,7 @@ impl TenantReload<'_> {
             return Ok(apps);
         }
         let wanted: Vec<_> = partial.iter().map(PartialReload::wanted).collect();
-        let rows = catalog_states::load_resources(self.reader, self.scope, &wanted).await?;
+        let rows = catalog_states::load_resources(self.reader, self.scope, &wanted, self.selection).await?;
         for (reload, rows) in partial.into_iter().zip(rows) {
             apps.push(reload.compile(rows, self.encoders, self.download_urls)?);
         }

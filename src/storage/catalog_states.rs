@@ -255,19 +255,20 @@ pub struct ResourceRows {
     pub pins: Vec<Pin>,
 }
 
-/// Loads resources of apps, with their effective releases and their pins. The result is in the order of `wanted`. The
-/// flags of the apps' releases must be computed.
+/// Loads resources of apps, with releases and their pins. The result is in the order of `wanted`. The flags of the apps'
+/// releases must be computed.
 pub async fn load_resources(
     tx: &ReadTx,
     scope: TenantScope,
     wanted: &[(AppId, Vec<String>)],
+    selection: ReleaseSelection,
 ) -> Result<Vec<ResourceRows>, StorageError> {
     let backend = tx.connection().get_database_backend();
     let queries = wanted.iter().flat_map(|(app, identifiers)| {
         [
             resources::some_of(scope, *app, identifiers).build(backend),
             pins::some_of(scope, *app, identifiers).build(backend),
-            releases::effective_of(scope, *app, identifiers).build(backend),
+            releases::some_of(scope, *app, identifiers, selection).build(backend),
         ]
     });
     let mut output = ResourceOutput {

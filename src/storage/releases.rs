@@ -46,6 +46,8 @@ const IDS_AT_ONCE: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseSelection {
     All,
+    /// Recalled and published releases, superseded ones included.
+    WithSuperseded,
     /// Releases that a response to a device can depend on: recalled, or published and not superseded.
     Effective,
 }
@@ -165,8 +167,13 @@ pub async fn list(
 /// flags are not computed, [`all_without_flags`] selects the others.
 pub(super) fn all_of(apps: &AppSelection<'_>, selection: ReleaseSelection) -> Select<Entity> {
     let releases = Entity::find().filter(apps.condition(Column::TenantId, Column::AppId));
+    select(releases, selection)
+}
+
+fn select(releases: Select<Entity>, selection: ReleaseSelection) -> Select<Entity> {
     match selection {
         ReleaseSelection::All => releases,
+        ReleaseSelection::WithSuperseded => releases.filter(is_in_state(EFFECTIVE_STATES)),
         ReleaseSelection::Effective => releases.filter(Column::Effective.eq(true)),
     }
 }
@@ -196,11 +203,14 @@ pub(super) fn read_one(row: &QueryResult, artifacts: &mut ReleaseArtifacts) -> R
     Ok(release)
 }
 
-/// Selects the effective releases of these resources of an app, in no particular order. The flags must be computed.
-pub(super) fn effective_of(scope: TenantScope, app: AppId, identifiers: &[String]) -> Select<Entity> {
-    of_app(scope, app)
-        .filter(Column::Effective.eq(true))
-        .filter(Column::Identifier.is_in(identifiers))
+/// Selects releases of these resources of an app, in no particular order. The flags must be computed.
+pub(super) fn some_of(
+    scope: TenantScope,
+    app: AppId,
+    identifiers: &[String],
+    selection: ReleaseSelection,
+) -> Select<Entity> {
+    select(of_app(scope, app), selection).filter(Column::Identifier.is_in(identifiers))
 }
 
 /// Selects the ids of those of these releases that exist, in any state.

@@ -490,6 +490,29 @@ async fn without_a_public_url_artifacts_are_not_published(database: TestDatabase
     assert_eq!(draft["download_url"], Value::Null);
 }
 
+/// Releases of an artifact supersede others in the database, but not on a node that has no address for them.
+async fn without_a_public_url_superseded_releases_are_offered(database: TestDatabase) {
+    let fixture = Fixture::set(database).await;
+    let publish_external = async |version_code| {
+        let fields = with(release_fields(PACKAGE, version_code), published());
+        fixture.merchant.create(&fields).await.expect(201);
+    };
+    publish_external(10).await;
+    fixture.release(20, published()).await;
+    assert_eq!(fixture.offered(1, json!({})).await, Some(20));
+    let database = fixture.app.database.again().await;
+    let app = TestApp::start_with(database, |config| config.artifacts.download_url = None).await;
+    let merchant = Merchant {
+        admin: fixture.merchant.admin.at(&app),
+        device: fixture.merchant.device.at(&app),
+    };
+    let without_address = Fixture { app, merchant };
+    assert_eq!(without_address.offered(1, json!({})).await, Some(10));
+    publish_external(15).await;
+    without_address.until_offered(Some(15)).await;
+    assert_eq!(fixture.offered(1, json!({})).await, Some(20));
+}
+
 async fn a_damaged_file_is_not_offered(database: TestDatabase) {
     let fixture = Fixture::set(database).await;
     fixture.release(10, published()).await;
@@ -610,6 +633,7 @@ on_both_databases!(
     an_unsafe_package_needs_a_decision,
     a_device_below_the_min_sdk_keeps_an_older_release,
     without_a_public_url_artifacts_are_not_published,
+    without_a_public_url_superseded_releases_are_offered,
     a_damaged_file_is_not_offered,
     a_new_link_changes_the_offers,
     several_releases_are_published_together_or_not_at_all,
