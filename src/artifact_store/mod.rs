@@ -5,6 +5,7 @@
 
 mod address;
 mod error;
+mod file_readers;
 mod leftovers;
 mod name;
 mod publish;
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 
 pub use self::address::{AddressError, StoreAddress};
 pub use self::error::StoreError;
+use self::file_readers::FileReaders;
 pub use self::leftovers::Listing;
 pub use self::name::ObjectName;
 pub use self::read::ContentReader;
@@ -56,6 +58,7 @@ enum Backing {
         root: PathBuf,
         /// Opened at the first use, because a node starts without its store.
         files: OnceLock<Arc<LocalFileSystem>>,
+        readers: FileReaders,
     },
     Bucket(Arc<Bucket>),
 }
@@ -76,6 +79,7 @@ impl ArtifactStore {
                 backing: Backing::Folder {
                     root: root.clone(),
                     files: OnceLock::new(),
+                    readers: FileReaders::new()?,
                 },
             },
             StoreAddress::Bucket { name, prefix } => Self {
@@ -142,7 +146,7 @@ impl ArtifactStore {
 
     fn objects(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
         match &self.backing {
-            Backing::Folder { root, files } => {
+            Backing::Folder { root, files, .. } => {
                 if let Some(files) = files.get() {
                     return Ok(files.clone());
                 }

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::signer::{Method, SignedUrlOptions, Signer as _};
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::file_readers::FileReaderHandle;
 use super::{ArtifactStore, Backing, OPERATION_LIMIT, ObjectName, StoreError, within};
 
 /// Size of a piece of a file.
@@ -29,7 +29,7 @@ pub struct ContentReader {
 }
 
 enum Source {
-    File(Arc<File>),
+    File(Arc<File>, FileReaderHandle),
     Object(Arc<dyn ObjectStore>, Path),
 }
 
@@ -37,15 +37,15 @@ impl ArtifactStore {
     /// Opens the content of an artifact.
     pub async fn open(&self, name: &ObjectName) -> Result<ContentReader, StoreError> {
         let (objects, path) = (self.objects()?, name.content());
-        if let Backing::Bucket(_) = &self.backing {
+        let Backing::Folder { readers, .. } = &self.backing else {
             let size = self.size_of(&path).await?;
             let source = Source::Object(objects, path);
             return Ok(ContentReader { source, size });
-        }
+        };
         let found = within(OPERATION_LIMIT, objects.get(&path)).await?;
         let size = found.meta.size;
         let source = match found.payload {
-            GetResultPayload::File(file, _) => Source::File(Arc::new(file)),
+            GetResultPayload::File(file, _) => Source::File(Arc::new(file), readers.handle()),
             GetResultPayload::Stream(_) => Source::Object(objects, path),
         };
         Ok(ContentReader { source, size })
@@ -85,8 +85,8 @@ impl ContentReader {
         let end = end.min(self.size);
         match &self.source {
             _ if offset >= end => Ok(Bytes::new()),
-            Source::File(file) => {
-                let read = read_file(file.clone(), offset, (end - offset).min(FILE_PIECE));
+            Source::File(file, readers) => {
+                let read = read_file(readers, file.clone(), offset, (end - offset).min(FILE_PIECE));
                 timeout(OPERATION_LIMIT, read)
                     .await
                     .map_err(|_| StoreError::silent(OPERATION_LIMIT))?
@@ -99,9 +99,14 @@ impl ContentReader {
     }
 }
 
-async fn read_file(file: Arc<File>, offset: u64, length: u64) -> Result<Bytes, StoreError> {
+async fn read_file(
+    readers: &FileReaderHandle,
+    file: Arc<File>,
+    offset: u64,
+    length: u64,
+) -> Result<Bytes, StoreError> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let read = spawn_blocking(move || {
+    let read = readers.run(move || {
         let mut bytes = vec![0; length];
         let read = file.read_at(&mut bytes, offset)?;
         bytes.truncate(read);

@@ -77,7 +77,7 @@ const LAYERS: [Layer; 23] = [
     },
     Layer {
         name: "artifact_store",
-        may_name: &["catalog"],
+        may_name: &["catalog", "thread_priority"],
         libraries: &["tokio", "object_store"],
     },
     Layer {
