@@ -94,6 +94,12 @@ pub(crate) enum Part {
     Streams,
     /// From accepting a push to its device, by channel.
     Pushes,
+    /// The upload of a large file against sha256sum and a copy.
+    Uploads,
+    /// Downloads against nginx.
+    Downloads,
+    /// Checks beside as many downloads as a node permits.
+    DownloadsBeside,
 }
 
 impl Arguments {
@@ -112,6 +118,8 @@ impl Arguments {
                 streams: 100,
                 pushes: 200,
                 requests: 2_000,
+                upload_bytes: 16 << 20,
+                download_bytes: [64 << 10, 4 << 20],
             };
         }
         Plan {
@@ -123,6 +131,8 @@ impl Arguments {
             streams: 10_000,
             pushes: 4_000,
             requests: 20_000,
+            upload_bytes: 1 << 30,
+            download_bytes: [1 << 20, 100 << 20],
         }
     }
 }
@@ -143,6 +153,10 @@ pub(crate) struct Plan {
     pub(crate) pushes: usize,
     /// Prepared requests of each kind, which are sent in turn.
     pub(crate) requests: usize,
+    /// Size of the uploaded file.
+    pub(crate) upload_bytes: u64,
+    /// Sizes of the downloaded files.
+    pub(crate) download_bytes: [u64; 2],
 }
 
 /// What the benchmark runs itself as.

@@ -1,6 +1,6 @@
 //! Installs what the benchmark needs and is missing, as `tests/run` does for the tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::ensure;
@@ -30,7 +30,24 @@ pub(crate) fn install_missing() -> anyhow::Result<()> {
         eprintln!("Mosquitto is missing; installing it");
         install("mosquitto")?;
     }
+    if program_on_path("curl").is_none() {
+        eprintln!("curl is missing; installing it");
+        install("curl")?;
+    }
+    if nginx_program().is_none() {
+        eprintln!("nginx is missing; installing it");
+        install("nginx")?;
+    }
     Ok(())
+}
+
+/// Finds nginx, which is not on the path of every user.
+pub(crate) fn nginx_program() -> Option<PathBuf> {
+    let usual = PathBuf::from("/usr/sbin/nginx");
+    usual
+        .exists()
+        .then_some(usual)
+        .or_else(|| program_on_path("nginx"))
 }
 
 fn install(package: &str) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! What the check path costs, each figure against a baseline that is measured in the same run.
 //!
 //! `cargo bench --bench check_path` measures at a million releases; `-- --help` lists the parts and sizes. It installs
-//! `wrk`, PostgreSQL and Mosquitto where they are missing, and works on a throw-away PostgreSQL server of its own.
+//! `wrk`, PostgreSQL, Mosquitto, nginx and curl where they are missing, and works on a throw-away PostgreSQL server of its own.
 //! `docs/benchmarks.md` keeps what was measured.
 
 #![expect(clippy::disallowed_methods, reason = "benchmarks measure real time")]
@@ -18,6 +18,7 @@
 )]
 
 mod arguments;
+mod artifact_files;
 mod baseline;
 mod bulk_data;
 mod connection;
@@ -26,6 +27,7 @@ mod fleet;
 mod growth_data;
 mod install;
 mod measure;
+mod nginx;
 mod node;
 mod open_loop;
 mod parts;

@@ -44,6 +44,10 @@ pub(crate) struct Sample {
     /// Processor time of the server for one request, in microseconds.
     pub(crate) cpu_us: f64,
     pub(crate) p99_us: f64,
+    /// Bytes of answers in a second.
+    pub(crate) bytes_per_second: f64,
+    /// Share of the time in which the server's core was used by the server.
+    pub(crate) busy: f64,
 }
 
 impl Sample {
@@ -59,6 +63,8 @@ impl Sample {
             rate: summary.rate(),
             cpu_us: used * 1e6 / summary.requests as f64,
             p99_us: summary.p99_us as f64,
+            bytes_per_second: summary.bytes_per_second(),
+            busy: used / summary.seconds,
         })
     }
 }

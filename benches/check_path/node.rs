@@ -78,6 +78,7 @@ impl Node {
                 "SLIPWAY_ARTIFACTS_URL",
                 format!("file://{}/artifacts", data_dir.display()),
             )
+            .env("SLIPWAY_PUBLIC_URL", format!("http://{address}"))
             .env("SLIPWAY_SECRET_KEY", SECRET_KEY)
             .env("SLIPWAY_ADMIN_USERNAME", ADMIN)
             .env("SLIPWAY_ADMIN_PASSWORD", PASSWORD)

@@ -63,11 +63,25 @@ impl Process {
 
     /// Memory that is resident now, in bytes.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Largest resident memory since [`Process::forget_peak`], in bytes.
+    pub(crate) fn peak_bytes(&self) -> anyhow::Result<u64> {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Lets the peak of the resident memory begin at what is resident now.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.0.id()), "5").context("the peak cannot be reset")
+    }
+
+    fn status_bytes(&self, name: &str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("/proc/…/status has no VmRSS")?;
+            .find_map(|line| line.strip_prefix(name))
+            .with_context(|| format!("/proc/…/status has no {name}"))?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1_024)
     }

@@ -1,6 +1,7 @@
 //! The parts of the benchmark, one after the other.
 
 mod attacks;
+mod downloads;
 mod growth;
 mod heavy_load;
 mod latency;
@@ -12,6 +13,7 @@ mod start;
 mod statements;
 mod streams;
 mod throughput;
+mod uploads;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ use tempfile::TempDir;
 use crate::arguments::{Arguments, Part, Plan};
 use crate::bulk_data::Catalog;
 use crate::install::install_missing;
-use crate::node::Node;
+use crate::node::{Node, Setup};
 use crate::postgres::Postgres;
 use crate::process::settle;
 use crate::report::Report;
@@ -71,6 +73,18 @@ impl Fixture {
         })
     }
 
+    /// Starts a node on the server's core with the files of this catalog. A database accepts one store.
+    fn node_with_files(&self) -> anyhow::Result<Node> {
+        let files = self.directory.path().join("artifacts");
+        std::fs::create_dir_all(&files)?;
+        Node::start(Setup {
+            database_url: &self.large.url,
+            on_one_core: true,
+            settings: &[("SLIPWAY_ARTIFACTS_URL", &format!("file://{}", files.display()))],
+            ..Setup::default()
+        })
+    }
+
     fn requests(&self, catalog: &Catalog, spread: Spread, face: Face) -> Requests {
         let name = format!("{}-{spread:?}-{face:?}", catalog.name);
         Requests {
@@ -100,6 +114,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         if arguments.measures(Part::Pushes) {
             pushes::measure(&fixture, &mut report)?;
+        }
+        if arguments.measures(Part::Uploads) {
+            uploads::measure(&fixture, &mut report)?;
+        }
+        if arguments.measures(Part::Downloads) {
+            downloads::measure(&fixture, &mut report)?;
+        }
+        if arguments.measures(Part::DownloadsBeside) {
+            downloads::measure_beside(&fixture, &mut report)?;
         }
         if arguments.measures(Part::Superseded) {
             growth::measure_memory(&fixture, &mut report)?;
