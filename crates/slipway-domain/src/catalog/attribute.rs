@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::app::parse_name;
 use super::field::Invalid;
 use super::json::{JsonText, Node};
+use super::short_text::ShortText;
 use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ const MAX_VALUE_CHARACTERS: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawAttributeRule")]
 pub struct AttributeRule {
-    name: String,
+    name: ShortText,
     op: RuleOp,
     value: JsonText,
 }
@@ -97,13 +98,14 @@ impl AttributeRule {
                 "name must be 1 to 128 characters without control characters",
             ));
         }
+        let name = ShortText::from(name.as_str());
         let rule = Self { name, op, value };
         rule.compile()?;
         Ok(rule)
     }
 
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     pub fn op(&self) -> RuleOp {
@@ -136,7 +138,7 @@ impl AttributeRule {
         }
     }
 
-    fn scalar(&self, value: &Node<'_>) -> Result<String, Invalid> {
+    fn scalar(&self, value: &Node<'_>) -> Result<ShortText, Invalid> {
         scalar_text(value).ok_or_else(|| {
             Invalid::new(format!(
                 "value must be a text, number or boolean of at most {MAX_VALUE_CHARACTERS} characters for {}",
@@ -145,7 +147,7 @@ impl AttributeRule {
         })
     }
 
-    fn scalars(&self, value: &Node<'_>) -> Result<Vec<String>, Invalid> {
+    fn scalars(&self, value: &Node<'_>) -> Result<Vec<ShortText>, Invalid> {
         let values = match value {
             Node::Array(values) if (1..=MAX_RULE_VALUES).contains(&values.len()) => {
                 values.iter().map(scalar_text).collect()
@@ -164,7 +166,7 @@ impl AttributeRule {
         let is_boolean = matches!(value, Node::Bool(_));
         scalar_text(value)
             .filter(|_| !is_boolean)
-            .and_then(|text| Decimal::parse(&text))
+            .and_then(|text| Decimal::parse(text.as_str()))
             .map(|bound| RuleTest::Compared { bound, accepted })
             .ok_or_else(|| Invalid::new(format!("value must be a number for {}", self.op.as_str())))
     }
@@ -182,10 +184,11 @@ fn requirement(value: &Node<'_>) -> Result<RuleTest, Invalid> {
 
 /// Returns the text by which a scalar is compared: 8 and "8" are equal, 8 and 8.0 are not. Returns `None` if the value
 /// is not a scalar or is too long.
-fn scalar_text(value: &Node<'_>) -> Option<String> {
+fn scalar_text(value: &Node<'_>) -> Option<ShortText> {
     match value {
-        Node::Text(text) | Node::Number(text) => is_short(text).then(|| text.clone().into_owned()),
-        Node::Bool(flag) => Some(flag.to_string()),
+        Node::Text(text) | Node::Number(text) => is_short(text).then(|| text.as_ref().into()),
+        Node::Bool(true) => Some("true".into()),
+        Node::Bool(false) => Some("false".into()),
         _ => None,
     }
 }
@@ -197,8 +200,8 @@ fn is_short(text: &str) -> bool {
 /// Rule compiled for testing the value that a device sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RuleTest {
-    OneOf(Vec<String>),
-    NoneOf(Vec<String>),
+    OneOf(Vec<ShortText>),
+    NoneOf(Vec<ShortText>),
     Compared {
         bound: Decimal,
         accepted: &'static [Ordering],
@@ -215,8 +218,8 @@ impl RuleTest {
             return *self == Self::Exists(false);
         };
         match self {
-            Self::OneOf(values) => values.iter().any(|value| value == text),
-            Self::NoneOf(values) => values.iter().all(|value| value != text),
+            Self::OneOf(values) => values.iter().any(|value| value.as_str() == text),
+            Self::NoneOf(values) => values.iter().all(|value| value.as_str() != text),
             Self::Compared { bound, accepted } => Decimal::of_device(text)
                 .and_then(|number| number.compare(*bound))
                 .is_some_and(|ordering| accepted.contains(&ordering)),

@@ -31,6 +31,7 @@ pub mod release;
 pub mod release_content;
 pub mod revision;
 pub mod rollout;
+pub mod short_text;
 pub mod targeting;
 mod targeting_words;
 pub mod tenant;

@@ -183,7 +183,7 @@ impl CompiledRule {
         let first_byte = |text: &str| text.bytes().next().map_or(0, u32::from);
         let compared = match &self.test {
             RuleTest::OneOf(values) | RuleTest::NoneOf(values) => {
-                values.first().map_or(0, |value| first_byte(value))
+                values.first().map_or(0, |value| first_byte(value.as_str()))
             }
             RuleTest::Semver(requirement) => {
                 let first = requirement.comparators.first();
